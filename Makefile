@@ -1,0 +1,44 @@
+# `make search` runs the main job on the embedded demo, `make test` every test that needs no GPU.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DATA   ?= data/demo
+RUNS   ?= runs
+
+.PHONY: setup search test test-fast lint types check bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v[:2] < (3, 14) else "Veer needs Python 3.11 to 3.13, found %d.%d; try: make PYTHON=python3.12 ..." % v[:2])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable '.[demo,dev]'
+	@touch $@
+
+search: setup
+	$(BIN)/veer data demo --out $(DATA)
+	$(BIN)/veer teacher train teacher_demo --corpus $(DATA)/corpus.yaml --out $(RUNS)/demo-teacher
+	$(BIN)/veer search demo --corpus $(DATA)/corpus.yaml --teacher $(RUNS)/demo-teacher --run $(RUNS)/demo
+
+test: setup
+	$(BIN)/python -m pytest -m 'not gpu'
+
+test-fast: setup
+	$(BIN)/python -m pytest -m 'not gpu and not slow and not cluster'
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+check: lint types test
+
+bench: setup
+	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(filter-out report __init__,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))'; exit 2; }
+	$(BIN)/python -m tests.benchmarks.$(NAME)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,22 @@
+"""Students, teachers and the front end: networks from waveforms to speaker embeddings."""
+
+from models.base import ModelConfig, ModelOutput, SpeakerModel
+from models.catalogue import AnyModelConfig, build_model, count_parameters
+from models.frontend import LogMel, instance_norm
+from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
+from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
+
+__all__ = [
+    "AnyModelConfig",
+    "LSTMAutoencoder",
+    "LSTMAutoencoderConfig",
+    "LogMel",
+    "MLPMixerConfig",
+    "MLPMixerSpeaker",
+    "ModelConfig",
+    "ModelOutput",
+    "SpeakerModel",
+    "build_model",
+    "count_parameters",
+    "instance_norm",
+]

@@ -1,0 +1,102 @@
+"""What every speaker model offers: an embedding, its stages on request, any input length.
+
+Shapes: B batch, T frames, F mel bins, C channels, D embedding.
+"""
+
+from abc import abstractmethod
+from typing import NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from models.frontend import instance_norm
+
+
+class ModelConfig(BaseModel):
+    """Root of the model configs: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelOutput(NamedTuple):
+    """What a forward pass gives.
+
+    Attributes:
+        embedding_BD: The speaker embedding, not normalised.
+        stages: One tensor (B, T, C) a block or layer, first layer first; empty unless asked for.
+        reconstruction_BTF: The normalised log-mels as an autoencoder branch rebuilt them, or None.
+    """
+
+    embedding_BD: Tensor
+    stages: tuple[Tensor, ...]
+    reconstruction_BTF: Tensor | None
+
+
+class SpeakerModel(nn.Module):
+    """A network from log-mels to an embedding.
+
+    Attributes:
+        num_frames: The fixed input length in frames, or None where any length will do.
+        embedding_dim: Size of the embedding.
+    """
+
+    num_frames: int | None = None
+    embedding_dim: int
+
+    @abstractmethod
+    def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
+        """Run the network on log-mels that are already normalised over the crop."""
+
+    def forward(self, feat_BTF: Tensor, *, with_stages: bool = False) -> ModelOutput:
+        """Normalise a batch of crops and encode it.
+
+        Args:
+            feat_BTF: Log-mels before instance normalisation; T must be `num_frames` where that
+                is set.
+            with_stages: Whether to return the stages too.
+
+        Raises:
+            ValueError: The model has a fixed length and T is another.
+        """
+        if self.num_frames is not None and feat_BTF.shape[1] != self.num_frames:
+            raise ValueError(
+                f"this model takes crops of {self.num_frames} frames, got {feat_BTF.shape[1]}; "
+                "use embed() for other lengths"
+            )
+        return self.encode(instance_norm(feat_BTF), with_stages=with_stages)
+
+    def embed(self, feat_BTF: Tensor) -> Tensor:
+        """Embed crops of any length.
+
+        A model of fixed length sees evenly spaced windows, as few as cover the crop, and their
+        embeddings are averaged; a crop shorter than the window is repeated to fill it.
+
+        Args:
+            feat_BTF: Log-mels before instance normalisation, T at least 1.
+
+        Returns:
+            emb_BD: Not L2-normalised.
+        """
+        if self.num_frames is None or feat_BTF.shape[1] == self.num_frames:
+            return self(feat_BTF).embedding_BD  # type: ignore[no-any-return]
+        window_WT = windows(feat_BTF.shape[1], self.num_frames, feat_BTF.device)
+        num_windows = window_WT.shape[0]
+        feat_ZTF = feat_BTF[:, window_WT].flatten(0, 1)
+        return self(feat_ZTF).embedding_BD.unflatten(0, (-1, num_windows)).mean(dim=1)  # type: ignore[no-any-return]
+
+
+def windows(length: int, window: int, device: torch.device | None = None) -> Tensor:
+    """Frame indices of the fewest evenly spaced windows that cover a crop.
+
+    Args:
+        length: Frames of the crop.
+        window: Frames of a window. A shorter crop is wrapped around.
+        device: Where the indices are made.
+
+    Returns:
+        Integer tensor (number of windows, window).
+    """
+    count = max(1, -(-length // window))
+    start_W = torch.linspace(0, max(0, length - window), count, device=device).round().long()
+    return (start_W[:, None] + torch.arange(window, device=device)) % length

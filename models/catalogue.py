@@ -1,0 +1,30 @@
+"""The model families by name."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import Field
+from torch import nn
+
+from models.base import SpeakerModel
+from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
+from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
+
+AnyModelConfig = Annotated[
+    MLPMixerConfig | LSTMAutoencoderConfig, Field(discriminator="family")
+]
+
+BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
+    "mlp_mixer": MLPMixerSpeaker,
+    "lstm_autoencoder": LSTMAutoencoder,
+}
+
+
+def build_model(config: MLPMixerConfig | LSTMAutoencoderConfig) -> SpeakerModel:
+    """Build a model with freshly drawn weights (from PyTorch's global generator)."""
+    return BUILDERS[config.family](config)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

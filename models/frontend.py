@@ -1,0 +1,76 @@
+"""Waveform to log-mel: the one front end of training, evaluation and export.
+
+Shapes: B batch, S samples, T frames, F mel bins.
+
+Source: the trainer's protocol, section "Front end": n_fft 512, Hamming window of 400 samples,
+hop 160 at 16 kHz, pre-emphasis 0.97, log(x + 1e-6), instance normalisation over the mel bins.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchaudio.transforms import MelSpectrogram
+
+SAMPLE_RATE_HZ = 16_000
+HOP_SAMPLES = 160
+WINDOW_SAMPLES = 400
+N_FFT = 512
+NUM_MELS = 80
+PRE_EMPHASIS = 0.97
+LOG_OFFSET = 1e-6
+INSTANCE_NORM_EPS = 1e-5
+
+
+def num_frames_of(num_samples: int) -> int:
+    """Frames that `LogMel` makes of an utterance; they are centred, the first on sample 0."""
+    return 1 + num_samples // HOP_SAMPLES
+
+
+class LogMel(nn.Module):
+    """Log-mel energies of a waveform, before instance normalisation.
+
+    Has no parameters; its buffers are constants and are not stored in checkpoints.
+    """
+
+    def __init__(self, num_mels: int = NUM_MELS) -> None:
+        super().__init__()
+        self.mel = MelSpectrogram(
+            sample_rate=SAMPLE_RATE_HZ,
+            n_fft=N_FFT,
+            win_length=WINDOW_SAMPLES,
+            hop_length=HOP_SAMPLES,
+            window_fn=torch.hamming_window,
+            n_mels=num_mels,
+        )
+
+    def state_dict(self, *_args: object, **_kwargs: object) -> dict[str, Tensor]:  # type: ignore[override]
+        """Nothing: window and filter bank are constants."""
+        return {}
+
+    @torch.no_grad()
+    def forward(self, wave_BS: Tensor) -> Tensor:
+        """Compute log-mels.
+
+        Args:
+            wave_BS: Samples in [-1, 1] at 16 kHz; at least 257, as the edges are reflected.
+
+        Returns:
+            feat_BTF: float32, with T = 1 + S // 160.
+
+        Raises:
+            ValueError: The input has another rank or is too short.
+        """
+        if wave_BS.ndim != 2 or wave_BS.shape[1] <= N_FFT // 2:
+            raise ValueError(
+                f"wave must have shape (batch, samples > {N_FFT // 2}), "
+                f"got {tuple(wave_BS.shape)}"
+            )
+        previous_BS = F.pad(wave_BS.unsqueeze(1), (1, 0), mode="reflect").squeeze(1)[:, :-1]
+        mel_BFT = self.mel(wave_BS - PRE_EMPHASIS * previous_BS)
+        return torch.log(mel_BFT + LOG_OFFSET).transpose(1, 2)
+
+
+def instance_norm(feat_BTF: Tensor) -> Tensor:
+    """Normalise every mel bin of every crop to mean 0 and variance 1 over its frames."""
+    variance_B1F, mean_B1F = torch.var_mean(feat_BTF, dim=1, correction=0, keepdim=True)
+    return (feat_BTF - mean_B1F) * torch.rsqrt(variance_B1F + INSTANCE_NORM_EPS)

@@ -1,0 +1,88 @@
+"""Building blocks of the Mixer, in the layout (T frames, B batch, C channels).
+
+Frames first makes both mixings plain matrix products on contiguous memory: channel mixing sees
+T*B rows of C, token mixing sees T rows of B*C. No transpose is needed between them.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def uniform_(parameter: Tensor, fan_in: int) -> None:
+    """Draw a parameter from PyTorch's default range of linear layers, U(-1/sqrt(fan_in), ...)."""
+    bound = 1.0 / math.sqrt(fan_in)
+    nn.init.uniform_(parameter, -bound, bound)
+
+
+class IDConv(nn.Module):
+    """Identity-enhanced depthwise convolution over time (notes, "ID Convolution").
+
+    y[t] = x[t] + bias + sum_k weight[k] * x[t + k - 1], kernel 3, zeros beyond the edges.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(3, channels))
+        self.bias = nn.Parameter(torch.empty(channels))
+        uniform_(self.weight, 3)
+        uniform_(self.bias, 3)
+
+    def forward(self, x_TBC: Tensor) -> Tensor:
+        """Filter every channel by itself; shape unchanged."""
+        padded = nn.functional.pad(x_TBC, (0, 0, 0, 0, 1, 1))
+        y_TBC = torch.addcmul(self.bias + x_TBC, self.weight[1], x_TBC)
+        y_TBC = torch.addcmul(y_TBC, self.weight[0], padded[:-2])
+        return torch.addcmul(y_TBC, self.weight[2], padded[2:])
+
+
+class MaxFeatureMap(nn.Module):
+    """Element-wise maximum of the two halves of the last dimension (notes, "MFM")."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., 2C) to (..., C)."""
+        first, second = x.chunk(2, dim=-1)
+        return torch.maximum(first, second)
+
+
+class GroupedTokenLinear(nn.Module):
+    """A linear map over frames in groups of neighbouring frames (notes, "Grouped Projections").
+
+    The same as Conv1d(in_frames, out_frames, 1, groups) with the frames as channels.
+    """
+
+    def __init__(self, in_frames: int, out_frames: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(torch.empty(groups, out_frames // groups, in_frames // groups))
+        self.bias = nn.Parameter(torch.empty(out_frames))
+        uniform_(self.weight, in_frames // groups)
+        uniform_(self.bias, in_frames // groups)
+
+    def forward(self, x_TBC: Tensor) -> Tensor:
+        """(in_frames, B, C) to (out_frames, B, C)."""
+        _, batch, channels = x_TBC.shape
+        x_GIZ = x_TBC.reshape(self.groups, -1, batch * channels)
+        bias_GO1 = self.bias.view(self.groups, -1, 1)
+        return torch.baddbmm(bias_GO1, self.weight, x_GIZ).reshape(-1, batch, channels)
+
+
+class GroupedLinear(nn.Module):
+    """A linear map over channels in groups; the same as Conv1d(..., 1, groups) over channels."""
+
+    def __init__(self, in_channels: int, out_channels: int, groups: int) -> None:
+        super().__init__()
+        self.groups = groups
+        self.weight = nn.Parameter(
+            torch.empty(groups, in_channels // groups, out_channels // groups)
+        )
+        self.bias = nn.Parameter(torch.empty(out_channels))
+        uniform_(self.weight, in_channels // groups)
+        uniform_(self.bias, in_channels // groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in_channels) to (..., out_channels)."""
+        x_GZI = x.reshape(-1, self.groups, x.shape[-1] // self.groups).transpose(0, 1)
+        y_GZO = torch.bmm(x_GZI, self.weight)
+        return y_GZO.transpose(0, 1).reshape(*x.shape[:-1], -1) + self.bias

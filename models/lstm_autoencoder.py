@@ -1,0 +1,69 @@
+"""The LSTM+Autoencoder teacher.
+
+Shapes: B batch, T frames, C channels, F mel bins, D embedding.
+"""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.base import ModelConfig, ModelOutput, SpeakerModel
+from models.pooling import AttentiveStatisticsPooling
+
+ATTENTION_DIM = 64
+
+
+class LSTMAutoencoderConfig(ModelConfig):
+    """Size of an LSTM+Autoencoder; the defaults are the notes' 3.87M parameters."""
+
+    family: Literal["lstm_autoencoder"] = "lstm_autoencoder"
+    hidden_dim: int = Field(400, ge=8, le=4096, description="Units of an LSTM layer.")
+    num_layers: int = Field(3, ge=1, le=16, description="LSTM layers.")
+    bottleneck_dim: int = Field(256, ge=4, le=4096, description="Channels of the bottleneck.")
+    num_mels: int = Field(80, ge=8, le=256, description="Mel bins of the front end.")
+    embedding_dim: int = Field(512, ge=8, le=4096, description="Size of the embedding.")
+
+
+class LSTMAutoencoder(SpeakerModel):
+    """Unidirectional LSTM layers, an autoencoder over frames, attentive pooling.
+
+    The notes give the name, the 512 dimensions, the 3.87M parameters and the stages (LSTM layers,
+    bottleneck, embedding), not the inside. Here the bottleneck is a linear layer with ReLU on
+    each frame; a two-layer decoder rebuilds the normalised log-mels from it (multi-task: speaker
+    and reconstruction), and the embedding is pooled from the bottleneck.
+    """
+
+    def __init__(self, config: LSTMAutoencoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding_dim = config.embedding_dim
+        hidden = config.hidden_dim
+        self.layers = nn.ModuleList(
+            nn.LSTM(config.num_mels if i == 0 else hidden, hidden)
+            for i in range(config.num_layers)
+        )
+        self.bottleneck = nn.Linear(hidden, config.bottleneck_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(config.bottleneck_dim, hidden), nn.ReLU(), nn.Linear(hidden, config.num_mels)
+        )
+        self.pooling = AttentiveStatisticsPooling(config.bottleneck_dim, ATTENTION_DIM)
+        self.embedding = nn.Linear(2 * config.bottleneck_dim, config.embedding_dim)
+        self.embedding_norm = nn.BatchNorm1d(config.embedding_dim)
+
+    def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
+        """Embed normalised log-mels; the stages are the LSTM layers, then the bottleneck.
+
+        The reconstruction is computed in training mode only.
+        """
+        x_TBC = norm_BTF.transpose(0, 1)
+        stages: list[Tensor] = []
+        for layer in self.layers:
+            x_TBC, _ = layer(x_TBC)
+            stages.append(x_TBC.transpose(0, 1))
+        x_TBC = F.relu(self.bottleneck(x_TBC))
+        stages.append(x_TBC.transpose(0, 1))
+        reconstruction_BTF = self.decoder(x_TBC).transpose(0, 1) if self.training else None
+        embedding_BD = self.embedding_norm(self.embedding(self.pooling(x_TBC)))
+        return ModelOutput(embedding_BD, tuple(stages) if with_stages else (), reconstruction_BTF)

@@ -1,0 +1,151 @@
+"""The model card of an exported trial."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models import count_parameters
+from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
+from results.history import TrialHistory, latest
+from results.journal import Record
+from results.render import HEADINGS, MISSING, cell
+from results.trials import distill_has_no_effect
+from spaces.yaml_file import yaml_text
+from trainable.checkpoint import LoadedModel
+from trainable.config import TrainRunConfig
+
+LOADING = """\
+```python
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from models import LogMel, build_model
+from trainable.config import read_train_config
+
+folder = Path(".")  # this folder
+model = build_model(read_train_config(folder / "config.yaml").trial.model)
+model.load_state_dict(load_file(folder / "weights.safetensors"))
+model.eval()
+# wave: float32 (batch, samples) in [-1, 1] at 16 kHz; compare embeddings by cosine
+embedding = model.embed(LogMel()(wave))
+```"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What a card is written from.
+
+    Attributes:
+        run: The search's folder.
+        trial: What the journal says about the trial.
+        loaded: Its model at the best epoch.
+        config: The config for a full training.
+        records: The journal.
+    """
+
+    run: Path
+    trial: TrialHistory
+    loaded: LoadedModel
+    config: TrainRunConfig
+    records: Sequence[Record]
+
+
+def model_card(facts: CardFacts) -> str:
+    """The card as Markdown."""
+    config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
+    sections = {
+        f"Speaker embeddings: trial {facts.trial.trial} of {facts.run.name}": (
+            f"A {facts.loaded.config.model.family} of "
+            f"{count_parameters(facts.loaded.model):,} parameters, from log-mels of 16 kHz speech "
+            f"to {facts.loaded.model.embedding_dim} dimensions, found by a search of Veer."
+        ),
+        "Validation": _bullets(_metrics(facts)),
+        "Training data": _bullets(_data(facts)),
+        "Speed": _speed(facts),
+        "Config": f"```yaml\n{yaml_text(config).rstrip()}\n```",
+        "Loading": LOADING,
+        "Training in full": "`veer train config.yaml --out FOLDER`, on a machine that has the "
+        "corpus and the teacher under the paths in config.yaml.",
+        "Provenance": _bullets(_provenance(facts)),
+    }
+    parts = [
+        f"{'#' if number == 0 else '##'} {title}\n\n{text}"
+        for number, (title, text) in enumerate(sections.items())
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _metrics(facts: CardFacts) -> dict[str, object]:
+    best, last, teacher = facts.trial.best, facts.trial.last, latest(facts.records, "teacher")
+    found: dict[str, object] = {"state of the trial": facts.trial.state}
+    if best is not None and last is not None:
+        found["VEER"] = (
+            f"{best['veer_pct']:.2f} % after epoch {best['epoch']} of {len(facts.trial.epochs)}, "
+            "the epoch of these weights; chosen on the validation list itself, so optimistic"
+        )
+        found["VEER after the last epoch"] = f"{cell('veer_pct', last['veer_pct'])} %"
+        found["share of distillation in the loss"] = cell("x", best.get("distill_share"))
+        found["cosine to the teacher in training"] = cell("x", best.get("teacher_cosine"))
+    if distill_has_no_effect(facts.trial):
+        found["warning"] = "its distillation has no effect"
+    if teacher is not None:
+        found["VEER of the teacher"] = f"{cell('veer_pct', teacher['veer_pct'])} %"
+    return found
+
+
+def _data(facts: CardFacts) -> dict[str, object]:
+    corpus = facts.config.corpus
+    return {
+        "speakers": len(facts.loaded.speakers),
+        "training utterances": f"{_lines(corpus.train_list)} in `{corpus.train_list}`",
+        "validation trial pairs": f"{_lines(corpus.val_list)} in `{corpus.val_list}`",
+    }
+
+
+def _lines(path: Path) -> str:
+    try:
+        return f"{sum(1 for line in path.read_text().splitlines() if line.strip()):,}"
+    except OSError:
+        return "unknown (the list is gone)"
+
+
+def _speed(facts: CardFacts) -> str:
+    benchmark = latest(facts.records, "benchmark")
+    names = (TEACHER, trial_name(facts.trial.trial), FRONT_END)
+    rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
+    if benchmark is None or names[1] not in {row["model"] for row in rows}:
+        return f"Not measured; run `veer benchmark {facts.run}` and export again."
+    hardware = ", ".join(f"{name} {value}" for name, value in benchmark["hardware"].items())
+    return (
+        "From a 2-s waveform to the embedding, front end included, which is also measured alone; "
+        f"MMACs are of one utterance without it.\n\n{_markdown(rows)}\n\nOn: {hardware}."
+    )
+
+
+def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+    heading = " | ".join(HEADINGS.get(name, name) for name in BENCHMARK_COLUMNS)
+    rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
+    lines = [f"| {heading} |", f"|{rule}|"]
+    for row in rows:
+        cells = (cell(name, row[name]) for name in BENCHMARK_COLUMNS)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _provenance(facts: CardFacts) -> dict[str, object]:
+    started = latest(facts.records, "search_started") or {}
+    return {
+        "run": facts.run.absolute(),
+        "trial": f"{facts.trial.trial}, config hash {facts.trial.started['config_hash']}",
+        "seed": facts.loaded.config.seed,
+        "model file": facts.loaded.file.absolute(),
+        "teacher": facts.config.teacher or "none",
+        "teacher's SHA-256": facts.config.teacher_sha256 or MISSING,
+        **started.get("provenance", {}),
+    }
+
+
+def _bullets(facts: Mapping[str, object]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in facts.items())

@@ -1,0 +1,119 @@
+"""A trial as files that stand by themselves: config, weights, model card."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+from safetensors.torch import save_file
+
+from results.card import CardFacts, model_card
+from results.history import TrialHistory, best_ended, latest, trial_histories
+from results.journal import Record
+from results.run_folder import RunFolder
+from results.trial_view import find_trial
+from spaces.atomic import write_text_atomically
+from spaces.yaml_file import write_yaml
+from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
+from trainable.config import TrainRunConfig, TrialConfig
+from trainable.corpus import CorpusConfig
+from trainable.errors import RunError
+
+CONFIG = "config.yaml"
+WEIGHTS = "weights.safetensors"
+CARD = "README.md"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """An exported trial.
+
+    Attributes:
+        trial: Its number.
+        folder: Holds config.yaml, weights.safetensors and README.md.
+        config: What config.yaml says.
+    """
+
+    trial: int
+    folder: Path
+    config: TrainRunConfig
+
+
+def export_trial(
+    run: RunFolder, trial: int | None = None, out: Path | None = None, epochs: int | None = None
+) -> Export:
+    """Writes the config for a full training, the weights of the best epoch and a model card.
+
+    The folder appears, or replaces an earlier export, in one step.
+
+    Args:
+        run: The search's.
+        trial: Its number; the best that has ended unless given.
+        out: The folder; `export/trial-NNNN` in the run unless given.
+        epochs: Epochs of the full training; as in the trial unless given.
+
+    Raises:
+        RunError: The run has no such trial, its checkpoints were not kept, it needs a teacher
+            that the run does not name, or the folder holds something else.
+        CheckpointError: A checkpoint is damaged.
+    """
+    records = run.read()
+    histories = trial_histories(records)
+    history = best_ended(histories, 1)[0] if trial is None else find_trial(histories, trial)
+    out = out or run.exports / f"trial-{history.trial:04d}"
+    _check_replaceable(out)
+    loaded = _load_kept(run, history)
+    config = _train_config(records, loaded.config, epochs)
+    facts = CardFacts(
+        run=run.path, trial=history, loaded=loaded, config=config, records=tuple(records)
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within one file system.
+    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        building, before = Path(temporary) / "new", Path(temporary) / "old"
+        building.mkdir()
+        write_yaml(building / CONFIG, config.model_dump(mode="json", exclude_none=True))
+        weights = {name: each.contiguous() for name, each in loaded.model.state_dict().items()}
+        save_file(weights, building / WEIGHTS, metadata={"format": "pt"})
+        write_text_atomically(building / CARD, model_card(facts))
+        if out.exists():
+            out.rename(before)
+        building.rename(out)
+    return Export(trial=history.trial, folder=out, config=config)
+
+
+def _check_replaceable(out: Path) -> None:
+    if out.exists() and not (out / WEIGHTS).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise RunError(f"{out} exists and is no earlier export; name another folder with --out")
+
+
+def _load_kept(run: RunFolder, history: TrialHistory) -> LoadedModel:
+    folder = run.trial(history.trial)
+    if not CheckpointFolder(folder).epochs():
+        raise RunError(
+            f"trial {history.trial} has no checkpoint any more: a search keeps those of its best "
+            "trials only (keep_best)"
+        )
+    return load_speaker_model(folder)
+
+
+def _train_config(
+    records: tuple[Record, ...], trial: TrialConfig, epochs: int | None
+) -> TrainRunConfig:
+    started, teacher = latest(records, "search_started"), latest(records, "teacher")
+    if started is None:
+        raise RunError("the journal does not say how the search was started (no search_started)")
+    if epochs is not None:
+        training = trial.training.model_copy(update={"max_epochs": epochs})
+        trial = trial.model_copy(update={"training": training})
+    if trial.loss.distill_weight == 0:
+        teacher = None
+    try:
+        return TrainRunConfig(
+            corpus=CorpusConfig.model_validate(started["settings"]["corpus"]),
+            teacher=None if teacher is None else Path(teacher["path"]),
+            teacher_sha256=None if teacher is None else teacher["sha256"],
+            trial=TrialConfig.model_validate(trial.model_dump()),
+        )
+    except (ValidationError, KeyError) as error:
+        raise RunError(f"the journal does not hold a config that trains: {error}") from error

@@ -1,0 +1,111 @@
+"""A journal's records, gathered by trial."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.journal import Record
+from trainable.errors import RunError
+
+RUNNING = "running"
+NO_TRIAL = -1
+UNRANKED = frozenset({"failed", "diverged"})
+
+
+@dataclass(slots=True, kw_only=True)
+class TrialHistory:
+    """All that a journal says about one trial.
+
+    Attributes:
+        trial: Its number.
+        started: The latest `trial_started` record.
+        start_s: Time of the first `trial_started` record, seconds since 1970.
+        epochs: The `epoch` records by epoch; of a repeated epoch the last.
+        ended: The `trial_ended` record, or None while the trial is unfinished.
+    """
+
+    trial: int
+    started: Record
+    start_s: float
+    epochs: dict[int, Record] = field(default_factory=dict)
+    ended: Record | None = None
+
+    @property
+    def state(self) -> str:
+        """How it ended, or `running`."""
+        return RUNNING if self.ended is None else str(self.ended["state"])
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Sampled values by dotted name."""
+        return dict(self.started["params"])
+
+    @property
+    def in_order(self) -> list[Record]:
+        """The epoch records, first epoch first."""
+        return [self.epochs[epoch] for epoch in sorted(self.epochs)]
+
+    @property
+    def best(self) -> Record | None:
+        """The record of the epoch with the lowest VEER, the first of equals."""
+        measured = [record for record in self.in_order if record["veer_pct"] is not None]
+        return min(measured, key=lambda record: record["veer_pct"], default=None)
+
+    @property
+    def last(self) -> Record | None:
+        """The record of the last epoch."""
+        return self.in_order[-1] if self.epochs else None
+
+
+def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
+    """Gathers the records by trial, in the order of the trials' numbers.
+
+    A trial that is started again after its end (a search that goes on) is unfinished again.
+    """
+    trials: dict[int, TrialHistory] = {}
+    for record in records:
+        number = int(record.get("trial", NO_TRIAL))
+        match record["event"]:
+            case "trial_started" if number in trials:
+                trials[number].started, trials[number].ended = record, None
+            case "trial_started":
+                start_s = record["time_s"]
+                trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
+            case "epoch":
+                trials[number].epochs[record["epoch"]] = record
+            case "trial_ended":
+                trials[number].ended = record
+    return [trials[number] for number in sorted(trials)]
+
+
+def ranked(trials: Iterable[TrialHistory]) -> list[TrialHistory]:
+    """Trials with a VEER, the best first; failed and diverged ones are left out."""
+    keyed = [
+        (trial.best["veer_pct"], trial.trial, trial)
+        for trial in trials
+        if trial.best is not None and trial.state not in UNRANKED
+    ]
+    return [trial for *_, trial in sorted(keyed, key=lambda key: key[:2])]
+
+
+def best_ended(trials: Iterable[TrialHistory], most: int) -> list[TrialHistory]:
+    """The best trials of those that ended, the best first.
+
+    Raises:
+        RunError: None has ended with a VEER, or `most` is below 1.
+    """
+    if most < 1:
+        raise RunError(f"the number of trials must be at least 1, got {most}")
+    ended = [trial for trial in ranked(trials) if trial.ended is not None]
+    if not ended:
+        raise RunError("no trial of this run has ended with a VEER yet")
+    return ended[:most]
+
+
+def latest(records: Iterable[Record], event: str) -> Record | None:
+    """The last record of an event, None where there is none."""
+    found = None
+    for record in records:
+        if record["event"] == event:
+            found = record
+    return found

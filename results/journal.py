@@ -1,0 +1,137 @@
+"""What happened in a run, one JSON object a line, append-only: the truth all else is rebuilt from.
+
+Every record has `event` and `time_s` (seconds since 1970, UTC). One process writes.
+
+search_started   settings, provenance
+search_resumed
+search_ended     reason: finished | interrupted | time_limit
+teacher          path, veer_pct, num_params, sha256
+trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
+epoch            trial, epoch, and what the trial reported
+trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
+benchmark        hardware, rows
+"""
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from trainable.errors import RunError
+
+Record = dict[str, Any]
+EndState = Literal["complete", "stopped_early", "failed", "diverged"]
+
+FIELDS: dict[str, frozenset[str]] = {
+    "search_started": frozenset({"settings", "provenance"}),
+    "search_resumed": frozenset(),
+    "search_ended": frozenset({"reason"}),
+    "teacher": frozenset({"path", "veer_pct", "num_params", "sha256"}),
+    "trial_started": frozenset({"trial", "params", "config", "config_hash", "seed"}),
+    "epoch": frozenset({"trial", "epoch", "veer_pct"}),
+    "trial_ended": frozenset({"trial", "state", "reason"}),
+    "benchmark": frozenset({"hardware", "rows"}),
+}
+END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
+END_REASONS: frozenset[str] = frozenset({"finished", "interrupted", "time_limit"})
+
+
+class Journal:
+    """The writing end of a journal file; each record is on disk when `append` returns.
+
+    Not thread-safe, and the only writer of its file. A last line that a crash tore is closed with
+    a newline, so that the next record starts a line of its own.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        if self._file.tell() > 0:
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+
+    def append(self, event: str, **fields: Any) -> Record:
+        """Writes one record and returns it as a reader will see it.
+
+        Non-finite numbers are written as null: JSON has none.
+
+        Raises:
+            ValueError: The event is unknown, or lacks a field that it must have.
+        """
+        _check(event, fields)
+        record = _plain({"event": event, "time_s": time.time(), **fields})
+        line = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        self._file.write(line.encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return dict(json.loads(line))
+
+    def close(self) -> None:
+        """Closes the file; closing twice is harmless."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> tuple[Record, ...]:
+    """Reads every whole record, oldest first; lines torn by a crash are left out.
+
+    Raises:
+        RunError: There is no such file, or a line is JSON but no record.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError as error:
+        raise RunError(f"{path}: no journal here") from error
+    records = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            record = json.loads(line)
+        except ValueError:  # also UnicodeDecodeError: torn, or empty
+            continue
+        if not isinstance(record, dict) or "event" not in record:
+            raise RunError(f"{path}:{number}: a record must have an event, got {line[:80]!r}")
+        records.append(record)
+    return tuple(records)
+
+
+def _check(event: str, fields: Record) -> None:
+    if event not in FIELDS:
+        raise ValueError(f"event must be one of {sorted(FIELDS)}, got {event!r}")
+    missing = FIELDS[event] - fields.keys()
+    if missing:
+        needed = sorted(FIELDS[event])
+        raise ValueError(f"event {event!r} must have {needed}, lacks {sorted(missing)}")
+    if event == "trial_ended" and fields["state"] not in END_STATES:
+        raise ValueError(f"state must be one of {sorted(END_STATES)}, got {fields['state']!r}")
+    if event == "search_ended" and fields["reason"] not in END_REASONS:
+        raise ValueError(f"reason must be one of {sorted(END_REASONS)}, got {fields['reason']!r}")
+
+
+def _plain(value: Any) -> Any:
+    """The same value in JSON's types: paths as text, numpy scalars as numbers, no NaN."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

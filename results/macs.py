@@ -1,0 +1,28 @@
+"""Multiply-accumulates of a model.
+
+Counted: matrix products, convolutions and what is made of them (LSTM gates, attention). Not
+counted: element-wise work, norms, softmax, and the front end.
+"""
+
+import copy
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def count_macs(model: nn.Module, shape: tuple[int, ...], method: str = "forward") -> int:
+    """Multiply-accumulates of one pass of the model, in the mode that it is in.
+
+    Args:
+        model: Stays as it is.
+        shape: The input's; for the cost of one utterance (1, frames, mel bins).
+        method: What is called with the input.
+    """
+    # On the CPU oneDNN runs a whole LSTM as one operator that the counter does not know (it would
+    # count 0); on the meta device it is taken apart into matrix products, and nothing is computed.
+    meta = copy.deepcopy(model).to("meta")
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        getattr(meta, method)(torch.empty(shape, device="meta"))
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,170 @@
+"""Tables for the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from results.journal import Record
+from results.schema import PARAM_PREFIX
+
+Row = dict[str, Any]
+
+MISSING = "-"
+TEACHER = "teacher"
+NO_EFFECT = "distillation has no effect"
+# Columns as the screen shows them, and how many digits stand behind the point.
+HEADINGS = {
+    "veer_pct": "VEER %",
+    "last_veer_pct": "last VEER %",
+    "best_epoch": "best epoch",
+    "num_params": "parameters",
+    "distill_share": "distill share",
+    "teacher_cosine": "teacher cosine",
+    "duration_s": "time s",
+    "latency_median_ms": "median ms",
+    "latency_p95_ms": "p95 ms",
+    "macs": "MMACs",
+    "batch_size": "batch",
+    "num_threads": "threads",
+    "samples_per_s": "samples/s",
+    "real_time_factor": "real-time factor",
+    "speed_ratio": "speed / teacher",
+    "loss_total": "loss",
+    "loss_classification": "classification",
+    "loss_distillation": "distillation",
+    "loss_reconstruction": "reconstruction",
+    "train_accuracy_pct": "accuracy %",
+    "train_s": "train s",
+    "eval_s": "eval s",
+}
+DECIMALS = {
+    "veer_pct": 2,
+    "last_veer_pct": 2,
+    "distill_share": 4,
+    "teacher_cosine": 3,
+    "duration_s": 1,
+    "train_s": 1,
+    "eval_s": 1,
+    "latency_median_ms": 2,
+    "latency_p95_ms": 2,
+    "samples_per_s": 0,
+    "real_time_factor": 4,
+    "speed_ratio": 2,
+    "train_accuracy_pct": 2,
+}
+STYLES = {"complete": "green", "stopped_early": "yellow", "failed": "red", "diverged": "red"}
+MAIN_COLUMNS = (
+    "rank",
+    "trial",
+    "state",
+    "veer_pct",
+    "best_epoch",
+    "last_veer_pct",
+    "epochs",
+    "num_params",
+    "distill_share",
+    "teacher_cosine",
+)
+BARS = "▁▂▃▄▅▆▇█"
+
+
+def trials_view(table: pa.Table, teacher: Record | None = None) -> Table:
+    """The trials as a person wants them: the teacher first, then what matters and what varied.
+
+    Args:
+        table: As `trials_table` makes it, maybe with fewer rows.
+        teacher: The journal's `teacher` record.
+    """
+    params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
+    rows = table.to_pylist()
+    shown, constant = fold_constant(rows, params)
+    columns = [*MAIN_COLUMNS, *shown, "note"]
+    for row in rows:
+        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else row["reason"]
+    if not any(row["note"] for row in rows):
+        columns.remove("note")
+    if teacher is not None:
+        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
+        rows = [{"trial": TEACHER, **fields}, *rows]
+    view = rows_view(rows, columns)
+    if constant:
+        same = [f"{_heading(name)} {cell(name, value)}" for name, value in constant.items()]
+        view.caption = f"in every trial: {', '.join(same)}"
+    return view
+
+
+def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+    """Rows with the columns named, numbers to the right."""
+    view = Table(box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    for name in columns:
+        numeric = all(
+            isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
+            for row in rows
+        )
+        view.add_column(_heading(name), justify="right" if numeric else "left", no_wrap=numeric)
+    for row in rows:
+        style = "bold" if row.get("trial") == TEACHER else ""
+        view.add_row(*(_styled(name, row.get(name)) for name in columns), style=style)
+    return view
+
+
+def fold_constant(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], Row]:
+    """Splits columns into those that vary, and those with one value in all of several rows."""
+    if len(rows) < 2:
+        return list(names), {}
+    constant = {name: rows[0][name] for name in names if len({row[name] for row in rows}) == 1}
+    return [name for name in names if name not in constant], constant
+
+
+def cell(name: str, value: object) -> str:
+    """One value as text: counts with separators, others to the digits that matter."""
+    match value:
+        case None:
+            return MISSING
+        case bool():
+            return "yes" if value else "no"
+        case int() | float() if name == "macs":
+            return f"{value / 1e6:,.1f}"
+        case int() if name == "seed":
+            return str(value)
+        case int():
+            return f"{value:,}"
+        case float() if name in DECIMALS:
+            return f"{value:,.{DECIMALS[name]}f}"
+        case float():
+            return f"{value:.4g}"
+        case _:
+            return str(value)
+
+
+def sparkline(values: Sequence[float | None], width: int = 60) -> str:
+    """A curve in one line of text, its lowest value a low bar; at most `width` bars.
+
+    Longer curves are thinned evenly, first and last value kept; a missing value is a blank.
+    """
+    if len(values) > width:
+        step = (len(values) - 1) / (width - 1)
+        values = [values[round(index * step)] for index in range(width)]
+    present = [value for value in values if value is not None]
+    if not present:
+        return ""
+    low, span = min(present), max(present) - min(present)
+    scale = (len(BARS) - 1) / span if span else 0.0
+    return "".join(
+        " " if value is None else BARS[round((value - low) * scale)] for value in values
+    )
+
+
+def _heading(name: str) -> str:
+    return HEADINGS.get(name, name.removeprefix(PARAM_PREFIX))
+
+
+def _styled(name: str, value: object) -> Text:
+    text = cell(name, value)
+    if name == "note":
+        return Text(text if value else "", style="yellow")
+    return Text(text, style=STYLES.get(text, ""))

@@ -1,0 +1,153 @@
+"""Columns of the tables: name, type, unit, meaning.
+
+`python -m results.schema` writes them to docs/tables.md; a test compares the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from spaces.atomic import write_text_atomically
+
+PARAM_PREFIX = "param."
+NO_EFFECT_SHARE = 0.01
+NO_EFFECT_COSINE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column of a table; the unit is empty for plain numbers and text."""
+
+    name: str
+    dtype: pa.DataType
+    unit: str = ""
+    meaning: str
+
+    @property
+    def field(self) -> pa.Field:
+        """The column as Arrow keeps it, unit and meaning in its metadata."""
+        metadata = {"unit": self.unit, "meaning": self.meaning}
+        return pa.field(self.name, self.dtype, metadata=metadata)
+
+
+def _text(name: str, meaning: str) -> Column:
+    return Column(name=name, dtype=pa.string(), meaning=meaning)
+
+
+def _count(name: str, meaning: str, unit: str = "") -> Column:
+    return Column(name=name, dtype=pa.int64(), unit=unit, meaning=meaning)
+
+
+def _number(name: str, meaning: str, unit: str = "") -> Column:
+    return Column(name=name, dtype=pa.float64(), unit=unit, meaning=meaning)
+
+
+TRIALS: tuple[Column, ...] = (
+    _count("rank", "Place by `veer_pct`, 1 the best; null for failed and diverged trials."),
+    _count("trial", "Number of the trial, from 0 in the order of suggestion."),
+    _text("state", "`complete`, `stopped_early`, `failed`, `diverged`; `running` without an end."),
+    _number("veer_pct", "Lowest validation EER over the trial's epochs.", "%"),
+    _count("best_epoch", "Epoch of `veer_pct`, from 1; the first of equals."),
+    _number("last_veer_pct", "Validation EER after the last epoch.", "%"),
+    _count("epochs", "Epochs reported.", "epochs"),
+    _count("num_params", "Parameters of the network, without the training classifier."),
+    _number("distill_share", "Weighted distillation's part of the loss, 0 to 1, at `best_epoch`."),
+    _number("teacher_cosine", "Mean cosine of student and teacher embeddings at `best_epoch`."),
+    Column(
+        name="distill_has_no_effect",
+        dtype=pa.bool_(),
+        meaning="Distillation was asked for, but `distill_share` at `best_epoch` is below "
+        f"{NO_EFFECT_SHARE:g} or `teacher_cosine` after the last epoch is below "
+        f"{NO_EFFECT_COSINE:g}; null where none was asked for.",
+    ),
+    _count("seed", "Seed of the trial."),
+    _text("config_hash", "Hash of the config without the parameters that have no effect."),
+    _text("reason", "Why the trial ended as it did, where there is more to say."),
+    _number("duration_s", "Training and validation time of all epochs, without set-up.", "s"),
+)
+
+EPOCHS: tuple[Column, ...] = (
+    _count("trial", "Number of the trial."),
+    _count("epoch", "Epoch, from 1."),
+    _number("veer_pct", "Validation EER after the epoch.", "%"),
+    _number("loss_total", "Mean training loss."),
+    _number("loss_classification", "Mean classification loss, unweighted."),
+    _number("loss_distillation", "Mean distillation loss, unweighted."),
+    _number("loss_reconstruction", "Mean reconstruction loss, unweighted."),
+    _number("distill_share", "Weighted distillation's part of the loss, 0 to 1."),
+    _number("teacher_cosine", "Mean cosine of student and teacher embeddings, if there is one."),
+    _number("train_accuracy_pct", "Training crops whose speaker was classified right.", "%"),
+    _number("lr", "Learning rate in the epoch."),
+    _number("samples_per_s", "Training crops a second.", "1/s"),
+    _number("train_s", "Training time.", "s"),
+    _number("eval_s", "Validation time.", "s"),
+    _count("num_params", "Parameters of the network, without the training classifier."),
+    Column(
+        name="time",
+        dtype=pa.timestamp("ms", tz="UTC"),
+        meaning="When the epoch was reported.",
+    ),
+)
+
+PARAM_MEANING = "Sampled value; null where the trial's other values made it meaningless."
+
+
+def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The Arrow schema of a table's fixed columns."""
+    return pa.schema([column.field for column in columns])
+
+
+def param_field(name: str, values: Sequence[object]) -> pa.Field:
+    """The column of one sampled parameter; mixed types become text.
+
+    Args:
+        name: Dotted name in the config.
+        values: The trials' values, None where not sampled.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        dtype = pa.bool_()
+    elif kinds == {int}:
+        dtype = pa.int64()
+    elif kinds and kinds <= {int, float}:
+        dtype = pa.float64()
+    else:
+        dtype = pa.string()
+    return pa.field(PARAM_PREFIX + name, dtype, metadata={"unit": "", "meaning": PARAM_MEANING})
+
+
+def tables_page() -> str:
+    """The page docs/tables.md."""
+    return "\n".join(
+        [
+            "# Tables of a run",
+            "",
+            "Written by `python -m results.schema`; change the columns there. A run folder holds",
+            "tables as Parquet, unit and meaning in each field's metadata. They are rebuilt from",
+            "`journal.jsonl`; an epoch reported twice (a worker died) counts once, the last time.",
+            "",
+            "## trials.parquet: a row a trial",
+            "",
+            *_markdown(TRIALS),
+            f"| `{PARAM_PREFIX}NAME` | by values | | One column a sampled parameter, such as "
+            f"`{PARAM_PREFIX}loss.alpha`. {PARAM_MEANING} |",
+            "",
+            "## epochs.parquet: a row a trial and epoch",
+            "",
+            *_markdown(EPOCHS),
+            "",
+        ]
+    )
+
+
+def _markdown(columns: Sequence[Column]) -> list[str]:
+    rows = ["| Column | Type | Unit | Meaning |", "|---|---|---|---|"]
+    for column in columns:
+        rows.append(f"| `{column.name}` | {column.dtype} | {column.unit} | {column.meaning} |")
+    return rows
+
+
+if __name__ == "__main__":
+    write_text_atomically(Path(__file__).parents[1] / "docs" / "tables.md", tables_page())

@@ -1,0 +1,81 @@
+"""One trial on the screen: how it went, its config, its curve."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Group, RenderableType
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from results.history import TrialHistory
+from results.journal import Record
+from results.query import where
+from results.render import NO_EFFECT, cell, fold_constant, rows_view, sparkline
+from results.schema import EPOCHS
+from results.trials import epochs_table, trials_table
+from spaces.yaml_file import yaml_text
+from trainable.errors import RunError
+
+HIDDEN_EPOCH_COLUMNS = frozenset({"trial", "time", "num_params"})
+
+
+def find_trial(trials: Sequence[TrialHistory], number: int) -> TrialHistory:
+    """The trial of a number.
+
+    Raises:
+        RunError: The run has no such trial.
+    """
+    for trial in trials:
+        if trial.trial == number:
+            return trial
+    if not trials:
+        raise RunError(f"the run has no trial {number}: none has started yet")
+    raise RunError(
+        f"the run has no trial {number}; its trials are {trials[0].trial} to {trials[-1].trial}"
+    )
+
+
+def trial_view(records: Sequence[Record], trial: TrialHistory) -> RenderableType:
+    """All that the tables say about a trial, its config as YAML, and its epochs."""
+    facts = trials_table(records)
+    row = where(facts, f"trial={trial.trial}").to_pylist()[0]
+    epochs = where(epochs_table(records), f"trial={trial.trial}")
+    parts: list[RenderableType] = [_facts(facts, row)]
+    if row["distill_has_no_effect"]:
+        parts.append(Text(NO_EFFECT, style="yellow"))
+    parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
+    if epochs.num_rows:
+        parts += [Text("\nEpochs", style="bold"), *_epochs(epochs)]
+    return Group(*parts)
+
+
+def _facts(facts: pa.Table, row: Mapping[str, Any]) -> Table:
+    view = Table.grid(padding=(0, 2))
+    for column in facts.schema:
+        if row[column.name] is not None:
+            unit = column.metadata[b"unit"].decode()
+            view.add_row(column.name, Text(cell(column.name, row[column.name])), unit)
+    return view
+
+
+def _config(config: Record) -> Syntax:
+    return Syntax(yaml_text(config).rstrip(), "yaml", background_color="default")
+
+
+def _epochs(epochs: pa.Table) -> list[RenderableType]:
+    rows = epochs.to_pylist()
+    names = [column.name for column in EPOCHS if column.name not in HIDDEN_EPOCH_COLUMNS]
+    known = [name for name in names if any(row[name] is not None for row in rows)]
+    shown, constant = fold_constant(rows, known)
+    view = rows_view(rows, shown)
+    if constant:
+        same = [f"{name} {cell(name, value)}" for name, value in constant.items()]
+        view.caption = f"in every epoch: {', '.join(same)}"
+    curve = [row["veer_pct"] for row in rows]
+    present = [veer for veer in curve if veer is not None]
+    if not present:
+        return [view]
+    bounds = f"  {min(present):.2f} to {max(present):.2f} %"
+    return [Text(f"VEER {sparkline(curve)}{bounds}"), view]

@@ -1,0 +1,103 @@
+"""The tables of a run, rebuilt from its journal at any time."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from results.formats import format_table
+from results.history import TrialHistory, ranked, trial_histories
+from results.journal import Record
+from results.run_folder import RunFolder
+from results.schema import (
+    EPOCHS,
+    NO_EFFECT_COSINE,
+    NO_EFFECT_SHARE,
+    TRIALS,
+    arrow_schema,
+    param_field,
+)
+from spaces.atomic import write_bytes_atomically
+
+
+def trials_table(records: Iterable[Record]) -> pa.Table:
+    """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIALS`.
+
+    The columns `param.NAME` follow the fixed ones, in the order in which they were first sampled.
+    """
+    trials = trial_histories(records)
+    best_first = ranked(trials)
+    ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
+    unranked = [trial for trial in trials if trial.trial not in ranks]
+    ordered = [*best_first, *unranked]
+    rows = [{"rank": ranks.get(trial.trial), **_trial_row(trial)} for trial in ordered]
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIALS))
+    return _with_params(table, [trial.params for trial in ordered])
+
+
+def epochs_table(records: Iterable[Record]) -> pa.Table:
+    """A row a trial and epoch, in that order; see `schema.EPOCHS`."""
+    rows = [
+        {**record, "time": round(1000 * record["time_s"])}
+        for trial in trial_histories(records)
+        for record in trial.in_order
+    ]
+    return pa.Table.from_pylist(rows, schema=arrow_schema(EPOCHS))
+
+
+def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
+    """Writes trials.parquet and epochs.parquet anew, each in one step, and returns both."""
+    records = run.read()
+    tables = trials_table(records), epochs_table(records)
+    for table, path in zip(tables, (run.trials_table, run.epochs_table), strict=True):
+        write_bytes_atomically(path, format_table(table, "parquet"))
+    return tables
+
+
+def distill_has_no_effect(trial: TrialHistory) -> bool | None:
+    """Whether distillation was asked for and did nothing; None where none was asked for.
+
+    Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (V1's: 0.00008),
+    or the student has not moved towards the teacher: a cosine after the last epoch below
+    `NO_EFFECT_COSINE` (0 at right angles). Unknown, and so None, before the first epoch.
+    """
+    asked = trial.started["config"]["loss"]["distillation"] != "none"
+    if not asked or trial.best is None or trial.last is None:
+        return None
+    share = trial.best.get("distill_share")
+    cosine = trial.last.get("teacher_cosine")
+    return (share is not None and share < NO_EFFECT_SHARE) or (
+        cosine is not None and cosine < NO_EFFECT_COSINE
+    )
+
+
+def _trial_row(trial: TrialHistory) -> dict[str, Any]:
+    best, last = trial.best or {}, trial.last or {}
+    seconds = [record.get("train_s", 0.0) + record.get("eval_s", 0.0) for record in trial.in_order]
+    return {
+        "trial": trial.trial,
+        "state": trial.state,
+        "veer_pct": best.get("veer_pct"),
+        "best_epoch": best.get("epoch"),
+        "last_veer_pct": last.get("veer_pct"),
+        "epochs": len(trial.epochs),
+        "num_params": last.get("num_params"),
+        "distill_share": best.get("distill_share"),
+        "teacher_cosine": best.get("teacher_cosine"),
+        "distill_has_no_effect": distill_has_no_effect(trial),
+        "seed": trial.started["seed"],
+        "config_hash": trial.started["config_hash"],
+        "reason": None if trial.ended is None else trial.ended["reason"],
+        "duration_s": sum(seconds),
+    }
+
+
+def _with_params(table: pa.Table, params: Sequence[dict[str, Any]]) -> pa.Table:
+    """Adds a column for every name that any trial sampled."""
+    for name in dict.fromkeys(name for sampled in params for name in sampled):
+        values = [sampled.get(name) for sampled in params]
+        column = param_field(name, values)
+        if pa.types.is_string(column.type):
+            values = [None if value is None else str(value) for value in values]
+        table = table.append_column(column, pa.array(values, type=column.type))
+    return table

@@ -1,0 +1,1 @@
+"""The search: Ray, Optuna, early stopping, the command line."""

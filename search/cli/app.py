@@ -1,0 +1,42 @@
+"""The `veer` command."""
+
+import sys
+
+import typer
+
+from search.cli import data, results, search, teacher, train
+from search.cli.console import errors
+from spaces.errors import VeerError
+
+USER_ERROR_STATUS = 2
+
+app = typer.Typer(
+    name="veer",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    help="Search hyperparameters for distilling a large speaker-verification teacher into a "
+    "small, fast student.\n\n"
+    "The usual order: [b]data[/b] prepare and check, [b]teacher[/b] train, [b]search[/b], then "
+    "[b]trials[/b], [b]show[/b] and [b]benchmark[/b] to look, [b]export[/b] and [b]train[/b] to "
+    "retrain the winner in full, [b]evaluate[/b] to score it.",
+)
+app.add_typer(data.app, name="data")
+app.add_typer(teacher.app, name="teacher")
+app.command()(search.search)
+app.command()(results.trials)
+app.command()(results.show)
+app.command()(results.benchmark)
+app.command()(results.export)
+app.command()(train.train)
+app.command()(train.evaluate)
+
+
+def main() -> None:
+    """Run the command; what a person can mend is shown without a stack trace."""
+    try:
+        app()
+    except VeerError as error:
+        errors.print("[bold red]error[/]", end=" ")
+        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(USER_ERROR_STATUS)

@@ -1,0 +1,122 @@
+"""`veer data`: make, prepare and check a corpus."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from search.cli.console import console, counting
+from spaces.yaml_file import load_mapping
+from trainable.corpus import read_corpus_config
+from trainable.corpus_check import CorpusReport, check_corpus
+from trainable.corpus_prepare import PrepareConfig, prepare_corpus
+from trainable.demo_corpus import DemoConfig, build_demo_corpus
+
+app = typer.Typer(no_args_is_help=True, help="Make, prepare and check a corpus.")
+
+
+class LayoutName(StrEnum):
+    """What a folder of speakers looks like."""
+
+    VOXCELEB = "voxceleb"
+    LIBRISPEECH = "librispeech"
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Argument(help="Folder of the corpus.")] = Path("runs/demo-corpus"),
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+) -> None:
+    """Build the demo corpus: 140 synthetic speakers, about one hour, in under a minute.
+
+    The voices are synthetic (espeak-ng), each with several sessions that differ in room, noise,
+    channel and level. An intact demo corpus with the same seed is reused, another one replaced.
+    """
+    config = DemoConfig(seed=seed)
+    with counting(f"speakers, on {os.cpu_count()} cores") as progress:
+        built = build_demo_corpus(out, config, progress)
+    console.print("reused" if built.reused else "built", str(built.config_path), highlight=False)
+
+
+@app.command()
+def prepare(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder with a folder for every speaker.")
+    ],
+    layout: Annotated[
+        LayoutName,
+        typer.Option(
+            help="voxceleb: SPEAKER/SESSION/UTTERANCE.wav or .flac; "
+            "librispeech: SPEAKER/CHAPTER/UTTERANCE.flac."
+        ),
+    ],
+    val_speakers: Annotated[
+        int, typer.Option(min=2, help="Speakers of the validation list, drawn by the seed.")
+    ],
+    test_speakers: Annotated[
+        int, typer.Option(min=0, help="Speakers of the test list; 0 writes none.")
+    ] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the lists and of corpus.yaml.", show_default="DIR")
+    ] = None,
+    pairs: Annotated[
+        int, typer.Option(min=2, help="Trial pairs of each list at most, half of them targets.")
+    ] = 4000,
+    seed: Annotated[int, typer.Option(min=0, help="Draws speakers and pairs.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing lists.")] = False,
+) -> None:
+    """Write the lists of a corpus from a folder of speakers.
+
+    Training, validation and test get different speakers. Target pairs join different sessions of
+    a speaker where there are several. No audio is opened: `veer data check` does that.
+    """
+    settings = {
+        "layout": layout.value,
+        "num_val_speakers": val_speakers,
+        "num_test_speakers": test_speakers,
+        "num_pairs": pairs,
+        "seed": seed,
+        "force": force,
+    }
+    config = load_mapping(PrepareConfig, settings, "command line")
+    written = prepare_corpus(folder, out or folder, config)
+    console.print("wrote", str(written), highlight=False)
+
+
+@app.command()
+def check(
+    corpus: Annotated[Path, typer.Argument(help="The corpus.yaml.")],
+    allow_shared_speakers: Annotated[
+        bool,
+        typer.Option(
+            "--allow-shared-speakers", help="Let training share speakers with the trial lists."
+        ),
+    ] = False,
+) -> None:
+    """Check the lists and decode every file they name; list all faults, or print the counts."""
+    config = read_corpus_config(corpus)
+    if allow_shared_speakers:
+        config = config.model_copy(update={"allow_shared_speakers": True})
+    with counting("files") as progress:
+        report = check_corpus(config, progress)
+    console.print(_report_table(report))
+
+
+def _report_table(report: CorpusReport) -> Table:
+    table = Table("part")
+    for heading in ("speakers", "files", "hours", "shortest, s", "targets", "non-targets"):
+        table.add_column(heading, justify="right")
+    for part in report.parts:
+        pairs = (part.num_target_pairs, part.num_nontarget_pairs)
+        table.add_row(
+            part.name,
+            f"{part.num_speakers:,}",
+            f"{part.num_files:,}",
+            f"{part.duration_h:.2f}",
+            f"{part.shortest_s:.2f}",
+            *(f"{count:,}" if sum(pairs) else "" for count in pairs),
+        )
+    return table

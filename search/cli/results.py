@@ -1,0 +1,129 @@
+"""`veer trials`, `veer show`, `veer benchmark` and `veer export`: what a search left."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from results.benchmark import (
+    BENCHMARK_COLUMNS,
+    BenchmarkConfig,
+    benchmark_run,
+)
+from results.export import CONFIG, export_trial
+from results.formats import write_table
+from results.hardware import describe_hardware
+from results.history import latest, trial_histories
+from results.query import select
+from results.render import rows_view, trials_view
+from results.run_folder import RunFolder
+from results.trial_view import find_trial, trial_view
+from results.trials import rebuild_tables
+from search.cli.console import console
+
+Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
+
+
+class Format(StrEnum):
+    """What `veer trials` prints."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+def trials(
+    run: Run,
+    sort: Annotated[
+        str | None,
+        typer.Option(help="Column to sort by, e.g. num_params; -num_params for downwards."),
+    ] = None,
+    conditions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter",
+            metavar="CONDITION",
+            help="Rows to show, e.g. 'veer_pct<15', state=complete, 'loss.alpha!=null'. "
+            "Repeatable; all must hold.",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            help="Columns to show, separated by commas, e.g. trial,veer_pct,loss.alpha. "
+            "Without it the table shows the main ones and what varied; files hold all."
+        ),
+    ] = None,
+    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    out: Annotated[
+        Path | None, typer.Option(help="File for csv, json or parquet; else they are printed.")
+    ] = None,
+) -> None:
+    """List a run's trials, the best first.
+
+    VEER is the lowest validation EER over a trial's epochs, percent. Rebuilds trials.parquet and
+    epochs.parquet in the run's folder; docs/tables.md explains their columns.
+    """
+    folder = RunFolder(run)
+    table, _ = rebuild_tables(folder)
+    names = [name.strip() for name in columns.split(",")] if columns else []
+    chosen = select(table, columns=names, conditions=conditions or (), sort=sort)
+    if form is not Format.TABLE:
+        typer.echo(write_table(chosen, form.value, out), nl=False)
+    elif names:
+        console.print(rows_view(chosen.to_pylist(), chosen.column_names))
+    else:
+        console.print(trials_view(chosen, latest(folder.read(), "teacher")))
+
+
+def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
+    """Show one trial: its figures, its config, VEER and losses by epoch."""
+    records = RunFolder(run).read()
+    console.print(trial_view(records, find_trial(trial_histories(records), trial)))
+
+
+def benchmark(
+    run: Run,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Timed calls of each model in each setting.")
+    ] = BenchmarkConfig().rounds,
+) -> None:
+    """Measure the best trials against the teacher on this machine's CPU.
+
+    From a 2-s waveform to the embedding, front end included, at batch 1 and 8, with one thread and
+    with all cores. All models take turns in one process, in a new order each round. The figures go
+    to RUN/benchmark.json and into the journal.
+    """
+    rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds))
+    console.print(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
+    hardware = (f"{name} {value}" for name, value in describe_hardware().items())
+    console.print(f"on {', '.join(hardware)}", highlight=False)
+
+
+def export(
+    run: Run,
+    trial: Annotated[
+        int | None, typer.Option(help="Number of the trial; without it the best that has ended.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; without it RUN/export/trial-NNNN.")
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Epochs of the full training; without it as in the trial."),
+    ] = None,
+) -> None:
+    """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
+
+    The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
+    """
+    exported = export_trial(RunFolder(run), trial, out, epochs)
+    console.print(
+        f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
+        f"  veer train {exported.folder / CONFIG}",
+        highlight=False,
+        soft_wrap=True,
+    )

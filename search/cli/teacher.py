@@ -1,0 +1,42 @@
+"""`veer teacher`: the model that students learn from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.options import Corpus, Device, Seed, Set
+from search.cli.training import run_and_show
+from trainable.config import TrialConfig
+from trainable.presets import read_trial_config
+
+app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `train` a subcommand though it is the only one."""
+
+
+@app.command()
+def train(
+    corpus: Corpus,
+    config: Annotated[
+        str,
+        typer.Argument(
+            help="A trial's YAML (model, loss, training, seed), or a bundled one: teacher (the "
+            "notes' 3.87M parameters), teacher_half, teacher_demo."
+        ),
+    ] = "teacher",
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/teacher"),
+    overrides: Set = None,
+    seed: Seed = None,
+    device: Device = "auto",
+) -> None:
+    """Train a teacher and report its VEER.
+
+    A folder that holds a finished teacher of the same config is reused, an unfinished one is
+    continued. Checkpoints go to OUT/model, scores to OUT/result/scores.txt.
+    """
+    trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)
+    run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device)

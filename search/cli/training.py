@@ -1,0 +1,81 @@
+"""What `veer train` and `veer teacher train` share: run it and show it."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from rich.table import Table
+
+from search.cli.console import console, counting, epochs
+from trainable.config import TrainRunConfig, TrialConfig
+from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.data import load_training_data
+from trainable.device import choose_device
+from trainable.evaluation import EvaluationResult
+from trainable.full_training import TrainResult, run_training
+from trainable.places import cache_dir
+
+
+def run_and_show(
+    *,
+    corpus: Path | CorpusConfig,
+    teacher: Path | None,
+    trial: TrialConfig,
+    out: Path,
+    device: str,
+    teacher_sha256: str | None = None,
+) -> TrainResult:
+    """Train, or go on training, with a bar; then print the figures."""
+    where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
+    config = TrainRunConfig(
+        corpus=where, teacher=teacher, teacher_sha256=teacher_sha256, trial=trial
+    )
+    with counting("log-mels") as progress:
+        data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
+    console.print(
+        f"{trial.model.family}: {len(data.train_row)} utterances of {len(data.speakers)} speakers, "
+        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs"
+    )
+    try:
+        with epochs(str(out), trial.training.max_epochs) as show:
+            result = run_training(
+                config, data, out, device=choose_device(device), on_epoch=show
+            )
+    except KeyboardInterrupt:
+        console.print(f"stopped; go on with the same command: {shlex.join(sys.argv)}")
+        raise SystemExit(130) from None
+    _print_result(result, out)
+    return result
+
+
+def evaluation_table(result: EvaluationResult, title: str) -> Table:
+    """Both protocols, each metric with its name."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("protocol")
+    for name in ("EER %", "EER % (voxceleb_trainer's)", "minDCF p=0.01", "minDCF p=0.05"):
+        table.add_column(name, justify="right")
+    for protocol, metrics in (
+        ("cosine of mean embeddings", result.cosine),
+        ("voxceleb_trainer", result.voxceleb_trainer),
+    ):
+        table.add_row(
+            protocol,
+            f"{metrics.eer_pct:.2f}",
+            f"{metrics.eer_pct_voxceleb_trainer:.2f}",
+            f"{metrics.min_dcf_p01:.4f}",
+            f"{metrics.min_dcf_p05:.4f}",
+        )
+    return table
+
+
+def _print_result(result: TrainResult, out: Path) -> None:
+    if result.resumed_from == result.last.epoch:
+        console.print(f"reusing {out}: it is trained already ({result.last.epoch} epochs)")
+    elif result.resumed_from:
+        console.print(f"went on from epoch {result.resumed_from}")
+    console.print(
+        f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
+        f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
+    )
+    if result.final is not None:
+        console.print(evaluation_table(result.final, "validation list, best epoch"))

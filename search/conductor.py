@@ -1,0 +1,255 @@
+"""The course of a search: what to try next, what each result means, when to end.
+
+Everything that Ray tells goes through here, and everything is written to the journal before it
+takes effect, so a search can be rebuilt from its journal and driven without Ray.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from results.journal import EndState, Journal, Record
+from search.early_stopping import SuccessiveHalving, Verdict
+from search.suggestions import Suggestion, Suggestions
+from trainable.config import TrialConfig
+
+HaltReason = Literal["interrupted", "time_limit"]
+
+
+@dataclass(slots=True, kw_only=True)
+class TrialCourse:
+    """One trial so far.
+
+    Attributes:
+        suggestion: What it tries.
+        config: The same as a checked config.
+        veer_pct: VEER in percent by epoch; NaN where it could not be measured.
+        verdict: What early stopping said last.
+        state: How it ended, None while unfinished.
+        is_running: Whether it was handed out in this process and has not come back.
+    """
+
+    suggestion: Suggestion
+    config: TrialConfig
+    veer_pct: dict[int, float] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    state: EndState | None = None
+    is_running: bool = False
+
+    @property
+    def epoch(self) -> int:
+        """Epochs finished."""
+        return max(self.veer_pct, default=0)
+
+    @property
+    def best_veer_pct(self) -> float | None:
+        """Lowest VEER so far, percent."""
+        finite = (veer_pct for veer_pct in self.veer_pct.values() if math.isfinite(veer_pct))
+        return min(finite, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where a search ends.
+
+    Attributes:
+        num_trials: Trials in all.
+        max_epochs: Epochs of a trial that nothing stops.
+        time_limit_s: Seconds after which no epoch is started; None for no limit.
+    """
+
+    num_trials: int
+    max_epochs: int
+    time_limit_s: float | None = None
+
+
+class Conductor:
+    """Leads a search from result to result.
+
+    Args:
+        suggestions: Fresh; a resumed search replays its journal into them.
+        early_stopping: Fresh, likewise.
+        journal: Where everything is written first.
+        limits: Where the search ends.
+        make_config: Turns a suggestion into the trial's checked config.
+        clock: Seconds; only differences count.
+
+    Attributes:
+        limits: Where the search ends.
+        trials: Every trial, by number.
+        halted: Why no epoch is started any more, None while the search goes on.
+        num_reported: Epochs that were new to this process's journal.
+        error: The first error that went through `noting_errors`.
+    """
+
+    def __init__(
+        self,
+        suggestions: Suggestions,
+        early_stopping: SuccessiveHalving,
+        journal: Journal,
+        *,
+        limits: Limits,
+        make_config: Callable[[Suggestion], TrialConfig],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.limits = limits
+        self.trials: list[TrialCourse] = []
+        self.halted: HaltReason | None = None
+        self.num_reported = 0
+        self.error: Exception | None = None
+        self._suggestions = suggestions
+        self._early_stopping = early_stopping
+        self._journal = journal
+        self._make_config = make_config
+        self._clock = clock
+        self._started_s = clock()
+        self._waiting: list[int] = []
+
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """Keeps the first error in `error`: Ray passes on its traceback only, as text."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this process began to lead."""
+        return self._clock() - self._started_s
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every trial has ended."""
+        ended = sum(trial.state is not None for trial in self.trials)
+        return ended >= self.limits.num_trials
+
+    def replay(self, records: Iterable[Record]) -> None:
+        """Takes over an earlier run from its journal; unfinished trials are handed out first.
+
+        Raises:
+            ValueError: The journal holds values that the space does not.
+        """
+        for record in records:
+            match record["event"]:
+                case "trial_started" if record["trial"] == len(self.trials):
+                    self._add(self._suggestions.restore(record["params"]))
+                case "epoch":
+                    self._take(record["trial"], record["epoch"], record["veer_pct"])
+                case "trial_ended":
+                    self._settle(record["trial"], record["state"])
+        for trial in self._unfinished():
+            if not self._conclude(trial):
+                self._waiting.append(trial)
+
+    def next_trial(self) -> TrialCourse | None:
+        """The next trial to run, None when there is none or the search is halted."""
+        self._watch_the_clock()
+        if self.halted is not None:
+            return None
+        if self._waiting:
+            course = self.trials[self._waiting.pop(0)]
+        elif len(self.trials) < self.limits.num_trials:
+            course = self._add(self._suggestions.suggest())
+            suggestion = course.suggestion
+            self._journal.append(
+                "trial_started",
+                trial=suggestion.trial,
+                params=suggestion.params,
+                config=course.config.canonical(),
+                config_hash=course.config.config_hash(),
+                seed=suggestion.seed,
+            )
+        else:
+            return None
+        course.is_running = True
+        return course
+
+    def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
+        """Takes one epoch's result.
+
+        An epoch that was reported before, as a restarted trial does, changes nothing.
+
+        Args:
+            trial: Its number.
+            epoch: From 1.
+            veer_pct: VEER after the epoch, percent.
+            fields: The rest of the report, for the journal.
+
+        Returns:
+            Whether the trial is to go on. A trial that a halt stops stays unfinished.
+        """
+        course = self.trials[trial]
+        if course.state is None and epoch not in course.veer_pct:
+            self._journal.append("epoch", trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
+            self._take(trial, epoch, veer_pct)
+            self.num_reported += 1
+        self._watch_the_clock()
+        goes_on = not self._conclude(trial) and self.halted is None
+        course.is_running = goes_on
+        return goes_on
+
+    def end(self, trial: int, state: EndState, reason: str | None) -> None:
+        """Ends a trial; ending it twice is harmless."""
+        course = self.trials[trial]
+        course.is_running = False
+        if course.state is None:
+            self._journal.append("trial_ended", trial=trial, state=state, reason=reason)
+            self._settle(trial, state)
+
+    def halt(self, reason: HaltReason) -> None:
+        """Hands out no trial and starts no epoch from now on; the first reason counts."""
+        self.halted = self.halted or reason
+
+    def _add(self, suggestion: Suggestion) -> TrialCourse:
+        course = TrialCourse(suggestion=suggestion, config=self._make_config(suggestion))
+        self.trials.append(course)
+        return course
+
+    def _take(self, trial: int, epoch: int, veer_pct: float | None) -> None:
+        """Tells study and early stopping of an epoch; one without a VEER is left to `_conclude`."""
+        course = self.trials[trial]
+        if epoch in course.veer_pct:
+            return
+        if veer_pct is None or not math.isfinite(veer_pct):
+            course.veer_pct[epoch] = math.nan
+            return
+        course.veer_pct[epoch] = veer_pct
+        self._suggestions.report(trial, epoch, veer_pct)
+        course.verdict = self._early_stopping.decide(trial, epoch, veer_pct)
+
+    def _conclude(self, trial: int) -> bool:
+        """Ends the trial if its last epoch says so; returns whether it has ended."""
+        course = self.trials[trial]
+        if course.state is not None:
+            return True
+        if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
+            self.end(trial, "diverged", f"the VEER of epoch {course.epoch} is not a number")
+        elif course.epoch >= self.limits.max_epochs:
+            self.end(trial, "complete", None)
+        elif course.verdict is not None and course.verdict.stop:
+            self.end(trial, "stopped_early", _reason(course.verdict))
+        return course.state is not None
+
+    def _settle(self, trial: int, state: EndState) -> None:
+        course = self.trials[trial]
+        if course.state is not None:
+            return
+        course.state = state
+        self._suggestions.end(trial, state, course.best_veer_pct)
+
+    def _unfinished(self) -> list[int]:
+        return [number for number, course in enumerate(self.trials) if course.state is None]
+
+    def _watch_the_clock(self) -> None:
+        limit_s = self.limits.time_limit_s
+        if limit_s is not None and self.elapsed_s >= limit_s:
+            self.halt("time_limit")
+
+
+def _reason(verdict: Verdict) -> str:
+    return f"VEER above {verdict.cutoff_pct:.2f} %, the limit at rung {verdict.rung:g}"

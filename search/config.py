@@ -1,0 +1,197 @@
+"""A search's own settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from search.suggestions import SamplerKind
+from spaces.complaints import Keys, did_you_mean
+from spaces.errors import ConfigError
+from spaces.reading import bundled_spaces
+from spaces.yaml_file import YamlDocument, load_model, read_yaml
+from trainable.corpus import CorpusConfig, read_corpus_config
+
+DEFAULT_SETTINGS = "demo"
+PRESETS = Path(__file__).with_name("presets")
+# These say how much is done and where, not what a trial is: a resumed search may change them.
+MAY_CHANGE = frozenset(
+    {"num_trials", "time_limit_s", "max_concurrent", "resources", "address", "benchmark_top"}
+)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ResourceConfig(_Settings):
+    """What Ray reserves for a trial; N trials share a GPU with gpu 1/N."""
+
+    cpu: float = Field(1.0, gt=0, le=1024, description="CPUs a trial; also its threads.")
+    gpu: float = Field(0.0, ge=0, le=64, description="GPUs a trial: a fraction, or whole ones.")
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.gpu > 1 and self.gpu != int(self.gpu):
+            raise ValueError(f"gpu must be at most 1 or a whole number, got {self.gpu}")
+        return self
+
+
+class SchedulerConfig(_Settings):
+    """Early stopping."""
+
+    kind: Literal["asha", "none"] = Field(
+        "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
+    )
+    grace_epochs: int = Field(
+        9, ge=1, le=100_000, description="Epochs before which no trial is stopped: the first rung."
+    )
+    reduction_factor: float = Field(
+        3.0, gt=1, le=100, description="At a rung about one trial in so many goes on."
+    )
+
+
+class SearchConfig(_Settings):
+    """Everything that a search is told; written to the run folder once resolved."""
+
+    corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
+    teacher: Path | None = Field(
+        None, description="Model file or folder of the teacher; none is needed without distillation."
+    )
+    space: Path = Field(description="The space: a YAML file, or a bundled name.")
+    num_trials: int = Field(12, ge=1, le=1_000_000, description="Trials in all.")
+    time_limit_s: float | None = Field(
+        None, gt=0, description="Seconds after which no epoch is started; null for no limit."
+    )
+    max_epochs: int = Field(27, ge=1, le=100_000, description="Epochs of a trial at most.")
+    max_concurrent: int | None = Field(
+        None, ge=1, le=100_000, description="Trials at once; null for as many as the cluster fits."
+    )
+    scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
+    sampler: SamplerKind = Field("tpe", description="tpe learns from results; random does not.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the search and of its trials.")
+    resources: ResourceConfig = Field(default_factory=ResourceConfig)
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto uses the GPU that a trial was given, else the CPU."
+    )
+    keep_best: int = Field(
+        3, ge=1, le=10_000, description="Trials whose checkpoints are kept at the end."
+    )
+    benchmark_top: int = Field(
+        3, ge=0, le=1000, description="Best trials benchmarked on the CPU at the end; 0 for none."
+    )
+    address: str | None = Field(
+        None, description="Ray cluster to join, such as 10.0.0.1:6379; null starts one here."
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.device == "cuda" and self.resources.gpu == 0:
+            raise ValueError("device cuda needs resources.gpu above 0, got 0")
+        if self.benchmark_top > self.keep_best:
+            raise ValueError(
+                "benchmark_top must be at most keep_best, the others' checkpoints are gone by "
+                f"then, got benchmark_top={self.benchmark_top}, keep_best={self.keep_best}"
+            )
+        return self
+
+
+def read_search_config(
+    source: str | Path, overrides: Mapping[str, Any] | None = None
+) -> SearchConfig:
+    """Read and resolve a search's settings.
+
+    Relative paths in a file count from its folder, those in overrides from the working folder.
+
+    Args:
+        source: A bundled name (`demo`) or a YAML file.
+        overrides: Settings of the command line by dotted name (`resources.gpu`); they win.
+
+    Raises:
+        ConfigError: With file, line and fix.
+    """
+    path, base = _find_settings(source)
+    document = read_yaml(path)
+    data = {key: _resolved(key, value, base) for key, value in document.data.items()}
+    given = _tree(overrides or {})
+    for key, value in given.items():
+        inner = data.get(key)
+        is_part = isinstance(value, dict) and isinstance(inner, dict)
+        data[key] = inner | value if is_part else _resolved(key, value, Path.cwd())
+    return load_model(
+        SearchConfig,
+        _MergedDocument(path=path, data=data, lines=document.lines, given=frozenset(given)),
+    )
+
+
+def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
+    """Settings that differ, except those that a resumed search may change.
+
+    Spaces are compared by content: a run folder keeps a copy of its own.
+    """
+    a, b = (
+        settings.model_dump(mode="json") | {"space": read_yaml(settings.space).data}
+        for settings in (one, other)
+    )
+    return [key for key in a if key not in MAY_CHANGE and a[key] != b[key]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _MergedDocument(YamlDocument):
+    """A file whose top-level keys in `given` come from the command line."""
+
+    given: frozenset[str]
+
+    def place_of(self, keys: Keys) -> str:
+        if keys and keys[0] in self.given:
+            return "command line"
+        return YamlDocument.place_of(self, keys)
+
+
+def _find_settings(source: str | Path) -> tuple[Path, Path]:
+    """The file, and the folder that its paths count from."""
+    if Path(source).suffix in (".yaml", ".yml"):
+        return Path(source), Path(source).resolve().parent
+    bundled = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    if str(source) not in bundled:
+        raise ConfigError(
+            f"search settings must be a .yaml file or a bundled name, got {str(source)!r}"
+            f"{did_you_mean(source, bundled)}"
+        )
+    return bundled[str(source)], Path.cwd()
+
+
+def _resolved(key: str, value: Any, base: Path) -> Any:
+    """Paths made absolute; a corpus that is named replaced by its content."""
+    if key == "teacher" and isinstance(value, str | Path):
+        return (base / value).resolve()
+    if key == "corpus" and isinstance(value, str | Path):
+        return read_corpus_config((base / value).resolve()).model_dump()
+    if key == "space" and isinstance(value, str | Path):
+        return _find_space(value, base)
+    return value
+
+
+def _find_space(source: str | Path, base: Path) -> Path:
+    bundled = bundled_spaces()
+    if str(source) in bundled:
+        return bundled[str(source)]
+    path = (base / source).resolve()
+    if not path.is_file():
+        hint = did_you_mean(source, bundled)
+        raise ConfigError(f"space must be a file or a bundled name, got {str(source)!r}{hint}")
+    return path
+
+
+def _tree(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in dotted.items():
+        *parents, last = name.split(".")
+        inner = tree
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return tree

@@ -1,0 +1,188 @@
+"""The part of a search that Ray runs: cluster, workers, and Ctrl-C."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import TuneError
+
+from search.conductor import Conductor, TrialCourse
+from search.config import SearchConfig
+from search.recorder import HaltStopper, Recorder
+from search.resources import cluster_nodes, num_trials_at_once
+from search.sampler import ConductorSearcher
+from search.scheduler import ConductorScheduler
+from spaces.errors import ConfigError
+from trainable.trial import StudentTrial
+
+# A process that dies takes its trial back to the last checkpoint, once.
+MAX_FAILURES = 1
+OBJECT_STORE_BYTES = 128 * 2**20
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # With the new output Tune prints even where verbose is 0.
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Tune's own snapshots are not used: the journal is what a resume starts from.
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
+}
+
+logger = logging.getLogger(__name__)
+
+
+class Interrupts:
+    """Counts Ctrl-C: the first ends the search after the running epochs, the second at once.
+
+    A third has Python's own effect.
+
+    Args:
+        on_first: Called at the first.
+        on_second: Called at the second.
+    """
+
+    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
+        self.is_urgent = False
+        self._on_first = on_first
+        self._on_second = on_second
+        self._count = 0
+
+    def __enter__(self) -> "Interrupts":
+        self._is_installed = threading.current_thread() is threading.main_thread()
+        if self._is_installed:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_installed:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._count += 1
+        if self._count == 1:
+            self._on_first()
+        elif self._count == 2:
+            self.is_urgent = True
+            self._on_second()
+        else:
+            raise KeyboardInterrupt
+
+
+def drive(
+    conductor: Conductor,
+    settings: SearchConfig,
+    make_task: Callable[[TrialCourse], dict[str, Any]],
+    *,
+    on_step: Callable[[], None],
+    say: Callable[[str], None],
+) -> None:
+    """Runs the conductor's trials on Ray until it has no more, or is halted.
+
+    Args:
+        conductor: The search.
+        settings: Its settings.
+        make_task: Gives a trial's Ray config: small and plain.
+        on_step: Called often, to refresh what is on the screen.
+        say: Prints a line.
+
+    Raises:
+        ConfigError: The cluster cannot be reached, or no node has what a trial asks for.
+    """
+    with _environment(ENVIRONMENT), _cluster(settings.address):
+        fitting = num_trials_at_once(settings.resources, cluster_nodes())
+        at_once = min(settings.max_concurrent or fitting, fitting)
+        say(f"{at_once} trials at a time on {len(cluster_nodes())} Ray nodes")
+        interrupts = Interrupts(
+            on_first=lambda: _finish_epochs(conductor, say),
+            on_second=lambda: say("stopping now"),
+        )
+        recorder = Recorder(conductor, on_step)
+        searcher = ConductorSearcher(conductor, make_task, max_concurrent=at_once)
+        with interrupts:
+            _run(conductor, searcher, recorder, settings, interrupts)
+
+
+def _run(
+    conductor: Conductor,
+    searcher: ConductorSearcher,
+    recorder: Recorder,
+    settings: SearchConfig,
+    interrupts: Interrupts,
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
+        try:
+            # Not a Tuner: that pickles searcher, scheduler and callbacks.
+            tune.run(
+                StudentTrial,
+                name="search",
+                search_alg=searcher,
+                scheduler=ConductorScheduler(conductor),
+                num_samples=-1,
+                resources_per_trial=settings.resources.model_dump(),
+                stop=HaltStopper(lambda: interrupts.is_urgent),
+                callbacks=[recorder],
+                max_failures=MAX_FAILURES,
+                raise_on_failed_trial=False,
+                reuse_actors=True,
+                storage_path=storage,
+                trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
+                verbose=0,
+            )
+        except TuneError:
+            if conductor.error is not None:
+                raise conductor.error from None
+            raise
+
+
+def _finish_epochs(conductor: Conductor, say: Callable[[str], None]) -> None:
+    conductor.halt("interrupted")
+    say("finishing the running epochs; Ctrl-C again stops at once")
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for a while; what the person has set stands."""
+    added = [name for name in variables if name not in os.environ]
+    os.environ.update({name: variables[name] for name in added})
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[None]:
+    """Connects to a cluster, or starts one for this process; one that is there is used."""
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    try:
+        if address is None:
+            ray.init(
+                "local",
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **quiet,
+            )
+        else:
+            ray.init(address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
+        raise ConfigError(f"cannot {where}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

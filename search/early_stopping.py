@@ -1,0 +1,105 @@
+"""Asynchronous successive halving (ASHA) on VEER; knows no Ray.
+
+Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that reaches a rung is
+stopped when its VEER is worse than the best 1/reduction_factor of the VEERs recorded there before.
+The decisions are those of Ray's AsyncHyperBandScheduler with one bracket.
+Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, 2018 (arXiv:1810.05934).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What early stopping says after an epoch.
+
+    Attributes:
+        stop: Whether the trial ends here.
+        rung: The rung that was reached, epochs; None between rungs.
+        cutoff_pct: VEER that had to be met there, percent; None where nothing was recorded yet.
+    """
+
+    stop: bool
+    rung: float | None = None
+    cutoff_pct: float | None = None
+
+
+GO_ON = Verdict(stop=False)
+
+
+@dataclass(slots=True)
+class _Rung:
+    epoch: float
+    recorded: dict[int, float] = field(default_factory=dict)
+
+
+class SuccessiveHalving:
+    """Decides after each epoch whether a trial goes on.
+
+    A repeated (trial, epoch), as a restarted trial reports it, gets the first answer again and is
+    not recorded twice.
+
+    Args:
+        rungs: Epochs at which trials are compared, ascending; none means that no trial is stopped.
+        reduction_factor: Of the trials at a rung about one in so many goes on.
+
+    Raises:
+        ValueError: A rung is below 1 or they do not ascend, or the factor is at most 1.
+    """
+
+    def __init__(self, rungs: Sequence[float], reduction_factor: float) -> None:
+        if list(rungs) != sorted(set(rungs)) or any(rung < 1 for rung in rungs):
+            raise ValueError(f"rungs must ascend from 1 or more, got {list(rungs)}")
+        if not reduction_factor > 1:
+            raise ValueError(f"reduction_factor must be above 1, got {reduction_factor}")
+        self._rungs = [_Rung(epoch) for epoch in rungs]
+        self._percentile = (1 - 1 / reduction_factor) * 100
+        self._answers: dict[tuple[int, int], Verdict] = {}
+
+    def decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
+        """Record a result and say whether the trial goes on.
+
+        Args:
+            trial: Its number.
+            epoch: Epochs finished, from 1.
+            veer_pct: VEER after that epoch, finite.
+
+        Raises:
+            ValueError: The VEER is NaN or infinite; comparisons with it would never stop a trial.
+        """
+        if not np.isfinite(veer_pct):
+            raise ValueError(f"veer_pct must be finite, got {veer_pct} (trial {trial})")
+        if (trial, epoch) not in self._answers:
+            self._answers[trial, epoch] = self._decide(trial, epoch, veer_pct)
+        return self._answers[trial, epoch]
+
+    def recorded(self) -> dict[float, dict[int, float]]:
+        """VEER in percent by rung and trial."""
+        return {rung.epoch: dict(rung.recorded) for rung in self._rungs}
+
+    def _decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
+        for rung in reversed(self._rungs):
+            if epoch >= rung.epoch and trial not in rung.recorded:
+                cutoff = self._cutoff_pct(rung)
+                rung.recorded[trial] = veer_pct
+                stop = cutoff is not None and veer_pct > cutoff
+                return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff)
+        return GO_ON
+
+    def _cutoff_pct(self, rung: _Rung) -> float | None:
+        if not rung.recorded:
+            return None
+        # Of the negative, and in this form, for the same rounding as Ray's.
+        rewards = [-veer_pct for veer_pct in rung.recorded.values()]
+        return -float(np.percentile(rewards, self._percentile))
+
+
+def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> list[float]:
+    """Rungs below max_epochs; at max_epochs every trial is complete anyway."""
+    rungs: list[float] = []
+    while (rung := grace_epochs * reduction_factor ** len(rungs)) < max_epochs:
+        rungs.append(rung)
+    return rungs

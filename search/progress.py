@@ -1,0 +1,178 @@
+"""What the person sees while a search runs."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from search.conductor import Conductor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchStatus:
+    """A search at a moment.
+
+    Attributes:
+        num_trials: Trials in all.
+        running: Trials handed out.
+        complete: Trials that ran to the end.
+        stopped_early: Trials that early stopping ended.
+        failed: Trials that failed or diverged.
+        epochs: Epochs reported, earlier runs of a resumed search included.
+        best_trial: The trial with the lowest VEER, None before the first.
+        best_veer_pct: Its VEER, percent.
+        elapsed_s: Seconds of this run.
+        left_s: Estimate of the seconds left; None before the first epoch.
+    """
+
+    num_trials: int
+    running: int
+    complete: int
+    stopped_early: int
+    failed: int
+    epochs: int
+    best_trial: int | None
+    best_veer_pct: float | None
+    elapsed_s: float
+    left_s: float | None
+
+    @property
+    def ended(self) -> int:
+        """Trials that have ended, however."""
+        return self.complete + self.stopped_early + self.failed
+
+
+def status_of(conductor: Conductor) -> SearchStatus:
+    """Sums up a search."""
+    states = Counter(trial.state for trial in conductor.trials)
+    ranked = [
+        (trial.best_veer_pct, trial.suggestion.trial)
+        for trial in conductor.trials
+        if trial.best_veer_pct is not None and trial.state not in ("failed", "diverged")
+    ]
+    best_veer_pct, best_trial = min(ranked, default=(None, None))
+    return SearchStatus(
+        num_trials=conductor.limits.num_trials,
+        running=sum(trial.is_running for trial in conductor.trials),
+        complete=states["complete"],
+        stopped_early=states["stopped_early"],
+        failed=states["failed"] + states["diverged"],
+        epochs=sum(len(trial.veer_pct) for trial in conductor.trials),
+        best_trial=best_trial,
+        best_veer_pct=best_veer_pct,
+        elapsed_s=conductor.elapsed_s,
+        left_s=_left_s(conductor),
+    )
+
+
+class SearchView:
+    """A live table in a terminal; elsewhere a line whenever a trial has ended.
+
+    Args:
+        console: Where to show it.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live: Live | None = None
+        self._shown = -1
+
+    def show(self, status: SearchStatus) -> None:
+        """Shows the latest status."""
+        if self.console.is_terminal:
+            self._update(_table(status))
+        elif status.ended != self._shown:
+            self._shown = status.ended
+            self.console.print(line(status), highlight=False)
+
+    def count(self, done: int, total: int) -> None:
+        """Shows how far the computing of log-mels is."""
+        if self.console.is_terminal:
+            self._update(Text(f"log-mels: {done} of {total} files"))
+        elif done == total:
+            self.console.print(f"log-mels: {total} files", highlight=False)
+
+    def say(self, text: str) -> None:
+        """Prints a line, above the table where there is one."""
+        self.console.print(text, highlight=False)
+
+    def close(self) -> None:
+        """Leaves the last status on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _update(self, shown: RenderableType) -> None:
+        if self._live is None:
+            self._live = Live(console=self.console, refresh_per_second=4)
+            self._live.start()
+        self._live.update(shown)
+
+
+def line(status: SearchStatus) -> str:
+    """A status as one line."""
+    parts = [
+        f"{status.ended}/{status.num_trials} trials ended",
+        f"{status.running} running",
+        f"{status.complete} complete",
+        f"{status.stopped_early} stopped early",
+        f"{status.failed} failed",
+        f"best VEER {_best(status)}",
+        f"{status.epochs} epochs",
+        f"{duration(status.elapsed_s)} so far",
+        f"about {duration(status.left_s)} left",
+    ]
+    return ", ".join(parts)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them: `48 s`, `3 min 10 s`, `5 h 2 min`."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _best(status: SearchStatus) -> str:
+    if status.best_veer_pct is None:
+        return "-"
+    return f"{status.best_veer_pct:.2f} % (trial {status.best_trial})"
+
+
+def _table(status: SearchStatus) -> Table:
+    table = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=status.num_trials, completed=status.ended, width=30)
+    table.add_row(f"trials {status.ended}/{status.num_trials}", bar)
+    rows = {
+        "running": status.running,
+        "complete": status.complete,
+        "stopped early": status.stopped_early,
+        "failed": status.failed,
+        "best VEER": _best(status),
+        "epochs": status.epochs,
+        "time": f"{duration(status.elapsed_s)}, about {duration(status.left_s)} left",
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    return table
+
+
+def _left_s(conductor: Conductor) -> float | None:
+    """Epochs still to run at the pace so far; a trial is expected to last as the ended ones did."""
+    if conductor.num_reported == 0:
+        return None
+    lengths = [trial.epoch for trial in conductor.trials if trial.state and trial.epoch]
+    usual = sum(lengths) / len(lengths) if lengths else conductor.limits.max_epochs
+    waiting = conductor.limits.num_trials - len(conductor.trials)
+    open_trials = [trial.epoch for trial in conductor.trials if trial.state is None]
+    epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
+    left_s = epochs * conductor.elapsed_s / conductor.num_reported
+    limit_s = conductor.limits.time_limit_s
+    return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))

@@ -1,0 +1,167 @@
+"""A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from results.benchmark import benchmark_run
+from results.history import ranked, trial_histories
+from results.journal import Journal
+from results.run_folder import JOURNAL, RunFolder
+from results.study import write_study
+from results.trials import rebuild_tables
+from search.checkpoint_keeper import CheckpointKeeper
+from search.conductor import Conductor, Limits, TrialCourse
+from search.config import SearchConfig
+from search.driver import drive
+from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.progress import SearchView, status_of
+from search.run_lock import logging_to, run_lock
+from search.run_state import earlier_records, is_finished, open_run
+from search.suggestions import Suggestion, Suggestions
+from search.teacher import measure_teacher, teacher_file
+from spaces.reading import read_space
+from spaces.space import Space
+from trainable.config import TrialConfig
+from trainable.data import load_training_data
+from trainable.places import cache_dir
+from trainable.trial import TrialTask
+
+EndReason = Literal["finished", "interrupted", "time_limit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """How a search ended.
+
+    Attributes:
+        run: Its folder.
+        reason: Why it ended; `interrupted` and `time_limit` can be resumed.
+        was_finished: Whether it had been finished before, so that nothing was run.
+    """
+
+    run: RunFolder
+    reason: EndReason
+    was_finished: bool = False
+
+
+def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> SearchResult:
+    """Runs a search, or what is left of it.
+
+    A folder that holds a search with the same settings is continued from its journal; a finished
+    one is left as it is. Ctrl-C ends the search so that it can be continued.
+
+    Args:
+        settings: Resolved.
+        folder: The run folder; made if need be.
+        view: Where the person looks.
+
+    Raises:
+        RunError: The folder holds another search, or another process is at it.
+        ConfigError: Space, teacher or resources cannot be used.
+        CorpusError: The corpus has faults.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with run_lock(folder), logging_to(folder / "log.txt"):
+        records = earlier_records(settings, folder)
+        space = read_space(settings.space, TrialConfig)
+        if is_finished(settings, records):
+            run = RunFolder(folder)
+            rebuild_results(run, space)
+            return SearchResult(run=run, reason="finished", was_finished=True)
+        # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
+        teacher = teacher_file(settings, space)
+        data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=view.count)
+        with Journal(folder / JOURNAL) as journal:
+            open_run(settings, folder, journal, is_new=not records)
+            run = RunFolder(folder)
+            if teacher is not None:
+                veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
+                view.say(f"teacher VEER {veer_pct:.2f} % ({teacher})")
+            conductor = make_conductor(settings, space, journal)
+            conductor.replay(records)
+            reason = _drive(conductor, settings, run, teacher, view)
+        if reason == "finished" and settings.benchmark_top and ranked(trial_histories(run.read())):
+            view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
+            benchmark_run(run, settings.benchmark_top)
+        with Journal(run.journal) as journal:
+            journal.append("search_ended", reason=reason)
+        rebuild_results(run, space)
+        return SearchResult(run=run, reason=reason)
+
+
+def make_conductor(
+    settings: SearchConfig, space: Space, journal: Journal, **options: Any
+) -> Conductor:
+    """Puts sampler, early stopping and limits together."""
+    scheduler = settings.scheduler
+    rungs = (
+        asha_rungs(scheduler.grace_epochs, scheduler.reduction_factor, settings.max_epochs)
+        if scheduler.kind == "asha"
+        else []
+    )
+    return Conductor(
+        Suggestions(space, kind=settings.sampler, seed=settings.seed),
+        SuccessiveHalving(rungs, scheduler.reduction_factor),
+        journal,
+        limits=Limits(
+            num_trials=settings.num_trials,
+            max_epochs=settings.max_epochs,
+            time_limit_s=settings.time_limit_s,
+        ),
+        make_config=lambda suggestion: trial_config(suggestion, settings.max_epochs),
+        **options,
+    )
+
+
+def trial_config(suggestion: Suggestion, max_epochs: int) -> TrialConfig:
+    """A suggestion as a config: the search's epochs, and its own seed unless the space fixes one."""
+    tree = {"seed": suggestion.seed} | suggestion.tree
+    tree["training"] = tree.get("training", {}) | {"max_epochs": max_epochs}
+    return TrialConfig.model_validate(tree)
+
+
+def rebuild_results(run: RunFolder, space: Space) -> None:
+    """Writes tables and study anew from the journal."""
+    rebuild_tables(run)
+    dimensions = {dimension.name: dimension for dimension in space.dimensions}
+    write_study(run.read(), dimensions, run.study)
+
+
+def _drive(
+    conductor: Conductor,
+    settings: SearchConfig,
+    run: RunFolder,
+    teacher: Path | None,
+    view: SearchView,
+) -> EndReason:
+    if conductor.is_finished:
+        return "finished"
+
+    def make_task(course: TrialCourse) -> dict[str, Any]:
+        return TrialTask(
+            trial=course.suggestion.trial,
+            config=course.config.canonical(),
+            folder=run.trial(course.suggestion.trial).absolute(),
+            corpus=settings.corpus,
+            cache_dir=cache_dir(),
+            teacher=teacher,
+            device=settings.device,
+            num_threads=max(1, int(settings.resources.cpu)),
+            num_gpus=settings.resources.gpu,
+        ).model_dump(mode="json")
+
+    keeper = CheckpointKeeper(run, settings.keep_best)
+
+    def on_step() -> None:
+        view.show(status_of(conductor))
+        keeper.tidy(conductor)
+
+    try:
+        drive(conductor, settings, make_task, on_step=on_step, say=view.say)
+        on_step()
+    except KeyboardInterrupt:
+        conductor.halt("interrupted")
+    finally:
+        view.close()
+    return "finished" if conductor.is_finished else conductor.halted or "interrupted"

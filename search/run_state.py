@@ -1,0 +1,60 @@
+"""What a run folder says of an earlier search in it: its settings, its records, whether it ended."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from results.history import trial_histories
+from results.journal import Journal, Record, read_journal
+from results.run_folder import JOURNAL, RunFolder
+from search.config import SearchConfig, differing_keys, read_search_config
+from search.provenance import provenance
+from spaces.yaml_file import read_yaml, write_yaml
+from trainable.errors import RunError
+
+SETTINGS_FILE = "search.yaml"
+SPACE_FILE = "space.yaml"
+
+
+def resumed_settings(folder: Path) -> SearchConfig:
+    """The settings that a run folder was made with.
+
+    Raises:
+        RunError: It is no run folder.
+    """
+    return read_search_config(RunFolder(folder).settings)
+
+
+def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
+    """The journal of an earlier search with these settings, empty in a new folder.
+
+    Raises:
+        RunError: The folder holds a search with other settings.
+    """
+    records = read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else ()
+    if not records:
+        return ()
+    differing = differing_keys(settings, read_search_config(folder / SETTINGS_FILE))
+    if differing:
+        raise RunError(
+            f"{folder} holds a search with other settings ({', '.join(differing)}); choose "
+            f"another folder with --run, or continue that one: veer search --resume {folder}"
+        )
+    return records
+
+
+def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
+    """Whether an earlier search came to its end, with as many trials as are asked for now."""
+    ends = [record for record in records if record["event"].startswith("search_")]
+    ended = sum(trial.ended is not None for trial in trial_histories(records))
+    return bool(ends) and ends[-1].get("reason") == "finished" and ended >= settings.num_trials
+
+
+def open_run(settings: SearchConfig, folder: Path, journal: Journal, *, is_new: bool) -> None:
+    """Writes settings, space and the journal's opening record; the folder then explains itself."""
+    if is_new:
+        write_yaml(folder / SPACE_FILE, read_yaml(settings.space).data)
+    # Relative, so that the folder can be moved.
+    resolved = settings.model_dump(mode="json") | {"space": SPACE_FILE}
+    write_yaml(folder / SETTINGS_FILE, resolved)
+    event = "search_started" if is_new else "search_resumed"
+    journal.append(event, settings=resolved, provenance=provenance())

@@ -1,0 +1,41 @@
+"""Early stopping behind Ray Tune's TrialScheduler interface."""
+
+from dataclasses import fields
+from typing import Any
+
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+
+from search.conductor import Conductor
+from trainable.training import EpochReport
+from trainable.trial import OUTCOME, REASON
+
+# Ray adds fields of its own to a result; the journal takes these.
+REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
+
+
+class ConductorScheduler(FIFOScheduler):
+    """Passes every result to the conductor and its answer back to Ray.
+
+    Args:
+        conductor: The search.
+    """
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__()
+        self._conductor = conductor
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Takes an epoch's report, or the word that a trial cannot go on."""
+        del tune_controller
+        number = int(trial.config["trial"])
+        with self._conductor.noting_errors():
+            goes_on = self._take(number, result)
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def _take(self, number: int, result: dict[str, Any]) -> bool:
+        if OUTCOME in result:
+            self._conductor.end(number, result[OUTCOME], result[REASON])
+            return False
+        report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
+        epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
+        return self._conductor.report(number, epoch, veer_pct, report)

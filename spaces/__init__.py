@@ -1,0 +1,1 @@
+"""Search spaces and configuration files; knows no other package."""

@@ -1,0 +1,140 @@
+"""What pydantic found wrong, in the words and places of the person who wrote the setting."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+Keys = tuple[str | int, ...]
+
+MAX_VALUE_CHARS = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complaint:
+    """One broken rule.
+
+    Attributes:
+        keys: Where, as the keys from the root to the setting; empty for the whole.
+        text: The rule, the value, and the nearest valid name where one is near.
+    """
+
+    keys: Keys
+    text: str
+
+    def __str__(self) -> str:
+        return f"{dotted(self.keys)}: {self.text}" if self.keys else self.text
+
+
+def complaints(
+    cls: type[BaseModel], error: ValidationError, data: Mapping[str, Any]
+) -> list[Complaint]:
+    """Translate pydantic's errors about `data`, in its order and without repetition."""
+    found = (_complaint(cls, detail, data) for detail in error.errors(include_url=False))
+    return list(dict.fromkeys(found))
+
+
+def dotted(keys: Keys) -> str:
+    """The key path as a person writes it: `loss.alpha`, `choices[2]`."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+    return text.removeprefix(".")
+
+
+def shown(value: object) -> str:
+    """The value as Python writes it, cut to a line."""
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
+
+
+def did_you_mean(name: object, valid: Iterable[str]) -> str:
+    """A clause that names the nearest valid name, or all of them when none is near."""
+    options = list(valid)
+    near = difflib.get_close_matches(str(name), options, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; valid: {', '.join(options)}" if options else ""
+
+
+def models_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
+    """The config classes that can stand at a place.
+
+    Args:
+        cls: The class at the root.
+        loc: Field names, with pydantic's tags of discriminated unions between them or not.
+    """
+    classes = [cls]
+    for part in loc:
+        inner = [
+            model
+            for outer in classes
+            if part in outer.model_fields
+            for model in models_in(outer.model_fields[str(part)].annotation)
+        ]
+        tagged = [model for model in classes if part in _tags(model)]
+        classes = inner or tagged or classes
+    return classes
+
+
+def _complaint(
+    cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]
+) -> Complaint:
+    loc, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
+    keys, value = _keys_in(data, loc, missing=kind == "missing"), detail["input"]
+    if kind == "extra_forbidden":
+        fields = [name for model in models_at(cls, loc[:-1]) for name in model.model_fields]
+        hint = did_you_mean(loc[-1], dict.fromkeys(fields))
+        return Complaint(keys=keys, text=f"unknown key{hint}")
+    if kind == "missing":
+        return Complaint(keys=keys, text="required, but not given")
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        keys = (*keys, context["discriminator"].strip("'"))
+        if kind == "union_tag_not_found":
+            return Complaint(keys=keys, text="required, but not given")
+        valid, value = context["expected_tags"], context["tag"]
+        rule = f"must be one of {valid}"
+    else:
+        valid = context.get("expected", "") if kind == "literal_error" else ""
+        rule = _rule(detail["msg"])
+    if " got " in rule or isinstance(value, Mapping):
+        return Complaint(keys=keys, text=rule)
+    near = difflib.get_close_matches(str(value), re.findall(r"'([^']*)'", valid), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return Complaint(keys=keys, text=f"{rule}, got {shown(value)}{hint}")
+
+
+def _rule(message: str) -> str:
+    rule = re.sub(r"^[A-Z]\w+ should", "must", message.removeprefix("Value error, "))
+    return rule.partition(" after validation")[0]
+
+
+def _keys_in(data: object, loc: Keys, *, missing: bool) -> Keys:
+    """Drop what pydantic adds to a place: union tags and the names of validators."""
+    keys: list[str | int] = []
+    for position, part in enumerate(loc):
+        inside = (isinstance(data, Mapping) and part in data) or (
+            isinstance(data, list | tuple) and isinstance(part, int) and part < len(data)
+        )
+        if inside:
+            data = data[part]  # type: ignore[index]  # checked above
+        if inside or (missing and position == len(loc) - 1):
+            keys.append(part)
+    return tuple(keys)
+
+
+def models_in(annotation: object) -> list[type[BaseModel]]:
+    """The config classes that a field's annotation names, unions and lists included."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is Literal or annotation is NoneType:
+        return []
+    return [model for part in get_args(annotation) for model in models_in(part)]
+
+
+def _tags(model: type[BaseModel]) -> set[object]:
+    annotations = (field.annotation for field in model.model_fields.values())
+    return {tag for kind in annotations if get_origin(kind) is Literal for tag in get_args(kind)}

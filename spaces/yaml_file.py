@@ -1,0 +1,216 @@
+"""YAML files in and out: one mapping a file, every value with its line.
+
+Scalars follow YAML 1.2's core schema, not PyYAML's 1.1: `1e-3` is a number, `no` is a word,
+`010` is ten and `1:30` is text. Anchors are kept, merge keys (`<<`) and custom tags are not.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from spaces.atomic import write_text_atomically
+from spaces.complaints import Complaint, Keys, complaints, dotted
+from spaces.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_TAG = "tag:yaml.org,2002:"
+_CORE_SCHEMA = {
+    "null": re.compile(r"^(~|null|Null|NULL|)$"),
+    "bool": re.compile(r"^(true|True|TRUE|false|False|FALSE)$"),
+    "int": re.compile(r"^([-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"),
+    "float": re.compile(
+        r"^([-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)"
+        r"|\.(nan|NaN|NAN))$"
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class YamlDocument:
+    """A parsed file.
+
+    Attributes:
+        path: The file.
+        data: Its mapping; keys are strings at every level.
+        lines: The line of every key and list item, counted from 1, by its keys from the root.
+    """
+
+    path: Path
+    data: dict[str, Any]
+    lines: Mapping[Keys, int]
+
+    def line_of(self, keys: Keys) -> int:
+        """The line, counted from 1, of the key or of the nearest parent that is there."""
+        while keys not in self.lines:
+            keys = keys[:-1]
+        return self.lines[keys]
+
+    def place_of(self, keys: Keys) -> str:
+        """`FILE:LINE` of the key, for messages."""
+        return f"{self.path}:{self.line_of(keys)}"
+
+
+def read_yaml(path: Path) -> YamlDocument:
+    """Read a file that holds one mapping.
+
+    Raises:
+        ConfigError: The file is missing, unreadable, empty, not YAML, not a mapping, or gives a
+            key twice; with the line where there is one.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    return parse_yaml(text, path)
+
+
+def parse_yaml(text: str, path: Path) -> YamlDocument:
+    """Parse one mapping; `path` names its source in messages.
+
+    Raises:
+        ConfigError: As `read_yaml`.
+    """
+    try:
+        root = yaml.compose(text, Loader=_CoreLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if root is None:
+        raise ConfigError(f"{path}: the file is empty, a mapping is needed")
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}:{root.start_mark.line + 1}: must be a mapping (key: value)")
+    parser = _Parser(path)
+    return YamlDocument(path=path, data=parser.value(root, ()), lines=parser.lines)
+
+
+def load_model(cls: type[Model], document: YamlDocument) -> Model:
+    """Validate a file's mapping.
+
+    Raises:
+        ConfigError: All broken rules, one a line: `FILE:LINE: key.path: rule, got VALUE`.
+    """
+    return _validated(cls, document.data, lambda found: document.place_of(found.keys))
+
+
+def load_mapping(cls: type[Model], mapping: Mapping[str, Any], source: str) -> Model:
+    """Validate a mapping that came from no file; `source` opens each line of the error.
+
+    Raises:
+        ConfigError: All broken rules, one a line: `SOURCE: key.path: rule, got VALUE`.
+    """
+    return _validated(cls, mapping, lambda _: source)
+
+
+def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
+    """Write plain values so that `read_yaml` returns them equal, keys in their order.
+
+    The write is atomic. Paths are written as text, tuples as lists.
+    """
+    write_text_atomically(path, yaml_text(data))
+
+
+def yaml_text(data: Mapping[str, Any]) -> str:
+    """The text that `write_yaml` writes."""
+    return yaml.dump(dict(data), Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=99)
+
+
+def _validated(
+    cls: type[Model], data: Mapping[str, Any], place: Callable[[Complaint], str]
+) -> Model:
+    try:
+        return cls.model_validate(data)
+    except ValidationError as error:
+        found = complaints(cls, error, data)
+        raise ConfigError("\n".join(f"{place(each)}: {each}" for each in found)) from error
+
+
+class _CoreLoader(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {  # noqa: RUF012 - PyYAML's
+        None: [(_TAG + name, pattern) for name, pattern in _CORE_SCHEMA.items()]
+    }
+
+
+class _CoreDumper(yaml.SafeDumper):
+    """Quotes text that reads as another type in YAML 1.1 or 1.2."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        del data
+        return True
+
+    def represent_series(self, data: list[Any] | tuple[Any, ...]) -> yaml.Node:
+        in_a_row = not any(isinstance(item, list | tuple | dict) for item in data)
+        return self.represent_sequence(f"{_TAG}seq", data, flow_style=in_a_row)
+
+    def represent_text(self, data: str) -> yaml.Node:
+        # PyYAML folds these rare line ends to spaces unless it must escape them.
+        style = '"' if re.search("[\x85\u2028\u2029]", data) else None
+        return self.represent_scalar(f"{_TAG}str", data, style=style)
+
+
+for _name, _pattern in _CORE_SCHEMA.items():
+    _CoreDumper.add_implicit_resolver(_TAG + _name, _pattern, None)
+_CoreDumper.add_representer(list, _CoreDumper.represent_series)
+_CoreDumper.add_representer(str, _CoreDumper.represent_text)
+_CoreDumper.add_representer(tuple, _CoreDumper.represent_series)
+_CoreDumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represent_str(str(path)))
+
+
+class _Parser:
+    """Turns the nodes of one file into values and notes their lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines: dict[Keys, int] = {}
+        self._path = path
+        self._open: list[yaml.Node] = []
+
+    def value(self, node: yaml.Node, keys: Keys) -> Any:
+        self.lines.setdefault(keys, node.start_mark.line + 1)
+        if any(node is each for each in self._open):
+            raise self._error(node, f"{dotted(keys)} contains itself")
+        self._open.append(node)
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, keys)
+            if isinstance(node, yaml.SequenceNode):
+                return [self.value(item, (*keys, i)) for i, item in enumerate(node.value)]
+            return self._scalar(node)
+        finally:
+            self._open.pop()
+
+    def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key, line = key_node.value, key_node.start_mark.line + 1
+            if key_node.tag != f"{_TAG}str":
+                raise self._error(key_node, f"a key must be a word, got {key!r}; quote it")
+            if key in mapping:
+                first = self.lines[(*keys, key)]
+                place = dotted((*keys, key))
+                raise self._error(key_node, f"{place} is given twice, first in line {first}")
+            self.lines[(*keys, key)] = line
+            mapping[key] = self.value(value_node, (*keys, key))
+        return mapping
+
+    def _scalar(self, node: yaml.Node) -> object:
+        kind, text = node.tag.removeprefix(_TAG), node.value
+        if kind == "str":
+            return text
+        if kind not in _CORE_SCHEMA or not _CORE_SCHEMA[kind].match(text):
+            raise self._error(node, f"cannot read {text!r} as {node.tag}")
+        if kind == "int":
+            return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
+        if kind == "float":
+            return float(re.sub(r"\.(?=[a-zA-Z])", "", text))
+        return None if kind == "null" else text.lower() == "true"
+
+    def _error(self, node: yaml.Node, message: str) -> ConfigError:
+        return ConfigError(f"{self._path}:{node.start_mark.line + 1}: {message}")

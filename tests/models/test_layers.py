@@ -1,0 +1,59 @@
+"""Each block against PyTorch's own layer in another layout."""
+
+import torch
+from torch import nn
+
+from models.layers import GroupedLinear, GroupedTokenLinear, IDConv, MaxFeatureMap
+from models.pooling import AttentiveStatisticsPooling
+
+
+def test_id_convolution_is_a_depthwise_convolution_plus_its_input() -> None:
+    layer = IDConv(6)
+    conv = nn.Conv1d(6, 6, 3, padding=1, groups=6)
+    conv.weight.data = layer.weight.data.T[:, None]
+    conv.bias.data = layer.bias.data
+    x_TBC = torch.randn(9, 2, 6)
+    x_BCT = x_TBC.permute(1, 2, 0)
+    torch.testing.assert_close(layer(x_TBC), (conv(x_BCT) + x_BCT).permute(2, 0, 1))
+
+
+def test_grouped_token_linear_is_a_grouped_convolution_over_frames() -> None:
+    layer = GroupedTokenLinear(12, 24, 4)
+    conv = nn.Conv1d(12, 24, 1, groups=4)
+    conv.weight.data = layer.weight.data.reshape(24, 3, 1)
+    conv.bias.data = layer.bias.data
+    x_TBC = torch.randn(12, 3, 5)
+    torch.testing.assert_close(layer(x_TBC), conv(x_TBC.transpose(0, 1)).transpose(0, 1))
+
+
+def test_grouped_linear_is_a_grouped_convolution_over_channels() -> None:
+    layer = GroupedLinear(8, 12, 4)
+    conv = nn.Conv1d(8, 12, 1, groups=4)
+    conv.weight.data = layer.weight.data.transpose(1, 2).reshape(12, 2, 1)
+    conv.bias.data = layer.bias.data
+    x_TBC = torch.randn(7, 3, 8)
+    torch.testing.assert_close(layer(x_TBC), conv(x_TBC.permute(1, 2, 0)).permute(2, 0, 1))
+
+
+def test_max_feature_map_takes_the_larger_half() -> None:
+    assert MaxFeatureMap()(torch.tensor([[1.0, -2.0, 0.5, 3.0]])).tolist() == [[1.0, 3.0]]
+
+
+def test_pooling_with_even_attention_gives_mean_and_deviation() -> None:
+    pooling = AttentiveStatisticsPooling(4, 8)
+    nn.init.zeros_(pooling.attention[2].weight)
+    x_TBC = torch.randn(50, 3, 4)
+    expected = torch.cat((x_TBC.mean(dim=0), x_TBC.std(dim=0, correction=0)), dim=-1)
+    torch.testing.assert_close(pooling(x_TBC), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pooling_weights_frames_as_its_attention_says() -> None:
+    pooling = AttentiveStatisticsPooling(1, 1)
+    for layer in (pooling.attention[0], pooling.attention[2]):
+        nn.init.ones_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    x_TBC = torch.tensor([0.0, 1.0])[:, None, None]
+    weight = torch.softmax(torch.tanh(torch.tensor([0.0, 1.0])), dim=0)
+    mean = weight[1]
+    deviation = (weight[1] - mean**2).sqrt()
+    torch.testing.assert_close(pooling(x_TBC)[0], torch.stack((mean, deviation)))

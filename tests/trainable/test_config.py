@@ -1,0 +1,116 @@
+"""Trial configs: what is refused, what counts as the same."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from spaces.errors import ConfigError
+from spaces.yaml_file import load_model, read_yaml, write_yaml
+from trainable.config import LossConfig, TrainRunConfig, TrialConfig, read_train_config
+from trainable.presets import bundled_configs, read_trial_config
+
+
+def config(**parts: object) -> TrialConfig:
+    return TrialConfig.model_validate(parts)
+
+
+def test_weights_of_the_terms_add_up_to_one() -> None:
+    loss = LossConfig(alpha=0.7)
+    assert (loss.distill_weight, loss.classification_weight) == (0.7, pytest.approx(0.3))
+    without = LossConfig(distillation="none", alpha=0.7)
+    assert (without.distill_weight, without.classification_weight) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"distillation": "none", "alpha": 0.1}, {"distillation": "none", "alpha": 0.9}, True),
+        ({"distillation": "cosine", "temperature": 1}, {"distillation": "cosine"}, True),
+        ({"distillation": "mse", "temperature": 1}, {"distillation": "mse"}, False),
+        ({"alpha": 0.5}, {"alpha": 0.6}, False),
+    ],
+)
+def test_configs_that_mean_the_same_have_one_hash(one: dict, other: dict, same: bool) -> None:
+    assert (config(loss=one).config_hash() == config(loss=other).config_hash()) is same
+
+
+def test_a_canonical_config_reads_back_as_the_same_config() -> None:
+    original = config(loss={"distillation": "none"}, model={"family": "lstm_autoencoder"})
+    again = TrialConfig.model_validate(original.canonical())
+    assert again.canonical() == original.canonical()
+    assert again.config_hash() == original.config_hash()
+
+
+def test_yaml_loses_nothing(tmp_path: Path) -> None:
+    original = config(training={"lr": 1e-3 / 7, "max_epochs": 3}, seed=2**40)
+    write_yaml(tmp_path / "trial.yaml", original.model_dump(mode="json"))
+    assert load_model(TrialConfig, read_yaml(tmp_path / "trial.yaml")) == original
+
+
+def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
+    (tmp_path / "trial.yaml").write_text("training:\n  lr: 1e-4\n")
+    assert load_model(TrialConfig, read_yaml(tmp_path / "trial.yaml")).training.lr == 1e-4
+
+
+def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(tmp_path: Path) -> None:
+    (tmp_path / "trial.yaml").write_text("seed: 1\nloss:\n  aplha: 0.5\n")
+    with pytest.raises(ConfigError, match=r"trial.yaml:3: loss.aplha.*'alpha'"):
+        load_model(TrialConfig, read_yaml(tmp_path / "trial.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"loss": {"alpha": 0.7, "beta": 0.4}}, "alpha=0.7, beta=0.4"),
+        ({"loss": {"alpha": 0.5, "beta": 0.1}}, "beta=0.1 with family mlp_mixer"),
+        ({"training": {"crop_frames": 300}}, "got 200 and 300"),
+        ({"model": {"family": "mlp_mixer", "num_frames": 202}}, "num_frames=202, groups=4"),
+        ({"training": {"batch_size": 1}}, "greater than or equal to 2"),
+        ({"training": {"lr": 0}}, "greater than 0"),
+        ({"loss": {"distillation": "msr"}}, "'none', 'mse' or 'cosine'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(parts: dict, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        config(**parts)
+
+
+@pytest.mark.parametrize("name", bundled_configs())
+def test_bundled_configs_read(name: str) -> None:
+    assert read_trial_config(name).loss.distillation == "none"
+
+
+def test_the_command_line_wins_over_the_file() -> None:
+    trial = read_trial_config("teacher", ["training.lr=1e-4", "loss.beta=0"], seed=5)
+    assert (trial.training.lr, trial.loss.beta, trial.seed) == (1e-4, 0.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("training.lr", "KEY=VALUE"),
+        ("seed.x=1", "seed.x: .*holds a value"),
+        ("training.lrr=1", "'lr'"),
+        ("training.lr=[", "not valid YAML"),
+    ],
+)
+def test_bad_assignments_are_refused(assignment: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_trial_config("teacher", ["seed=1", assignment])
+
+
+def test_an_unknown_bundled_config_is_refused_with_the_names() -> None:
+    with pytest.raises(ConfigError, match=r"teechr: neither a file nor .*teacher_demo"):
+        read_trial_config("teechr")
+
+
+def test_distillation_without_a_teacher_is_refused(tmp_path: Path) -> None:
+    places = {"train_dir": "a", "train_list": "b", "val_dir": "c", "val_list": "d"}
+    with pytest.raises(ValidationError, match="'cosine' needs a teacher"):
+        TrainRunConfig.model_validate({"corpus": places})
+    write_yaml(tmp_path / "run.yaml", {"corpus": places, "teacher": "t.model"})
+    run = read_train_config(tmp_path / "run.yaml", ["trial.training.max_epochs=7"])
+    assert run.teacher == tmp_path / "t.model"
+    assert run.corpus.train_dir == tmp_path / "a"
+    assert run.trial.training.max_epochs == 7

@@ -1,0 +1,189 @@
+"""The loop: what it learns, reports, repeats and resumes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import LSTMAutoencoderConfig, SpeakerModel, build_model
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.errors import DivergedError, TrainingError
+from trainable.training import EpochReport, Trainer
+
+CPU = torch.device("cpu")
+MIXER = {
+    "family": "mlp_mixer",
+    "hidden_dim": 16,
+    "num_blocks": 1,
+    "num_frames": 40,
+    "embedding_dim": 24,
+}
+LSTM = {
+    "family": "lstm_autoencoder",
+    "hidden_dim": 16,
+    "num_layers": 1,
+    "bottleneck_dim": 12,
+    "embedding_dim": 24,
+}
+TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3, "max_epochs": 3}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    from tests.conftest import write_corpus  # noqa: PLC0415 - a module-scoped corpus
+
+    folder = tmp_path_factory.mktemp("corpus")
+    corpus = read_corpus_config(write_corpus(folder))
+    return load_training_data(corpus, cache_dir=folder / "cache")
+
+
+@pytest.fixture
+def teacher() -> SpeakerModel:
+    torch.manual_seed(0)
+    sizes = {k: v for k, v in LSTM.items() if k != "family"}
+    return build_model(LSTMAutoencoderConfig(**sizes))
+
+
+def config(**parts: object) -> TrialConfig:
+    base: dict[str, object] = {"model": MIXER, "training": TRAINING, "loss": {}}
+    return TrialConfig.model_validate(base | parts)
+
+
+def run(trainer: Trainer, epochs: int) -> list[EpochReport]:
+    return [trainer.run_epoch() for _ in range(epochs)]
+
+
+def curve(reports: list[EpochReport]) -> list[tuple[float, float]]:
+    return [(report.loss_total, report.veer_pct) for report in reports]
+
+
+def test_training_learns_the_speakers(data: TrainingData) -> None:
+    trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+    reports = run(trainer, 8)
+    assert reports[-1].loss_total < 0.7 * reports[0].loss_total
+    assert reports[-1].train_accuracy_pct > 60
+    assert [report.epoch for report in reports] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("distillation", ["mse", "cosine"])
+def test_distillation_turns_the_student_towards_the_teacher(
+    data: TrainingData, teacher: SpeakerModel, distillation: str
+) -> None:
+    loss = {"distillation": distillation, "alpha": 1.0, "temperature": 0.1}
+    reports = run(Trainer(config(loss=loss), data, teacher=teacher, device=CPU), 8)
+    assert reports[-1].teacher_cosine > reports[0].teacher_cosine + 0.2
+    assert reports[-1].distill_share == pytest.approx(1.0)
+
+
+def test_total_is_the_weighted_sum_of_the_terms(
+    data: TrainingData, teacher: SpeakerModel
+) -> None:
+    trial = config(model=LSTM, loss={"alpha": 0.6, "beta": 0.1})
+    (report,) = run(Trainer(trial, data, teacher=teacher, device=CPU), 1)
+    parts = (
+        0.3 * report.loss_classification,
+        0.6 * report.loss_distillation,
+        0.1 * report.loss_reconstruction,
+    )
+    assert report.loss_total == pytest.approx(sum(parts), rel=1e-5)
+    assert report.distill_share == pytest.approx(parts[1] / sum(parts), rel=1e-5)
+    assert report.loss_distillation == pytest.approx(1 - report.teacher_cosine, rel=1e-5)
+
+
+def test_without_distillation_no_teacher_figures_are_made_up(data: TrainingData) -> None:
+    (report,) = run(Trainer(config(loss={"distillation": "none"}), data, device=CPU), 1)
+    assert report.distill_share is None
+    assert report.teacher_cosine is None
+    assert report.loss_distillation is None
+
+
+def test_the_teacher_stays_frozen(data: TrainingData, teacher: SpeakerModel) -> None:
+    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+    run(Trainer(config(), data, teacher=teacher, device=CPU), 1)
+    for name, tensor in teacher.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+
+
+def test_same_seed_same_curve_whatever_the_global_generator(
+    data: TrainingData, teacher: SpeakerModel
+) -> None:
+    trial = config(seed=4, training=TRAINING | {"num_masks": 1})
+    first = curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2))
+    torch.manual_seed(99)
+    assert curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2)) == first
+    other = config(seed=5, training=TRAINING | {"num_masks": 1})
+    assert curve(run(Trainer(other, data, teacher=teacher, device=CPU), 2)) != first
+
+
+def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: SpeakerModel) -> None:
+    undisturbed = Trainer(config(), data, teacher=teacher, device=CPU)
+    run(undisturbed, 3)
+    stopped = Trainer(config(), data, teacher=teacher, device=CPU)
+    run(stopped, 1)
+    restored = Trainer(config(), data, teacher=teacher, device=CPU)
+    restored.load_state(stopped.state())
+    run(restored, 2)
+    assert curve(restored.history) == curve(undisturbed.history)
+    for a, b in zip(
+        undisturbed.model.parameters(), restored.model.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+
+
+def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> None:
+    training = TRAINING | {"lr": 1e-3, "lr_decay": 0.5, "lr_decay_every_epochs": 2}
+    trial = config(training=training, loss={"distillation": "none"})
+    reports = run(Trainer(trial, data, device=CPU), 5)
+    assert [report.lr for report in reports] == pytest.approx([1e-3, 1e-3, 5e-4, 5e-4, 2.5e-4])
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(data: TrainingData) -> None:
+    trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+    with torch.no_grad():
+        trainer.classifier.weight.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="became nan in epoch 1"):
+        trainer.run_epoch()
+    assert trainer.history == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({}, "needs a teacher"),
+        (
+            {"loss": {"distillation": "none"}, "training": TRAINING | {"batch_size": 31}},
+            r"training utterances \(30\), got 31",
+        ),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(
+    data: TrainingData, parts: dict, message: str
+) -> None:
+    with pytest.raises(TrainingError, match=message):
+        Trainer(config(**parts), data, device=CPU)
+
+
+def test_a_teacher_of_another_embedding_size_is_refused(
+    data: TrainingData, teacher: SpeakerModel
+) -> None:
+    with pytest.raises(TrainingError, match=r"teacher's \(24\), got 32"):
+        Trainer(config(model=MIXER | {"embedding_dim": 32}), data, teacher=teacher, device=CPU)
+
+
+def test_a_checkpoint_of_another_config_is_refused(data: TrainingData) -> None:
+    one = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+    other = Trainer(config(loss={"distillation": "none", "margin": 0.3}), data, device=CPU)
+    with pytest.raises(TrainingError, match=f"{one.config.config_hash()}.*not of"):
+        other.load_state(one.state())
+
+
+def test_more_epochs_are_the_same_config(data: TrainingData) -> None:
+    one = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+    run(one, 1)
+    longer = config(loss={"distillation": "none"}, training=TRAINING | {"max_epochs": 50})
+    more = Trainer(longer, data, device=CPU)
+    more.load_state(one.state())
+    assert more.epoch == 1

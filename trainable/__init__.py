@@ -1,0 +1,1 @@
+"""Trials: data, losses, metrics, the one training loop, checkpoints."""

@@ -1,0 +1,42 @@
+"""SpecAugment on batches of log-mels.
+
+Source: Park et al., "SpecAugment", Interspeech 2019 (masking; no warping).
+
+Shapes: B batch, T frames, F mel bins.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def spec_augment(
+    feat_BTF: Tensor, rng: np.random.Generator, *, num_masks: int, max_bins: int, max_frames: int
+) -> Tensor:
+    """Replace random bands and stretches of every crop by the crop's mean of each bin.
+
+    Args:
+        feat_BTF: Log-mels; left as they are.
+        rng: Source of the places and sizes.
+        num_masks: Masks along each axis.
+        max_bins: Largest band, mel bins; sizes are drawn from 0 to this.
+        max_frames: Largest stretch, frames.
+
+    Returns:
+        The masked batch.
+    """
+    batch, num_frames, num_bins = feat_BTF.shape
+    masked_BT = _stretches(rng, batch, num_masks, num_frames, max_frames)
+    masked_BF = _stretches(rng, batch, num_masks, num_bins, max_bins)
+    masked_BTF = (masked_BT[:, :, None] | masked_BF[:, None, :]).to(feat_BTF.device)
+    return torch.where(masked_BTF, feat_BTF.mean(dim=1, keepdim=True), feat_BTF)
+
+
+def _stretches(
+    rng: np.random.Generator, batch: int, count: int, length: int, max_size: int
+) -> Tensor:
+    """(batch, length), true inside any of `count` random stretches a row."""
+    size = rng.integers(0, min(max_size, length) + 1, (batch, count, 1))
+    start = rng.integers(0, length - size + 1)
+    position = np.arange(length)
+    return torch.from_numpy(((position >= start) & (position < start + size)).any(axis=1))

@@ -1,0 +1,193 @@
+"""Model files and the folder that keeps them.
+
+A file is named `model%09d.model` after its epoch and laid out as voxceleb_trainer's: a dict with
+`model_state_dict`, `optimizer_state_dict`, `scheduler_state_dict`, `epoch`, read with
+`weights_only=True`, so nothing in it is executed. `veer` holds config, speakers and history.
+"""
+
+import hashlib
+import os
+import pickle
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+
+from models import SpeakerModel, build_model
+from trainable.config import TrialConfig
+from trainable.errors import CheckpointError
+from trainable.training import Trainer
+
+MODEL_FOLDER = "model"
+UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+FILE_PATTERN = re.compile(r"model(\d{9})\.model")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model read from a file, in eval mode on the CPU.
+
+    Attributes:
+        model: The network.
+        config: The trial that trained it.
+        epoch: Epochs it was trained for.
+        history: Report fields of each epoch.
+        speakers: Training speakers.
+        file: Where it came from.
+    """
+
+    model: SpeakerModel
+    config: TrialConfig
+    epoch: int
+    history: tuple[dict[str, Any], ...]
+    speakers: tuple[str, ...]
+    file: Path
+
+
+class CheckpointFolder:
+    """The checkpoints of one run: the best epoch's and the last one's.
+
+    Args:
+        folder: The run's folder; files go to its `model` folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / MODEL_FOLDER
+
+    def save(self, trainer: Trainer) -> Path:
+        """Write the trainer's state, then drop what is neither best nor last.
+
+        The file appears under its name only when complete.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.file_of(trainer.epoch)
+        building = file.with_suffix(".building")
+        try:
+            with building.open("wb") as out:
+                torch.save(trainer.state(), out)
+                out.flush()
+                os.fsync(out.fileno())
+            building.replace(file)
+        finally:
+            building.unlink(missing_ok=True)
+        self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
+        return file
+
+    def restore(self, trainer: Trainer) -> bool:
+        """Load the newest checkpoint into a trainer.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            CheckpointError: It is damaged.
+            TrainingError: It belongs to another config or other speakers.
+        """
+        epochs = self.epochs()
+        if not epochs:
+            return False
+        trainer.load_state(read_checkpoint(self.file_of(epochs[-1])))
+        return True
+
+    def delete_weights(self) -> None:
+        """Drop every model file."""
+        self._keep(set())
+
+    def epochs(self) -> list[int]:
+        """Epochs that have a file, in order."""
+        if not self.folder.is_dir():
+            return []
+        names = (FILE_PATTERN.fullmatch(file.name) for file in self.folder.iterdir())
+        return sorted(int(match[1]) for match in names if match)
+
+    def file_of(self, epoch: int) -> Path:
+        """The file of an epoch, whether it exists or not."""
+        return self.folder / f"model{epoch:09d}.model"
+
+    def _keep(self, epochs: set[int]) -> None:
+        for epoch in self.epochs():
+            if epoch not in epochs:
+                self.file_of(epoch).unlink(missing_ok=True)
+
+
+def read_checkpoint(file: Path) -> dict[str, Any]:
+    """Read a model file without executing anything in it.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or not one of Veer's.
+    """
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such file") from None
+    except UNREADABLE as error:
+        raise CheckpointError(
+            f"{file}: not a readable model file ({type(error).__name__}); delete it to go on "
+            "from an earlier epoch, or train again"
+        ) from error
+    if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
+        raise CheckpointError(
+            f"{file}: not a model file of Veer: it must hold model_state_dict, epoch and veer"
+        )
+    return state
+
+
+def resolve_model_file(path: Path) -> Path:
+    """The model file that a path means: itself, or the best epoch's in a run folder.
+
+    Raises:
+        CheckpointError: There is none.
+    """
+    if path.is_file():
+        return path
+    checkpoints = CheckpointFolder(path)
+    epochs = checkpoints.epochs()
+    if not epochs:
+        raise CheckpointError(
+            f"{path}: neither a model file nor a folder with model/model%09d.model files"
+        )
+    best = _best_epoch(read_checkpoint(checkpoints.file_of(epochs[-1]))["veer"]["history"])
+    return checkpoints.file_of(best if best in epochs else epochs[-1])
+
+
+def load_speaker_model(path: Path) -> LoadedModel:
+    """Load a model file, or the best epoch of a run folder; every tensor must fit.
+
+    Raises:
+        CheckpointError: Missing, damaged, or the weights do not fit the recorded config.
+    """
+    file = resolve_model_file(path)
+    state = read_checkpoint(file)
+    try:
+        config = TrialConfig.model_validate(state["veer"]["config"])
+        model = build_model(config.model)
+        network = {
+            name.removeprefix("__S__."): tensor
+            for name, tensor in state["model_state_dict"].items()
+            if name.startswith("__S__.")
+        }
+        model.load_state_dict(network)
+    except (ValidationError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{file}: weights and config do not fit: {error}") from error
+    return LoadedModel(
+        model=model.eval(),
+        config=config,
+        epoch=state["epoch"],
+        history=tuple(state["veer"]["history"]),
+        speakers=tuple(state["veer"]["speakers"]),
+        file=file,
+    )
+
+
+def file_sha256(file: Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _best_epoch(history: list[dict[str, Any]]) -> int:
+    best = min(history, key=lambda report: (report["veer_pct"], report["epoch"]), default=None)
+    return 0 if best is None else int(best["epoch"])

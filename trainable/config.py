@@ -1,0 +1,177 @@
+"""What defines a trial, and a full training run.
+
+A trial of the search, `veer train` and `veer teacher train` all take a `TrialConfig`.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from models import AnyModelConfig, MLPMixerConfig
+from spaces.yaml_file import load_model, read_yaml
+from trainable.corpus import CorpusConfig
+from trainable.overrides import apply_overrides
+
+HASH_DIGITS = 12
+
+
+class Settings(BaseModel):
+    """Root of the configs of this package: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LossConfig(Settings):
+    """The terms of the loss: (1-alpha-beta)*classification + alpha*distill + beta*reconstruct."""
+
+    margin: float = Field(0.1, ge=0, le=1, description="AAM-softmax margin, radians.")
+    scale: float = Field(30.0, gt=0, le=1000, description="AAM-softmax scale.")
+    distillation: Literal["none", "mse", "cosine"] = Field(
+        "cosine", description="Distance between student and teacher embeddings."
+    )
+    alpha: float = Field(0.7, ge=0, le=1, description="Weight of the distillation term.")
+    temperature: float = Field(
+        4.0, gt=0, le=1000, description="The mse term is divided by its square; no other uses it."
+    )
+    beta: float = Field(
+        0.0, ge=0, lt=1, description="Weight of the reconstruction of the input (autoencoders)."
+    )
+
+    @property
+    def distill_weight(self) -> float:
+        """Alpha, or 0 without distillation."""
+        return 0.0 if self.distillation == "none" else self.alpha
+
+    @property
+    def classification_weight(self) -> float:
+        """What alpha and beta leave."""
+        return 1.0 - self.distill_weight - self.beta
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        if self.classification_weight < 0:
+            raise ValueError(
+                f"alpha + beta must be at most 1, got alpha={self.alpha}, beta={self.beta}"
+            )
+        return self
+
+
+class TrainingConfig(Settings):
+    """How a model is trained; the defaults are the notes'."""
+
+    max_epochs: int = Field(100, ge=1, le=100_000, description="Epochs to train.")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Utterances a step.")
+    lr: float = Field(1e-3, gt=0, le=10, description="Adam's learning rate at the start.")
+    lr_decay: float = Field(
+        0.95, gt=0, le=1, description="Factor on the learning rate every lr_decay_every_epochs."
+    )
+    lr_decay_every_epochs: int = Field(5, ge=1, description="Epochs between two decays.")
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty.")
+    max_grad_norm: float = Field(
+        5.0, gt=0, description="The gradient is scaled down to this norm where it is larger."
+    )
+    crop_frames: int = Field(200, ge=8, le=4000, description="Frames of a crop, 10 ms each.")
+    num_masks: int = Field(
+        0, ge=0, le=10, description="SpecAugment masks along each axis, on the trained model only."
+    )
+    mask_bins: int = Field(10, ge=0, le=256, description="Widest frequency mask, mel bins.")
+    mask_frames: int = Field(20, ge=0, le=4000, description="Longest time mask, frames.")
+    eval_crops: int = Field(
+        2, ge=1, le=100, description="Crops an utterance for the VEER after each epoch."
+    )
+    eval_frames: int = Field(
+        300, ge=1, le=10_000, description="Crop length of the final evaluation, frames of 10 ms."
+    )
+    full_eval_every_epochs: int = Field(
+        10,
+        ge=1,
+        description="Epochs between two evaluations by voxceleb_trainer's protocol (veer train).",
+    )
+
+
+class TrialConfig(Settings):
+    """One trial: the model, its loss, its training, its seed."""
+
+    model: AnyModelConfig = Field(default_factory=MLPMixerConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of weights, order and crops.")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if isinstance(self.model, MLPMixerConfig):
+            if self.model.num_frames != self.training.crop_frames:
+                raise ValueError(
+                    "model.num_frames must equal training.crop_frames, got "
+                    f"{self.model.num_frames} and {self.training.crop_frames}"
+                )
+            if self.loss.beta > 0:
+                raise ValueError(
+                    f"loss.beta needs a model with a reconstruction branch, got "
+                    f"beta={self.loss.beta} with family {self.model.family}"
+                )
+        return self
+
+    def canonical(self) -> dict[str, Any]:
+        """The config as plain data, without the parameters that have no effect in it.
+
+        Two configs that mean the same have the same canonical form.
+        """
+        data = self.model_dump(mode="json")
+        if self.loss.distillation == "none":
+            del data["loss"]["alpha"]
+        if self.loss.distillation != "mse":
+            del data["loss"]["temperature"]
+        if self.training.num_masks == 0:
+            del data["training"]["mask_bins"], data["training"]["mask_frames"]
+        return data
+
+    def config_hash(self) -> str:
+        """12 hexadecimal digits that name the canonical form."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
+
+
+class TrainRunConfig(Settings):
+    """A training run by itself: what `veer train` takes and `veer export` writes."""
+
+    corpus: CorpusConfig = Field(description="Where the audio and its lists are.")
+    teacher: Path | None = Field(
+        None, description="Model file or folder of the teacher; needed for distillation only."
+    )
+    teacher_sha256: str | None = Field(
+        None, description="Where set, the teacher's file must have this hash."
+    )
+    trial: TrialConfig = Field(default_factory=TrialConfig)
+
+    @model_validator(mode="after")
+    def _teacher_is_named(self) -> Self:
+        if self.trial.loss.distill_weight > 0 and self.teacher is None:
+            raise ValueError(
+                f"loss.distillation {self.trial.loss.distillation!r} needs a teacher: set "
+                "`teacher` to a model file or folder, or loss.distillation to none"
+            )
+        return self
+
+
+def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConfig:
+    """Read a training run's YAML; relative paths count from the file's own folder.
+
+    Args:
+        path: The file.
+        overrides: `dotted.key=value` assignments laid over it.
+
+    Raises:
+        ConfigError: With file, line and fix.
+    """
+    config = load_model(TrainRunConfig, apply_overrides(read_yaml(path), overrides))
+    base = path.resolve().parent
+    teacher = None if config.teacher is None else base / config.teacher
+    return config.model_copy(
+        update={"corpus": config.corpus.resolved_against(base), "teacher": teacher}
+    )
+

@@ -1,0 +1,215 @@
+"""A corpus: a wav root and the lists that voxceleb_trainer's users have.
+
+Here the lists are read and checked; `corpus_check` also decodes the audio.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spaces.yaml_file import load_model, read_yaml
+from trainable.audio import AudioEntry
+from trainable.corpus_lists import (
+    TrialPair,
+    Utterance,
+    parse_train_list,
+    parse_trial_list,
+    speaker_of,
+)
+from trainable.errors import CorpusError
+
+__all__ = [
+    "Corpus",
+    "CorpusConfig",
+    "TrialPair",
+    "Utterance",
+    "audio_of_pairs",
+    "read_corpus",
+    "read_corpus_config",
+    "read_trial_list",
+]
+
+
+class CorpusConfig(BaseModel):
+    """Where a corpus is: the content of `corpus.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_dir: Path = Field(description="folder that the paths of the train list start from")
+    train_list: Path = Field(description="lines 'SPEAKER PATH'")
+    val_dir: Path = Field(description="folder that the paths of the validation list start from")
+    val_list: Path = Field(description="lines '1|0 PATH_A PATH_B'; a search minimises its EER")
+    test_dir: Path | None = Field(default=None, description="as val_dir, for the test list")
+    test_list: Path | None = Field(default=None, description="as val_list; no search reads it")
+    min_duration_s: float = Field(
+        default=0.5, ge=0, allow_inf_nan=False, description="shorter audio is refused, seconds"
+    )
+    allow_shared_speakers: bool = Field(
+        default=False, description="let training and validation share speakers"
+    )
+
+    @model_validator(mode="after")
+    def _check_test(self) -> Self:
+        if (self.test_dir is None) != (self.test_list is None):
+            raise ValueError("test_dir and test_list must be given together or not at all")
+        return self
+
+    def resolved_against(self, folder: Path) -> Self:
+        """The same corpus with absolute paths; relative ones start from the folder."""
+        paths = {name: value for name, value in self if isinstance(value, Path)}
+        return self.model_copy(update={name: (folder / p).resolve() for name, p in paths.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """The lists of a corpus, checked.
+
+    Attributes:
+        config: Where they came from.
+        train: Training utterances, in the list's order.
+        val_pairs: Validation trial pairs, in the list's order.
+        speakers: Training speakers, sorted; the position is the class.
+        val_paths: Files that the validation pairs name, sorted, each once.
+    """
+
+    config: CorpusConfig
+    train: tuple[Utterance, ...]
+    val_pairs: tuple[TrialPair, ...]
+    speakers: tuple[str, ...]
+    val_paths: tuple[str, ...]
+
+    @property
+    def audio(self) -> tuple[AudioEntry, ...]:
+        """All files with their places in the lists: those of `train`, then of `val_paths`."""
+        config = self.config
+        train = (
+            AudioEntry(path=config.train_dir / u.path, place=f"{config.train_list}:{u.line}")
+            for u in self.train
+        )
+        return (*train, *audio_of_pairs(self.val_pairs, config.val_list, config.val_dir))
+
+
+def read_corpus_config(path: Path) -> CorpusConfig:
+    """Read a `corpus.yaml`; its relative paths start from its own folder.
+
+    Raises:
+        ConfigError: The file is missing or breaks a rule; with its line.
+    """
+    return load_model(CorpusConfig, read_yaml(path)).resolved_against(path.parent)
+
+
+def read_corpus(config: CorpusConfig) -> Corpus:
+    """Read and check the train and validation lists; no audio is opened.
+
+    Raises:
+        CorpusError: With every fault: a line that does not parse, a missing file, a path outside
+            the root, an empty list, a class or a second speaker missing, shared speakers.
+    """
+    faults: list[str] = []
+    corpus = parse_corpus(config, faults)
+    if faults:
+        raise CorpusError(faults)
+    return corpus
+
+
+def parse_corpus(config: CorpusConfig, faults: list[str]) -> Corpus:
+    """As `read_corpus`, but what is wrong goes to `faults` and what is right comes back."""
+    train = parse_train_list(config.train_list, config.train_dir, faults)
+    pairs = parse_trial_list(config.val_list, config.val_dir, faults)
+    faults += _speaker_faults(train, config.train_list)
+    faults += class_faults(pairs, config.val_list)
+    if not config.allow_shared_speakers:
+        faults += shared_speaker_faults(train, config.train_list, pairs, config.val_list)
+    return Corpus(
+        config=config,
+        train=train,
+        val_pairs=pairs,
+        speakers=tuple(sorted({utterance.speaker for utterance in train})),
+        val_paths=tuple(sorted({p for pair in pairs for p in (pair.path_a, pair.path_b)})),
+    )
+
+
+def read_trial_list(path: Path, root: Path) -> tuple[TrialPair, ...]:
+    """Read and check one trial list; no audio is opened.
+
+    Args:
+        path: Lines `1|0 PATH_A PATH_B`.
+        root: Folder that the paths start from.
+
+    Raises:
+        CorpusError: With every fault.
+    """
+    faults: list[str] = []
+    pairs = parse_trial_list(path, root, faults)
+    faults += class_faults(pairs, path)
+    if faults:
+        raise CorpusError(faults)
+    return pairs
+
+
+def audio_of_pairs(
+    pairs: Sequence[TrialPair], trial_list: Path, root: Path
+) -> tuple[AudioEntry, ...]:
+    """Files that trial pairs name, sorted by path, each with its first place in the list."""
+    first_line: dict[str, int] = {}
+    for pair in pairs:
+        first_line.setdefault(pair.path_a, pair.line)
+        first_line.setdefault(pair.path_b, pair.line)
+    return tuple(
+        AudioEntry(path=root / path, place=f"{trial_list}:{first_line[path]}")
+        for path in sorted(first_line)
+    )
+
+
+def shared_speaker_faults(
+    train: Sequence[Utterance], train_list: Path, pairs: Sequence[TrialPair], trial_list: Path
+) -> list[str]:
+    """One fault a speaker that is both in training and in a trial list."""
+    train_line = _first_lines((u.speaker, u.line) for u in train)
+    pair_line = _first_lines(
+        (speaker_of(path), pair.line) for pair in pairs for path in (pair.path_a, pair.path_b)
+    )
+    return [
+        f"{trial_list}:{pair_line[speaker]}: speaker {speaker} is also in training, "
+        f"{train_list}:{train_line[speaker]}; if meant so, set allow_shared_speakers: true"
+        for speaker in sorted(train_line.keys() & pair_line.keys())
+    ]
+
+
+def class_faults(pairs: Sequence[TrialPair], trial_list: Path) -> list[str]:
+    """A fault if a trial list has pairs of one class only, from which no EER follows."""
+    labels = {pair.is_target for pair in pairs}
+    if len(labels) != 1:
+        return []
+    label = int(labels.pop())
+    return [
+        f"{trial_list}:1: must have target pairs (1) and non-target pairs (0), "
+        f"got {label} in all {len(pairs)} lines"
+    ]
+
+
+def _first_lines(found: Iterable[tuple[str, int]]) -> dict[str, int]:
+    lines: dict[str, int] = {}
+    for name, line in found:
+        lines.setdefault(name, line)
+    return lines
+
+
+def _speaker_faults(train: Sequence[Utterance], train_list: Path) -> list[str]:
+    faults = []
+    first: dict[str, Utterance] = {}
+    for utterance in train:
+        known = first.setdefault(utterance.path, utterance)
+        if known.speaker != utterance.speaker:
+            faults.append(
+                f"{train_list}:{utterance.line}: a file has one speaker, got "
+                f"{utterance.speaker} for {utterance.path} and {known.speaker} in line "
+                f"{known.line}"
+            )
+    speakers = {utterance.speaker for utterance in train}
+    if len(speakers) == 1:
+        faults.append(f"{train_list}:1: must name at least two speakers, got {speakers.pop()}")
+    return faults

@@ -1,0 +1,150 @@
+"""Train lists and trial lists, line by line, every fault with its file and line.
+
+The formats are voxceleb_trainer's: `SPEAKER PATH` and `1|0 PATH_A PATH_B`, paths relative to a
+root folder.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+_LABELS = {"1": True, "0": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Utterance:
+    """A line of a train list.
+
+    Attributes:
+        path: Audio file, relative to the root.
+        speaker: The speaker's name in the list.
+        line: Line in the list, counted from 1; 0 if it comes from no list.
+    """
+
+    path: str
+    speaker: str
+    line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialPair:
+    """A line of a trial list.
+
+    Attributes:
+        is_target: Whether both files are of one speaker.
+        path_a: Audio file, relative to the root.
+        path_b: Audio file, relative to the root.
+        line: Line in the list, counted from 1; 0 if it comes from no list.
+    """
+
+    is_target: bool
+    path_a: str
+    path_b: str
+    line: int = field(default=0, compare=False)
+
+
+def parse_train_list(path: Path, root: Path, faults: list[str]) -> tuple[Utterance, ...]:
+    """Read `SPEAKER PATH` lines; what is wrong goes to `faults`, what is right comes back."""
+    files = _Files(root)
+
+    def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
+        if len(fields) != 2:
+            faults.append(f"{place}: must be 'SPEAKER PATH', got {' '.join(fields)!r}")
+            return None
+        speaker, audio = fields
+        if fault := files.fault(audio):
+            faults.append(f"{place}: {fault}")
+            return None
+        return Utterance(path=audio, speaker=speaker, line=line)
+
+    return _parse(path, root, parse, faults)
+
+
+def parse_trial_list(path: Path, root: Path, faults: list[str]) -> tuple[TrialPair, ...]:
+    """Read `1|0 PATH_A PATH_B` lines; what is wrong goes to `faults`, what is right comes back."""
+    files = _Files(root)
+
+    def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
+        if len(fields) != 3:
+            faults.append(f"{place}: must be '1|0 PATH_A PATH_B', got {' '.join(fields)!r}")
+            return None
+        label, path_a, path_b = fields
+        found = [fault for audio in (path_a, path_b) if (fault := files.fault(audio))]
+        if label not in _LABELS:
+            found.insert(0, f"the label must be 1 (same speaker) or 0, got {label!r}")
+        faults.extend(f"{place}: {fault}" for fault in found)
+        if found:
+            return None
+        return TrialPair(is_target=_LABELS[label], path_a=path_a, path_b=path_b, line=line)
+
+    return _parse(path, root, parse, faults)
+
+
+def speaker_of(path: str) -> str:
+    """The speaker that a path stands for where the list names none: its first folder."""
+    return PurePosixPath(path).parts[0]
+
+
+def _parse(
+    path: Path,
+    root: Path,
+    parse: Callable[[str, int, list[str]], Item | None],
+    faults: list[str],
+) -> tuple[Item, ...]:
+    if not root.is_dir():
+        # Else every line would be a fault.
+        faults.append(f"{path}: there is no folder {root} for its paths to start from")
+        return ()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        faults.append(f"{path}: the list cannot be read: {reason}")
+        return ()
+    if not lines:
+        faults.append(f"{path}:1: the list is empty")
+    return tuple(_parsed(path, lines, parse))
+
+
+def _parsed(
+    path: Path, lines: list[str], parse: Callable[[str, int, list[str]], Item | None]
+) -> Iterator[Item]:
+    for line, text in enumerate(lines, 1):
+        item = parse(f"{path}:{line}", line, text.split())
+        if item is not None:
+            yield item
+
+
+class _Files:
+    """Checks relative paths against a root; every file and folder is looked up once."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        self._file_faults: dict[str, str | None] = {}
+        self._inside: dict[Path, bool] = {}
+
+    def fault(self, path: str) -> str | None:
+        if path not in self._file_faults:
+            self._file_faults[path] = self._find_fault(path)
+        return self._file_faults[path]
+
+    def _find_fault(self, path: str) -> str | None:
+        parts = PurePosixPath(path)
+        if parts.is_absolute() or ".." in parts.parts:
+            return f"the path must stay inside {self._root}, got {path!r}"
+        file = self._root / path
+        if not file.is_file():
+            return f"there is no audio file {file}"
+        # Resolving each of a million files is slow: folders repeat, links are rare.
+        target = file.resolve() if file.is_symlink() else file
+        if not self._is_inside(target.parent):
+            return f"the path must stay inside {self._root}, got {path!r}, a link to outside"
+        return None
+
+    def _is_inside(self, folder: Path) -> bool:
+        if folder not in self._inside:
+            self._inside[folder] = folder.resolve().is_relative_to(self._root)
+        return self._inside[folder]

@@ -1,0 +1,218 @@
+"""Writes a corpus' lists from a folder of speakers: `ROOT/SPEAKER/SESSION/UTTERANCE`.
+
+VoxCeleb names the middle folder after a video, LibriSpeech after a chapter; both are sessions.
+"""
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from spaces.atomic import write_text_atomically
+from spaces.errors import VeerError
+from spaces.yaml_file import write_yaml
+from trainable.errors import CorpusError
+
+Layout = Literal["voxceleb", "librispeech"]
+# speaker -> session -> paths relative to the root, all sorted
+Speakers = Mapping[str, Mapping[str, Sequence[str]]]
+
+SUFFIXES: dict[Layout, tuple[str, ...]] = {
+    "voxceleb": (".wav", ".flac"),
+    "librispeech": (".flac",),
+}
+CORPUS_FILE = "corpus.yaml"
+TRAIN_LIST = "train_list.txt"
+VAL_LIST = "veri_val.txt"
+TEST_LIST = "veri_test.txt"
+
+MIN_TRAIN_SPEAKERS = 2
+
+
+class PrepareConfig(BaseModel):
+    """How a folder of speakers becomes a corpus."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    layout: Layout = Field(description="what the folder looks like")
+    num_val_speakers: int = Field(ge=2, description="speakers of the validation list")
+    num_test_speakers: int = Field(default=0, ge=0, description="of the test list; 0 for none")
+    num_pairs: int = Field(
+        default=4000, ge=2, description="trial pairs of each list at most, half of them targets"
+    )
+    seed: int = Field(default=0, ge=0, description="draws speakers and pairs")
+    force: bool = Field(default=False, description="overwrite existing lists")
+
+
+def prepare_corpus(root: Path, out_dir: Path, config: PrepareConfig) -> Path:
+    """Write train, validation and test lists with disjoint speakers, and `corpus.yaml`.
+
+    Trial pairs are half targets, half non-targets, each drawn once. A speaker's target pairs join
+    different sessions if it has several. Every file is written atomically, `corpus.yaml` last.
+
+    Args:
+        root: Folder of the speakers.
+        out_dir: Folder of the written files; made if it is missing.
+        config: How to split and draw.
+
+    Returns:
+        The `corpus.yaml`.
+
+    Raises:
+        VeerError: The lists exist and `force` is not set, or there are too few speakers.
+        CorpusError: The folder does not have the layout.
+    """
+    _refuse_overwriting(out_dir, config)
+    speakers = find_speakers(root, config.layout)
+    rng = random.Random(config.seed)
+    val, test = _draw_split(speakers, config, rng)
+    lines = {
+        TRAIN_LIST: [
+            f"{speaker} {path}"
+            for speaker in speakers
+            if speaker not in {*val, *test}
+            for path in _paths(speakers, [speaker])
+        ],
+        VAL_LIST: _draw_pairs({name: speakers[name] for name in val}, config.num_pairs, rng),
+    }
+    if test:
+        held_out = {name: speakers[name] for name in test}
+        lines[TEST_LIST] = _draw_pairs(held_out, config.num_pairs, rng)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    if not test:
+        # One of an earlier split would hold speakers that now train.
+        (out_dir / TEST_LIST).unlink(missing_ok=True)
+    for name, content in lines.items():
+        write_text_atomically(out_dir / name, "\n".join(content) + "\n")
+    return _write_config(root, out_dir, has_test=bool(test))
+
+
+def find_speakers(root: Path, layout: Layout) -> Speakers:
+    """Find the audio files of a folder tree by speaker and session.
+
+    Raises:
+        CorpusError: There are none, or m4a files without a WAV or FLAC beside them, or names with
+            white space, which the lists' format cannot hold.
+    """
+    if not root.is_dir():
+        raise CorpusError([f"{root}: there is no such folder"])
+    suffixes = SUFFIXES[layout]
+    files = sorted(
+        path
+        for path in root.glob("*/*/*")
+        # Names with a leading dot are another system's leavings, such as macOS' `._00001.wav`.
+        if path.suffix.lower() in suffixes and not path.name.startswith(".")
+    )
+    found = {path.with_suffix("") for path in files}
+    unconverted = [p for p in root.glob("*/*/*.m4a") if p.with_suffix("") not in found]
+    faults = []
+    if unconverted:
+        faults.append(
+            f"{root}: {len(unconverted)} m4a files have no WAV or FLAC beside them, such as "
+            f"{min(unconverted)}; convert them first, for example with "
+            "ffmpeg -i FILE.m4a -ac 1 -ar 16000 FILE.wav"
+        )
+    elif not files:
+        faults.append(_wrong_layout(root, suffixes))
+    speakers: dict[str, dict[str, list[str]]] = {}
+    for file in files:
+        path = file.relative_to(root).as_posix()
+        if len(path.split()) > 1:
+            faults.append(f"{file}: a name in a list must have no white space, got {path!r}")
+        speaker, session, _ = file.relative_to(root).parts
+        speakers.setdefault(speaker, {}).setdefault(session, []).append(path)
+    if faults:
+        raise CorpusError(faults)
+    return speakers
+
+
+def _wrong_layout(root: Path, suffixes: Sequence[str]) -> str:
+    kinds = " or ".join(suffix.removeprefix(".") for suffix in suffixes)
+    text = f"{root}: must hold SPEAKER/SESSION/UTTERANCE files ({kinds}), found none"
+    deeper = next((path for path in root.glob("*/*/*/*") if path.suffix in suffixes), None)
+    if deeper is None:
+        return text
+    return f"{text}; there is {deeper}: pass a folder further in, such as {deeper.parents[2]}"
+
+
+def _refuse_overwriting(out_dir: Path, config: PrepareConfig) -> None:
+    names = (TRAIN_LIST, VAL_LIST, TEST_LIST, CORPUS_FILE)
+    existing = [name for name in names if (out_dir / name).exists()]
+    if existing and not config.force:
+        raise VeerError(
+            f"{out_dir} already has {', '.join(existing)}; write elsewhere or pass --force to "
+            "overwrite"
+        )
+
+
+def _draw_split(
+    speakers: Speakers, config: PrepareConfig, rng: random.Random
+) -> tuple[list[str], list[str]]:
+    """Validation and test speakers, sorted; only speakers with two files give target pairs."""
+    num_val, num_test = config.num_val_speakers, config.num_test_speakers
+    usable = [name for name in speakers if len(_paths(speakers, [name])) > 1]
+    wanted = num_val + num_test
+    if num_test == 1 or len(usable) < wanted or len(speakers) < wanted + MIN_TRAIN_SPEAKERS:
+        raise VeerError(
+            f"needed are at least {MIN_TRAIN_SPEAKERS} speakers to train, 2 to validate and none "
+            f"or 2 to test, the last two with two files each; got {len(speakers)} speakers, "
+            f"{len(usable)} with two files, for {num_val} to validate and {num_test} to test"
+        )
+    drawn = rng.sample(usable, wanted)
+    return sorted(drawn[:num_val]), sorted(drawn[num_val:])
+
+
+def _draw_pairs(speakers: Speakers, num_pairs: int, rng: random.Random) -> list[str]:
+    names = list(speakers)
+    targets = _draw_targets(speakers, num_pairs // 2, rng)
+    paths = {name: _paths(speakers, [name]) for name in names}
+    num_possible = sum(len(paths[a]) * len(paths[b]) for a, b in combinations(names, 2))
+    nontargets: set[tuple[str, str]] = set()
+    num_each = min(len(targets), num_possible)
+    while len(nontargets) < num_each:
+        a, b = sorted(rng.sample(names, 2))
+        nontargets.add((rng.choice(paths[a]), rng.choice(paths[b])))
+    lines = [f"1 {a} {b}" for a, b in rng.sample(targets, num_each)]
+    lines += [f"0 {a} {b}" for a, b in sorted(nontargets)]
+    rng.shuffle(lines)
+    return lines
+
+
+def _draw_targets(
+    speakers: Speakers, num_targets: int, rng: random.Random
+) -> list[tuple[str, str]]:
+    """Spread over the speakers as evenly as their files allow."""
+    possible = {name: _target_pairs(sessions) for name, sessions in speakers.items()}
+    left = num_targets
+    drawn: list[tuple[str, str]] = []
+    by_size = sorted(possible, key=lambda name: (len(possible[name]), name))
+    for done, name in enumerate(by_size):
+        share = min(len(possible[name]), -(-left // (len(by_size) - done)))
+        drawn += rng.sample(possible[name], share)
+        left -= share
+    return drawn
+
+
+def _target_pairs(sessions: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    session_of = {path: session for session, paths in sessions.items() for path in paths}
+    pairs = list(combinations(session_of, 2))
+    across = [(a, b) for a, b in pairs if session_of[a] != session_of[b]]
+    return across or pairs
+
+
+def _paths(speakers: Speakers, names: Iterable[str]) -> list[str]:
+    return [path for name in names for paths in speakers[name].values() for path in paths]
+
+
+def _write_config(root: Path, out_dir: Path, *, has_test: bool) -> Path:
+    inside = root.resolve().is_relative_to(out_dir.resolve())
+    base = root.resolve().relative_to(out_dir.resolve()) if inside else root.resolve()
+    data: dict[str, str] = {"train_dir": str(base), "train_list": TRAIN_LIST}
+    data |= {"val_dir": str(base), "val_list": VAL_LIST}
+    if has_test:
+        data |= {"test_dir": str(base), "test_list": TEST_LIST}
+    write_yaml(out_dir / CORPUS_FILE, data)
+    return out_dir / CORPUS_FILE

@@ -1,0 +1,99 @@
+"""What a recording session does to a voice: room, noise, channel, level.
+
+Every session draws its own and keeps it for all its utterances, so that two sessions of one
+speaker differ as two recordings in the wild do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchaudio.functional as F
+from torch import Tensor
+
+from trainable.audio import SAMPLE_RATE_HZ, Wave
+
+BLOCK_SAMPLES = 800
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The circumstances of one recording session.
+
+    Attributes:
+        impulse: The room's response; its first sample is the direct sound.
+        noise_slope: Power of the noise falls with frequency to this power: 0 white, 2 brown.
+        snr_db: Speech over noise.
+        lowest_hz: The channel passes nothing below.
+        highest_hz: Nor above.
+        peaks: The microphone's resonances: centre in Hz, gain in dB.
+        level_dbfs: RMS level of the recording.
+    """
+
+    impulse: Tensor
+    noise_slope: float
+    snr_db: float
+    lowest_hz: float
+    highest_hz: float
+    peaks: tuple[tuple[float, float], ...]
+    level_dbfs: float
+
+
+def draw_session(rng: np.random.Generator) -> Session:
+    """Draw the circumstances of a session."""
+    return Session(
+        impulse=_draw_room(rng),
+        noise_slope=rng.uniform(0.0, 2.0),
+        snr_db=rng.uniform(3.0, 22.0),
+        lowest_hz=rng.uniform(50.0, 250.0),
+        highest_hz=rng.uniform(3400.0, 7600.0),
+        peaks=tuple(
+            (float(np.exp(rng.uniform(np.log(200.0), np.log(6000.0)))), rng.uniform(-8.0, 8.0))
+            for _ in range(3)
+        ),
+        level_dbfs=rng.uniform(-38.0, -20.0),
+    )
+
+
+def record(wave_S: Wave, session: Session, rng: np.random.Generator) -> Wave:
+    """What the session's microphone hears of a voice; the noise is drawn anew.
+
+    Whole blocks of `BLOCK_SAMPLES` are fastest.
+
+    Returns:
+        wave_S: As long as the input, in [-1, 1].
+    """
+    speech = torch.from_numpy(wave_S)
+    speech = F.fftconvolve(speech, session.impulse)[: len(wave_S)]
+    noise = _draw_noise(len(wave_S), session.noise_slope, rng)
+    heard = F.add_noise(speech, noise, torch.tensor(session.snr_db))
+    heard = F.highpass_biquad(heard, SAMPLE_RATE_HZ, session.lowest_hz)
+    heard = F.lowpass_biquad(heard, SAMPLE_RATE_HZ, session.highest_hz)
+    for centre_hz, gain_db in session.peaks:
+        heard = F.equalizer_biquad(heard, SAMPLE_RATE_HZ, centre_hz, gain_db, Q=1.0)
+    level = 10 ** (session.level_dbfs / 20)
+    heard = heard * (level / heard.square().mean().sqrt().clamp_min(1e-9))
+    recorded: Wave = heard.clamp(-1.0, 1.0).numpy()
+    return recorded
+
+
+def _draw_room(rng: np.random.Generator) -> Tensor:
+    """Direct sound, then noise that decays by 60 dB within the reverberation time."""
+    decay_s = rng.uniform(0.1, 0.5)
+    direct_to_reverb_db = rng.uniform(0.0, 14.0)
+    # One more than whole blocks: a convolution with whole blocks then has a length fast to FFT.
+    num_samples = round(decay_s * SAMPLE_RATE_HZ / BLOCK_SAMPLES) * BLOCK_SAMPLES + 1
+    time_s = np.arange(num_samples) / SAMPLE_RATE_HZ
+    tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
+    tail[0] = 0.0
+    tail *= np.sqrt(10 ** (-direct_to_reverb_db / 10) / np.square(tail).sum())
+    tail[0] = 1.0
+    return torch.from_numpy(tail.astype(np.float32))
+
+
+def _draw_noise(num_samples: int, slope: float, rng: np.random.Generator) -> Tensor:
+    spectrum = np.fft.rfft(rng.standard_normal(num_samples))
+    # Flat below 50 Hz, where brown noise would put all its power out of hearing.
+    frequency_hz = np.maximum(np.fft.rfftfreq(num_samples, 1 / SAMPLE_RATE_HZ), 50.0)
+    noise = np.fft.irfft(spectrum * frequency_hz ** (-slope / 2), num_samples)
+    return torch.from_numpy((noise / noise.std()).astype(np.float32))

@@ -1,0 +1,171 @@
+"""Synthetic speakers: espeak-ng's voices, through the library that espeakng-loader carries.
+
+espeak-ng is GPL-3.0-or-later; it is loaded at run time and is no part of this project.
+"""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from spaces.errors import VeerError
+from trainable.audio import Wave, resampled
+
+ACCENTS = (
+    "en",
+    "en-us",
+    "en-us-nyc",
+    "en-029",
+    "en-gb-scotland",
+    "en-gb-x-rp",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+)
+# Robots, whispers, echoes and jokes rather than people; names with a space cannot be asked for.
+UNUSED_VARIANTS = frozenset(
+    {"Demonic", "RicishayMax", "RicishayMax2", "RicishayMax3", "Tweaky", "UniRobot"}
+    | {"anikaRobot", "croak", "fast", "whisper", "whisperf", "robosoft"}
+    | {f"robosoft{number}" for number in range(2, 9)}
+)
+
+# speak_lib.h: play nothing and return samples; do not exit() on errors; UTF-8; parameters.
+_SYNCHRONOUS = 2
+_DONT_EXIT = 0x8000
+_UTF8 = 1
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voice:
+    """A synthetic speaker, or how it sounds on one day.
+
+    Attributes:
+        name: espeak-ng's `ACCENT+VARIANT`.
+        pitch: 0 to 99, within the variant's own range of Hz.
+        pitch_range: 0 to 99, 0 is monotone.
+        rate_wpm: Words a minute.
+        native_rate_hz: Rate that the samples are taken to have; off espeak-ng's own it moves all
+            formants and the pitch together, as a longer or shorter vocal tract would.
+    """
+
+    name: str
+    pitch: int
+    pitch_range: int
+    rate_wpm: int
+    native_rate_hz: int
+
+
+def require_espeak() -> tuple[Path, Path]:
+    """Find espeak-ng's shared library and its data folder.
+
+    Raises:
+        VeerError: The package that carries them is not installed.
+    """
+    try:
+        import espeakng_loader
+    except ImportError as error:
+        raise VeerError(
+            "the demo corpus is spoken by espeak-ng, which is not installed; "
+            "install it with: pip install 'veer[demo]'"
+        ) from error
+    return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+
+
+def draw_voices(num_voices: int, seed: int) -> tuple[Voice, ...]:
+    """Draw speakers; a variant comes back only after all others were taken."""
+    rng = np.random.default_rng([seed, 0])
+    folder = require_espeak()[1] / "voices" / "!v"
+    names = sorted(path.name for path in folder.iterdir())
+    variants = [name for name in names if name not in UNUSED_VARIANTS and " " not in name]
+    rounds = -(-num_voices // len(variants))
+    order = np.concatenate([rng.permutation(len(variants)) for _ in range(rounds)])
+    return tuple(
+        Voice(
+            name=f"{rng.choice(ACCENTS)}+{variants[variant]}",
+            pitch=int(rng.integers(20, 81)),
+            pitch_range=int(rng.integers(20, 81)),
+            rate_wpm=int(rng.integers(145, 206)),
+            # In steps of 200, since resampling between rates without a common factor is slow.
+            native_rate_hz=int(rng.integers(102, 120)) * 200,
+        )
+        for variant in order[:num_voices]
+    )
+
+
+def drifted(voice: Voice, rng: np.random.Generator) -> Voice:
+    """The same speaker on another day: a little higher or lower, faster or slower."""
+    return replace(
+        voice,
+        pitch=int(np.clip(voice.pitch + rng.integers(-10, 11), 0, 99)),
+        pitch_range=int(np.clip(voice.pitch_range + rng.integers(-10, 11), 0, 99)),
+        rate_wpm=voice.rate_wpm + int(rng.integers(-15, 16)),
+    )
+
+
+class Speech:
+    """One loaded espeak-ng; what it says depends only on what it was asked since loading."""
+
+    def __init__(self, library: ctypes.CDLL, data: Path) -> None:
+        self._library = library
+        self._blocks: list[np.ndarray] = []
+        # Kept: the library calls it for as long as it lives.
+        self._callback = _Callback(self._collect)
+        if library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT) <= 0:
+            raise VeerError(f"espeak-ng cannot start with its data in {data}")
+        library.espeak_SetSynthCallback(self._callback)
+
+    def say(self, text: str, voice: Voice) -> Wave:
+        """Speak.
+
+        Returns:
+            wave_S: 16 kHz, in [-1, 1].
+
+        Raises:
+            VeerError: espeak-ng does not have the voice.
+        """
+        self._blocks.clear()
+        if self._library.espeak_SetVoiceByName(voice.name.encode()) != 0:
+            raise VeerError(f"espeak-ng has no voice {voice.name!r}")
+        for parameter, value in (
+            (_RATE, voice.rate_wpm),
+            (_PITCH, voice.pitch),
+            (_RANGE, voice.pitch_range),
+        ):
+            self._library.espeak_SetParameter(parameter, value, 0)
+        content = text.encode()
+        self._library.espeak_Synth(content, len(content) + 1, 0, 0, 0, _UTF8, None, None)
+        wave_S: Wave = np.concatenate(self._blocks).astype(np.float32)
+        return resampled(wave_S / np.float32(2**15), voice.native_rate_hz)
+
+    def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _: object) -> int:
+        if samples and count > 0:
+            self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0
+
+
+@contextmanager
+def open_espeak() -> Iterator[Speech]:
+    """Load a fresh espeak-ng and unload it afterwards.
+
+    The library keeps state between utterances (flutter, wave phases) that no call resets: only
+    unloading does. So at most one may be open in a process.
+
+    Raises:
+        VeerError: espeak-ng is not installed or does not start.
+    """
+    path, data = require_espeak()
+    # It draws aspiration noise from libc's generator.
+    libc = ctypes.CDLL(None)
+    libc.srand(1)
+    library = ctypes.CDLL(str(path))
+    try:
+        yield Speech(library, data)
+    finally:
+        library.espeak_Terminate()
+        libc.dlclose(ctypes.c_void_p(library._handle))

@@ -1,0 +1,57 @@
+"""What goes wrong with data, checkpoints and training, and can be mended by a person.
+
+VeerError                 (spaces.errors)
+├── ConfigError           (spaces.errors)
+├── CorpusError           lists and audio; carries every fault found
+├── CheckpointError       a model file that cannot be used as asked
+├── RunError              a run folder that cannot be used as asked
+└── TrainingError         training cannot go on
+    └── DivergedError     the loss is no longer finite
+"""
+
+from collections.abc import Sequence
+
+from spaces.errors import ConfigError, VeerError
+
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "CorpusError",
+    "DivergedError",
+    "RunError",
+    "TrainingError",
+    "VeerError",
+]
+
+MAX_SHOWN_FAULTS = 50
+
+
+class CorpusError(VeerError):
+    """Faults of a corpus, all at once.
+
+    Attributes:
+        faults: Every fault, one sentence each, with file and line.
+    """
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        self.faults = tuple(faults)
+        shown = list(self.faults[:MAX_SHOWN_FAULTS])
+        if len(self.faults) > MAX_SHOWN_FAULTS:
+            shown.append(f"... and {len(self.faults) - MAX_SHOWN_FAULTS} more")
+        super().__init__("\n".join(shown))
+
+
+class CheckpointError(VeerError):
+    """A model file is missing, damaged, or not what the caller needs."""
+
+
+class RunError(VeerError):
+    """A run folder is missing, damaged, in use, or belongs to another run."""
+
+
+class TrainingError(VeerError):
+    """Training cannot start or cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The training loss became NaN or infinite."""

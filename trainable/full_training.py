@@ -1,0 +1,184 @@
+"""A training run by itself: `veer train` and `veer teacher train`.
+
+Around the one loop stand the files that voxceleb_trainer users know: checkpoints, the score log,
+TensorBoard scalars. A run folder that holds a checkpoint is continued.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+from tensorboardX import SummaryWriter
+
+from models import SpeakerModel
+from spaces.yaml_file import write_yaml
+from trainable.checkpoint import (
+    CheckpointFolder,
+    file_sha256,
+    load_speaker_model,
+    resolve_model_file,
+)
+from trainable.config import TrainRunConfig
+from trainable.corpus import read_corpus
+from trainable.data import TrainingData
+from trainable.errors import ConfigError
+from trainable.evaluation import EvaluationResult, evaluate_pairs
+from trainable.training import EpochReport, Trainer
+
+TENSORBOARD_FIELDS = (
+    "veer_pct",
+    "loss_total",
+    "loss_classification",
+    "loss_distillation",
+    "loss_reconstruction",
+    "distill_share",
+    "teacher_cosine",
+    "train_accuracy_pct",
+    "lr",
+    "samples_per_s",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a training run left.
+
+    Attributes:
+        best: The epoch with the lowest VEER.
+        last: The last epoch.
+        best_file: Model file of the best epoch.
+        final: Both protocols on the validation list, for the best epoch; None where the run was
+            complete before.
+        resumed_from: Epochs that were there already.
+        num_params: Trainable parameters of the network.
+    """
+
+    best: EpochReport
+    last: EpochReport
+    best_file: Path
+    final: EvaluationResult | None
+    resumed_from: int
+    num_params: int
+
+
+class ScoreLog:
+    """`result/scores.txt` in voxceleb_trainer's line format, appended to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "result" / "scores.txt"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+
+    def training(self, report: EpochReport) -> None:
+        """One line an epoch."""
+        self._write(
+            f"Epoch {report.epoch}, TEER/TAcc {report.train_accuracy_pct:.2f}, "
+            f"TLOSS {report.loss_total:f}, LR {report.lr:f}"
+        )
+
+    def evaluation(self, epoch: int, result: EvaluationResult) -> None:
+        """EER and minDCF (prior 0.05), both by voxceleb_trainer's protocol."""
+        metrics = result.voxceleb_trainer
+        self._write(
+            f"Epoch {epoch}, VEER {metrics.eer_pct_voxceleb_trainer:2.4f}, "
+            f"MinDCF {metrics.min_dcf_p05:2.5f}"
+        )
+
+    def _write(self, text: str) -> None:
+        now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        with self.file.open("a", encoding="utf-8") as out:
+            out.write(f"[INFO] :: {now} :: {text}\n")
+
+
+def load_teacher(config: TrainRunConfig) -> SpeakerModel | None:
+    """The teacher that a run names, or None where its loss uses none.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+        ConfigError: It is not the file that was recorded.
+    """
+    if config.teacher is None or config.trial.loss.distill_weight == 0:
+        return None
+    file = resolve_model_file(config.teacher)
+    if config.teacher_sha256 is not None and file_sha256(file) != config.teacher_sha256:
+        raise ConfigError(
+            f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
+            "changed since: restore it, or remove teacher_sha256 to train with the new one"
+        )
+    return load_speaker_model(file).model
+
+
+def run_training(
+    config: TrainRunConfig,
+    data: TrainingData,
+    out: Path,
+    *,
+    device: torch.device,
+    on_epoch: Callable[[EpochReport], None] | None = None,
+) -> TrainResult:
+    """Train to the last epoch, continuing where the folder already holds a checkpoint.
+
+    voxceleb_trainer's figures go to `result/scores.txt` every `full_eval_every_epochs` epochs and
+    at the end.
+
+    Args:
+        config: The run.
+        data: Its corpus, opened.
+        out: The run's folder.
+        device: Where to train.
+        on_epoch: Told of every epoch.
+    """
+    trainer = Trainer(config.trial, data, teacher=load_teacher(config), device=device)
+    checkpoints = CheckpointFolder(out)
+    checkpoints.restore(trainer)
+    resumed_from = trainer.epoch
+    write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
+    scores = ScoreLog(out)
+    final = None
+    with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
+        while trainer.epoch < config.trial.training.max_epochs:
+            report = trainer.run_epoch()
+            checkpoints.save(trainer)
+            scores.training(report)
+            _write_scalars(writer, report)
+            if on_epoch:
+                on_epoch(report)
+            if _is_evaluated(config, report.epoch):
+                final = _evaluate(config, trainer.model, device)
+                scores.evaluation(report.epoch, final)
+    best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
+    if final is not None:
+        final = _evaluate(config, load_speaker_model(out).model, device)
+    return TrainResult(
+        best=best,
+        last=trainer.history[-1],
+        best_file=checkpoints.file_of(best.epoch),
+        final=final,
+        resumed_from=resumed_from,
+        num_params=trainer.num_params,
+    )
+
+
+def _is_evaluated(config: TrainRunConfig, epoch: int) -> bool:
+    training = config.trial.training
+    return epoch % training.full_eval_every_epochs == 0 or epoch == training.max_epochs
+
+
+def _evaluate(
+    config: TrainRunConfig, model: SpeakerModel, device: torch.device
+) -> EvaluationResult:
+    return evaluate_pairs(
+        model,
+        config.corpus.val_dir,
+        read_corpus(config.corpus).val_pairs,
+        eval_frames=config.trial.training.eval_frames,
+        device=device,
+    )
+
+
+def _write_scalars(writer: SummaryWriter, report: EpochReport) -> None:
+    values = report.as_dict()
+    for name in TENSORBOARD_FIELDS:
+        if values[name] is not None:
+            writer.add_scalar(name, values[name], report.epoch)

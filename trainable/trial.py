@@ -1,0 +1,149 @@
+"""The Ray Tune trainable around the one training loop.
+
+A worker process keeps corpus and teacher between trials, so a trial of a reused worker starts at
+once. Checkpoints lie in the run folder, not in Ray's: a trial that Ray starts again, and one of a
+resumed search, goes on from there.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from ray import tune
+
+from models import SpeakerModel
+from trainable.checkpoint import CheckpointFolder, load_speaker_model
+from trainable.config import TrialConfig
+from trainable.corpus import CorpusConfig
+from trainable.data import TrainingData, load_training_data
+from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.training import EpochReport, Trainer
+
+# Keys of a result that says that the trial cannot go on.
+OUTCOME = "outcome"
+REASON = "reason"
+
+
+class TrialTask(BaseModel):
+    """What a worker is told: small, since Ray copies it into every result.
+
+    Attributes:
+        trial: Number of the trial.
+        config: Canonical form of its `TrialConfig`.
+        folder: Its own folder, for checkpoints.
+        corpus: The corpus.
+        cache_dir: Where log-mels are kept.
+        teacher: Model file, None where no trial needs one.
+        device: `auto` takes CUDA where the trial was given a GPU.
+        num_threads: CPU threads to compute with.
+        num_gpus: GPUs that Ray reserved for the trial.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trial: int
+    config: dict[str, Any]
+    folder: Path
+    corpus: CorpusConfig
+    cache_dir: Path
+    teacher: Path | None
+    device: str
+    num_threads: int
+    num_gpus: float
+
+
+class StudentTrial(tune.Trainable):  # type: ignore[misc]  # Ray has no types
+    """One trial, reporting every epoch.
+
+    A step returns an epoch's report with `num_params`, or `outcome` and `reason` where the trial
+    cannot go on for a reason that another try would meet again. Whatever else goes wrong is
+    raised, and Ray tries once more.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Notes what to do; the work is left to the first step, whose errors Ray retries."""
+        self._task = TrialTask.model_validate(config)
+        self._trainer: Trainer | None = None
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Turns this worker to another trial."""
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Trains an epoch; right after a restart, reports the last one that was stored."""
+        try:
+            return self._report()
+        except DivergedError as error:
+            return {OUTCOME: "diverged", REASON: str(error)}
+        except VeerError as error:
+            return {OUTCOME: "failed", REASON: str(error)}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
+        """Nothing: the checkpoints of every epoch lie in the run folder."""
+        del checkpoint_dir
+        return {}
+
+    def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
+        """Nothing: the first step restores from the run folder."""
+
+    def cleanup(self) -> None:
+        """Drops the model."""
+        self._trainer = None
+
+    def _report(self) -> dict[str, Any]:
+        checkpoints = CheckpointFolder(self._task.folder)
+        if self._trainer is None:
+            self._trainer = build_trainer(self._task)
+            if checkpoints.restore(self._trainer):
+                return _fields(self._trainer, self._trainer.history[-1])
+        report = self._trainer.run_epoch()
+        checkpoints.save(self._trainer)
+        return _fields(self._trainer, report)
+
+
+def build_trainer(task: TrialTask) -> Trainer:
+    """Makes a trial's trainer, with this process's copy of corpus and teacher.
+
+    Raises:
+        VeerError: Corpus, teacher, config or device cannot be used.
+    """
+    torch.set_num_threads(task.num_threads)
+    config = TrialConfig.model_validate(task.config)
+    distils = config.loss.distill_weight > 0
+    teacher = _teacher(task.teacher) if distils and task.teacher is not None else None
+    data = _training_data(task.corpus.model_dump_json(), task.cache_dir)
+    return Trainer(config, data, teacher=teacher, device=choose_device(task.device, task.num_gpus))
+
+
+def choose_device(device: str, num_gpus: float) -> torch.device:
+    """The device of a trial that was given so many GPUs.
+
+    Raises:
+        TrainingError: A GPU is to be used, but CUDA cannot be.
+    """
+    if device == "cpu" or (device == "auto" and num_gpus == 0):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise TrainingError(
+            f"a trial was given {num_gpus:g} GPUs, but torch {torch.__version__} cannot use CUDA "
+            "on its node; install a torch build with CUDA there, or set device: cpu"
+        )
+    return torch.device("cuda")
+
+
+def _fields(trainer: Trainer, report: EpochReport) -> dict[str, Any]:
+    return report.as_dict() | {"num_params": trainer.num_params}
+
+
+@lru_cache(maxsize=1)
+def _training_data(corpus_json: str, cache_dir: Path) -> TrainingData:
+    config = CorpusConfig.model_validate_json(corpus_json)
+    return load_training_data(config, cache_dir=cache_dir)
+
+
+@lru_cache(maxsize=1)
+def _teacher(file: Path) -> SpeakerModel:
+    return load_speaker_model(file).model
