@@ -124,7 +124,7 @@ def tables_page() -> str:
         [
             "# Tables of a run",
             "",
-            "Written by `python -m results.schema`; change the columns there. A run folder holds",
+            "Written by `python -m results.schema`: change columns there. A run folder holds both",
             "tables as Parquet, unit and meaning in each field's metadata. They are rebuilt from",
             "`journal.jsonl`; an epoch reported twice (a worker died) counts once, the last time.",
             "",

@@ -9,6 +9,8 @@ The study's user attributes name the direction and unit; each trial's name its n
 (`trial`), `seed`, `config_hash` and the reason of its end.
 """
 
+import logging
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
@@ -53,8 +56,12 @@ def rebuild_study(
     Raises:
         RunError: A trial has a parameter that the space lacks, or a value outside its range.
     """
+    logging.getLogger("optuna").setLevel(logging.WARNING)
     study = optuna.create_study(storage=storage, study_name=STUDY_NAME, direction="minimize")
-    study.set_metric_names([OBJECTIVE])
+    with warnings.catch_warnings():
+        # Names the values in optuna-dashboard; experimental since 3.2.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names([OBJECTIVE])
     distributions = {each.name: to_distribution(each) for each in dimensions}
     for trial in trial_histories(records):
         study.add_trial(frozen_trial(trial, distributions))

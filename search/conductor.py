@@ -211,7 +211,7 @@ class Conductor:
         return course
 
     def _take(self, trial: int, epoch: int, veer_pct: float | None) -> None:
-        """Tells study and early stopping of an epoch; one without a VEER is left to `_conclude`."""
+        """Tells study and early stopping; an epoch without a VEER is left to `_conclude`."""
         course = self.trials[trial]
         if epoch in course.veer_pct:
             return

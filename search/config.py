@@ -58,7 +58,7 @@ class SearchConfig(_Settings):
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(
-        None, description="Model file or folder of the teacher; none is needed without distillation."
+        None, description="Model file or folder; none is needed where no trial distils."
     )
     space: Path = Field(description="The space: a YAML file, or a bundled name.")
     num_trials: int = Field(12, ge=1, le=1_000_000, description="Trials in all.")

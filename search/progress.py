@@ -165,7 +165,7 @@ def _table(status: SearchStatus) -> Table:
 
 
 def _left_s(conductor: Conductor) -> float | None:
-    """Epochs still to run at the pace so far; a trial is expected to last as the ended ones did."""
+    """Epochs still to run, at the pace so far; a trial should last as the ended ones did."""
     if conductor.num_reported == 0:
         return None
     lengths = [trial.epoch for trial in conductor.trials if trial.state and trial.epoch]

@@ -16,7 +16,7 @@ MAX_REASON_CHARS = 300
 logger = logging.getLogger(__name__)
 
 
-class Recorder(Callback):  # type: ignore[misc]  # Ray has no types
+class Recorder(Callback):
     """Tells the conductor of trials that failed for good.
 
     Epochs and regular ends reach it through the scheduler, which Ray asks first and whose errors
@@ -52,7 +52,7 @@ class Recorder(Callback):  # type: ignore[misc]  # Ray has no types
         self._on_step()
 
 
-class HaltStopper(Stopper):  # type: ignore[misc]  # Ray has no types
+class HaltStopper(Stopper):
     """Ends Ray's loop at once where a halted search asks for it.
 
     Args:
@@ -61,6 +61,10 @@ class HaltStopper(Stopper):  # type: ignore[misc]  # Ray has no types
 
     def __init__(self, is_urgent: Callable[[], bool]) -> None:
         self._is_urgent = is_urgent
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Ray's snapshots pickle the stopper, and nobody reads them."""
+        return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Stops no single trial."""

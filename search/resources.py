@@ -31,7 +31,7 @@ class Node:
 
 def cluster_nodes() -> list[Node]:
     """Asks the cluster that this process is connected to for its live nodes."""
-    return nodes_of(ray.nodes())
+    return nodes_of(ray.nodes())  # type: ignore[no-untyped-call]
 
 
 def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:

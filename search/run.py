@@ -115,7 +115,7 @@ def make_conductor(
 
 
 def trial_config(suggestion: Suggestion, max_epochs: int) -> TrialConfig:
-    """A suggestion as a config: the search's epochs, and its own seed unless the space fixes one."""
+    """A suggestion as a config; it has a seed of its own unless the space fixes one."""
     tree = {"seed": suggestion.seed} | suggestion.tree
     tree["training"] = tree.get("training", {}) | {"max_epochs": max_epochs}
     return TrialConfig.model_validate(tree)
@@ -124,8 +124,7 @@ def trial_config(suggestion: Suggestion, max_epochs: int) -> TrialConfig:
 def rebuild_results(run: RunFolder, space: Space) -> None:
     """Writes tables and study anew from the journal."""
     rebuild_tables(run)
-    dimensions = {dimension.name: dimension for dimension in space.dimensions}
-    write_study(run.read(), dimensions, run.study)
+    write_study(run.read(), space.dimensions, run.study)
 
 
 def _drive(

@@ -1,7 +1,8 @@
-"""What a run folder says of an earlier search in it: its settings, its records, whether it ended."""
+"""What a run folder says of an earlier search in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from results.history import trial_histories
 from results.journal import Journal, Record, read_journal
@@ -15,13 +16,13 @@ SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"
 
 
-def resumed_settings(folder: Path) -> SearchConfig:
-    """The settings that a run folder was made with.
+def resumed_settings(folder: Path, overrides: Mapping[str, Any] | None = None) -> SearchConfig:
+    """The settings that a run folder was made with, and what the command line changes in them.
 
     Raises:
         RunError: It is no run folder.
     """
-    return read_search_config(RunFolder(folder).settings)
+    return read_search_config(RunFolder(folder).settings, overrides)
 
 
 def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:

@@ -8,7 +8,7 @@ from ray.tune.search import Searcher
 from search.conductor import Conductor, TrialCourse
 
 
-class ConductorSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
+class ConductorSearcher(Searcher):
     """Hands the conductor's trials to Ray, at most so many at a time.
 
     Results do not come this way: Ray drops some before it tells the searcher, and swallows what
@@ -33,13 +33,15 @@ class ConductorSearcher(Searcher):  # type: ignore[misc]  # Ray has no types
         self._max_concurrent = max_concurrent
         self._out: set[str] = set()
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(  # type: ignore[override]  # Ray's own FINISHED is text
+        self, trial_id: str
+    ) -> dict[str, Any] | str | None:
         """Gives the next trial's Ray config, None while all places are taken, or the end."""
         if len(self._out) >= self._max_concurrent and self._conductor.halted is None:
             return None
         course = self._conductor.next_trial()
         if course is None:
-            return str(self.FINISHED)
+            return self.FINISHED
         self._out.add(trial_id)
         return self._make_task(course)
 

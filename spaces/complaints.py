@@ -80,9 +80,7 @@ def models_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
     return classes
 
 
-def _complaint(
-    cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]
-) -> Complaint:
+def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, Any]) -> Complaint:
     loc, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     keys, value = _keys_in(data, loc, missing=kind == "missing"), detail["input"]
     if kind == "extra_forbidden":

@@ -13,9 +13,7 @@ Allowed = dict[str, list[Value]]
 Faults = list[Complaint]
 
 
-def condition_complaints(
-    dimensions: Sequence[Dimension], fixed: Mapping[str, Any]
-) -> Faults:
+def condition_complaints(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Faults:
     """Conditions on parameters that are not there or never have the value."""
     by_name, values = {each.name: each for each in dimensions}, leaves(fixed)
     found = [

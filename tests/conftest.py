@@ -6,10 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from spaces.yaml_file import write_yaml
 
 SAMPLE_RATE_HZ = 16_000
+
+# The models of the tests are tiny: a second thread costs more than it brings.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

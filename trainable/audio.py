@@ -98,7 +98,7 @@ def check_wave(wave_S: Wave, min_duration_s: float) -> str | None:
     """
     duration_s = len(wave_S) / SAMPLE_RATE_HZ
     if not len(wave_S) or duration_s < min_duration_s:
-        return f"must last at least {min_duration_s:g} s, got {duration_s:.3f} s"
+        return f"must last at least {min_duration_s:g} s, got {duration_s:.4f} s"
     num_broken = len(wave_S) - int(np.isfinite(wave_S).sum())
     if num_broken:
         return f"must hold finite samples, got {num_broken} NaN or infinite ones"

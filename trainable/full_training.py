@@ -133,8 +133,8 @@ def run_training(
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch
-    write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
     scores = ScoreLog(out)
+    write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
     final = None
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:

@@ -54,7 +54,7 @@ class TrialTask(BaseModel):
     num_gpus: float
 
 
-class StudentTrial(tune.Trainable):  # type: ignore[misc]  # Ray has no types
+class StudentTrial(tune.Trainable):
     """One trial, reporting every epoch.
 
     A step returns an epoch's report with `num_params`, or `outcome` and `reason` where the trial

@@ -79,8 +79,8 @@ def with_sample(value: float) -> np.ndarray:
     [
         (noise(16_000), None),
         (noise(8_000), None),
-        (noise(7_999), "must last at least 0.5 s, got 0.500 s"),
-        (noise(0), "must last at least 0.5 s, got 0.000 s"),
+        (noise(7_999), "must last at least 0.5 s, got 0.4999 s"),
+        (noise(0), "must last at least 0.5 s, got 0.0000 s"),
         (with_sample(np.nan), "must hold finite samples, got 1 NaN or infinite ones"),
         (with_sample(-np.inf), "must hold finite samples, got 1 NaN or infinite ones"),
         (np.zeros(16_000, np.float32), "must be louder than -60 dBFS .*, got digital silence"),
@@ -93,7 +93,7 @@ def test_useless_waves_are_told_from_good_ones(wave: np.ndarray, fault: str | No
 
 
 def test_empty_wave_is_too_short_whatever_the_minimum() -> None:
-    assert check_wave(noise(0), 0.0) == "must last at least 0 s, got 0.000 s"
+    assert check_wave(noise(0), 0.0) == "must last at least 0 s, got 0.0000 s"
 
 
 def test_scan_finds_all_faults_in_order(tmp_path: Path) -> None:
@@ -113,5 +113,5 @@ def test_scan_finds_all_faults_in_order(tmp_path: Path) -> None:
     broken, short = scan.faults
     assert broken.startswith(f"list.txt:1: {tmp_path}/broken.wav: cannot be read")
     assert short == (
-        f"list.txt:3: {tmp_path}/short.wav: must last at least 0.5 s, got 0.100 s"
+        f"list.txt:3: {tmp_path}/short.wav: must last at least 0.5 s, got 0.1000 s"
     )

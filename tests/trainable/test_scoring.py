@@ -1,11 +1,10 @@
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from trainable import scoring
+from trainable.corpus import TrialPair
 from trainable.scoring import (
     PairIndex,
     cosine_scores,
@@ -94,20 +93,17 @@ def test_positions_that_do_not_fit_are_refused(
         score(emb, np.array(index_a, int), np.array(index_b, int))  # type: ignore[operator]
 
 
-@dataclass(frozen=True)
-class Pair:
-    is_target: bool
-    path_a: str
-    path_b: str
+def pair(is_target: bool, path_a: str, path_b: str) -> TrialPair:
+    return TrialPair(is_target=is_target, path_a=path_a, path_b=path_b)
 
 
 def test_pairs_share_their_utterances_and_keep_their_order() -> None:
-    pairs = [Pair(True, "b/2", "b/1"), Pair(False, "b/1", "a/1"), Pair(True, "a/1", "a/1")]
-    index = PairIndex.from_pairs(pairs)  # type: ignore[arg-type]
+    pairs = [pair(True, "b/2", "b/1"), pair(False, "b/1", "a/1"), pair(True, "a/1", "a/1")]
+    index = PairIndex.from_pairs(pairs)
     assert index.paths == ("a/1", "b/1", "b/2")
     found = list(zip(index.is_target, index.a, index.b, strict=True))
     assert found == [(True, 2, 1), (False, 1, 0), (True, 0, 0)]
-    assert [index.paths[i] for i in index.a] == [pair.path_a for pair in pairs]
+    assert [index.paths[i] for i in index.a] == [each.path_a for each in pairs]
 
 
 def test_no_pairs_give_empty_positions() -> None:

@@ -1,0 +1,176 @@
+"""`veer search`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from results.benchmark import BENCHMARK_COLUMNS
+from results.export import CONFIG, export_trial
+from results.history import latest, ranked, trial_histories
+from results.render import rows_view, trials_view
+from results.run_folder import RunFolder
+from results.trials import trials_table
+from search.cli.console import console
+from search.config import DEFAULT_SETTINGS, SearchConfig, read_search_config
+from search.progress import SearchView
+from search.run import SearchResult, run_search
+from search.run_state import resumed_settings
+from spaces.errors import ConfigError
+
+INTERRUPTED_STATUS = 130
+
+
+class Sampler(StrEnum):
+    """How configs are suggested."""
+
+    TPE = "tpe"
+    RANDOM = "random"
+
+
+class Scheduler(StrEnum):
+    """How trials are stopped early."""
+
+    ASHA = "asha"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Where trials compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def search(
+    settings: Annotated[
+        str | None,
+        typer.Argument(help="The search's YAML, or a bundled one: demo.", show_default="demo"),
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Run folder.", show_default="runs/SETTINGS")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Continue this run with the settings it was begun with."),
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="corpus.yaml, as `veer data` writes it.")
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher: a model file, or a training run's folder.")
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Space: a YAML file, or a bundled one: demo, mixer.")
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all.")] = None,
+    max_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of a trial at most.")
+    ] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
+    ] = None,
+    time_limit_s: Annotated[
+        float | None, typer.Option(help="Seconds after which no epoch is started.")
+    ] = None,
+    sampler: Annotated[
+        Sampler | None, typer.Option(help="tpe learns from results, random does not.")
+    ] = None,
+    scheduler: Annotated[
+        Scheduler | None, typer.Option(help="asha stops trials whose VEER falls behind.")
+    ] = None,
+    grace_epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs before which asha stops no trial.")
+    ] = None,
+    reduction_factor: Annotated[
+        float | None, typer.Option(help="At asha's rungs about one trial in so many goes on.")
+    ] = None,
+    cpu: Annotated[float | None, typer.Option(help="CPUs a trial.")] = None,
+    gpu: Annotated[
+        float | None, typer.Option(help="GPUs a trial; 0.25 lets four trials share one.")
+    ] = None,
+    device: Annotated[
+        Device | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the search and of its trials.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
+    ] = None,
+) -> None:
+    """Search for the student with the lowest VEER (validation EER, percent).
+
+    Settings come from the YAML; options given here win. All of it is resolved once and written to
+    RUN/search.yaml. The same command again continues an unfinished search and reuses a finished
+    one. Ctrl-C ends the search after the running epochs, a second one at once.
+
+    At the end: trial table, CPU benchmark of the best trials, and the best one exported.
+    """
+    overrides = {
+        "corpus": corpus,
+        "teacher": teacher,
+        "space": space,
+        "num_trials": trials,
+        "max_epochs": max_epochs,
+        "max_concurrent": max_concurrent,
+        "time_limit_s": time_limit_s,
+        "sampler": sampler and sampler.value,
+        "scheduler.kind": scheduler and scheduler.value,
+        "scheduler.grace_epochs": grace_epochs,
+        "scheduler.reduction_factor": reduction_factor,
+        "resources.cpu": cpu,
+        "resources.gpu": gpu,
+        "device": device and device.value,
+        "seed": seed,
+        "address": address,
+    }
+    given = {name: value for name, value in overrides.items() if value is not None}
+    config, folder = _what_and_where(settings, run, resume, given)
+    result = run_search(config, folder, SearchView(console))
+    _print_result(result)
+    if result.reason == "interrupted":
+        raise typer.Exit(INTERRUPTED_STATUS)
+
+
+def _what_and_where(
+    settings: str | None, run: Path | None, resume: Path | None, given: dict[str, Any]
+) -> tuple[SearchConfig, Path]:
+    if resume is None:
+        name = settings or DEFAULT_SETTINGS
+        return read_search_config(name, given), run or Path("runs") / Path(name).stem
+    if settings is not None or run is not None:
+        raise ConfigError("--resume RUN takes its settings from RUN; leave out SETTINGS and --run")
+    return resumed_settings(resume, given), resume
+
+
+def _print_result(result: SearchResult) -> None:
+    run = result.run
+    records = run.read()
+    if result.was_finished:
+        console.print(f"reusing {run.path}: this search is finished already", highlight=False)
+    console.print(trials_view(trials_table(records), latest(records, "teacher")))
+    if result.reason != "finished":
+        why = "stopped" if result.reason == "interrupted" else "time limit reached"
+        console.print(f"{why}; go on with: veer search --resume {run.path}", highlight=False)
+        return
+    benchmark = latest(records, "benchmark")
+    if benchmark is not None:
+        console.print(rows_view(benchmark["rows"], BENCHMARK_COLUMNS))
+    if not ranked(trial_histories(records)):
+        console.print("no trial reached a VEER: nothing to export")
+    else:
+        _export(run)
+
+
+def _export(run: RunFolder) -> None:
+    exported = export_trial(run)
+    console.print(
+        f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
+        f"  veer train {exported.folder / CONFIG}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,182 @@
+"""Run folders to read: one with a journal alone, one with trained models."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from results.journal import Journal
+from results.run_folder import RunFolder
+from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.yaml_file import write_yaml
+from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import load_training_data
+from trainable.training import Trainer
+
+DIMENSIONS: tuple[Dimension, ...] = (
+    Choice(name="loss.distillation", choices=("none", "mse", "cosine")),
+    Float(
+        name="loss.alpha",
+        low=0.1,
+        high=0.9,
+        when={"loss.distillation": ["mse", "cosine"]},
+    ),
+    Float(name="loss.temperature", low=1, high=8, when={"loss.distillation": "mse"}),
+    Integer(name="model.num_blocks", low=2, high=6, step=2),
+    Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+)
+TINY_STUDENT = {
+    "family": "mlp_mixer",
+    "hidden_dim": 8,
+    "num_blocks": 1,
+    "expansion_factor": 1,
+    "num_frames": 40,
+    "embedding_dim": 16,
+}
+TINY_TEACHER = {
+    "family": "lstm_autoencoder",
+    "hidden_dim": 8,
+    "num_layers": 1,
+    "bottleneck_dim": 8,
+    "embedding_dim": 16,
+}
+
+
+@pytest.fixture
+def dimensions() -> tuple[Dimension, ...]:
+    """The space of `journal_run`."""
+    return DIMENSIONS
+
+
+def start(journal: Journal, trial: int, **params: Any) -> None:
+    """Write the start of a trial with sampled values; an underscore pair stands for a dot."""
+    dotted = {name.replace("__", "."): value for name, value in params.items()}
+    loss = {key.removeprefix("loss."): v for key, v in dotted.items() if key.startswith("loss.")}
+    journal.append(
+        "trial_started",
+        trial=trial,
+        params=dotted,
+        config={"loss": loss, "training": {"lr": dotted["training.lr"]}, "seed": trial},
+        config_hash=f"{trial:012x}",
+        seed=trial,
+    )
+
+
+def report(journal: Journal, trial: int, epoch: int, veer_pct: float, **fields: Any) -> None:
+    """Write an epoch with the fields that every report has."""
+    journal.append(
+        "epoch",
+        trial=trial,
+        epoch=epoch,
+        veer_pct=veer_pct,
+        **{
+            "loss_total": 3.0,
+            "loss_classification": 4.0,
+            "loss_distillation": None,
+            "loss_reconstruction": None,
+            "distill_share": None,
+            "teacher_cosine": None,
+            "train_accuracy_pct": 50.0,
+            "lr": 1e-3,
+            "samples_per_s": 100.0,
+            "train_s": 2.0,
+            "eval_s": 0.5,
+            "num_params": 1000 + trial,
+            **fields,
+        },
+    )
+
+
+@pytest.fixture
+def journal_run(tmp_path: Path) -> RunFolder:
+    """A run of seven trials, one in each state and some with twists.
+
+    0 complete; 1 stopped early, its distillation without effect; 2 diverged after a good epoch;
+    3 failed at once; 4 unfinished, epoch 1 reported twice; 5 complete, without distillation, the
+    best; 6 complete as good as 0.
+    """
+    path = tmp_path / "run"
+    with Journal(path / "journal.jsonl") as journal:
+        journal.append("search_started", settings={}, provenance={"command": "veer search demo"})
+        journal.append(
+            "teacher", path="/models/teacher.model", veer_pct=7.5, num_params=3871904, sha256="ab"
+        )
+        cosine = {"loss__distillation": "cosine", "loss__alpha": 0.7, "model__num_blocks": 4}
+        start(journal, 0, **cosine, training__lr=1e-3)
+        for epoch, veer_pct in enumerate((20.0, 12.0, 13.0), start=1):
+            share = {"distill_share": 0.1 * epoch, "teacher_cosine": 0.2 * epoch}
+            report(journal, 0, epoch, veer_pct, **share)
+        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        mse = {"loss__distillation": "mse", "loss__alpha": 0.5, "loss__temperature": 4.0}
+        start(journal, 1, **mse, model__num_blocks=4, training__lr=2e-3)
+        report(journal, 1, 1, 25.0, distill_share=8e-5, teacher_cosine=0.0)
+        report(journal, 1, 2, 24.0, distill_share=8e-5, teacher_cosine=0.0)
+        journal.append("trial_ended", trial=1, state="stopped_early", reason="rung 2")
+        start(journal, 2, **cosine, training__lr=1e-2)
+        report(journal, 2, 1, 5.0, distill_share=0.2, teacher_cosine=0.5)
+        report(journal, 2, 2, float("nan"), distill_share=0.2, teacher_cosine=0.5)
+        journal.append("trial_ended", trial=2, state="diverged", reason="loss is nan")
+        start(journal, 3, **cosine, training__lr=3e-3)
+        journal.append("trial_ended", trial=3, state="failed", reason="worker died")
+        start(journal, 4, **cosine, training__lr=4e-3)
+        report(journal, 4, 1, 30.0, distill_share=0.2, teacher_cosine=0.3)
+        report(journal, 4, 1, 31.0, distill_share=0.2, teacher_cosine=0.3)
+        plain = {"loss__distillation": "none", "model__num_blocks": 4}
+        start(journal, 5, **plain, training__lr=5e-3)
+        report(journal, 5, 1, 10.0)
+        journal.append("trial_ended", trial=5, state="complete", reason=None)
+        start(journal, 6, **cosine, training__lr=6e-3)
+        report(journal, 6, 1, 12.0, distill_share=0.2, teacher_cosine=0.3)
+        journal.append("trial_ended", trial=6, state="complete", reason=None)
+    return RunFolder(path)
+
+
+@pytest.fixture
+def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
+    """A run with checkpoints: a teacher, trial 0 distilled from it, trial 1 without its weights."""
+    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
+    data = load_training_data(corpus, cache_dir=tmp_path / "cache")
+    training = {"max_epochs": 2, "batch_size": 8, "crop_frames": 40}
+    teacher_config = TrialConfig.model_validate(
+        {"model": TINY_TEACHER, "loss": {"distillation": "none"}, "training": training}
+    )
+    student_config = TrialConfig.model_validate({"model": TINY_STUDENT, "training": training})
+    cpu = torch.device("cpu")
+    teacher = Trainer(teacher_config, data, device=cpu)
+    teacher.run_epoch()
+    teacher_file = CheckpointFolder(tmp_path / "teacher").save(teacher)
+    run = tmp_path / "run"
+    with Journal(run / "journal.jsonl") as journal:
+        settings = {"corpus": corpus.model_dump(mode="json")}
+        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
+        journal.append(
+            "teacher",
+            path=teacher_file,
+            veer_pct=teacher.history[-1].veer_pct,
+            num_params=teacher.num_params,
+            sha256=file_sha256(teacher_file),
+        )
+        model = load_speaker_model(teacher_file).model
+        student = Trainer(student_config, data, teacher=model, device=cpu)
+        for trial in (0, 1):
+            journal.append(
+                "trial_started",
+                trial=trial,
+                params={"loss.alpha": 0.7},
+                config=student_config.canonical(),
+                config_hash=student_config.config_hash(),
+                seed=student_config.seed,
+            )
+        report = student.run_epoch().as_dict()
+        for trial in (0, 1):
+            worse = {"veer_pct": report["veer_pct"] + trial}
+            journal.append("epoch", trial=trial, num_params=student.num_params, **report | worse)
+            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+    folder = RunFolder(run)
+    CheckpointFolder(folder.trial(0)).save(student)
+    write_yaml(folder.trial(0) / "config.yaml", student_config.canonical())
+    return folder

@@ -1,0 +1,67 @@
+"""Records become trials."""
+
+from pathlib import Path
+
+import pytest
+
+from results.history import best_ended, latest, ranked, trial_histories
+from results.journal import Journal
+from results.run_folder import RunFolder
+from trainable.errors import RunError
+
+
+def test_failed_and_diverged_trials_have_no_rank(journal_run: RunFolder) -> None:
+    trials = trial_histories(journal_run.read())
+    assert [trial.trial for trial in ranked(trials)] == [5, 0, 6, 1, 4]
+
+
+def test_the_best_that_ended_leave_out_a_running_trial(journal_run: RunFolder) -> None:
+    trials = trial_histories(journal_run.read())
+    assert [trial.trial for trial in best_ended(trials, 10)] == [5, 0, 6, 1]
+    assert [trial.trial for trial in best_ended(trials, 1)] == [5]
+
+
+def test_the_first_of_equal_epochs_is_best(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        records = [
+            journal.append(
+                "trial_started", trial=0, params={}, config={}, config_hash="", seed=0
+            ),
+            *(
+                journal.append("epoch", trial=0, epoch=epoch, veer_pct=veer_pct)
+                for epoch, veer_pct in ((1, 9.0), (2, 8.0), (3, 8.0), (4, None))
+            ),
+        ]
+    (trial,) = trial_histories(records)
+    assert trial.best is not None
+    assert trial.best["epoch"] == 2
+    assert trial.last is not None
+    assert trial.last["veer_pct"] is None
+
+
+def test_a_trial_started_again_is_unfinished_and_keeps_its_epochs(tmp_path: Path) -> None:
+    started = {"trial": 0, "params": {}, "config": {}, "config_hash": "", "seed": 0}
+    with Journal(tmp_path / "j") as journal:
+        records = [
+            journal.append("trial_started", **started),
+            journal.append("epoch", trial=0, epoch=1, veer_pct=9.0),
+            journal.append("trial_ended", trial=0, state="failed", reason="node lost"),
+            journal.append("trial_started", **started),
+        ]
+    (trial,) = trial_histories(records)
+    assert trial.state == "running"
+    assert list(trial.epochs) == [1]
+    assert trial.start_s == records[0]["time_s"]
+
+
+def test_no_ended_trial_is_an_error() -> None:
+    with pytest.raises(RunError, match="no trial of this run has ended"):
+        best_ended([], 1)
+    with pytest.raises(RunError, match="at least 1, got 0"):
+        best_ended([], 0)
+
+
+def test_the_latest_of_an_event_counts() -> None:
+    records = [{"event": "benchmark", "rows": [1]}, {"event": "benchmark", "rows": [2]}]
+    assert latest(records, "benchmark") == records[1]
+    assert latest(records, "teacher") is None

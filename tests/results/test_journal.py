@@ -1,0 +1,123 @@
+"""The journal survives a crash and refuses what no reader could use."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from results.journal import Journal, read_journal
+from trainable.errors import RunError
+
+
+def test_records_are_read_back_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "journal.jsonl"
+    before = time.time()
+    with Journal(path) as journal:
+        first = journal.append("search_resumed")
+        second = journal.append("epoch", trial=3, epoch=1, veer_pct=12.5, lr=1e-3)
+    assert read_journal(path) == (first, second)
+    assert second["event"] == "epoch"
+    assert before <= second["time_s"] <= time.time()
+    assert (second["trial"], second["veer_pct"], second["lr"]) == (3, 12.5, 1e-3)
+
+
+def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    code = (
+        "import os, sys; from pathlib import Path; from results.journal import Journal;"
+        "Journal(Path(sys.argv[1])).append('search_ended', reason='finished'); os._exit(9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert done.returncode == 9
+    assert [record["reason"] for record in read_journal(path)] == ["finished"]
+
+
+@pytest.mark.parametrize("kept", [1, 10, -2])
+def test_a_torn_last_line_is_skipped_and_closed_on_reopening(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append("search_resumed")
+        whole = path.stat().st_size
+        journal.append("trial_ended", trial=0, state="failed", reason="äöü")
+    line = path.read_bytes()[whole:]
+    path.write_bytes(path.read_bytes()[:whole] + line[:kept])
+    assert [record["event"] for record in read_journal(path)] == ["search_resumed"]
+    with Journal(path) as journal:
+        journal.append("search_ended", reason="interrupted")
+    assert [record["event"] for record in read_journal(path)] == ["search_resumed", "search_ended"]
+
+
+def test_a_line_torn_inside_a_character_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"event":"search_resumed","time_s":1}\n{"reason":"\xc3')
+    assert [record["time_s"] for record in read_journal(path)] == [1]
+
+
+def test_reopening_a_whole_journal_adds_no_blank_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    for _ in range(3):
+        with Journal(path) as journal:
+            journal.append("search_resumed")
+    assert path.read_text().count("\n") == 3
+    assert len(read_journal(path)) == 3
+
+
+def test_values_become_plain_json(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        journal.append(
+            "teacher",
+            path=Path("a/b.model"),
+            veer_pct=float("nan"),
+            num_params=np.int64(7),
+            sha256="ab",
+            extra={"values": (np.float32(0.5), float("inf"), True)},
+        )
+    (record,) = read_journal(path)
+    assert record["path"] == "a/b.model"
+    assert record["veer_pct"] is None
+    assert record["num_params"] == 7
+    assert record["extra"] == {"values": [0.5, None, True]}
+    assert "NaN" not in path.read_text()
+
+
+def test_an_unknown_event_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal, pytest.raises(ValueError, match="got 'trial_strated'"):
+        journal.append("trial_strated", trial=1)
+    assert (tmp_path / "j").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "message"),
+    [
+        ("epoch", {"trial": 1, "epoch": 2}, r"lacks \['veer_pct'\]"),
+        ("trial_ended", {"trial": 1, "state": "done", "reason": None}, "got 'done'"),
+        ("search_ended", {"reason": "bored"}, "got 'bored'"),
+    ],
+)
+def test_a_record_without_what_readers_need_is_refused(
+    tmp_path: Path, event: str, fields: dict[str, object], message: str
+) -> None:
+    with Journal(tmp_path / "j") as journal, pytest.raises(ValueError, match=message):
+        journal.append(event, **fields)
+
+
+def test_a_missing_journal_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"nowhere\.jsonl: no journal here"):
+        read_journal(tmp_path / "nowhere.jsonl")
+
+
+def test_a_line_that_is_no_record_is_an_error_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps({"event": "search_resumed"}) + "\n[1, 2]\n")
+    with pytest.raises(RunError, match=r"journal\.jsonl:2: .* got b'\[1, 2\]'"):
+        read_journal(path)

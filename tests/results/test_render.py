@@ -1,0 +1,130 @@
+"""What the person sees."""
+
+import pytest
+from rich.console import Console, RenderableType
+
+from results.history import latest, trial_histories
+from results.query import where
+from results.render import cell, fold_constant, rows_view, sparkline, trials_view
+from results.run_folder import RunFolder
+from results.trial_view import find_trial, trial_view
+from results.trials import trials_table
+from trainable.errors import RunError
+
+
+def text_of(view: RenderableType, width: int = 250) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+@pytest.fixture
+def lines(journal_run: RunFolder) -> list[str]:
+    records = journal_run.read()
+    return text_of(trials_view(trials_table(records), latest(records, "teacher"))).splitlines()
+
+
+def row_of(lines: list[str], trial: str) -> str:
+    (found,) = [line for line in lines if trial in line.split()[:2]]
+    return found
+
+
+def test_the_teacher_stands_first(lines: list[str]) -> None:
+    first = lines[[number for number, line in enumerate(lines) if "──" in line][0] + 1]
+    assert first.split() == ["-", "teacher", "-", "7.50", *["-"] * 3, "3,871,904", *["-"] * 6]
+
+
+def test_numbers_stand_to_the_right(lines: list[str]) -> None:
+    heading = next(line for line in lines if "VEER %" in line)
+    end = heading.index(" VEER %") + len(" VEER %")
+    for line in lines:
+        if line.split()[:1] and line.split()[0].isdigit():
+            assert line[end - 3 : end].replace(".", "").isdigit(), line
+            assert line[end : end + 2] == "  "
+
+
+def test_what_did_not_vary_is_folded_into_the_caption(lines: list[str]) -> None:
+    heading = next(line for line in lines if "VEER %" in line)
+    assert "model.num_blocks" not in heading
+    assert "training.lr" in heading
+    assert "in every trial: model.num_blocks 4" in lines[-1]
+
+
+def test_distillation_without_effect_is_flagged(lines: list[str]) -> None:
+    flagged = [line for line in lines if "distillation has no effect" in line]
+    assert flagged == [line for line in lines if "stopped_early" in line]
+
+
+def test_a_failure_shows_its_reason(lines: list[str]) -> None:
+    (failed,) = [line for line in lines if "failed" in line]
+    assert failed.rstrip().endswith("worker died")
+
+
+def test_without_notes_there_is_no_note_column(journal_run: RunFolder) -> None:
+    table = where(trials_table(journal_run.read()), "state=complete")
+    assert "note" not in text_of(trials_view(table))
+
+
+def test_a_single_row_is_not_folded() -> None:
+    assert fold_constant([{"a": 1, "b": 2}], ["a", "b"]) == (["a", "b"], {})
+    assert fold_constant([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a", "b"]) == (["b"], {"a": 1})
+
+
+def test_markup_in_a_value_is_shown_as_it_is() -> None:
+    assert "[red]x[/]" in text_of(rows_view([{"reason": "[red]x[/]"}], ["reason"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("veer_pct", 12.345, "12.35"),
+        ("veer_pct", None, "-"),
+        ("num_params", 2667392, "2,667,392"),
+        ("macs", 486494208, "486.5"),
+        ("seed", 1234567, "1234567"),
+        ("distill_share", 0.000081, "0.0001"),
+        ("param.training.lr", 0.00123456, "0.001235"),
+        ("param.loss.distillation", "mse", "mse"),
+        ("distill_has_no_effect", True, "yes"),
+    ],
+)
+def test_a_value_has_the_digits_that_matter(name: str, value: object, text: str) -> None:
+    assert cell(name, value) == text
+
+
+def test_a_sparkline_follows_the_curve() -> None:
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([7, None, 0]) == "█ ▁"
+    assert sparkline([3.0, 3.0]) == "▁▁"
+    assert sparkline([]) == sparkline([None]) == ""
+
+
+def test_a_long_curve_is_thinned_with_both_ends_kept() -> None:
+    line = sparkline([float(100 - n) for n in range(100)], width=10)
+    assert len(line) == 10
+    assert (line[0], line[-1]) == ("█", "▁")
+
+
+def test_one_trial_shows_figures_config_and_epochs(journal_run: RunFolder) -> None:
+    records = journal_run.read()
+    text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
+    assert "distillation: cosine" in text
+    assert "VEER █▁▂  12.00 to 20.00 %" in text
+    assert "in every epoch: loss_total 3" in text
+    assert "param.loss.alpha" in text
+    assert "distillation has no effect" not in text
+
+
+def test_one_trial_without_epochs_shows_why(journal_run: RunFolder) -> None:
+    records = journal_run.read()
+    text = text_of(trial_view(records, find_trial(trial_histories(records), 3)))
+    assert "worker died" in text
+    assert "Epochs" not in text
+
+
+def test_an_unknown_trial_is_an_error_that_names_the_known(journal_run: RunFolder) -> None:
+    with pytest.raises(RunError, match="no trial 9; its trials are 0 to 6"):
+        find_trial(trial_histories(journal_run.read()), 9)
+    with pytest.raises(RunError, match="no trial 9: none has started yet"):
+        find_trial([], 9)

@@ -1,0 +1,25 @@
+"""The documented columns are the tables' columns."""
+
+from pathlib import Path
+
+from results.schema import EPOCHS, TRIALS, arrow_schema, tables_page
+
+PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+
+
+def test_the_page_is_what_the_schema_says() -> None:
+    assert PAGE.read_text() == tables_page(), "run: python -m results.schema"
+
+
+def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
+    for column in (*TRIALS, *EPOCHS):
+        assert column.meaning.endswith("."), column.name
+        if column.name.endswith("_pct"):
+            assert column.unit == "%"
+        if column.name.endswith("_s") and not column.name.endswith("per_s"):
+            assert column.unit == "s"
+
+
+def test_metadata_reaches_arrow() -> None:
+    field = arrow_schema(EPOCHS).field("train_s")
+    assert field.metadata == {b"unit": b"s", b"meaning": b"Training time."}

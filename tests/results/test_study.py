@@ -1,0 +1,145 @@
+"""The rebuilt study tells Optuna what happened, and opens from its file."""
+
+from collections.abc import Sequence
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from results.distributions import to_distribution
+from results.run_folder import RunFolder
+from results.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
+from spaces.dimensions import Choice, Dimension, Float, Integer
+from trainable.errors import RunError
+
+Dimensions = tuple[Dimension, ...]
+
+
+def test_outcomes_become_optunas_states(journal_run: RunFolder, dimensions: Dimensions) -> None:
+    study = rebuild_study(journal_run.read(), dimensions)
+    assert [trial.state for trial in study.trials] == [
+        TrialState.COMPLETE,
+        TrialState.PRUNED,
+        TrialState.FAIL,
+        TrialState.FAIL,
+        TrialState.RUNNING,
+        TrialState.COMPLETE,
+        TrialState.COMPLETE,
+    ]
+    assert study.best_trial.number == 5
+    assert study.best_value == 10.0
+    assert study.metric_names == [OBJECTIVE]
+
+
+def test_a_complete_trial_counts_with_its_best_veer(
+    journal_run: RunFolder, dimensions: Dimensions
+) -> None:
+    trial = rebuild_study(journal_run.read(), dimensions).trials[0]
+    assert trial.value == 12.0
+    assert trial.intermediate_values == {1: 20.0, 2: 12.0, 3: 13.0}
+    assert trial.params["loss.alpha"] == 0.7
+    assert trial.distributions["training.lr"].log
+    assert trial.user_attrs == {"trial": 0, "seed": 0, "config_hash": "000000000000"}
+    assert trial.duration is not None
+    assert trial.duration.total_seconds() >= 0
+
+
+def test_a_stopped_trial_keeps_every_veer_that_it_reported(
+    journal_run: RunFolder, dimensions: Dimensions
+) -> None:
+    trial = rebuild_study(journal_run.read(), dimensions).trials[1]
+    assert trial.intermediate_values == {1: 25.0, 2: 24.0}
+    assert trial.user_attrs["reason"] == "rung 2"
+    # Optuna's own value of a pruned trial is its last intermediate value.
+    assert trial.value == 24.0
+
+
+def test_nan_is_no_intermediate_value(journal_run: RunFolder, dimensions: Dimensions) -> None:
+    trial = rebuild_study(journal_run.read(), dimensions).trials[2]
+    assert trial.intermediate_values == {1: 5.0}
+    assert trial.value is None
+
+
+def test_a_complete_trial_that_was_never_measured_fails(dimensions: Dimensions) -> None:
+    records = [
+        {"event": "trial_started", "time_s": 1.0, "trial": 0, "config_hash": "", "seed": 0}
+        | {"params": {}, "config": {}},
+        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": "complete", "reason": None},
+    ]
+    (trial,) = rebuild_study(records, dimensions).trials
+    assert trial.state is TrialState.FAIL
+    assert trial.duration is not None
+    assert trial.duration.total_seconds() == 1.0
+
+
+def test_the_written_study_is_the_rebuilt_one(
+    journal_run: RunFolder, dimensions: Dimensions
+) -> None:
+    records = journal_run.read()
+    for _ in range(2):
+        write_study(records, dimensions, journal_run.study)
+    storage = JournalStorage(JournalFileBackend(str(journal_run.study)))
+    loaded = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    rebuilt = rebuild_study(records, dimensions)
+    assert [without_id(trial) for trial in loaded.trials] == [
+        without_id(trial) for trial in rebuilt.trials
+    ]
+    assert sorted(file.name for file in journal_run.path.iterdir()) == [
+        "journal.jsonl",
+        "optuna-journal.log",
+    ]
+
+
+def without_id(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
+    return {name: value for name, value in vars(trial).items() if name != "_trial_id"}
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        (None, r"trial 0 has \['loss.alpha'\], which the space lacks"),
+        (Float(name="loss.alpha", low=0.8, high=0.9), "trial 0 does not fit the space: .*0.7"),
+    ],
+)
+def test_another_space_is_an_error_and_leaves_the_file(
+    journal_run: RunFolder, dimensions: Dimensions, replaced: Dimension | None, message: str
+) -> None:
+    write_study(journal_run.read(), dimensions, journal_run.study)
+    before = journal_run.study.read_bytes()
+    others = [each for each in dimensions if each.name != "loss.alpha"]
+    space: Sequence[Dimension] = others if replaced is None else [*others, replaced]
+    with pytest.raises(RunError, match=message):
+        write_study(journal_run.read(), space, journal_run.study)
+    assert journal_run.study.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "dimension",
+    [
+        Float(name="x", low=-1, high=2.5),
+        Float(name="x", low=1e-4, high=1e-1, log=True),
+        Float(name="x", low=0, high=1, step=0.25),
+        Integer(name="x", low=3, high=5),
+        Integer(name="x", low=2, high=8, step=3),
+        Integer(name="x", low=1, high=64, log=True),
+        Choice(name="x", choices=("a", 2, 2.5, False, None)),
+    ],
+)
+def test_optuna_draws_only_what_the_dimension_contains_bounds_included(
+    dimension: Dimension,
+) -> None:
+    distribution = to_distribution(dimension)
+    for value in dimension.extremes():
+        assert distribution._contains(distribution.to_internal_repr(value))
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(50):
+        value = study.ask({"x": distribution}).params["x"]
+        assert dimension.contains(value), value
+
+
+@pytest.mark.parametrize("outside", [2, 6])
+def test_both_integer_bounds_are_closed(outside: int) -> None:
+    distribution = to_distribution(Integer(name="x", low=3, high=5))
+    assert not distribution._contains(distribution.to_internal_repr(outside))

@@ -1,0 +1,179 @@
+"""The tables say what the journal says."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from results.journal import Journal
+from results.run_folder import RunFolder
+from results.schema import EPOCHS, PARAM_PREFIX, TRIALS
+from results.trials import epochs_table, rebuild_tables, trials_table
+
+
+@pytest.fixture
+def rows(journal_run: RunFolder) -> dict[int, dict[str, object]]:
+    return {row["trial"]: row for row in trials_table(journal_run.read()).to_pylist()}
+
+
+def test_trials_are_ranked_by_their_best_veer(journal_run: RunFolder) -> None:
+    table = trials_table(journal_run.read())
+    assert table.column("trial").to_pylist() == [5, 0, 6, 1, 4, 2, 3]
+    assert table.column("rank").to_pylist() == [1, 2, 3, 4, 5, None, None]
+
+
+def test_outcomes_stay_distinct(rows: dict[int, dict[str, object]]) -> None:
+    states = {trial: row["state"] for trial, row in rows.items()}
+    assert states == {
+        0: "complete",
+        1: "stopped_early",
+        2: "diverged",
+        3: "failed",
+        4: "running",
+        5: "complete",
+        6: "complete",
+    }
+    assert rows[2]["reason"] == "loss is nan"
+    assert rows[4]["reason"] is None
+
+
+def test_a_row_describes_the_best_epoch_and_the_last(rows: dict[int, dict[str, object]]) -> None:
+    row = rows[0]
+    assert (row["veer_pct"], row["best_epoch"], row["last_veer_pct"]) == (12.0, 2, 13.0)
+    assert row["epochs"] == 3
+    assert row["distill_share"] == pytest.approx(0.2)
+    assert row["teacher_cosine"] == pytest.approx(0.4)
+    assert row["num_params"] == 1000
+    assert row["duration_s"] == pytest.approx(3 * 2.5)
+
+
+def test_a_trial_without_epochs_has_nulls(rows: dict[int, dict[str, object]]) -> None:
+    row = rows[3]
+    assert [row[name] for name in ("veer_pct", "best_epoch", "last_veer_pct", "num_params")] == (
+        [None] * 4
+    )
+    assert (row["epochs"], row["duration_s"]) == (0, 0.0)
+
+
+def test_an_epoch_reported_twice_counts_once_as_reported_last(journal_run: RunFolder) -> None:
+    table = epochs_table(journal_run.read())
+    kept = [row for row in table.to_pylist() if row["trial"] == 4]
+    assert [(row["epoch"], row["veer_pct"]) for row in kept] == [(1, 31.0)]
+    assert table.num_rows == 3 + 2 + 2 + 1 + 1 + 1
+
+
+def test_parameters_are_null_where_they_were_not_sampled(
+    rows: dict[int, dict[str, object]],
+) -> None:
+    assert rows[0]["param.loss.alpha"] == 0.7
+    assert rows[5]["param.loss.alpha"] is None
+    assert rows[1]["param.loss.temperature"] == 4.0
+    assert rows[0]["param.loss.temperature"] is None
+    assert rows[5]["param.model.num_blocks"] == 4
+
+
+def distilled(share: float | None, cosine: float | None, **loss: object) -> bool | None:
+    config = {"loss": {"distillation": "mse", **loss}}
+    records = [
+        {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {}, "config": config}
+        | {"config_hash": "", "seed": 0},
+        {"event": "epoch", "time_s": 1.0, "trial": 0, "epoch": 1, "veer_pct": 9.0}
+        | {"distill_share": share, "teacher_cosine": cosine},
+    ]
+    flag = trials_table(records).column("distill_has_no_effect").to_pylist()[0]
+    assert flag is None or isinstance(flag, bool)
+    return flag
+
+
+def test_the_notes_first_attempt_is_flagged() -> None:
+    # V1: alpha 0.5, cross-entropy about 3, distillation stuck at 2/512/16 (right angles).
+    term = 2 / 512 / 16
+    assert distilled(0.5 * term / (0.5 * 3.0 + 0.5 * term), 0.0) is True
+
+
+def test_the_notes_second_attempt_is_not_flagged() -> None:
+    # V2: alpha 0.7, (1-0.7)*3.0 + 0.7*0.35: the share is 21 %.
+    assert distilled(0.245 / 1.145, 0.65) is False
+
+
+@pytest.mark.parametrize(
+    ("share", "cosine", "flag"),
+    [(0.0099, 0.9, True), (0.01, 0.9, False), (0.5, 0.099, True), (0.5, 0.1, False)],
+)
+def test_either_threshold_flags(share: float, cosine: float, flag: bool) -> None:
+    assert distilled(share, cosine) is flag
+
+
+def test_without_distillation_there_is_no_flag() -> None:
+    assert distilled(None, None, distillation="none") is None
+
+
+def test_a_turn_towards_the_teacher_after_the_best_epoch_clears_the_cosine() -> None:
+    start = {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {}}
+    start |= {"config": {"loss": {"distillation": "cosine"}}, "config_hash": "", "seed": 0}
+    epochs = [
+        {"event": "epoch", "time_s": 1.0, "trial": 0, "epoch": epoch, "veer_pct": veer_pct}
+        | {"distill_share": 0.5, "teacher_cosine": cosine}
+        for epoch, veer_pct, cosine in ((1, 9.0, 0.0), (2, 9.5, 0.6))
+    ]
+    table = trials_table([start, *epochs])
+    assert table.column("distill_has_no_effect").to_pylist() == [False]
+
+
+def test_rebuilding_writes_both_tables_with_units_and_meaning(journal_run: RunFolder) -> None:
+    trials, epochs = rebuild_tables(journal_run)
+    read = pq.read_table(journal_run.trials_table)
+    assert read.equals(trials)
+    assert pq.read_table(journal_run.epochs_table).equals(epochs)
+    field = read.schema.field("veer_pct")
+    assert field.metadata[b"unit"] == b"%"
+    assert field.metadata[b"meaning"].startswith(b"Lowest validation EER")
+    assert all(column.metadata[b"meaning"] for column in read.schema)
+
+
+def test_rebuilding_replaces_damaged_tables_and_leaves_nothing_else(
+    journal_run: RunFolder,
+) -> None:
+    journal_run.trials_table.write_bytes(b"half a table")
+    first, _ = rebuild_tables(journal_run)
+    assert rebuild_tables(journal_run)[0].equals(first)
+    assert sorted(file.name for file in journal_run.path.iterdir()) == [
+        "epochs.parquet",
+        "journal.jsonl",
+        "trials.parquet",
+    ]
+
+
+def test_a_run_without_trials_gives_empty_tables_of_the_same_columns(tmp_path: Path) -> None:
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        journal.append("search_started", settings={}, provenance={})
+    trials, epochs = rebuild_tables(RunFolder(tmp_path / "run"))
+    assert trials.num_rows == epochs.num_rows == 0
+    assert trials.column_names == [column.name for column in TRIALS]
+    assert epochs.column_names == [column.name for column in EPOCHS]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kept"),
+    [
+        ([1, 2], pa.int64(), [1, 2]),
+        ([1, 2.5], pa.float64(), [1.0, 2.5]),
+        ([True, None], pa.bool_(), [True, None]),
+        (["a", None], pa.string(), ["a", None]),
+        ([1, "a"], pa.string(), ["1", "a"]),
+    ],
+)
+def test_a_parameter_column_has_the_type_of_its_values(
+    values: list[object], dtype: pa.DataType, kept: list[object]
+) -> None:
+    records = [
+        {"event": "trial_started", "time_s": 0.0, "trial": number, "config_hash": "", "seed": 0}
+        | {"config": {"loss": {"distillation": "none"}}}
+        | {"params": {} if value is None else {"x": value}}
+        for number, value in enumerate(values)
+    ]
+    column = trials_table(json.loads(json.dumps(records))).column(PARAM_PREFIX + "x")
+    assert column.type == dtype
+    assert column.to_pylist() == kept

@@ -1,0 +1,101 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from search.cli.data import app
+from spaces.errors import VeerError
+from trainable.demo_corpus import DemoConfig
+from trainable.errors import CorpusError
+
+runner = CliRunner()
+
+
+def run(*arguments: str | Path) -> str:
+    result = runner.invoke(
+        app, [str(argument) for argument in arguments], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def rows(output: str) -> list[list[str]]:
+    return [line.replace("│", " ").split() for line in output.splitlines() if "│" in line]
+
+
+def test_prepare_then_check(make_corpus: Callable[..., Path], tmp_path: Path) -> None:
+    make_corpus(tmp_path / "source", num_train_speakers=8, num_utterances=2)
+    out = tmp_path / "lists"
+    output = run(
+        *("prepare", tmp_path / "source" / "train", "--layout", "voxceleb"),
+        *("--val-speakers", "3", "--test-speakers", "2", "--out", out),
+    )
+    assert str(out / "corpus.yaml") in output.replace("\n", "")
+    assert rows(run("check", out / "corpus.yaml")) == [
+        ["train", "3", "6", "0.00", "1.00"],
+        ["validation", "3", "6", "0.00", "1.00", "3", "3"],
+        ["test", "2", "4", "0.00", "1.00", "2", "2"],
+    ]
+
+
+def test_prepare_asks_before_it_overwrites(
+    make_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    make_corpus(tmp_path, num_train_speakers=6, num_utterances=2)
+    arguments = ("prepare", tmp_path / "train", "--layout", "voxceleb", "--val-speakers", "2")
+    run(*arguments)
+    with pytest.raises(VeerError, match="already has train_list.txt, .* pass --force"):
+        run(*arguments)
+    run(*arguments, "--force", "--seed", "1")
+
+
+def test_check_lists_faults_and_can_allow_shared_speakers(
+    make_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    corpus = make_corpus(tmp_path, num_train_speakers=2, num_val_speakers=2, num_utterances=2)
+    text = corpus.read_text().replace("train_dir: train", "train_dir: val")
+    corpus.write_text(text)
+    paths = [f"id0000{speaker}/session0/00001.wav" for speaker in (2, 3)]
+    (tmp_path / "train_list.txt").write_text("".join(f"{p[:7]} {p}\n" for p in paths))
+    with pytest.raises(CorpusError, match=r"veri_val\.txt:1: speaker id00002 is also in training"):
+        run("check", corpus)
+    assert rows(run("check", corpus, "--allow-shared-speakers"))[0][:3] == ["train", "2", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("prepare", "x", "--layout", "timit", "--val-speakers", "2"), "'timit' is not one of"),
+        (("prepare", "x", "--layout", "voxceleb", "--val-speakers", "1"), "1 is not in the range"),
+        (("prepare", "x", "--layout", "voxceleb"), "Missing option '--val-speakers'"),
+    ],
+)
+def test_bad_options_are_explained(arguments: tuple[str, ...], message: str) -> None:
+    result = runner.invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+@pytest.mark.parametrize("command", ["demo", "prepare", "check"])
+def test_help_says_what_is_needed(command: str) -> None:
+    output = runner.invoke(app, [command, "--help"], env={"COLUMNS": "120"}).output
+    expected = {"demo": "synthetic", "prepare": "LibriSpeech", "check": "corpus.yaml"}
+    assert expected[command].lower() in output.lower()
+
+
+@pytest.mark.slow
+def test_demo_says_when_it_reuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("espeakng_loader", reason="the demo extra is not installed")
+    sizes = {"num_speakers": 4, "num_val_speakers": 2, "num_test_speakers": 0}
+    sizes |= {"num_sessions": 1, "num_utterances": 2, "num_pairs": 4}
+
+    def tiny(*, seed: int) -> object:
+        return DemoConfig(seed=seed, **sizes)
+
+    monkeypatch.setattr("search.cli.data.DemoConfig", tiny)
+    assert "built" in run("demo", tmp_path / "demo", "--seed", "7")
+    assert "reused" in run("demo", tmp_path / "demo", "--seed", "7")
+    assert len(rows(run("check", tmp_path / "demo" / "corpus.yaml"))) == 2

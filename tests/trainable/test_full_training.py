@@ -1,0 +1,149 @@
+"""A run by itself: the files voxceleb_trainer users know, and going on after a stop."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboardX.proto import event_pb2
+from tensorboardX.record_writer import masked_crc32c
+
+from trainable.checkpoint import file_sha256, load_speaker_model, resolve_model_file
+from trainable.config import TrainRunConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import load_training_data
+from trainable.errors import ConfigError
+from trainable.full_training import TrainResult, run_training
+from trainable.training import EpochReport
+
+TEACHER = {
+    "model": {
+        "family": "lstm_autoencoder",
+        "hidden_dim": 12,
+        "num_layers": 1,
+        "bottleneck_dim": 8,
+        "embedding_dim": 24,
+    },
+    "loss": {"distillation": "none", "beta": 0.1},
+}
+STUDENT = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": 16,
+        "num_blocks": 1,
+        "num_frames": 40,
+        "embedding_dim": 24,
+    }
+}
+TRAINING = {
+    "batch_size": 8,
+    "crop_frames": 40,
+    "max_epochs": 2,
+    "eval_frames": 60,
+    "full_eval_every_epochs": 2,
+}
+LINES = re.compile(
+    r"\[INFO\] :: \d{4}-\d\d-\d\d \d\d:\d\d:\d\d :: "
+    r"Epoch (\d+), (?:VEER \d+\.\d{4}, MinDCF \d\.\d{5}|"
+    r"TEER/TAcc \d+\.\d\d, TLOSS \d+\.\d{6}, LR 0\.\d{6})"
+)
+
+
+@pytest.fixture
+def corpus_file(make_corpus: Callable[..., Path], tmp_path: Path) -> Path:
+    return make_corpus(tmp_path / "corpus", num_val_speakers=3, num_utterances=4)
+
+
+def train(corpus_file: Path, out: Path, **config: object) -> TrainResult:
+    corpus = read_corpus_config(corpus_file)
+    data = load_training_data(corpus, cache_dir=corpus_file.parent / "cache")
+    run = TrainRunConfig.model_validate({"corpus": corpus.model_dump()} | config)
+    return run_training(run, data, out, device=torch.device("cpu"))
+
+
+def scalars(folder: Path) -> dict[tuple[str, int], float]:
+    """What TensorBoard would read."""
+    found = {}
+    for file in sorted(folder.glob("events*")):
+        content, position = file.read_bytes(), 0
+        while position < len(content):
+            size = int.from_bytes(content[position : position + 8], "little")
+            body = content[position + 12 : position + 12 + size]
+            crc = content[position + 12 + size : position + 16 + size]
+            assert int.from_bytes(crc, "little") == masked_crc32c(body)
+            event = event_pb2.Event.FromString(body)
+            for value in event.summary.value:
+                found[value.tag, event.step] = value.simple_value
+            position += 16 + size
+    return found
+
+
+def test_a_teacher_then_a_student_leave_the_known_files(corpus_file: Path, tmp_path: Path) -> None:
+    taught = train(
+        corpus_file, tmp_path / "teacher", trial=TEACHER | {"training": TRAINING}
+    )
+    result = train(
+        corpus_file,
+        tmp_path / "student",
+        teacher=tmp_path / "teacher",
+        teacher_sha256=file_sha256(taught.best_file),
+        trial=STUDENT | {"training": TRAINING},
+    )
+    lines = (tmp_path / "student" / "result" / "scores.txt").read_text().splitlines()
+    assert [bool(LINES.fullmatch(line)) for line in lines] == [True] * 3
+    assert "Epoch 2, VEER" in lines[-1]
+    values = scalars(tmp_path / "student" / "tensorboard")
+    assert values["veer_pct", 2] == pytest.approx(result.last.veer_pct)
+    assert values["teacher_cosine", 1] is not None
+    assert result.best_file == resolve_model_file(tmp_path / "student")
+    assert load_speaker_model(result.best_file).epoch == result.best.epoch
+    assert result.final is not None
+
+
+def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(
+    corpus_file: Path, tmp_path: Path
+) -> None:
+    def training(max_epochs: int) -> dict[str, object]:
+        return TEACHER | {"training": TRAINING | {"max_epochs": max_epochs}}
+
+    whole = train(corpus_file, tmp_path / "whole", trial=training(4))
+    first = train(corpus_file, tmp_path / "parts", trial=training(2))
+    second = train(corpus_file, tmp_path / "parts", trial=training(4))
+    assert (first.resumed_from, second.resumed_from) == (0, 2)
+    assert second.last.veer_pct == whole.last.veer_pct
+    assert second.last.loss_total == whole.last.loss_total
+
+
+def test_a_finished_run_is_left_as_it_is(corpus_file: Path, tmp_path: Path) -> None:
+    trial = TEACHER | {"training": TRAINING}
+    train(corpus_file, tmp_path / "run", trial=trial)
+    log = (tmp_path / "run" / "result" / "scores.txt").read_text()
+    again = train(corpus_file, tmp_path / "run", trial=trial)
+    assert again.resumed_from == again.last.epoch == 2
+    assert (tmp_path / "run" / "result" / "scores.txt").read_text() == log
+
+
+def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) -> None:
+    train(corpus_file, tmp_path / "teacher", trial=TEACHER | {"training": TRAINING})
+    with pytest.raises(ConfigError, match=r"teacher_sha256 must match .*model, got 1234"):
+        train(
+            corpus_file,
+            tmp_path / "student",
+            teacher=tmp_path / "teacher",
+            teacher_sha256="1234",
+            trial=STUDENT | {"training": TRAINING},
+        )
+
+
+def test_every_epoch_is_told(corpus_file: Path, tmp_path: Path) -> None:
+    corpus = read_corpus_config(corpus_file)
+    data = load_training_data(corpus, cache_dir=tmp_path / "cache")
+    run = TrainRunConfig.model_validate(
+        {"corpus": corpus.model_dump(), "trial": TEACHER | {"training": TRAINING}}
+    )
+    told: list[EpochReport] = []
+    run_training(
+        run, data, tmp_path / "run", device=torch.device("cpu"), on_epoch=told.append
+    )
+    assert [report.epoch for report in told] == [1, 2]
