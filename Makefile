@@ -18,7 +18,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 search: setup
-	$(BIN)/veer data demo --out $(DATA)
+	$(BIN)/veer data demo $(DATA)
 	$(BIN)/veer teacher train teacher_demo --corpus $(DATA)/corpus.yaml --out $(RUNS)/demo-teacher
 	$(BIN)/veer search demo --corpus $(DATA)/corpus.yaml --teacher $(RUNS)/demo-teacher --run $(RUNS)/demo
 

@@ -9,7 +9,7 @@ from models import count_parameters
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.history import TrialHistory, latest
 from results.journal import Record
-from results.render import HEADINGS, MISSING, cell
+from results.render import MISSING, cell, heading
 from results.trials import distill_has_no_effect
 from spaces.yaml_file import yaml_text
 from trainable.checkpoint import LoadedModel
@@ -125,9 +125,9 @@ def _speed(facts: CardFacts) -> str:
 
 
 def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
-    heading = " | ".join(HEADINGS.get(name, name) for name in BENCHMARK_COLUMNS)
+    headings = " | ".join(heading(name) for name in BENCHMARK_COLUMNS)
     rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
-    lines = [f"| {heading} |", f"|{rule}|"]
+    lines = [f"| {headings} |", f"|{rule}|"]
     for row in rows:
         cells = (cell(name, row[name]) for name in BENCHMARK_COLUMNS)
         lines.append(f"| {' | '.join(cells)} |")

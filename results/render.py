@@ -1,10 +1,12 @@
 """Tables for the terminal."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 from rich import box
+from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -19,25 +21,25 @@ NO_EFFECT = "distillation has no effect"
 # Columns as the screen shows them, and how many digits stand behind the point.
 HEADINGS = {
     "veer_pct": "VEER %",
-    "last_veer_pct": "last VEER %",
-    "best_epoch": "best epoch",
+    "last_veer_pct": "last\nVEER %",
+    "best_epoch": "best\nepoch",
     "num_params": "parameters",
-    "distill_share": "distill share",
-    "teacher_cosine": "teacher cosine",
+    "distill_share": "distill\nshare",
+    "teacher_cosine": "teacher\ncosine",
     "duration_s": "time s",
-    "latency_median_ms": "median ms",
-    "latency_p95_ms": "p95 ms",
+    "latency_median_ms": "median\nms",
+    "latency_p95_ms": "p95\nms",
     "macs": "MMACs",
     "batch_size": "batch",
     "num_threads": "threads",
-    "samples_per_s": "samples/s",
-    "real_time_factor": "real-time factor",
-    "speed_ratio": "speed / teacher",
+    "samples_per_s": "samples\na second",
+    "real_time_factor": "real-time\nfactor",
+    "speed_ratio": "speed /\nteacher",
     "loss_total": "loss",
-    "loss_classification": "classification",
-    "loss_distillation": "distillation",
-    "loss_reconstruction": "reconstruction",
-    "train_accuracy_pct": "accuracy %",
+    "loss_classification": "classifi-\ncation",
+    "loss_distillation": "distil-\nlation",
+    "loss_reconstruction": "recon-\nstruction",
+    "train_accuracy_pct": "accuracy\n%",
     "train_s": "train s",
     "eval_s": "eval s",
 }
@@ -92,20 +94,21 @@ def trials_view(table: pa.Table, teacher: Record | None = None) -> Table:
         rows = [{"trial": TEACHER, **fields}, *rows]
     view = rows_view(rows, columns)
     if constant:
-        same = [f"{_heading(name)} {cell(name, value)}" for name, value in constant.items()]
-        view.caption = f"in every trial: {', '.join(same)}"
+        view.caption = f"in every trial: {in_words(constant)}"
     return view
 
 
 def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
-    """Rows with the columns named, numbers to the right."""
+    """Rows with the columns named, numbers to the right; nothing is cut off, only wrapped."""
     view = Table(box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    headings = _headings(columns)
     for name in columns:
         numeric = all(
             isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
             for row in rows
         )
-        view.add_column(_heading(name), justify="right" if numeric else "left", no_wrap=numeric)
+        justify: JustifyMethod = "right" if numeric else "left"
+        view.add_column(headings[name], justify=justify, overflow="fold", vertical="bottom")
     for row in rows:
         style = "bold" if row.get("trial") == TEACHER else ""
         view.add_row(*(_styled(name, row.get(name)) for name in columns), style=style)
@@ -159,8 +162,27 @@ def sparkline(values: Sequence[float | None], width: int = 60) -> str:
     )
 
 
-def _heading(name: str) -> str:
-    return HEADINGS.get(name, name.removeprefix(PARAM_PREFIX))
+def in_words(values: Row) -> str:
+    """Columns and their values in a line of text."""
+    return ", ".join(
+        f"{name.removeprefix(PARAM_PREFIX)} {cell(name, value)}" for name, value in values.items()
+    )
+
+
+def heading(name: str) -> str:
+    """A column's heading in one line."""
+    return HEADINGS.get(name, name).replace("-\n", "").replace("\n", " ")
+
+
+def _headings(columns: Sequence[str]) -> dict[str, str]:
+    """Headings by column; a parameter's is the end of its name where no other ends so."""
+    ends = Counter(name.rpartition(".")[2] for name in columns)
+    shown = {}
+    for name in columns:
+        end = name.rpartition(".")[2]
+        short = end if ends[end] == 1 else name.removeprefix(PARAM_PREFIX)
+        shown[name] = HEADINGS.get(name, short)
+    return shown
 
 
 def _styled(name: str, value: object) -> Text:

@@ -1,7 +1,7 @@
 """The Optuna study of a run, rebuilt from its journal.
 
 complete        COMPLETE, its value the best VEER, as in the trials table
-stopped_early   PRUNED, with a VEER by epoch and no value, so that `best_trial` stays honest
+stopped_early   PRUNED, with a VEER by epoch and no value: it can never be the best trial
 failed, diverged  FAIL; also a trial said to be complete that never had a VEER
 unfinished      RUNNING
 

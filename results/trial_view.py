@@ -12,7 +12,7 @@ from rich.text import Text
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
-from results.render import NO_EFFECT, cell, fold_constant, rows_view, sparkline
+from results.render import NO_EFFECT, cell, fold_constant, in_words, rows_view, sparkline
 from results.schema import EPOCHS
 from results.trials import epochs_table, trials_table
 from spaces.yaml_file import yaml_text
@@ -71,8 +71,7 @@ def _epochs(epochs: pa.Table) -> list[RenderableType]:
     shown, constant = fold_constant(rows, known)
     view = rows_view(rows, shown)
     if constant:
-        same = [f"{name} {cell(name, value)}" for name, value in constant.items()]
-        view.caption = f"in every epoch: {', '.join(same)}"
+        view.caption = f"in every epoch: {in_words(constant)}"
     curve = [row["veer_pct"] for row in rows]
     present = [veer for veer in curve if veer is not None]
     if not present:

@@ -32,7 +32,8 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     ordered = [*best_first, *unranked]
     rows = [{"rank": ranks.get(trial.trial), **_trial_row(trial)} for trial in ordered]
     table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIALS))
-    return _with_params(table, [trial.params for trial in ordered])
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    return _with_params(table, list(names), [trial.params for trial in ordered])
 
 
 def epochs_table(records: Iterable[Record]) -> pa.Table:
@@ -92,9 +93,11 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
     }
 
 
-def _with_params(table: pa.Table, params: Sequence[dict[str, Any]]) -> pa.Table:
-    """Adds a column for every name that any trial sampled."""
-    for name in dict.fromkeys(name for sampled in params for name in sampled):
+def _with_params(
+    table: pa.Table, names: Sequence[str], params: Sequence[dict[str, Any]]
+) -> pa.Table:
+    """Adds a column for every sampled parameter."""
+    for name in names:
         values = [sampled.get(name) for sampled in params]
         column = param_field(name, values)
         if pa.types.is_string(column.type):

@@ -106,6 +106,7 @@ class Conductor:
         self._make_config = make_config
         self._clock = clock
         self._started_s = clock()
+        self._working_since_s: float | None = None
         self._waiting: list[int] = []
 
     @contextmanager
@@ -121,6 +122,11 @@ class Conductor:
     def elapsed_s(self) -> float:
         """Seconds since this process began to lead."""
         return self._clock() - self._started_s
+
+    @property
+    def working_s(self) -> float:
+        """Seconds since this process handed out its first trial, 0 before."""
+        return 0.0 if self._working_since_s is None else self._clock() - self._working_since_s
 
     @property
     def is_finished(self) -> bool:
@@ -167,6 +173,8 @@ class Conductor:
         else:
             return None
         course.is_running = True
+        if self._working_since_s is None:
+            self._working_since_s = self._clock()
         return course
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:

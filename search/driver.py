@@ -99,10 +99,10 @@ def drive(
     Raises:
         ConfigError: The cluster cannot be reached, or no node has what a trial asks for.
     """
-    with _environment(ENVIRONMENT), _cluster(settings.address):
+    with connected(settings.address):
         fitting = num_trials_at_once(settings.resources, cluster_nodes())
         at_once = min(settings.max_concurrent or fitting, fitting)
-        say(f"{at_once} trials at a time on {len(cluster_nodes())} Ray nodes")
+        say(f"at most {at_once} trials at a time; the cluster fits {fitting}")
         interrupts = Interrupts(
             on_first=lambda: _finish_epochs(conductor, say),
             on_second=lambda: say("stopping now"),
@@ -163,22 +163,35 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """Connects to a cluster, or starts one for this process; one that is there is used."""
-    if ray.is_initialized():
-        yield
-        return
+def connected(address: str | None, **options: Any) -> Iterator[None]:
+    """Connects to a Ray cluster, or starts one for this process; a connection that is there stays.
+
+    Args:
+        address: The cluster's, None to start one.
+        options: More of `ray.init`'s.
+
+    Raises:
+        ConfigError: Ray cannot be started or joined.
+    """
+    with _environment(ENVIRONMENT):
+        if ray.is_initialized():
+            yield
+            return
+        _init(address, options)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _init(address: str | None, options: dict[str, Any]) -> None:
     own: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         if address is None
         else {}
     )
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **(own | options))
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         raise ConfigError(f"cannot {where}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()

@@ -173,6 +173,6 @@ def _left_s(conductor: Conductor) -> float | None:
     waiting = conductor.limits.num_trials - len(conductor.trials)
     open_trials = [trial.epoch for trial in conductor.trials if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
-    left_s = epochs * conductor.elapsed_s / conductor.num_reported
+    left_s = epochs * conductor.working_s / conductor.num_reported
     limit_s = conductor.limits.time_limit_s
     return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))

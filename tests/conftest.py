@@ -16,7 +16,7 @@ SAMPLE_RATE_HZ = 16_000
 torch.set_num_threads(1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_corpus() -> Callable[..., Path]:
     """A function that writes a corpus and returns the path of its `corpus.yaml`."""
     return write_corpus

@@ -26,7 +26,7 @@ NUM_READERS = 4
 _READ_AHEAD = 256
 
 
-class AudioFault(ValueError):  # noqa: N818 - a fault of the file, as in CorpusError.faults
+class AudioError(ValueError):  # noqa: N818 - a fault of the file, as in CorpusError.faults
     """A file that cannot be used as audio; the message names it."""
 
 
@@ -63,19 +63,19 @@ def load_wave(path: Path) -> Wave:
         wave_S: Samples at 16 kHz in [-1, 1].
 
     Raises:
-        AudioFault: The file is missing, no WAV or FLAC, damaged, or cut short.
+        AudioError: The file is missing, no WAV or FLAC, damaged, or cut short.
     """
     try:
         with soundfile.SoundFile(path) as file:
             if file.format not in FORMATS:
-                raise AudioFault(f"{path}: must be WAV or FLAC, got {file.format}")
+                raise AudioError(f"{path}: must be WAV or FLAC, got {file.format}")
             rate_hz, num_expected = file.samplerate, file.frames
             wave_SC = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-        raise AudioFault(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+        raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
     if len(wave_SC) < num_expected:
-        raise AudioFault(
+        raise AudioError(
             f"{path}: is cut short: must have {num_expected} samples, got {len(wave_SC)}"
         )
     wave_S: Wave = wave_SC.mean(axis=1)
@@ -140,7 +140,7 @@ def scan_audio(
 def _inspect(entry: AudioEntry, *, min_duration_s: float) -> tuple[str | None, float]:
     try:
         wave_S = load_wave(entry.path)
-    except AudioFault as fault:
+    except AudioError as fault:
         return f"{entry.place}: {fault}", 0.0
     text = check_wave(wave_S, min_duration_s)
     fault_text = f"{entry.place}: {entry.path}: {text}" if text else None

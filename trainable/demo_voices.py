@@ -160,12 +160,15 @@ def open_espeak() -> Iterator[Speech]:
         VeerError: espeak-ng is not installed or does not start.
     """
     path, data = require_espeak()
-    # It draws aspiration noise from libc's generator.
     libc = ctypes.CDLL(None)
-    libc.srand(1)
     library = ctypes.CDLL(str(path))
     try:
-        yield Speech(library, data)
+        speech = Speech(library, data)
+        # Breath noise: starting espeak-ng seeds its own generator with the time.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+        # Some voices draw from libc's instead.
+        libc.srand(1)
+        yield speech
     finally:
         library.espeak_Terminate()
         libc.dlclose(ctypes.c_void_p(library._handle))

@@ -94,7 +94,7 @@ def evaluate_pairs(
         progress: Told (utterances done, utterances in all).
 
     Raises:
-        AudioFault: A file cannot be read.
+        AudioError: A file cannot be read.
         ValueError: eval_frames is below 1.
     """
     model.to(device).eval()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import LogMel, frontend
-from trainable.audio import AudioEntry, AudioFault, check_wave, load_wave
+from trainable.audio import AudioEntry, AudioError, check_wave, load_wave
 from trainable.errors import CorpusError
 
 Progress = Callable[[int, int], None]
@@ -148,7 +148,7 @@ def _build(
     def compute(entry: AudioEntry) -> Frames | str:
         try:
             wave = load_wave(entry.path)
-        except AudioFault as fault:
+        except AudioError as fault:
             return f"{entry.place}: {fault}"
         if fault_text := check_wave(wave, min_duration_s):
             return f"{entry.place}: {entry.path}: {fault_text}"

@@ -4,10 +4,10 @@ Around the one loop stand the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from tensorboardX import SummaryWriter
@@ -63,6 +63,16 @@ class TrainResult:
     num_params: int
 
 
+class Watcher(Protocol):
+    """Someone who follows a run."""
+
+    def epoch(self, report: EpochReport) -> None:
+        """An epoch is finished."""
+
+    def evaluation(self, done: int, total: int) -> None:
+        """So many utterances of so many are embedded."""
+
+
 class ScoreLog:
     """`result/scores.txt` in voxceleb_trainer's line format, appended to."""
 
@@ -115,7 +125,7 @@ def run_training(
     out: Path,
     *,
     device: torch.device,
-    on_epoch: Callable[[EpochReport], None] | None = None,
+    watcher: Watcher | None = None,
 ) -> TrainResult:
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
@@ -127,7 +137,7 @@ def run_training(
         data: Its corpus, opened.
         out: The run's folder.
         device: Where to train.
-        on_epoch: Told of every epoch.
+        watcher: Told of every epoch and evaluation.
     """
     trainer = Trainer(config.trial, data, teacher=load_teacher(config), device=device)
     checkpoints = CheckpointFolder(out)
@@ -142,14 +152,14 @@ def run_training(
             checkpoints.save(trainer)
             scores.training(report)
             _write_scalars(writer, report)
-            if on_epoch:
-                on_epoch(report)
+            if watcher:
+                watcher.epoch(report)
             if _is_evaluated(config, report.epoch):
-                final = _evaluate(config, trainer.model, device)
+                final = _evaluate(config, trainer.model, device, watcher)
                 scores.evaluation(report.epoch, final)
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
-    if final is not None:
-        final = _evaluate(config, load_speaker_model(out).model, device)
+    if final is not None and best.epoch != trainer.epoch:
+        final = _evaluate(config, load_speaker_model(out).model, device, watcher)
     return TrainResult(
         best=best,
         last=trainer.history[-1],
@@ -166,7 +176,7 @@ def _is_evaluated(config: TrainRunConfig, epoch: int) -> bool:
 
 
 def _evaluate(
-    config: TrainRunConfig, model: SpeakerModel, device: torch.device
+    config: TrainRunConfig, model: SpeakerModel, device: torch.device, watcher: Watcher | None
 ) -> EvaluationResult:
     return evaluate_pairs(
         model,
@@ -174,6 +184,7 @@ def _evaluate(
         read_corpus(config.corpus).val_pairs,
         eval_frames=config.trial.training.eval_frames,
         device=device,
+        progress=watcher and watcher.evaluation,
     )
 
 

@@ -8,7 +8,6 @@ Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,49 +19,12 @@ from models import SpeakerModel, build_model, count_parameters, instance_norm
 from trainable.augment import spec_augment
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
+from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import validation_veer_pct
 from trainable.losses import DISTILLATION, aam_softmax_logits, reconstruction_loss
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochReport:
-    """What one epoch gave. Losses are means over the epoch's steps, before weighting.
-
-    Attributes:
-        epoch: Counted from 1.
-        veer_pct: Interpolated EER on the validation list, percent.
-        loss_total: The weighted sum that was minimised.
-        loss_classification: AAM-softmax cross-entropy, nats.
-        loss_distillation: Distillation term; None without distillation.
-        loss_reconstruction: Reconstruction term; None without it.
-        distill_share: Weighted distillation term over the total loss; None without distillation.
-        teacher_cosine: Mean cosine between student and teacher embeddings of the training crops;
-            None without distillation.
-        train_accuracy_pct: Training crops whose nearest centre is their speaker's, percent.
-        lr: Learning rate of this epoch.
-        samples_per_s: Training crops a second, evaluation left out.
-        train_s: Seconds of training.
-        eval_s: Seconds of evaluation.
-    """
-
-    epoch: int
-    veer_pct: float
-    loss_total: float
-    loss_classification: float
-    loss_distillation: float | None
-    loss_reconstruction: float | None
-    distill_share: float | None
-    teacher_cosine: float | None
-    train_accuracy_pct: float
-    lr: float
-    samples_per_s: float
-    train_s: float
-    eval_s: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
-        return asdict(self)
+__all__ = ["EpochReport", "SpeakerClassifier", "Trainer"]
 
 
 class SpeakerClassifier(nn.Module):
@@ -135,7 +97,7 @@ class Trainer:
             DivergedError: The loss is NaN or infinite; the epoch is not counted.
         """
         started = time.perf_counter()
-        sums = _Sums()
+        sums = RunningMeans()
         rng = np.random.default_rng((self.config.seed, self.epoch))
         for feat_BTF, speaker_B in self._batches(rng):
             self._step(feat_BTF, speaker_B, rng, sums)
@@ -217,7 +179,7 @@ class Trainer:
             yield feat_BTF.to(self.device), speaker_B.to(self.device)
 
     def _step(
-        self, feat_BTF: Tensor, speaker_B: Tensor, rng: np.random.Generator, sums: "_Sums"
+        self, feat_BTF: Tensor, speaker_B: Tensor, rng: np.random.Generator, sums: RunningMeans
     ) -> None:
         self.model.train()
         training = self.config.training
@@ -290,23 +252,6 @@ class Trainer:
             train_s=train_s,
             eval_s=eval_s,
         )
-
-
-class _Sums:
-    """Running sums of the terms, kept on the device so that no step waits for it."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.steps = 0
-
-    def add(self, terms: dict[str, Tensor]) -> None:
-        for name, value in terms.items():
-            value = value.detach()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.steps += 1
-
-    def means(self) -> dict[str, float]:
-        return {name: value.item() / self.steps for name, value in self.sums.items()}
 
 
 def _usable_teacher(

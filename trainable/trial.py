@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from ray import tune
 
 from models import SpeakerModel
+from spaces.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
@@ -24,6 +25,7 @@ from trainable.training import EpochReport, Trainer
 # Keys of a result that says that the trial cannot go on.
 OUTCOME = "outcome"
 REASON = "reason"
+CONFIG_FILE = "config.yaml"
 
 
 class TrialTask(BaseModel):
@@ -94,9 +96,11 @@ class StudentTrial(tune.Trainable):
         self._trainer = None
 
     def _report(self) -> dict[str, Any]:
+        self._task.folder.mkdir(parents=True, exist_ok=True)
         checkpoints = CheckpointFolder(self._task.folder)
         if self._trainer is None:
             self._trainer = build_trainer(self._task)
+            write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             if checkpoints.restore(self._trainer):
                 return _fields(self._trainer, self._trainer.history[-1])
         report = self._trainer.run_epoch()
@@ -115,10 +119,10 @@ def build_trainer(task: TrialTask) -> Trainer:
     distils = config.loss.distill_weight > 0
     teacher = _teacher(task.teacher) if distils and task.teacher is not None else None
     data = _training_data(task.corpus.model_dump_json(), task.cache_dir)
-    return Trainer(config, data, teacher=teacher, device=choose_device(task.device, task.num_gpus))
+    return Trainer(config, data, teacher=teacher, device=trial_device(task.device, task.num_gpus))
 
 
-def choose_device(device: str, num_gpus: float) -> torch.device:
+def trial_device(device: str, num_gpus: float) -> torch.device:
     """The device of a trial that was given so many GPUs.
 
     Raises:

@@ -34,20 +34,32 @@ def counting(title: str) -> Iterator[Callable[[int, int], None]]:
         yield show
 
 
-@contextmanager
-def epochs(title: str, max_epochs: int) -> Iterator[Callable[[EpochReport], None]]:
+class TrainingBar:
     """A bar for a training run; every epoch also leaves a line."""
+
+    def __init__(self, bar: Progress, title: str, max_epochs: int) -> None:
+        self._bar = bar
+        self._training = bar.add_task(title, total=max_epochs, note="")
+        self._evaluation = bar.add_task("evaluation", visible=False, note="")
+        self._best_pct = float("inf")
+
+    def epoch(self, report: EpochReport) -> None:
+        """Show a finished epoch."""
+        self._best_pct = min(self._best_pct, report.veer_pct)
+        note = f"best VEER {self._best_pct:.2f} %"
+        self._bar.update(self._training, completed=report.epoch, note=note)
+        self._bar.console.print(epoch_line(report), highlight=False, soft_wrap=True)
+
+    def evaluation(self, done: int, total: int) -> None:
+        """Show how far the evaluation of the whole protocol is; hidden when done."""
+        self._bar.update(self._evaluation, completed=done, total=total, visible=done < total)
+
+
+@contextmanager
+def epochs(title: str, max_epochs: int) -> Iterator[TrainingBar]:
+    """A bar for a training run."""
     with _bar() as bar:
-        task = bar.add_task(title, total=max_epochs, note="")
-        best = float("inf")
-
-        def show(report: EpochReport) -> None:
-            nonlocal best
-            best = min(best, report.veer_pct)
-            bar.update(task, completed=report.epoch, note=f"best VEER {best:.2f} %")
-            bar.console.print(epoch_line(report), highlight=False)
-
-        yield show
+        yield TrainingBar(bar, title, max_epochs)
 
 
 def epoch_line(report: EpochReport) -> str:
@@ -57,7 +69,7 @@ def epoch_line(report: EpochReport) -> str:
     return (
         f"epoch {report.epoch:3d}  VEER {report.veer_pct:6.2f} %  loss {report.loss_total:7.4f}  "
         f"accuracy {report.train_accuracy_pct:6.2f} %{share}{cosine}  "
-        f"lr {report.lr:.2e}  {report.samples_per_s:5.0f} utterances/s"
+        f"lr {report.lr:.2e}  {report.samples_per_s:4.0f} utt/s"
     )
 
 

@@ -48,10 +48,7 @@ def prepare(
     ],
     layout: Annotated[
         LayoutName,
-        typer.Option(
-            help="voxceleb: SPEAKER/SESSION/UTTERANCE.wav or .flac; "
-            "librispeech: SPEAKER/CHAPTER/UTTERANCE.flac."
-        ),
+        typer.Option(help="How DIR is laid out, see above."),
     ],
     val_speakers: Annotated[
         int, typer.Option(min=2, help="Speakers of the validation list, drawn by the seed.")
@@ -60,7 +57,8 @@ def prepare(
         int, typer.Option(min=0, help="Speakers of the test list; 0 writes none.")
     ] = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the lists and of corpus.yaml.", show_default="DIR")
+        Path | None,
+        typer.Option(help="Folder of the lists and of corpus.yaml.", show_default="DIR"),
     ] = None,
     pairs: Annotated[
         int, typer.Option(min=2, help="Trial pairs of each list at most, half of them targets.")
@@ -69,6 +67,9 @@ def prepare(
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing lists.")] = False,
 ) -> None:
     """Write the lists of a corpus from a folder of speakers.
+
+    Layout voxceleb: DIR/SPEAKER/SESSION/UTTERANCE.wav or .flac.
+    Layout librispeech: DIR/SPEAKER/CHAPTER/UTTERANCE.flac.
 
     Training, validation and test get different speakers. Target pairs join different sessions of
     a speaker where there are several. No audio is opened: `veer data check` does that.

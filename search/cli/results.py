@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console, RenderableType
 
-from results.benchmark import (
-    BENCHMARK_COLUMNS,
-    BenchmarkConfig,
-    benchmark_run,
-)
+from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import CONFIG, export_trial
-from results.formats import write_table
+from results.formats import FileFormat, write_table
 from results.hardware import describe_hardware
 from results.history import latest, trial_histories
 from results.query import select
@@ -25,6 +22,9 @@ from search.cli.console import console
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
 
+FILE_WIDTH = 200
+
+
 class Format(StrEnum):
     """What `veer trials` prints."""
 
@@ -32,6 +32,19 @@ class Format(StrEnum):
     CSV = "csv"
     JSON = "json"
     PARQUET = "parquet"
+
+
+FILE_FORMATS: dict[Format, FileFormat] = {
+    Format.CSV: "csv",
+    Format.JSON: "json",
+    Format.PARQUET: "parquet",
+}
+
+
+def print_table(view: RenderableType) -> None:
+    """Print at the terminal's width; in a file or a pipe, which have none, at `FILE_WIDTH`."""
+    wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH)
+    wide.print(view)
 
 
 def trials(
@@ -71,17 +84,17 @@ def trials(
     names = [name.strip() for name in columns.split(",")] if columns else []
     chosen = select(table, columns=names, conditions=conditions or (), sort=sort)
     if form is not Format.TABLE:
-        typer.echo(write_table(chosen, form.value, out), nl=False)
+        typer.echo(write_table(chosen, FILE_FORMATS[form], out), nl=False)
     elif names:
-        console.print(rows_view(chosen.to_pylist(), chosen.column_names))
+        print_table(rows_view(chosen.to_pylist(), chosen.column_names))
     else:
-        console.print(trials_view(chosen, latest(folder.read(), "teacher")))
+        print_table(trials_view(chosen, latest(folder.read(), "teacher")))
 
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
     """Show one trial: its figures, its config, VEER and losses by epoch."""
     records = RunFolder(run).read()
-    console.print(trial_view(records, find_trial(trial_histories(records), trial)))
+    print_table(trial_view(records, find_trial(trial_histories(records), trial)))
 
 
 def benchmark(
@@ -98,7 +111,7 @@ def benchmark(
     to RUN/benchmark.json and into the journal.
     """
     rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds))
-    console.print(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
+    print_table(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
     hardware = (f"{name} {value}" for name, value in describe_hardware().items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
 

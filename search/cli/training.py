@@ -33,13 +33,14 @@ def run_and_show(
     with counting("log-mels") as progress:
         data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
     console.print(
-        f"{trial.model.family}: {len(data.train_row)} utterances of {len(data.speakers)} speakers, "
-        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs"
+        f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
+        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
+        soft_wrap=True,
     )
     try:
-        with epochs(str(out), trial.training.max_epochs) as show:
+        with epochs(str(out), trial.training.max_epochs) as bar:
             result = run_training(
-                config, data, out, device=choose_device(device), on_epoch=show
+                config, data, out, device=choose_device(device), watcher=bar
             )
     except KeyboardInterrupt:
         console.print(f"stopped; go on with the same command: {shlex.join(sys.argv)}")

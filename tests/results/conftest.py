@@ -137,7 +137,7 @@ def journal_run(tmp_path: Path) -> RunFolder:
 
 @pytest.fixture
 def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
-    """A run with checkpoints: a teacher, trial 0 distilled from it, trial 1 without its weights."""
+    """A run with checkpoints: a teacher, trial 0 distilled from it, trial 1 whose are gone."""
     corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
     data = load_training_data(corpus, cache_dir=tmp_path / "cache")
     training = {"max_epochs": 2, "batch_size": 8, "crop_frames": 40}
@@ -149,7 +149,7 @@ def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
     teacher = Trainer(teacher_config, data, device=cpu)
     teacher.run_epoch()
     teacher_file = CheckpointFolder(tmp_path / "teacher").save(teacher)
-    run = tmp_path / "run"
+    run = tmp_path / "trained"
     with Journal(run / "journal.jsonl") as journal:
         settings = {"corpus": corpus.model_dump(mode="json")}
         journal.append("search_started", settings=settings, provenance={"command": "veer search"})

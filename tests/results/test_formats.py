@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from results.formats import write_table
+from results.formats import FileFormat, write_table
 from results.run_folder import RunFolder
 from results.trials import epochs_table, trials_table
 from spaces.errors import ConfigError
@@ -36,7 +36,7 @@ def test_csv_has_a_heading_and_empty_cells_for_nulls(journal_run: RunFolder) -> 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_a_file_is_written_into_a_new_folder(
-    journal_run: RunFolder, tmp_path: Path, form: str
+    journal_run: RunFolder, tmp_path: Path, form: FileFormat
 ) -> None:
     table = trials_table(journal_run.read())
     out = tmp_path / "new" / f"trials.{form}"

@@ -1,7 +1,5 @@
 """Short texts pick rows and columns; mistakes are named."""
 
-import operator
-
 import pyarrow as pa
 import pytest
 
@@ -96,13 +94,11 @@ def test_selection_filters_sorts_and_chooses(table: pa.Table) -> None:
 
 def test_a_name_that_fits_several_parameters_is_ambiguous() -> None:
     table = pa.table({"param.student.dim": [1], "param.teacher.dim": [2]})
-    with pytest.raises(ConfigError, match="'dim' is ambiguous: param.student.dim, param.teacher"):
+    with pytest.raises(ConfigError, match=r"'dim' is ambiguous: param\.student\.dim"):
         resolve_column(table, "dim")
 
 
-@pytest.mark.parametrize("compare", [operator.lt, operator.ge])
-def test_comparisons_agree_with_python(table: pa.Table, compare: object) -> None:
-    sign = {operator.lt: "<", operator.ge: ">="}[compare]
-    rows = table.to_pylist()
-    expected = [r["trial"] for r in rows if r["veer_pct"] and compare(r["veer_pct"], 12.0)]
-    assert kept(where(table, f"veer_pct{sign}12")) == expected
+def test_comparisons_agree_with_python(table: pa.Table) -> None:
+    veers = [(row["trial"], row["veer_pct"]) for row in table.to_pylist() if row["veer_pct"]]
+    assert kept(where(table, "veer_pct<12.0")) == [trial for trial, veer in veers if veer < 12]
+    assert kept(where(table, "veer_pct>=12.0")) == [trial for trial, veer in veers if veer >= 12]

@@ -25,30 +25,46 @@ def lines(journal_run: RunFolder) -> list[str]:
     return text_of(trials_view(trials_table(records), latest(records, "teacher"))).splitlines()
 
 
-def row_of(lines: list[str], trial: str) -> str:
-    (found,) = [line for line in lines if trial in line.split()[:2]]
-    return found
+def body_of(lines: list[str]) -> list[str]:
+    rule = next(number for number, line in enumerate(lines) if "──" in line)
+    return lines[rule + 1 :]
 
 
 def test_the_teacher_stands_first(lines: list[str]) -> None:
-    first = lines[[number for number, line in enumerate(lines) if "──" in line][0] + 1]
-    assert first.split() == ["-", "teacher", "-", "7.50", *["-"] * 3, "3,871,904", *["-"] * 6]
+    first = body_of(lines)[0].split()
+    assert first == ["-", "teacher", "-", "7.50", *["-"] * 3, "3,871,904", *["-"] * 6]
 
 
 def test_numbers_stand_to_the_right(lines: list[str]) -> None:
-    heading = next(line for line in lines if "VEER %" in line)
-    end = heading.index(" VEER %") + len(" VEER %")
-    for line in lines:
-        if line.split()[:1] and line.split()[0].isdigit():
-            assert line[end - 3 : end].replace(".", "").isdigit(), line
-            assert line[end : end + 2] == "  "
+    end = lines[2].index(" VEER %") + len(" VEER %")
+    cells = [line[end - 6 : end + 2] for line in body_of(lines)[:8]]
+    assert cells == [
+        "  7.50  ",
+        " 10.00  ",
+        " 12.00  ",
+        " 12.00  ",
+        " 24.00  ",
+        " 31.00  ",
+        "  5.00  ",
+        "     -  ",
+    ]
 
 
 def test_what_did_not_vary_is_folded_into_the_caption(lines: list[str]) -> None:
-    heading = next(line for line in lines if "VEER %" in line)
-    assert "model.num_blocks" not in heading
-    assert "training.lr" in heading
-    assert "in every trial: model.num_blocks 4" in lines[-1]
+    assert "num_blocks" not in lines[2]
+    assert lines[2].split()[-5:] == ["distillation", "alpha", "lr", "temperature", "note"]
+    assert lines[-1].strip() == "in every trial: model.num_blocks 4"
+
+
+def test_a_narrow_terminal_loses_no_digit(journal_run: RunFolder) -> None:
+    text = text_of(trials_view(trials_table(journal_run.read())), width=60)
+    assert "…" not in text
+
+
+def test_a_name_that_two_parameters_share_is_shown_whole() -> None:
+    rows = [{"param.student.dim": 1, "param.teacher.dim": 2, "param.loss.alpha": 0.5}]
+    text = text_of(rows_view(rows, list(rows[0])))
+    assert text.splitlines()[1].split() == ["student.dim", "teacher.dim", "alpha"]
 
 
 def test_distillation_without_effect_is_flagged(lines: list[str]) -> None:

@@ -45,7 +45,7 @@ def test_prepare_asks_before_it_overwrites(
     make_corpus(tmp_path, num_train_speakers=6, num_utterances=2)
     arguments = ("prepare", tmp_path / "train", "--layout", "voxceleb", "--val-speakers", "2")
     run(*arguments)
-    with pytest.raises(VeerError, match="already has train_list.txt, .* pass --force"):
+    with pytest.raises(VeerError, match=r"already has train_list\.txt, .* pass --force"):
         run(*arguments)
     run(*arguments, "--force", "--seed", "1")
 
@@ -67,7 +67,7 @@ def test_check_lists_faults_and_can_allow_shared_speakers(
     ("arguments", "message"),
     [
         (("prepare", "x", "--layout", "timit", "--val-speakers", "2"), "'timit' is not one of"),
-        (("prepare", "x", "--layout", "voxceleb", "--val-speakers", "1"), "1 is not in the range"),
+        (("prepare", "x", "--layout", "voxceleb", "--val-speakers", "1"), "for '--val-speakers'"),
         (("prepare", "x", "--layout", "voxceleb"), "Missing option '--val-speakers'"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 import scipy.signal
 import soundfile
 
-from trainable.audio import AudioEntry, AudioFault, check_wave, load_wave, scan_audio
+from trainable.audio import AudioEntry, AudioError, check_wave, load_wave, scan_audio
 
 RNG = np.random.default_rng(0)
 
@@ -50,7 +50,7 @@ def test_other_rates_are_resampled_as_scipy_does(tmp_path: Path, rate_hz: int) -
 def test_unreadable_file_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
     if content is not None:
         (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(AudioFault, match=rf"a\.wav: {reason}"):
+    with pytest.raises(AudioError, match=rf"a\.wav: {reason}"):
         load_wave(tmp_path / "a.wav")
 
 
@@ -58,13 +58,13 @@ def test_flac_cut_short_is_a_fault(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", noise(32_000), 16_000)
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
-    with pytest.raises(AudioFault, match=r"a\.flac: (is cut short|cannot be read)"):
+    with pytest.raises(AudioError, match=r"a\.flac: (is cut short|cannot be read)"):
         load_wave(tmp_path / "a.flac")
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.ogg", noise(16_000), 16_000)
-    with pytest.raises(AudioFault, match=r"a\.ogg: must be WAV or FLAC, got OGG"):
+    with pytest.raises(AudioError, match=r"a\.ogg: must be WAV or FLAC, got OGG"):
         load_wave(tmp_path / "a.ogg")
 
 

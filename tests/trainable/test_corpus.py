@@ -30,7 +30,11 @@ def make(tmp_path: Path) -> Make:
         (tmp_path / "wav" / file).touch()
 
     def write(
-        train: list[str] = TRAIN, pairs: list[str] = PAIRS, *, end: str = "\n", shared: bool = False
+        train: list[str] = TRAIN,
+        pairs: list[str] = PAIRS,
+        *,
+        end: str = "\n",
+        shared: bool = False,
     ) -> CorpusConfig:
         (tmp_path / "train.txt").write_bytes("".join(line + end for line in train).encode())
         (tmp_path / "val.txt").write_bytes("".join(line + end for line in pairs).encode())

@@ -151,7 +151,7 @@ def test_m4a_is_refused_until_converted(tmp_path: Path) -> None:
 
 def test_folder_too_far_out_is_pointed_further_in(tmp_path: Path) -> None:
     make_tree(tmp_path / "dev")
-    with pytest.raises(CorpusError, match="found none; there is .* such as .*/dev$"):
+    with pytest.raises(CorpusError, match=r"found none; there is .* such as .*/dev$"):
         prepare_corpus(tmp_path, tmp_path, settings())
     with pytest.raises(CorpusError, match="no-such: there is no such folder"):
         prepare_corpus(tmp_path / "no-such", tmp_path, settings())
@@ -160,7 +160,7 @@ def test_folder_too_far_out_is_pointed_further_in(tmp_path: Path) -> None:
 def test_names_that_a_list_cannot_hold_are_refused(tmp_path: Path) -> None:
     root = make_tree(tmp_path)
     (root / "id00").rename(root / "Jane Doe")
-    with pytest.raises(CorpusError, match="no white space, got 'Jane Doe/video0/00000.wav'"):
+    with pytest.raises(CorpusError, match=r"no white space, got 'Jane Doe/video0/00000\.wav'"):
         prepare_corpus(root, root, settings())
 
 

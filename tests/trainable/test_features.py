@@ -87,5 +87,5 @@ def test_a_truncated_table_is_refused_with_the_fix(
     (file,) = (tmp_path / "cache").glob("*/frames.f16")
     with file.open("r+b") as stream:
         stream.truncate(100)
-    with pytest.raises(CorpusError, match="got 100; delete .*log-mels-"):
+    with pytest.raises(CorpusError, match=r"got 100; delete .*log-mels-"):
         table(entries, tmp_path)

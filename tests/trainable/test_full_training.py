@@ -11,7 +11,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from trainable.checkpoint import file_sha256, load_speaker_model, resolve_model_file
 from trainable.config import TrainRunConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import load_training_data
 from trainable.errors import ConfigError
 from trainable.full_training import TrainResult, run_training
@@ -136,14 +136,29 @@ def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) ->
         )
 
 
-def test_every_epoch_is_told(corpus_file: Path, tmp_path: Path) -> None:
+class Told:
+    """Writes down what a run tells."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+        self.utterances: list[int] = []
+
+    def epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report.epoch)
+
+    def evaluation(self, done: int, total: int) -> None:
+        assert done <= total
+        self.utterances.append(done)
+
+
+def test_epochs_and_evaluations_are_told(corpus_file: Path, tmp_path: Path) -> None:
     corpus = read_corpus_config(corpus_file)
     data = load_training_data(corpus, cache_dir=tmp_path / "cache")
     run = TrainRunConfig.model_validate(
         {"corpus": corpus.model_dump(), "trial": TEACHER | {"training": TRAINING}}
     )
-    told: list[EpochReport] = []
-    run_training(
-        run, data, tmp_path / "run", device=torch.device("cpu"), on_epoch=told.append
-    )
-    assert [report.epoch for report in told] == [1, 2]
+    watcher = Told()
+    run_training(run, data, tmp_path / "run", device=torch.device("cpu"), watcher=watcher)
+    assert watcher.epochs == [1, 2]
+    num_files = len(read_corpus(corpus).val_paths)
+    assert watcher.utterances[:num_files] == list(range(1, num_files + 1))

@@ -1,7 +1,5 @@
 """The loop: what it learns, reports, repeats and resumes."""
 
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -33,7 +31,7 @@ TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3, "max_epochs": 3}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus  # noqa: PLC0415 - a module-scoped corpus
+    from tests.conftest import write_corpus
 
     folder = tmp_path_factory.mktemp("corpus")
     corpus = read_corpus_config(write_corpus(folder))

@@ -1,0 +1,141 @@
+"""The benchmark's figures fit together, and a run's are recorded."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
+from models.base import ModelOutput
+from results.benchmark import (
+    BENCHMARK_COLUMNS,
+    FRONT_END,
+    BenchmarkConfig,
+    BenchmarkRow,
+    benchmark_models,
+    benchmark_run,
+    paired_ratio,
+)
+from results.hardware import available_cores, cpu_name, describe_hardware
+from results.history import latest
+from results.macs import count_macs
+from results.run_folder import RunFolder
+from trainable.errors import CheckpointError
+
+QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
+
+
+class Sleeper(SpeakerModel):
+    """Takes a known time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.embedding_dim = 1
+        self.seconds = seconds
+        self.shapes: list[tuple[int, ...]] = []
+
+    def encode(self, norm_BTF: torch.Tensor, *, with_stages: bool) -> ModelOutput:
+        assert not with_stages
+        self.shapes.append(tuple(norm_BTF.shape))
+        time.sleep(self.seconds)
+        return ModelOutput(norm_BTF[:, 0, :1], (), None)
+
+
+def by_setting(rows: list[BenchmarkRow]) -> dict[tuple[str, int, int], BenchmarkRow]:
+    return {(row.model, row.num_threads, row.batch_size): row for row in rows}
+
+
+def test_figures_agree_with_a_known_time() -> None:
+    fast, slow = Sleeper(0.01).eval(), Sleeper(0.04).eval()
+    config = BenchmarkConfig(batch_sizes=(8,), num_threads=(1,), rounds=5, warmup_rounds=1)
+    rows = {r.model: r for r in benchmark_models({"fast": fast, "slow": slow}, "slow", config)}
+    assert list(rows) == ["fast", "slow", FRONT_END]
+    row = rows["slow"]
+    assert row.latency_median_ms >= 40
+    assert row.latency_p95_ms >= row.latency_median_ms
+    assert row.samples_per_s == pytest.approx(8 / (row.latency_median_ms / 1000))
+    # 200 centred frames span 199 hops of 10 ms.
+    assert row.real_time_factor == pytest.approx(row.latency_median_ms / 1000 / (8 * 1.99))
+    assert row.speed_ratio == 1.0
+    assert rows["fast"].speed_ratio is not None
+    assert rows["fast"].speed_ratio > 1.2
+    assert rows[FRONT_END].speed_ratio is None
+    assert slow.shapes == [(8, 200, 80)] * (1 + 5)
+
+
+@pytest.mark.slow
+def test_every_setting_has_every_model() -> None:
+    models = {
+        "teacher": build_model(LSTMAutoencoderConfig(hidden_dim=8, num_layers=1)).eval(),
+        "student": build_model(MLPMixerConfig(hidden_dim=8, num_blocks=1)).eval(),
+    }
+    config = BenchmarkConfig(batch_sizes=(1, 3), num_threads=(1, 2), rounds=1, warmup_rounds=0)
+    threads = torch.get_num_threads()
+    rows = by_setting(benchmark_models(models, "teacher", config))
+    assert torch.get_num_threads() == threads
+    names = ("teacher", "student", FRONT_END)
+    assert set(rows) == {(name, t, b) for name in names for t in (1, 2) for b in (1, 3)}
+    student = rows["student", 1, 3]
+    assert student.macs == count_macs(models["student"], (1, 200, 80))
+    assert student.num_params == sum(p.numel() for p in models["student"].parameters())
+    assert tuple(student.as_dict()) == BENCHMARK_COLUMNS
+
+
+def test_settings_are_batch_1_and_8_with_one_thread_and_all_cores() -> None:
+    config = BenchmarkConfig()
+    assert config.batch_sizes == (1, 8)
+    assert config.num_threads == tuple(sorted({1, available_cores()}))
+    assert config.num_samples == 199 * 160
+
+
+def test_the_ratio_pairs_times_of_the_same_round() -> None:
+    # Twice as fast in every round, though noise makes one round ten times slower.
+    assert paired_ratio([2.0, 20.0, 2.2], [1.0, 10.0, 1.1]) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rounds": 0}, "rounds must be at least 1, got 0"),
+        ({"batch_sizes": (0, 8)}, r"batch_sizes must be .* got \(0, 8\)"),
+        ({"num_threads": ()}, r"num_threads must be .* got \(\)"),
+    ],
+)
+def test_impossible_settings_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BenchmarkConfig(**arguments)
+
+
+def test_an_unknown_teacher_and_a_model_in_training_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"teacher must be one of \['a'\], got 'b'"):
+        benchmark_models({"a": Sleeper(0).eval()}, "b", QUICK)
+    with pytest.raises(ValueError, match=r"got \['a'\] in training mode"):
+        benchmark_models({"a": Sleeper(0)}, None, QUICK)
+
+
+def test_a_runs_benchmark_goes_to_its_file_and_journal(trained_run: RunFolder) -> None:
+    rows = benchmark_run(trained_run, 1, QUICK)
+    assert {row.model for row in rows} == {"teacher", "trial 0", FRONT_END}
+    saved = json.loads(trained_run.benchmark.read_text())
+    assert saved["rows"] == [row.as_dict() for row in rows]
+    assert saved["hardware"] == describe_hardware()
+    record = latest(trained_run.read(), "benchmark")
+    assert record is not None
+    assert {name: record[name] for name in saved} == saved
+
+
+def test_a_trial_whose_checkpoint_was_not_kept_is_an_error(trained_run: RunFolder) -> None:
+    with pytest.raises(CheckpointError, match="trials/0001"):
+        benchmark_run(trained_run, 2, QUICK)
+    assert not trained_run.benchmark.exists()
+
+
+def test_the_cpu_says_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel name\t: Fast CPU 9000\nprocessor\t: 1\n")
+    assert cpu_name(file) == "Fast CPU 9000"
+    assert cpu_name(tmp_path / "none")
+    assert describe_hardware()["torch"] == torch.__version__

@@ -1,0 +1,100 @@
+"""The commands, from the person's side."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from results.run_folder import RunFolder
+from search.cli import results as commands
+from spaces.errors import VeerError
+
+
+@pytest.fixture
+def veer() -> "Veer":
+    return Veer()
+
+
+class Veer:
+    def __init__(self) -> None:
+        self.app = typer.Typer()
+        for command in (commands.trials, commands.show, commands.benchmark, commands.export):
+            self.app.command()(command)
+
+    def __call__(self, *arguments: object) -> Result:
+        result = CliRunner().invoke(self.app, [str(each) for each in arguments])
+        if isinstance(result.exception, VeerError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result
+
+
+def test_trials_prints_the_teacher_first_and_writes_the_tables(
+    veer: Veer, journal_run: RunFolder
+) -> None:
+    output = veer("trials", journal_run.path).output
+    assert output.index("teacher") < output.index("complete")
+    assert journal_run.trials_table.is_file()
+    assert journal_run.epochs_table.is_file()
+
+
+def test_trials_prints_json_that_parses(veer: Veer, journal_run: RunFolder) -> None:
+    arguments = ("--filter", "state=complete", "--sort", "-trial", "--columns", "trial, lr")
+    output = veer("trials", journal_run.path, "--format", "json", *arguments).output
+    assert json.loads(output) == [
+        {"trial": 6, "param.training.lr": 0.006},
+        {"trial": 5, "param.training.lr": 0.005},
+        {"trial": 0, "param.training.lr": 0.001},
+    ]
+
+
+def test_trials_prints_chosen_columns_in_their_order(veer: Veer, journal_run: RunFolder) -> None:
+    output = veer("trials", journal_run.path, "--columns", "veer_pct,trial").output
+    assert output.split("\n")[1].split() == ["VEER", "%", "trial"]
+
+
+def test_trials_writes_parquet_to_a_file(
+    veer: Veer, journal_run: RunFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.parquet"
+    assert veer("trials", journal_run.path, "--format", "parquet", "--out", out).output == ""
+    assert pq.read_table(out).num_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--columns", "trail"), "unknown column 'trail'; did you mean 'trial'"),
+        (("--sort", "veer"), "unknown column 'veer'"),
+        (("--format", "parquet"), "needs a file: add --out FILE"),
+    ],
+)
+def test_mistakes_are_named(
+    veer: Veer, journal_run: RunFolder, arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(VeerError, match=message):
+        veer("trials", journal_run.path, *arguments)
+
+
+def test_a_folder_that_is_no_run_is_named(veer: Veer, tmp_path: Path) -> None:
+    with pytest.raises(VeerError, match="missing does not exist"):
+        veer("show", tmp_path / "missing", 0)
+
+
+def test_show_prints_a_trial(veer: Veer, journal_run: RunFolder) -> None:
+    output = veer("show", journal_run.path, 1).output
+    assert "distillation has no effect" in output
+    assert "stopped_early" in output
+
+
+@pytest.mark.slow
+def test_benchmark_and_export(veer: Veer, trained_run: RunFolder, tmp_path: Path) -> None:
+    output = veer("benchmark", trained_run.path, "--top", 1, "--rounds", 1).output
+    assert "trial 0" in output
+    assert "on cpu " in output
+    output = veer("export", trained_run.path, "--trial", 0, "--out", tmp_path / "out").output
+    assert f"veer train {tmp_path / 'out' / 'config.yaml'}" in output
+    assert (tmp_path / "out" / "weights.safetensors").is_file()

@@ -1,0 +1,136 @@
+"""An export stands by itself."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models import build_model
+from results.benchmark import BenchmarkConfig, benchmark_run
+from results.export import export_trial
+from results.history import latest
+from results.journal import Journal
+from results.run_folder import RunFolder
+from spaces.yaml_file import read_yaml
+from trainable.checkpoint import file_sha256, load_speaker_model
+from trainable.config import read_train_config
+from trainable.errors import RunError
+
+
+def test_the_config_trains_in_full_from_the_file_alone(trained_run: RunFolder) -> None:
+    exported = export_trial(trained_run, epochs=7)
+    assert exported.trial == 0
+    assert exported.folder == trained_run.path / "export" / "trial-0000"
+    config = read_train_config(exported.folder / "config.yaml")
+    assert config == exported.config
+    trained = load_speaker_model(trained_run.trial(0)).config
+    assert config.trial.training.max_epochs == 7
+    training = config.trial.training.model_copy(
+        update={"max_epochs": trained.training.max_epochs}
+    )
+    assert config.trial.model_copy(update={"training": training}) == trained
+    assert config.corpus.train_list.is_absolute()
+    assert config.corpus.train_list.is_file()
+    assert config.teacher is not None
+    assert config.teacher_sha256 == file_sha256(config.teacher)
+
+
+def test_without_epochs_the_trials_own_number_stands(trained_run: RunFolder) -> None:
+    assert export_trial(trained_run).config.trial.training.max_epochs == 2
+
+
+def test_the_weights_are_the_networks_and_fit_strictly(trained_run: RunFolder) -> None:
+    exported = export_trial(trained_run)
+    loaded = load_speaker_model(trained_run.trial(0)).model
+    model = build_model(exported.config.trial.model).eval()
+    model.load_state_dict(load_file(exported.folder / "weights.safetensors"), strict=True)
+    feat_BTF = torch.randn(2, 40, 80, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(model.embed(feat_BTF), loaded.embed(feat_BTF))
+
+
+def test_the_cards_own_code_loads_the_model(
+    trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = export_trial(trained_run)
+    card = (exported.folder / "README.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    monkeypatch.chdir(exported.folder)
+    wave_BS = 0.1 * torch.randn(2, 16_000, generator=torch.Generator().manual_seed(0))
+    names: dict[str, object] = {"wave": wave_BS}
+    exec(code, names)  # our own card
+    embedding = names["embedding"]
+    assert isinstance(embedding, torch.Tensor)
+    assert embedding.shape == (2, 16)
+
+
+def test_the_card_states_metrics_data_and_provenance(trained_run: RunFolder) -> None:
+    card = (export_trial(trained_run).folder / "README.md").read_text()
+    (veer,) = re.findall(r"- VEER: ([\d.]+) % after epoch 1 of 1", card)
+    (record,) = [
+        r for r in trained_run.read() if r["event"] == "epoch" and r["trial"] == 0
+    ]
+    assert float(veer) == pytest.approx(record["veer_pct"], abs=0.005)
+    assert "- speakers: 6" in card
+    assert "- training utterances: 30 in" in card
+    assert "- validation trial pairs: 190 in" in card
+    assert "- command: veer search" in card
+    assert "Not measured; run `veer benchmark" in card
+
+
+def test_after_a_benchmark_the_card_has_its_rows(trained_run: RunFolder) -> None:
+    benchmark_run(trained_run, 1, BenchmarkConfig(num_threads=(1,), rounds=2, warmup_rounds=0))
+    card = (export_trial(trained_run).folder / "README.md").read_text()
+    rows = re.findall(r"^\| (teacher|trial 0|front end) \|", card, flags=re.MULTILINE)
+    assert rows == ["teacher", "trial 0", "front end"] * 2
+    assert "On: cpu " in card
+
+
+def test_an_earlier_export_is_replaced_whole(trained_run: RunFolder, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    export_trial(trained_run, out=out)
+    (out / "stale.txt").write_text("old")
+    export_trial(trained_run, out=out, epochs=3)
+    names = ["README.md", "config.yaml", "weights.safetensors"]
+    assert sorted(file.name for file in out.iterdir()) == names
+    assert read_yaml(out / "config.yaml").data["trial"]["training"]["max_epochs"] == 3
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".out")]
+
+
+def test_a_folder_of_something_else_is_left_alone(trained_run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match="exists and is no earlier export"):
+        export_trial(trained_run, out=tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_trial_without_weights_is_an_error(trained_run: RunFolder) -> None:
+    with pytest.raises(RunError, match="trial 1 has no checkpoint any more"):
+        export_trial(trained_run, 1)
+    with pytest.raises(RunError, match="no trial 5; its trials are 0 to 1"):
+        export_trial(trained_run, 5)
+    assert not trained_run.exports.exists()
+
+
+def test_without_distillation_no_teacher_is_named(
+    trained_run: RunFolder, tmp_path: Path
+) -> None:
+    teacher = latest(trained_run.read(), "teacher")
+    assert teacher is not None
+    trial = trained_run.trial(2)
+    trial.parent.mkdir(exist_ok=True)
+    Path(teacher["path"]).parents[1].rename(trial)
+    with Journal(trained_run.journal) as journal:
+        config = load_speaker_model(trial).config
+        journal.append(
+            "trial_started",
+            trial=2,
+            params={},
+            config=config.canonical(),
+            config_hash=config.config_hash(),
+            seed=0,
+        )
+    exported = export_trial(trained_run, 2, tmp_path / "out")
+    assert exported.config.teacher is None
+    assert "teacher" not in read_yaml(tmp_path / "out" / "config.yaml").data

@@ -1,0 +1,23 @@
+"""Calls take turns."""
+
+from results.timing import time_interleaved
+
+
+def turns(seed: int, rounds: int = 20, warmup_rounds: int = 2) -> tuple[str, dict[str, int]]:
+    made: list[str] = []
+    calls = {name: lambda name=name: made.append(name) for name in "abc"}
+    seconds = time_interleaved(calls, rounds=rounds, warmup_rounds=warmup_rounds, seed=seed)
+    return "".join(made), {name: len(times) for name, times in seconds.items()}
+
+
+def test_each_round_calls_each_once_and_warmup_is_not_timed() -> None:
+    order, counts = turns(0)
+    assert [sorted(order[n : n + 3]) for n in range(0, len(order), 3)] == [list("abc")] * 22
+    assert counts == {"a": 20, "b": 20, "c": 20}
+
+
+def test_the_order_varies_between_rounds_and_follows_from_the_seed() -> None:
+    order, _ = turns(0)
+    assert len({order[n : n + 3] for n in range(0, len(order), 3)}) == 6
+    assert turns(0)[0] == order
+    assert turns(1)[0] != order

@@ -1,0 +1,118 @@
+"""Fixtures of the search: small spaces, a tiny corpus with its teacher, a Ray cluster."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from search.config import SearchConfig, read_search_config
+from search.driver import connected
+from spaces.dimensions import Choice, Float, Integer
+from spaces.space import Space
+from spaces.yaml_file import write_yaml
+from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import load_training_data
+from trainable.training import Trainer
+
+TINY_TEACHER = {
+    "model": {
+        "family": "lstm_autoencoder",
+        "hidden_dim": 16,
+        "num_layers": 1,
+        "bottleneck_dim": 16,
+        "embedding_dim": 32,
+    },
+    "loss": {"distillation": "none"},
+    "training": {"batch_size": 8, "crop_frames": 80},
+}
+TINY_SPACE = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": {"choices": [8, 16]},
+        "num_blocks": 1,
+        "num_frames": 80,
+        "embedding_dim": 32,
+    },
+    "loss": {
+        "distillation": {"choices": ["mse", "cosine", "none"]},
+        "alpha": {"low": 0.1, "high": 0.9, "when": {"loss.distillation": ["mse", "cosine"]}},
+    },
+    "training": {
+        "batch_size": 8,
+        "crop_frames": 80,
+        "lr": {"low": 1e-3, "high": 1e-2, "log": True},
+    },
+}
+
+
+@pytest.fixture
+def space() -> Space:
+    """A space with every kind of dimension and a condition; not one of trial configs."""
+    return Space(
+        name="every-kind",
+        fixed={"family": "mixer"},
+        dimensions=(
+            Choice(name="loss.kind", choices=("mse", "cosine", "none")),
+            Float(name="loss.temperature", low=1.0, high=8.0, log=True, when={"loss.kind": "mse"}),
+            Integer(name="model.width", low=32, high=96, step=32),
+            Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_world(
+    make_corpus: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a corpus, a space and a trained teacher, and a cache beside them."""
+    folder = tmp_path_factory.mktemp("world")
+    corpus = make_corpus(folder / "corpus")
+    write_yaml(folder / "space.yaml", TINY_SPACE)
+    data = load_training_data(read_corpus_config(corpus), cache_dir=folder / "cache")
+    trainer = Trainer(
+        TrialConfig.model_validate(TINY_TEACHER), data, device=torch.device("cpu")
+    )
+    for _ in range(2):
+        trainer.run_epoch()
+        CheckpointFolder(folder / "teacher").save(trainer)
+    return folder
+
+
+@pytest.fixture
+def make_settings(
+    tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., SearchConfig]:
+    """A function that gives the settings of a tiny search: 4 trials of 3 epochs, one at a time."""
+    monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
+    file = tmp_path / "settings.yaml"
+    write_yaml(
+        file,
+        {
+            "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
+            "teacher": str(tiny_world / "teacher"),
+            "space": str(tiny_world / "space.yaml"),
+            "num_trials": 4,
+            "max_epochs": 3,
+            "max_concurrent": 1,
+            "scheduler": {"grace_epochs": 1},
+            "keep_best": 2,
+            "benchmark_top": 0,
+        },
+    )
+
+    def make(**overrides: Any) -> SearchConfig:
+        dotted = {name.replace("__", "."): value for name, value in overrides.items()}
+        return read_search_config(file, dotted)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ray_here() -> Iterator[None]:
+    """A Ray of one node with two CPUs and a GPU that is only declared."""
+    with connected(None, num_cpus=2, num_gpus=1):
+        yield

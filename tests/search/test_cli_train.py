@@ -1,0 +1,135 @@
+"""`veer teacher train`, `veer train` and `veer evaluate`, run as a user would."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from search.cli import app as cli
+from spaces.errors import VeerError
+from spaces.yaml_file import write_yaml
+
+SMALL_TEACHER = {
+    "model": {
+        "family": "lstm_autoencoder",
+        "hidden_dim": 12,
+        "num_layers": 1,
+        "bottleneck_dim": 8,
+        "embedding_dim": 24,
+    },
+    "loss": {"distillation": "none", "beta": 0.1},
+    "training": {"batch_size": 8, "crop_frames": 40, "max_epochs": 2, "eval_frames": 60},
+}
+SMALL_STUDENT = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": 16,
+        "num_blocks": 1,
+        "num_frames": 40,
+        "embedding_dim": 24,
+    },
+    "training": {"batch_size": 8, "crop_frames": 40, "max_epochs": 2, "eval_frames": 60},
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def corpus_file(make_corpus: Callable[..., Path], tmp_path: Path) -> Path:
+    return make_corpus(tmp_path / "corpus", num_val_speakers=3, num_utterances=3)
+
+
+def veer(*arguments: object) -> Result:
+    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    if isinstance(result.exception, VeerError):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def teacher(corpus_file: Path, tmp_path: Path) -> Path:
+    write_yaml(tmp_path / "teacher.yaml", SMALL_TEACHER)
+    out = tmp_path / "teacher"
+    result = veer(
+        "teacher", "train", tmp_path / "teacher.yaml", "--corpus", corpus_file, "--out", out
+    )
+    assert result.exit_code == 0, result.output
+    return out
+
+
+def test_a_teacher_is_trained_and_then_reused(
+    corpus_file: Path, teacher: Path, tmp_path: Path
+) -> None:
+    assert (teacher / "result" / "scores.txt").read_text().count("\n") == 3
+    again = veer(
+        "teacher", "train", tmp_path / "teacher.yaml", "--corpus", corpus_file, "--out", teacher
+    )
+    assert f"reusing {teacher}: it is trained already (2 epochs)" in again.output
+
+
+def test_a_student_is_trained_further_and_evaluated(
+    corpus_file: Path, teacher: Path, tmp_path: Path
+) -> None:
+    config = {"corpus": {}, "teacher": str(teacher), "trial": SMALL_STUDENT}
+    config["corpus"] = {
+        "train_dir": "corpus/train",
+        "train_list": "corpus/train_list.txt",
+        "val_dir": "corpus/val",
+        "val_list": "corpus/veri_val.txt",
+    }
+    write_yaml(tmp_path / "run.yaml", config)
+    out = tmp_path / "student"
+    first = veer("train", tmp_path / "run.yaml", "--out", out)
+    assert "epoch   2" in first.output
+    further = veer("train", tmp_path / "run.yaml", "--out", out, "--epochs", 3)
+    assert "went on from epoch 2" in further.output
+    folder = corpus_file.parent
+    scored = veer(
+        "evaluate", out, "--pairs", folder / "veri_val.txt", "--root", folder / "val",
+        "--eval-frames", 60,
+    )  # fmt: skip
+    assert "minDCF p=0.05" in scored.output
+    assert "voxceleb_trainer" in scored.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--corpus", "nowhere.yaml"], r"nowhere.yaml: cannot be read"),
+        (["--device", "gpu"], "must be auto, cpu or cuda, got 'gpu'"),
+        (["--set", "training.lrr=1"], "lrr.*'lr'"),
+    ],
+)
+def test_mistakes_are_named(corpus_file: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(VeerError, match=message):
+        veer("teacher", "train", "teacher_demo", "--corpus", corpus_file, *arguments)
+
+
+def test_a_users_mistake_ends_with_status_2_and_no_stack_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    model = tmp_path / "none.model"
+    monkeypatch.setattr(
+        "sys.argv", ["veer", "evaluate", str(model), "--pairs", "p", "--root", "r"]
+    )
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    shown = capsys.readouterr().err
+    assert "neither a model file nor a folder" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["data", "teacher", "search", "trials", "show", "benchmark", "export", "train", "evaluate"],
+)
+def test_every_command_explains_itself(command: str) -> None:
+    result = veer(command, "--help")
+    assert result.exit_code == 0
+    assert len(result.output) > 200

@@ -1,0 +1,140 @@
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from search.config import PRESETS, SearchConfig, differing_keys, read_search_config
+from spaces.errors import ConfigError
+from spaces.reading import bundled_spaces
+from spaces.yaml_file import read_yaml, write_yaml
+
+CORPUS = {"train_dir": "t", "train_list": "t.txt", "val_dir": "v", "val_list": "v.txt"}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_yaml(tmp_path / "corpus.yaml", CORPUS)
+    write_yaml(
+        tmp_path / "search.yaml",
+        {"corpus": "corpus.yaml", "space": "demo", "teacher": "teacher", "resources": {"cpu": 2}},
+    )
+    return tmp_path
+
+
+def test_paths_count_from_the_files_folder(folder, monkeypatch):
+    monkeypatch.chdir("/")
+    settings = read_search_config(folder / "search.yaml")
+    assert settings.teacher == folder / "teacher"
+    assert settings.corpus.train_list == folder / "t.txt"
+    assert settings.space == bundled_spaces()["demo"]
+
+
+def test_paths_of_the_command_line_count_from_the_working_folder(folder, monkeypatch):
+    (folder / "here").mkdir()
+    monkeypatch.chdir(folder / "here")
+    settings = read_search_config(folder / "search.yaml", {"teacher": Path("other")})
+    assert settings.teacher == folder / "here" / "other"
+
+
+def test_command_line_wins_and_leaves_the_rest(folder):
+    settings = read_search_config(
+        folder / "search.yaml", {"resources.gpu": 0.5, "num_trials": 3, "scheduler.kind": "none"}
+    )
+    assert (settings.resources.cpu, settings.resources.gpu) == (2, 0.5)
+    assert (settings.num_trials, settings.scheduler.kind) == (3, "none")
+    assert settings.scheduler.grace_epochs == 9
+
+
+def test_resolved_settings_read_back_equal(folder):
+    settings = read_search_config(folder / "search.yaml", {"time_limit_s": 1e-3})
+    write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
+    assert read_search_config(folder / "resolved.yaml") == settings
+
+
+def test_defaults_are_the_documented_ones(folder):
+    settings = read_search_config(folder / "search.yaml")
+    scheduler = settings.scheduler
+    assert (scheduler.kind, scheduler.grace_epochs, scheduler.reduction_factor) == ("asha", 9, 3)
+    assert (settings.sampler, settings.seed, settings.device) == ("tpe", 0, "auto")
+
+
+def test_every_setting_is_described():
+    models = [SearchConfig]
+    for model in models:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, SearchConfig.__mro__[1]):
+                models.append(inner)
+            else:
+                assert field.description, name
+    assert len(models) == 3
+
+
+@pytest.mark.parametrize("name", [path.stem for path in PRESETS.glob("*.yaml")])
+def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
+    settings = read_search_config(
+        name, {"corpus": folder / "corpus.yaml", "teacher": folder / "teacher"}
+    )
+    assert settings.scheduler.grace_epochs <= settings.max_epochs
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("num_trials", 0, r"search.yaml:5: num_trials: must be greater than or equal to 1, got 0"),
+        ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
+        ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe' or 'random', got 'tpo'; did"),
+        ("resources", {"gpu": 1.5}, r"gpu must be at most 1 or a whole number, got 1.5"),
+        ("device", "cuda", r"device cuda needs resources.gpu above 0, got 0"),
+        ("benchmark_top", 4, r"got benchmark_top=4, keep_best=3"),
+        ("space", "mixxer", r"space must be .* got 'mixxer'; did you mean 'mixer'\?"),
+    ],
+)
+def test_mistake_in_a_file_is_placed(folder, key, value, message):
+    data = {"corpus": CORPUS, "space": "demo"} | {key: value}
+    write_yaml(folder / "search.yaml", data)
+    lines = (folder / "search.yaml").read_text()
+    message = message.replace("yaml:5", f"yaml:{lines[: lines.index(key)].count(chr(10)) + 1}")
+    with pytest.raises(ConfigError, match=message):
+        read_search_config(folder / "search.yaml")
+
+
+def test_mistake_on_the_command_line_is_said_to_be_there(folder):
+    with pytest.raises(ConfigError, match=r"command line: max_epochs: must be greater .* got 0"):
+        read_search_config(folder / "search.yaml", {"max_epochs": 0})
+
+
+def test_unknown_name_of_settings_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"got 'demmo'; did you mean 'demo'\?"):
+        read_search_config("demmo")
+
+
+def test_what_a_resumed_search_may_change_does_not_differ(folder):
+    one = read_search_config(folder / "search.yaml")
+    other = read_search_config(
+        folder / "search.yaml", {"num_trials": 99, "resources.cpu": 4, "max_concurrent": 3}
+    )
+    assert differing_keys(one, other) == []
+
+
+def test_differing_settings_are_named(folder):
+    one = read_search_config(folder / "search.yaml")
+    other = read_search_config(
+        folder / "search.yaml", {"seed": 1, "scheduler.grace_epochs": 3, "space": "mixer"}
+    )
+    assert differing_keys(one, other) == ["space", "scheduler", "seed"]
+
+
+def test_copy_of_a_space_is_the_same_space(folder):
+    one = read_search_config(folder / "search.yaml")
+    write_yaml(folder / "space.yaml", read_yaml(one.space).data)
+    other = read_search_config(folder / "search.yaml", {"space": folder / "space.yaml"})
+    assert differing_keys(one, other) == []
+
+
+def test_help_names_every_option():
+    from search.cli.app import app
+
+    shown = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "160"}).output
+    for option in ("--run", "--resume", "--teacher", "--grace-epochs", "--time-limit-s", "--gpu"):
+        assert option in shown

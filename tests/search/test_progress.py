@@ -1,0 +1,100 @@
+import dataclasses
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from search.conductor import Limits
+from search.progress import SearchStatus, SearchView, duration, line, status_of
+
+STATUS = SearchStatus(
+    num_trials=12, running=2, complete=1, stopped_early=3, failed=1, epochs=40, best_trial=4,
+    best_veer_pct=7.3123, elapsed_s=190.0, left_s=75.2,
+)  # fmt: skip
+
+
+def course(number, veer_pct, state, *, is_running=False):
+    return SimpleNamespace(
+        suggestion=SimpleNamespace(trial=number),
+        veer_pct=veer_pct,
+        epoch=max(veer_pct, default=0),
+        best_veer_pct=min(veer_pct.values(), default=None),
+        state=state,
+        is_running=is_running,
+    )
+
+
+def test_status_sums_up_a_search():
+    conductor = SimpleNamespace(
+        limits=Limits(num_trials=6, max_epochs=9),
+        trials=[
+            course(0, {1: 9.0, 2: 8.0, 3: 8.5, 4: 8.2}, "complete"),
+            course(1, {1: 12.0, 2: 11.0}, "stopped_early"),
+            course(2, {1: 1.0}, "diverged"),
+            course(3, {}, "failed"),
+            course(4, {1: 10.0}, None, is_running=True),
+        ],
+        num_reported=8,
+        elapsed_s=20.0,
+        working_s=16.0,
+    )
+    status = status_of(conductor)
+    assert (status.complete, status.stopped_early, status.failed, status.ended) == (1, 1, 2, 4)
+    assert (status.running, status.epochs, status.elapsed_s) == (1, 8, 20.0)
+    assert (status.best_trial, status.best_veer_pct) == (0, 8.0)
+    # Ended trials lasted 7/3 epochs: one waits, the running one has 4/3 left, at 2 s an epoch.
+    assert status.left_s == pytest.approx((7 / 3 + 4 / 3) * 2)
+
+
+def test_nothing_is_foretold_before_the_first_epoch():
+    conductor = SimpleNamespace(
+        limits=Limits(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0
+    )
+    status = status_of(conductor)
+    assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
+
+
+def test_line_says_what_a_person_waits_for():
+    assert line(STATUS) == (
+        "5/12 trials ended, 2 running, 1 complete, 3 stopped early, 1 failed, best VEER 7.31 % "
+        "(trial 4), 40 epochs, 3 min 10 s so far, about 1 min 15 s left"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "?"), (0.4, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "25 h 1 min")],
+)
+def test_duration_reads_well(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_without_a_terminal_a_line_is_printed_for_every_ended_trial():
+    out = io.StringIO()
+    view = SearchView(Console(file=out, width=300))
+    for ended in (1, 1, 2, 2):
+        view.show(dataclasses.replace(STATUS, complete=ended))
+    view.close()
+    assert [text[:4] for text in out.getvalue().splitlines()] == ["5/12", "6/12"]
+
+
+def test_terminal_shows_the_last_status():
+    out = io.StringIO()
+    view = SearchView(Console(file=out, width=100, force_terminal=True))
+    view.show(STATUS)
+    view.say("hello")
+    view.close()
+    shown = out.getvalue()
+    for text in ("trials 5/12", "7.31 % (trial 4)", "hello"):
+        assert text in shown
+
+
+@pytest.mark.parametrize(("is_terminal", "text"), [(True, "log-mels: 9 of 9 files"), (False, "log-mels: 9 files\n")])
+def test_computing_of_log_mels_is_counted(is_terminal, text):
+    out = io.StringIO()
+    view = SearchView(Console(file=out, width=100, force_terminal=is_terminal))
+    for done in range(1, 10):
+        view.count(done, 9)
+    view.close()
+    assert text in out.getvalue()

@@ -1,0 +1,52 @@
+import pytest
+
+from search.config import ResourceConfig
+from search.resources import Node, nodes_of, num_trials_at_once
+from spaces.errors import ConfigError
+
+CPU_NODE = Node(address="10.0.0.1", num_cpus=8, num_gpus=0)
+GPU_NODE = Node(address="10.0.0.2", num_cpus=16, num_gpus=2)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "gpu", "nodes", "fits"),
+    [
+        (1, 0, [CPU_NODE], 8),
+        (3, 0, [CPU_NODE, GPU_NODE], 2 + 5),
+        (0.1, 0, [CPU_NODE], 80),
+        (1, 0.25, [CPU_NODE, GPU_NODE], 8),
+        (1, 0.4, [GPU_NODE], 4),
+        (1, 1 / 3, [GPU_NODE], 6),
+        (4, 0.25, [GPU_NODE], 4),
+        (1, 2, [GPU_NODE], 1),
+        (16, 1, [CPU_NODE, GPU_NODE], 1),
+    ],
+)
+def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
+    assert num_trials_at_once(ResourceConfig(cpu=cpu, gpu=gpu), nodes) == fits
+
+
+@pytest.mark.parametrize(
+    ("cpu", "gpu", "message"),
+    [
+        (1, 1, r"no node .* has resources.gpu=1 for a trial \(10.0.0.1: 8 CPUs, 0 GPUs\); set"),
+        (9, 0, r"no node .* has resources.cpu=9 for a trial .*; lower resources.cpu"),
+    ],
+)
+def test_what_no_node_has_is_named(cpu, gpu, message):
+    with pytest.raises(ConfigError, match=message):
+        num_trials_at_once(ResourceConfig(cpu=cpu, gpu=gpu), [CPU_NODE])
+
+
+def test_cpus_of_one_node_and_gpus_of_another_are_not_added():
+    small = Node(address="10.0.0.3", num_cpus=2, num_gpus=1)
+    with pytest.raises(ConfigError, match=r"resources.cpu=4 together with resources.gpu=1"):
+        num_trials_at_once(ResourceConfig(cpu=4, gpu=1), [CPU_NODE, small])
+
+
+def test_dead_nodes_do_not_count():
+    described = [
+        {"NodeManagerAddress": "10.0.0.1", "Alive": True, "Resources": {"CPU": 8.0}},
+        {"NodeManagerAddress": "10.0.0.9", "Alive": False, "Resources": {"CPU": 99.0}},
+    ]
+    assert nodes_of(described) == [CPU_NODE]

@@ -1,0 +1,193 @@
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from ray._private import worker as ray_worker
+from rich.console import Console
+
+from results.history import trial_histories
+from results.journal import read_journal
+from results.study import STUDY_NAME
+from search.progress import SearchView
+from search.run import SearchResult, run_search
+from spaces.errors import ConfigError
+from trainable.checkpoint import CheckpointFolder, load_speaker_model
+from trainable.config import TrialConfig
+from trainable.errors import RunError
+
+pytestmark = pytest.mark.cluster
+
+TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
+
+
+
+def story(folder: Path, *events: str) -> list[dict]:
+    """The journal's records of these events, without what differs between two runs."""
+    return [
+        {k: v for k, v in record.items() if k not in TIMING}
+        for record in read_journal(folder / "journal.jsonl")
+        if record["event"] in (events or ("trial_started", "epoch", "trial_ended"))
+    ]
+
+
+@pytest.fixture
+def search(ray_here, make_settings, tmp_path) -> Callable[..., Path]:
+    """A function that runs a search in a folder of this name and returns the folder."""
+
+    def go(name: str = "run", **overrides) -> Path:
+        with (tmp_path / f"{name}.out").open("w") as out:
+            view = SearchView(Console(file=out, width=200))
+            run_search(make_settings(**overrides), tmp_path / name, view)
+        return tmp_path / name
+
+    return go
+
+
+def test_run_folder_holds_all_of_a_search(search, make_settings):
+    folder = search(max_concurrent=2, benchmark_top=1, keep_best=1)
+    histories = trial_histories(read_journal(folder / "journal.jsonl"))
+    assert [h.trial for h in histories] == [0, 1, 2, 3]
+    assert {h.state for h in histories} <= {"complete", "stopped_early"}
+    assert [len(story(folder, event)) for event in ("search_started", "teacher", "benchmark")] == [
+        1, 1, 1
+    ]  # fmt: skip
+    assert story(folder, "search_ended") == [{"event": "search_ended", "reason": "finished"}]
+    names = {"trials.parquet", "epochs.parquet", "benchmark.json", "search.yaml", "space.yaml"}
+    assert names <= {path.name for path in folder.iterdir()}
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
+    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    assert len(study.trials) == 4
+
+    best = min(histories, key=lambda h: h.best["veer_pct"])
+    kept = [n for n in range(4) if CheckpointFolder(folder / "trials" / f"{n:04d}").epochs()]
+    assert kept == [best.trial]
+    loaded = load_speaker_model(folder / "trials" / f"{best.trial:04d}")
+    assert loaded.config == TrialConfig.model_validate(best.started["config"])
+    assert loaded.epoch == best.best["epoch"]
+
+    before = (folder / "journal.jsonl").read_bytes()
+    again = run_search(
+        make_settings(max_concurrent=2, benchmark_top=1, keep_best=1),
+        folder,
+        SearchView(Console(quiet=True)),
+    )
+    assert again.was_finished
+    assert (folder / "journal.jsonl").read_bytes() == before
+    with pytest.raises(RunError, match=r"other settings \(seed, keep_best\)"):
+        search(seed=1)
+
+
+def test_seed_gives_the_same_search_one_at_a_time(search):
+    assert story(search("one", num_trials=3)) == story(search("other", num_trials=3))
+
+
+def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
+    whole = search("whole", num_trials=2, max_epochs=6, scheduler__kind="none")
+    killed = []
+
+    def kill() -> None:
+        journal = tmp_path / "run" / "journal.jsonl"
+        deadline_s = time.monotonic() + 60
+        while time.monotonic() < deadline_s:
+            if journal.exists() and journal.read_text().count('"event":"epoch"') >= 3:
+                killed.extend(kill_workers())
+                return
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    folder = search("run", num_trials=2, max_epochs=6, scheduler__kind="none")
+    thread.join()
+    assert killed
+    assert story(folder) == story(whole)
+    assert "is tried again" in (folder / "log.txt").read_text()
+
+
+def kill_workers() -> list[int]:
+    """Kills the processes of this Ray that run a trial."""
+    [raylet] = ray_worker._global_node.all_processes["raylet"]
+    pids = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            is_trial = (process / "cmdline").read_bytes().startswith(b"ray::StudentTrial")
+            parent = int((process / "stat").read_text().rpartition(") ")[2].split()[1])
+        except OSError:
+            continue
+        if is_trial and parent == raylet.process.pid:
+            os.kill(int(process.name), signal.SIGKILL)
+            pids.append(int(process.name))
+    return pids
+
+
+def test_time_limit_leaves_a_search_that_goes_on(search):
+    whole = search("whole", num_trials=2)
+    folder = search("run", num_trials=2, time_limit_s=1e-6)
+    assert story(folder, "search_ended") == [{"event": "search_ended", "reason": "time_limit"}]
+    assert story(folder) == []
+    search("run", num_trials=2)
+    assert story(folder) == story(whole)
+    assert len(story(folder, "search_resumed")) == 1
+
+
+def test_gpu_that_no_node_has_is_an_error(search):
+    with pytest.raises(ConfigError, match=r"no node .* has resources.gpu=2 for a trial"):
+        search(resources__gpu=2)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a GPU that is only declared")
+def test_gpu_that_torch_cannot_use_fails_clearly(search):
+    folder = search(resources__gpu=0.5, num_trials=1)
+    [ended] = story(folder, "trial_ended")
+    assert ended["state"] == "failed"
+    assert "given 0.5 GPUs, but torch" in ended["reason"]
+    assert "set device: cpu" in ended["reason"]
+
+
+def test_gpu_is_left_alone_with_device_cpu(search):
+    folder = search(resources__gpu=0.25, resources__cpu=0.5, num_trials=2, device="cpu")
+    assert {record["state"] for record in story(folder, "trial_ended")} <= {
+        "complete", "stopped_early"
+    }  # fmt: skip
+
+
+def test_trial_that_cannot_be_built_fails_with_the_reason(search, tiny_world, tmp_path):
+    text = (tiny_world / "space.yaml").read_text().replace("batch_size: 8", "batch_size: 4096")
+    (tmp_path / "space.yaml").write_text(text)
+    folder = search(space=tmp_path / "space.yaml", num_trials=2)
+    for ended in story(folder, "trial_ended"):
+        assert ended["state"] == "failed"
+        assert "training.batch_size must be at most" in ended["reason"]
+        assert "got 4096" in ended["reason"]
+
+
+def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
+    make_settings, tmp_path, ray_here
+):
+    settings = make_settings().model_copy(update={"teacher": None})
+    with pytest.raises(ConfigError, match=r"space space has trials that distil, .* --teacher"):
+        run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
+    assert not (tmp_path / "run" / "journal.jsonl").exists()
+
+
+def test_exchanged_teacher_is_noticed(search, tiny_world, tmp_path):
+    teacher = tmp_path / "teacher"
+    for epoch in (1, 2):
+        source = tiny_world / "teacher" / "model" / f"model{epoch:09d}.model"
+        target = teacher / "model" / "model000000001.model"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(source.read_bytes())
+        if epoch == 1:
+            search(teacher=target, num_trials=1)
+        else:
+            with pytest.raises(RunError, match=r"is not the teacher that this run began with"):
+                search(teacher=target, num_trials=2)

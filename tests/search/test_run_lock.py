@@ -1,0 +1,38 @@
+import logging
+import subprocess
+import sys
+
+import pytest
+
+from search.run_lock import logging_to, run_lock
+from trainable.errors import RunError
+
+HOLD = """
+import sys, pathlib
+from search.run_lock import run_lock
+with run_lock(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_second_search_on_a_folder_is_refused_until_the_first_dies(tmp_path):
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        message = rf"in use by another search \(process {other.pid}\)"
+        with pytest.raises(RunError, match=message), run_lock(tmp_path):
+            pass
+        other.kill()
+    with run_lock(tmp_path):
+        pass
+
+
+def test_log_goes_to_the_file_only(tmp_path, capsys):
+    logger = logging.getLogger("search.test")
+    with logging_to(tmp_path / "log.txt"):
+        logger.warning("within")
+    assert "WARNING search.test: within" in (tmp_path / "log.txt").read_text()
+    assert "within" not in capsys.readouterr().err
+    assert not logging.getLogger("search").handlers

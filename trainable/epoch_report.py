@@ -1,0 +1,65 @@
+"""What one epoch of training gave."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReport:
+    """What one epoch gave. Losses are means over the epoch's steps, before weighting.
+
+    Attributes:
+        epoch: Counted from 1.
+        veer_pct: Interpolated EER on the validation list, percent.
+        loss_total: The weighted sum that was minimised.
+        loss_classification: AAM-softmax cross-entropy, nats.
+        loss_distillation: Distillation term; None without distillation.
+        loss_reconstruction: Reconstruction term; None without it.
+        distill_share: Weighted distillation term over the total loss; None without distillation.
+        teacher_cosine: Mean cosine between student and teacher embeddings of the training crops;
+            None without distillation.
+        train_accuracy_pct: Training crops whose nearest centre is their speaker's, percent.
+        lr: Learning rate of this epoch.
+        samples_per_s: Training crops a second, evaluation left out.
+        train_s: Seconds of training.
+        eval_s: Seconds of evaluation.
+    """
+
+    epoch: int
+    veer_pct: float
+    loss_total: float
+    loss_classification: float
+    loss_distillation: float | None
+    loss_reconstruction: float | None
+    distill_share: float | None
+    teacher_cosine: float | None
+    train_accuracy_pct: float
+    lr: float
+    samples_per_s: float
+    train_s: float
+    eval_s: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return asdict(self)
+
+
+class RunningMeans:
+    """Means of the loss terms over an epoch, kept on the device so that no step waits for it."""
+
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.steps = 0
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        """Count one step's terms."""
+        for name, value in terms.items():
+            value = value.detach()
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.steps += 1
+
+    def means(self) -> dict[str, float]:
+        """The mean of each term; waits for the device."""
+        return {name: value.item() / self.steps for name, value in self.sums.items()}
