@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,9 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 from ray.tune import TuneError
 
 from search.conductor import Conductor, TrialCourse
@@ -26,6 +30,7 @@ from trainable.trial import StudentTrial
 # A process that dies takes its trial back to the last checkpoint, once.
 MAX_FAILURES = 1
 OBJECT_STORE_BYTES = 128 * 2**20
+ANSWER_TIMEOUT_S = 5.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -185,6 +190,11 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
 
 
 def _init(address: str | None, options: dict[str, Any]) -> None:
+    if address is not None:
+        _require_answer(address)
+        # `ray start` demands a token wherever there is one; `ray.init` with an address sends it
+        # only where this says so. A cluster without authentication ignores it.
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     own: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         if address is None
@@ -195,3 +205,17 @@ def _init(address: str | None, options: dict[str, Any]) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         raise ConfigError(f"cannot {where}: {error}") from error
+
+
+def _require_answer(address: str) -> None:
+    """Refuses at once what Ray would wait minutes for, where the address is host and port."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or "/" in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER_TIMEOUT_S).close()
+    except OSError as error:
+        raise ConfigError(
+            f"cannot join Ray at {address!r}: {error.strerror or error}; start a cluster with "
+            "`ray start --head`, which prints its address, or leave out --address"
+        ) from error

@@ -26,7 +26,7 @@ NUM_READERS = 4
 _READ_AHEAD = 256
 
 
-class AudioError(ValueError):  # noqa: N818 - a fault of the file, as in CorpusError.faults
+class AudioError(ValueError):
     """A file that cannot be used as audio; the message names it."""
 
 

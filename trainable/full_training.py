@@ -184,7 +184,7 @@ def _evaluate(
         read_corpus(config.corpus).val_pairs,
         eval_frames=config.trial.training.eval_frames,
         device=device,
-        progress=watcher and watcher.evaluation,
+        progress=None if watcher is None else watcher.evaluation,
     )
 
 

@@ -4,8 +4,9 @@ import sys
 
 import typer
 
-from search.cli import data, results, search, teacher, train
+from search.cli import data, results, teacher, train
 from search.cli.console import errors
+from search.cli.search import search
 from spaces.errors import VeerError
 
 USER_ERROR_STATUS = 2
@@ -23,7 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
-app.command()(search.search)
+app.command()(search)
 app.command()(results.trials)
 app.command()(results.show)
 app.command()(results.benchmark)

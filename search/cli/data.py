@@ -104,6 +104,7 @@ def check(
     with counting("files") as progress:
         report = check_corpus(config, progress)
     console.print(_report_table(report))
+    console.print(f"{corpus}: no faults", highlight=False)
 
 
 def _report_table(report: CorpusReport) -> Table:

@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from results.journal import read_journal
-from search.driver import Interrupts
+from search.driver import Interrupts, connected
+from spaces.yaml_file import write_yaml
 from spaces.errors import ConfigError
 
 RAY = Path(sys.executable).with_name("ray")
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
 DEADLINE_S = 120
+TOKEN = "0123456789abcdef" * 4
 
 
 def story(folder: Path) -> list[dict]:
@@ -37,19 +39,31 @@ def wait_for(condition, what: str) -> None:
         time.sleep(0.02)
 
 
-def start(tiny_world: Path, run: Path, *options: str, **popen) -> subprocess.Popen:
+def start(tiny_world: Path, run: Path, *options: str, **environment: str) -> subprocess.Popen:
     """Starts `veer search` with 3 trials of 8 epochs, one at a time."""
-    command = [
-        *VEER, "search", "demo", "--run", str(run), "--space", str(tiny_world / "space.yaml"),
-        "--corpus", str(tiny_world / "corpus" / "corpus.yaml"),
-        "--teacher", str(tiny_world / "teacher"), "--trials", "3", "--max-epochs", "8",
-        "--max-concurrent", "1", "--scheduler", "none", *options,
-    ]  # fmt: skip
-    environment = os.environ | {"VEER_CACHE": str(tiny_world / "cache"), "COLUMNS": "200"}
+    settings = run.with_suffix(".yaml")
+    write_yaml(
+        settings,
+        {
+            "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
+            "teacher": str(tiny_world / "teacher"),
+            "space": str(tiny_world / "space.yaml"),
+            "num_trials": 3,
+            "max_epochs": 8,
+            "max_concurrent": 1,
+            "scheduler": {"kind": "none"},
+            "benchmark_top": 0,
+        },
+    )
     return subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        start_new_session=True, **popen,
+        [*VEER, "search", str(settings), "--run", str(run), *options],
+        env=veer_environment(tiny_world) | environment,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
     )  # fmt: skip
+
+
+def veer_environment(tiny_world: Path) -> dict[str, str]:
+    return os.environ | {"VEER_CACHE": str(tiny_world / "cache"), "COLUMNS": "200"}
 
 
 def epochs_of(run: Path) -> int:
@@ -93,48 +107,49 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
     assert 10 <= epochs_of(tmp_path / "run") < 24
     again = subprocess.run(
         [*VEER, "search", "--resume", str(tmp_path / "run")],
-        env=os.environ | {"VEER_CACHE": str(tiny_world / "cache"), "COLUMNS": "200"},
-        capture_output=True, text=True, check=False, timeout=DEADLINE_S,
+        env=veer_environment(tiny_world), capture_output=True, text=True, check=False, timeout=DEADLINE_S,
     )  # fmt: skip
     assert again.returncode == 0, again.stdout + again.stderr
     assert story(tmp_path / "run") == story(tmp_path / "whole")
 
 
-@pytest.fixture
-def two_nodes(tmp_path) -> Iterator[str]:
-    """A cluster of two nodes with one CPU each; gives its address."""
+@pytest.fixture(params=["token", "disabled"])
+def two_nodes(request) -> Iterator[str]:
+    """A cluster of two nodes with one CPU each, with and without authentication."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = free.getsockname()[1]
+    environment = os.environ | {"RAY_AUTH_MODE": request.param, "RAY_AUTH_TOKEN": TOKEN}
     common = ["--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", "--block"]
-    head = ["--head", f"--port={address.rpartition(':')[2]}", "--include-dashboard=false"]
     nodes = []
     try:
-        for options in ([*head, "--node-ip-address=127.0.0.1"], [f"--address={address}"]):
+        for options in (
+            ["--head", f"--port={port}", "--include-dashboard=false"],
+            [f"--address=127.0.0.1:{port}"],
+        ):
             node = subprocess.Popen(
-                [RAY, "start", *options, *common], start_new_session=True,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [RAY, "start", *options, *common], env=environment, start_new_session=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
             nodes.append(node)
-            wait_for(lambda: node.poll() is not None or is_up(address), "Ray's head node")
-        yield address
+            assert node.stdout is not None
+            said = ""
+            while "Ray runtime started" not in said:
+                said += (read := node.stdout.readline())
+                assert read, said
+        yield f"127.0.0.1:{port}"
     finally:
         for node in reversed(nodes):
             os.killpg(node.pid, signal.SIGTERM)
-            node.wait(DEADLINE_S)
-
-
-def is_up(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    with socket.socket() as probe:
-        return probe.connect_ex((host, int(port))) == 0
+            node.communicate(timeout=DEADLINE_S)
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
     run = tmp_path / "run"
-    with start(tiny_world, run, "--address", two_nodes, "--max-concurrent", "2") as search:
+    options = ["--address", two_nodes, "--max-concurrent", "2"]
+    with start(tiny_world, run, *options, RAY_AUTH_TOKEN=TOKEN) as search:
         out, _ = search.communicate(timeout=DEADLINE_S)
     assert search.returncode == 0, out
     assert "at most 2 trials at a time; the cluster fits 2" in out
@@ -144,11 +159,8 @@ def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
     assert {r["trial"] for r in events[:first_end] if r["event"] == "epoch"} == {0, 1}
 
 
-@pytest.mark.cluster
-@pytest.mark.slow
-def test_cluster_that_is_not_there_is_an_error():
-    code = "from search.driver import connected\nwith connected('127.0.0.1:9'): pass"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300
-    )
-    assert f"{ConfigError.__module__}.ConfigError: cannot join Ray at '127.0.0.1:9'" in done.stderr
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
+def test_cluster_that_is_not_there_is_an_error(address):
+    with pytest.raises(ConfigError, match=rf"cannot join Ray at '{address}': .*ray start --head"):
+        with connected(address):
+            pass
