@@ -114,7 +114,9 @@ def drive(
         )
         recorder = Recorder(conductor, on_step)
         searcher = ConductorSearcher(conductor, make_task, max_concurrent=at_once)
-        with interrupts:
+        # Else Tune starts one worker after the other.
+        pending = _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
+        with interrupts, pending:
             _run(conductor, searcher, recorder, settings, interrupts)
 
 
@@ -201,7 +203,12 @@ def _init(address: str | None, options: dict[str, Any]) -> None:
         else {}
     )
     try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **(own | options))
+        ray.init(
+            address or "local",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            **(own | options),
+        )
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         raise ConfigError(f"cannot {where}: {error}") from error

@@ -14,8 +14,8 @@ import pytest
 
 from results.journal import read_journal
 from search.driver import Interrupts, connected
-from spaces.yaml_file import write_yaml
 from spaces.errors import ConfigError
+from spaces.yaml_file import write_yaml
 
 RAY = Path(sys.executable).with_name("ray")
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
@@ -89,7 +89,10 @@ class TestInterrupts:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "sigkill"])
 def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
-    with start(tiny_world, tmp_path / "whole") as whole, start(tiny_world, tmp_path / "run") as run:
+    with (
+        start(tiny_world, tmp_path / "whole") as whole,
+        start(tiny_world, tmp_path / "run") as run,
+    ):
         wait_for(lambda: epochs_of(tmp_path / "run") >= 10, "the second trial's second epoch")
         if how == "sigkill":
             os.killpg(run.pid, signal.SIGKILL)
@@ -107,7 +110,8 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
     assert 10 <= epochs_of(tmp_path / "run") < 24
     again = subprocess.run(
         [*VEER, "search", "--resume", str(tmp_path / "run")],
-        env=veer_environment(tiny_world), capture_output=True, text=True, check=False, timeout=DEADLINE_S,
+        env=veer_environment(tiny_world), timeout=DEADLINE_S,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert again.returncode == 0, again.stdout + again.stderr
     assert story(tmp_path / "run") == story(tmp_path / "whole")
@@ -148,7 +152,7 @@ def two_nodes(request) -> Iterator[str]:
 @pytest.mark.slow
 def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
     run = tmp_path / "run"
-    options = ["--address", two_nodes, "--max-concurrent", "2"]
+    options = ["--address", two_nodes, "--max-concurrent", "2", "--max-epochs", "30"]
     with start(tiny_world, run, *options, RAY_AUTH_TOKEN=TOKEN) as search:
         out, _ = search.communicate(timeout=DEADLINE_S)
     assert search.returncode == 0, out
