@@ -11,13 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from results.journal import Record
-from results.schema import PARAM_PREFIX
+from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 
 Row = dict[str, Any]
 
 MISSING = "-"
 TEACHER = "teacher"
-NO_EFFECT = "distillation has no effect"
+NO_EFFECT = "no effect"
+NO_EFFECT_MEANS = (
+    "no effect: the teacher had no part in this training (distill share below "
+    f"{NO_EFFECT_SHARE:.0%}, or teacher cosine below {NO_EFFECT_COSINE:g} at the end)"
+)
+NEVER_WRAPPED = ("trial", "state", "num_params", "note")
 # Columns as the screen shows them, and how many digits stand behind the point.
 HEADINGS = {
     "veer_pct": "VEER %",
@@ -82,19 +87,23 @@ def trials_view(table: pa.Table, teacher: Record | None = None) -> Table:
         teacher: The journal's `teacher` record.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
-    rows = table.to_pylist()
+    rows = table_rows = table.to_pylist()
     shown, constant = fold_constant(rows, params)
     columns = [*MAIN_COLUMNS, *shown, "note"]
     for row in rows:
-        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else row["reason"]
+        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
+        reason = row["reason"] if row["state"] in ("failed", "diverged") else None
+        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
     if not any(row["note"] for row in rows):
         columns.remove("note")
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
         rows = [{"trial": TEACHER, **fields}, *rows]
     view = rows_view(rows, columns)
-    if constant:
-        view.caption = f"in every trial: {in_words(constant)}"
+    remarks = [f"in every trial: {in_words(constant)}"] if constant else []
+    if any(row["note"] == NO_EFFECT for row in table_rows):
+        remarks.append(NO_EFFECT_MEANS)
+    view.caption = "\n".join(remarks) or None
     return view
 
 
@@ -108,7 +117,13 @@ def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
             for row in rows
         )
         justify: JustifyMethod = "right" if numeric else "left"
-        view.add_column(headings[name], justify=justify, overflow="fold", vertical="bottom")
+        view.add_column(
+            headings[name],
+            justify=justify,
+            overflow="fold",
+            vertical="bottom",
+            no_wrap=name in NEVER_WRAPPED,
+        )
     for row in rows:
         style = "bold" if row.get("trial") == TEACHER else ""
         view.add_row(*(_styled(name, row.get(name)) for name in columns), style=style)
@@ -181,7 +196,7 @@ def _headings(columns: Sequence[str]) -> dict[str, str]:
     for name in columns:
         end = name.rpartition(".")[2]
         short = end if ends[end] == 1 else name.removeprefix(PARAM_PREFIX)
-        shown[name] = HEADINGS.get(name, short)
+        shown[name] = HEADINGS.get(name, short.replace("_", "\n"))
     return shown
 
 
@@ -189,4 +204,4 @@ def _styled(name: str, value: object) -> Text:
     text = cell(name, value)
     if name == "note":
         return Text(text if value else "", style="yellow")
-    return Text(text, style=STYLES.get(text, ""))
+    return Text(text.replace("_", " ") if name == "state" else text, style=STYLES.get(text, ""))

@@ -12,7 +12,7 @@ from rich.text import Text
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
-from results.render import NO_EFFECT, cell, fold_constant, in_words, rows_view, sparkline
+from results.render import NO_EFFECT_MEANS, cell, fold_constant, in_words, rows_view, sparkline
 from results.schema import EPOCHS
 from results.trials import epochs_table, trials_table
 from spaces.yaml_file import yaml_text
@@ -44,7 +44,7 @@ def trial_view(records: Sequence[Record], trial: TrialHistory) -> RenderableType
     epochs = where(epochs_table(records), f"trial={trial.trial}")
     parts: list[RenderableType] = [_facts(facts, row)]
     if row["distill_has_no_effect"]:
-        parts.append(Text(NO_EFFECT, style="yellow"))
+        parts.append(Text(NO_EFFECT_MEANS, style="yellow"))
     parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
     if epochs.num_rows:
         parts += [Text("\nEpochs", style="bold"), *_epochs(epochs)]

@@ -13,9 +13,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray._private.authentication.authentication_token_setup import (
-    maybe_enable_token_auth_if_token_available,
-)
 from ray.tune import TuneError
 
 from search.conductor import Conductor, TrialCourse
@@ -194,9 +191,6 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
 def _init(address: str | None, options: dict[str, Any]) -> None:
     if address is not None:
         _require_answer(address)
-        # `ray start` demands a token wherever there is one; `ray.init` with an address sends it
-        # only where this says so. A cluster without authentication ignores it.
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     own: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         if address is None
@@ -211,7 +205,9 @@ def _init(address: str | None, options: dict[str, Any]) -> None:
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
-        raise ConfigError(f"cannot {where}: {error}") from error
+        # `ray start` demands a token wherever there is one, a driver sends it only if told to.
+        hint = "" if address is None else "; if it demands a token, set RAY_AUTH_MODE=token"
+        raise ConfigError(f"cannot {where}: {error}{hint}") from error
 
 
 def _require_answer(address: str) -> None:

@@ -1,12 +1,13 @@
 """A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
-from results.journal import Journal
+from results.journal import Journal, Record
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
@@ -65,29 +66,42 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
     with run_lock(folder), logging_to(folder / "log.txt"):
         records = earlier_records(settings, folder)
         space = read_space(settings.space, TrialConfig)
-        if is_finished(settings, records):
-            run = RunFolder(folder)
-            rebuild_results(run, space)
-            return SearchResult(run=run, reason="finished", was_finished=True)
-        # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
-        teacher = teacher_file(settings, space)
-        data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=view.count)
-        with Journal(folder / JOURNAL) as journal:
-            open_run(settings, folder, journal, is_new=not records)
-            run = RunFolder(folder)
-            if teacher is not None:
-                veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
-                view.say(f"teacher VEER {veer_pct:.2f} % ({teacher})")
-            conductor = make_conductor(settings, space, journal)
-            conductor.replay(records)
-            reason = _drive(conductor, settings, run, teacher, view)
-        if reason == "finished" and settings.benchmark_top and ranked(trial_histories(run.read())):
-            view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
-            benchmark_run(run, settings.benchmark_top)
-        with Journal(run.journal) as journal:
-            journal.append("search_ended", reason=reason)
+        reason: EndReason = "finished"
+        if not (was_finished := is_finished(settings, records)):
+            try:
+                reason = _search(settings, folder, space, records, view)
+            finally:
+                view.close()
+        run = RunFolder(folder)
         rebuild_results(run, space)
-        return SearchResult(run=run, reason=reason)
+        return SearchResult(run=run, reason=reason, was_finished=was_finished)
+
+
+def _search(
+    settings: SearchConfig,
+    folder: Path,
+    space: Space,
+    records: Sequence[Record],
+    view: SearchView,
+) -> EndReason:
+    # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
+    teacher = teacher_file(settings, space)
+    data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=view.count)
+    with Journal(folder / JOURNAL) as journal:
+        open_run(settings, folder, journal, is_new=not records)
+        run = RunFolder(folder)
+        if teacher is not None:
+            veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
+            view.say(f"teacher VEER {veer_pct:.2f} % ({teacher})")
+        conductor = make_conductor(settings, space, journal)
+        conductor.replay(records)
+        reason = _drive(conductor, settings, run, teacher, view)
+    if reason == "finished" and settings.benchmark_top and ranked(trial_histories(run.read())):
+        view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
+        benchmark_run(run, settings.benchmark_top)
+    with Journal(run.journal) as journal:
+        journal.append("search_ended", reason=reason)
+    return reason
 
 
 def make_conductor(

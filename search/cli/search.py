@@ -130,7 +130,11 @@ def search(
     }
     given = {name: value for name, value in overrides.items() if value is not None}
     config, folder = _what_and_where(settings, run, resume, given)
-    result = run_search(config, folder, SearchView(console))
+    try:
+        result = run_search(config, folder, SearchView(console))
+    except KeyboardInterrupt:  # outside of training: while reading the corpus, or benchmarking
+        console.print("stopped; the same command goes on from here")
+        raise typer.Exit(INTERRUPTED_STATUS) from None
     _print_result(result)
     if result.reason == "interrupted":
         raise typer.Exit(INTERRUPTED_STATUS)

@@ -1,6 +1,6 @@
 """Whole searches in processes of their own: signals, a cluster to join."""
 
-import json
+import itertools
 import os
 import signal
 import socket
@@ -21,7 +21,7 @@ RAY = Path(sys.executable).with_name("ray")
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
 DEADLINE_S = 120
-TOKEN = "0123456789abcdef" * 4
+WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
 
 
 def story(folder: Path) -> list[dict]:
@@ -117,14 +117,13 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
     assert story(tmp_path / "run") == story(tmp_path / "whole")
 
 
-@pytest.fixture(params=["token", "disabled"])
-def two_nodes(request) -> Iterator[str]:
-    """A cluster of two nodes with one CPU each, with and without authentication."""
+@pytest.fixture
+def two_nodes() -> Iterator[str]:
+    """A cluster of two nodes with one CPU each that demands a token."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = os.environ | {"RAY_AUTH_MODE": request.param, "RAY_AUTH_TOKEN": TOKEN}
-    common = ["--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", "--block"]
+    common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
     nodes = []
     try:
         for options in (
@@ -132,8 +131,8 @@ def two_nodes(request) -> Iterator[str]:
             [f"--address=127.0.0.1:{port}"],
         ):
             node = subprocess.Popen(
-                [RAY, "start", *options, *common], env=environment, start_new_session=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                [RAY, "start", *options, *common], env=os.environ | WITH_TOKEN, text=True,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
             nodes.append(node)
             assert node.stdout is not None
@@ -143,8 +142,9 @@ def two_nodes(request) -> Iterator[str]:
                 assert read, said
         yield f"127.0.0.1:{port}"
     finally:
-        for node in reversed(nodes):
+        for node in nodes:
             os.killpg(node.pid, signal.SIGTERM)
+        for node in nodes:
             node.communicate(timeout=DEADLINE_S)
 
 
@@ -152,19 +152,20 @@ def two_nodes(request) -> Iterator[str]:
 @pytest.mark.slow
 def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
     run = tmp_path / "run"
-    options = ["--address", two_nodes, "--max-concurrent", "2", "--max-epochs", "30"]
-    with start(tiny_world, run, *options, RAY_AUTH_TOKEN=TOKEN) as search:
+    options = f"--address {two_nodes} --max-concurrent 2 --max-epochs 30 --trials 4".split()
+    with start(tiny_world, run, *options, **WITH_TOKEN) as search:
         out, _ = search.communicate(timeout=DEADLINE_S)
     assert search.returncode == 0, out
     assert "at most 2 trials at a time; the cluster fits 2" in out
-    # One CPU a node: two trials at a time took both.
-    events = [json.loads(line) for line in (run / "journal.jsonl").read_text().splitlines()]
-    first_end = next(i for i, record in enumerate(events) if record["event"] == "trial_ended")
-    assert {r["trial"] for r in events[:first_end] if r["event"] == "epoch"} == {0, 1}
+    # One CPU a node: trials whose epochs mingle ran on two.
+    order = [record["trial"] for record in story(run) if record["event"] == "epoch"]
+    assert len(order) == 4 * 30
+    changes = sum(one != other for one, other in itertools.pairwise(order))
+    assert changes > 10
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
 def test_cluster_that_is_not_there_is_an_error(address):
-    with pytest.raises(ConfigError, match=rf"cannot join Ray at '{address}': .*ray start --head"):
-        with connected(address):
-            pass
+    message = rf"cannot join Ray at '{address}': .*ray start --head"
+    with pytest.raises(ConfigError, match=message), connected(address):
+        pass

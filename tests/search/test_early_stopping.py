@@ -123,7 +123,13 @@ def test_reduction_factor_must_reduce():
 
 @pytest.mark.parametrize(
     ("grace_epochs", "reduction_factor", "max_epochs", "rungs"),
-    [(9, 3, 27, [9]), (9, 3, 28, [9, 27]), (1, 3, 27, [1, 3, 9]), (9, 3, 9, []), (2, 1.5, 5, [2, 3, 4.5])],
+    [
+        (9, 3, 27, [9]),
+        (9, 3, 28, [9, 27]),
+        (1, 3, 27, [1, 3, 9]),
+        (9, 3, 9, []),
+        (2, 1.5, 5, [2, 3, 4.5]),
+    ],
 )
 def test_rungs_lie_below_the_last_epoch(grace_epochs, reduction_factor, max_epochs, rungs):
     assert asha_rungs(grace_epochs, reduction_factor, max_epochs) == rungs

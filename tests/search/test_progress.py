@@ -90,7 +90,9 @@ def test_terminal_shows_the_last_status():
         assert text in shown
 
 
-@pytest.mark.parametrize(("is_terminal", "text"), [(True, "log-mels: 9 of 9 files"), (False, "log-mels: 9 files\n")])
+@pytest.mark.parametrize(
+    ("is_terminal", "text"), [(True, "log-mels: 9 of 9 files"), (False, "log-mels: 9 files\n")]
+)
 def test_computing_of_log_mels_is_counted(is_terminal, text):
     out = io.StringIO()
     view = SearchView(Console(file=out, width=100, force_terminal=is_terminal))

@@ -1,4 +1,5 @@
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -41,5 +42,5 @@ def test_reason_is_short():
 
 
 def test_stopper_can_be_pickled_whatever_it_holds():
-    with open(__file__) as file:
+    with Path(__file__).open() as file:
         pickle.dumps(HaltStopper(lambda: file.closed))

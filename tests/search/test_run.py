@@ -17,13 +17,13 @@ from results.history import trial_histories
 from results.journal import read_journal
 from results.study import STUDY_NAME
 from search.progress import SearchView
-from search.run import SearchResult, run_search
+from search.run import run_search
 from spaces.errors import ConfigError
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.errors import RunError
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 
 TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
 
@@ -39,7 +39,7 @@ def story(folder: Path, *events: str) -> list[dict]:
 
 
 @pytest.fixture
-def search(ray_here, make_settings, tmp_path) -> Callable[..., Path]:
+def search(make_settings, tmp_path) -> Callable[..., Path]:
     """A function that runs a search in a folder of this name and returns the folder."""
 
     def go(name: str = "run", **overrides) -> Path:
@@ -171,7 +171,7 @@ def test_trial_that_cannot_be_built_fails_with_the_reason(search, tiny_world, tm
 
 
 def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
-    make_settings, tmp_path, ray_here
+    make_settings, tmp_path
 ):
     settings = make_settings().model_copy(update={"teacher": None})
     with pytest.raises(ConfigError, match=r"space space has trials that distil, .* --teacher"):
