@@ -152,16 +152,16 @@ def two_nodes() -> Iterator[str]:
 @pytest.mark.slow
 def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
     run = tmp_path / "run"
-    options = f"--address {two_nodes} --max-concurrent 2 --max-epochs 30 --trials 4".split()
+    options = f"--address {two_nodes} --max-concurrent 2 --max-epochs 120 --trials 4".split()
     with start(tiny_world, run, *options, **WITH_TOKEN) as search:
         out, _ = search.communicate(timeout=DEADLINE_S)
     assert search.returncode == 0, out
     assert "at most 2 trials at a time; the cluster fits 2" in out
     # One CPU a node: trials whose epochs mingle ran on two.
     order = [record["trial"] for record in story(run) if record["event"] == "epoch"]
-    assert len(order) == 4 * 30
+    assert len(order) == 4 * 120
     changes = sum(one != other for one, other in itertools.pairwise(order))
-    assert changes > 10
+    assert changes > 3, "one trial after the other"
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
