@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 from rich import box
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -20,9 +20,12 @@ TEACHER = "teacher"
 NO_EFFECT = "no effect"
 NO_EFFECT_MEANS = (
     "no effect: the teacher had no part in this training (distill share below "
-    f"{NO_EFFECT_SHARE:.0%}, or teacher cosine below {NO_EFFECT_COSINE:g} at the end)"
+    f"{NO_EFFECT_SHARE:.0%}, or teacher cosine below {NO_EFFECT_COSINE:g} when complete)"
 )
-NEVER_WRAPPED = ("trial", "state", "num_params", "note")
+NEVER_WRAPPED = ("trial", "model", "state", "veer_pct", "num_params")
+# What a narrow screen does without, the first first; then the parameters, the last first.
+LEAST_FIRST = ("best_epoch", "teacher_cosine", "last_veer_pct", "rank", "distill_share")
+MEASURED_ON = 1000
 # Columns as the screen shows them, and how many digits stand behind the point.
 HEADINGS = {
     "veer_pct": "VEER %",
@@ -37,7 +40,7 @@ HEADINGS = {
     "macs": "MMACs",
     "batch_size": "batch",
     "num_threads": "threads",
-    "samples_per_s": "samples\na second",
+    "samples_per_s": "samples\n/s",
     "real_time_factor": "real-time\nfactor",
     "speed_ratio": "speed /\nteacher",
     "loss_total": "loss",
@@ -79,12 +82,16 @@ MAIN_COLUMNS = (
 BARS = "▁▂▃▄▅▆▇█"
 
 
-def trials_view(table: pa.Table, teacher: Record | None = None) -> Table:
+def trials_view(
+    table: pa.Table, teacher: Record | None = None, *, width: int | None = None
+) -> Table:
     """The trials as a person wants them: the teacher first, then what matters and what varied.
 
     Args:
         table: As `trials_table` makes it, maybe with fewer rows.
         teacher: The journal's `teacher` record.
+        width: Characters of the screen. Where the table needs more, what matters least is left
+            out and named below it.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
     rows = table_rows = table.to_pylist()
@@ -99,17 +106,35 @@ def trials_view(table: pa.Table, teacher: Record | None = None) -> Table:
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
         rows = [{"trial": TEACHER, **fields}, *rows]
-    view = rows_view(rows, columns)
+    view, left_out = _fitting(rows, columns, shown, width)
     remarks = [f"in every trial: {in_words(constant)}"] if constant else []
     if any(row["note"] == NO_EFFECT for row in table_rows):
         remarks.append(NO_EFFECT_MEANS)
+    if left_out:
+        remarks.append(f"left out to fit {width} characters: {', '.join(left_out)}")
     view.caption = "\n".join(remarks) or None
     return view
 
 
+def _fitting(
+    rows: Sequence[Row], columns: Sequence[str], params: Sequence[str], width: int | None
+) -> tuple[Table, list[str]]:
+    """The table with as many columns as fit, and the names of the others."""
+    kept, left_out = list(columns), []
+    spare = [name for name in (*LEAST_FIRST, *reversed(params)) if name in kept]
+    view = rows_view(rows, kept)
+    while width is not None and spare and Console(width=MEASURED_ON).measure(view).maximum > width:
+        left_out.append(spare.pop(0))
+        kept.remove(left_out[-1])
+        view = rows_view(rows, kept)
+    return view, [name.removeprefix(PARAM_PREFIX) for name in left_out]
+
+
 def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     """Rows with the columns named, numbers to the right; nothing is cut off, only wrapped."""
-    view = Table(box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    view = Table(
+        box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False, collapse_padding=True
+    )
     headings = _headings(columns)
     for name in columns:
         numeric = all(

@@ -59,8 +59,8 @@ TRIALS: tuple[Column, ...] = (
         name="distill_has_no_effect",
         dtype=pa.bool_(),
         meaning="Distillation was asked for, but `distill_share` at `best_epoch` is below "
-        f"{NO_EFFECT_SHARE:g} or `teacher_cosine` after the last epoch is below "
-        f"{NO_EFFECT_COSINE:g}; null where none was asked for.",
+        f"{NO_EFFECT_SHARE:g} or the trial is complete and `teacher_cosine` after its last "
+        f"epoch is below {NO_EFFECT_COSINE:g}; null where none was asked for.",
     ),
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),

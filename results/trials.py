@@ -59,8 +59,9 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     """Whether distillation was asked for and did nothing; None where none was asked for.
 
     Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (V1's: 0.00008),
-    or the student has not moved towards the teacher: a cosine after the last epoch below
-    `NO_EFFECT_COSINE` (0 at right angles). Unknown, and so None, before the first epoch.
+    or a complete trial has not moved towards the teacher: a cosine after its last epoch below
+    `NO_EFFECT_COSINE` (0 at right angles). It rises slowly, so a trial that was stopped early is
+    judged by the share alone. Unknown, and so None, before the first epoch.
     """
     asked = trial.started["config"]["loss"]["distillation"] != "none"
     if not asked or trial.best is None or trial.last is None:
@@ -68,7 +69,7 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     share = trial.best.get("distill_share")
     cosine = trial.last.get("teacher_cosine")
     return (share is not None and share < NO_EFFECT_SHARE) or (
-        cosine is not None and cosine < NO_EFFECT_COSINE
+        trial.state == "complete" and cosine is not None and cosine < NO_EFFECT_COSINE
     )
 
 

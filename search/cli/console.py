@@ -1,7 +1,10 @@
 """The screen: one console for tables, one for errors, and progress bars."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console
 from rich.progress import (
@@ -15,8 +18,16 @@ from rich.progress import (
 
 from trainable.training import EpochReport
 
-console = Console()
-errors = Console(stderr=True)
+FILE_WIDTH = 160
+
+
+def _width(stream: TextIO) -> int | None:
+    """Rich finds a terminal's, and $COLUMNS; a file or a pipe has none and gets a wide one."""
+    return None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH
+
+
+console = Console(width=_width(sys.stdout))
+errors = Console(stderr=True, width=_width(sys.stderr))
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
 
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import CONFIG, export_trial
@@ -22,9 +21,6 @@ from search.cli.console import console
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
 
-FILE_WIDTH = 200
-
-
 class Format(StrEnum):
     """What `veer trials` prints."""
 
@@ -39,12 +35,6 @@ FILE_FORMATS: dict[Format, FileFormat] = {
     Format.JSON: "json",
     Format.PARQUET: "parquet",
 }
-
-
-def print_table(view: RenderableType) -> None:
-    """Print at the terminal's width; in a file or a pipe, which have none, at `FILE_WIDTH`."""
-    wide = console if console.is_terminal else Console(file=console.file, width=FILE_WIDTH)
-    wide.print(view)
 
 
 def trials(
@@ -86,15 +76,15 @@ def trials(
     if form is not Format.TABLE:
         typer.echo(write_table(chosen, FILE_FORMATS[form], out), nl=False)
     elif names:
-        print_table(rows_view(chosen.to_pylist(), chosen.column_names))
+        console.print(rows_view(chosen.to_pylist(), chosen.column_names))
     else:
-        print_table(trials_view(chosen, latest(folder.read(), "teacher")))
+        console.print(trials_view(chosen, latest(folder.read(), "teacher"), width=console.width))
 
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
     """Show one trial: its figures, its config, VEER and losses by epoch."""
     records = RunFolder(run).read()
-    print_table(trial_view(records, find_trial(trial_histories(records), trial)))
+    console.print(trial_view(records, find_trial(trial_histories(records), trial)))
 
 
 def benchmark(
@@ -111,7 +101,7 @@ def benchmark(
     to RUN/benchmark.json and into the journal.
     """
     rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds))
-    print_table(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
+    console.print(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
     hardware = (f"{name} {value}" for name, value in describe_hardware().items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
 

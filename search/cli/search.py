@@ -156,7 +156,8 @@ def _print_result(result: SearchResult) -> None:
     records = run.read()
     if result.was_finished:
         console.print(f"reusing {run.path}: this search is finished already", highlight=False)
-    console.print(trials_view(trials_table(records), latest(records, "teacher")))
+    teacher = latest(records, "teacher")
+    console.print(trials_view(trials_table(records), teacher, width=console.width))
     if result.reason != "finished":
         why = "stopped" if result.reason == "interrupted" else "time limit reached"
         console.print(f"{why}; go on with: veer search --resume {run.path}", highlight=False)

@@ -74,13 +74,16 @@ def test_parameters_are_null_where_they_were_not_sampled(
     assert rows[5]["param.model.num_blocks"] == 4
 
 
-def distilled(share: float | None, cosine: float | None, **loss: object) -> bool | None:
+def distilled(
+    share: float | None, cosine: float | None, *, state: str = "complete", **loss: object
+) -> bool | None:
     config = {"loss": {"distillation": "mse", **loss}}
     records = [
         {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {}, "config": config}
         | {"config_hash": "", "seed": 0},
         {"event": "epoch", "time_s": 1.0, "trial": 0, "epoch": 1, "veer_pct": 9.0}
         | {"distill_share": share, "teacher_cosine": cosine},
+        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": state, "reason": None},
     ]
     flag = trials_table(records).column("distill_has_no_effect").to_pylist()[0]
     assert flag is None or isinstance(flag, bool)
@@ -104,6 +107,11 @@ def test_the_notes_second_attempt_is_not_flagged() -> None:
 )
 def test_either_threshold_flags(share: float, cosine: float, flag: bool) -> None:
     assert distilled(share, cosine) is flag
+
+
+def test_a_trial_stopped_early_is_judged_by_the_share_alone() -> None:
+    assert distilled(0.3, 0.02, state="stopped_early") is False
+    assert distilled(0.001, 0.02, state="stopped_early") is True
 
 
 def test_without_distillation_there_is_no_flag() -> None:
