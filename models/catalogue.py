@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 from torch import nn
 
-from models.base import SpeakerModel
+from models.base import ModelConfig, SpeakerModel
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 
@@ -20,7 +20,7 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
 }
 
 
-def build_model(config: MLPMixerConfig | LSTMAutoencoderConfig) -> SpeakerModel:
+def build_model(config: ModelConfig) -> SpeakerModel:
     """Build a model with freshly drawn weights (from PyTorch's global generator)."""
     return BUILDERS[config.family](config)
 
