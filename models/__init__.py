@@ -5,13 +5,19 @@ from models.catalogue import AnyModelConfig, build_model, count_parameters
 from models.frontend import LogMel, instance_norm
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
+from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
+from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
 
 __all__ = [
     "AnyModelConfig",
     "LSTMAutoencoder",
     "LSTMAutoencoderConfig",
     "LogMel",
+    "MLPMixerAutoencoder",
+    "MLPMixerAutoencoderConfig",
     "MLPMixerConfig",
+    "MLPMixerHybrid",
+    "MLPMixerHybridConfig",
     "MLPMixerSpeaker",
     "ModelConfig",
     "ModelOutput",

@@ -9,13 +9,21 @@ from torch import nn
 from models.base import ModelConfig, SpeakerModel
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
+from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
+from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
 
 AnyModelConfig = Annotated[
-    MLPMixerConfig | LSTMAutoencoderConfig, Field(discriminator="family")
+    MLPMixerConfig
+    | MLPMixerHybridConfig
+    | MLPMixerAutoencoderConfig
+    | LSTMAutoencoderConfig,
+    Field(discriminator="family"),
 ]
 
 BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "mlp_mixer": MLPMixerSpeaker,
+    "mlp_mixer_hybrid": MLPMixerHybrid,
+    "mlp_mixer_autoencoder": MLPMixerAutoencoder,
     "lstm_autoencoder": LSTMAutoencoder,
 }
 

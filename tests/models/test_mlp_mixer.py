@@ -1,0 +1,59 @@
+"""The Mixer and its two variants: what is refused, what the added parts do."""
+
+import pytest
+import torch
+from torch import nn
+
+from models import MLPMixerAutoencoderConfig, MLPMixerConfig, MLPMixerHybridConfig, build_model
+from models.frontend import instance_norm
+from models.mlp_mixer import MixerConfig
+from models.mlp_mixer_hybrid import HybridMixerBlock
+
+KINDS = (MLPMixerConfig, MLPMixerHybridConfig, MLPMixerAutoencoderConfig)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_not_divisible_by_groups_are_refused(kind: type[MixerConfig]) -> None:
+    with pytest.raises(ValueError, match="num_frames=202, groups=4"):
+        kind(num_frames=202)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_grouped_channels_not_divisible_by_groups_are_refused(kind: type[MixerConfig]) -> None:
+    with pytest.raises(ValueError, match="hidden_dim=18, groups=4"):
+        kind(hidden_dim=18, group_channel_mixing=True)
+
+
+def test_the_hybrids_lstm_looks_back_over_the_whole_crop_and_never_ahead() -> None:
+    block = HybridMixerBlock(MLPMixerHybridConfig(hidden_dim=8, num_frames=12))
+    nn.init.zeros_(block.token_mixing.down.weight)  # leaves the LSTM alone to mix frames
+    x_TBC = torch.randn(12, 1, 8, requires_grad=True)
+    block(x_TBC)[6].square().sum().backward()
+    reached_T = x_TBC.grad.abs().sum(dim=(1, 2)) > 0
+    assert reached_T.tolist() == [True] * 7 + [False] * 5
+
+
+def test_the_autoencoder_is_the_plain_mixer_outside_training() -> None:
+    size = {"hidden_dim": 16, "num_blocks": 2, "num_frames": 40}
+    model = build_model(MLPMixerAutoencoderConfig(**size)).eval()
+    plain = build_model(MLPMixerConfig(**size)).eval()
+    decoder = [name for name in model.state_dict() if name.startswith("decoder.")]
+    assert plain.load_state_dict(model.state_dict(), strict=False).unexpected_keys == decoder
+    feat_BTF = torch.randn(2, 40, 80)
+    assert torch.equal(plain(feat_BTF).embedding_BD, model(feat_BTF).embedding_BD)
+
+
+def test_the_decoder_learns_to_rebuild_its_input() -> None:
+    torch.manual_seed(0)
+    size = {"hidden_dim": 32, "num_blocks": 1, "num_frames": 40, "expansion_factor": 2}
+    model = build_model(MLPMixerAutoencoderConfig(**size, embedding_dim=64))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    feat_BTF = torch.randn(4, 40, 80)
+    for _ in range(100):
+        rebuilt_BTF = model(feat_BTF).reconstruction_BTF
+        loss = nn.functional.mse_loss(rebuilt_BTF, instance_norm(feat_BTF))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    # Without the embedding the mean of the four would be the best: 1 - 1/4.
+    assert loss.item() < 0.5
