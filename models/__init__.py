@@ -7,6 +7,7 @@ from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
+from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 __all__ = [
     "AnyModelConfig",
@@ -21,6 +22,8 @@ __all__ = [
     "MLPMixerSpeaker",
     "ModelConfig",
     "ModelOutput",
+    "ResNetSE34L",
+    "ResNetSE34LConfig",
     "SpeakerModel",
     "build_model",
     "count_parameters",

@@ -11,12 +11,14 @@ from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
+from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 AnyModelConfig = Annotated[
     MLPMixerConfig
     | MLPMixerHybridConfig
     | MLPMixerAutoencoderConfig
-    | LSTMAutoencoderConfig,
+    | LSTMAutoencoderConfig
+    | ResNetSE34LConfig,
     Field(discriminator="family"),
 ]
 
@@ -25,6 +27,7 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "mlp_mixer_hybrid": MLPMixerHybrid,
     "mlp_mixer_autoencoder": MLPMixerAutoencoder,
     "lstm_autoencoder": LSTMAutoencoder,
+    "resnet_se34l": ResNetSE34L,
 }
 
 
