@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import nn
 
 from models.base import ModelConfig, SpeakerModel
+from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
 from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
@@ -18,7 +19,8 @@ AnyModelConfig = Annotated[
     | MLPMixerHybridConfig
     | MLPMixerAutoencoderConfig
     | LSTMAutoencoderConfig
-    | ResNetSE34LConfig,
+    | ResNetSE34LConfig
+    | ECAPATDNNConfig,
     Field(discriminator="family"),
 ]
 
@@ -28,6 +30,7 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
     "mlp_mixer_autoencoder": MLPMixerAutoencoder,
     "lstm_autoencoder": LSTMAutoencoder,
     "resnet_se34l": ResNetSE34L,
+    "ecapa_tdnn": ECAPATDNN,
 }
 
 
