@@ -2,19 +2,31 @@
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.catalogue import AnyModelConfig, build_model, count_parameters
+from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.frontend import LogMel, instance_norm
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
+from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencoderConfig
+from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
+from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
 __all__ = [
+    "ECAPATDNN",
     "AnyModelConfig",
+    "ECAPATDNNConfig",
     "LSTMAutoencoder",
     "LSTMAutoencoderConfig",
     "LogMel",
+    "MLPMixerAutoencoder",
+    "MLPMixerAutoencoderConfig",
     "MLPMixerConfig",
+    "MLPMixerHybrid",
+    "MLPMixerHybridConfig",
     "MLPMixerSpeaker",
     "ModelConfig",
     "ModelOutput",
+    "ResNetSE34L",
+    "ResNetSE34LConfig",
     "SpeakerModel",
     "build_model",
     "count_parameters",

@@ -4,19 +4,34 @@ Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
 
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from models.frontend import instance_norm
 
 
 class ModelConfig(BaseModel):
-    """Root of the model configs: frozen, unknown keys refused."""
+    """Root of the model configs: frozen, unknown keys refused.
+
+    Attributes:
+        has_reconstruction: Whether the model rebuilds its input in training, so that the
+            reconstruction term of the loss applies.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    has_reconstruction: ClassVar[bool] = False
+
+    family: str
+    num_mels: int = Field(80, ge=8, le=256, description="Mel bins of the front end.")
+    embedding_dim: int = Field(512, ge=8, le=4096, description="Size of the embedding.")
+
+    @property
+    def fixed_frames(self) -> int | None:
+        """The one crop length that the model takes, in frames; None where any will do."""
+        return None
 
 
 class ModelOutput(NamedTuple):
@@ -25,6 +40,8 @@ class ModelOutput(NamedTuple):
     Attributes:
         embedding_BD: The speaker embedding, not normalised.
         stages: One tensor (B, T, C) a block or layer, first layer first; empty unless asked for.
+            C differs between stages where the family has it so, and T is smaller than the
+            crop's where a layer strides over time.
         reconstruction_BTF: The normalised log-mels as an autoencoder branch rebuilt them, or None.
     """
 

@@ -3,7 +3,7 @@
 Shapes: B batch, T frames, C channels, F mel bins, D embedding.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -19,12 +19,12 @@ ATTENTION_DIM = 64
 class LSTMAutoencoderConfig(ModelConfig):
     """Size of an LSTM+Autoencoder; the defaults are the notes' 3.87M parameters."""
 
+    has_reconstruction: ClassVar[bool] = True
+
     family: Literal["lstm_autoencoder"] = "lstm_autoencoder"
     hidden_dim: int = Field(328, ge=8, le=4096, description="Units of an LSTM layer.")
     num_layers: int = Field(3, ge=1, le=16, description="LSTM layers.")
     bottleneck_dim: int = Field(256, ge=4, le=4096, description="Channels of the bottleneck.")
-    num_mels: int = Field(80, ge=8, le=256, description="Mel bins of the front end.")
-    embedding_dim: int = Field(512, ge=8, le=4096, description="Size of the embedding.")
 
 
 class LSTMAutoencoder(SpeakerModel):

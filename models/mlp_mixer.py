@@ -16,10 +16,9 @@ from models.pooling import AttentiveStatisticsPooling
 ATTENTION_DIM = 128
 
 
-class MLPMixerConfig(ModelConfig):
-    """Size of an MLP-Mixer student; the defaults are the notes' 2.66M parameters."""
+class MixerConfig(ModelConfig):
+    """Size of a Mixer of any kind."""
 
-    family: Literal["mlp_mixer"] = "mlp_mixer"
     hidden_dim: int = Field(192, ge=8, le=2048, description="Channels of a frame (width).")
     num_blocks: int = Field(6, ge=1, le=64, description="Mixer blocks (depth).")
     expansion_factor: int = Field(
@@ -32,8 +31,11 @@ class MLPMixerConfig(ModelConfig):
     num_frames: int = Field(
         200, ge=8, le=4000, description="Frames of a crop (10 ms each); token mixing fixes it."
     )
-    num_mels: int = Field(80, ge=8, le=256, description="Mel bins of the front end.")
-    embedding_dim: int = Field(512, ge=8, le=4096, description="Size of the embedding.")
+
+    @property
+    def fixed_frames(self) -> int:
+        """`num_frames`: token mixing is a matrix over the frames."""
+        return self.num_frames
 
     @model_validator(mode="after")
     def _groups_divide(self) -> Self:
@@ -50,10 +52,16 @@ class MLPMixerConfig(ModelConfig):
         return self
 
 
+class MLPMixerConfig(MixerConfig):
+    """The notes' student; the defaults are their 2.66M parameters."""
+
+    family: Literal["mlp_mixer"] = "mlp_mixer"
+
+
 class TokenMixing(nn.Module):
     """Two grouped linear maps over the frames with GELU between."""
 
-    def __init__(self, config: MLPMixerConfig) -> None:
+    def __init__(self, config: MixerConfig) -> None:
         super().__init__()
         inner = config.num_frames * config.expansion_factor
         self.up = GroupedTokenLinear(config.num_frames, inner, config.groups)
@@ -67,7 +75,7 @@ class TokenMixing(nn.Module):
 class ChannelMixing(nn.Module):
     """Linear, Max-Feature-Map, linear over the channels."""
 
-    def __init__(self, config: MLPMixerConfig) -> None:
+    def __init__(self, config: MixerConfig) -> None:
         super().__init__()
         width, inner = config.hidden_dim, config.hidden_dim * config.expansion_factor
         if config.group_channel_mixing:
@@ -84,9 +92,9 @@ class ChannelMixing(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """x + token(idconv(norm(x))), then x + channel(norm(x)) (notes, "Model Architecture")."""
+    """Token mixing, then channel mixing, each with its residual (notes, "Model Architecture")."""
 
-    def __init__(self, config: MLPMixerConfig) -> None:
+    def __init__(self, config: MixerConfig) -> None:
         super().__init__()
         self.token_norm = nn.LayerNorm(config.hidden_dim)
         self.id_conv = IDConv(config.hidden_dim)
@@ -96,7 +104,14 @@ class MixerBlock(nn.Module):
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """One block; shape unchanged."""
-        x_TBC = x_TBC + self.token_mixing(self.id_conv(self.token_norm(x_TBC)))
+        return self.mix_channels(self.mix_tokens(x_TBC))
+
+    def mix_tokens(self, x_TBC: Tensor) -> Tensor:
+        """One residual step: x + token(idconv(norm(x)))."""
+        return x_TBC + self.token_mixing(self.id_conv(self.token_norm(x_TBC)))  # type: ignore[no-any-return]
+
+    def mix_channels(self, x_TBC: Tensor) -> Tensor:
+        """One residual step: x + channel(norm(x))."""
         return x_TBC + self.channel_mixing(self.channel_norm(x_TBC))  # type: ignore[no-any-return]
 
 
@@ -116,14 +131,16 @@ class MLPMixerSpeaker(SpeakerModel):
     - The expansion factor counts against the outer size of either MLP.
     """
 
-    def __init__(self, config: MLPMixerConfig) -> None:
+    block: type[MixerBlock] = MixerBlock
+
+    def __init__(self, config: MixerConfig) -> None:
         super().__init__()
         self.config = config
-        self.num_frames = config.num_frames
+        self.num_frames = config.fixed_frames
         self.embedding_dim = config.embedding_dim
         self.project = nn.Conv1d(config.num_mels, config.hidden_dim, 3, padding=1)
         self.project_norm = nn.BatchNorm1d(config.hidden_dim)
-        self.blocks = nn.ModuleList(MixerBlock(config) for _ in range(config.num_blocks))
+        self.blocks = nn.ModuleList(self.block(config) for _ in range(config.num_blocks))
         self.norm = nn.LayerNorm(config.hidden_dim)
         self.pooling = AttentiveStatisticsPooling(config.hidden_dim, ATTENTION_DIM)
         self.embedding = nn.Linear(2 * config.hidden_dim, config.embedding_dim)

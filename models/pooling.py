@@ -9,22 +9,63 @@ from torch import Tensor, nn
 VARIANCE_FLOOR = 1e-5
 
 
+def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation over time, both (B, C).
+
+    Args:
+        x_TBC: The frames.
+        weight_TBC: Weights that add up to 1 over T; one channel will do for all.
+    """
+    mean_BC = (weight_TBC * x_TBC).sum(dim=0)
+    variance_BC = (weight_TBC * x_TBC.square()).sum(dim=0) - mean_BC.square()
+    return mean_BC, variance_BC.clamp(min=VARIANCE_FLOOR).sqrt()
+
+
 class AttentiveStatisticsPooling(nn.Module):
     """Attention-weighted mean and standard deviation over time.
 
     Source: Okabe et al., "Attentive Statistics Pooling for Deep Speaker Embedding",
-    Interspeech 2018; one weight a channel and frame, as ECAPA-TDNN and the trainer have it.
+    Interspeech 2018; one weight a channel and frame, as ECAPA-TDNN has it. With context, the
+    attention also sees mean and deviation of the whole crop beside each frame, as there.
     """
 
-    def __init__(self, channels: int, attention_dim: int) -> None:
+    def __init__(self, channels: int, attention_dim: int, *, with_context: bool = False) -> None:
         super().__init__()
+        self.with_context = with_context
         self.attention = nn.Sequential(
-            nn.Linear(channels, attention_dim), nn.Tanh(), nn.Linear(attention_dim, channels)
+            nn.Linear((1 + 2 * with_context) * channels, attention_dim),
+            nn.Tanh(),
+            nn.Linear(attention_dim, channels),
         )
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Pool (T, B, C) to (B, 2C): the means, then the standard deviations."""
-        weight_TBC = torch.softmax(self.attention(x_TBC), dim=0)
-        mean_BC = (weight_TBC * x_TBC).sum(dim=0)
-        variance_BC = (weight_TBC * x_TBC.square()).sum(dim=0) - mean_BC.square()
-        return torch.cat((mean_BC, variance_BC.clamp(min=VARIANCE_FLOOR).sqrt()), dim=-1)
+        seen_TBC = x_TBC
+        if self.with_context:
+            even = torch.full_like(x_TBC[:, :1, :1], 1.0 / x_TBC.shape[0])
+            context = (part.expand_as(x_TBC) for part in weighted_statistics(x_TBC, even))
+            seen_TBC = torch.cat((x_TBC, *context), dim=-1)
+        weight_TBC = torch.softmax(self.attention(seen_TBC), dim=0)
+        return torch.cat(weighted_statistics(x_TBC, weight_TBC), dim=-1)
+
+
+class FrameAttentivePooling(nn.Module):
+    """Mean over time with one attention weight a frame, and the deviation where asked for.
+
+    Source: Cai et al., "Exploring the Encoding Layer and Loss Function in End-to-End Speaker and
+    Language Recognition System", Odyssey 2018 (SAP); with the deviation it is what
+    voxceleb_trainer calls ASP.
+    """
+
+    def __init__(self, channels: int, *, with_deviation: bool) -> None:
+        super().__init__()
+        self.with_deviation = with_deviation
+        self.project = nn.Linear(channels, channels)
+        self.attention = nn.Parameter(torch.empty(channels, 1))
+        nn.init.xavier_normal_(self.attention)
+
+    def forward(self, x_TBC: Tensor) -> Tensor:
+        """Pool (T, B, C) to (B, C), or (B, 2C) with the deviations after the means."""
+        weight_TB1 = torch.softmax(torch.tanh(self.project(x_TBC)) @ self.attention, dim=0)
+        mean_BC, deviation_BC = weighted_statistics(x_TBC, weight_TB1)
+        return torch.cat((mean_BC, deviation_BC), dim=-1) if self.with_deviation else mean_BC

@@ -103,17 +103,16 @@ class TrialConfig(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
-        if isinstance(self.model, MLPMixerConfig):
-            if self.model.num_frames != self.training.crop_frames:
-                raise ValueError(
-                    "model.num_frames must equal training.crop_frames, got "
-                    f"{self.model.num_frames} and {self.training.crop_frames}"
-                )
-            if self.loss.beta > 0:
-                raise ValueError(
-                    f"loss.beta needs a model with a reconstruction branch, got "
-                    f"beta={self.loss.beta} with family {self.model.family}"
-                )
+        if self.model.fixed_frames not in (None, self.training.crop_frames):
+            raise ValueError(
+                "model.num_frames must equal training.crop_frames, got "
+                f"{self.model.fixed_frames} and {self.training.crop_frames}"
+            )
+        if self.loss.beta > 0 and not self.model.has_reconstruction:
+            raise ValueError(
+                f"loss.beta needs a model with a reconstruction branch, got "
+                f"beta={self.loss.beta} with family {self.model.family}"
+            )
         return self
 
     def canonical(self) -> dict[str, Any]:

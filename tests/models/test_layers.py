@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from models.layers import GroupedLinear, GroupedTokenLinear, IDConv, MaxFeatureMap
-from models.pooling import AttentiveStatisticsPooling
+from models.pooling import AttentiveStatisticsPooling, FrameAttentivePooling
 
 
 def test_id_convolution_is_a_depthwise_convolution_plus_its_input() -> None:
@@ -57,3 +57,31 @@ def test_pooling_weights_frames_as_its_attention_says() -> None:
     mean = weight[1]
     deviation = (weight[1] - mean**2).sqrt()
     torch.testing.assert_close(pooling(x_TBC)[0], torch.stack((mean, deviation)))
+
+
+def test_pooling_with_context_shows_the_attention_mean_and_deviation_of_the_crop() -> None:
+    pooling = AttentiveStatisticsPooling(4, 8, with_context=True)
+    seen: list[torch.Tensor] = []
+    pooling.attention.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    x_TBC = torch.randn(50, 3, 4)
+    assert pooling(x_TBC).shape == (3, 8)
+    context_B8 = torch.cat((x_TBC.mean(dim=0), x_TBC.std(dim=0, correction=0)), dim=-1)
+    expected = torch.cat((x_TBC, context_B8.expand(50, 3, 8)), dim=-1)
+    torch.testing.assert_close(seen[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_pooling_by_frames_is_softmax_attention_with_one_query() -> None:
+    mean_only = FrameAttentivePooling(4, with_deviation=False)
+    both = FrameAttentivePooling(4, with_deviation=True)
+    both.load_state_dict(mean_only.state_dict())
+    x_TBC = torch.randn(30, 2, 4)
+    key_BTC = torch.tanh(mean_only.project(x_TBC)).transpose(0, 1)
+    query_B1C = mean_only.attention.T.expand(2, 1, 4)
+    x_BTC = x_TBC.transpose(0, 1)
+    expected_B1C = nn.functional.scaled_dot_product_attention(query_B1C, key_BTC, x_BTC, scale=1.0)
+    torch.testing.assert_close(mean_only(x_TBC), expected_B1C[:, 0])
+    square_B1C = nn.functional.scaled_dot_product_attention(
+        query_B1C, key_BTC, x_BTC.square(), scale=1.0
+    )
+    deviation_BC = (square_B1C - expected_B1C.square()).sqrt()[:, 0]
+    torch.testing.assert_close(both(x_TBC), torch.cat((expected_B1C[:, 0], deviation_BC), dim=-1))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
+from models import LSTMAutoencoderConfig, MLPMixerConfig, MLPMixerHybridConfig, build_model
 from results.macs import count_macs
 
 FRAMES = 200
@@ -49,6 +49,13 @@ def test_the_student_counts_both_mixings_of_every_block() -> None:
     expected = FRAMES * 3 * 80 * 192 + 6 * (token + channel) + attention + 384 * 512
     counted = count_macs(build_model(MLPMixerConfig()).eval(), (1, FRAMES, 80))
     assert counted == expected
+
+
+def test_the_hybrid_adds_an_lstm_a_block() -> None:
+    shape = (1, FRAMES, 80)
+    plain = count_macs(build_model(MLPMixerConfig()).eval(), shape)
+    hybrid = count_macs(build_model(MLPMixerHybridConfig()).eval(), shape)
+    assert hybrid - plain == 6 * FRAMES * 4 * 192 * (192 + 192)
 
 
 def test_twice_the_batch_is_twice_the_work() -> None:

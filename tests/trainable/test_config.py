@@ -64,7 +64,12 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(tmp_path: 
     [
         ({"loss": {"alpha": 0.7, "beta": 0.4}}, "alpha=0.7, beta=0.4"),
         ({"loss": {"alpha": 0.5, "beta": 0.1}}, "beta=0.1 with family mlp_mixer"),
+        ({"model": {"family": "ecapa_tdnn"}, "loss": {"beta": 0.1}}, "with family ecapa_tdnn"),
         ({"training": {"crop_frames": 300}}, "got 200 and 300"),
+        (
+            {"model": {"family": "mlp_mixer_hybrid", "num_frames": 100}},
+            "num_frames must equal training.crop_frames, got 100 and 200",
+        ),
         ({"model": {"family": "mlp_mixer", "num_frames": 202}}, "num_frames=202, groups=4"),
         ({"training": {"batch_size": 1}}, "greater than or equal to 2"),
         ({"training": {"lr": 0}}, "greater than 0"),
@@ -74,6 +79,18 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(tmp_path: 
 def test_settings_that_do_not_fit_are_refused(parts: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         config(**parts)
+
+
+@pytest.mark.parametrize("family", ["lstm_autoencoder", "resnet_se34l", "ecapa_tdnn"])
+def test_a_model_of_any_length_trains_on_any_crop(family: str) -> None:
+    trial = config(model={"family": family}, training={"crop_frames": 300})
+    assert trial.training.crop_frames == 300
+
+
+@pytest.mark.parametrize("family", ["lstm_autoencoder", "mlp_mixer_autoencoder"])
+def test_autoencoders_take_a_reconstruction_term(family: str) -> None:
+    trial = config(model={"family": family}, loss={"alpha": 0.6, "beta": 0.2})
+    assert trial.loss.classification_weight == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize("name", bundled_configs())

@@ -66,6 +66,21 @@ def test_training_learns_the_speakers(data: TrainingData) -> None:
     assert [report.epoch for report in reports] == list(range(1, 9))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        MIXER | {"family": "mlp_mixer_hybrid"},
+        {"family": "resnet_se34l", "num_filters": 8, "encoder_type": "ASP"},
+        {"family": "ecapa_tdnn", "channels": 16, "aggregation_dim": 24},
+    ],
+    ids=lambda model: model["family"],
+)
+def test_every_other_family_learns_too(data: TrainingData, model: dict[str, object]) -> None:
+    trial = config(model=model, loss={"distillation": "none"})
+    reports = run(Trainer(trial, data, device=CPU), 4)
+    assert reports[-1].loss_total < 0.9 * reports[0].loss_total
+
+
 @pytest.mark.parametrize("distillation", ["mse", "cosine"])
 def test_distillation_turns_the_student_towards_the_teacher(
     data: TrainingData, teacher: SpeakerModel, distillation: str
@@ -76,10 +91,13 @@ def test_distillation_turns_the_student_towards_the_teacher(
     assert reports[-1].distill_share == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize(
+    "model", [LSTM, MIXER | {"family": "mlp_mixer_autoencoder"}], ids=lambda m: m["family"]
+)
 def test_total_is_the_weighted_sum_of_the_terms(
-    data: TrainingData, teacher: SpeakerModel
+    data: TrainingData, teacher: SpeakerModel, model: dict[str, object]
 ) -> None:
-    trial = config(model=LSTM, loss={"alpha": 0.6, "beta": 0.1})
+    trial = config(model=model, loss={"alpha": 0.6, "beta": 0.1})
     (report,) = run(Trainer(trial, data, teacher=teacher, device=CPU), 1)
     parts = (
         0.3 * report.loss_classification,
