@@ -19,10 +19,11 @@ from models import SpeakerModel, build_model, count_parameters, instance_norm
 from trainable.augment import spec_augment
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
+from trainable.distillation import EMBEDDING_LEVEL
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import validation_veer_pct
-from trainable.losses import DISTILLATION, aam_softmax_logits, reconstruction_loss
+from trainable.losses import aam_softmax_logits, reconstruction_loss
 
 __all__ = ["EpochReport", "SpeakerClassifier", "Trainer"]
 
@@ -218,7 +219,7 @@ class Trainer:
         if self.teacher is not None:
             with torch.no_grad():
                 teacher_BD = self.teacher.embed(feat_BTF)
-            distill = DISTILLATION[loss.distillation](output.embedding_BD, teacher_BD, loss)
+            distill = EMBEDDING_LEVEL[loss.distillation](output.embedding_BD, teacher_BD, loss)
             terms["distillation"] = distill
             terms["teacher_cosine"] = F.cosine_similarity(output.embedding_BD, teacher_BD).mean()
             total = total + loss.alpha * distill
