@@ -106,6 +106,12 @@ def test_either_threshold_flags(share: float, cosine: float, flag: bool) -> None
     assert distilled(share, cosine) is flag
 
 
+@pytest.mark.parametrize("kind", ["mse", "cosine", "infonce", "rkd", "kl", "dkd"])
+def test_only_a_loss_that_turns_the_student_is_judged_by_the_cosine(kind: str) -> None:
+    assert distilled(0.5, 0.0, distillation=kind) is (kind in {"mse", "cosine", "infonce"})
+    assert distilled(0.0099, 0.9, distillation=kind) is True
+
+
 def test_without_distillation_there_is_no_flag() -> None:
     assert distilled(None, None, distillation="none") is None
 
