@@ -49,6 +49,11 @@ class ModelOutput(NamedTuple):
     stages: tuple[Tensor, ...]
     reconstruction_BTF: Tensor | None
 
+    @property
+    def vectors(self) -> tuple[Tensor, ...]:
+        """The stages averaged over time, (B, C) each, then the embedding."""
+        return (*(stage_BTC.mean(dim=1) for stage_BTC in self.stages), self.embedding_BD)
+
 
 class SpeakerModel(nn.Module):
     """A network from log-mels to an embedding.
@@ -95,12 +100,24 @@ class SpeakerModel(nn.Module):
         Returns:
             emb_BD: Not L2-normalised.
         """
+        return self._vectors(feat_BTF, with_stages=False)[-1]
+
+    def embed_stages(self, feat_BTF: Tensor) -> tuple[Tensor, ...]:
+        """Embed crops of any length as `embed` does, and average the stages over time.
+
+        Returns:
+            One tensor (B, C) a stage, first layer first, then emb_BD.
+        """
+        return self._vectors(feat_BTF, with_stages=True)
+
+    def _vectors(self, feat_BTF: Tensor, *, with_stages: bool) -> tuple[Tensor, ...]:
         if self.num_frames is None or feat_BTF.shape[1] == self.num_frames:
-            return self(feat_BTF).embedding_BD  # type: ignore[no-any-return]
+            return self(feat_BTF, with_stages=with_stages).vectors  # type: ignore[no-any-return]
         window_WT = windows(feat_BTF.shape[1], self.num_frames, feat_BTF.device)
-        num_windows = window_WT.shape[0]
         feat_ZTF = feat_BTF[:, window_WT].flatten(0, 1)
-        return self(feat_ZTF).embedding_BD.unflatten(0, (-1, num_windows)).mean(dim=1)  # type: ignore[no-any-return]
+        shape = (-1, window_WT.shape[0])
+        vectors = self(feat_ZTF, with_stages=with_stages).vectors
+        return tuple(vector_ZC.unflatten(0, shape).mean(dim=1) for vector_ZC in vectors)
 
 
 def windows(length: int, window: int, device: torch.device | None = None) -> Tensor:

@@ -16,12 +16,16 @@ FileFormat = Literal["csv", "json", "parquet"]
 
 
 def format_table(table: pa.Table, form: FileFormat) -> bytes:
-    """A table as the content of a file: CSV with a heading, JSON with a list of rows, Parquet."""
+    """A table as the content of a file: CSV with a heading, JSON with a list of rows, Parquet.
+
+    CSV has no lists: their values stand in one cell, with spaces between.
+    """
     if form == "json":
         return _json(table).encode()
     buffer = io.BytesIO()
     if form == "csv":
-        pyarrow.csv.write_csv(table, buffer, pyarrow.csv.WriteOptions(quoting_style="needed"))
+        options = pyarrow.csv.WriteOptions(quoting_style="needed")
+        pyarrow.csv.write_csv(_flat(table), buffer, options)
     else:
         pq.write_table(table, buffer)
     return buffer.getvalue()
@@ -40,6 +44,17 @@ def write_table(table: pa.Table, form: FileFormat, out: Path | None) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomically(out, format_table(table, form))
     return ""
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            texts = [
+                None if values is None else " ".join(map(str, values))
+                for values in table.column(place).to_pylist()
+            ]
+            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+    return table
 
 
 def _json(table: pa.Table) -> str:

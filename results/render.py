@@ -47,6 +47,10 @@ HEADINGS = {
     "loss_classification": "classifi-\ncation",
     "loss_distillation": "distil-\nlation",
     "loss_reconstruction": "recon-\nstruction",
+    "loss_stages": "stages",
+    "classification_share": "classifi-\ncation\nshare",
+    "reconstruction_share": "recon-\nstruction\nshare",
+    "stage_shares": "stage\nshares",
     "train_accuracy_pct": "accuracy\n%",
     "train_s": "train s",
     "eval_s": "eval s",
@@ -54,7 +58,9 @@ HEADINGS = {
 DECIMALS = {
     "veer_pct": 2,
     "last_veer_pct": 2,
+    "classification_share": 4,
     "distill_share": 4,
+    "reconstruction_share": 4,
     "teacher_cosine": 3,
     "duration_s": 1,
     "train_s": 1,
@@ -159,7 +165,10 @@ def fold_constant(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str],
     """Splits columns into those that vary, and those with one value in all of several rows."""
     if len(rows) < 2:
         return list(names), {}
-    constant = {name: rows[0][name] for name in names if len({row[name] for row in rows}) == 1}
+    first = rows[0]
+    constant = {
+        name: first[name] for name in names if all(row[name] == first[name] for row in rows)
+    }
     return [name for name in names if name not in constant], constant
 
 
@@ -180,6 +189,8 @@ def cell(name: str, value: object) -> str:
             return f"{value:,.{DECIMALS[name]}f}"
         case float():
             return f"{value:.4g}"
+        case list() | tuple():
+            return " ".join(cell("", item) for item in value)
         case _:
             return str(value)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from spaces.atomic import write_text_atomically
+from trainable.distillation import DIRECTED
 
 PARAM_PREFIX = "param."
 NO_EFFECT_SHARE = 0.01
@@ -40,6 +41,10 @@ def _count(name: str, meaning: str, unit: str = "") -> Column:
     return Column(name=name, dtype=pa.int64(), unit=unit, meaning=meaning)
 
 
+def _numbers(name: str, meaning: str) -> Column:
+    return Column(name=name, dtype=pa.list_(pa.float64()), meaning=meaning)
+
+
 def _number(name: str, meaning: str, unit: str = "") -> Column:
     return Column(name=name, dtype=pa.float64(), unit=unit, meaning=meaning)
 
@@ -59,8 +64,9 @@ TRIALS: tuple[Column, ...] = (
         name="distill_has_no_effect",
         dtype=pa.bool_(),
         meaning="Distillation was asked for, but `distill_share` at `best_epoch` is below "
-        f"{NO_EFFECT_SHARE:g} or the trial is complete and `teacher_cosine` after its last "
-        f"epoch is below {NO_EFFECT_COSINE:g}; null where none was asked for.",
+        f"{NO_EFFECT_SHARE:g}, or the trial is complete and `teacher_cosine` after its last epoch "
+        f"is below {NO_EFFECT_COSINE:g} with a loss that should raise it "
+        f"({', '.join(sorted(DIRECTED))}); null where none was asked for.",
     ),
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),
@@ -76,7 +82,11 @@ EPOCHS: tuple[Column, ...] = (
     _number("loss_classification", "Mean classification loss, unweighted."),
     _number("loss_distillation", "Mean distillation loss, unweighted."),
     _number("loss_reconstruction", "Mean reconstruction loss, unweighted."),
+    _numbers("loss_stages", "Mean loss of each student stage, unweighted, the embedding last."),
+    _number("classification_share", "Weighted classification's part of the loss, 0 to 1."),
     _number("distill_share", "Weighted distillation's part of the loss, 0 to 1."),
+    _number("reconstruction_share", "Weighted reconstruction's part of the loss, 0 to 1."),
+    _numbers("stage_shares", "Each stage's part of the loss; `distill_share` in all."),
     _number("teacher_cosine", "Mean cosine of student and teacher embeddings, if there is one."),
     _number("train_accuracy_pct", "Training crops whose speaker was classified right.", "%"),
     _number("lr", "Learning rate in the epoch."),

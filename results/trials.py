@@ -18,6 +18,7 @@ from results.schema import (
     param_field,
 )
 from spaces.atomic import write_bytes_atomically
+from trainable.distillation import DIRECTED
 
 
 def trials_table(records: Iterable[Record]) -> pa.Table:
@@ -59,15 +60,16 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     """Whether distillation was asked for and did nothing; None where none was asked for.
 
     Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (V1's: 0.00008),
-    or a complete trial has not moved towards the teacher: a cosine after its last epoch below
-    `NO_EFFECT_COSINE` (0 at right angles). It rises slowly, so a trial that was stopped early is
-    judged by the share alone. Unknown, and so None, before the first epoch.
+    or a loss that turns the student's embeddings towards the teacher's has not done so in a
+    complete trial: a cosine after the last epoch below `NO_EFFECT_COSINE` (0 at right angles). It
+    rises slowly, so a trial that was stopped early is judged by the share alone. Unknown, and so
+    None, before the first epoch.
     """
-    asked = trial.started["config"]["loss"]["distillation"] != "none"
-    if not asked or trial.best is None or trial.last is None:
+    kind = trial.started["config"]["loss"]["distillation"]
+    if kind == "none" or trial.best is None or trial.last is None:
         return None
     share = trial.best.get("distill_share")
-    cosine = trial.last.get("teacher_cosine")
+    cosine = trial.last.get("teacher_cosine") if kind in DIRECTED else None
     return (share is not None and share < NO_EFFECT_SHARE) or (
         trial.state == "complete" and cosine is not None and cosine < NO_EFFECT_COSINE
     )

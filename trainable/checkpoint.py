@@ -9,20 +9,27 @@ import hashlib
 import os
 import pickle
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
 from models import SpeakerModel, build_model
 from trainable.config import TrialConfig
 from trainable.errors import CheckpointError
-from trainable.training import Trainer
+
+if TYPE_CHECKING:  # the trainer itself reads teachers from model files
+    from trainable.training import Trainer
 
 MODEL_FOLDER = "model"
 UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+# What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
+# them, and the projections of multi-stage distillation.
+NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 
 
@@ -32,6 +39,7 @@ class LoadedModel:
 
     Attributes:
         model: The network.
+        centres_KD: The classifier's speaker centres, None in a file without them.
         config: The trial that trained it.
         epoch: Epochs it was trained for.
         history: Report fields of each epoch.
@@ -40,6 +48,7 @@ class LoadedModel:
     """
 
     model: SpeakerModel
+    centres_KD: Tensor | None
     config: TrialConfig
     epoch: int
     history: tuple[dict[str, Any], ...]
@@ -57,7 +66,7 @@ class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / MODEL_FOLDER
 
-    def save(self, trainer: Trainer) -> Path:
+    def save(self, trainer: "Trainer") -> Path:
         """Write the trainer's state, then drop what is neither best nor last.
 
         The file appears under its name only when complete.
@@ -76,7 +85,7 @@ class CheckpointFolder:
         self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
         return file
 
-    def restore(self, trainer: Trainer) -> bool:
+    def restore(self, trainer: "Trainer") -> bool:
         """Load the newest checkpoint into a trainer.
 
         Returns:
@@ -164,22 +173,23 @@ def load_speaker_model(path: Path) -> LoadedModel:
     try:
         config = TrialConfig.model_validate(state["veer"]["config"])
         model = build_model(config.model)
-        network = {
-            name.removeprefix("__S__."): tensor
-            for name, tensor in state["model_state_dict"].items()
-            if name.startswith("__S__.")
-        }
-        model.load_state_dict(network)
+        model.load_state_dict(part_of(state["model_state_dict"], NETWORK))
     except (ValidationError, KeyError, RuntimeError) as error:
         raise CheckpointError(f"{file}: weights and config do not fit: {error}") from error
     return LoadedModel(
         model=model.eval(),
+        centres_KD=state["model_state_dict"].get(f"{CLASSIFIER}weight"),
         config=config,
         epoch=state["epoch"],
         history=tuple(state["veer"]["history"]),
         speakers=tuple(state["veer"]["speakers"]),
         file=file,
     )
+
+
+def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin so, without that beginning."""
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def file_sha256(file: Path) -> str:

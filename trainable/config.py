@@ -5,9 +5,9 @@ A trial of the search, `veer train` and `veer teacher train` all take a `TrialCo
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -17,6 +17,19 @@ from trainable.corpus import CorpusConfig
 from trainable.overrides import apply_overrides
 
 HASH_DIGITS = 12
+# Parameters that only some distillation losses have.
+OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
+    "none": frozenset(),
+    "mse": frozenset({"temperature"}),
+    "cosine": frozenset(),
+    "kl": frozenset({"temperature"}),
+    "dkd": frozenset({"temperature", "target_weight", "nontarget_weight"}),
+    "rkd": frozenset({"distance_weight", "angle_weight"}),
+    "infonce": frozenset({"contrast_temperature"}),
+}
+# Digits and tolerance of normalised stage weights: normalising them again changes nothing.
+SHARE_DIGITS = 9
+SHARE_TOLERANCE = 1e-6
 
 
 class Settings(BaseModel):
@@ -30,12 +43,43 @@ class LossConfig(Settings):
 
     margin: float = Field(0.1, ge=0, le=1, description="AAM-softmax margin, radians.")
     scale: float = Field(30.0, gt=0, le=1000, description="AAM-softmax scale.")
-    distillation: Literal["none", "mse", "cosine"] = Field(
-        "cosine", description="Distance between student and teacher embeddings."
+    distillation: Literal["none", "mse", "cosine", "kl", "dkd", "rkd", "infonce"] = Field(
+        "cosine",
+        description="What student and teacher are compared by: embeddings (mse, cosine), "
+        "embeddings within the batch (rkd, infonce), speaker labels (kl, dkd).",
     )
     alpha: float = Field(0.7, ge=0, le=1, description="Weight of the distillation term.")
     temperature: float = Field(
-        4.0, gt=0, le=1000, description="The mse term is divided by its square; no other uses it."
+        4.0,
+        gt=0,
+        le=1000,
+        description="mse is divided by its square; kl and dkd divide the logits by it.",
+    )
+    target_weight: float = Field(
+        1.0, ge=0, le=1000, description="dkd: weight of the true speaker against all others."
+    )
+    nontarget_weight: float = Field(
+        8.0, ge=0, le=1000, description="dkd: weight of the other speakers among each other."
+    )
+    distance_weight: float = Field(
+        1.0, ge=0, le=1000, description="rkd: weight of the distances in the batch."
+    )
+    angle_weight: float = Field(
+        2.0, ge=0, le=1000, description="rkd: weight of the angles in the batch."
+    )
+    contrast_temperature: float = Field(
+        0.1, gt=0, le=1000, description="infonce: divides the cosines."
+    )
+    stages: Literal["none", "cosine"] = Field(
+        "none",
+        description="How blocks and layers are compared, pooled over time; the last stage, the "
+        "embedding, is compared by `distillation`.",
+    )
+    stage_weights: tuple[Annotated[float, Field(ge=0, le=1000)], ...] = Field(
+        (0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 2.0),
+        min_length=1,
+        description="Weights of the student's stages, the embedding last; only ratios count. "
+        "Another depth takes them by linear interpolation, so two numbers are a ramp.",
     )
     beta: float = Field(
         0.0, ge=0, lt=1, description="Weight of the reconstruction of the input (autoencoders)."
@@ -57,7 +101,26 @@ class LossConfig(Settings):
             raise ValueError(
                 f"alpha + beta must be at most 1, got alpha={self.alpha}, beta={self.beta}"
             )
+        if not any(self.stage_weights):
+            raise ValueError(f"stage_weights must not all be 0, got {list(self.stage_weights)}")
         return self
+
+    def canonical(self) -> dict[str, Any]:
+        """The loss as plain data, without what has no effect in it; see `TrialConfig.canonical`.
+
+        Distillation of weight 0 is none at all; stage weights are divided by their sum.
+        """
+        kind = self.distillation if self.distill_weight > 0 else "none"
+        without = frozenset[str]().union(*OWN_PARAMETERS.values()) - OWN_PARAMETERS[kind]
+        if kind == "none":
+            without |= {"alpha"}
+        if kind == "none" or self.stages == "none":
+            without |= {"stages", "stage_weights"}
+        data = self.model_dump(mode="json") | {
+            "distillation": kind,
+            "stage_weights": _normalised(self.stage_weights),
+        }
+        return {name: value for name, value in data.items() if name not in without}
 
 
 class TrainingConfig(Settings):
@@ -120,11 +183,7 @@ class TrialConfig(Settings):
 
         Two configs that mean the same have the same canonical form.
         """
-        data = self.model_dump(mode="json")
-        if self.loss.distillation == "none":
-            del data["loss"]["alpha"]
-        if self.loss.distillation != "mse":
-            del data["loss"]["temperature"]
+        data = self.model_dump(mode="json") | {"loss": self.loss.canonical()}
         if self.training.num_masks == 0:
             del data["training"]["mask_bins"], data["training"]["mask_frames"]
         return data
@@ -174,3 +233,10 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
         update={"corpus": config.corpus.resolved_against(base), "teacher": teacher}
     )
 
+
+def _normalised(weights: Sequence[float]) -> list[float]:
+    """The weights over their sum, rounded so that equal ratios give equal numbers."""
+    total = sum(weights)
+    if abs(total - 1) < SHARE_TOLERANCE:
+        total = 1.0
+    return [round(weight / total, SHARE_DIGITS) for weight in weights]

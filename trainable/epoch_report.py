@@ -18,6 +18,12 @@ class EpochReport:
         loss_distillation: Distillation term; None without distillation.
         loss_reconstruction: Reconstruction term; None without it.
         distill_share: Weighted distillation term over the total loss; None without distillation.
+        classification_share: Weighted classification term over the total loss; the shares of the
+            terms add up to 1. None in runs from before it was reported.
+        reconstruction_share: Weighted reconstruction term over the total loss; None without it.
+        loss_stages: Loss of each student stage, first block first and the embedding last; None
+            without multi-stage distillation.
+        stage_shares: Weighted loss of each stage over the total loss, `distill_share` in all.
         teacher_cosine: Mean cosine between student and teacher embeddings of the training crops;
             None without distillation.
         train_accuracy_pct: Training crops whose nearest centre is their speaker's, percent.
@@ -40,6 +46,10 @@ class EpochReport:
     samples_per_s: float
     train_s: float
     eval_s: float
+    classification_share: float | None = None
+    reconstruction_share: float | None = None
+    loss_stages: tuple[float, ...] | None = None
+    stage_shares: tuple[float, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""

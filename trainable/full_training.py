@@ -25,6 +25,7 @@ from trainable.corpus import read_corpus
 from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
+from trainable.teacher import Teacher, load_teacher
 from trainable.training import EpochReport, Trainer
 
 TENSORBOARD_FIELDS = (
@@ -33,7 +34,11 @@ TENSORBOARD_FIELDS = (
     "loss_classification",
     "loss_distillation",
     "loss_reconstruction",
+    "loss_stages",
+    "classification_share",
     "distill_share",
+    "reconstruction_share",
+    "stage_shares",
     "teacher_cosine",
     "train_accuracy_pct",
     "lr",
@@ -101,7 +106,7 @@ class ScoreLog:
             out.write(f"[INFO] :: {now} :: {text}\n")
 
 
-def load_teacher(config: TrainRunConfig) -> SpeakerModel | None:
+def teacher_of(config: TrainRunConfig) -> Teacher | None:
     """The teacher that a run names, or None where its loss uses none.
 
     Raises:
@@ -116,7 +121,7 @@ def load_teacher(config: TrainRunConfig) -> SpeakerModel | None:
             f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
             "changed since: restore it, or remove teacher_sha256 to train with the new one"
         )
-    return load_speaker_model(file).model
+    return load_teacher(file)
 
 
 def run_training(
@@ -139,7 +144,7 @@ def run_training(
         device: Where to train.
         watcher: Told of every epoch and evaluation.
     """
-    trainer = Trainer(config.trial, data, teacher=load_teacher(config), device=device)
+    trainer = Trainer(config.trial, data, teacher=teacher_of(config), device=device)
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch
@@ -191,5 +196,11 @@ def _evaluate(
 def _write_scalars(writer: SummaryWriter, report: EpochReport) -> None:
     values = report.as_dict()
     for name in TENSORBOARD_FIELDS:
-        if values[name] is not None:
-            writer.add_scalar(name, values[name], report.epoch)
+        match values[name]:
+            case None:
+                pass
+            case tuple() as stages:
+                for number, value in enumerate(stages, 1):
+                    writer.add_scalar(f"{name}/{number}", value, report.epoch)
+            case value:
+                writer.add_scalar(name, value, report.epoch)

@@ -4,15 +4,17 @@ Shapes: B batch, D embedding, K speakers, T frames, F mel bins.
 """
 
 import math
-from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainable.config import LossConfig
-
 COSINE_LIMIT = 1e-7
+
+
+def cosine_logits(embedding_BD: Tensor, weight_KD: Tensor, scale: float) -> Tensor:
+    """Scaled cosines of embeddings and speaker centres, (B, K); both may have any length."""
+    return scale * F.linear(F.normalize(embedding_BD), F.normalize(weight_KD))
 
 
 def aam_softmax_logits(
@@ -35,7 +37,7 @@ def aam_softmax_logits(
     Returns:
         (with margin, without margin), both (B, K).
     """
-    cosine_BK = F.linear(F.normalize(embedding_BD), F.normalize(weight_KD))
+    cosine_BK = cosine_logits(embedding_BD, weight_KD, 1.0)
     target_B1 = cosine_BK.gather(1, speaker_B[:, None])
     sine_B1 = (1.0 - target_B1.square()).clamp(min=COSINE_LIMIT).sqrt()
     shifted_B1 = target_B1 * math.cos(margin) - sine_B1 * math.sin(margin)
@@ -43,27 +45,6 @@ def aam_softmax_logits(
     with_margin_B1 = torch.where(target_B1 > math.cos(math.pi - margin), shifted_B1, beyond_B1)
     with_margin_BK = cosine_BK.scatter(1, speaker_B[:, None], with_margin_B1)
     return scale * with_margin_BK, scale * cosine_BK
-
-
-def mse_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:
-    """Mean squared error of the L2-normalised embeddings over temperature squared.
-
-    The mean goes over batch and dimensions, so that embeddings at right angles give 2/D/T^2:
-    0.000244 at D=512, T=4 (notes, V1: "Knowledge Distillation" and "Approach P1").
-    """
-    difference = F.mse_loss(F.normalize(student_BD), F.normalize(teacher_BD))
-    return difference / config.temperature**2
-
-
-def cosine_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:  # noqa: ARG001 - one signature for all
-    """1 minus the mean cosine of the embeddings (notes, V2: "Approach P1")."""
-    return (1.0 - F.cosine_similarity(student_BD, teacher_BD)).mean()
-
-
-DISTILLATION: Mapping[str, Callable[[Tensor, Tensor, LossConfig], Tensor]] = {
-    "mse": mse_distillation,
-    "cosine": cosine_distillation,
-}
 
 
 def reconstruction_loss(reconstruction_BTF: Tensor, norm_BTF: Tensor) -> Tensor:

@@ -12,28 +12,23 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models import SpeakerModel, build_model, count_parameters, instance_norm
+from models import build_model, count_parameters
 from trainable.augment import spec_augment
+from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import validation_veer_pct
-from trainable.losses import DISTILLATION, aam_softmax_logits, reconstruction_loss
+from trainable.objective import Objective
+from trainable.teacher import Teacher
 
-__all__ = ["EpochReport", "SpeakerClassifier", "Trainer"]
+__all__ = ["EpochReport", "Trainer"]
 
-
-class SpeakerClassifier(nn.Module):
-    """One centre a training speaker, for AAM-softmax; not part of an exported student."""
-
-    def __init__(self, num_speakers: int, embedding_dim: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(num_speakers, embedding_dim))
-        nn.init.xavier_normal_(self.weight)
+Rows = NDArray[np.int64]
 
 
 class Trainer:
@@ -45,7 +40,7 @@ class Trainer:
     Attributes:
         config: The trial.
         model: The network being trained.
-        classifier: Its speaker centres.
+        objective: Its loss, with speaker centres and projections.
         epoch: Finished epochs.
         history: One report an epoch.
         num_params: Trainable parameters of the network, read from the built model.
@@ -56,13 +51,12 @@ class Trainer:
         config: TrialConfig,
         data: TrainingData,
         *,
-        teacher: SpeakerModel | None = None,
+        teacher: Teacher | None = None,
         device: torch.device,
     ) -> None:
         self.config = config
         self.device = device
         self.data = data
-        self.teacher = _usable_teacher(config, teacher, device)
         if len(data.train_row) < config.training.batch_size:
             raise TrainingError(
                 "training.batch_size must be at most the number of training utterances "
@@ -70,10 +64,15 @@ class Trainer:
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.model = build_model(config.model)
-            self.classifier = SpeakerClassifier(len(data.speakers), self.model.embedding_dim)
-        self.model.to(device)
-        self.classifier.to(device)
+            self.model = build_model(config.model).to(device)
+            self.objective = Objective(
+                config.loss,
+                self.model,
+                None if teacher is None else teacher.to(device),
+                speakers=data.speakers,
+                probe_BTF=self._crops(np.zeros(1, np.int64), np.zeros(1, np.int64)),
+            )
+        self.objective.to(device)
         self.num_params = count_parameters(self.model)
         self.optimizer = torch.optim.Adam(
             self._parameters(),
@@ -121,10 +120,14 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Everything a restored run needs, in the trainer's checkpoint layout.
 
-        `__S__.` marks the network and `__L__.` the classifier, as voxceleb_trainer has it.
+        `__S__.` marks the network and `__L__.` the classifier, as voxceleb_trainer has it, and
+        `__P__.` the projections of multi-stage distillation.
         """
-        weights = {f"__S__.{k}": v for k, v in self.model.state_dict().items()}
-        weights |= {f"__L__.{k}": v for k, v in self.classifier.state_dict().items()}
+        weights = {
+            prefix + name: tensor
+            for prefix, part in self._parts().items()
+            for name, tensor in part.state_dict().items()
+        }
         return {
             "model_state_dict": weights,
             "optimizer_state_dict": self.optimizer.state_dict(),
@@ -155,15 +158,26 @@ class Trainer:
                 f"the train list has {len(self.data.speakers)}; choose another output folder"
             )
         weights = state["model_state_dict"]
-        self.model.load_state_dict(_with_prefix(weights, "__S__."))
-        self.classifier.load_state_dict(_with_prefix(weights, "__L__."))
+        for prefix, part in self._parts().items():
+            part.load_state_dict(part_of(weights, prefix))
         self.optimizer.load_state_dict(state["optimizer_state_dict"])
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.epoch = state["epoch"]
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
 
     def _parameters(self) -> list[nn.Parameter]:
-        return [*self.model.parameters(), *self.classifier.parameters()]
+        return [*self.model.parameters(), *self.objective.parameters()]
+
+    def _parts(self) -> dict[str, nn.Module]:
+        return {
+            NETWORK: self.model,
+            CLASSIFIER: self.objective.classifier,
+            PROJECTIONS: self.objective.projections,
+        }
+
+    def _crops(self, row_B: Rows, start_B: Rows) -> Tensor:
+        frames = self.config.training.crop_frames
+        return self.data.features.crops(row_B, start_B, frames).to(self.device)
 
     def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """One random crop of every utterance; an incomplete last batch is left out."""
@@ -174,9 +188,9 @@ class Trainer:
         start = rng.integers(0, latest + 1)
         for first in range(0, len(order) - batch_size + 1, batch_size):
             chosen = order[first : first + batch_size]
-            feat_BTF = data.features.crops(data.train_row[chosen], start[chosen], crop_frames)
+            feat_BTF = self._crops(data.train_row[chosen], start[chosen])
             speaker_B = torch.from_numpy(data.train_speaker[chosen])
-            yield feat_BTF.to(self.device), speaker_B.to(self.device)
+            yield feat_BTF, speaker_B.to(self.device)
 
     def _step(
         self, feat_BTF: Tensor, speaker_B: Tensor, rng: np.random.Generator, sums: RunningMeans
@@ -192,61 +206,22 @@ class Trainer:
                 max_bins=training.mask_bins,
                 max_frames=training.mask_frames,
             )
-        terms = self._terms(seen_BTF, feat_BTF, speaker_B)
+        terms = self.objective(self.model, seen_BTF, feat_BTF, speaker_B)
         self.optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()  # type: ignore[no-untyped-call]
+        terms["total"].backward()
         nn.utils.clip_grad_norm_(self._parameters(), self.config.training.max_grad_norm)
         self.optimizer.step()
         sums.add(terms)
-
-    def _terms(self, seen_BTF: Tensor, feat_BTF: Tensor, speaker_B: Tensor) -> dict[str, Tensor]:
-        """The loss terms; the model sees the masked crops, the teacher the whole ones."""
-        loss = self.config.loss
-        output = self.model(seen_BTF)
-        with_margin_BK, logits_BK = aam_softmax_logits(
-            output.embedding_BD,
-            self.classifier.weight,
-            speaker_B,
-            margin=loss.margin,
-            scale=loss.scale,
-        )
-        terms = {
-            "classification": F.cross_entropy(with_margin_BK, speaker_B),
-            "accuracy": (logits_BK.argmax(dim=1) == speaker_B).float().mean(),
-        }
-        total = loss.classification_weight * terms["classification"]
-        if self.teacher is not None:
-            with torch.no_grad():
-                teacher_BD = self.teacher.embed(feat_BTF)
-            distill = DISTILLATION[loss.distillation](output.embedding_BD, teacher_BD, loss)
-            terms["distillation"] = distill
-            terms["teacher_cosine"] = F.cosine_similarity(output.embedding_BD, teacher_BD).mean()
-            total = total + loss.alpha * distill
-        if loss.beta > 0:
-            rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(feat_BTF))
-            terms["reconstruction"] = rebuilt
-            total = total + loss.beta * rebuilt
-        terms["total"] = total
-        return terms
 
     def _report(
         self, means: dict[str, float], veer_pct: float, train_s: float, eval_s: float
     ) -> EpochReport:
         batch_size = self.config.training.batch_size
         num_samples = len(self.data.train_row) // batch_size * batch_size
-        distill = means.get("distillation")
         return EpochReport(
             epoch=self.epoch + 1,
             veer_pct=veer_pct,
-            loss_total=means["total"],
-            loss_classification=means["classification"],
-            loss_distillation=distill,
-            loss_reconstruction=means.get("reconstruction"),
-            distill_share=(
-                None if distill is None else self.config.loss.alpha * distill / means["total"]
-            ),
-            teacher_cosine=means.get("teacher_cosine"),
-            train_accuracy_pct=100.0 * means["accuracy"],
+            **self.objective.summary(means),
             lr=self.optimizer.param_groups[0]["lr"],
             samples_per_s=num_samples / train_s,
             train_s=train_s,
@@ -254,30 +229,8 @@ class Trainer:
         )
 
 
-def _usable_teacher(
-    config: TrialConfig, teacher: SpeakerModel | None, device: torch.device
-) -> SpeakerModel | None:
-    """The frozen teacher, or None where the loss does not use one."""
-    if config.loss.distill_weight == 0:
-        return None
-    if teacher is None:
-        raise TrainingError(
-            f"loss.distillation {config.loss.distillation!r} needs a teacher, and none was given"
-        )
-    if teacher.embedding_dim != config.model.embedding_dim:
-        raise TrainingError(
-            f"model.embedding_dim must equal the teacher's ({teacher.embedding_dim}), "
-            f"got {config.model.embedding_dim}"
-        )
-    return teacher.to(device).eval().requires_grad_(False)
-
-
 def _but_length(config: TrialConfig) -> dict[str, Any]:
     """The canonical config without the number of epochs, which may grow on resuming."""
     data = config.canonical()
     del data["training"]["max_epochs"]
     return data
-
-
-def _with_prefix(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

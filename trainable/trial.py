@@ -13,13 +13,13 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
-from models import SpeakerModel
 from spaces.yaml_file import write_yaml
-from trainable.checkpoint import CheckpointFolder, load_speaker_model
+from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.teacher import Teacher, load_teacher
 from trainable.training import EpochReport, Trainer
 
 # Keys of a result that says that the trial cannot go on.
@@ -149,5 +149,5 @@ def _training_data(corpus_json: str, cache_dir: Path) -> TrainingData:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path) -> SpeakerModel:
-    return load_speaker_model(file).model
+def _teacher(file: Path) -> Teacher:
+    return load_teacher(file)

@@ -170,6 +170,19 @@ class TestEveryModel:
         assert emb_BD.shape == (2, EMBEDDING)
         assert emb_BD.isfinite().all()
 
+    @pytest.mark.parametrize("num_frames", [13, 40, 95])
+    def test_stages_of_any_length_are_averaged_over_time(
+        self, model: SpeakerModel, num_frames: int
+    ) -> None:
+        feat_BTF = torch.randn(2, num_frames, 80)
+        *stages, emb_BD = model.eval().embed_stages(feat_BTF)
+        assert torch.equal(emb_BD, model.embed(feat_BTF))
+        output = model(torch.randn(2, 40, 80), with_stages=True)
+        assert [s.shape for s in stages] == [(2, s.shape[2]) for s in output.stages]
+        if num_frames == 40:
+            expected = model(feat_BTF, with_stages=True).stages[0].mean(dim=1)
+            assert torch.equal(stages[0], expected)
+
     def test_an_embedding_does_not_depend_on_its_batch_in_eval_mode(
         self, model: SpeakerModel
     ) -> None:

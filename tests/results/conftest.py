@@ -11,10 +11,11 @@ from results.journal import Journal
 from results.run_folder import RunFolder
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.yaml_file import write_yaml
-from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
+from trainable.checkpoint import CheckpointFolder, file_sha256
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
+from trainable.teacher import load_teacher
 from trainable.training import Trainer
 
 DIMENSIONS: tuple[Dimension, ...] = (
@@ -109,7 +110,8 @@ def journal_run(tmp_path: Path) -> RunFolder:
         start(journal, 0, **cosine, training__lr=1e-3)
         for epoch, veer_pct in enumerate((20.0, 12.0, 13.0), start=1):
             share = {"distill_share": 0.1 * epoch, "teacher_cosine": 0.2 * epoch}
-            report(journal, 0, epoch, veer_pct, **share)
+            stages = {"loss_stages": [0.9, 0.5], "stage_shares": [0.04 * epoch, 0.06 * epoch]}
+            report(journal, 0, epoch, veer_pct, **share, **stages)
         journal.append("trial_ended", trial=0, state="complete", reason=None)
         mse = {"loss__distillation": "mse", "loss__alpha": 0.5, "loss__temperature": 4.0}
         start(journal, 1, **mse, model__num_blocks=4, training__lr=2e-3)
@@ -160,8 +162,7 @@ def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
             num_params=teacher.num_params,
             sha256=file_sha256(teacher_file),
         )
-        model = load_speaker_model(teacher_file).model
-        student = Trainer(student_config, data, teacher=model, device=cpu)
+        student = Trainer(student_config, data, teacher=load_teacher(teacher_file), device=cpu)
         for trial in (0, 1):
             journal.append(
                 "trial_started",

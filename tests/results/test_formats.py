@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -32,6 +33,12 @@ def test_csv_has_a_heading_and_empty_cells_for_nulls(journal_run: RunFolder) -> 
     assert rows[0]["veer_pct"] == "10"
     assert rows[0]["param.loss.alpha"] == ""
     assert [row["trial"] for row in rows] == [str(t) for t in table.column("trial").to_pylist()]
+
+
+def test_csv_puts_a_list_into_one_cell() -> None:
+    table = pa.table({"epoch": [1, 2], "loss_stages": [[0.5, 0.25, 1.0], None]})
+    rows = list(csv.DictReader(io.StringIO(write_table(table, "csv", None))))
+    assert [row["loss_stages"] for row in rows] == ["0.5 0.25 1.0", ""]
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])

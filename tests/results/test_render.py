@@ -88,6 +88,11 @@ def test_a_single_row_is_not_folded() -> None:
     assert fold_constant([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a", "b"]) == (["b"], {"a": 1})
 
 
+def test_lists_are_folded_too() -> None:
+    rows = [{"a": [1, 2], "b": [1, 2]}, {"a": [1, 2], "b": [1, 3]}]
+    assert fold_constant(rows, ["a", "b"]) == (["b"], {"a": [1, 2]})
+
+
 def test_markup_in_a_value_is_shown_as_it_is() -> None:
     assert "[red]x[/]" in text_of(rows_view([{"reason": "[red]x[/]"}], ["reason"]))
 
@@ -104,6 +109,7 @@ def test_markup_in_a_value_is_shown_as_it_is() -> None:
         ("param.training.lr", 0.00123456, "0.001235"),
         ("param.loss.distillation", "mse", "mse"),
         ("distill_has_no_effect", True, "yes"),
+        ("loss_stages", [0.98765, 1.0, None], "0.9877 1 -"),
     ],
 )
 def test_a_value_has_the_digits_that_matter(name: str, value: object, text: str) -> None:

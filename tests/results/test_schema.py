@@ -1,8 +1,10 @@
 """The documented columns are the tables' columns."""
 
+import dataclasses
 from pathlib import Path
 
 from results.schema import EPOCHS, TRIALS, arrow_schema, tables_page
+from trainable.epoch_report import EpochReport
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 
@@ -18,6 +20,11 @@ def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
             assert column.unit == "%"
         if column.name.endswith("_s") and not column.name.endswith("per_s"):
             assert column.unit == "s"
+
+
+def test_every_field_of_an_epochs_report_has_a_column() -> None:
+    fields = {field.name for field in dataclasses.fields(EpochReport)}
+    assert {column.name for column in EPOCHS} == fields | {"trial", "num_params", "time"}
 
 
 def test_metadata_reaches_arrow() -> None:

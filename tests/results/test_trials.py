@@ -114,6 +114,12 @@ def test_a_trial_stopped_early_is_judged_by_the_share_alone() -> None:
     assert distilled(0.001, 0.02, state="stopped_early") is True
 
 
+@pytest.mark.parametrize("kind", ["mse", "cosine", "infonce", "rkd", "kl", "dkd"])
+def test_only_a_loss_that_turns_the_student_is_judged_by_the_cosine(kind: str) -> None:
+    assert distilled(0.5, 0.0, distillation=kind) is (kind in {"mse", "cosine", "infonce"})
+    assert distilled(0.0099, 0.9, distillation=kind) is True
+
+
 def test_without_distillation_there_is_no_flag() -> None:
     assert distilled(None, None, distillation="none") is None
 

@@ -7,7 +7,13 @@ from pydantic import ValidationError
 
 from spaces.errors import ConfigError
 from spaces.yaml_file import load_model, read_yaml, write_yaml
-from trainable.config import LossConfig, TrainRunConfig, TrialConfig, read_train_config
+from trainable.config import (
+    OWN_PARAMETERS,
+    LossConfig,
+    TrainRunConfig,
+    TrialConfig,
+    read_train_config,
+)
 from trainable.presets import bundled_configs, read_trial_config
 
 
@@ -29,6 +35,33 @@ def test_weights_of_the_terms_add_up_to_one() -> None:
         ({"distillation": "cosine", "temperature": 1}, {"distillation": "cosine"}, True),
         ({"distillation": "mse", "temperature": 1}, {"distillation": "mse"}, False),
         ({"alpha": 0.5}, {"alpha": 0.6}, False),
+        ({"alpha": 0.0}, {"distillation": "none"}, True),
+        ({"distillation": "kl"}, {"distillation": "kl", "target_weight": 3}, True),
+        ({"distillation": "kl"}, {"distillation": "kl", "temperature": 3}, False),
+        ({"distillation": "dkd"}, {"distillation": "dkd", "angle_weight": 3}, True),
+        ({"distillation": "dkd"}, {"distillation": "dkd", "nontarget_weight": 3}, False),
+        ({"distillation": "rkd"}, {"distillation": "rkd", "temperature": 3}, True),
+        ({"distillation": "rkd"}, {"distillation": "rkd", "distance_weight": 3}, False),
+        ({"distillation": "infonce"}, {"distillation": "infonce", "temperature": 3}, True),
+        (
+            {"distillation": "infonce"},
+            {"distillation": "infonce", "contrast_temperature": 3},
+            False,
+        ),
+        ({}, {"stages": "cosine"}, False),
+        ({}, {"stage_weights": [1, 2]}, True),
+        ({"distillation": "none"}, {"distillation": "none", "stages": "cosine"}, True),
+        (
+            {"stages": "cosine", "stage_weights": [1, 2]},
+            {"stages": "cosine", "stage_weights": [1.5, 3]},
+            True,
+        ),
+        (
+            {"stages": "cosine", "stage_weights": [1, 1, 1]},
+            {"stages": "cosine", "stage_weights": [1 / 3, 1 / 3, 1 / 3]},
+            True,
+        ),
+        ({"stages": "cosine"}, {"stages": "cosine", "stage_weights": [1, 2]}, False),
     ],
 )
 def test_configs_that_mean_the_same_have_one_hash(one: dict, other: dict, same: bool) -> None:
@@ -40,6 +73,18 @@ def test_a_canonical_config_reads_back_as_the_same_config() -> None:
     again = TrialConfig.model_validate(original.canonical())
     assert again.canonical() == original.canonical()
     assert again.config_hash() == original.config_hash()
+
+
+@pytest.mark.parametrize("weights", [[0.1] * 10, [1, 2, 4], [1 / 7] * 7, [0, 3, 1e-9, 11 / 7]])
+def test_canonical_stage_weights_are_their_own_canonical_form(weights: list[float]) -> None:
+    once = LossConfig(stages="cosine", stage_weights=tuple(weights)).canonical()
+    assert sum(once["stage_weights"]) == pytest.approx(1)
+    assert LossConfig.model_validate(once).canonical() == once
+
+
+def test_every_field_of_a_loss_has_an_effect_in_some_canonical_form() -> None:
+    kinds = [LossConfig(distillation=kind, stages="cosine") for kind in OWN_PARAMETERS]
+    assert set().union(*(kind.canonical() for kind in kinds)) == set(LossConfig.model_fields)
 
 
 def test_yaml_loses_nothing(tmp_path: Path) -> None:
@@ -73,7 +118,10 @@ def test_an_unknown_key_is_refused_with_its_line_and_the_nearest_name(tmp_path: 
         ({"model": {"family": "mlp_mixer", "num_frames": 202}}, "num_frames=202, groups=4"),
         ({"training": {"batch_size": 1}}, "greater than or equal to 2"),
         ({"training": {"lr": 0}}, "greater than 0"),
-        ({"loss": {"distillation": "msr"}}, "'none', 'mse' or 'cosine'"),
+        ({"loss": {"stage_weights": [0, 0]}}, r"must not all be 0, got \[0.0, 0.0\]"),
+        ({"loss": {"stage_weights": []}}, "at least 1 item"),
+        ({"loss": {"stage_weights": [1, -1]}}, "greater than or equal to 0"),
+        ({"loss": {"distillation": "msr"}}, "'rkd' or 'infonce'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(parts: dict, message: str) -> None:

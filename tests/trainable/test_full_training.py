@@ -88,7 +88,7 @@ def test_a_teacher_then_a_student_leave_the_known_files(corpus_file: Path, tmp_p
         tmp_path / "student",
         teacher=tmp_path / "teacher",
         teacher_sha256=file_sha256(taught.best_file),
-        trial=STUDENT | {"training": TRAINING},
+        trial=STUDENT | {"training": TRAINING, "loss": {"stages": "cosine"}},
     )
     lines = (tmp_path / "student" / "result" / "scores.txt").read_text().splitlines()
     assert [bool(LINES.fullmatch(line)) for line in lines] == [True] * 3
@@ -96,6 +96,9 @@ def test_a_teacher_then_a_student_leave_the_known_files(corpus_file: Path, tmp_p
     values = scalars(tmp_path / "student" / "tensorboard")
     assert values["veer_pct", 2] == pytest.approx(result.last.veer_pct)
     assert values["teacher_cosine", 1] is not None
+    assert result.last.loss_stages is not None
+    for stage, loss in enumerate(result.last.loss_stages, 1):
+        assert values[f"loss_stages/{stage}", 2] == pytest.approx(loss)
     assert result.best_file == resolve_model_file(tmp_path / "student")
     assert load_speaker_model(result.best_file).epoch == result.best.epoch
     assert result.final is not None

@@ -4,11 +4,12 @@
 import pytest
 import torch
 
-from models import LSTMAutoencoderConfig, SpeakerModel, build_model
+from models import LSTMAutoencoderConfig, build_model
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.errors import DivergedError, TrainingError
+from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer
 
 CPU = torch.device("cpu")
@@ -39,10 +40,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
 
 
 @pytest.fixture
-def teacher() -> SpeakerModel:
+def teacher() -> Teacher:
     torch.manual_seed(0)
     sizes = {k: v for k, v in LSTM.items() if k != "family"}
-    return build_model(LSTMAutoencoderConfig(**sizes))
+    return Teacher(model=build_model(LSTMAutoencoderConfig(**sizes)))
 
 
 def config(**parts: object) -> TrialConfig:
@@ -81,11 +82,18 @@ def test_every_other_family_learns_too(data: TrainingData, model: dict[str, obje
     assert reports[-1].loss_total < 0.9 * reports[0].loss_total
 
 
-@pytest.mark.parametrize("distillation", ["mse", "cosine"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"distillation": "mse", "temperature": 0.1},
+        {"distillation": "cosine"},
+        {"distillation": "cosine", "stages": "cosine"},
+    ],
+)
 def test_distillation_turns_the_student_towards_the_teacher(
-    data: TrainingData, teacher: SpeakerModel, distillation: str
+    data: TrainingData, teacher: Teacher, settings: dict[str, object]
 ) -> None:
-    loss = {"distillation": distillation, "alpha": 1.0, "temperature": 0.1}
+    loss = settings | {"alpha": 1.0}
     reports = run(Trainer(config(loss=loss), data, teacher=teacher, device=CPU), 20)
     assert reports[-1].teacher_cosine > reports[0].teacher_cosine + 0.2
     assert reports[-1].distill_share == pytest.approx(1.0)
@@ -95,7 +103,7 @@ def test_distillation_turns_the_student_towards_the_teacher(
     "model", [LSTM, MIXER | {"family": "mlp_mixer_autoencoder"}], ids=lambda m: m["family"]
 )
 def test_total_is_the_weighted_sum_of_the_terms(
-    data: TrainingData, teacher: SpeakerModel, model: dict[str, object]
+    data: TrainingData, teacher: Teacher, model: dict[str, object]
 ) -> None:
     trial = config(model=model, loss={"alpha": 0.6, "beta": 0.1})
     (report,) = run(Trainer(trial, data, teacher=teacher, device=CPU), 1)
@@ -107,6 +115,9 @@ def test_total_is_the_weighted_sum_of_the_terms(
     assert report.loss_total == pytest.approx(sum(parts), rel=1e-5)
     assert report.distill_share == pytest.approx(parts[1] / sum(parts), rel=1e-5)
     assert report.loss_distillation == pytest.approx(1 - report.teacher_cosine, rel=1e-5)
+    assert report.classification_share == pytest.approx(parts[0] / sum(parts), rel=1e-5)
+    assert report.reconstruction_share == pytest.approx(parts[2] / sum(parts), rel=1e-5)
+    assert report.loss_stages is report.stage_shares is None
 
 
 def test_without_distillation_no_teacher_figures_are_made_up(data: TrainingData) -> None:
@@ -114,17 +125,18 @@ def test_without_distillation_no_teacher_figures_are_made_up(data: TrainingData)
     assert report.distill_share is None
     assert report.teacher_cosine is None
     assert report.loss_distillation is None
+    assert report.classification_share == 1
 
 
-def test_the_teacher_stays_frozen(data: TrainingData, teacher: SpeakerModel) -> None:
-    before = {name: tensor.clone() for name, tensor in teacher.state_dict().items()}
+def test_the_teacher_stays_frozen(data: TrainingData, teacher: Teacher) -> None:
+    before = {name: tensor.clone() for name, tensor in teacher.model.state_dict().items()}
     run(Trainer(config(), data, teacher=teacher, device=CPU), 1)
-    for name, tensor in teacher.state_dict().items():
+    for name, tensor in teacher.model.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
 
 def test_same_seed_same_curve_whatever_the_global_generator(
-    data: TrainingData, teacher: SpeakerModel
+    data: TrainingData, teacher: Teacher
 ) -> None:
     trial = config(seed=4, training=TRAINING | {"num_masks": 1})
     first = curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2))
@@ -134,7 +146,7 @@ def test_same_seed_same_curve_whatever_the_global_generator(
     assert curve(run(Trainer(other, data, teacher=teacher, device=CPU), 2)) != first
 
 
-def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: SpeakerModel) -> None:
+def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: Teacher) -> None:
     undisturbed = Trainer(config(), data, teacher=teacher, device=CPU)
     run(undisturbed, 3)
     stopped = Trainer(config(), data, teacher=teacher, device=CPU)
@@ -159,7 +171,7 @@ def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> Non
 def test_a_loss_that_is_not_finite_ends_the_run(data: TrainingData) -> None:
     trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
     with torch.no_grad():
-        trainer.classifier.weight.fill_(float("nan"))
+        trainer.objective.classifier.weight.fill_(float("nan"))
     with pytest.raises(DivergedError, match="became nan in epoch 1"):
         trainer.run_epoch()
     assert trainer.history == []
@@ -183,7 +195,7 @@ def test_what_cannot_be_trained_is_refused(
 
 
 def test_a_teacher_of_another_embedding_size_is_refused(
-    data: TrainingData, teacher: SpeakerModel
+    data: TrainingData, teacher: Teacher
 ) -> None:
     with pytest.raises(TrainingError, match=r"teacher's \(24\), got 32"):
         Trainer(config(model=MIXER | {"embedding_dim": 32}), data, teacher=teacher, device=CPU)

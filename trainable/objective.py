@@ -1,0 +1,200 @@
+"""The loss of a trial: its terms, their weighted sum, and the parameters only training needs.
+
+Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import ModelOutput, SpeakerModel, instance_norm
+from trainable.config import LossConfig
+from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
+from trainable.errors import TrainingError
+from trainable.losses import aam_softmax_logits, reconstruction_loss
+from trainable.stages import stage_dims, stage_losses, stage_projections, stretched_weights
+from trainable.teacher import SpeakerCentres, Teacher
+
+
+class SpeakerClassifier(nn.Module):
+    """One centre a training speaker, for AAM-softmax; not part of an exported student."""
+
+    def __init__(self, num_speakers: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_speakers, embedding_dim))
+        nn.init.xavier_normal_(self.weight)
+
+
+class Objective(nn.Module):
+    """The loss that a student is trained with.
+
+    Args:
+        config: Its terms.
+        student: The network to train, built.
+        teacher: On the student's device; left alone where the loss does not use one.
+        speakers: Training speakers; the position is the class.
+        probe_BTF: A crop as the student will see it, which tells the sizes of the stages.
+
+    Attributes:
+        classifier: The student's speaker centres.
+        projections: From student stages to teacher stages; empty without multi-stage distillation.
+
+    Raises:
+        TrainingError: The loss needs a teacher, or one of another kind.
+    """
+
+    def __init__(
+        self,
+        config: LossConfig,
+        student: SpeakerModel,
+        teacher: Teacher | None,
+        *,
+        speakers: tuple[str, ...],
+        probe_BTF: Tensor,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.teacher = _usable_teacher(config, student, teacher)
+        self.teacher_centres = _usable_centres(config, self.teacher, speakers)
+        self.classifier = SpeakerClassifier(len(speakers), student.embedding_dim)
+        self.projections = nn.ModuleList()
+        self.stage_weights: tuple[float, ...] = ()
+        if self.teacher is not None and config.stages != "none":
+            student_dims = stage_dims(student, probe_BTF)
+            teacher_dims = stage_dims(self.teacher.model, probe_BTF)
+            if student_dims and not teacher_dims:
+                raise TrainingError(
+                    f"loss.stages {config.stages!r} needs a teacher with stages, and this one has "
+                    "an embedding only; set loss.stages to none"
+                )
+            self.projections = stage_projections(student_dims, teacher_dims)
+            self.stage_weights = _stage_weights(config, len(student_dims) + 1)
+
+    def forward(
+        self, student: SpeakerModel, seen_BTF: Tensor, feat_BTF: Tensor, speaker_B: Tensor
+    ) -> dict[str, Tensor]:
+        """The terms, unweighted, and their weighted sum `total`.
+
+        Args:
+            student: The network.
+            seen_BTF: The crops as the student sees them, maybe masked.
+            feat_BTF: The whole crops, which the teacher sees.
+            speaker_B: Classes.
+        """
+        config = self.config
+        output = student(seen_BTF, with_stages=bool(self.stage_weights))
+        with_margin_BK, logits_BK = aam_softmax_logits(
+            output.embedding_BD,
+            self.classifier.weight,
+            speaker_B,
+            margin=config.margin,
+            scale=config.scale,
+        )
+        terms = {
+            "classification": F.cross_entropy(with_margin_BK, speaker_B),
+            "accuracy": (logits_BK.argmax(dim=1) == speaker_B).float().mean(),
+        }
+        total = config.classification_weight * terms["classification"]
+        if self.teacher is not None:
+            terms |= self._distillation(self.teacher, output, logits_BK, feat_BTF, speaker_B)
+            total = total + config.alpha * terms["distillation"]
+        if config.beta > 0:
+            rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(feat_BTF))
+            terms["reconstruction"] = rebuilt
+            total = total + config.beta * rebuilt
+        return terms | {"total": total}
+
+    def summary(self, means: Mapping[str, float]) -> dict[str, Any]:
+        """The fields of an `EpochReport` that tell of the loss, from an epoch's mean terms."""
+        config, total = self.config, means["total"]
+        distill, rebuilt = means.get("distillation"), means.get("reconstruction")
+        stages = tuple(means[name] for name in _stage_names(len(self.stage_weights)))
+        weighted = zip(self.stage_weights, stages, strict=True)
+        return {
+            "loss_total": total,
+            "loss_classification": means["classification"],
+            "loss_distillation": distill,
+            "loss_reconstruction": rebuilt,
+            "loss_stages": stages or None,
+            "classification_share": config.classification_weight * means["classification"] / total,
+            "distill_share": None if distill is None else config.alpha * distill / total,
+            "reconstruction_share": None if rebuilt is None else config.beta * rebuilt / total,
+            "stage_shares": tuple(config.alpha * w * mean / total for w, mean in weighted) or None,
+            "teacher_cosine": means.get("teacher_cosine"),
+            "train_accuracy_pct": 100.0 * means["accuracy"],
+        }
+
+    def _distillation(
+        self,
+        teacher: Teacher,
+        output: ModelOutput,
+        logits_BK: Tensor,
+        feat_BTF: Tensor,
+        speaker_B: Tensor,
+    ) -> dict[str, Tensor]:
+        """The distillation term, its stages where there are any, and the cosine to the teacher."""
+        config, student_BD = self.config, output.embedding_BD
+        lesson = teacher.teach(feat_BTF, with_stages=bool(self.stage_weights))
+        if self.teacher_centres is None:
+            compare = EMBEDDING_LEVEL[config.distillation]
+            term = compare(student_BD, lesson.embedding_BD, config)
+        else:
+            taught_BK = self.teacher_centres.logits(lesson.embedding_BD)
+            term = LABEL_LEVEL[config.distillation](logits_BK, taught_BK, speaker_B, config)
+        terms = {
+            "distillation": term,
+            "teacher_cosine": F.cosine_similarity(student_BD, lesson.embedding_BD).mean(),
+        }
+        if self.stage_weights:
+            inner = stage_losses(output.vectors[:-1], lesson.stages, self.projections)
+            losses = (*inner, term)
+            weighted = [w * loss for w, loss in zip(self.stage_weights, losses, strict=True)]
+            terms["distillation"] = torch.stack(weighted).sum()
+            terms |= zip(_stage_names(len(losses)), losses, strict=True)
+        return terms
+
+
+def _usable_teacher(
+    config: LossConfig, student: SpeakerModel, teacher: Teacher | None
+) -> Teacher | None:
+    """The teacher, or None where the loss does not use one."""
+    if config.distill_weight == 0:
+        return None
+    if teacher is None:
+        raise TrainingError(
+            f"loss.distillation {config.distillation!r} needs a teacher, and none was given"
+        )
+    if teacher.embedding_dim != student.embedding_dim:
+        raise TrainingError(
+            f"model.embedding_dim must equal the teacher's ({teacher.embedding_dim}), "
+            f"got {student.embedding_dim}"
+        )
+    return teacher
+
+
+def _usable_centres(
+    config: LossConfig, teacher: Teacher | None, speakers: tuple[str, ...]
+) -> SpeakerCentres | None:
+    """The teacher's classifier, or None where the loss does not use one."""
+    if teacher is None or config.distillation not in LABEL_LEVEL:
+        return None
+    if teacher.centres is None:
+        raise TrainingError(
+            f"loss.distillation {config.distillation!r} needs the teacher's classifier, and its "
+            "file has none; distil embeddings (mse, cosine, rkd, infonce)"
+        )
+    return teacher.centres.of(speakers)
+
+
+def _stage_weights(config: LossConfig, num_stages: int) -> tuple[float, ...]:
+    try:
+        return stretched_weights(config.stage_weights, num_stages)
+    except ValueError as error:
+        raise TrainingError(f"loss.{error}") from error
+
+
+def _stage_names(num_stages: int) -> list[str]:
+    return [f"stage_{number}" for number in range(1, num_stages + 1)]
