@@ -7,9 +7,10 @@ each round.
 Shapes: B batch, S samples.
 """
 
+import itertools
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from results.run_folder import RunFolder
 from results.timing import Call, time_interleaved
 from spaces.atomic import write_text_atomically
 from trainable.checkpoint import load_speaker_model
+
+Progress = Callable[[int, int], None]
 
 FRONT_END = "front end"
 TEACHER = "teacher"
@@ -111,6 +114,7 @@ def benchmark_models(
     models: Mapping[str, SpeakerModel],
     teacher: str | None = None,
     config: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
 ) -> list[BenchmarkRow]:
     """Measures models against each other; all take 80 mel bins.
 
@@ -118,6 +122,7 @@ def benchmark_models(
         models: By name, in eval mode, on the CPU.
         teacher: Name of the one that the others are compared with.
         config: How to measure.
+        progress: Told (rounds done, rounds in all).
 
     Returns:
         A row a model and setting: settings (threads, then batch) in the order of the config, in
@@ -134,11 +139,12 @@ def benchmark_models(
         raise ValueError(f"models must be in eval mode, got {training} in training mode")
     before = torch.get_num_threads()
     rows: list[BenchmarkRow] = []
+    on_round = _round_counter(config, progress)
     try:
         for num_threads in config.num_threads:
             torch.set_num_threads(num_threads)
             for batch_size in config.batch_sizes:
-                seconds = _measure(models, batch_size, config)
+                seconds = _measure(models, batch_size, config, on_round)
                 rows += _rows(seconds, models, teacher, config, (num_threads, batch_size))
     finally:
         torch.set_num_threads(before)
@@ -146,7 +152,10 @@ def benchmark_models(
 
 
 def benchmark_run(
-    run: RunFolder, top_k: int = 3, config: BenchmarkConfig | None = None
+    run: RunFolder,
+    top_k: int = 3,
+    config: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
 ) -> list[BenchmarkRow]:
     """Measures the teacher, if the run had one, and the best trials that have ended.
 
@@ -164,7 +173,7 @@ def benchmark_run(
         models[TEACHER] = load_speaker_model(Path(teacher["path"])).model
     for trial in best_ended(trial_histories(records), top_k):
         models[trial_name(trial.trial)] = load_speaker_model(run.trial(trial.trial)).model
-    rows = benchmark_models(models, TEACHER if teacher else None, config)
+    rows = benchmark_models(models, TEACHER if teacher else None, config, progress)
     outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     with Journal(run.journal) as journal:
@@ -183,8 +192,24 @@ def paired_ratio(reference_s: Sequence[float], own_s: Sequence[float]) -> float:
     return statistics.median(reference / own for reference, own in pairs)
 
 
+def _round_counter(config: BenchmarkConfig, progress: Progress | None) -> Callable[[], None]:
+    """Counts the rounds of all settings."""
+    settings = len(config.num_threads) * len(config.batch_sizes)
+    total = settings * (config.rounds + config.warmup_rounds)
+    done = itertools.count(1)
+
+    def on_round() -> None:
+        if progress:
+            progress(next(done), total)
+
+    return on_round
+
+
 def _measure(
-    models: Mapping[str, SpeakerModel], batch_size: int, config: BenchmarkConfig
+    models: Mapping[str, SpeakerModel],
+    batch_size: int,
+    config: BenchmarkConfig,
+    on_round: Callable[[], None],
 ) -> dict[str, list[float]]:
     generator = torch.Generator().manual_seed(config.seed)
     wave_BS = 0.1 * torch.randn(batch_size, config.num_samples, generator=generator)
@@ -197,7 +222,11 @@ def _measure(
     calls[FRONT_END] = lambda: front_end(wave_BS)
     with torch.inference_mode():
         return time_interleaved(
-            calls, rounds=config.rounds, warmup_rounds=config.warmup_rounds, seed=config.seed
+            calls,
+            rounds=config.rounds,
+            warmup_rounds=config.warmup_rounds,
+            seed=config.seed,
+            on_round=on_round,
         )
 
 

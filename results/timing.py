@@ -8,7 +8,12 @@ Call = Callable[[], object]
 
 
 def time_interleaved(
-    calls: Mapping[str, Call], *, rounds: int, warmup_rounds: int, seed: int
+    calls: Mapping[str, Call],
+    *,
+    rounds: int,
+    warmup_rounds: int,
+    seed: int,
+    on_round: Callable[[], None] | None = None,
 ) -> dict[str, list[float]]:
     """Times every call once a round, in an order drawn anew for each round.
 
@@ -17,6 +22,7 @@ def time_interleaved(
         rounds: Timed rounds.
         warmup_rounds: Rounds before them that are not timed.
         seed: Of the order.
+        on_round: Told of every finished round, outside of what is timed.
 
     Returns:
         Seconds of each call by name, in the order of the rounds.
@@ -30,4 +36,6 @@ def time_interleaved(
             elapsed = time.perf_counter() - start
             if round_number >= warmup_rounds:
                 seconds[name].append(elapsed)
+        if on_round:
+            on_round()
     return seconds

@@ -1,6 +1,7 @@
 """What the person sees while a search runs."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.console import Console, RenderableType
@@ -89,12 +90,16 @@ class SearchView:
             self._shown = status.ended
             self.console.print(line(status), highlight=False)
 
-    def count(self, done: int, total: int) -> None:
-        """Shows how far the computing of log-mels is."""
-        if self.console.is_terminal:
-            self._update(Text(f"log-mels: {done} of {total} files"))
-        elif done == total:
-            self.console.print(f"log-mels: {total} files", highlight=False)
+    def counter(self, what: str, unit: str) -> Callable[[int, int], None]:
+        """A function that shows how far some work before or after the trials is."""
+
+        def show(done: int, total: int) -> None:
+            if self.console.is_terminal:
+                self._update(Text(f"{what}: {done} of {total} {unit}"))
+            elif done == total:
+                self.console.print(f"{what}: {total} {unit}", highlight=False)
+
+        return show
 
     def say(self, text: str) -> None:
         """Prints a line, above the table where there is one."""

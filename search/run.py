@@ -86,7 +86,8 @@ def _search(
 ) -> EndReason:
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
     teacher = teacher_file(settings, space)
-    data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=view.count)
+    progress = view.counter("log-mels", "files")
+    data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=progress)
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)
         run = RunFolder(folder)
@@ -98,7 +99,8 @@ def _search(
         reason = _drive(conductor, settings, run, teacher, view)
     if reason == "finished" and settings.benchmark_top and ranked(trial_histories(run.read())):
         view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
-        benchmark_run(run, settings.benchmark_top)
+        progress = view.counter("benchmark", "rounds")
+        benchmark_run(run, settings.benchmark_top, progress=progress)
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)
     return reason

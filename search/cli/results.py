@@ -16,7 +16,7 @@ from results.render import rows_view, trials_view
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
-from search.cli.console import console
+from search.cli.console import console, counting
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
@@ -100,7 +100,8 @@ def benchmark(
     with all cores. All models take turns in one process, in a new order each round. The figures go
     to RUN/benchmark.json and into the journal.
     """
-    rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds))
+    with counting("rounds") as progress:
+        rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds), progress)
     console.print(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
     hardware = (f"{name} {value}" for name, value in describe_hardware().items())
     console.print(f"on {', '.join(hardware)}", highlight=False)

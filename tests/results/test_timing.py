@@ -21,3 +21,12 @@ def test_the_order_varies_between_rounds_and_follows_from_the_seed() -> None:
     assert len({order[n : n + 3] for n in range(0, len(order), 3)}) == 6
     assert turns(0)[0] == order
     assert turns(1)[0] != order
+
+
+def test_every_round_is_told_after_its_calls() -> None:
+    order: list[str] = []
+    calls = {"a": lambda: order.append("a")}
+    time_interleaved(
+        calls, rounds=2, warmup_rounds=1, seed=0, on_round=lambda: order.append("round")
+    )
+    assert order == ["a", "round"] * 3

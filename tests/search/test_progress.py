@@ -97,6 +97,6 @@ def test_computing_of_log_mels_is_counted(is_terminal, text):
     out = io.StringIO()
     view = SearchView(Console(file=out, width=100, force_terminal=is_terminal))
     for done in range(1, 10):
-        view.count(done, 9)
+        view.counter("log-mels", "files")(done, 9)
     view.close()
     assert text in out.getvalue()
