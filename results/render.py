@@ -19,8 +19,8 @@ MISSING = "-"
 TEACHER = "teacher"
 NO_EFFECT = "no effect"
 NO_EFFECT_MEANS = (
-    "no effect: the teacher had no part in this training (distill share below "
-    f"{NO_EFFECT_SHARE:.0%}, or teacher cosine below {NO_EFFECT_COSINE:g} when complete)"
+    "no effect: distillation did nothing (distill share below "
+    f"{NO_EFFECT_SHARE:.0%}, or the complete trial's teacher cosine below {NO_EFFECT_COSINE:g})"
 )
 NEVER_WRAPPED = ("trial", "model", "state", "veer_pct", "num_params")
 # What a narrow screen does without, the first first; then the parameters, the last first.
@@ -73,6 +73,7 @@ DECIMALS = {
     "train_accuracy_pct": 2,
 }
 STYLES = {"complete": "green", "stopped_early": "yellow", "failed": "red", "diverged": "red"}
+STATE_WORDS = {"stopped_early": "stopped early", "running": "unfinished"}
 MAIN_COLUMNS = (
     "rank",
     "trial",
@@ -112,28 +113,41 @@ def trials_view(
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
         rows = [{"trial": TEACHER, **fields}, *rows]
-    view, left_out = _fitting(rows, columns, shown, width)
+    view, left_out = fitted_view(rows, columns, (*LEAST_FIRST, *reversed(shown)), width)
     remarks = [f"in every trial: {in_words(constant)}"] if constant else []
     if any(row["note"] == NO_EFFECT for row in table_rows):
         remarks.append(NO_EFFECT_MEANS)
     if left_out:
-        remarks.append(f"left out to fit {width} characters: {', '.join(left_out)}")
+        names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
+        remarks.append(f"left out to fit {width} characters (--columns shows them): {names}")
     view.caption = "\n".join(remarks) or None
     return view
 
 
-def _fitting(
-    rows: Sequence[Row], columns: Sequence[str], params: Sequence[str], width: int | None
+def benchmark_view(rows: Sequence[Row], columns: Sequence[str], width: int | None = None) -> Table:
+    """The rows of a benchmark, without what a screen of this width has no room for."""
+    return fitted_view(rows, columns, ("real_time_factor", "samples_per_s", "macs"), width)[0]
+
+
+def fitted_view(
+    rows: Sequence[Row], columns: Sequence[str], spare: Sequence[str], width: int | None
 ) -> tuple[Table, list[str]]:
-    """The table with as many columns as fit, and the names of the others."""
+    """The table with as many columns as fit, and the names of the others.
+
+    Args:
+        rows: The rows.
+        columns: What to show.
+        spare: What may be left out, the first first.
+        width: Characters there are; None for as many as it takes.
+    """
     kept, left_out = list(columns), []
-    spare = [name for name in (*LEAST_FIRST, *reversed(params)) if name in kept]
+    spare = [name for name in spare if name in kept]
     view = rows_view(rows, kept)
     while width is not None and spare and Console(width=MEASURED_ON).measure(view).maximum > width:
         left_out.append(spare.pop(0))
         kept.remove(left_out[-1])
         view = rows_view(rows, kept)
-    return view, [name.removeprefix(PARAM_PREFIX) for name in left_out]
+    return view, left_out
 
 
 def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
@@ -240,4 +254,6 @@ def _styled(name: str, value: object) -> Text:
     text = cell(name, value)
     if name == "note":
         return Text(text if value else "", style="yellow")
-    return Text(text.replace("_", " ") if name == "state" else text, style=STYLES.get(text, ""))
+    if name == "state":
+        return Text(STATE_WORDS.get(text, text), style=STYLES.get(text, ""))
+    return Text(text)

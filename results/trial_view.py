@@ -12,12 +12,26 @@ from rich.text import Text
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
-from results.render import NO_EFFECT_MEANS, cell, fold_constant, in_words, rows_view, sparkline
+from results.render import NO_EFFECT_MEANS, cell, fitted_view, fold_constant, in_words, sparkline
 from results.schema import EPOCHS
 from results.trials import epochs_table, trials_table
 from spaces.yaml_file import yaml_text
 from trainable.errors import RunError
 
+# What a narrow screen does without, the first first.
+SPARE_EPOCH_COLUMNS = (
+    "eval_s",
+    "train_s",
+    "samples_per_s",
+    "loss_stages",
+    "stage_shares",
+    "reconstruction_share",
+    "classification_share",
+    "loss_reconstruction",
+    "loss_distillation",
+    "loss_classification",
+    "train_accuracy_pct",
+)
 HIDDEN_EPOCH_COLUMNS = frozenset({"trial", "time", "num_params"})
 
 
@@ -37,8 +51,16 @@ def find_trial(trials: Sequence[TrialHistory], number: int) -> TrialHistory:
     )
 
 
-def trial_view(records: Sequence[Record], trial: TrialHistory) -> RenderableType:
-    """All that the tables say about a trial, its config as YAML, and its epochs."""
+def trial_view(
+    records: Sequence[Record], trial: TrialHistory, width: int | None = None
+) -> RenderableType:
+    """All that the tables say about a trial, its config as YAML, and its epochs.
+
+    Args:
+        records: The journal's.
+        trial: One of its trials.
+        width: Characters of the screen; epochs lose the columns that matter least to fit it.
+    """
     facts = trials_table(records)
     row = where(facts, f"trial={trial.trial}").to_pylist()[0]
     epochs = where(epochs_table(records), f"trial={trial.trial}")
@@ -47,7 +69,7 @@ def trial_view(records: Sequence[Record], trial: TrialHistory) -> RenderableType
         parts.append(Text(NO_EFFECT_MEANS, style="yellow"))
     parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
     if epochs.num_rows:
-        parts += [Text("\nEpochs", style="bold"), *_epochs(epochs)]
+        parts += [Text("\nEpochs", style="bold"), *_epochs(epochs, width)]
     return Group(*parts)
 
 
@@ -64,14 +86,16 @@ def _config(config: Record) -> Syntax:
     return Syntax(yaml_text(config).rstrip(), "yaml", background_color="default")
 
 
-def _epochs(epochs: pa.Table) -> list[RenderableType]:
+def _epochs(epochs: pa.Table, width: int | None) -> list[RenderableType]:
     rows = epochs.to_pylist()
     names = [column.name for column in EPOCHS if column.name not in HIDDEN_EPOCH_COLUMNS]
     known = [name for name in names if any(row[name] is not None for row in rows)]
     shown, constant = fold_constant(rows, known)
-    view = rows_view(rows, shown)
-    if constant:
-        view.caption = f"in every epoch: {in_words(constant)}"
+    view, left_out = fitted_view(rows, shown, SPARE_EPOCH_COLUMNS, width)
+    remarks = [f"in every epoch: {in_words(constant)}"] if constant else []
+    if left_out:
+        remarks.append(f"left out to fit {width} characters: {', '.join(left_out)}")
+    view.caption = "\n".join(remarks) or None
     curve = [row["veer_pct"] for row in rows]
     present = [veer for veer in curve if veer is not None]
     if not present:

@@ -134,8 +134,8 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file}: there is no such file") from None
     except UNREADABLE as error:
         raise CheckpointError(
-            f"{file}: not a readable model file ({type(error).__name__}); delete it to go on "
-            "from an earlier epoch, or train again"
+            f"{file}: not a readable model file ({type(error).__name__}); restore it "
+            "from a copy, or delete it and train again"
         ) from error
     if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
         raise CheckpointError(

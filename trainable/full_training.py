@@ -25,6 +25,7 @@ from trainable.corpus import read_corpus
 from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
+from trainable.final_figures import read_final, write_final
 from trainable.teacher import Teacher, load_teacher
 from trainable.training import EpochReport, Trainer
 
@@ -54,8 +55,7 @@ class TrainResult:
         best: The epoch with the lowest VEER.
         last: The last epoch.
         best_file: Model file of the best epoch.
-        final: Both protocols on the validation list, for the best epoch; None where the run was
-            complete before.
+        final: Both protocols on the validation list, for the best epoch.
         resumed_from: Epochs that were there already.
         num_params: Trainable parameters of the network.
     """
@@ -63,7 +63,7 @@ class TrainResult:
     best: EpochReport
     last: EpochReport
     best_file: Path
-    final: EvaluationResult | None
+    final: EvaluationResult
     resumed_from: int
     num_params: int
 
@@ -100,6 +100,10 @@ class ScoreLog:
             f"MinDCF {metrics.min_dcf_p05:2.5f}"
         )
 
+    def has_evaluation(self, epoch: int) -> bool:
+        """Whether the figures of an epoch are there."""
+        return self.file.exists() and f"Epoch {epoch}, VEER " in self.file.read_text()
+
     def _write(self, text: str) -> None:
         now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         with self.file.open("a", encoding="utf-8") as out:
@@ -135,7 +139,8 @@ def run_training(
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
     voxceleb_trainer's figures go to `result/scores.txt` every `full_eval_every_epochs` epochs and
-    at the end.
+    after the last one; both protocols' figures of the best epoch to `result/final.json`. What a
+    stop kept from being evaluated is made up for.
 
     Args:
         config: The run.
@@ -150,7 +155,15 @@ def run_training(
     resumed_from = trainer.epoch
     scores = ScoreLog(out)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
-    final = None
+    evaluated: dict[int, EvaluationResult] = {}
+
+    def evaluate_if_due() -> None:
+        epoch = trainer.epoch
+        if _is_evaluated(config, epoch) and not scores.has_evaluation(epoch):
+            evaluated[epoch] = _evaluate(config, trainer.model, device, watcher)
+            scores.evaluation(epoch, evaluated[epoch])
+
+    evaluate_if_due()
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
             report = trainer.run_epoch()
@@ -159,12 +172,12 @@ def run_training(
             _write_scalars(writer, report)
             if watcher:
                 watcher.epoch(report)
-            if _is_evaluated(config, report.epoch):
-                final = _evaluate(config, trainer.model, device, watcher)
-                scores.evaluation(report.epoch, final)
+            evaluate_if_due()
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
-    if final is not None and best.epoch != trainer.epoch:
+    final = evaluated.get(best.epoch) or read_final(out, best.epoch)
+    if final is None:
         final = _evaluate(config, load_speaker_model(out).model, device, watcher)
+    write_final(out, best.epoch, final)
     return TrainResult(
         best=best,
         last=trainer.history[-1],
@@ -177,7 +190,8 @@ def run_training(
 
 def _is_evaluated(config: TrainRunConfig, epoch: int) -> bool:
     training = config.trial.training
-    return epoch % training.full_eval_every_epochs == 0 or epoch == training.max_epochs
+    is_last = epoch == training.max_epochs
+    return epoch > 0 and (is_last or epoch % training.full_eval_every_epochs == 0)
 
 
 def _evaluate(

@@ -14,13 +14,13 @@ USER_ERROR_STATUS = 2
 app = typer.Typer(
     name="veer",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_show_locals=False,
     help="Search hyperparameters for distilling a large speaker-verification teacher into a "
     "small, fast student.\n\n"
-    "The usual order: [b]data[/b] prepare and check, [b]teacher[/b] train, [b]search[/b], then "
-    "[b]trials[/b], [b]show[/b] and [b]benchmark[/b] to look, [b]export[/b] and [b]train[/b] to "
-    "retrain the winner in full, [b]evaluate[/b] to score it.",
+    "The usual order: **data** prepare and check, **teacher** train, **search**, then "
+    "**trials**, **show** and **benchmark** to look, **export** and **train** to "
+    "retrain the winner in full, **evaluate** to score it.",
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")

@@ -1,12 +1,20 @@
 """Entry point of the `veer` command.
 
-Imports nothing at the top: a process that multiprocessing spawns imports this file again, and
-must not pay for Ray and Optuna.
+Imports nothing of Veer at the top: a process that multiprocessing spawns imports this file again,
+and must not pay for Ray and Optuna.
 """
+
+import os
+
+# Threads that spin while they wait, OpenMP's default, starve when the cores are shared: measured
+# on two busy cores, an epoch of the demo teacher took up to a hundred times as long. A short spin
+# costs nothing on idle cores. Must be set before PyTorch is loaded; what the person set stands.
+SPIN_COUNT = "1000"
 
 
 def main() -> None:
     """Run the command line."""
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     from search.cli.app import main as run
 
     run()

@@ -12,7 +12,7 @@ from results.formats import FileFormat, write_table
 from results.hardware import describe_hardware
 from results.history import latest, trial_histories
 from results.query import select
-from results.render import rows_view, trials_view
+from results.render import benchmark_view, rows_view, trials_view
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
@@ -84,7 +84,7 @@ def trials(
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
     """Show one trial: its figures, its config, VEER and losses by epoch."""
     records = RunFolder(run).read()
-    console.print(trial_view(records, find_trial(trial_histories(records), trial)))
+    console.print(trial_view(records, find_trial(trial_histories(records), trial), console.width))
 
 
 def benchmark(
@@ -102,7 +102,8 @@ def benchmark(
     """
     with counting("rounds") as progress:
         rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds), progress)
-    console.print(rows_view([row.as_dict() for row in rows], BENCHMARK_COLUMNS))
+    shown = [row.as_dict() for row in rows]
+    console.print(benchmark_view(shown, BENCHMARK_COLUMNS, console.width))
     hardware = (f"{name} {value}" for name, value in describe_hardware().items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
 

@@ -9,7 +9,7 @@ import typer
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import CONFIG, export_trial
 from results.history import latest, ranked, trial_histories
-from results.render import rows_view, trials_view
+from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
 from search.cli.console import console
@@ -63,7 +63,7 @@ def search(
         Path | None, typer.Option(help="Teacher: a model file, or a training run's folder.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Space: a YAML file, or a bundled one: demo, mixer.")
+        str | None, typer.Option(help="Space: a YAML file, or a bundled one: demo, small, mixer.")
     ] = None,
     trials: Annotated[int | None, typer.Option(min=1, help="Trials in all.")] = None,
     max_epochs: Annotated[
@@ -164,7 +164,7 @@ def _print_result(result: SearchResult) -> None:
         return
     benchmark = latest(records, "benchmark")
     if benchmark is not None:
-        console.print(rows_view(benchmark["rows"], BENCHMARK_COLUMNS))
+        console.print(benchmark_view(benchmark["rows"], BENCHMARK_COLUMNS, console.width))
     if not ranked(trial_histories(records)):
         console.print("no trial reached a VEER: nothing to export")
     else:

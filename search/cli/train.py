@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli.console import console, counting
-from search.cli.options import Device, Seed, Set
+from search.cli.options import Device, RunSet, Seed
 from search.cli.training import evaluation_table, run_and_show
 from trainable.checkpoint import load_speaker_model
 from trainable.config import read_train_config
@@ -24,7 +24,7 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs to train, in place of the file's.")
     ] = None,
-    overrides: Set = None,
+    overrides: RunSet = None,
     seed: Seed = None,
     device: Device = "auto",
 ) -> None:

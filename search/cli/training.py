@@ -52,8 +52,8 @@ def run_and_show(
 def evaluation_table(result: EvaluationResult, title: str) -> Table:
     """Both protocols, each metric with its name."""
     table = Table(title=title, title_justify="left")
-    table.add_column("protocol")
-    for name in ("EER %", "EER % (voxceleb_trainer's)", "minDCF p=0.01", "minDCF p=0.05"):
+    table.add_column("protocol", no_wrap=True)
+    for name in ("EER %", "EER %, that\ntrainer's way", "minDCF\np=0.01", "minDCF\np=0.05"):
         table.add_column(name, justify="right")
     for protocol, metrics in (
         ("cosine of mean embeddings", result.cosine),
@@ -78,5 +78,4 @@ def _print_result(result: TrainResult, out: Path) -> None:
         f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
         f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
     )
-    if result.final is not None:
-        console.print(evaluation_table(result.final, "validation list, best epoch"))
+    console.print(evaluation_table(result.final, "validation list, best epoch"))

@@ -86,7 +86,7 @@ def test_a_folder_that_is_no_run_is_named(veer: Veer, tmp_path: Path) -> None:
 
 def test_show_prints_a_trial(veer: Veer, journal_run: RunFolder) -> None:
     output = veer("show", journal_run.path, 1).output
-    assert "no effect: the teacher had no part" in output
+    assert "no effect: distillation did nothing" in output
     assert "stopped_early" in output
 
 

@@ -54,7 +54,7 @@ def test_what_did_not_vary_is_folded_into_the_caption(lines: list[str]) -> None:
     assert "blocks" not in "".join(lines[:3])
     assert lines[2].split()[-5:] == ["distillation", "alpha", "lr", "temperature", "note"]
     assert lines[-2].strip() == "in every trial: model.num_blocks 4"
-    assert lines[-1].startswith("no effect: the teacher had no part")
+    assert lines[-1].startswith("no effect: distillation did nothing")
 
 
 def test_a_narrow_terminal_loses_no_digit(journal_run: RunFolder) -> None:

@@ -1,5 +1,6 @@
 """A run by itself: the files voxceleb_trainer users know, and going on after a stop."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -125,6 +126,34 @@ def test_a_finished_run_is_left_as_it_is(corpus_file: Path, tmp_path: Path) -> N
     again = train(corpus_file, tmp_path / "run", trial=trial)
     assert again.resumed_from == again.last.epoch == 2
     assert (tmp_path / "run" / "result" / "scores.txt").read_text() == log
+
+
+def test_an_evaluation_that_a_stop_prevented_is_made_up_for(
+    corpus_file: Path, tmp_path: Path
+) -> None:
+    trial = TEACHER | {"training": TRAINING}
+    first = train(corpus_file, tmp_path / "run", trial=trial)
+    log = tmp_path / "run" / "result" / "scores.txt"
+    before = log.read_text().splitlines()
+    log.write_text("\n".join(before[:-1]) + "\n")
+    (tmp_path / "run" / "result" / "final.json").unlink()
+    again = train(corpus_file, tmp_path / "run", trial=trial)
+    figures = [line.split(" :: ")[2] for line in log.read_text().splitlines()]
+    assert figures == [line.split(" :: ")[2] for line in before]
+    assert again.final == first.final
+
+
+def test_final_figures_are_computed_once(corpus_file: Path, tmp_path: Path) -> None:
+    trial = TEACHER | {"training": TRAINING}
+    first = train(corpus_file, tmp_path / "run", trial=trial)
+    file = tmp_path / "run" / "result" / "final.json"
+    recorded = json.loads(file.read_text())
+    recorded["cosine"]["eer_pct"] = 12.5
+    file.write_text(json.dumps(recorded))
+    again = train(corpus_file, tmp_path / "run", trial=trial)
+    assert again.final.cosine.eer_pct == 12.5 != first.final.cosine.eer_pct
+    file.write_text("{torn")
+    assert train(corpus_file, tmp_path / "run", trial=trial).final == first.final
 
 
 def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) -> None:
