@@ -25,7 +25,13 @@ TEACHER = {
         "embedding_dim": 32,
     },
     "loss": {"distillation": "none", "beta": 0.1},
-    "training": {"batch_size": 8, "crop_frames": 60, "max_epochs": 2, "lr": 3e-3},
+    "training": {
+        "batch_size": 8,
+        "crop_frames": 60,
+        "eval_frames": 60,
+        "max_epochs": 2,
+        "lr": 3e-3,
+    },
 }
 SPACE = {
     "model": {
@@ -43,6 +49,7 @@ SPACE = {
     "training": {
         "batch_size": 8,
         "crop_frames": 60,
+        "eval_frames": 60,
         "lr": {"low": 1e-3, "high": 1e-2, "log": True},
     },
 }
@@ -101,7 +108,10 @@ def whole_job(veer: Callable[..., str], tmp_path: Path, corpus: str, trials: int
     assert "epoch   3" in retrained
     corpus_config = yaml.safe_load((tmp_path / corpus).read_text())
     pairs, root = corpus_config["val_list"], corpus_config["val_dir"]
-    assert "p=0.01" in veer("evaluate", "student", "--pairs", pairs, "--root", root)
+    scored = veer(
+        "evaluate", "student", "--pairs", pairs, "--root", root, "--eval-frames", 60
+    )  # fmt: skip
+    assert "p=0.01" in scored
 
 
 def test_on_a_generated_corpus(
