@@ -21,11 +21,6 @@ LOG_OFFSET = 1e-6
 INSTANCE_NORM_EPS = 1e-5
 
 
-def num_frames_of(num_samples: int) -> int:
-    """Frames that `LogMel` makes of an utterance; they are centred, the first on sample 0."""
-    return 1 + num_samples // HOP_SAMPLES
-
-
 class LogMel(nn.Module):
     """Log-mel energies of a waveform, before instance normalisation.
 
@@ -55,7 +50,7 @@ class LogMel(nn.Module):
             wave_BS: Samples in [-1, 1] at 16 kHz; at least 257, as the edges are reflected.
 
         Returns:
-            feat_BTF: float32, with T = 1 + S // 160.
+            feat_BTF: float32, with T = 1 + S // 160: frames are centred, the first on sample 0.
 
         Raises:
             ValueError: The input has another rank or is too short.

@@ -15,9 +15,10 @@ import soundfile
 import torch
 import torchaudio.functional
 
+from models.frontend import SAMPLE_RATE_HZ
+
 Wave = npt.NDArray[np.float32]
 
-SAMPLE_RATE_HZ = 16_000
 # 16-bit audio reaches down to -90 dBFS; speech that never passes -60 is a muted microphone.
 SILENCE_DBFS = -60.0
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")

@@ -20,9 +20,10 @@ import soundfile
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from models.frontend import SAMPLE_RATE_HZ
 from spaces.atomic import write_text_atomically
 from spaces.errors import VeerError
-from trainable.audio import SAMPLE_RATE_HZ, Wave
+from trainable.audio import Wave
 from trainable.corpus_prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo_sentences import draw_sentence
 from trainable.demo_sessions import BLOCK_SAMPLES, draw_session, record

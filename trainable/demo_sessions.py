@@ -11,7 +11,8 @@ import torch
 import torchaudio.functional as F
 from torch import Tensor
 
-from trainable.audio import SAMPLE_RATE_HZ, Wave
+from models.frontend import SAMPLE_RATE_HZ
+from trainable.audio import Wave
 
 BLOCK_SAMPLES = 800
 

@@ -21,7 +21,7 @@ from trainable.checkpoint import (
     resolve_model_file,
 )
 from trainable.config import TrainRunConfig
-from trainable.corpus import read_corpus
+from trainable.corpus import read_trial_list
 from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
@@ -200,7 +200,7 @@ def _evaluate(
     return evaluate_pairs(
         model,
         config.corpus.val_dir,
-        read_corpus(config.corpus).val_pairs,
+        read_trial_list(config.corpus.val_list, config.corpus.val_dir),
         eval_frames=config.trial.training.eval_frames,
         device=device,
         progress=None if watcher is None else watcher.evaluation,

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.frontend import HOP_SAMPLES, WINDOW_SAMPLES
 from trainable.corpus import TrialPair
 
-HOP_SAMPLES = 160
 # What a window of 400 samples adds to the hops: so many samples give the stated frames.
-WINDOW_TAIL_SAMPLES = 240
+WINDOW_TAIL_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
 VOXCELEB_TRAINER_CROPS = 10
 CHUNK_BYTES = 64 * 2**20
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import VeerError
-from trainable.audio import SAMPLE_RATE_HZ
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.corpus_check import check_corpus
 from trainable.demo_corpus import DemoConfig, build_demo_corpus
