@@ -26,13 +26,13 @@ class CheckpointKeeper:
             return
         self._seen = len(ended)
         ranked = sorted(
-            (trial.best_veer_pct, trial.suggestion.trial)
+            (trial.best_veer_pct, trial.trial)
             for trial in ended
             if trial.best_veer_pct is not None and trial.state in ("complete", "stopped_early")
         )
         kept = {number for _, number in ranked[: self._keep_best]}
         for trial in ended:
-            number = trial.suggestion.trial
+            number = trial.trial
             if number not in kept and number not in self._dropped:
                 CheckpointFolder(self._run.trial(number)).delete_weights()
                 self._dropped.add(number)

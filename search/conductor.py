@@ -24,6 +24,7 @@ class TrialCourse:
     """One trial so far.
 
     Attributes:
+        trial: Its number, from 0.
         suggestion: What it tries.
         config: The same as a checked config.
         veer_pct: VEER in percent by epoch; NaN where it could not be measured.
@@ -32,6 +33,7 @@ class TrialCourse:
         is_running: Whether it was handed out in this process and has not come back.
     """
 
+    trial: int
     suggestion: Suggestion
     config: TrialConfig
     veer_pct: dict[int, float] = field(default_factory=dict)
@@ -164,7 +166,7 @@ class Conductor:
             suggestion = course.suggestion
             self._journal.append(
                 "trial_started",
-                trial=suggestion.trial,
+                trial=course.trial,
                 params=suggestion.params,
                 config=course.config.canonical(),
                 config_hash=course.config.config_hash(),
@@ -214,7 +216,8 @@ class Conductor:
         self.halted = self.halted or reason
 
     def _add(self, suggestion: Suggestion) -> TrialCourse:
-        course = TrialCourse(suggestion=suggestion, config=self._make_config(suggestion))
+        config = self._make_config(suggestion)
+        course = TrialCourse(trial=len(self.trials), suggestion=suggestion, config=config)
         self.trials.append(course)
         return course
 

@@ -51,7 +51,7 @@ def status_of(conductor: Conductor) -> SearchStatus:
     """Sums up a search."""
     states = Counter(trial.state for trial in conductor.trials)
     ranked = [
-        (trial.best_veer_pct, trial.suggestion.trial)
+        (trial.best_veer_pct, trial.trial)
         for trial in conductor.trials
         if trial.best_veer_pct is not None and trial.state not in ("failed", "diverged")
     ]

@@ -155,9 +155,9 @@ def _drive(
 
     def make_task(course: TrialCourse) -> dict[str, Any]:
         return TrialTask(
-            trial=course.suggestion.trial,
+            trial=course.trial,
             config=course.config.canonical(),
-            folder=run.trial(course.suggestion.trial).absolute(),
+            folder=run.trial(course.trial).absolute(),
             corpus=settings.corpus,
             cache_dir=cache_dir(),
             teacher=teacher,

@@ -37,13 +37,13 @@ class Suggestion:
     """What one trial is to try.
 
     Attributes:
-        trial: Its number, from 0.
+        number: Its place in the study, from 0; rejected suggestions count.
         params: Sampled values by dotted name.
         tree: The same values, and the fixed ones, as the tree of a trial's config.
         seed: Seed for the trial itself.
     """
 
-    trial: int
+    number: int
     params: dict[str, Any]
     tree: dict[str, Any]
     seed: int
@@ -99,7 +99,7 @@ class Suggestions:
         restored = self._ask()
         if restored.params != dict(params):
             raise ValueError(
-                f"trial {restored.trial} had {dict(params)}, which the space maps to "
+                f"suggestion {restored.number} had {dict(params)}, which the space maps to "
                 f"{restored.params}"
             )
         return restored
@@ -128,7 +128,7 @@ class Suggestions:
         self._trials.append(trial)
         _, trial_seed = self._seeds(trial.number)
         return Suggestion(
-            trial=trial.number, params=params, tree=self._space.tree(params), seed=trial_seed
+            number=trial.number, params=params, tree=self._space.tree(params), seed=trial_seed
         )
 
     def _seeds(self, trial: int) -> tuple[int, int]:

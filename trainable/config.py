@@ -190,8 +190,15 @@ class TrialConfig(Settings):
 
     def config_hash(self) -> str:
         """12 hexadecimal digits that name the canonical form."""
-        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
+        return _hash(self.canonical())
+
+    def recipe_hash(self) -> str:
+        """Likewise without the seed: the same for repetitions of one config."""
+        return _hash({key: value for key, value in self.canonical().items() if key != "seed"})
+
+    def model_hash(self) -> str:
+        """Likewise of the model alone: the same for trials of one architecture."""
+        return _hash(self.canonical()["model"])
 
 
 class TrainRunConfig(Settings):
@@ -240,3 +247,8 @@ def _normalised(weights: Sequence[float]) -> list[float]:
     if abs(total - 1) < SHARE_TOLERANCE:
         total = 1.0
     return [round(weight / total, SHARE_DIGITS) for weight in weights]
+
+
+def _hash(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]

@@ -6,8 +6,7 @@ from search.checkpoint_keeper import CheckpointKeeper
 
 
 def trial(number, state, best_veer_pct):
-    suggestion = SimpleNamespace(trial=number)
-    return SimpleNamespace(suggestion=suggestion, state=state, best_veer_pct=best_veer_pct)
+    return SimpleNamespace(trial=number, state=state, best_veer_pct=best_veer_pct)
 
 
 def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
@@ -22,7 +21,7 @@ def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
     ]
     run = RunFolder(tmp_path)
     for each in trials:
-        model = run.trial(each.suggestion.trial) / "model"
+        model = run.trial(each.trial) / "model"
         model.mkdir(parents=True)
         (model / "model000000001.model").write_bytes(b"weights")
     keeper = CheckpointKeeper(run, keep_best=2)

@@ -76,7 +76,7 @@ def work(conductor: Conductor, *, at_once: int = 1, rng=None, epochs: int | None
     running = {}
     while True:
         while len(running) < at_once and (course := conductor.next_trial()) is not None:
-            running[course.suggestion.trial] = (course, max(course.epoch, 1))
+            running[course.trial] = (course, max(course.epoch, 1))
         if not running:
             return
         number = int(rng.choice(list(running))) if rng else min(running)
@@ -236,7 +236,7 @@ def test_halted_search_ends_after_the_running_epochs(conduct, tmp_path):
     assert conductor.halted == "interrupted"
     assert not any(r["event"] == "trial_ended" for r in story(tmp_path / "j"))
     again = conduct(tmp_path / "j")
-    assert [again.next_trial().suggestion.trial for _ in range(3)] == [0, 1, 2]
+    assert [again.next_trial().trial for _ in range(3)] == [0, 1, 2]
 
 
 def test_time_limit_counts_on_the_given_clock(conduct, tmp_path):

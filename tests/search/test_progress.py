@@ -16,7 +16,7 @@ STATUS = SearchStatus(
 
 def course(number, veer_pct, state, *, is_running=False):
     return SimpleNamespace(
-        suggestion=SimpleNamespace(trial=number),
+        trial=number,
         veer_pct=veer_pct,
         epoch=max(veer_pct, default=0),
         best_veer_pct=min(veer_pct.values(), default=None),

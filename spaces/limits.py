@@ -1,0 +1,53 @@
+"""What a config must not exceed to be tried at all."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
+
+
+class Limits(BaseModel):
+    """Bounds on the cost of a model; a config that breaks one is not trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_params: int | None = Field(None, ge=1, description="Parameters of the network.")
+    max_macs: int | None = Field(
+        None, ge=1, description="Multiply-accumulates of a 2-s utterance, without the front end."
+    )
+    max_cpu_latency_vs_teacher: float | None = Field(
+        None,
+        gt=0,
+        description="Time on this machine's CPU over the teacher's, one thread and batch 1: 0.5 "
+        "is twice as fast as the teacher.",
+    )
+    max_gpu_memory: ByteSize | None = Field(
+        None, gt=0, description="Memory of a training step: bytes, or text such as 3GiB."
+    )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The limits that are set."""
+        return tuple(name for name, value in self if value is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A limit that a config breaks.
+
+    Attributes:
+        limit: Its name, `max_params`.
+        value: What the config has.
+        allowed: The limit.
+    """
+
+    limit: str
+    value: float
+    allowed: float
+
+    @property
+    def excess(self) -> float:
+        """How far over the limit, as a part of it; above 0."""
+        return self.value / self.allowed - 1
+
+    def __str__(self) -> str:
+        return f"{self.limit} is {self.allowed:,g}, the config has {self.value:,.6g}"
