@@ -4,8 +4,11 @@ Every record has `event` and `time_s` (seconds since 1970, UTC). One process wri
 
 search_started   settings, provenance
 search_resumed
-search_ended     reason: finished | interrupted | time_limit
+search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
 teacher          path, veer_pct, num_params, sha256
+start_points     points, each with source, params (null where it did not fit) and remarks
+infeasible       params, violations, each with limit, value and allowed
+repeated         params, config_hash, same_as: the trial that ran the same config
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
 epoch            trial, epoch, and what the trial reported
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
@@ -18,25 +21,31 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from trainable.errors import RunError
 
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
+EndReason = Literal["finished", "target_met", "exhausted", "interrupted", "time_limit"]
 
 FIELDS: dict[str, frozenset[str]] = {
     "search_started": frozenset({"settings", "provenance"}),
     "search_resumed": frozenset(),
     "search_ended": frozenset({"reason"}),
     "teacher": frozenset({"path", "veer_pct", "num_params", "sha256"}),
+    "start_points": frozenset({"points"}),
+    "infeasible": frozenset({"params", "violations"}),
+    "repeated": frozenset({"params", "config_hash", "same_as"}),
     "trial_started": frozenset({"trial", "params", "config", "config_hash", "seed"}),
     "epoch": frozenset({"trial", "epoch", "veer_pct"}),
     "trial_ended": frozenset({"trial", "state", "reason"}),
     "benchmark": frozenset({"hardware", "rows"}),
 }
 END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
-END_REASONS: frozenset[str] = frozenset({"finished", "interrupted", "time_limit"})
+END_REASONS: frozenset[str] = frozenset(get_args(EndReason))
+# Of a search that has nothing left to do.
+ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted"})
 
 
 class Journal:

@@ -8,80 +8,30 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from results.journal import EndState, Journal, Record
+from search.course import Budget, TrialCourse
 from search.early_stopping import SuccessiveHalving, Verdict
-from search.suggestions import Suggestion, Suggestions
-from trainable.config import TrialConfig
+from search.proposals import Proposals
 
 HaltReason = Literal["interrupted", "time_limit"]
-
-
-@dataclass(slots=True, kw_only=True)
-class TrialCourse:
-    """One trial so far.
-
-    Attributes:
-        trial: Its number, from 0.
-        suggestion: What it tries.
-        config: The same as a checked config.
-        veer_pct: VEER in percent by epoch; NaN where it could not be measured.
-        verdict: What early stopping said last.
-        state: How it ended, None while unfinished.
-        is_running: Whether it was handed out in this process and has not come back.
-    """
-
-    trial: int
-    suggestion: Suggestion
-    config: TrialConfig
-    veer_pct: dict[int, float] = field(default_factory=dict)
-    verdict: Verdict | None = None
-    state: EndState | None = None
-    is_running: bool = False
-
-    @property
-    def epoch(self) -> int:
-        """Epochs finished."""
-        return max(self.veer_pct, default=0)
-
-    @property
-    def best_veer_pct(self) -> float | None:
-        """Lowest VEER so far, percent."""
-        finite = (veer_pct for veer_pct in self.veer_pct.values() if math.isfinite(veer_pct))
-        return min(finite, default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Where a search ends.
-
-    Attributes:
-        num_trials: Trials in all.
-        max_epochs: Epochs of a trial that nothing stops.
-        time_limit_s: Seconds after which no epoch is started; None for no limit.
-    """
-
-    num_trials: int
-    max_epochs: int
-    time_limit_s: float | None = None
 
 
 class Conductor:
     """Leads a search from result to result.
 
     Args:
-        suggestions: Fresh; a resumed search replays its journal into them.
+        proposals: Fresh; a resumed search replays its journal into them.
         early_stopping: Fresh, likewise.
         journal: Where everything is written first.
-        limits: Where the search ends.
-        make_config: Turns a suggestion into the trial's checked config.
+        budget: Where the search ends.
         clock: Seconds; only differences count.
 
     Attributes:
-        limits: Where the search ends.
+        budget: Where the search ends.
         trials: Every trial, by number.
+        met_by: Number of the first trial whose VEER met the target, None before.
         halted: Why no epoch is started any more, None while the search goes on.
         num_reported: Epochs that were new to this process's journal.
         error: The first error that went through `noting_errors`.
@@ -89,23 +39,22 @@ class Conductor:
 
     def __init__(
         self,
-        suggestions: Suggestions,
+        proposals: Proposals,
         early_stopping: SuccessiveHalving,
         journal: Journal,
         *,
-        limits: Limits,
-        make_config: Callable[[Suggestion], TrialConfig],
+        budget: Budget,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.limits = limits
+        self.budget = budget
         self.trials: list[TrialCourse] = []
+        self.met_by: int | None = None
         self.halted: HaltReason | None = None
         self.num_reported = 0
         self.error: Exception | None = None
-        self._suggestions = suggestions
+        self._proposals = proposals
         self._early_stopping = early_stopping
         self._journal = journal
-        self._make_config = make_config
         self._clock = clock
         self._started_s = clock()
         self._working_since_s: float | None = None
@@ -131,10 +80,19 @@ class Conductor:
         return 0.0 if self._working_since_s is None else self._clock() - self._working_since_s
 
     @property
+    def exhausted(self) -> str | None:
+        """Why there is nothing more to try, None while there may be."""
+        return self._proposals.exhausted
+
+    @property
     def is_finished(self) -> bool:
-        """Whether every trial has ended."""
-        ended = sum(trial.state is not None for trial in self.trials)
-        return ended >= self.limits.num_trials
+        """Whether every trial has ended, and there is no more to come."""
+        is_last = (
+            len(self.trials) >= self.budget.num_trials
+            or self.exhausted is not None
+            or self.met_by is not None
+        )
+        return is_last and not self._unfinished()
 
     def replay(self, records: Iterable[Record]) -> None:
         """Takes over an earlier run from its journal; unfinished trials are handed out first.
@@ -144,8 +102,10 @@ class Conductor:
         """
         for record in records:
             match record["event"]:
-                case "trial_started" if record["trial"] == len(self.trials):
-                    self._add(self._suggestions.restore(record["params"]))
+                case "trial_started" if record["trial"] == (number := len(self.trials)):
+                    self.trials.append(self._proposals.restore(record, number))
+                case "infeasible" | "repeated":
+                    self._proposals.restore_rejected(record, self.trials)
                 case "epoch":
                     self._take(record["trial"], record["epoch"], record["veer_pct"])
                 case "trial_ended":
@@ -159,21 +119,30 @@ class Conductor:
         self._watch_the_clock()
         if self.halted is not None:
             return None
-        if self._waiting:
+        while self._waiting:
             course = self.trials[self._waiting.pop(0)]
-        elif len(self.trials) < self.limits.num_trials:
-            course = self._add(self._suggestions.suggest())
-            suggestion = course.suggestion
-            self._journal.append(
-                "trial_started",
-                trial=course.trial,
-                params=suggestion.params,
-                config=course.config.canonical(),
-                config_hash=course.config.config_hash(),
-                seed=suggestion.seed,
-            )
-        else:
+            if not self._conclude(course.trial):
+                return self._handed_out(course)
+        if self.met_by is not None:
             return None
+        if len(self.trials) >= self.budget.num_trials:
+            self._proposals.record_repeats()
+            return None
+        proposed = self._proposals.propose(len(self.trials))
+        if proposed is None:
+            return None
+        self._journal.append(
+            "trial_started",
+            trial=proposed.trial,
+            params=proposed.suggestion.params,
+            config=proposed.config.canonical(),
+            config_hash=proposed.config.config_hash(),
+            seed=proposed.config.seed,
+        )
+        self.trials.append(proposed)
+        return self._handed_out(proposed)
+
+    def _handed_out(self, course: TrialCourse) -> TrialCourse:
         course.is_running = True
         if self._working_since_s is None:
             self._working_since_s = self._clock()
@@ -215,12 +184,6 @@ class Conductor:
         """Hands out no trial and starts no epoch from now on; the first reason counts."""
         self.halted = self.halted or reason
 
-    def _add(self, suggestion: Suggestion) -> TrialCourse:
-        config = self._make_config(suggestion)
-        course = TrialCourse(trial=len(self.trials), suggestion=suggestion, config=config)
-        self.trials.append(course)
-        return course
-
     def _take(self, trial: int, epoch: int, veer_pct: float | None) -> None:
         """Tells study and early stopping; an epoch without a VEER is left to `_conclude`."""
         course = self.trials[trial]
@@ -230,7 +193,10 @@ class Conductor:
             course.veer_pct[epoch] = math.nan
             return
         course.veer_pct[epoch] = veer_pct
-        self._suggestions.report(trial, epoch, veer_pct)
+        self._proposals.report(course, epoch, veer_pct)
+        target_pct = self.budget.target_pct
+        if self.met_by is None and target_pct is not None and veer_pct <= target_pct:
+            self.met_by = trial
         course.verdict = self._early_stopping.decide(trial, epoch, veer_pct)
 
     def _conclude(self, trial: int) -> bool:
@@ -240,8 +206,11 @@ class Conductor:
             return True
         if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
             self.end(trial, "diverged", f"the VEER of epoch {course.epoch} is not a number")
-        elif course.epoch >= self.limits.max_epochs:
+        elif course.epoch >= self.budget.max_epochs:
             self.end(trial, "complete", None)
+        elif self.met_by is not None:
+            reason = f"trial {self.met_by} met the target of {self.budget.target_pct:g} %"
+            self.end(trial, "stopped_early", reason)
         elif course.verdict is not None and course.verdict.stop:
             self.end(trial, "stopped_early", _reason(course.verdict))
         return course.state is not None
@@ -251,13 +220,13 @@ class Conductor:
         if course.state is not None:
             return
         course.state = state
-        self._suggestions.end(trial, state, course.best_veer_pct)
+        self._proposals.end(course, state)
 
     def _unfinished(self) -> list[int]:
         return [number for number, course in enumerate(self.trials) if course.state is None]
 
     def _watch_the_clock(self) -> None:
-        limit_s = self.limits.time_limit_s
+        limit_s = self.budget.time_limit_s
         if limit_s is not None and self.elapsed_s >= limit_s:
             self.halt("time_limit")
 

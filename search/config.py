@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from search.suggestions import SamplerKind
+from search.samplers import SamplerKind
 from spaces.complaints import Keys, did_you_mean
 from spaces.errors import ConfigError
 from spaces.reading import bundled_spaces
@@ -18,8 +18,19 @@ DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")
 # These say how much is done and where, not what a trial is: a resumed search may change them.
 MAY_CHANGE = frozenset(
-    {"num_trials", "time_limit_s", "max_concurrent", "resources", "address", "benchmark_top"}
+    {
+        "num_trials",
+        "time_limit_s",
+        "max_concurrent",
+        "resources",
+        "address",
+        "benchmark_top",
+        "success",
+        "stop_at",
+    }
 )
+# What a space file may suggest for its own search; a settings file and the command line win.
+SUGGESTIBLE = ("sampler", "scheduler", "max_epochs", "num_trials", "repetitions", "success")
 
 
 class _Settings(BaseModel):
@@ -61,7 +72,15 @@ class SearchConfig(_Settings):
         None, description="Model file or folder; none is needed where no trial distils."
     )
     space: Path = Field(description="The space: a YAML file, or a bundled name.")
-    num_trials: int = Field(12, ge=1, le=1_000_000, description="Trials in all.")
+    num_trials: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Trials in all; null for 12, or for every config of a grid.",
+    )
+    repetitions: int = Field(
+        1, ge=1, le=1000, description="How often a config may be run, each time with another seed."
+    )
     time_limit_s: float | None = Field(
         None, gt=0, description="Seconds after which no epoch is started; null for no limit."
     )
@@ -70,7 +89,24 @@ class SearchConfig(_Settings):
         None, ge=1, le=100_000, description="Trials at once; null for as many as the cluster fits."
     )
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
-    sampler: SamplerKind = Field("tpe", description="tpe learns from results; random does not.")
+    success: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(
+        default_factory=dict,
+        description="VEER in percent that meets a criterion, by its name: {target: 11}.",
+    )
+    stop_at: str | None = Field(
+        None, description="Criterion of `success` that ends the search once a trial meets it."
+    )
+    width_scale: float = Field(
+        1.0,
+        gt=0,
+        le=16,
+        description="Factor on every student's hidden_dim, to the nearest multiple of 8: for a "
+        "small corpus, the same models at reduced size.",
+    )
+    sampler: SamplerKind = Field(
+        "tpe",
+        description="tpe and gp learn from results, random does not, grid runs every config.",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the search and of its trials.")
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
     device: Literal["auto", "cpu", "cuda"] = Field(
@@ -86,10 +122,20 @@ class SearchConfig(_Settings):
         None, description="Ray cluster to join, such as 10.0.0.1:6379; null starts one here."
     )
 
+    @property
+    def target_pct(self) -> float | None:
+        """VEER that ends the search, percent; None where none does."""
+        return None if self.stop_at is None else self.success[self.stop_at]
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.device == "cuda" and self.resources.gpu == 0:
             raise ValueError("device cuda needs resources.gpu above 0, got 0")
+        if self.stop_at is not None and self.stop_at not in self.success:
+            raise ValueError(
+                f"stop_at must be a criterion of success, got {self.stop_at!r}"
+                f"{did_you_mean(self.stop_at, self.success) or '; success has none'}"
+            )
         if self.benchmark_top > self.keep_best:
             raise ValueError(
                 "benchmark_top must be at most keep_best, the others' checkpoints are gone by "
@@ -104,6 +150,7 @@ def read_search_config(
     """Read and resolve a search's settings.
 
     Relative paths in a file count from its folder, those in overrides from the working folder.
+    What the space suggests under `search` counts where neither says anything.
 
     Args:
         source: A bundled name (`demo`) or a YAML file.
@@ -117,13 +164,38 @@ def read_search_config(
     data = {key: _resolved(key, value, base) for key, value in document.data.items()}
     given = _tree(overrides or {})
     for key, value in given.items():
-        inner = data.get(key)
-        is_part = isinstance(value, dict) and isinstance(inner, dict)
-        data[key] = inner | value if is_part else _resolved(key, value, Path.cwd())
-    return load_model(
-        SearchConfig,
-        _MergedDocument(path=path, data=data, lines=document.lines, given=frozenset(given)),
+        data[key] = _laid_over(data.get(key), _resolved(key, value, Path.cwd()))
+    space = read_yaml(data["space"]) if isinstance(data.get("space"), Path) else None
+    suggested = {} if space is None else suggested_settings(space)
+    for key, value in suggested.items():
+        data[key] = _laid_over(value, data[key]) if key in data else value
+    merged = _MergedDocument(
+        path=path,
+        data=data,
+        lines=document.lines,
+        given=frozenset(given),
+        space=space,
+        suggested=frozenset(suggested.keys() - document.data.keys() - given.keys()),
     )
+    return load_model(SearchConfig, merged)
+
+
+def suggested_settings(space: YamlDocument) -> dict[str, Any]:
+    """The search settings that a space file suggests.
+
+    Raises:
+        ConfigError: They are no mapping, or a key may not be suggested.
+    """
+    suggested = space.data.get("search", {})
+    if not isinstance(suggested, dict):
+        raise ConfigError(f"{space.place_of(('search',))}: search: must be a mapping")
+    for key in suggested:
+        if key not in SUGGESTIBLE:
+            hint = did_you_mean(key, SUGGESTIBLE)
+            raise ConfigError(
+                f"{space.place_of(('search', key))}: search.{key}: a space cannot suggest it{hint}"
+            )
+    return dict(suggested)
 
 
 def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
@@ -140,13 +212,17 @@ def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _MergedDocument(YamlDocument):
-    """A file whose top-level keys in `given` come from the command line."""
+    """A file, the command line over it (`given`), the space's suggestions under it."""
 
     given: frozenset[str]
+    space: YamlDocument | None
+    suggested: frozenset[str]
 
     def place_of(self, keys: Keys) -> str:
         if keys and keys[0] in self.given:
             return "command line"
+        if self.space is not None and keys and keys[0] in self.suggested:
+            return self.space.place_of(("search", *keys))
         return YamlDocument.place_of(self, keys)
 
 
@@ -161,6 +237,11 @@ def _find_settings(source: str | Path) -> tuple[Path, Path]:
             f"{did_you_mean(source, bundled)}"
         )
     return bundled[str(source)], Path.cwd()
+
+
+def _laid_over(under: Any, over: Any) -> Any:
+    """One setting over another; of two mappings the keys of both."""
+    return under | over if isinstance(under, dict) and isinstance(over, dict) else over
 
 
 def _resolved(key: str, value: Any, base: Path) -> Any:

@@ -57,7 +57,7 @@ def status_of(conductor: Conductor) -> SearchStatus:
     ]
     best_veer_pct, best_trial = min(ranked, default=(None, None))
     return SearchStatus(
-        num_trials=conductor.limits.num_trials,
+        num_trials=conductor.budget.num_trials,
         running=sum(trial.is_running for trial in conductor.trials),
         complete=states["complete"],
         stopped_early=states["stopped_early"],
@@ -174,10 +174,10 @@ def _left_s(conductor: Conductor) -> float | None:
     if conductor.num_reported == 0:
         return None
     lengths = [trial.epoch for trial in conductor.trials if trial.state and trial.epoch]
-    usual = sum(lengths) / len(lengths) if lengths else conductor.limits.max_epochs
-    waiting = conductor.limits.num_trials - len(conductor.trials)
+    usual = sum(lengths) / len(lengths) if lengths else conductor.budget.max_epochs
+    waiting = conductor.budget.num_trials - len(conductor.trials)
     open_trials = [trial.epoch for trial in conductor.trials if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     left_s = epochs * conductor.working_s / conductor.num_reported
-    limit_s = conductor.limits.time_limit_s
+    limit_s = conductor.budget.time_limit_s
     return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))

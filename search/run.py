@@ -3,32 +3,33 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
-from results.journal import Journal, Record
+from results.journal import ENDINGS, EndReason, Journal, Record
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
 from search.checkpoint_keeper import CheckpointKeeper
-from search.conductor import Conductor, Limits, TrialCourse
+from search.conductor import Conductor
 from search.config import SearchConfig
+from search.course import TrialCourse
 from search.driver import drive
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.feasibility import LimitChecker
+from search.forecast import describe, forecast
 from search.progress import SearchView, status_of
-from search.run_lock import logging_to, run_lock
+from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
-from search.suggestions import Suggestion, Suggestions
+from search.setup import make_conductor, resolve, rungs_of, start_points
 from search.teacher import measure_teacher, teacher_file
 from spaces.reading import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.data import load_training_data
 from trainable.places import cache_dir
+from trainable.presets import preset_trees
 from trainable.trial import TrialTask
-
-EndReason = Literal["finished", "interrupted", "time_limit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +64,11 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         CorpusError: The corpus has faults.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with run_lock(folder), logging_to(folder / "log.txt"):
+    log = folder / "log.txt"
+    with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
         records = earlier_records(settings, folder)
-        space = read_space(settings.space, TrialConfig)
+        space = read_space(settings.space, TrialConfig, presets=preset_trees())
+        settings = resolve(settings, space)
         reason: EndReason = "finished"
         if not (was_finished := is_finished(settings, records)):
             try:
@@ -94,47 +97,23 @@ def _search(
         if teacher is not None:
             veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
             view.say(f"teacher VEER {veer_pct:.2f} % ({teacher})")
-        conductor = make_conductor(settings, space, journal)
+        checker = LimitChecker(space.limits, teacher=teacher, cache_dir=cache_dir())
+        conductor = make_conductor(
+            settings,
+            space,
+            journal,
+            first=start_points(space, journal, records, view.say),
+            check=checker.violations,
+        )
         conductor.replay(records)
         reason = _drive(conductor, settings, run, teacher, view)
-    if reason == "finished" and settings.benchmark_top and ranked(trial_histories(run.read())):
+    if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
         view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
         benchmark_run(run, settings.benchmark_top, progress=progress)
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)
     return reason
-
-
-def make_conductor(
-    settings: SearchConfig, space: Space, journal: Journal, **options: Any
-) -> Conductor:
-    """Puts sampler, early stopping and limits together."""
-    scheduler = settings.scheduler
-    rungs = (
-        asha_rungs(scheduler.grace_epochs, scheduler.reduction_factor, settings.max_epochs)
-        if scheduler.kind == "asha"
-        else []
-    )
-    return Conductor(
-        Suggestions(space, kind=settings.sampler, seed=settings.seed),
-        SuccessiveHalving(rungs, scheduler.reduction_factor),
-        journal,
-        limits=Limits(
-            num_trials=settings.num_trials,
-            max_epochs=settings.max_epochs,
-            time_limit_s=settings.time_limit_s,
-        ),
-        make_config=lambda suggestion: trial_config(suggestion, settings.max_epochs),
-        **options,
-    )
-
-
-def trial_config(suggestion: Suggestion, max_epochs: int) -> TrialConfig:
-    """A suggestion as a config; it has a seed of its own unless the space fixes one."""
-    tree = {"seed": suggestion.seed} | suggestion.tree
-    tree["training"] = tree.get("training", {}) | {"max_epochs": max_epochs}
-    return TrialConfig.model_validate(tree)
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
@@ -151,7 +130,8 @@ def _drive(
     view: SearchView,
 ) -> EndReason:
     if conductor.is_finished:
-        return "finished"
+        return _end_reason(conductor, view)
+    _say_forecast(settings, view)
 
     def make_task(course: TrialCourse) -> dict[str, Any]:
         return TrialTask(
@@ -179,4 +159,29 @@ def _drive(
         conductor.halt("interrupted")
     finally:
         view.close()
-    return "finished" if conductor.is_finished else conductor.halted or "interrupted"
+    return _end_reason(conductor, view)
+
+
+def _say_forecast(settings: SearchConfig, view: SearchView) -> None:
+    assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
+    expected = forecast(
+        settings.num_trials,
+        settings.max_epochs,
+        rungs_of(settings),
+        settings.scheduler.reduction_factor,
+        seed=settings.seed,
+    )
+    for line in describe(expected):
+        view.say(line)
+
+
+def _end_reason(conductor: Conductor, view: SearchView) -> EndReason:
+    if not conductor.is_finished:
+        return conductor.halted or "interrupted"
+    if conductor.met_by is not None:
+        view.say(f"trial {conductor.met_by} met the target: the search ends")
+        return "target_met"
+    if conductor.exhausted is not None and len(conductor.trials) < conductor.budget.num_trials:
+        view.say(f"the search ends after {len(conductor.trials)} trials: {conductor.exhausted}")
+        return "exhausted"
+    return "finished"

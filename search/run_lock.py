@@ -4,9 +4,11 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from results.run_folder import JOURNAL
+from spaces.errors import VeerError
 from trainable.errors import RunError
 
 LOCK_FILE = ".lock"
@@ -35,6 +37,27 @@ def run_lock(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+@contextmanager
+def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
+    """Takes the files of a refused start away again, and the folder if it is then empty.
+
+    To be used while the folder is held.
+
+    Args:
+        folder: The run folder. Once it has a journal it stays.
+        log: Its log file.
+    """
+    try:
+        yield
+    except VeerError:
+        if not (folder / JOURNAL).exists():
+            for file in (log, folder / LOCK_FILE):
+                file.unlink(missing_ok=True)
+            with suppress(OSError):  # not empty: it was there before
+                folder.rmdir()
+        raise
 
 
 @contextmanager

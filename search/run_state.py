@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results.history import trial_histories
+from results.history import ranked, trial_histories
 from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL, RunFolder
 from search.config import SearchConfig, differing_keys, read_search_config
@@ -44,10 +44,15 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
 
 
 def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
-    """Whether an earlier search came to its end, with as many trials as are asked for now."""
+    """Whether an earlier search came to its end, and to that which is asked for now."""
     ends = [record for record in records if record["event"].startswith("search_")]
+    reason = ends[-1].get("reason") if ends else None
+    if reason == "target_met":
+        best = ranked(trial_histories(records))[0].best or {}
+        return settings.target_pct is not None and best["veer_pct"] <= settings.target_pct
     ended = sum(trial.ended is not None for trial in trial_histories(records))
-    return bool(ends) and ends[-1].get("reason") == "finished" and ended >= settings.num_trials
+    is_all = settings.num_trials is not None and ended >= settings.num_trials
+    return reason == "exhausted" or (reason == "finished" and is_all)
 
 
 def open_run(settings: SearchConfig, folder: Path, journal: Journal, *, is_new: bool) -> None:

@@ -5,31 +5,30 @@ time a seed therefore gives the same search, whether or not it was interrupted.
 """
 
 import logging
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from results.distributions import to_distribution
 from results.journal import EndState
+from search.samplers import SamplerKind, make_sampler
 from spaces.dimensions import Dimension
-from spaces.space import Space
-
-SamplerKind = Literal["tpe", "random"]
+from spaces.space import Params, Space
 
 STATES: Mapping[EndState, TrialState] = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
+    "diverged": TrialState.PRUNED,
     "failed": TrialState.FAIL,
-    "diverged": TrialState.FAIL,
 }
+# What a diverged trial is told to have had last: chance.
+DIVERGED_VEER_PCT = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +51,37 @@ class Suggestion:
 class Suggestions:
     """One in-memory Optuna study and the samplers that draw from it.
 
-    Trials are numbered from 0 and must be suggested or restored in that order. Errors of Optuna
+    Suggestions are numbered from 0 and must be made or restored in that order. Errors of Optuna
     are raised, never dropped.
 
     Args:
         space: What to draw from.
-        kind: `tpe`, the tree-structured Parzen estimator over all parameters jointly, or `random`.
+        kind: `tpe`, the tree-structured Parzen estimator over all parameters jointly; `gp`, a
+            Gaussian process; `random`; or `grid`, every point of a finite space in order.
         seed: Seed of the search.
+        first: Parameters to suggest before anything is drawn.
+        passes: How often a grid is walked. The trials of one pass share a seed.
     """
 
-    def __init__(self, space: Space, *, kind: SamplerKind, seed: int) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        kind: SamplerKind,
+        seed: int,
+        first: Sequence[Params] = (),
+        passes: int = 1,
+    ) -> None:
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = space
         self._kind = kind
         self._seed = seed
         self._study = optuna.create_study(direction="minimize", sampler=RandomSampler(seed))
         self._trials: list[optuna.Trial] = []
+        self._last_epoch: dict[int, int] = {}
+        self._first = first
+        self._passes = passes
+        self._points: list[Params] = list(space.grid()) if kind == "grid" else []
 
     @property
     def num_suggested(self) -> int:
@@ -79,14 +93,30 @@ class Suggestions:
         """The study; for reading only."""
         return self._study
 
-    def suggest(self) -> Suggestion:
-        """Draws the next trial."""
-        sampler_seed, _ = self._seeds(self.num_suggested)
-        self._study.sampler = make_sampler(self._kind, sampler_seed)
+    def suggest(self, *, at_random: bool = False) -> Suggestion | None:
+        """Draws the next suggestion; None where a grid has no more points.
+
+        Args:
+            at_random: Do not ask the sampler, draw from the whole space.
+        """
+        number = self.num_suggested
+        known = self._known(number)
+        if known is not None:
+            return self.restore(known)
+        if self._kind == "grid":
+            return None
+        sampler_seed, _ = self._seeds(number)
+        self._study.sampler = make_sampler("random" if at_random else self._kind, sampler_seed)
         return self._ask()
 
+    def upcoming(self) -> Suggestion | None:
+        """The next suggestion where it is known without drawing: a grid's next point."""
+        number = self.num_suggested
+        known = self._known(number)
+        return None if known is None else self._suggestion(number, known)
+
     def restore(self, params: Mapping[str, Any]) -> Suggestion:
-        """Takes over the next trial from an earlier run, with its known values.
+        """Makes the next suggestion one with known values, as those of an earlier run.
 
         Args:
             params: Sampled values by dotted name, as the earlier suggestion had them.
@@ -104,47 +134,64 @@ class Suggestions:
             )
         return restored
 
-    def report(self, trial: int, epoch: int, veer_pct: float) -> None:
+    def report(self, number: int, epoch: int, veer_pct: float) -> None:
         """Tells the study an intermediate VEER, percent; each epoch once."""
-        self._trials[trial].report(veer_pct, epoch)
+        self._trials[number].report(veer_pct, epoch)
+        self._last_epoch[number] = max(epoch, self._last_epoch.get(number, 0))
 
-    def end(self, trial: int, state: EndState, best_veer_pct: float | None = None) -> None:
+    def end(self, number: int, state: EndState, best_veer_pct: float | None = None) -> None:
         """Tells the study how a trial ended.
 
         A complete trial counts with its best VEER, one that was stopped early with the VEERs it
-        reported; a failed or diverged one teaches the sampler nothing.
+        reported, a diverged one likewise but with chance for its last; a failed one teaches the
+        sampler nothing.
 
         Args:
-            trial: Its number.
+            number: The suggestion's.
             state: How it ended.
             best_veer_pct: Lowest VEER of its epochs, percent; needed if it is complete.
         """
+        if state == "diverged":
+            self.report(number, self._last_epoch.get(number, 0) + 1, DIVERGED_VEER_PCT)
         value = best_veer_pct if state == "complete" else None
-        self._study.tell(self._trials[trial], value, state=STATES[state])
+        self._study.tell(self._trials[number], value, state=STATES[state])
+
+    def reject(self, number: int, excesses: Mapping[str, float]) -> None:
+        """Tells the study that a suggestion lies outside the limits.
+
+        Args:
+            number: The suggestion's.
+            excesses: How far it exceeds each limit that it breaks, above 0.
+        """
+        for limit, excess in excesses.items():
+            self._trials[number].set_constraint(limit, excess)
+        self._study.tell(self._trials[number], state=TrialState.PRUNED)
+
+    def _known(self, number: int) -> Params | None:
+        """The parameters of a suggestion that is not drawn, None where it is."""
+        if number < len(self._first):
+            return self._first[number]
+        place = number - len(self._first)
+        if place < len(self._points) * self._passes:
+            return self._points[place % len(self._points)]
+        return None
 
     def _ask(self) -> Suggestion:
         trial = self._study.ask()
         params = self._space.sample(lambda dimension: _draw(trial, dimension))
         self._trials.append(trial)
-        _, trial_seed = self._seeds(trial.number)
-        return Suggestion(
-            number=trial.number, params=params, tree=self._space.tree(params), seed=trial_seed
-        )
+        return self._suggestion(trial.number, params)
+
+    def _suggestion(self, number: int, params: Params) -> Suggestion:
+        pass_number = number // len(self._points) if self._points else number
+        _, trial_seed = self._seeds(pass_number)
+        tree = self._space.tree(params)
+        return Suggestion(number=number, params=params, tree=tree, seed=trial_seed)
 
     def _seeds(self, trial: int) -> tuple[int, int]:
         """Seed of the sampler and seed of the trial, below 2**32."""
         sampler, own = np.random.SeedSequence((self._seed, trial)).generate_state(2)
         return int(sampler), int(own)
-
-
-def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
-    """An Optuna sampler for spaces with conditions."""
-    if kind == "random":
-        return RandomSampler(seed)
-    with warnings.catch_warnings():
-        # `group` models each set of conditional parameters by itself; experimental since 2.8.
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def _draw(trial: optuna.Trial, dimension: Dimension) -> Any:

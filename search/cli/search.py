@@ -9,6 +9,7 @@ import typer
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import CONFIG, export_trial
 from results.history import latest, ranked, trial_histories
+from results.journal import ENDINGS
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
@@ -27,6 +28,8 @@ class Sampler(StrEnum):
 
     TPE = "tpe"
     RANDOM = "random"
+    GRID = "grid"
+    GP = "gp"
 
 
 class Scheduler(StrEnum):
@@ -63,9 +66,23 @@ def search(
         Path | None, typer.Option(help="Teacher: a model file, or a training run's folder.")
     ] = None,
     space: Annotated[
-        str | None, typer.Option(help="Space: a YAML file, or a bundled one: demo, small, mixer.")
+        str | None, typer.Option(help="Space: a YAML file, or a bundled one (`veer space list`).")
     ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all.")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all; else 12, or all of a grid's.")
+    ] = None,
+    repetitions: Annotated[
+        int | None,
+        typer.Option(min=1, help="How often a config may be run, each time with another seed."),
+    ] = None,
+    stop_at: Annotated[
+        str | None,
+        typer.Option(help="End the search when a trial meets this criterion of `success`."),
+    ] = None,
+    width_scale: Annotated[
+        float | None,
+        typer.Option(help="Factor on every student's width, for a small corpus: 0.375."),
+    ] = None,
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of a trial at most.")
     ] = None,
@@ -76,7 +93,7 @@ def search(
         float | None, typer.Option(help="Seconds after which no epoch is started.")
     ] = None,
     sampler: Annotated[
-        Sampler | None, typer.Option(help="tpe learns from results, random does not.")
+        Sampler | None, typer.Option(help="tpe and gp learn from results; grid runs every config.")
     ] = None,
     scheduler: Annotated[
         Scheduler | None, typer.Option(help="asha stops trials whose VEER falls behind.")
@@ -115,6 +132,9 @@ def search(
         "teacher": teacher,
         "space": space,
         "num_trials": trials,
+        "repetitions": repetitions,
+        "stop_at": stop_at,
+        "width_scale": width_scale,
         "max_epochs": max_epochs,
         "max_concurrent": max_concurrent,
         "time_limit_s": time_limit_s,
@@ -158,7 +178,7 @@ def _print_result(result: SearchResult) -> None:
         console.print(f"reusing {run.path}: this search is finished already", highlight=False)
     teacher = latest(records, "teacher")
     console.print(trials_view(trials_table(records), teacher, width=console.width))
-    if result.reason != "finished":
+    if result.reason not in ENDINGS:
         why = "stopped" if result.reason == "interrupted" else "time limit reached"
         console.print(f"{why}; go on with: veer search --resume {run.path}", highlight=False)
         return

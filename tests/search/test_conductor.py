@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from results.journal import Journal, read_journal
-from search.conductor import Conductor, Limits
+from search.conductor import Conductor
+from search.course import Budget
 from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.proposals import Check, Proposals, no_limits
+from search.samplers import SamplerKind
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
@@ -53,13 +56,29 @@ def conduct() -> Iterator[Callable[..., Conductor]]:
     """A function that gives a conductor on a journal, taking over what is in it."""
     with ExitStack() as journals:
 
-        def make(path: Path, *, num_trials: int = 8, clock: Clock | None = None, **limits):
+        def make(
+            path: Path,
+            *,
+            num_trials: int = 8,
+            clock: Clock | None = None,
+            space: Space = SPACE,
+            kind: SamplerKind = "tpe",
+            check: Check = no_limits,
+            repetitions: int = 1,
+            **budget,
+        ):
+            journal = journals.enter_context(Journal(path))
             conductor = Conductor(
-                Suggestions(SPACE, kind="tpe", seed=0),
+                Proposals(
+                    Suggestions(space, kind=kind, seed=0, passes=repetitions),
+                    journal,
+                    make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+                    check=check,
+                    repetitions=repetitions,
+                ),
                 SuccessiveHalving(asha_rungs(1, 3, MAX_EPOCHS), 3),
-                journals.enter_context(Journal(path)),
-                limits=Limits(num_trials=num_trials, max_epochs=MAX_EPOCHS, **limits),
-                make_config=lambda s: TrialConfig.model_validate({**s.tree, "seed": s.seed}),
+                journal,
+                budget=Budget(num_trials=num_trials, max_epochs=MAX_EPOCHS, **budget),
                 clock=clock or Clock(),
             )
             conductor.replay(read_journal(path))

@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
-from search.run_lock import logging_to, run_lock
+from results.run_folder import JOURNAL
+from search.run_lock import leaving_no_trace, logging_to, run_lock
+from spaces.errors import ConfigError
 from trainable.errors import RunError
 
 HOLD = """
@@ -36,3 +38,24 @@ def test_log_goes_to_the_file_only(tmp_path, capsys):
     assert "WARNING search.test: within" in (tmp_path / "log.txt").read_text()
     assert "within" not in capsys.readouterr().err
     assert not logging.getLogger("search").handlers
+
+
+@pytest.mark.parametrize("before", [(), ("notes.txt",), (JOURNAL,)])
+def test_refused_start_leaves_the_folder_as_it_was(tmp_path, before):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in before:
+        (folder / name).write_text("there before")
+    log = folder / "log.txt"
+
+    def start() -> None:
+        with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
+            raise ConfigError("refused")
+
+    with pytest.raises(ConfigError, match="refused"):
+        start()
+    if JOURNAL in before:
+        assert {file.name for file in folder.iterdir()} == {JOURNAL, "log.txt", ".lock"}
+    else:
+        assert folder.exists() == bool(before)
+        assert not before or [file.name for file in folder.iterdir()] == list(before)

@@ -1,23 +1,67 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from optuna.trial import TrialState
 
+from search.samplers import SamplerKind, refuse_unfit
 from search.suggestions import Suggestion, Suggestions
-from spaces.dimensions import Integer
+from spaces.dimensions import Choice, Float, Integer
+from spaces.errors import ConfigError
+from spaces.limits import Limits
 from spaces.space import Space
 
+ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from spaces.reading import read_space
+from search.samplers import SamplerKind, refuse_unfit
 from search.suggestions import Suggestions
-from trainable.config import TrialConfig
-suggestions = Suggestions(read_space("mixer", TrialConfig), kind="{kind}", seed=7)
+from tests.search.test_suggestions import SPACES
+suggestions = Suggestions(SPACES["{kind}"], kind="{kind}", seed=7)
 for n in range(14):
     print(suggestions.suggest())
     suggestions.end(n, "complete", 10.0 + n % 3)
 """
+KIND = Choice(name="loss.kind", choices=("mse", "cosine", "none"))
+TEMPERATURE = Float(
+    name="loss.temperature", low=1.0, high=8.0, log=True, when={"loss.kind": "mse"}
+)
+WIDTH = Integer(name="model.width", low=32, high=96, step=32)
+LR = Float(name="training.lr", low=1e-4, high=1e-2, log=True)
+EVERY_KIND = Space(
+    name="every-kind",
+    fixed={"family": "mixer"},
+    dimensions=(KIND, TEMPERATURE, WIDTH, LR),
+)
+# What each sampler can draw from: gp knows no conditions, a grid no continuous ranges.
+SPACES = {
+    "tpe": EVERY_KIND,
+    "random": EVERY_KIND,
+    "gp": Space(name="flat", fixed={}, dimensions=(KIND, WIDTH, LR)),
+    "grid": Space(
+        name="points",
+        fixed={},
+        dimensions=(
+            KIND,
+            Float(
+                name="loss.temperature", low=1.0, high=8.0, step=1.0, when={"loss.kind": "mse"}
+            ),
+            WIDTH,
+            Float(name="training.lr", low=1e-3, high=1e-2, step=1e-3),
+        ),
+    ),
+}
+
+
+def limited(space: Space) -> Space:
+    return replace(space, limits=Limits(max_params=1000))
+
+
+def started(space: Space) -> Space:
+    return replace(space, start_from=("v2_cosine",))
 
 
 def objective(suggestion: Suggestion) -> float:
@@ -39,30 +83,33 @@ def search(suggestions: Suggestions, num_trials: int) -> list[Suggestion]:
     return asked
 
 
-@pytest.mark.parametrize("kind", ["tpe", "random"])
+@pytest.mark.parametrize("kind", get_args(SamplerKind))
 class TestEverySampler:
-    def test_same_seed_gives_the_same_search(self, space, kind):
-        one, other = (search(Suggestions(space, kind=kind, seed=3), 25) for _ in range(2))
+    def test_same_seed_gives_the_same_search(self, kind):
+        one, other = (search(Suggestions(SPACES[kind], kind=kind, seed=3), 25) for _ in range(2))
         assert one == other
 
-    def test_other_seed_gives_another_search(self, space, kind):
-        one, other = (search(Suggestions(space, kind=kind, seed=s), 5) for s in (3, 4))
+    def test_other_seed_gives_another_search(self, kind):
+        one, other = (search(Suggestions(SPACES[kind], kind=kind, seed=s), 5) for s in (3, 4))
         for a, b in zip(one, other, strict=True):
-            assert a.params != b.params
+            # A grid has one order.
+            assert (a.params == b.params) == (kind == "grid")
             assert a.seed != b.seed
 
     def test_same_seed_in_another_process_gives_the_same_search(self, kind):
         command = [sys.executable, "-c", SCRIPT.format(kind=kind)]
         outs = {
-            subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            subprocess.run(
+                command, capture_output=True, text=True, check=True, cwd=ROOT
+            ).stdout
             for _ in range(2)
         }
         assert len(outs) == 1
         assert outs.pop().count("Suggestion(") == 14
 
-    def test_restored_search_goes_on_as_if_undisturbed(self, space, kind):
-        whole = search(Suggestions(space, kind=kind, seed=3), 20)
-        again = Suggestions(space, kind=kind, seed=3)
+    def test_restored_search_goes_on_as_if_undisturbed(self, kind):
+        whole = search(Suggestions(SPACES[kind], kind=kind, seed=3), 20)
+        again = Suggestions(SPACES[kind], kind=kind, seed=3)
         for number, earlier in enumerate(whole[:15]):
             assert again.restore(earlier.params) == earlier
             veer_pct = objective(earlier)
@@ -72,27 +119,92 @@ class TestEverySampler:
             again.end(number, state, veer_pct if state == "complete" else None)
         assert again.suggest() == whole[15]
 
-    def test_every_suggestion_is_in_the_space(self, space, kind):
-        for suggestion in search(Suggestions(space, kind=kind, seed=0), 30):
-            assert space.contains(suggestion.params)
-            assert space.params_of(suggestion.tree) == suggestion.params
+    def test_every_suggestion_is_in_the_space(self, kind):
+        for suggestion in search(Suggestions(SPACES[kind], kind=kind, seed=0), 30):
+            assert SPACES[kind].contains(suggestion.params)
+            assert SPACES[kind].params_of(suggestion.tree) == suggestion.params
 
-    def test_inactive_parameter_is_not_sampled(self, space, kind):
-        asked = search(Suggestions(space, kind=kind, seed=0), 30)
-        kinds = {s.params["loss.kind"]: "loss.temperature" in s.params for s in asked}
-        assert kinds == {"mse": True, "cosine": False, "none": False}
+    def test_inactive_parameter_is_not_sampled(self, kind):
+        if kind == "gp":
+            pytest.skip("gp refuses conditions")
+        asked = search(Suggestions(SPACES[kind], kind=kind, seed=0), 30)
+        assert {"loss.temperature" in s.params for s in asked if s.params["loss.kind"] == "mse"}
+        for suggestion in asked:
+            is_mse = suggestion.params["loss.kind"] == "mse"
+            assert ("loss.temperature" in suggestion.params) == is_mse
+
+    def test_values_round_trip_between_space_and_config(self, kind):
+        for suggestion in search(Suggestions(SPACES[kind], kind=kind, seed=5), 20):
+            again = Suggestions(SPACES[kind], kind=kind, seed=0)
+            params = SPACES[kind].params_of(suggestion.tree)
+            assert again.restore(params).tree == suggestion.tree
+
+    def test_what_breaks_a_limit_is_told_as_infeasible(self, kind):
+        if kind == "gp":
+            pytest.skip("gp refuses limits")
+        suggestions = Suggestions(SPACES[kind], kind=kind, seed=0)
+        suggestions.suggest()
+        suggestions.reject(0, {"max_params": 0.5, "max_macs": 2.0})
+        (told,) = suggestions.study.trials
+        assert (told.state, told.constraints) == (
+            TrialState.PRUNED,
+            {"max_params": 0.5, "max_macs": 2.0},
+        )
+
+    def test_bounds_are_reached_and_restored(self, kind):
+        space = Space(
+            name="bounds", fixed={}, dimensions=(Integer(name="n", low=2, high=4),)
+        )
+        suggestions = Suggestions(space, kind=kind, seed=0)
+        drawn = set()
+        for number in range(3 if kind == "grid" else 40):
+            drawn.add(suggestions.suggest().params["n"])
+            suggestions.end(number, "complete", 10.0)
+        # A sampler that learns may settle; both ends must still be within reach.
+        assert drawn <= {2, 3, 4}
+        assert {2, 4} <= drawn
+        assert [Suggestions(space, kind=kind, seed=0).restore({"n": n}).params["n"]
+                for n in (2, 4)] == [2, 4]  # fmt: skip
 
 
-def test_both_bounds_of_a_whole_number_are_reached():
-    space = Space(name="s", fixed={}, dimensions=(Integer(name="n", low=2, high=4),))
-    suggestions = Suggestions(space, kind="random", seed=0)
-    assert {suggestions.suggest().params["n"] for _ in range(40)} == {2, 3, 4}
+def test_grid_walks_every_point_in_order_and_ends():
+    space = SPACES["grid"]
+    suggestions = Suggestions(space, kind="grid", seed=0, passes=2)
+    asked = []
+    while (suggestion := suggestions.suggest()) is not None:
+        asked.append(suggestion)
+    points = [s.params for s in asked]
+    # 8 temperatures with mse, else none; 3 widths, 10 learning rates.
+    assert len(points) == 2 * (8 + 1 + 1) * 3 * 10
+    assert points[:300] == points[300:] == list(space.grid())
+    assert len({s.seed for s in asked[:300]}) == 1
+    assert asked[0].seed != asked[300].seed
 
 
-def test_trials_are_numbered_and_seeded_apart(space):
+@pytest.mark.parametrize(
+    ("kind", "space", "stops_early", "message"),
+    [
+        ("gp", SPACES["gp"], True, r"'gp' cannot honour early stopping: .* scheduler.kind to none"),
+        ("gp", EVERY_KIND, False, r"conditions: loss.temperature depends on loss.kind"),
+        ("grid", EVERY_KIND, False, r"loss.temperature: a grid needs values .* give it a step"),
+        ("gp", limited(SPACES["gp"]), False, r"limits \(max_params\): it learns nothing"),
+        ("grid", started(SPACES["grid"]), True, r"start_from: a grid runs every point anyway"),
+    ],
+)
+def test_sampler_that_cannot_honour_a_setting_is_refused(kind, space, stops_early, message):
+    with pytest.raises(ConfigError, match=message):
+        refuse_unfit(kind, space, stops_early=stops_early)
+
+
+@pytest.mark.parametrize("kind", get_args(SamplerKind))
+def test_sampler_that_can_is_not_refused(kind):
+    refuse_unfit(kind, SPACES[kind], stops_early=kind != "gp")
+
+
+def test_suggestions_are_numbered_and_seeded_apart(space):
     suggestions = Suggestions(space, kind="tpe", seed=0)
     asked = [suggestions.suggest() for _ in range(12)]
-    assert [s.trial for s in asked] == list(range(12))
+    assert [s.number for s in asked] == list(range(12))
     assert len({s.seed for s in asked}) == 12
 
 
@@ -114,7 +226,9 @@ def test_outcomes_reach_the_study_apart(space):
     assert (complete.state, complete.value) == (TrialState.COMPLETE, 20.0)
     assert stopped.state is TrialState.PRUNED
     assert stopped.intermediate_values == {1: 30.0, 2: 20.0, 3: 25.0}
-    assert failed.state is diverged.state is TrialState.FAIL
+    assert failed.state is TrialState.FAIL
+    assert diverged.state is TrialState.PRUNED
+    assert diverged.intermediate_values == {1: 30.0, 2: 20.0, 3: 25.0, 4: 50.0}
     assert suggestions.study.best_trial.number == 0
 
 
@@ -135,11 +249,11 @@ def test_complete_trial_without_a_veer_is_refused(space):
 
 def test_values_outside_the_space_are_not_restored(space):
     earlier = {"loss.kind": "none", "model.width": 64, "training.lr": 1e-3, "loss.temperature": 2}
-    with pytest.raises(ValueError, match=r"trial 0 had .*'loss.temperature': 2"):
+    with pytest.raises(ValueError, match=r"suggestion 0 had .*'loss.temperature': 2"):
         Suggestions(space, kind="tpe", seed=0).restore(earlier)
 
 
 def test_search_needs_no_ray():
     code = "import sys; import search.suggestions, search.early_stopping, search.conductor; " \
         "assert not any(name.split('.')[0] == 'ray' for name in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -1,0 +1,205 @@
+"""From suggestions to trials worth running.
+
+A suggestion that breaks a limit, or whose config was run before, takes no trial's place: it is
+written to the journal, the study is told what is known, and the next one is drawn.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
+
+from results.journal import EndState, Journal, Record
+from search.course import TrialCourse
+from search.suggestions import Suggestion, Suggestions
+from spaces.complaints import complaints
+from spaces.limits import Violation
+from trainable.config import TrialConfig
+
+# A sampler that has settled proposes one config again and again: chance then finds another.
+RANDOM_AFTER = 10
+MAX_IN_A_ROW = 200
+BROKEN_RULE = "config"
+
+MakeConfig = Callable[[Suggestion], TrialConfig]
+Check = Callable[[TrialConfig], Sequence[Violation]]
+
+
+def no_limits(config: TrialConfig) -> Sequence[Violation]:
+    """Every config may be tried."""
+    del config
+    return ()
+
+
+class Proposals:
+    """Suggestions without those that need not or must not be run.
+
+    Args:
+        suggestions: Fresh; what an earlier run wrote is restored into them.
+        journal: Where rejected suggestions are written before the study is told.
+        make_config: Turns a suggestion into a trial's checked config.
+        check: The limits that a config breaks.
+        repetitions: How often a config may be run, each time with another seed.
+
+    Attributes:
+        exhausted: Why there is nothing more to propose, None while there may be.
+    """
+
+    def __init__(
+        self,
+        suggestions: Suggestions,
+        journal: Journal,
+        *,
+        make_config: MakeConfig,
+        check: Check = no_limits,
+        repetitions: int = 1,
+    ) -> None:
+        self.exhausted: str | None = None
+        self._suggestions = suggestions
+        self._journal = journal
+        self._make_config = make_config
+        self._check = check
+        self._repetitions = repetitions
+        self._runs: dict[str, list[TrialCourse]] = {}
+        self._echoes: dict[int, list[int]] = {}
+        self._in_a_row = 0
+        self._last = ""
+
+    def propose(self, trial: int) -> TrialCourse | None:
+        """The next trial, None when there is nothing more to try.
+
+        Args:
+            trial: The number that it will have.
+        """
+        while self.exhausted is None:
+            if self._in_a_row >= MAX_IN_A_ROW:
+                self.exhausted = (
+                    f"{MAX_IN_A_ROW} suggestions in a row broke a limit or had been run before "
+                    f"(the last: {self._last}); `veer space check` says how much of the space "
+                    "lies inside its limits"
+                )
+                break
+            suggestion = self._suggestions.suggest(at_random=self._in_a_row >= RANDOM_AFTER)
+            if suggestion is None:
+                self.exhausted = "every config of the grid has been tried"
+                break
+            course = self._admit(trial, suggestion)
+            if course is not None:
+                return course
+        return None
+
+    def record_repeats(self) -> None:
+        """Notes the next points of a grid for as long as their configs were run before."""
+        while (upcoming := self._suggestions.upcoming()) is not None:
+            runs = self._known(self._make_config(upcoming))
+            if len(runs) < self._repetitions:
+                return
+            suggestion = self._suggestions.suggest()
+            if suggestion is not None:
+                self._repeat(suggestion, runs[0])
+
+    def restore(self, record: Record, trial: int) -> TrialCourse:
+        """Takes over a `trial_started` record of an earlier run.
+
+        Raises:
+            ValueError: The values are not those that the space asks for.
+        """
+        suggestion = self._suggestions.restore(record["params"])
+        return self._accept(trial, suggestion, self._make_config(suggestion))
+
+    def restore_rejected(self, record: Record, courses: Sequence[TrialCourse]) -> None:
+        """Takes over an `infeasible` or `repeated` record of an earlier run."""
+        suggestion = self._suggestions.restore(record["params"])
+        self._in_a_row += 1
+        if record["event"] == "infeasible":
+            self._suggestions.reject(suggestion.number, _excesses(record["violations"]))
+        else:
+            self._echo(suggestion, courses[record["same_as"]])
+
+    def report(self, course: TrialCourse, epoch: int, veer_pct: float) -> None:
+        """Tells the study an intermediate VEER, percent; each epoch once."""
+        self._suggestions.report(course.suggestion.number, epoch, veer_pct)
+
+    def end(self, course: TrialCourse, state: EndState) -> None:
+        """Tells the study how a trial ended, and all suggestions that were the same."""
+        self._suggestions.end(course.suggestion.number, state, course.best_veer_pct)
+        for number in self._echoes.pop(course.trial, ()):
+            self._tell_echo(number, course, state)
+
+    def _admit(self, trial: int, suggestion: Suggestion) -> TrialCourse | None:
+        """The trial, or None where it is rejected."""
+        try:
+            config = self._make_config(suggestion)
+        except ValidationError as error:
+            self._reject(suggestion, [_broken_rule(error, suggestion.tree)])
+            return None
+        broken = [asdict(violation) for violation in self._check(config)]
+        if broken:
+            self._reject(suggestion, broken)
+            return None
+        runs = self._known(config)
+        if len(runs) < self._repetitions:
+            return self._accept(trial, suggestion, config)
+        self._repeat(suggestion, runs[0])
+        return None
+
+    def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
+        course = TrialCourse(trial=trial, suggestion=suggestion, config=config)
+        self._runs.setdefault(config.recipe_hash(), []).append(course)
+        self._in_a_row = 0
+        return course
+
+    def _known(self, config: TrialConfig) -> list[TrialCourse]:
+        """The runs of a config that say something about it: a failed one does not."""
+        runs = self._runs.get(config.recipe_hash(), ())
+        return [course for course in runs if course.state != "failed"]
+
+    def _reject(self, suggestion: Suggestion, violations: Sequence[Mapping[str, Any]]) -> None:
+        self._in_a_row += 1
+        self._last = "; ".join(map(_in_words, violations))
+        self._journal.append("infeasible", params=suggestion.params, violations=violations)
+        self._suggestions.reject(suggestion.number, _excesses(violations))
+
+    def _repeat(self, suggestion: Suggestion, course: TrialCourse) -> None:
+        self._in_a_row += 1
+        self._last = f"the config of trial {course.trial} again"
+        self._journal.append(
+            "repeated",
+            params=suggestion.params,
+            config_hash=course.config.config_hash(),
+            same_as=course.trial,
+        )
+        self._echo(suggestion, course)
+
+    def _echo(self, suggestion: Suggestion, course: TrialCourse) -> None:
+        """Tells the study what the same config gave, once that is known."""
+        if course.state is None:
+            self._echoes.setdefault(course.trial, []).append(suggestion.number)
+        else:
+            self._tell_echo(suggestion.number, course, course.state)
+
+    def _tell_echo(self, number: int, course: TrialCourse, state: EndState) -> None:
+        for epoch, veer_pct in course.measured.items():
+            self._suggestions.report(number, epoch, veer_pct)
+        self._suggestions.end(number, state, course.best_veer_pct)
+
+
+def _excesses(violations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How far each limit is exceeded, as a part of it."""
+    return {
+        each["limit"]: 1.0 if each["limit"] == BROKEN_RULE else each["value"] / each["allowed"] - 1
+        for each in violations
+    }
+
+
+def _in_words(violation: Mapping[str, Any]) -> str:
+    if violation["limit"] == BROKEN_RULE:
+        return str(violation["text"])
+    return str(Violation(**violation))
+
+
+def _broken_rule(error: ValidationError, tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule of the config that single ranges keep and their combination breaks."""
+    text = "; ".join(str(each) for each in complaints(TrialConfig, error, tree))
+    return {"limit": BROKEN_RULE, "value": None, "allowed": None, "text": text}

@@ -1,0 +1,77 @@
+"""The samplers by name, and what each cannot do."""
+
+import warnings
+from typing import Literal
+
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+
+from spaces.dimensions import Float
+from spaces.errors import ConfigError
+from spaces.space import Space
+
+SamplerKind = Literal["tpe", "random", "grid", "gp"]
+SETTING = "sampler"
+
+
+def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
+    """An Optuna sampler; a grid has none, its points are walked in order."""
+    with warnings.catch_warnings():
+        # `group` models each set of conditional parameters by itself; experimental since 2.8.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        if kind == "tpe":
+            return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        if kind == "gp":
+            return GPSampler(seed=seed)
+        return RandomSampler(seed)
+
+
+def refuse_unfit(kind: SamplerKind, space: Space, *, stops_early: bool) -> None:
+    """Refuse a sampler that cannot honour the space or the scheduler.
+
+    Args:
+        kind: The sampler.
+        space: What it is to draw from.
+        stops_early: Whether trials may be stopped early.
+
+    Raises:
+        ConfigError: With the setting, the reason and the fix.
+    """
+    if reason := _unfit(kind, space, stops_early):
+        raise ConfigError(f"{SETTING} {kind!r} cannot honour {reason}")
+
+
+def _unfit(kind: SamplerKind, space: Space, stops_early: bool) -> str | None:
+    if kind == "grid":
+        for dimension in space.dimensions:
+            if isinstance(dimension, Float) and dimension.step is None:
+                return (
+                    f"{dimension.name}: a grid needs values to count, and this range is "
+                    "continuous; give it a step or choices, or use sampler tpe or random"
+                )
+        if space.start_from:
+            return "start_from: a grid runs every point anyway; leave start_from out"
+    if kind == "gp":
+        return _unfit_for_gp(space, stops_early)
+    return None
+
+
+def _unfit_for_gp(space: Space, stops_early: bool) -> str | None:
+    if stops_early:
+        return (
+            "early stopping: it learns from complete trials alone; set scheduler.kind to none, or "
+            "use sampler tpe"
+        )
+    for dimension in space.dimensions:
+        if dimension.when:
+            conditions = " and ".join(condition.parameter for condition in dimension.when)
+            return (
+                f"conditions: {dimension.name} depends on {conditions}, and it models one fixed "
+                "set of parameters; use sampler tpe"
+            )
+    if space.limits.names:
+        return (
+            f"limits ({', '.join(space.limits.names)}): it learns nothing from a config that was "
+            "rejected; use sampler tpe"
+        )
+    return None

@@ -1,0 +1,152 @@
+"""A search put together from its settings and its space; knows no Ray."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from spaces.starting import fit_into
+
+from results.history import latest
+from results.journal import Journal, Record
+from search.conductor import Conductor
+from search.config import SearchConfig
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.proposals import Check, Proposals, no_limits
+from search.samplers import refuse_unfit
+from search.starting_points import starting_trees
+from search.suggestions import Suggestion, Suggestions
+from spaces.errors import ConfigError
+from spaces.space import Params, Space
+from trainable.config import TrialConfig
+from trainable.scaling import WIDTH, scale_width
+
+DEFAULT_NUM_TRIALS = 12
+
+
+def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
+    """The settings with the number of trials that they mean in this space.
+
+    Raises:
+        ConfigError: The sampler cannot honour space or scheduler, or the width is both varied and
+            scaled.
+    """
+    refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
+    varied = {dimension.name for dimension in space.dimensions}
+    if settings.width_scale != 1 and f"model.{WIDTH}" in varied:
+        raise ConfigError(
+            f"width_scale must be 1 where the space varies model.{WIDTH}, got "
+            f"{settings.width_scale:g}; give that range smaller values instead"
+        )
+    if settings.num_trials is not None:
+        return settings
+    num_trials = DEFAULT_NUM_TRIALS
+    if settings.sampler == "grid":
+        num_trials = settings.repetitions * len(_grid_recipes(settings, space))
+    return settings.model_copy(update={"num_trials": num_trials})
+
+
+def make_conductor(
+    settings: SearchConfig,
+    space: Space,
+    journal: Journal,
+    *,
+    first: Sequence[Params] = (),
+    check: Check = no_limits,
+    **options: Any,
+) -> Conductor:
+    """Puts sampler, limits, early stopping and budget together.
+
+    Args:
+        settings: Resolved.
+        space: What to search.
+        journal: Where everything is written first.
+        first: Parameters to try before anything is drawn.
+        check: The limits that a config breaks.
+        options: More of the conductor's.
+    """
+    suggestions = Suggestions(
+        space,
+        kind=settings.sampler,
+        seed=settings.seed,
+        first=first,
+        passes=settings.repetitions,
+    )
+    proposals = Proposals(
+        suggestions,
+        journal,
+        make_config=config_maker(settings),
+        check=check,
+        repetitions=settings.repetitions,
+    )
+    budget = Budget(
+        num_trials=settings.num_trials or DEFAULT_NUM_TRIALS,
+        max_epochs=settings.max_epochs,
+        time_limit_s=settings.time_limit_s,
+        target_pct=settings.target_pct,
+    )
+    halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
+    return Conductor(proposals, halving, journal, budget=budget, **options)
+
+
+def rungs_of(settings: SearchConfig) -> list[float]:
+    """Epochs at which trials are compared; none without early stopping."""
+    scheduler = settings.scheduler
+    if scheduler.kind == "none":
+        return []
+    return asha_rungs(scheduler.grace_epochs, scheduler.reduction_factor, settings.max_epochs)
+
+
+def config_maker(settings: SearchConfig) -> Callable[[Suggestion], TrialConfig]:
+    """What turns a suggestion into a trial's config.
+
+    A trial has the suggestion's seed unless the space fixes one.
+    """
+    return lambda suggestion: _config(suggestion.tree, suggestion.seed, settings)
+
+
+def start_points(
+    space: Space,
+    journal: Journal,
+    records: Sequence[Record],
+    say: Callable[[str], None],
+) -> list[Params]:
+    """What to try first: `start_from`, mapped onto the space once a run and recorded.
+
+    Args:
+        space: It names the sources.
+        journal: Where the points are written.
+        records: An earlier run's; what it began with stands.
+        say: Told of everything that did not fit.
+
+    Raises:
+        ConfigError: A source is unknown or cannot be read.
+    """
+    earlier = latest(records, "start_points")
+    if earlier is not None:
+        return [point["params"] for point in earlier["points"] if point["params"] is not None]
+    if not space.start_from or records:
+        return []
+    points = []
+    default = TrialConfig().model_dump(mode="json")
+    for source, tree in starting_trees(space.start_from):
+        fitted = fit_into(space, tree, default)
+        points.append(
+            {"source": source, "params": fitted.params, "remarks": list(fitted.remarks)}
+        )
+        for remark in fitted.remarks:
+            say(f"start from {source}: {remark}")
+    journal.append("start_points", points=points)
+    return [point["params"] for point in points if point["params"] is not None]
+
+
+def _config(tree: dict[str, Any], seed: int, settings: SearchConfig) -> TrialConfig:
+    training = tree.get("training", {}) | {"max_epochs": settings.max_epochs}
+    config = TrialConfig.model_validate({"seed": seed} | tree | {"training": training})
+    return scale_width(config, settings.width_scale)
+
+
+def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
+    """The distinct configs of a grid."""
+    return {
+        _config(space.tree(params), 0, settings).recipe_hash() for params in space.grid()
+    }

@@ -1,0 +1,261 @@
+"""What becomes of suggestions that need not or must not be run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving
+from search.proposals import MAX_IN_A_ROW, Check, Proposals, no_limits
+from search.suggestions import Suggestion, Suggestions
+from spaces.dimensions import Choice, Float, Integer
+from spaces.limits import Violation
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+NINE = Space(
+    name="nine",
+    fixed={"model": {"family": "mlp_mixer"}},
+    dimensions=(
+        Choice(name="model.hidden_dim", choices=(16, 32, 64)),
+        Integer(name="model.num_blocks", low=1, high=3),
+    ),
+)
+WIDE = Space(
+    name="wide",
+    fixed={"model": {"family": "mlp_mixer", "num_blocks": 1}},
+    dimensions=(
+        Integer(name="model.hidden_dim", low=8, high=256, step=8),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+BOTH_WEIGHTS = Space(
+    name="weights",
+    fixed={"model": {"family": "mlp_mixer_autoencoder"}},
+    dimensions=(
+        Float(name="loss.alpha", low=0.1, high=0.9),
+        Float(name="loss.beta", low=0.05, high=0.8),
+    ),
+)
+
+
+def at_most_64_wide(config: TrialConfig) -> list[Violation]:
+    width = config.model.hidden_dim
+    return [Violation(limit="max_width", value=width, allowed=64)] if width > 64 else []
+
+
+def never(config: TrialConfig) -> list[Violation]:
+    del config
+    return [Violation(limit="max_params", value=2, allowed=1)]
+
+
+class Search:
+    """A conductor on a journal, and its parts."""
+
+    def __init__(self, space: Space, journal: Journal, *, kind="random", num_trials=9, **options):
+        repetitions = options.pop("repetitions", 1)
+        check: Check = options.pop("check", no_limits)
+        self.suggestions = Suggestions(
+            space, kind=kind, seed=0, passes=repetitions, first=options.pop("first", ())
+        )
+        proposals = Proposals(
+            self.suggestions, journal, make_config=make_config, check=check,
+            repetitions=repetitions,
+        )  # fmt: skip
+        budget = Budget(num_trials=num_trials, max_epochs=3, **options)
+        self.conductor = Conductor(proposals, SuccessiveHalving([], 3), journal, budget=budget)
+        self.conductor.replay(read_journal(journal.path))
+
+    def run(self, most: int | None = None) -> None:
+        """Runs trial after trial; a VEER follows from the config."""
+        while (most is None or most > 0) and (course := self.conductor.next_trial()) is not None:
+            most = None if most is None else most - 1
+            for epoch in (1, 2, 3):
+                self.conductor.report(course.trial, epoch, veer_pct(course.config) - epoch, {})
+
+
+def make_config(suggestion: Suggestion) -> TrialConfig:
+    return TrialConfig.model_validate({"seed": suggestion.seed} | suggestion.tree)
+
+
+def veer_pct(config: TrialConfig) -> float:
+    return 30.0 - config.model.hidden_dim / 16 - config.model.num_blocks
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., Search]]:
+    with ExitStack() as journals:
+
+        def make(space: Space, *, name: str = "journal", **options) -> Search:
+            return Search(space, journals.enter_context(Journal(tmp_path / name)), **options)
+
+        yield make
+
+
+def told(path: Path, event: str | None = None) -> list[dict]:
+    records = [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
+    return [record for record in records if event in (None, record["event"])]
+
+
+class TestRepeats:
+    def test_same_config_is_not_run_twice(self, begin, tmp_path):
+        search = begin(NINE)
+        search.run()
+        hashes = [course.config.recipe_hash() for course in search.conductor.trials]
+        assert len(hashes) == len(set(hashes)) == 9
+        repeated = told(tmp_path / "journal", "repeated")
+        assert repeated
+        for record in repeated:
+            twin = search.conductor.trials[record["same_as"]]
+            assert twin.suggestion.params == record["params"]
+
+    def test_sampler_is_told_the_known_value(self, begin):
+        search = begin(NINE)
+        search.run()
+        for trial in search.suggestions.study.trials:
+            width, blocks = trial.params["model.hidden_dim"], trial.params["model.num_blocks"]
+            assert trial.state is TrialState.COMPLETE
+            assert trial.value == 30.0 - width / 16 - blocks - 3
+            assert len(trial.intermediate_values) == 3
+
+    def test_repeat_of_a_running_trial_is_told_when_that_ends(self, begin):
+        search = begin(NINE)
+        courses = [search.conductor.next_trial() for _ in range(9)]
+        assert search.conductor.next_trial() is None
+        waiting = [t for t in search.suggestions.study.trials if t.state is TrialState.RUNNING]
+        assert len(waiting) == search.suggestions.num_suggested > 9
+        for course in courses:
+            for epoch in (1, 2, 3):
+                search.conductor.report(course.trial, epoch, 20.0 + course.trial, {})
+        states = {trial.state for trial in search.suggestions.study.trials}
+        assert states == {TrialState.COMPLETE}
+
+    def test_failed_trial_says_nothing_of_its_config(self, begin):
+        search = begin(NINE, first=[{"model.hidden_dim": 16, "model.num_blocks": 1}] * 2)
+        first = search.conductor.next_trial()
+        search.conductor.end(first.trial, "failed", "the node was lost")
+        second = search.conductor.next_trial()
+        assert second.config.recipe_hash() == first.config.recipe_hash()
+
+    def test_repetitions_have_seeds_of_their_own(self, begin):
+        search = begin(NINE, num_trials=27, repetitions=3)
+        search.run()
+        by_recipe: dict[str, set[int]] = {}
+        for course in search.conductor.trials:
+            by_recipe.setdefault(course.config.recipe_hash(), set()).add(course.config.seed)
+        assert [len(seeds) for seeds in by_recipe.values()] == [3] * 9
+
+    def test_search_ends_when_a_small_space_has_been_run(self, begin, tmp_path):
+        search = begin(NINE, num_trials=50)
+        search.run()
+        assert len(search.conductor.trials) == 9
+        assert search.conductor.is_finished
+        assert search.conductor.exhausted.startswith(
+            "200 suggestions in a row broke a limit or had been run before (the last: the config "
+            "of trial "
+        )
+        assert len(told(tmp_path / "journal", "repeated")) >= MAX_IN_A_ROW
+
+    def test_settled_sampler_is_helped_by_chance(self, begin):
+        search = begin(NINE, kind="tpe", num_trials=9)
+        search.run()
+        assert len(search.conductor.trials) == 9
+
+
+class TestLimits:
+    def test_config_outside_the_limits_costs_no_trial(self, begin, tmp_path):
+        search = begin(WIDE, num_trials=12, check=at_most_64_wide)
+        search.run()
+        assert [course.trial for course in search.conductor.trials] == list(range(12))
+        assert all(course.config.model.hidden_dim <= 64 for course in search.conductor.trials)
+        infeasible = told(tmp_path / "journal", "infeasible")
+        assert infeasible
+        for record in infeasible:
+            (violation,) = record["violations"]
+            width = record["params"]["model.hidden_dim"]
+            assert violation == {"limit": "max_width", "value": width, "allowed": 64}
+
+    def test_study_knows_how_far_a_config_is_outside(self, begin):
+        search = begin(WIDE, num_trials=5, check=at_most_64_wide)
+        search.run()
+        outside = [t for t in search.suggestions.study.trials if t.constraints]
+        assert outside
+        for trial in outside:
+            assert trial.state is TrialState.PRUNED
+            assert trial.constraints == {"max_width": trial.params["model.hidden_dim"] / 64 - 1}
+
+    def test_tpe_learns_where_the_limits_are(self, begin):
+        drawn = {}
+        for kind in ("tpe", "random"):
+            search = begin(WIDE, name=kind, kind=kind, num_trials=40, check=at_most_64_wide)
+            search.run()
+            drawn[kind] = search.suggestions.num_suggested
+        assert drawn["tpe"] < drawn["random"] / 1.5
+
+    def test_space_without_a_config_inside_ends_the_search(self, begin):
+        search = begin(WIDE, check=never)
+        search.run()
+        assert search.conductor.trials == []
+        assert "the last: max_params is 1, the config has 2" in search.conductor.exhausted
+        assert search.suggestions.num_suggested == MAX_IN_A_ROW
+
+    def test_rule_of_the_config_that_a_combination_breaks_rejects_it(self, begin, tmp_path):
+        search = begin(BOTH_WEIGHTS, num_trials=12)
+        courses = [search.conductor.next_trial() for _ in range(12)]
+        assert all(c.config.loss.alpha + c.config.loss.beta <= 1 for c in courses)
+        violation = told(tmp_path / "journal", "infeasible")[0]["violations"][0]
+        assert violation["limit"] == "config"
+        assert "alpha + beta must be at most 1, got alpha=" in violation["text"]
+
+
+@pytest.mark.parametrize(
+    ("space", "options"),
+    [
+        (NINE, {"num_trials": 50}),
+        (NINE, {"num_trials": 18, "repetitions": 2}),
+        (WIDE, {"num_trials": 10, "check": at_most_64_wide}),
+        (WIDE, {"num_trials": 13, "kind": "tpe", "check": at_most_64_wide}),
+    ],
+)
+def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
+    begin, tmp_path, space, options
+):
+    begin(space, name="whole", **options).run()
+    for _ in range(60):
+        begin(space, name="parts", **options).run(most=1)
+    assert told(tmp_path / "parts") == told(tmp_path / "whole")
+
+
+class TestTarget:
+    def test_search_ends_when_a_trial_meets_the_target(self, begin, tmp_path):
+        search = begin(WIDE, num_trials=30, target_pct=20.0)
+        running = [search.conductor.next_trial() for _ in range(2)]
+        assert search.conductor.report(running[0].trial, 1, 20.5, {})
+        assert not search.conductor.report(running[1].trial, 1, 20.0, {})
+        assert not search.conductor.is_finished
+        assert not search.conductor.report(running[0].trial, 2, 22.0, {})
+        assert search.conductor.is_finished
+        assert search.conductor.next_trial() is None
+        reasons = {r["trial"]: r["reason"] for r in told(tmp_path / "journal", "trial_ended")}
+        assert reasons == dict.fromkeys((0, 1), "trial 1 met the target of 20 %")
+
+    def test_unfinished_trials_of_a_met_search_are_not_handed_out_again(self, begin):
+        search = begin(WIDE, num_trials=30, target_pct=20.0)
+        search.conductor.next_trial()
+        search.conductor.next_trial()
+        search.conductor.report(0, 1, 19.0, {})
+        again = begin(WIDE, num_trials=30, target_pct=20.0)
+        assert again.conductor.next_trial() is None
+        assert again.conductor.is_finished
+
+
+def test_first_suggestions_are_the_given_ones(begin):
+    first = [{"model.hidden_dim": 24, "training.lr": 1e-3}]
+    search = begin(WIDE, kind="tpe", first=first)
+    assert search.conductor.next_trial().suggestion.params == first[0]
+    assert search.conductor.next_trial().suggestion.params != first[0]
