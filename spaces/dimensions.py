@@ -4,7 +4,7 @@ A dimension's name is dotted, as `loss.alpha`. It is active where all its condit
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self
 
@@ -15,6 +15,8 @@ from spaces.complaints import shown
 Value = bool | int | float | str | None
 
 STEP_TOLERANCE = 1e-9
+# Name of the dimension whose values are bundled trial configs.
+PRESET = "preset"
 
 
 def same(one: object, other: object) -> bool:
@@ -41,23 +43,48 @@ class _Frozen(BaseModel):
 
 
 class Condition(_Frozen):
-    """Holds where another parameter is active and has one of the values."""
+    """Holds where another parameter is active and has one of the values, or none of some.
+
+    Attributes:
+        parameter: The other's dotted name.
+        values: What it may have; empty where `excluded` says what it may not.
+        excluded: What it may not have.
+        otherwise: Whether the condition holds where the other parameter is not active.
+    """
 
     parameter: str
-    values: tuple[Scalar, ...] = Field(min_length=1)
+    values: tuple[Scalar, ...] = ()
+    excluded: tuple[Scalar, ...] = ()
+    otherwise: bool = False
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if bool(self.values) == bool(self.excluded):
+            raise ValueError(f"must name values or excluded values of {self.parameter}")
+        return self
 
     def allows(self, value: object) -> bool:
         """Whether the other parameter may have this value."""
+        if self.excluded:
+            return not any(same(value, each) for each in self.excluded)
         return any(same(value, each) for each in self.values)
 
 
-class _Dimension(_Frozen):
-    """Root of the kinds.
+def is_active(when: Iterable[Condition], values: Mapping[str, object]) -> bool:
+    """Whether all conditions hold, given the values of the active and fixed parameters."""
+    return all(
+        each.allows(values[each.parameter]) if each.parameter in values else each.otherwise
+        for each in when
+    )
+
+
+class WithConditions(_Frozen):
+    """Root of what stands at a place in the config tree, maybe under conditions.
 
     Attributes:
         name: Dotted place in the config tree.
-        when: Conditions, all of which must hold; a mapping of parameter to value or values is
-            taken too.
+        when: Conditions, all of which must hold; a mapping of parameter to value or values, or
+            to `{not: value or values}`, is taken too.
     """
 
     name: str
@@ -68,13 +95,22 @@ class _Dimension(_Frozen):
     def _from_mapping(cls, when: object) -> object:
         if not isinstance(when, Mapping):
             return when
-        lists = {name: v if isinstance(v, list | tuple) else [v] for name, v in when.items()}
-        if empty := [name for name, values in lists.items() if not values]:
-            raise ValueError(f"must name a value to wait for, got none for {empty[0]!r}")
-        return [{"parameter": name, "values": values} for name, values in lists.items()]
+        return [_condition(name, values) for name, values in when.items()]
 
 
-class Float(_Dimension):
+def _condition(name: str, values: object) -> dict[str, object]:
+    form = "values"
+    if isinstance(values, Mapping):
+        if list(values) != ["not"]:
+            raise ValueError(f"must be a value, values or {{not: ...}} for {name!r}, got {values}")
+        form, values = "excluded", values["not"]
+    listed = list(values) if isinstance(values, list | tuple) else [values]
+    if not listed:
+        raise ValueError(f"must name a value to wait for, got none for {name!r}")
+    return {"parameter": name, form: listed}
+
+
+class Float(WithConditions):
     """A number from low to high, both included, evenly on a line, on a log scale or in steps."""
 
     bound_keys: ClassVar = ("low", "high")
@@ -102,8 +138,28 @@ class Float(_Dimension):
         """The bounds."""
         return (self.low, self.high)
 
+    def num_points(self) -> int | None:
+        """How many values there are, None where they lie close."""
+        if self.low == self.high:
+            return 1
+        return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
-class Integer(_Dimension):
+    def points(self) -> Iterator[float]:
+        """The values in order.
+
+        Raises:
+            ValueError: They lie close.
+        """
+        if (num_points := self.num_points()) is None:
+            raise ValueError(
+                f"{self.name} is continuous, from {self.low} to {self.high}: give it a step, or "
+                "choices"
+            )
+        low, step = Decimal(str(self.low)), Decimal(str(self.step or 0))
+        return (float(low + number * step) for number in range(num_points))
+
+
+class Integer(WithConditions):
     """A whole number from low to high, both included."""
 
     bound_keys: ClassVar = ("low", "high")
@@ -127,8 +183,16 @@ class Integer(_Dimension):
         """The bounds."""
         return (self.low, self.high)
 
+    def num_points(self) -> int:
+        """How many values there are."""
+        return len(range(self.low, self.high + 1, self.step))
 
-class Choice(_Dimension):
+    def points(self) -> Iterator[int]:
+        """The values in order."""
+        return iter(range(self.low, self.high + 1, self.step))
+
+
+class Choice(WithConditions):
     """One of the listed values, which need no order."""
 
     choices: tuple[Scalar, ...] = Field(min_length=1)
@@ -148,6 +212,14 @@ class Choice(_Dimension):
     def extremes(self) -> tuple[Value, ...]:
         """All choices, since none lies between others."""
         return self.choices
+
+    def num_points(self) -> int:
+        """How many choices there are."""
+        return len(self.choices)
+
+    def points(self) -> Iterator[Value]:
+        """The choices in order."""
+        return iter(self.choices)
 
 
 Dimension = Float | Integer | Choice

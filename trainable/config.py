@@ -7,11 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
+from spaces.complaints import models_in
+from spaces.effects import Needs, Neutral, only, unless, with_effect
+from spaces.stage_weights import normalised
 from spaces.yaml_file import load_model, read_yaml
 from trainable.corpus import CorpusConfig
 from trainable.overrides import apply_overrides
@@ -27,9 +30,30 @@ OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
     "rkd": frozenset({"distance_weight", "angle_weight"}),
     "infonce": frozenset({"contrast_temperature"}),
 }
-# Digits and tolerance of normalised stage weights: normalising them again changes nothing.
-SHARE_DIGITS = 9
-SHARE_TOLERANCE = 1e-6
+
+
+def _needs() -> Needs:
+    """Which settings of a trial have an effect only beside certain others."""
+    own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
+    kinds = {name: [kind for kind, names in OWN_PARAMETERS.items() if name in names] for name in own}
+    plain = [
+        model.model_fields["family"].default
+        for model in models_in(AnyModelConfig)
+        if not getattr(model, "has_reconstruction", True)
+    ]
+    return {
+        "loss.alpha": (unless("loss.distillation", "none"),),
+        "loss.distillation": (unless("loss.alpha", 0),),
+        **{f"loss.{name}": (only("loss.distillation", *kinds[name]),) for name in own},
+        "loss.stages": (unless("loss.distillation", "none"),),
+        "loss.stage_weights": (unless("loss.stages", "none"),),
+        "loss.beta": (unless("model.family", *plain),),
+        # The decoder is built and run in training without it, but nothing learns from it.
+        "model.num_decoder_blocks": (unless("loss.beta", 0),),
+        "training.mask_bins": (unless("training.num_masks", 0),),
+        "training.mask_frames": (unless("training.num_masks", 0),),
+        "training.lr_decay_every_epochs": (unless("training.lr_decay", 1),),
+    }
 
 
 class Settings(BaseModel):
@@ -110,17 +134,10 @@ class LossConfig(Settings):
 
         Distillation of weight 0 is none at all; stage weights are divided by their sum.
         """
-        kind = self.distillation if self.distill_weight > 0 else "none"
-        without = frozenset[str]().union(*OWN_PARAMETERS.values()) - OWN_PARAMETERS[kind]
-        if kind == "none":
-            without |= {"alpha"}
-        if kind == "none" or self.stages == "none":
-            without |= {"stages", "stage_weights"}
-        data = self.model_dump(mode="json") | {
-            "distillation": kind,
-            "stage_weights": _normalised(self.stage_weights),
-        }
-        return {name: value for name, value in data.items() if name not in without}
+        data = {"loss": self.model_dump(mode="json")}
+        data["loss"]["stage_weights"] = normalised(self.stage_weights)
+        loss: dict[str, Any] = with_effect(data, TrialConfig.needs, TrialConfig.neutral)["loss"]
+        return loss
 
 
 class TrainingConfig(Settings):
@@ -157,7 +174,17 @@ class TrainingConfig(Settings):
 
 
 class TrialConfig(Settings):
-    """One trial: the model, its loss, its training, its seed."""
+    """One trial: the model, its loss, its training, its seed.
+
+    Attributes:
+        needs: Which settings have an effect only beside certain others. The canonical form and
+            the conditions of a search space both come from it.
+        neutral: What a setting is in the canonical form where it has no effect; the others are
+            left out.
+    """
+
+    needs: ClassVar[Needs] = _needs()
+    neutral: ClassVar[Neutral] = {"loss.distillation": "none"}
 
     model: AnyModelConfig = Field(default_factory=MLPMixerConfig)
     loss: LossConfig = Field(default_factory=LossConfig)
@@ -183,10 +210,9 @@ class TrialConfig(Settings):
 
         Two configs that mean the same have the same canonical form.
         """
-        data = self.model_dump(mode="json") | {"loss": self.loss.canonical()}
-        if self.training.num_masks == 0:
-            del data["training"]["mask_bins"], data["training"]["mask_frames"]
-        return data
+        data = self.model_dump(mode="json")
+        data["loss"]["stage_weights"] = normalised(self.loss.stage_weights)
+        return with_effect(data, self.needs, self.neutral)
 
     def config_hash(self) -> str:
         """12 hexadecimal digits that name the canonical form."""
@@ -239,14 +265,6 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
     return config.model_copy(
         update={"corpus": config.corpus.resolved_against(base), "teacher": teacher}
     )
-
-
-def _normalised(weights: Sequence[float]) -> list[float]:
-    """The weights over their sum, rounded so that equal ratios give equal numbers."""
-    total = sum(weights)
-    if abs(total - 1) < SHARE_TOLERANCE:
-        total = 1.0
-    return [round(weight / total, SHARE_DIGITS) for weight in weights]
 
 
 def _hash(data: Mapping[str, Any]) -> str:
