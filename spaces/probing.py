@@ -6,33 +6,49 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spaces.complaints import Complaint, Keys, complaints, did_you_mean, shown
-from spaces.dimensions import Choice, Condition, Dimension, Value
-from spaces.space import Params, Space, leaves
+from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
+from spaces.conditions import Params, representatives, witness
+from spaces.space import Space
 
 Allowed = dict[str, list[Value]]
 Faults = list[Complaint]
 
 
 def condition_complaints(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Faults:
-    """Conditions on parameters that are not there or never have the value."""
-    by_name, values = {each.name: each for each in dimensions}, leaves(fixed)
-    found = [
+    """Conditions on parameters that are not there or never have the value.
+
+    Args:
+        dimensions: In any order.
+        fixed: Values by dotted name.
+    """
+    by_name = {each.name: each for each in dimensions}
+    return [
         Complaint(keys=_condition_keys(dimension, condition), text=text)
         for dimension in dimensions
         for condition in dimension.when
-        if (text := _fault(condition, by_name, values))
+        if (text := _fault(condition, by_name, fixed))
     ]
-    if found:
-        return found
-    return [
-        Complaint(
-            keys=(*_keys(dimension), "when"),
-            text=f"can never hold: no value of {parameter} meets all conditions on the way here",
-        )
-        for dimension in dimensions
-        for parameter, allowed in allowed_values(dimension, by_name).items()
-        if not allowed
-    ]
+
+
+def never_complaints(
+    dimensions: Sequence[Dimension], fixed: Mapping[str, Any], text: str
+) -> Faults:
+    """Dimensions that no values of the others make active.
+
+    Args:
+        dimensions: In order.
+        fixed: Values by dotted name.
+        text: What to say of one; `{}` stands for the parameters that rule it out.
+    """
+    by_name = {each.name: each for each in dimensions}
+    found = []
+    for dimension in dimensions:
+        if witness(dimension, dimensions, fixed) is None:
+            allowed = allowed_values(dimension, by_name)
+            empty = [name for name, values in allowed.items() if not values] or list(allowed)
+            keys = (*_keys(dimension), "when")
+            found.append(Complaint(keys=keys, text=text.format(" and ".join(empty))))
+    return found
 
 
 def probe_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
@@ -60,21 +76,28 @@ def probe_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
 def allowed_values(dimension: Dimension, by_name: Mapping[str, Dimension]) -> Allowed:
     """The values left to each parameter that must be set for the dimension to be active.
 
-    Conditions count along the whole chain. Since each is a set of values of one parameter, the
-    dimension can be active exactly where no list is empty.
+    Conditions count along the whole chain, but not where one holds without its parameter. Of a
+    parameter that may have many values, those stand for all on which the conditions differ.
     """
-    allowed: Allowed = {}
+    on: dict[str, list[Condition]] = {}
     waiting, seen = [dimension], set[str]()
     while waiting:
         current = waiting.pop()
         seen.add(current.name)
         for condition in current.when:
             name = condition.parameter
-            before = allowed.get(name, list(condition.values))
-            allowed[name] = [value for value in before if condition.allows(value)]
-            if name in by_name and name not in seen:
+            on.setdefault(name, []).append(condition)
+            if name in by_name and name not in seen and not condition.otherwise:
                 waiting.append(by_name[name])
-    return allowed
+    return {
+        name: [
+            value
+            for value, _ in representatives(by_name[name], conditions)
+            if all(condition.allows(value) for condition in conditions)
+        ]
+        for name, conditions in on.items()
+        if name in by_name
+    }
 
 
 def _fault(
@@ -88,7 +111,7 @@ def _fault(
         names = sorted({*by_name, *fixed})
         return f"is not a parameter of this space{did_you_mean(name, names)}"
     other = by_name[name]
-    for value in condition.values:
+    for value in (*condition.values, *condition.excluded):
         if not other.contains(value):
             words = [str(each) for each in other.extremes()] if isinstance(other, Choice) else []
             return f"can never be {shown(value)}{did_you_mean(value, words)}"
@@ -110,8 +133,7 @@ def _first_but(space: Space, chosen: Mapping[str, Value]) -> Params:
 
 def _probes(space: Space, dimension: Dimension) -> list[Params]:
     """Parameters in which the dimension is active, one set for each of its extremes."""
-    by_name = {each.name: each for each in space.dimensions}
-    forced = {name: values[0] for name, values in allowed_values(dimension, by_name).items()}
+    forced = witness(dimension, space.dimensions, space.fixed_values()) or {}
     extremes = dimension.extremes()
     return [_first_but(space, {**forced, dimension.name: value}) for value in extremes]
 
@@ -138,12 +160,14 @@ def _traced(
 
 def _blamed(fault: Complaint, dimension: Dimension, place: int) -> Complaint:
     """The complaint moved to the bound or choice that drew it."""
-    keys = _keys(dimension)
+    keys = ("presets",) if dimension.name == PRESET else _keys(dimension)
     value = shown(dimension.extremes()[place])
     text = fault.text if fault.keys == keys else f"with {value}, {fault}"
     if text.startswith("unknown key"):
         # No misspelling, that was refused before: another choice decides which keys there are.
         text = "is a key under other choices only: say which ones by a condition (when)"
+    if dimension.name == PRESET:
+        return Complaint(keys=(*keys, place), text=text)
     if isinstance(dimension, Choice):
         return Complaint(keys=(*keys, "choices", place), text=text)
     return Complaint(keys=(*keys, dimension.bound_keys[place]), text=text)

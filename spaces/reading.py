@@ -6,24 +6,36 @@ A range stands where the config has a value, and is a mapping:
     low: 1, high: 8                     a number between closed bounds, whole if the config's is
     log: true                           evenly on a log scale
     step: 2                             low, low + 2, ...
+    ramp: {low: 0.1, high: 4}           stage weights from first to last, by their ratio
+    free: 7                             seven stage weights
     when: {loss.distillation: mse}      only where another parameter has this value, or one of
-                                        a list of values
+                                        a list of values, or with `{not: 0}` has it not
+
+A parameter that has no effect beside the others' values is left out by itself, no `when` needed.
+Beside the config's keys a file may have `limits`, `start_from`, `search` and `presets`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.complaints import Complaint, Keys, complaints, did_you_mean, dotted, models_in
-from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.complaints import Complaint, did_you_mean
+from spaces.conditions import in_order
+from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
+from spaces.effects import EffectConditions, Surroundings
 from spaces.errors import ConfigError
-from spaces.probing import condition_complaints, probe_complaints
-from spaces.space import Space, in_order
+from spaces.header import Header, Trees, part
+from spaces.parting import Parting
+from spaces.probing import condition_complaints, never_complaints, probe_complaints
+from spaces.space import Space
+from spaces.trees import dropped, leaves, merged, put
 from spaces.yaml_file import YamlDocument, read_yaml
 
 PRESETS_DIR = Path(__file__).parent / "presets"
+CAN_NEVER_HOLD = "can never hold: no value of {} meets all conditions on the way here"
+NEVER_MATTERS = "where its condition holds it has no effect, whatever {} is"
 
 
 def bundled_spaces() -> dict[str, Path]:
@@ -31,33 +43,139 @@ def bundled_spaces() -> dict[str, Path]:
     return {path.stem: path for path in sorted(PRESETS_DIR.glob("*.yaml"))}
 
 
-def read_space(source: str | Path, config_class: type[BaseModel]) -> Space:
+def read_space(
+    source: str | Path, config_class: type[BaseModel], presets: Trees | None = None
+) -> Space:
     """Read a space and check it against the config that its values will go into.
 
     Args:
         source: A file, or as text the name of a bundled space.
-        config_class: What `Space.tree` must be valid for. Each bound and each choice is tried.
+        config_class: What `Space.tree` must be valid for. Each bound, choice and preset is
+            tried. Its `needs` say what has an effect (see spaces/effects.py).
+        presets: Config trees by name, from which the file may choose.
 
     Raises:
         ConfigError: Every mistake found, one a line: `FILE:LINE: key.path: rule, got VALUE`.
     """
     document = read_yaml(_file(source))
-    reader = _Reader()
-    reader.read(document.data, (), [config_class])
-    _refuse(document, reader.faults)
-    if not reader.dimensions:
+    parted = part(document.data, presets or {})
+    parting = Parting()
+    parting.read(parted.rest, (), [config_class], tuple(Header.model_fields))
+    _refuse(document, parted.faults + parting.faults)
+    if not parting.dimensions and not parted.presets:
         raise ConfigError(
             f"{document.path}: nothing to search: no setting has choices or low and high"
         )
-    dimensions = tuple(reader.dimensions)
-    _refuse(document, condition_complaints(dimensions, reader.fixed))
-    try:
-        dimensions = in_order(dimensions)
-    except ValueError as error:
-        raise ConfigError(f"{document.path}: {error}") from error
-    space = Space(name=document.path.stem, fixed=reader.fixed, dimensions=dimensions)
+    trees = _completed(parted.presets, parting.fixed, config_class)
+    fixed, dimensions = _conditioned(document, parting, trees, config_class)
+    space = Space(
+        name=document.path.stem,
+        fixed=fixed,
+        dimensions=dimensions,
+        made={name: made.with_parts(dimensions) for name, made in parting.made.items()},
+        presets=trees,
+        limits=parted.header.limits,
+        start_from=parted.header.start_from,
+        search=parted.header.search,
+    )
     _refuse(document, probe_complaints(space, config_class))
     return space
+
+
+def _conditioned(
+    document: YamlDocument, parting: Parting, trees: Trees, config_class: type[BaseModel]
+) -> tuple[dict[str, Any], tuple[Dimension, ...]]:
+    """Fixed values and dimensions, with what the config class says of effects as conditions."""
+    around = _surroundings(parting.fixed, trees, config_class)
+    dimensions = _on_presets(parting.dimensions, around)
+    if trees:
+        dimensions.insert(0, Choice(name=PRESET, choices=tuple(trees)))
+    _refuse(document, condition_complaints(dimensions, around.fixed))
+    ordered = _ordered(document, dimensions)
+    _refuse(document, never_complaints(ordered, around.fixed, CAN_NEVER_HOLD))
+    # A fixed value that only some families have is set for those only.
+    single = {
+        name: Choice(name=name, choices=(value,))
+        for name, value in around.fixed.items()
+        if name in parting.partly and isinstance(value, Value)
+    }
+    laid = EffectConditions({each.name: each for each in [*ordered, *single.values()]}, around)
+    table = dict(getattr(config_class, "needs", {}))
+    for key, condition in parting.partly.items():
+        table[key] = (condition, *table.get(key, ()))
+    for key in table:
+        laid.lay(key, _parts(key, parting, laid.dimensions), table)
+    _refuse(document, laid.faults)
+    varied = {name: each for name, each in laid.dimensions.items() if name not in single}
+    chosen = {name: each for name, each in laid.dimensions.items() if name in single and each.when}
+    ordered = _ordered(document, [*varied.values(), *chosen.values()])
+    _refuse(document, never_complaints(ordered, around.fixed, NEVER_MATTERS))
+    return dropped(parting.fixed, frozenset(chosen)), ordered
+
+
+def _parts(key: str, parting: Parting, dimensions: Mapping[str, Dimension]) -> list[str]:
+    """The dimensions that make up the value of a config key."""
+    if key in parting.made:
+        return [each.name for each in parting.made[key].parts]
+    return [key] if key in dimensions else []
+
+
+def _completed(trees: Trees, fixed: Mapping[str, Any], config_class: type[BaseModel]) -> Trees:
+    """Presets of which each states what any of them states, if need be as the config's default.
+
+    So a preset that leaves a setting alone is told from one that sets it.
+    """
+    stated = {name for tree in trees.values() for name in leaves(tree)}
+    found = {}
+    for preset, tree in trees.items():
+        full, own = _full(merged(tree, fixed), config_class), leaves(tree)
+        found[preset] = merged(tree)
+        for name in sorted(stated - own.keys()):
+            if name in full:
+                put(found[preset], name, full[name])
+    return found
+
+
+def _surroundings(
+    fixed: Mapping[str, Any], trees: Trees, config_class: type[BaseModel]
+) -> Surroundings:
+    return Surroundings(
+        fixed=leaves(fixed),
+        presets={name: _full(merged(tree, fixed), config_class) for name, tree in trees.items()},
+        defaults=_full({}, config_class),
+    )
+
+
+def _full(tree: Mapping[str, Any], config_class: type[BaseModel]) -> dict[str, Any]:
+    """All values of a config by dotted name; where the tree is not valid, those that it has."""
+    try:
+        return leaves(config_class.model_validate(tree).model_dump(mode="json"))
+    except ValidationError:
+        return leaves(tree)
+
+
+def _on_presets(dimensions: list[Dimension], around: Surroundings) -> list[Dimension]:
+    """The dimensions, their conditions on what only presets set as conditions on the preset."""
+    names = {*around.fixed, *(each.name for each in dimensions)}
+
+    def moved(condition: Condition) -> Condition:
+        if condition.parameter in names or not around.presets:
+            return condition
+        good, _, _ = around.parted(condition)
+        is_known = any(condition.parameter in values for values in around.presets.values())
+        return Condition(parameter=PRESET, values=tuple(good)) if good and is_known else condition
+
+    return [
+        each.model_copy(update={"when": tuple(map(moved, each.when))}) if each.when else each
+        for each in dimensions
+    ]
+
+
+def _ordered(document: YamlDocument, dimensions: list[Dimension]) -> tuple[Dimension, ...]:
+    try:
+        return in_order(dimensions)
+    except ValueError as error:
+        raise ConfigError(f"{document.path}: {error}") from error
 
 
 def _file(source: str | Path) -> Path:
@@ -74,94 +192,3 @@ def _refuse(document: YamlDocument, faults: list[Complaint]) -> None:
     if faults:
         lines = (f"{document.place_of(fault.keys)}: {fault}" for fault in dict.fromkeys(faults))
         raise ConfigError("\n".join(lines))
-
-
-class _Reader:
-    """Parts a tree into fixed values and dimensions, and notes what fits nowhere."""
-
-    def __init__(self) -> None:
-        self.fixed: dict[str, Any] = {}
-        self.dimensions: list[Dimension] = []
-        self.faults: list[Complaint] = []
-
-    def read(
-        self, node: Mapping[str, Any], keys: tuple[str, ...], classes: list[type[BaseModel]]
-    ) -> None:
-        """Read the part of the tree at `keys`, where one of the classes will stand."""
-        annotations = _annotations(_fitting(classes, node))
-        for key, value in node.items():
-            here = (*keys, key)
-            if key not in annotations:
-                self._complain(here, f"unknown key{did_you_mean(key, annotations)}")
-                continue
-            inner = [model for each in annotations[key] for model in models_in(each)]
-            if not isinstance(value, Mapping) or _mappings_in(annotations[key]):
-                self._fix(here, value)
-            elif inner:
-                self.read(value, here, inner)
-            else:
-                self._vary(here, value, annotations[key])
-
-    def _fix(self, keys: tuple[str, ...], value: object) -> None:
-        node = self.fixed
-        for parent in keys[:-1]:
-            node = node.setdefault(parent, {})
-        node[keys[-1]] = value
-
-    def _vary(self, keys: Keys, spec: Mapping[str, Any], annotations: list[object]) -> None:
-        kind = Choice if "choices" in spec else _number_kind(annotations)
-        if kind is None:
-            return self._complain(keys, "takes no number: give its values as choices: [...]")
-        known = [name for name in kind.model_fields if name != "name"]
-        for key in spec:
-            if key not in known:
-                self._complain((*keys, key), f"unknown key{did_you_mean(key, known)}")
-        data = {key: value for key, value in spec.items() if key in known}
-        try:
-            self.dimensions.append(kind.model_validate({**data, "name": dotted(keys)}))
-        except ValidationError as error:
-            for fault in complaints(kind, error, data):
-                self._complain((*keys, *fault.keys), fault.text)
-        return None
-
-    def _complain(self, keys: Keys, text: str) -> None:
-        self.faults.append(Complaint(keys=keys, text=text))
-
-
-def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[type[BaseModel]]:
-    """The classes of a union whose literal fields allow what the node fixes (its `family`)."""
-
-    def allows(model: type[BaseModel]) -> bool:
-        literal = {
-            name: get_args(field.annotation)
-            for name, field in model.model_fields.items()
-            if get_origin(field.annotation) is Literal and isinstance(node.get(name), str)
-        }
-        return all(node[name] in values for name, values in literal.items())
-
-    return (list(filter(allows, classes)) if len(classes) > 1 else []) or classes
-
-
-def _annotations(classes: list[type[BaseModel]]) -> dict[str, list[object]]:
-    found: dict[str, list[object]] = {}
-    for model in classes:
-        for name, field in model.model_fields.items():
-            found.setdefault(name, []).append(field.annotation)
-    return found
-
-
-def _types_in(annotation: object) -> set[object]:
-    inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
-    return {get_origin(annotation) or annotation}.union(*map(_types_in, inner))
-
-
-def _mappings_in(annotations: list[object]) -> bool:
-    types = set().union(*map(_types_in, annotations))
-    return any(isinstance(each, type) and issubclass(each, Mapping) for each in types)
-
-
-def _number_kind(annotations: list[object]) -> type[Float] | type[Integer] | None:
-    types = set().union(*map(_types_in, annotations))
-    if float in types:
-        return Float
-    return Integer if int in types else None

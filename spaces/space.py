@@ -1,14 +1,16 @@
 """A space: a config tree in which some values are ranges. It knows no sampler and no config."""
 
-import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from spaces import conditions
 from spaces.complaints import did_you_mean, shown
-from spaces.dimensions import Choice, Dimension, Value, same
-
-Params = dict[str, Value]
+from spaces.conditions import Params
+from spaces.dimensions import PRESET, Choice, Dimension, Value, is_active, same
+from spaces.limits import Limits
+from spaces.stage_weights import StageWeights, are_weights, set_weights
+from spaces.trees import leaves, merged, put
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,19 +22,30 @@ class Space:
         fixed: The tree of the values that do not vary.
         dimensions: In an order in which a condition's parameter comes before the dimension
             that depends on it.
+        made: Stage weights by their place in the tree; their parts are among the dimensions.
+        presets: Config trees that lie below `fixed`, by name. The dimension `preset` picks one.
+        limits: What a config must not exceed to be tried.
+        start_from: Where a search starts, as the file names it.
+        search: Settings that the file suggests to a search, as they stand there.
     """
 
     name: str
     fixed: Mapping[str, Any]
     dimensions: tuple[Dimension, ...]
+    made: Mapping[str, StageWeights] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    start_from: tuple[str, ...] = ()
+    search: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a space that could not be walked.
 
         Raises:
-            ValueError: A name stands twice, or a condition's parameter does not come first.
+            ValueError: A name stands twice, a condition's parameter does not come first, or the
+                presets have no dimension or not all of its choices.
         """
-        known = set(self.fixed_values())
+        known = {*self.fixed_values(), *self.made}
         for dimension in self.dimensions:
             if dimension.name in known:
                 raise ValueError(f"{dimension.name} is given twice")
@@ -43,10 +56,19 @@ class Space:
                         f"got {condition.parameter!r}"
                     )
             known.add(dimension.name)
+        names = next((each.extremes() for each in self.dimensions if each.name == PRESET), ())
+        if names != tuple(self.presets):
+            raise ValueError(
+                f"dimension {PRESET} must choose among {list(self.presets)}, got {list(names)}"
+            )
 
     def fixed_values(self) -> dict[str, Any]:
         """The values that do not vary, by dotted name."""
         return leaves(self.fixed)
+
+    def base(self, preset: str | None) -> dict[str, Any]:
+        """The tree below the parameters: the preset's, with the fixed values over it; a copy."""
+        return merged(self.presets[preset] if preset is not None else {}, self.fixed)
 
     def sample(self, pick: Callable[[Dimension], Value]) -> Params:
         """Walk the dimensions in order and let `pick` choose a value for each active one.
@@ -58,18 +80,36 @@ class Space:
             ValueError: `pick` returned a value outside its dimension.
         """
         params: Params = {}
+        fixed = self.fixed_values()
         for dimension in self.dimensions:
-            if self._is_active(dimension, params):
+            if is_active(dimension.when, {**fixed, **params}):
                 params[dimension.name] = value = pick(dimension)
                 if not dimension.contains(value):
                     raise ValueError(
-                        f"{dimension.name} is {shown(value)}, not in {_range(dimension)}"
+                        f"{dimension.name} is {shown(value)}, not in {range_of(dimension)}"
                     )
         return params
 
+    def grid(self) -> Iterator[Params]:
+        """Every set of active parameters once, the first dimension slowest.
+
+        Raises:
+            ValueError: A dimension is continuous; its name.
+        """
+        for dimension in self.dimensions:
+            dimension.points()
+        return conditions.grid(self.dimensions, self.fixed_values())
+
+    def num_points(self) -> int | None:
+        """How many sets the grid has, None where a dimension is continuous.
+
+        They are counted by conditions, not one by one.
+        """
+        return conditions.num_points(self.dimensions, self.fixed_values())
+
     def contains(self, params: Mapping[str, object]) -> bool:
         """Whether these are exactly the active parameters, each inside its dimension."""
-        return not self._misfits(params, exact=True)
+        return not self._walked(params)[1] and not self._surplus(params)
 
     def tree(self, params: Mapping[str, Value]) -> dict[str, Any]:
         """The config tree with these values in place; the caller owns it.
@@ -77,104 +117,93 @@ class Space:
         Raises:
             ValueError: The space does not contain the parameters; with every reason.
         """
-        if misfits := self._misfits(params, exact=True):
+        if misfits := self._walked(params)[1] + self._surplus(params):
             raise ValueError(f"not in space {self.name}: {'; '.join(misfits)}")
-        tree: dict[str, Any] = copy.deepcopy(dict(self.fixed))
+        preset = params.get(PRESET)
+        tree = self.base(None if preset is None else str(preset))
+        parts = {part.name for made in self.made.values() for part in made.parts}
         for name, value in params.items():
-            *parents, key = name.split(".")
-            node = tree
-            for parent in parents:
-                node = node.setdefault(parent, {})
-            node[key] = value
+            if name not in parts and name != PRESET:
+                put(tree, name, value)
+        for name, made in self.made.items():
+            if (weights := set_weights(made, params)) is not None:
+                put(tree, name, weights)
         return tree
 
     def params_of(self, tree: Mapping[str, Any]) -> Params:
         """The parameters of a config tree: the inverse of `tree`.
 
         Settings that this space neither fixes nor varies are ignored, and so are the values of
-        inactive dimensions: a full dump of a config will do.
+        inactive dimensions: a full dump of a config will do. Of several presets that fit, the
+        one counts that names most of the tree's values, the first of equals.
 
         Raises:
             ValueError: The tree is not in the space; with every reason.
         """
         given = leaves(tree)
-        misfits = [
-            f"{name} is {shown(given[name])}, fixed at {shown(value)}"
-            for name, value in self.fixed_values().items()
-            if name in given and not same(_plain(given[name]), _plain(value))
-        ]
-        misfits += self._misfits(given, exact=False)
+        for name, made in self.made.items():
+            if are_weights(given.get(name)):
+                given |= made.numbers(given[name])
+        tries = [given | {PRESET: name} for name in self.presets] or [given]
+        found = [self._misfits_of(each) for each in tries]
+        misfits, _ = best = min(found, key=lambda each: (len(each[0]), -each[1]))
+        values = tries[found.index(best)]
         if misfits:
-            raise ValueError(f"not in space {self.name}: {'; '.join(misfits)}")
-        return self.sample(lambda dimension: given[dimension.name])
+            where = f" with {PRESET} {values[PRESET]!r}" if self.presets else ""
+            raise ValueError(f"not in space {self.name}{where}: {'; '.join(misfits)}")
+        return self.sample(lambda dimension: values[dimension.name])
 
-    def _is_active(self, dimension: Dimension, params: Mapping[str, object]) -> bool:
-        if not dimension.when:
-            return True
-        values = {**self.fixed_values(), **params}
-        return all(
-            condition.parameter in values and condition.allows(values[condition.parameter])
-            for condition in dimension.when
-        )
+    def _misfits_of(self, given: Mapping[str, Any]) -> tuple[list[str], int]:
+        """Why these values of a tree are not in the space, and how many fixed ones agree."""
+        active, misfits = self._walked(given)
+        made = {name for name, each in self.made.items() if each.parts[0].name in active}
+        fixed = {
+            name: value
+            for name, value in leaves(self.base(given.get(PRESET))).items()
+            if name in given and name not in active and name not in made
+        }
+        differing = [
+            f"{name} is {shown(given[name])}, fixed at {shown(value)}"
+            for name, value in fixed.items()
+            if not same(plain(given[name]), plain(value))
+        ]
+        return differing + misfits, len(fixed) - len(differing)
 
-    def _misfits(self, params: Mapping[str, object], *, exact: bool) -> list[str]:
-        """Why the active parameters are not these; unless `exact`, others may stand among them."""
-        misfits, active = [], dict[str, object]()
+    def _walked(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """The parameters that are active, and why they are not in the space."""
+        misfits, active = [], dict[str, Any]()
+        fixed = self.fixed_values()
         for dimension in self.dimensions:
             name = dimension.name
-            if not self._is_active(dimension, active):
+            if not is_active(dimension.when, {**fixed, **active}):
                 continue
             if name not in params:
                 misfits.append(f"{name} is missing")
                 continue
             active[name] = params[name]
             if not dimension.contains(params[name]):
-                misfits.append(f"{name} is {shown(params[name])}, not in {_range(dimension)}")
+                misfits.append(f"{name} is {shown(params[name])}, not in {range_of(dimension)}")
+        return active, misfits
+
+    def _surplus(self, params: Mapping[str, Any]) -> list[str]:
+        """What is among the parameters and not active."""
+        active, _ = self._walked(params)
         names = {dimension.name for dimension in self.dimensions}
-        for name in params if exact else ():
-            if name not in names:
-                misfits.append(f"{name} is no parameter{did_you_mean(name, sorted(names))}")
-            elif name not in active:
-                misfits.append(f"{name} has no effect, its condition does not hold")
-        return misfits
+        return [
+            f"{name} has no effect, its condition does not hold"
+            if name in names
+            else f"{name} is no parameter{did_you_mean(name, sorted(names))}"
+            for name in params
+            if name not in active
+        ]
 
 
-def in_order(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
-    """Sorted so that a condition's parameter comes first, else as they were.
-
-    Raises:
-        ValueError: Conditions depend on each other in a circle.
-    """
-    waiting, done = list(dimensions), list[Dimension]()
-    while waiting:
-        names = {dimension.name for dimension in waiting}
-        for dimension in waiting:
-            if not any(condition.parameter in names for condition in dimension.when):
-                break
-        else:
-            circle = ", ".join(dimension.name for dimension in waiting)
-            raise ValueError(f"conditions wait for each other: {circle}")
-        waiting.remove(dimension)
-        done.append(dimension)
-    return tuple(done)
-
-
-def leaves(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a tree by dotted name."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            found |= {f"{key}.{name}": leaf for name, leaf in leaves(value).items()}
-        else:
-            found[key] = value
-    return found
-
-
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """The value as JSON has it: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def _range(dimension: Dimension) -> str:
+def range_of(dimension: Dimension) -> str:
     """The dimension's values, for a message."""
     if isinstance(dimension, Choice):
         return f"{list(dimension.choices)}"

@@ -7,14 +7,14 @@ more: no two sets of numbers mean the same weights. In a space file:
     stage_weights: {free: 7}                      seven weights, evenly on the simplex
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spaces.dimensions import Flag, Float, Number, Value, Whole, WithConditions
+from spaces.dimensions import Dimension, Flag, Float, Number, Value, Whole, WithConditions
 
 # Digits and tolerance of normalised weights: normalising them again changes nothing.
 SHARE_DIGITS = 12
@@ -53,6 +53,11 @@ class Ramp:
         """The dimension that is sampled."""
         return (self.ratio,)
 
+    def with_parts(self, dimensions: Iterable[Dimension]) -> "Ramp":
+        """The same with the part as it stands among the dimensions."""
+        (ratio,) = _matching(self.parts, dimensions)
+        return Ramp(name=self.name, ratio=ratio)
+
     def weights(self, params: Mapping[str, Any]) -> list[float]:
         """The two weights; their sum is 1."""
         ratio = float(params[self.ratio.name])
@@ -83,6 +88,10 @@ class Free:
 
     name: str
     parts: tuple[Float, ...]
+
+    def with_parts(self, dimensions: Iterable[Dimension]) -> "Free":
+        """The same with the parts as they stand among the dimensions."""
+        return Free(name=self.name, parts=_matching(self.parts, dimensions))
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
         """The weights; their sum is 1."""
@@ -175,6 +184,11 @@ def are_weights(value: object) -> bool:
         and all(isinstance(each, int | float) and each >= 0 for each in value)
         and sum(value) > 0
     )
+
+
+def _matching(parts: Iterable[Float], dimensions: Iterable[Dimension]) -> tuple[Float, ...]:
+    by_name = {each.name: each for each in dimensions if isinstance(each, Float)}
+    return tuple(by_name[part.name] for part in parts)
 
 
 def _highest_part(num_weights: int) -> float:

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,9 +37,10 @@ def _needs() -> Needs:
     own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
     kinds = {name: [kind for kind, names in OWN_PARAMETERS.items() if name in names] for name in own}
     plain = [
-        model.model_fields["family"].default
+        family
         for model in models_in(AnyModelConfig)
-        if not getattr(model, "has_reconstruction", True)
+        if getattr(model, "has_reconstruction", None) is False
+        for family in get_args(model.model_fields["family"].annotation)
     ]
     return {
         "loss.alpha": (unless("loss.distillation", "none"),),

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spaces.dimensions import Choice, Dimension, Float, Integer, Value
-from spaces.space import Space, in_order
+from spaces.conditions import in_order
+from spaces.space import Space
 
 KIND = Choice(name="loss.kind", choices=("none", "mse", "kl"))
 ALPHA = Float(name="loss.alpha", low=0.1, high=0.95, when={"loss.kind": ["mse", "kl"]})  # type: ignore[arg-type]

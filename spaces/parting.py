@@ -1,0 +1,209 @@
+"""The tree of a space file, parted into fixed values and dimensions."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from spaces.complaints import Complaint, Keys, complaints, did_you_mean, dotted, models_in
+from spaces.dimensions import Choice, Condition, Dimension, Float, Integer, Value
+from spaces.effects import unless
+from spaces.stage_weights import StageWeights, StageWeightsRange
+from spaces.trees import put
+
+STAGE_WEIGHTS_KEYS = frozenset({"ramp", "free"})
+RANGE_KEYS = frozenset({"choices", "low", "high"})
+
+
+class Parting:
+    """Parts a tree and notes what fits nowhere.
+
+    Attributes:
+        fixed: The tree of the values that do not vary.
+        dimensions: In the order of the file, the parts of stage weights among them.
+        made: Stage weights by dotted name.
+        partly: Keys that only some of the classes have which can stand there, with the condition
+            on the class's tag (`model.family`).
+        faults: What is wrong.
+    """
+
+    def __init__(self) -> None:
+        self.fixed: dict[str, Any] = {}
+        self.dimensions: list[Dimension] = []
+        self.made: dict[str, StageWeights] = {}
+        self.partly: dict[str, Condition] = {}
+        self.faults: list[Complaint] = []
+
+    def read(
+        self,
+        node: Mapping[str, Any],
+        keys: tuple[str, ...],
+        classes: list[type[BaseModel]],
+        more_keys: tuple[str, ...] = (),
+    ) -> None:
+        """Read the part of the tree at `keys`, where one of the classes will stand.
+
+        Args:
+            node: The part.
+            keys: Its place.
+            classes: The config classes.
+            more_keys: Keys that are read elsewhere, for the hint about an unknown one.
+        """
+        fitting = _fitting(classes, node)
+        annotations = _annotations(fitting)
+        is_open = any(model.model_config.get("extra") == "allow" for model in fitting)
+        for key, value in node.items():
+            here = (*keys, key)
+            if key not in annotations and not is_open:
+                hint = did_you_mean(key, [*annotations, *more_keys])
+                self._complain(here, f"unknown key{hint}")
+                continue
+            if lacking := _lacking(fitting, key):
+                tag, families = lacking
+                self.partly[dotted(here)] = unless(dotted((*keys, tag)), *families)
+            self._read_value(here, value, annotations.get(key))
+
+    def _read_value(
+        self, keys: tuple[str, ...], value: object, annotations: list[object] | None
+    ) -> None:
+        """Read what stands at a key; without annotations anything may."""
+        known = annotations or []
+        inner = [model for each in known for model in models_in(each)]
+        is_range = isinstance(value, Mapping) and bool(RANGE_KEYS & value.keys())
+        if not isinstance(value, Mapping) or (annotations is not None and _mappings_in(known)):
+            put(self.fixed, dotted(keys), value)
+        elif inner:
+            self.read(value, keys, inner)
+        elif annotations is None and not is_range:
+            put(self.fixed, dotted(keys), value)
+        elif _is_number_list(known):
+            self._weigh(keys, value)
+        elif STAGE_WEIGHTS_KEYS & value.keys():
+            self._complain(keys, "takes no ramp and no free weights: it is not a list of numbers")
+        else:
+            kind = _number_kind(known) if annotations is not None else _kind_by_bounds(value)
+            self._vary(keys, value, kind)
+
+    def _vary(
+        self, keys: Keys, spec: Mapping[str, Any], number: type[Float] | type[Integer] | None
+    ) -> None:
+        kind = Choice if "choices" in spec else number
+        if kind is None:
+            return self._complain(keys, "takes no number: give its values as choices: [...]")
+        if (built := self._built(kind, keys, spec)) is not None:
+            self.dimensions.append(built)
+        return None
+
+    def _weigh(self, keys: Keys, spec: Mapping[str, Any]) -> None:
+        if RANGE_KEYS & spec.keys():
+            text = "takes a list of numbers: give ramp: {low: ..., high: ...} or free: NUMBER"
+            return self._complain(keys, text)
+        if (built := self._built(StageWeightsRange, keys, spec)) is not None:
+            made = built.build()
+            self.made[made.name] = made
+            self.dimensions += made.parts
+        return None
+
+    def _built(self, kind: type[Any], keys: Keys, spec: Mapping[str, Any]) -> Any:
+        """An instance, None where the file is wrong."""
+        known = [name for name in kind.model_fields if name != "name"]
+        for key in spec:
+            if key not in known:
+                self._complain((*keys, key), f"unknown key{did_you_mean(key, known)}")
+        data = {key: value for key, value in spec.items() if key in known}
+        try:
+            return kind.model_validate({**data, "name": dotted(keys)})
+        except ValidationError as error:
+            for fault in complaints(kind, error, data):
+                self._complain((*keys, *fault.keys), fault.text)
+        return None
+
+    def _complain(self, keys: Keys, text: str) -> None:
+        self.faults.append(Complaint(keys=keys, text=text))
+
+
+def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[type[BaseModel]]:
+    """The classes of a union that what the node says of its literal fields (`family`) leaves.
+
+    A class that takes any word there fits where no other does.
+    """
+    fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
+    for name in fields:
+        wanted = _wanted(node.get(name))
+        if wanted is None:
+            continue
+        named = {value for model in classes for value in _literals(model).get(name, ())}
+        closed = [m for m in classes if set(_literals(m).get(name, ())) & set(wanted)]
+        is_other = any(value not in named for value in wanted)
+        open_ones = [m for m in classes if name not in _literals(m)] if is_other else []
+        classes = closed + open_ones or classes
+    return classes
+
+
+def _wanted(value: object) -> list[Value] | None:
+    """The words that a literal field may have, None where the node does not say."""
+    if isinstance(value, Mapping) and isinstance(value.get("choices"), list):
+        return [each for each in value["choices"] if isinstance(each, str)] or None
+    return [value] if isinstance(value, str) else None
+
+
+def _literals(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
+    return {
+        name: get_args(field.annotation)
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) is Literal
+    }
+
+
+def _lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] | None:
+    """The field that tells the classes apart, and what it is in those that lack the key."""
+    without = [
+        model
+        for model in classes
+        if key not in model.model_fields and model.model_config.get("extra") != "allow"
+    ]
+    tags = {name for model in without for name in _literals(model)}
+    told = [tag for tag in tags if all(tag in model.model_fields for model in classes)]
+    if not told:
+        return None
+    return told[0], [value for model in without for value in _literals(model)[told[0]]]
+
+
+def _annotations(classes: list[type[BaseModel]]) -> dict[str, list[object]]:
+    found: dict[str, list[object]] = {}
+    for model in classes:
+        for name, field in model.model_fields.items():
+            found.setdefault(name, []).append(field.annotation)
+    return found
+
+
+def _types_in(annotation: object) -> set[object]:
+    inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
+    return {get_origin(annotation) or annotation}.union(*map(_types_in, inner))
+
+
+def _all_types(annotations: list[object]) -> set[object]:
+    return set().union(*map(_types_in, annotations))
+
+
+def _mappings_in(annotations: list[object]) -> bool:
+    types = _all_types(annotations)
+    return any(isinstance(each, type) and issubclass(each, Mapping) for each in types)
+
+
+def _is_number_list(annotations: list[object]) -> bool:
+    types = _all_types(annotations)
+    return bool(types & {list, tuple}) and bool(types & {float, int})
+
+
+def _number_kind(annotations: list[object]) -> type[Float] | type[Integer] | None:
+    types = _all_types(annotations)
+    if float in types:
+        return Float
+    return Integer if int in types else None
+
+
+def _kind_by_bounds(spec: Mapping[str, Any]) -> type[Float] | type[Integer]:
+    """The kind of a range whose field is not declared: whole bounds, whole numbers."""
+    is_whole = all(isinstance(spec.get(name), int) for name in ("low", "high"))
+    return Integer if is_whole else Float
