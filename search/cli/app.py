@@ -6,6 +6,7 @@ import typer
 
 from search.cli import data, results, teacher, train
 from search.cli.console import errors
+from search.cli.presets import presets
 from search.cli.search import search
 from spaces.errors import VeerError
 
@@ -29,6 +30,7 @@ app.command()(results.trials)
 app.command()(results.show)
 app.command()(results.benchmark)
 app.command()(results.export)
+app.command()(presets)
 app.command()(train.train)
 app.command()(train.evaluate)
 

@@ -16,7 +16,16 @@ Corpus = Annotated[
     typer.Option(help="corpus.yaml, as `veer data prepare` and `veer data demo` write it."),
 ]
 Set = Annotated[list[str] | None, _set_option("training.lr=1e-3")]
-RunSet = Annotated[list[str] | None, _set_option("trial.training.lr=1e-3")]
+RunSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override one setting of the trial, of a preset's and of a file's alike, e.g. --set "
+        "model.hidden_dim=64 (or trial.model.hidden_dim=64, as it stands in a file); of a file "
+        "also e.g. --set teacher=PATH. Repeatable.",
+    ),
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and crops.")]
 Device = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda where PyTorch can use it, else cpu.")

@@ -1,5 +1,6 @@
 """`veer train` and `veer evaluate`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,44 +9,66 @@ import typer
 from search.cli.console import console, counting
 from search.cli.options import Device, RunSet, Seed
 from search.cli.training import evaluation_table, run_and_show
+from spaces.errors import ConfigError
 from trainable.checkpoint import load_speaker_model
-from trainable.config import read_train_config
+from trainable.config import TrainRunConfig, TrialConfig, read_train_config
 from trainable.corpus import read_trial_list
 from trainable.device import choose_device
 from trainable.evaluation import DEFAULT_EVAL_FRAMES, evaluate_pairs
+from trainable.presets import read_preset_run
 
 
 def train(
     config: Annotated[
-        Path,
-        typer.Argument(help="A training run's YAML, as `veer export` writes it."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/train"),
+        Path | None,
+        typer.Argument(
+            help="A training run's YAML, as `veer export` writes it; or give --preset.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="An approach of the notes; `veer presets` lists them."),
+    ] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(help="corpus.yaml; with --preset, else CONFIG names it.")
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(
+            help="Teacher: a model file, or a training run's folder; with a --preset that distils."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the run.", show_default="runs/train, or runs/PRESET"),
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs to train, in place of the file's.")
+        int | None, typer.Option(min=1, help="Epochs to train, in place of the config's.")
     ] = None,
     overrides: RunSet = None,
     seed: Seed = None,
     device: Device = "auto",
 ) -> None:
-    """Train one model from a config: a single run, or the full retraining of a search's winner.
+    """Train one model: a preset, a config, or the full retraining of a search's winner.
 
-    Writes OUT/model/model%09d.model (the best and the last epoch), TensorBoard scalars and
-    OUT/result/scores.txt in voxceleb_trainer's format. A folder that holds a checkpoint of the
-    same config is continued; raising --epochs trains further.
+    Takes CONFIG, or --preset with --corpus. Writes OUT/model/model%09d.model (the best and the
+    last epoch), TensorBoard scalars and OUT/result/scores.txt in voxceleb_trainer's format. A
+    folder that holds a checkpoint of the same config is continued; raising --epochs trains
+    further.
     """
     assignments = list(overrides or ())
     if epochs is not None:
-        assignments.append(f"trial.training.max_epochs={epochs}")
+        assignments.append(f"training.max_epochs={epochs}")
     if seed is not None:
-        assignments.append(f"trial.seed={seed}")
-    run = read_train_config(config, assignments)
+        assignments.append(f"seed={seed}")
+    run = _training_run(config, preset, corpus, teacher, assignments)
     run_and_show(
         corpus=run.corpus,
         teacher=run.teacher,
         teacher_sha256=run.teacher_sha256,
         trial=run.trial,
-        out=out,
+        out=out or Path("runs") / (preset or "train"),
         device=device,
     )
 
@@ -81,3 +104,36 @@ def evaluate(
         )
     title = f"{loaded.file}, epoch {loaded.epoch}: {len(pairs)} pairs of {trials}"
     console.print(evaluation_table(result, title))
+
+
+def _training_run(
+    config: Path | None,
+    preset: str | None,
+    corpus: Path | None,
+    teacher: Path | None,
+    assignments: Sequence[str],
+) -> TrainRunConfig:
+    """The run that the arguments name; the trial's settings may be given without `trial.`."""
+    if (config is None) == (preset is None):
+        given = "neither" if config is None else f"{config} and --preset {preset}"
+        raise ConfigError(
+            f"give either CONFIG or --preset NAME (`veer presets` lists them), got {given}"
+        )
+    if config is not None:
+        if corpus is not None or teacher is not None:
+            raise ConfigError(
+                f"--corpus and --teacher go with --preset; {config} names its own, which "
+                "--set teacher=PATH overrides"
+            )
+        return read_train_config(config, [_run_key(each) for each in assignments])
+    if preset is None or corpus is None:
+        raise ConfigError(
+            f"--preset {preset} needs --corpus, a corpus.yaml as `veer data prepare` writes it"
+        )
+    own = [each.removeprefix("trial.") for each in assignments]
+    return read_preset_run(preset, corpus, teacher, own)
+
+
+def _run_key(assignment: str) -> str:
+    first = assignment.partition("=")[0].partition(".")[0]
+    return f"trial.{assignment}" if first in TrialConfig.model_fields else assignment

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from search.cli.console import console, counting, epochs
+from spaces.yaml_file import load_mapping
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import load_training_data
@@ -27,9 +28,8 @@ def run_and_show(
 ) -> TrainResult:
     """Train, or go on training, with a bar; then print the figures."""
     where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
-    config = TrainRunConfig(
-        corpus=where, teacher=teacher, teacher_sha256=teacher_sha256, trial=trial
-    )
+    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256, "trial": trial}
+    config = load_mapping(TrainRunConfig, {"corpus": where, **parts}, "command line")
     with counting("log-mels") as progress:
         data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
     console.print(

@@ -8,7 +8,7 @@ from typer.testing import CliRunner, Result
 
 from search.cli import app as cli
 from spaces.errors import VeerError
-from spaces.yaml_file import write_yaml
+from spaces.yaml_file import read_yaml, write_yaml
 
 SMALL_TEACHER = {
     "model": {
@@ -98,6 +98,63 @@ def test_a_student_is_trained_further_and_evaluated(
     assert "voxceleb_trainer" in scored.output
 
 
+SMALL = (
+    "model.hidden_dim=16", "model.num_blocks=1", "model.num_frames=40", "model.embedding_dim=24",
+    "training.batch_size=8", "trial.training.crop_frames=40", "training.eval_frames=60",
+)  # fmt: skip
+
+
+def test_a_preset_is_trained_and_its_config_repeats_it(
+    corpus_file: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = [word for each in SMALL for word in ("--set", each)]
+    corpus = corpus_file.relative_to(tmp_path)
+    arguments = ("--corpus", corpus, "--teacher", "teacher", "--epochs", 1)
+    first = veer("train", "--preset", "v1_mse", *arguments, *settings, "--seed", 3)
+    assert "mlp_mixer: 18 utterances, 6 speakers" in first.output
+    out = tmp_path / "runs" / "v1_mse"
+    written = read_yaml(out / "config.yaml").data
+    assert written["teacher"] == str(teacher)
+    assert written["trial"]["loss"]["temperature"] == 4.0
+    assert (written["trial"]["seed"], written["trial"]["model"]["hidden_dim"]) == (3, 16)
+    (out / "config.yaml").rename(tmp_path / "again.yaml")
+    further = veer("train", "again.yaml", "--out", out, "--set", "training.max_epochs=2")
+    assert "went on from epoch 1" in further.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "either CONFIG or --preset NAME .*, got neither"),
+        (["run.yaml", "--preset", "v1_mse"], "got run.yaml and --preset v1_mse"),
+        (["--preset", "v1_mse"], "--preset v1_mse needs --corpus"),
+        (["run.yaml", "--teacher", "t"], "go with --preset; run.yaml names its own"),
+        (["--preset", "v1_mes", "--corpus", "c"], "got 'v1_mes'; did you mean 'v1_mse'"),
+        (["--preset", "v1_mse", "--corpus", "c"], "v1_mse distils .* give --teacher"),
+        (["--preset", "alpha_0", "--corpus", "c", "--set", "trial.loss.alpa=1"], "'alpha'"),
+        (["--preset", "alpha_0", "--corpus", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+    ],
+)
+def test_mistakes_in_naming_a_run_are_named(arguments: list[str], message: str) -> None:
+    with pytest.raises(VeerError, match=message):
+        veer("train", *arguments)
+
+
+def test_a_teacher_that_needs_a_teacher_is_refused(corpus_file: Path) -> None:
+    with pytest.raises(VeerError, match=r"command line: .* 'cosine' needs a teacher"):
+        veer("teacher", "train", "v2_cosine", "--corpus", corpus_file)
+
+
+def test_presets_are_listed_with_their_sizes() -> None:
+    lines = [line.split() for line in veer("presets").output.splitlines()]
+    rows = {words[0]: words[1:] for words in lines if words}
+    assert rows["v1_mse"][:5] == ["2,667,392", "mse,", "T", "4", "0.5"]
+    assert rows["p4b_autoencoder"][:5] == ["3,215,568", "cosine,", "beta", "0.2", "0.6"]
+    assert rows["alpha_0"][:3] == ["2,667,392", "none", "-"]
+    assert {"teacher", "temperature_8_kl"} <= rows.keys()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -128,8 +185,11 @@ def test_a_users_mistake_ends_with_status_2_and_no_stack_trace(
 
 @pytest.mark.parametrize(
     "command",
-    ["data", "teacher", "search", "trials", "show", "benchmark", "export", "train", "evaluate"],
-)
+    [
+        "data", "teacher", "search", "trials", "show", "benchmark", "export", "presets", "train",
+        "evaluate",
+    ],
+)  # fmt: skip
 def test_every_command_explains_itself(command: str) -> None:
     result = veer(command, "--help")
     assert result.exit_code == 0

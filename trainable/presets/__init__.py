@@ -1,19 +1,68 @@
-"""Trial configs that come with Veer, and reading any trial config by name or path."""
+"""Trial configs that come with Veer, and reading any trial config by name or path.
+
+`students/` holds the approaches and ablations of the notes, `teachers/` what `veer teacher train`
+starts from. The first line of each file is a comment that says what it is.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
 from spaces.yaml_file import load_model, read_yaml
-from trainable.config import TrialConfig
+from trainable.config import TrainRunConfig, TrialConfig
+from trainable.corpus import read_corpus_config
 from trainable.overrides import apply_overrides
 
 FOLDER = Path(__file__).parent
+# In the order of the notes.
+STUDENTS = (
+    "v1_mse",
+    "v2_cosine",
+    "v2_large",
+    "no_distillation",
+    "p3_multistage",
+    "p4a_hybrid",
+    "p4b_autoencoder",
+    "p4c_deep_narrow",
+    "p4c_wide_shallow",
+    "alpha_0",
+    "alpha_0.3",
+    "alpha_0.5",
+    "alpha_0.7",
+    "temperature_2_mse",
+    "temperature_4_mse",
+    "temperature_8_mse",
+    "temperature_2_kl",
+    "temperature_4_kl",
+    "temperature_8_kl",
+)
 
 
-def bundled_configs() -> tuple[str, ...]:
-    """Names of the bundled trial configs."""
-    return tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))
+def bundled_configs() -> dict[str, Path]:
+    """The bundled trial configs, students first: name to file."""
+    students = {name: FOLDER / "students" / f"{name}.yaml" for name in STUDENTS}
+    return students | {file.stem: file for file in sorted((FOLDER / "teachers").glob("*.yaml"))}
+
+
+def preset_trees() -> dict[str, dict[str, Any]]:
+    """What each student preset sets, as the tree of a trial's config; the rest is default.
+
+    In the order of the notes; the caller owns the trees.
+    """
+    return {name: read_yaml(bundled_configs()[name]).data for name in STUDENTS}
+
+
+def preset_summaries() -> dict[str, str]:
+    """Each student preset in a line: what it is, and the part of the notes it is from."""
+    return {name: summary_of(name) for name in STUDENTS}
+
+
+def summary_of(name: str) -> str:
+    """The first line of a bundled config, which is a comment."""
+    first, _, _ = bundled_configs()[name].read_text(encoding="utf-8").partition("\n")
+    return first.removeprefix("#").strip()
 
 
 def read_trial_config(
@@ -29,13 +78,44 @@ def read_trial_config(
     Raises:
         ConfigError: No such file or name, or a setting breaks a rule.
     """
-    path = Path(name)
-    if name in bundled_configs():
-        path = FOLDER / f"{name}.yaml"
-    elif not path.exists():
+    bundled = bundled_configs()
+    if name not in bundled and not Path(name).exists():
         raise ConfigError(
-            f"{name}: neither a file nor a bundled config ({', '.join(bundled_configs())})"
+            f"{name}: neither a file nor a bundled config{did_you_mean(name, bundled)}"
         )
     if seed is not None:
         overrides = [*overrides, f"seed={seed}"]
-    return load_model(TrialConfig, apply_overrides(read_yaml(path), overrides))
+    document = read_yaml(bundled.get(name, Path(name)))
+    return load_model(TrialConfig, apply_overrides(document, overrides))
+
+
+def read_preset_run(
+    preset: str, corpus: Path, teacher: Path | None, overrides: Sequence[str] = ()
+) -> TrainRunConfig:
+    """A training run of a student preset, its paths absolute.
+
+    Args:
+        preset: One of `STUDENTS`.
+        corpus: A corpus.yaml.
+        teacher: Model file or folder; None where the preset does not distil.
+        overrides: `dotted.key=value` assignments laid over the preset.
+
+    Raises:
+        ConfigError: No such preset, a setting or the corpus breaks a rule, or a teacher is needed.
+    """
+    if preset not in STUDENTS:
+        raise ConfigError(
+            f"--preset must be one that `veer presets` lists, got {preset!r}"
+            f"{did_you_mean(preset, STUDENTS)}"
+        )
+    trial = read_trial_config(preset, overrides)
+    if trial.loss.distill_weight > 0 and teacher is None:
+        raise ConfigError(
+            f"preset {preset} distils (loss.distillation {trial.loss.distillation}), which needs "
+            "a teacher: give --teacher a model file or folder"
+        )
+    return TrainRunConfig(
+        corpus=read_corpus_config(corpus.resolve()),
+        teacher=None if teacher is None else teacher.resolve(),
+        trial=trial,
+    )

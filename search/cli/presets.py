@@ -1,0 +1,58 @@
+"""`veer presets`: the bundled trial configs."""
+
+from collections.abc import Iterable
+
+import torch
+from rich import box
+from rich.table import Table
+
+from models import build_model, count_parameters
+from search.cli.console import console
+from trainable.config import TrialConfig
+from trainable.presets import STUDENTS, bundled_configs, read_trial_config, summary_of
+
+
+def presets() -> None:
+    """List the presets: the approaches and ablations of the notes, then the teachers.
+
+    Train a student by `veer train --preset NAME`, a teacher by `veer teacher train NAME`. Two
+    names of one config are one run in a search.
+    """
+    teachers = [name for name in bundled_configs() if name not in STUDENTS]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title, at_right in (
+        ("preset", False),
+        ("parameters", True),
+        ("loss", False),
+        ("alpha", True),
+        ("what it is", False),
+    ):
+        justify, folds = ("right" if at_right else "left"), title == "what it is"
+        table.add_column(title, justify=justify, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
+    for group in (STUDENTS, teachers):
+        _add_rows(table, group)
+        table.add_section()
+    console.print(table, highlight=False)
+
+
+def _add_rows(table: Table, names: Iterable[str]) -> None:
+    for name in names:
+        trial = read_trial_config(name)
+        # On the meta device a model has shapes and no memory.
+        with torch.device("meta"):
+            num_params = count_parameters(build_model(trial.model))
+        alpha = f"{trial.loss.alpha:g}" if trial.loss.distill_weight else "-"
+        table.add_row(name, f"{num_params:,}", _loss(trial), alpha, summary_of(name))
+
+
+def _loss(trial: TrialConfig) -> str:
+    """The kind of distillation in effect, and what stands beside it."""
+    loss = trial.loss.canonical()
+    parts = [str(loss["distillation"])]
+    if "temperature" in loss:
+        parts.append(f"T {loss['temperature']:g}")
+    if "stages" in loss:
+        parts.append("stages")
+    if loss["beta"]:
+        parts.append(f"beta {loss['beta']:g}")
+    return ", ".join(parts)
