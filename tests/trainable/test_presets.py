@@ -8,8 +8,9 @@ import pytest
 
 from models import build_model, count_parameters
 from spaces.errors import ConfigError
-from spaces.yaml_file import write_yaml
-from trainable.config import TrialConfig
+from spaces.reading import bundled_spaces
+from spaces.yaml_file import read_yaml, write_yaml
+from trainable.config import OWN_PARAMETERS, TrialConfig
 from trainable.presets import (
     FOLDER,
     STUDENTS,
@@ -189,3 +190,36 @@ def test_an_unknown_preset_is_refused_with_the_nearest(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         read_preset_run(name, corpus_file, None)
+
+
+def test_the_space_of_the_notes_holds_every_preset_in_order() -> None:
+    notes = read_yaml(bundled_spaces()["notes"]).data
+    assert tuple(notes["presets"]) == STUDENTS
+    assert notes["search"] == {
+        "sampler": "grid",
+        "scheduler": {"kind": "none"},
+        "max_epochs": read_trial_config("v1_mse").training.max_epochs,
+    }
+
+
+def test_the_full_space_reaches_every_loss_of_every_mixer() -> None:
+    full = read_yaml(bundled_spaces()["full"]).data
+    assert set(full["start_from"]) <= set(STUDENTS)
+    assert full["model"]["family"]["choices"] == [DEFAULT[0], HYBRID[0], AUTOENCODER[0]]
+    assert full["loss"]["distillation"]["choices"] == list(OWN_PARAMETERS)
+    assert set().union(*OWN_PARAMETERS.values()) <= full["loss"].keys()
+    assert full["loss"]["alpha"]["high"] + full["loss"]["beta"]["high"] < 1
+    assert LARGE[-1] < full["limits"]["max_params"]
+
+
+@pytest.mark.parametrize("name", STUDENTS[:8])
+def test_the_full_space_contains_what_the_search_may_start_from(name: str) -> None:
+    full = read_yaml(bundled_spaces()["full"]).data
+    trial = read_trial_config(name).canonical()
+    for part in ("model", "loss", "training"):
+        for key, spec in full[part].items():
+            value = trial[part].get(key)
+            if isinstance(value, bool | str):
+                assert value in spec["choices"], key
+            elif value and "low" in spec:
+                assert spec["low"] <= value <= spec["high"], key
