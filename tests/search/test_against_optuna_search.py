@@ -1,0 +1,310 @@
+"""Where Ray's own OptunaSearch and Veer's adapter differ, both sides shown.
+
+Ray's is called as the TuneController of Ray 2.60 calls it (`_process_trial_result`, `stop_trial`,
+`_process_trial_failure`, `SearchGenerator.save_to_dir`); no cluster is started.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import RandomSampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+from ray.tune.schedulers import AsyncHyperBandScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor, Limits
+from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.suggestions import Suggestions
+from spaces.dimensions import Choice, Float
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+MAX_EPOCHS = 9
+SPACE = Space(
+    name="s",
+    fixed={},
+    dimensions=(
+        Choice(name="loss.distillation", choices=("mse", "cosine")),
+        Float(
+            name="loss.temperature", low=1.0, high=8.0, log=True, when={"loss.distillation": "mse"}
+        ),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+
+
+def define_by_run(trial: optuna.Trial) -> None:
+    if trial.suggest_categorical("loss.distillation", ["mse", "cosine"]) == "mse":
+        trial.suggest_float("loss.temperature", 1.0, 8.0, log=True)
+    trial.suggest_float("training.lr", 1e-4, 1e-2, log=True)
+
+
+class RaysSide:
+    """OptunaSearch and AsyncHyperBandScheduler, called as the TuneController calls them."""
+
+    def __init__(self, *, grace_epochs: int, storage: JournalStorage | None = None) -> None:
+        self.searcher = OptunaSearch(
+            define_by_run, metric="veer_pct", mode="min", sampler=RandomSampler(0), storage=storage
+        )
+        self.scheduler = AsyncHyperBandScheduler(
+            time_attr="training_iteration",
+            metric="veer_pct",
+            mode="min",
+            max_t=MAX_EPOCHS,
+            grace_period=grace_epochs,
+            reduction_factor=3,
+        )
+
+    @property
+    def told(self) -> list[optuna.trial.FrozenTrial]:
+        return self.searcher._ot_study.trials
+
+    def start(self, trial_id: str) -> dict:
+        params = self.searcher.suggest(trial_id)
+        self.scheduler.on_trial_add(None, SimpleNamespace(trial_id=trial_id))
+        return params
+
+    def report(self, trial_id: str, epoch: int, veer_pct: float) -> bool:
+        """Returns whether the trial goes on."""
+        result = {"training_iteration": epoch, "veer_pct": veer_pct}
+        trial = SimpleNamespace(trial_id=trial_id)
+        if self.scheduler.on_trial_result(None, trial, result) == "STOP":
+            self.scheduler.on_trial_complete(None, trial, result)
+            self.searcher.on_trial_complete(trial_id, result=result)
+            return False
+        self.searcher.on_trial_result(trial_id, result)
+        return True
+
+
+class VeersSide:
+    """Veer's conductor on a journal."""
+
+    def __init__(self, journal: Journal, *, grace_epochs: int) -> None:
+        self.suggestions = Suggestions(SPACE, kind="tpe", seed=0)
+        self.conductor = Conductor(
+            self.suggestions,
+            SuccessiveHalving(asha_rungs(grace_epochs, 3, MAX_EPOCHS), 3),
+            journal,
+            limits=Limits(num_trials=40, max_epochs=MAX_EPOCHS),
+            make_config=lambda s: TrialConfig.model_validate({**s.tree, "seed": s.seed}),
+        )
+        self.conductor.replay(read_journal(journal.path))
+
+    @property
+    def told(self) -> list[optuna.trial.FrozenTrial]:
+        return self.suggestions.study.trials
+
+    def start(self) -> int:
+        course = self.conductor.next_trial()
+        assert course is not None
+        return course.trial
+
+    def report(self, trial: int, epoch: int, veer_pct: float) -> bool:
+        return self.conductor.report(trial, epoch, veer_pct, {})
+
+
+@pytest.fixture
+def veers_side(tmp_path: Path) -> Iterator[Callable[..., VeersSide]]:
+    """A function that gives Veer's side on a journal, taking over what it holds."""
+    with ExitStack() as journals:
+        yield lambda grace_epochs=3, journal="journal": VeersSide(
+            journals.enter_context(Journal(tmp_path / journal)), grace_epochs=grace_epochs
+        )
+
+
+@pytest.fixture
+def rays_log() -> Iterator[list[str]]:
+    """What OptunaSearch logs, `LEVEL message`, whatever Ray has done to its loggers."""
+    lines: list[str] = []
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(f"{record.levelname} {record.getMessage()}")
+
+    logger, handler = logging.getLogger(OptunaSearch.__module__), Lines()
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
+
+
+# A good trial to the end, and one that the rung of epoch 3 stops after a VEER that had been lower.
+GOOD = [30.0, 25.0, 20.0, 15.0, 14.0, 13.0, 12.0, 11.0, 10.0]
+STOPPED = [40.0, 22.0, 24.0]
+
+
+def test_an_early_stopped_trial_is_pruned_with_every_veer_and_not_complete_with_its_last(
+    veers_side,
+):
+    rays, veers = RaysSide(grace_epochs=3), veers_side()
+    for veers_pct in (GOOD, STOPPED):
+        name = str(len(rays.told))
+        rays.start(name)
+        number = veers.start()
+        for epoch, veer_pct in enumerate(veers_pct, start=1):
+            goes_on = epoch < len(veers_pct)
+            assert rays.report(name, epoch, veer_pct) == goes_on
+            assert veers.report(number, epoch, veer_pct) == goes_on
+    ray, veer = rays.told[1], veers.told[1]
+    assert (ray.state, ray.value) == (TrialState.COMPLETE, 24.0)
+    assert ray.intermediate_values == {1: 40.0, 2: 22.0}
+    assert veer.state is TrialState.PRUNED
+    assert veer.intermediate_values == {1: 40.0, 2: 22.0, 3: 24.0}
+
+
+def test_a_complete_trial_counts_with_its_best_veer_and_not_its_last(veers_side):
+    rays, veers = RaysSide(grace_epochs=9), veers_side(9)
+    rays.start("0")
+    veers.start()
+    for epoch in range(1, MAX_EPOCHS + 1):
+        rays.report("0", epoch, 20.0 + abs(epoch - 5))
+        veers.report(0, epoch, 20.0 + abs(epoch - 5))
+    assert (rays.told[0].value, veers.told[0].value) == (24.0, 20.0)
+
+
+def test_a_stopped_trial_is_not_the_best_of_the_study(veers_side):
+    # At the rung of epoch 1 a trial is stopped at 12 %; the one that went on ends at 15 %.
+    rays, veers = RaysSide(grace_epochs=1), veers_side(1)
+    for name in ("0", "1"):
+        rays.start(name)
+        veers.start()
+    curves = {0: [10.0, *[15.0] * 8], 1: [12.0]}
+    for number, veers_pct in curves.items():
+        for epoch, veer_pct in enumerate(veers_pct, start=1):
+            rays.report(str(number), epoch, veer_pct)
+            veers.report(number, epoch, veer_pct)
+    assert rays.searcher._ot_study.best_trial.number == 1
+    assert veers.suggestions.study.best_trial.number == 0
+
+
+def test_a_trial_stopped_at_its_first_report_keeps_it(veers_side):
+    rays, veers = RaysSide(grace_epochs=1), veers_side(1)
+    for number, veer_pct in enumerate((20.0, 30.0)):
+        rays.start(str(number))
+        veers.start()
+        assert rays.report(str(number), 1, veer_pct) == (number == 0)
+        assert veers.report(number, 1, veer_pct) == (number == 0)
+    assert rays.told[1].intermediate_values == {}
+    assert veers.told[1].intermediate_values == {1: 30.0}
+
+
+def test_an_error_of_the_study_is_raised_and_not_logged_and_dropped(veers_side, rays_log):
+    rays, veers = RaysSide(grace_epochs=3), veers_side()
+    rays.start("0")
+    veers.start()
+    # Somebody else has ended the trial in the study.
+    rays.searcher._ot_study.tell(0, 50.0)
+    veers.suggestions.study.tell(0, 50.0)
+    rays.searcher.on_trial_complete("0", result={"training_iteration": 9, "veer_pct": 10.0})
+    assert rays_log == ["WARNING Cannot tell a COMPLETE trial."]
+    assert rays.told[0].value == 50.0
+    assert "0" in rays.searcher._completed_trials
+    with pytest.raises(ValueError, match="Cannot tell a COMPLETE trial"):
+        veers.suggestions.end(0, "complete", 10.0)
+
+
+@pytest.mark.filterwarnings("ignore:.*nan.*:UserWarning")
+def test_a_trial_whose_veer_is_no_number_is_ended_as_diverged_and_does_not_run_on(veers_side):
+    rays, veers = RaysSide(grace_epochs=3), veers_side()
+    rays.start("0")
+    veers.start()
+    # Ray: no comparison with NaN stops it, so it takes all its epochs.
+    for epoch in range(1, MAX_EPOCHS):
+        assert rays.report("0", epoch, math.nan)
+    assert not rays.report("0", MAX_EPOCHS, math.nan)
+    assert "0" in rays.searcher._completed_trials
+    assert rays.told[0].state is TrialState.RUNNING
+    with pytest.raises(ValueError, match="No trials are completed yet"):
+        _ = rays.searcher._ot_study.best_trial
+    # Veer: the first one ends it.
+    assert not veers.report(0, 1, math.nan)
+    assert veers.conductor.trials[0].state == "diverged"
+    assert veers.told[0].state.is_finished()
+    assert veers.told[0].state is not TrialState.COMPLETE
+
+
+def test_an_errored_trial_teaches_nothing_on_either_side(veers_side):
+    rays, veers = RaysSide(grace_epochs=3), veers_side()
+    rays.start("0")
+    veers.start()
+    rays.report("0", 1, 20.0)
+    veers.report(0, 1, 20.0)
+    rays.searcher.on_trial_complete("0", error=True)
+    veers.conductor.end(0, "failed", "out of memory")
+    for told in (rays.told[0], veers.told[0]):
+        assert (told.state, told.value) == (TrialState.FAIL, None)
+
+
+def test_a_trial_that_errs_with_a_result_is_complete_for_ray_alone(veers_side):
+    # What OptunaSearch makes of `error` wherever a last value comes with it, as other callers of
+    # the Searcher interface give it; the TuneController of 2.60 leaves the value out.
+    rays, veers = RaysSide(grace_epochs=3), veers_side()
+    rays.start("0")
+    veers.start()
+    rays.searcher.on_trial_complete(
+        "0", result={"training_iteration": 1, "veer_pct": 20.0}, error=True
+    )
+    veers.report(0, 1, 20.0)
+    veers.conductor.end(0, "failed", "out of memory")
+    assert (rays.told[0].state, rays.told[0].value) == (TrialState.COMPLETE, 20.0)
+    assert veers.told[0].state is TrialState.FAIL
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_killed_after_its_last_snapshot_goes_on_where_ray_cannot(veers_side, tmp_path):
+    # Ray: the study on disk has the end of trial 0, the snapshot taken before it does not.
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "study")))
+    rays = RaysSide(grace_epochs=3, storage=storage)
+    rays.start("0")
+    rays.report("0", 1, 30.0)
+    rays.searcher.save(str(tmp_path / "snapshot"))
+    for epoch, veer_pct in enumerate(GOOD[1:], start=2):
+        rays.report("0", epoch, veer_pct)
+    assert rays.told[0].state is TrialState.COMPLETE
+    again = RaysSide(
+        grace_epochs=3, storage=JournalStorage(JournalFileBackend(str(tmp_path / "study")))
+    )
+    again.searcher.restore(str(tmp_path / "snapshot"))
+    again.scheduler.on_trial_add(None, SimpleNamespace(trial_id="0"))
+    with pytest.raises(UpdateFinishedTrialError, match="can not be updated"):
+        again.report("0", 2, 25.0)
+
+    # Veer: the journal is all there is, and the search goes on from it as if never killed. By
+    # then TPE has seen enough trials not to draw at random.
+    whole = veers_side()
+    for number in range(13):
+        assert whole.start() == number
+        for epoch, veer_pct in enumerate(GOOD, start=1):
+            if not whole.report(number, epoch, veer_pct + number % 4):
+                break
+    assert whole.start() == 13
+    whole.report(13, 1, 30.0)
+    (tmp_path / "killed").write_bytes((tmp_path / "journal").read_bytes())
+    killed = veers_side(journal="killed")
+    assert killed.start() == 13
+    for side in (whole, killed):
+        for epoch, veer_pct in enumerate(GOOD, start=1):
+            side.report(13, epoch, veer_pct)
+        assert side.conductor.trials[13].state == "complete"
+        assert side.start() == 14
+    assert [t.state for t in killed.told] == [t.state for t in whole.told]
+    assert killed.conductor.trials[14].suggestion == whole.conductor.trials[14].suggestion
+
+
+def test_points_to_evaluate_come_first_in_spaces_with_conditions_too():
+    # They were dropped at times (ray#35319); not by 2.60.
+    point = {"loss.distillation": "mse", "loss.temperature": 2.0, "training.lr": 1e-3}
+    searcher = OptunaSearch(
+        define_by_run, metric="veer_pct", mode="min", seed=1, points_to_evaluate=[point]
+    )
+    assert searcher.suggest("0") == point
+    assert searcher.suggest("1") != point
