@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+BYTES_A_MIB = 2**20
+
 
 class Limits(BaseModel):
     """Bounds on the cost of a model; a config that breaks one is not trained."""
@@ -38,11 +40,13 @@ class Violation:
         limit: Its name, `max_params`.
         value: What the config has.
         allowed: The limit.
+        is_estimated: Whether the value was estimated, and not counted or measured.
     """
 
     limit: str
     value: float
     allowed: float
+    is_estimated: bool = False
 
     @property
     def excess(self) -> float:
@@ -50,4 +54,13 @@ class Violation:
         return self.value / self.allowed - 1
 
     def __str__(self) -> str:
-        return f"{self.limit} is {self.allowed:,g}, the config has {self.value:,.6g}"
+        about = " (estimated)" if self.is_estimated else ""
+        allowed, value = (limit_text(self.limit, each) for each in (self.allowed, self.value))
+        return f"{self.limit} is {allowed}, the config has {value}{about}"
+
+
+def limit_text(limit: str, value: float) -> str:
+    """A value of this limit as a person reads it: `7,366,592`, `0.482`, `1350.0MiB`."""
+    if limit == "max_gpu_memory":
+        return f"{value / BYTES_A_MIB:.1f}MiB"
+    return f"{value:,.3g}" if limit == "max_cpu_latency_vs_teacher" else f"{value:,.0f}"

@@ -1,0 +1,200 @@
+"""Whether a config stays inside a space's limits, found out before it is trained.
+
+Knows no Ray. What is limited is measured, and nothing else: parameters and multiply-accumulates
+are counted on PyTorch's meta device, CPU time is measured against the teacher's and remembered
+from run to run, the memory of a training step is measured on a GPU or estimated without one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from models import ModelConfig, SpeakerModel, build_model, count_parameters
+from results.latency import LatencyMemory, Timer, latency_ratio
+from results.macs import count_macs
+from results.timing import time_interleaved
+from spaces.errors import ConfigError
+from spaces.limits import Limits, Violation
+from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
+from trainable.config import TrialConfig
+from trainable.errors import CheckpointError
+from trainable.step_memory import StepMemory, step_memory
+from trainable.teacher import Teacher, load_teacher
+
+# An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.
+NUM_FRAMES = 200
+LATENCY_FOLDER = "latency"
+# VoxCeleb1's development part; stands in where neither caller nor teacher tells the number.
+USUAL_NUM_SPEAKERS = 1211
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a config has of something that is limited.
+
+    Attributes:
+        value: In the limit's unit.
+        is_estimated: Whether it was estimated, and not counted or measured.
+    """
+
+    value: float
+    is_estimated: bool = False
+
+
+class LimitChecker:
+    """Says which limits a config breaks.
+
+    Every cost is measured once an architecture (the memory of a step once for all that it depends
+    on) and kept.
+
+    Args:
+        limits: Those that are set are checked.
+        teacher: Model file or run folder; needed for `max_cpu_latency_vs_teacher`, and for
+            `max_gpu_memory` where a config distils.
+        cache_dir: Where CPU times are remembered from run to run.
+        num_speakers: Training speakers, for the memory of the classifier; the teacher's number
+            where it is not given.
+        timer: Stands in for `time_interleaved` in tests.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        teacher: Path | None,
+        cache_dir: Path,
+        num_speakers: int | None = None,
+        timer: Timer = time_interleaved,
+    ) -> None:
+        self._limits = limits
+        self._teacher_path = teacher
+        self._latencies = LatencyMemory(cache_dir / LATENCY_FOLDER)
+        self._num_speakers = num_speakers
+        self._timer = timer
+        self._known: dict[tuple[object, ...], Cost] = {}
+        self._loaded: tuple[LoadedModel, Teacher, str] | None = None
+        # Cheapest first.
+        self._measures: dict[str, Callable[[TrialConfig], Cost]] = {
+            "max_params": lambda config: Cost(value=num_params(config.model)),
+            "max_macs": lambda config: Cost(value=num_macs(config.model)),
+            "max_cpu_latency_vs_teacher": self._latency,
+            "max_gpu_memory": self._gpu_memory,
+        }
+
+    def violations(self, config: TrialConfig) -> tuple[Violation, ...]:
+        """Every limit that the config breaks, in the order of the limits; none if it is feasible.
+
+        Raises:
+            ConfigError: A limit needs a teacher with a network, and there is none.
+            CheckpointError: The teacher's file is damaged.
+            TrainingError: The config cannot be trained with this teacher.
+        """
+        return tuple(
+            Violation(
+                limit=limit, value=cost.value, allowed=allowed, is_estimated=cost.is_estimated
+            )
+            for limit, cost in self.costs(config).items()
+            if cost.value > (allowed := float(getattr(self._limits, limit)))
+        )
+
+    def costs(self, config: TrialConfig) -> dict[str, Cost]:
+        """What the config has of everything that is limited, by the limit's name.
+
+        Raises:
+            As `violations`.
+        """
+        return {
+            limit: self._once(limit, config)
+            for limit in self._measures
+            if limit in self._limits.names
+        }
+
+    def _once(self, limit: str, config: TrialConfig) -> Cost:
+        step = _step_key(config) if limit == "max_gpu_memory" else ()
+        key = (limit, config.model_hash(), *step)
+        if key not in self._known:
+            self._known[key] = self._measures[limit](config)
+        return self._known[key]
+
+    def _latency(self, config: TrialConfig) -> Cost:
+        loaded, _, sha256 = self._teacher("max_cpu_latency_vs_teacher")
+        model_hash = config.model_hash()
+        ratio = self._latencies.recall(model_hash, sha256)
+        if ratio is None:
+            student = built(config.model, torch.device("cpu")).eval()
+            ratio = latency_ratio(
+                (student, _utterance(config.model)),
+                (loaded.model, _utterance(loaded.config.model)),
+                self._timer,
+            )
+            self._latencies.keep(model_hash, sha256, ratio)
+        return Cost(value=ratio)
+
+    def _gpu_memory(self, config: TrialConfig) -> Cost:
+        teacher, num_speakers = None, self._num_speakers
+        if config.loss.distill_weight > 0:
+            loaded, teacher, _ = self._teacher("max_gpu_memory of a config that distils")
+            num_speakers = num_speakers or len(loaded.speakers)
+        memory: StepMemory = step_memory(
+            config,
+            teacher,
+            num_speakers=num_speakers or USUAL_NUM_SPEAKERS,
+            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+        )
+        return Cost(value=memory.num_bytes, is_estimated=memory.is_estimated)
+
+    def _teacher(self, what: str) -> tuple[LoadedModel, Teacher, str]:
+        """The teacher as file, as teacher, and its hash; read once."""
+        if self._teacher_path is None:
+            raise ConfigError(
+                f"limits.{what} needs a teacher with a network: give --teacher a model file or "
+                "folder, or remove the limit"
+            )
+        if self._loaded is None:
+            try:
+                loaded = load_speaker_model(self._teacher_path)
+            except CheckpointError as error:
+                raise CheckpointError(
+                    f"limits.{what} needs a teacher with a network: {error}"
+                ) from error
+            teacher = load_teacher(loaded.file)
+            self._loaded = (loaded, teacher, file_sha256(loaded.file))
+        return self._loaded
+
+
+def num_params(config: ModelConfig) -> int:
+    """Trainable parameters of a network, without drawing its weights where that can be done."""
+    return count_parameters(_built_on_meta(config))
+
+
+def num_macs(config: ModelConfig) -> int:
+    """Multiply-accumulates of embedding an utterance of 2 s, without the front end."""
+    shape = (1, NUM_FRAMES, config.num_mels)
+    return count_macs(_built_on_meta(config).eval(), shape, "embed")
+
+
+def built(config: ModelConfig, device: torch.device) -> SpeakerModel:
+    """A network on a device; PyTorch's global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]), device:
+        return build_model(config)
+
+
+def _built_on_meta(config: ModelConfig) -> SpeakerModel:
+    try:
+        return built(config, torch.device("meta"))
+    except (NotImplementedError, RuntimeError):  # its constructor reads or computes values
+        return built(config, torch.device("cpu"))
+
+
+def _utterance(config: ModelConfig) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(1, NUM_FRAMES, config.num_mels, generator=generator)
+
+
+def _step_key(config: TrialConfig) -> tuple[object, ...]:
+    """What the memory of a step depends on beside the architecture."""
+    loss, training = config.loss.canonical(), config.training
+    terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
+    return (training.batch_size, training.crop_frames, *terms)

@@ -1,0 +1,230 @@
+"""Memory of a training step: measured on a GPU, estimated elsewhere.
+
+The estimate runs the step on PyTorch's meta device, which computes nothing and holds nothing, and
+counts the bytes of the storages that are alive: weights, gradients, Adam's two moments, what is
+saved for the backward pass, what passes take and give back, and the frozen teacher. Not in it:
+PyTorch's rounding to blocks and the work space of cuBLAS and cuDNN (some tens of MiB).
+
+Shapes: B batch, T frames, F mel bins.
+"""
+
+import copy
+import weakref
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from models import SpeakerModel, build_model
+from trainable.config import TrialConfig
+from trainable.distillation import LABEL_LEVEL
+from trainable.objective import Objective
+from trainable.teacher import Teacher
+
+META = torch.device("meta")
+CPU = torch.device("cpu")
+# Batches from which the bytes of a step are extended in a straight line, where it takes real work.
+SMALL_BATCHES = (8, 16)
+
+
+class StepMemory(NamedTuple):
+    """The most memory that tensors take during a training step.
+
+    Attributes:
+        num_bytes: Of the whole step.
+        is_estimated: Whether it was counted and not measured on a GPU.
+    """
+
+    num_bytes: int
+    is_estimated: bool
+
+
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of a device's tensors while it is entered.
+
+    A storage counts once, however many tensors view it, from its first use in here until nothing
+    holds it any more.
+
+    Args:
+        device: Tensors elsewhere are not counted.
+
+    Attributes:
+        live: Bytes that are held now.
+        peak: The most that were held since the last `reset_peak`.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._device_type = device.type
+        self._size_of: dict[int, int] = {}
+        self.live = 0
+        self.peak = 0
+
+    def reset_peak(self) -> None:
+        """Forget what was held before."""
+        self.peak = self.live
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run the operator and count what it returns."""
+        del types
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.device.type == self._device_type:
+                self._count(leaf)
+        return result
+
+    def _count(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._size_of:
+            return
+        self._size_of[key] = storage.nbytes()
+        self.live += storage.nbytes()
+        self.peak = max(self.peak, self.live)
+        weakref.finalize(storage, self._uncount, key)
+
+    def _uncount(self, key: int) -> None:
+        self.live -= self._size_of.pop(key)
+
+
+def step_memory(
+    config: TrialConfig,
+    teacher: Teacher | None,
+    *,
+    num_speakers: int,
+    device: torch.device,
+) -> StepMemory:
+    """The memory of one training step at the trial's batch size and crop length.
+
+    Args:
+        config: The trial.
+        teacher: Left where it is; needed where the trial distils.
+        num_speakers: Rows of the classifier, where the teacher's own are not needed.
+        device: A CUDA device is measured; for any other the bytes are estimated.
+
+    Raises:
+        TrainingError: The loss needs a teacher, or one of another kind.
+    """
+    if device.type == "cuda":
+        try:
+            return StepMemory(_measured(config, teacher, num_speakers, device), False)
+        except torch.cuda.OutOfMemoryError:
+            torch.cuda.empty_cache()
+    return StepMemory(_estimated(config, teacher, num_speakers), True)
+
+
+def _measured(
+    config: TrialConfig, teacher: Teacher | None, num_speakers: int, device: torch.device
+) -> int:
+    before = torch.cuda.memory_allocated(device)
+    step = _TrainingStep(config, teacher, num_speakers, device)
+    step.run(config.training.batch_size)
+    torch.cuda.reset_peak_memory_stats(device)
+    step.run(config.training.batch_size)
+    torch.cuda.synchronize(device)
+    return int(torch.cuda.max_memory_allocated(device)) - before
+
+
+def _estimated(config: TrialConfig, teacher: Teacher | None, num_speakers: int) -> int:
+    batch_size = config.training.batch_size
+    try:
+        return live_peak(config, teacher, num_speakers, batch_size, META)
+    except (NotImplementedError, RuntimeError):
+        # A network whose code reads values or fixes the device; it runs on the CPU, if at all.
+        small, large = (
+            live_peak(config, teacher, num_speakers, size, CPU) for size in SMALL_BATCHES
+        )
+    a_crop = (large - small) / (SMALL_BATCHES[1] - SMALL_BATCHES[0])
+    return round(small + a_crop * (batch_size - SMALL_BATCHES[0]))
+
+
+def live_peak(
+    config: TrialConfig,
+    teacher: Teacher | None,
+    num_speakers: int,
+    batch_size: int,
+    device: torch.device,
+) -> int:
+    """Bytes alive at the fullest moment of a training step after the first one.
+
+    Args:
+        config: The trial; its own batch size is not used.
+        teacher: Left where it is.
+        num_speakers: Rows of the classifier, where the teacher's own are not needed.
+        batch_size: Crops of the step.
+        device: `meta`, where the step costs nothing, or `cpu`.
+    """
+    with LiveBytes(device) as bytes_:
+        step = _TrainingStep(config, teacher, num_speakers, device)
+        step.run(batch_size)
+        bytes_.reset_peak()
+        step.run(batch_size)
+        return bytes_.peak
+
+
+class _TrainingStep:
+    """A student, its objective and its optimizer, and steps on crops of noise.
+
+    What `trainable.training.Trainer` does with a batch, without a corpus. The first step makes
+    gradients and moments; the ones after it are like all others.
+    """
+
+    def __init__(
+        self,
+        config: TrialConfig,
+        teacher: Teacher | None,
+        num_speakers: int,
+        device: torch.device,
+    ) -> None:
+        self._config = config
+        self._device = device
+        if config.loss.distill_weight == 0:
+            teacher = None
+        forked = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=forked), device:
+            self._student: SpeakerModel = build_model(config.model)
+            self._objective = Objective(
+                config.loss,
+                self._student,
+                None if teacher is None else copy.deepcopy(teacher).to(device),
+                speakers=_speakers(config, teacher, num_speakers),
+                probe_BTF=self._crops(1),
+            )
+        self._parameters = [*self._student.parameters(), *self._objective.parameters()]
+        self._num_speakers = self._objective.classifier.weight.shape[0]
+        self._optimizer = torch.optim.Adam(self._parameters, lr=config.training.lr, foreach=True)
+
+    def run(self, batch_size: int) -> None:
+        """One step."""
+        self._student.train()
+        feat_BTF = self._crops(batch_size)
+        speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
+        terms = self._objective(self._student, feat_BTF, feat_BTF, speaker_B)
+        self._optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        nn.utils.clip_grad_norm_(self._parameters, self._config.training.max_grad_norm)
+        self._optimizer.step()
+
+    def _crops(self, batch_size: int) -> Tensor:
+        shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)
+        generator = None if self._device == META else torch.Generator(self._device).manual_seed(0)
+        return torch.randn(shape, device=self._device, generator=generator)
+
+
+def _speakers(
+    config: TrialConfig, teacher: Teacher | None, num_speakers: int
+) -> tuple[str, ...]:
+    """Names of the classes: the teacher's where labels are compared, else any."""
+    compares_labels = config.loss.distillation in LABEL_LEVEL
+    if teacher is not None and teacher.centres is not None and compares_labels:
+        return teacher.centres.speakers
+    return tuple(str(number) for number in range(num_speakers))
