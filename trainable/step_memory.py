@@ -131,7 +131,7 @@ def _measured(
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
     torch.cuda.synchronize(device)
-    return int(torch.cuda.max_memory_allocated(device)) - before
+    return int(torch.cuda.max_memory_allocated(device) - before)
 
 
 def _estimated(config: TrialConfig, teacher: Teacher | None, num_speakers: int) -> int:
@@ -163,12 +163,13 @@ def live_peak(
         batch_size: Crops of the step.
         device: `meta`, where the step costs nothing, or `cpu`.
     """
-    with LiveBytes(device) as bytes_:
+    counted = LiveBytes(device)
+    with counted:
         step = _TrainingStep(config, teacher, num_speakers, device)
         step.run(batch_size)
-        bytes_.reset_peak()
+        counted.reset_peak()
         step.run(batch_size)
-        return bytes_.peak
+    return counted.peak
 
 
 class _TrainingStep:

@@ -1,0 +1,128 @@
+"""Times against the teacher's, and what is remembered of them."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
+from results import latency as module
+from results.latency import LatencyMemory, latency_ratio
+from spaces.errors import ConfigError
+
+FEAT_BTF = torch.zeros(1, 40, 80)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> LatencyMemory:
+    return LatencyMemory(tmp_path / "latency")
+
+
+def only_file(tmp_path: Path) -> Path:
+    (file,) = (tmp_path / "latency").iterdir()
+    return file
+
+
+def mixer(num_blocks: int) -> SpeakerModel:
+    config = MLPMixerConfig(hidden_dim=64, num_blocks=num_blocks, num_frames=40)
+    return build_model(config).eval()
+
+
+def test_the_ratio_is_the_median_of_the_rounds_own_ratios() -> None:
+    def timer(
+        calls: Mapping[str, Callable[[], object]], **settings: int
+    ) -> dict[str, list[float]]:
+        assert set(calls) == {"student", "teacher"}
+        assert settings == {"rounds": 15, "warmup_rounds": 3, "seed": 0}
+        assert all(call().shape == (1, 512) for call in calls.values())  # type: ignore[attr-defined]
+        assert torch.get_num_threads() == 1
+        assert torch.is_inference_mode_enabled()
+        # The medians, 3 and 4, have another ratio.
+        return {"student": [1.0, 3.0, 10.0], "teacher": [4.0, 2.0, 40.0]}
+
+    model = build_model(LSTMAutoencoderConfig(hidden_dim=8)).eval()
+    assert latency_ratio((mixer(1), FEAT_BTF), (model, FEAT_BTF), timer) == 0.25
+
+
+def test_a_network_of_eight_blocks_takes_longer_than_one_of_one() -> None:
+    ratio = latency_ratio((mixer(8), FEAT_BTF), (mixer(1), FEAT_BTF))
+    assert 2 < ratio < 20
+
+
+def test_the_number_of_threads_is_put_back() -> None:
+    def fails(*_: object, **__: object) -> dict[str, list[float]]:
+        raise RuntimeError("broken clock")
+
+    before = torch.get_num_threads()
+    with pytest.raises(RuntimeError, match="broken clock"):
+        latency_ratio((mixer(1), FEAT_BTF), (mixer(1), FEAT_BTF), fails)
+    assert torch.get_num_threads() == before
+
+
+def test_a_ratio_is_recalled_in_another_process(memory: LatencyMemory, tmp_path: Path) -> None:
+    assert memory.recall("model", "teacher") is None
+    memory.keep("model", "teacher", 0.5)
+    assert LatencyMemory(tmp_path / "latency").recall("model", "teacher") == 0.5
+
+
+def test_another_model_teacher_or_machine_is_not_known(
+    memory: LatencyMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.keep("model", "teacher", 0.5)
+    assert memory.recall("other", "teacher") is None
+    assert memory.recall("model", "other") is None
+    for changed in ({"cpu": "another"}, {"torch": "1.0"}):
+        hardware = module.describe_hardware()
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "describe_hardware", lambda h=hardware | changed: h)
+            elsewhere = LatencyMemory(tmp_path / "latency")
+        assert elsewhere.recall("model", "teacher") is None
+
+
+def test_the_number_of_cores_does_not_matter_to_one_thread(
+    memory: LatencyMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory.keep("model", "teacher", 0.5)
+    hardware = module.describe_hardware() | {"num_cores": 1000}
+    monkeypatch.setattr(module, "describe_hardware", lambda: hardware)
+    assert LatencyMemory(tmp_path / "latency").recall("model", "teacher") == 0.5
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[:20],
+        lambda _: "",
+        lambda _: "[1]",
+        lambda text: text.replace("0.5", "-0.5"),
+        lambda text: text.replace("0.5", "NaN"),
+        lambda text: text.replace("0.5", '"0.5"'),
+        lambda text: text.replace('"model"', '"other"'),
+    ],
+    ids=["torn", "empty", "another shape", "negative", "not a number", "text", "another key"],
+)
+def test_a_damaged_file_is_not_trusted_and_is_replaced(
+    memory: LatencyMemory, tmp_path: Path, damage: Callable[[str], str]
+) -> None:
+    memory.keep("model", "teacher", 0.5)
+    file = only_file(tmp_path)
+    whole = file.read_text()
+    assert json.loads(whole)["ratio"] == 0.5
+    file.write_text(damage(whole))
+    assert memory.recall("model", "teacher") is None
+    memory.keep("model", "teacher", 0.5)
+    assert only_file(tmp_path).read_text() == whole
+
+
+def test_a_file_that_is_not_text_is_not_trusted(memory: LatencyMemory, tmp_path: Path) -> None:
+    memory.keep("model", "teacher", 0.5)
+    only_file(tmp_path).write_bytes(b"\xff\xfe\x00")
+    assert memory.recall("model", "teacher") is None
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"file/latency: cannot keep .* set \$VEER_CACHE"):
+        LatencyMemory(tmp_path / "file" / "latency").keep("model", "teacher", 0.5)
