@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from search.cli import data, results, teacher, train
+from search.cli import data, results, space, teacher, train
 from search.cli.console import errors
 from search.cli.presets import presets
 from search.cli.search import search
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
+app.add_typer(space.app, name="space")
 app.command()(search)
 app.command()(results.trials)
 app.command()(results.show)

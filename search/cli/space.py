@@ -1,0 +1,174 @@
+"""`veer space`: look at a space before anything is trained."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from search.cli.console import console, counting
+from search.feasibility import LimitChecker
+from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
+from spaces.dimensions import Choice, Dimension
+from spaces.limits import limit_text
+from spaces.reading import bundled_spaces, read_space
+from trainable.config import TrialConfig
+from trainable.places import cache_dir
+
+app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check one.")
+
+COSTS: Mapping[str, str] = {
+    "max_cpu_latency_vs_teacher": "CPU time / teacher",
+    "max_gpu_memory": "GPU memory of a step",
+}
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the bundled spaces, each with the first line of its file."""
+    table = Table("space", "what it is")
+    for name, path in bundled_spaces().items():
+        table.add_row(name, _first_comment(path))
+    console.print(table)
+
+
+@app.command()
+def check(
+    space: Annotated[
+        str, typer.Argument(metavar="SPACE", help="A YAML file, or a bundled name: mixer.")
+    ],
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Teacher: a model file, or a training run's folder. For limits only."),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Random configs that are held against the limits.")
+    ] = 200,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the random configs.")] = 0,
+) -> None:
+    """Refuse a space file with a mistake; else print what it varies and what its models cost.
+
+    Nothing is trained and no corpus is read. CPU time is measured here, against the teacher, where
+    the space limits it; the memory of a training step is measured on a GPU, or estimated.
+    """
+    read = read_space(space, TrialConfig)
+    checker = LimitChecker(read.limits, teacher=teacher, cache_dir=cache_dir())
+    config = ReportConfig(num_samples=samples, seed=seed)
+    console.print(_dimension_table(read.dimensions))
+    for name, value in read.fixed_values().items():
+        console.print(f"fixed: {name} = {_text(value)}", highlight=False)
+    with counting("measured") as progress:
+        report = describe_space(read, checker, config, progress)
+    console.print(_count_text(report), highlight=False, soft_wrap=True)
+    console.print(_cost_table(report))
+    for line in _limit_lines(report.random, read.limits.model_dump()):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _dimension_table(dimensions: tuple[Dimension, ...]) -> Table:
+    table = Table("dimension", "kind", "values", "scale", "where")
+    for dimension in dimensions:
+        table.add_row(
+            dimension.name,
+            type(dimension).__name__.lower(),
+            _values(dimension),
+            _scale(dimension),
+            _condition(dimension),
+        )
+    return table
+
+
+def _values(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return ", ".join(map(_text, dimension.choices))
+    return f"{_text(dimension.low)} to {_text(dimension.high)}"
+
+
+def _scale(dimension: Dimension) -> str:
+    if isinstance(dimension, Choice):
+        return ""
+    if dimension.log:
+        return "log"
+    return "" if dimension.step in (None, 1) else f"steps of {dimension.step:g}"
+
+
+def _condition(dimension: Dimension) -> str:
+    """The conditions in words: `loss.distillation is mse or cosine`."""
+    return " and ".join(
+        f"{each.parameter} is {' or '.join(map(_text, each.values))}" for each in dimension.when
+    )
+
+
+def _count_text(report: SpaceReport) -> str:
+    number = report.num_configs
+    configs = "continuous: no number of configs" if number is None else f"{number:,} configs"
+    found = report.architectures
+    how = "all walked" if found.is_all else f"met in {report.random.num_drawn} random configs"
+    refused = (
+        f", {found.num_refused} settings of the model refused by its rules"
+        if found.num_refused
+        else ""
+    )
+    return f"{configs}; {len(found.models):,} architectures ({how}){refused}"
+
+
+def _cost_table(report: SpaceReport) -> Table:
+    table = Table("cost", "smallest", "largest", "of")
+    _add_range(table, "parameters", "max_params", report.params)
+    _add_range(table, "MACs, 2 s", "max_macs", report.macs)
+    for limit, range_ in report.random.ranges.items():
+        _add_range(table, COSTS[limit], limit, range_)
+    return table
+
+
+def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
+    what = "random configs" if limit in COSTS else "architectures"
+    of = f"{'all ' if range_.is_all else ''}{range_.num_measured:,} {what}"
+    notes = [
+        note
+        for note, holds in (
+            ("sampled", not range_.is_all and limit not in COSTS),
+            ("estimated", range_.is_estimated),
+        )
+        if holds
+    ]
+    cells = [
+        "\n".join([limit_text(limit, end.value), *_lines(end.settings)])
+        for end in (range_.smallest, range_.largest)
+    ]
+    table.add_row(title, *cells, "\n".join([of, *notes]), end_section=True)
+
+
+def _limit_lines(found: RandomConfigs, limits: Mapping[str, Any]) -> list[str]:
+    lines = [
+        f"{found.num_inside} of {found.num_drawn} random configs are inside the limits "
+        f"({found.fraction_inside:.1%})"
+    ]
+    if not found.num_breaking:
+        lines = ["no limits are set"]
+    lines += [
+        f"  {num} break {limit}: {limit_text(limit, limits[limit])}"
+        for limit, num in found.num_breaking.items()
+    ]
+    if found.num_refused:
+        lines.append(f"  {found.num_refused} break a rule of the config itself")
+    return lines
+
+
+def _lines(settings: Mapping[str, Any]) -> list[str]:
+    return [f"{name} {_text(value)}" for name, value in settings.items()]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value)
+
+
+def _first_comment(path: Path) -> str:
+    match = re.match(r"#\s*(.*)", path.read_text(encoding="utf-8"))
+    return match[1] if match else ""

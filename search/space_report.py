@@ -1,0 +1,277 @@
+"""What a space holds and what it costs, before anything is trained. Knows no Ray and no screen."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from models import ModelConfig
+from search.architectures import MODEL, Architectures, drawn_trees, find_architectures, num_points
+from search.feasibility import Cost, LimitChecker, num_macs, num_params
+from spaces.dimensions import Value
+from spaces.errors import ConfigError
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportConfig:
+    """How closely to look.
+
+    Attributes:
+        num_samples: Random configs that are held against the limits.
+        seed: Of what is drawn.
+        max_walked: Settings of the model that are walked; a space with more of them is sampled.
+        max_macs_counted: Architectures whose multiply-accumulates are counted at most.
+    """
+
+    num_samples: int = 200
+    seed: int = 0
+    max_walked: int = 20_000
+    max_macs_counted: int = 200
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "max_walked", "max_macs_counted"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extreme:
+    """The least or the most of a cost, and who has it.
+
+    Attributes:
+        value: In the cost's unit.
+        settings: What the space varies, by dotted name: of the model where the cost is an
+            architecture's, else of the whole config.
+    """
+
+    value: float
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRange:
+    """From the least to the most of a cost.
+
+    Attributes:
+        smallest: The first of several.
+        largest: Likewise.
+        num_measured: How many were measured.
+        is_all: Whether those are all that the space has.
+        is_estimated: Whether values were estimated, and not counted or measured.
+    """
+
+    smallest: Extreme
+    largest: Extreme
+    num_measured: int
+    is_all: bool
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RandomConfigs:
+    """Random configs of the space held against its limits.
+
+    Attributes:
+        num_drawn: How many.
+        num_refused: Those that break a rule of the config itself.
+        num_inside: Those that break no rule and no limit.
+        num_breaking: Configs that break it, by limit; one config may break several.
+        ranges: By limit other than parameters and multiply-accumulates.
+    """
+
+    num_drawn: int
+    num_refused: int
+    num_inside: int
+    num_breaking: Mapping[str, int]
+    ranges: Mapping[str, CostRange]
+
+    @property
+    def fraction_inside(self) -> float:
+        """Part of the drawn configs that would be trained."""
+        return self.num_inside / self.num_drawn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaceReport:
+    """A space in numbers.
+
+    Attributes:
+        space: The space.
+        num_configs: Settings of all dimensions together; None where one is continuous.
+        architectures: The distinct model parts.
+        params: Trainable parameters of the network.
+        macs: Multiply-accumulates of a 2-s utterance, without the front end.
+        random: Random configs held against the limits.
+    """
+
+    space: Space
+    num_configs: int | None
+    architectures: Architectures
+    params: CostRange
+    macs: CostRange
+    random: RandomConfigs
+
+
+def describe_space(
+    space: Space,
+    checker: LimitChecker,
+    config: ReportConfig | None = None,
+    progress: Progress | None = None,
+) -> SpaceReport:
+    """Count and measure what a space holds.
+
+    Args:
+        space: One of trial configs.
+        checker: Of the space's limits.
+        config: How closely to look.
+        progress: Told (measured, to be measured in all).
+
+    Raises:
+        ConfigError: A limit needs a teacher, or no random setting of the model is valid.
+        CheckpointError: The teacher's file is damaged.
+        TrainingError: A config cannot be trained with this teacher.
+    """
+    config = config or ReportConfig()
+    architectures = find_architectures(
+        space, max_walked=config.max_walked, num_drawn=config.num_samples, seed=config.seed
+    )
+    models = architectures.models
+    if not models:
+        raise ConfigError(
+            f"space {space.name}: none of {config.num_samples} random configs has a model that "
+            "its config takes; narrow the ranges of model"
+        )
+    num_counted = min(len(models), config.max_macs_counted)
+    count = _Counter(len(models) + num_counted + config.num_samples, progress)
+    measure = _Measure(space, architectures.is_all, count)
+    params = measure.all_of(models, num_params)
+    some = _some(models, params, num_counted, config.seed)
+    return SpaceReport(
+        space=space,
+        num_configs=num_points(space),
+        architectures=architectures,
+        params=_range(params, is_all=architectures.is_all),
+        macs=_range(
+            measure.all_of(some, num_macs),
+            is_all=architectures.is_all and num_counted == len(models),
+        ),
+        random=_random_configs(space, checker, config, count),
+    )
+
+
+@dataclass(slots=True)
+class _Counter:
+    """Tells how much is done."""
+
+    total: int
+    progress: Progress | None
+    done: int = 0
+
+    def __call__(self) -> None:
+        self.done += 1
+        if self.progress:
+            self.progress(self.done, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measure:
+    space: Space
+    is_all: bool
+    count: Callable[[], None]
+
+    def all_of(
+        self, models: Sequence[ModelConfig], cost: Callable[[ModelConfig], int]
+    ) -> list[Extreme]:
+        """One an architecture, in their order."""
+        found = []
+        for model in models:
+            settings = _model_settings(self.space, model)
+            found.append(Extreme(value=cost(model), settings=settings))
+            self.count()
+        return found
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is seen of the random configs."""
+
+    num_refused: int = 0
+    num_inside: int = 0
+    num_breaking: dict[str, int] = field(default_factory=dict)
+    costs: dict[str, list[tuple[Cost, Mapping[str, Value]]]] = field(default_factory=dict)
+
+
+def _random_configs(
+    space: Space, checker: LimitChecker, config: ReportConfig, count: Callable[[], None]
+) -> RandomConfigs:
+    tally = _Tally(num_breaking=dict.fromkeys(space.limits.names, 0))
+    for tree in drawn_trees(space, config.num_samples, config.seed):
+        _hold(tree, space, checker, tally)
+        count()
+    ranges = {
+        limit: _range(
+            [Extreme(value=cost.value, settings=settings) for cost, settings in costs],
+            is_all=False,
+            is_estimated=any(cost.is_estimated for cost, _ in costs),
+        )
+        for limit, costs in tally.costs.items()
+    }
+    return RandomConfigs(
+        num_drawn=config.num_samples,
+        num_refused=tally.num_refused,
+        num_inside=tally.num_inside,
+        num_breaking=tally.num_breaking,
+        ranges={k: v for k, v in ranges.items() if k not in ("max_params", "max_macs")},
+    )
+
+
+def _hold(
+    tree: Mapping[str, Any], space: Space, checker: LimitChecker, tally: _Tally
+) -> None:
+    """Hold one config against the limits."""
+    try:
+        trial = TrialConfig.model_validate(tree)
+    except ValidationError:
+        tally.num_refused += 1
+        return
+    violations = checker.violations(trial)
+    tally.num_inside += not violations
+    for violation in violations:
+        tally.num_breaking[violation.limit] += 1
+    for limit, cost in checker.costs(trial).items():
+        tally.costs.setdefault(limit, []).append((cost, space.params_of(tree)))
+
+
+def _range(found: Sequence[Extreme], *, is_all: bool, is_estimated: bool = False) -> CostRange:
+    return CostRange(
+        smallest=min(found, key=lambda each: each.value),
+        largest=max(found, key=lambda each: each.value),
+        num_measured=len(found),
+        is_all=is_all,
+        is_estimated=is_estimated,
+    )
+
+
+def _some(
+    models: Sequence[ModelConfig], params: Sequence[Extreme], num: int, seed: int
+) -> list[ModelConfig]:
+    """So many of the models, drawn, but always with the smallest and the largest."""
+    if num >= len(models):
+        return list(models)
+    order = sorted(range(len(models)), key=lambda place: params[place].value)
+    ends = [order[0], order[-1]][:num]
+    inner = random.Random(seed).sample(order[1:-1], num - len(ends))
+    return [models[place] for place in sorted([*ends, *inner])]
+
+
+def _model_settings(space: Space, model: ModelConfig) -> dict[str, Any]:
+    """What the space varies in the model, as this one has it."""
+    values = model.model_dump(mode="json")
+    names = (dimension.name.removeprefix(f"{MODEL}.") for dimension in space.dimensions)
+    return {f"{MODEL}.{name}": values[name] for name in names if name in values}
