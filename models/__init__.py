@@ -2,6 +2,7 @@
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.catalogue import AnyModelConfig, build_model, count_parameters
+from models.custom_config import CustomModelConfig
 from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.frontend import LogMel, instance_norm
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
@@ -13,6 +14,7 @@ from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 __all__ = [
     "ECAPATDNN",
     "AnyModelConfig",
+    "CustomModelConfig",
     "ECAPATDNNConfig",
     "LSTMAutoencoder",
     "LSTMAutoencoderConfig",

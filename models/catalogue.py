@@ -1,12 +1,14 @@
 """The model families by name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 from torch import nn
 
 from models.base import ModelConfig, SpeakerModel
+from models.custom_config import CustomModelConfig, names_a_file
+from models.custom_model import build_custom
 from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
 from models.mlp_mixer import MLPMixerConfig, MLPMixerSpeaker
@@ -14,7 +16,7 @@ from models.mlp_mixer_autoencoder import MLPMixerAutoencoder, MLPMixerAutoencode
 from models.mlp_mixer_hybrid import MLPMixerHybrid, MLPMixerHybridConfig
 from models.resnet_se34l import ResNetSE34L, ResNetSE34LConfig
 
-AnyModelConfig = Annotated[
+BundledModelConfig = Annotated[
     MLPMixerConfig
     | MLPMixerHybridConfig
     | MLPMixerAutoencoderConfig
@@ -22,6 +24,18 @@ AnyModelConfig = Annotated[
     | ResNetSE34LConfig
     | ECAPATDNNConfig,
     Field(discriminator="family"),
+]
+
+
+def _origin(config: object) -> str:
+    family = config.get("family") if isinstance(config, Mapping) else getattr(config, "family", "")
+    return "custom" if names_a_file(family) else "bundled"
+
+
+# Two steps, so that a misspelt family is still told the names of the bundled ones.
+AnyModelConfig = Annotated[
+    Annotated[BundledModelConfig, Tag("bundled")] | Annotated[CustomModelConfig, Tag("custom")],
+    Discriminator(_origin),
 ]
 
 BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
@@ -35,7 +49,13 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
 
 
 def build_model(config: ModelConfig) -> SpeakerModel:
-    """Build a model with freshly drawn weights (from PyTorch's global generator)."""
+    """Build a model with freshly drawn weights (from PyTorch's global generator).
+
+    Raises:
+        ConfigError: The family is the person's own, and is not allowed or not as it must be.
+    """
+    if isinstance(config, CustomModelConfig):
+        return build_custom(config)
     return BUILDERS[config.family](config)
 
 

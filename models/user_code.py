@@ -30,6 +30,11 @@ def is_code_allowed() -> bool:
     return bool(_roots)
 
 
+def code_roots() -> tuple[Path, ...]:
+    """The folders that the person's modules are found in; empty without permission."""
+    return tuple(_roots)
+
+
 def require_permission(what: str) -> None:
     """Refuse unless `allow_code` was called.
 

@@ -8,11 +8,11 @@ from pydantic import BaseModel, ValidationError
 from spaces.complaints import Complaint, Keys, complaints, did_you_mean, dotted, models_in
 from spaces.dimensions import Choice, Condition, Dimension, Float, Integer, Value
 from spaces.effects import unless
+from spaces.own_keys import RANGE_KEYS, may_stand, own_range_kind, takes_own_keys
 from spaces.stage_weights import StageWeights, StageWeightsRange
 from spaces.trees import put
 
 STAGE_WEIGHTS_KEYS = frozenset({"ramp", "free"})
-RANGE_KEYS = frozenset({"choices", "low", "high"})
 
 
 class Parting:
@@ -51,7 +51,7 @@ class Parting:
         """
         fitting = _fitting(classes, node)
         annotations = _annotations(fitting)
-        is_open = any(model.model_config.get("extra") == "allow" for model in fitting)
+        is_open = any(map(takes_own_keys, fitting))
         for key, value in node.items():
             here = (*keys, key)
             if key not in annotations and not is_open:
@@ -66,26 +66,26 @@ class Parting:
     def _read_value(
         self, keys: tuple[str, ...], value: object, annotations: list[object] | None
     ) -> None:
-        """Read what stands at a key; without annotations anything may."""
+        """Read what stands at a key; without annotations it is a model's own."""
         known = annotations or []
         inner = [model for each in known for model in models_in(each)]
-        is_range = isinstance(value, Mapping) and bool(RANGE_KEYS & value.keys())
-        if not isinstance(value, Mapping) or (annotations is not None and _mappings_in(known)):
+        own_kind = own_range_kind(value) if annotations is None else None
+        is_own_value = annotations is None and own_kind is None
+        if not isinstance(value, Mapping) or is_own_value or _mappings_in(known):
             put(self.fixed, dotted(keys), value)
         elif inner:
             self.read(value, keys, inner)
-        elif annotations is None and not is_range:
-            put(self.fixed, dotted(keys), value)
+        elif own_kind is not None:
+            self._vary(keys, value, own_kind)
         elif _is_number_list(known):
             self._weigh(keys, value)
         elif STAGE_WEIGHTS_KEYS & value.keys():
             self._complain(keys, "takes no ramp and no free weights: it is not a list of numbers")
         else:
-            kind = _number_kind(known) if annotations is not None else _kind_by_bounds(value)
-            self._vary(keys, value, kind)
+            self._vary(keys, value, _number_kind(known))
 
     def _vary(
-        self, keys: Keys, spec: Mapping[str, Any], number: type[Float] | type[Integer] | None
+        self, keys: Keys, spec: Mapping[str, Any], number: type[Dimension] | None
     ) -> None:
         kind = Choice if "choices" in spec else number
         if kind is None:
@@ -125,8 +125,9 @@ class Parting:
 def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[type[BaseModel]]:
     """The classes of a union that what the node says of its literal fields (`family`) leaves.
 
-    A class that takes any word there fits where no other does.
+    A class that takes keys of its own fits only where it is named.
     """
+    classes = [model for model in classes if may_stand(model, node)] or classes
     fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
     for name in fields:
         wanted = _wanted(node.get(name))
@@ -160,7 +161,7 @@ def _lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] 
     without = [
         model
         for model in classes
-        if key not in model.model_fields and model.model_config.get("extra") != "allow"
+        if key not in model.model_fields and not takes_own_keys(model)
     ]
     tags = {name for model in without for name in _literals(model)}
     told = [tag for tag in tags if all(tag in model.model_fields for model in classes)]
@@ -201,9 +202,3 @@ def _number_kind(annotations: list[object]) -> type[Float] | type[Integer] | Non
     if float in types:
         return Float
     return Integer if int in types else None
-
-
-def _kind_by_bounds(spec: Mapping[str, Any]) -> type[Float] | type[Integer]:
-    """The kind of a range whose field is not declared: whole bounds, whole numbers."""
-    is_whole = all(isinstance(spec.get(name), int) for name in ("low", "high"))
-    return Integer if is_whole else Float
