@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models import count_parameters
+from models.user_code import code_roots
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.history import TrialHistory, latest
 from results.journal import Record
@@ -14,6 +15,7 @@ from results.trials import distill_has_no_effect
 from spaces.yaml_file import yaml_text
 from trainable.checkpoint import LoadedModel
 from trainable.config import TrainRunConfig
+from trainable.own_code import needs_code
 
 LOADING = """\
 ```python
@@ -31,6 +33,14 @@ model.eval()
 # wave: float32 (batch, samples) in [-1, 1] at 16 kHz; compare embeddings by cosine
 embedding = model.embed(LogMel()(wave))
 ```"""
+
+# Before the first line that builds the model.
+ALLOWING = """\
+from models.user_code import allow_code
+
+allow_code(Path({root!r}))  # the folder that {module} is in
+
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,7 @@ class CardFacts:
 def model_card(facts: CardFacts) -> str:
     """The card as Markdown."""
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
+    flag = " --allow-code" if needs_code(facts.config.trial.model) else ""
     sections = {
         f"Speaker embeddings: trial {facts.trial.trial} of {facts.run.name}": (
             f"A {facts.loaded.config.model.family} of "
@@ -65,9 +76,9 @@ def model_card(facts: CardFacts) -> str:
         "Training data": _bullets(_data(facts)),
         "Speed": _speed(facts),
         "Config": f"```yaml\n{yaml_text(config).rstrip()}\n```",
-        "Loading": LOADING,
-        "Training in full": "`veer train config.yaml --out FOLDER`, on a machine that has the "
-        "corpus and the teacher under the paths in config.yaml.",
+        "Loading": _loading(facts),
+        "Training in full": f"`veer train config.yaml --out FOLDER{flag}`, on a machine that has "
+        "the corpus and the teacher under the paths in config.yaml.",
         "Provenance": _bullets(_provenance(facts)),
     }
     parts = [
@@ -75,6 +86,18 @@ def model_card(facts: CardFacts) -> str:
         for number, (title, text) in enumerate(sections.items())
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _loading(facts: CardFacts) -> str:
+    if not needs_code(facts.config.trial.model):
+        return LOADING
+    family = facts.config.trial.model.family
+    allowing = ALLOWING.format(root=str(code_roots()[0]), module=family.partition(":")[0])
+    begin, folder, end = LOADING.partition("folder = ")
+    return (
+        f"The model is a class in a file of your own, `{family}`: Veer's commands take it with "
+        f"`--allow-code`, in the folder that the file is in.\n\n{begin}{allowing}{folder}{end}"
+    )
 
 
 def _metrics(facts: CardFacts) -> dict[str, object]:

@@ -13,11 +13,12 @@ from results.journal import Record
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from spaces.atomic import write_text_atomically
-from spaces.yaml_file import write_yaml
+from spaces.yaml_file import yaml_text
 from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.errors import RunError
+from trainable.own_code import CODE_NOTE, needs_code
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"
@@ -72,7 +73,9 @@ def export_trial(
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         building, before = Path(temporary) / "new", Path(temporary) / "old"
         building.mkdir()
-        write_yaml(building / CONFIG, config.model_dump(mode="json", exclude_none=True))
+        note = CODE_NOTE if needs_code(config.trial.model) else ""
+        text = yaml_text(config.model_dump(mode="json", exclude_none=True))
+        write_text_atomically(building / CONFIG, note + text)
         weights = {name: each.contiguous() for name, each in loaded.model.state_dict().items()}
         save_file(weights, building / WEIGHTS, metadata={"format": "pt"})
         write_text_atomically(building / CARD, model_card(facts))

@@ -18,6 +18,7 @@ from search.course import TrialCourse
 from search.driver import drive
 from search.feasibility import LimitChecker
 from search.forecast import describe, forecast
+from search.own_models import check_own_models, code_root
 from search.progress import SearchView, status_of
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
@@ -63,12 +64,13 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         ConfigError: Space, teacher or resources cannot be used.
         CorpusError: The corpus has faults.
     """
+    space = read_space(settings.space, TrialConfig, presets=preset_trees())
+    check_own_models(settings, space)
+    settings = resolve(settings, space)
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
         records = earlier_records(settings, folder)
-        space = read_space(settings.space, TrialConfig, presets=preset_trees())
-        settings = resolve(settings, space)
         reason: EndReason = "finished"
         if not (was_finished := is_finished(settings, records)):
             try:
@@ -144,6 +146,7 @@ def _drive(
             device=settings.device,
             num_threads=max(1, int(settings.resources.cpu)),
             num_gpus=settings.resources.gpu,
+            code_root=code_root(),
         ).model_dump(mode="json")
 
     keeper = CheckpointKeeper(run, settings.keep_best)

@@ -1,6 +1,7 @@
 """Fixtures for every test: a tiny corpus, generated."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import soundfile
 import torch
 
+from models import user_code
 from spaces.yaml_file import write_yaml
 
 SAMPLE_RATE_HZ = 16_000
@@ -20,6 +22,34 @@ torch.set_num_threads(1)
 def make_corpus() -> Callable[..., Path]:
     """A function that writes a corpus and returns the path of its `corpus.yaml`."""
     return write_corpus
+
+
+@pytest.fixture
+def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """A function that writes a module of the person's and lets this process run it.
+
+    It takes the module's dotted name and text, and `allowed=False` to leave permission out; it
+    returns the folder that modules are found from. The process forgets all of it afterwards.
+    """
+    folder = tmp_path / "own"
+    monkeypatch.setattr(user_code, "_roots", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(name: str, text: str, *, allowed: bool = True) -> Path:
+        file = folder.joinpath(*name.split(".")).with_suffix(".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        if allowed:
+            user_code.allow_code(folder)
+        return folder
+
+    before = set(sys.modules)
+    yield write
+    for name in set(sys.modules) - before:
+        places = [getattr(sys.modules[name], "__file__", None) or ""]
+        places += map(str, getattr(sys.modules[name], "__path__", []))
+        if any(Path(place).is_relative_to(folder) for place in places):
+            del sys.modules[name]
 
 
 def write_corpus(

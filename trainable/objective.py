@@ -102,6 +102,11 @@ class Objective(nn.Module):
             terms |= self._distillation(self.teacher, output, logits_BK, feat_BTF, speaker_B)
             total = total + config.alpha * terms["distillation"]
         if config.beta > 0:
+            if output.reconstruction_BTF is None:
+                raise TrainingError(
+                    f"loss.beta needs a model that rebuilds its input, got beta={config.beta} "
+                    f"with {type(student).__name__}, whose reconstruction_BTF is None in training"
+                )
             rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(feat_BTF))
             terms["reconstruction"] = rebuilt
             total = total + config.beta * rebuilt

@@ -13,6 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
+from models.user_code import allow_code
 from spaces.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
@@ -41,6 +42,7 @@ class TrialTask(BaseModel):
         device: `auto` takes CUDA where the trial was given a GPU.
         num_threads: CPU threads to compute with.
         num_gpus: GPUs that Ray reserved for the trial.
+        code_root: Folder whose modules may be run, None where that was not allowed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -54,6 +56,7 @@ class TrialTask(BaseModel):
     device: str
     num_threads: int
     num_gpus: float
+    code_root: Path | None = None
 
 
 class StudentTrial(tune.Trainable):
@@ -114,6 +117,8 @@ def build_trainer(task: TrialTask) -> Trainer:
     Raises:
         VeerError: Corpus, teacher, config or device cannot be used.
     """
+    if task.code_root is not None:
+        allow_code(task.code_root)
     torch.set_num_threads(task.num_threads)
     config = TrialConfig.model_validate(task.config)
     distils = config.loss.distill_weight > 0

@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from models.user_code import allow_code, is_code_allowed
+
 
 def _set_option(example: str) -> Any:
     text = f"Override one setting of the file, e.g. --set {example}. Repeatable."
@@ -30,3 +32,21 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order an
 Device = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda where PyTorch can use it, else cpu.")
 ]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Run models of your own, named package.module:Class, from the working folder.",
+    ),
+]
+
+
+def permit(allowed: bool) -> None:
+    """Let this process run the code in the working folder, if that is allowed."""
+    if allowed:
+        allow_code(Path.cwd())
+
+
+def permission_flag() -> str:
+    """What a command that is printed for the person must end with."""
+    return " --allow-code" if is_code_allowed() else ""

@@ -17,6 +17,7 @@ from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
 from search.cli.console import console, counting
+from search.cli.options import AllowCode, permission_flag, permit
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
@@ -93,6 +94,7 @@ def benchmark(
     rounds: Annotated[
         int, typer.Option(min=1, help="Timed calls of each model in each setting.")
     ] = BenchmarkConfig().rounds,
+    code: AllowCode = False,
 ) -> None:
     """Measure the best trials against the teacher on this machine's CPU.
 
@@ -100,6 +102,7 @@ def benchmark(
     with all cores. All models take turns in one process, in a new order each round. The figures go
     to RUN/benchmark.json and into the journal.
     """
+    permit(code)
     with counting("rounds") as progress:
         rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds), progress)
     shown = [row.as_dict() for row in rows]
@@ -120,15 +123,17 @@ def export(
         int | None,
         typer.Option(min=1, help="Epochs of the full training; without it as in the trial."),
     ] = None,
+    code: AllowCode = False,
 ) -> None:
     """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
 
     The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
     """
+    permit(code)
     exported = export_trial(RunFolder(run), trial, out, epochs)
     console.print(
         f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
-        f"  veer train {exported.folder / CONFIG}",
+        f"  veer train {exported.folder / CONFIG}{permission_flag()}",
         highlight=False,
         soft_wrap=True,
     )

@@ -14,6 +14,7 @@ from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
 from search.cli.console import console
+from search.cli.options import AllowCode, permission_flag, permit
 from search.config import DEFAULT_SETTINGS, SearchConfig, read_search_config
 from search.progress import SearchView
 from search.run import SearchResult, run_search
@@ -118,6 +119,7 @@ def search(
         str | None,
         typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
     ] = None,
+    code: AllowCode = False,
 ) -> None:
     """Search for the student with the lowest VEER (validation EER, percent).
 
@@ -127,6 +129,7 @@ def search(
 
     At the end: trial table, CPU benchmark of the best trials, and the best one exported.
     """
+    permit(code)
     overrides = {
         "corpus": corpus,
         "teacher": teacher,
@@ -180,7 +183,8 @@ def _print_result(result: SearchResult) -> None:
     console.print(trials_view(trials_table(records), teacher, width=console.width))
     if result.reason not in ENDINGS:
         why = "stopped" if result.reason == "interrupted" else "time limit reached"
-        console.print(f"{why}; go on with: veer search --resume {run.path}", highlight=False)
+        again = f"veer search --resume {run.path}{permission_flag()}"
+        console.print(f"{why}; go on with: {again}", highlight=False)
         return
     benchmark = latest(records, "benchmark")
     if benchmark is not None:
@@ -195,7 +199,7 @@ def _export(run: RunFolder) -> None:
     exported = export_trial(run)
     console.print(
         f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
-        f"  veer train {exported.folder / CONFIG}",
+        f"  veer train {exported.folder / CONFIG}{permission_flag()}",
         highlight=False,
         soft_wrap=True,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import Corpus, Device, Seed, Set
+from search.cli.options import AllowCode, Corpus, Device, Seed, Set, permit
 from search.cli.training import run_and_show
 from trainable.config import TrialConfig
 from trainable.presets import read_trial_config
@@ -32,11 +32,13 @@ def train(
     overrides: Set = None,
     seed: Seed = None,
     device: Device = "auto",
+    code: AllowCode = False,
 ) -> None:
     """Train a teacher and report its VEER.
 
     A folder that holds a finished teacher of the same config is reused, an unfinished one is
     continued. Checkpoints go to OUT/model, scores to OUT/result/scores.txt.
     """
+    permit(code)
     trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)
     run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device)

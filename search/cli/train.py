@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from search.cli.console import console, counting
-from search.cli.options import Device, RunSet, Seed
+from search.cli.options import AllowCode, Device, RunSet, Seed, permit
 from search.cli.training import evaluation_table, run_and_show
 from spaces.errors import ConfigError
 from trainable.checkpoint import load_speaker_model
@@ -49,6 +49,7 @@ def train(
     overrides: RunSet = None,
     seed: Seed = None,
     device: Device = "auto",
+    code: AllowCode = False,
 ) -> None:
     """Train one model: a preset, a config, or the full retraining of a search's winner.
 
@@ -57,6 +58,7 @@ def train(
     folder that holds a checkpoint of the same config is continued; raising --epochs trains
     further.
     """
+    permit(code)
     assignments = list(overrides or ())
     if epochs is not None:
         assignments.append(f"training.max_epochs={epochs}")
@@ -85,12 +87,14 @@ def evaluate(
         int, typer.Option(min=1, help="Crop length, frames of 10 ms.")
     ] = DEFAULT_EVAL_FRAMES,
     device: Device = "auto",
+    code: AllowCode = False,
 ) -> None:
     """Score a checkpoint on a trial list, under both protocols.
 
     Cosine of the mean embeddings over 10 crops of the log-mels, and voxceleb_trainer's mean
     distance between 10 crops of the waveform; each metric is named with its prior.
     """
+    permit(code)
     loaded = load_speaker_model(model)
     pairs = read_trial_list(trials, root)
     with counting("utterances") as progress:

@@ -14,6 +14,7 @@ from trainable.data import load_training_data
 from trainable.device import choose_device
 from trainable.evaluation import EvaluationResult
 from trainable.full_training import TrainResult, run_training
+from trainable.own_code import check_own_model, check_own_teacher
 from trainable.places import cache_dir
 
 
@@ -27,6 +28,8 @@ def run_and_show(
     teacher_sha256: str | None = None,
 ) -> TrainResult:
     """Train, or go on training, with a bar; then print the figures."""
+    check_own_model(trial.model)
+    check_own_teacher(teacher if trial.loss.distill_weight > 0 else None)
     where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256, "trial": trial}
     config = load_mapping(TrainRunConfig, {"corpus": where, **parts}, "command line")

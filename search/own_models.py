@@ -1,0 +1,67 @@
+"""Models of the person's own: checked before a search's first trial, allowed in its workers."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from models.custom_config import names_a_file
+from models.user_code import code_roots
+from search.config import SearchConfig
+from spaces.dimensions import Value
+from spaces.errors import ConfigError
+from spaces.probing import allowed_values
+from spaces.space import Params, Space
+from spaces.yaml_file import load_mapping
+from trainable.config import TrialConfig
+from trainable.own_code import check_own_model, check_own_teacher
+
+FAMILY = "model.family"
+
+
+def code_root() -> Path | None:
+    """The folder whose modules this process may run, for `TrialTask`; None without permission."""
+    return next(iter(code_roots()), None)
+
+
+def check_own_models(settings: SearchConfig, space: Space) -> None:
+    """Build each model of the person's own that the search can meet, at the ends of its ranges.
+
+    Nothing is written. A search without such models is not delayed.
+
+    Raises:
+        ConfigError: One may not be built, or cannot; with the values that it was built with.
+    """
+    check_own_teacher(settings.teacher)
+    for params in _probes(space):
+        config = load_mapping(TrialConfig, space.tree(params), f"space {space.name}")
+        try:
+            check_own_model(config.model)
+        except ConfigError as error:
+            values = ", ".join(f"{key} {value}" for key, value in params.items() if _is_own(key))
+            raise ConfigError(f"{error}" + (f" (with {values})" if values else "")) from error
+
+
+def _is_own(name: str) -> bool:
+    return name.startswith("model.") and name != FAMILY
+
+
+def _first_but(space: Space, chosen: Mapping[str, Value]) -> Params:
+    """Every active dimension at its first value, but for the chosen ones."""
+    return space.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
+
+
+def _probes(space: Space) -> Iterator[Params]:
+    """Parameters for each family of the person's own: the first values, then each bound."""
+    by_name = {each.name: each for each in space.dimensions}
+    families = (
+        by_name[FAMILY].extremes() if FAMILY in by_name else [space.fixed_values().get(FAMILY)]
+    )
+    seen: list[Params] = []
+    for family in filter(names_a_file, families):
+        for name, dimension in by_name.items():
+            needed = allowed_values(dimension, by_name)
+            forced = {key: values[0] for key, values in needed.items()} | {FAMILY: family}
+            for value in dimension.extremes() if _is_own(name) else [dimension.extremes()[0]]:
+                params = _first_but(space, {name: value} | forced)
+                if params not in seen:
+                    seen.append(params)
+                    yield params

@@ -1,0 +1,47 @@
+"""Asked before anything is run or written: may the models that are named be built?"""
+
+from pathlib import Path
+
+import torch
+
+from models import CustomModelConfig, ModelConfig, build_model
+from models.custom_config import names_a_file
+from models.user_code import require_permission
+from trainable.checkpoint import read_checkpoint, resolve_model_file
+
+# Above a config that names the person's own file.
+CODE_NOTE = "# model.family is a class in a file of your own: give --allow-code to run it.\n"
+
+
+def needs_code(config: ModelConfig) -> bool:
+    """Whether building the model runs the person's own file."""
+    return isinstance(config, CustomModelConfig)
+
+
+def check_own_model(config: ModelConfig) -> None:
+    """Build a model of the person's own once, and drop it; other families are left alone.
+
+    Raises:
+        ConfigError: It may not be built, or cannot.
+    """
+    if needs_code(config):
+        with torch.random.fork_rng(devices=[]):
+            build_model(config)
+
+
+def check_own_teacher(teacher: Path | None) -> None:
+    """Refuse a model file, or the best one of a run folder, whose model may not be built.
+
+    Other kinds of teacher, and None, are left alone.
+
+    Raises:
+        CheckpointError: The file is missing or damaged.
+        ConfigError: Its family is the person's own, which needs permission.
+    """
+    if teacher is None or not (teacher.is_dir() or teacher.suffix == ".model"):
+        return
+    file = resolve_model_file(teacher)
+    config = read_checkpoint(file)["veer"].get("config", {})
+    family = config.get("model", {}).get("family")
+    if names_a_file(family):
+        require_permission(f"teacher {file} (model.family {family})")
