@@ -45,10 +45,13 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
 
     before = set(sys.modules)
     yield write
-    for name in set(sys.modules) - before:
-        places = [getattr(sys.modules[name], "__file__", None) or ""]
-        places += map(str, getattr(sys.modules[name], "__path__", []))
-        if any(Path(place).is_relative_to(folder) for place in places):
+    new = {name: sys.modules[name] for name in set(sys.modules) - before}
+    places = {
+        name: [getattr(module, "__file__", None) or "", *getattr(module, "__path__", [])]
+        for name, module in new.items()
+    }
+    for name in new:
+        if any(Path(place).is_relative_to(folder) for place in places[name]):
             del sys.modules[name]
 
 
