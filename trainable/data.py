@@ -17,6 +17,8 @@ class TrainingData:
     Attributes:
         features: Log-mels of the training and validation utterances.
         speakers: Names of the training speakers; the position is the class.
+        train_paths: Each training utterance as the train list has it.
+        val_paths: Likewise the validation utterances.
         train_row: Row of each training utterance.
         train_speaker: Class of each training utterance.
         val_row: Row of each validation utterance.
@@ -27,6 +29,8 @@ class TrainingData:
 
     features: FeatureTable
     speakers: tuple[str, ...]
+    train_paths: tuple[str, ...]
+    val_paths: tuple[str, ...]
     train_row: NDArray[np.int64]
     train_speaker: NDArray[np.int64]
     val_row: NDArray[np.int64]
@@ -65,6 +69,8 @@ def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
     return TrainingData(
         features=features,
         speakers=corpus.speakers,
+        train_paths=tuple(utterance.path for utterance in corpus.train),
+        val_paths=corpus.val_paths,
         train_row=np.arange(num_train),
         train_speaker=np.array([class_of[u.speaker] for u in corpus.train]),
         val_row=num_train + np.arange(len(corpus.val_paths)),

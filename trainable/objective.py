@@ -16,7 +16,7 @@ from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.errors import TrainingError
 from trainable.losses import aam_softmax_logits, reconstruction_loss
 from trainable.stages import stage_dims, stage_losses, stage_projections, stretched_weights
-from trainable.teacher import SpeakerCentres, Teacher
+from trainable.teacher import AnyTeacher, Crops, SpeakerCentres, no_stages, require_fit
 
 
 class SpeakerClassifier(nn.Module):
@@ -50,38 +50,43 @@ class Objective(nn.Module):
         self,
         config: LossConfig,
         student: SpeakerModel,
-        teacher: Teacher | None,
+        teacher: AnyTeacher | None,
         *,
         speakers: tuple[str, ...],
         probe_BTF: Tensor,
     ) -> None:
         super().__init__()
         self.config = config
-        self.teacher = _usable_teacher(config, student, teacher)
+        self.teacher = _usable_teacher(config, teacher)
+        if self.teacher is not None:
+            require_fit(
+                config,
+                self.teacher.facts,
+                embedding_dim=student.embedding_dim,
+                crop_frames=probe_BTF.shape[1],
+                speakers=speakers,
+            )
         self.teacher_centres = _usable_centres(config, self.teacher, speakers)
         self.classifier = SpeakerClassifier(len(speakers), student.embedding_dim)
         self.projections = nn.ModuleList()
         self.stage_weights: tuple[float, ...] = ()
         if self.teacher is not None and config.stages != "none":
             student_dims = stage_dims(student, probe_BTF)
-            teacher_dims = stage_dims(self.teacher.model, probe_BTF)
+            teacher_dims = self.teacher.stage_dims(probe_BTF)
             if student_dims and not teacher_dims:
-                raise TrainingError(
-                    f"loss.stages {config.stages!r} needs a teacher with stages, and this one has "
-                    "an embedding only; set loss.stages to none"
-                )
+                raise no_stages(config)
             self.projections = stage_projections(student_dims, teacher_dims)
             self.stage_weights = _stage_weights(config, len(student_dims) + 1)
 
     def forward(
-        self, student: SpeakerModel, seen_BTF: Tensor, feat_BTF: Tensor, speaker_B: Tensor
+        self, student: SpeakerModel, seen_BTF: Tensor, crops: Crops, speaker_B: Tensor
     ) -> dict[str, Tensor]:
         """The terms, unweighted, and their weighted sum `total`.
 
         Args:
             student: The network.
             seen_BTF: The crops as the student sees them, maybe masked.
-            feat_BTF: The whole crops, which the teacher sees.
+            crops: The whole crops, which the teacher sees.
             speaker_B: Classes.
         """
         config = self.config
@@ -99,7 +104,7 @@ class Objective(nn.Module):
         }
         total = config.classification_weight * terms["classification"]
         if self.teacher is not None:
-            terms |= self._distillation(self.teacher, output, logits_BK, feat_BTF, speaker_B)
+            terms |= self._distillation(self.teacher, output, logits_BK, crops, speaker_B)
             total = total + config.alpha * terms["distillation"]
         if config.beta > 0:
             if output.reconstruction_BTF is None:
@@ -107,7 +112,7 @@ class Objective(nn.Module):
                     f"loss.beta needs a model that rebuilds its input, got beta={config.beta} "
                     f"with {type(student).__name__}, whose reconstruction_BTF is None in training"
                 )
-            rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(feat_BTF))
+            rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(crops.feat_BTF))
             terms["reconstruction"] = rebuilt
             total = total + config.beta * rebuilt
         return terms | {"total": total}
@@ -134,15 +139,15 @@ class Objective(nn.Module):
 
     def _distillation(
         self,
-        teacher: Teacher,
+        teacher: AnyTeacher,
         output: ModelOutput,
         logits_BK: Tensor,
-        feat_BTF: Tensor,
+        crops: Crops,
         speaker_B: Tensor,
     ) -> dict[str, Tensor]:
         """The distillation term, its stages where there are any, and the cosine to the teacher."""
         config, student_BD = self.config, output.embedding_BD
-        lesson = teacher.teach(feat_BTF, with_stages=bool(self.stage_weights))
+        lesson = teacher.lesson(crops, with_stages=bool(self.stage_weights))
         if self.teacher_centres is None:
             compare = EMBEDDING_LEVEL[config.distillation]
             term = compare(student_BD, lesson.embedding_BD, config)
@@ -162,9 +167,7 @@ class Objective(nn.Module):
         return terms
 
 
-def _usable_teacher(
-    config: LossConfig, student: SpeakerModel, teacher: Teacher | None
-) -> Teacher | None:
+def _usable_teacher(config: LossConfig, teacher: AnyTeacher | None) -> AnyTeacher | None:
     """The teacher, or None where the loss does not use one."""
     if config.distill_weight == 0:
         return None
@@ -172,26 +175,17 @@ def _usable_teacher(
         raise TrainingError(
             f"loss.distillation {config.distillation!r} needs a teacher, and none was given"
         )
-    if teacher.embedding_dim != student.embedding_dim:
-        raise TrainingError(
-            f"model.embedding_dim must equal the teacher's ({teacher.embedding_dim}), "
-            f"got {student.embedding_dim}"
-        )
     return teacher
 
 
 def _usable_centres(
-    config: LossConfig, teacher: Teacher | None, speakers: tuple[str, ...]
+    config: LossConfig, teacher: AnyTeacher | None, speakers: tuple[str, ...]
 ) -> SpeakerCentres | None:
     """The teacher's classifier, or None where the loss does not use one."""
     if teacher is None or config.distillation not in LABEL_LEVEL:
         return None
-    if teacher.centres is None:
-        raise TrainingError(
-            f"loss.distillation {config.distillation!r} needs the teacher's classifier, and its "
-            "file has none; distil embeddings (mse, cosine, rkd, infonce)"
-        )
-    return teacher.centres.of(speakers)
+    centres = teacher.facts.centres
+    return None if centres is None else centres.of(speakers)
 
 
 def _stage_weights(config: LossConfig, num_stages: int) -> tuple[float, ...]:

@@ -1,21 +1,28 @@
-"""What a student learns from.
+"""What a student learns from: what the loop asks of a teacher, and the one that is a network.
 
-Shapes: B batch, T frames, F mel bins, C channels, D embedding, K speakers.
+Shapes: B batch, N utterances, T frames, F mel bins, C channels, D embedding, K speakers.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models import SpeakerModel
 from trainable.checkpoint import load_speaker_model
+from trainable.config import LossConfig
+from trainable.distillation import LABEL_LEVEL
 from trainable.errors import CheckpointError, TrainingError
 from trainable.losses import cosine_logits
+from trainable.stages import stage_dims
 
 NUM_NAMED = 3
+
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +74,62 @@ class Lesson(NamedTuple):
     stages: tuple[Tensor, ...]
 
 
+class Crops(NamedTuple):
+    """A batch of training crops, and where they lie.
+
+    Attributes:
+        feat_BTF: Log-mels before instance normalisation.
+        row_B: Rows of the feature table.
+        start_B: First frame of each crop, counted within its utterance.
+    """
+
+    feat_BTF: Tensor
+    row_B: Index
+    start_B: Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherFacts:
+    """What decides which trials a teacher can teach.
+
+    Attributes:
+        embedding_dim: Size of its embedding, None where that is not known yet.
+        centres: Its classifier, None where it has none.
+        has_stages: Whether it shows its blocks or layers.
+        crop_frames: The one crop length that it knows, frames; None where any will do.
+    """
+
+    embedding_dim: int | None
+    centres: SpeakerCentres | None
+    has_stages: bool
+    crop_frames: int | None
+
+
+class AnyTeacher(Protocol):
+    """What the training loop asks of a teacher, whatever it is made of."""
+
+    @property
+    def facts(self) -> TeacherFacts:
+        """What it can teach."""
+
+    def to(self, device: torch.device) -> "AnyTeacher":
+        """The teacher, giving its lessons on a device."""
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
+        """Channels of each stage before the embedding; empty without stages."""
+
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
+        """The first frame of one crop of each utterance, each from 0 to `latest_N`."""
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+        """What it says about these crops, without gradients."""
+
+
+def random_starts(rng: np.random.Generator, latest_N: Index) -> Index:
+    """Any start from 0 to the latest, each as likely."""
+    return rng.integers(0, latest_N + 1)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
     """A trained model, frozen: in eval mode and without gradients from here on.
@@ -83,9 +146,14 @@ class Teacher:
         self.model.eval().requires_grad_(False)
 
     @property
-    def embedding_dim(self) -> int:
-        """Size of the embedding."""
-        return self.model.embedding_dim
+    def facts(self) -> TeacherFacts:
+        """It takes crops of any length, and shows its stages."""
+        return TeacherFacts(
+            embedding_dim=self.model.embedding_dim,
+            centres=self.centres,
+            has_stages=True,
+            crop_frames=None,
+        )
 
     def to(self, device: torch.device) -> "Teacher":
         """The teacher on a device; the network itself is moved there."""
@@ -95,6 +163,18 @@ class Teacher:
         return replace(
             self, centres=replace(self.centres, weight_KD=self.centres.weight_KD.to(device))
         )
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
+        """Channels of each stage before the embedding, found by embedding a crop."""
+        return stage_dims(self.model, feat_BTF)
+
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - any crop of any utterance will do
+        """Random ones."""
+        return random_starts(rng, latest_N)
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+        """The crops embedded."""
+        return self.teach(crops.feat_BTF, with_stages=with_stages)
 
     @torch.no_grad()
     def teach(self, feat_BTF: Tensor, *, with_stages: bool = False) -> Lesson:
@@ -124,6 +204,57 @@ def load_teacher(path: Path) -> Teacher:
         weight_KD=loaded.centres_KD, scale=loaded.config.loss.scale, speakers=loaded.speakers
     )
     return Teacher(model=loaded.model, centres=centres)
+
+
+def require_fit(
+    loss: LossConfig,
+    facts: TeacherFacts,
+    *,
+    embedding_dim: int,
+    crop_frames: int,
+    speakers: tuple[str, ...],
+) -> None:
+    """Refuse a teacher that cannot teach a trial; one without distillation takes any.
+
+    Args:
+        loss: The trial's.
+        facts: The teacher's.
+        embedding_dim: Of the student.
+        crop_frames: Of the trial's training crops.
+        speakers: Training speakers.
+
+    Raises:
+        TrainingError: It cannot; with the reason.
+    """
+    if loss.distill_weight == 0:
+        return
+    if facts.embedding_dim not in (None, embedding_dim):
+        raise TrainingError(
+            f"model.embedding_dim must equal the teacher's ({facts.embedding_dim}), "
+            f"got {embedding_dim}"
+        )
+    if loss.distillation in LABEL_LEVEL:
+        if facts.centres is None:
+            raise TrainingError(
+                f"loss.distillation {loss.distillation!r} needs the teacher's classifier, and its "
+                "file has none; distil embeddings (mse, cosine, rkd, infonce)"
+            )
+        facts.centres.of(speakers)
+    if loss.stages != "none" and not facts.has_stages:
+        raise no_stages(loss)
+    if facts.crop_frames not in (None, crop_frames):
+        raise TrainingError(
+            f"training.crop_frames must equal the length of the teacher's stored crops "
+            f"({facts.crop_frames}), got {crop_frames}; change one of them"
+        )
+
+
+def no_stages(loss: LossConfig) -> TrainingError:
+    """The error of multi-stage distillation from a teacher that has no stages."""
+    return TrainingError(
+        f"loss.stages {loss.stages!r} needs a teacher with stages, and this one has an embedding "
+        "only; set loss.stages to none"
+    )
 
 
 def _some(speakers: set[str]) -> str:

@@ -24,7 +24,7 @@ from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import validation_veer_pct
 from trainable.objective import Objective
-from trainable.teacher import Teacher
+from trainable.teacher import AnyTeacher, Crops, random_starts
 
 __all__ = ["EpochReport", "Trainer"]
 
@@ -51,7 +51,7 @@ class Trainer:
         config: TrialConfig,
         data: TrainingData,
         *,
-        teacher: Teacher | None = None,
+        teacher: AnyTeacher | None = None,
         device: torch.device,
     ) -> None:
         self.config = config
@@ -70,7 +70,7 @@ class Trainer:
                 self.model,
                 None if teacher is None else teacher.to(device),
                 speakers=data.speakers,
-                probe_BTF=self._crops(np.zeros(1, np.int64), np.zeros(1, np.int64)),
+                probe_BTF=self._crops(np.zeros(1, np.int64), np.zeros(1, np.int64)).feat_BTF,
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
@@ -98,8 +98,8 @@ class Trainer:
         started = time.perf_counter()
         sums = RunningMeans()
         rng = np.random.default_rng((self.config.seed, self.epoch))
-        for feat_BTF, speaker_B in self._batches(rng):
-            self._step(feat_BTF, speaker_B, rng, sums)
+        for crops, speaker_B in self._batches(rng):
+            self._step(crops, speaker_B, rng, sums)
         means = sums.means()
         if not math.isfinite(means["total"]):
             raise DivergedError(
@@ -175,38 +175,46 @@ class Trainer:
             PROJECTIONS: self.objective.projections,
         }
 
-    def _crops(self, row_B: Rows, start_B: Rows) -> Tensor:
+    def _crops(self, row_B: Rows, start_B: Rows) -> Crops:
         frames = self.config.training.crop_frames
-        return self.data.features.crops(row_B, start_B, frames).to(self.device)
+        feat_BTF = self.data.features.crops(row_B, start_B, frames).to(self.device)
+        return Crops(feat_BTF, row_B, start_B)
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        """One random crop of every utterance; an incomplete last batch is left out."""
+    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Crops, Tensor]]:
+        """One random crop of every utterance; an incomplete last batch is left out.
+
+        Where the loss has a teacher, it is one of the crops that the teacher knows.
+        """
         data, batch_size = self.data, self.config.training.batch_size
         crop_frames = self.config.training.crop_frames
         order = rng.permutation(len(data.train_row))
         latest = np.maximum(data.features.length[data.train_row] - crop_frames, 0)
-        start = rng.integers(0, latest + 1)
+        teacher = self.objective.teacher
+        if teacher is None:
+            start = random_starts(rng, latest)
+        else:
+            start = teacher.draw_starts(rng, data.train_row, latest)
         for first in range(0, len(order) - batch_size + 1, batch_size):
             chosen = order[first : first + batch_size]
-            feat_BTF = self._crops(data.train_row[chosen], start[chosen])
+            crops = self._crops(data.train_row[chosen], start[chosen])
             speaker_B = torch.from_numpy(data.train_speaker[chosen])
-            yield feat_BTF, speaker_B.to(self.device)
+            yield crops, speaker_B.to(self.device)
 
     def _step(
-        self, feat_BTF: Tensor, speaker_B: Tensor, rng: np.random.Generator, sums: RunningMeans
+        self, crops: Crops, speaker_B: Tensor, rng: np.random.Generator, sums: RunningMeans
     ) -> None:
         self.model.train()
         training = self.config.training
-        seen_BTF = feat_BTF
+        seen_BTF = crops.feat_BTF
         if training.num_masks:
             seen_BTF = spec_augment(
-                feat_BTF,
+                crops.feat_BTF,
                 rng,
                 num_masks=training.num_masks,
                 max_bins=training.mask_bins,
                 max_frames=training.mask_frames,
             )
-        terms = self.objective(self.model, seen_BTF, feat_BTF, speaker_B)
+        terms = self.objective(self.model, seen_BTF, crops, speaker_B)
         self.optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
         nn.utils.clip_grad_norm_(self._parameters(), self.config.training.max_grad_norm)

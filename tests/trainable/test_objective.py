@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,7 @@ from trainable.data import TrainingData, load_training_data
 from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.errors import TrainingError
 from trainable.objective import Objective
-from trainable.teacher import SpeakerCentres, Teacher
+from trainable.teacher import Crops, SpeakerCentres, Teacher
 from trainable.training import EpochReport, Trainer
 
 CPU = torch.device("cpu")
@@ -48,6 +49,11 @@ def make_teacher(speakers: tuple[str, ...] = SPEAKERS) -> Teacher:
     weight_KD = torch.randn(len(speakers), 24)
     centres = SpeakerCentres(weight_KD=weight_KD, scale=30.0, speakers=speakers)
     return Teacher(model=model, centres=centres)
+
+
+def crops_of(feat_BTF: torch.Tensor) -> Crops:
+    nowhere_B = np.zeros(len(feat_BTF), np.int64)
+    return Crops(feat_BTF, nowhere_B, nowhere_B)
 
 
 def make_objective(teacher: Teacher | None, **loss: object) -> Objective:
@@ -136,7 +142,7 @@ def test_labels_are_compared_through_each_models_own_classifier() -> None:
     objective = make_objective(teacher, distillation="kl", temperature=1.0)
     student = build_model(config().model).eval()
     feat_BTF, speaker_B = torch.randn(4, 40, 80), torch.tensor([0, 1, 2, 0])
-    terms = objective(student, feat_BTF, feat_BTF, speaker_B)
+    terms = objective(student, feat_BTF, crops_of(feat_BTF), speaker_B)
 
     def log_probabilities(emb_BD: torch.Tensor, weight_KD: torch.Tensor) -> torch.Tensor:
         cosine_BK = torch.cosine_similarity(emb_BD[:, None], weight_KD[None], dim=-1)
@@ -181,8 +187,8 @@ def test_the_embedding_is_the_stage_that_distillation_names(data: TrainingData) 
     student = build_model(plain.model).eval()
     feat_BTF, speaker_B = torch.randn(6, 40, 80), torch.arange(6)
     torch.testing.assert_close(
-        staged(student, feat_BTF, feat_BTF, speaker_B)["stage_4"],
-        alone(student, feat_BTF, feat_BTF, speaker_B)["distillation"],
+        staged(student, feat_BTF, crops_of(feat_BTF), speaker_B)["stage_4"],
+        alone(student, feat_BTF, crops_of(feat_BTF), speaker_B)["distillation"],
     )
 
 
