@@ -27,6 +27,7 @@ from results.macs import count_macs
 from results.run_folder import RunFolder
 from results.timing import Call, time_interleaved
 from spaces.atomic import write_text_atomically
+from trainable.any_teacher import is_stored
 from trainable.checkpoint import load_speaker_model
 
 Progress = Callable[[int, int], None]
@@ -157,7 +158,7 @@ def benchmark_run(
     config: BenchmarkConfig | None = None,
     progress: Progress | None = None,
 ) -> list[BenchmarkRow]:
-    """Measures the teacher, if the run had one, and the best trials that have ended.
+    """Measures the teacher, if the run had one with a network, and the best ended trials.
 
     The outcome goes to benchmark.json and, with the hardware, into the journal; so the run's
     search must not be running.
@@ -169,11 +170,11 @@ def benchmark_run(
     records = run.read()
     models = {}
     teacher = latest(records, "teacher")
-    if teacher is not None:
+    if teacher is not None and not is_stored(Path(teacher["path"])):
         models[TEACHER] = load_speaker_model(Path(teacher["path"])).model
     for trial in best_ended(trial_histories(records), top_k):
         models[trial_name(trial.trial)] = load_speaker_model(run.trial(trial.trial)).model
-    rows = benchmark_models(models, TEACHER if teacher else None, config, progress)
+    rows = benchmark_models(models, TEACHER if TEACHER in models else None, config, progress)
     outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     with Journal(run.journal) as journal:

@@ -114,7 +114,10 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
     if distill_has_no_effect(facts.trial):
         found["warning"] = "its distillation has no effect"
     if teacher is not None:
-        found["VEER of the teacher"] = f"{cell('veer_pct', teacher['veer_pct'])} %"
+        known = teacher["veer_pct"] is not None
+        found["VEER of the teacher"] = (
+            f"{cell('veer_pct', teacher['veer_pct'])} %" if known else "unknown"
+        )
     return found
 
 

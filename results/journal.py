@@ -5,7 +5,7 @@ Every record has `event` and `time_s` (seconds since 1970, UTC). One process wri
 search_started   settings, provenance
 search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
-teacher          path, veer_pct, num_params, sha256
+teacher          path, veer_pct and num_params (null where unknown), sha256
 start_points     points, each with source, params (null where it did not fit) and remarks
 infeasible       params, violations, each with limit, value and allowed
 repeated         params, config_hash, same_as: the trial that ran the same config

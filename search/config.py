@@ -69,7 +69,9 @@ class SearchConfig(_Settings):
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(
-        None, description="Model file or folder; none is needed where no trial distils."
+        None,
+        description="Model file, run folder, .parquet of embeddings, or .yaml of a plug-in; none "
+        "is needed where no trial distils.",
     )
     space: Path = Field(description="The space: a YAML file, or a bundled name.")
     num_trials: int | None = Field(

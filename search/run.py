@@ -23,7 +23,7 @@ from search.progress import SearchView, status_of
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
 from search.setup import make_conductor, resolve, rungs_of, start_points
-from search.teacher import measure_teacher, teacher_file
+from search.teacher import check_teacher, measure_teacher, prepared_teacher, teacher_file
 from spaces.reading import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
@@ -93,12 +93,17 @@ def _search(
     teacher = teacher_file(settings, space)
     progress = view.counter("log-mels", "files")
     data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=progress)
+    if teacher is not None:
+        progress = view.counter("teacher", "utterances")
+        teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
+        check_teacher(teacher, data, space)
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)
         run = RunFolder(folder)
         if teacher is not None:
             veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
-            view.say(f"teacher VEER {veer_pct:.2f} % ({teacher})")
+            known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
+            view.say(f"teacher VEER {known} ({teacher})")
         checker = LimitChecker(space.limits, teacher=teacher, cache_dir=cache_dir())
         conductor = make_conductor(
             settings,

@@ -1,33 +1,62 @@
-"""The teacher of a search: its file, and its own VEER at the search's protocol."""
+"""The teacher of a search: its file, whom it can teach, its own VEER at the search's protocol."""
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from models import count_parameters
 from results.history import latest
-from results.journal import Journal, Record
+from results.journal import Journal, Record, read_journal
+from results.run_folder import JOURNAL
 from search.config import SearchConfig
+from spaces.dimensions import Dimension, Value
 from spaces.errors import ConfigError
 from spaces.space import Space
-from trainable.checkpoint import file_sha256, load_speaker_model, resolve_model_file
+from trainable.any_teacher import (
+    find_teacher,
+    is_plugin,
+    is_stored,
+    open_teacher,
+    plugin_facts,
+    ready_teacher,
+)
+from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.device import choose_device
-from trainable.errors import RunError
+from trainable.embedding_file import read_meta
+from trainable.errors import RunError, TrainingError
 from trainable.evaluation import validation_veer_pct
+from trainable.plugin_bank import NUM_PARAMS
+from trainable.stored_teacher import stored_veer_pct
+from trainable.teacher import TeacherFacts, require_fit
 
 DISTILLATION = "loss.distillation"
+# What decides whether a teacher fits a trial.
+DECIDING = frozenset(
+    {
+        DISTILLATION,
+        "loss.alpha",
+        "loss.stages",
+        "model.family",
+        "model.embedding_dim",
+        "training.crop_frames",
+    }
+)
 
 
 def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
-    """The teacher's model file, None where the search has none.
+    """The teacher's file, None where the search has none.
 
     Raises:
-        ConfigError: A trial may distil, and no teacher is named.
+        ConfigError: A trial may distil, and no teacher is named; or the person's code is not
+            allowed.
         CheckpointError: The file is missing.
     """
     if settings.teacher is not None:
-        return resolve_model_file(settings.teacher)
+        return find_teacher(settings.teacher)
     if may_distil(space):
         raise ConfigError(
             f"space {space.name} has trials that distil, which needs a teacher: give --teacher a "
@@ -44,6 +73,68 @@ def may_distil(space: Space) -> bool:
     return _first_config(space).loss.distill_weight > 0
 
 
+def prepared_teacher(
+    teacher: Path,
+    data: TrainingData,
+    settings: SearchConfig,
+    space: Space,
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """The teacher's file for the trials; of a plug-in its embeddings, in the run folder.
+
+    A plug-in is not run for a space with trials that it could not teach, and its embeddings are
+    not replaced in a run that began with them.
+
+    Raises:
+        ConfigError: It cannot teach a trial of the space.
+        VeerError: It cannot be used.
+    """
+    if is_plugin(teacher):
+        require_teachable(space, plugin_facts(teacher), data.speakers, teacher)
+    journal = folder / JOURNAL
+    has_begun = journal.is_file() and latest(read_journal(journal), "teacher") is not None
+    return ready_teacher(
+        teacher, settings.corpus, data, folder, progress=progress, may_replace=not has_begun
+    )
+
+
+def check_teacher(teacher: Path, data: TrainingData, space: Space) -> None:
+    """Refuse a teacher that could not teach every trial of the space.
+
+    Raises:
+        ConfigError: With the reason and the values that lead to it.
+        VeerError: The file cannot be used.
+    """
+    if may_distil(space):
+        require_teachable(space, open_teacher(teacher, data).facts, data.speakers, teacher)
+
+
+def require_teachable(
+    space: Space, facts: TeacherFacts, speakers: tuple[str, ...], teacher: Path
+) -> None:
+    """Refuse a space with a trial that the teacher does not fit: sizes, classifier, stages, crops.
+
+    Raises:
+        ConfigError: With the reason and the values that lead to it.
+    """
+    for params, config in _deciding_configs(space):
+        try:
+            require_fit(
+                config.loss,
+                facts,
+                embedding_dim=config.model.embedding_dim,
+                crop_frames=config.training.crop_frames,
+                speakers=speakers,
+            )
+        except TrainingError as error:
+            values = ", ".join(f"{name}={value}" for name, value in params.items())
+            place = f" (a trial with {values})" if values else ""
+            raise ConfigError(
+                f"space {space.name}{place} does not fit teacher {teacher}: {error}"
+            ) from error
+
+
 def measure_teacher(
     file: Path,
     data: TrainingData,
@@ -51,8 +142,11 @@ def measure_teacher(
     space: Space,
     journal: Journal,
     records: Sequence[Record],
-) -> float:
+) -> float | None:
     """The teacher's VEER in percent, measured once in a run and recorded.
+
+    Returns:
+        None where it is a file of embeddings without the validation utterances.
 
     Raises:
         RunError: The teacher is not the one that the run began with.
@@ -65,7 +159,21 @@ def measure_teacher(
                 f"{file} is not the teacher that this run began with (SHA-256 "
                 f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
             )
-        return float(earlier["veer_pct"])
+        known = earlier["veer_pct"]
+        return None if known is None else float(known)
+    veer_pct, num_params = _measured(file, data, settings, space)
+    journal.append(
+        "teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256
+    )
+    return veer_pct
+
+
+def _measured(
+    file: Path, data: TrainingData, settings: SearchConfig, space: Space
+) -> tuple[float | None, int | None]:
+    """VEER in percent and number of parameters, None each where the file does not tell."""
+    if is_stored(file):
+        return stored_veer_pct(file, data), read_meta(file).get(NUM_PARAMS)
     model = load_speaker_model(file).model
     veer_pct = validation_veer_pct(
         model.to(device := choose_device("cpu" if settings.device == "cpu" else "auto")),
@@ -73,11 +181,39 @@ def measure_teacher(
         num_crops=_first_config(space).training.eval_crops,
         device=device,
     )
-    num_params = count_parameters(model)
-    journal.append(
-        "teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256
-    )
-    return veer_pct
+    return veer_pct, count_parameters(model)
+
+
+def _deciding_configs(space: Space) -> Iterator[tuple[dict[str, Value], TrialConfig]]:
+    """Every combination of the values that decide, with the values and one config that has them.
+
+    Numbers stand at their bounds, and what does not matter at its first value.
+    """
+    by_name = {dimension.name: dimension for dimension in space.dimensions}
+    deciding = _with_conditions(by_name, DECIDING & by_name.keys())
+    seen = set[tuple[tuple[str, Value], ...]]()
+    for values in itertools.product(*(each.extremes() for each in deciding)):
+        chosen = dict(zip((each.name for each in deciding), values, strict=True))
+        params = space.sample(lambda each, c=chosen: c.get(each.name, each.extremes()[0]))  # type: ignore[misc]
+        active = {name: value for name, value in params.items() if name in chosen}
+        if (key := tuple(active.items())) in seen:
+            continue
+        seen.add(key)
+        try:
+            yield active, TrialConfig.model_validate(space.tree(params))
+        except ValidationError:  # no trial can be so; the space's own checks say why
+            continue
+
+
+def _with_conditions(by_name: dict[str, Dimension], names: frozenset[str]) -> list[Dimension]:
+    """These dimensions and those that their conditions are on, in the space's order."""
+    waiting, found = list(names), set[str]()
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in found:
+            found.add(name)
+            waiting += [condition.parameter for condition in by_name[name].when]
+    return [dimension for name, dimension in by_name.items() if name in found]
 
 
 def _first_config(space: Space) -> TrialConfig:

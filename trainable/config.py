@@ -233,7 +233,9 @@ class TrainRunConfig(Settings):
 
     corpus: CorpusConfig = Field(description="Where the audio and its lists are.")
     teacher: Path | None = Field(
-        None, description="Model file or folder of the teacher; needed for distillation only."
+        None,
+        description="The teacher: model file, run folder, .parquet of embeddings, or .yaml of a "
+        "plug-in; needed for distillation only.",
     )
     teacher_sha256: str | None = Field(
         None, description="Where set, the teacher's file must have this hash."

@@ -14,19 +14,15 @@ from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
 from spaces.yaml_file import write_yaml
-from trainable.checkpoint import (
-    CheckpointFolder,
-    file_sha256,
-    load_speaker_model,
-    resolve_model_file,
-)
+from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
+from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config import TrainRunConfig
 from trainable.corpus import read_trial_list
 from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
-from trainable.teacher import Teacher, load_teacher
+from trainable.teacher import AnyTeacher, require_fit
 from trainable.training import EpochReport, Trainer
 
 TENSORBOARD_FIELDS = (
@@ -77,6 +73,9 @@ class Watcher(Protocol):
     def evaluation(self, done: int, total: int) -> None:
         """So many utterances of so many are embedded."""
 
+    def teacher(self, done: int, total: int) -> None:
+        """A plug-in teacher has embedded so many utterances of so many."""
+
 
 class ScoreLog:
     """`result/scores.txt` in voxceleb_trainer's line format, appended to."""
@@ -110,22 +109,46 @@ class ScoreLog:
             out.write(f"[INFO] :: {now} :: {text}\n")
 
 
-def teacher_of(config: TrainRunConfig) -> Teacher | None:
-    """The teacher that a run names, or None where its loss uses none.
+def with_ready_teacher(
+    config: TrainRunConfig, data: TrainingData, out: Path, watcher: Watcher | None = None
+) -> TrainRunConfig:
+    """The run with the teacher's own file; of a plug-in it is what it says, kept in `out`.
+
+    Raises:
+        VeerError: The teacher cannot be used; see `ready_teacher`.
+    """
+    if config.teacher is None or config.trial.loss.distill_weight == 0:
+        return config
+    if is_plugin(config.teacher):  # before it is asked, which takes long
+        require_fit(
+            config.trial.loss,
+            plugin_facts(config.teacher),
+            embedding_dim=config.trial.model.embedding_dim,
+            crop_frames=config.trial.training.crop_frames,
+            speakers=data.speakers,
+        )
+    progress = None if watcher is None else watcher.teacher
+    file = ready_teacher(config.teacher, config.corpus, data, out, progress=progress)
+    return config.model_copy(update={"teacher": file})
+
+
+def teacher_of(config: TrainRunConfig, data: TrainingData) -> AnyTeacher | None:
+    """The teacher in the file that a run names, or None where its loss uses none.
 
     Raises:
         CheckpointError: The file is missing or damaged.
         ConfigError: It is not the file that was recorded.
+        TrainingError: It is a file of embeddings that breaks a rule.
     """
-    if config.teacher is None or config.trial.loss.distill_weight == 0:
+    file = config.teacher
+    if file is None or config.trial.loss.distill_weight == 0:
         return None
-    file = resolve_model_file(config.teacher)
     if config.teacher_sha256 is not None and file_sha256(file) != config.teacher_sha256:
         raise ConfigError(
             f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
             "changed since: restore it, or remove teacher_sha256 to train with the new one"
         )
-    return load_teacher(file)
+    return open_teacher(file, data)
 
 
 def run_training(
@@ -149,7 +172,8 @@ def run_training(
         device: Where to train.
         watcher: Told of every epoch and evaluation.
     """
-    trainer = Trainer(config.trial, data, teacher=teacher_of(config), device=device)
+    config = with_ready_teacher(config, data, out, watcher)
+    trainer = Trainer(config.trial, data, teacher=teacher_of(config, data), device=device)
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch

@@ -15,12 +15,13 @@ from ray import tune
 
 from models.user_code import allow_code
 from spaces.yaml_file import write_yaml
+from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.errors import DivergedError, TrainingError, VeerError
-from trainable.teacher import Teacher, load_teacher
+from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 
 # Keys of a result that says that the trial cannot go on.
@@ -38,7 +39,7 @@ class TrialTask(BaseModel):
         folder: Its own folder, for checkpoints.
         corpus: The corpus.
         cache_dir: Where log-mels are kept.
-        teacher: Model file, None where no trial needs one.
+        teacher: Model file or file of embeddings, None where no trial needs one.
         device: `auto` takes CUDA where the trial was given a GPU.
         num_threads: CPU threads to compute with.
         num_gpus: GPUs that Ray reserved for the trial.
@@ -122,8 +123,11 @@ def build_trainer(task: TrialTask) -> Trainer:
     torch.set_num_threads(task.num_threads)
     config = TrialConfig.model_validate(task.config)
     distils = config.loss.distill_weight > 0
-    teacher = _teacher(task.teacher) if distils and task.teacher is not None else None
-    data = _training_data(task.corpus.model_dump_json(), task.cache_dir)
+    corpus_json = task.corpus.model_dump_json()
+    data = _training_data(corpus_json, task.cache_dir)
+    teacher = None
+    if distils and task.teacher is not None:
+        teacher = _teacher(task.teacher, corpus_json, task.cache_dir)
     return Trainer(config, data, teacher=teacher, device=trial_device(task.device, task.num_gpus))
 
 
@@ -154,5 +158,5 @@ def _training_data(corpus_json: str, cache_dir: Path) -> TrainingData:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path) -> Teacher:
-    return load_teacher(file)
+def _teacher(file: Path, corpus_json: str, cache_dir: Path) -> AnyTeacher:
+    return open_teacher(file, _training_data(corpus_json, cache_dir))

@@ -52,6 +52,7 @@ class TrainingBar:
         self._bar = bar
         self._training = bar.add_task(title, total=max_epochs, note="")
         self._evaluation = bar.add_task("evaluation", visible=False, note="")
+        self._teacher = bar.add_task("teacher", visible=False, note="")
         self._best_pct = float("inf")
 
     def epoch(self, report: EpochReport) -> None:
@@ -64,6 +65,10 @@ class TrainingBar:
     def evaluation(self, done: int, total: int) -> None:
         """Show how far the evaluation of the whole protocol is; hidden when done."""
         self._bar.update(self._evaluation, completed=done, total=total, visible=done < total)
+
+    def teacher(self, done: int, total: int) -> None:
+        """Show how far a plug-in teacher is with its embeddings; hidden when done."""
+        self._bar.update(self._teacher, completed=done, total=total, visible=done < total)
 
 
 @contextmanager

@@ -64,7 +64,11 @@ def search(
         Path | None, typer.Option(help="corpus.yaml, as `veer data` writes it.")
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Teacher: a model file, or a training run's folder.")
+        Path | None,
+        typer.Option(
+            help="Teacher: a model file, a training run's folder, a .parquet of embeddings, or "
+            "the .yaml of a plug-in."
+        ),
     ] = None,
     space: Annotated[
         str | None, typer.Option(help="Space: a YAML file, or a bundled one (`veer space list`).")

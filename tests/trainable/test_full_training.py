@@ -182,6 +182,9 @@ class Told:
         assert done <= total
         self.utterances.append(done)
 
+    def teacher(self, done: int, total: int) -> None:
+        raise AssertionError(f"no plug-in, but told {done} of {total}")
+
 
 def test_epochs_and_evaluations_are_told(corpus_file: Path, tmp_path: Path) -> None:
     corpus = read_corpus_config(corpus_file)

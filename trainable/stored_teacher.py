@@ -1,0 +1,188 @@
+"""A teacher that is a file of embeddings: it knows certain crops, and the student trains on those.
+
+Shapes: B batch, N stored crops of the training utterances, U training utterances, D embedding,
+V validation utterances.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainable.data import TrainingData
+from trainable.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
+from trainable.errors import TrainingError
+from trainable.metrics import equal_error_rate
+from trainable.scoring import cosine_scores
+from trainable.teacher import NUM_NAMED, Crops, Lesson, TeacherFacts
+
+# A crop's key is its utterance times this, plus its first frame.
+STRIDE = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredTeacher:
+    """Embeddings of a fixed bank of crops.
+
+    Attributes:
+        embedding_ND: As the file has them.
+        crop_frames: Length of every crop, frames.
+        key_N: Keys of the crops, ascending.
+        place_N: Row of `embedding_ND` of each key.
+        utterance_of_row: Number of the utterance at each row of the feature table, -1 where it is
+            none for training.
+        first_U: Place in `key_N` of each utterance's first crop.
+        count_U: Crops of each utterance.
+        device: Where lessons are given; the embeddings stay in memory.
+    """
+
+    embedding_ND: Embeddings
+    crop_frames: int
+    key_N: Index
+    place_N: Index
+    utterance_of_row: Index
+    first_U: Index
+    count_U: Index
+    device: torch.device
+
+    @property
+    def facts(self) -> TeacherFacts:
+        """Embeddings of crops of one length, and nothing else."""
+        return TeacherFacts(
+            embedding_dim=self.embedding_ND.shape[1],
+            centres=None,
+            has_stages=False,
+            crop_frames=self.crop_frames,
+        )
+
+    def to(self, device: torch.device) -> "StoredTeacher":
+        """The same embeddings, with lessons on a device."""
+        return replace(self, device=device)
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
+        """None: a file has no stages."""
+        return ()
+
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - AnyTeacher's
+        """The start of one of each utterance's stored crops, each as likely."""
+        utterance_N = self.utterance_of_row[row_N]
+        drawn_N = rng.integers(0, self.count_U[utterance_N])
+        start_N: Index = self.key_N[self.first_U[utterance_N] + drawn_N] % STRIDE
+        return start_N
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:  # noqa: ARG002 - refused before
+        """The stored embeddings of these crops.
+
+        Raises:
+            ValueError: A crop is not one of the stored ones.
+        """
+        key_B = self.utterance_of_row[crops.row_B] * STRIDE + crops.start_B
+        found_B = np.searchsorted(self.key_N, key_B).clip(max=len(self.key_N) - 1)
+        if not np.array_equal(self.key_N[found_B], key_B):
+            raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
+        emb_BD = self.embedding_ND[self.place_N[found_B]].astype(np.float32)
+        return Lesson(torch.from_numpy(emb_BD).to(self.device), ())
+
+
+def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
+    """The teacher in a Parquet file of embeddings.
+
+    Args:
+        file: As `embedding_file` describes it; rows of other utterances are passed over.
+        data: The corpus; every training utterance needs a crop.
+
+    Raises:
+        TrainingError: The file breaks a rule; with every one of its kind.
+    """
+    names = tuple(dict.fromkeys(data.train_paths))
+    number_of = {name: number for number, name in enumerate(names)}
+    utterance_of_row = np.full(len(data.features.length), -1)
+    utterance_of_row[data.train_row] = [number_of[path] for path in data.train_paths]
+    length_U = np.empty(len(names), np.int64)
+    length_U[utterance_of_row[data.train_row]] = data.features.length[data.train_row]
+    table = read_embeddings(file, names)
+    count_U = np.bincount(table.utterance_N, minlength=len(names))
+    if faults := list(_faults(table, names, length_U, count_U)):
+        raise TrainingError("\n".join(f"{file}: {fault}" for fault in faults))
+    key_N = table.utterance_N * STRIDE + table.start_N
+    place_N = np.argsort(key_N, kind="stable")
+    return StoredTeacher(
+        embedding_ND=table.embedding_ND,
+        crop_frames=int(table.num_frames_N[0]),
+        key_N=key_N[place_N],
+        place_N=place_N,
+        utterance_of_row=utterance_of_row,
+        first_U=np.cumsum(count_U) - count_U,
+        count_U=count_U,
+        device=torch.device("cpu"),
+    )
+
+
+def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
+    """The VEER of stored embeddings, percent: the cosine of the means over an utterance's crops.
+
+    Returns:
+        None where the file does not have every validation utterance.
+
+    Raises:
+        TrainingError: The file cannot be read, or breaks a rule.
+    """
+    table = read_embeddings(file, data.val_paths)
+    count_V = np.bincount(table.utterance_N, minlength=len(data.val_paths))
+    if not count_V.all():
+        return None
+    mean_VD = np.zeros((len(count_V), table.embedding_ND.shape[1]))
+    np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
+    mean_VD /= count_V[:, None]
+    scores = cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
+    return equal_error_rate(scores, data.val_is_target)
+
+
+def _faults(
+    table: EmbeddingTable, names: Sequence[str], length_U: Index, count_U: Index
+) -> Iterator[str]:
+    """The rules that places break, each with how many and the first."""
+    if without := [name for name, count in zip(names, count_U, strict=True) if not count]:
+        yield (
+            f"every training utterance must have a crop, {len(without)} of {len(names)} have none "
+            f"({_first(without)}); `utterance` must be the path as the train list has it"
+        )
+    if len(sizes := np.unique(table.num_frames_N)) > 1:
+        yield f"num_frames must be one number in the whole file, got {_first(sizes)}"
+    elif len(sizes) and sizes[0] < 1:
+        yield f"num_frames must be at least 1, got {sizes[0]}"
+    # A crop that is longer than its utterance wraps around from its first frame.
+    latest_N = np.maximum(length_U[table.utterance_N] - table.num_frames_N, 0)
+    outside_N = (table.start_N < 0) | (table.start_N > latest_N)
+    if outside_N.any():
+        yield (
+            f"{outside_N.sum()} crops lie outside their utterance: start_frame must be from 0 to "
+            f"the utterance's frames minus num_frames, got {_places(table, names, outside_N)}"
+        )
+    key_N = table.utterance_N * STRIDE + table.start_N
+    again_N = np.ones(len(key_N), np.bool_)
+    again_N[np.unique(key_N, return_index=True)[1]] = False
+    if again_N.any():
+        yield (
+            f"{again_N.sum()} crops stand in it more than once, "
+            f"such as {_places(table, names, again_N)}; leave one row a crop"
+        )
+
+
+def _places(table: EmbeddingTable, names: Sequence[str], which_N: NDArray[np.bool_]) -> str:
+    return _first(
+        [
+            f"{names[table.utterance_N[place]]} at frame {table.start_N[place]}"
+            for place in np.flatnonzero(which_N)[: NUM_NAMED + 1]
+        ]
+    )
+
+
+def _first(items: Sequence[object] | NDArray[np.int64]) -> str:
+    """The first few, and whether there are more."""
+    more = ", ..." if len(items) > NUM_NAMED else ""
+    return ", ".join(str(item) for item in items[:NUM_NAMED]) + more
