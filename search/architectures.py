@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 from models import AnyModelConfig, ModelConfig
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Dimension, Float, Integer, Value
-from spaces.space import Params, Space
+from spaces.conditions import Params
+from spaces.space import Space
 from trainable.config import TrialConfig
 
 MODEL = "model"
@@ -72,7 +73,8 @@ def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
     """Config trees as a random search with this seed would try them."""
     suggestions = Suggestions(space, kind="random", seed=seed)
     for _ in range(num):
-        yield suggestions.suggest().tree
+        if (suggestion := suggestions.suggest()) is not None:
+            yield suggestion.tree
 
 
 def num_points(space: Space) -> int | None:

@@ -9,7 +9,8 @@ from search.config import SearchConfig
 from spaces.dimensions import Value
 from spaces.errors import ConfigError
 from spaces.probing import allowed_values
-from spaces.space import Params, Space
+from spaces.conditions import Params
+from spaces.space import Space
 from spaces.yaml_file import load_mapping
 from trainable.config import TrialConfig
 from trainable.own_code import check_own_model, check_own_teacher

@@ -5,7 +5,8 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.conductor import Conductor, TrialCourse
+from search.conductor import Conductor
+from search.course import TrialCourse
 
 
 class ConductorSearcher(Searcher):

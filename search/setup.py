@@ -16,7 +16,8 @@ from search.samplers import refuse_unfit
 from search.starting_points import starting_trees
 from search.suggestions import Suggestion, Suggestions
 from spaces.errors import ConfigError
-from spaces.space import Params, Space
+from spaces.conditions import Params
+from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.scaling import WIDTH, scale_width
 

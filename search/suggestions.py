@@ -19,7 +19,8 @@ from results.distributions import to_distribution
 from results.journal import EndState
 from search.samplers import SamplerKind, make_sampler
 from spaces.dimensions import Dimension
-from spaces.space import Params, Space
+from spaces.conditions import Params
+from spaces.space import Space
 
 STATES: Mapping[EndState, TrialState] = {
     "complete": TrialState.COMPLETE,

@@ -11,7 +11,7 @@ from results.history import latest
 from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL
 from search.config import SearchConfig
-from spaces.dimensions import Dimension, Value
+from spaces.dimensions import PRESET, Dimension, Value
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.any_teacher import (
@@ -37,6 +37,7 @@ DISTILLATION = "loss.distillation"
 # What decides whether a teacher fits a trial.
 DECIDING = frozenset(
     {
+        PRESET,
         DISTILLATION,
         "loss.alpha",
         "loss.stages",
@@ -67,10 +68,7 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
 
 def may_distil(space: Space) -> bool:
     """Whether a trial of this space can need a teacher."""
-    for dimension in space.dimensions:
-        if dimension.name == DISTILLATION:
-            return any(choice != "none" for choice in dimension.extremes())
-    return _first_config(space).loss.distill_weight > 0
+    return any(config.loss.distill_weight > 0 for _, config in _deciding_configs(space))
 
 
 def prepared_teacher(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from spaces.conditions import in_order
+from spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from spaces.space import Space
 
 KIND = Choice(name="loss.kind", choices=("none", "mse", "kl"))
