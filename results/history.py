@@ -78,6 +78,38 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
     return [trials[number] for number in sorted(trials)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repetition:
+    """A suggestion that means the same config as an earlier trial, by other values.
+
+    Attributes:
+        same_as: The trial whose run it shares.
+        params: Sampled values by dotted name.
+    """
+
+    same_as: int
+    params: dict[str, Any]
+
+
+def repetitions(records: Iterable[Record]) -> list[Repetition]:
+    """The repeated suggestions that say something new, oldest first.
+
+    Those with the values of the trial that they equal, or of an earlier repetition of it, are left
+    out.
+    """
+    known: dict[int, list[dict[str, Any]]] = {}
+    found = []
+    for record in records:
+        match record["event"]:
+            case "trial_started":
+                known.setdefault(record["trial"], []).append(record["params"])
+            case "repeated" if record["params"] not in known[record["same_as"]]:
+                same_as, params = int(record["same_as"]), dict(record["params"])
+                known[same_as].append(params)
+                found.append(Repetition(same_as=same_as, params=params))
+    return found
+
+
 def ranked(trials: Iterable[TrialHistory]) -> list[TrialHistory]:
     """Trials with a VEER, the best first; failed and diverged ones are left out."""
     keyed = [

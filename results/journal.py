@@ -7,8 +7,8 @@ search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
 teacher          path, veer_pct and num_params (null where unknown), sha256
 start_points     points, each with source, params (null where it did not fit) and remarks
-infeasible       params, violations, each with limit, value and allowed
-repeated         params, config_hash, same_as: the trial that ran the same config
+infeasible       a suggestion outside the limits: params, violations (limit, value, allowed)
+repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
 epoch            trial, epoch, and what the trial reported
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason

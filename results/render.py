@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.journal import Record
+from results.remarks import WARNING
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 
 Row = dict[str, Any]
@@ -22,10 +23,14 @@ NO_EFFECT_MEANS = (
     "no effect: distillation did nothing (distill share below "
     f"{NO_EFFECT_SHARE:.0%}, or the complete trial's teacher cosine below {NO_EFFECT_COSINE:g})"
 )
-NEVER_WRAPPED = ("trial", "model", "state", "veer_pct", "num_params")
-# What a narrow screen does without, the first first; then the parameters, the last first.
+SAME_AS_MEANS = "= N: the same config as trial N by other values, so it was not run again"
+NEVER_WRAPPED = ("trial", "model", "state", "veer_pct", "meets", "num_params")
+# What a narrow screen does without, the first first; then the parameters, the last first, and the
+# epochs.
 LEAST_FIRST = ("best_epoch", "teacher_cosine", "last_veer_pct", "rank", "distill_share")
 MEASURED_ON = 1000
+# Names the row where a search tries presets, so no screen does without.
+PRESET = f"{PARAM_PREFIX}preset"
 # Columns as the screen shows them, and how many digits stand behind the point.
 HEADINGS = {
     "veer_pct": "VEER %",
@@ -79,6 +84,7 @@ MAIN_COLUMNS = (
     "trial",
     "state",
     "veer_pct",
+    "meets",
     "best_epoch",
     "last_veer_pct",
     "epochs",
@@ -90,38 +96,62 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 def trials_view(
-    table: pa.Table, teacher: Record | None = None, *, width: int | None = None
+    table: pa.Table,
+    teacher: Record | None = None,
+    *,
+    remarks: Sequence[str] = (),
+    width: int | None = None,
 ) -> Table:
     """The trials as a person wants them: the teacher first, then what matters and what varied.
 
     Args:
         table: As `trials_table` makes it, maybe with fewer rows.
-        teacher: The journal's `teacher` record.
+        teacher: The journal's `teacher` record; unknown figures are None.
+        remarks: As `run_remarks` makes them; they open the caption.
         width: Characters of the screen. Where the table needs more, what matters least is left
             out and named below it.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
-    rows = table_rows = table.to_pylist()
+    rows = table_rows = trial_rows(table)
     shown, constant = fold_constant(rows, params)
     columns = [*MAIN_COLUMNS, *shown, "note"]
     for row in rows:
         # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
         reason = row["reason"] if row["state"] in ("failed", "diverged") else None
         row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
-    if not any(row["note"] for row in rows):
-        columns.remove("note")
+    for name in ("meets", "note"):
+        if not any(row[name] for row in rows):
+            columns.remove(name)
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
         rows = [{"trial": TEACHER, **fields}, *rows]
-    view, left_out = fitted_view(rows, columns, (*LEAST_FIRST, *reversed(shown)), width)
-    remarks = [f"in every trial: {in_words(constant)}"] if constant else []
+    spare = (*LEAST_FIRST, *(name for name in reversed(shown) if name != PRESET), "epochs")
+    view, left_out = fitted_view(rows, columns, spare, width)
+    lines = [*remarks]
+    if constant:
+        lines.append(f"in every trial: {in_words(constant)}")
+    if any(row["same_as"] is not None for row in table_rows):
+        lines.append(SAME_AS_MEANS)
     if any(row["note"] == NO_EFFECT for row in table_rows):
-        remarks.append(NO_EFFECT_MEANS)
+        lines.append(NO_EFFECT_MEANS)
     if left_out:
         names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
-        remarks.append(f"left out to fit {width} characters (--columns shows them): {names}")
-    view.caption = "\n".join(remarks) or None
+        lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
+    if lines:
+        view.caption = Text("\n").join(
+            Text(line, "bold yellow" if line.startswith(WARNING) else "table.caption")
+            for line in lines
+        )
     return view
+
+
+def trial_rows(table: pa.Table) -> list[Row]:
+    """The rows of a trial table; one that shares trial 3's run is called `= 3`."""
+    rows: list[Row] = table.to_pylist()
+    for row in rows:
+        if row["same_as"] is not None:
+            row["trial"] = f"= {row['same_as']}"
+    return rows
 
 
 def benchmark_view(rows: Sequence[Row], columns: Sequence[str], width: int | None = None) -> Table:
@@ -157,7 +187,7 @@ def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     )
     headings = _headings(columns)
     for name in columns:
-        numeric = all(
+        numeric = name == "trial" or all(
             isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
             for row in rows
         )

@@ -51,9 +51,19 @@ def _number(name: str, meaning: str, unit: str = "") -> Column:
 
 TRIALS: tuple[Column, ...] = (
     _count("rank", "Place by `veer_pct`, 1 the best; null for failed and diverged trials."),
-    _count("trial", "Number of the trial, from 0 in the order of suggestion."),
+    _count("trial", "Number of the trial, from 0; null where `same_as` names another's run."),
+    _count(
+        "same_as",
+        "Trial whose run this row shares: its suggestion means the same config by other values, "
+        "and was not run again. The figures are that trial's; null for a trial.",
+    ),
     _text("state", "`complete`, `stopped_early`, `failed`, `diverged`; `running` without an end."),
     _number("veer_pct", "Lowest validation EER over the trial's epochs.", "%"),
+    _text(
+        "meets",
+        "The hardest of the search's success criteria whose VEER `veer_pct` does not exceed; null "
+        "where it meets none, or has no rank.",
+    ),
     _count("best_epoch", "Epoch of `veer_pct`, from 1; the first of equals."),
     _number("last_veer_pct", "Validation EER after the last epoch.", "%"),
     _count("epochs", "Epochs reported.", "epochs"),

@@ -2,11 +2,17 @@
 
 complete        COMPLETE, its value the best VEER, as in the trials table
 stopped_early   PRUNED, with a VEER by epoch and no value: it can never be the best trial
-failed, diverged  FAIL; also a trial said to be complete that never had a VEER
+diverged        PRUNED, with a VEER of 50 %, chance, after its last good epoch
+failed          FAIL; also a trial said to be complete that never had a VEER
 unfinished      RUNNING
+repeated        as the trial whose config it has
+infeasible      PRUNED, with a constraint above 0 for each limit that it breaks: the excess over
+                the limit, as a part of it
 
-The study's user attributes name the direction and unit; each trial's name its number in the run
-(`trial`), `seed`, `config_hash` and the reason of its end.
+The study has a trial for each suggestion, in their order, as the search had. Its metric name says
+the unit. User attributes of a trial name its number in the run (`trial`; of a repetition, the
+trial that it repeats, `same_as`), `seed`, `config_hash` and the `reason` of its end; those of an
+infeasible suggestion say which limits it breaks, in words (`infeasible`).
 """
 
 import logging
@@ -15,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
@@ -27,15 +34,18 @@ from results.distributions import to_distribution
 from results.history import TrialHistory, trial_histories
 from results.journal import Record
 from spaces.dimensions import Dimension
+from spaces.limits import Violation
 from trainable.errors import RunError
 
 STUDY_NAME = "veer"
 OBJECTIVE = "validation EER in percent"
+# An epoch that could not be measured is told as chance: finite, and worse than any student.
+DIVERGED_VEER_PCT = 50.0
 STATES = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
     "failed": TrialState.FAIL,
-    "diverged": TrialState.FAIL,
+    "diverged": TrialState.PRUNED,
     "running": TrialState.RUNNING,
 }
 
@@ -45,7 +55,7 @@ def rebuild_study(
     dimensions: Sequence[Dimension],
     storage: BaseStorage | None = None,
 ) -> optuna.Study:
-    """Rebuilds the study, its trials in the order of their numbers.
+    """Rebuilds the study, its trials in the order of their suggestions.
 
     Args:
         records: A journal's.
@@ -63,8 +73,18 @@ def rebuild_study(
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names([OBJECTIVE])
     distributions = {each.name: to_distribution(each) for each in dimensions}
-    for trial in trial_histories(records):
-        study.add_trial(frozen_trial(trial, distributions))
+    records = tuple(records)
+    waiting = {trial.trial: trial for trial in trial_histories(records)}
+    trials = dict(waiting)
+    for record in records:
+        match record["event"]:
+            case "trial_started" if (trial := waiting.pop(record["trial"], None)) is not None:
+                study.add_trial(frozen_trial(trial, distributions))
+            case "repeated":
+                trial = trials[record["same_as"]]
+                study.add_trial(_frozen_repetition(record, trial, distributions))
+            case "infeasible":
+                study.add_trial(_frozen_infeasible(record, distributions))
     return study
 
 
@@ -92,41 +112,97 @@ def frozen_trial(
     Raises:
         RunError: A parameter is not in the distributions, or its value outside them.
     """
-    best = trial.best
-    state = STATES[trial.state]
-    if state is TrialState.COMPLETE and best is None:
-        state = TrialState.FAIL
-    unknown = trial.params.keys() - distributions.keys()
-    if unknown:
-        raise RunError(f"trial {trial.trial} has {sorted(unknown)}, which the space lacks")
-    try:
-        frozen = optuna.trial.create_trial(
-            state=state,
-            value=best["veer_pct"] if best and state is TrialState.COMPLETE else None,
-            params=trial.params,
-            distributions={name: distributions[name] for name in trial.params},
-            user_attrs=_attributes(trial),
-            intermediate_values=_veer_by_epoch(trial),
-        )
-    except ValueError as error:
-        raise RunError(f"trial {trial.trial} does not fit the space: {error}") from error
+    frozen = _frozen(
+        f"trial {trial.trial}",
+        trial.params,
+        distributions,
+        user_attrs={"trial": trial.trial, **_attributes(trial)},
+        **_outcome(trial),
+    )
     frozen.datetime_start = datetime.fromtimestamp(trial.start_s)
-    if state.is_finished() and trial.ended is not None:
+    if frozen.state.is_finished() and trial.ended is not None:
         frozen.datetime_complete = datetime.fromtimestamp(trial.ended["time_s"])
     return frozen
 
 
-def _veer_by_epoch(trial: TrialHistory) -> dict[int, float]:
+def _frozen_repetition(
+    record: Record, trial: TrialHistory, distributions: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
+    frozen = _frozen(
+        f"the repetition of trial {trial.trial}",
+        record["params"],
+        distributions,
+        user_attrs={"same_as": trial.trial, **_attributes(trial)},
+        **_outcome(trial),
+    )
+    return _at_once(frozen, record)
+
+
+def _frozen_infeasible(
+    record: Record, distributions: Mapping[str, BaseDistribution]
+) -> FrozenTrial:
+    violations = [Violation(**violation) for violation in record["violations"]]
+    frozen = _frozen(
+        "an infeasible suggestion",
+        record["params"],
+        distributions,
+        state=TrialState.PRUNED,
+        constraints={violation.limit: violation.excess for violation in violations},
+        user_attrs={"infeasible": "; ".join(map(str, violations))},
+    )
+    return _at_once(frozen, record)
+
+
+def _frozen(
+    what: str,
+    params: Mapping[str, Any],
+    distributions: Mapping[str, BaseDistribution],
+    **fields: Any,
+) -> FrozenTrial:
+    """Optuna's trial; `fields` are those of its `create_trial`."""
+    unknown = params.keys() - distributions.keys()
+    if unknown:
+        raise RunError(f"{what} has {sorted(unknown)}, which the space lacks")
+    known = {name: distributions[name] for name in params}
+    try:
+        return optuna.trial.create_trial(params=dict(params), distributions=known, **fields)
+    except ValueError as error:
+        raise RunError(f"{what} does not fit the space: {error}") from error
+
+
+def _at_once(frozen: FrozenTrial, record: Record) -> FrozenTrial:
+    """The trial, started and ended when the record was written."""
+    frozen.datetime_start = datetime.fromtimestamp(record["time_s"])
+    if frozen.state.is_finished():
+        frozen.datetime_complete = frozen.datetime_start
+    return frozen
+
+
+def _outcome(trial: TrialHistory) -> dict[str, Any]:
+    """State, value and VEERs by epoch, by the names of `create_trial`."""
+    best, state = trial.best, STATES[trial.state]
+    if state is TrialState.COMPLETE and best is None:
+        state = TrialState.FAIL
     return {
+        "state": state,
+        "value": best["veer_pct"] if best and state is TrialState.COMPLETE else None,
+        "intermediate_values": _veer_by_epoch(trial),
+    }
+
+
+def _veer_by_epoch(trial: TrialHistory) -> dict[int, float]:
+    known = {
         record["epoch"]: record["veer_pct"]
         for record in trial.in_order
         if record["veer_pct"] is not None
     }
+    if trial.state == "diverged":
+        known[max(known, default=0) + 1] = DIVERGED_VEER_PCT
+    return known
 
 
 def _attributes(trial: TrialHistory) -> dict[str, str | int]:
     attributes: dict[str, str | int] = {
-        "trial": trial.trial,
         "seed": trial.started["seed"],
         "config_hash": trial.started["config_hash"],
     }

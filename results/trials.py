@@ -6,8 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from results.formats import format_table
-from results.history import TrialHistory, ranked, trial_histories
+from results.history import TrialHistory, ranked, repetitions, trial_histories
 from results.journal import Record
+from results.remarks import hardest_met, success_criteria
 from results.run_folder import RunFolder
 from results.schema import (
     EPOCHS,
@@ -24,17 +25,28 @@ from trainable.distillation import DIRECTED
 def trials_table(records: Iterable[Record]) -> pa.Table:
     """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIALS`.
 
-    The columns `param.NAME` follow the fixed ones, in the order in which they were first sampled.
+    A suggestion that means the config of an earlier trial by other values has a row of its own
+    after that trial's, with the trial's figures. The columns `param.NAME` follow the fixed ones,
+    in the order in which they were first sampled.
     """
-    trials = trial_histories(records)
+    records = tuple(records)
+    trials, criteria = trial_histories(records), success_criteria(records)
     best_first = ranked(trials)
     ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
     unranked = [trial for trial in trials if trial.trial not in ranks]
-    ordered = [*best_first, *unranked]
-    rows = [{"rank": ranks.get(trial.trial), **_trial_row(trial)} for trial in ordered]
+    repeated = repetitions(records)
+    rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
+    for trial in (*best_first, *unranked):
+        row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
+        if trial.trial in ranks:
+            row["meets"] = hardest_met(row["veer_pct"], criteria)
+        rows.append(row)
+        params.append(trial.params)
+        for other in (each for each in repeated if each.same_as == trial.trial):
+            rows.append(row | {"trial": None, "same_as": trial.trial})
+            params.append(other.params)
     table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIALS))
-    names = dict.fromkeys(name for trial in trials for name in trial.params)
-    return _with_params(table, list(names), [trial.params for trial in ordered])
+    return _with_params(table, _names(records), params)
 
 
 def epochs_table(records: Iterable[Record]) -> pa.Table:
@@ -94,6 +106,12 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "reason": None if trial.ended is None else trial.ended["reason"],
         "duration_s": sum(seconds),
     }
+
+
+def _names(records: Iterable[Record]) -> list[str]:
+    """The sampled parameters, in the order in which they were first sampled."""
+    suggested = (each for each in records if each["event"] in ("trial_started", "repeated"))
+    return list(dict.fromkeys(name for record in suggested for name in record["params"]))
 
 
 def _with_params(

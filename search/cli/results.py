@@ -12,7 +12,8 @@ from results.formats import FileFormat, write_table
 from results.hardware import describe_hardware
 from results.history import latest, trial_histories
 from results.query import select
-from results.render import benchmark_view, rows_view, trials_view
+from results.remarks import run_remarks
+from results.render import benchmark_view, rows_view, trial_rows, trials_view
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
@@ -73,13 +74,16 @@ def trials(
     folder = RunFolder(run)
     table, _ = rebuild_tables(folder)
     names = [name.strip() for name in columns.split(",")] if columns else []
-    chosen = select(table, columns=names, conditions=conditions or (), sort=sort)
+    rows = select(table, conditions=conditions or (), sort=sort)
+    chosen = select(rows, columns=names)
     if form is not Format.TABLE:
         typer.echo(write_table(chosen, FILE_FORMATS[form], out), nl=False)
     elif names:
-        console.print(rows_view(chosen.to_pylist(), chosen.column_names))
+        console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:
-        console.print(trials_view(chosen, latest(folder.read(), "teacher"), width=console.width))
+        records = folder.read()
+        teacher, remarks = latest(records, "teacher"), run_remarks(records)
+        console.print(trials_view(rows, teacher, remarks=remarks, width=console.width))
 
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:

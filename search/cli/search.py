@@ -10,6 +10,7 @@ from results.benchmark import BENCHMARK_COLUMNS
 from results.export import CONFIG, export_trial
 from results.history import latest, ranked, trial_histories
 from results.journal import ENDINGS
+from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
@@ -184,7 +185,8 @@ def _print_result(result: SearchResult) -> None:
     if result.was_finished:
         console.print(f"reusing {run.path}: this search is finished already", highlight=False)
     teacher = latest(records, "teacher")
-    console.print(trials_view(trials_table(records), teacher, width=console.width))
+    table, remarks = trials_table(records), run_remarks(records)
+    console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
     if result.reason not in ENDINGS:
         why = "stopped" if result.reason == "interrupted" else "time limit reached"
         again = f"veer search --resume {run.path}{permission_flag()}"

@@ -138,6 +138,68 @@ def journal_run(tmp_path: Path) -> RunFolder:
 
 
 @pytest.fixture
+def shared_run(tmp_path: Path) -> RunFolder:
+    """A run of presets: success criteria, shared runs, rejected suggestions, a weak teacher.
+
+    Trials: 0 complete, 1 complete without distillation and better than the teacher, 2 diverged
+    after a very good epoch, 3 unfinished. In the order of the suggestions: 0, 1, infeasible,
+    0 under another name, 2, 1 under another name, 0 as before (no row), infeasible, 3.
+    """
+    path = tmp_path / "shared"
+
+    def start(trial: int, preset: str, distillation: str) -> None:
+        journal.append(
+            "trial_started",
+            trial=trial,
+            params={"preset": preset},
+            config={"loss": {"distillation": distillation}},
+            config_hash=f"{trial:012x}",
+            seed=0,
+        )
+
+    def repeat(same_as: int, preset: str) -> None:
+        config_hash = f"{same_as:012x}"
+        params = {"preset": preset}
+        journal.append("repeated", params=params, config_hash=config_hash, same_as=same_as)
+
+    def reject(preset: str, **limits: tuple[float, float]) -> None:
+        broken = [
+            {"limit": name, "value": value, "allowed": allowed}
+            for name, (value, allowed) in limits.items()
+        ]
+        journal.append("infeasible", params={"preset": preset}, violations=broken)
+
+    taught = {"distill_share": 0.2, "teacher_cosine": 0.5}
+    with Journal(path / "journal.jsonl") as journal:
+        success = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
+        journal.append("search_started", settings={"success": success}, provenance={})
+        journal.append(
+            "teacher", path="t.model", veer_pct=11.5, num_params=3890672, sha256="ab"
+        )
+        journal.append(
+            "start_points", points=[{"source": "v2_large", "params": {}, "remarks": []}]
+        )
+        start(0, "v2_large", "cosine")
+        report(journal, 0, 1, 12.5, **taught)
+        report(journal, 0, 2, 11.0, **taught)
+        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        start(1, "no_distillation", "none")
+        report(journal, 1, 1, 10.25)
+        journal.append("trial_ended", trial=1, state="complete", reason=None)
+        reject("v1_mse", max_params=(2_500_000, 2_000_000), max_macs=(200, 100))
+        repeat(0, "p4c_wide_shallow")
+        start(2, "v1_mse", "mse")
+        report(journal, 2, 1, 4.0, **taught)
+        journal.append("trial_ended", trial=2, state="diverged", reason="loss is nan")
+        repeat(1, "alpha_0")
+        repeat(0, "p4c_wide_shallow")
+        reject("v1_mse", max_params=(4_000_000, 2_000_000))
+        start(3, "v2_cosine", "cosine")
+        report(journal, 3, 1, 20.0, **taught)
+    return RunFolder(path)
+
+
+@pytest.fixture
 def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
     """A run with checkpoints: a teacher, trial 0 distilled from it, trial 1 whose are gone."""
     corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))

@@ -64,6 +64,20 @@ def test_trials_writes_parquet_to_a_file(
     assert pq.read_table(out).num_rows == 7
 
 
+def test_trials_of_a_shared_run_are_named_by_it(veer: Veer, shared_run: RunFolder) -> None:
+    output = veer("trials", shared_run.path, "--columns", "trial,veer_pct,preset").output
+    rows = [line.split() for line in output.splitlines()]
+    assert ["=", "0", "11.00", "p4c_wide_shallow"] in rows
+    arguments = ("--filter", "meets=target", "--filter", "same_as!=null", "--format", "json")
+    output = veer("trials", shared_run.path, *arguments, "--columns", "trial,same_as").output
+    assert json.loads(output) == [
+        {"trial": None, "same_as": 1},
+        {"trial": None, "same_as": 0},
+    ]
+    output = veer("trials", shared_run.path, "--filter", "trial=0").output
+    assert "warning: students without distillation already beat the teacher" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

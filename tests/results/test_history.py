@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from results.history import best_ended, latest, ranked, trial_histories
+from results.history import best_ended, latest, ranked, repetitions, trial_histories
 from results.journal import Journal
 from results.run_folder import RunFolder
 from trainable.errors import RunError
@@ -52,6 +52,22 @@ def test_a_trial_started_again_is_unfinished_and_keeps_its_epochs(tmp_path: Path
     assert trial.state == "running"
     assert list(trial.epochs) == [1]
     assert trial.start_s == records[0]["time_s"]
+
+
+def test_a_repetition_counts_once_and_only_with_values_of_its_own(shared_run: RunFolder) -> None:
+    found = repetitions(shared_run.read())
+    assert [(each.same_as, each.params) for each in found] == [
+        (0, {"preset": "p4c_wide_shallow"}),
+        (1, {"preset": "alpha_0"}),
+    ]
+
+
+def test_a_suggestion_with_the_trials_own_values_is_no_repetition_of_note() -> None:
+    started = {"event": "trial_started", "trial": 4, "params": {"x": 1}}
+    again = {"event": "repeated", "same_as": 4, "params": {"x": 1}, "config_hash": ""}
+    assert repetitions([started, again]) == []
+    (other,) = repetitions([started, again, again | {"params": {}}])
+    assert (other.same_as, other.params) == (4, {})
 
 
 def test_no_ended_trial_is_an_error() -> None:

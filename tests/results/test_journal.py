@@ -91,6 +91,11 @@ def test_values_become_plain_json(tmp_path: Path) -> None:
     assert "NaN" not in path.read_text()
 
 
+def test_a_search_may_end_because_its_target_is_met(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        assert journal.append("search_ended", reason="target_met")["reason"] == "target_met"
+
+
 def test_an_unknown_event_is_refused(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal, pytest.raises(ValueError, match="got 'trial_str"):
         journal.append("trial_strated", trial=1)
@@ -103,6 +108,9 @@ def test_an_unknown_event_is_refused(tmp_path: Path) -> None:
         ("epoch", {"trial": 1, "epoch": 2}, r"lacks \['veer_pct'\]"),
         ("trial_ended", {"trial": 1, "state": "done", "reason": None}, "got 'done'"),
         ("search_ended", {"reason": "bored"}, "got 'bored'"),
+        ("repeated", {"params": {}, "same_as": 1}, r"lacks \['config_hash'\]"),
+        ("infeasible", {"params": {}}, r"lacks \['violations'\]"),
+        ("start_points", {}, r"lacks \['points'\]"),
     ],
 )
 def test_a_record_without_what_readers_need_is_refused(

@@ -2,9 +2,11 @@
 
 import pytest
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 from results.history import latest, trial_histories
 from results.query import where
+from results.remarks import run_remarks
 from results.render import cell, fold_constant, rows_view, sparkline, trials_view
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
@@ -33,6 +35,62 @@ def body_of(lines: list[str]) -> list[str]:
 def test_the_teacher_stands_first(lines: list[str]) -> None:
     first = body_of(lines)[0].split()
     assert first == ["-", "teacher", "-", "7.50", *["-"] * 3, "3,871,904", *["-"] * 6]
+
+
+# fmt: off
+GOLDEN = """\
+                                             best    last                      distill  teacher
+ rank    trial  state       VEER %  meets   epoch  VEER %  epochs  parameters    share   cosine  preset            note
+ ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+    -  teacher  -            11.50  -           -       -       -   3,890,672        -        -  -
+    1        1  complete     10.25  target      1   10.25       1       1,001        -        -  no_distillation
+    1      = 1  complete     10.25  target      1   10.25       1       1,001        -        -  alpha_0
+    2        0  complete     11.00  target      2   11.00       2       1,000   0.2000    0.500  v2_large
+    2      = 0  complete     11.00  target      2   11.00       2       1,000   0.2000    0.500  p4c_wide_shallow
+    3        3  unfinished   20.00  -           1   20.00       1       1,003   0.2000    0.500  v2_cosine
+    -        2  diverged      4.00  -           1    4.00       1       1,002   0.2000    0.500  v1_mse            loss is nan
+
+warning: students without distillation already beat the teacher (10.25 % in trial 1 against 11.50 %): it has little to teach;
+train it further, or take a better one
+meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, target 11 %, stretch 10 %
+2 suggestions broke a limit: max_params 2, max_macs 1
+= N: the same config as trial N by other values, so it was not run again
+"""  # noqa: E501 - as wide as the screen
+# fmt: on
+
+
+def test_a_table_with_shared_runs_criteria_and_warning(shared_run: RunFolder) -> None:
+    records = shared_run.read()
+    view = trials_view(
+        trials_table(records), latest(records, "teacher"), remarks=run_remarks(records)
+    )
+    shown = [line.rstrip() for line in text_of(view, width=140).splitlines()]
+    assert shown == ["", *GOLDEN.splitlines()]
+
+
+def test_a_narrow_screen_keeps_the_names_of_presets(shared_run: RunFolder) -> None:
+    shown = text_of(trials_view(trials_table(shared_run.read()), width=80), width=80)
+    assert "p4c_wide_shallow" in shown
+    assert "left out to fit 80 characters" in shown
+    assert "distill_share, epochs" in " ".join(shown.split())
+
+
+def test_a_teacher_of_unknown_figures_stands_first_all_the_same(journal_run: RunFolder) -> None:
+    teacher = {"event": "teacher", "veer_pct": None, "num_params": None}
+    shown = text_of(trials_view(trials_table(journal_run.read()), teacher)).splitlines()
+    assert body_of(shown)[0].split() == ["-", "teacher", *["-"] * 12]
+
+
+def test_without_criteria_met_there_is_no_column_for_them(journal_run: RunFolder) -> None:
+    assert "meets" not in text_of(trials_view(trials_table(journal_run.read())))
+
+
+def test_a_warning_stands_out(shared_run: RunFolder) -> None:
+    table = trials_table(shared_run.read())
+    caption = trials_view(table, remarks=["warning: [x]", "plain"]).caption
+    assert isinstance(caption, Text)
+    assert caption.plain.startswith("warning: [x]\nplain\n= N: the same config")
+    assert [str(span.style) for span in caption.spans][:2] == ["bold yellow", "table.caption"]
 
 
 def test_numbers_stand_to_the_right(lines: list[str]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
@@ -15,6 +16,15 @@ from results.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from trainable.errors import RunError
 
+# That of `shared_run`.
+SHARED_DIMENSIONS = (
+    Choice(
+        name="preset",
+        choices=(
+            "v2_large", "p4c_wide_shallow", "no_distillation", "alpha_0", "v1_mse", "v2_cosine",
+        ),
+    ),
+)  # fmt: skip
 Dimensions = tuple[Dimension, ...]
 
 
@@ -23,7 +33,7 @@ def test_outcomes_become_optunas_states(journal_run: RunFolder, dimensions: Dime
     assert [trial.state for trial in study.trials] == [
         TrialState.COMPLETE,
         TrialState.PRUNED,
-        TrialState.FAIL,
+        TrialState.PRUNED,
         TrialState.FAIL,
         TrialState.RUNNING,
         TrialState.COMPLETE,
@@ -56,10 +66,69 @@ def test_a_stopped_trial_keeps_every_veer_that_it_reported(
     assert trial.value is None
 
 
-def test_nan_is_no_intermediate_value(journal_run: RunFolder, dimensions: Dimensions) -> None:
+def test_a_diverged_trial_is_told_as_chance_after_its_last_good_epoch(
+    journal_run: RunFolder, dimensions: Dimensions
+) -> None:
     trial = rebuild_study(journal_run.read(), dimensions).trials[2]
-    assert trial.intermediate_values == {1: 5.0}
+    assert trial.intermediate_values == {1: 5.0, 2: 50.0}
     assert trial.value is None
+    assert trial.user_attrs["reason"] == "loss is nan"
+
+
+def test_a_trial_that_diverged_at_once_is_told_as_chance(dimensions: Dimensions) -> None:
+    records = [
+        {"event": "trial_started", "time_s": 1.0, "trial": 0, "config_hash": "", "seed": 0}
+        | {"params": {}, "config": {}},
+        {"event": "epoch", "time_s": 1.5, "trial": 0, "epoch": 1, "veer_pct": None},
+        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": "diverged", "reason": ""},
+    ]
+    (trial,) = rebuild_study(records, dimensions).trials
+    assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {1: 50.0})
+
+
+def test_every_suggestion_is_a_trial_in_its_order(shared_run: RunFolder) -> None:
+    study = rebuild_study(shared_run.read(), SHARED_DIMENSIONS)
+    attributes = [trial.user_attrs for trial in study.trials]
+    assert [each.get("trial", each.get("same_as")) for each in attributes] == [
+        0, 1, None, 0, 2, 1, 0, None, 3
+    ]  # fmt: skip
+    assert ["same_as" in each for each in attributes] == [
+        False, False, False, True, False, True, True, False, False,
+    ]  # fmt: skip
+    assert [trial.params["preset"] for trial in study.trials][:4] == [
+        "v2_large", "no_distillation", "v1_mse", "p4c_wide_shallow",
+    ]  # fmt: skip
+
+
+def test_a_repetition_is_told_as_the_trial_that_it_repeats(shared_run: RunFolder) -> None:
+    trials = rebuild_study(shared_run.read(), SHARED_DIMENSIONS).trials
+    first, again = trials[0], trials[3]
+    assert (again.state, again.value) == (TrialState.COMPLETE, 11.0)
+    assert again.intermediate_values == first.intermediate_values
+    assert again.user_attrs == {"same_as": 0, "seed": 0, "config_hash": "000000000000"}
+    assert again.params == {"preset": "p4c_wide_shallow"}
+    assert again.datetime_complete == again.datetime_start
+
+
+def test_an_infeasible_suggestion_has_optunas_constraints(shared_run: RunFolder) -> None:
+    study = rebuild_study(shared_run.read(), SHARED_DIMENSIONS)
+    trial = study.trials[2]
+    assert trial.state is TrialState.PRUNED
+    assert trial.constraints == {"max_params": 0.25, "max_macs": 1.0}
+    assert trial.user_attrs["infeasible"] == (
+        "max_params is 2e+06, the config has 2.5e+06; max_macs is 100, the config has 200"
+    )
+    assert trial.intermediate_values == {}
+    assert all(trial.constraints == {} for trial in study.trials if "seed" in trial.user_attrs)
+    assert study.best_trial.user_attrs["trial"] == 1
+
+
+def test_optunas_sampler_puts_the_infeasible_behind_all_others(shared_run: RunFolder) -> None:
+    study = rebuild_study(shared_run.read(), SHARED_DIMENSIONS)
+    finished = [trial for trial in study.trials if trial.state.is_finished()]
+    good, bad = _split_trials(study, finished, n_below=len(finished) - 2)
+    assert not any("infeasible" in trial.user_attrs for trial in good)
+    assert all("infeasible" in trial.user_attrs for trial in bad)
 
 
 def test_a_complete_trial_that_was_never_measured_fails(dimensions: Dimensions) -> None:
@@ -89,6 +158,17 @@ def test_the_written_study_is_the_rebuilt_one(
     assert sorted(file.name for file in journal_run.path.iterdir()) == [
         "journal.jsonl",
         "optuna-journal.log",
+    ]
+
+
+def test_the_written_study_keeps_repetitions_and_constraints(shared_run: RunFolder) -> None:
+    records = shared_run.read()
+    write_study(records, SHARED_DIMENSIONS, shared_run.study)
+    storage = JournalStorage(JournalFileBackend(str(shared_run.study)))
+    loaded = optuna.load_study(study_name=STUDY_NAME, storage=storage)
+    rebuilt = rebuild_study(records, SHARED_DIMENSIONS)
+    assert [without_id(trial) for trial in loaded.trials] == [
+        without_id(trial) for trial in rebuilt.trials
     ]
 
 

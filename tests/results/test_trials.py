@@ -74,6 +74,30 @@ def test_parameters_are_null_where_they_were_not_sampled(
     assert rows[5]["param.model.num_blocks"] == 4
 
 
+def test_a_shared_run_has_a_row_a_name(shared_run: RunFolder) -> None:
+    table = trials_table(shared_run.read())
+    kept = table.select(["rank", "trial", "same_as", "veer_pct", "meets", "param.preset"])
+    assert [tuple(row.values()) for row in kept.to_pylist()] == [
+        (1, 1, None, 10.25, "target", "no_distillation"),
+        (1, None, 1, 10.25, "target", "alpha_0"),
+        (2, 0, None, 11.0, "target", "v2_large"),
+        (2, None, 0, 11.0, "target", "p4c_wide_shallow"),
+        (3, 3, None, 20.0, None, "v2_cosine"),
+        (None, 2, None, 4.0, None, "v1_mse"),
+    ]
+    first, again = table.to_pylist()[2:4]
+    differing = {name for name in first if first[name] != again[name]}
+    assert differing == {"trial", "same_as", "param.preset"}
+
+
+def test_parameters_of_repetitions_have_columns_too() -> None:
+    start = {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {"a": 1}, "seed": 0}
+    start |= {"config": {"loss": {"distillation": "none"}}, "config_hash": ""}
+    again = {"event": "repeated", "params": {"b": 2}, "config_hash": "", "same_as": 0}
+    rows = trials_table([start, again]).to_pylist()
+    assert [(row["param.a"], row["param.b"]) for row in rows] == [(1, None), (None, 2)]
+
+
 def distilled(
     share: float | None, cosine: float | None, *, state: str = "complete", **loss: object
 ) -> bool | None:

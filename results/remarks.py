@@ -1,0 +1,74 @@
+"""What a journal says beside its trials: success criteria, rejected suggestions, warnings."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from results.history import latest, ranked, trial_histories
+from results.journal import Record
+
+WARNING = "warning: "
+
+
+def success_criteria(records: Iterable[Record]) -> dict[str, float]:
+    """VEER in percent by the criterion's name, as the search was last told; empty without any."""
+    settings: Record = {}
+    for record in records:
+        if record["event"] in ("search_started", "search_resumed"):
+            settings = record.get("settings") or settings
+    return {
+        name: float(veer_pct)
+        for name, veer_pct in (settings.get("success") or {}).items()
+        if veer_pct is not None
+    }
+
+
+def hardest_met(veer_pct: float | None, criteria: Mapping[str, float]) -> str | None:
+    """The criterion with the lowest VEER that this one (percent) does not exceed."""
+    if veer_pct is None:
+        return None
+    met = [name for name, limit_pct in criteria.items() if veer_pct <= limit_pct]
+    return min(met, key=criteria.__getitem__, default=None)
+
+
+def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
+    """A warning where a trial without distillation has a VEER at or below the teacher's."""
+    records = tuple(records)
+    teacher = latest(records, "teacher")
+    if teacher is None or teacher["veer_pct"] is None:
+        return None
+    for trial in ranked(trial_histories(records)):
+        if trial.started["config"]["loss"]["distillation"] != "none" or trial.best is None:
+            continue
+        own_pct, taught_pct = trial.best["veer_pct"], teacher["veer_pct"]
+        if own_pct > taught_pct:
+            return None
+        how = "beat" if own_pct < taught_pct else "equal"
+        return (
+            f"students without distillation already {how} the teacher ({own_pct:.2f} % in trial "
+            f"{trial.trial} against {taught_pct:.2f} %): it has little to teach; train it "
+            "further, or take a better one"
+        )
+    return None
+
+
+def run_remarks(records: Iterable[Record]) -> list[str]:
+    """What is to be said below a run's table, a line each, warnings first."""
+    records = tuple(records)
+    warning = undistilled_beats_teacher(records)
+    remarks = [f"{WARNING}{warning}"] if warning else []
+    if criteria := success_criteria(records):
+        hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
+        words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
+        remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
+    if broken := [record for record in records if record["event"] == "infeasible"]:
+        remarks.append(_limits_broken(broken))
+    return remarks
+
+
+def _limits_broken(infeasible: Sequence[Record]) -> str:
+    limits = Counter(
+        violation["limit"] for record in infeasible for violation in record["violations"]
+    )
+    counts = ", ".join(f"{limit} {count}" for limit, count in limits.most_common())
+    suggestions = "suggestion" if len(infeasible) == 1 else "suggestions"
+    return f"{len(infeasible)} {suggestions} broke a limit: {counts}"

@@ -1,0 +1,107 @@
+"""What is said below a table."""
+
+import pytest
+
+from results.journal import Record
+from results.remarks import (
+    hardest_met,
+    run_remarks,
+    success_criteria,
+    undistilled_beats_teacher,
+)
+from results.run_folder import RunFolder
+
+NOTES = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
+
+
+def journal(
+    teacher_pct: float | None, *trials: tuple[str, float | None, str | None]
+) -> list[Record]:
+    """A teacher, and trials of one epoch: distillation, VEER in percent, state."""
+    records: list[Record] = [{"event": "teacher", "veer_pct": teacher_pct}]
+    for number, (distillation, veer_pct, state) in enumerate(trials):
+        config = {"loss": {"distillation": distillation}}
+        own = {"time_s": 0.0, "trial": number}
+        records.append({"event": "trial_started", **own, "params": {}, "config": config})
+        records.append({"event": "epoch", **own, "epoch": 1, "veer_pct": veer_pct})
+        if state is not None:
+            records.append({"event": "trial_ended", **own, "state": state, "reason": None})
+    return records
+
+
+@pytest.mark.parametrize(
+    ("veer_pct", "met"),
+    [
+        (12.01, None),
+        (12.0, "baseline"),
+        (11.5, "baseline"),
+        (11.0, "target"),
+        (10.0, "stretch"),
+        (3.0, "stretch"),
+        (None, None),
+    ],
+)
+def test_the_hardest_criterion_counts_its_bound_included(
+    veer_pct: float | None, met: str | None
+) -> None:
+    assert hardest_met(veer_pct, NOTES) == met
+    assert hardest_met(veer_pct, dict(reversed(NOTES.items()))) == met
+    assert hardest_met(veer_pct, {}) is None
+
+
+def test_criteria_are_those_that_the_search_was_last_told() -> None:
+    def told(event: str, **settings: object) -> Record:
+        return {"event": event, "settings": settings}
+
+    first = told("search_started", success={"good": 9})
+    assert success_criteria([first]) == {"good": 9.0}
+    assert success_criteria([first, told("search_resumed", success={"fair": 12})]) == {
+        "fair": 12.0
+    }
+    assert success_criteria([first, {"event": "search_resumed"}]) == {"good": 9.0}
+    assert success_criteria([first, told("search_resumed", success=None)]) == {}
+    assert success_criteria([told("search_started")]) == success_criteria([]) == {}
+
+
+def test_an_undistilled_student_that_beats_the_teacher_is_a_warning() -> None:
+    trials = [("cosine", 5.0, "complete"), ("none", 5.56, "complete"), ("none", 6.0, None)]
+    assert undistilled_beats_teacher(journal(6.62, *trials)) == (
+        "students without distillation already beat the teacher (5.56 % in trial 1 against "
+        "6.62 %): it has little to teach; train it further, or take a better one"
+    )
+
+
+def test_an_equal_student_is_a_warning_too() -> None:
+    warning = undistilled_beats_teacher(journal(6.62, ("none", 6.62, "stopped_early")))
+    assert warning is not None
+    assert "already equal the teacher (6.62 % in trial 0 against 6.62 %)" in warning
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        journal(6.62, ("none", 6.63, "complete")),
+        journal(6.62, ("cosine", 5.0, "complete"), ("none", None, "complete")),
+        journal(6.62, ("none", 1.0, "diverged"), ("none", 1.0, "failed")),
+        journal(None, ("none", 1.0, "complete")),
+        journal(6.62),
+        journal(6.62, ("none", 1.0, "complete"))[1:],
+    ],
+    ids=["worse", "distilled", "unranked", "unknown teacher", "no trial", "no teacher"],
+)
+def test_without_such_a_student_there_is_no_warning(records: list[Record]) -> None:
+    assert undistilled_beats_teacher(records) is None
+
+
+def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
+    assert run_remarks(shared_run.read()) == [
+        "warning: students without distillation already beat the teacher (10.25 % in trial 1 "
+        "against 11.50 %): it has little to teach; train it further, or take a better one",
+        "meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, "
+        "target 11 %, stretch 10 %",
+        "2 suggestions broke a limit: max_params 2, max_macs 1",
+    ]
+
+
+def test_a_run_without_anything_to_say_has_no_remarks(journal_run: RunFolder) -> None:
+    assert run_remarks(journal_run.read()) == []
