@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from models import AnyModelConfig, ModelConfig
 from search.suggestions import Suggestions
-from spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from spaces.conditions import Params
+from spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from spaces.space import Space
 from trainable.config import TrialConfig
 

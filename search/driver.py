@@ -16,8 +16,8 @@ from ray import tune
 from ray.tune import TuneError
 
 from search.conductor import Conductor
-from search.course import TrialCourse
 from search.config import SearchConfig
+from search.course import TrialCourse
 from search.recorder import HaltStopper, Recorder
 from search.resources import cluster_nodes, num_trials_at_once
 from search.sampler import ConductorSearcher

@@ -6,10 +6,10 @@ from pathlib import Path
 from models.custom_config import names_a_file
 from models.user_code import code_roots
 from search.config import SearchConfig
+from spaces.conditions import Params
 from spaces.dimensions import Value
 from spaces.errors import ConfigError
 from spaces.probing import allowed_values
-from spaces.conditions import Params
 from spaces.space import Space
 from spaces.yaml_file import load_mapping
 from trainable.config import TrialConfig

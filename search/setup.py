@@ -15,8 +15,8 @@ from search.proposals import Check, Proposals, no_limits
 from search.samplers import refuse_unfit
 from search.starting_points import starting_trees
 from search.suggestions import Suggestion, Suggestions
-from spaces.errors import ConfigError
 from spaces.conditions import Params
+from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.scaling import WIDTH, scale_width

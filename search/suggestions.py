@@ -18,8 +18,8 @@ from optuna.trial import TrialState
 from results.distributions import to_distribution
 from results.journal import EndState
 from search.samplers import SamplerKind, make_sampler
-from spaces.dimensions import Dimension
 from spaces.conditions import Params
+from spaces.dimensions import Dimension
 from spaces.space import Space
 
 STATES: Mapping[EndState, TrialState] = {
