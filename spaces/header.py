@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spaces.complaints import Complaint, complaints, did_you_mean, shown
+from spaces.complaints import Complaint, Keys, complaints, did_you_mean, shown
 from spaces.limits import Limits
 
 Trees = Mapping[str, Mapping[str, Any]]
@@ -49,22 +49,26 @@ def part(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
     """
     own = {key: data[key] for key in Header.model_fields if key in data}
     rest = {key: value for key, value in data.items() if key not in own}
+    faults = _preset_faults(own.get("presets"), known)
     try:
         header = Header.model_validate(own)
-        faults = _preset_faults(header.presets, known)
     except ValidationError as error:
-        header, faults = Header(), complaints(Header, error, own)
+        header = Header()
+        faults += complaints(Header, error, own)
     presets = {name: known[name] for name in header.presets if name in known}
     return HeaderAndRest(header=header, presets=presets, rest=rest, faults=faults)
 
 
-def _preset_faults(names: tuple[str, ...], known: Trees) -> list[Complaint]:
-    faults = []
-    for place, name in enumerate(names):
-        keys = ("presets", place)
+def _preset_faults(names: object, known: Trees) -> list[Complaint]:
+    faults: list[Complaint] = []
+    listed = names if isinstance(names, list) else []
+    for place, name in enumerate(listed):
+        if not isinstance(name, str):
+            continue
+        keys: Keys = ("presets", place)
         if name not in known:
             hint = did_you_mean(name, known)
             faults.append(Complaint(keys=keys, text=f"no bundled config {shown(name)}{hint}"))
-        elif name in names[:place]:
+        elif name in listed[:place]:
             faults.append(Complaint(keys=keys, text=f"presets must differ, got {name!r} twice"))
     return faults

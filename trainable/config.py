@@ -35,9 +35,7 @@ OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
 def _needs() -> Needs:
     """Which settings of a trial have an effect only beside certain others."""
     own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
-    kinds = {
-        name: [kind for kind, names in OWN_PARAMETERS.items() if name in names] for name in own
-    }
+    kinds = {name: [kind for kind, has in OWN_PARAMETERS.items() if name in has] for name in own}
     plain = [
         family
         for model in models_in(AnyModelConfig)
