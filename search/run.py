@@ -24,12 +24,10 @@ from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
 from search.setup import make_conductor, resolve, rungs_of, start_points
 from search.teacher import check_teacher, measure_teacher, prepared_teacher, teacher_file
-from spaces.reading import read_space
 from spaces.space import Space
-from trainable.config import TrialConfig
 from trainable.data import load_training_data
 from trainable.places import cache_dir
-from trainable.presets import preset_trees
+from trainable.presets import read_trial_space
 from trainable.trial import TrialTask
 
 
@@ -64,7 +62,7 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         ConfigError: Space, teacher or resources cannot be used.
         CorpusError: The corpus has faults.
     """
-    space = read_space(settings.space, TrialConfig, presets=preset_trees())
+    space = read_trial_space(settings.space)
     check_own_models(settings, space)
     settings = resolve(settings, space)
     folder.mkdir(parents=True, exist_ok=True)

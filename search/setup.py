@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spaces.starting import fit_into
-
 from results.history import latest
 from results.journal import Journal, Record
 from search.conductor import Conductor
@@ -18,10 +16,13 @@ from search.suggestions import Suggestion, Suggestions
 from spaces.conditions import Params
 from spaces.errors import ConfigError
 from spaces.space import Space
+from spaces.starting import fit_into
 from trainable.config import TrialConfig
 from trainable.scaling import WIDTH, scale_width
 
 DEFAULT_NUM_TRIALS = 12
+# Settings of a trial that the search itself decides.
+SEARCHS_OWN = ("seed", "training.max_epochs")
 
 
 def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
@@ -124,19 +125,22 @@ def start_points(
     """
     earlier = latest(records, "start_points")
     if earlier is not None:
-        return [point["params"] for point in earlier["points"] if point["params"] is not None]
-    if not space.start_from or records:
+        return _fitting(earlier["points"])
+    if not space.start_from:
         return []
-    points = []
-    default = TrialConfig().model_dump(mode="json")
+    points: list[dict[str, Any]] = []
     for source, tree in starting_trees(space.start_from):
-        fitted = fit_into(space, tree, default)
+        fitted = fit_into(space, tree, TrialConfig, ignore=SEARCHS_OWN)
         points.append(
             {"source": source, "params": fitted.params, "remarks": list(fitted.remarks)}
         )
         for remark in fitted.remarks:
             say(f"start from {source}: {remark}")
     journal.append("start_points", points=points)
+    return _fitting(points)
+
+
+def _fitting(points: Sequence[Record]) -> list[Params]:
     return [point["params"] for point in points if point["params"] is not None]
 
 

@@ -13,9 +13,9 @@ from search.feasibility import LimitChecker
 from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
 from spaces.dimensions import Choice, Dimension
 from spaces.limits import limit_text
-from spaces.reading import bundled_spaces, read_space
-from trainable.config import TrialConfig
+from spaces.reading import bundled_spaces
 from trainable.places import cache_dir
+from trainable.presets import read_trial_space
 
 app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check one.")
 
@@ -53,7 +53,7 @@ def check(
     Nothing is trained and no corpus is read. CPU time is measured here, against the teacher, where
     the space limits it; the memory of a training step is measured on a GPU, or estimated.
     """
-    read = read_space(space, TrialConfig)
+    read = read_trial_space(space)
     checker = LimitChecker(read.limits, teacher=teacher, cache_dir=cache_dir())
     config = ReportConfig(num_samples=samples, seed=seed)
     console.print(_dimension_table(read.dimensions))

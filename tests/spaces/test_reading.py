@@ -11,6 +11,7 @@ from spaces.reading import bundled_spaces, read_space
 from spaces.space import Space
 from spaces.yaml_file import load_mapping
 from trainable.config import TrialConfig
+from trainable.presets import read_trial_space
 
 Read = Callable[[str], Space]
 Mistakes = Callable[[str], list[str]]
@@ -167,7 +168,7 @@ def test_bundled_spaces_are_found_by_name() -> None:
 
 @pytest.mark.parametrize("name", sorted(bundled_spaces()))
 def test_bundled_spaces_fit_the_trial_config_and_come_back_from_it(name: str) -> None:
-    space = read_space(name, TrialConfig)
+    space = read_trial_space(name)
     rng = random.Random(0)
 
     def pick(dimension: Choice | Float | Integer) -> object:

@@ -10,6 +10,8 @@ from typing import Any
 
 from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
+from spaces.reading import read_space
+from spaces.space import Space
 from spaces.yaml_file import load_model, read_yaml
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import read_corpus_config
@@ -87,6 +89,18 @@ def read_trial_config(
         overrides = [*overrides, f"seed={seed}"]
     document = read_yaml(bundled.get(name, Path(name)))
     return load_model(TrialConfig, apply_overrides(document, overrides))
+
+
+def read_trial_space(source: str | Path) -> Space:
+    """Read a space of trial configs, which may name student presets.
+
+    Args:
+        source: A file, or as text the name of a bundled space.
+
+    Raises:
+        ConfigError: Every mistake found, one a line, with file and line.
+    """
+    return read_space(source, TrialConfig, presets=preset_trees())
 
 
 def read_preset_run(
