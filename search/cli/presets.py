@@ -51,7 +51,7 @@ def _loss(trial: TrialConfig) -> str:
     parts = [str(loss["distillation"])]
     if "temperature" in loss:
         parts.append(f"T {loss['temperature']:g}")
-    if "stages" in loss:
+    if loss.get("stages", "none") != "none":
         parts.append("stages")
     if loss["beta"]:
         parts.append(f"beta {loss['beta']:g}")
