@@ -98,20 +98,21 @@ class Free:
         found: list[float] = []
         rest, num_after = 1.0, len(self.parts)
         for part in self.parts:
-            left = rest * (1 - float(params[part.name])) ** (1 / num_after)
-            found.append(round(rest - left, SHARE_DIGITS))
-            rest, num_after = left, num_after - 1
-        last = round(1 - sum(found), SHARE_DIGITS)
-        return [*found, max(0.0, last)]
+            share = 1 - (1 - float(params[part.name])) ** (1 / num_after)
+            found.append(round(rest * share, SHARE_DIGITS))
+            # Of the rounded weights, as `numbers` will see it.
+            rest, num_after = round(rest - found[-1], SHARE_DIGITS), num_after - 1
+        return [*found, rest]
 
     def numbers(self, weights: Sequence[float]) -> dict[str, float]:
         """The inverse; another number of weights is first taken to this one, linearly."""
         shares = normalised(stretched(weights, len(self.parts) + 1))
         found: dict[str, float] = {}
-        for place, part in enumerate(self.parts):
-            rest, num_after = sum(shares[place:]), len(self.parts) - place
-            share = min(1.0, shares[place] / rest) if rest > 0 else 0.0
+        rest, num_after = 1.0, len(self.parts)
+        for part, weight in zip(self.parts, shares, strict=False):
+            share = min(1.0, weight / rest) if rest > 0 else 0.0
             found[part.name] = 1 - (1 - share) ** num_after
+            rest, num_after = round(rest - weight, SHARE_DIGITS), num_after - 1
         return _onto_bounds(self, found, shares)
 
 
