@@ -100,7 +100,10 @@ def test_counts_grid_and_reach_agree_with_plain_enumeration(seed: int) -> None:
 def test_a_range_is_parted_by_what_conditions_name() -> None:
     depth = Integer(name="d", low=1, high=9)
     on = [unless("d", 1, 2), Condition(parameter="d", values=(2, 3))]
-    found = {tuple(each.allows(value) for each in on): n for value, n in representatives(depth, on)}
+    found = {
+        tuple(each.allows(value) for each in on): number
+        for value, number in representatives(depth, on)
+    }
     assert found == {(False, False): 1, (False, True): 1, (True, True): 1, (True, False): 6}
     line = Float(name="d", low=0, high=1)
     assert [value for value, _ in representatives(line, [unless("d", 0)])] == [1.0, 0]
