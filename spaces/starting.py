@@ -59,17 +59,10 @@ def fit_into(
         assert config_class is not None  # noqa: S101 - who else would validate
         found = complaints(config_class, error, tree)
         return Fitted(params=None, remarks=tuple(f"not a valid config: {each}" for each in found))
-    defaults = {} if config_class is None else leaves(_dump(config_class, {}))
-    fits = []
-    for preset in tuple(space.presets) or (None,):
-        given = dict(there) | ({} if preset is None else {PRESET: preset})
-        stated = frozenset({*leaves(tree), PRESET})
-        fit = _Fit(space=space, given=given, stated=stated, defaults=defaults)
-        _switch_off(fit, config_class)
-        fit.run()
-        if fit.params is not None:
-            _compare(fit, config_class)
-        fits.append(fit)
+    fits = [
+        _tried(space, there, tree, preset=preset, config_class=config_class)
+        for preset in (tuple(space.presets) or (None,))
+    ]
     best = min(fits, key=lambda fit: (fit.params is None, len(fit.notes)))
     if len(fits) > 1 and best.params is not None and best.notes:
         best.notes = {PRESET: f"{PRESET} {best.params[PRESET]} is the nearest", **best.notes}
@@ -138,6 +131,26 @@ class _Fit:
             return default, "the default"
         place = "first choice" if isinstance(dimension, Choice) else "middle of the range"
         return _middle(dimension), f"the {place} here"
+
+
+def _tried(
+    space: Space,
+    there: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    *,
+    preset: str | None,
+    config_class: type[BaseModel] | None,
+) -> _Fit:
+    """The config, which means `there`, with this preset."""
+    given = dict(there) | ({} if preset is None else {PRESET: preset})
+    defaults = {} if config_class is None else leaves(_dump(config_class, {}))
+    stated = frozenset({*leaves(tree), PRESET})
+    fit = _Fit(space=space, given=given, stated=stated, defaults=defaults)
+    _switch_off(fit, config_class)
+    fit.run()
+    if fit.params is not None:
+        _compare(fit, config_class)
+    return fit
 
 
 def _compare(fit: _Fit, config_class: type[BaseModel] | None) -> None:
