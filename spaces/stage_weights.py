@@ -22,7 +22,8 @@ SHARE_TOLERANCE = 1e-6
 # Weights this near are the same but for rounding, where a value lies just outside its range.
 NEAR = 1e-10
 MAX_RATIO = 1000.0
-MAX_STAGES = 65
+# More free weights would lose too much of the simplex to the bound below.
+MAX_STAGES = 16
 # What the last two free weights have together at least: of less, rounding to SHARE_DIGITS leaves
 # too few digits to tell how it is shared out.
 SMALLEST_REST = 1e-5
@@ -79,7 +80,8 @@ class Free:
     0..1 the weights are even on the simplex (Dirichlet(1, ..., 1); its components are the
     Beta(1, n-k) shares of what is left: Devroye, Non-Uniform Random Variate Generation, 1986,
     ch. XI.4). The upper bound lies a little below 1, since nothing could be read from weights of
-    which an earlier one took all; for seven weights that leaves out 0.2 % of the simplex.
+    which an earlier one took all; that leaves out 0.2 % of the simplex for seven weights, and
+    10 % for sixteen.
 
     Attributes:
         name: Dotted place of the list in the config tree.

@@ -87,7 +87,7 @@ def test_free_weights_are_even_on_the_simplex() -> None:
     assert np.corrcoef(ours.T) == pytest.approx(np.corrcoef(theirs.T), abs=0.06)
 
 
-@pytest.mark.parametrize("num_weights", [2, 3, 7, 13, 65])
+@pytest.mark.parametrize("num_weights", [2, 3, 7, 16])
 @given(rng=st.randoms(use_true_random=False))
 def test_free_weights_give_their_numbers_back(num_weights: int, rng: random.Random) -> None:
     made = free(num_weights)
@@ -143,7 +143,7 @@ def test_weights_are_stretched_as_the_training_stretches_them(num_weights: int) 
         ({"ramp": {"low": 1e-4, "high": 1}}, r"in 0.001..1000, or be 0, got low=0.0001"),
         ({"ramp": {"low": 1, "high": 1001}}, "high=1001.0"),
         ({"free": 1}, "greater than or equal to 2"),
-        ({"free": 66}, "less than or equal to 65"),
+        ({"free": 17}, "less than or equal to 16"),
         ({"free": 2, "ramp": {"low": 1, "high": 2}}, "either ramp"),
         ({}, "either ramp"),
     ],
