@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from models.custom_config import names_a_file
-from models.user_code import code_roots
+from models.user_code import code_roots, require_permission
 from search.config import SearchConfig
 from spaces.conditions import Params
 from spaces.dimensions import Value
@@ -34,6 +34,7 @@ def check_own_models(settings: SearchConfig, space: Space) -> None:
     check_own_teacher(settings.teacher)
     for params in _probes(space):
         config = load_mapping(TrialConfig, space.tree(params), f"space {space.name}")
+        require_permission(f"space {space.name} (model.family {config.model.family})")
         try:
             check_own_model(config.model)
         except ConfigError as error:

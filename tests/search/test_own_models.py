@@ -239,8 +239,9 @@ def test_a_search_tries_every_end_of_the_space_before_its_first_trial(
     trial = {"model": MODEL | {"width": 12} | model, "training": {"crop_frames": 200}}
     write_yaml(tmp_path / "space.yaml", trial | {"seed": {"low": 0, "high": 1}})
     settings = make_settings(space=tmp_path / "space.yaml")
-    with pytest.raises(ConfigError, match=REFUSED.replace("Net", "Nett?")):
+    with pytest.raises(ConfigError, match=rf"^space space .*{REFUSED}$".replace("Net", "Nett?")):
         run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
+    assert not (tmp_path / "run").exists()
     assert person.num_imports == 0
     allow_code(person.folder)
     with pytest.raises(ConfigError, match=message):
