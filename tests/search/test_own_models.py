@@ -1,7 +1,8 @@
 """A student from the person's own file, through the commands and through a search."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from models import user_code
 from models.user_code import allow_code, is_code_allowed
 from results.benchmark import BenchmarkConfig, benchmark_run
 from results.export import export_trial
-from results.history import trial_histories
+from results.history import ranked, trial_histories
 from results.run_folder import RunFolder
 from search.cli import app as cli
 from search.own_models import check_own_models
@@ -59,19 +60,18 @@ TRIAL = {
 REFUSED = r"mine.net:Net.* runs code of its own: give --allow-code if you trust it"
 
 
+@dataclass(frozen=True, slots=True)
 class Person:
-    """The folder that a person works in, and whether their code has run.
+    """Where a person works; nothing is allowed until a command is given --allow-code."""
 
-    Attributes:
-        folder: Holds the module; nothing is allowed until a command is given --allow-code.
-    """
-
-    def __init__(self, folder: Path, trace: Path, forget: Callable[[], None]) -> None:
-        self.folder, self._trace, self.forget = folder, trace, forget
+    folder: Path
+    trace: Path
+    forget: Callable[[], None]
 
     @property
     def num_imports(self) -> int:
-        return len(self._trace.read_text().splitlines()) if self._trace.exists() else 0
+        """How often their module was run."""
+        return len(self.trace.read_text().splitlines()) if self.trace.exists() else 0
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def person(
     tmp_path: Path,
     tiny_world: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Person]:
+) -> Person:
     trace = tmp_path / "trace"
     folder = own_code("mine.net", NET.format(trace=str(trace)), allowed=False)
     monkeypatch.chdir(folder)
@@ -94,8 +94,7 @@ def person(
         for name in ("mine", "mine.net"):
             sys.modules.pop(name, None)
 
-    yield Person(folder, trace, forget)
-    forget()
+    return Person(folder, trace, forget)
 
 
 def veer(*arguments: object) -> Result:
@@ -209,11 +208,6 @@ def test_a_worker_is_allowed_by_its_task_alone(
     assert trainer.num_params == (80 + 1) * 12 + (12 + 1) * 32
 
 
-def space_file(folder: Path, **model: Any) -> Path:
-    write_yaml(folder / "space.yaml", TRIAL | {"model": MODEL | model})
-    return folder / "space.yaml"
-
-
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -262,8 +256,9 @@ def test_a_search_of_bundled_families_needs_no_permission(
 def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
     person: Person, make_settings: Callable[..., Any], tmp_path: Path
 ) -> None:
-    space = space_file(tmp_path, width={"choices": [8, 16]})
-    settings = make_settings(space=space, num_trials=2)
+    space = TRIAL | {"model": MODEL | {"width": {"choices": [8, 16]}}}
+    write_yaml(tmp_path / "space.yaml", space)
+    settings = make_settings(space=tmp_path / "space.yaml", num_trials=2)
     allow_code(person.folder)
     run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
     run = RunFolder(tmp_path / "run")
@@ -275,7 +270,7 @@ def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
         assert history.epochs[1]["distill_share"] > 0
     config = BenchmarkConfig(batch_sizes=(1,), num_threads=(1,), rounds=1, warmup_rounds=0)
     student = benchmark_run(run, 1, config)[1]
-    width = ranked_width(run)
+    width = ranked(histories)[0].started["params"]["model.width"]
     # Of a 2-s utterance: 200 frames through the first layer, one vector through the second.
     assert student.macs == 200 * 80 * width + width * 32
 
@@ -296,11 +291,6 @@ def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
             veer(command, run.path)
     again = veer("export", run.path, "--allow-code")
     assert "config.yaml --allow-code" in again.output
-
-
-def ranked_width(run: RunFolder) -> int:
-    best = min(trial_histories(run.read()), key=lambda h: (h.best["veer_pct"], h.trial))  # type: ignore[index]
-    return int(best.started["params"]["model.width"])
 
 
 def run_card(card: str, folder: Path) -> torch.Tensor:
