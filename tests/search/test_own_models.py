@@ -76,10 +76,7 @@ class Person:
 
 @pytest.fixture
 def person(
-    own_code: Callable[..., Path],
-    tmp_path: Path,
-    tiny_world: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    own_code: Callable[..., Path], tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Person:
     trace = tmp_path / "trace"
     folder = own_code("mine.net", NET.format(trace=str(trace)), allowed=False)
