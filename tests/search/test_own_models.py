@@ -76,7 +76,10 @@ class Person:
 
 @pytest.fixture
 def person(
-    own_code: Callable[..., Path], tmp_path: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
+    own_code: Callable[..., Path],
+    tmp_path: Path,
+    tiny_world: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Person:
     trace = tmp_path / "trace"
     folder = own_code("mine.net", NET.format(trace=str(trace)), allowed=False)
@@ -103,9 +106,8 @@ def veer(*arguments: object) -> Result:
 
 @pytest.fixture
 def run_file(person: Person, tiny_world: Path) -> Path:
-    corpus = read_corpus_config(tiny_world / "corpus" / "corpus.yaml")
-    teacher = str(tiny_world / "teacher")
-    config = {"corpus": corpus.model_dump(mode="json"), "teacher": teacher, "trial": TRIAL}
+    corpus = read_corpus_config(tiny_world / "corpus" / "corpus.yaml").model_dump(mode="json")
+    config = {"corpus": corpus, "teacher": str(tiny_world / "teacher"), "trial": TRIAL}
     write_yaml(person.folder / "run.yaml", config)
     return person.folder / "run.yaml"
 
@@ -148,8 +150,7 @@ def test_a_teacher_of_ones_own_needs_permission_before_anything_is_read(
     assert veer(*training, "--allow-code").exit_code == 0
 
     person.forget()
-    student = {"family": "lstm_autoencoder", "hidden_dim": 16, "embedding_dim": 32}
-    trial = TRIAL | {"model": student}
+    trial = TRIAL | {"model": {"family": "lstm_autoencoder", "embedding_dim": 32}}
     where = read_corpus_config(corpus).model_dump(mode="json")
     write_yaml(tmp_path / "run.yaml", {"corpus": where, "teacher": str(out), "trial": trial})
     with pytest.raises(ConfigError, match=rf"teacher .*model000000002.model .*{REFUSED}"):
