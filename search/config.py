@@ -16,6 +16,8 @@ from trainable.corpus import CorpusConfig, read_corpus_config
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")
+# Stands for a settings file in messages where there is none.
+NO_FILE = Path("command line")
 # These say how much is done and where, not what a trial is: a resumed search may change them.
 MAY_CHANGE = frozenset(
     {
@@ -147,7 +149,7 @@ class SearchConfig(_Settings):
 
 
 def read_search_config(
-    source: str | Path, overrides: Mapping[str, Any] | None = None
+    source: str | Path | None, overrides: Mapping[str, Any] | None = None
 ) -> SearchConfig:
     """Read and resolve a search's settings.
 
@@ -155,14 +157,15 @@ def read_search_config(
     What the space suggests under `search` counts where neither says anything.
 
     Args:
-        source: A bundled name (`demo`) or a YAML file.
+        source: A bundled name (`demo`) or a YAML file; None for the overrides alone.
         overrides: Settings of the command line by dotted name (`resources.gpu`); they win.
 
     Raises:
         ConfigError: With file, line and fix.
     """
-    path, base = _find_settings(source)
-    document = read_yaml(path)
+    path, base = (NO_FILE, Path.cwd()) if source is None else _find_settings(source)
+    nothing = YamlDocument(path=NO_FILE, data={}, lines={(): 1})
+    document = nothing if source is None else read_yaml(path)
     data = {key: _resolved(key, value, base) for key, value in document.data.items()}
     given = _tree(overrides or {})
     for key, value in given.items():
@@ -221,10 +224,10 @@ class _MergedDocument(YamlDocument):
     suggested: frozenset[str]
 
     def place_of(self, keys: Keys) -> str:
-        if keys and keys[0] in self.given:
-            return "command line"
         if self.space is not None and keys and keys[0] in self.suggested:
             return self.space.place_of(("search", *keys))
+        if self.path == NO_FILE or (keys and keys[0] in self.given):
+            return str(NO_FILE)
         return YamlDocument.place_of(self, keys)
 
 

@@ -52,10 +52,13 @@ class Device(StrEnum):
 def search(
     settings: Annotated[
         str | None,
-        typer.Argument(help="The search's YAML, or a bundled one: demo.", show_default="demo"),
+        typer.Argument(
+            help="The search's YAML, or a bundled one: demo.",
+            show_default="demo, with --space none",
+        ),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Run folder.", show_default="runs/SETTINGS")
+        Path | None, typer.Option(help="Run folder.", show_default="runs/SETTINGS or runs/SPACE")
     ] = None,
     resume: Annotated[
         Path | None,
@@ -172,8 +175,10 @@ def _what_and_where(
     settings: str | None, run: Path | None, resume: Path | None, given: dict[str, Any]
 ) -> tuple[SearchConfig, Path]:
     if resume is None:
-        name = settings or DEFAULT_SETTINGS
-        return read_search_config(name, given), run or Path("runs") / Path(name).stem
+        # The demo's numbers are for the demo's space.
+        name = settings or (None if "space" in given else DEFAULT_SETTINGS)
+        stem = Path(name or given["space"]).stem
+        return read_search_config(name, given), run or Path("runs") / stem
     if settings is not None or run is not None:
         raise ConfigError("--resume RUN takes its settings from RUN; leave out SETTINGS and --run")
     return resumed_settings(resume, given), resume
