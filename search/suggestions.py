@@ -17,6 +17,7 @@ from optuna.trial import TrialState
 
 from results.distributions import to_distribution
 from results.journal import EndState
+from results.study import DIVERGED_VEER_PCT
 from search.samplers import SamplerKind, make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension
@@ -28,8 +29,6 @@ STATES: Mapping[EndState, TrialState] = {
     "diverged": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-# What a diverged trial is told to have had last: chance.
-DIVERGED_VEER_PCT = 50.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

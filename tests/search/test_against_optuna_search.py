@@ -22,8 +22,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from results.journal import Journal, read_journal
-from search.conductor import Conductor, Limits
+from search.conductor import Conductor
+from search.course import Budget
 from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.proposals import Proposals
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
@@ -92,11 +94,14 @@ class VeersSide:
     def __init__(self, journal: Journal, *, grace_epochs: int) -> None:
         self.suggestions = Suggestions(SPACE, kind="tpe", seed=0)
         self.conductor = Conductor(
-            self.suggestions,
+            Proposals(
+                self.suggestions,
+                journal,
+                make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+            ),
             SuccessiveHalving(asha_rungs(grace_epochs, 3, MAX_EPOCHS), 3),
             journal,
-            limits=Limits(num_trials=40, max_epochs=MAX_EPOCHS),
-            make_config=lambda s: TrialConfig.model_validate({**s.tree, "seed": s.seed}),
+            budget=Budget(num_trials=40, max_epochs=MAX_EPOCHS),
         )
         self.conductor.replay(read_journal(journal.path))
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from search.conductor import Limits
+from search.course import Budget
 from search.progress import SearchStatus, SearchView, duration, line, status_of
 
 STATUS = SearchStatus(
@@ -27,7 +27,7 @@ def course(number, veer_pct, state, *, is_running=False):
 
 def test_status_sums_up_a_search():
     conductor = SimpleNamespace(
-        limits=Limits(num_trials=6, max_epochs=9),
+        budget=Budget(num_trials=6, max_epochs=9),
         trials=[
             course(0, {1: 9.0, 2: 8.0, 3: 8.5, 4: 8.2}, "complete"),
             course(1, {1: 12.0, 2: 11.0}, "stopped_early"),
@@ -49,7 +49,7 @@ def test_status_sums_up_a_search():
 
 def test_nothing_is_foretold_before_the_first_epoch():
     conductor = SimpleNamespace(
-        limits=Limits(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0
+        budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0
     )
     status = status_of(conductor)
     assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
