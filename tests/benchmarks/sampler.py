@@ -1,11 +1,11 @@
 """How many epochs Veer's sampler, Ray's OptunaSearch and chance need, each with ASHA.
 
 `make bench NAME=sampler`, or `python -m tests.benchmarks.sampler`; `--seeds 100` for more of them,
-`--settings` for other settings of TPE too. The problem is made up (`curves.py`), the clock
-simulated, no cluster started. Each search ends when a student lies within 0.5 points of the best
-one possible, measured without the noise that the samplers see, or after 1,500 epochs; one that has
-not got there by then counts with 1,500. The target: Veer's needs no more epochs than Ray's to get
-within 0.8 points, at the default grace period.
+`--first-seed 50` for others, `--settings` for other settings of TPE too. The problem is made up
+(`curves.py`), the clock simulated, no cluster started. Each search ends when a student lies within
+0.5 points of the best one possible, measured without the noise that the samplers see, or after
+1,500 epochs; one that has not got there by then counts with 1,500. The target: Veer's needs no
+more epochs than Ray's to get within 0.8 points, at the default grace period.
 """
 
 import argparse
@@ -63,6 +63,8 @@ def _with(**settings: object) -> MakeArm:
 
 
 SETTINGS: dict[str, MakeArm] = {
+    # Veer makes a sampler with a seed of its own for every suggestion.
+    "one sampler for all trials": _with(),
     "Veer's TPE, told as Ray tells": lambda seed, grace: Rays(
         seed=seed, grace_epochs=grace, sampler=tpe(seed)
     ),
@@ -103,23 +105,25 @@ def epochs_spent(
 def main() -> None:
     parser = argparse.ArgumentParser(description="Epochs to a fixed quality.")
     parser.add_argument("--seeds", type=int, default=NUM_SEEDS, help="searches of each sampler")
+    parser.add_argument("--first-seed", type=int, default=0, help="of those that follow it")
     parser.add_argument("--settings", action="store_true", help="other settings of TPE too")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     best_pct = optimum_pct()
     until_pct = [best_pct + within for within in WITHIN_PCT]
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
     print(
-        f"optuna {optuna.__version__}; {options.seeds} seeds, {NUM_WORKERS} workers; best possible"
-        f" VEER {best_pct:.2f} %; at most {BUDGET_EPOCHS:,} epochs; ASHA to epoch {MAX_EPOCHS}, "
-        "reduction factor 3"
+        f"optuna {optuna.__version__}; seeds {seeds.start} to {seeds.stop - 1}, "
+        f"{NUM_WORKERS} workers; best possible VEER {best_pct:.2f} %; at most "
+        f"{BUDGET_EPOCHS:,} epochs; ASHA to epoch {MAX_EPOCHS}, reduction factor 3"
     )
     print(f"\n{'':48s}epochs: median  censored  over Veer's, 95 % interval")
     spent = {}
     for grace in GRACES:
         arms = ARMS | (SETTINGS if options.settings and grace == GRACES[0] else {})
         for name, make in arms.items():
-            spent[grace, name] = epochs_spent(make, range(options.seeds), grace, until_pct)
+            spent[grace, name] = epochs_spent(make, seeds, grace, until_pct)
             for place, within in enumerate(WITHIN_PCT):
                 title = f"grace {grace:2d}, within {within}: {name}"
                 row = spent[grace, name][place]
