@@ -92,12 +92,12 @@ class Proposals:
     def record_repeats(self) -> None:
         """Notes the next points of a grid for as long as their configs were run before."""
         while (upcoming := self._suggestions.upcoming()) is not None:
-            runs = self._known(self._make_config(upcoming))
-            if len(runs) < self._repetitions:
+            twin = self._twin(self._make_config(upcoming))
+            if twin is None:
                 return
             suggestion = self._suggestions.suggest()
             if suggestion is not None:
-                self._repeat(suggestion, runs[0])
+                self._repeat(suggestion, twin)
 
     def restore(self, record: Record, trial: int) -> TrialCourse:
         """Takes over a `trial_started` record of an earlier run.
@@ -138,10 +138,10 @@ class Proposals:
         if broken:
             self._reject(suggestion, broken)
             return None
-        runs = self._known(config)
-        if len(runs) < self._repetitions:
+        twin = self._twin(config)
+        if twin is None:
             return self._accept(trial, suggestion, config)
-        self._repeat(suggestion, runs[0])
+        self._repeat(suggestion, twin)
         return None
 
     def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
@@ -150,10 +150,19 @@ class Proposals:
         self._in_a_row = 0
         return course
 
-    def _known(self, config: TrialConfig) -> list[TrialCourse]:
-        """The runs of a config that say something about it: a failed one does not."""
-        runs = self._runs.get(config.recipe_hash(), ())
-        return [course for course in runs if course.state != "failed"]
+    def _twin(self, config: TrialConfig) -> TrialCourse | None:
+        """The trial that makes another run needless, None where there is none.
+
+        The run of the very same config, seed included; else, where a config has been run as often
+        as may be, its first run. A failed run says nothing.
+        """
+        runs = [
+            course
+            for course in self._runs.get(config.recipe_hash(), ())
+            if course.state != "failed"
+        ]
+        same = next((course for course in runs if course.config.seed == config.seed), None)
+        return runs[0] if same is None and len(runs) >= self._repetitions else same
 
     def _reject(self, suggestion: Suggestion, violations: Sequence[Mapping[str, Any]]) -> None:
         self._in_a_row += 1
