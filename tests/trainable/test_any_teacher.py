@@ -1,0 +1,77 @@
+"""Any model here can be the teacher, and a path says which kind of teacher is meant."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.catalogue import BUILDERS
+from trainable.any_teacher import find_teacher, open_teacher
+from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.errors import CheckpointError, ConfigError
+from trainable.training import Trainer
+
+CPU = torch.device("cpu")
+TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3}
+MIXER = {"hidden_dim": 16, "num_blocks": 2, "num_frames": 40}
+STUDENT = {"family": "mlp_mixer", "embedding_dim": 24, **MIXER}
+SIZES = {
+    "mlp_mixer": MIXER,
+    "mlp_mixer_hybrid": MIXER,
+    "mlp_mixer_autoencoder": MIXER,
+    "lstm_autoencoder": {"hidden_dim": 8, "num_layers": 2, "bottleneck_dim": 12},
+    "resnet_se34l": {"num_filters": 4},
+    "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    from tests.conftest import write_corpus
+
+    folder = tmp_path_factory.mktemp("corpus")
+    corpus = read_corpus_config(write_corpus(folder))
+    return load_training_data(corpus, cache_dir=folder / "cache")
+
+
+@pytest.fixture(scope="module", params=BUILDERS)
+def folder(
+    data: TrainingData, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The run of a teacher of each family, trained for an epoch."""
+    model = {"family": request.param, "embedding_dim": 24, **SIZES[request.param]}
+    config = {"model": model, "training": TRAINING, "loss": {"distillation": "none"}}
+    trainer = Trainer(TrialConfig.model_validate(config), data, device=CPU)
+    trainer.run_epoch()
+    folder = tmp_path_factory.mktemp("teacher")
+    CheckpointFolder(folder).save(trainer)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "loss", [{}, {"stages": "cosine"}, {"distillation": "kl"}], ids=["cosine", "stages", "kl"]
+)
+def test_a_student_learns_from_a_teacher_of_any_family(
+    data: TrainingData, folder: Path, loss: dict[str, object]
+) -> None:
+    config = TrialConfig.model_validate(
+        {"model": STUDENT, "training": TRAINING, "loss": {"alpha": 1.0} | loss}
+    )
+    teacher = open_teacher(find_teacher(folder), data)
+    trainer = Trainer(config, data, teacher=teacher, device=CPU)
+    losses = [trainer.run_epoch().loss_distillation for _ in range(4)]
+    assert losses[-1] < losses[0]
+    stages = trainer.history[0].loss_stages
+    assert (stages is not None and len(stages) == 3) if loss.get("stages") else stages is None
+
+
+def test_what_a_path_means_is_found_before_anything_is_run(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"none\.parquet: there is no such file of embed"):
+        find_teacher(tmp_path / "none.parquet")
+    with pytest.raises(CheckpointError, match="neither a model file nor a folder"):
+        find_teacher(tmp_path / "none")
+    with pytest.raises(ConfigError, match=r"teacher .*plugin\.yaml runs code .* --allow-code"):
+        find_teacher(tmp_path / "plugin.yaml")

@@ -1,0 +1,466 @@
+"""A voxceleb_trainer plug-in as teacher: its own modules, its own process, asked once."""
+
+import os
+import signal
+import stat
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from spaces.yaml_file import write_yaml
+from trainable.audio import load_wave
+from trainable.config import TrainRunConfig
+from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.embedding_file import read_meta
+from trainable.errors import ConfigError, RunError, TrainingError
+from trainable.full_training import TrainResult, run_training
+from trainable.plugin import PluginProcess, read_plugin
+from trainable.plugin_bank import build_bank, plan_crops
+from trainable.stored_teacher import stored_veer_pct
+
+CROP_FRAMES, CROP_SAMPLES, EMBEDDING = 40, 40 * 160 + 240, 24
+STUDENT = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": 16,
+        "num_blocks": 1,
+        "num_frames": CROP_FRAMES,
+        "embedding_dim": EMBEDDING,
+    },
+    "training": {
+        "batch_size": 8,
+        "crop_frames": CROP_FRAMES,
+        "max_epochs": 2,
+        "eval_frames": 60,
+    },
+}
+# As in that trainer: no __init__.py, names that Veer and others have too, and modules that import
+# each other by them.
+MODULES = {
+    "models/helper.py": """
+        from utils import WINDOW
+
+        def spectrum(wave):
+            print("a plug-in may print")
+            frames = wave.unfold(1, WINDOW, WINDOW)
+            return torch.fft.rfft(frames).abs().mean(dim=1)
+
+        import torch
+    """,
+    "models/Toy.py": """
+        import torch
+        from models.helper import spectrum
+        from utils import WINDOW
+
+        class MainModel(torch.nn.Module):
+            def __init__(self, nOut=8, slope=1.0, **kwargs):
+                super().__init__()
+                self.slope = slope
+                self.norm = torch.nn.BatchNorm1d(WINDOW // 2 + 1)
+                self.fc = torch.nn.Linear(WINDOW // 2 + 1, nOut)
+
+            def forward(self, x):
+                return self.fc(self.norm(torch.log(spectrum(x) + 1e-3) * self.slope))
+    """,
+    "utils.py": "WINDOW = 64",
+}
+
+
+def network(slope: float = 1.0) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The plug-in's model by hand, with the weights of `weights`."""
+    state = {name.removeprefix("__S__."): value for name, value in weights().items()}
+
+    def embed(wave_BS: torch.Tensor) -> torch.Tensor:
+        spectrum = torch.fft.rfft(wave_BS.unfold(1, 64, 64)).abs().mean(dim=1)
+        x = torch.log(spectrum + 1e-3) * slope
+        x = (x - state["norm.running_mean"]) / torch.sqrt(state["norm.running_var"] + 1e-5)
+        x = x * state["norm.weight"] + state["norm.bias"]
+        return x @ state["fc.weight"].T + state["fc.bias"]
+
+    return embed
+
+
+def weights() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=generator) + 0.1
+
+    return {
+        "__S__.norm.weight": draw(33),
+        "__S__.norm.bias": draw(33),
+        "__S__.norm.running_mean": draw(33) - 2,
+        "__S__.norm.running_var": draw(33),
+        "__S__.norm.num_batches_tracked": torch.tensor(7),
+        "__S__.fc.weight": draw(EMBEDDING, 33) - 0.5,
+        "__S__.fc.bias": draw(EMBEDDING),
+        "__L__.W": draw(5, EMBEDDING),
+    }
+
+
+@pytest.fixture
+def corpus(make_corpus: Callable[..., Path], tmp_path: Path) -> CorpusConfig:
+    return read_corpus_config(
+        make_corpus(tmp_path / "corpus", num_train_speakers=4, num_val_speakers=3, num_utterances=3)
+    )
+
+
+@pytest.fixture
+def data(corpus: CorpusConfig, tmp_path: Path) -> TrainingData:
+    return load_training_data(corpus, cache_dir=tmp_path / "cache")
+
+
+@pytest.fixture
+def make_plugin(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes a trainer, a model file and a plug-in's YAML, and returns that."""
+
+    def make(state: Any = None, code: dict[str, str] | None = None, **settings: Any) -> Path:
+        folder = tmp_path / "theirs"
+        for name, text in (MODULES | (code or {})).items():
+            file = folder / "trainer" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(textwrap.dedent(text))
+        file = folder / "exps" / "model000000057.model"
+        file.parent.mkdir(exist_ok=True)
+        content = {"model_state_dict": weights(), "epoch": 57} if state is None else state
+        torch.save(content, file)
+        plugin = {
+            "trainer": "trainer",
+            "model": "Toy",
+            "weights": "exps/model000000057.model",
+            "arguments": {"nOut": EMBEDDING, "n_mels": 80},
+            "num_crops": 3,
+            "crop_frames": CROP_FRAMES,
+            "batch_size": 5,
+            "device": "cpu",
+            "timeout_s": 60,
+        }
+        write_yaml(folder / "plugin.yaml", plugin | settings)
+        return folder / "plugin.yaml"
+
+    return make
+
+
+@pytest.fixture
+def code_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.user_code.is_code_allowed", lambda: True)
+
+
+def crop(file: Path, start: int) -> torch.Tensor:
+    """One crop of that trainer's: a wrap-padded cut of the waveform, (1, S)."""
+    wave = load_wave(file)
+    wave = np.pad(wave, (0, max(0, CROP_SAMPLES - len(wave))), "wrap")
+    return torch.from_numpy(wave[start * 160 : start * 160 + CROP_SAMPLES])[None]
+
+
+def train(corpus: CorpusConfig, data: TrainingData, out: Path, teacher: Path) -> TrainResult:
+    config = {"corpus": corpus.model_dump(), "teacher": teacher, "trial": STUDENT}
+    run = TrainRunConfig.model_validate(config)
+    return run_training(run, data, out, device=torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("code_allowed")
+class TestBank:
+    """The embeddings of a bank of crops."""
+
+    def test_embeddings_are_the_models_of_the_trainers_crops(
+        self, corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
+    ) -> None:
+        plugin = make_plugin(arguments={"nOut": EMBEDDING, "slope": 1.5})
+        told: list[tuple[int, int]] = []
+        build_bank(
+            plugin, corpus, data, tmp_path / "bank.parquet",
+            progress=lambda *counts: told.append(counts),
+        )  # fmt: skip
+        rows = pq.read_table(tmp_path / "bank.parquet").to_pylist()
+        assert len(rows) == 3 * (12 + 9)
+        embed = network(slope=1.5)
+        for row in rows:
+            folder = corpus.train_dir if row["utterance"] in data.train_paths else corpus.val_dir
+            wave_1S = crop(folder / row["utterance"], row["start_frame"])
+            assert wave_1S.shape == (1, CROP_SAMPLES)
+            torch.testing.assert_close(
+                torch.tensor(row["embedding"]), embed(wave_1S)[0], rtol=1e-4, atol=1e-4
+            )
+            assert row["num_frames"] == CROP_FRAMES
+        assert told[-1] == (21, 21)
+        assert [done for done, _ in told] == sorted(done for done, _ in told)
+        assert read_meta(tmp_path / "bank.parquet")["num_params"] == 66 + 33 * 24 + 24
+
+    def test_utterances_shorter_than_the_crop_are_repeated(
+        self, make_corpus: Callable[..., Path], make_plugin: Callable, tmp_path: Path
+    ) -> None:
+        short = read_corpus_config(make_corpus(tmp_path / "short", duration_s=0.52))
+        data = load_training_data(short, cache_dir=tmp_path / "cache")
+        plugin = make_plugin(crop_frames=60)
+        build_bank(plugin, short, data, tmp_path / "bank.parquet")
+        rows = pq.read_table(tmp_path / "bank.parquet").to_pylist()
+        assert [row["start_frame"] for row in rows] == [0] * (30 + 20)
+        wave = load_wave(short.train_dir / rows[0]["utterance"])
+        again = np.pad(wave, (0, 60 * 160 + 240 - len(wave)), "wrap")
+        torch.testing.assert_close(
+            torch.tensor(rows[0]["embedding"]),
+            network()(torch.from_numpy(again)[None])[0],
+            rtol=1e-4,
+            atol=1e-4,
+        )
+
+    def test_it_is_asked_once_until_something_changes(
+        self, corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
+    ) -> None:
+        bank = tmp_path / "bank.parquet"
+
+        def is_asked(plugin: Path, **options: bool) -> bool:
+            before = bank.stat().st_mtime_ns
+            build_bank(plugin, corpus, data, bank, **options)
+            return bank.stat().st_mtime_ns != before
+
+        build_bank(make_plugin(), corpus, data, bank)
+        assert not is_asked(make_plugin())
+        assert not is_asked(make_plugin(batch_size=64, timeout_s=30))
+        assert is_asked(make_plugin(seed=1))
+        assert is_asked(make_plugin(seed=1, code={"utils.py": "WINDOW = 64  # changed"}))
+        other = weights()
+        other["__S__.fc.bias"] += 1
+        with pytest.raises(RunError, match=r"bank.parquet was made by another state of .*plugin"):
+            is_asked(make_plugin(state={"model_state_dict": other}), may_replace=False)
+        assert is_asked(make_plugin(state={"model_state_dict": other}))
+        utterance = corpus.train_dir / data.train_paths[0]
+        os.utime(utterance, (1, 1))
+        assert is_asked(make_plugin(state={"model_state_dict": other}))
+
+    def test_bare_weights_of_older_versions_are_read(
+        self, corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
+    ) -> None:
+        build_bank(make_plugin(state=weights()), corpus, data, tmp_path / "bank.parquet")
+        assert stored_veer_pct(tmp_path / "bank.parquet", data) is not None
+
+    @pytest.mark.parametrize(
+        ("state", "settings", "message"),
+        [
+            ({"__S__.fc.bias": None}, {}, r"got 1 missing \(fc.bias\); correct `arguments`"),
+            ({"__S__.fc.more": torch.ones(1)}, {}, r"got 1 unexpected \(fc.more\)"),
+            ({"fc.more": torch.ones(1)}, {}, r"begin with __S__. .* or __L__. .*, got fc.more"),
+            ({}, {"arguments": {"nOut": 7}}, r"2 of another shape \(fc.weight of \(24, 33\) for"),
+            ({}, {"arguments": {"slope": "steep", "nOut": EMBEDDING}}, r"status 1 while embedd"),
+        ],
+    )
+    def test_weights_and_arguments_that_do_not_fit_are_refused(
+        self,
+        corpus: CorpusConfig,
+        data: TrainingData,
+        make_plugin: Callable,
+        tmp_path: Path,
+        state: dict,
+        settings: dict,
+        message: str,
+    ) -> None:
+        merged = {name: v for name, v in (weights() | state).items() if v is not None}
+        plugin = make_plugin(state={"model_state_dict": merged}, **settings)
+        with pytest.raises(TrainingError, match=rf"(?s)plugin.yaml: the teacher's .*{message}"):
+            build_bank(plugin, corpus, data, tmp_path / "out" / "bank.parquet")
+        assert list((tmp_path / "out").iterdir()) == []
+
+    @pytest.mark.parametrize(
+        ("forward", "message"),
+        [
+            ("self.fc.bias * float('nan')", "into \\(5, embedding size\\), got \\(24,\\)"),
+            ("(self.fc.bias,)", "got tuple"),
+            ("x[:, :24] * float('nan')", "must be finite and not zero, got another for id0"),
+            ("x[:, :24] * 0", "must be finite and not zero"),
+            ("1 / 0", "(?s)status 1 while embedding.*ZeroDivisionError: division by zero"),
+            ("__import__('os').kill(__import__('os').getpid(), 9)", r"killed \(SIGKILL\) while"),
+            ("__import__('os')._exit(3)", "ended with status 3 while embedding a batch"),
+            ("__import__('time').sleep(60)", "no answer for 2 s while embedding .* raise timeout"),
+        ],
+    )
+    def test_a_process_that_fails_is_told_of_and_leaves_nothing(
+        self,
+        corpus: CorpusConfig,
+        data: TrainingData,
+        make_plugin: Callable,
+        tmp_path: Path,
+        forward: str,
+        message: str,
+    ) -> None:
+        toy = MODULES["models/Toy.py"].partition("return")[0] + f"return {forward}\n"
+        timeout_s = 2 if "sleep" in forward else 60
+        plugin = make_plugin(code={"models/Toy.py": toy}, timeout_s=timeout_s)
+        with pytest.raises(TrainingError, match=rf"plugin.yaml: .*{message}"):
+            build_bank(plugin, corpus, data, tmp_path / "out" / "bank.parquet")
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_one_path_for_two_files_is_refused(
+        self, corpus: CorpusConfig, make_plugin: Callable, tmp_path: Path
+    ) -> None:
+        val_file = corpus.val_list.read_text().split()[1]
+        (corpus.train_dir / val_file).parent.mkdir(parents=True)
+        (corpus.val_dir / val_file).copy if False else None
+        (corpus.train_dir / val_file).write_bytes((corpus.val_dir / val_file).read_bytes())
+        with corpus.train_list.open("a") as out:
+            out.write(f"{val_file.split('/')[0]} {val_file}\n")
+        shared = corpus.model_copy(update={"allow_shared_speakers": True})
+        data = load_training_data(shared, cache_dir=tmp_path / "cache")
+        config = read_plugin(make_plugin())
+        with pytest.raises(ConfigError, match=f"{val_file} stands in both lists, and means "):
+            plan_crops(config, shared, data)
+
+
+def test_crops_are_drawn_by_the_seed_without_repetition(
+    corpus: CorpusConfig, data: TrainingData, make_plugin: Callable
+) -> None:
+    config = read_plugin(make_plugin(num_crops=30))
+    one, other = (plan_crops(config, corpus, data) for _ in range(2))
+    reseeded = plan_crops(config.model_copy(update={"seed": 1}), corpus, data)
+    starts = [[crops.start_C.tolist() for crops in plan] for plan in (one, other, reseeded)]
+    assert starts[0] == starts[1]
+    assert starts[0][:12] != starts[2][:12]
+    assert starts[0][12:] == starts[2][12:]
+    for crops, start_C in zip(one, starts[0], strict=True):
+        assert len(start_C) == 30 == len(set(start_C))
+        # A second is 16,000 samples: the last whole crop begins at frame 58.
+        assert 0 <= min(start_C) <= max(start_C) <= 58
+        assert len(load_wave(crops.file)) >= 160 * max(start_C) + CROP_SAMPLES
+    assert {58} == {max(start_C) for start_C in starts[0][12:]}
+
+
+@pytest.mark.usefixtures("code_allowed")
+def test_a_student_is_trained_by_a_plug_in_and_then_without_it(
+    corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
+) -> None:
+    plugin = make_plugin()
+    first = train(corpus, data, tmp_path / "run", plugin)
+    assert first.last.teacher_cosine is not None
+    assert first.last.loss_distillation == pytest.approx(1 - first.last.teacher_cosine, rel=1e-5)
+    bank = tmp_path / "run" / "teacher.parquet"
+    written = (tmp_path / "run" / "config.yaml").read_text()
+    assert f"teacher: {bank}" in written
+    plugin.unlink()
+    again = train(corpus, data, tmp_path / "again", bank)
+    assert again.last.loss_total == first.last.loss_total
+
+
+@pytest.mark.usefixtures("code_allowed")
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"loss": {"distillation": "kl"}}, "'kl' needs the teacher's classifier"),
+        ({"loss": {"stages": "cosine"}}, "needs a teacher with stages"),
+        (
+            {"training": STUDENT["training"] | {"crop_frames": 48}},
+            r"length of the teacher's stored crops \(40\), got 48",
+        ),
+    ],
+)
+def test_a_run_that_it_cannot_teach_is_refused_before_it_is_asked(
+    corpus: CorpusConfig,
+    data: TrainingData,
+    make_plugin: Callable,
+    tmp_path: Path,
+    parts: dict,
+    message: str,
+) -> None:
+    trial = STUDENT | parts
+    if "training" in parts:
+        trial |= {"model": STUDENT["model"] | {"num_frames": 48}}
+    config = TrainRunConfig.model_validate(
+        {"corpus": corpus.model_dump(), "teacher": make_plugin(), "trial": trial}
+    )
+    with pytest.raises(TrainingError, match=message):
+        run_training(config, data, tmp_path / "run", device=torch.device("cpu"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_permission_nothing_is_run(
+    corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
+) -> None:
+    toy = f"open({str(tmp_path / 'was-run')!r}, 'w')\n" + MODULES["models/helper.py"]
+    plugin = make_plugin(code={"models/Toy.py": toy})
+    with pytest.raises(ConfigError, match=r"teacher .*plugin.yaml runs code .* --allow-code"):
+        train(corpus, data, tmp_path / "run", plugin)
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_an_interpreter_of_ones_own_finds_the_trainers_modules_whatever_is_installed(
+    make_plugin: Callable, tmp_path: Path
+) -> None:
+    for name in ("models", "utils"):
+        package = tmp_path / "installed" / name
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text(f"raise ImportError('the wrong {name}')\n")
+    wrapper = tmp_path / "theirs" / "python"
+    plugin = make_plugin(python="python")
+    # An installed Veer is a package `models` on the path, as is the one here without -I.
+    wrapper.write_text(
+        f'#!/bin/sh\nshift\nPYTHONPATH="{tmp_path / "installed"}" exec "{sys.executable}" "$@"\n'
+    )
+    wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+    wave_BS = torch.rand(2, CROP_SAMPLES)
+    with PluginProcess(read_plugin(plugin), "plugin.yaml") as process:
+        emb_BD = process.receive(process.send(wave_BS.numpy()))
+    torch.testing.assert_close(torch.from_numpy(emb_BD.copy()), network()(wave_BS))
+
+
+def test_a_process_killed_from_outside_is_told_of(make_plugin: Callable) -> None:
+    wave_BS = np.zeros((2, CROP_SAMPLES), np.float32)
+    with PluginProcess(read_plugin(make_plugin()), "plugin.yaml") as process:
+        process.receive(process.send(wave_BS))
+        os.kill(process._process.pid, signal.SIGKILL)
+        with pytest.raises(TrainingError, match=r"killed \(SIGKILL\) .* memory is short"):
+            process.receive(process.send(wave_BS))
+
+
+def test_leaving_ends_the_process_and_what_it_started(make_plugin: Callable) -> None:
+    toy = MODULES["models/Toy.py"] + "\nimport subprocess; subprocess.Popen(['sleep', '60'])\n"
+    toy = textwrap.dedent(MODULES["models/Toy.py"]) + (
+        "\nimport subprocess\nCHILD = subprocess.Popen(['sleep', '60'])\n"
+    )
+    plugin = make_plugin(code={"models/Toy.py": toy})
+    with PluginProcess(read_plugin(plugin), "plugin.yaml") as process:
+        group = process._process.pid
+        assert len(members(group)) == 2
+    deadline_s = time.monotonic() + 10
+    while members(group) and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    assert members(group) == []
+
+
+def members(group: int) -> list[int]:
+    """Processes of a group that still run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, _, pgid = (folder / "stat").read_text().rpartition(") ")[2].split()[:3]
+        except OSError:
+            continue
+        if int(pgid) == group and state != "Z":
+            found.append(int(folder.name))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": "Toys"}, r"plugin.yaml:2: model: must be a file of .*; did you mean 'Toy'\?"),
+        ({"model": "../Toy"}, r"plugin.yaml:2: model: .* got '../Toy'"),
+        ({"trainer": "trainers"}, r"plugin.yaml:1: trainer: must be a folder with models/\*.py"),
+        ({"weights": "none.model"}, r"plugin.yaml:3: weights: there is no file .*none.model"),
+        ({"python": "none/python"}, r"plugin.yaml:\d+: python: there is no file .*none/python"),
+        ({"num_crops": 0}, r"num_crops: .* got 0"),
+        ({"num_crop": 3}, r"num_crop: unknown key; did you mean 'num_crops'\?"),
+    ],
+)
+def test_a_yaml_that_breaks_a_rule_is_refused_with_its_line(
+    make_plugin: Callable, settings: dict, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_plugin(make_plugin(**settings))
