@@ -80,18 +80,32 @@ def load(spec: dict[str, Any]) -> torch.nn.Module:
     """
     module = importlib.import_module(f"models.{spec['model']}")
     model: torch.nn.Module = module.MainModel(**spec["arguments"])
-    file = spec["weights"]
-    state = torch.load(file, map_location="cpu", weights_only=True)
+    state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
     # Older versions of the trainer wrote the weights by themselves.
     weights = state.get("model_state_dict", state)
+    try:
+        model.load_state_dict(network_weights(weights, model.state_dict()))
+    except ValueError as error:
+        raise ValueError(f"{spec['weights']}, models/{spec['model']}.py: {error}") from None
+    return model.eval()
+
+
+def network_weights(
+    weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """The network's part of a file's weights, without `__S__.`.
+
+    Raises:
+        ValueError: It is not exactly the model's own, by name and shape; or another part than the
+            network's and the loss's is there.
+    """
     strange = [name for name in weights if not name.startswith((NETWORK, CLASSIFIER))]
     if strange:
         raise ValueError(
-            f"{file}: weights must begin with {NETWORK} (network) or {CLASSIFIER} (loss), "
+            f"weights must begin with {NETWORK} (network) or {CLASSIFIER} (loss), "
             f"got {first(strange)}"
         )
     given = {name[len(NETWORK) :]: weights[name] for name in weights if name.startswith(NETWORK)}
-    own = model.state_dict()
     shapes = [
         f"{name} of {tuple(given[name].shape)} for {tuple(own[name].shape)}"
         for name in own
@@ -105,11 +119,10 @@ def load(spec: dict[str, Any]) -> torch.nn.Module:
     if any(faults.values()):
         told = "; ".join(f"{len(n)} {what} ({first(n)})" for what, n in faults.items() if n)
         raise ValueError(
-            f"{file}: the weights must fit models/{spec['model']}.py with these arguments, got "
-            f"{told}; correct `arguments`, or the model file"
+            f"the weights must fit the model with these arguments, got {told}; correct "
+            "`arguments`, or the model file"
         )
-    model.load_state_dict(given)
-    return model.eval()
+    return given
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from results.benchmark import (
 )
 from results.hardware import available_cores, cpu_name, describe_hardware
 from results.history import latest
+from results.journal import Journal
 from results.macs import count_macs
 from results.run_folder import RunFolder
 from trainable.errors import CheckpointError
@@ -125,6 +126,15 @@ def test_a_runs_benchmark_goes_to_its_file_and_journal(trained_run: RunFolder) -
     record = latest(trained_run.read(), "benchmark")
     assert record is not None
     assert {name: record[name] for name in saved} == saved
+
+
+def test_a_teacher_without_a_network_is_left_out(trained_run: RunFolder, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.parquet"
+    with Journal(trained_run.journal) as journal:
+        journal.append("teacher", path=teacher, veer_pct=None, num_params=None, sha256="ab")
+    rows = benchmark_run(trained_run, 1, QUICK)
+    assert {row.model for row in rows} == {"trial 0", FRONT_END}
+    assert {row.speed_ratio for row in rows} == {None}
 
 
 def test_a_trial_whose_checkpoint_was_not_kept_is_an_error(trained_run: RunFolder) -> None:

@@ -113,6 +113,18 @@ def test_a_trial_without_weights_is_an_error(trained_run: RunFolder) -> None:
     assert not trained_run.exports.exists()
 
 
+def test_a_file_of_embeddings_is_named_as_the_teacher(
+    trained_run: RunFolder, tmp_path: Path
+) -> None:
+    teacher = tmp_path / "teacher.parquet"
+    with Journal(trained_run.journal) as journal:
+        journal.append("teacher", path=teacher, veer_pct=None, num_params=None, sha256="ab")
+    exported = export_trial(trained_run)
+    assert exported.config.teacher == teacher
+    assert exported.config.teacher_sha256 == "ab"
+    assert "- VEER of the teacher: unknown\n" in (exported.folder / "README.md").read_text()
+
+
 def test_without_distillation_no_teacher_is_named(
     trained_run: RunFolder, tmp_path: Path
 ) -> None:

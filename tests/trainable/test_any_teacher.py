@@ -23,7 +23,7 @@ SIZES = {
     "mlp_mixer_hybrid": MIXER,
     "mlp_mixer_autoencoder": MIXER,
     "lstm_autoencoder": {"hidden_dim": 8, "num_layers": 2, "bottleneck_dim": 12},
-    "resnet_se34l": {"num_filters": 4},
+    "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
 }
 
