@@ -1,0 +1,162 @@
+"""A search put together from settings and space."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results.journal import Journal, read_journal
+from search.config import SearchConfig, read_search_config
+from search.setup import config_maker, make_conductor, resolve, start_points
+from search.suggestions import Suggestions
+from spaces.errors import ConfigError
+from spaces.space import Space
+from spaces.yaml_file import write_yaml
+from trainable.config import TrialConfig
+from trainable.presets import read_trial_space
+
+CORPUS = {"train_dir": "t", "train_list": "t.txt", "val_dir": "v", "val_list": "v.txt"}
+WIDTHS = {"model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 32, 64]}}}
+FOUR = {
+    "presets": ["v1_mse", "v2_large", "temperature_4_mse", "p4c_wide_shallow"],
+    "search": {"sampler": "grid", "scheduler": {"kind": "none"}, "max_epochs": 2},
+}
+Prepared = tuple[SearchConfig, Space]
+
+
+@pytest.fixture
+def prepare(tmp_path: Path) -> Callable[..., Prepared]:
+    """A function that gives the settings of a space, and the space."""
+
+    def make(space: dict, **overrides) -> Prepared:
+        write_yaml(tmp_path / "space.yaml", space)
+        settings = read_search_config(
+            None, {"corpus": write_corpus(tmp_path), "space": tmp_path / "space.yaml"} | overrides
+        )
+        return settings, read_trial_space(settings.space)
+
+    return make
+
+
+def write_corpus(folder: Path) -> Path:
+    write_yaml(folder / "corpus.yaml", CORPUS)
+    return folder / "corpus.yaml"
+
+
+def run_all(settings: SearchConfig, space: Space, path: Path) -> list[TrialConfig]:
+    """Every config that the search runs, one at a time; VEER by number of the trial."""
+    with Journal(path) as journal:
+        conductor = make_conductor(settings, space, journal)
+        while (course := conductor.next_trial()) is not None:
+            for epoch in range(1, settings.max_epochs + 1):
+                conductor.report(course.trial, epoch, 30.0 - course.trial, {})
+        assert conductor.is_finished
+    return [course.config for course in conductor.trials]
+
+
+def test_grid_of_presets_runs_each_config_once_and_keeps_every_row(prepare, tmp_path):
+    settings, space = prepare(FOUR)
+    settings = resolve(settings, space)
+    assert settings.num_trials == 2
+    configs = run_all(settings, space, tmp_path / "j")
+    assert [config.loss.distillation for config in configs] == ["mse", "cosine"]
+    assert [config.model.hidden_dim for config in configs] == [192, 256]
+    repeated = [r for r in read_journal(tmp_path / "j") if r["event"] == "repeated"]
+    assert [(r["params"]["preset"], r["same_as"]) for r in repeated] == [
+        ("temperature_4_mse", 0),
+        ("p4c_wide_shallow", 1),
+    ]
+
+
+def test_every_pass_of_a_grid_has_a_seed_that_its_trials_share(prepare, tmp_path):
+    settings, space = prepare(FOUR, repetitions=3)
+    settings = resolve(settings, space)
+    configs = run_all(settings, space, tmp_path / "j")
+    seeds = [config.seed for config in configs]
+    assert len(seeds) == settings.num_trials == 6
+    assert seeds[0::2] == seeds[1::2]
+    assert len(set(seeds)) == 3
+    rows = [r["params"]["preset"] for r in read_journal(tmp_path / "j") if "params" in r]
+    assert rows == FOUR["presets"] * 3
+
+
+def test_what_the_space_suggests_is_weaker_than_file_and_command_line(prepare):
+    settings, _ = prepare(FOUR)
+    assert (settings.sampler, settings.scheduler.kind, settings.max_epochs) == ("grid", "none", 2)
+    settings, _ = prepare(FOUR, max_epochs=7, **{"scheduler.grace_epochs": 3})
+    assert settings.max_epochs == 7
+    assert (settings.scheduler.kind, settings.scheduler.grace_epochs) == ("none", 3)
+
+
+@pytest.mark.parametrize(
+    ("suggested", "message"),
+    [
+        ({"samplr": "tpe"}, r"space.yaml:6: search.samplr: a space cannot suggest it; did you "
+                            r"mean 'sampler'\?"),
+        ({"address": "x"}, r"search.address: a space cannot suggest it; valid: sampler, sched"),
+        ({"max_epochs": 0}, r"space.yaml:6: max_epochs: must be greater .* got 0"),
+    ],
+)  # fmt: skip
+def test_mistake_in_a_suggestion_is_placed_in_the_space_file(prepare, suggested, message):
+    with pytest.raises(ConfigError, match=message):
+        prepare(WIDTHS | {"search": suggested})
+
+
+def test_number_of_trials_is_twelve_where_nothing_says_more(prepare):
+    assert resolve(*prepare(WIDTHS)).num_trials == 12
+    assert resolve(*prepare(WIDTHS, num_trials=5)).num_trials == 5
+    assert resolve(*prepare(WIDTHS, sampler="grid")).num_trials == 3
+
+
+def test_width_is_scaled_in_every_preset(prepare):
+    settings, space = prepare(FOUR, width_scale=0.25)
+    suggestions = Suggestions(space, kind="grid", seed=0)
+    suggestion = suggestions.suggest()
+    config = config_maker(settings)(suggestion)
+    assert (config.model.hidden_dim, config.training.max_epochs) == (48, 2)
+    assert config.loss.distillation == "mse"
+
+
+def test_width_is_not_both_varied_and_scaled(prepare):
+    with pytest.raises(ConfigError, match=r"width_scale must be 1 .* varies model.hidden_dim, go"):
+        resolve(*prepare(WIDTHS, width_scale=0.5))
+
+
+def test_sampler_that_cannot_honour_the_space_is_refused(prepare):
+    with pytest.raises(ConfigError, match=r"sampler 'gp' cannot honour early stopping"):
+        resolve(*prepare(WIDTHS, sampler="gp"))
+
+
+def test_stop_at_names_a_criterion(prepare):
+    success = {"target": 11.0, "stretch": 10.0}
+    settings, _ = prepare(WIDTHS, success=success, stop_at="target")
+    assert settings.target_pct == 11.0
+    with pytest.raises(ConfigError, match=r"stop_at must be .* got 'targt'; did you mean 'targ"):
+        prepare(WIDTHS, success=success, stop_at="targt")
+    with pytest.raises(ConfigError, match=r"got 'target'; success has none"):
+        prepare(WIDTHS, stop_at="target")
+
+
+class TestStartPoints:
+    SPACE = WIDTHS | {"start_from": ["v2_cosine", "no_distillation"]}
+
+    def test_points_are_tried_first_and_what_does_not_fit_is_said(self, prepare, tmp_path):
+        settings, space = prepare(self.SPACE)
+        said: list[str] = []
+        with Journal(tmp_path / "j") as journal:
+            points = start_points(space, journal, (), said.append)
+            conductor = make_conductor(resolve(settings, space), space, journal, first=points)
+            first = conductor.next_trial()
+        assert points == [{"model.hidden_dim": 64}] * 2
+        assert first.suggestion.params == {"model.hidden_dim": 64}
+        assert said[0].startswith("start from v2_cosine: model.hidden_dim 192 -> 64, the nearest")
+        assert any("no_distillation: loss.distillation" in line for line in said)
+
+    def test_resumed_search_begins_with_the_points_of_its_first_start(self, prepare, tmp_path):
+        _, space = prepare(self.SPACE)
+        with Journal(tmp_path / "j") as journal:
+            points = start_points(space, journal, (), print)
+            _, other = prepare(WIDTHS | {"start_from": ["v1_mse"]})
+            again = start_points(other, journal, read_journal(tmp_path / "j"), print)
+        assert again == points
+        assert sum(r["event"] == "start_points" for r in read_journal(tmp_path / "j")) == 1
