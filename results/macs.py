@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from models.parallel_lstm import with_parallel_lstms
+
 
 def count_macs(model: nn.Module, shape: tuple[int, ...], method: str = "forward") -> int:
     """Multiply-accumulates of one pass of the model, in the mode that it is in.
@@ -20,8 +22,8 @@ def count_macs(model: nn.Module, shape: tuple[int, ...], method: str = "forward"
         method: What is called with the input.
     """
     # On the CPU oneDNN runs a whole LSTM as one operator that the counter does not know (it would
-    # count 0); on the meta device it is taken apart into matrix products, and nothing is computed.
-    meta = copy.deepcopy(model).to("meta")
+    # count 0); on the meta device nothing is computed, and the stand-in has the same products.
+    meta = with_parallel_lstms(copy.deepcopy(model).to("meta"))
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), counter:
         getattr(meta, method)(torch.empty(shape, device="meta"))

@@ -57,6 +57,10 @@ class LimitChecker:
         num_speakers: Training speakers, for the memory of the classifier; the teacher's number
             where it is not given.
         timer: Stands in for `time_interleaved` in tests.
+
+    Raises:
+        ConfigError: CPU time is limited, and there is no teacher.
+        CheckpointError: Likewise, and its file has no network or is damaged.
     """
 
     def __init__(
@@ -82,12 +86,14 @@ class LimitChecker:
             "max_cpu_latency_vs_teacher": self._latency,
             "max_gpu_memory": self._gpu_memory,
         }
+        if limits.max_cpu_latency_vs_teacher is not None:
+            self._teacher("max_cpu_latency_vs_teacher")
 
     def violations(self, config: TrialConfig) -> tuple[Violation, ...]:
         """Every limit that the config breaks, in the order of the limits; none if it is feasible.
 
         Raises:
-            ConfigError: A limit needs a teacher with a network, and there is none.
+            ConfigError: The config distils, memory is limited, and there is no teacher.
             CheckpointError: The teacher's file is damaged.
             TrainingError: The config cannot be trained with this teacher.
         """

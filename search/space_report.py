@@ -149,8 +149,9 @@ def describe_space(
         )
     num_counted = min(len(models), config.max_macs_counted)
     count = _Counter(len(models) + num_counted + config.num_samples, progress)
-    measure = _Measure(space, architectures.is_all, count)
-    params = measure.all_of(models, num_params)
+    # First, since this is where a teacher may be missing.
+    held = _random_configs(space, checker, config, count)
+    params = _measured(space, models, num_params, count)
     some = _some(models, params, num_counted, config.seed)
     return SpaceReport(
         space=space,
@@ -158,10 +159,10 @@ def describe_space(
         architectures=architectures,
         params=_range(params, is_all=architectures.is_all),
         macs=_range(
-            measure.all_of(some, num_macs),
+            _measured(space, some, num_macs, count),
             is_all=architectures.is_all and num_counted == len(models),
         ),
-        random=_random_configs(space, checker, config, count),
+        random=held,
     )
 
 
@@ -179,22 +180,18 @@ class _Counter:
             self.progress(self.done, self.total)
 
 
-@dataclass(frozen=True, slots=True)
-class _Measure:
-    space: Space
-    is_all: bool
-    count: Callable[[], None]
-
-    def all_of(
-        self, models: Sequence[ModelConfig], cost: Callable[[ModelConfig], int]
-    ) -> list[Extreme]:
-        """One an architecture, in their order."""
-        found = []
-        for model in models:
-            settings = _model_settings(self.space, model)
-            found.append(Extreme(value=cost(model), settings=settings))
-            self.count()
-        return found
+def _measured(
+    space: Space,
+    models: Sequence[ModelConfig],
+    cost: Callable[[ModelConfig], int],
+    count: Callable[[], None],
+) -> list[Extreme]:
+    """The cost of each architecture, in their order."""
+    found = []
+    for model in models:
+        found.append(Extreme(value=cost(model), settings=_model_settings(space, model)))
+        count()
+    return found
 
 
 @dataclass(slots=True)

@@ -3,7 +3,8 @@
 The estimate runs the step on PyTorch's meta device, which computes nothing and holds nothing, and
 counts the bytes of the storages that are alive: weights, gradients, Adam's two moments, what is
 saved for the backward pass, what passes take and give back, and the frozen teacher. Not in it:
-PyTorch's rounding to blocks and the work space of cuBLAS and cuDNN (some tens of MiB).
+PyTorch's rounding to blocks and the work space of cuBLAS and cuDNN (some tens of MiB). An LSTM
+counts as the operators that it is made of (see `models.parallel_lstm`), not as cuDNN has it.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -19,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models import SpeakerModel, build_model
+from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.objective import Objective
@@ -193,10 +195,16 @@ class _TrainingStep:
         forked = [device] if device.type == "cuda" else []
         with torch.random.fork_rng(devices=forked), device:
             self._student: SpeakerModel = build_model(config.model)
+            if teacher is not None:
+                teacher = copy.deepcopy(teacher).to(device)
+            if device == META:
+                with_parallel_lstms(self._student)
+                if teacher is not None:
+                    with_parallel_lstms(teacher.model)
             self._objective = Objective(
                 config.loss,
                 self._student,
-                None if teacher is None else copy.deepcopy(teacher).to(device),
+                teacher,
                 speakers=_speakers(config, teacher, num_speakers),
                 probe_BTF=self._crops(1),
             )

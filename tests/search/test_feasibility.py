@@ -232,10 +232,9 @@ def test_a_limit_that_needs_a_teacher_says_so(
 def test_a_teacher_without_a_network_is_named(tmp_path: Path) -> None:
     file = tmp_path / "embeddings.parquet"
     file.write_bytes(b"PAR1")
-    one = checker(tmp_path, teacher=file, max_cpu_latency_vs_teacher=0.5)
     message = r"needs a teacher with a network: .*embeddings\.parquet: not a readable model file"
     with pytest.raises(CheckpointError, match=message):
-        one.violations(trial())
+        checker(tmp_path, teacher=file, max_cpu_latency_vs_teacher=0.5)
 
 
 def test_ray_is_not_loaded() -> None:
