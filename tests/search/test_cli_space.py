@@ -1,0 +1,143 @@
+"""`veer space`, run as a user would."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from search.cli import app as cli
+from spaces.errors import ConfigError, VeerError
+from spaces.reading import bundled_spaces
+from spaces.yaml_file import write_yaml
+
+TREE: dict[str, Any] = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": {"choices": [8, 16]},
+        "num_blocks": {"low": 1, "high": 3, "step": 2},
+        "num_frames": 80,
+        "embedding_dim": 32,
+    },
+    "loss": {
+        "distillation": {"choices": ["none", "mse", "cosine"]},
+        "alpha": {"low": 0.1, "high": 0.9, "when": {"loss.distillation": ["mse", "cosine"]}},
+    },
+    "training": {"crop_frames": 80, "lr": {"low": 1e-3, "high": 1e-2, "log": True}},
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+
+
+def space_file(tmp_path: Path, **limits: object) -> Path:
+    file = tmp_path / "mine.yaml"
+    write_yaml(file, TREE | ({"limits": limits} if limits else {}))
+    return file
+
+
+def veer(*arguments: object) -> str:
+    result = CliRunner().invoke(
+        cli.app, ["space", *map(str, arguments)], env={"COLUMNS": "160"}
+    )
+    if isinstance(result.exception, VeerError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def rows(output: str) -> list[list[str]]:
+    """The cells of every row of every table."""
+    lines = [line for line in output.splitlines() if "│" in line]
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+
+
+def test_check_prints_dimensions_counts_and_ranges(tmp_path: Path) -> None:
+    output = veer("check", space_file(tmp_path), "--samples", 5)
+    table = rows(output)
+    assert table[:5] == [
+        ["model.hidden_dim", "choice", "8, 16", "", ""],
+        ["model.num_blocks", "integer", "1 to 3", "steps of 2", ""],
+        ["loss.distillation", "choice", "none, mse, cosine", "", ""],
+        ["loss.alpha", "float", "0.1 to 0.9", "", "loss.distillation is mse or cosine"],
+        ["training.lr", "float", "0.001 to 0.01", "log", ""],
+    ]
+    assert "fixed: model.num_frames = 80" in output
+    assert "continuous: no number of configs; 4 architectures (all walked)" in output
+    places = {row[0]: place for place, row in enumerate(table) if row[0]}
+    assert table[places["parameters"]][3] == "all 4 architectures"
+    assert table[places["parameters"] + 1][1:3] == ["model.hidden_dim 8", "model.hidden_dim 16"]
+    assert table[places["parameters"] + 2][1:3] == ["model.num_blocks 1", "model.num_blocks 3"]
+    assert table[places["MACs, 2 s"]][3] == "all 4 architectures"
+    assert "no limits are set" in output
+
+
+def test_check_counts_what_breaks_each_limit(tmp_path: Path, tiny_world: Path) -> None:
+    file = space_file(
+        tmp_path, max_params=1, max_cpu_latency_vs_teacher=1e6, max_gpu_memory="100GiB"
+    )
+    arguments = ("check", file, "--samples", 3, "--teacher", tiny_world / "teacher")
+    output = veer(*arguments)
+    assert "0 of 3 random configs are inside the limits (0.0%)" in output
+    assert "3 break max_params: 1\n" in output
+    assert "0 break max_cpu_latency_vs_teacher: 1e+06" in output
+    assert "0 break max_gpu_memory: 102400.0MiB" in output
+    table = {row[0]: row for row in rows(output) if row[0]}
+    assert table["CPU time / teacher"][3] == "3 random configs"
+    assert table["GPU memory of a step"][1].endswith("MiB")
+    # Remembered: the same times again.
+    again = {row[0]: row for row in rows(veer(*arguments)) if row[0]}
+    assert again["CPU time / teacher"] == table["CPU time / teacher"]
+
+
+def test_the_seed_draws_the_configs(tmp_path: Path) -> None:
+    file = space_file(tmp_path, max_macs=2_000_000)
+    lines = [
+        next(line for line in veer("check", file, "--seed", seed).splitlines() if "inside" in line)
+        for seed in (0, 0, 1)
+    ]
+    assert lines[0] == lines[1] != lines[2]
+
+
+def test_a_space_without_a_continuous_range_has_a_number_of_configs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    write_yaml(file, TREE | {"loss": {"distillation": "none"}, "training": {"crop_frames": 80}})
+    assert "4 configs; 4 architectures (all walked)" in veer("check", file, "--samples", 1)
+
+
+def test_a_limit_without_its_teacher_is_refused(tmp_path: Path) -> None:
+    file = space_file(tmp_path, max_cpu_latency_vs_teacher=0.5)
+    with pytest.raises(ConfigError, match="needs a teacher with a network: give --teacher"):
+        veer("check", file)
+
+
+def test_a_mistake_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("model:\n  family: mlp_mixer\n  hiden_dim: {low: 8, high: 16}\n")
+    with pytest.raises(ConfigError, match=r"mine\.yaml:3: model\.hiden_dim: unknown key; did you"):
+        veer("check", file)
+
+
+def test_an_unknown_name_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="no space file or bundled space 'mixr'; did you mean"):
+        veer("check", "mixr")
+
+
+@pytest.mark.slow
+def test_the_notes_large_student_is_the_largest_of_the_bundled_space() -> None:
+    table = rows(veer("check", "mixer", "--samples", 1))
+    place = next(place for place, row in enumerate(table) if row[0] == "parameters")
+    assert [row[2] for row in table[place : place + 4]] == [
+        "7,366,592",
+        "model.hidden_dim 256",
+        "model.num_blocks 8",
+        "model.expansion_factor 4",
+    ]
+
+
+def test_list_prints_every_bundled_space_with_its_first_line() -> None:
+    table = dict(rows(veer("list")))
+    assert set(table) == set(bundled_spaces())
+    assert table["mixer"] == "MLP-Mixer students: the loss, the size and the learning rate."
