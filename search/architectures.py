@@ -1,8 +1,8 @@
-"""The points of a space and its architectures: counted, walked, or drawn."""
+"""The architectures of a space: walked, or met among random configs."""
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from models import AnyModelConfig, ModelConfig
 from search.suggestions import Suggestions
-from spaces.conditions import Params
-from spaces.dimensions import Choice, Dimension, Float, Integer, Value
+from spaces.conditions import grid, representatives
+from spaces.dimensions import PRESET, Choice, Dimension
 from spaces.space import Space
+from spaces.trees import put
 from trainable.config import TrialConfig
 
 MODEL = "model"
@@ -48,7 +49,7 @@ def find_architectures(
     """
     settings: Iterable[Mapping[str, Any]]
     walked = None
-    if all(values_of(each) is not None for each in _deciding(space)):
+    if all(each.num_points() is not None for each in _deciding(space)):
         walked = list(itertools.islice(_walk(space), max_walked + 1))
     if walked is not None and len(walked) <= max_walked:
         settings = walked
@@ -77,90 +78,38 @@ def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
             yield suggestion.tree
 
 
-def num_points(space: Space) -> int | None:
-    """How many settings of the space there are, None where a range is continuous."""
-    if any(values_of(dimension) is None for dimension in space.dimensions):
-        return None
-    return _count(space, 0, {})
+def _deciding(space: Space) -> tuple[Dimension, ...]:
+    """The model's dimensions and those that decide whether one of them is active.
 
-
-def values_of(dimension: Dimension) -> tuple[Value, ...] | None:
-    """All values of a dimension, None where there are too many to name."""
-    match dimension:
-        case Choice(choices=choices):
-            return choices
-        case Integer(low=low, high=high, step=step):
-            return tuple(range(low, high + 1, step))
-        case Float(low=low, high=high, step=float(step)):
-            num_steps = round((high - low) / step)
-            return (*(low + number * step for number in range(num_steps)), high)
-        case Float(low=low, high=high) if low == high:
-            return (low,)
-        case _:
-            return None
-
-
-def _count(space: Space, place: int, params: Params) -> int:
-    """Settings of the dimensions from `place` on, the earlier ones being `params`.
-
-    Values that meet the same conditions of other dimensions lead to equally many, so one of each
-    kind is followed.
+    Of the latter only conditions are asked, so one value stands for all that answer them alike.
     """
-    if place == len(space.dimensions):
-        return 1
-    dimension = space.dimensions[place]
-    if not _is_active(dimension, space, params):
-        return _count(space, place + 1, params)
+    needed = {PRESET}
+    chosen: list[Dimension] = []
+    for each in reversed(space.dimensions):
+        is_own = each.name.startswith(f"{MODEL}.") or each.name == PRESET
+        if is_own or each.name in needed:
+            chosen.append(each if is_own else _represented(each, chosen))
+            needed |= {condition.parameter for condition in each.when}
+    return tuple(reversed(chosen))
+
+
+def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
     conditions = [
         condition
-        for each in space.dimensions
+        for each in later
         for condition in each.when
         if condition.parameter == dimension.name
     ]
-    kinds: dict[tuple[bool, ...], list[Value]] = {}
-    for value in values_of(dimension) or ():
-        kind = tuple(condition.allows(value) for condition in conditions)
-        kinds.setdefault(kind, []).append(value)
-    return sum(
-        len(values) * _count(space, place + 1, {**params, dimension.name: values[0]})
-        for values in kinds.values()
-    )
-
-
-def _deciding(space: Space) -> tuple[Dimension, ...]:
-    """The model's dimensions and those that decide whether one of them is active."""
-    needed = set[str]()
-    chosen: list[Dimension] = []
-    for dimension in reversed(space.dimensions):
-        if dimension.name.startswith(f"{MODEL}.") or dimension.name in needed:
-            chosen.append(dimension)
-            needed |= {condition.parameter for condition in dimension.when}
-    return tuple(reversed(chosen))
+    values = tuple(value for value, _ in representatives(dimension, conditions))
+    return Choice(name=dimension.name, choices=values, when=dimension.when)
 
 
 def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
     """The model part of every setting of what decides the model; a part may come twice."""
-    dimensions = _deciding(space)
-    part = Space(name=space.name, fixed=space.fixed, dimensions=dimensions)
-
-    def follow(place: int, params: Params) -> Iterator[Params]:
-        if place == len(dimensions):
-            yield params
-            return
-        dimension = dimensions[place]
-        if not _is_active(dimension, space, params):
-            yield from follow(place + 1, params)
-            return
-        for value in values_of(dimension) or ():
-            yield from follow(place + 1, {**params, dimension.name: value})
-
-    for params in follow(0, {}):
-        yield part.tree(params).get(MODEL, {})
-
-
-def _is_active(dimension: Dimension, space: Space, params: Params) -> bool:
-    known = {**space.fixed_values(), **params}
-    return all(
-        condition.parameter in known and condition.allows(known[condition.parameter])
-        for condition in dimension.when
-    )
+    for params in grid(_deciding(space), space.fixed_values()):
+        preset = params.get(PRESET)
+        tree = space.base(None if preset is None else str(preset))
+        for name, value in params.items():
+            if name.startswith(f"{MODEL}."):
+                put(tree, name, value)
+        yield tree.get(MODEL, {})

@@ -12,14 +12,15 @@ from pathlib import Path
 import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
+from models.custom_config import CustomModelConfig
 from results.latency import LatencyMemory, Timer, latency_ratio
 from results.macs import count_macs
 from results.timing import time_interleaved
 from spaces.errors import ConfigError
 from spaces.limits import Limits, Violation
+from trainable.any_teacher import is_plugin, is_stored
 from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
 from trainable.config import TrialConfig
-from trainable.errors import CheckpointError
 from trainable.step_memory import StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 
@@ -59,8 +60,8 @@ class LimitChecker:
         timer: Stands in for `time_interleaved` in tests.
 
     Raises:
-        ConfigError: CPU time is limited, and there is no teacher.
-        CheckpointError: Likewise, and its file has no network or is damaged.
+        ConfigError: CPU time is limited, and there is no teacher or none with a network.
+        CheckpointError: CPU time is limited, and the teacher's file is missing or damaged.
     """
 
     def __init__(
@@ -140,6 +141,9 @@ class LimitChecker:
 
     def _gpu_memory(self, config: TrialConfig) -> Cost:
         teacher, num_speakers = None, self._num_speakers
+        if self._teacher_path is not None and _has_no_network(self._teacher_path):
+            # Its embeddings come from a file; what the term of the loss takes is next to nothing.
+            config = _without_distillation(config)
         if config.loss.distill_weight > 0:
             loaded, teacher, _ = self._teacher("max_gpu_memory of a config that distils")
             num_speakers = num_speakers or len(loaded.speakers)
@@ -153,18 +157,14 @@ class LimitChecker:
 
     def _teacher(self, what: str) -> tuple[LoadedModel, Teacher, str]:
         """The teacher as file, as teacher, and its hash; read once."""
-        if self._teacher_path is None:
+        if self._teacher_path is None or _has_no_network(self._teacher_path):
+            got = "" if self._teacher_path is None else f", and {self._teacher_path} has none"
             raise ConfigError(
-                f"limits.{what} needs a teacher with a network: give --teacher a model file or "
-                "folder, or remove the limit"
+                f"limits.{what} needs a teacher with a network{got}: give --teacher a model file "
+                "or folder, or remove the limit"
             )
         if self._loaded is None:
-            try:
-                loaded = load_speaker_model(self._teacher_path)
-            except CheckpointError as error:
-                raise CheckpointError(
-                    f"limits.{what} needs a teacher with a network: {error}"
-                ) from error
+            loaded = load_speaker_model(self._teacher_path)
             teacher = load_teacher(loaded.file)
             self._loaded = (loaded, teacher, file_sha256(loaded.file))
         return self._loaded
@@ -188,6 +188,8 @@ def built(config: ModelConfig, device: torch.device) -> SpeakerModel:
 
 
 def _built_on_meta(config: ModelConfig) -> SpeakerModel:
+    if isinstance(config, CustomModelConfig):  # which is tried out when it is built
+        return built(config, torch.device("cpu"))
     try:
         return built(config, torch.device("meta"))
     except (NotImplementedError, RuntimeError):  # its constructor reads or computes values
@@ -197,6 +199,15 @@ def _built_on_meta(config: ModelConfig) -> SpeakerModel:
 def _utterance(config: ModelConfig) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randn(1, NUM_FRAMES, config.num_mels, generator=generator)
+
+
+def _has_no_network(teacher: Path) -> bool:
+    return is_stored(teacher) or is_plugin(teacher)
+
+
+def _without_distillation(config: TrialConfig) -> TrialConfig:
+    loss = config.loss.model_copy(update={"distillation": "none"})
+    return config.model_copy(update={"loss": loss})
 
 
 def _step_key(config: TrialConfig) -> tuple[object, ...]:

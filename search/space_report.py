@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from models import ModelConfig
-from search.architectures import MODEL, Architectures, drawn_trees, find_architectures, num_points
+from search.architectures import MODEL, Architectures, drawn_trees, find_architectures
 from search.feasibility import Cost, LimitChecker, num_macs, num_params
 from spaces.dimensions import Value
 from spaces.errors import ConfigError
@@ -46,8 +46,8 @@ class Extreme:
 
     Attributes:
         value: In the cost's unit.
-        settings: What the space varies, by dotted name: of the model where the cost is an
-            architecture's, else of the whole config.
+        settings: By dotted name. Of an architecture, that in which the space's architectures are
+            not all alike; of a config, its parameters in the space.
     """
 
     value: float
@@ -151,15 +151,16 @@ def describe_space(
     count = _Counter(len(models) + num_counted + config.num_samples, progress)
     # First, since this is where a teacher may be missing.
     held = _random_configs(space, checker, config, count)
-    params = _measured(space, models, num_params, count)
+    shown = _differing(models)
+    params = _measured(models, num_params, shown, count)
     some = _some(models, params, num_counted, config.seed)
     return SpaceReport(
         space=space,
-        num_configs=num_points(space),
+        num_configs=space.num_points(),
         architectures=architectures,
         params=_range(params, is_all=architectures.is_all),
         macs=_range(
-            _measured(space, some, num_macs, count),
+            _measured(some, num_macs, shown, count),
             is_all=architectures.is_all and num_counted == len(models),
         ),
         random=held,
@@ -181,15 +182,17 @@ class _Counter:
 
 
 def _measured(
-    space: Space,
     models: Sequence[ModelConfig],
     cost: Callable[[ModelConfig], int],
+    shown: frozenset[str],
     count: Callable[[], None],
 ) -> list[Extreme]:
-    """The cost of each architecture, in their order."""
+    """The cost of each architecture, in their order; `shown` names the settings told with it."""
     found = []
     for model in models:
-        found.append(Extreme(value=cost(model), settings=_model_settings(space, model)))
+        values = model.model_dump(mode="json").items()
+        settings = {f"{MODEL}.{name}": value for name, value in values if name in shown}
+        found.append(Extreme(value=cost(model), settings=settings))
         count()
     return found
 
@@ -267,8 +270,12 @@ def _some(
     return [models[place] for place in sorted([*ends, *inner])]
 
 
-def _model_settings(space: Space, model: ModelConfig) -> dict[str, Any]:
-    """What the space varies in the model, as this one has it."""
-    values = model.model_dump(mode="json")
-    names = (dimension.name.removeprefix(f"{MODEL}.") for dimension in space.dimensions)
-    return {f"{MODEL}.{name}": values[name] for name in names if name in values}
+def _differing(models: Sequence[ModelConfig]) -> frozenset[str]:
+    """The settings in which the models are not all alike."""
+    dumps = [model.model_dump(mode="json") for model in models]
+    names = {name for dump in dumps for name in dump}
+    return frozenset(
+        name
+        for name in names
+        if any(name not in dump or dump[name] != dumps[0].get(name) for dump in dumps)
+    )

@@ -14,17 +14,19 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from models import SpeakerModel, build_model
+from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.objective import Objective
-from trainable.teacher import Teacher
+from trainable.teacher import Crops, Teacher
 
 META = torch.device("meta")
 CPU = torch.device("cpu")
@@ -193,8 +195,11 @@ class _TrainingStep:
         if config.loss.distill_weight == 0:
             teacher = None
         forked = [device] if device.type == "cuda" else []
+        # A model of the person's own is tried out when it is built, which takes a real device.
+        builds_on = CPU if isinstance(config.model, CustomModelConfig) else device
         with torch.random.fork_rng(devices=forked), device:
-            self._student: SpeakerModel = build_model(config.model)
+            with builds_on:
+                self._student: SpeakerModel = build_model(config.model).to(device)
             if teacher is not None:
                 teacher = copy.deepcopy(teacher).to(device)
             if device == META:
@@ -217,7 +222,9 @@ class _TrainingStep:
         self._student.train()
         feat_BTF = self._crops(batch_size)
         speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
-        terms = self._objective(self._student, feat_BTF, feat_BTF, speaker_B)
+        nowhere_B = np.zeros(batch_size, np.int64)
+        crops = Crops(feat_BTF, nowhere_B, nowhere_B)
+        terms = self._objective(self._student, feat_BTF, crops, speaker_B)
         self._optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
         nn.utils.clip_grad_norm_(self._parameters, self._config.training.max_grad_norm)

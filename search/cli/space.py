@@ -1,7 +1,7 @@
 """`veer space`: look at a space before anything is trained."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from search.cli.console import console, counting
 from search.feasibility import LimitChecker
 from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
-from spaces.dimensions import Choice, Dimension
+from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
 from spaces.reading import bundled_spaces
 from trainable.places import cache_dir
@@ -69,13 +69,14 @@ def check(
 
 def _dimension_table(dimensions: tuple[Dimension, ...]) -> Table:
     table = Table("dimension", "kind", "values", "scale", "where")
+    conditional = {each.name for each in dimensions if each.when}
     for dimension in dimensions:
         table.add_row(
             dimension.name,
             type(dimension).__name__.lower(),
             _values(dimension),
             _scale(dimension),
-            _condition(dimension),
+            " and ".join(_condition(each, conditional) for each in dimension.when),
         )
     return table
 
@@ -94,11 +95,13 @@ def _scale(dimension: Dimension) -> str:
     return "" if dimension.step in (None, 1) else f"steps of {dimension.step:g}"
 
 
-def _condition(dimension: Dimension) -> str:
-    """The conditions in words: `loss.distillation is mse or cosine`."""
-    return " and ".join(
-        f"{each.parameter} is {' or '.join(map(_text, each.values))}" for each in dimension.when
-    )
+def _condition(condition: Condition, conditional: Container[str]) -> str:
+    """A condition in words: `loss.distillation is mse or cosine`."""
+    verb = "is not" if condition.excluded else "is"
+    values = condition.excluded or condition.values
+    may_lack = condition.otherwise and condition.parameter in conditional
+    otherwise = " or has no effect" if may_lack else ""
+    return f"{condition.parameter} {verb} {' or '.join(map(_text, values))}{otherwise}"
 
 
 def _count_text(report: SpaceReport) -> str:

@@ -1,4 +1,4 @@
-"""Points and architectures of a space against a brute force over all values."""
+"""Architectures of a space against a brute force over all values."""
 
 import itertools
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from search.architectures import drawn_trees, find_architectures, num_points, values_of
+from search.architectures import drawn_trees, find_architectures
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.space import Space
 from trainable.config import TrialConfig
@@ -32,7 +32,7 @@ def space(*dimensions: Dimension) -> Space:
 
 def all_params(one: Space) -> set[tuple[tuple[str, Any], ...]]:
     """Every combination of values, cut to what is active by the space itself."""
-    values = [values_of(dimension) or () for dimension in one.dimensions]
+    values = [list(dimension.points()) for dimension in one.dimensions]
     names = [dimension.name for dimension in one.dimensions]
     found = set()
     for chosen in itertools.product(*values):
@@ -48,42 +48,6 @@ SPACES = [
     space(KIND, BLOCKS, ALPHA, WIDTH, GROUPED),
     space(KIND, BLOCKS, DEEP, ALPHA),
 ]
-
-
-@pytest.mark.parametrize("one", SPACES)
-def test_points_are_counted_as_brute_force_counts_them(one: Space) -> None:
-    assert num_points(one) == len(all_params(one))
-
-
-def test_a_conditional_count_is_what_one_works_out() -> None:
-    # none: 1. mse and cosine: 1 block alone, 2 and 3 blocks with two batch sizes; 4 alphas each.
-    assert num_points(space(KIND, BLOCKS, DEEP, ALPHA)) == 1 + 2 * (1 + 2 * 2) * 4
-
-
-def test_many_points_are_counted_without_walking_them() -> None:
-    wide = [Integer(name=f"a{number}", low=0, high=999) for number in range(20)]
-    gate = Integer(name="b", low=1, high=10, when={"a0": [5, 6]})
-    assert num_points(space(*wide, gate)) == 1000**19 * (998 + 2 * 10)
-
-
-def test_a_continuous_space_has_no_number_of_points() -> None:
-    assert num_points(space(WIDTH, RATE)) is None
-
-
-@pytest.mark.parametrize(
-    ("dimension", "values"),
-    [
-        (Choice(name="a", choices=("x", None, 1)), ("x", None, 1)),
-        (Integer(name="a", low=2, high=8, step=3), (2, 5, 8)),
-        (Float(name="a", low=0.1, high=0.7, step=0.3), (0.1, 0.4, 0.7)),
-        (Float(name="a", low=0.5, high=0.5), (0.5,)),
-        (Float(name="a", low=0.1, high=0.7), None),
-    ],
-)
-def test_values_of_a_dimension(dimension: Dimension, values: tuple[object, ...] | None) -> None:
-    found = values_of(dimension)
-    assert found == (values if values is None else pytest.approx(values))
-    assert all(dimension.contains(value) for value in found or ())
 
 
 @pytest.mark.parametrize("one", SPACES)
@@ -125,6 +89,33 @@ def test_a_space_that_leaves_the_model_alone_has_the_default() -> None:
     found = find_architectures(one, max_walked=10, num_drawn=1, seed=0)
     assert found.models == (TrialConfig().model,)
     assert found.is_all
+
+
+def test_a_continuous_parameter_may_decide_what_the_model_has() -> None:
+    beta = Float(name="loss.beta", low=0.0, high=0.2)
+    blocks = Integer(
+        name="model.num_blocks", low=2, high=4, when={"loss.beta": {"not": 0.0}}
+    )
+    found = find_architectures(space(beta, blocks), max_walked=4, num_drawn=1, seed=0)
+    assert found.is_all
+    # Without beta the default, six.
+    assert sorted(model.num_blocks for model in found.models) == [2, 3, 4, 6]
+
+
+def test_presets_bring_their_own_models() -> None:
+    presets = {
+        "small": {"model": {"family": "mlp_mixer", "hidden_dim": 16}},
+        "deep": {"model": {"family": "mlp_mixer", "num_blocks": 9}},
+        "same": {"model": {"family": "mlp_mixer", "hidden_dim": 16}, "seed": 3},
+    }
+    one = Space(
+        name="presets",
+        fixed={},
+        dimensions=(Choice(name="preset", choices=tuple(presets)), RATE),
+        presets=presets,
+    )
+    found = find_architectures(one, max_walked=10, num_drawn=1, seed=0)
+    assert [(m.hidden_dim, m.num_blocks) for m in found.models] == [(16, 6), (192, 9)]
 
 
 def test_the_same_seed_draws_the_same_configs() -> None:

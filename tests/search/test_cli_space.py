@@ -137,6 +137,30 @@ def test_the_notes_large_student_is_the_largest_of_the_bundled_space() -> None:
     ]
 
 
+def test_a_space_of_presets_tells_their_models_apart() -> None:
+    output = veer("check", "notes", "--samples", 1)
+    assert "19 configs; 5 architectures (all walked)" in output
+    table = rows(output)
+    place = next(place for place, row in enumerate(table) if row[0] == "parameters")
+    assert table[place][2] == "7,366,592"
+    assert "model.num_blocks 8" in [row[2] for row in table[place : place + 8]]
+
+
+def test_conditions_are_told_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    loss = {
+        "distillation": {"choices": ["none", "mse"]},
+        "alpha": {"low": 0.1, "high": 0.9},
+        "stages": {"choices": ["none", "cosine"], "when": {"loss.distillation": {"not": "none"}}},
+    }
+    write_yaml(file, TREE | {"loss": loss})
+    found = rows(veer("check", file, "--samples", 1))
+    table = {row[0]: row[4] for row in found if len(row) == 5}
+    assert table["loss.distillation"] == ""
+    assert table["loss.alpha"] == "loss.distillation is not none"
+    assert table["loss.stages"].startswith("loss.distillation is not none")
+
+
 def test_list_prints_every_bundled_space_with_its_first_line() -> None:
     table = dict(rows(veer("list")))
     assert set(table) == set(bundled_spaces())

@@ -229,12 +229,23 @@ def test_a_limit_that_needs_a_teacher_says_so(
         checker(tmp_path, **limits).violations(trial(**loss))
 
 
-def test_a_teacher_without_a_network_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "embeddings.parquet"
-    file.write_bytes(b"PAR1")
-    message = r"needs a teacher with a network: .*embeddings\.parquet: not a readable model file"
-    with pytest.raises(CheckpointError, match=message):
-        checker(tmp_path, teacher=file, max_cpu_latency_vs_teacher=0.5)
+@pytest.mark.parametrize("name", ["embeddings.parquet", "plugin.yaml"])
+def test_a_teacher_without_a_network_is_named(tmp_path: Path, name: str) -> None:
+    message = rf"vs_teacher needs a teacher with a network, and .*{name} has none: give --teacher"
+    with pytest.raises(ConfigError, match=message):
+        checker(tmp_path, teacher=tmp_path / name, max_cpu_latency_vs_teacher=0.5)
+
+
+def test_a_damaged_teacher_is_named(tmp_path: Path) -> None:
+    (tmp_path / "teacher.model").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match=r"teacher\.model: not a readable model file"):
+        checker(tmp_path, teacher=tmp_path / "teacher.model", max_cpu_latency_vs_teacher=0.5)
+
+
+def test_a_teacher_of_stored_embeddings_takes_no_memory(tmp_path: Path) -> None:
+    stored = checker(tmp_path, teacher=tmp_path / "t.parquet", max_gpu_memory=1)
+    none = checker(tmp_path, max_gpu_memory=1)
+    assert stored.violations(trial(distillation="cosine")) == none.violations(trial())
 
 
 def test_ray_is_not_loaded() -> None:

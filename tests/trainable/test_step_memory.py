@@ -163,6 +163,16 @@ def test_a_trial_that_distils_also_holds_its_teacher(distillation: str, stages: 
     assert memory.num_bytes > without + weights
 
 
+def test_the_reconstruction_term_takes_memory_of_its_own() -> None:
+    model = FAMILIES["mlp_mixer_autoencoder"]
+    without, with_term = (
+        step_memory(trial(model, beta=beta), None, num_speakers=SPEAKERS, device=CPU).num_bytes
+        for beta in (0.0, 0.2)
+    )
+    # At least the normalised log-mels that are to be rebuilt.
+    assert with_term >= without + FLOAT * BATCH * FRAMES * 80
+
+
 def test_a_teacher_that_is_not_used_takes_nothing_and_stays_where_it_is() -> None:
     teacher = make_teacher()
     unused = step_memory(trial(), teacher, num_speakers=SPEAKERS, device=CPU)
