@@ -95,6 +95,12 @@ def _search(
         progress = view.counter("teacher", "utterances")
         teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
         check_teacher(teacher, data, space)
+    checker = LimitChecker(
+        space.limits,
+        teacher=teacher,
+        cache_dir=cache_dir(),
+        num_speakers=len(data.speakers),
+    )
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)
         run = RunFolder(folder)
@@ -102,7 +108,6 @@ def _search(
             veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
             known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
             view.say(f"teacher VEER {known} ({teacher})")
-        checker = LimitChecker(space.limits, teacher=teacher, cache_dir=cache_dir())
         conductor = make_conductor(
             settings,
             space,

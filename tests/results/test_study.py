@@ -116,7 +116,7 @@ def test_an_infeasible_suggestion_has_optunas_constraints(shared_run: RunFolder)
     assert trial.state is TrialState.PRUNED
     assert trial.constraints == {"max_params": 0.25, "max_macs": 1.0}
     assert trial.user_attrs["infeasible"] == (
-        "max_params is 2e+06, the config has 2.5e+06; max_macs is 100, the config has 200"
+        "max_params is 2,000,000, the config has 2,500,000; max_macs is 100, the config has 200"
     )
     assert trial.intermediate_values == {}
     assert all(trial.constraints == {} for trial in study.trials if "seed" in trial.user_attrs)

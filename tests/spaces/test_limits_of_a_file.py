@@ -33,7 +33,7 @@ def test_limits_stand_beside_the_config(read: Callable[[str], Space]) -> None:
             "limits:\n  max_macs: 0",
             "3: limits.max_macs: must be greater than or equal to 1, got 0",
         ),
-        ("limits: 5", "2: limits: must be a mapping, got 5"),
+        ("limits: 5", "2: limits: must be a valid dictionary or instance of Limits, got 5"),
     ],
 )
 def test_a_wrong_limit_is_named(
