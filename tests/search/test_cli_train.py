@@ -115,7 +115,7 @@ def test_a_preset_is_trained_and_its_config_repeats_it(
     assert "mlp_mixer: 18 utterances, 6 speakers" in first.output
     out = tmp_path / "runs" / "v1_mse"
     written = read_yaml(out / "config.yaml").data
-    assert written["teacher"] == str(teacher)
+    assert Path(written["teacher"]) == teacher / "model" / "model000000001.model"
     assert written["trial"]["loss"]["temperature"] == 4.0
     assert (written["trial"]["seed"], written["trial"]["model"]["hidden_dim"]) == (3, 16)
     (out / "config.yaml").rename(tmp_path / "again.yaml")

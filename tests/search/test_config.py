@@ -83,7 +83,7 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
     [
         ("num_trials", 0, r"search.yaml:5: num_trials: must be greater than or equal to 1, got 0"),
         ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
-        ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe' or 'random', got 'tpo'; did"),
+        ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe', .* or 'gp', got 'tpo'; did"),
         ("resources", {"gpu": 1.5}, r"gpu must be at most 1 or a whole number, got 1.5"),
         ("device", "cuda", r"device cuda needs resources.gpu above 0, got 0"),
         ("benchmark_top", 4, r"got benchmark_top=4, keep_best=3"),

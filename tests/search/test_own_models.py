@@ -27,6 +27,7 @@ from spaces.yaml_file import read_yaml, write_yaml
 from trainable.checkpoint import load_speaker_model
 from trainable.config import read_train_config
 from trainable.corpus import read_corpus_config
+from trainable.presets import read_trial_space
 from trainable.trial import TrialTask, build_trainer
 
 # Every import leaves a line in the file that {trace} names.
@@ -245,7 +246,8 @@ def test_a_search_tries_every_end_of_the_space_before_its_first_trial(
 def test_a_search_of_bundled_families_needs_no_permission(
     make_settings: Callable[..., Any],
 ) -> None:
-    check_own_models(make_settings())
+    settings = make_settings()
+    check_own_models(settings, read_trial_space(settings.space))
     assert not is_code_allowed()
 
 

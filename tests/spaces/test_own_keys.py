@@ -110,12 +110,19 @@ def test_own_keys_may_depend_on_the_family(read: Read) -> None:
         (["family: mixer", "width: 3"], r"4: model.width: unknown key; valid: family, hidden_dim"),
         (["family: mixer", "num_frames: 3"], r"4: model.num_frames: unknown key; valid: family"),
         (["family: {choices: [mixer]}", "width: 3"], r"4: model.width: unknown key; valid: fam"),
-        (
-            ['family: {choices: [mixer, "my.mod:Net"]}', "width: {low: 1, high: 3}"],
-            r"4: model.width.low: is a key under other choices only",
-        ),
     ],
 )
 def test_mistakes_are_still_named(read: Read, lines: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(*lines)
+
+
+def test_own_key_has_an_effect_under_the_own_family_alone(read: Read) -> None:
+    space = read('family: {choices: [mixer, "my.mod:Net"]}', "width: {low: 1, high: 3}")
+    drawn = [space.sample(lambda each, n=n: each.extremes()[n]) for n in (0, 1)]
+    for params in drawn:
+        del params["seed"]
+    assert drawn == [
+        {"model.family": "mixer"},
+        {"model.family": "my.mod:Net", "model.width": 3},
+    ]

@@ -179,7 +179,17 @@ def test_bundled_spaces_fit_the_trial_config_and_come_back_from_it(name: str) ->
     for _ in range(50):
         params = space.sample(pick)  # type: ignore[arg-type]
         trial = load_mapping(TrialConfig, space.tree(params), name)
-        assert space.params_of(trial.model_dump(mode="json")) == params
+        back = space.params_of(trial.model_dump(mode="json"))
+        if space.presets:  # several may be one config
+            again = load_mapping(TrialConfig, space.tree(back), name)
+            assert again.config_hash() == trial.config_hash()
+            continue
+        # Stage weights are rounded, so their ratio comes back nearly.
+        back, params = (
+            {k: round(v, 9) if isinstance(v, float) else v for k, v in each.items()}
+            for each in (back, params)
+        )
+        assert back == params
         # What is not sampled has no effect: it is not in the canonical form either.
         canonical = trial.canonical()["loss"]
         assert ("alpha" in canonical) == ("loss.alpha" in params)
