@@ -1,0 +1,103 @@
+"""Whole searches over spaces with limits, starting points, criteria and grids."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from models import build_model, count_parameters
+from results.journal import read_journal
+from results.trials import trials_table
+from search.progress import SearchView
+from search.run import SearchResult, run_search
+from spaces.yaml_file import read_yaml, write_yaml
+from trainable.config import TrialConfig
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
+
+
+@pytest.fixture
+def search(make_settings, tiny_world, tmp_path) -> Callable[..., tuple[SearchResult, str]]:
+    """A function that searches the tiny space with other top-level keys; result and screen."""
+
+    def go(space: dict, **overrides) -> tuple[SearchResult, str]:
+        tree = deepcopy(read_yaml(tiny_world / "space.yaml").data) | space
+        write_yaml(tmp_path / "space.yaml", tree)
+        with (tmp_path / "out").open("w") as out:
+            view = SearchView(Console(file=out, width=200))
+            settings = make_settings(space=tmp_path / "space.yaml", **overrides)
+            result = run_search(settings, tmp_path / "run", view)
+        return result, (tmp_path / "out").read_text()
+
+    return go
+
+
+def records_of(result: SearchResult, event: str) -> list[dict]:
+    return [record for record in result.run.read() if record["event"] == event]
+
+
+def num_params(space: dict, hidden_dim: int) -> int:
+    model = space["model"] | {"hidden_dim": hidden_dim}
+    return count_parameters(build_model(TrialConfig.model_validate({
+        "model": model, "training": {"crop_frames": 80}
+    }).model))  # fmt: skip
+
+
+def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
+    tiny = read_yaml(tiny_world / "space.yaml").data
+    small, large = num_params(tiny, 8), num_params(tiny, 16)
+    start = tmp_path / "start.yaml"
+    write_yaml(start, {"model": tiny["model"] | {"hidden_dim": 16}, "loss": {"alpha": 0.95},
+                       "training": {"crop_frames": 80, "batch_size": 8}})  # fmt: skip
+    result, screen = search({"limits": {"max_params": small}, "start_from": [str(start)]})
+    assert result.reason == "finished"
+    trials = records_of(result, "trial_started")
+    assert [record["trial"] for record in trials] == [0, 1, 2, 3]
+    assert {record["config"]["model"]["hidden_dim"] for record in trials} == {8}
+    rejected = records_of(result, "infeasible")[0]
+    assert rejected["params"]["model.hidden_dim"] == 16
+    assert rejected["params"]["loss.alpha"] == 0.9
+    [violation] = rejected["violations"]
+    assert (violation["limit"], violation["value"]) == ("max_params", large)
+    assert "loss.alpha 0.95 -> 0.9, the nearest here" in screen
+    assert "forecast: about " in screen
+    assert "rung 1: 4 trials reach it" in screen
+
+
+def test_search_ends_when_its_target_is_met(search, tmp_path):
+    criteria = {"easy": 99.0, "hard": 0.001}
+    result, screen = search({}, success=criteria, stop_at="easy")
+    assert result.reason == "target_met"
+    assert "trial 0 met the target: the search ends" in screen
+    [trial] = records_of(result, "trial_started")
+    [ended] = records_of(result, "trial_ended")
+    assert (ended["state"], ended["reason"]) == ("stopped_early", "trial 0 met the target of 99 %")
+    assert trials_table(result.run.read()).to_pylist()[0]["meets"] == "easy"
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    again, _ = search({}, success=criteria, stop_at="easy")
+    assert again.was_finished
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+    harder, _ = search({}, success=criteria, stop_at="hard")
+    assert harder.reason == "finished"
+    assert len(records_of(harder, "trial_started")) == 4
+    assert trial["trial"] == 0
+
+
+def test_grid_runs_every_config_once(search):
+    grid = {"training": {"batch_size": 8, "crop_frames": 80, "lr": 2e-3}}
+    grid["loss"] = {
+        "distillation": {"choices": ["none", "cosine"]},
+        "alpha": {"choices": [0, 0.5]},
+    }
+    result, _ = search(grid, sampler="grid", scheduler__kind="none", num_trials=None, max_epochs=1)
+    assert result.reason == "finished"
+    trials = records_of(result, "trial_started")
+    recipes = {
+        TrialConfig.model_validate(record["config"]).recipe_hash() for record in trials
+    }
+    # Two widths, each without distillation and with alpha 0.5; alpha 0 is no distillation.
+    assert len(trials) == len(recipes) == 4
+    assert len(records_of(result, "repeated")) == 2
+    assert read_journal(Path(result.run.journal))[-1]["reason"] == "finished"
