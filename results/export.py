@@ -73,16 +73,21 @@ def export_trial(
     with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         building, before = Path(temporary) / "new", Path(temporary) / "old"
         building.mkdir()
-        note = CODE_NOTE if needs_code(config.trial.model) else ""
-        text = yaml_text(config.model_dump(mode="json", exclude_none=True))
-        write_text_atomically(building / CONFIG, note + text)
-        weights = {name: each.contiguous() for name, each in loaded.model.state_dict().items()}
-        save_file(weights, building / WEIGHTS, metadata={"format": "pt"})
-        write_text_atomically(building / CARD, model_card(facts))
+        _write_files(building, facts)
         if out.exists():
             out.rename(before)
         building.rename(out)
     return Export(trial=history.trial, folder=out, config=config)
+
+
+def _write_files(folder: Path, facts: CardFacts) -> None:
+    note = CODE_NOTE if needs_code(facts.config.trial.model) else ""
+    text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
+    write_text_atomically(folder / CONFIG, note + text)
+    state = facts.loaded.model.state_dict()
+    weights = {name: each.contiguous() for name, each in state.items()}
+    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+    write_text_atomically(folder / CARD, model_card(facts))
 
 
 def _check_replaceable(out: Path) -> None:

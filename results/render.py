@@ -112,7 +112,7 @@ def trials_view(
             out and named below it.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
-    rows = table_rows = trial_rows(table)
+    rows = trial_rows(table)
     shown, constant = fold_constant(rows, params)
     columns = [*MAIN_COLUMNS, *shown, "note"]
     for row in rows:
@@ -122,18 +122,12 @@ def trials_view(
     for name in ("meets", "note"):
         if not any(row[name] for row in rows):
             columns.remove(name)
+    lines = [*remarks, *_explanations(rows, constant)]
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
         rows = [{"trial": TEACHER, **fields}, *rows]
     spare = (*LEAST_FIRST, *(name for name in reversed(shown) if name != PRESET), "epochs")
     view, left_out = fitted_view(rows, columns, spare, width)
-    lines = [*remarks]
-    if constant:
-        lines.append(f"in every trial: {in_words(constant)}")
-    if any(row["same_as"] is not None for row in table_rows):
-        lines.append(SAME_AS_MEANS)
-    if any(row["note"] == NO_EFFECT for row in table_rows):
-        lines.append(NO_EFFECT_MEANS)
     if left_out:
         names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
         lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
@@ -143,6 +137,18 @@ def trials_view(
             for line in lines
         )
     return view
+
+
+def _explanations(rows: Sequence[Row], constant: Row) -> list[str]:
+    """What the trials have in common, and what marks in their rows mean."""
+    lines = []
+    if constant:
+        lines.append(f"in every trial: {in_words(constant)}")
+    if any(row["same_as"] is not None for row in rows):
+        lines.append(SAME_AS_MEANS)
+    if any(row["note"] == NO_EFFECT for row in rows):
+        lines.append(NO_EFFECT_MEANS)
+    return lines
 
 
 def trial_rows(table: pa.Table) -> list[Row]:

@@ -138,15 +138,8 @@ def describe_space(
         TrainingError: A config cannot be trained with this teacher.
     """
     config = config or ReportConfig()
-    architectures = find_architectures(
-        space, max_walked=config.max_walked, num_drawn=config.num_samples, seed=config.seed
-    )
+    architectures = _architectures(space, config)
     models = architectures.models
-    if not models:
-        raise ConfigError(
-            f"space {space.name}: none of {config.num_samples} random configs has a model that "
-            "its config takes; narrow the ranges of model"
-        )
     num_counted = min(len(models), config.max_macs_counted)
     count = _Counter(len(models) + num_counted + config.num_samples, progress)
     # First, since this is where a teacher may be missing.
@@ -165,6 +158,18 @@ def describe_space(
         ),
         random=held,
     )
+
+
+def _architectures(space: Space, config: ReportConfig) -> Architectures:
+    found = find_architectures(
+        space, max_walked=config.max_walked, num_drawn=config.num_samples, seed=config.seed
+    )
+    if not found.models:
+        raise ConfigError(
+            f"space {space.name}: none of {config.num_samples} random configs has a model that "
+            "its config takes; narrow the ranges of model"
+        )
+    return found
 
 
 @dataclass(slots=True)

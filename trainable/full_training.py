@@ -177,31 +177,17 @@ def run_training(
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch
-    scores = ScoreLog(out)
+    figures = _Figures(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
-    evaluated: dict[int, EvaluationResult] = {}
-
-    def evaluate_if_due() -> None:
-        epoch = trainer.epoch
-        if _is_evaluated(config, epoch) and not scores.has_evaluation(epoch):
-            evaluated[epoch] = _evaluate(config, trainer.model, device, watcher)
-            scores.evaluation(epoch, evaluated[epoch])
-
-    evaluate_if_due()
+    figures.make_if_due(trainer)
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
             report = trainer.run_epoch()
             checkpoints.save(trainer)
-            scores.training(report)
-            _write_scalars(writer, report)
-            if watcher:
-                watcher.epoch(report)
-            evaluate_if_due()
+            _tell(report, figures.scores, writer, watcher)
+            figures.make_if_due(trainer)
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
-    final = evaluated.get(best.epoch) or read_final(out, best.epoch)
-    if final is None:
-        final = _evaluate(config, load_speaker_model(out).model, device, watcher)
-    write_final(out, best.epoch, final)
+    final = figures.write_final(best.epoch)
     return TrainResult(
         best=best,
         last=trainer.history[-1],
@@ -212,23 +198,56 @@ def run_training(
     )
 
 
-def _is_evaluated(config: TrainRunConfig, epoch: int) -> bool:
-    training = config.trial.training
-    is_last = epoch == training.max_epochs
-    return epoch > 0 and (is_last or epoch % training.full_eval_every_epochs == 0)
+class _Figures:
+    """Both protocols' figures of a run: made when due, logged, and at last kept for the best."""
+
+    def __init__(
+        self, config: TrainRunConfig, out: Path, device: torch.device, watcher: Watcher | None
+    ) -> None:
+        self.scores = ScoreLog(out)
+        self._config, self._out, self._device = config, out, device
+        self._progress = None if watcher is None else watcher.evaluation
+        self._made: dict[int, EvaluationResult] = {}
+
+    def make_if_due(self, trainer: Trainer) -> None:
+        """Evaluate the trainer's model and log it, where its epoch asks for that and has none."""
+        epoch = trainer.epoch
+        if self._is_due(epoch) and not self.scores.has_evaluation(epoch):
+            self._made[epoch] = self._evaluate(trainer.model)
+            self.scores.evaluation(epoch, self._made[epoch])
+
+    def write_final(self, best_epoch: int) -> EvaluationResult:
+        """Keep the figures of the best epoch; they are made only where nobody has made them."""
+        final = self._made.get(best_epoch) or read_final(self._out, best_epoch)
+        if final is None:
+            final = self._evaluate(load_speaker_model(self._out).model)
+        write_final(self._out, best_epoch, final)
+        return final
+
+    def _is_due(self, epoch: int) -> bool:
+        training = self._config.trial.training
+        is_last = epoch == training.max_epochs
+        return epoch > 0 and (is_last or epoch % training.full_eval_every_epochs == 0)
+
+    def _evaluate(self, model: SpeakerModel) -> EvaluationResult:
+        corpus = self._config.corpus
+        return evaluate_pairs(
+            model,
+            corpus.val_dir,
+            read_trial_list(corpus.val_list, corpus.val_dir),
+            eval_frames=self._config.trial.training.eval_frames,
+            device=self._device,
+            progress=self._progress,
+        )
 
 
-def _evaluate(
-    config: TrainRunConfig, model: SpeakerModel, device: torch.device, watcher: Watcher | None
-) -> EvaluationResult:
-    return evaluate_pairs(
-        model,
-        config.corpus.val_dir,
-        read_trial_list(config.corpus.val_list, config.corpus.val_dir),
-        eval_frames=config.trial.training.eval_frames,
-        device=device,
-        progress=None if watcher is None else watcher.evaluation,
-    )
+def _tell(
+    report: EpochReport, scores: ScoreLog, writer: SummaryWriter, watcher: Watcher | None
+) -> None:
+    scores.training(report)
+    _write_scalars(writer, report)
+    if watcher:
+        watcher.epoch(report)
 
 
 def _write_scalars(writer: SummaryWriter, report: EpochReport) -> None:

@@ -172,12 +172,25 @@ def build_bank(
             "or of the audio; restore that, or begin another run"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
+    _write_bank(file, key, config, plan, place=str(plugin), progress=progress)
+
+
+def _write_bank(
+    file: Path,
+    key: str,
+    config: PluginConfig,
+    plan: Sequence[PlannedCrops],
+    *,
+    place: str,
+    progress: Progress | None,
+) -> None:
+    """Ask about every crop and write the answers; `place` is the file to blame in errors."""
     with ExitStack() as stack:
-        process = stack.enter_context(PluginProcess(config, str(plugin)))
+        process = stack.enter_context(PluginProcess(config, place))
         writer: EmbeddingWriter | None = None
         for batch, emb_BD in _asked(process, plan, config):
             if faults := _faults(batch, emb_BD):
-                raise TrainingError(f"{plugin}: {faults}")
+                raise TrainingError(f"{place}: {faults}")
             if writer is None:
                 meta = {KEY: key, NUM_PARAMS: process.num_params}
                 writer = stack.enter_context(EmbeddingWriter(file, meta, emb_BD.shape[1]))
