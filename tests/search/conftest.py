@@ -1,5 +1,6 @@
-"""Fixtures of the search: small spaces, a tiny corpus with its teacher, a Ray cluster."""
+"""Fixtures of the search: small spaces, a tiny world, a person with code, a Ray cluster."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from models import user_code
 from search.config import SearchConfig, read_search_config
 from search.driver import connected
 from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
 from spaces.yaml_file import write_yaml
+from tests.search.own_student import NET, Person
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
@@ -109,6 +112,30 @@ def make_settings(
         return read_search_config(file, dotted)
 
     return make
+
+
+@pytest.fixture
+def person(
+    own_code: Callable[..., Path],
+    tmp_path: Path,
+    tiny_world: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Person:
+    """A person in the folder of their own file, who has allowed nothing yet."""
+    trace = tmp_path / "trace"
+    folder = own_code("mine.net", NET.format(trace=str(trace)), allowed=False)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def forget() -> None:
+        """Be another process: no permission, nothing imported."""
+        user_code._roots.clear()
+        sys.path[:] = [place for place in sys.path if place != str(folder.resolve())]
+        for name in ("mine", "mine.net"):
+            sys.modules.pop(name, None)
+
+    return Person(folder, trace, forget)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from search.cli import app as cli
 from spaces.errors import VeerError
 from spaces.yaml_file import read_yaml, write_yaml
+from tests.search.commands import veer
 
 SMALL_TEACHER = {
     "model": {
@@ -42,13 +42,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def corpus_file(make_corpus: Callable[..., Path], tmp_path: Path) -> Path:
     return make_corpus(tmp_path / "corpus", num_val_speakers=3, num_utterances=3)
-
-
-def veer(*arguments: object) -> Result:
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
-    if isinstance(result.exception, VeerError):
-        raise result.exception
-    return result
 
 
 @pytest.fixture
