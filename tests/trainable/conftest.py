@@ -1,12 +1,51 @@
-"""Fixtures of trainings: a plug-in of a toy trainer, a quick worker, permission to run it."""
+"""Fixtures of trainings: the tiny corpus, embeddings for a file, a plug-in of a toy trainer."""
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from models import LSTMAutoencoderConfig, build_model
+from tests.conftest import write_corpus
+from tests.trainable.embedding_rows import Columns
 from tests.trainable.toy_trainer import write_plugin, write_worker
+from trainable.corpus import read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.teacher import Teacher
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
+    """The tiny corpus, opened."""
+    folder = tmp_path_factory.mktemp("corpus")
+    corpus = read_corpus_config(write_corpus(folder))
+    return load_training_data(corpus, cache_dir=folder / "cache")
+
+
+@pytest.fixture(scope="module")
+def network() -> Teacher:
+    """A teacher, untrained, whose embeddings the files hold."""
+    torch.manual_seed(0)
+    config = LSTMAutoencoderConfig(
+        hidden_dim=16, num_layers=1, bottleneck_dim=12, embedding_dim=24
+    )
+    return Teacher(model=build_model(config))
+
+
+@pytest.fixture
+def columns(data: TrainingData, network: Teacher) -> Columns:
+    """What the network says of four crops of every training utterance, in a strange order."""
+    rows = []
+    for path, row in zip(data.train_paths, data.train_row, strict=True):
+        for start in (0, 7, 30, 60):
+            feat_1TF = data.features.crops(np.array([row]), np.array([start]), 40)
+            rows.append((path, start, 40, network.model.embed(feat_1TF)[0].tolist()))
+    np.random.default_rng(0).shuffle(rows)
+    names = ("utterance", "start_frame", "num_frames", "embedding")
+    return dict(zip(names, (list(each) for each in zip(*rows, strict=True)), strict=True))
 
 
 @pytest.fixture

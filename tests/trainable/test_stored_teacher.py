@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
-from models import LSTMAutoencoderConfig, build_model
+from tests.trainable.embedding_rows import Columns, with_row, write
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import TrainingData, load_training_data
@@ -30,47 +29,6 @@ STUDENT = {
     "embedding_dim": 24,
 }
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3}
-STARTS = (0, 7, 30, 60)
-Columns = dict[str, list]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus
-
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = read_corpus_config(write_corpus(folder))
-    return load_training_data(corpus, cache_dir=folder / "cache")
-
-
-@pytest.fixture(scope="module")
-def network() -> Teacher:
-    torch.manual_seed(0)
-    config = LSTMAutoencoderConfig(
-        hidden_dim=16, num_layers=1, bottleneck_dim=12, embedding_dim=24
-    )
-    return Teacher(model=build_model(config))
-
-
-@pytest.fixture
-def columns(data: TrainingData, network: Teacher) -> Columns:
-    """What the network says of four crops of every training utterance, in a strange order."""
-    rows = []
-    for path, row in zip(data.train_paths, data.train_row, strict=True):
-        for start in STARTS:
-            feat_1TF = data.features.crops(np.array([row]), np.array([start]), 40)
-            rows.append((path, start, 40, network.model.embed(feat_1TF)[0].tolist()))
-    np.random.default_rng(0).shuffle(rows)
-    names = ("utterance", "start_frame", "num_frames", "embedding")
-    return dict(zip(names, (list(each) for each in zip(*rows, strict=True)), strict=True))
-
-
-def write(file: Path, columns: Columns, dtype: pa.DataType | None = None) -> Path:
-    emb = columns["embedding"]
-    typed = emb if dtype is None else [[np.float16(x) for x in row] for row in emb]
-    array = pa.array(typed, pa.list_(dtype or pa.float32()))
-    pq.write_table(pa.table(columns | {"embedding": array}), file)
-    return file
 
 
 def trial(**loss: object) -> TrialConfig:
@@ -171,68 +129,6 @@ def test_an_utterance_that_the_list_has_twice_needs_its_crops_once(
     ]
     one, other = (teacher.lesson(each, with_stages=False).embedding_BD for each in crops)
     assert torch.equal(one, other)
-
-
-def without(columns: Columns, utterances: set[str]) -> Columns:
-    kept = [n for n, name in enumerate(columns["utterance"]) if name not in utterances]
-    return {name: [values[n] for n in kept] for name, values in columns.items()}
-
-
-def with_row(columns: Columns, **cells: object) -> Columns:
-    first = {name: values[0] for name, values in columns.items()}
-    return {name: [*values, (first | cells)[name]] for name, values in columns.items()}
-
-
-def test_utterances_without_a_crop_are_counted_and_the_first_named(
-    data: TrainingData, columns: Columns, tmp_path: Path
-) -> None:
-    paths = data.train_paths
-    file = write(tmp_path / "e.parquet", without(columns, set(paths[2:6])))
-    message = f"crop, 4 of 30 have none ({paths[2]}, {paths[3]}, {paths[4]}, ...)"
-    with pytest.raises(TrainingError, match=re.escape(message)):
-        load_stored_teacher(file, data)
-    strangers = columns | {"utterance": [f"wav/{name}" for name in columns["utterance"]]}
-    strange = write(tmp_path / "strange.parquet", strangers)
-    with pytest.raises(TrainingError, match="30 of 30 have none"):
-        load_stored_teacher(strange, data)
-
-
-@pytest.mark.parametrize(
-    ("cells", "message"),
-    [
-        # One second has 101 frames: the last crop of 40 begins at frame 61.
-        ({"start_frame": 62}, r"1 crops lie outside .* got id\d+/session\d/00001.wav at frame 62"),
-        ({"start_frame": -1}, r"1 crops lie outside their utterance.* at frame -1"),
-        ({"start_frame": 3, "num_frames": 41}, r"num_frames must be one number .* got 40, 41"),
-        ({}, r"1 crops stand in it more than once, such as id\d+/.* at frame \d+; leave one row"),
-    ],
-)
-def test_places_that_break_a_rule_are_refused(
-    data: TrainingData, columns: Columns, tmp_path: Path, cells: dict, message: str
-) -> None:
-    file = write(tmp_path / "e.parquet", with_row(columns, **cells))
-    with pytest.raises(TrainingError, match=rf"e.parquet: .*{message}"):
-        load_stored_teacher(file, data)
-
-
-def test_the_latest_crop_of_an_utterance_is_taken(
-    data: TrainingData, columns: Columns, tmp_path: Path
-) -> None:
-    load_stored_teacher(write(tmp_path / "e.parquet", with_row(columns, start_frame=61)), data)
-
-
-def test_of_an_utterance_shorter_than_the_crop_there_is_the_one_from_frame_0(
-    data: TrainingData, columns: Columns, tmp_path: Path
-) -> None:
-    only = [n for n, start in enumerate(columns["start_frame"]) if start in (0, 7)]
-    long = {name: [values[n] for n in only] for name, values in columns.items()}
-    long["num_frames"] = [200] * len(only)
-    with pytest.raises(TrainingError, match="30 crops lie outside their utterance"):
-        load_stored_teacher(write(tmp_path / "e.parquet", long), data)
-    first = [n for n, start in enumerate(long["start_frame"]) if start == 0]
-    whole = {name: [values[n] for n in first] for name, values in long.items()}
-    teacher = load_stored_teacher(write(tmp_path / "f.parquet", whole), data)
-    assert teacher.facts.crop_frames == 200
 
 
 @pytest.mark.parametrize(
