@@ -1,9 +1,9 @@
 """A config class with what configs have: a union, bounds, a rule across fields."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spaces.errors import ConfigError
 from spaces.reading import read_space
 from spaces.space import Space
+from trainable.config import TrialConfig
 
 
 class Part(BaseModel):
@@ -60,6 +61,17 @@ def read(tmp_path: Path) -> Callable[[str], Space]:
     def read_text(text: str) -> Space:
         (tmp_path / "a.yaml").write_text(text)
         return read_space(tmp_path / "a.yaml", Config)
+
+    return read_text
+
+
+@pytest.fixture
+def read_trials(tmp_path: Path) -> Callable[..., Space]:
+    """Read a space file of trial configs with this text, and with these presets."""
+
+    def read_text(text: str, presets: Mapping[str, Mapping[str, Any]] | None = None) -> Space:
+        (tmp_path / "a.yaml").write_text(text)
+        return read_space(tmp_path / "a.yaml", TrialConfig, presets)
 
     return read_text
 

@@ -2,14 +2,12 @@
 
 import random
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from spaces.dimensions import Dimension, Float
 from spaces.effects import all_needs, only, unless, with_effect
-from spaces.errors import ConfigError
-from spaces.reading import read_space
 from spaces.space import Space
 from spaces.trees import leaves
 from trainable.config import TrialConfig
@@ -44,22 +42,8 @@ model:
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[[str], Space]:
-    def read_text(text: str) -> Space:
-        (tmp_path / "a.yaml").write_text(text)
-        return read_space(tmp_path / "a.yaml", TrialConfig, PRESETS)
-
-    return read_text
-
-
-@pytest.fixture
-def mistakes(read: Callable[[str], Space]) -> Callable[[str], list[str]]:
-    def found(text: str) -> list[str]:
-        with pytest.raises(ConfigError, match=r"a\.yaml") as caught:
-            read(text)
-        return [line.partition("a.yaml:")[2] for line in str(caught.value).splitlines()]
-
-    return found
+def read(read_trials: Callable[..., Space]) -> Callable[[str], Space]:
+    return partial(read_trials, presets=PRESETS)
 
 
 def drawing(rng: random.Random) -> Callable[[Dimension], object]:

@@ -2,13 +2,11 @@
 
 import random
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from spaces.errors import ConfigError
 from spaces.limits import Limits
-from spaces.reading import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 
@@ -20,22 +18,8 @@ PRESETS = {
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[[str], Space]:
-    def read_text(text: str) -> Space:
-        (tmp_path / "a.yaml").write_text(text)
-        return read_space(tmp_path / "a.yaml", TrialConfig, PRESETS)
-
-    return read_text
-
-
-@pytest.fixture
-def mistakes(read) -> Callable[[str], list[str]]:
-    def found(text: str) -> list[str]:
-        with pytest.raises(ConfigError, match=r"a\.yaml") as caught:
-            read(text)
-        return [line.partition("a.yaml:")[2] for line in str(caught.value).splitlines()]
-
-    return found
+def read(read_trials: Callable[..., Space]) -> Callable[[str], Space]:
+    return partial(read_trials, presets=PRESETS)
 
 
 def test_what_is_not_the_configs_is_kept_beside_it(read) -> None:

@@ -1,7 +1,6 @@
 """Stage weights as dimensions: one-to-one, even, and the same again from a config."""
 
 import random
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ from pydantic import ValidationError
 
 from spaces.dimensions import Float
 from spaces.errors import ConfigError
-from spaces.reading import read_space
-from spaces.space import Space
 from spaces.stage_weights import (
     SMALLEST_REST,
     Free,
@@ -169,18 +166,9 @@ loss:
 """
 
 
-@pytest.fixture
-def trial_space(tmp_path) -> Callable[[str], Space]:
-    def read(text: str) -> Space:
-        (tmp_path / "a.yaml").write_text(text)
-        return read_space(tmp_path / "a.yaml", TrialConfig)
-
-    return read
-
-
 @pytest.mark.parametrize("form", ["ramp: {low: 0.1, high: 4}", "free: 7"])
-def test_values_survive_the_way_through_a_config_and_back(form: str, trial_space) -> None:
-    space, rng = trial_space(SPACE % form), random.Random(0)
+def test_values_survive_the_way_through_a_config_and_back(form: str, read_trials) -> None:
+    space, rng = read_trials(SPACE % form), random.Random(0)
 
     def pick(dimension) -> object:
         if isinstance(dimension, Float):
@@ -206,16 +194,16 @@ def test_values_survive_the_way_through_a_config_and_back(form: str, trial_space
     assert 50 < num_weighted < 150
 
 
-def test_weights_of_another_depth_are_stretched_into_free_ones(trial_space) -> None:
-    space = trial_space(SPACE % "free: 3")
+def test_weights_of_another_depth_are_stretched_into_free_ones(read_trials) -> None:
+    space = read_trials(SPACE % "free: 3")
     loss = {"distillation": "cosine", "stages": "cosine", "stage_weights": [1, 3]}
     assert space.tree(space.params_of({"loss": loss}))["loss"]["stage_weights"] == pytest.approx(
         [1 / 6, 2 / 6, 3 / 6]
     )
 
 
-def test_weights_outside_the_space_are_a_misfit(trial_space) -> None:
-    space = trial_space(SPACE % "ramp: {low: 0.1, high: 0.2}")
+def test_weights_outside_the_space_are_a_misfit(read_trials) -> None:
+    space = read_trials(SPACE % "ramp: {low: 0.1, high: 0.2}")
     loss = LossConfig(stages="cosine").model_dump()
     with pytest.raises(ValueError, match=r"loss.stage_weights.ratio is 0.25, not in 0.1..0.2"):
         space.params_of({"loss": loss})
@@ -231,13 +219,13 @@ def test_weights_outside_the_space_are_a_misfit(trial_space) -> None:
         ("free: 7, when: {loss.distilation: cosine}", "did you mean 'loss.distillation'?"),
     ],
 )
-def test_a_mistake_is_named_with_its_line(form: str, expected: str, trial_space) -> None:
+def test_a_mistake_is_named_with_its_line(form: str, expected: str, read_trials) -> None:
     with pytest.raises(ConfigError) as caught:
-        trial_space(SPACE % form)
+        read_trials(SPACE % form)
     assert "a.yaml:5: loss." in str(caught.value)
     assert expected in str(caught.value)
 
 
-def test_a_number_takes_no_stage_weights(trial_space) -> None:
+def test_a_number_takes_no_stage_weights(read_trials) -> None:
     with pytest.raises(ConfigError, match=r"a.yaml:1: loss.alpha: takes no ramp and no free"):
-        trial_space("loss: {alpha: {free: 7}}")
+        read_trials("loss: {alpha: {free: 7}}")

@@ -1,11 +1,10 @@
 """Foreign configs mapped onto a space: the nearest place, and a remark on all that differs."""
 
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-from spaces.reading import read_space
 from spaces.space import Space
 from spaces.starting import fit_into
 from trainable.config import TrialConfig
@@ -32,12 +31,8 @@ PRESETS = {
 
 
 @pytest.fixture
-def read(tmp_path: Path) -> Callable[[str], Space]:
-    def read_text(text: str) -> Space:
-        (tmp_path / "a.yaml").write_text(text)
-        return read_space(tmp_path / "a.yaml", TrialConfig, PRESETS)
-
-    return read_text
+def read(read_trials: Callable[..., Space]) -> Callable[[str], Space]:
+    return partial(read_trials, presets=PRESETS)
 
 
 def full(**parts: object) -> dict:
