@@ -9,8 +9,7 @@ from models.catalogue import BUILDERS
 from trainable.any_teacher import find_teacher, open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.data import TrainingData
 from trainable.errors import CheckpointError, ConfigError
 from trainable.training import Trainer
 
@@ -26,15 +25,6 @@ SIZES = {
     "resnet_se34l": {"num_filters": 8},
     "ecapa_tdnn": {"channels": 16, "aggregation_dim": 24, "bottleneck_dim": 8},
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus
-
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = read_corpus_config(write_corpus(folder))
-    return load_training_data(corpus, cache_dir=folder / "cache")
 
 
 @pytest.fixture(scope="module", params=BUILDERS)

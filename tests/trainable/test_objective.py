@@ -12,8 +12,7 @@ import torch
 from models import build_model
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.data import TrainingData
 from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.errors import TrainingError
 from trainable.objective import Objective
@@ -65,15 +64,6 @@ def make_objective(teacher: Teacher | None, **loss: object) -> Objective:
         speakers=SPEAKERS,
         probe_BTF=torch.randn(1, 40, 80),
     )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus
-
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = read_corpus_config(write_corpus(folder))
-    return load_training_data(corpus, cache_dir=folder / "cache")
 
 
 class TestEveryDistillationInTheLoop:

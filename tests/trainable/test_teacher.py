@@ -8,8 +8,7 @@ import torch
 from models import MLPMixerConfig, build_model
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.data import TrainingData
 from trainable.errors import CheckpointError, TrainingError
 from trainable.teacher import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer
@@ -28,15 +27,6 @@ CONFIG = TrialConfig.model_validate(
         "training": {"batch_size": 8, "crop_frames": 40},
     }
 )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus
-
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = read_corpus_config(write_corpus(folder))
-    return load_training_data(corpus, cache_dir=folder / "cache")
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import torch
 
 from models import LSTMAutoencoderConfig, build_model
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.data import TrainingData
 from trainable.errors import DivergedError, TrainingError
 from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer
@@ -28,15 +27,6 @@ LSTM = {
     "embedding_dim": 24,
 }
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3, "max_epochs": 3}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    from tests.conftest import write_corpus
-
-    folder = tmp_path_factory.mktemp("corpus")
-    corpus = read_corpus_config(write_corpus(folder))
-    return load_training_data(corpus, cache_dir=folder / "cache")
 
 
 @pytest.fixture
