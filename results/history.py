@@ -61,6 +61,9 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
     """Gathers the records by trial, in the order of the trials' numbers.
 
     A trial that is started again after its end (a search that goes on) is unfinished again.
+
+    Raises:
+        RunError: A trial goes on that never started.
     """
     trials: dict[int, TrialHistory] = {}
     for record in records:
@@ -71,6 +74,11 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
             case "trial_started":
                 start_s = record["time_s"]
                 trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
+            case "epoch" | "trial_ended" if number not in trials:
+                raise RunError(
+                    f"the journal has {record['event']} of trial {number}, and not its start: it "
+                    "is damaged; restore it from a copy"
+                )
             case "epoch":
                 trials[number].epochs[record["epoch"]] = record
             case "trial_ended":

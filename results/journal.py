@@ -7,7 +7,7 @@ search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
 teacher          path, veer_pct and num_params (null where unknown), sha256
 start_points     points, each with source, params (null where it did not fit) and remarks
-infeasible       a suggestion outside the limits: params, violations (limit, value, allowed)
+infeasible       a suggestion outside the limits: params, violations (limit, value, allowed, text)
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
 epoch            trial, epoch, and what the trial reported
@@ -51,18 +51,26 @@ ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted"})
 class Journal:
     """The writing end of a journal file; each record is on disk when `append` returns.
 
-    Not thread-safe, and the only writer of its file. A last line that a crash tore is closed with
-    a newline, so that the next record starts a line of its own.
+    Not thread-safe, and the only writer of its file. A last line that a crash tore is cut off, so
+    that the next record starts a line of its own.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+b")
-        if self._file.tell() > 0:
-            self._file.seek(-1, os.SEEK_END)
-            if self._file.read(1) != b"\n":
-                self._file.write(b"\n")
+        self._mend_last_line()
+
+    def _mend_last_line(self) -> None:
+        """Closes a whole last line, and cuts a torn one off: it never took effect."""
+        self._file.seek(0)
+        before, _, last = self._file.read().rpartition(b"\n")
+        if not last:
+            return
+        if _is_json(last):
+            self._file.write(b"\n")
+        else:
+            self._file.truncate(len(before) + 1 if before else 0)
 
     def append(self, event: str, **fields: Any) -> Record:
         """Writes one record and returns it as a reader will see it.
@@ -97,10 +105,10 @@ class Journal:
 
 
 def read_journal(path: Path) -> tuple[Record, ...]:
-    """Reads every whole record, oldest first; lines torn by a crash are left out.
+    """Reads every record, oldest first; a last line that a crash tore is left out.
 
     Raises:
-        RunError: There is no such file, or a line is JSON but no record.
+        RunError: There is no such file, or a line that is not the last is damaged.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -108,14 +116,27 @@ def read_journal(path: Path) -> tuple[Record, ...]:
         raise RunError(f"{path}: no journal here") from error
     records = []
     for number, line in enumerate(lines, start=1):
+        if not line.strip() or (number == len(lines) and not _is_json(line)):
+            continue
         try:
             record = json.loads(line)
-        except ValueError:  # also UnicodeDecodeError: torn, or empty
-            continue
+        except ValueError as error:  # also UnicodeDecodeError
+            raise RunError(
+                f"{path}:{number}: damaged, a line must be a JSON object, got {line[:80]!r}; "
+                "restore the file from a copy"
+            ) from error
         if not isinstance(record, dict) or "event" not in record:
             raise RunError(f"{path}:{number}: a record must have an event, got {line[:80]!r}")
         records.append(record)
     return tuple(records)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
 
 
 def _check(event: str, fields: Record) -> None:

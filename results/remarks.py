@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
+from spaces.limits import BROKEN_RULE
 
 WARNING = "warning: "
 
@@ -66,9 +67,11 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
 
 
 def _limits_broken(infeasible: Sequence[Record]) -> str:
-    limits = Counter(
-        violation["limit"] for record in infeasible for violation in record["violations"]
-    )
-    counts = ", ".join(f"{limit} {count}" for limit, count in limits.most_common())
+    violations = [each for record in infeasible for each in record["violations"]]
+    rules = [each for each in violations if each["limit"] == BROKEN_RULE]
+    limits = Counter(each["limit"] for each in violations if each["limit"] != BROKEN_RULE)
     suggestions = "suggestion" if len(infeasible) == 1 else "suggestions"
-    return f"{len(infeasible)} {suggestions} broke a limit: {counts}"
+    counts = [f"{limit} {count}" for limit, count in limits.most_common()]
+    if rules:
+        counts.append(f"a rule of the config {len(rules)} ({rules[0]['text']})")
+    return f"{len(infeasible)} {suggestions} not run, outside the limits: {', '.join(counts)}"

@@ -2,7 +2,8 @@
 
 complete        COMPLETE, its value the best VEER, as in the trials table
 stopped_early   PRUNED, with a VEER by epoch and no value: it can never be the best trial
-diverged        PRUNED, with a VEER of 50 %, chance, after its last good epoch
+diverged        PRUNED after the first epoch, with a VEER of 50 %, chance: Optuna ranks pruned
+                trials by their last epoch first, so that its real epochs would speak for it
 failed          FAIL; also a trial said to be complete that never had a VEER
 unfinished      RUNNING
 repeated        as the trial whose config it has
@@ -39,8 +40,8 @@ from trainable.errors import RunError
 
 STUDY_NAME = "veer"
 OBJECTIVE = "validation EER in percent"
-# An epoch that could not be measured is told as chance: finite, and worse than any student.
-DIVERGED_VEER_PCT = 50.0
+# VEER in percent by epoch of a diverged trial: chance, finite, and worse than any student.
+DIVERGED: Mapping[int, float] = {1: 50.0}
 STATES = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
@@ -191,14 +192,13 @@ def _outcome(trial: TrialHistory) -> dict[str, Any]:
 
 
 def _veer_by_epoch(trial: TrialHistory) -> dict[int, float]:
-    known = {
+    if trial.state == "diverged":
+        return dict(DIVERGED)
+    return {
         record["epoch"]: record["veer_pct"]
         for record in trial.in_order
         if record["veer_pct"] is not None
     }
-    if trial.state == "diverged":
-        known[max(known, default=0) + 1] = DIVERGED_VEER_PCT
-    return known
 
 
 def _attributes(trial: TrialHistory) -> dict[str, str | int]:

@@ -74,14 +74,16 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (V1's: 0.00008),
     or a loss that turns the student's embeddings towards the teacher's has not done so in a
     complete trial: a cosine after the last epoch below `NO_EFFECT_COSINE` (0 at right angles). It
-    rises slowly, so a trial that was stopped early is judged by the share alone. Unknown, and so
-    None, before the first epoch.
+    rises slowly, so a trial that was stopped early is judged by the share alone, and so is one
+    that also learns from the teacher's stages. Unknown, and so None, before the first epoch.
     """
-    kind = trial.started["config"]["loss"]["distillation"]
+    loss = trial.started["config"]["loss"]
+    kind, stages = loss["distillation"], loss.get("stages", "none")
     if kind == "none" or trial.best is None or trial.last is None:
         return None
     share = trial.best.get("distill_share")
-    cosine = trial.last.get("teacher_cosine") if kind in DIRECTED else None
+    is_directed = kind in DIRECTED and stages == "none"
+    cosine = trial.last.get("teacher_cosine") if is_directed else None
     return (share is not None and share < NO_EFFECT_SHARE) or (
         trial.state == "complete" and cosine is not None and cosine < NO_EFFECT_COSINE
     )

@@ -203,6 +203,16 @@ def suggested_settings(space: YamlDocument) -> dict[str, Any]:
     return dict(suggested)
 
 
+def check_suggested(space: Path) -> None:
+    """Refuse what a space file suggests, if no search could take it.
+
+    Raises:
+        ConfigError: With file, line and fix.
+    """
+    corpus = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
+    read_search_config(None, {"corpus": corpus, "space": space})
+
+
 def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
     """Settings that differ, except those that a resumed search may change.
 

@@ -7,7 +7,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -180,11 +180,14 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
     Raises:
         ConfigError: Ray cannot be started or joined.
     """
-    with _environment(ENVIRONMENT):
+    with _environment(ENVIRONMENT), tempfile.TemporaryDirectory(prefix="veer-ray-") as nowhere:
         if ray.is_initialized():
             yield
             return
-        _init(address, options)
+        # Ray puts the folder that it is started in first on its workers' path: a numpy.py beside
+        # the person's corpus would be run there. Workers start there too, so it must last.
+        with chdir(nowhere):
+            _init(address, options)
         try:
             yield
         finally:

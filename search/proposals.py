@@ -14,13 +14,13 @@ from results.journal import EndState, Journal, Record
 from search.course import TrialCourse
 from search.suggestions import Suggestion, Suggestions
 from spaces.complaints import complaints
-from spaces.limits import Violation
+from spaces.limits import BROKEN_RULE, Violation
 from trainable.config import TrialConfig
 
 # A sampler that has settled proposes one config again and again: chance then finds another.
 RANDOM_AFTER = 10
 MAX_IN_A_ROW = 200
-BROKEN_RULE = "config"
+NO_TRIAL = -1
 
 MakeConfig = Callable[[Suggestion], TrialConfig]
 Check = Callable[[TrialConfig], Sequence[Violation]]
@@ -73,7 +73,8 @@ class Proposals:
             trial: The number that it will have.
         """
         while self.exhausted is None:
-            if self._in_a_row >= MAX_IN_A_ROW:
+            # Of a grid the end is known: it is walked to there.
+            if self._in_a_row >= MAX_IN_A_ROW and self._suggestions.upcoming() is None:
                 self.exhausted = (
                     f"{MAX_IN_A_ROW} suggestions in a row broke a limit or had been run before "
                     f"(the last: {self._last}); `veer space check` says how much of the space "
@@ -90,14 +91,12 @@ class Proposals:
         return None
 
     def record_repeats(self) -> None:
-        """Notes the next points of a grid for as long as their configs were run before."""
+        """Notes the next points of a grid for as long as none of them needs a run."""
         while (upcoming := self._suggestions.upcoming()) is not None:
-            twin = self._twin(self._make_config(upcoming))
-            if twin is None:
+            if self._needs_a_run(upcoming):
                 return
-            suggestion = self._suggestions.suggest()
-            if suggestion is not None:
-                self._repeat(suggestion, twin)
+            if (suggestion := self._suggestions.suggest()) is not None:
+                self._admit(NO_TRIAL, suggestion)
 
     def restore(self, record: Record, trial: int) -> TrialCourse:
         """Takes over a `trial_started` record of an earlier run.
@@ -113,9 +112,12 @@ class Proposals:
         suggestion = self._suggestions.restore(record["params"])
         self._in_a_row += 1
         if record["event"] == "infeasible":
-            self._suggestions.reject(suggestion.number, _excesses(record["violations"]))
+            self._suggestions.reject(suggestion.number, _excesses(_read(record)))
+            self._last = "; ".join(map(str, _read(record)))
         else:
-            self._echo(suggestion, courses[record["same_as"]])
+            twin = courses[record["same_as"]]
+            self._last = _again(twin)
+            self._echo(suggestion, twin)
 
     def report(self, course: TrialCourse, epoch: int, veer_pct: float) -> None:
         """Tells the study an intermediate VEER, percent; each epoch once."""
@@ -134,8 +136,7 @@ class Proposals:
         except ValidationError as error:
             self._reject(suggestion, [_broken_rule(error, suggestion.tree)])
             return None
-        broken = [asdict(violation) for violation in self._check(config)]
-        if broken:
+        if broken := self._check(config):
             self._reject(suggestion, broken)
             return None
         twin = self._twin(config)
@@ -143,6 +144,13 @@ class Proposals:
             return self._accept(trial, suggestion, config)
         self._repeat(suggestion, twin)
         return None
+
+    def _needs_a_run(self, suggestion: Suggestion) -> bool:
+        try:
+            config = self._make_config(suggestion)
+        except ValidationError:
+            return False
+        return not self._check(config) and self._twin(config) is None
 
     def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
         course = TrialCourse(trial=trial, suggestion=suggestion, config=config)
@@ -164,15 +172,16 @@ class Proposals:
         same = next((course for course in runs if course.config.seed == config.seed), None)
         return runs[0] if same is None and len(runs) >= self._repetitions else same
 
-    def _reject(self, suggestion: Suggestion, violations: Sequence[Mapping[str, Any]]) -> None:
+    def _reject(self, suggestion: Suggestion, violations: Sequence[Violation]) -> None:
         self._in_a_row += 1
-        self._last = "; ".join(map(_in_words, violations))
-        self._journal.append("infeasible", params=suggestion.params, violations=violations)
+        self._last = "; ".join(map(str, violations))
+        told = [asdict(violation) for violation in violations]
+        self._journal.append("infeasible", params=suggestion.params, violations=told)
         self._suggestions.reject(suggestion.number, _excesses(violations))
 
     def _repeat(self, suggestion: Suggestion, course: TrialCourse) -> None:
         self._in_a_row += 1
-        self._last = f"the config of trial {course.trial} again"
+        self._last = _again(course)
         self._journal.append(
             "repeated",
             params=suggestion.params,
@@ -194,21 +203,21 @@ class Proposals:
         self._suggestions.end(number, state, course.best_veer_pct)
 
 
-def _excesses(violations: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+def _excesses(violations: Sequence[Violation]) -> dict[str, float]:
     """How far each limit is exceeded, as a part of it."""
-    return {
-        each["limit"]: 1.0 if each["limit"] == BROKEN_RULE else each["value"] / each["allowed"] - 1
-        for each in violations
-    }
+    return {violation.limit: violation.excess for violation in violations}
 
 
-def _in_words(violation: Mapping[str, Any]) -> str:
-    if violation["limit"] == BROKEN_RULE:
-        return str(violation["text"])
-    return str(Violation(**violation))
+def _read(record: Record) -> list[Violation]:
+    """The violations of an `infeasible` record."""
+    return [Violation(**violation) for violation in record["violations"]]
 
 
-def _broken_rule(error: ValidationError, tree: Mapping[str, Any]) -> dict[str, Any]:
+def _again(course: TrialCourse) -> str:
+    return f"the config of trial {course.trial} again"
+
+
+def _broken_rule(error: ValidationError, tree: Mapping[str, Any]) -> Violation:
     """A rule of the config that single ranges keep and their combination breaks."""
     text = "; ".join(str(each) for each in complaints(TrialConfig, error, tree))
-    return {"limit": BROKEN_RULE, "value": None, "allowed": None, "text": text}
+    return Violation(limit=BROKEN_RULE, value=1.0, allowed=0.0, text=text)

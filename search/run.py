@@ -22,7 +22,14 @@ from search.own_models import check_own_models, code_root
 from search.progress import SearchView, status_of
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
-from search.setup import make_conductor, resolve, rungs_of, start_points
+from search.setup import (
+    check_batches,
+    make_conductor,
+    note_start_points,
+    resolve,
+    rungs_of,
+    start_points,
+)
 from search.teacher import check_teacher, measure_teacher, prepared_teacher, teacher_file
 from spaces.space import Space
 from trainable.data import load_training_data
@@ -88,9 +95,11 @@ def _search(
     view: SearchView,
 ) -> EndReason:
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
+    points = start_points(space, settings.space, records)
     teacher = teacher_file(settings, space)
     progress = view.counter("log-mels", "files")
     data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=progress)
+    check_batches(space, len(data.train_row))
     if teacher is not None:
         progress = view.counter("teacher", "utterances")
         teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
@@ -112,7 +121,7 @@ def _search(
             settings,
             space,
             journal,
-            first=start_points(space, journal, records, view.say),
+            first=note_start_points(points, journal, records, view.say),
             check=checker.violations,
         )
         conductor.replay(records)

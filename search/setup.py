@@ -1,26 +1,34 @@
 """A search put together from its settings and its space; knows no Ray."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from results.history import latest
 from results.journal import Journal, Record
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import Budget
+from search.deciding import deciding_configs
 from search.early_stopping import SuccessiveHalving, asha_rungs
 from search.proposals import Check, Proposals, no_limits
 from search.samplers import refuse_unfit
 from search.starting_points import starting_trees
 from search.suggestions import Suggestion, Suggestions
 from spaces.conditions import Params
-from spaces.errors import ConfigError
+from spaces.dimensions import PRESET
+from spaces.errors import ConfigError, VeerError
 from spaces.space import Space
 from spaces.starting import fit_into
+from spaces.yaml_file import read_yaml
 from trainable.config import TrialConfig
 from trainable.scaling import WIDTH, scale_width
 
 DEFAULT_NUM_TRIALS = 12
+BATCH_SIZE = "training.batch_size"
 # Settings of a trial that the search itself decides.
 SEARCHS_OWN = ("seed", "training.max_epochs")
 
@@ -34,6 +42,11 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
     """
     refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
     varied = {dimension.name for dimension in space.dimensions}
+    if settings.repetitions > 1 and "seed" in space.fixed_values():
+        raise ConfigError(
+            f"repetitions must be 1 where the space fixes the seed, got {settings.repetitions}: "
+            "the same config with the same seed gives the same; remove seed from the space"
+        )
     if settings.width_scale != 1 and f"model.{WIDTH}" in varied:
         raise ConfigError(
             f"width_scale must be 1 where the space varies model.{WIDTH}, got "
@@ -45,6 +58,20 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
     if settings.sampler == "grid":
         num_trials = settings.repetitions * len(_grid_recipes(settings, space))
     return settings.model_copy(update={"num_trials": num_trials})
+
+
+def check_batches(space: Space, num_utterances: int) -> None:
+    """Refuse a space with a trial whose batch the training list cannot fill.
+
+    Raises:
+        ConfigError: With the batch size.
+    """
+    for _, config in deciding_configs(space, frozenset({PRESET, BATCH_SIZE})):
+        if config.training.batch_size > num_utterances:
+            raise ConfigError(
+                f"space {space.name}: {BATCH_SIZE} must be at most the number of training "
+                f"utterances ({num_utterances}), got {config.training.batch_size}"
+            )
 
 
 def make_conductor(
@@ -106,41 +133,54 @@ def config_maker(settings: SearchConfig) -> Callable[[Suggestion], TrialConfig]:
     return lambda suggestion: _config(suggestion.tree, suggestion.seed, settings)
 
 
-def start_points(
-    space: Space,
+def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
+    """What to try first: `start_from`, mapped onto the space; once a run.
+
+    Args:
+        space: It names the sources.
+        file: Its file; relative paths count from its folder.
+        records: An earlier run's; what it began with stands.
+
+    Returns:
+        For each config its source, its params (None where it does not fit) and remarks on all
+        that had to be changed.
+
+    Raises:
+        ConfigError: A source is unknown or cannot be read; with file and line.
+    """
+    earlier = latest(records, "start_points")
+    if earlier is not None:
+        return list(earlier["points"])
+    points: list[Record] = []
+    for place, text in enumerate(space.start_from):
+        try:
+            found = starting_trees([text], file.parent)
+        except VeerError as error:
+            where = read_yaml(file).place_of(("start_from", place))
+            raise ConfigError(f"{where}: start_from[{place}]: {error}") from error
+        for source, tree in found:
+            fitted = fit_into(space, tree, TrialConfig, ignore=SEARCHS_OWN)
+            remarks = list(fitted.remarks)
+            points.append({"source": source, "params": fitted.params, "remarks": remarks})
+    return points
+
+
+def note_start_points(
+    points: Sequence[Record],
     journal: Journal,
     records: Sequence[Record],
     say: Callable[[str], None],
 ) -> list[Params]:
-    """What to try first: `start_from`, mapped onto the space once a run and recorded.
+    """Journals the starting points of a new run, and says what did not fit.
 
-    Args:
-        space: It names the sources.
-        journal: Where the points are written.
-        records: An earlier run's; what it began with stands.
-        say: Told of everything that did not fit.
-
-    Raises:
-        ConfigError: A source is unknown or cannot be read.
+    Returns:
+        The parameters of those that fit.
     """
-    earlier = latest(records, "start_points")
-    if earlier is not None:
-        return _fitting(earlier["points"])
-    if not space.start_from:
-        return []
-    points: list[dict[str, Any]] = []
-    for source, tree in starting_trees(space.start_from):
-        fitted = fit_into(space, tree, TrialConfig, ignore=SEARCHS_OWN)
-        points.append(
-            {"source": source, "params": fitted.params, "remarks": list(fitted.remarks)}
-        )
-        for remark in fitted.remarks:
-            say(f"start from {source}: {remark}")
-    journal.append("start_points", points=points)
-    return _fitting(points)
-
-
-def _fitting(points: Sequence[Record]) -> list[Params]:
+    if points and latest(records, "start_points") is None:
+        journal.append("start_points", points=points)
+        for point in points:
+            for remark in point["remarks"]:
+                say(f"start from {point['source']}: {remark}")
     return [point["params"] for point in points if point["params"] is not None]
 
 
@@ -151,7 +191,9 @@ def _config(tree: dict[str, Any], seed: int, settings: SearchConfig) -> TrialCon
 
 
 def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
-    """The distinct configs of a grid."""
-    return {
-        _config(space.tree(params), 0, settings).recipe_hash() for params in space.grid()
-    }
+    """The distinct configs of a grid, without points that no config can have."""
+    recipes = set()
+    for params in space.grid():
+        with suppress(ValidationError):
+            recipes.add(_config(space.tree(params), 0, settings).recipe_hash())
+    return recipes

@@ -28,11 +28,12 @@ WHICH = re.compile(r"top(?P<most>[1-9][0-9]*)|(?P<trial>[0-9]+)")
 StartingTree = tuple[str, dict[str, Any]]
 
 
-def starting_trees(sources: Sequence[str]) -> list[StartingTree]:
+def starting_trees(sources: Sequence[str], base: Path) -> list[StartingTree]:
     """The configs that the sources name, in their order.
 
     Args:
-        sources: As at the top of this file; relative paths count from the working folder.
+        sources: As at the top of this file.
+        base: Folder that relative paths count from.
 
     Returns:
         (source, tree of a whole trial's config) for each. Where a source is a run, the trial is
@@ -42,19 +43,19 @@ def starting_trees(sources: Sequence[str]) -> list[StartingTree]:
         ConfigError: A source is none of these, or its config breaks a rule.
         RunError: There is no such run or trial, or none of the run's trials has ended.
     """
-    return [found for source in sources for found in _trees_of(source)]
+    return [found for source in sources for found in _trees_of(source, base)]
 
 
-def _trees_of(source: str) -> list[StartingTree]:
+def _trees_of(source: str, base: Path) -> list[StartingTree]:
     if source.startswith(RUN):
-        return _trees_of_run(source)
-    return [(source, _whole(_config_of(source)))]
+        return _trees_of_run(source, base)
+    return [(source, _whole(_config_of(source, base)))]
 
 
-def _config_of(source: str) -> TrialConfig:
+def _config_of(source: str, base: Path) -> TrialConfig:
     if source in bundled_configs():
         return read_trial_config(source)
-    path = Path(source)
+    path = base / source
     if not path.is_file():
         raise ConfigError(
             f"a starting point must be a preset, a config's file or run:FOLDER, got {source!r}"
@@ -66,7 +67,7 @@ def _config_of(source: str) -> TrialConfig:
     return load_model(TrialConfig, document)
 
 
-def _trees_of_run(source: str) -> list[StartingTree]:
+def _trees_of_run(source: str, base: Path) -> list[StartingTree]:
     folder, hash_sign, which = source.removeprefix(RUN).partition("#")
     match = WHICH.fullmatch(which) if hash_sign else WHICH.fullmatch("top1")
     if match is None or not folder:
@@ -74,7 +75,7 @@ def _trees_of_run(source: str) -> list[StartingTree]:
             "a run as starting point must be run:FOLDER, run:FOLDER#topN or run:FOLDER#TRIAL, "
             f"N from 1, got {source!r}"
         )
-    trials = trial_histories(RunFolder(Path(folder)).read())
+    trials = trial_histories(RunFolder(base / folder).read())
     try:
         if match["trial"] is not None:
             return [_named(source, find_trial(trials, int(match["trial"])))]

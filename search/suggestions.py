@@ -17,7 +17,7 @@ from optuna.trial import TrialState
 
 from results.distributions import to_distribution
 from results.journal import EndState
-from results.study import DIVERGED_VEER_PCT
+from results.study import DIVERGED
 from search.samplers import SamplerKind, make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension
@@ -78,7 +78,7 @@ class Suggestions:
         self._seed = seed
         self._study = optuna.create_study(direction="minimize", sampler=RandomSampler(seed))
         self._trials: list[optuna.Trial] = []
-        self._last_epoch: dict[int, int] = {}
+        self._veer_pct: dict[int, dict[int, float]] = {}
         self._first = first
         self._passes = passes
         self._points: list[Params] = list(space.grid()) if kind == "grid" else []
@@ -135,24 +135,25 @@ class Suggestions:
         return restored
 
     def report(self, number: int, epoch: int, veer_pct: float) -> None:
-        """Tells the study an intermediate VEER, percent; each epoch once."""
-        self._trials[number].report(veer_pct, epoch)
-        self._last_epoch[number] = max(epoch, self._last_epoch.get(number, 0))
+        """Notes an intermediate VEER, percent; each epoch once. `end` tells the study."""
+        self._veer_pct.setdefault(number, {})[epoch] = veer_pct
 
     def end(self, number: int, state: EndState, best_veer_pct: float | None = None) -> None:
         """Tells the study how a trial ended.
 
         A complete trial counts with its best VEER, one that was stopped early with the VEERs it
-        reported, a diverged one likewise but with chance for its last; a failed one teaches the
-        sampler nothing.
+        reported; a failed one teaches the sampler nothing. A diverged one counts as one that was
+        stopped after its first epoch at chance: Optuna ranks pruned trials by their last epoch
+        first, so with its real epochs it would pass for better than those stopped before it.
 
         Args:
             number: The suggestion's.
             state: How it ended.
             best_veer_pct: Lowest VEER of its epochs, percent; needed if it is complete.
         """
-        if state == "diverged":
-            self.report(number, self._last_epoch.get(number, 0) + 1, DIVERGED_VEER_PCT)
+        known = self._veer_pct.pop(number, {})
+        for epoch, veer_pct in (DIVERGED if state == "diverged" else known).items():
+            self._trials[number].report(veer_pct, epoch)
         value = best_veer_pct if state == "complete" else None
         self._study.tell(self._trials[number], value, state=STATES[state])
 

@@ -1,17 +1,15 @@
 """The teacher of a search: its file, whom it can teach, its own VEER at the search's protocol."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from models import count_parameters
 from results.history import latest
 from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL
 from search.config import SearchConfig
-from spaces.dimensions import PRESET, Dimension, Value
+from search.deciding import deciding_configs
+from spaces.dimensions import PRESET
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.any_teacher import (
@@ -68,7 +66,7 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
 
 def may_distil(space: Space) -> bool:
     """Whether a trial of this space can need a teacher."""
-    return any(config.loss.distill_weight > 0 for _, config in _deciding_configs(space))
+    return any(config.loss.distill_weight > 0 for _, config in deciding_configs(space, DECIDING))
 
 
 def prepared_teacher(
@@ -116,7 +114,7 @@ def require_teachable(
     Raises:
         ConfigError: With the reason and the values that lead to it.
     """
-    for params, config in _deciding_configs(space):
+    for params, config in deciding_configs(space, DECIDING):
         try:
             require_fit(
                 config.loss,
@@ -180,38 +178,6 @@ def _measured(
         device=device,
     )
     return veer_pct, count_parameters(model)
-
-
-def _deciding_configs(space: Space) -> Iterator[tuple[dict[str, Value], TrialConfig]]:
-    """Every combination of the values that decide, with the values and one config that has them.
-
-    Numbers stand at their bounds, and what does not matter at its first value.
-    """
-    by_name = {dimension.name: dimension for dimension in space.dimensions}
-    deciding = _with_conditions(by_name, DECIDING & by_name.keys())
-    seen = set[tuple[tuple[str, Value], ...]]()
-    for values in itertools.product(*(each.extremes() for each in deciding)):
-        chosen = dict(zip((each.name for each in deciding), values, strict=True))
-        params = space.sample(lambda each, c=chosen: c.get(each.name, each.extremes()[0]))  # type: ignore[misc]
-        active = {name: value for name, value in params.items() if name in chosen}
-        if (key := tuple(active.items())) in seen:
-            continue
-        seen.add(key)
-        try:
-            yield active, TrialConfig.model_validate(space.tree(params))
-        except ValidationError:  # no trial can be so; the space's own checks say why
-            continue
-
-
-def _with_conditions(by_name: dict[str, Dimension], names: frozenset[str]) -> list[Dimension]:
-    """These dimensions and those that their conditions are on, in the space's order."""
-    waiting, found = list(names), set[str]()
-    while waiting:
-        name = waiting.pop()
-        if name in by_name and name not in found:
-            found.add(name)
-            waiting += [condition.parameter for condition in by_name[name].when]
-    return [dimension for name, dimension in by_name.items() if name in found]
 
 
 def _first_config(space: Space) -> TrialConfig:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 BYTES_A_MIB = 2**20
+# Stands for a limit where values break a rule of the config together.
+BROKEN_RULE = "config"
 
 
 class Limits(BaseModel):
@@ -34,26 +36,32 @@ class Limits(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A limit that a config breaks.
+    """A limit that a config breaks, or a rule that its values break together.
 
     Attributes:
-        limit: Its name, `max_params`.
+        limit: Its name, `max_params`; of a rule `config`.
         value: What the config has.
         allowed: The limit.
         is_estimated: Whether the value was estimated, and not counted or measured.
+        text: The rule, None for a limit.
     """
 
     limit: str
     value: float
     allowed: float
     is_estimated: bool = False
+    text: str | None = None
 
     @property
     def excess(self) -> float:
-        """How far over the limit, as a part of it; above 0."""
+        """How far over the limit, as a part of it; above 0, and 1 for a rule."""
+        if self.text is not None:
+            return 1.0
         return self.value / self.allowed - 1
 
     def __str__(self) -> str:
+        if self.text is not None:
+            return self.text
         about = " (estimated)" if self.is_estimated else ""
         allowed, value = (limit_text(self.limit, each) for each in (self.allowed, self.value))
         return f"{self.limit} is {allowed}, the config has {value}{about}"

@@ -57,7 +57,7 @@ def read_space(
     Raises:
         ConfigError: Every mistake found, one a line: `FILE:LINE: key.path: rule, got VALUE`.
     """
-    document = read_yaml(_file(source))
+    document = read_yaml(space_file(source))
     parted = part(document.data, presets or {})
     parting = Parting()
     parting.read(parted.rest, (), [config_class], tuple(Header.model_fields))
@@ -178,7 +178,12 @@ def _ordered(document: YamlDocument, dimensions: list[Dimension]) -> tuple[Dimen
         raise ConfigError(f"{document.path}: {error}") from error
 
 
-def _file(source: str | Path) -> Path:
+def space_file(source: str | Path) -> Path:
+    """The file that a source means: itself, or a bundled space's.
+
+    Raises:
+        ConfigError: There is none; with the nearest name.
+    """
     bundled = bundled_spaces()
     if isinstance(source, str) and source in bundled:
         return bundled[source]

@@ -222,15 +222,6 @@ def _spread(made: StageWeights, value: object, notes: dict[str, str]) -> dict[st
     return numbers
 
 
-def _instead(dimension: Dimension, defaults: Mapping[str, Any]) -> tuple[Any, str]:
-    """What a parameter is that the config lacks, and where that comes from."""
-    default = defaults.get(dimension.name)
-    if default is not None and _nearest(dimension, default) is not None:
-        return default, "the default"
-    place = "first choice" if isinstance(dimension, Choice) else "middle of the range"
-    return _middle(dimension), f"the {place} here"
-
-
 def _nearest(dimension: Dimension, value: object) -> Value:
     """The nearest value of the dimension; None where none is near."""
     if dimension.contains(value):

@@ -20,6 +20,8 @@ from trainable.corpus import CorpusConfig
 from trainable.overrides import apply_overrides
 
 HASH_DIGITS = 12
+# By so much 0.9 + 0.1 and the like may miss 1.
+ROUNDING = 1e-9
 # Parameters that only some distillation losses have.
 OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
     "none": frozenset(),
@@ -118,11 +120,11 @@ class LossConfig(Settings):
     @property
     def classification_weight(self) -> float:
         """What alpha and beta leave."""
-        return 1.0 - self.distill_weight - self.beta
+        return max(0.0, 1.0 - self.distill_weight - self.beta)
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Self:
-        if self.classification_weight < 0:
+        if self.distill_weight + self.beta > 1 + ROUNDING:
             raise ValueError(
                 f"alpha + beta must be at most 1, got alpha={self.alpha}, beta={self.beta}"
             )

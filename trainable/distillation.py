@@ -33,9 +33,10 @@ def rkd_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig)
     """Relations inside the batch: Huber losses of distances and of angles, weighted.
 
     Distances are Euclidean and over their mean in the batch. Angles are the cosines at the
-    middle one of three crops; time and memory grow with B^3. Both are of L2-normalised
-    embeddings, as the paper has it for metric learning, and so are its weights, 1 and 2. The
-    means go over pairs and triples of different crops.
+    middle one of three crops; time and memory grow with B^3. The weights, 1 and 2, are the
+    paper's for metric learning. Other than in its authors' code, embeddings are L2-normalised
+    first, since speakers are scored by cosine, and the means go over pairs and triples of
+    different crops, not over all B^2 and B^3 entries.
 
     Source: Park et al., "Relational Knowledge Distillation", CVPR 2019.
     """

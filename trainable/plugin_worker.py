@@ -15,6 +15,7 @@ import importlib
 import importlib.machinery
 import json
 import os
+import pickle
 import struct
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ import torch
 NETWORK, CLASSIFIER = "__S__.", "__L__."
 SHAPE = struct.Struct("<II")
 NUM_NAMED = 3
+UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+
+
+class WeightsError(Exception):
+    """The file of weights is not what the model needs."""
 
 
 class FoldersFirst:
@@ -65,7 +71,10 @@ def main() -> None:
     device = spec["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load(spec).to(device)
+    try:
+        model = load(spec).to(device)
+    except WeightsError as error:
+        sys.exit(str(error))  # the trace would show Veer's code and not the person's
     num_params = sum(parameter.numel() for parameter in model.parameters())
     answers.write(json.dumps({"num_params": num_params}).encode() + b"\n")
     answers.flush()
@@ -76,17 +85,22 @@ def load(spec: dict[str, Any]) -> torch.nn.Module:
     """The plug-in's `MainModel` with its weights, in eval mode; every tensor must fit.
 
     Raises:
-        ValueError: The file does not hold the network's weights, or they do not fit.
+        WeightsError: The file cannot be read, or its weights do not fit.
     """
     module = importlib.import_module(f"models.{spec['model']}")
     model: torch.nn.Module = module.MainModel(**spec["arguments"])
-    state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        raise WeightsError(
+            f"{spec['weights']}: not a readable file of weights ({type(error).__name__})"
+        ) from error
     # Older versions of the trainer wrote the weights by themselves.
     weights = state.get("model_state_dict", state)
     try:
         model.load_state_dict(network_weights(weights, model.state_dict()))
     except ValueError as error:
-        raise ValueError(f"{spec['weights']}, models/{spec['model']}.py: {error}") from None
+        raise WeightsError(f"{spec['weights']}, models/{spec['model']}.py: {error}") from None
     return model.eval()
 
 

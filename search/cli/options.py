@@ -6,6 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from models.user_code import allow_code, is_code_allowed
+from results.export import CONFIG, Export
+from trainable.own_code import needs_code
+
+FLAG = " --allow-code"
 
 
 def _set_option(example: str) -> Any:
@@ -36,7 +40,8 @@ AllowCode = Annotated[
     bool,
     typer.Option(
         "--allow-code",
-        help="Run models of your own, named package.module:Class, from the working folder.",
+        help="Run code of yours: models named package.module:Class, from the working folder, and "
+        "plug-in teachers.",
     ),
 ]
 
@@ -48,5 +53,11 @@ def permit(allowed: bool) -> None:
 
 
 def permission_flag() -> str:
-    """What a command that is printed for the person must end with."""
-    return " --allow-code" if is_code_allowed() else ""
+    """What a command that is printed for the person, like the one given, must end with."""
+    return FLAG if is_code_allowed() else ""
+
+
+def training_command(exported: Export) -> str:
+    """The command that trains an exported trial in full."""
+    flag = FLAG if needs_code(exported.config.trial.model) else ""
+    return f"veer train {exported.folder / CONFIG}{flag}"

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
-from results.export import CONFIG, export_trial
+from results.export import export_trial
 from results.formats import FileFormat, write_table
 from results.hardware import describe_hardware
 from results.history import latest, trial_histories
@@ -18,7 +18,7 @@ from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
 from search.cli.console import console, counting
-from search.cli.options import AllowCode, permission_flag, permit
+from search.cli.options import AllowCode, permit, training_command
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
@@ -137,7 +137,7 @@ def export(
     exported = export_trial(RunFolder(run), trial, out, epochs)
     console.print(
         f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
-        f"  veer train {exported.folder / CONFIG}{permission_flag()}",
+        f"  {training_command(exported)}",
         highlight=False,
         soft_wrap=True,
     )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from results.benchmark import BENCHMARK_COLUMNS
-from results.export import CONFIG, export_trial
+from results.export import export_trial
 from results.history import latest, ranked, trial_histories
 from results.journal import ENDINGS
 from results.remarks import run_remarks
@@ -15,7 +15,7 @@ from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
 from search.cli.console import console
-from search.cli.options import AllowCode, permission_flag, permit
+from search.cli.options import AllowCode, permission_flag, permit, training_command
 from search.config import DEFAULT_SETTINGS, SearchConfig, read_search_config
 from search.progress import SearchView
 from search.run import SearchResult, run_search
@@ -210,7 +210,7 @@ def _export(run: RunFolder) -> None:
     exported = export_trial(run)
     console.print(
         f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
-        f"  veer train {exported.folder / CONFIG}{permission_flag()}",
+        f"  {training_command(exported)}",
         highlight=False,
         soft_wrap=True,
     )

@@ -9,11 +9,13 @@ import typer
 from rich.table import Table
 
 from search.cli.console import console, counting
+from search.config import check_suggested
 from search.feasibility import LimitChecker
+from search.setup import start_points
 from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
 from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
-from spaces.reading import bundled_spaces
+from spaces.reading import bundled_spaces, space_file
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 
@@ -53,10 +55,15 @@ def check(
     Nothing is trained and no corpus is read. CPU time is measured here, against the teacher, where
     the space limits it; the memory of a training step is measured on a GPU, or estimated.
     """
-    read = read_trial_space(space)
+    read, file = read_trial_space(space), space_file(space)
+    check_suggested(file)
+    points = start_points(read, file, ())
     checker = LimitChecker(read.limits, teacher=teacher, cache_dir=cache_dir())
     config = ReportConfig(num_samples=samples, seed=seed)
     console.print(_dimension_table(read.dimensions))
+    for point in points:
+        fits = "; ".join(point["remarks"]) or "fits as it is"
+        console.print(f"start from {point['source']}: {fits}", highlight=False, soft_wrap=True)
     for name, value in read.fixed_values().items():
         console.print(f"fixed: {name} = {_text(value)}", highlight=False)
     with counting("measured") as progress:

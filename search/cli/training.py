@@ -8,6 +8,7 @@ from rich.table import Table
 
 from search.cli.console import console, counting, epochs
 from spaces.yaml_file import load_mapping
+from trainable.any_teacher import find_teacher
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import load_training_data
@@ -29,7 +30,9 @@ def run_and_show(
 ) -> TrainResult:
     """Train, or go on training, with a bar; then print the figures."""
     check_own_model(trial.model)
-    check_own_teacher(teacher if trial.loss.distill_weight > 0 else None)
+    if teacher is not None and trial.loss.distill_weight > 0:
+        # Before the corpus is read, which may take long.
+        check_own_teacher(find_teacher(teacher))
     where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256, "trial": trial}
     config = load_mapping(TrainRunConfig, {"corpus": where, **parts}, "command line")

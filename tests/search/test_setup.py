@@ -7,7 +7,13 @@ import pytest
 
 from results.journal import Journal, read_journal
 from search.config import SearchConfig, read_search_config
-from search.setup import config_maker, make_conductor, resolve, start_points
+from search.setup import (
+    config_maker,
+    make_conductor,
+    note_start_points,
+    resolve,
+    start_points,
+)
 from search.suggestions import Suggestions
 from spaces.errors import ConfigError
 from spaces.space import Space
@@ -144,7 +150,8 @@ class TestStartPoints:
         settings, space = prepare(self.SPACE)
         said: list[str] = []
         with Journal(tmp_path / "j") as journal:
-            points = start_points(space, journal, (), said.append)
+            found = start_points(space, settings.space, ())
+            points = note_start_points(found, journal, (), said.append)
             conductor = make_conductor(resolve(settings, space), space, journal, first=points)
             first = conductor.next_trial()
         assert points == [{"model.hidden_dim": 64}] * 2
@@ -153,10 +160,32 @@ class TestStartPoints:
         assert any("no_distillation: loss.distillation" in line for line in said)
 
     def test_resumed_search_begins_with_the_points_of_its_first_start(self, prepare, tmp_path):
-        _, space = prepare(self.SPACE)
+        settings, space = prepare(self.SPACE)
         with Journal(tmp_path / "j") as journal:
-            points = start_points(space, journal, (), print)
-            _, other = prepare(WIDTHS | {"start_from": ["v1_mse"]})
-            again = start_points(other, journal, read_journal(tmp_path / "j"), print)
-        assert again == points
+            points = start_points(space, settings.space, ())
+            note_start_points(points, journal, (), print)
+            settings, other = prepare(WIDTHS | {"start_from": ["v1_mse"]})
+            records = read_journal(tmp_path / "j")
+            assert start_points(other, settings.space, records) == points
+            note_start_points(points, journal, records, print)
+
+    def test_mistake_is_placed_in_the_space_file(self, prepare):
+        settings, space = prepare(WIDTHS | {"start_from": ["v1_mse", "v2_cosin"]})
+        with pytest.raises(ConfigError, match=r"space.yaml:\d: start_from\[1\]: .* did you mean"):
+            start_points(space, settings.space, ())
+
+    def test_paths_count_from_the_folder_of_the_space(self, prepare, tmp_path, monkeypatch):
+        monkeypatch.chdir("/")
+        write_yaml(tmp_path / "mine.yaml", {"model": {"family": "mlp_mixer", "hidden_dim": 32}})
+        settings, space = prepare(WIDTHS | {"start_from": ["mine.yaml"]})
+        [point] = start_points(space, settings.space, ())
+        assert point["params"] == {"model.hidden_dim": 32}
+
+    def test_points_are_noted_once(self, prepare, tmp_path):
+        settings, space = prepare(self.SPACE)
+        with Journal(tmp_path / "j") as journal:
+            for _ in range(2):
+                records = read_journal(tmp_path / "j")
+                points = start_points(space, settings.space, records)
+                note_start_points(points, journal, records, print)
         assert sum(r["event"] == "start_points" for r in read_journal(tmp_path / "j")) == 1

@@ -41,7 +41,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_preset_gives_its_whole_config() -> None:
-    ((source, tree),) = starting_trees(["p4b_autoencoder"])
+    ((source, tree),) = starting_trees(["p4b_autoencoder"], Path())
     assert source == "p4b_autoencoder"
     assert tree == read_trial_config("p4b_autoencoder").model_dump(mode="json")
     assert tree["training"]["lr"] == 0.001
@@ -51,16 +51,16 @@ def test_a_file_is_a_trials_config_or_a_training_runs(tmp_path: Path) -> None:
     places = {"train_dir": "a", "train_list": "b", "val_dir": "c", "val_list": "d"}
     write_yaml(tmp_path / "trial.yaml", SMALL)
     write_yaml(tmp_path / "run.yaml", {"corpus": places, "trial": SMALL})
-    found = starting_trees([str(tmp_path / "trial.yaml"), str(tmp_path / "run.yaml")])
+    found = starting_trees([str(tmp_path / "trial.yaml"), str(tmp_path / "run.yaml")], Path())
     whole = TrialConfig.model_validate(SMALL).model_dump(mode="json")
     assert [tree for _, tree in found] == [whole, whole]
 
 
 def test_the_best_that_ended_stand_for_a_run(run: Path) -> None:
-    ((source, tree),) = starting_trees([f"run:{run}"])
+    ((source, tree),) = starting_trees([f"run:{run}"], Path())
     assert source == f"run:{run}, trial 1"
     assert TrialConfig.model_validate(tree) == trial_config(2)
-    top = starting_trees([f"run:{run}#top2"])
+    top = starting_trees([f"run:{run}#top2"], Path())
     assert [source for source, _ in top] == [
         f"run:{run}#top2, trial 1",
         f"run:{run}#top2, trial 0",
@@ -72,7 +72,7 @@ def test_the_best_that_ended_stand_for_a_run(run: Path) -> None:
 
 
 def test_fewer_trials_than_asked_for_is_a_remark(run: Path) -> None:
-    labels = [source for source, _ in starting_trees([f"run:{run}#top5"])]
+    labels = [source for source, _ in starting_trees([f"run:{run}#top5"], Path())]
     assert labels == [
         f"run:{run}#top5, trial 1",
         f"run:{run}#top5, trial 0 (no more than 2 have ended with a VEER)",
@@ -80,15 +80,15 @@ def test_fewer_trials_than_asked_for_is_a_remark(run: Path) -> None:
 
 
 def test_any_trial_can_be_named(run: Path) -> None:
-    ((source, tree),) = starting_trees([f"run:{run}#3"])
+    ((source, tree),) = starting_trees([f"run:{run}#3"], Path())
     assert source == f"run:{run}#3, trial 3"
     assert tree["loss"]["alpha"] == 0.4
 
 
 def test_sources_keep_their_order(run: Path) -> None:
-    found = starting_trees(["v2_cosine", f"run:{run}#0", "v1_mse"])
+    found = starting_trees(["v2_cosine", f"run:{run}#0", "v1_mse"], Path())
     assert [tree["loss"]["distillation"] for _, tree in found] == ["cosine", "cosine", "mse"]
-    assert starting_trees([]) == []
+    assert starting_trees([], Path()) == []
 
 
 def test_a_trial_that_today_breaks_a_rule_is_named(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_trial_that_today_breaks_a_rule_is_named(tmp_path: Path) -> None:
             seed=0,
         )
     with pytest.raises(VeerError, match=r"old#0, trial 0: loss.alpa: unknown key.*'alpha'"):
-        starting_trees([f"run:{tmp_path / 'old'}#0"])
+        starting_trees([f"run:{tmp_path / 'old'}#0"], Path())
 
 
 @pytest.mark.parametrize(
@@ -121,11 +121,11 @@ def test_a_trial_that_today_breaks_a_rule_is_named(tmp_path: Path) -> None:
 )
 def test_what_is_no_starting_point_is_refused(run: Path, source: str, message: str) -> None:
     with pytest.raises(VeerError, match=message):
-        starting_trees([source.format(run=run)])
+        starting_trees([source.format(run=run)], Path())
 
 
 def test_a_run_without_an_ended_trial_is_refused(tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         journal.append("search_resumed")
     with pytest.raises(VeerError, match="run#top3: no trial of this run has ended with a VEER"):
-        starting_trees([f"run:{tmp_path / 'run'}#top3"])
+        starting_trees([f"run:{tmp_path / 'run'}#top3"], Path())

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
 from search.samplers import SamplerKind, refuse_unfit
@@ -228,8 +229,21 @@ def test_outcomes_reach_the_study_apart(space):
     assert stopped.intermediate_values == {1: 30.0, 2: 20.0, 3: 25.0}
     assert failed.state is TrialState.FAIL
     assert diverged.state is TrialState.PRUNED
-    assert diverged.intermediate_values == {1: 30.0, 2: 20.0, 3: 25.0, 4: 50.0}
+    assert diverged.intermediate_values == {1: 50.0}
     assert suggestions.study.best_trial.number == 0
+
+
+def test_diverged_trial_ranks_behind_those_that_were_stopped_before_it(space):
+    suggestions = Suggestions(space, kind="tpe", seed=0)
+    for number in range(12):
+        suggestions.suggest()
+        is_late = number < 3
+        for epoch in range(1, 21 if is_late else 10):
+            suggestions.report(number, epoch, 12.0)
+        suggestions.end(number, "diverged" if is_late else "stopped_early")
+    below, above = _split_trials(suggestions.study, suggestions.study.trials, 3)
+    assert {trial.number for trial in below}.isdisjoint({0, 1, 2})
+    assert {0, 1, 2} <= {trial.number for trial in above}
 
 
 def test_error_of_the_study_is_raised(space):

@@ -102,7 +102,7 @@ def test_a_model_that_gives_no_embeddings_is_refused(give: Callable, message: st
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"arguments": {"nOut": 7}}, r"loading the model;.*ValueError: .*57.model, models/Toy.py"),
+        ({"arguments": {"nOut": 7}}, r"loading the model;.*57.model, models/Toy.py"),
         ({"arguments": {"nOut": "many"}}, r"status 1 while loading the model;.*TypeError"),
     ],
 )
