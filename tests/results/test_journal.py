@@ -130,3 +130,24 @@ def test_a_line_that_is_no_record_is_an_error_with_its_number(tmp_path: Path) ->
     path.write_text(json.dumps({"event": "search_resumed"}) + "\n[1, 2]\n")
     with pytest.raises(RunError, match=r"journal\.jsonl:2: .* got b'\[1, 2\]'"):
         read_journal(path)
+
+
+def test_a_damaged_line_before_the_last_is_an_error_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        for _ in range(3):
+            journal.append("search_resumed")
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = b'{"event":"epo'
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(RunError, match=r"journal.jsonl:2: damaged, .* got b'{\"event\":\"epo'"):
+        read_journal(path)
+
+
+def test_a_whole_last_line_without_its_newline_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"event":"search_resumed","time_s":1}')
+    with Journal(path) as journal:
+        journal.append("search_ended", reason="interrupted")
+    events = [record["event"] for record in read_journal(path)]
+    assert events == ["search_resumed", "search_ended"]

@@ -99,7 +99,7 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
         "against 11.50 %): it has little to teach; train it further, or take a better one",
         "meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, "
         "target 11 %, stretch 10 %",
-        "2 suggestions broke a limit: max_params 2, max_macs 1",
+        "2 suggestions not run, outside the limits: max_params 2, max_macs 1",
     ]
 
 

@@ -53,7 +53,7 @@ GOLDEN = """\
 warning: students without distillation already beat the teacher (10.25 % in trial 1 against 11.50 %): it has little to teach;
 train it further, or take a better one
 meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, target 11 %, stretch 10 %
-2 suggestions broke a limit: max_params 2, max_macs 1
+2 suggestions not run, outside the limits: max_params 2, max_macs 1
 = N: the same config as trial N by other values, so it was not run again
 """  # noqa: E501 - as wide as the screen
 # fmt: on

@@ -66,11 +66,11 @@ def test_a_stopped_trial_keeps_every_veer_that_it_reported(
     assert trial.value is None
 
 
-def test_a_diverged_trial_is_told_as_chance_after_its_last_good_epoch(
+def test_a_diverged_trial_is_told_as_chance_from_its_first_epoch(
     journal_run: RunFolder, dimensions: Dimensions
 ) -> None:
     trial = rebuild_study(journal_run.read(), dimensions).trials[2]
-    assert trial.intermediate_values == {1: 5.0, 2: 50.0}
+    assert trial.intermediate_values == {1: 50.0}
     assert trial.value is None
     assert trial.user_attrs["reason"] == "loss is nan"
 

@@ -8,6 +8,7 @@ import pytest
 from optuna.trial import TrialState
 
 from results.journal import Journal, read_journal
+from results.study import rebuild_study
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
@@ -183,6 +184,7 @@ class TestLimits:
                 "value": width,
                 "allowed": 64,
                 "is_estimated": False,
+                "text": None,
             }
 
     def test_study_knows_how_far_a_config_is_outside(self, begin):
@@ -216,6 +218,48 @@ class TestLimits:
         violation = told(tmp_path / "journal", "infeasible")[0]["violations"][0]
         assert violation["limit"] == "config"
         assert "alpha + beta must be at most 1, got alpha=" in violation["text"]
+
+
+class TestGrid:
+    # 4 of 9 points break alpha + beta <= 1; the first 300 of the long one are too wide.
+    WEIGHTS = Space(
+        name="weights",
+        fixed={"model": {"family": "mlp_mixer_autoencoder"}},
+        dimensions=(
+            Choice(name="loss.alpha", choices=(0.5, 0.75, 0.9)),
+            Choice(name="loss.beta", choices=(0.1, 0.3, 0.4)),
+        ),
+    )
+    LONG = Space(
+        name="long",
+        fixed={"model": {"family": "mlp_mixer", "num_blocks": 1}},
+        dimensions=(
+            Choice(name="model.hidden_dim", choices=(128, 64)),
+            Integer(name="training.batch_size", low=2, high=301),
+        ),
+    )
+
+    def test_points_that_no_config_can_have_are_passed_over(self, begin, tmp_path):
+        search = begin(self.WEIGHTS, kind="grid", num_trials=5)
+        search.run()
+        assert len(search.conductor.trials) == 5
+        assert search.conductor.is_finished
+        assert len(told(tmp_path / "journal", "infeasible")) == 4
+        # 0.9 and 0.1 add up to 1 but for rounding.
+        assert search.conductor.trials[-1].config.loss.classification_weight == 0
+        study = rebuild_study(read_journal(tmp_path / "journal"), self.WEIGHTS.dimensions)
+        broken = [t for t in study.trials if t.constraints]
+        assert [trial.constraints for trial in broken] == [{"config": 1.0}] * 4
+        assert "alpha + beta must be at most 1" in broken[0].user_attrs["infeasible"]
+
+    def test_long_run_of_rejected_points_does_not_end_it(self, begin):
+        search = begin(self.LONG, kind="grid", num_trials=600, check=at_most_64_wide)
+        for _ in range(300):
+            course = search.conductor.next_trial()
+            assert course.config.model.hidden_dim == 64
+            search.conductor.end(course.trial, "failed", "not run here")
+        assert search.conductor.next_trial() is None
+        assert search.conductor.exhausted == "every config of the grid has been tried"
 
 
 @pytest.mark.parametrize(

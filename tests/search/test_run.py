@@ -19,6 +19,7 @@ from results.study import STUDY_NAME
 from search.progress import SearchView
 from search.run import run_search
 from spaces.errors import ConfigError
+from spaces.yaml_file import read_yaml, write_yaml
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.errors import RunError
@@ -161,13 +162,23 @@ def test_gpu_is_left_alone_with_device_cpu(search):
 
 
 def test_trial_that_cannot_be_built_fails_with_the_reason(search, tiny_world, tmp_path):
-    text = (tiny_world / "space.yaml").read_text().replace("batch_size: 8", "batch_size: 4096")
-    (tmp_path / "space.yaml").write_text(text)
+    tree = read_yaml(tiny_world / "space.yaml").data
+    tree["loss"] = {"distillation": "cosine", "stages": "cosine", "stage_weights": [0, 1, 0]}
+    write_yaml(tmp_path / "space.yaml", tree)
     folder = search(space=tmp_path / "space.yaml", num_trials=2)
     for ended in story(folder, "trial_ended"):
         assert ended["state"] == "failed"
-        assert "training.batch_size must be at most" in ended["reason"]
-        assert "got 4096" in ended["reason"]
+        assert "stage_weights must not all be 0 at 2 stages" in ended["reason"]
+
+
+def test_batch_that_the_corpus_cannot_fill_is_refused_before_anything_is_written(
+    search, tiny_world, tmp_path
+):
+    text = (tiny_world / "space.yaml").read_text().replace("batch_size: 8", "batch_size: 4096")
+    (tmp_path / "space.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"training.batch_size must be at most .* got 4096"):
+        search(space=tmp_path / "space.yaml", num_trials=2)
+    assert not (tmp_path / "run").exists()
 
 
 def test_distilling_without_a_teacher_is_refused_before_anything_is_written(

@@ -133,6 +133,11 @@ def test_sampler_that_cannot_honour_the_space_is_refused(prepare):
         resolve(*prepare(WIDTHS, sampler="gp"))
 
 
+def test_repetitions_of_a_fixed_seed_are_refused(prepare):
+    with pytest.raises(ConfigError, match=r"repetitions must be 1 where the space fixes .* got 3"):
+        resolve(*prepare(WIDTHS | {"seed": 3}, repetitions=3))
+
+
 def test_stop_at_names_a_criterion(prepare):
     success = {"target": 11.0, "stretch": 10.0}
     settings, _ = prepare(WIDTHS, success=success, stop_at="target")

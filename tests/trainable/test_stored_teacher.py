@@ -214,9 +214,10 @@ def test_the_documented_example_writes_a_teacher(
     Path("train_list.txt").write_text("".join(lines))
     exec(compile(code.replace("open(", "tuple_of("), "page", "exec"), {
         "embed": embed,
+        "num_samples": lambda path: 160 * (int(data.features.length[row_of[path]]) - 1),
         "tuple_of": lambda name: Path(name).read_text().splitlines(),
     })  # fmt: skip  # our own page
     teacher = load_stored_teacher(tmp_path / "teacher.parquet", data)
     report = Trainer(trial(), data, teacher=teacher, device=CPU).run_epoch()
     assert report.teacher_cosine is not None
-    assert teacher.count_U.tolist() == [2] * 30
+    assert set(teacher.count_U.tolist()) == {3}
