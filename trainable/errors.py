@@ -4,6 +4,7 @@ VeerError                 (spaces.errors)
 ├── ConfigError           (spaces.errors)
 ├── CorpusError           lists and audio; carries every fault found
 ├── CheckpointError       a model file that cannot be used as asked
+├── StoreError            computed features that cannot be kept or read
 ├── RunError              a run folder that cannot be used as asked
 └── TrainingError         training cannot go on
     └── DivergedError     the loss is no longer finite
@@ -19,6 +20,7 @@ __all__ = [
     "CorpusError",
     "DivergedError",
     "RunError",
+    "StoreError",
     "TrainingError",
     "VeerError",
 ]
@@ -43,6 +45,10 @@ class CorpusError(VeerError):
 
 class CheckpointError(VeerError):
     """A model file is missing, damaged, or not what the caller needs."""
+
+
+class StoreError(VeerError):
+    """The cache of computed features cannot be written, read, or used as asked."""
 
 
 class RunError(VeerError):

@@ -1,6 +1,8 @@
 """Log-mels on disk: the same numbers as computed afresh, and nothing half-written."""
 
+import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import soundfile
 import torch
 
 from models import LogMel
-from trainable.audio import AudioEntry
-from trainable.errors import CorpusError
+from trainable.audio import AudioEntry, load_wave
+from trainable.corpus import read_corpus, read_corpus_config
+from trainable.errors import CorpusError, StoreError
 from trainable.features import FeatureTable, open_features
 
 
@@ -80,12 +83,74 @@ def test_every_bad_file_is_named_and_no_table_is_left(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_truncated_table_is_refused_with_the_fix(
+def plain(entries: list[AudioEntry]) -> tuple[np.ndarray, list[int]]:
+    """All frames in one array, and the number of each file's: no store in between."""
+    frames = []
+    for entry in entries:
+        wave = torch.from_numpy(load_wave(entry.path))[None]
+        frames.append(LogMel()(wave)[0].numpy().astype(np.float16))
+    return np.concatenate(frames), [len(part) for part in frames]
+
+
+@pytest.mark.parametrize("shard_bytes", [1, 20_000, 2**29])
+def test_crops_are_bit_equal_to_those_of_one_array(
+    make_corpus: Callable[..., Path], tmp_path: Path, shard_bytes: int
+) -> None:
+    corpus = read_corpus_config(make_corpus(tmp_path / "corpus", num_utterances=2))
+    entries = read_corpus(corpus).audio
+    features = open_features(
+        entries, min_duration_s=0.2, cache_dir=tmp_path / "cache", shard_bytes=shard_bytes
+    )
+    frames, lengths = plain(list(entries))
+    rng = np.random.default_rng(0)
+    row_B = rng.integers(len(entries), size=64)
+    start_B = rng.integers(80, size=64)
+    offset = np.cumsum(lengths) - lengths
+    expected = [
+        [frames[offset[row] + (start + t) % lengths[row]] for t in range(150)]
+        for row, start in zip(row_B, start_B, strict=True)
+    ]
+    feat = features.crops(row_B, start_B, 150)
+    assert np.array_equal(feat.numpy(), np.array(expected, np.float32))
+    assert features.length.tolist() == lengths
+    # A second is about 16,000 bytes: five files fill four shards of 20,000.
+    assert len(features.frames_NF) == {1: 20, 20_000: 16, 2**29: 1}[shard_bytes]
+
+
+class CountingFrames(np.ndarray):
+    gathers = 0
+
+    def __getitem__(self, key: object) -> np.ndarray:
+        type(self).gathers += 1
+        return np.asarray(super().__getitem__(key))
+
+
+@pytest.mark.parametrize(("shard_bytes", "num_gathers"), [(1, 2), (2**29, 1)])
+def test_a_batch_is_one_gather_for_every_shard_that_it_touches(
+    entries: list[AudioEntry], tmp_path: Path, shard_bytes: int, num_gathers: int
+) -> None:
+    features = open_features(
+        entries, min_duration_s=0.2, cache_dir=tmp_path / "cache", shard_bytes=shard_bytes
+    )
+    counted = dataclasses.replace(
+        features, frames_NF=tuple(part.view(CountingFrames) for part in features.frames_NF)
+    )
+    CountingFrames.gathers = 0
+    row_B = np.array([0, 2, 2, 0, 2, 0, 0])
+    feat = counted.crops(row_B, np.arange(7), 20)
+    assert CountingFrames.gathers == num_gathers
+    assert torch.equal(feat, features.crops(row_B, np.arange(7), 20))
+
+
+def test_a_missing_file_is_named_with_its_line(entries: list[AudioEntry], tmp_path: Path) -> None:
+    entries[1].path.unlink()
+    with pytest.raises(CorpusError, match=r"list:2: .*1\.wav: No such file"):
+        table(entries, tmp_path)
+
+
+def test_a_cache_that_cannot_be_written_is_named(
     entries: list[AudioEntry], tmp_path: Path
 ) -> None:
-    table(entries, tmp_path)
-    (file,) = (tmp_path / "cache").glob("*/frames.f16")
-    with file.open("r+b") as stream:
-        stream.truncate(100)
-    with pytest.raises(CorpusError, match=r"got 100; delete .*log-mels-"):
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(StoreError, match=r"cache.*cannot be kept there: .*VEER_CACHE"):
         table(entries, tmp_path)

@@ -1,0 +1,96 @@
+"""Holds on a store: many readers, one builder, no removal under anyone."""
+
+import fcntl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from trainable.store_lock import remove_store, sole_builder, use_store
+
+HOLD = """
+import sys
+from pathlib import Path
+from trainable.store_lock import use_store
+held = use_store(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_store_in_use_is_not_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    first, second = use_store(folder), use_store(folder)
+    assert not remove_store(folder)
+    first.release()
+    assert not remove_store(folder)
+    second.release()
+    assert remove_store(folder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_hold_ends_with_its_last_reference(tmp_path: Path) -> None:
+    held = use_store(tmp_path / "store")
+    del held
+    assert remove_store(tmp_path / "store")
+
+
+def test_the_hold_of_a_killed_process_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert not remove_store(folder)
+        process.kill()
+        process.wait()
+    assert remove_store(folder)
+
+
+def test_a_removed_store_is_gone_for_a_second_remover(tmp_path: Path) -> None:
+    use_store(tmp_path / "store").release()
+    assert remove_store(tmp_path / "store")
+    assert remove_store(tmp_path / "store")
+
+
+def test_a_hold_taken_while_the_store_is_removed_is_on_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    use_store(folder).release()
+    real, calls = fcntl.flock, []
+
+    def flock_after_removal(descriptor: int, operation: int) -> None:
+        if not calls:
+            calls.append(operation)
+            folder.rename(tmp_path / "removed")
+        real(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", flock_after_removal)
+    held = use_store(folder)
+    assert (folder / "in-use.lock").exists()
+    monkeypatch.undo()
+    assert not remove_store(folder)
+    held.release()
+
+
+def test_one_builder_at_a_time(tmp_path: Path) -> None:
+    waited, inside = threading.Event(), threading.Event()
+
+    def second() -> None:
+        with sole_builder(tmp_path, waited.set):
+            inside.set()
+
+    thread = threading.Thread(target=second)
+    with sole_builder(tmp_path, pytest.fail):
+        thread.start()
+        assert waited.wait(5)
+        assert not inside.is_set()
+    thread.join(5)
+    assert inside.is_set()
