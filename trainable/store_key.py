@@ -66,3 +66,9 @@ def store_key(entries: Sequence[AudioEntry], min_duration_s: float) -> StoreKey:
 def lists_of(entries: Iterable[AudioEntry]) -> tuple[str, ...]:
     """The list files that name the entries, each once, in order."""
     return tuple(dict.fromkeys(entry.place.rpartition(":")[0] for entry in entries))
+
+
+def audio_dir_of(entries: Sequence[AudioEntry]) -> str:
+    """The deepest folder that all entries are below; empty without entries."""
+    folders = {os.path.dirname(entry.path) for entry in entries}  # noqa: PTH120 - for speed
+    return os.path.commonpath(folders) if folders else ""

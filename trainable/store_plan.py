@@ -15,7 +15,7 @@ from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from spaces.atomic import write_text_atomically
 from trainable.audio import AudioEntry
 from trainable.feature_shards import ShardRecord
-from trainable.store_key import FORMAT_VERSION, FRONT_END, StoreKey, lists_of
+from trainable.store_key import FORMAT_VERSION, FRONT_END, StoreKey, audio_dir_of, lists_of
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
 NUM_PROBED = 16
@@ -36,6 +36,7 @@ class StorePlan(BaseModel):
         front_end: Settings of the log-mels.
         min_duration_s: Shorter files were refused, seconds.
         lists: Files that name the audio.
+        audio_dir: Folder that all the audio is below.
         num_rows: Utterances of each shard.
     """
 
@@ -46,6 +47,7 @@ class StorePlan(BaseModel):
     front_end: dict[str, float]
     min_duration_s: float
     lists: tuple[str, ...]
+    audio_dir: str
     num_rows: tuple[int, ...]
 
 
@@ -104,6 +106,7 @@ def planned(request: StoreRequest) -> StorePlan:
             front_end=FRONT_END,
             min_duration_s=request.min_duration_s,
             lists=lists_of(request.entries),
+            audio_dir=audio_dir_of(request.entries),
             num_rows=_rows_by_shard(request),
         )
         write_text_atomically(path, plan.model_dump_json(indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""`veer data`: make, prepare and check a corpus."""
+"""`veer data`: make, prepare and check a corpus; its stores are in `store`."""
 
 import os
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from search.cli import store
 from search.cli.console import console, counting
 from spaces.yaml_file import load_mapping
 from trainable.corpus import read_corpus_config
@@ -15,7 +16,10 @@ from trainable.corpus_check import CorpusReport, check_corpus
 from trainable.corpus_prepare import PrepareConfig, prepare_corpus
 from trainable.demo_corpus import DemoConfig, build_demo_corpus
 
-app = typer.Typer(no_args_is_help=True, help="Make, prepare and check a corpus.")
+app = typer.Typer(no_args_is_help=True, help="Prepare and check a corpus; keep its log-mels.")
+app.command()(store.build)
+app.command()(store.info)
+app.command()(store.prune)
 
 
 class LayoutName(StrEnum):

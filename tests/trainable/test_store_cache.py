@@ -1,0 +1,121 @@
+"""The stores of a cache: listed, verified, and offered for removal."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from trainable.audio import AudioEntry
+from trainable.errors import CorpusError
+from trainable.features import open_features
+from trainable.store_cache import StoreState, list_stores, prunable, verify_store
+
+Build = Callable[..., None]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    """A function that builds a store of files of a second; the seed decides their content."""
+
+    def build_store(name: str = "a", *, seed: int = 0, num_files: int = 3, **more: object) -> None:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        wave = np.random.default_rng(seed).normal(0, 0.1, (num_files, 15_900))
+        for number in range(num_files):
+            soundfile.write(folder / f"{number}.wav", wave[number], 16_000)
+            os.utime(folder / f"{number}.wav", (seed, seed))
+        entries = [
+            AudioEntry(path=folder / f"{n}.wav", place=f"{name}.txt:{n}") for n in range(num_files)
+        ]
+        settings = {"min_duration_s": 0.2, "shard_bytes": 1, **more}
+        open_features(entries, cache_dir=tmp_path / "cache", **settings)  # type: ignore[arg-type]
+
+    return build_store
+
+
+def test_a_complete_store_tells_what_it_holds(build: Build, tmp_path: Path) -> None:
+    build()
+    (store,) = list_stores(tmp_path / "cache")
+    assert store.state is StoreState.COMPLETE
+    assert store.plan is not None
+    assert store.plan.lists == ("a.txt",)
+    assert store.plan.num_rows == (1, 1, 1)
+    assert store.plan.audio_dir == str(tmp_path / "a")
+    assert store.num_shards == 3
+    # 100 frames of 10 ms a file.
+    assert store.duration_h == pytest.approx(3 / 3600)
+    assert store.size_bytes == sum(file.stat().st_size for file in store.folder.iterdir())
+    assert store.unused_days < 0.01
+
+
+def test_a_store_without_a_manifest_is_unfinished(build: Build, tmp_path: Path) -> None:
+    build()
+    folder = list_stores(tmp_path / "cache")[0].folder
+    (folder / "manifest.json").unlink()
+    (folder / "features-00001.arrow").unlink()
+    (store,) = list_stores(tmp_path / "cache")
+    assert (store.state, store.num_shards, store.duration_h) == (StoreState.UNFINISHED, 2, None)
+    assert prunable([store], None) == (store,)
+
+
+def test_what_is_left_of_a_faulty_corpus_is_unfinished(build: Build, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"must last at least 2 s, got 0\.9938 s"):
+        build(min_duration_s=2.0)
+    assert list_stores(tmp_path / "cache") == ()
+
+
+def test_a_changed_corpus_supersedes_its_old_store_and_no_other(
+    build: Build, tmp_path: Path
+) -> None:
+    build("a", seed=1)
+    build("b", seed=1)
+    build("a", seed=1, min_duration_s=0.3)
+    before = {store.folder for store in list_stores(tmp_path / "cache")}
+    assert prunable(list_stores(tmp_path / "cache"), None) == ()
+    old = next(
+        store.folder
+        for store in list_stores(tmp_path / "cache")
+        if store.plan and store.plan.lists == ("a.txt",) and store.plan.min_duration_s == 0.2
+    )
+    os.utime(old / "in-use.lock", (1, 1))
+    build("a", seed=2)
+    stores = list_stores(tmp_path / "cache")
+    assert len(stores) == 4
+    assert [store.folder for store in prunable(stores, None)] == [old]
+    assert {s.folder for s in stores if s.state is StoreState.COMPLETE} >= before - {old}
+
+
+def test_an_old_format_goes_only_by_its_age(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "log-mels-0123"
+    folder.mkdir(parents=True)
+    (folder / "frames.f16").write_bytes(b"x" * 100)
+    (store,) = list_stores(tmp_path / "cache")
+    assert (store.state, store.size_bytes) == (StoreState.OLD_FORMAT, 100)
+    assert prunable([store], None) == ()
+    assert prunable([store], 1) == ()
+    ten_days_ago = time.time() - 10 * 86_400
+    os.utime(folder, (ten_days_ago, ten_days_ago))
+    (store,) = list_stores(tmp_path / "cache")
+    assert store.unused_days == pytest.approx(10, abs=0.01)
+    assert prunable([store], 9) == (store,)
+    assert prunable([store], 11) == ()
+
+
+def test_verifying_names_every_damaged_shard(build: Build, tmp_path: Path) -> None:
+    build()
+    folder = list_stores(tmp_path / "cache")[0].folder
+    assert verify_store(folder) == ()
+    for number in (0, 2):
+        path = folder / f"features-0000{number}.arrow"
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    first, second = verify_store(folder)
+    assert "features-00000.arrow: CRC-32 of" in first
+    assert "features-00002.arrow: CRC-32 of" in second
+    (folder / "manifest.json").unlink()
+    assert verify_store(folder) == (f"{folder / 'manifest.json'}: is missing or damaged",)

@@ -1,0 +1,143 @@
+"""The stores of a cache folder: what is there, is it whole, and what nobody needs any more."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
+from trainable.feature_shards import ShardDamage, shard_name, verify_shard
+from trainable.store_key import FORMAT_VERSION
+from trainable.store_lock import REMOVED_SUFFIX, USE_LOCK
+from trainable.store_plan import MANIFEST, PLAN, StoreManifest, StorePlan, read_json
+
+STORES, OLD_STORES, REMOVED = "features-*/", "log-mels-*/", f".*{REMOVED_SUFFIX}/"
+HOUR_S, DAY_S = 3600, 86_400
+
+
+class StoreState(StrEnum):
+    """What a store is good for."""
+
+    COMPLETE = "complete"
+    UNFINISHED = "unfinished"
+    SUPERSEDED = "superseded"
+    OLD_FORMAT = "old format"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreInfo:
+    """One store, by what its small files say.
+
+    Attributes:
+        folder: Where it is.
+        state: Superseded is a complete one of the same lists, audio folder and shortest duration
+            as another complete one that was used later.
+        plan: What it is to hold; None where that is missing, or the format another one.
+        duration_h: Hours of audio, by the frames; None where not complete.
+        size_bytes: Of all files.
+        num_shards: That are there.
+        last_used_s: When it was last opened, seconds since 1970.
+    """
+
+    folder: Path
+    state: StoreState
+    plan: StorePlan | None
+    duration_h: float | None
+    size_bytes: int
+    num_shards: int
+    last_used_s: float
+
+    @property
+    def unused_days(self) -> float:
+        """Days since it was last opened."""
+        return (time.time() - self.last_used_s) / DAY_S
+
+
+def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
+    """All stores of a cache, those used last first. No audio and no frames are read."""
+    found = [_info(folder) for pattern in (STORES, REMOVED) for folder in cache_dir.glob(pattern)]
+    found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
+    found.sort(key=lambda store: -store.last_used_s)
+    seen: set[tuple[tuple[str, ...], str, float]] = set()
+    for number, store in enumerate(found):
+        if store.state is StoreState.COMPLETE and store.plan is not None:
+            corpus = (store.plan.lists, store.plan.audio_dir, store.plan.min_duration_s)
+            if corpus in seen:
+                found[number] = replace(store, state=StoreState.SUPERSEDED)
+            seen.add(corpus)
+    return tuple(found)
+
+
+def verify_store(folder: Path) -> tuple[str, ...]:
+    """Read all of a complete store; one sentence a damaged shard, naming it, is returned."""
+    manifest = read_json(folder / MANIFEST, StoreManifest)
+    if manifest is None:
+        return (f"{folder / MANIFEST}: is missing or damaged",)
+    damages = []
+    for number, record in enumerate(manifest.shards):
+        try:
+            verify_shard(folder, record, manifest.plan.key, number)
+        except ShardDamage as damage:
+            damages.append(str(damage))
+    return tuple(damages)
+
+
+def prunable(
+    stores: Sequence[StoreInfo], older_than_days: float | None
+) -> tuple[StoreInfo, ...]:
+    """The stores that `prune` offers to remove.
+
+    Args:
+        stores: All of a cache.
+        older_than_days: Also any store, of the old format too, that was not opened for so long;
+            None leaves those.
+    """
+    always = (StoreState.UNFINISHED, StoreState.SUPERSEDED)
+    return tuple(
+        store
+        for store in stores
+        if store.state in always
+        or (older_than_days is not None and store.unused_days >= older_than_days)
+    )
+
+
+def _info(folder: Path) -> StoreInfo:
+    manifest = read_json(folder / MANIFEST, StoreManifest)
+    plan = manifest.plan if manifest else read_json(folder / PLAN, StorePlan)
+    if plan is not None and plan.format_version != FORMAT_VERSION:
+        plan = None
+    num_rows = plan.num_rows if plan else ()
+    num_shards = sum((folder / shard_name(number)).exists() for number in range(len(num_rows)))
+    is_whole = manifest is not None and plan is not None and num_shards == len(num_rows)
+    num_frames = sum(record.num_frames for record in manifest.shards) if manifest else 0
+    return StoreInfo(
+        folder=folder,
+        state=StoreState.COMPLETE if is_whole else StoreState.UNFINISHED,
+        plan=plan,
+        duration_h=num_frames * HOP_SAMPLES / SAMPLE_RATE_HZ / HOUR_S if is_whole else None,
+        size_bytes=_size_bytes(folder),
+        num_shards=num_shards,
+        last_used_s=_changed_s(folder / USE_LOCK, folder),
+    )
+
+
+def _old_info(folder: Path) -> StoreInfo:
+    return StoreInfo(
+        folder=folder,
+        state=StoreState.OLD_FORMAT,
+        plan=None,
+        duration_h=None,
+        size_bytes=_size_bytes(folder),
+        num_shards=0,
+        last_used_s=_changed_s(folder),
+    )
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+
+
+def _changed_s(*candidates: Path) -> float:
+    """When the first of them that exists was changed."""
+    return next(path.stat().st_mtime for path in candidates if path.exists())
