@@ -127,10 +127,11 @@ def open_features(
             f"{folder}: the log-mels cannot be kept there: {error.strerror or error}; make room "
             "(`veer data prune`), or name another folder in $VEER_CACHE"
         ) from error
-    return _table(shards, use)
+    return table_of(shards, use)
 
 
-def _table(shards: Sequence[Shard], use: UseLock) -> FeatureTable:
+def table_of(shards: Sequence[Shard], use: UseLock) -> FeatureTable:
+    """The utterances of shards in their order, one table."""
     num_rows = np.array([shard.record.num_rows for shard in shards], np.int64)
     length = np.concatenate([np.zeros(0, np.int64), *(shard.length_U for shard in shards)])
     offset = np.cumsum(length) - length

@@ -1,0 +1,197 @@
+"""What a large store costs: a million utterances of 5,994 speakers against ten thousand of them.
+
+`make bench NAME=scale`, or `python -m tests.benchmarks.scale`; `--rows 100000` for a smaller one.
+The features are tiny (4 frames an utterance, in shards of 100,000 utterances), the speakers made
+up, the same in both stores, as is the student. Each store is opened in processes of its own, taking
+turns: time to open, memory of the process that it shares with nobody, and time of a training step on
+random utterances of the whole store. Checking the audio files' sizes and times for the key is
+timed apart, on one file that is asked about as often as there are utterances: it grows with the
+corpus. The target: a step on the large store takes at most a tenth longer.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from models.frontend import NUM_MELS
+from results.hardware import describe_hardware
+from tests.benchmarks.report import finish
+from trainable.audio import AudioEntry
+from trainable.config import TrialConfig
+from trainable.data import TrainingData
+from trainable.feature_shards import Frames, write_shard
+from trainable.feature_store import open_store
+from trainable.features import FeatureTable, table_of
+from trainable.store_key import FORMAT_VERSION, FRONT_END, StoreKey, store_key
+from trainable.store_lock import use_store
+from trainable.store_plan import MANIFEST, StoreManifest, StorePlan, StoreRequest
+from trainable.training import Trainer
+
+NUM_SPEAKERS = 5_994
+NUM_SMALL, NUM_LARGE = 10_000, 1_000_000
+ROWS_OF_SHARD = 100_000
+FRAMES_OF_ROW = 4
+NUM_STEPS, BATCH_SIZE = 20, 64
+NUM_VAL = 20
+ROUNDS = 5
+TARGET = 1 / 1.1
+KEY = "0" * 64
+CONFIG = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": 32,
+        "num_blocks": 2,
+        "num_frames": 200,
+        "embedding_dim": 64,
+    },
+    "loss": {"distillation": "none"},
+    "training": {"batch_size": BATCH_SIZE, "crop_frames": 200},
+}
+
+
+def write_store(folder: Path, num_rows: int) -> None:
+    """A store of made-up log-mels."""
+    folder.mkdir()
+    sizes = [min(ROWS_OF_SHARD, num_rows - n) for n in range(0, num_rows, ROWS_OF_SHARD)]
+    rng = np.random.default_rng(0)
+    pool = rng.normal(-5, 3, (997, FRAMES_OF_ROW, NUM_MELS)).astype(np.float16)
+
+    def rows(first: int, size: int) -> Iterator[tuple[str, Frames]]:
+        for row in range(first, first + size):
+            yield f"/corpus/id{row % NUM_SPEAKERS:05d}/session/{row:07d}.wav", pool[row % 997]
+
+    shards = tuple(
+        write_shard(folder, KEY, number, rows(number * ROWS_OF_SHARD, size))
+        for number, size in enumerate(sizes)
+    )
+    plan = StorePlan(
+        format_version=FORMAT_VERSION,
+        key=KEY,
+        front_end=FRONT_END,
+        min_duration_s=0,
+        lists=("train_list.txt",),
+        audio_dir="/corpus",
+        num_rows=tuple(sizes),
+    )
+    manifest = StoreManifest(plan=plan, shards=shards)
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+
+
+def open_table(folder: Path, num_rows: int) -> FeatureTable:
+    """The store, opened as a run opens it, but for the key."""
+    request = StoreRequest(
+        folder=folder,
+        entries=[AudioEntry(path=folder, place="")] * num_rows,
+        key=StoreKey(digest=KEY, size_bytes=()),
+        min_duration_s=0,
+        shard_bytes=1,
+    )
+    return table_of(open_store(request, None), use_store(folder))
+
+
+def made_up_data(features: FeatureTable) -> TrainingData:
+    """An epoch of random utterances of the whole store, and a few pairs."""
+    num_rows = len(features.length)
+    row = np.random.default_rng(1).choice(num_rows, NUM_STEPS * BATCH_SIZE, replace=False)
+    return TrainingData(
+        features=features,
+        speakers=tuple(f"id{number:05d}" for number in range(NUM_SPEAKERS)),
+        train_paths=tuple(str(number) for number in row),
+        val_paths=tuple(str(number) for number in range(NUM_VAL)),
+        train_row=row,
+        train_speaker=row % NUM_SPEAKERS,
+        val_row=np.arange(NUM_VAL),
+        val_a=np.zeros(NUM_VAL - 1, np.int64),
+        val_b=np.arange(1, NUM_VAL),
+        val_is_target=np.arange(1, NUM_VAL) % 2 == 0,
+    )
+
+
+def private_mb() -> float:
+    """Memory of this process that is no file's, MB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    kilobytes = next(line.split()[1] for line in lines if line.startswith("RssAnon"))
+    return int(kilobytes) / 1000
+
+
+def measure(folder: Path, num_rows: int) -> dict[str, float]:
+    """One process's figures."""
+    torch.set_num_threads(1)
+    before_mb = private_mb()
+    started = time.perf_counter()
+    features = open_table(folder, num_rows)
+    open_ms = 1e3 * (time.perf_counter() - started)
+    store_mb = private_mb() - before_mb
+    trainer = Trainer(
+        TrialConfig.model_validate(CONFIG), made_up_data(features), device=torch.device("cpu")
+    )
+    step_ms = min(1e3 * trainer.run_epoch().train_s / NUM_STEPS for _ in range(2))
+    return {
+        "open, ms": open_ms,
+        "store, MB": store_mb,
+        "process, MB": private_mb(),
+        "step, ms": step_ms,
+    }
+
+
+def measure_elsewhere(folder: Path, num_rows: int) -> dict[str, float]:
+    """`measure` in a new process."""
+    command = [sys.executable, "-m", "tests.benchmarks.scale", "--measure", str(folder)]
+    run = subprocess.run(
+        [*command, "--rows", str(num_rows)], check=True, capture_output=True, text=True
+    )
+    figures: dict[str, float] = json.loads(run.stdout)
+    return figures
+
+
+def key_s(folder: Path, num_rows: int) -> float:
+    """Seconds of the key over as many files."""
+    entries = [AudioEntry(path=folder / MANIFEST, place="train_list.txt:1")] * num_rows
+    started = time.perf_counter()
+    store_key(entries, 0)
+    return time.perf_counter() - started
+
+
+def compare(cache: Path, num_large: int) -> None:
+    """Measure both stores in turns, print, and exit with the verdict."""
+    rows = {"small": NUM_SMALL, "large": num_large}
+    for name, num_rows in rows.items():
+        write_store(cache / name, num_rows)
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
+    for _ in range(ROUNDS):
+        for name, num_rows in rows.items():
+            rounds[name].append(measure_elsewhere(cache / name, num_rows))
+    print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
+    print(f"{'':12s} {NUM_SMALL:>12,d} {num_large:>12,d}   ratio  (medians of {ROUNDS})")
+    for figure in rounds["small"][0]:
+        small, large = (median(r[figure] for r in rounds[name]) for name in rows)
+        print(f"{figure:12s} {small:12.2f} {large:12.2f} {large / small:7.2f}")
+    keys = [key_s(cache / "small", num_rows) for num_rows in rows.values()]
+    print(f"{'key, s':12s} {keys[0]:12.2f} {keys[1]:12.2f} {keys[1] / keys[0]:7.2f}")
+    steps = [min(r["step, ms"] for r in rounds[name]) for name in rows]
+    finish("scale", ratio=steps[0] / steps[1], target=TARGET)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=NUM_LARGE, help="utterances of the large one")
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        print(json.dumps(measure(options.measure, options.rows)))
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        compare(Path(cache), options.rows)
+
+
+if __name__ == "__main__":
+    main()
