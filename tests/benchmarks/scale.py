@@ -2,9 +2,9 @@
 
 `make bench NAME=scale`, or `python -m tests.benchmarks.scale`; `--rows 100000` for a smaller one.
 The features are tiny (4 frames an utterance, in shards of 100,000 utterances), the speakers made
-up, the same in both stores, as is the student. Each store is opened in processes of its own, taking
-turns: time to open, memory of the process that it shares with nobody, and time of a training step on
-random utterances of the whole store. Checking the audio files' sizes and times for the key is
+up, the same in both stores, as is the student. Each store is opened in processes of its own, in
+turns: time to open, memory of the process that it shares with nobody, and time of a training step
+on random utterances of the whole store. Checking the audio files' sizes and times for the key is
 timed apart, on one file that is asked about as often as there are utterances: it grows with the
 corpus. The target: a step on the large store takes at most a tenth longer.
 """
