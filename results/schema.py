@@ -76,7 +76,7 @@ TRIALS: tuple[Column, ...] = (
         meaning="Distillation was asked for, but `distill_share` at `best_epoch` is below "
         f"{NO_EFFECT_SHARE:g}, or the trial is complete and `teacher_cosine` after its last epoch "
         f"is below {NO_EFFECT_COSINE:g} with a loss that should raise it "
-        f"({', '.join(sorted(DIRECTED))}); null where none was asked for.",
+        f"({', '.join(sorted(DIRECTED))}, without stages); null where none was asked for.",
     ),
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),

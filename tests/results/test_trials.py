@@ -120,6 +120,12 @@ def test_the_notes_first_attempt_is_flagged() -> None:
     assert distilled(0.5 * term / (0.5 * 3.0 + 0.5 * term), 0.0) is True
 
 
+def test_with_stages_the_share_alone_decides() -> None:
+    assert distilled(0.23, 0.01, stages="cosine") is False
+    assert distilled(0.23, 0.01) is True
+    assert distilled(0.001, 0.9, stages="cosine") is True
+
+
 def test_the_notes_second_attempt_is_not_flagged() -> None:
     # V2: alpha 0.7, (1-0.7)*3.0 + 0.7*0.35: the share is 21 %.
     assert distilled(0.245 / 1.145, 0.65) is False
