@@ -152,7 +152,7 @@ class EffectConditions:
             return
         if any(_implies(each, condition) for each in here.when):
             return
-        when = (*here.when, condition)
+        when = (*(each for each in here.when if not _implies(condition, each)), condition)
         self.dimensions[name] = here.model_copy(update={"when": when})
 
 

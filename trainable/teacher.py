@@ -236,8 +236,8 @@ def require_fit(
     if loss.distillation in LABEL_LEVEL:
         if facts.centres is None:
             raise TrainingError(
-                f"loss.distillation {loss.distillation!r} needs the teacher's classifier, and its "
-                "file has none; distil embeddings (mse, cosine, rkd, infonce)"
+                f"loss.distillation {loss.distillation!r} needs the teacher's classifier, and "
+                "this teacher is known without one; distil embeddings (mse, cosine, rkd, infonce)"
             )
         facts.centres.of(speakers)
     if loss.stages != "none" and not facts.has_stages:

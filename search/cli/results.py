@@ -83,6 +83,9 @@ def trials(
     else:
         records = folder.read()
         teacher, remarks = latest(records, "teacher"), run_remarks(records)
+        if table.num_rows and not rows.num_rows:
+            told = " and ".join(conditions or ())
+            console.print(f"none of the {table.num_rows} trials has {told}", highlight=False)
         console.print(trials_view(rows, teacher, remarks=remarks, width=console.width))
 
 

@@ -1,5 +1,6 @@
 """`veer search`."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import export_trial
 from results.history import latest, ranked, trial_histories
-from results.journal import ENDINGS
+from results.journal import ENDINGS, Record
 from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
@@ -188,7 +189,7 @@ def _print_result(result: SearchResult) -> None:
     run = result.run
     records = run.read()
     if result.was_finished:
-        console.print(f"reusing {run.path}: this search is finished already", highlight=False)
+        console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
     teacher = latest(records, "teacher")
     table, remarks = trials_table(records), run_remarks(records)
     console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
@@ -204,6 +205,18 @@ def _print_result(result: SearchResult) -> None:
         console.print("no trial reached a VEER: nothing to export")
     else:
         _export(run)
+
+
+def _why_finished(records: Sequence[Record]) -> str:
+    ended = latest(records, "search_ended")
+    match ended["reason"] if ended else None:
+        case "exhausted":
+            num_trials = len(trial_histories(records))
+            return f"this search is finished, its space had no more than {num_trials} trials"
+        case "target_met":
+            return "this search is finished, its target is met"
+        case _:
+            return "this search is finished already"
 
 
 def _export(run: RunFolder) -> None:

@@ -76,6 +76,8 @@ def test_trials_of_a_shared_run_are_named_by_it(veer: Veer, shared_run: RunFolde
     ]
     output = veer("trials", shared_run.path, "--filter", "trial=0").output
     assert "warning: students without distillation already beat the teacher" in output
+    output = veer("trials", shared_run.path, "--filter", "state=complet").output
+    assert "none of the 6 trials has state=complet" in output
 
 
 @pytest.mark.parametrize(
