@@ -1,13 +1,12 @@
 """Models of the person's own: checked before a search's first trial, allowed in its workers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from models.custom_config import names_a_file
 from models.user_code import code_roots, require_permission
 from search.config import SearchConfig
 from spaces.conditions import Params
-from spaces.dimensions import Value
 from spaces.errors import ConfigError
 from spaces.probing import allowed_values
 from spaces.space import Space
@@ -46,11 +45,6 @@ def _is_own(name: str) -> bool:
     return name.startswith("model.") and name != FAMILY
 
 
-def _first_but(space: Space, chosen: Mapping[str, Value]) -> Params:
-    """Every active dimension at its first value, but for the chosen ones."""
-    return space.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
-
-
 def _probes(space: Space) -> Iterator[Params]:
     """Parameters for each family of the person's own: the first values, then each bound."""
     by_name = {each.name: each for each in space.dimensions}
@@ -63,7 +57,7 @@ def _probes(space: Space) -> Iterator[Params]:
             needed = allowed_values(dimension, by_name)
             forced = {key: values[0] for key, values in needed.items()} | {FAMILY: family}
             for value in dimension.extremes() if _is_own(name) else [dimension.extremes()[0]]:
-                params = _first_but(space, {name: value} | forced)
+                params = space.first_but({name: value} | forced)
                 if params not in seen:
                     seen.append(params)
                     yield params

@@ -181,6 +181,4 @@ def _measured(
 
 
 def _first_config(space: Space) -> TrialConfig:
-    return TrialConfig.model_validate(
-        space.tree(space.sample(lambda dimension: dimension.extremes()[0]))
-    )
+    return TrialConfig.model_validate(space.tree(space.first_but({})))

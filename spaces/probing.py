@@ -54,7 +54,7 @@ def never_complaints(
 def probe_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
     """What the config class says of each bound and choice, the others at their first value."""
     own = {_keys(dimension): dimension for dimension in space.dimensions}
-    first = _refusals(space, _first_but(space, {}), config_class)
+    first = _refusals(space, space.first_but({}), config_class)
     probes = {
         dimension.name: [
             _refusals(space, params, config_class) for params in _probes(space, dimension)
@@ -126,16 +126,11 @@ def _condition_keys(dimension: Dimension, condition: Condition) -> Keys:
     return (*_keys(dimension), "when", condition.parameter)
 
 
-def _first_but(space: Space, chosen: Mapping[str, Value]) -> Params:
-    """Every dimension at its first value, but for the chosen ones."""
-    return space.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
-
-
 def _probes(space: Space, dimension: Dimension) -> list[Params]:
     """Parameters in which the dimension is active, one set for each of its extremes."""
     forced = witness(dimension, space.dimensions, space.fixed_values()) or {}
     extremes = dimension.extremes()
-    return [_first_but(space, {**forced, dimension.name: value}) for value in extremes]
+    return [space.first_but({**forced, dimension.name: value}) for value in extremes]
 
 
 def _refusals(space: Space, params: Params, config_class: type[BaseModel]) -> Faults:

@@ -90,6 +90,10 @@ class Space:
                     )
         return params
 
+    def first_but(self, chosen: Mapping[str, Value]) -> Params:
+        """Every active dimension at its first value, but for the chosen ones."""
+        return self.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
+
     def grid(self) -> Iterator[Params]:
         """Every set of active parameters once, the first dimension slowest.
 
