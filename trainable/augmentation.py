@@ -1,0 +1,220 @@
+"""Augmented copies of utterances, as waveforms: noise, music, babble, rooms, levels.
+
+What a copy is follows from the augmentation's seed, the copy's number and the utterance's path
+alone, so that copies can be made in any order and by any process.
+
+Shapes: S samples at 16 kHz.
+"""
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from spaces.errors import ConfigError
+from trainable.audio import AudioError, Wave
+from trainable.augmentation_config import (
+    KINDS,
+    MUSAN_KINDS,
+    NEEDS_MUSAN,
+    AugmentationConfig,
+    CopyKind,
+)
+from trainable.noise import at_snr, generated_noise, is_silent
+from trainable.reverberation import direct_path, generated_rir, reverberated
+from trainable.sound_folders import SoundFile, SoundFolder, fault_text, list_sounds
+
+VERSION = 1
+"""Raised whenever the same settings and sounds give other copies."""
+
+MAX_RIR_S = 10.0
+MAX_DRAWS = 8
+
+Sounds = Mapping[CopyKind, SoundFolder]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmenter:
+    """Makes copies; knows the sounds, holds no state, and can be pickled.
+
+    Attributes:
+        config: What the copies are to be.
+        kinds: What a copy may be, each as likely.
+        sounds: What is read for a kind; noise and rooms that are not here are generated.
+    """
+
+    config: AugmentationConfig
+    kinds: tuple[CopyKind, ...]
+    sounds: Sounds
+
+    def augment(self, wave_S: Wave, rng: np.random.Generator) -> Wave:
+        """A copy of an utterance, of a kind that is drawn.
+
+        Args:
+            wave_S: The utterance at 16 kHz in [-1, 1]; left as it is.
+            rng: Source of all that is drawn; see `copy_rng`.
+
+        Returns:
+            wave_S: Of the same length; scaled down as a whole where it would pass [-1, 1].
+
+        Raises:
+            AudioError: A sound cannot be read.
+        """
+        return self.augment_as(self.kinds[rng.integers(len(self.kinds))], wave_S, rng)
+
+    def augment_as(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
+        """As `augment`, of a given kind; silence stays as it is."""
+        if not wave_S.any():
+            return wave_S.copy()
+        if kind == "level":
+            gain_db = rng.uniform(*self.config.level_db)
+            return _within_range(wave_S * np.float32(10 ** (gain_db / 20)))
+        if kind == "reverberation":
+            return _within_range(self._in_a_room(wave_S, rng))
+        return _within_range(wave_S + self._added(kind, wave_S, rng))
+
+    def _added(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
+        """One sound, or the voices of a babble, each at a signal-to-noise ratio of its own."""
+        config = self.config
+        snr_db = {
+            "noise": config.noise_snr_db,
+            "music": config.music_snr_db,
+            "speech": config.speech_snr_db,
+        }[kind]
+        folder = self.sounds.get(kind)
+        if folder is None:
+            noise_S = generated_noise(len(wave_S), rng)
+            return at_snr(noise_S, wave_S, rng.uniform(*snr_db))
+        fewest, most = config.num_voices if kind == "speech" else (1, 1)
+        added_S = np.zeros_like(wave_S)
+        for file in folder.drawn(rng, int(rng.integers(fewest, most + 1))):
+            sound_S = _audible_stretch(folder, file, len(wave_S), rng)
+            added_S += at_snr(sound_S, wave_S, rng.uniform(*snr_db))
+        return added_S
+
+    def _in_a_room(self, wave_S: Wave, rng: np.random.Generator) -> Wave:
+        folder = self.sounds.get("reverberation")
+        if folder is None:
+            rt60_s = rng.uniform(*self.config.rt60_s)
+            ratio_db = rng.uniform(*self.config.direct_to_reverberant_db)
+            return reverberated(wave_S, generated_rir(rt60_s, ratio_db, rng), 0)
+        (file,) = folder.drawn(rng)
+        rir_R = folder.sound(file)
+        if not rir_R.any():
+            raise AudioError(
+                f"{folder.folder / file.name}: must hold an impulse response, got digital "
+                f"silence; remove the file from {folder.key}"
+            )
+        return reverberated(wave_S, rir_R, direct_path(rir_R))
+
+
+def make_augmenter(config: AugmentationConfig) -> Augmenter:
+    """List the config's folders, and read the header of every sound in them.
+
+    Raises:
+        ConfigError: A folder is missing, holds no audio, or a file that is none; an impulse
+            response lasts over 10 s; a kind that was asked for has no sounds.
+    """
+    sounds: dict[CopyKind, SoundFolder] = {}
+    if config.musan_dir is not None:
+        sounds |= _by_kind(list_sounds("musan_dir", config.musan_dir))
+    if config.rir_dir is not None:
+        sounds["reverberation"] = _impulse_responses(config.rir_dir)
+    return Augmenter(config=config, kinds=_possible_kinds(config, sounds), sounds=sounds)
+
+
+def copy_rng(seed: int, copy: int, path: str | Path) -> np.random.Generator:
+    """The generator of one copy, the same on every machine.
+
+    Args:
+        seed: The augmentation's.
+        copy: The copy's number.
+        path: The utterance's, as its list writes it.
+    """
+    text = b"\0".join([b"veer copy", b"%d" % seed, b"%d" % copy, os.fsencode(path)])
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
+
+
+def augmentation_digest(augmenter: Augmenter) -> str:
+    """SHA-256, in hex, of all that copies follow from beside the utterances.
+
+    That is the settings, and of every sound its kind, its name from the folder on, its size and
+    the time of its last change. Where the folders lie is no part of it.
+    """
+    settings = augmenter.config.model_dump(mode="json", exclude={"musan_dir", "rir_dir", "kinds"})
+    settings |= {"version": VERSION, "kinds": augmenter.kinds}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for kind, folder in sorted(augmenter.sounds.items()):
+        for file in folder.files:
+            text = f"{kind}\0{file.name}\0{file.size_bytes}\0{file.changed_ns}\n"
+            digest.update(os.fsencode(text))
+    return digest.hexdigest()
+
+
+def musan_kind(name: str) -> CopyKind:
+    """What a file of `musan_dir` is: the first folder of a kind's name says; otherwise noise."""
+    for part in PurePosixPath(name).parts[:-1]:
+        for kind in MUSAN_KINDS:
+            if part == kind:
+                return kind
+    return "noise"
+
+
+def _by_kind(musan: SoundFolder) -> dict[CopyKind, SoundFolder]:
+    files: dict[CopyKind, list[SoundFile]] = defaultdict(list)
+    for file in musan.files:
+        files[musan_kind(file.name)].append(file)
+    return {kind: replace(musan, files=tuple(found)) for kind, found in files.items()}
+
+
+def _possible_kinds(config: AugmentationConfig, sounds: Sounds) -> tuple[CopyKind, ...]:
+    needed = NEEDS_MUSAN if config.musan_dir is None else MUSAN_KINDS
+    missing = set(needed) - set(sounds)
+    for kind in config.kinds or ():
+        if kind in missing:
+            raise ConfigError(
+                f"musan_dir: {config.musan_dir} must hold {kind}, since kinds names it, got "
+                f"{' and '.join(sorted(set(sounds).intersection(MUSAN_KINDS)))} only; "
+                f"name another folder, or leave {kind} out of kinds"
+            )
+    # In the order of `KINDS`, not that of the person: it must not change what is drawn.
+    return tuple(kind for kind in KINDS if kind in (config.kinds or KINDS) and kind not in missing)
+
+
+def _impulse_responses(rir_dir: Path) -> SoundFolder:
+    folder = list_sounds("rir_dir", rir_dir)
+    faults = [
+        f"{rir_dir / file.name}: an impulse response must last at most {MAX_RIR_S:g} s, "
+        f"got {file.duration_s:.1f} s"
+        for file in folder.files
+        if file.duration_s > MAX_RIR_S
+    ]
+    if faults:
+        fix = "name a folder of impulse responses alone: of RIRS_NOISES, simulated_rirs"
+        raise ConfigError(fault_text("rir_dir", faults, fix))
+    return folder
+
+
+def _audible_stretch(
+    folder: SoundFolder, file: SoundFile, num_samples: int, rng: np.random.Generator
+) -> Wave:
+    """A stretch of a sound that is not silent; zeros where none is found in eight draws.
+
+    A stretch below -60 dBFS would be rounding errors made loud.
+    """
+    for _ in range(MAX_DRAWS):
+        sound_S = folder.stretch(file, num_samples, rng)
+        if not is_silent(sound_S):
+            return sound_S
+        (file,) = folder.drawn(rng)
+    return np.zeros(num_samples, np.float32)
+
+
+def _within_range(wave_S: Wave) -> Wave:
+    peak = float(np.abs(wave_S).max())
+    return wave_S / np.float32(peak) if peak > 1 else wave_S

@@ -1,0 +1,100 @@
+"""Sounds added to speech: generated noise, and the gain that gives a signal-to-noise ratio.
+
+Shapes: S samples at 16 kHz.
+"""
+
+from enum import Enum
+
+import numpy as np
+
+from models.frontend import SAMPLE_RATE_HZ
+from trainable.audio import SILENCE_DBFS, Wave
+
+FLAT_BELOW_HZ = 50.0
+"""Without a floor the lowest bins of brown noise would hold all its power, below any speech."""
+
+LEVEL_RANGE_DB = 10.0
+LEVEL_STEP_S = 1.0
+
+
+class NoiseColour(Enum):
+    """The exponent of the frequency that a noise's power density follows.
+
+    White is flat, pink falls by 3.01 dB an octave, brown by 6.02.
+    """
+
+    WHITE = 0
+    PINK = -1
+    BROWN = -2
+
+
+def coloured_noise(colour: NoiseColour, num_samples: int, rng: np.random.Generator) -> Wave:
+    """Gaussian noise whose power density follows a power of the frequency, flat below 50 Hz.
+
+    White noise is filtered by its spectrum (Kasdin, "Discrete simulation of colored noise and
+    stochastic processes and 1/f^a power law noise generation", Proc. IEEE 83(5), 1995).
+
+    Returns:
+        noise_S: Mean power about 1.
+    """
+    # A power of two, and a part of it cut out: otherwise the end would go over into the start.
+    length = 1 << max(1, (2 * num_samples - 1).bit_length())
+    spectrum = np.fft.rfft(rng.standard_normal(length))
+    frequency_hz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), FLAT_BELOW_HZ)
+    gain = frequency_hz ** (colour.value / 2)
+    noise_S = np.fft.irfft(spectrum * (gain / np.sqrt(np.mean(gain**2))), length)
+    return noise_S[:num_samples].astype(np.float32)
+
+
+def slow_level(num_samples: int, rng: np.random.Generator) -> Wave:
+    """A gain that wanders over 10 dB: drawn anew every second, straight lines in dB between.
+
+    Returns:
+        gain_S: Within 10^-0.5 and 1.
+    """
+    time_s = np.arange(num_samples) / SAMPLE_RATE_HZ
+    num_levels = int(np.ceil(num_samples / SAMPLE_RATE_HZ / LEVEL_STEP_S)) + 1
+    level_db = rng.uniform(-LEVEL_RANGE_DB, 0, num_levels)
+    gain_db = np.interp(time_s, LEVEL_STEP_S * np.arange(num_levels), level_db)
+    return np.asarray(10 ** (gain_db / 20), np.float32)
+
+
+def generated_noise(num_samples: int, rng: np.random.Generator) -> Wave:
+    """White, pink or brown noise, each as likely, of a slowly varying level.
+
+    Returns:
+        noise_S: Of any power; the signal-to-noise ratio sets it.
+    """
+    colour = list(NoiseColour)[rng.integers(len(NoiseColour))]
+    return coloured_noise(colour, num_samples, rng) * slow_level(num_samples, rng)
+
+
+def is_silent(wave_S: Wave) -> bool:
+    """Whether no sample passes -60 dBFS, where a gain would raise nothing but rounding errors."""
+    return not len(wave_S) or float(np.abs(wave_S).max()) < 10 ** (SILENCE_DBFS / 20)
+
+
+def at_snr(sound_S: Wave, wave_S: Wave, snr_db: float) -> Wave:
+    """Scale a sound so that adding it to an utterance gives a signal-to-noise ratio.
+
+    The ratio is that of the mean powers over the whole utterance. voxceleb_trainer adds 1e-4 to
+    both before it divides, so that its ratios are off where either is below about -30 dBFS; here
+    they are exact.
+
+    Args:
+        sound_S: Of the utterance's length.
+        wave_S: The utterance.
+        snr_db: Utterance over sound, dB.
+
+    Returns:
+        sound_S: Zero where the sound is.
+    """
+    sound_power = _mean_power(sound_S)
+    if not sound_power:
+        return np.zeros_like(sound_S)
+    gain = np.sqrt(_mean_power(wave_S) / sound_power) * 10 ** (-snr_db / 20)
+    return sound_S * np.float32(gain)
+
+
+def _mean_power(wave_S: Wave) -> float:
+    return float(np.mean(np.square(wave_S, dtype=np.float64)))

@@ -1,0 +1,212 @@
+"""Folders of noises, music, voices or impulse responses: what is in them, and parts of it read.
+
+Shapes: S samples at 16 kHz, C channels.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from models.frontend import SAMPLE_RATE_HZ
+from spaces.errors import ConfigError
+from trainable.audio import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
+
+SUFFIXES = (".wav", ".flac")
+MAX_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFile:
+    """A sound, as its header and the file system describe it.
+
+    Attributes:
+        name: Path from the folder on, with slashes.
+        num_samples: Of each channel, at the file's own rate.
+        rate_hz: Of the file.
+        size_bytes: Of the file.
+        changed_ns: Time of its last change, nanoseconds since 1970.
+    """
+
+    name: str
+    num_samples: int
+    rate_hz: int
+    size_bytes: int
+    changed_ns: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length, seconds."""
+        return self.num_samples / self.rate_hz
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFolder:
+    """The sounds below a folder.
+
+    Attributes:
+        key: The setting that names the folder.
+        folder: The folder.
+        files: At least one, sorted by name.
+    """
+
+    key: str
+    folder: Path
+    files: tuple[SoundFile, ...]
+
+    def drawn(self, rng: np.random.Generator, count: int = 1) -> tuple[SoundFile, ...]:
+        """Draw files: each at most once, unless there are too few."""
+        num_files = len(self.files)
+        chosen = rng.choice(num_files, count, replace=count > num_files)
+        return tuple(self.files[number] for number in chosen)
+
+    def sound(self, file: SoundFile) -> Wave:
+        """A whole sound at 16 kHz.
+
+        Raises:
+            AudioError: It cannot be read, or holds NaN or infinite samples.
+        """
+        return self._finite(file, load_wave(self.folder / file.name))
+
+    def stretch(self, file: SoundFile, num_samples: int, rng: np.random.Generator) -> Wave:
+        """A part of a sound from a random place on; a shorter sound is repeated.
+
+        Only this part of a longer file is read.
+
+        Args:
+            file: The sound.
+            num_samples: Wanted, at 16 kHz.
+            rng: Source of the place.
+
+        Raises:
+            AudioError: It cannot be read, or holds NaN or infinite samples.
+        """
+        num_native = -(-num_samples * file.rate_hz // SAMPLE_RATE_HZ)
+        if file.num_samples <= num_native:
+            sound_S = self.sound(file)
+            first = int(rng.integers(len(sound_S)))
+            return np.resize(np.roll(sound_S, -first), num_samples)
+        start = int(rng.integers(file.num_samples - num_native + 1))
+        part_S = self._finite(file, _read_part(self.folder / file.name, start, num_native))
+        if file.rate_hz != SAMPLE_RATE_HZ:
+            part_S = resampled(part_S, file.rate_hz)
+        return part_S[:num_samples]
+
+    def _finite(self, file: SoundFile, sound_S: Wave) -> Wave:
+        num_broken = len(sound_S) - int(np.isfinite(sound_S).sum())
+        if num_broken:
+            raise AudioError(
+                f"{self.folder / file.name}: must hold finite samples, "
+                f"got {num_broken} NaN or infinite ones; remove the file from {self.key}"
+            )
+        return sound_S
+
+
+def list_sounds(key: str, folder: Path) -> SoundFolder:
+    """Find all WAV and FLAC files below a folder, and read their headers.
+
+    Symbolic links are followed; hidden files and folders are left out.
+
+    Args:
+        key: The setting that names the folder.
+        folder: The folder.
+
+    Raises:
+        ConfigError: There is no such folder, no such file in it, or one that is no audio.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{key}: there is no folder {folder}{_hint(folder)}")
+    try:
+        paths = sorted(_audio_below(folder))
+    except OSError as error:
+        raise ConfigError(
+            f"{key}: {error.filename} cannot be listed: {error.strerror}; make it readable"
+        ) from error
+    if not paths:
+        raise ConfigError(
+            f"{key}: {folder} must hold WAV or FLAC files at some depth, got none; "
+            f"name the folder that does, or leave {key} out"
+        )
+    with ThreadPoolExecutor(NUM_READERS) as pool:
+        found = list(pool.map(lambda name: _described(folder, name), paths))
+    faults = [file for file in found if isinstance(file, str)]
+    if faults:
+        fix = "mend or remove these files, or name another folder"
+        raise ConfigError(fault_text(key, faults, fix))
+    files = tuple(file for file in found if isinstance(file, SoundFile))
+    return SoundFolder(key=key, folder=folder, files=files)
+
+
+def fault_text(key: str, faults: Sequence[str], fix: str) -> str:
+    """Faults of a folder's files, the first few of them, and what to do."""
+    shown = [f"{key}: {fault}" for fault in faults[:MAX_SHOWN]]
+    if len(faults) > MAX_SHOWN:
+        shown.append(f"... and {len(faults) - MAX_SHOWN} more")
+    return "\n".join([*shown, fix])
+
+
+def _audio_below(folder: Path) -> Iterator[str]:
+    seen: set[str] = set()
+    for place, folders, names in os.walk(folder, onerror=_passed_on, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:
+            folders.clear()  # a link that leads back up would be followed for ever
+            continue
+        seen.add(real)
+        # Sorted, so that it is the same one of two links to a folder that is left out.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            # macOS leaves `._NAME.wav` beside every file that it copies.
+            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+                yield (Path(place) / name).relative_to(folder).as_posix()
+
+
+def _passed_on(error: OSError) -> None:
+    raise error
+
+
+def _described(folder: Path, name: str) -> SoundFile | str:
+    path = folder / name
+    try:
+        stat = path.stat()
+        info = soundfile.info(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+        return f"{path}: cannot be read as WAV or FLAC: {reason}"
+    if info.format not in FORMATS:
+        return f"{path}: must be WAV or FLAC, got {info.format}"
+    if not info.frames:
+        return f"{path}: must hold samples, got 0"
+    return SoundFile(
+        name=name,
+        num_samples=info.frames,
+        rate_hz=info.samplerate,
+        size_bytes=stat.st_size,
+        changed_ns=stat.st_mtime_ns,
+    )
+
+
+def _read_part(path: Path, start: int, num_samples: int) -> Wave:
+    try:
+        sound_SC, _ = soundfile.read(path, num_samples, start, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+        raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+    if len(sound_SC) < num_samples:
+        raise AudioError(
+            f"{path}: is cut short: must have {num_samples} samples from {start} on, "
+            f"got {len(sound_SC)}"
+        )
+    part_S: Wave = sound_SC.mean(axis=1)
+    return part_S
+
+
+def _hint(folder: Path) -> str:
+    parent = folder.parent
+    beside = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, beside, n=1)
+    return f"; did you mean {parent / near[0]}?" if near else "; name one that is there"
