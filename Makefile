@@ -37,7 +37,7 @@ types: setup
 check: lint types test
 
 bench: setup
-	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(filter-out report curves simulation __init__ test_%,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))'; exit 2; }
+	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(filter-out report curves simulation made_up_store __init__ test_%,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))'; exit 2; }
 	$(BIN)/python -m tests.benchmarks.$(NAME)
 
 clean:

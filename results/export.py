@@ -17,6 +17,7 @@ from spaces.yaml_file import yaml_text
 from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
+from trainable.crop_bank import TargetsConfig
 from trainable.errors import RunError
 from trainable.own_code import CODE_NOTE, needs_code
 
@@ -120,6 +121,7 @@ def _train_config(
         return TrainRunConfig(
             corpus=CorpusConfig.model_validate(started["settings"]["corpus"]),
             teacher=None if teacher is None else Path(teacher["path"]),
+            targets=TargetsConfig.model_validate(started["settings"].get("targets", {})),
             teacher_sha256=None if teacher is None else teacher["sha256"],
             trial=TrialConfig.model_validate(trial.model_dump()),
         )

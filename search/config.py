@@ -13,6 +13,7 @@ from spaces.errors import ConfigError
 from spaces.reading import bundled_spaces
 from spaces.yaml_file import YamlDocument, load_model, read_yaml
 from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.crop_bank import TargetsConfig
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")
@@ -74,6 +75,9 @@ class SearchConfig(_Settings):
         None,
         description="Model file, run folder, .parquet of embeddings, or .yaml of a plug-in; none "
         "is needed where no trial distils.",
+    )
+    targets: TargetsConfig = Field(
+        default_factory=TargetsConfig, description="How a teacher that is a network is asked."
     )
     space: Path = Field(description="The space: a YAML file, or a bundled name.")
     num_trials: int | None = Field(

@@ -30,7 +30,13 @@ from search.setup import (
     rungs_of,
     start_points,
 )
-from search.teacher import check_teacher, measure_teacher, prepared_teacher, teacher_file
+from search.teacher import (
+    ask_teacher,
+    check_teacher,
+    measure_teacher,
+    prepared_teacher,
+    teacher_file,
+)
 from spaces.space import Space
 from trainable.data import load_training_data
 from trainable.places import cache_dir
@@ -104,6 +110,8 @@ def _search(
         progress = view.counter("teacher", "utterances")
         teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
         check_teacher(teacher, data, space)
+        progress = view.counter("teacher targets", "utterances")
+        ask_teacher(teacher, data, settings, space, progress=progress)
     checker = LimitChecker(
         space.limits,
         teacher=teacher,
@@ -160,6 +168,7 @@ def _drive(
             corpus=settings.corpus,
             cache_dir=cache_dir(),
             teacher=teacher,
+            targets=settings.targets,
             device=settings.device,
             num_threads=max(1, int(settings.resources.cpu)),
             num_gpus=settings.resources.gpu,

@@ -16,9 +16,9 @@ from trainable.any_teacher import (
     find_teacher,
     is_plugin,
     is_stored,
-    open_teacher,
     plugin_facts,
     ready_teacher,
+    teacher_facts,
 )
 from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import TrialConfig
@@ -27,8 +27,11 @@ from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.errors import RunError, TrainingError
 from trainable.evaluation import validation_veer_pct
+from trainable.places import cache_dir
 from trainable.plugin_bank import NUM_PARAMS
+from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.stored_teacher import stored_veer_pct
+from trainable.targets import open_targets
 from trainable.teacher import TeacherFacts, require_fit
 
 DISTILLATION = "loss.distillation"
@@ -103,7 +106,31 @@ def check_teacher(teacher: Path, data: TrainingData, space: Space) -> None:
         VeerError: The file cannot be used.
     """
     if may_distil(space):
-        require_teachable(space, open_teacher(teacher, data).facts, data.speakers, teacher)
+        require_teachable(space, teacher_facts(teacher, data), data.speakers, teacher)
+
+
+def ask_teacher(
+    teacher: Path,
+    data: TrainingData,
+    settings: SearchConfig,
+    space: Space,
+    *,
+    progress: Progress | None = None,
+    build: Builder = build_shards,
+) -> None:
+    """Ask a network about the crops of every length that a trial may have, unless it was before.
+
+    Raises:
+        VeerError: What it says cannot be kept.
+    """
+    if is_stored(teacher) or not may_distil(space):
+        return
+    lengths = {config.training.crop_frames for _, config in deciding_configs(space, DECIDING)}
+    for crop_frames in sorted(lengths):
+        if (bank := settings.targets.bank(crop_frames)) is not None:
+            open_targets(
+                teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
+            )
 
 
 def require_teachable(

@@ -6,11 +6,14 @@ from pathlib import Path
 from models.user_code import require_permission
 from trainable.checkpoint import resolve_model_file
 from trainable.corpus import CorpusConfig
+from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
 from trainable.errors import CheckpointError
 from trainable.plugin import read_plugin
 from trainable.plugin_bank import build_bank
+from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.stored_teacher import load_stored_teacher
+from trainable.targets import open_targets
 from trainable.teacher import AnyTeacher, TeacherFacts, load_teacher
 
 EMBEDDINGS = ".parquet"
@@ -88,11 +91,41 @@ def ready_teacher(
     return bank
 
 
-def open_teacher(file: Path, data: TrainingData) -> AnyTeacher:
-    """The teacher in a model file, a run's folder or a file of embeddings.
+def open_teacher(
+    file: Path,
+    data: TrainingData,
+    bank: CropBank | None,
+    *,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    build: Builder = build_shards,
+) -> AnyTeacher:
+    """The teacher in a model file or in a file of embeddings.
+
+    Args:
+        file: As `ready_teacher` gives it.
+        data: The corpus, opened.
+        bank: The crops that a network is asked about once; None has it run on every crop. A file
+            of embeddings has crops of its own.
+        cache_dir: Where what a network says is kept.
+        progress: Told (utterances done, utterances in all) while a network is asked.
+        build: What builds the shards of that.
 
     Raises:
         CheckpointError: The model file is missing or damaged.
         TrainingError: The file of embeddings breaks a rule.
+        CorpusError: What the teacher says cannot be stored.
+        StoreError: The cache cannot be written, or is full.
     """
-    return load_stored_teacher(file, data) if is_stored(file) else load_teacher(file)
+    if is_stored(file):
+        return load_stored_teacher(file, data)
+    if bank is None:
+        return load_teacher(file)
+    return open_targets(
+        file, data, bank, cache_dir=cache_dir, progress=progress, build=build
+    )
+
+
+def teacher_facts(file: Path, data: TrainingData) -> TeacherFacts:
+    """What such a teacher can teach; nothing is built."""
+    return (load_stored_teacher(file, data) if is_stored(file) else load_teacher(file)).facts

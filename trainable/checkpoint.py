@@ -34,26 +34,35 @@ FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel:
-    """A model read from a file, in eval mode on the CPU.
+class LoadedClassifier:
+    """A classifier read from a model file, on the CPU.
 
     Attributes:
-        model: The network.
-        centres_KD: The classifier's speaker centres, None in a file without them.
+        centres_KD: The speaker centres, None in a file without them.
         config: The trial that trained it.
-        epoch: Epochs it was trained for.
-        history: Report fields of each epoch.
         speakers: Training speakers.
         file: Where it came from.
     """
 
-    model: SpeakerModel
     centres_KD: Tensor | None
     config: TrialConfig
-    epoch: int
-    history: tuple[dict[str, Any], ...]
     speakers: tuple[str, ...]
     file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel(LoadedClassifier):
+    """A model read from a file, in eval mode on the CPU.
+
+    Attributes:
+        model: The network.
+        epoch: Epochs it was trained for.
+        history: Report fields of each epoch.
+    """
+
+    model: SpeakerModel
+    epoch: int
+    history: tuple[dict[str, Any], ...]
 
 
 class CheckpointFolder:
@@ -122,14 +131,18 @@ class CheckpointFolder:
                 self.file_of(epoch).unlink(missing_ok=True)
 
 
-def read_checkpoint(file: Path) -> dict[str, Any]:
+def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
     """Read a model file without executing anything in it.
+
+    Args:
+        file: Written by `CheckpointFolder.save`.
+        is_mapped: Whether tensors are views of the mapped file, read from disk once they are used.
 
     Raises:
         CheckpointError: It is missing, damaged, or not one of Veer's.
     """
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file") from None
     except UNREADABLE as error:
@@ -182,6 +195,27 @@ def load_speaker_model(path: Path) -> LoadedModel:
         config=config,
         epoch=state["epoch"],
         history=tuple(state["veer"]["history"]),
+        speakers=tuple(state["veer"]["speakers"]),
+        file=file,
+    )
+
+
+def load_classifier(path: Path) -> LoadedClassifier:
+    """Load the classifier of a model file, or of the best epoch of a run folder, and no more.
+
+    Raises:
+        CheckpointError: Missing or damaged.
+    """
+    file = resolve_model_file(path)
+    state = read_checkpoint(file, is_mapped=True)
+    try:
+        config = TrialConfig.model_validate(state["veer"]["config"])
+    except ValidationError as error:
+        raise CheckpointError(f"{file}: its config breaks a rule: {error}") from error
+    centres_KD = state["model_state_dict"].get(f"{CLASSIFIER}weight")
+    return LoadedClassifier(
+        centres_KD=None if centres_KD is None else centres_KD.clone(),
+        config=config,
         speakers=tuple(state["veer"]["speakers"]),
         file=file,
     )

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
 from spaces.complaints import models_in
@@ -17,7 +17,9 @@ from spaces.effects import Needs, Neutral, only, unless, with_effect
 from spaces.stage_weights import normalised
 from spaces.yaml_file import load_model, read_yaml
 from trainable.corpus import CorpusConfig
+from trainable.crop_bank import TargetsConfig
 from trainable.overrides import apply_overrides
+from trainable.settings import Settings
 
 HASH_DIGITS = 12
 # By so much 0.9 + 0.1 and the like may miss 1.
@@ -57,12 +59,6 @@ def _needs() -> Needs:
         "training.mask_frames": (unless("training.num_masks", 0),),
         "training.lr_decay_every_epochs": (unless("training.lr_decay", 1),),
     }
-
-
-class Settings(BaseModel):
-    """Root of the configs of this package: frozen, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LossConfig(Settings):
@@ -241,6 +237,9 @@ class TrainRunConfig(Settings):
     )
     teacher_sha256: str | None = Field(
         None, description="Where set, the teacher's file must have this hash."
+    )
+    targets: TargetsConfig = Field(
+        default_factory=TargetsConfig, description="How a teacher that is a network is asked."
     )
     trial: TrialConfig = Field(default_factory=TrialConfig)
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spaces.yaml_file import load_model, read_yaml
 from trainable.audio import AudioEntry
+from trainable.augmentation_config import AugmentationConfig
 from trainable.corpus_lists import (
     TrialPair,
     Utterance,
@@ -50,6 +51,10 @@ class CorpusConfig(BaseModel):
     allow_shared_speakers: bool = Field(
         default=False, description="let training and validation share speakers"
     )
+    augmentation: AugmentationConfig = Field(
+        default_factory=AugmentationConfig,
+        description="augmented copies of the training utterances",
+    )
 
     @model_validator(mode="after")
     def _check_test(self) -> Self:
@@ -60,7 +65,9 @@ class CorpusConfig(BaseModel):
     def resolved_against(self, folder: Path) -> Self:
         """The same corpus with absolute paths; relative ones start from the folder."""
         paths = {name: value for name, value in self if isinstance(value, Path)}
-        return self.model_copy(update={name: (folder / p).resolve() for name, p in paths.items()})
+        found: dict[str, object] = {name: (folder / p).resolve() for name, p in paths.items()}
+        found["augmentation"] = self.augmentation.resolved_against(folder)
+        return self.model_copy(update=found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,134 +1,110 @@
-"""Log-mels computed from audio, shard by shard, in constant memory.
+"""Log-mels computed from audio for one shard, in constant memory.
 
-A `ShardTask` says all that a shard needs, so that any process of any machine that sees the audio
-and the store can build it.
+Shapes: S samples, T frames, F mel bins.
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from models import LogMel
-from trainable.audio import AudioEntry, AudioError, check_wave, load_wave, scan_audio
-from trainable.feature_shards import Frames, write_shard
-
-Progress = Callable[[int, int], None]
+from trainable.audio import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
+from trainable.store.shards import ShardPlace, Vectors
+from trainable.store.tasks import Tick
 
 NUM_READERS = 4
 READ_AHEAD = 16
 
+Row = tuple[str, Vectors] | str
+
+
+class ChangeWave(Protocol):
+    """An augmentation; picklable, and the same for the same path wherever it runs."""
+
+    def __call__(self, wave_S: Wave, path: Path) -> Wave:
+        """The changed wave, of the same length."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardTask:
-    """One shard to build.
+class CopyPlan:
+    """An augmented copy of every utterance.
 
     Attributes:
-        folder: The store.
-        key: Its key.
-        number: Of the shard, from 0.
+        number: Of the copy, from 1.
+        change: What makes it.
+        settings: The same in words and numbers.
+        digest: Hash over all that it follows from.
+    """
+
+    number: int
+    change: ChangeWave
+    settings: dict[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureTask:
+    """A shard of log-mels to build.
+
+    Attributes:
+        place: Where it goes.
         entries: Audio files; row i of the shard is file i.
         min_duration_s: Shorter files are refused, seconds.
+        copy: How the waves are changed first; None leaves them.
     """
 
-    folder: Path
-    key: str
-    number: int
+    place: ShardPlace
     entries: Sequence[AudioEntry]
     min_duration_s: float
+    copy: CopyPlan | None = None
 
+    @property
+    def num_rows(self) -> int:
+        """Its files."""
+        return len(self.entries)
 
-class _Faulty(Exception):  # noqa: N818 - stops the writing, and is caught here
-    """A file cannot be used, so that its shard cannot be written."""
+    def rows(self) -> Iterator[Row]:
+        """Path and log-mels (T, F) of each file, or what is wrong with it."""
+        log_mel = LogMel()
 
+        def compute(entry: AudioEntry) -> Row:
+            try:
+                wave_S = load_wave(entry.path)
+            except AudioError as fault:
+                return f"{entry.place}: {fault}"
+            if fault_text := check_wave(wave_S, self.min_duration_s):
+                return f"{entry.place}: {entry.path}: {fault_text}"
+            if self.copy is not None:
+                try:
+                    wave_S = self.copy.change(wave_S, entry.path)
+                except AudioError as fault:
+                    return f"{entry.place}: {entry.path}: its copy {self.copy.number}: {fault}"
+            feat_1TF = log_mel(torch.from_numpy(wave_S)[None])
+            return str(entry.path), feat_1TF[0].numpy().astype(np.float16)
 
-def build_shard(task: ShardTask, tick: Callable[[], None] | None = None) -> tuple[str, ...]:
-    """Build a shard, unless a file has a fault.
+        return _map_in_order(compute, self.entries)
 
-    Args:
-        task: What to build.
-        tick: Called after every file.
+    def faults(self, tick: Tick) -> tuple[str, ...]:
+        """What is wrong with the files."""
 
-    Returns:
-        All faults of the shard's files, one sentence each, opened by `LIST:LINE`; the shard was
-        written if there is none.
-    """
-    faults: list[str] = []
+        def one_more(*_: int) -> None:
+            tick()
 
-    def rows() -> Iterator[tuple[str, Frames]]:
-        for entry, result in zip(task.entries, _log_mels(task), strict=True):
-            if tick:
-                tick()
-            if isinstance(result, str):
-                faults.append(result)
-            elif not faults:
-                yield str(entry.path), result
-        if faults:
-            raise _Faulty
-
-    with suppress(_Faulty):
-        write_shard(task.folder, task.key, task.number, rows())
-    return tuple(faults)
-
-
-def build_shards(
-    tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
-) -> tuple[str, ...]:
-    """Build shards one after the other; after the first fault only look for further ones.
-
-    Args:
-        tasks: What to build.
-        num_all: Files of the whole store; those without a task count as done.
-        progress: Told (files done, files in all).
-
-    Returns:
-        The faults of all files.
-    """
-    done = num_all - sum(len(task.entries) for task in tasks)
-    faults: list[str] = []
-
-    def tick(*_: int) -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, num_all)
-
-    for task in tasks:
-        if faults:
-            scan = scan_audio(task.entries, min_duration_s=task.min_duration_s, progress=tick)
-            faults += scan.faults
-        else:
-            faults += build_shard(task, tick)
-    return tuple(faults)
-
-
-def _log_mels(task: ShardTask) -> Iterator[Frames | str]:
-    log_mel = LogMel()
-
-    def compute(entry: AudioEntry) -> Frames | str:
-        try:
-            wave = load_wave(entry.path)
-        except AudioError as fault:
-            return f"{entry.place}: {fault}"
-        if fault_text := check_wave(wave, task.min_duration_s):
-            return f"{entry.place}: {entry.path}: {fault_text}"
-        feat_1TF = log_mel(torch.from_numpy(wave)[None])
-        frames: Frames = feat_1TF[0].numpy().astype(np.float16)
-        return frames
-
-    return _map_in_order(compute, task.entries)
+        scan = scan_audio(self.entries, min_duration_s=self.min_duration_s, progress=one_more)
+        return scan.faults
 
 
 def _map_in_order(
-    function: Callable[[AudioEntry], Frames | str], entries: Iterable[AudioEntry]
-) -> Iterator[Frames | str]:
+    function: Callable[[AudioEntry], Row], entries: Iterable[AudioEntry]
+) -> Iterator[Row]:
     """Map with a few threads, a few files ahead of the one that is asked for."""
-    ahead: deque[Future[Frames | str]] = deque()
+    ahead: deque[Future[Row]] = deque()
     with ThreadPoolExecutor(NUM_READERS) as pool:
         try:
             for entry in entries:

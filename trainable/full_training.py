@@ -22,6 +22,8 @@ from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
+from trainable.places import cache_dir
+from trainable.store.tasks import Progress
 from trainable.teacher import AnyTeacher, require_fit
 from trainable.training import EpochReport, Trainer
 
@@ -74,7 +76,7 @@ class Watcher(Protocol):
         """So many utterances of so many are embedded."""
 
     def teacher(self, done: int, total: int) -> None:
-        """A plug-in teacher has embedded so many utterances of so many."""
+        """The teacher was asked about so many utterances of so many."""
 
 
 class ScoreLog:
@@ -132,8 +134,15 @@ def with_ready_teacher(
     return config.model_copy(update={"teacher": file})
 
 
-def teacher_of(config: TrainRunConfig, data: TrainingData) -> AnyTeacher | None:
+def teacher_of(
+    config: TrainRunConfig, data: TrainingData, progress: Progress | None = None
+) -> AnyTeacher | None:
     """The teacher in the file that a run names, or None where its loss uses none.
+
+    Args:
+        config: The run.
+        data: Its corpus, opened.
+        progress: Told (utterances done, utterances in all) while a network is asked.
 
     Raises:
         CheckpointError: The file is missing or damaged.
@@ -148,7 +157,8 @@ def teacher_of(config: TrainRunConfig, data: TrainingData) -> AnyTeacher | None:
             f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
             "changed since: restore it, or remove teacher_sha256 to train with the new one"
         )
-    return open_teacher(file, data)
+    bank = config.targets.bank(config.trial.training.crop_frames)
+    return open_teacher(file, data, bank, cache_dir=cache_dir(), progress=progress)
 
 
 def run_training(
@@ -173,7 +183,8 @@ def run_training(
         watcher: Told of every epoch and evaluation.
     """
     config = with_ready_teacher(config, data, out, watcher)
-    trainer = Trainer(config.trial, data, teacher=teacher_of(config, data), device=device)
+    teacher = teacher_of(config, data, None if watcher is None else watcher.teacher)
+    trainer = Trainer(config.trial, data, teacher=teacher, device=device)
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch

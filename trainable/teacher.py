@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import SpeakerModel
-from trainable.checkpoint import load_speaker_model
+from trainable.checkpoint import (
+    LoadedClassifier,
+    LoadedModel,
+    load_classifier,
+    load_speaker_model,
+)
 from trainable.config import LossConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.errors import CheckpointError, TrainingError
@@ -192,18 +197,30 @@ def load_teacher(path: Path) -> Teacher:
         CheckpointError: Missing, damaged, or the weights do not fit what the file says of them.
     """
     loaded = load_speaker_model(path)
+    return Teacher(model=loaded.model, centres=_centres(loaded))
+
+
+def load_centres(path: Path) -> SpeakerCentres | None:
+    """The classifier alone of such a file, None where it has none; the network is not read.
+
+    Raises:
+        CheckpointError: As `load_teacher`.
+    """
+    return _centres(load_classifier(path))
+
+
+def _centres(loaded: LoadedModel | LoadedClassifier) -> SpeakerCentres | None:
     if loaded.centres_KD is None:
-        return Teacher(model=loaded.model)
-    expected = (len(loaded.speakers), loaded.model.embedding_dim)
+        return None
+    expected = (len(loaded.speakers), loaded.config.model.embedding_dim)
     if loaded.centres_KD.shape != expected:
         raise CheckpointError(
             f"{loaded.file}: the classifier must be {expected[0]} speakers by {expected[1]} "
             f"dimensions, got {tuple(loaded.centres_KD.shape)}"
         )
-    centres = SpeakerCentres(
+    return SpeakerCentres(
         weight_KD=loaded.centres_KD, scale=loaded.config.loss.scale, speakers=loaded.speakers
     )
-    return Teacher(model=loaded.model, centres=centres)
 
 
 def require_fit(

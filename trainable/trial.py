@@ -19,6 +19,7 @@ from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
+from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.errors import DivergedError, TrainingError, VeerError
 from trainable.teacher import AnyTeacher
@@ -40,6 +41,7 @@ class TrialTask(BaseModel):
         corpus: The corpus.
         cache_dir: Where log-mels are kept.
         teacher: Model file or file of embeddings, None where no trial needs one.
+        targets: How a teacher that is a network is asked.
         device: `auto` takes CUDA where the trial was given a GPU.
         num_threads: CPU threads to compute with.
         num_gpus: GPUs that Ray reserved for the trial.
@@ -54,6 +56,7 @@ class TrialTask(BaseModel):
     corpus: CorpusConfig
     cache_dir: Path
     teacher: Path | None
+    targets: TargetsConfig = TargetsConfig()
     device: str
     num_threads: int
     num_gpus: float
@@ -122,12 +125,12 @@ def build_trainer(task: TrialTask) -> Trainer:
         allow_code(task.code_root)
     torch.set_num_threads(task.num_threads)
     config = TrialConfig.model_validate(task.config)
-    distils = config.loss.distill_weight > 0
     corpus_json = task.corpus.model_dump_json()
     data = _training_data(corpus_json, task.cache_dir)
     teacher = None
-    if distils and task.teacher is not None:
-        teacher = _teacher(task.teacher, corpus_json, task.cache_dir)
+    if config.loss.distill_weight > 0 and task.teacher is not None:
+        bank = task.targets.bank(config.training.crop_frames)
+        teacher = _teacher(task.teacher, corpus_json, task.cache_dir, bank)
     return Trainer(config, data, teacher=teacher, device=trial_device(task.device, task.num_gpus))
 
 
@@ -158,5 +161,8 @@ def _training_data(corpus_json: str, cache_dir: Path) -> TrainingData:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path, corpus_json: str, cache_dir: Path) -> AnyTeacher:
-    return open_teacher(file, _training_data(corpus_json, cache_dir))
+def _teacher(
+    file: Path, corpus_json: str, cache_dir: Path, bank: CropBank | None
+) -> AnyTeacher:
+    data = _training_data(corpus_json, cache_dir)
+    return open_teacher(file, data, bank, cache_dir=cache_dir)

@@ -9,13 +9,11 @@ from rich.table import Table
 
 from search.cli.console import console, counting
 from trainable.corpus import read_corpus, read_corpus_config
-from trainable.data import load_training_data
+from trainable.data import feature_requests, load_training_data
 from trainable.errors import StoreError
-from trainable.feature_store import store_folder
 from trainable.places import cache_dir
-from trainable.store_cache import StoreInfo, StoreState, list_stores, prunable, verify_store
-from trainable.store_key import store_key
-from trainable.store_lock import remove_store
+from trainable.store.cache import StoreInfo, StoreState, list_stores, prunable, verify_store
+from trainable.store.lock import remove_store
 
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 
@@ -56,7 +54,7 @@ def info(
         )
     _print_stores(stores)
     if verify:
-        _verify([store.folder for store in stores if store.duration_h is not None])
+        _verify([store.folder for store in stores if store.num_vectors is not None])
 
 
 def prune(
@@ -85,10 +83,9 @@ def prune(
 
 def _stores_of(corpus: Path) -> tuple[StoreInfo, ...]:
     """The store of a corpus as it is now, if there is one."""
-    config = read_corpus_config(corpus)
-    key = store_key(read_corpus(config).audio, config.min_duration_s)
-    folder = store_folder(cache_dir(), key)
-    return tuple(store for store in list_stores(cache_dir()) if store.folder == folder)
+    requests = feature_requests(read_corpus(read_corpus_config(corpus)), cache_dir())
+    folders = {request.folder for request in requests}
+    return tuple(store for store in list_stores(cache_dir()) if store.folder in folders)
 
 
 def _verify(folders: Sequence[Path]) -> None:
@@ -108,7 +105,7 @@ def _print_stores(stores: Sequence[StoreInfo]) -> None:
     table.add_column("store", no_wrap=True)
     table.add_column("corpus", overflow="fold")
     table.add_column("state", no_wrap=True)
-    for heading in ("utterances", "hours", "bytes", "shards", "unused, days"):
+    for heading in ("utterances", "frames or crops", "bytes", "shards", "unused, days"):
         table.add_column(heading, justify="right", no_wrap=True)
     for store in stores:
         plan = store.plan
@@ -120,7 +117,7 @@ def _print_stores(stores: Sequence[StoreInfo]) -> None:
             "\n".join(plan.lists) if plan else "",
             store.state.value,
             f"{sum(plan.num_rows):,}" if plan else "",
-            "" if store.duration_h is None else f"{store.duration_h:.2f}",
+            "" if store.num_vectors is None else f"{store.num_vectors:,}",
             f"{store.size_bytes:,}",
             shards,
             f"{store.unused_days:.1f}",

@@ -15,36 +15,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 
-from models.frontend import NUM_MELS
 from results.hardware import describe_hardware
+from tests.benchmarks.made_up_store import NUM_SPEAKERS, open_features_of, write_store
 from tests.benchmarks.report import finish
 from trainable.audio import AudioEntry
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.feature_shards import Frames, write_shard
-from trainable.feature_store import open_store
-from trainable.features import FeatureTable, table_of
-from trainable.store_key import FORMAT_VERSION, FRONT_END, StoreKey, store_key
-from trainable.store_lock import use_store
-from trainable.store_plan import MANIFEST, StoreManifest, StorePlan, StoreRequest
+from trainable.feature_key import store_key
+from trainable.features import FeatureTable
+from trainable.store.plan import MANIFEST
 from trainable.training import Trainer
 
-NUM_SPEAKERS = 5_994
 NUM_SMALL, NUM_LARGE = 10_000, 1_000_000
-ROWS_OF_SHARD = 100_000
 FRAMES_OF_ROW = 4
 NUM_STEPS, BATCH_SIZE = 20, 64
 NUM_VAL = 20
 ROUNDS = 5
 TARGET = 1 / 1.1
-KEY = "0" * 64
 CONFIG = {
     "model": {
         "family": "mlp_mixer",
@@ -58,46 +51,6 @@ CONFIG = {
 }
 
 
-def write_store(folder: Path, num_rows: int) -> None:
-    """A store of made-up log-mels."""
-    folder.mkdir()
-    sizes = [min(ROWS_OF_SHARD, num_rows - n) for n in range(0, num_rows, ROWS_OF_SHARD)]
-    rng = np.random.default_rng(0)
-    pool = rng.normal(-5, 3, (997, FRAMES_OF_ROW, NUM_MELS)).astype(np.float16)
-
-    def rows(first: int, size: int) -> Iterator[tuple[str, Frames]]:
-        for row in range(first, first + size):
-            yield f"/corpus/id{row % NUM_SPEAKERS:05d}/session/{row:07d}.wav", pool[row % 997]
-
-    shards = tuple(
-        write_shard(folder, KEY, number, rows(number * ROWS_OF_SHARD, size))
-        for number, size in enumerate(sizes)
-    )
-    plan = StorePlan(
-        format_version=FORMAT_VERSION,
-        key=KEY,
-        front_end=FRONT_END,
-        min_duration_s=0,
-        lists=("train_list.txt",),
-        audio_dir="/corpus",
-        num_rows=tuple(sizes),
-    )
-    manifest = StoreManifest(plan=plan, shards=shards)
-    (folder / MANIFEST).write_text(manifest.model_dump_json())
-
-
-def open_table(folder: Path, num_rows: int) -> FeatureTable:
-    """The store, opened as a run opens it, but for the key."""
-    request = StoreRequest(
-        folder=folder,
-        entries=[AudioEntry(path=folder, place="")] * num_rows,
-        key=StoreKey(digest=KEY, size_bytes=()),
-        min_duration_s=0,
-        shard_bytes=1,
-    )
-    return table_of(open_store(request, None), use_store(folder))
-
-
 def made_up_data(features: FeatureTable) -> TrainingData:
     """An epoch of random utterances of the whole store, and a few pairs."""
     num_rows = len(features.length)
@@ -108,6 +61,7 @@ def made_up_data(features: FeatureTable) -> TrainingData:
         train_paths=tuple(str(number) for number in row),
         val_paths=tuple(str(number) for number in range(NUM_VAL)),
         train_row=row,
+        copy_row=row[:, None],
         train_speaker=row % NUM_SPEAKERS,
         val_row=np.arange(NUM_VAL),
         val_a=np.zeros(NUM_VAL - 1, np.int64),
@@ -123,12 +77,12 @@ def private_mb() -> float:
     return int(kilobytes) / 1000
 
 
-def measure(folder: Path, num_rows: int) -> dict[str, float]:
+def measure(folder: Path) -> dict[str, float]:
     """One process's figures."""
     torch.set_num_threads(1)
     before_mb = private_mb()
     started = time.perf_counter()
-    features = open_table(folder, num_rows)
+    features = open_features_of(folder)
     open_ms = 1e3 * (time.perf_counter() - started)
     store_mb = private_mb() - before_mb
     trainer = Trainer(
@@ -143,12 +97,10 @@ def measure(folder: Path, num_rows: int) -> dict[str, float]:
     }
 
 
-def measure_elsewhere(folder: Path, num_rows: int) -> dict[str, float]:
+def measure_elsewhere(folder: Path) -> dict[str, float]:
     """`measure` in a new process."""
     command = [sys.executable, "-m", "tests.benchmarks.scale", "--measure", str(folder)]
-    run = subprocess.run(
-        [*command, "--rows", str(num_rows)], check=True, capture_output=True, text=True
-    )
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(run.stdout)
     return figures
 
@@ -165,11 +117,11 @@ def compare(cache: Path, num_large: int) -> None:
     """Measure both stores in turns, print, and exit with the verdict."""
     rows = {"small": NUM_SMALL, "large": num_large}
     for name, num_rows in rows.items():
-        write_store(cache / name, num_rows)
+        write_store(cache / name, num_rows, FRAMES_OF_ROW)
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in rows}
     for _ in range(ROUNDS):
-        for name, num_rows in rows.items():
-            rounds[name].append(measure_elsewhere(cache / name, num_rows))
+        for name in rows:
+            rounds[name].append(measure_elsewhere(cache / name))
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
     print(f"{'':12s} {NUM_SMALL:>12,d} {num_large:>12,d}   ratio  (medians of {ROUNDS})")
     for figure in rounds["small"][0]:
@@ -187,7 +139,7 @@ def main() -> None:
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(options.measure, options.rows)))
+        print(json.dumps(measure(options.measure)))
         return
     with tempfile.TemporaryDirectory() as cache:
         compare(Path(cache), options.rows)

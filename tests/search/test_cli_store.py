@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from search.cli.data import app
 from trainable.errors import StoreError
-from trainable.store_lock import use_store
+from trainable.store.lock import use_store
 
 runner = CliRunner()
 

@@ -63,14 +63,14 @@ def test_a_second_opening_computes_nothing(entries: list[AudioEntry], tmp_path: 
         progress=lambda done, _: calls.append(done),
     )
     assert calls == []
-    assert np.array_equal(first.frames_NF, again.frames_NF)
+    assert np.array_equal(first.vectors_NW, again.vectors_NW)
 
 
 def test_a_changed_file_is_computed_again(entries: list[AudioEntry], tmp_path: Path) -> None:
     first = table(entries, tmp_path)
     write_wave(entries[0].path, 16_000, seed=9)
     os.utime(entries[0].path, ns=(1, 1))
-    assert not np.array_equal(first.frames_NF, table(entries, tmp_path).frames_NF)
+    assert not np.array_equal(first.vectors_NW, table(entries, tmp_path).vectors_NW)
 
 
 def test_every_bad_file_is_named_and_no_table_is_left(
@@ -114,7 +114,7 @@ def test_crops_are_bit_equal_to_those_of_one_array(
     assert np.array_equal(feat.numpy(), np.array(expected, np.float32))
     assert features.length.tolist() == lengths
     # A second is about 16,000 bytes: five files fill four shards of 20,000.
-    assert len(features.frames_NF) == {1: 20, 20_000: 16, 2**29: 1}[shard_bytes]
+    assert len(features.vectors_NW) == {1: 20, 20_000: 16, 2**29: 1}[shard_bytes]
 
 
 class CountingFrames(np.ndarray):
@@ -133,7 +133,7 @@ def test_a_batch_is_one_gather_for_every_shard_that_it_touches(
         entries, min_duration_s=0.2, cache_dir=tmp_path / "cache", shard_bytes=shard_bytes
     )
     counted = dataclasses.replace(
-        features, frames_NF=tuple(part.view(CountingFrames) for part in features.frames_NF)
+        features, vectors_NW=tuple(part.view(CountingFrames) for part in features.vectors_NW)
     )
     CountingFrames.gathers = 0
     row_B = np.array([0, 2, 2, 0, 2, 0, 0])

@@ -12,7 +12,7 @@ import soundfile
 from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
 from trainable.features import open_features
-from trainable.store_cache import StoreState, list_stores, prunable, verify_store
+from trainable.store.cache import StoreState, list_stores, prunable, verify_store
 
 Build = Callable[..., None]
 
@@ -47,7 +47,7 @@ def test_a_complete_store_tells_what_it_holds(build: Build, tmp_path: Path) -> N
     assert store.plan.audio_dir == str(tmp_path / "a")
     assert store.num_shards == 3
     # 100 frames of 10 ms a file.
-    assert store.duration_h == pytest.approx(3 / 3600)
+    assert store.num_vectors == 300
     assert store.size_bytes == sum(file.stat().st_size for file in store.folder.iterdir())
     assert store.unused_days < 0.01
 
@@ -58,7 +58,7 @@ def test_a_store_without_a_manifest_is_unfinished(build: Build, tmp_path: Path) 
     (folder / "manifest.json").unlink()
     (folder / "features-00001.arrow").unlink()
     (store,) = list_stores(tmp_path / "cache")
-    assert (store.state, store.num_shards, store.duration_h) == (StoreState.UNFINISHED, 2, None)
+    assert (store.state, store.num_shards, store.num_vectors) == (StoreState.UNFINISHED, 2, None)
     assert prunable([store], None) == (store,)
 
 
@@ -79,7 +79,9 @@ def test_a_changed_corpus_supersedes_its_old_store_and_no_other(
     old = next(
         store.folder
         for store in list_stores(tmp_path / "cache")
-        if store.plan and store.plan.lists == ("a.txt",) and store.plan.min_duration_s == 0.2
+        if store.plan
+        and store.plan.lists == ("a.txt",)
+        and store.plan.settings["min_duration_s"] == 0.2
     )
     os.utime(old / "in-use.lock", (1, 1))
     build("a", seed=2)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from trainable.store_lock import remove_store, sole_builder, use_store
+from trainable.store.lock import remove_store, sole_builder, use_store
 
 HOLD = """
 import sys
 from pathlib import Path
-from trainable.store_lock import use_store
+from trainable.store.lock import use_store
 held = use_store(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from models import frontend
 from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
-
-FORMAT_VERSION = 1
-"""Raised whenever the layout of shards or the numbers in them change."""
+from trainable.store.plan import FORMAT_VERSION
 
 FRONT_END: dict[str, float] = {
     "sample_rate_hz": frontend.SAMPLE_RATE_HZ,
@@ -37,15 +35,27 @@ class StoreKey:
     size_bytes: tuple[int, ...]
 
 
-def store_key(entries: Sequence[AudioEntry], min_duration_s: float) -> StoreKey:
+def store_key(
+    entries: Sequence[AudioEntry], min_duration_s: float, augmentation: str | None = None
+) -> StoreKey:
     """Hash paths, sizes and modification times in order, the front end and the shortest duration.
 
     A file's size and time of change stand for its content: none is opened.
 
+    Args:
+        entries: Audio files.
+        min_duration_s: Shorter files are refused, seconds.
+        augmentation: Digest of what changes the waves first, None for nothing.
+
     Raises:
         CorpusError: With every file that is missing or may not be looked at.
     """
-    settings = {"format": FORMAT_VERSION, "front_end": FRONT_END, "min_duration_s": min_duration_s}
+    settings = {
+        "format": FORMAT_VERSION,
+        "front_end": FRONT_END,
+        "min_duration_s": min_duration_s,
+        "augmentation": augmentation,
+    }
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     sizes: list[int] = []
     faults: list[str] = []

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from trainable import store_key as module
+from trainable import feature_key as module
 from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
-from trainable.store_key import audio_dir_of, lists_of, store_key
+from trainable.feature_key import audio_dir_of, lists_of, store_key
 
 
 @pytest.fixture

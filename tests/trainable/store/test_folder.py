@@ -10,6 +10,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +21,24 @@ import torch
 
 from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
-from trainable.feature_shards import (
+from trainable.feature_plan import LOG_MELS
+from trainable.features import FeatureTable, open_features
+from trainable.store.folder import place_of
+from trainable.store.plan import StoreManifest
+from trainable.store.shards import (
     ShardDamage,
+    ShardPlace,
     open_shard,
-    shard_name,
     verify_shard,
     write_shard,
 )
-from trainable.features import FeatureTable, open_features
-from trainable.store_plan import StoreManifest
 
 NUM_FILES = 6
 BUILD = """
 import sys, time
 from pathlib import Path
 from trainable.audio import AudioEntry
+from trainable.feature_plan import LOG_MELS
 from trainable.features import open_features
 
 folder, num_files, cache, pause_s = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -113,12 +117,14 @@ def frames_position(path: Path) -> int:
 def test_the_manifest_says_what_the_shards_are(entries: list[AudioEntry], tmp_path: Path) -> None:
     features = opened(entries, tmp_path)
     written = manifest(tmp_path)
-    assert [record.name for record in written.shards] == [shard_name(n) for n in range(NUM_FILES)]
-    assert [record.num_frames for record in written.shards] == features.length.tolist()
+    assert [record.name for record in written.shards] == [
+        LOG_MELS.file_name(n) for n in range(NUM_FILES)
+    ]
+    assert [record.num_vectors for record in written.shards] == features.length.tolist()
     for record in written.shards:
         assert record.size_bytes == (store(tmp_path) / record.name).stat().st_size
     raw = json.loads((store(tmp_path) / "manifest.json").read_text())
-    assert raw["plan"]["front_end"]["num_mels"] == 80
+    assert raw["plan"]["settings"]["front_end"]["num_mels"] == 80
     assert raw["plan"]["lists"] == ["list"]
     assert store(tmp_path).name == f"features-{raw['plan']['key'][:16]}"
 
@@ -127,24 +133,24 @@ def test_any_arrow_reader_finds_paths_and_frames(
     entries: list[AudioEntry], tmp_path: Path
 ) -> None:
     features = opened(entries, tmp_path, shard_bytes=2**20)
-    table = pa.ipc.open_file(store(tmp_path) / shard_name(0)).read_all()
+    table = pa.ipc.open_file(store(tmp_path) / LOG_MELS.file_name(0)).read_all()
     assert table["path"].to_pylist() == [str(entry.path) for entry in entries]
     third = np.array(table["frames"][2].as_py(), np.float16)
     begin, length = features.offset[2], features.length[2]
-    assert np.array_equal(third, features.frames_NF[0][begin : begin + length])
+    assert np.array_equal(third, features.vectors_NW[0][begin : begin + length])
 
 
 def test_frames_are_the_pages_of_the_file(entries: list[AudioEntry], tmp_path: Path) -> None:
     before = pa.total_allocated_bytes()
     features = opened(entries, tmp_path, shard_bytes=2**20)
     assert pa.total_allocated_bytes() == before
-    assert not features.frames_NF[0].flags.owndata
-    path = store(tmp_path) / shard_name(0)
+    assert not features.vectors_NW[0].flags.owndata
+    path = store(tmp_path) / LOG_MELS.file_name(0)
     position = frames_position(path)
-    old = features.frames_NF[0][0, 0].view(np.uint16)
+    old = features.vectors_NW[0][0, 0].view(np.uint16)
     # A copy would not see what another writes into the file.
     flip_byte(path, position)
-    assert features.frames_NF[0][0, 0].view(np.uint16) == old ^ 1
+    assert features.vectors_NW[0][0, 0].view(np.uint16) == old ^ 1
 
 
 def test_opening_reads_no_frames_and_writes_nothing(
@@ -152,7 +158,7 @@ def test_opening_reads_no_frames_and_writes_nothing(
 ) -> None:
     opened(entries, tmp_path)
     before = {file: file.stat().st_mtime_ns for file in store(tmp_path).glob("*.*[nw]")}
-    path = store(tmp_path) / shard_name(0)
+    path = store(tmp_path) / LOG_MELS.file_name(0)
     flip_byte(path, frames_position(path))
     os.utime(path, ns=(before[path], before[path]))
     done: list[int] = []
@@ -207,7 +213,7 @@ def test_two_processes_that_build_the_same_store_agree(
         (lambda path: os.truncate(path, 500), r"00002\.arrow: must have \d+ bytes, got 500"),
         (lambda path: path.unlink(), r"00002\.arrow: is missing"),
         (
-            lambda path: path.write_bytes(path.with_name(shard_name(1)).read_bytes()),
+            lambda path: path.write_bytes(path.with_name(LOG_MELS.file_name(1)).read_bytes()),
             r"00002\.arrow: must have \d+ bytes, got",
         ),
     ],
@@ -224,7 +230,7 @@ def test_a_damaged_shard_is_named_and_rebuilt_alone(
     before = identities(tmp_path)
     # Held, so that a new file cannot get an old one's number.
     held = [file.open("rb") for file in store(tmp_path).glob("*.arrow")]
-    path = store(tmp_path) / shard_name(2)
+    path = store(tmp_path) / LOG_MELS.file_name(2)
     damage(path)
     done: list[int] = []
     with caplog.at_level(logging.WARNING):
@@ -284,21 +290,23 @@ def test_a_store_of_other_audio_is_never_used_whatever_its_name(
 
 def test_a_shard_knows_its_store_and_its_number(entries: list[AudioEntry], tmp_path: Path) -> None:
     opened(entries, tmp_path)
-    path, key = store(tmp_path) / shard_name(1), manifest(tmp_path).plan.key
-    assert open_shard(path, key, 1).record.num_rows == 1
-    for wrong in ((key, 2), ("0" * 64, 1)):
-        with pytest.raises(ShardDamage, match=r"00001\.arrow: is a shard of another store"):
-            open_shard(path, *wrong)
+    place = place_of(store(tmp_path), manifest(tmp_path), 1)
+    assert open_shard(place).record.num_rows == 1
+    (store(tmp_path) / LOG_MELS.file_name(2)).write_bytes(place.path.read_bytes())
+    for wrong in (replace(place, number=2), replace(place, key="0" * 64)):
+        with pytest.raises(ShardDamage, match=r"0000\d\.arrow: is a shard of another store"):
+            open_shard(wrong)
 
 
 def test_full_checksums_find_one_flipped_bit(entries: list[AudioEntry], tmp_path: Path) -> None:
     opened(entries, tmp_path, shard_bytes=2**20)
     (record,) = manifest(tmp_path).shards
-    key, path = manifest(tmp_path).plan.key, store(tmp_path) / shard_name(0)
-    verify_shard(store(tmp_path), record, key, 0)
+    place = place_of(store(tmp_path), manifest(tmp_path), 0)
+    path = place.path
+    verify_shard(place, record)
     flip_byte(path, frames_position(path) + 26 * 160 + 7)
     with pytest.raises(ShardDamage, match=r"CRC-32 of .*/1\.wav must be \d+, got \d+"):
-        verify_shard(store(tmp_path), record, key, 0)
+        verify_shard(place, record)
 
 
 def test_faults_in_several_shards_are_told_together_and_good_shards_stay(
@@ -311,7 +319,7 @@ def test_faults_in_several_shards_are_told_together_and_good_shards_stay(
         opened(entries, tmp_path, done)
     assert len(raised.value.faults) == 2
     assert done == [1, 2, 3, 4, 5, 6]
-    assert [file.name for file in store(tmp_path).glob("*.arrow")] == [shard_name(0)]
+    assert [file.name for file in store(tmp_path).glob("*.arrow")] == [LOG_MELS.file_name(0)]
 
 
 def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
@@ -320,7 +328,8 @@ def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
-        record = write_shard(tmp_path, "key", 0, ((str(n), frames) for n in range(50)))
+        place = ShardPlace(folder=tmp_path, kind=LOG_MELS, key="key", number=0)
+        record = write_shard(place, ((str(n), frames) for n in range(50)))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -6,14 +6,21 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
-from trainable.feature_shards import ShardDamage, shard_name, verify_shard
-from trainable.store_key import FORMAT_VERSION
-from trainable.store_lock import REMOVED_SUFFIX, USE_LOCK
-from trainable.store_plan import MANIFEST, PLAN, StoreManifest, StorePlan, read_json
+from trainable.store.folder import place_of
+from trainable.store.lock import REMOVED_SUFFIX, USE_LOCK
+from trainable.store.plan import (
+    MANIFEST,
+    PLAN,
+    StoreManifest,
+    StorePlan,
+    is_other_format,
+    read_json,
+)
+from trainable.store.shards import ShardDamage, verify_shard
 
-STORES, OLD_STORES, REMOVED = "features-*/", "log-mels-*/", f".*{REMOVED_SUFFIX}/"
-HOUR_S, DAY_S = 3600, 86_400
+STORES = ("features-*/", "targets-*/")
+OLD_STORES, REMOVED = "log-mels-*/", f".*{REMOVED_SUFFIX}/"
+DAY_S = 86_400
 
 
 class StoreState(StrEnum):
@@ -31,10 +38,10 @@ class StoreInfo:
 
     Attributes:
         folder: Where it is.
-        state: Superseded is a complete one of the same lists, audio folder and shortest duration
-            as another complete one that was used later.
+        state: Superseded is a complete one of the same kind, lists, audio folder and settings as
+            another complete one that was used later.
         plan: What it is to hold; None where that is missing, or the format another one.
-        duration_h: Hours of audio, by the frames; None where not complete.
+        num_vectors: Frames or crops; None where not complete.
         size_bytes: Of all files.
         num_shards: That are there.
         last_used_s: When it was last opened, seconds since 1970.
@@ -43,7 +50,7 @@ class StoreInfo:
     folder: Path
     state: StoreState
     plan: StorePlan | None
-    duration_h: float | None
+    num_vectors: int | None
     size_bytes: int
     num_shards: int
     last_used_s: float
@@ -56,16 +63,16 @@ class StoreInfo:
 
 def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     """All stores of a cache, those used last first. No audio and no frames are read."""
-    found = [_info(folder) for pattern in (STORES, REMOVED) for folder in cache_dir.glob(pattern)]
+    found = [_info(folder) for kind in (*STORES, REMOVED) for folder in cache_dir.glob(kind)]
     found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
     found.sort(key=lambda store: -store.last_used_s)
-    seen: set[tuple[tuple[str, ...], str, float]] = set()
+    seen: set[str] = set()
     for number, store in enumerate(found):
         if store.state is StoreState.COMPLETE and store.plan is not None:
-            corpus = (store.plan.lists, store.plan.audio_dir, store.plan.min_duration_s)
-            if corpus in seen:
+            purpose = store.plan.model_dump_json(exclude={"key", "num_rows"})
+            if purpose in seen:
                 found[number] = replace(store, state=StoreState.SUPERSEDED)
-            seen.add(corpus)
+            seen.add(purpose)
     return tuple(found)
 
 
@@ -77,7 +84,7 @@ def verify_store(folder: Path) -> tuple[str, ...]:
     damages = []
     for number, record in enumerate(manifest.shards):
         try:
-            verify_shard(folder, record, manifest.plan.key, number)
+            verify_shard(place_of(folder, manifest, number), record)
         except ShardDamage as damage:
             damages.append(str(damage))
     return tuple(damages)
@@ -103,19 +110,18 @@ def prunable(
 
 
 def _info(folder: Path) -> StoreInfo:
+    if is_other_format(folder):
+        return _old_info(folder)
     manifest = read_json(folder / MANIFEST, StoreManifest)
     plan = manifest.plan if manifest else read_json(folder / PLAN, StorePlan)
-    if plan is not None and plan.format_version != FORMAT_VERSION:
-        plan = None
-    num_rows = plan.num_rows if plan else ()
-    num_shards = sum((folder / shard_name(number)).exists() for number in range(len(num_rows)))
-    is_whole = manifest is not None and plan is not None and num_shards == len(num_rows)
-    num_frames = sum(record.num_frames for record in manifest.shards) if manifest else 0
+    num_shards = sum(1 for _ in folder.glob("*.arrow"))
+    is_whole = manifest is not None and num_shards == len(manifest.plan.num_rows)
+    num_vectors = sum(record.num_vectors for record in manifest.shards) if manifest else 0
     return StoreInfo(
         folder=folder,
         state=StoreState.COMPLETE if is_whole else StoreState.UNFINISHED,
         plan=plan,
-        duration_h=num_frames * HOP_SAMPLES / SAMPLE_RATE_HZ / HOUR_S if is_whole else None,
+        num_vectors=num_vectors if is_whole else None,
         size_bytes=_size_bytes(folder),
         num_shards=num_shards,
         last_used_s=_changed_s(folder / USE_LOCK, folder),
@@ -127,10 +133,10 @@ def _old_info(folder: Path) -> StoreInfo:
         folder=folder,
         state=StoreState.OLD_FORMAT,
         plan=None,
-        duration_h=None,
+        num_vectors=None,
         size_bytes=_size_bytes(folder),
         num_shards=0,
-        last_used_s=_changed_s(folder),
+        last_used_s=_changed_s(folder / USE_LOCK, folder),
     )
 
 

@@ -1,0 +1,127 @@
+"""The store of log-mels that a run asks for: its key, its plan, its tasks."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
+from trainable.audio import AudioEntry
+from trainable.feature_builder import CopyPlan, FeatureTask
+from trainable.feature_key import FRONT_END, StoreKey, audio_dir_of, lists_of, store_key
+from trainable.store.folder import store_folder
+from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
+from trainable.store.shards import ShardKind, ShardPlace
+
+LOG_MELS = ShardKind(stem="features", vectors="frames", width=NUM_MELS)
+DEFAULT_SHARD_BYTES = 512 * 2**20
+# So many shards at least, so that processes can share the work, unless they were tiny.
+NUM_PIECES = 32
+SMALLEST_SHARD_BYTES = 16 * 2**20
+NUM_PROBED = 16
+FRAME_BYTES = NUM_MELS * 2
+# 16-bit mono WAV at 16 kHz: 320 bytes of audio a frame of 160.
+USUAL_RATIO = 0.5
+
+
+def feature_request(
+    entries: Sequence[AudioEntry],
+    *,
+    min_duration_s: float,
+    cache_dir: Path,
+    shard_bytes: int = DEFAULT_SHARD_BYTES,
+    copy: CopyPlan | None = None,
+) -> StoreRequest:
+    """The store of the log-mels of these files, or of an augmented copy of each.
+
+    Args:
+        entries: Audio files; row i of the store is file i.
+        min_duration_s: Shorter files are refused, seconds.
+        cache_dir: Folder of all stores.
+        shard_bytes: The largest size of a shard, about, where the store is new.
+        copy: How the waves are changed first; None leaves them.
+
+    Raises:
+        CorpusError: With every file that is missing or may not be looked at.
+    """
+    key = store_key(entries, min_duration_s, None if copy is None else copy.digest)
+    settings = {"front_end": FRONT_END, "min_duration_s": min_duration_s}
+    if copy is not None:
+        settings["augmentation"] = copy.settings
+
+    def new_plan() -> StorePlan:
+        return StorePlan(
+            format_version=FORMAT_VERSION,
+            kind=LOG_MELS,
+            key=key.digest,
+            settings=settings,
+            lists=lists_of(entries),
+            audio_dir=audio_dir_of(entries),
+            num_rows=_rows_by_shard(entries, key, shard_bytes),
+        )
+
+    def task(place: ShardPlace, first: int, num_rows: int) -> FeatureTask:
+        return FeatureTask(
+            place=place,
+            entries=entries[first : first + num_rows],
+            min_duration_s=min_duration_s,
+            copy=copy,
+        )
+
+    return StoreRequest(
+        folder=store_folder(cache_dir, LOG_MELS.stem, key.digest),
+        kind=LOG_MELS,
+        key=key.digest,
+        num_rows=len(entries),
+        new_plan=new_plan,
+        task=task,
+    )
+
+
+def rows_by_size(sizes: Sequence[float], shard_bytes: int) -> tuple[int, ...]:
+    """Cut rows of these sizes, bytes, into shards of a size: where those before reach it."""
+    total = float(np.sum(sizes))
+    wanted = min(shard_bytes, max(SMALLEST_SHARD_BYTES, total / NUM_PIECES))
+    shard = (np.cumsum(sizes) - sizes) // wanted
+    _, num_rows = np.unique(shard, return_counts=True)
+    return tuple(num_rows.tolist())
+
+
+def _rows_by_shard(
+    entries: Sequence[AudioEntry], key: StoreKey, shard_bytes: int
+) -> tuple[int, ...]:
+    """What goes into which shard, by the estimated size of the log-mels.
+
+    It is estimated from that of the audio files, so that a million headers need not be read, and
+    any process can know the content of any shard before it is built.
+    """
+    ratio = _bytes_ratio(entries, key)
+    by_entry = [ratio[_suffix(entry)] for entry in entries]
+    return rows_by_size(np.asarray(key.size_bytes) * np.asarray(by_entry), shard_bytes)
+
+
+def _bytes_ratio(entries: Sequence[AudioEntry], key: StoreKey) -> dict[str, float]:
+    """Bytes of log-mels a byte of audio, by the file's ending, from a few headers of each."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, entry in enumerate(entries):
+        rows[_suffix(entry)].append(row)
+    return {suffix: _probed_ratio(entries, key, found) for suffix, found in rows.items()}
+
+
+def _probed_ratio(entries: Sequence[AudioEntry], key: StoreKey, rows: Sequence[int]) -> float:
+    log_mel_bytes = audio_bytes = 0.0
+    for row in rows[:: -(-len(rows) // NUM_PROBED)]:
+        try:
+            info = soundfile.info(entries[row].path)
+        except (soundfile.LibsndfileError, OSError):
+            continue  # building names it
+        num_frames = info.frames / info.samplerate * SAMPLE_RATE_HZ / HOP_SAMPLES
+        log_mel_bytes += num_frames * FRAME_BYTES
+        audio_bytes += key.size_bytes[row]
+    return log_mel_bytes / audio_bytes if log_mel_bytes and audio_bytes else USUAL_RATIO
+
+
+def _suffix(entry: AudioEntry) -> str:
+    return entry.path.suffix.lower()

@@ -1,0 +1,234 @@
+"""A store on disk: a folder of shards, a plan and a manifest.
+
+    features-<key>/
+        plan.json             what goes into which shard; written first
+        features-00000.arrow  shards, each renamed to its name when complete
+        manifest.json         what the shards hold; written last
+        in-use.lock           held shared by every process that has the store open
+        build.lock            held by the one process that writes
+
+A store is complete when it has a manifest. Without one, shards that are there are kept and the
+rest is built.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spaces.atomic import write_text_atomically
+from trainable.errors import CorpusError, StoreError
+from trainable.store.lock import UseLock, remove_store, sole_builder, use_store
+from trainable.store.plan import (
+    MANIFEST,
+    PLAN,
+    StoreManifest,
+    StorePlan,
+    StoreRequest,
+    fits,
+    planned,
+    read_json,
+)
+from trainable.store.shards import (
+    PARTIAL_SUFFIX,
+    Shard,
+    ShardDamage,
+    ShardPlace,
+    open_recorded_shard,
+    open_shard,
+)
+from trainable.store.tasks import Builder, Progress, ShardTask, part_of
+
+KEY_DIGITS = 16
+
+_log = logging.getLogger(__name__)
+_Mapped = tuple[StorePlan, tuple[Shard, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStore:
+    """A complete store, mapped.
+
+    Attributes:
+        folder: Where it is.
+        plan: What it holds.
+        shards: All of them.
+        use: Keeps it from being removed for as long as it lives.
+    """
+
+    folder: Path
+    plan: StorePlan
+    shards: tuple[Shard, ...]
+    use: UseLock
+
+
+def store_folder(cache_dir: Path, stem: str, key: str) -> Path:
+    """Where a store of this kind with this key is."""
+    return cache_dir / f"{stem}-{key[:KEY_DIGITS]}"
+
+
+def open_store(request: StoreRequest, build: Builder, progress: Progress | None) -> OpenStore:
+    """Map all shards of a store, building what is missing or damaged.
+
+    Args:
+        request: The store.
+        build: What builds shards.
+        progress: Told (utterances done, utterances in all) while building, and while another
+            process builds.
+
+    Raises:
+        CorpusError: With every utterance that cannot be used; shards without faults stay.
+        StoreError: The folder cannot be written, or the disk is full.
+    """
+    folder = request.folder
+    try:
+        use = use_store(folder)
+        try:
+            plan, shards = _opened(request, build, progress)
+            return OpenStore(folder=folder, plan=plan, shards=shards, use=use)
+        except BaseException:
+            use.release()
+            if not has_shards(folder):
+                remove_store(folder)
+            raise
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: the {request.kind.vectors} cannot be kept there: "
+            f"{error.strerror or error}; make room (`veer data prune`), or name another folder "
+            "in $VEER_CACHE"
+        ) from error
+
+
+def open_stores(
+    requests: Sequence[StoreRequest], build: Builder, progress: Progress | None
+) -> tuple[OpenStore, ...]:
+    """Map several stores, built one after the other; progress is told of all as one."""
+    num_all, done = sum(request.num_rows for request in requests), 0
+    stores = []
+    for request in requests:
+        stores.append(open_store(request, build, part_of(progress, done, num_all)))
+        done += request.num_rows
+    return tuple(stores)
+
+
+def complete_plan(folder: Path, key: str) -> StorePlan | None:
+    """The plan of a store with this key, None where it is not complete."""
+    manifest = read_json(folder / MANIFEST, StoreManifest)
+    return manifest.plan if manifest is not None and manifest.plan.key == key else None
+
+
+def open_complete(folder: Path) -> OpenStore:
+    """Map a store that is known to be complete; nothing is built.
+
+    Raises:
+        StoreError: It is not complete, or a shard is damaged.
+    """
+    use = use_store(folder)
+    manifest = read_json(folder / MANIFEST, StoreManifest)
+    if manifest is None:
+        raise StoreError(f"{folder}: is not complete; `veer data build` completes it")
+    found, damages = _intact_shards(manifest, folder)
+    if damages:
+        raise StoreError("; ".join(map(str, damages)))
+    return OpenStore(folder=folder, plan=manifest.plan, shards=tuple(found.values()), use=use)
+
+
+def has_shards(folder: Path) -> bool:
+    """Whether a store has a shard, so that there is something to go on from."""
+    return any(folder.glob("*.arrow"))
+
+
+def _opened(request: StoreRequest, build: Builder, progress: Progress | None) -> _Mapped:
+    if (complete := _complete(request)) is not None:
+        return complete
+
+    def waiting() -> None:
+        if progress:
+            progress(_num_rows_there(request), request.num_rows)
+
+    with sole_builder(request.folder, waiting):
+        return _built(request, build, progress)
+
+
+def _intact_shards(
+    manifest: StoreManifest | None, folder: Path
+) -> tuple[dict[int, Shard], list[ShardDamage]]:
+    """The shards that are what the manifest says, by number, and what is wrong with the others."""
+    found: dict[int, Shard] = {}
+    damages: list[ShardDamage] = []
+    for number, record in enumerate(manifest.shards if manifest else ()):
+        try:
+            found[number] = open_recorded_shard(place_of(folder, manifest, number), record)
+        except ShardDamage as damage:
+            damages.append(damage)
+    return found, damages
+
+
+def place_of(folder: Path, manifest: StoreManifest | None, number: int) -> ShardPlace:
+    """A shard of the store that a manifest tells of."""
+    assert manifest is not None  # noqa: S101 - without one there is no shard to ask for
+    plan = manifest.plan
+    return ShardPlace(folder=folder, kind=plan.kind, key=plan.key, number=number)
+
+
+def _manifest(request: StoreRequest) -> StoreManifest | None:
+    """The manifest, if it is one of this store."""
+    manifest = read_json(request.folder / MANIFEST, StoreManifest)
+    if manifest is None or not fits(manifest.plan, request):
+        return None
+    return manifest if len(manifest.shards) == len(manifest.plan.num_rows) else None
+
+
+def _complete(request: StoreRequest) -> _Mapped | None:
+    manifest = _manifest(request)
+    found, damages = _intact_shards(manifest, request.folder)
+    return None if manifest is None or damages else (manifest.plan, tuple(found.values()))
+
+
+def _built(request: StoreRequest, build: Builder, progress: Progress | None) -> _Mapped:
+    # Another process may have built it in the meantime.
+    if (complete := _complete(request)) is not None:
+        return complete
+    folder = request.folder
+    for leftover in folder.glob(f".*{PARTIAL_SUFFIX}"):
+        leftover.unlink()
+    manifest = _manifest(request)
+    found, damages = _intact_shards(manifest, folder)
+    for damage in damages:
+        _log.warning("%s; this shard is rebuilt", damage)
+    plan = manifest.plan if manifest else planned(request)
+    tasks = [
+        task
+        for task in _tasks(request, plan)
+        if task.place.number not in found and (manifest is not None or not _is_there(task))
+    ]
+    if faults := build(tasks, request.num_rows, progress):
+        raise CorpusError(faults)
+    built = [open_shard(request.place(number)) for number in range(len(plan.num_rows))]
+    manifest = StoreManifest(plan=plan, shards=tuple(shard.record for shard in built))
+    write_text_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return plan, tuple(built)
+
+
+def _tasks(request: StoreRequest, plan: StorePlan) -> Iterator[ShardTask]:
+    first = 0
+    for number, num_rows in enumerate(plan.num_rows):
+        yield request.task(request.place(number), first, num_rows)
+        first += num_rows
+
+
+def _is_there(task: ShardTask) -> bool:
+    """Whether a build that was interrupted has finished this shard."""
+    if not task.place.path.exists():
+        return False
+    try:
+        return open_shard(task.place).record.num_rows == task.num_rows
+    except ShardDamage as damage:
+        _log.warning("%s; this shard is rebuilt", damage)
+        return False
+
+
+def _num_rows_there(request: StoreRequest) -> int:
+    plan = read_json(request.folder / PLAN, StorePlan)
+    rows = plan.num_rows if plan else ()
+    return sum(n for number, n in enumerate(rows) if request.place(number).path.exists())

@@ -1,0 +1,124 @@
+"""What goes into which shard of a store, and what a complete store holds: its two JSON files."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from spaces.atomic import write_text_atomically
+from trainable.store.shards import ShardKind, ShardPlace, ShardRecord
+from trainable.store.tasks import ShardTask
+
+MANIFEST, PLAN = "manifest.json", "plan.json"
+FORMAT_VERSION = 2
+"""Raised whenever the layout of shards or the numbers in them change."""
+
+_log = logging.getLogger(__name__)
+_Json = TypeVar("_Json", bound=BaseModel)
+
+
+class StorePlan(BaseModel):
+    """What a store is to hold.
+
+    Attributes:
+        format_version: Of the layout; another one is never read.
+        kind: What the vectors are.
+        key: Full hash over all that they follow from.
+        settings: What decides them besides the audio, in words and numbers.
+        lists: Files that name the audio.
+        audio_dir: Folder that all the audio is below.
+        num_rows: Utterances of each shard.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int
+    kind: ShardKind
+    key: str
+    settings: dict[str, Any]
+    lists: tuple[str, ...]
+    audio_dir: str
+    num_rows: tuple[int, ...]
+
+
+class StoreManifest(BaseModel):
+    """What a complete store holds.
+
+    Attributes:
+        plan: What it was to hold.
+        shards: What each shard is.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan: StorePlan
+    shards: tuple[ShardRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreRequest:
+    """A store that a run asks for.
+
+    Attributes:
+        folder: The store's.
+        kind: What its vectors are.
+        key: Full hash over all that they follow from.
+        num_rows: Utterances in all.
+        new_plan: Makes the plan, where the folder has none.
+        task: Makes a task from its place, its first utterance and how many it has.
+    """
+
+    folder: Path
+    kind: ShardKind
+    key: str
+    num_rows: int
+    new_plan: Callable[[], StorePlan]
+    task: Callable[[ShardPlace, int, int], ShardTask]
+
+    def place(self, number: int) -> ShardPlace:
+        """Of a shard."""
+        return ShardPlace(folder=self.folder, kind=self.kind, key=self.key, number=number)
+
+
+def read_json(path: Path, kind: type[_Json]) -> _Json | None:
+    """A plan or a manifest, or None where the file is missing or damaged."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        _log.warning("%s is damaged; what it says is worked out anew", path)
+        return None
+
+
+def is_other_format(folder: Path) -> bool:
+    """Whether a store's plan is of another version of the format, and cannot be read here."""
+    try:
+        version = json.loads((folder / PLAN).read_bytes())["format_version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(version != FORMAT_VERSION)
+
+
+def planned(request: StoreRequest) -> StorePlan:
+    """The plan that the folder has, or else a new one, then written."""
+    path = request.folder / PLAN
+    plan = read_json(path, StorePlan)
+    if plan is None or not fits(plan, request):
+        plan = request.new_plan()
+        write_text_atomically(path, plan.model_dump_json(indent=1) + "\n")
+    return plan
+
+
+def fits(plan: StorePlan, request: StoreRequest) -> bool:
+    """Whether a plan is for what is asked."""
+    return (
+        plan.format_version == FORMAT_VERSION
+        and plan.kind == request.kind
+        and plan.key == request.key
+        and sum(plan.num_rows) == request.num_rows
+    )

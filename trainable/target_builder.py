@@ -1,0 +1,109 @@
+"""What a teacher says about the crops of one shard's utterances.
+
+Shapes: U utterances, C crops of each, B crops at once, T frames, F mel bins, W numbers of a
+vector: the embedding and then the stages averaged over time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from models.user_code import allow_code
+from trainable.crop_bank import CropBank, Index
+from trainable.device import choose_device
+from trainable.features import FeatureTable
+from trainable.store.folder import open_complete
+from trainable.store.shards import ShardPlace, Vectors
+from trainable.store.tasks import Tick
+from trainable.teacher import Teacher, load_teacher
+
+CROPS_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTask:
+    """A shard of targets to build.
+
+    Attributes:
+        place: Where it goes.
+        teacher: Its model file.
+        features: Store of the log-mels; row i of it is utterance i.
+        paths: Of the utterances, as the train list has them.
+        first: The first utterance, as a row of the store of log-mels.
+        first_number: The first utterance's number in the bank of crops.
+        bank: Which crops.
+        code_root: Folder of the person's own modules, None where they are not allowed.
+    """
+
+    place: ShardPlace
+    teacher: Path
+    features: Path
+    paths: tuple[str, ...]
+    first: int
+    first_number: int
+    bank: CropBank
+    code_root: Path | None
+
+    @property
+    def num_rows(self) -> int:
+        """Its utterances."""
+        return len(self.paths)
+
+    def rows(self) -> Iterator[tuple[str, Vectors] | str]:
+        """Path and vectors (C, W) of each utterance, or what is wrong with what was said."""
+        if self.code_root is not None:
+            allow_code(self.code_root)
+        features = _features(self.features)
+        teacher, device = _teacher(self.teacher)
+        at_once = max(1, CROPS_AT_ONCE // self.bank.num_crops)
+        for begin in range(0, self.num_rows, at_once):
+            chosen = np.arange(begin, min(begin + at_once, self.num_rows))
+            row_U, start_UC = self.first + chosen, self._starts(features, chosen)
+            row_B = np.repeat(row_U, (start_UC >= 0).sum(axis=1))
+            feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
+            vector_BW = taught(teacher, feat_BTF.to(device))
+            bounds = np.searchsorted(row_B, row_U[1:])
+            for place, vector_CW in zip(chosen, np.split(vector_BW, bounds), strict=True):
+                path = self.paths[place]
+                yield (path, vector_CW) if np.isfinite(vector_CW).all() else self._fault(path)
+
+    def faults(self, tick: Tick) -> tuple[str, ...]:
+        """None: what a teacher says is known only when it was asked."""
+        for _ in self.paths:
+            tick()
+        return ()
+
+    def _starts(self, features: FeatureTable, chosen: Index) -> Index:
+        latest_U = self.bank.latest(features.length[self.first + chosen])
+        return self.bank.starts(self.first_number + chosen, latest_U)
+
+    def _fault(self, path: str) -> str:
+        return (
+            f"{self.teacher}: what the teacher says about {path} must be finite and fit "
+            "into float16 (below 65,504), and does not; train it again, or set targets.mode to "
+            "online"
+        )
+
+
+@torch.inference_mode()
+def taught(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
+    """What a teacher says about crops, (B, W) float16; infinite where that is too large for it."""
+    embedding_BD, stages = teacher.teach(feat_BTF, with_stages=True)
+    with np.errstate(over="ignore"):
+        vector_BW: Vectors = torch.cat((embedding_BD, *stages), dim=1).half().cpu().numpy()
+    return vector_BW
+
+
+@lru_cache(maxsize=1)
+def _features(folder: Path) -> FeatureTable:
+    return FeatureTable.of([open_complete(folder)])
+
+
+@lru_cache(maxsize=1)
+def _teacher(file: Path) -> tuple[Teacher, torch.device]:
+    device = choose_device("auto")
+    return load_teacher(file).to(device), device

@@ -1,0 +1,234 @@
+"""What a teacher says about a fixed bank of crops: asked once, kept on disk, mapped by all trials.
+
+A row of the store is a training utterance, or an augmented copy of one; its vectors are the
+embedding and the stages of each of its crops, float16.
+
+Shapes: B batch, N rows drawn, C crops of an utterance, D embedding, W numbers of a vector.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.user_code import code_roots
+from trainable.checkpoint import file_sha256
+from trainable.crop_bank import CropBank, Index
+from trainable.data import TrainingData
+from trainable.feature_plan import DEFAULT_SHARD_BYTES, rows_by_size
+from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
+from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
+from trainable.store.shards import ShardKind, ShardPlace
+from trainable.store.table import RowTable
+from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.target_builder import TargetTask
+from trainable.teacher import (
+    Crops,
+    Lesson,
+    SpeakerCentres,
+    TeacherFacts,
+    load_centres,
+    load_teacher,
+)
+
+STEM = "targets"
+BYTES_A_NUMBER = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StoredTargets:
+    """A teacher that knows certain crops, `AnyTeacher`.
+
+    Attributes:
+        table: Its vectors; row i is the utterance with number i.
+        sizes: Numbers of the embedding and of each stage, in the vectors' order.
+        bank: Which crops.
+        number_of_row: Number of the utterance at each row of the feature table, -1 where it is
+            none for training.
+        latest_of_row: Its latest start, frames.
+        centres: The teacher's classifier, None where its file has none.
+        device: Where lessons are given.
+    """
+
+    table: RowTable
+    sizes: tuple[int, ...]
+    bank: CropBank
+    number_of_row: Index
+    latest_of_row: Index
+    centres: SpeakerCentres | None
+    device: torch.device
+
+    @property
+    def facts(self) -> TeacherFacts:
+        """As the network's, for crops of one length."""
+        return TeacherFacts(
+            embedding_dim=self.sizes[0],
+            centres=self.centres,
+            has_stages=len(self.sizes) > 1,
+            crop_frames=self.bank.crop_frames,
+        )
+
+    def to(self, device: torch.device) -> "StoredTargets":
+        """The same targets, with lessons on a device."""
+        centres = self.centres
+        if centres is not None:
+            centres = replace(centres, weight_KD=centres.weight_KD.to(device))
+        return replace(self, device=device, centres=centres)
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
+        """Channels of each stage before the embedding."""
+        return self.sizes[1:]
+
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
+        """The start of one of each utterance's stored crops, each as likely."""
+        start_NC = self.bank.starts(self.number_of_row[row_N], latest_N)
+        crop_N = rng.integers(0, self.bank.counts(latest_N))
+        return np.take_along_axis(start_NC, crop_N[:, None], axis=1)[:, 0]
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+        """What is stored of these crops.
+
+        Raises:
+            ValueError: A crop is not one of the stored ones.
+        """
+        number_B = self.number_of_row[crops.row_B]
+        start_BC = self.bank.starts(number_B, self.latest_of_row[crops.row_B])
+        is_it_BC = start_BC == crops.start_B[:, None]
+        if not is_it_BC.any(axis=1).all():
+            raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
+        vector_BW = self.table.gather(number_B, is_it_BC.argmax(axis=1)[:, None])[:, 0]
+        width = sum(self.sizes) if with_stages else self.sizes[0]
+        said_BW = torch.from_numpy(vector_BW[:, :width]).to(self.device).float()
+        sizes = list(self.sizes) if with_stages else [width]
+        embedding_BD, *stages = torch.split(said_BW, sizes, dim=1)
+        return Lesson(embedding_BD, tuple(stages))
+
+
+def open_targets(
+    teacher: Path,
+    data: TrainingData,
+    bank: CropBank,
+    *,
+    cache_dir: Path,
+    progress: Progress | None = None,
+    build: Builder = build_shards,
+) -> StoredTargets:
+    """Open what a teacher says about a bank of crops, asking it where the cache has nothing.
+
+    The store's key covers the log-mels, the teacher's weights and the bank.
+
+    Args:
+        teacher: Model file.
+        data: The corpus, opened; every training utterance and copy is in the bank.
+        bank: Which crops.
+        cache_dir: Folder of all stores.
+        progress: Told (utterances done, utterances in all) while the teacher is asked.
+        build: What builds shards.
+
+    Raises:
+        CheckpointError: The model file is missing or damaged.
+        CorpusError: What the teacher says cannot be stored.
+        StoreError: The cache cannot be written, or is full.
+    """
+    sha256 = file_sha256(teacher)
+    source = _Source(teacher=teacher, sha256=sha256, bank=bank, cache_dir=cache_dir)
+    requests = [source.request(data, copy) for copy in range(data.copy_row.shape[1])]
+    stores = open_stores(requests, build, progress)
+    number_of_row = np.full(len(data.features.length), -1)
+    number_of_row[data.copy_row.T.ravel()] = np.arange(data.copy_row.size)
+    return StoredTargets(
+        table=RowTable.of(stores),
+        sizes=tuple(stores[0].plan.settings["sizes"]),
+        bank=bank,
+        number_of_row=number_of_row,
+        latest_of_row=bank.latest(data.features.length),
+        centres=load_centres(teacher),
+        device=torch.device("cpu"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """What targets follow from, besides the log-mels.
+
+    Attributes: see `open_targets`.
+    """
+
+    teacher: Path
+    sha256: str
+    bank: CropBank
+    cache_dir: Path
+
+    def request(self, data: TrainingData, copy: int) -> StoreRequest:
+        """The store for one copy of every utterance; copy 0 is the original."""
+        features = data.features.stores[copy]
+        num_utterances = len(data.train_row)
+        settings = {
+            "teacher_sha256": self.sha256,
+            "num_crops": self.bank.num_crops,
+            "crop_seed": self.bank.seed,
+            "crop_frames": self.bank.crop_frames,
+            "copy": copy,
+            "num_utterances": num_utterances,
+        }
+        told = {"format": FORMAT_VERSION, "features": features.plan.key, **settings}
+        key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        folder = store_folder(self.cache_dir, STEM, key)
+        known = complete_plan(folder, key)
+        sizes = self._sizes(data) if known is None else tuple(known.settings["sizes"])
+        kind = ShardKind(stem=STEM, vectors="crops", width=sum(sizes))
+
+        def new_plan() -> StorePlan:
+            row_bytes = kind.width * BYTES_A_NUMBER * self.bank.num_crops
+            return StorePlan(
+                format_version=FORMAT_VERSION,
+                kind=kind,
+                key=key,
+                settings=settings | {"sizes": sizes},
+                lists=features.plan.lists,
+                audio_dir=features.plan.audio_dir,
+                num_rows=rows_by_size([row_bytes] * num_utterances, DEFAULT_SHARD_BYTES),
+            )
+
+        def task(place: ShardPlace, first: int, num_rows: int) -> TargetTask:
+            return self._task(place, data, features, copy * num_utterances, (first, num_rows))
+
+        return StoreRequest(
+            folder=folder,
+            kind=kind,
+            key=key,
+            num_rows=num_utterances,
+            new_plan=new_plan,
+            task=task,
+        )
+
+    def _task(
+        self,
+        place: ShardPlace,
+        data: TrainingData,
+        features: OpenStore,
+        number: int,
+        rows: tuple[int, int],
+    ) -> TargetTask:
+        first, num_rows = rows
+        return TargetTask(
+            place=place,
+            teacher=self.teacher,
+            features=features.folder,
+            paths=data.train_paths[first : first + num_rows],
+            first=first,
+            first_number=number + first,
+            bank=self.bank,
+            code_root=next(iter(code_roots()), None),
+        )
+
+    def _sizes(self, data: TrainingData) -> tuple[int, ...]:
+        """Numbers of the embedding and of each stage, found by asking about one crop."""
+        nowhere = np.zeros(1, np.int64)
+        probe_BTF = data.features.crops(data.train_row[:1], nowhere, self.bank.crop_frames)
+        teacher = load_teacher(self.teacher)
+        return (teacher.model.embedding_dim, *teacher.stage_dims(probe_BTF))
