@@ -37,8 +37,9 @@ def coloured_noise(colour: NoiseColour, num_samples: int, rng: np.random.Generat
     Returns:
         noise_S: Mean power about 1.
     """
-    # A power of two, and a part of it cut out: otherwise the end would go over into the start.
-    length = 1 << max(1, (2 * num_samples - 1).bit_length())
+    # A power of two, for speed; at least a second more is made than is used, since the end of what
+    # is filtered by its spectrum goes over into the start.
+    length = 1 << (num_samples + SAMPLE_RATE_HZ - 1).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(length))
     frequency_hz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), FLAT_BELOW_HZ)
     gain = frequency_hz ** (colour.value / 2)
