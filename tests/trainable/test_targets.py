@@ -100,7 +100,10 @@ def test_a_stored_lesson_is_the_networks_within_float16(
     stored = targets.lesson(crops, with_stages=True)
     said = load_teacher(teacher_file).lesson(crops, with_stages=True)
     assert len(stored.stages) == len(said.stages) == 3
-    for kept, own in zip((stored.embedding_BD, *stored.stages), (said.embedding_BD, *said.stages)):
+    both = zip(
+        (stored.embedding_BD, *stored.stages), (said.embedding_BD, *said.stages), strict=True
+    )
+    for kept, own in both:
         # float16 has 11 significant bits.
         torch.testing.assert_close(kept, own, rtol=2**-11, atol=1e-6)
     alone = targets.lesson(crops, with_stages=False)
