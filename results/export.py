@@ -18,6 +18,7 @@ from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_mod
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
+from trainable.engine import EngineConfig
 from trainable.errors import RunError
 from trainable.own_code import CODE_NOTE, needs_code
 
@@ -124,6 +125,8 @@ def _train_config(
             targets=TargetsConfig.model_validate(started["settings"].get("targets", {})),
             teacher_sha256=None if teacher is None else teacher["sha256"],
             trial=TrialConfig.model_validate(trial.model_dump()),
+            # Searches of before there was a choice do not name it.
+            engine=EngineConfig.model_validate(started["settings"].get("engine", {})),
         )
     except (ValidationError, KeyError) as error:
         raise RunError(f"the journal does not hold a config that trains: {error}") from error

@@ -14,6 +14,7 @@ from spaces.reading import bundled_spaces
 from spaces.yaml_file import YamlDocument, load_model, read_yaml
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
+from trainable.engine import EngineConfig
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")
@@ -119,6 +120,9 @@ class SearchConfig(_Settings):
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="auto uses the GPU that a trial was given, else the CPU."
+    )
+    engine: EngineConfig = Field(
+        default_factory=EngineConfig, description="How trials are computed: precision, compile."
     )
     keep_best: int = Field(
         3, ge=1, le=10_000, description="Trials whose checkpoints are kept at the end."

@@ -21,6 +21,7 @@ from spaces.limits import Limits, Violation
 from trainable.any_teacher import is_plugin, is_stored
 from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
 from trainable.config import TrialConfig
+from trainable.engine import DEFAULT_ENGINE, EngineConfig
 from trainable.step_memory import StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 
@@ -58,6 +59,7 @@ class LimitChecker:
         num_speakers: Training speakers, for the memory of the classifier; the teacher's number
             where it is not given.
         timer: Stands in for `time_interleaved` in tests.
+        engine: How trials will be computed, which the memory of a step depends on.
 
     Raises:
         ConfigError: CPU time is limited, and there is no teacher or none with a network.
@@ -72,12 +74,14 @@ class LimitChecker:
         cache_dir: Path,
         num_speakers: int | None = None,
         timer: Timer = time_interleaved,
+        engine: EngineConfig = DEFAULT_ENGINE,
     ) -> None:
         self._limits = limits
         self._teacher_path = teacher
         self._latencies = LatencyMemory(cache_dir / LATENCY_FOLDER)
         self._num_speakers = num_speakers
         self._timer = timer
+        self._engine = engine
         self._known: dict[tuple[object, ...], Cost] = {}
         self._loaded: tuple[LoadedModel, Teacher, str] | None = None
         # Cheapest first.
@@ -152,6 +156,7 @@ class LimitChecker:
             teacher,
             num_speakers=num_speakers or USUAL_NUM_SPEAKERS,
             device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            engine=self._engine,
         )
         return Cost(value=memory.num_bytes, is_estimated=memory.is_estimated)
 

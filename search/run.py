@@ -117,6 +117,7 @@ def _search(
         teacher=teacher,
         cache_dir=cache_dir(),
         num_speakers=len(data.speakers),
+        engine=settings.engine,
     )
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)
@@ -173,6 +174,7 @@ def _drive(
             num_threads=max(1, int(settings.resources.cpu)),
             num_gpus=settings.resources.gpu,
             code_root=code_root(),
+            engine=settings.engine,
         ).model_dump(mode="json")
 
     keeper = CheckpointKeeper(run, settings.keep_best)

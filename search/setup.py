@@ -25,6 +25,7 @@ from spaces.space import Space
 from spaces.starting import fit_into
 from spaces.yaml_file import read_yaml
 from trainable.config import TrialConfig
+from trainable.engine import require_precision
 from trainable.scaling import WIDTH, scale_width
 
 DEFAULT_NUM_TRIALS = 12
@@ -37,8 +38,8 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
     """The settings with the number of trials that they mean in this space.
 
     Raises:
-        ConfigError: The sampler cannot honour space or scheduler, or the width is both varied and
-            scaled.
+        ConfigError: The sampler cannot honour space or scheduler, the width is both varied and
+            scaled, or the precision is not for the CPU.
     """
     refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
     varied = {dimension.name for dimension in space.dimensions}
@@ -52,6 +53,8 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
             f"width_scale must be 1 where the space varies model.{WIDTH}, got "
             f"{settings.width_scale:g}; give that range smaller values instead"
         )
+    if settings.device == "cpu" or settings.resources.gpu == 0:
+        require_precision(settings.engine.precision, "the CPU")
     if settings.num_trials is not None:
         return settings
     num_trials = DEFAULT_NUM_TRIALS

@@ -18,6 +18,7 @@ from spaces.stage_weights import normalised
 from spaces.yaml_file import load_model, read_yaml
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
+from trainable.engine import EngineConfig
 from trainable.overrides import apply_overrides
 from trainable.settings import Settings
 
@@ -242,6 +243,7 @@ class TrainRunConfig(Settings):
         default_factory=TargetsConfig, description="How a teacher that is a network is asked."
     )
     trial: TrialConfig = Field(default_factory=TrialConfig)
+    engine: EngineConfig = Field(default_factory=EngineConfig, description="How it is computed.")
 
     @model_validator(mode="after")
     def _teacher_is_named(self) -> Self:

@@ -46,6 +46,15 @@ class TrainingData:
     val_b: NDArray[np.int64]
     val_is_target: NDArray[np.bool_]
 
+    def drawn_rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """A row of every training utterance: the original's or a copy's, each as likely."""
+        num_utterances, num_versions = self.copy_row.shape
+        if num_versions == 1:
+            return self.train_row
+        version = rng.integers(num_versions, size=num_utterances)
+        rows: NDArray[np.int64] = self.copy_row[np.arange(num_utterances), version]
+        return rows
+
 
 def load_training_data(
     config: CorpusConfig,

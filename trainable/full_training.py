@@ -184,7 +184,7 @@ def run_training(
     """
     config = with_ready_teacher(config, data, out, watcher)
     teacher = teacher_of(config, data, None if watcher is None else watcher.teacher)
-    trainer = Trainer(config.trial, data, teacher=teacher, device=device)
+    trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
     checkpoints.restore(trainer)
     resumed_from = trainer.epoch

@@ -3,7 +3,8 @@
 Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,7 +17,14 @@ from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.errors import TrainingError
 from trainable.losses import aam_softmax_logits, reconstruction_loss
 from trainable.stages import stage_dims, stage_losses, stage_projections, stretched_weights
-from trainable.teacher import AnyTeacher, Crops, SpeakerCentres, no_stages, require_fit
+from trainable.teacher import (
+    AnyTeacher,
+    Crops,
+    Lesson,
+    SpeakerCentres,
+    no_stages,
+    require_fit,
+)
 
 
 class SpeakerClassifier(nn.Module):
@@ -79,18 +87,31 @@ class Objective(nn.Module):
             self.stage_weights = _stage_weights(config, len(student_dims) + 1)
 
     def forward(
-        self, student: SpeakerModel, seen_BTF: Tensor, crops: Crops, speaker_B: Tensor
+        self,
+        student: Callable[..., ModelOutput],
+        seen_BTF: Tensor,
+        crops: Crops,
+        speaker_B: Tensor,
+        *,
+        autocast: AbstractContextManager[None] | None = None,
     ) -> dict[str, Tensor]:
-        """The terms, unweighted, and their weighted sum `total`.
+        """The terms, unweighted, and their weighted sum `total`, all float32.
 
         Args:
             student: The network.
             seen_BTF: The crops as the student sees them, maybe masked.
             crops: The whole crops, which the teacher sees.
             speaker_B: Classes.
+            autocast: What the passes of student and teacher run in. The losses do not: a cosine
+                near 1, as AAM-softmax and the distillation terms have it, loses its digits there.
         """
-        config = self.config
-        output = student(seen_BTF, with_stages=bool(self.stage_weights))
+        config, with_stages = self.config, bool(self.stage_weights)
+        lesson = None
+        with autocast or nullcontext():
+            output = _in_float32(student(seen_BTF, with_stages=with_stages))
+            if self.teacher is not None:
+                taught = self.teacher.lesson(crops, with_stages=with_stages)
+                lesson = Lesson(taught.embedding_BD.float(), _all_float32(taught.stages))
         with_margin_BK, logits_BK = aam_softmax_logits(
             output.embedding_BD,
             self.classifier.weight,
@@ -103,8 +124,8 @@ class Objective(nn.Module):
             "accuracy": (logits_BK.argmax(dim=1) == speaker_B).float().mean(),
         }
         total = config.classification_weight * terms["classification"]
-        if self.teacher is not None:
-            terms |= self._distillation(self.teacher, output, logits_BK, crops, speaker_B)
+        if lesson is not None:
+            terms |= self._distillation(lesson, output, logits_BK, speaker_B)
             total = total + config.alpha * terms["distillation"]
         if config.beta > 0:
             if output.reconstruction_BTF is None:
@@ -138,16 +159,10 @@ class Objective(nn.Module):
         }
 
     def _distillation(
-        self,
-        teacher: AnyTeacher,
-        output: ModelOutput,
-        logits_BK: Tensor,
-        crops: Crops,
-        speaker_B: Tensor,
+        self, lesson: Lesson, output: ModelOutput, logits_BK: Tensor, speaker_B: Tensor
     ) -> dict[str, Tensor]:
         """The distillation term, its stages where there are any, and the cosine to the teacher."""
         config, student_BD = self.config, output.embedding_BD
-        lesson = teacher.lesson(crops, with_stages=bool(self.stage_weights))
         if self.teacher_centres is None:
             compare = EMBEDDING_LEVEL[config.distillation]
             term = compare(student_BD, lesson.embedding_BD, config)
@@ -165,6 +180,19 @@ class Objective(nn.Module):
             terms["distillation"] = torch.stack(weighted).sum()
             terms |= zip(_stage_names(len(losses)), losses, strict=True)
         return terms
+
+
+def _in_float32(output: ModelOutput) -> ModelOutput:
+    rebuilt_BTF = output.reconstruction_BTF
+    return ModelOutput(
+        output.embedding_BD.float(),
+        _all_float32(output.stages),
+        None if rebuilt_BTF is None else rebuilt_BTF.float(),
+    )
+
+
+def _all_float32(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(tensor.float() for tensor in tensors)
 
 
 def _usable_teacher(config: LossConfig, teacher: AnyTeacher | None) -> AnyTeacher | None:

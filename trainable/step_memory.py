@@ -16,16 +16,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models import SpeakerModel, build_model
+from models import build_model
 from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
 from trainable.distillation import LABEL_LEVEL
+from trainable.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
+from trainable.step import Batch, TrainingStep
 from trainable.teacher import Crops, Teacher
 
 META = torch.device("meta")
@@ -106,6 +108,7 @@ def step_memory(
     *,
     num_speakers: int,
     device: torch.device,
+    engine: EngineConfig = DEFAULT_ENGINE,
 ) -> StepMemory:
     """The memory of one training step at the trial's batch size and crop length.
 
@@ -114,23 +117,26 @@ def step_memory(
         teacher: Left where it is; needed where the trial distils.
         num_speakers: Rows of the classifier, where the teacher's own are not needed.
         device: A CUDA device is measured; for any other the bytes are estimated.
+        engine: How trials will be computed; an estimate is of float32.
 
     Raises:
         TrainingError: The loss needs a teacher, or one of another kind.
     """
     if device.type == "cuda":
         try:
-            return StepMemory(_measured(config, teacher, num_speakers, device), False)
+            engine_there = resolve_engine(engine, device)
+            return StepMemory(_measured(config, teacher, num_speakers, engine_there), False)
         except torch.cuda.OutOfMemoryError:
             torch.cuda.empty_cache()
     return StepMemory(_estimated(config, teacher, num_speakers), True)
 
 
 def _measured(
-    config: TrialConfig, teacher: Teacher | None, num_speakers: int, device: torch.device
+    config: TrialConfig, teacher: Teacher | None, num_speakers: int, engine: Engine
 ) -> int:
+    device = engine.device
     before = torch.cuda.memory_allocated(device)
-    step = _TrainingStep(config, teacher, num_speakers, device)
+    step = _StepOnNoise(config, teacher, num_speakers, engine)
     step.run(config.training.batch_size)
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
@@ -169,18 +175,17 @@ def live_peak(
     """
     counted = LiveBytes(device)
     with counted:
-        step = _TrainingStep(config, teacher, num_speakers, device)
+        step = _StepOnNoise(config, teacher, num_speakers, Engine(device=device))
         step.run(batch_size)
         counted.reset_peak()
         step.run(batch_size)
     return counted.peak
 
 
-class _TrainingStep:
-    """A student, its objective and its optimizer, and steps on crops of noise.
+class _StepOnNoise:
+    """A trial's training step, on crops of noise.
 
-    What `trainable.training.Trainer` does with a batch, without a corpus. The first step makes
-    gradients and moments; the ones after it are like all others.
+    The first step makes gradients and moments; the ones after it are like all others.
     """
 
     def __init__(
@@ -188,10 +193,10 @@ class _TrainingStep:
         config: TrialConfig,
         teacher: Teacher | None,
         num_speakers: int,
-        device: torch.device,
+        engine: Engine,
     ) -> None:
         self._config = config
-        self._device = device
+        self._device = device = engine.device
         if config.loss.distill_weight == 0:
             teacher = None
         forked = [device] if device.type == "cuda" else []
@@ -199,36 +204,30 @@ class _TrainingStep:
         builds_on = CPU if isinstance(config.model, CustomModelConfig) else device
         with torch.random.fork_rng(devices=forked), device:
             with builds_on:
-                self._student: SpeakerModel = build_model(config.model).to(device)
+                student = build_model(config.model).to(device)
             if teacher is not None:
                 teacher = copy.deepcopy(teacher).to(device)
             if device == META:
-                with_parallel_lstms(self._student)
+                with_parallel_lstms(student)
                 if teacher is not None:
                     with_parallel_lstms(teacher.model)
-            self._objective = Objective(
+            objective = Objective(
                 config.loss,
-                self._student,
+                student,
                 teacher,
                 speakers=_speakers(config, teacher, num_speakers),
                 probe_BTF=self._crops(1),
             )
-        self._parameters = [*self._student.parameters(), *self._objective.parameters()]
-        self._num_speakers = self._objective.classifier.weight.shape[0]
-        self._optimizer = torch.optim.Adam(self._parameters, lr=config.training.lr, foreach=True)
+        self._num_speakers = objective.classifier.weight.shape[0]
+        self._step = TrainingStep(student, objective, config.training, engine)
 
     def run(self, batch_size: int) -> None:
         """One step."""
-        self._student.train()
         feat_BTF = self._crops(batch_size)
         speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
         nowhere_B = np.zeros(batch_size, np.int64)
         crops = Crops(feat_BTF, nowhere_B, nowhere_B)
-        terms = self._objective(self._student, feat_BTF, crops, speaker_B)
-        self._optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
-        nn.utils.clip_grad_norm_(self._parameters, self._config.training.max_grad_norm)
-        self._optimizer.step()
+        self._step.run(Batch(feat_BTF, crops, speaker_B))
 
     def _crops(self, batch_size: int) -> Tensor:
         shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)

@@ -98,6 +98,11 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     Raises:
         TrainingError: The file breaks a rule; with every one of its kind.
     """
+    if data.copy_row.shape[1] > 1:
+        raise TrainingError(
+            f"{file}: a file of embeddings knows no augmented copies: augmentation.copies must be "
+            f"0, got {data.copy_row.shape[1] - 1}; or give the teacher's model file"
+        )
     names = tuple(dict.fromkeys(data.train_paths))
     number_of = {name: number for number, name in enumerate(names)}
     utterance_of_row = np.full(len(data.features.length), -1)

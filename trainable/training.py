@@ -8,7 +8,7 @@ Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 import math
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,15 +20,31 @@ from trainable.augment import spec_augment
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
+from trainable.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import validation_veer_pct
 from trainable.objective import Objective
+from trainable.step import Batch, TrainingStep
 from trainable.teacher import AnyTeacher, Crops, random_starts
 
 __all__ = ["EpochReport", "Trainer"]
 
 Rows = NDArray[np.int64]
+
+
+class Drawn(NamedTuple):
+    """An epoch's training crops in their order, one entry each.
+
+    Attributes:
+        row: Rows of the feature table.
+        start: First frames, counted within the utterances.
+        speaker: Classes.
+    """
+
+    row: Rows
+    start: Rows
+    speaker: Rows
 
 
 class Trainer:
@@ -41,6 +57,7 @@ class Trainer:
         config: The trial.
         model: The network being trained.
         objective: Its loss, with speaker centres and projections.
+        step: What is done with a batch.
         epoch: Finished epochs.
         history: One report an epoch.
         num_params: Trainable parameters of the network, read from the built model.
@@ -53,8 +70,10 @@ class Trainer:
         *,
         teacher: AnyTeacher | None = None,
         device: torch.device,
+        engine: EngineConfig = DEFAULT_ENGINE,
     ) -> None:
         self.config = config
+        self.engine = engine
         self.device = device
         self.data = data
         if len(data.train_row) < config.training.batch_size:
@@ -74,14 +93,11 @@ class Trainer:
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
-        self.optimizer = torch.optim.Adam(
-            self._parameters(),
-            lr=config.training.lr,
-            weight_decay=config.training.weight_decay,
-            foreach=True,
+        self.step = TrainingStep(
+            self.model, self.objective, config.training, resolve_engine(engine, device)
         )
         self.scheduler = torch.optim.lr_scheduler.StepLR(
-            self.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
+            self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
         )
         self.epoch = 0
         self.history: list[EpochReport] = []
@@ -98,8 +114,8 @@ class Trainer:
         started = time.perf_counter()
         sums = RunningMeans()
         rng = np.random.default_rng((self.config.seed, self.epoch))
-        for crops, speaker_B in self._batches(rng):
-            self._step(crops, speaker_B, rng, sums)
+        for batch in self._batches(rng):
+            sums.add(self.step.run(batch))
         means = sums.means()
         if not math.isfinite(means["total"]):
             raise DivergedError(
@@ -128,13 +144,16 @@ class Trainer:
             for prefix, part in self._parts().items()
             for name, tensor in part.state_dict().items()
         }
+        step = self.step.state()
         return {
             "model_state_dict": weights,
-            "optimizer_state_dict": self.optimizer.state_dict(),
+            "optimizer_state_dict": step.pop("optimizer"),
             "scheduler_state_dict": self.scheduler.state_dict(),
             "epoch": self.epoch,
             "veer": {
                 "config": self.config.model_dump(mode="json"),
+                "engine": self.engine.model_dump(mode="json"),
+                "step": step,
                 "speakers": list(self.data.speakers),
                 "history": [report.as_dict() for report in self.history],
             },
@@ -144,7 +163,8 @@ class Trainer:
         """Take over a state that `state` gave.
 
         Raises:
-            TrainingError: It belongs to another config or to other speakers.
+            TrainingError: It belongs to another config, to other speakers, or was computed in
+                another way.
         """
         found = TrialConfig.model_validate(state["veer"]["config"])
         if _but_length(found) != _but_length(self.config):
@@ -157,16 +177,22 @@ class Trainer:
                 f"the checkpoint was trained on {len(state['veer']['speakers'])} other speakers, "
                 f"the train list has {len(self.data.speakers)}; choose another output folder"
             )
+        veer, engine = state["veer"], self.engine.model_dump(mode="json")
+        # Checkpoints of before there was a choice do not say it.
+        if veer.get("engine", engine) != engine:
+            raise TrainingError(
+                f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
+                "keeps its engine; set it so, or choose another output folder"
+            )
         weights = state["model_state_dict"]
         for prefix, part in self._parts().items():
             part.load_state_dict(part_of(weights, prefix))
-        self.optimizer.load_state_dict(state["optimizer_state_dict"])
+        self.step.load_state(
+            veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]}
+        )
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.epoch = state["epoch"]
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [*self.model.parameters(), *self.objective.parameters()]
 
     def _parts(self) -> dict[str, nn.Module]:
         return {
@@ -180,46 +206,43 @@ class Trainer:
         feat_BTF = self.data.features.crops(row_B, start_B, frames).to(self.device)
         return Crops(feat_BTF, row_B, start_B)
 
-    def _batches(self, rng: np.random.Generator) -> Iterator[tuple[Crops, Tensor]]:
-        """One random crop of every utterance; an incomplete last batch is left out.
+    def _draw(self, rng: np.random.Generator) -> Drawn:
+        """The epoch's crops in their order: one of every utterance, or of a copy of it.
 
         Where the loss has a teacher, it is one of the crops that the teacher knows.
         """
-        data, batch_size = self.data, self.config.training.batch_size
-        crop_frames = self.config.training.crop_frames
+        data, crop_frames = self.data, self.config.training.crop_frames
         order = rng.permutation(len(data.train_row))
-        latest = np.maximum(data.features.length[data.train_row] - crop_frames, 0)
+        row = data.drawn_rows(rng)
+        latest = np.maximum(data.features.length[row] - crop_frames, 0)
         teacher = self.objective.teacher
         if teacher is None:
             start = random_starts(rng, latest)
         else:
-            start = teacher.draw_starts(rng, data.train_row, latest)
-        for first in range(0, len(order) - batch_size + 1, batch_size):
-            chosen = order[first : first + batch_size]
-            crops = self._crops(data.train_row[chosen], start[chosen])
-            speaker_B = torch.from_numpy(data.train_speaker[chosen])
-            yield crops, speaker_B.to(self.device)
+            start = teacher.draw_starts(rng, row, latest)
+        return Drawn(row[order], start[order], data.train_speaker[order])
 
-    def _step(
-        self, crops: Crops, speaker_B: Tensor, rng: np.random.Generator, sums: RunningMeans
-    ) -> None:
-        self.model.train()
+    def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
+        """The epoch's batches; an incomplete last one is left out."""
+        batch_size = self.config.training.batch_size
+        drawn = self._draw(rng)
+        for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
+            part = slice(first, first + batch_size)
+            crops = self._crops(drawn.row[part], drawn.start[part])
+            speaker_B = torch.from_numpy(drawn.speaker[part]).to(self.device)
+            yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
+
+    def _masked(self, feat_BTF: Tensor, rng: np.random.Generator) -> Tensor:
         training = self.config.training
-        seen_BTF = crops.feat_BTF
-        if training.num_masks:
-            seen_BTF = spec_augment(
-                crops.feat_BTF,
-                rng,
-                num_masks=training.num_masks,
-                max_bins=training.mask_bins,
-                max_frames=training.mask_frames,
-            )
-        terms = self.objective(self.model, seen_BTF, crops, speaker_B)
-        self.optimizer.zero_grad(set_to_none=True)
-        terms["total"].backward()
-        nn.utils.clip_grad_norm_(self._parameters(), self.config.training.max_grad_norm)
-        self.optimizer.step()
-        sums.add(terms)
+        if not training.num_masks:
+            return feat_BTF
+        return spec_augment(
+            feat_BTF,
+            rng,
+            num_masks=training.num_masks,
+            max_bins=training.mask_bins,
+            max_frames=training.mask_frames,
+        )
 
     def _report(
         self, means: dict[str, float], veer_pct: float, train_s: float, eval_s: float
@@ -230,7 +253,7 @@ class Trainer:
             epoch=self.epoch + 1,
             veer_pct=veer_pct,
             **self.objective.summary(means),
-            lr=self.optimizer.param_groups[0]["lr"],
+            lr=self.step.optimizer.param_groups[0]["lr"],
             samples_per_s=num_samples / train_s,
             train_s=train_s,
             eval_s=eval_s,

@@ -21,6 +21,7 @@ from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data
+from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
@@ -46,6 +47,7 @@ class TrialTask(BaseModel):
         num_threads: CPU threads to compute with.
         num_gpus: GPUs that Ray reserved for the trial.
         code_root: Folder whose modules may be run, None where that was not allowed.
+        engine: How the trial is computed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -61,6 +63,7 @@ class TrialTask(BaseModel):
     num_threads: int
     num_gpus: float
     code_root: Path | None = None
+    engine: EngineConfig = EngineConfig()
 
 
 class StudentTrial(tune.Trainable):
@@ -131,7 +134,8 @@ def build_trainer(task: TrialTask) -> Trainer:
     if config.loss.distill_weight > 0 and task.teacher is not None:
         bank = task.targets.bank(config.training.crop_frames)
         teacher = _teacher(task.teacher, corpus_json, task.cache_dir, bank)
-    return Trainer(config, data, teacher=teacher, device=trial_device(task.device, task.num_gpus))
+    device = trial_device(task.device, task.num_gpus)
+    return Trainer(config, data, teacher=teacher, device=device, engine=task.engine)
 
 
 def trial_device(device: str, num_gpus: float) -> torch.device:

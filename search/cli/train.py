@@ -70,6 +70,7 @@ def train(
         teacher=run.teacher,
         teacher_sha256=run.teacher_sha256,
         trial=run.trial,
+        engine=run.engine,
         out=out or Path("runs") / (preset or "train"),
         device=device,
     )

@@ -13,6 +13,7 @@ from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import load_training_data
 from trainable.device import choose_device
+from trainable.engine import DEFAULT_ENGINE, EngineConfig
 from trainable.evaluation import EvaluationResult
 from trainable.full_training import TrainResult, run_training
 from trainable.own_code import check_own_model, check_own_teacher
@@ -27,6 +28,7 @@ def run_and_show(
     out: Path,
     device: str,
     teacher_sha256: str | None = None,
+    engine: EngineConfig = DEFAULT_ENGINE,
 ) -> TrainResult:
     """Train, or go on training, with a bar; then print the figures."""
     check_own_model(trial.model)
@@ -34,8 +36,12 @@ def run_and_show(
         # Before the corpus is read, which may take long.
         check_own_teacher(find_teacher(teacher))
     where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
-    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256, "trial": trial}
-    config = load_mapping(TrainRunConfig, {"corpus": where, **parts}, "command line")
+    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
+    config = load_mapping(
+        TrainRunConfig,
+        {"corpus": where, **parts, "trial": trial, "engine": engine},
+        "command line",
+    )
     with counting("log-mels") as progress:
         data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
     console.print(

@@ -16,6 +16,7 @@ from results.run_folder import RunFolder
 from spaces.yaml_file import read_yaml
 from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import read_train_config
+from trainable.engine import EngineConfig
 from trainable.errors import RunError
 
 
@@ -35,6 +36,17 @@ def test_the_config_trains_in_full_from_the_file_alone(trained_run: RunFolder) -
     assert config.corpus.train_list.is_file()
     assert config.teacher is not None
     assert config.teacher_sha256 == file_sha256(config.teacher)
+
+
+def test_the_engine_of_the_search_is_exported(trained_run: RunFolder) -> None:
+    assert export_trial(trained_run).config.engine == EngineConfig()
+    started = latest(trained_run.read(), "search_started")
+    assert started is not None
+    settings = started["settings"] | {"engine": {"precision": "float16"}}
+    with Journal(trained_run.journal) as journal:
+        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
+    folder = export_trial(trained_run).folder
+    assert read_train_config(folder / "config.yaml").engine == EngineConfig(precision="float16")
 
 
 def test_without_epochs_the_trials_own_number_stands(trained_run: RunFolder) -> None:

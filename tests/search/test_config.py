@@ -117,6 +117,12 @@ def test_what_a_resumed_search_may_change_does_not_differ(folder):
     assert differing_keys(one, other) == []
 
 
+def test_a_resumed_search_keeps_its_engine(folder):
+    one = read_search_config(folder / "search.yaml")
+    other = read_search_config(folder / "search.yaml", {"engine.precision": "bfloat16"})
+    assert differing_keys(one, other) == ["engine"]
+
+
 def test_differing_settings_are_named(folder):
     one = read_search_config(folder / "search.yaml")
     other = read_search_config(

@@ -123,6 +123,13 @@ def test_width_is_scaled_in_every_preset(prepare):
     assert config.loss.distillation == "mse"
 
 
+def test_float16_is_refused_before_a_search_without_gpu(prepare):
+    with pytest.raises(ConfigError, match="without a GPU, got float16 on the CPU"):
+        resolve(*prepare(WIDTHS, **{"engine.precision": "float16"}))
+    shared = {"engine.precision": "float16", "resources.gpu": 0.5}
+    assert resolve(*prepare(WIDTHS, **shared)).engine.precision == "float16"
+
+
 def test_width_is_not_both_varied_and_scaled(prepare):
     with pytest.raises(ConfigError, match=r"width_scale must be 1 .* varies model.hidden_dim, go"):
         resolve(*prepare(WIDTHS, width_scale=0.5))

@@ -50,7 +50,7 @@ def test_a_student_learns_from_a_teacher_of_any_family(
     config = TrialConfig.model_validate(
         {"model": STUDENT, "training": TRAINING, "loss": {"alpha": 1.0} | loss}
     )
-    teacher = open_teacher(find_teacher(folder), data)
+    teacher = open_teacher(find_teacher(folder), data, None, cache_dir=folder)
     trainer = Trainer(config, data, teacher=teacher, device=CPU)
     losses = [trainer.run_epoch().loss_distillation for _ in range(4)]
     assert losses[-1] < losses[0]

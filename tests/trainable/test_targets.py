@@ -14,8 +14,9 @@ from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
-from trainable.errors import CorpusError
+from trainable.errors import CorpusError, TrainingError
 from trainable.objective import Objective
+from trainable.stored_teacher import load_stored_teacher
 from trainable.targets import StoredTargets, open_targets
 from trainable.teacher import Crops, Teacher, load_teacher
 from trainable.training import Trainer
@@ -253,3 +254,17 @@ def test_facts_are_those_of_the_network_for_one_length(
     online = Teacher(model=build_model(config))
     probe = torch.zeros(1, CROP_FRAMES, 80)
     assert targets.stage_dims(probe) == online.stage_dims(probe)
+
+
+def test_an_epoch_draws_originals_and_copies_alike(data: TrainingData) -> None:
+    rows = np.stack([data.drawn_rows(np.random.default_rng(n)) for n in range(200)])
+    assert ((rows == data.copy_row[:, 0]) | (rows == data.copy_row[:, 1])).all()
+    share = (rows == data.train_row).mean()
+    assert share == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_file_of_embeddings_is_refused_for_augmented_copies(
+    corpus: Path, data: TrainingData
+) -> None:
+    with pytest.raises(TrainingError, match=r"augmentation\.copies must be 0, got 1"):
+        load_stored_teacher(corpus.parent / "teacher.parquet", data)

@@ -1,5 +1,6 @@
 """The loop: what it learns, reports, repeats and resumes."""
 
+from copy import deepcopy
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import torch
 from models import LSTMAutoencoderConfig, build_model
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
+from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError
 from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer
@@ -149,6 +151,32 @@ def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: Teacher
         undisturbed.model.parameters(), restored.model.parameters(), strict=True
     ):
         assert torch.equal(a, b)
+
+
+def test_the_engine_is_no_part_of_the_trial_but_a_run_keeps_it(data: TrainingData) -> None:
+    trial = config(loss={"distillation": "none"})
+    half = EngineConfig(precision="bfloat16")
+    one = Trainer(trial, data, device=CPU, engine=half)
+    exact = Trainer(trial, data, device=CPU)
+    assert one.run_epoch().loss_total == pytest.approx(exact.run_epoch().loss_total, rel=0.05)
+    assert one.config.config_hash() == exact.config.config_hash()
+    with pytest.raises(TrainingError, match=r"engine .*'bfloat16'.* not .*'auto'.* keeps its eng"):
+        exact.load_state(one.state())
+    again = Trainer(trial, data, device=CPU, engine=half)
+    again.load_state(deepcopy(one.state()))
+    assert again.run_epoch().loss_total == one.run_epoch().loss_total
+
+
+def test_a_checkpoint_of_before_the_engine_goes_on(data: TrainingData) -> None:
+    trial = config(loss={"distillation": "none"})
+    one, other = (Trainer(trial, data, device=CPU) for _ in range(2))
+    one.run_epoch()
+    state = deepcopy(one.state())
+    del state["veer"]["engine"], state["veer"]["step"]
+    for group in state["optimizer_state_dict"]["param_groups"]:
+        group |= {"fused": None, "foreach": True}
+    other.load_state(state)
+    assert other.run_epoch().loss_total == one.run_epoch().loss_total
 
 
 def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> None:

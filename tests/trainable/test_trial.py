@@ -54,7 +54,10 @@ def test_trial_learns_from_the_teacher_in_a_file(teacher_file, tmp_path, loss):
         device="cpu",
         num_threads=1,
         num_gpus=0,
+        engine={"precision": "bfloat16"},
     )
-    report = build_trainer(task).run_epoch()
+    trainer = build_trainer(TrialTask.model_validate(task.model_dump(mode="json")))
+    assert trainer.engine.precision == "bfloat16"
+    report = trainer.run_epoch()
     assert report.distill_share > 0
     assert (report.loss_stages is None) == ("stages" not in loss)

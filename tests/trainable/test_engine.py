@@ -1,0 +1,63 @@
+"""What precision a device is given, and what is refused."""
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from spaces.errors import ConfigError
+from trainable.engine import EngineConfig, resolve_engine
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+def gpu(monkeypatch: pytest.MonkeyPatch, *, has_bfloat16: bool) -> None:
+    """A GPU by what PyTorch says of it; nothing is computed there."""
+
+    def is_supported(*, including_emulation: bool = True) -> bool:
+        return including_emulation or has_bfloat16
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_supported)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla T4")
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
+)
+def test_the_cpu_computes_in_float32_unless_told_otherwise(
+    precision: str, dtype: torch.dtype
+) -> None:
+    engine = resolve_engine(EngineConfig(precision=precision), CPU)
+    assert (engine.dtype, engine.scales_loss, engine.compiler) == (dtype, False, None)
+
+
+@pytest.mark.parametrize(
+    ("has_bfloat16", "dtype", "scales_loss"),
+    [(True, torch.bfloat16, False), (False, torch.float16, True)],
+)
+def test_a_gpu_has_bfloat16_in_hardware_or_float16_with_a_loss_scale(
+    monkeypatch: pytest.MonkeyPatch, has_bfloat16: bool, dtype: torch.dtype, scales_loss: bool
+) -> None:
+    gpu(monkeypatch, has_bfloat16=has_bfloat16)
+    engine = resolve_engine(EngineConfig(), CUDA)
+    assert (engine.dtype, engine.scales_loss) == (dtype, scales_loss)
+    plain = resolve_engine(EngineConfig(precision="float32"), CUDA)
+    assert (plain.dtype, plain.scales_loss) == (torch.float32, False)
+
+
+def test_float16_is_refused_on_the_cpu() -> None:
+    with pytest.raises(ConfigError, match="float32 or bfloat16 without a GPU, got float16 on dev"):
+        resolve_engine(EngineConfig(precision="float16"), CPU)
+
+
+def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gpu(monkeypatch, has_bfloat16=False)
+    with pytest.raises(ConfigError, match=r"float16, float32 or auto .* got bfloat16 with Tes"):
+        resolve_engine(EngineConfig(precision="bfloat16"), CUDA)
+
+
+def test_unknown_settings_are_refused() -> None:
+    with pytest.raises(ValidationError, match="precison"):
+        EngineConfig.model_validate({"precison": "auto"})

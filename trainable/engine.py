@@ -1,0 +1,133 @@
+"""How a training run is computed: precision, loss scaling, compilation. Not what is computed."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch.amp.grad_scaler import GradScaler
+
+from spaces.errors import ConfigError
+from trainable.errors import TrainingError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Devices that have Adam's fused form.
+FUSES = ("cpu", "cuda")
+INDUCTOR = "inductor"
+
+
+class EngineConfig(BaseModel):
+    """How trials are computed; no part of a trial's config, nor of its hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto",
+        description="Of the networks' passes; losses and weights are float32. auto: float32 on "
+        "the CPU, bfloat16 on a GPU that has it in hardware, else float16 with a loss scale.",
+    )
+    compile: bool = Field(
+        False, description="torch.compile the student for training; needs a C++ compiler."
+    )
+
+
+DEFAULT_ENGINE = EngineConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """An `EngineConfig` on a device.
+
+    Attributes:
+        device: Where the step is computed.
+        dtype: Of the networks' passes; float32 for no autocast.
+        scales_loss: Whether the loss is scaled up for the backward pass, so that small gradients
+            do not vanish in float16.
+        compiler: Backend of `torch.compile`, None where the student is not compiled.
+    """
+
+    device: torch.device
+    dtype: torch.dtype = torch.float32
+    scales_loss: bool = False
+    compiler: str | None = None
+
+    @property
+    def fuses(self) -> bool:
+        """Whether the device has the fused form of Adam; the others take the foreach form."""
+        return self.device.type in FUSES
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """What a network's pass runs in."""
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, self.dtype)
+
+    def scaler(self) -> GradScaler:
+        """The loss scale; one that does nothing where none is needed."""
+        where = self.device.type if self.scales_loss else "cpu"
+        return GradScaler(where, enabled=self.scales_loss)
+
+    def compiled(self, network: Callable[..., Any]) -> Callable[..., Any]:
+        """The network as the step calls it; compiled with the first call, if at all."""
+        if self.compiler is None:
+            return network
+        compiled: Callable[..., Any] = torch.compile(network, backend=self.compiler)
+        return compiled
+
+
+def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
+    """What the settings mean on a device.
+
+    Raises:
+        ConfigError: The device has not the precision that is asked for.
+    """
+    precision = config.precision
+    if device.type != "cuda":
+        require_precision(precision, f"device {device.type}")
+        dtype = torch.float32 if precision == "auto" else DTYPES[precision]
+    else:
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        if precision == "bfloat16" and not has_bfloat16:
+            raise ConfigError(
+                "engine.precision must be float16, float32 or auto on a GPU without bfloat16 in "
+                f"hardware, got bfloat16 with {torch.cuda.get_device_name(device)}"
+            )
+        usual = "bfloat16" if has_bfloat16 else "float16"
+        dtype = DTYPES[usual if precision == "auto" else precision]
+    return Engine(
+        device=device,
+        dtype=dtype,
+        scales_loss=dtype == torch.float16,
+        compiler=INDUCTOR if config.compile else None,
+    )
+
+
+def require_precision(precision: str, where: str) -> None:
+    """Refuse a precision that needs a GPU, where there is none.
+
+    Raises:
+        ConfigError: It is float16.
+    """
+    if precision == "float16":
+        raise ConfigError(
+            "engine.precision must be auto, float32 or bfloat16 without a GPU, got float16 on "
+            f"{where}, which has no fast float16"
+        )
+
+
+def say_what_compiling_needs(error: RuntimeError) -> None:
+    """Put a message that says the fix in place of the compiler's; other errors are left alone.
+
+    Raises:
+        TrainingError: The error is the compiler's.
+    """
+    from torch._dynamo.exc import TorchDynamoException  # takes a second to import
+
+    if isinstance(error, TorchDynamoException):
+        reason = " ".join(str(error).split("\n")[:2])
+        raise TrainingError(
+            f"engine.compile is on, but the student could not be compiled ({reason}); install a "
+            "C++ compiler (g++; on a GPU Triton too), or set engine.compile to false"
+        ) from error

@@ -1,0 +1,156 @@
+"""One training step: forward, backward, clipping, update.
+
+The search's trials, full retraining, the memory estimate and the benchmark all take this one.
+
+Shapes: B batch, T frames, F mel bins.
+"""
+
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from models import SpeakerModel
+from trainable.config import TrainingConfig
+from trainable.engine import Engine, say_what_compiling_needs
+from trainable.objective import Objective
+from trainable.teacher import Crops
+
+
+class Batch(NamedTuple):
+    """What a step learns from, on the step's device.
+
+    Attributes:
+        seen_BTF: The crops as the student sees them, maybe masked.
+        crops: The whole crops, which the teacher sees.
+        speaker_B: Classes.
+    """
+
+    seen_BTF: Tensor
+    crops: Crops
+    speaker_B: Tensor
+
+
+class Meter(Protocol):
+    """Someone who measures steps."""
+
+    def begin(self) -> None:
+        """A step begins."""
+
+    def fullest(self) -> None:
+        """The forward pass is done, and most memory is held."""
+
+    def end(self) -> None:
+        """The step's work is done, or on its way to the device."""
+
+
+class TrainingStep:
+    """A student, its objective and optimizer, and steps with them.
+
+    Args:
+        student: The network to train, on the engine's device.
+        objective: Its loss, likewise.
+        config: Learning rate, weight decay and clipping are taken from it.
+        engine: How to compute.
+
+    Attributes:
+        student: As given; in training mode after a step.
+        objective: As given.
+        optimizer: Adam over both.
+        num_steps: Steps so far, those that the loss scale skipped among them.
+    """
+
+    def __init__(
+        self,
+        student: SpeakerModel,
+        objective: Objective,
+        config: TrainingConfig,
+        engine: Engine,
+    ) -> None:
+        self.student = student
+        self.objective = objective
+        self.num_steps = 0
+        self._engine = engine
+        self._forward = engine.compiled(student)
+        self._parameters = [*student.parameters(), *objective.parameters()]
+        self._max_grad_norm = config.max_grad_norm
+        self._scaler = engine.scaler()
+        self.optimizer = torch.optim.Adam(
+            self._parameters,
+            lr=config.lr,
+            weight_decay=config.weight_decay,
+            fused=engine.fuses,
+            foreach=not engine.fuses,
+        )
+
+    def run(self, batch: Batch, meter: Meter | None = None) -> dict[str, Tensor]:
+        """One step.
+
+        Returns:
+            The terms of the loss, as `Objective` names them, without gradients.
+
+        Raises:
+            TrainingError: The student cannot be compiled.
+        """
+        try:
+            if meter:
+                meter.begin()
+            terms = self._losses(batch)
+            if meter:
+                meter.fullest()
+            self._learn(terms["total"])
+            if meter:
+                meter.end()
+        except RuntimeError as error:
+            say_what_compiling_needs(error)
+            raise
+        return {name: term.detach() for name, term in terms.items()}
+
+    @property
+    def num_skipped(self) -> int:
+        """Steps without an update, since the scaled gradients were not finite; asks the device."""
+        taken = (int(state["step"].item()) for state in self.optimizer.state.values())
+        return self.num_steps - max(taken, default=0)
+
+    def state(self) -> dict[str, Any]:
+        """What a restored run needs beside the weights."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "num_steps": self.num_steps,
+            "num_skipped": self.num_skipped,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state` gave; one of before the loss scale has the optimizer's.
+
+        The form of Adam stays the one of this device, whatever the state was made on.
+        """
+        form = {"fused": self._engine.fuses, "foreach": not self._engine.fuses}
+        groups = [group | form for group in state["optimizer"]["param_groups"]]
+        self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
+        if self._engine.scales_loss and state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
+        taken = (int(each["step"].item()) for each in self.optimizer.state.values())
+        self.num_steps = state.get("num_steps", max(taken, default=0))
+
+    def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        self.student.train()
+        terms: dict[str, Tensor] = self.objective(
+            self._forward,
+            batch.seen_BTF,
+            batch.crops,
+            batch.speaker_B,
+            autocast=self._engine.autocast(),
+        )
+        return terms
+
+    def _learn(self, total: Tensor) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
+        # Clipping means the true gradients.
+        self._scaler.unscale_(self.optimizer)
+        nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
+        self.num_steps += 1
