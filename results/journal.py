@@ -11,6 +11,11 @@ infeasible       a suggestion outside the limits: params, violations (limit, val
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
 epoch            trial, epoch, and what the trial reported
+gpu_share        what a trial gets of a GPU (gpu: auto): share, config (the largest), its params,
+                 num_bytes (of a training step), is_estimated, context_bytes, total_bytes, gpu
+infrastructure   a trial that is run again after what says nothing of its config: trial, kind,
+                 epoch (finished), message; of kind out_of_memory also resource (gpu | cpu) and
+                 share (what it has of it from then on)
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
 """
@@ -39,6 +44,8 @@ FIELDS: dict[str, frozenset[str]] = {
     "repeated": frozenset({"params", "config_hash", "same_as"}),
     "trial_started": frozenset({"trial", "params", "config", "config_hash", "seed"}),
     "epoch": frozenset({"trial", "epoch", "veer_pct"}),
+    "gpu_share": frozenset({"share", "num_bytes", "context_bytes", "total_bytes", "config"}),
+    "infrastructure": frozenset({"kind", "trial", "epoch", "message"}),
     "trial_ended": frozenset({"trial", "state", "reason"}),
     "benchmark": frozenset({"hardware", "rows"}),
 }

@@ -14,6 +14,8 @@ from results.journal import EndState, Journal, Record
 from search.course import Budget, TrialCourse
 from search.early_stopping import SuccessiveHalving, Verdict
 from search.proposals import Proposals
+from search.shares import RaisedShare
+from trainable.memory_share import OUT_OF_MEMORY
 
 HaltReason = Literal["interrupted", "time_limit"]
 
@@ -85,6 +87,11 @@ class Conductor:
         return self._proposals.exhausted
 
     @property
+    def has_running(self) -> bool:
+        """Whether a trial is out, which may come back to be handed out again."""
+        return any(trial.is_running for trial in self.trials)
+
+    @property
     def is_finished(self) -> bool:
         """Whether every trial has ended, and there is no more to come."""
         is_last = (
@@ -108,6 +115,9 @@ class Conductor:
                     self._proposals.restore_rejected(record, self.trials)
                 case "epoch":
                     self._take(record["trial"], record["epoch"], record["veer_pct"])
+                case "infrastructure" if record["kind"] == OUT_OF_MEMORY:
+                    raised = RaisedShare(resource=record["resource"], share=record["share"])
+                    self.trials[record["trial"]].raised = raised
                 case "trial_ended":
                     self._settle(record["trial"], record["state"])
         for trial in self._unfinished():
@@ -179,6 +189,32 @@ class Conductor:
         if course.state is None:
             self._journal.append("trial_ended", trial=trial, state=state, reason=reason)
             self._settle(trial, state)
+
+    def out_of_memory(self, trial: int, raised: RaisedShare, message: str) -> None:
+        """Takes a trial back, to be handed out again with a larger share.
+
+        Nobody else is told: it says nothing about the config. What the trial has done stands.
+
+        Args:
+            trial: Its number.
+            raised: What it is given from now on.
+            message: What ran out.
+        """
+        course = self.trials[trial]
+        course.is_running = False
+        if course.state is not None:
+            return
+        self._journal.append(
+            "infrastructure",
+            kind=OUT_OF_MEMORY,
+            trial=trial,
+            epoch=course.epoch,
+            resource=raised.resource,
+            share=raised.share,
+            message=message,
+        )
+        course.raised = raised
+        self._waiting.append(trial)
 
     def halt(self, reason: HaltReason) -> None:
         """Hands out no trial and starts no epoch from now on; the first reason counts."""

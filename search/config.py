@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from search.resource_config import ResourceConfig, Settings
 from search.samplers import SamplerKind
 from spaces.complaints import Keys, did_you_mean
 from spaces.errors import ConfigError
@@ -37,24 +38,7 @@ MAY_CHANGE = frozenset(
 SUGGESTIBLE = ("sampler", "scheduler", "max_epochs", "num_trials", "repetitions", "success")
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ResourceConfig(_Settings):
-    """What Ray reserves for a trial; N trials share a GPU with gpu 1/N."""
-
-    cpu: float = Field(1.0, gt=0, le=1024, description="CPUs a trial; also its threads.")
-    gpu: float = Field(0.0, ge=0, le=64, description="GPUs a trial: a fraction, or whole ones.")
-
-    @model_validator(mode="after")
-    def _whole_gpus(self) -> Self:
-        if self.gpu > 1 and self.gpu != int(self.gpu):
-            raise ValueError(f"gpu must be at most 1 or a whole number, got {self.gpu}")
-        return self
-
-
-class SchedulerConfig(_Settings):
+class SchedulerConfig(Settings):
     """Early stopping."""
 
     kind: Literal["asha", "none"] = Field(
@@ -68,7 +52,7 @@ class SchedulerConfig(_Settings):
     )
 
 
-class SearchConfig(_Settings):
+class SearchConfig(Settings):
     """Everything that a search is told; written to the run folder once resolved."""
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")

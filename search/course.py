@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from results.journal import EndState
 from search.early_stopping import Verdict
+from search.shares import RaisedShare
 from search.suggestions import Suggestion
 from trainable.config import TrialConfig
 
@@ -21,6 +22,7 @@ class TrialCourse:
         verdict: What early stopping said last.
         state: How it ended, None while unfinished.
         is_running: Whether it was handed out in this process and has not come back.
+        raised: What it is given since it ran out of memory, None before.
     """
 
     trial: int
@@ -30,6 +32,7 @@ class TrialCourse:
     verdict: Verdict | None = None
     state: EndState | None = None
     is_running: bool = False
+    raised: RaisedShare | None = None
 
     @property
     def epoch(self) -> int:

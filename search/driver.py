@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from types import FrameType
 from typing import Any
@@ -19,9 +19,10 @@ from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import TrialCourse
 from search.recorder import HaltStopper, Recorder
-from search.resources import cluster_nodes, num_trials_at_once
-from search.sampler import ConductorSearcher
+from search.resources import Node, at_once_line, cluster_nodes, num_trials_at_once
+from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
+from search.shares import Lending
 from spaces.errors import ConfigError
 from trainable.trial import StudentTrial
 
@@ -87,8 +88,9 @@ class Interrupts:
 def drive(
     conductor: Conductor,
     settings: SearchConfig,
-    make_task: Callable[[TrialCourse], dict[str, Any]],
+    make_task: Callable[[TrialCourse, Lending], dict[str, Any]],
     *,
+    lend: Callable[[Sequence[Node]], Lending],
     on_step: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
@@ -98,6 +100,7 @@ def drive(
         conductor: The search.
         settings: Its settings.
         make_task: Gives a trial's Ray config: small and plain.
+        lend: Decides what a trial is given of the cluster; called once Ray is there.
         on_step: Called often, to refresh what is on the screen.
         say: Prints a line.
 
@@ -105,26 +108,33 @@ def drive(
         ConfigError: The cluster cannot be reached, or no node has what a trial asks for.
     """
     with connected(settings.address):
-        fitting = num_trials_at_once(settings.resources, cluster_nodes())
+        nodes = cluster_nodes()
+        lending = lend(nodes)
+        fitting = num_trials_at_once(lending.base, nodes)
         at_once = min(settings.max_concurrent or fitting, fitting)
-        say(f"at most {at_once} trials at a time; the cluster fits {fitting}")
+        say(at_once_line(at_once, fitting, lending.base))
         interrupts = Interrupts(
             on_first=lambda: _finish_epochs(conductor, say),
             on_second=lambda: say("stopping now"),
         )
-        recorder = Recorder(conductor, on_step)
-        searcher = ConductorSearcher(conductor, make_task, max_concurrent=at_once)
+        searcher = ConductorSearcher(
+            conductor,
+            lambda course: make_task(course, lending),
+            places=Places(lending, fitting, at_once),
+        )
+        recorder = Recorder(conductor, on_step, searcher.on_trial_start)
+        scheduler = ConductorScheduler(conductor, lending)
         # Else Tune starts one worker after the other.
         pending = _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
         with interrupts, pending:
-            _run(conductor, searcher, recorder, settings, interrupts)
+            _run(conductor, searcher, scheduler, recorder, interrupts)
 
 
 def _run(
     conductor: Conductor,
     searcher: ConductorSearcher,
+    scheduler: ConductorScheduler,
     recorder: Recorder,
-    settings: SearchConfig,
     interrupts: Interrupts,
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
@@ -134,9 +144,8 @@ def _run(
                 StudentTrial,
                 name="search",
                 search_alg=searcher,
-                scheduler=ConductorScheduler(conductor),
+                scheduler=scheduler,
                 num_samples=-1,
-                resources_per_trial=settings.resources.model_dump(),
                 stop=HaltStopper(lambda: interrupts.is_urgent),
                 callbacks=[recorder],
                 max_failures=MAX_FAILURES,

@@ -25,11 +25,25 @@ class Recorder(Callback):
     Args:
         conductor: The search.
         on_step: Called after every step of Ray's loop, at least ten times a second.
+        on_start: Told Ray's name of a trial that has a worker.
     """
 
-    def __init__(self, conductor: Conductor, on_step: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        conductor: Conductor,
+        on_step: Callable[[], None],
+        on_start: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._conductor = conductor
         self._on_step = on_step
+        self._on_start = on_start
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Notes that a trial has a worker."""
+        del iteration, trials, info
+        self._on_start(trial.trial_id)
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

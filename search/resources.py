@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from search.config import ResourceConfig
+from search.shares import PARTS, Share
 from spaces.errors import ConfigError
 
 
@@ -22,11 +22,13 @@ class Node:
         address: Its IP address.
         num_cpus: CPUs that Ray may give away.
         num_gpus: GPUs that Ray may give away.
+        node_id: Ray's own name of it.
     """
 
     address: str
     num_cpus: float
     num_gpus: float
+    node_id: str = ""
 
 
 def cluster_nodes() -> list[Node]:
@@ -41,47 +43,71 @@ def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:
             address=node["NodeManagerAddress"],
             num_cpus=float(node["Resources"].get("CPU", 0.0)),
             num_gpus=float(node["Resources"].get("GPU", 0.0)),
+            node_id=node.get("NodeID", ""),
         )
         for node in described
         if node["Alive"]
     ]
 
 
-def num_trials_at_once(resources: ResourceConfig, nodes: Sequence[Node]) -> int:
-    """How many trials the whole cluster can run at a time.
+def num_trials_at_once(share: Share, nodes: Sequence[Node]) -> int:
+    """How many trials the whole cluster can run at a time, if each is given this share.
 
     Raises:
         ConfigError: No node has what one trial asks for.
     """
-    fits = sum(_num_on(resources, node) for node in nodes)
+    fits = sum(_num_on(share, node) for node in nodes)
     if fits == 0:
-        raise ConfigError(_nothing_fits(resources, nodes))
+        raise ConfigError(_nothing_fits(share, nodes))
     return fits
 
 
-def _num_on(resources: ResourceConfig, node: Node) -> int:
-    by_cpu = _times(node.num_cpus, resources.cpu)
-    if resources.gpu == 0:
+def num_by_cpu(num_cpus: float, node: Node) -> int:
+    """How many trials a node's CPUs carry, if each is given so many."""
+    return _times(node.num_cpus, num_cpus)
+
+
+def at_once_line(at_once: int, fitting: int, share: Share) -> str:
+    """How many trials run at a time and what each has, in a line."""
+    threads = "1 thread" if share.num_threads == 1 else f"{share.num_threads} threads"
+    line = f"at most {at_once} trials at a time; the cluster fits {fitting}, each with {threads}"
+    if share.num_gpus:
+        gpus = "1 GPU" if share.num_gpus == 1 else f"{share.num_gpus:g} GPUs"
+        line += f" and {gpus}"
+    if share.num_cpus < 1:
+        line += (
+            f"; resources.cpu={share.num_cpus:g} is less than the thread that a trial computes "
+            "with, so the cores are oversubscribed"
+        )
+    return line
+
+
+def _num_on(share: Share, node: Node) -> int:
+    by_cpu = num_by_cpu(share.num_cpus, node)
+    if share.num_gpus == 0:
         return by_cpu
-    if resources.gpu <= 1:  # a share lies on one GPU
-        return min(by_cpu, int(node.num_gpus) * _times(1.0, resources.gpu))
-    return min(by_cpu, _times(node.num_gpus, resources.gpu))
+    if share.num_gpus <= 1:  # a share lies on one GPU
+        return min(by_cpu, int(node.num_gpus) * _times(1.0, share.num_gpus))
+    return min(by_cpu, _times(node.num_gpus, share.num_gpus))
 
 
 def _times(there: float, asked: float) -> int:
-    """How often a quantity fits; Ray counts in ten-thousandths."""
-    return math.floor(round(there * 10_000) / round(asked * 10_000))
+    """How often a quantity fits, counted as Ray does."""
+    return math.floor(round(there * PARTS) / round(asked * PARTS))
 
 
-def _nothing_fits(resources: ResourceConfig, nodes: Sequence[Node]) -> str:
+def _nothing_fits(share: Share, nodes: Sequence[Node]) -> str:
     found = "; ".join(
         f"{node.address}: {node.num_cpus:g} CPUs, {node.num_gpus:g} GPUs" for node in nodes
     )
-    if resources.gpu > max((node.num_gpus for node in nodes), default=0.0):
-        asked, fix = f"resources.gpu={resources.gpu:g}", "set resources.gpu to 0 to train on CPUs"
-    elif resources.cpu > max((node.num_cpus for node in nodes), default=0.0):
-        asked, fix = f"resources.cpu={resources.cpu:g}", "lower resources.cpu"
+    if share.num_gpus > max((node.num_gpus for node in nodes), default=0.0):
+        asked, fix = (
+            f"resources.gpu={share.num_gpus:g}",
+            "set resources.gpu to 0 to train on CPUs",
+        )
+    elif share.num_cpus > max((node.num_cpus for node in nodes), default=0.0):
+        asked, fix = f"resources.cpu={share.num_cpus:g}", "lower resources.cpu"
     else:
-        asked = f"resources.cpu={resources.cpu:g} together with resources.gpu={resources.gpu:g}"
+        asked = f"resources.cpu={share.num_cpus:g} together with resources.gpu={share.num_gpus:g}"
         fix = "lower one of them"
     return f"no node of the Ray cluster has {asked} for a trial ({found}); {fix}"

@@ -1,6 +1,6 @@
 """A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from search.course import TrialCourse
 from search.driver import drive
 from search.feasibility import LimitChecker
 from search.forecast import describe, forecast
+from search.gpu_probe import Lender
 from search.own_models import check_own_models, code_root
 from search.progress import SearchView, status_of
 from search.run_lock import leaving_no_trace, logging_to, run_lock
@@ -30,6 +31,7 @@ from search.setup import (
     rungs_of,
     start_points,
 )
+from search.shares import Lending
 from search.teacher import (
     ask_teacher,
     check_teacher,
@@ -134,14 +136,28 @@ def _search(
             check=checker.violations,
         )
         conductor.replay(records)
-        reason = _drive(conductor, settings, run, teacher, view)
+        lender = Lender(
+            settings=settings,
+            space=space,
+            teacher=teacher,
+            num_speakers=len(data.speakers),
+            journal=journal,
+            records=records,
+            say=view.say,
+        )
+        reason = _drive(conductor, settings, run, lender, view)
+    _end(run, settings, reason, view)
+    return reason
+
+
+def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:
+    """Benchmarks what a finished search found, and journals the end."""
     if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
         view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
         benchmark_run(run, settings.benchmark_top, progress=progress)
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)
-    return reason
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
@@ -154,14 +170,43 @@ def _drive(
     conductor: Conductor,
     settings: SearchConfig,
     run: RunFolder,
-    teacher: Path | None,
+    lender: Lender,
     view: SearchView,
 ) -> EndReason:
     if conductor.is_finished:
         return _end_reason(conductor, view)
     _say_forecast(settings, view)
 
-    def make_task(course: TrialCourse) -> dict[str, Any]:
+    keeper = CheckpointKeeper(run, settings.keep_best)
+
+    def on_step() -> None:
+        view.show(status_of(conductor))
+        keeper.tidy(conductor)
+
+    try:
+        drive(
+            conductor,
+            settings,
+            _task_maker(settings, run, lender.teacher),
+            lend=lender.lend,
+            on_step=on_step,
+            say=view.say,
+        )
+        on_step()
+    except KeyboardInterrupt:
+        conductor.halt("interrupted")
+    finally:
+        view.close()
+    return _end_reason(conductor, view)
+
+
+def _task_maker(
+    settings: SearchConfig, run: RunFolder, teacher: Path | None
+) -> Callable[[TrialCourse, Lending], dict[str, Any]]:
+    """What turns a trial and its share into its Ray config."""
+
+    def make_task(course: TrialCourse, lending: Lending) -> dict[str, Any]:
+        share = lending.share_of(course.raised)
         return TrialTask(
             trial=course.trial,
             config=course.config.canonical(),
@@ -171,26 +216,16 @@ def _drive(
             teacher=teacher,
             targets=settings.targets,
             device=settings.device,
-            num_threads=max(1, int(settings.resources.cpu)),
-            num_gpus=settings.resources.gpu,
+            # Of the first share: results do not depend on how often memory ran out.
+            num_threads=lending.base.num_threads,
+            num_cpus=share.num_cpus,
+            num_gpus=share.num_gpus,
+            context_bytes=lending.context_bytes,
             code_root=code_root(),
             engine=settings.engine,
         ).model_dump(mode="json")
 
-    keeper = CheckpointKeeper(run, settings.keep_best)
-
-    def on_step() -> None:
-        view.show(status_of(conductor))
-        keeper.tidy(conductor)
-
-    try:
-        drive(conductor, settings, make_task, on_step=on_step, say=view.say)
-        on_step()
-    except KeyboardInterrupt:
-        conductor.halt("interrupted")
-    finally:
-        view.close()
-    return _end_reason(conductor, view)
+    return make_task
 
 
 def _say_forecast(settings: SearchConfig, view: SearchView) -> None:

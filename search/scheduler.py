@@ -6,6 +6,8 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.conductor import Conductor
+from search.shares import Lending
+from trainable.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
 from trainable.trial import OUTCOME, REASON
 
@@ -18,11 +20,13 @@ class ConductorScheduler(FIFOScheduler):
 
     Args:
         conductor: The search.
+        lending: What a trial is given, and what after it ran out of memory.
     """
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, lending: Lending) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
+        self._lending = lending
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Takes an epoch's report, or the word that a trial cannot go on."""
@@ -33,9 +37,21 @@ class ConductorScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
+        if result.get(OUTCOME) == OUT_OF_MEMORY:
+            self._give_more(number, result[REASON])
+            return False
         if OUTCOME in result:
             self._conductor.end(number, result[OUTCOME], result[REASON])
             return False
         report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
         epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
         return self._conductor.report(number, epoch, veer_pct, report)
+
+    def _give_more(self, number: int, message: str) -> None:
+        """Hands the trial out again with twice its share, or ends it where it had all there is."""
+        raised = self._lending.doubled(self._conductor.trials[number].raised)
+        if raised is not None:
+            self._conductor.out_of_memory(number, raised, message)
+        else:
+            reason = f"out of memory with {self._lending.whole()}: {message}"
+            self._conductor.end(number, "failed", reason)

@@ -133,7 +133,7 @@ def config_maker(settings: SearchConfig) -> Callable[[Suggestion], TrialConfig]:
 
     A trial has the suggestion's seed unless the space fixes one.
     """
-    return lambda suggestion: _config(suggestion.tree, suggestion.seed, settings)
+    return lambda suggestion: config_of(suggestion.tree, suggestion.seed, settings)
 
 
 def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
@@ -187,7 +187,8 @@ def note_start_points(
     return [point["params"] for point in points if point["params"] is not None]
 
 
-def _config(tree: dict[str, Any], seed: int, settings: SearchConfig) -> TrialConfig:
+def config_of(tree: dict[str, Any], seed: int, settings: SearchConfig) -> TrialConfig:
+    """The trial's config that a tree of the space means in this search."""
     training = tree.get("training", {}) | {"max_epochs": settings.max_epochs}
     config = TrialConfig.model_validate({"seed": seed} | tree | {"training": training})
     return scale_width(config, settings.width_scale)
@@ -198,5 +199,5 @@ def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
     recipes = set()
     for params in space.grid():
         with suppress(ValidationError):
-            recipes.add(_config(space.tree(params), 0, settings).recipe_hash())
+            recipes.add(config_of(space.tree(params), 0, settings).recipe_hash())
     return recipes

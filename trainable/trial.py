@@ -23,12 +23,20 @@ from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.memory_share import (
+    OUT_OF_MEMORY,
+    cap_memory,
+    compute_with,
+    is_out_of_memory,
+    release_memory,
+)
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 
 # Keys of a result that says that the trial cannot go on.
 OUTCOME = "outcome"
 REASON = "reason"
+MAX_REASON_CHARS = 300
 CONFIG_FILE = "config.yaml"
 
 
@@ -45,7 +53,9 @@ class TrialTask(BaseModel):
         targets: How a teacher that is a network is asked.
         device: `auto` takes CUDA where the trial was given a GPU.
         num_threads: CPU threads to compute with.
-        num_gpus: GPUs that Ray reserved for the trial.
+        num_cpus: CPUs that Ray reserves for the trial.
+        num_gpus: GPUs that Ray reserves for the trial.
+        context_bytes: GPU memory of its share that is not PyTorch's to allocate.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
     """
@@ -61,7 +71,9 @@ class TrialTask(BaseModel):
     targets: TargetsConfig = TargetsConfig()
     device: str
     num_threads: int
+    num_cpus: float = 1.0
     num_gpus: float
+    context_bytes: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
 
@@ -70,9 +82,14 @@ class StudentTrial(tune.Trainable):
     """One trial, reporting every epoch.
 
     A step returns an epoch's report with `num_params`, or `outcome` and `reason` where the trial
-    cannot go on for a reason that another try would meet again. Whatever else goes wrong is
-    raised, and Ray tries once more.
+    cannot go on: for a reason that another try would meet again, or for want of memory. Whatever
+    else goes wrong is raised, and Ray tries once more.
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What the trial's task asks for; workers are reused by trials that ask for the same."""
+        return tune.PlacementGroupFactory([{"CPU": config["num_cpus"], "GPU": config["num_gpus"]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Notes what to do; the work is left to the first step, whose errors Ray retries."""
@@ -80,8 +97,9 @@ class StudentTrial(tune.Trainable):
         self._trainer: Trainer | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Turns this worker to another trial."""
+        """Turns this worker to another trial; the former one's memory is given back."""
         self.setup(new_config)
+        release_memory()
         return True
 
     def step(self) -> dict[str, Any]:
@@ -92,6 +110,14 @@ class StudentTrial(tune.Trainable):
             return {OUTCOME: "diverged", REASON: str(error)}
         except VeerError as error:
             return {OUTCOME: "failed", REASON: str(error)}
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            reason = " ".join(str(error).split())[:MAX_REASON_CHARS] or type(error).__name__
+        # Outside of the handler, where the error no longer holds the step's tensors.
+        self._trainer = None
+        release_memory()
+        return {OUTCOME: OUT_OF_MEMORY, REASON: reason}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing: the checkpoints of every epoch lie in the run folder."""
@@ -126,7 +152,9 @@ def build_trainer(task: TrialTask) -> Trainer:
     """
     if task.code_root is not None:
         allow_code(task.code_root)
-    torch.set_num_threads(task.num_threads)
+    compute_with(task.num_threads)
+    device = trial_device(task.device, task.num_gpus)
+    cap_memory(device, task.num_gpus, task.context_bytes)
     config = TrialConfig.model_validate(task.config)
     corpus_json = task.corpus.model_dump_json()
     data = _training_data(corpus_json, task.cache_dir)
@@ -134,7 +162,6 @@ def build_trainer(task: TrialTask) -> Trainer:
     if config.loss.distill_weight > 0 and task.teacher is not None:
         bank = task.targets.bank(config.training.crop_frames)
         teacher = _teacher(task.teacher, corpus_json, task.cache_dir, bank)
-    device = trial_device(task.device, task.num_gpus)
     return Trainer(config, data, teacher=teacher, device=device, engine=task.engine)
 
 

@@ -116,7 +116,11 @@ def search(
     ] = None,
     cpu: Annotated[float | None, typer.Option(help="CPUs a trial.")] = None,
     gpu: Annotated[
-        float | None, typer.Option(help="GPUs a trial; 0.25 lets four trials share one.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER|auto",
+            help="GPUs a trial; 0.25 lets four trials share one, auto measures how many fit.",
+        ),
     ] = None,
     device: Annotated[
         Device | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")

@@ -1,7 +1,7 @@
 import pytest
 
-from search.config import ResourceConfig
 from search.resources import Node, nodes_of, num_trials_at_once
+from search.shares import Share
 from spaces.errors import ConfigError
 
 CPU_NODE = Node(address="10.0.0.1", num_cpus=8, num_gpus=0)
@@ -23,7 +23,7 @@ GPU_NODE = Node(address="10.0.0.2", num_cpus=16, num_gpus=2)
     ],
 )
 def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
-    assert num_trials_at_once(ResourceConfig(cpu=cpu, gpu=gpu), nodes) == fits
+    assert num_trials_at_once(Share(num_cpus=cpu, num_gpus=gpu), nodes) == fits
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
 )
 def test_what_no_node_has_is_named(cpu, gpu, message):
     with pytest.raises(ConfigError, match=message):
-        num_trials_at_once(ResourceConfig(cpu=cpu, gpu=gpu), [CPU_NODE])
+        num_trials_at_once(Share(num_cpus=cpu, num_gpus=gpu), [CPU_NODE])
 
 
 def test_cpus_of_one_node_and_gpus_of_another_are_not_added():
     small = Node(address="10.0.0.3", num_cpus=2, num_gpus=1)
     with pytest.raises(ConfigError, match=r"resources.cpu=4 together with resources.gpu=1"):
-        num_trials_at_once(ResourceConfig(cpu=4, gpu=1), [CPU_NODE, small])
+        num_trials_at_once(Share(num_cpus=4, num_gpus=1), [CPU_NODE, small])
 
 
 def test_dead_nodes_do_not_count():

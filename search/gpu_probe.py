@@ -1,0 +1,230 @@
+"""`gpu: auto`: the share of a GPU that a trial needs, from one measured training step.
+
+The step runs as a task of Ray that holds a whole GPU, on each node that has one; where the nodes
+differ, the trial's share is what the smallest GPU asks for.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from models.user_code import allow_code
+from results.history import latest
+from results.journal import Journal, Record
+from search.config import SearchConfig
+from search.largest import Costly, StepCosts, largest_step
+from search.own_models import code_root
+from search.resource_config import AUTO
+from search.resources import Node, num_by_cpu
+from search.setup import config_of
+from search.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
+from spaces.errors import ConfigError
+from spaces.space import Space
+from trainable.config import TrialConfig
+from trainable.places import cache_dir
+
+MIB = 2**20
+EVENT = "gpu_share"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbedStep:
+    """One training step on one GPU.
+
+    Attributes:
+        num_bytes: Of the step's tensors at most.
+        is_estimated: Whether they were counted: a whole GPU could not hold the step.
+        context_bytes: What the GPU held beside PyTorch's allocator: context, kernels, others.
+        total_bytes: The GPU's memory.
+        gpu: Its name.
+    """
+
+    num_bytes: int
+    is_estimated: bool
+    context_bytes: int
+    total_bytes: int
+    gpu: str
+
+
+Probe = Callable[[Node, TrialConfig], ProbedStep]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lender:
+    """Decides what a search's trials are given of a cluster.
+
+    Attributes:
+        settings: The search's, resolved.
+        space: What it searches.
+        teacher: Model file or file of embeddings, None without a teacher.
+        num_speakers: Training speakers.
+        journal: Where the probe's result is written.
+        records: An earlier run's: its probe stands.
+        say: Prints a line.
+    """
+
+    settings: SearchConfig
+    space: Space
+    teacher: Path | None
+    num_speakers: int
+    journal: Journal
+    records: Sequence[Record]
+    say: Callable[[str], None]
+
+    def lend(self, nodes: Sequence[Node], probe: Probe | None = None) -> Lending:
+        """What a trial is given of these nodes.
+
+        Args:
+            nodes: The cluster's.
+            probe: Stands in for a task of Ray in tests.
+
+        Raises:
+            ConfigError: `gpu: auto` cannot be decided: PyTorch cannot use a node's GPU, or
+                `device: cuda` has none.
+        """
+        most_cpus = max((node.num_cpus for node in nodes), default=0.0)
+        share, context_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES
+        if share == AUTO:
+            share, context_bytes = self._auto(nodes, probe or self._probe_by_ray)
+        base = Share(num_cpus=self.settings.resources.cpu, num_gpus=float(share))
+        return Lending(base=base, most_cpus=most_cpus, context_bytes=context_bytes)
+
+    def _auto(self, nodes: Sequence[Node], probe: Probe) -> tuple[float, int]:
+        """The share, and the bytes of it that are the process's and not the trial's."""
+        with_gpu = [node for node in nodes if node.num_gpus >= 1]
+        if self.settings.device == "cpu" or not with_gpu:
+            if self.settings.device == "cuda":
+                raise ConfigError(
+                    "device cuda with resources.gpu=auto needs a node with a GPU, and Ray has "
+                    "none; set device to auto or cpu"
+                )
+            why = "device is cpu" if self.settings.device == "cpu" else "Ray has no GPU"
+            self.say(f"resources.gpu=auto: {why}, so trials train on CPUs")
+            return 0.0, 0
+        known = latest(self.records, EVENT)
+        if known is None:
+            known = self._probed(with_gpu, probe)
+        self.say(described(known))
+        return float(known["share"]), int(known["context_bytes"])
+
+    def _probed(self, nodes: Sequence[Node], probe: Probe) -> Record:
+        self.say("resources.gpu=auto: looking for the space's largest configuration")
+        costly = self._largest()
+        steps = [(node, probe(node, costly.config)) for node in nodes]
+        shares = [
+            gpu_share(
+                step_bytes=self._bounded(step.num_bytes),
+                context_bytes=step.context_bytes,
+                total_bytes=step.total_bytes,
+                most_trials=math.ceil(
+                    num_by_cpu(self.settings.resources.cpu, node) / int(node.num_gpus)
+                ),
+            )
+            for node, step in steps
+        ]
+        tightest = max(range(len(steps)), key=shares.__getitem__)
+        return self.journal.append(
+            EVENT,
+            share=shares[tightest],
+            **asdict(steps[tightest][1]),
+            params=costly.params,
+            config=costly.config.canonical(),
+        )
+
+    def _largest(self) -> Costly:
+        costs = StepCosts(self.teacher, self.num_speakers, torch.device("cpu"))
+        settings = self.settings
+        costly = largest_step(
+            self.space, lambda tree: config_of(tree, settings.seed, settings), costs, cache_dir()
+        )
+        if costly is None:
+            raise ConfigError(
+                f"resources.gpu=auto: no configuration of space {self.space.name} was found "
+                "inside its limits; give resources.gpu a number, or see `veer space check`"
+            )
+        return costly
+
+    def _bounded(self, num_bytes: int) -> int:
+        """No trial's step takes more than the space allows."""
+        most = self.space.limits.max_gpu_memory
+        return num_bytes if most is None else min(num_bytes, int(most))
+
+    def _probe_by_ray(self, node: Node, config: TrialConfig) -> ProbedStep:
+        task = ray.remote(probe_step).options(
+            num_cpus=0,
+            num_gpus=1,
+            max_calls=1,  # the process ends, and its CUDA context with it
+            max_retries=0,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
+        )
+        wanted = config.model_dump(mode="json")
+        try:
+            found = ray.get(
+                task.remote(wanted, self.teacher, self.num_speakers, code_root())
+            )
+        except RayError as error:
+            last = str(error).strip().splitlines()[-1]
+            raise ConfigError(
+                f"resources.gpu=auto: the probe on {node.address} failed: {last}; give "
+                "resources.gpu a number"
+            ) from error
+        if found is None:
+            raise ConfigError(
+                f"resources.gpu=auto: Ray has {node.num_gpus:g} GPUs on {node.address}, but torch "
+                f"{torch.__version__} cannot use CUDA there; install a torch build with CUDA, or "
+                "set resources.gpu to 0 to train on CPUs"
+            )
+        return ProbedStep(**found)
+
+
+def probe_step(
+    config: dict[str, Any], teacher: Path | None, num_speakers: int, own_code: Path | None
+) -> dict[str, Any] | None:
+    """Measures one training step in this process, which has a GPU to itself.
+
+    Args:
+        config: A `TrialConfig` as JSON has it.
+        teacher: Model file or file of embeddings, None without a teacher.
+        num_speakers: Training speakers.
+        own_code: Folder whose modules may be run, None where that was not allowed.
+
+    Returns:
+        The fields of a `ProbedStep`, None where PyTorch cannot use CUDA.
+    """
+    if not torch.cuda.is_available():
+        return None
+    if own_code is not None:
+        allow_code(own_code)
+    device = torch.device("cuda")
+    costs = StepCosts(teacher, num_speakers, device)
+    num_bytes, is_estimated = costs(TrialConfig.model_validate(config))
+    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
+    return {
+        "num_bytes": num_bytes,
+        "is_estimated": is_estimated,
+        "context_bytes": total_bytes - free_bytes - torch.cuda.memory_reserved(device),
+        "total_bytes": total_bytes,
+        "gpu": torch.cuda.get_device_name(device),
+    }
+
+
+def described(probed: Record) -> str:
+    """A `gpu_share` record in a line."""
+    values = ", ".join(f"{name}={value}" for name, value in probed["params"].items())
+    how = "is estimated to need" if probed["is_estimated"] else "needs"
+    num_mib, context_mib, total_mib = (
+        probed[name] / MIB for name in ("num_bytes", "context_bytes", "total_bytes")
+    )
+    return (
+        f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
+        f"{how} {num_mib:.0f} MiB; with a margin of {MARGIN - 1:.0%} and {context_mib:.0f} MiB "
+        f"for each process, a trial gets {probed['share']:g} of a GPU ({probed['gpu']}, "
+        f"{total_mib:.0f} MiB)"
+    )

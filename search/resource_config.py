@@ -1,0 +1,47 @@
+"""What a person may say of a trial's CPUs and GPUs."""
+
+from contextlib import suppress
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from spaces.complaints import did_you_mean
+
+AUTO: Literal["auto"] = "auto"
+MAX_GPUS = 64
+
+
+class Settings(BaseModel):
+    """Root of a search's settings: unknown keys are errors, nothing changes later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ResourceConfig(Settings):
+    """What Ray reserves for a trial; N trials share a GPU with gpu 1/N."""
+
+    cpu: float = Field(1.0, gt=0, le=1024, description="CPUs a trial; also its threads.")
+    gpu: float | Literal["auto"] = Field(
+        0.0,
+        description="GPUs a trial: a fraction, whole ones, or auto for the smallest share that "
+        "holds a step of the space's largest config.",
+    )
+
+    @field_validator("gpu", mode="wrap")
+    @classmethod
+    def _number_or_auto(cls, gpu: Any, inner: Any) -> float | str:
+        del inner  # of a union it would complain once for each member
+        if gpu == AUTO:
+            return AUTO
+        if isinstance(gpu, int | float | str) and not isinstance(gpu, bool):
+            with suppress(ValueError):
+                if 0 <= (number := float(gpu)) <= MAX_GPUS:
+                    return number
+        hint = did_you_mean(gpu, [AUTO]) if isinstance(gpu, str) else ""
+        raise ValueError(f"must be a number from 0 to {MAX_GPUS}, or auto, got {gpu!r}{hint}")
+
+    @model_validator(mode="after")
+    def _whole_gpus(self) -> Self:
+        if self.gpu != AUTO and self.gpu > 1 and self.gpu != int(self.gpu):
+            raise ValueError(f"gpu must be at most 1 or a whole number, got {self.gpu}")
+        return self
