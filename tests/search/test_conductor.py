@@ -12,6 +12,7 @@ from search.course import Budget
 from search.early_stopping import SuccessiveHalving, asha_rungs
 from search.proposals import Check, Proposals, no_limits
 from search.samplers import SamplerKind
+from search.shares import RaisedShare
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
@@ -274,3 +275,71 @@ def test_more_trials_can_be_asked_of_a_finished_search(conduct, tmp_path):
     work(conduct(tmp_path / "j", num_trials=8))
     work(conduct(tmp_path / "whole", num_trials=8))
     assert story(tmp_path / "j") == story(tmp_path / "whole")
+
+
+HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))
+
+
+def without_memory(path: Path) -> list[dict]:
+    return [r for r in story(path) if r["event"] != "infrastructure"]
+
+
+def test_trial_without_memory_is_handed_out_next_with_a_larger_share(conduct, tmp_path):
+    conductor = conduct(tmp_path / "j")
+    first, second = conductor.next_trial(), conductor.next_trial()
+    conductor.report(0, 1, 30.0, {})
+    assert first.raised is None
+    conductor.out_of_memory(0, HALF, "Tried to allocate 2 GiB")
+    assert story(tmp_path / "j")[-1] == {
+        "event": "infrastructure", "kind": "out_of_memory", "trial": 0, "epoch": 1,
+        "resource": "gpu", "share": 0.5, "message": "Tried to allocate 2 GiB",
+    }  # fmt: skip
+    assert (first.is_running, first.state, second.is_running) == (False, None, True)
+    assert conductor.has_running
+    assert not conductor.is_finished
+    again = conductor.next_trial()
+    assert (again, again.trial, again.raised, again.epoch) == (first, 0, HALF, 1)
+    assert conductor.next_trial().trial == 2
+
+
+def test_nobody_learns_of_a_lack_of_memory(conduct, tmp_path):
+    """Neither the sampler, nor early stopping, nor the budget: all else is as without it."""
+    work(conduct(tmp_path / "whole", num_trials=13))
+    conductor = conduct(tmp_path / "j", num_trials=13)
+    lacks = {(1, 0): HALF, (2, 1): HALF, (4, 0): HALF, (4, 3): WHOLE}
+    while (course := conductor.next_trial()) is not None:
+        epoch = max(course.epoch, 1)
+        while True:
+            if raised := lacks.pop((course.trial, epoch - 1), None):
+                conductor.out_of_memory(course.trial, raised, "full")
+                break
+            pct = veer_pct(course.config, epoch)
+            if not conductor.report(course.trial, epoch, pct, {"lr": 0.1}):
+                break
+            epoch += 1
+    reached = [key for key in [(1, 0), (2, 1), (4, 0), (4, 3)] if key not in lacks]
+    assert len(reached) >= 3
+    assert without_memory(tmp_path / "j") == story(tmp_path / "whole")
+    assert len(story(tmp_path / "j")) == len(story(tmp_path / "whole")) + len(reached)
+
+
+def test_search_that_is_killed_keeps_the_larger_share(conduct, tmp_path):
+    conductor = conduct(tmp_path / "j")
+    conductor.next_trial()
+    conductor.report(0, 1, 30.0, {})
+    conductor.out_of_memory(0, HALF, "full")
+    conductor.next_trial()
+    conductor.out_of_memory(0, WHOLE, "full")
+    again = conduct(tmp_path / "j").next_trial()
+    assert (again.trial, again.raised, again.veer_pct) == (0, WHOLE, {1: 30.0})
+
+
+def test_trial_that_ended_is_not_handed_out_again(conduct, tmp_path):
+    conductor = conduct(tmp_path / "j", num_trials=1)
+    conductor.next_trial()
+    conductor.end(0, "failed", "out of memory with a whole GPU: full")
+    before = story(tmp_path / "j")
+    conductor.out_of_memory(0, WHOLE, "full")
+    assert story(tmp_path / "j") == before
+    assert conductor.next_trial() is None
+    assert conductor.is_finished

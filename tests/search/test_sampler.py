@@ -1,0 +1,158 @@
+"""Who is handed out when: places of the cluster, and trials that may come back."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving
+from search.proposals import Proposals
+from search.sampler import ConductorSearcher, Places
+from search.scheduler import ConductorScheduler
+from search.shares import Lending, Share
+from search.suggestions import Suggestions
+from spaces.dimensions import Float
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+SPACE = Space(
+    name="s", fixed={}, dimensions=(Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
+)
+QUARTER = Lending(base=Share(num_cpus=1, num_gpus=0.25), most_cpus=4)
+NO_MEMORY = {"outcome": "out_of_memory", "reason": "Tried to allocate 2 GiB"}
+
+
+class Ray:
+    """Plays Ray: asks for trials, starts them, passes their results on."""
+
+    def __init__(self, conductor, lending, *, num_places, max_concurrent=99):
+        self.conductor = conductor
+        self.searcher = ConductorSearcher(
+            conductor,
+            lambda course: {"trial": course.trial},
+            places=Places(lending, num_places, max_concurrent),
+        )
+        self.scheduler = ConductorScheduler(conductor, lending)
+        self._names = (f"ray{number}" for number in itertools.count())
+        self.out = {}
+
+    def ask(self):
+        """The number of the trial that is handed out, or what the searcher says instead."""
+        name = next(self._names)
+        task = self.searcher.suggest(name)
+        if not isinstance(task, dict):
+            return task
+        self.out[task["trial"]] = name
+        return task["trial"]
+
+    def start(self, trial):
+        self.searcher.on_trial_start(self.out[trial])
+
+    def result(self, trial, result):
+        ray_trial = SimpleNamespace(config={"trial": trial})
+        answer = self.scheduler.on_trial_result(None, ray_trial, result)
+        if answer == "STOP":
+            self.searcher.on_trial_complete(self.out.pop(trial))
+        return answer
+
+
+@pytest.fixture
+def make_ray(tmp_path):
+    with Journal(tmp_path / "j") as journal:
+
+        def make(lending=QUARTER, *, num_trials=8, **options):
+            conductor = Conductor(
+                Proposals(
+                    Suggestions(SPACE, kind="random", seed=0),
+                    journal,
+                    make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+                ),
+                SuccessiveHalving([], 3),
+                journal,
+                budget=Budget(num_trials=num_trials, max_epochs=1),
+            )
+            return Ray(conductor, lending, **options)
+
+        yield make
+
+
+DONE = {"epoch": 1, "veer_pct": 20.0}
+
+
+def test_no_more_trials_are_out_than_there_are_places(make_ray):
+    ray = make_ray(num_places=4)
+    assert [ray.ask() for _ in range(5)] == [0, 1, 2, 3, None]
+    assert ray.result(2, DONE) == "STOP"
+    assert [ray.ask(), ray.ask()] == [4, None]
+
+
+def test_fewer_are_out_where_the_person_says_so(make_ray):
+    ray = make_ray(num_places=4, max_concurrent=2)
+    assert [ray.ask() for _ in range(3)] == [0, 1, None]
+
+
+def test_raised_trial_waits_for_two_places_and_nobody_overtakes_it(make_ray):
+    ray = make_ray(num_places=4)
+    assert [ray.ask() for _ in range(4)] == [0, 1, 2, 3]
+    assert ray.result(1, NO_MEMORY) == "STOP"
+    assert ray.ask() == 1
+    # It has no worker yet: a place that becomes free is for it.
+    ray.result(0, DONE)
+    assert ray.ask() is None
+    ray.start(1)
+    # It has two places, trials 2 and 3 have one each.
+    assert ray.ask() is None
+    ray.result(2, DONE)
+    assert [ray.ask(), ray.ask()] == [4, None]
+    ray.result(1, DONE)
+    assert [ray.ask(), ray.ask(), ray.ask()] == [5, 6, None]
+
+
+def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
+    """Ray asks no more once it was told that there is nothing."""
+    ray = make_ray(num_places=4, num_trials=2)
+    assert [ray.ask(), ray.ask(), ray.ask()] == [0, 1, None]
+    ray.result(0, DONE)
+    ray.result(1, NO_MEMORY)
+    assert ray.ask() == 1
+    ray.start(1)
+    assert ray.ask() is None
+    ray.result(1, DONE)
+    assert ray.ask() == "FINISHED"
+    assert ray.conductor.is_finished
+
+
+def test_halted_search_waits_for_nobody(make_ray):
+    ray = make_ray(num_places=4)
+    ray.ask()
+    ray.conductor.halt("interrupted")
+    assert ray.ask() == "FINISHED"
+
+
+def test_trial_that_a_whole_gpu_cannot_hold_has_failed(make_ray, tmp_path):
+    ray = make_ray(num_places=4, num_trials=1)
+    for _ in range(3):  # a quarter, a half, a whole
+        assert ray.ask() == 0
+        ray.start(0)
+        ray.result(0, NO_MEMORY)
+    assert ray.ask() == "FINISHED"
+    *_, first, second, ended = read_journal(tmp_path / "j")
+    assert [first["share"], second["share"]] == [0.5, 1.0]
+    assert (ended["state"], ended["reason"]) == (
+        "failed", "out of memory with a whole GPU: Tried to allocate 2 GiB"
+    )  # fmt: skip
+
+
+def test_trial_that_a_whole_node_cannot_hold_has_failed(make_ray, tmp_path):
+    lending = Lending(base=Share(num_cpus=2, num_gpus=0), most_cpus=4)
+    ray = make_ray(lending, num_places=2, num_trials=1)
+    for _ in range(2):
+        assert ray.ask() == 0
+        ray.start(0)
+        ray.result(0, NO_MEMORY)
+    *_, event, ended = read_journal(tmp_path / "j")
+    assert (event["resource"], event["share"]) == ("cpu", 4.0)
+    assert ended["reason"].startswith("out of memory with all 4 CPUs of the largest node")

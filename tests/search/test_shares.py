@@ -1,0 +1,91 @@
+"""Shares by numbers worked by hand."""
+
+import pytest
+
+from search.shares import Lending, RaisedShare, Share, gpu_share
+
+MIB = 2**20
+GIB = 1024 * MIB
+
+
+@pytest.mark.parametrize(
+    ("step_mib", "context_mib", "total_mib", "most_trials", "share"),
+    [
+        # 1000 x 1.25 + 500 = 1750 MiB a trial: 80,000 / 1750 = 45.7.
+        (1000, 500, 80_000, 64, 1 / 45),
+        # The CPUs carry fewer.
+        (1000, 500, 80_000, 8, 1 / 8),
+        # 4000 x 1.25 + 500 = 5500: 24,000 / 5500 = 4.4.
+        (4000, 500, 24_000, 64, 1 / 4),
+        # Exactly two: 2 x (9200 x 1.25 + 500) = 24,000.
+        (9200, 500, 24_000, 64, 1 / 2),
+        # A MiB more, and only one.
+        (9201, 500, 24_000, 64, 1),
+        # Not even a whole GPU is enough: the trial runs out of memory and says so.
+        (40_000, 500, 24_000, 64, 1),
+        # CPUs for less than one trial.
+        (1000, 500, 80_000, 0, 1),
+    ],
+)
+def test_share_is_the_smallest_that_holds_step_margin_and_context(
+    step_mib, context_mib, total_mib, most_trials, share
+):
+    found = gpu_share(
+        step_bytes=step_mib * MIB,
+        context_bytes=context_mib * MIB,
+        total_bytes=total_mib * MIB,
+        most_trials=most_trials,
+    )
+    assert found == pytest.approx(share, abs=1e-4)
+    assert found <= share
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 6, 7, 12, 64])
+def test_n_trials_with_the_share_fit_a_gpu_as_ray_counts_it(num):
+    found = gpu_share(step_bytes=4 * MIB, context_bytes=0, total_bytes=GIB, most_trials=num)
+    assert 10_000 // round(found * 10_000) >= num
+    assert 10_000 // round(found * 10_000) == num
+
+
+def test_gpu_share_doubles_up_to_a_whole_gpu():
+    lending = Lending(base=Share(num_cpus=1, num_gpus=0.3333), most_cpus=8)
+    raised, shares, places = None, [], []
+    while (raised := lending.doubled(raised)) is not None:
+        shares.append(lending.share_of(raised))
+        places.append(lending.places(raised))
+    assert shares == [Share(num_cpus=1, num_gpus=0.6666), Share(num_cpus=1, num_gpus=1.0)]
+    assert places == pytest.approx([2, 3], abs=1e-3)
+    assert lending.places(None) == 1
+
+
+def test_trial_with_whole_gpus_gets_no_more():
+    lending = Lending(base=Share(num_cpus=1, num_gpus=2), most_cpus=8)
+    assert lending.doubled(None) is None
+    assert lending.whole() == "a whole GPU"
+
+
+def test_trial_on_cpus_gets_more_of_them_until_the_largest_node_is_its_own():
+    lending = Lending(base=Share(num_cpus=1.5, num_gpus=0), most_cpus=4)
+    first = lending.doubled(None)
+    assert first == RaisedShare(resource="cpu", share=3.0)
+    second = lending.doubled(first)
+    assert lending.share_of(second) == Share(num_cpus=4, num_gpus=0)
+    assert lending.doubled(second) is None
+    assert lending.whole() == "all 4 CPUs of the largest node to itself"
+
+
+def test_raised_share_is_a_least_one_and_of_its_own_resource():
+    """A resumed search may be given other resources."""
+    raised = RaisedShare(resource="gpu", share=0.5)
+    larger = Lending(base=Share(num_cpus=1, num_gpus=1), most_cpus=8)
+    assert larger.share_of(raised) == larger.base
+    on_cpus = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=8)
+    assert on_cpus.share_of(raised) == on_cpus.base
+    assert on_cpus.doubled(raised) == RaisedShare(resource="cpu", share=2.0)
+    on_one_cpu = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=1)
+    assert on_one_cpu.share_of(RaisedShare(resource="cpu", share=8)).num_cpus == 1
+
+
+@pytest.mark.parametrize(("num_cpus", "threads"), [(0.25, 1), (1, 1), (1.5, 1), (4, 4), (4.9, 4)])
+def test_threads_are_no_more_than_the_cpus_of_the_share(num_cpus, threads):
+    assert Share(num_cpus=num_cpus, num_gpus=0).num_threads == threads

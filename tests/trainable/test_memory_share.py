@@ -1,0 +1,167 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from trainable.errors import TrainingError
+from trainable.memory_share import (
+    cap_memory,
+    compute_with,
+    is_out_of_memory,
+    memory_fraction,
+    release_memory,
+)
+
+MIB = 2**20
+TAKES_TOO_MUCH = """
+import sys, torch
+from trainable.memory_share import cap_memory
+device = torch.device("cuda")
+total = torch.cuda.get_device_properties(device).total_memory
+share = 0.2
+cap_memory(device, share, 512 * 2**20)
+try:
+    held = torch.empty(int(share * total), dtype=torch.uint8, device=device)
+except torch.OutOfMemoryError:
+    print("out of memory", flush=True)
+held = torch.empty(int(share * total) // 2, dtype=torch.uint8, device=device)
+print("half is fine", flush=True)
+"""
+
+COUNTS_THREADS = """
+import sys, torch
+from pathlib import Path
+from trainable.memory_share import compute_with
+
+def busy_threads():  # with more than 50 ms of processor time; PyTorch has idle ones too
+    ticks = {}
+    for stat in Path("/proc/self/task").glob("*/stat"):
+        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+        ticks[stat.parent.name] = int(user) + int(system)
+    return {name for name, spent in ticks.items() if spent > 5}
+
+before = busy_threads()
+compute_with(int(sys.argv[1]))
+x = torch.randn(2048, 1024, requires_grad=True)
+for _ in range(60):
+    torch.tanh(x).sum().backward()
+print(len(busy_threads() - before), torch.get_num_interop_threads())
+"""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+        torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:121] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 4000000000000 bytes. Error code 12"
+        ),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_error_for_want_of_memory_is_known(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (8x12 and 13x4)"),
+        ValueError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_other_errors_are_not_taken_for_it(error):
+    assert not is_out_of_memory(error)
+
+
+def test_what_pytorch_raises_on_a_cpu_without_memory_is_known():
+    with pytest.raises(RuntimeError, match=r"can't allocate|not enough memory") as raised:
+        torch.empty(2**55)
+    assert is_out_of_memory(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("share", "context_mib", "total_mib", "fraction"),
+    [
+        (0.25, 512, 8192, 0.25 - 0.0625),
+        (0.5, 0, 8192, 0.5),
+        (1, 512, 8192, 1),  # nobody else is there
+        (2, 512, 8192, 1),
+    ],
+)
+def test_pytorch_may_take_the_share_less_the_context(share, context_mib, total_mib, fraction):
+    found = memory_fraction(
+        share, context_bytes=context_mib * MIB, total_bytes=total_mib * MIB
+    )
+    assert found == pytest.approx(fraction)
+
+
+def test_share_that_the_context_alone_would_fill_is_refused():
+    message = r"resources.gpu=0.05 of a GPU of 8000 MiB is 400 MiB, .* about 512 MiB .*; raise"
+    with pytest.raises(TrainingError, match=message):
+        memory_fraction(0.05, context_bytes=512 * MIB, total_bytes=8000 * MIB)
+
+
+def test_nothing_is_capped_on_a_cpu():
+    cap_memory(torch.device("cpu"), 0.01, 512 * MIB)
+    release_memory()
+
+
+def test_threads_are_set_again_for_the_next_trial():
+    before = torch.get_num_threads()
+    try:
+        for num in (2, 1):
+            compute_with(num)
+            assert torch.get_num_threads() == num
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_threads", [1, 4])
+def test_a_process_computes_with_its_threads_and_no_more(num_threads):
+    """Whatever OMP_NUM_THREADS says: Ray sets it for its workers."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1" if num_threads > 1 else "8"}
+    out = subprocess.run(
+        [sys.executable, "-c", COUNTS_THREADS, str(num_threads)],
+        capture_output=True, text=True, check=True, env=environment,
+    ).stdout  # fmt: skip
+    # The threads that were started beside the main one, and those between operators.
+    assert out.split() == [str(num_threads - 1), "1"]
+
+
+@pytest.mark.gpu
+def test_process_that_takes_more_than_its_share_leaves_its_neighbour_alone():
+    device = torch.device("cuda")
+    total = torch.cuda.get_device_properties(device).total_memory
+    mine = torch.full((total // 2,), 7, dtype=torch.uint8, device=device)
+    greedy = subprocess.run(
+        [sys.executable, "-c", TAKES_TOO_MUCH], capture_output=True, text=True, check=False
+    )
+    assert greedy.stdout.splitlines() == ["out of memory", "half is fine"], greedy.stderr
+    assert int(mine[-1]) == 7
+    more = torch.ones(1024, device=device)
+    assert float((more * 2).sum()) == 2048
+
+
+@pytest.mark.gpu
+def test_next_trial_of_a_process_has_its_own_cap():
+    device = torch.device("cuda")
+    total = torch.cuda.get_device_properties(device).total_memory
+    size = int(0.3 * total)
+    try:
+        cap_memory(device, 0.2, 0)
+        with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+            torch.empty(size, dtype=torch.uint8, device=device)
+        cap_memory(device, 0.4, 0)
+        assert torch.empty(size, dtype=torch.uint8, device=device).numel() == size
+    finally:
+        release_memory()
+        cap_memory(device, 1, 0)
