@@ -22,6 +22,7 @@ class TrialHistory:
         start_s: Time of the first `trial_started` record, seconds since 1970.
         epochs: The `epoch` records by epoch; of a repeated epoch the last.
         ended: The `trial_ended` record, or None while the trial is unfinished.
+        retries: The `infrastructure` records: why it was run again.
     """
 
     trial: int
@@ -29,6 +30,7 @@ class TrialHistory:
     start_s: float
     epochs: dict[int, Record] = field(default_factory=dict)
     ended: Record | None = None
+    retries: list[Record] = field(default_factory=list)
 
     @property
     def state(self) -> str:
@@ -74,13 +76,15 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
             case "trial_started":
                 start_s = record["time_s"]
                 trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
-            case "epoch" | "trial_ended" if number not in trials:
+            case "epoch" | "trial_ended" | "infrastructure" if number not in trials:
                 raise RunError(
                     f"the journal has {record['event']} of trial {number}, and not its start: it "
                     "is damaged; restore it from a copy"
                 )
             case "epoch":
                 trials[number].epochs[record["epoch"]] = record
+            case "infrastructure":
+                trials[number].retries.append(record)
             case "trial_ended":
                 trials[number].ended = record
     return [trials[number] for number in sorted(trials)]

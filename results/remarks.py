@@ -61,9 +61,21 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
         hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
+    if short := [each for trial in trial_histories(records) for each in trial.retries]:
+        remarks.append(_run_again(short))
     if broken := [record for record in records if record["event"] == "infeasible"]:
         remarks.append(_limits_broken(broken))
     return remarks
+
+
+def _run_again(retries: Sequence[Record]) -> str:
+    """Which trials were run again, why, and with what: trial 3 (out of memory, 0.5 GPU)."""
+    shares: dict[int, list[str]] = {}
+    for each in retries:
+        given = f"{each['share']:g} {each['resource'].upper()}" if "share" in each else "as before"
+        shares.setdefault(each["trial"], []).append(f"{each['kind'].replace('_', ' ')}, {given}")
+    trials = (f"trial {number} ({'; '.join(given)})" for number, given in shares.items())
+    return f"run again, with what they had from then on: {', '.join(trials)}"
 
 
 def _limits_broken(infeasible: Sequence[Record]) -> str:

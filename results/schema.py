@@ -81,6 +81,11 @@ TRIALS: tuple[Column, ...] = (
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),
     _text("reason", "Why the trial ended as it did, where there is more to say."),
+    _count(
+        "retries",
+        "Times that it was run again after what says nothing of its config, such as too little "
+        "memory in its share of the GPU.",
+    ),
     _number("duration_s", "Training and validation time of all epochs, without set-up.", "s"),
 )
 

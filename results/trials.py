@@ -106,6 +106,7 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "seed": trial.started["seed"],
         "config_hash": trial.started["config_hash"],
         "reason": None if trial.ended is None else trial.ended["reason"],
+        "retries": len(trial.retries),
         "duration_s": sum(seconds),
     }
 

@@ -1,0 +1,75 @@
+"""A search in a process of its own, on a Ray with declared GPUs.
+
+The student writes down where each of its training passes ran, and runs out of memory in its fourth
+one where it is wide and has less than a whole GPU (or than the CPUs that $HUNGRY_BELOW_CPUS says).
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from models.user_code import allow_code
+from search.config import read_search_config
+from search.driver import connected
+from search.progress import SearchView
+from search.run import run_search
+
+WIDE = 12
+NET = """
+import json, os, time
+import ray, torch
+from models import ModelOutput, SpeakerModel
+
+class Net(SpeakerModel):
+    def __init__(self, num_mels, embedding_dim, width=8):
+        super().__init__()
+        self.embedding_dim = embedding_dim
+        self.width = width
+        self.num_passes = 0
+        self.up = torch.nn.Linear(num_mels, width)
+        self.embedding = torch.nn.Linear(width, embedding_dim)
+
+    def encode(self, norm_BTF, *, with_stages):
+        if self.training and torch.is_grad_enabled() and "HUNGRY_TRACE" in os.environ:
+            self.note_pass()
+        x_BTC = torch.relu(self.up(norm_BTF))
+        stages = (x_BTC,) if with_stages else ()
+        return ModelOutput(self.embedding(x_BTC.mean(1)), stages, None)
+
+    def note_pass(self):
+        context = ray.get_runtime_context()
+        if context.worker.mode != ray.WORKER_MODE:
+            return  # tried out before the search
+        self.num_passes += 1
+        given = context.get_assigned_resources()
+        has, needs = given.get("GPU", 0.0), 1.0
+        if "HUNGRY_BELOW_CPUS" in os.environ:
+            has, needs = given["CPU"], float(os.environ["HUNGRY_BELOW_CPUS"])
+        line = dict(
+            time_s=time.time(), pid=os.getpid(), gpu=os.environ.get("CUDA_VISIBLE_DEVICES"),
+            share=given.get("GPU", 0.0), cpus=given["CPU"], threads=torch.get_num_threads(),
+            width=self.width,
+        )
+        with open(os.environ["HUNGRY_TRACE"], "a") as out:
+            out.write(json.dumps(line) + "\\n")
+        if "HUNGRY_PAUSE_S" in os.environ:
+            time.sleep(float(os.environ["HUNGRY_PAUSE_S"]))
+        if self.width >= 12 and has < needs - 1e-3 and self.num_passes > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+"""
+
+
+def main() -> None:
+    """Runs the search; arguments: JSON of settings, run, code, num_cpus, num_gpus."""
+    told = json.loads(sys.argv[1])
+    allow_code(Path(told["code"]))
+    settings = read_search_config(told["settings"])
+    with connected(None, num_cpus=told["num_cpus"], num_gpus=told["num_gpus"]):
+        view = SearchView(Console(width=200))
+        print(run_search(settings, Path(told["run"]), view).reason)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

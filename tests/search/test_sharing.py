@@ -1,0 +1,211 @@
+"""Trials that share GPUs which are only declared, in whole searches."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.history import trial_histories
+from results.journal import read_journal
+from results.trials import trials_table
+from spaces.yaml_file import write_yaml
+from tests.search.sharing_run import NET, WIDE
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+DEADLINE_S = 180
+MAX_EPOCHS = 4
+STEPS_AN_EPOCH = 3  # 30 utterances in batches of 8
+
+
+class Searches:
+    """Searches over the hungry student in processes of their own."""
+
+    def __init__(self, folder: Path, world: Path, code: Path) -> None:
+        self.folder, self.world, self.code = folder, world, code
+        self.run, self.trace = folder / "run", folder / "trace"
+
+    def start(
+        self, *, num_cpus: int, num_gpus: int, **environment: str
+    ) -> subprocess.Popen[str]:
+        """Starts or resumes the search."""
+        told = {
+            "settings": str(self.folder / "settings.yaml"),
+            "code": str(self.code),
+            "run": str(self.run),
+            "num_cpus": num_cpus,
+            "num_gpus": num_gpus,
+        }
+        environment |= {
+            "VEER_CACHE": str(self.world / "cache"),
+            "HUNGRY_TRACE": str(self.trace),
+        }
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.search.sharing_run",
+             json.dumps(told)],
+            env=os.environ | environment, text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    def finish(self, search: subprocess.Popen[str]) -> str:
+        """Waits for the end and returns what was said."""
+        out, _ = search.communicate(timeout=DEADLINE_S)
+        assert search.returncode == 0, out
+        return out
+
+    def settle(self, widths: list[int], **settings: Any) -> None:
+        """Writes space and settings: a trial for each width and learning rate."""
+        write_yaml(
+            self.folder / "space.yaml",
+            {
+                "model": {
+                    "family": "hungry.net:Net",
+                    "embedding_dim": 32,
+                    "width": {"choices": widths},
+                },
+                "loss": {"distillation": "none"},
+                "training": {
+                    "batch_size": 8,
+                    "crop_frames": 40,
+                    "eval_frames": 60,
+                    "lr": {"choices": [1e-3, 2e-3]},
+                },
+            },
+        )
+        defaults = {
+            "corpus": str(self.world / "corpus" / "corpus.yaml"),
+            "space": "space.yaml",
+            "sampler": "grid",
+            "max_epochs": MAX_EPOCHS,
+            "scheduler": {"kind": "none"},
+            "benchmark_top": 0,
+            "device": "cpu",
+        }
+        write_yaml(self.folder / "settings.yaml", defaults | settings)
+
+    def passes(self) -> list[dict[str, Any]]:
+        """Where each training pass ran, oldest first."""
+        return [json.loads(line) for line in self.trace.read_text().splitlines()]
+
+    def records(self, *events: str) -> list[dict[str, Any]]:
+        """The journal's records of these events."""
+        return [r for r in read_journal(self.run / "journal.jsonl") if r["event"] in events]
+
+
+@pytest.fixture
+def searches(
+    tmp_path: Path, tiny_world: Path, own_code: Callable[..., Path]
+) -> Searches:
+    return Searches(tmp_path, tiny_world, own_code("hungry.net", NET, allowed=False))
+
+
+def test_four_trials_with_half_a_gpu_share_two(searches: Searches) -> None:
+    searches.settle([8, 9], resources={"cpu": 1, "gpu": 0.5})
+    search = searches.start(
+        num_cpus=8, num_gpus=2, HUNGRY_PAUSE_S="0.5"
+    )
+    assert "at most 4 trials at a time; the cluster fits 4, each with 1 thread and 0.5 GPUs" in (
+        searches.finish(search)
+    )
+    passes = searches.passes()
+    pids = {each["pid"] for each in passes}
+    assert len(pids) == 4
+    first, last = (
+        {pid: pick(each["time_s"] for each in passes if each["pid"] == pid) for pid in pids}
+        for pick in (min, max)
+    )
+    assert max(first.values()) < min(last.values()), "not four at a time"
+    gpu_of = {each["pid"]: each["gpu"] for each in passes}
+    assert sorted(gpu_of.values()) == ["0", "0", "1", "1"]
+    assert {(each["share"], each["cpus"], each["threads"]) for each in passes} == {(0.5, 1, 1)}
+
+
+def check_hungry_run(searches: Searches) -> None:
+    """All trials are complete; the wide ones were given a half and then a whole GPU."""
+    ended = searches.records("trial_ended")
+    assert {(r["trial"], r["state"]) for r in ended} == {(n, "complete") for n in range(4)}
+    events = searches.records("infrastructure")
+    for trial in (0, 1):
+        of_trial = [r for r in events if r["trial"] == trial]
+        assert [(r["kind"], r["resource"], r["share"]) for r in of_trial] == [
+            ("out_of_memory", "gpu", 0.5),
+            ("out_of_memory", "gpu", 1.0),
+        ]
+        # It ran out of memory in the epoch after each checkpoint that it had come to.
+        assert [r["epoch"] for r in of_trial] == [1, 2]
+        assert all("Tried to allocate 2.00 GiB" in r["message"] for r in of_trial)
+    assert len(events) == 4
+    epochs = [(r["trial"], r["epoch"]) for r in searches.records("epoch")]
+    assert sorted(epochs) == [(n, e) for n in range(4) for e in range(1, MAX_EPOCHS + 1)]
+
+
+def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_nobody(searches: Searches) -> None:
+    searches.settle([WIDE, 8], resources={"cpu": 1, "gpu": 0.25})
+    searches.finish(searches.start(num_cpus=8, num_gpus=1))
+    check_hungry_run(searches)
+    assert {r["trial"] for r in searches.records("trial_started")} == set(range(4))
+    narrow = [each for each in searches.passes() if each["width"] < WIDE]
+    # Nothing of a neighbour was run twice.
+    assert len(narrow) == 2 * MAX_EPOCHS * STEPS_AN_EPOCH
+    assert {each["share"] for each in narrow} == {0.25}
+    wide = [each["share"] for each in searches.passes() if each["width"] == WIDE]
+    assert set(wide) == {0.25, 0.5, 1.0}
+    table = trials_table(read_journal(searches.run / "journal.jsonl")).to_pylist()
+    assert {row["trial"]: row["retries"] for row in table} == {0: 2, 1: 2, 2: 0, 3: 0}
+
+
+def test_search_that_is_killed_between_two_shares_goes_on_with_the_larger(
+    searches: Searches,
+) -> None:
+    searches.settle([WIDE, 8], max_concurrent=1, resources={"cpu": 1, "gpu": 0.25})
+    nodes = {"num_cpus": 8, "num_gpus": 1}
+    first = searches.start(**nodes, HUNGRY_PAUSE_S="0.3")
+    journal = searches.run / "journal.jsonl"
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not (journal.exists() and '"event":"infrastructure"' in journal.read_text()):
+        assert time.monotonic() < deadline_s
+        assert first.poll() is None, "the search ended before it was killed"
+        time.sleep(0.02)
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate(timeout=DEADLINE_S)
+    [event] = searches.records("infrastructure")
+    assert (event["trial"], event["share"]) == (0, 0.5)
+    num_before = len(searches.passes())
+    searches.finish(searches.start(**nodes))
+    assert searches.passes()[num_before]["share"] == 0.5
+    check_hungry_run(searches)
+    histories = trial_histories(read_journal(journal))
+    assert [len(each.epochs) for each in histories] == [MAX_EPOCHS] * 4
+
+
+def test_trial_on_cpus_gets_twice_as_many_and_keeps_its_threads(searches: Searches) -> None:
+    searches.settle([WIDE, 8], resources={"cpu": 1})
+    search = searches.start(
+        num_cpus=4, num_gpus=0, HUNGRY_BELOW_CPUS="2"
+    )
+    assert "at most 4 trials at a time; the cluster fits 4, each with 1 thread\n" in (
+        searches.finish(search)
+    )
+    events = searches.records("infrastructure")
+    assert sorted((r["trial"], r["resource"], r["share"]) for r in events) == [
+        (0, "cpu", 2.0), (1, "cpu", 2.0)
+    ]  # fmt: skip
+    assert {r["state"] for r in searches.records("trial_ended")} == {"complete"}
+    assert {each["threads"] for each in searches.passes()} == {1}
+    assert {each["cpus"] for each in searches.passes()} == {1, 2}
+
+
+def test_trial_with_two_cpus_computes_with_two_threads(searches: Searches) -> None:
+    searches.settle([8], resources={"cpu": 2})
+    search = searches.start(num_cpus=4, num_gpus=0)
+    assert "at most 2 trials at a time; the cluster fits 2, each with 2 threads\n" in (
+        searches.finish(search)
+    )
+    assert {(each["cpus"], each["threads"]) for each in searches.passes()} == {(2, 2)}
