@@ -10,6 +10,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from results.headings import DECIMALS, HEADINGS
 from results.journal import Record
 from results.remarks import WARNING
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
@@ -31,52 +32,6 @@ LEAST_FIRST = ("best_epoch", "teacher_cosine", "last_veer_pct", "rank", "distill
 MEASURED_ON = 1000
 # Names the row where a search tries presets, so no screen does without.
 PRESET = f"{PARAM_PREFIX}preset"
-# Columns as the screen shows them, and how many digits stand behind the point.
-HEADINGS = {
-    "veer_pct": "VEER %",
-    "last_veer_pct": "last\nVEER %",
-    "best_epoch": "best\nepoch",
-    "num_params": "parameters",
-    "distill_share": "distill\nshare",
-    "teacher_cosine": "teacher\ncosine",
-    "duration_s": "time s",
-    "latency_median_ms": "median\nms",
-    "latency_p95_ms": "p95\nms",
-    "macs": "MMACs",
-    "batch_size": "batch",
-    "num_threads": "threads",
-    "samples_per_s": "samples\n/s",
-    "real_time_factor": "real-time\nfactor",
-    "speed_ratio": "speed /\nteacher",
-    "loss_total": "loss",
-    "loss_classification": "classifi-\ncation",
-    "loss_distillation": "distil-\nlation",
-    "loss_reconstruction": "recon-\nstruction",
-    "loss_stages": "stages",
-    "classification_share": "classifi-\ncation\nshare",
-    "reconstruction_share": "recon-\nstruction\nshare",
-    "stage_shares": "stage\nshares",
-    "train_accuracy_pct": "accuracy\n%",
-    "train_s": "train s",
-    "eval_s": "eval s",
-}
-DECIMALS = {
-    "veer_pct": 2,
-    "last_veer_pct": 2,
-    "classification_share": 4,
-    "distill_share": 4,
-    "reconstruction_share": 4,
-    "teacher_cosine": 3,
-    "duration_s": 1,
-    "train_s": 1,
-    "eval_s": 1,
-    "latency_median_ms": 2,
-    "latency_p95_ms": 2,
-    "samples_per_s": 0,
-    "real_time_factor": 4,
-    "speed_ratio": 2,
-    "train_accuracy_pct": 2,
-}
 STYLES = {"complete": "green", "stopped_early": "yellow", "failed": "red", "diverged": "red"}
 STATE_WORDS = {"stopped_early": "stopped early", "running": "unfinished"}
 MAIN_COLUMNS = (

@@ -87,6 +87,13 @@ TRIALS: tuple[Column, ...] = (
         "memory in its share of the GPU.",
     ),
     _number("duration_s", "Training and validation time of all epochs, without set-up.", "s"),
+    _number("samples_per_s", "Training crops a second, over all epochs.", "1/s"),
+    _number("peak_memory_mib", "Most memory of any epoch; see `epochs`.", "MiB"),
+    _number(
+        "overhead_share",
+        "Part of the training time outside forward, backward and optimizer, 0 to 1, all epochs.",
+    ),
+    _number("eval_share", "Validation's part of `duration_s`, 0 to 1."),
 )
 
 EPOCHS: tuple[Column, ...] = (
@@ -108,6 +115,15 @@ EPOCHS: tuple[Column, ...] = (
     _number("samples_per_s", "Training crops a second.", "1/s"),
     _number("train_s", "Training time.", "s"),
     _number("eval_s", "Validation time.", "s"),
+    _number(
+        "peak_memory_mib",
+        "Most memory: on a GPU that of tensors, on the CPU the process's own, without mapped "
+        "files, at the ends of forward passes. Null where it was not told.",
+        "MiB",
+    ),
+    _number(
+        "overhead_share", "Part of `train_s` outside forward, backward and optimizer, 0 to 1."
+    ),
     _count("num_params", "Parameters of the network, without the training classifier."),
     Column(
         name="time",

@@ -20,6 +20,8 @@ from trainable.errors import RunError
 
 # What a narrow screen does without, the first first.
 SPARE_EPOCH_COLUMNS = (
+    "peak_memory_mib",
+    "overhead_share",
     "eval_s",
     "train_s",
     "samples_per_s",

@@ -91,7 +91,6 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
 
 def _trial_row(trial: TrialHistory) -> dict[str, Any]:
     best, last = trial.best or {}, trial.last or {}
-    seconds = [record.get("train_s", 0.0) + record.get("eval_s", 0.0) for record in trial.in_order]
     return {
         "trial": trial.trial,
         "state": trial.state,
@@ -107,8 +106,29 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "config_hash": trial.started["config_hash"],
         "reason": None if trial.ended is None else trial.ended["reason"],
         "retries": len(trial.retries),
-        "duration_s": sum(seconds),
+        **_effort(trial.in_order),
     }
+
+
+def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
+    """What a trial cost in time and memory; None for what its epochs do not tell."""
+    train_s = sum(epoch.get("train_s", 0.0) for epoch in epochs)
+    eval_s = sum(epoch.get("eval_s", 0.0) for epoch in epochs)
+    peaks = [epoch["peak_memory_mib"] for epoch in epochs if epoch.get("peak_memory_mib")]
+    return {
+        "duration_s": train_s + eval_s,
+        "samples_per_s": _mean_over_time(epochs, "samples_per_s"),
+        "peak_memory_mib": max(peaks, default=None),
+        "overhead_share": _mean_over_time(epochs, "overhead_share"),
+        "eval_share": eval_s / (train_s + eval_s) if eval_s else None,
+    }
+
+
+def _mean_over_time(epochs: Sequence[Record], name: str) -> float | None:
+    """The mean weighted by training time, over the epochs that tell it."""
+    told = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
+    train_s = sum(epoch["train_s"] for epoch in told)
+    return sum(epoch[name] * epoch["train_s"] for epoch in told) / train_s if told else None
 
 
 def _names(records: Iterable[Record]) -> list[str]:

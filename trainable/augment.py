@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainable.prefetch import to_device
+
 
 def spec_augment(
     feat_BTF: Tensor, rng: np.random.Generator, *, num_masks: int, max_bins: int, max_frames: int
@@ -28,7 +30,9 @@ def spec_augment(
     batch, num_frames, num_bins = feat_BTF.shape
     masked_BT = _stretches(rng, batch, num_masks, num_frames, max_frames)
     masked_BF = _stretches(rng, batch, num_masks, num_bins, max_bins)
-    masked_BTF = (masked_BT[:, :, None] | masked_BF[:, None, :]).to(feat_BTF.device)
+    device = feat_BTF.device
+    masked_BT, masked_BF = to_device(masked_BT, device), to_device(masked_BF, device)
+    masked_BTF = masked_BT[:, :, None] | masked_BF[:, None, :]
     return torch.where(masked_BTF, feat_BTF.mean(dim=1, keepdim=True), feat_BTF)
 
 

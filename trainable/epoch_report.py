@@ -31,6 +31,11 @@ class EpochReport:
         samples_per_s: Training crops a second, evaluation left out.
         train_s: Seconds of training.
         eval_s: Seconds of evaluation.
+        peak_memory_mib: Most memory of the epoch, MiB. On a GPU that of tensors; on the CPU the
+            process's own, without pages of mapped files, found at the ends of forward passes.
+            None where the platform does not tell, and in runs from before it was reported.
+        overhead_share: Part of `train_s` outside forward, backward and optimizer, 0 to 1. None
+            in runs from before it was reported.
     """
 
     epoch: int
@@ -50,6 +55,8 @@ class EpochReport:
     reconstruction_share: float | None = None
     loss_stages: tuple[float, ...] | None = None
     stage_shares: tuple[float, ...] | None = None
+    peak_memory_mib: float | None = None
+    overhead_share: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""

@@ -3,7 +3,8 @@
 Shapes: V utterances, C crops of each, T frames, F mel bins, D embedding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,10 @@ from models import LogMel, SpeakerModel
 from trainable.audio import Wave, load_wave
 from trainable.corpus import TrialPair
 from trainable.data import TrainingData
+from trainable.engine import Engine
 from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
+from trainable.prefetch import prefetched, to_device
+from trainable.resident import CropSource
 from trainable.scoring import (
     VOXCELEB_TRAINER_CROPS,
     PairIndex,
@@ -26,7 +30,11 @@ from trainable.scoring import (
     waveform_crops,
 )
 
-EVAL_BATCH = 64
+# Crops a batch. A core's cache holds what a layer gives for a few of them, and a batch of 256
+# takes half as long again a crop; a GPU wants many.
+EVAL_BATCH = {"cpu": 32, "cuda": 512}
+# Length of a crop, frames, where a model takes any.
+USUAL_FRAMES = 200
 FINAL_CROPS = 10
 DEFAULT_EVAL_FRAMES = 300
 
@@ -45,32 +53,63 @@ class EvaluationResult:
     voxceleb_trainer: VerificationMetrics
 
 
-@torch.inference_mode()
+class Validation:
+    """The validation list's crops, placed once, and the VEER of a model on them.
+
+    Every utterance is embedded once, over evenly spaced crops; trial pairs are scored by the
+    cosine of the mean embeddings.
+
+    Args:
+        data: Whose validation list.
+        features: Where its crops are gathered from.
+        num_crops: Crops of an utterance.
+        crop_frames: Length of a crop.
+    """
+
+    def __init__(
+        self, data: TrainingData, features: CropSource, *, num_crops: int, crop_frames: int
+    ) -> None:
+        self._data, self._features = data, features
+        self._num_crops, self._crop_frames = num_crops, crop_frames
+        self._row_Z = np.repeat(data.val_row, num_crops)
+        lengths, which_V = np.unique(data.features.length[data.val_row], return_inverse=True)
+        starts = [evenly_spaced_starts(int(each), crop_frames, num_crops) for each in lengths]
+        self._start_Z = np.stack(starts)[which_V].flatten()
+
+    @torch.inference_mode()
+    def veer_pct(self, model: SpeakerModel, engine: Engine) -> float:
+        """VEER: the interpolated EER on the validation list, percent; scores are float64.
+
+        Args:
+            model: On the engine's device; in eval mode afterwards.
+            engine: How its passes are computed.
+        """
+        model.eval()
+        chunks = []
+        with closing(prefetched(self._batches(engine.device))) as batches, engine.autocast():
+            for feat_BTF in batches:
+                chunks.append(model.embed(feat_BTF).float())
+        emb_VCD = torch.cat(chunks).cpu().reshape(len(self._data.val_row), self._num_crops, -1)
+        scores = cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
+        return equal_error_rate(scores, self._data.val_is_target)
+
+    def _batches(self, device: torch.device) -> Iterator[Tensor]:
+        batch_size = EVAL_BATCH.get(device.type, EVAL_BATCH["cpu"])
+        for first in range(0, len(self._row_Z), batch_size):
+            part = slice(first, first + batch_size)
+            feat_BTF = self._features.crops(
+                self._row_Z[part], self._start_Z[part], self._crop_frames
+            )
+            yield to_device(feat_BTF, device)
+
+
 def validation_veer_pct(
     model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
 ) -> float:
-    """VEER: the interpolated EER on the validation list, percent.
-
-    Every utterance is embedded once, over evenly spaced crops as long as the model takes them
-    (200 frames where it takes any); pairs are scored by the cosine of the mean embeddings.
-    """
-    model.eval()
-    crop_frames = model.num_frames or 200
-    row_Z = np.repeat(data.val_row, num_crops)
-    start_Z = np.concatenate(
-        [
-            evenly_spaced_starts(int(length), crop_frames, num_crops)
-            for length in data.features.length[data.val_row]
-        ]
-    )
-    chunks = []
-    for first in range(0, len(row_Z), EVAL_BATCH):
-        part = slice(first, first + EVAL_BATCH)
-        feat_BTF = data.features.crops(row_Z[part], start_Z[part], crop_frames)
-        chunks.append(model.embed(feat_BTF.to(device)).float().cpu())
-    emb_VCD = torch.cat(chunks).reshape(len(data.val_row), num_crops, -1)
-    scores = cosine_scores(emb_VCD.numpy(), data.val_a, data.val_b)
-    return equal_error_rate(scores, data.val_is_target)
+    """The VEER of a model, in float32, on crops as long as it takes them; see `Validation`."""
+    crop_frames = model.num_frames or USUAL_FRAMES
+    validation = Validation(data, data.features, num_crops=num_crops, crop_frames=crop_frames)
+    return validation.veer_pct(model, Engine(device=device))
 
 
 @torch.inference_mode()

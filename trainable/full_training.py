@@ -42,6 +42,8 @@ TENSORBOARD_FIELDS = (
     "train_accuracy_pct",
     "lr",
     "samples_per_s",
+    "peak_memory_mib",
+    "overhead_share",
 )
 
 

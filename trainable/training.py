@@ -8,6 +8,7 @@ Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +24,11 @@ from trainable.data import TrainingData
 from trainable.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.errors import DivergedError, TrainingError
-from trainable.evaluation import validation_veer_pct
+from trainable.evaluation import USUAL_FRAMES, Validation
+from trainable.meter import epoch_meter
 from trainable.objective import Objective
+from trainable.prefetch import prefetched, to_device
+from trainable.resident import crop_source
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import AnyTeacher, Crops, random_starts
 
@@ -81,6 +85,7 @@ class Trainer:
                 "training.batch_size must be at most the number of training utterances "
                 f"({len(data.train_row)}), got {config.training.batch_size}"
             )
+        self._features = crop_source(data, device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = build_model(config.model).to(device)
@@ -93,8 +98,13 @@ class Trainer:
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
-        self.step = TrainingStep(
-            self.model, self.objective, config.training, resolve_engine(engine, device)
+        self._engine = resolve_engine(engine, device)
+        self.step = TrainingStep(self.model, self.objective, config.training, self._engine)
+        self._validation = Validation(
+            data,
+            self._features,
+            num_crops=config.training.eval_crops,
+            crop_frames=self.model.num_frames or USUAL_FRAMES,
         )
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
@@ -112,10 +122,12 @@ class Trainer:
             DivergedError: The loss is NaN or infinite; the epoch is not counted.
         """
         started = time.perf_counter()
-        sums = RunningMeans()
+        sums, meter = RunningMeans(), epoch_meter(self.device)
         rng = np.random.default_rng((self.config.seed, self.epoch))
-        for batch in self._batches(rng):
-            sums.add(self.step.run(batch))
+        # The generator, and so `rng`, is the thread's alone.
+        with closing(prefetched(self._batches(rng))) as batches:
+            for batch in batches:
+                sums.add(self.step.run(batch, meter))
         means = sums.means()
         if not math.isfinite(means["total"]):
             raise DivergedError(
@@ -123,11 +135,21 @@ class Trainer:
                 f"lower training.lr (now {self.config.training.lr:g})"
             )
         trained = time.perf_counter()
-        veer_pct = validation_veer_pct(
-            self.model, self.data, num_crops=self.config.training.eval_crops, device=self.device
+        train_s = trained - started
+        veer_pct = self._validation.veer_pct(self.model, self._engine)
+        batch_size = self.config.training.batch_size
+        num_samples = len(self.data.train_row) // batch_size * batch_size
+        report = EpochReport(
+            epoch=self.epoch + 1,
+            veer_pct=veer_pct,
+            **self.objective.summary(means),
+            lr=self.step.optimizer.param_groups[0]["lr"],
+            samples_per_s=num_samples / train_s,
+            train_s=train_s,
+            eval_s=time.perf_counter() - trained,
+            peak_memory_mib=meter.peak_mib,
+            overhead_share=max(0.0, 1.0 - meter.busy_s() / train_s),
         )
-        evaluated = time.perf_counter()
-        report = self._report(means, veer_pct, trained - started, evaluated - trained)
         self.scheduler.step()
         self.epoch += 1
         self.history.append(report)
@@ -203,7 +225,7 @@ class Trainer:
 
     def _crops(self, row_B: Rows, start_B: Rows) -> Crops:
         frames = self.config.training.crop_frames
-        feat_BTF = self.data.features.crops(row_B, start_B, frames).to(self.device)
+        feat_BTF = to_device(self._features.crops(row_B, start_B, frames), self.device)
         return Crops(feat_BTF, row_B, start_B)
 
     def _draw(self, rng: np.random.Generator) -> Drawn:
@@ -229,7 +251,7 @@ class Trainer:
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = slice(first, first + batch_size)
             crops = self._crops(drawn.row[part], drawn.start[part])
-            speaker_B = torch.from_numpy(drawn.speaker[part]).to(self.device)
+            speaker_B = to_device(torch.from_numpy(drawn.speaker[part]), self.device)
             yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
 
     def _masked(self, feat_BTF: Tensor, rng: np.random.Generator) -> Tensor:
@@ -242,21 +264,6 @@ class Trainer:
             num_masks=training.num_masks,
             max_bins=training.mask_bins,
             max_frames=training.mask_frames,
-        )
-
-    def _report(
-        self, means: dict[str, float], veer_pct: float, train_s: float, eval_s: float
-    ) -> EpochReport:
-        batch_size = self.config.training.batch_size
-        num_samples = len(self.data.train_row) // batch_size * batch_size
-        return EpochReport(
-            epoch=self.epoch + 1,
-            veer_pct=veer_pct,
-            **self.objective.summary(means),
-            lr=self.step.optimizer.param_groups[0]["lr"],
-            samples_per_s=num_samples / train_s,
-            train_s=train_s,
-            eval_s=eval_s,
         )
 
 

@@ -1,6 +1,7 @@
 """Verification figures of a model against a plain re-computation from the audio."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import torch.nn.functional as F
 from models import LogMel, MLPMixerConfig, SpeakerModel, build_model
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import load_training_data
-from trainable.evaluation import evaluate_pairs, validation_veer_pct
+from trainable.engine import Engine
+from trainable.evaluation import Validation, evaluate_pairs, validation_veer_pct
 from trainable.metrics import equal_error_rate, verification_metrics
+from trainable.scoring import evenly_spaced_starts
 
 CPU = torch.device("cpu")
 
@@ -49,6 +52,59 @@ def test_veer_is_the_eer_of_cosines_of_mean_embeddings(
     data = load_training_data(config, cache_dir=tmp_path / "cache")
     found = validation_veer_pct(model, data, num_crops=3, device=CPU)
     assert found == pytest.approx(equal_error_rate(scores, [p.is_target for p in pairs]))
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_veer_does_not_depend_on_the_batches(
+    model: SpeakerModel,
+    corpus_file: Path,
+    tmp_path: Path,
+    batch_size: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = load_training_data(read_corpus_config(corpus_file), cache_dir=tmp_path / "cache")
+    expected = validation_veer_pct(model, data, num_crops=3, device=CPU)
+    monkeypatch.setattr("trainable.evaluation.EVAL_BATCH", {"cpu": batch_size})
+    assert validation_veer_pct(model, data, num_crops=3, device=CPU) == expected
+
+
+def test_every_crop_of_every_utterance_is_gathered_in_order(
+    model: SpeakerModel, make_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    corpus = read_corpus_config(make_corpus(tmp_path / "corpus", duration_s=0.7))
+    data = load_training_data(corpus, cache_dir=tmp_path / "cache")
+    # Lengths of all kinds, shorter than a crop too.
+    length = data.features.length.copy()
+    length[data.val_row] -= np.arange(len(data.val_row)) * 3
+    data = replace(data, features=replace(data.features, length=length))
+    asked: list[tuple[int, int]] = []
+
+    class Listening:
+        def crops(self, row_B: np.ndarray, start_B: np.ndarray, frames: int) -> torch.Tensor:
+            asked.extend(zip(row_B.tolist(), start_B.tolist(), strict=True))
+            return data.features.crops(row_B, start_B, frames)
+
+    validation = Validation(data, Listening(), num_crops=4, crop_frames=40)
+    for _ in range(2):
+        asked.clear()
+        validation.veer_pct(model, Engine(device=CPU))
+        assert asked == [
+            (row, start)
+            for row in data.val_row.tolist()
+            for start in evenly_spaced_starts(int(length[row]), 40, 4).tolist()
+        ]
+
+
+def test_passes_in_bfloat16_are_scored_in_full(
+    model: SpeakerModel, corpus_file: Path, tmp_path: Path
+) -> None:
+    data = load_training_data(read_corpus_config(corpus_file), cache_dir=tmp_path / "cache")
+    seen: list[torch.dtype] = []
+    model.embedding.register_forward_hook(lambda *call: seen.append(call[2].dtype))
+    validation = Validation(data, data.features, num_crops=2, crop_frames=40)
+    half = validation.veer_pct(model, Engine(device=CPU, dtype=torch.bfloat16))
+    assert set(seen) == {torch.bfloat16}
+    assert half == pytest.approx(validation.veer_pct(model, Engine(device=CPU)), abs=3)
 
 
 @torch.no_grad()

@@ -1,7 +1,11 @@
 """The loop: what it learns, reports, repeats and resumes."""
 
+import threading
+import time
+from collections.abc import Iterator
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +14,8 @@ from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError
+from trainable.prefetch import NAME
+from trainable.step import Batch
 from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer
 
@@ -177,6 +183,48 @@ def test_a_checkpoint_of_before_the_engine_goes_on(data: TrainingData) -> None:
         group |= {"fused": None, "foreach": True}
     other.load_state(state)
     assert other.run_epoch().loss_total == one.run_epoch().loss_total
+
+
+def test_batches_made_ahead_are_those_made_in_turn(
+    data: TrainingData, teacher: Teacher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = config(training=TRAINING | {"num_masks": 2})
+    ahead = curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2))
+    monkeypatch.setattr("trainable.training.prefetched", lambda source: source)
+    assert curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2)) == ahead
+
+
+def test_an_epoch_that_fails_leaves_no_thread(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+
+    def fail(*args: object) -> None:
+        del args
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trainer.step, "run", fail)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run_epoch()
+    assert NAME not in {thread.name for thread in threading.enumerate()}
+
+
+def test_an_epoch_tells_its_memory_and_the_time_outside_its_steps(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)
+    trainer.run_epoch()
+    report = trainer.run_epoch()
+    assert 10 < report.peak_memory_mib < 20_000
+    assert 0 < report.overhead_share < 1
+    batches = trainer._batches
+
+    def slow(rng: np.random.Generator) -> Iterator[Batch]:
+        time.sleep(4 * report.train_s)
+        yield from batches(rng)
+
+    monkeypatch.setattr(trainer, "_batches", slow)
+    assert trainer.run_epoch().overhead_share > 0.6
 
 
 def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> None:

@@ -1,0 +1,92 @@
+"""Log-mels in one tensor give the crops that the mapped files give."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import write_corpus
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus, read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.features import FeatureTable, open_features
+from trainable.resident import BYTES_OF_FRAME, ResidentFeatures, crop_source
+from trainable.training import Trainer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> FeatureTable:
+    """Utterances over several shards."""
+    folder = tmp_path_factory.mktemp("sharded")
+    corpus = read_corpus(read_corpus_config(write_corpus(folder)))
+    table = open_features(
+        corpus.audio, min_duration_s=0.1, cache_dir=folder / "cache", shard_bytes=100_000
+    )
+    assert len(table.frames_NF) > 2
+    return table
+
+
+@pytest.mark.parametrize("num_frames", [1, 40, 250])
+@pytest.mark.parametrize("chunk", [400_000, 30])
+def test_crops_are_those_of_the_files(
+    table: FeatureTable, num_frames: int, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainable.resident.CHUNK_FRAMES", chunk)
+    rng = np.random.default_rng(0)
+    # Gaps within shards and across them.
+    row = np.sort(rng.choice(len(table.length), len(table.length) * 2 // 3, replace=False))
+    resident = ResidentFeatures(table, row, CPU)
+    assert resident.num_bytes == table.length[row].sum() * BYTES_OF_FRAME
+    asked_B = rng.choice(row, 64)
+    start_B = rng.integers(0, table.length[asked_B])
+    found_BTF = resident.crops(asked_B, start_B, num_frames)
+    assert found_BTF.shape == (64, num_frames, 80)
+    assert torch.equal(found_BTF, table.crops(asked_B, start_B, num_frames))
+
+
+def test_what_does_not_fit_stays_in_the_files(data: TrainingData) -> None:
+    num_bytes = int(data.features.length.sum()) * BYTES_OF_FRAME
+    assert isinstance(crop_source(data, CPU, num_bytes), ResidentFeatures)
+    assert crop_source(data, CPU, num_bytes - 1) is data.features
+    assert crop_source(data, CPU) is data.features
+
+
+def test_training_is_the_same_from_memory(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = TrialConfig.model_validate(
+        {
+            "model": {"family": "mlp_mixer", "hidden_dim": 16, "num_blocks": 1, "num_frames": 40},
+            "loss": {"distillation": "none"},
+            "training": {"batch_size": 8, "crop_frames": 40, "num_masks": 1},
+        }
+    )
+    mapped = Trainer(trial, data, device=CPU).run_epoch()
+    monkeypatch.setattr(
+        "trainable.training.crop_source", lambda data, device: crop_source(data, device, 2**30)
+    )
+    resident = Trainer(trial, data, device=CPU).run_epoch()
+    assert (resident.loss_total, resident.veer_pct) == (mapped.loss_total, mapped.veer_pct)
+
+
+def test_two_trials_data_of_other_utterances_are_apart(tmp_path) -> None:
+    for seed in (0, 1):
+        folder = tmp_path / str(seed)
+        config = read_corpus_config(write_corpus(folder, seed=seed, num_train_speakers=2))
+        data = load_training_data(config, cache_dir=folder / "cache")
+        source = crop_source(data, CPU, 2**30)
+        row_B, start_B = data.val_row[:3], np.zeros(3, np.int64)
+        assert torch.equal(
+            source.crops(row_B, start_B, 20), data.features.crops(row_B, start_B, 20)
+        )
+
+
+@pytest.mark.gpu
+def test_a_gpu_gathers_the_same_crops(table: FeatureTable) -> None:
+    row = np.arange(len(table.length))
+    resident = ResidentFeatures(table, row, torch.device("cuda"))
+    start = np.zeros(len(row), np.int64)
+    found_BTF = resident.crops(row, start, 40)
+    assert found_BTF.is_cuda
+    assert torch.equal(found_BTF.cpu(), table.crops(row, start, 40))
