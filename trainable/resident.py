@@ -28,7 +28,7 @@ Index = NDArray[np.int64]
 class CropSource(Protocol):
     """Where crops are gathered from: the mapped files, or one tensor on a device."""
 
-    def crops(self, utterance_B: Index, start_B: Index, num_frames: int) -> Tensor:
+    def crops(self, row_B: Index, start_B: Index, num_frames: int) -> Tensor:
         """One crop an entry, feat_BTF, float32; see `FeatureTable.crops`."""
 
 
@@ -62,24 +62,24 @@ class ResidentFeatures:
         """Of the frames."""
         return self._frames_NF.nbytes
 
-    def crops(self, utterance_B: Index, start_B: Index, num_frames: int) -> Tensor:
+    def crops(self, row_B: Index, start_B: Index, num_frames: int) -> Tensor:
         """Gather one crop an entry, as `FeatureTable.crops` does.
 
         Args:
-            utterance_B: Rows of the table; only those that were taken.
+            row_B: Rows of the table; only those that were taken.
             start_B: First frame of each crop, counted within its utterance.
             num_frames: Frames of a crop.
 
         Returns:
             feat_BTF: float32, on the device.
         """
-        utterance_B1 = to_device(torch.from_numpy(utterance_B)[:, None], self._device)
+        row_B1 = to_device(torch.from_numpy(row_B)[:, None], self._device)
         start_B1 = to_device(torch.from_numpy(start_B)[:, None], self._device)
         frame_T = torch.arange(num_frames, device=self._device)
-        frame_BT = (start_B1 + frame_T) % self._length_R[utterance_B1]
-        place_BT = self._first_R[utterance_B1] + frame_BT
+        frame_BT = (start_B1 + frame_T) % self._length_R[row_B1]
+        place_BT = self._first_R[row_B1] + frame_BT
         feat_ZF = self._frames_NF.index_select(0, place_BT.flatten()).float()
-        return feat_ZF.view(len(utterance_B), num_frames, NUM_MELS)
+        return feat_ZF.view(len(row_B), num_frames, NUM_MELS)
 
 
 def crop_source(
@@ -94,7 +94,7 @@ def crop_source(
     """
     if budget_bytes is None:
         budget_bytes = resident_budget(device) if device.type == "cuda" else 0
-    row = np.unique(np.concatenate((data.train_row, data.val_row)))
+    row = np.unique(np.concatenate((data.copy_row.ravel(), data.val_row)))
     num_bytes = int(data.features.length[row].sum()) * BYTES_OF_FRAME
     if num_bytes > budget_bytes:
         return data.features
@@ -110,11 +110,11 @@ def resident_budget(device: torch.device) -> float:
 
 def _stretches(features: FeatureTable, row: Index) -> Iterator[NDArray[np.float16]]:
     """The frames of ascending rows in their order, in few and not too large pieces."""
-    shard = np.searchsorted(features.first_utterance, row, side="right") - 1
+    shard = np.searchsorted(features.first_row, row, side="right") - 1
     is_next = (np.diff(row) == 1) & (np.diff(shard) == 0)
     for part in np.split(np.arange(len(row)), np.flatnonzero(~is_next) + 1):
         first, last = row[part[0]], row[part[-1]]
         end = features.offset[last] + features.length[last]
-        frames_NF = features.frames_NF[shard[part[0]]]
+        frames_NF = features.vectors_NW[shard[part[0]]]
         for begin in range(features.offset[first], end, CHUNK_FRAMES):
             yield frames_NF[begin : min(begin + CHUNK_FRAMES, end)]

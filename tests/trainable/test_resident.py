@@ -23,7 +23,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> FeatureTable:
     table = open_features(
         corpus.audio, min_duration_s=0.1, cache_dir=folder / "cache", shard_bytes=100_000
     )
-    assert len(table.frames_NF) > 2
+    assert len(table.vectors_NW) > 2
     return table
 
 
