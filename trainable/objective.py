@@ -110,7 +110,7 @@ class Objective(nn.Module):
         with autocast or nullcontext():
             output = _in_float32(student(seen_BTF, with_stages=with_stages))
             if self.teacher is not None:
-                taught = self.teacher.lesson(crops, with_stages=with_stages)
+                taught = crops.lesson or self.teacher.lesson(crops, with_stages=with_stages)
                 lesson = Lesson(taught.embedding_BD.float(), _all_float32(taught.stages))
         with_margin_BK, logits_BK = aam_softmax_logits(
             output.embedding_BD,
@@ -137,6 +137,17 @@ class Objective(nn.Module):
             terms["reconstruction"] = rebuilt
             total = total + config.beta * rebuilt
         return terms | {"total": total}
+
+    def with_lesson(self, crops: Crops) -> Crops:
+        """The crops with what a teacher that only looks it up says about them; any thread may ask.
+
+        A network is asked by the step itself: it computes.
+        """
+        teacher = self.teacher
+        if teacher is None or teacher.facts.crop_frames is None:
+            return crops
+        lesson = teacher.lesson(crops, with_stages=bool(self.stage_weights))
+        return crops._replace(lesson=lesson)
 
     def summary(self, means: Mapping[str, float]) -> dict[str, Any]:
         """The fields of an `EpochReport` that tell of the loss, from an epoch's mean terms."""

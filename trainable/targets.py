@@ -20,6 +20,7 @@ from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.data import TrainingData
 from trainable.feature_plan import DEFAULT_SHARD_BYTES, rows_by_size
+from trainable.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace
@@ -102,7 +103,7 @@ class StoredTargets:
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         vector_BW = self.table.gather(number_B, is_it_BC.argmax(axis=1)[:, None])[:, 0]
         width = sum(self.sizes) if with_stages else self.sizes[0]
-        said_BW = torch.from_numpy(vector_BW[:, :width]).to(self.device).float()
+        said_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
         sizes = list(self.sizes) if with_stages else [width]
         embedding_BD, *stages = torch.split(said_BW, sizes, dim=1)
         return Lesson(embedding_BD, tuple(stages))

@@ -86,11 +86,13 @@ class Crops(NamedTuple):
         feat_BTF: Log-mels before instance normalisation.
         row_B: Rows of the feature table.
         start_B: First frame of each crop, counted within its utterance.
+        lesson: What the teacher says about them, where that was looked up already.
     """
 
     feat_BTF: Tensor
     row_B: Index
     start_B: Index
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -250,7 +250,7 @@ class Trainer:
         drawn = self._draw(rng)
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = slice(first, first + batch_size)
-            crops = self._crops(drawn.row[part], drawn.start[part])
+            crops = self.objective.with_lesson(self._crops(drawn.row[part], drawn.start[part]))
             speaker_B = to_device(torch.from_numpy(drawn.speaker[part]), self.device)
             yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
 

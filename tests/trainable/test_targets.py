@@ -268,3 +268,18 @@ def test_a_file_of_embeddings_is_refused_for_augmented_copies(
 ) -> None:
     with pytest.raises(TrainingError, match=r"augmentation\.copies must be 0, got 1"):
         load_stored_teacher(corpus.parent / "teacher.parquet", data)
+
+
+def test_stored_lessons_are_looked_up_ahead_of_the_step_and_a_networks_are_not(
+    targets: StoredTargets, data: TrainingData, teacher_file: Path
+) -> None:
+    config = TrialConfig.model_validate(STUDENT | {"loss": {"stages": "cosine"}})
+    crops = drawn(targets, data)
+    for teacher, is_ahead in ((targets, True), (load_teacher(teacher_file), False)):
+        trainer = Trainer(config, data, teacher=teacher, device=CPU)
+        found = trainer.objective.with_lesson(crops).lesson
+        assert (found is not None) == is_ahead
+        if found is not None:
+            said = targets.lesson(crops, with_stages=True)
+            assert torch.equal(found.embedding_BD, said.embedding_BD)
+            assert all(map(torch.equal, found.stages, said.stages))
