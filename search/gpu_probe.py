@@ -140,10 +140,12 @@ class Lender:
 
     def _largest(self) -> Costly:
         costs = StepCosts(self.teacher, self.num_speakers, torch.device("cpu"))
-        settings = self.settings
-        costly = largest_step(
-            self.space, lambda tree: config_of(tree, settings.seed, settings), costs, cache_dir()
-        )
+
+        def make_config(tree: dict[str, Any]) -> TrialConfig:
+            config = config_of(tree, self.settings.seed, self.settings)
+            return TrialConfig.model_validate(config.canonical())  # what workers are given
+
+        costly = largest_step(self.space, make_config, costs, cache_dir())
         if costly is None:
             raise ConfigError(
                 f"resources.gpu=auto: no configuration of space {self.space.name} was found "
@@ -157,18 +159,13 @@ class Lender:
         return num_bytes if most is None else min(num_bytes, int(most))
 
     def _probe_by_ray(self, node: Node, config: TrialConfig) -> ProbedStep:
-        task = ray.remote(probe_step).options(
-            num_cpus=0,
-            num_gpus=1,
-            max_calls=1,  # the process ends, and its CUDA context with it
-            max_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False),
-        )
+        # After one call the process ends, and its CUDA context with it.
+        held = ray.remote(num_cpus=0, num_gpus=1, max_calls=1, max_retries=0)(probe_step)
+        there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+        task = held.options(scheduling_strategy=there)
         wanted = config.model_dump(mode="json")
         try:
-            found = ray.get(
-                task.remote(wanted, self.teacher, self.num_speakers, code_root())
-            )
+            found = ray.get(task.remote(wanted, self.teacher, self.num_speakers, code_root()))
         except RayError as error:
             last = str(error).strip().splitlines()[-1]
             raise ConfigError(

@@ -28,10 +28,10 @@ from trainable.teacher import Teacher, load_teacher
 
 FAMILY = "model.family"
 # Random configs that the walk may start from, beside each family's first.
-NUM_DRAWN = 16
-MAX_ROUNDS = 4
+NUM_DRAWN = 8
+MAX_ROUNDS = 3
 # Values of a range that are tried under limits, where its end may not be allowed.
-NUM_BETWEEN = 5
+NUM_BETWEEN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

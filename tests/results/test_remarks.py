@@ -105,3 +105,16 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
 
 def test_a_run_without_anything_to_say_has_no_remarks(journal_run: RunFolder) -> None:
     assert run_remarks(journal_run.read()) == []
+
+
+def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> None:
+    records = journal(None, *[("none", 20.0, "complete")] * 4)
+    for trial, share in ((1, 0.5), (3, 0.5), (3, 1.0)):
+        records.append(
+            {"event": "infrastructure", "time_s": 0.0, "kind": "out_of_memory", "trial": trial,
+             "epoch": 1, "resource": "gpu", "share": share, "message": "full"}
+        )  # fmt: skip
+    assert run_remarks(records) == [
+        "run again, with what they had from then on: trial 1 (out of memory, 0.5 GPU), "
+        "trial 3 (out of memory, 0.5 GPU; out of memory, 1 GPU)"
+    ]

@@ -1,0 +1,189 @@
+"""`gpu: auto`: what is measured where, decided, written down and said; with made-up GPUs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from results.journal import Journal, read_journal
+from search.driver import connected
+from search.gpu_probe import Lender, ProbedStep, probe_step
+from search.resources import Node, cluster_nodes
+from search.shares import USUAL_CONTEXT_BYTES, Share
+from spaces.errors import ConfigError
+from spaces.limits import Limits
+from trainable.config import TrialConfig
+from trainable.presets import read_trial_space
+
+MIB = 2**20
+BIG = Node(address="10.0.0.1", num_cpus=64, num_gpus=1, node_id="big")
+SMALL = Node(address="10.0.0.2", num_cpus=64, num_gpus=1, node_id="small")
+CPU_NODE = Node(address="10.0.0.3", num_cpus=128, num_gpus=0)
+GPU_MIB = {"big": 80_000, "small": 8_000}
+STEP_MIB, CONTEXT_MIB = 1200, 500
+
+
+class Seen:
+    """A probe that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, TrialConfig]] = []
+
+    def __call__(self, node: Node, config: TrialConfig) -> ProbedStep:
+        self.asked.append((node.address, config))
+        return ProbedStep(
+            num_bytes=STEP_MIB * MIB,
+            is_estimated=False,
+            context_bytes=CONTEXT_MIB * MIB,
+            total_bytes=GPU_MIB[node.node_id] * MIB,
+            gpu=f"GPU {node.node_id}",
+        )
+
+
+def never(node: Node, config: TrialConfig) -> ProbedStep:
+    raise AssertionError(f"probed {config.config_hash()} on {node.address}")
+
+
+@pytest.fixture
+def make_lender(
+    make_settings: Callable[..., Any], tmp_path: Path
+) -> Iterator[Callable[..., tuple[Lender, list[str]]]]:
+    """A function that gives a lender on a journal, and what it says."""
+
+    journals = ExitStack()
+
+    def make(max_gpu_memory: int | None = None, **settings: Any) -> tuple[Lender, list[str]]:
+        resolved = make_settings(**({"resources__gpu": "auto"} | settings))
+        space = read_trial_space(resolved.space)
+        if max_gpu_memory is not None:
+            object.__setattr__(space, "limits", Limits(max_gpu_memory=max_gpu_memory))
+        path, said = tmp_path / "j", []
+        records = read_journal(path) if path.exists() else ()
+        lender = Lender(
+            settings=resolved,
+            space=space,
+            teacher=resolved.teacher / "model" / "model000000002.model",
+            num_speakers=6,
+            journal=journals.enter_context(Journal(path)),
+            records=records,
+            say=said.append,
+        )
+        return lender, said
+
+    with journals:
+        yield make
+
+
+def test_share_is_what_the_smallest_gpu_asks_for(make_lender, tmp_path) -> None:
+    lender, said = make_lender()
+    probe = Seen()
+    lending = lender.lend([BIG, CPU_NODE, SMALL], probe)
+    # 1200 x 1.25 + 500 = 2000 MiB: 4 in 8,000 and 40 in 80,000.
+    assert lending.base == Share(num_cpus=1, num_gpus=0.25)
+    assert lending.context_bytes == CONTEXT_MIB * MIB
+    assert lending.most_cpus == 128
+    assert [address for address, _ in probe.asked] == ["10.0.0.1", "10.0.0.2"]
+    [event] = read_journal(tmp_path / "j")
+    assert (event["event"], event["share"], event["gpu"]) == ("gpu_share", 0.25, "GPU small")
+    assert event["num_bytes"] == STEP_MIB * MIB
+    assert TrialConfig.model_validate(event["config"]) == probe.asked[0][1]
+    assert said[-1].startswith("resources.gpu=auto: a step of the largest configuration (")
+    assert "needs 1200 MiB; with a margin of 25%" in said[-1]
+    assert "a trial gets 0.25 of a GPU (GPU small, 8000 MiB)" in said[-1]
+
+
+def test_the_config_that_is_probed_is_the_largest(make_lender) -> None:
+    lender, _ = make_lender()
+    probe = Seen()
+    lender.lend([BIG], probe)
+    [(_, config)] = probe.asked
+    assert config.model.hidden_dim == 16  # of 8 and 16
+    assert config.loss.distillation != "none"  # the teacher takes memory
+
+
+@pytest.mark.parametrize(
+    ("num_cpus", "num_gpus", "cpu", "share"),
+    [
+        (8, 1, 1, 1 / 8),  # 40 fit the GPU, 8 the CPUs
+        (8, 1, 4, 1 / 2),
+        (9, 2, 1, 1 / 5),  # nine at once: five on one GPU and four on the other
+        (1, 1, 1, 1),
+        (256, 1, 1, 1 / 40),
+    ],
+)
+def test_no_more_trials_share_a_gpu_than_its_cpus_carry(
+    make_lender, num_cpus, num_gpus, cpu, share
+) -> None:
+    node = Node(address="a", num_cpus=num_cpus, num_gpus=num_gpus, node_id="big")
+    lender, _ = make_lender(resources__cpu=cpu)
+    assert lender.lend([node], Seen()).base.num_gpus == pytest.approx(share, abs=1e-4)
+
+
+def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_lender) -> None:
+    lender, _ = make_lender(max_gpu_memory=400 * MIB)
+    # 400 x 1.25 + 500 = 1000 MiB.
+    assert lender.lend([SMALL], Seen()).base.num_gpus == pytest.approx(1 / 8)
+
+
+def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender) -> None:
+    first, _ = make_lender()
+    lending = first.lend([SMALL], Seen())
+    again, said = make_lender()
+    assert again.lend([BIG], never) == lending
+    assert "a trial gets 0.25 of a GPU" in said[-1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "nodes", "why"),
+    [
+        ({}, [CPU_NODE], "Ray has no GPU"),
+        ({"device": "cpu"}, [BIG], "device is cpu"),
+    ],
+)
+def test_without_a_gpu_trials_train_on_cpus_and_that_is_said(
+    make_lender, tmp_path, settings, nodes, why
+) -> None:
+    lender, said = make_lender(**settings)
+    assert lender.lend(nodes, never).base == Share(num_cpus=1, num_gpus=0)
+    assert said == [f"resources.gpu=auto: {why}, so trials train on CPUs"]
+    assert read_journal(tmp_path / "j") == ()
+
+
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(make_lender) -> None:
+    lender, _ = make_lender(device="cuda")
+    with pytest.raises(ConfigError, match=r"device cuda with resources.gpu=auto .* has none"):
+        lender.lend([CPU_NODE], never)
+
+
+def test_a_share_that_the_person_gives_is_not_probed(make_lender) -> None:
+    lender, said = make_lender(resources__gpu=0.5)
+    lending = lender.lend([BIG], never)
+    assert lending.base == Share(num_cpus=1, num_gpus=0.5)
+    assert lending.context_bytes == USUAL_CONTEXT_BYTES
+    assert said == []
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a GPU that is only declared")
+@pytest.mark.usefixtures("ray_here")
+def test_a_declared_gpu_that_torch_cannot_use_is_an_error(make_lender) -> None:
+    """The probe runs as a task of Ray that holds a whole GPU."""
+    lender, _ = make_lender()
+    message = r"Ray has 1 GPUs on .*, but torch .* cannot use CUDA there; install .* set resources"
+    with connected(None), pytest.raises(ConfigError, match=message):
+        lender.lend(cluster_nodes())
+
+
+@pytest.mark.gpu
+def test_a_step_is_measured_on_a_real_gpu() -> None:
+    config = TrialConfig.model_validate({"loss": {"distillation": "none"}})
+    found = probe_step(config.model_dump(mode="json"), None, 1211, None)
+    assert found is not None
+    probed = ProbedStep(**found)
+    assert not probed.is_estimated
+    # The weights of 2.66M parameters, their gradients and two moments at least.
+    assert probed.num_bytes > 4 * 4 * 2_660_000
+    assert 50 * MIB < probed.context_bytes < probed.total_bytes

@@ -1,0 +1,127 @@
+"""The costliest step of a space, against every config of it."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+
+from search.feasibility import num_params
+from search.largest import StepCosts, largest_step
+from spaces.dimensions import Choice, Float, Integer
+from spaces.limits import Limits
+from spaces.space import Space
+from trainable.config import TrialConfig
+from trainable.step_memory import StepMemory, step_memory
+
+CPU = torch.device("cpu")
+FIXED = {
+    "model": {"num_frames": 40, "embedding_dim": 16},
+    "loss": {"distillation": "none"},
+}
+SMALL = Space(
+    name="small",
+    fixed=FIXED,
+    dimensions=(
+        Choice(name="model.family", choices=("mlp_mixer", "mlp_mixer_autoencoder")),
+        Choice(name="model.hidden_dim", choices=(8, 24, 16)),
+        Choice(name="model.num_blocks", choices=(1, 2), when={"model.family": "mlp_mixer"}),
+        Choice(name="training.batch_size", choices=(8, 4)),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+
+
+def make_config(tree: dict) -> TrialConfig:
+    training = {"batch_size": 4, "crop_frames": 40} | tree.get("training", {})
+    config = TrialConfig.model_validate(tree | {"training": training})
+    # As a search's workers get it: without what has no effect beside the rest.
+    return TrialConfig.model_validate(config.canonical())
+
+
+def every_config(space: Space) -> list[TrialConfig]:
+    """All configs, with the learning rate at one end."""
+    choices = [d.extremes() if isinstance(d, Choice) else (d.low,) for d in space.dimensions]
+    names = [d.name for d in space.dimensions]
+    found = [
+        make_config(space.tree(space.first_but(dict(zip(names, values, strict=True)))))
+        for values in itertools.product(*choices)
+    ]
+    return list({config.config_hash(): config for config in found}.values())
+
+
+def cost(config: TrialConfig) -> StepMemory:
+    return step_memory(config, None, num_speakers=10, device=CPU)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("max_params", [None, 30_000])
+def test_it_is_the_costliest_of_all_that_the_limits_allow(tmp_path: Path, max_params) -> None:
+    space = Space(
+        name="small",
+        fixed=FIXED,
+        dimensions=SMALL.dimensions,
+        limits=Limits(max_params=max_params),
+    )
+    allowed = [
+        config
+        for config in every_config(space)
+        if max_params is None or num_params(config.model) <= max_params
+    ]
+    assert (len(allowed) < len(every_config(space))) == (max_params is not None)
+    found = largest_step(space, make_config, StepCosts(None, 10, CPU), tmp_path)
+    assert found is not None
+    assert found.memory.num_bytes == max(cost(config).num_bytes for config in allowed)
+    assert found.memory.is_estimated
+    assert found.config.config_hash() == make_config(space.tree(found.params)).config_hash()
+
+
+def test_ends_of_ranges_and_conditions_are_met(tmp_path: Path) -> None:
+    """With costs that are made up: batch size times blocks, and only one family has blocks."""
+    space = Space(
+        name="ranges",
+        fixed=FIXED,
+        dimensions=(
+            Choice(name="model.family", choices=("resnet_se34l", "mlp_mixer")),
+            Integer(name="model.num_blocks", low=1, high=9, when={"model.family": "mlp_mixer"}),
+            Integer(name="training.batch_size", low=2, high=64, step=2),
+        ),
+    )
+
+    def made_up(config: TrialConfig) -> StepMemory:
+        blocks = getattr(config.model, "num_blocks", 1)
+        return StepMemory(blocks * config.training.batch_size, True)
+
+    def with_own_frames(tree: dict) -> TrialConfig:
+        if tree["model"]["family"] == "resnet_se34l":
+            tree = tree | {"model": {"family": "resnet_se34l"}}
+        return make_config(tree)
+
+    found = largest_step(space, with_own_frames, made_up, tmp_path)
+    assert found is not None
+    assert found.params == {
+        "model.family": "mlp_mixer", "model.num_blocks": 9, "training.batch_size": 64
+    }  # fmt: skip
+    assert found.memory.num_bytes == 9 * 64
+
+
+@pytest.mark.slow
+def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def counted(config: TrialConfig, *args: object, **options: object) -> StepMemory:
+        seen.append((config.model_hash(), config.training.batch_size))
+        return step_memory(config, *args, **options)
+
+    monkeypatch.setattr("search.largest.step_memory", counted)
+    largest_step(SMALL, make_config, StepCosts(None, 10, CPU), tmp_path)
+    assert len(seen) == len(set(seen))
+
+
+def test_a_space_without_any_allowed_config_has_none(tmp_path: Path) -> None:
+    space = Space(
+        name="none", fixed=FIXED, dimensions=SMALL.dimensions, limits=Limits(max_params=10)
+    )
+    assert largest_step(space, make_config, StepCosts(None, 10, CPU), tmp_path) is None
