@@ -45,6 +45,19 @@ def test_command_line_wins_and_leaves_the_rest(folder):
     assert settings.scheduler.grace_epochs == 9
 
 
+@pytest.mark.parametrize(("given", "read"), [("auto", "auto"), ("0.25", 0.25), (2, 2.0)])
+def test_gpus_are_a_number_or_auto(folder, given, read):
+    settings = read_search_config(folder / "search.yaml", {"resources.gpu": given})
+    assert settings.resources.gpu == read
+    write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
+    assert read_search_config(folder / "resolved.yaml") == settings
+
+
+def test_device_cuda_may_find_its_share_by_itself(folder):
+    overrides = {"resources.gpu": "auto", "device": "cuda"}
+    assert read_search_config(folder / "search.yaml", overrides).device == "cuda"
+
+
 def test_resolved_settings_read_back_equal(folder):
     settings = read_search_config(folder / "search.yaml", {"time_limit_s": 1e-3})
     write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
@@ -84,6 +97,11 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
         ("num_trials", 0, r"search.yaml:5: num_trials: must be greater than or equal to 1, got 0"),
         ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
         ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe', .* or 'gp', got 'tpo'; did"),
+        ("resources", {"gpu": "atuo"}, r"from 0 to 64, or auto, got 'atuo'; did you mean 'auto'"),
+        ("resources", {"gpu": -1}, r"must be a number from 0 to 64, or auto, got -1"),
+        ("resources", {"gpu": 65}, r"must be a number from 0 to 64, or auto, got 65"),
+        ("resources", {"gpu": True}, r"must be a number from 0 to 64, or auto, got True"),
+        ("resources", {"gpu": None}, r"must be a number from 0 to 64, or auto, got None"),
         ("resources", {"gpu": 1.5}, r"gpu must be at most 1 or a whole number, got 1.5"),
         ("device", "cuda", r"device cuda needs resources.gpu above 0, got 0"),
         ("benchmark_top", 4, r"got benchmark_top=4, keep_best=3"),

@@ -15,10 +15,12 @@ from trainable.config import TrialConfig
 from trainable.step_memory import StepMemory, step_memory
 
 CPU = torch.device("cpu")
+NOT_DISTILLED = {"loss": {"distillation": "none"}}
 FIXED = {
     "model": {"num_frames": 40, "embedding_dim": 16},
-    "loss": {"distillation": "none"},
+    **NOT_DISTILLED,
 }
+TINY = {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1}
 SMALL = Space(
     name="small",
     fixed=FIXED,
@@ -50,11 +52,14 @@ def every_config(space: Space) -> list[TrialConfig]:
     return list({config.config_hash(): config for config in found}.values())
 
 
-def cost(config: TrialConfig) -> StepMemory:
-    return step_memory(config, None, num_speakers=10, device=CPU)
+def made_up_cost(config: TrialConfig) -> StepMemory:
+    """Grows with every setting, as real bytes do, and costs nothing to find out."""
+    model = config.model
+    layers = model.num_blocks + 2 * (model.family == "mlp_mixer_autoencoder")
+    num_bytes = 4 * num_params(model) + layers * model.hidden_dim * config.training.batch_size
+    return StepMemory(num_bytes, True)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("max_params", [None, 30_000])
 def test_it_is_the_costliest_of_all_that_the_limits_allow(tmp_path: Path, max_params) -> None:
     space = Space(
@@ -69,10 +74,9 @@ def test_it_is_the_costliest_of_all_that_the_limits_allow(tmp_path: Path, max_pa
         if max_params is None or num_params(config.model) <= max_params
     ]
     assert (len(allowed) < len(every_config(space))) == (max_params is not None)
-    found = largest_step(space, make_config, StepCosts(None, 10, CPU), tmp_path)
+    found = largest_step(space, make_config, made_up_cost, tmp_path)
     assert found is not None
-    assert found.memory.num_bytes == max(cost(config).num_bytes for config in allowed)
-    assert found.memory.is_estimated
+    assert found.memory.num_bytes == max(made_up_cost(config).num_bytes for config in allowed)
     assert found.config.config_hash() == make_config(space.tree(found.params)).config_hash()
 
 
@@ -105,23 +109,46 @@ def test_ends_of_ranges_and_conditions_are_met(tmp_path: Path) -> None:
     assert found.memory.num_bytes == 9 * 64
 
 
-@pytest.mark.slow
 def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = []
 
     def counted(config: TrialConfig, *args: object, **options: object) -> StepMemory:
-        seen.append((config.model_hash(), config.training.batch_size))
+        seen.append(config.training.batch_size)
         return step_memory(config, *args, **options)
 
     monkeypatch.setattr("search.largest.step_memory", counted)
-    largest_step(SMALL, make_config, StepCosts(None, 10, CPU), tmp_path)
-    assert len(seen) == len(set(seen))
+    costs = StepCosts(None, 10, CPU)
+    small = {"model": {**TINY, **FIXED["model"]}, **NOT_DISTILLED}
+    found = [
+        costs(make_config(small | {"training": {"lr": lr, "batch_size": batch_size}}))
+        for lr, batch_size in [(1e-3, 4), (1e-2, 4), (1e-3, 8), (1e-2, 8)]
+    ]
+    assert seen == [4, 8]
+    assert found[0] == found[1] == step_memory(
+        make_config(small), None, num_speakers=10, device=CPU
+    )
+    assert found[2].num_bytes > found[0].num_bytes
+
+
+def test_a_teacher_with_a_network_is_held_and_one_in_a_file_of_embeddings_is_not(
+    tiny_world: Path,
+) -> None:
+    model = {**TINY, "num_frames": 40, "embedding_dim": 32}
+    config = make_config({"model": model, "loss": {"distillation": "cosine"}})
+    alone = make_config({"model": model, **NOT_DISTILLED})
+    teacher = tiny_world / "teacher" / "model" / "model000000002.model"
+    with_network, stored, without = (
+        StepCosts(file, 10, CPU)(trial).num_bytes
+        for file, trial in ((teacher, config), (Path("bank.parquet"), config), (None, alone))
+    )
+    assert stored == without
+    assert with_network > without
 
 
 def test_a_space_without_any_allowed_config_has_none(tmp_path: Path) -> None:
     space = Space(
         name="none", fixed=FIXED, dimensions=SMALL.dimensions, limits=Limits(max_params=10)
     )
-    assert largest_step(space, make_config, StepCosts(None, 10, CPU), tmp_path) is None
+    assert largest_step(space, make_config, made_up_cost, tmp_path) is None

@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.errors import TrainingError
 from trainable.training import Trainer
-from trainable.trial import TrialTask, build_trainer, trial_device
+from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -32,6 +34,67 @@ def test_gpu_that_torch_cannot_use_is_an_error_that_says_the_fix(monkeypatch, de
 def test_gpu_that_was_given_is_used(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert trial_device("auto", 0.25) == torch.device("cuda")
+
+
+@pytest.fixture
+def student(tmp_path):
+    """A worker's trial, as Ray makes it, without Ray."""
+    corpus = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), "/nowhere")
+    trial = StudentTrial.__new__(StudentTrial)
+    trial.setup(
+        {
+            "trial": 0, "config": {}, "folder": tmp_path, "corpus": corpus, "cache_dir": tmp_path,
+            "teacher": None, "device": "cpu", "num_threads": 1, "num_cpus": 2, "num_gpus": 0.25,
+        }
+    )  # fmt: skip
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory.\n Tried 2 GiB"),
+         "CUDA out of memory. Tried 2 GiB"),
+        (MemoryError(), "MemoryError"),
+    ],
+)  # fmt: skip
+def test_step_for_want_of_memory_is_an_outcome_of_its_own(student, monkeypatch, error, reason):
+    def fail(task):
+        del task
+        raise error
+
+    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    assert student.step() == {"outcome": "out_of_memory", "reason": reason}
+
+
+def test_worker_without_memory_keeps_nothing_of_the_trial(student):
+    class Fails:
+        def run_epoch(self):
+            raise torch.OutOfMemoryError("full")
+
+    trainer = Fails()
+    student._trainer, gone = trainer, weakref.ref(trainer)
+    del trainer
+    assert student.step()["outcome"] == "out_of_memory"
+    assert gone() is None
+
+
+def test_other_error_of_a_step_is_raised(student, monkeypatch):
+    def fail(task):
+        del task
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        student.step()
+
+
+def test_trial_asks_ray_for_its_own_share(student):
+    config = student._task.model_dump()
+    request = StudentTrial.default_resource_request(config)
+    assert request.required_resources == {"CPU": 2, "GPU": 0.25}
+    on_cpus = StudentTrial.default_resource_request(config | {"num_gpus": 0})
+    assert on_cpus.required_resources == {"CPU": 2}
 
 
 @pytest.fixture
