@@ -28,6 +28,7 @@ from search.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.config import TrialConfig
+from trainable.memory_share import release_memory
 from trainable.places import cache_dir
 
 MIB = 2**20
@@ -89,6 +90,7 @@ class Lender:
             ConfigError: `gpu: auto` cannot be decided: PyTorch cannot use a node's GPU, or
                 `device: cuda` has none.
         """
+        release_memory()  # measuring the teacher may have left some of this process's on the GPU
         most_cpus = max((node.num_cpus for node in nodes), default=0.0)
         share, context_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES
         if share == AUTO:

@@ -40,7 +40,7 @@ from search.teacher import (
     teacher_file,
 )
 from spaces.space import Space
-from trainable.data import load_training_data
+from trainable.data import TrainingData, load_training_data
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 from trainable.trial import TrialTask
@@ -109,11 +109,7 @@ def _search(
     data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=progress)
     check_batches(space, len(data.train_row))
     if teacher is not None:
-        progress = view.counter("teacher", "utterances")
-        teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
-        check_teacher(teacher, data, space)
-        progress = view.counter("teacher targets", "utterances")
-        ask_teacher(teacher, data, settings, space, progress=progress)
+        teacher = _checked_teacher(teacher, data, settings, space, folder, view)
     checker = LimitChecker(
         space.limits,
         teacher=teacher,
@@ -148,6 +144,23 @@ def _search(
         reason = _drive(conductor, settings, run, lender, view)
     _end(run, settings, reason, view)
     return reason
+
+
+def _checked_teacher(
+    teacher: Path,
+    data: TrainingData,
+    settings: SearchConfig,
+    space: Space,
+    folder: Path,
+    view: SearchView,
+) -> Path:
+    """The teacher's file for the trials, once it is known to fit them."""
+    progress = view.counter("teacher", "utterances")
+    teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
+    check_teacher(teacher, data, space)
+    progress = view.counter("teacher targets", "utterances")
+    ask_teacher(teacher, data, settings, space, progress=progress)
+    return teacher
 
 
 def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:

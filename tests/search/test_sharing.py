@@ -20,7 +20,7 @@ from tests.search.sharing_run import NET, WIDE
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-DEADLINE_S = 180
+DEADLINE_S = 400
 MAX_EPOCHS = 4
 STEPS_AN_EPOCH = 3  # 30 utterances in batches of 8
 
@@ -109,7 +109,7 @@ def searches(
 def test_four_trials_with_half_a_gpu_share_two(searches: Searches) -> None:
     searches.settle([8, 9], resources={"cpu": 1, "gpu": 0.5})
     search = searches.start(
-        num_cpus=8, num_gpus=2, HUNGRY_PAUSE_S="0.5"
+        num_cpus=8, num_gpus=2, HUNGRY_AT_ONCE="4"
     )
     assert "at most 4 trials at a time; the cluster fits 4, each with 1 thread and 0.5 GPUs" in (
         searches.finish(search)
