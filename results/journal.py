@@ -6,6 +6,7 @@ search_started   settings, provenance
 search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
 teacher          path, veer_pct and num_params (null where unknown), sha256
+eval_crops       eval_crops and wanted (crops of a validation utterance), expected_share
 start_points     points, each with source, params (null where it did not fit) and remarks
 infeasible       a suggestion outside the limits: params, violations (limit, value, allowed, text)
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
@@ -39,6 +40,7 @@ FIELDS: dict[str, frozenset[str]] = {
     "search_resumed": frozenset(),
     "search_ended": frozenset({"reason"}),
     "teacher": frozenset({"path", "veer_pct", "num_params", "sha256"}),
+    "eval_crops": frozenset({"eval_crops", "wanted", "expected_share"}),
     "start_points": frozenset({"points"}),
     "infeasible": frozenset({"params", "violations"}),
     "repeated": frozenset({"params", "config_hash", "same_as"}),

@@ -16,6 +16,7 @@ from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import TrialCourse
 from search.driver import drive
+from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.feasibility import LimitChecker
 from search.forecast import describe, forecast
 from search.gpu_probe import Lender
@@ -120,8 +121,10 @@ def _search(
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)
         run = RunFolder(folder)
+        eval_crops = choose_eval_crops(space, data, journal, records, view.say)
         if teacher is not None:
-            veer_pct = measure_teacher(teacher, data, settings, space, journal, records)
+            num_crops = crops_of_teacher(space, eval_crops)
+            veer_pct = measure_teacher(teacher, data, settings, num_crops, journal, records)
             known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
             view.say(f"teacher VEER {known} ({teacher})")
         conductor = make_conductor(
@@ -130,6 +133,7 @@ def _search(
             journal,
             first=note_start_points(points, journal, records, view.say),
             check=checker.violations,
+            eval_crops=eval_crops,
         )
         conductor.replay(records)
         lender = Lender(

@@ -1,8 +1,9 @@
 """A search put together from its settings and its space; knows no Ray."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from search.config import SearchConfig
 from search.course import Budget
 from search.deciding import deciding_configs
 from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.eval_crops import EVAL_CROPS, names_eval_crops
 from search.proposals import Check, Proposals, no_limits
 from search.samplers import refuse_unfit
 from search.starting_points import starting_trees
@@ -84,6 +86,7 @@ def make_conductor(
     *,
     first: Sequence[Params] = (),
     check: Check = no_limits,
+    eval_crops: int | None = None,
     **options: Any,
 ) -> Conductor:
     """Puts sampler, limits, early stopping and budget together.
@@ -94,6 +97,7 @@ def make_conductor(
         journal: Where everything is written first.
         first: Parameters to try before anything is drawn.
         check: The limits that a config breaks.
+        eval_crops: Crops of a validation utterance where the space does not say.
         options: More of the conductor's.
     """
     suggestions = Suggestions(
@@ -106,7 +110,7 @@ def make_conductor(
     proposals = Proposals(
         suggestions,
         journal,
-        make_config=config_maker(settings),
+        make_config=config_maker(settings, eval_crops),
         check=check,
         repetitions=settings.repetitions,
     )
@@ -128,12 +132,15 @@ def rungs_of(settings: SearchConfig) -> list[float]:
     return asha_rungs(scheduler.grace_epochs, scheduler.reduction_factor, settings.max_epochs)
 
 
-def config_maker(settings: SearchConfig) -> Callable[[Suggestion], TrialConfig]:
+def config_maker(
+    settings: SearchConfig, eval_crops: int | None = None
+) -> Callable[[Suggestion], TrialConfig]:
     """What turns a suggestion into a trial's config.
 
-    A trial has the suggestion's seed unless the space fixes one.
+    A trial has the suggestion's seed unless the space fixes one, and so many `eval_crops`.
     """
-    return lambda suggestion: config_of(suggestion.tree, suggestion.seed, settings)
+    own = {} if eval_crops is None else {"eval_crops": eval_crops}
+    return lambda suggestion: config_of(suggestion.tree, suggestion.seed, settings, own)
 
 
 def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
@@ -154,6 +161,7 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     earlier = latest(records, "start_points")
     if earlier is not None:
         return list(earlier["points"])
+    own = SEARCHS_OWN if names_eval_crops(space) else (*SEARCHS_OWN, EVAL_CROPS)
     points: list[Record] = []
     for place, text in enumerate(space.start_from):
         try:
@@ -162,7 +170,7 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
             where = read_yaml(file).place_of(("start_from", place))
             raise ConfigError(f"{where}: start_from[{place}]: {error}") from error
         for source, tree in found:
-            fitted = fit_into(space, tree, TrialConfig, ignore=SEARCHS_OWN)
+            fitted = fit_into(space, tree, TrialConfig, ignore=own)
             remarks = list(fitted.remarks)
             points.append({"source": source, "params": fitted.params, "remarks": remarks})
     return points
@@ -187,9 +195,21 @@ def note_start_points(
     return [point["params"] for point in points if point["params"] is not None]
 
 
-def config_of(tree: dict[str, Any], seed: int, settings: SearchConfig) -> TrialConfig:
-    """The trial's config that a tree of the space means in this search."""
-    training = tree.get("training", {}) | {"max_epochs": settings.max_epochs}
+def config_of(
+    tree: dict[str, Any],
+    seed: int,
+    settings: SearchConfig,
+    own: Mapping[str, Any] = MappingProxyType({}),
+) -> TrialConfig:
+    """The trial's config that a tree of the space means in this search.
+
+    Args:
+        tree: Of the space.
+        seed: Of the trial, unless the tree has one.
+        settings: The search's.
+        own: What the search sets of `training` where the tree does not.
+    """
+    training = {**own, **tree.get("training", {}), "max_epochs": settings.max_epochs}
     config = TrialConfig.model_validate({"seed": seed} | tree | {"training": training})
     return scale_width(config, settings.width_scale)
 

@@ -21,7 +21,6 @@ from trainable.any_teacher import (
     teacher_facts,
 )
 from trainable.checkpoint import file_sha256, load_speaker_model
-from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
@@ -162,11 +161,11 @@ def measure_teacher(
     file: Path,
     data: TrainingData,
     settings: SearchConfig,
-    space: Space,
+    num_crops: int,
     journal: Journal,
     records: Sequence[Record],
 ) -> float | None:
-    """The teacher's VEER in percent, measured once in a run and recorded.
+    """The teacher's VEER in percent over so many crops, measured once in a run and recorded.
 
     Returns:
         None where it is a file of embeddings without the validation utterances.
@@ -184,7 +183,7 @@ def measure_teacher(
             )
         known = earlier["veer_pct"]
         return None if known is None else float(known)
-    veer_pct, num_params = _measured(file, data, settings, space)
+    veer_pct, num_params = _measured(file, data, settings, num_crops)
     journal.append(
         "teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256
     )
@@ -192,7 +191,7 @@ def measure_teacher(
 
 
 def _measured(
-    file: Path, data: TrainingData, settings: SearchConfig, space: Space
+    file: Path, data: TrainingData, settings: SearchConfig, num_crops: int
 ) -> tuple[float | None, int | None]:
     """VEER in percent and number of parameters, None each where the file does not tell."""
     if is_stored(file):
@@ -201,11 +200,7 @@ def _measured(
     veer_pct = validation_veer_pct(
         model.to(device := choose_device("cpu" if settings.device == "cpu" else "auto")),
         data,
-        num_crops=_first_config(space).training.eval_crops,
+        num_crops=num_crops,
         device=device,
     )
     return veer_pct, count_parameters(model)
-
-
-def _first_config(space: Space) -> TrialConfig:
-    return TrialConfig.model_validate(space.tree(space.first_but({})))

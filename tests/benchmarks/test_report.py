@@ -24,3 +24,22 @@ def test_a_missed_target_is_exit_status_1(ratio: float, line: str, status: int) 
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.returncode) == (line, status)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "verdicts", "status"),
+    [((1.05, 1.149), ("ok", "ok"), 0), ((1.051, 1.0), ("missed", "ok"), 1)],
+)
+def test_a_ratio_above_its_limit_is_exit_status_1(
+    ratios: tuple[float, float], verdicts: tuple[str, str], status: int
+) -> None:
+    limits = dict(zip(("large", "small"), zip(ratios, (1.05, 1.15), strict=True), strict=True))
+    code = f"from tests.benchmarks.report import finish_within; finish_within('step', {limits})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    lines = (
+        f"step: large: ratio={ratios[0]:.3f} at most 1.05 {verdicts[0]}\n"
+        f"step: small: ratio={ratios[1]:.3f} at most 1.15 {verdicts[1]}\n"
+    )
+    assert (done.stdout, done.returncode) == (lines, status)

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.journal import Journal
+from results.journal import Journal, read_journal
 from results.run_folder import RunFolder
 from results.schema import EPOCHS, PARAM_PREFIX, TRIALS
 from results.trials import epochs_table, rebuild_tables, trials_table
+from tests.results.conftest import report, start
 
 
 @pytest.fixture
@@ -47,6 +48,25 @@ def test_a_row_describes_the_best_epoch_and_the_last(rows: dict[int, dict[str, o
     assert row["teacher_cosine"] == pytest.approx(0.4)
     assert row["num_params"] == 1000
     assert row["duration_s"] == pytest.approx(3 * 2.5)
+
+
+def test_time_and_memory_are_those_of_all_epochs(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        start(journal, 0, loss__distillation="none", training__lr=1e-3)
+        report(journal, 0, 1, 20.0, samples_per_s=100.0, train_s=3.0, eval_s=1.0)
+        later = {"train_s": 1.0, "eval_s": 1.0, "samples_per_s": 300.0}
+        report(journal, 0, 2, 20.0, **later, peak_memory_mib=700.0, overhead_share=0.1)
+        report(journal, 0, 3, 20.0, **later, peak_memory_mib=650.0, overhead_share=0.3)
+    (row,) = trials_table(read_journal(tmp_path / "journal.jsonl")).to_pylist()
+    # 300 + 300 + 300 crops in 5 s; the first epoch is from before the other two were reported.
+    assert row["samples_per_s"] == pytest.approx(180)
+    assert (row["peak_memory_mib"], row["overhead_share"]) == (700.0, pytest.approx(0.2))
+    assert (row["duration_s"], row["eval_share"]) == (8.0, pytest.approx(3 / 8))
+
+
+def test_runs_of_before_memory_was_reported_have_nulls(rows: dict[int, dict[str, object]]) -> None:
+    assert (rows[0]["peak_memory_mib"], rows[0]["overhead_share"]) == (None, None)
+    assert rows[3]["samples_per_s"] is rows[3]["eval_share"] is None
 
 
 def test_a_trial_without_epochs_has_nulls(rows: dict[int, dict[str, object]]) -> None:

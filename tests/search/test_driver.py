@@ -19,7 +19,14 @@ from spaces.yaml_file import write_yaml
 
 RAY = Path(sys.executable).with_name("ray")
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
-TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
+TIMING = {
+    "time_s",
+    "train_s",
+    "eval_s",
+    "samples_per_s",
+    "peak_memory_mib",
+    "overhead_share",
+}
 DEADLINE_S = 120
 WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
 

@@ -26,7 +26,14 @@ from trainable.errors import RunError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 
-TIMING = {"time_s", "train_s", "eval_s", "samples_per_s"}
+TIMING = {
+    "time_s",
+    "train_s",
+    "eval_s",
+    "samples_per_s",
+    "peak_memory_mib",
+    "overhead_share",
+}
 
 
 

@@ -154,16 +154,16 @@ class TestEmbeddingsAsTeacher:
         space = read_space(settings.space, TrialConfig)
         check_teacher(file, data, space)
         with Journal(tmp_path / "journal.jsonl") as journal:
-            veer_pct = measure_teacher(file, data, settings, space, journal, ())
+            veer_pct = measure_teacher(file, data, settings, 2, journal, ())
             records = read_journal(tmp_path / "journal.jsonl")
-            assert measure_teacher(file, data, settings, space, journal, records) == veer_pct
+            assert measure_teacher(file, data, settings, 2, journal, records) == veer_pct
         (record,) = records
         assert record["veer_pct"] == veer_pct
         assert record["num_params"] is None
         assert (veer_pct is not None) == has_validation
         self.write(file, data.train_paths[::-1])
         with pytest.raises(RunError, match="is not the teacher that this run began with"):
-            measure_teacher(file, data, settings, space, None, records)
+            measure_teacher(file, data, settings, 2, None, records)
 
     def test_labels_are_refused_before_a_trial_starts(self, settings, data, file, tmp_path):
         text = settings.space.read_text().replace("mse, cosine, none", "mse, cosine, kl")

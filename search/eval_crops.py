@@ -1,0 +1,76 @@
+"""How many crops of a validation utterance the trials of a search embed after each epoch."""
+
+from collections.abc import Callable, Sequence
+
+from results.history import latest
+from results.journal import Journal, Record
+from spaces.space import Space
+from trainable.config import TrainingConfig, TrialConfig
+from trainable.data import TrainingData
+from trainable.eval_budget import MAX_EVAL_SHARE, affordable_eval_crops, expected_eval_share
+
+EVAL_CROPS = "training.eval_crops"
+
+
+def names_eval_crops(space: Space) -> bool:
+    """Whether the space decides it, for all of its trials or some."""
+    varied = {dimension.name for dimension in space.dimensions}
+    presets = (space.base(preset) for preset in space.presets)
+    return (
+        EVAL_CROPS in varied | space.fixed_values().keys()
+        or any("eval_crops" in preset.get("training", {}) for preset in presets)
+    )
+
+
+def choose_eval_crops(
+    space: Space,
+    data: TrainingData,
+    journal: Journal,
+    records: Sequence[Record],
+    say: Callable[[str], None],
+) -> int | None:
+    """As many as keep validation within a fifth of the epoch; chosen and recorded once a run.
+
+    Args:
+        space: Where it names the number, that counts.
+        data: The corpus.
+        journal: Where the choice is written.
+        records: An earlier run's; what it began with stands.
+        say: Told where the number is lowered, or where even 1 takes too long.
+
+    Returns:
+        Crops of an utterance, None where the space or the default decides.
+    """
+    if names_eval_crops(space):
+        return None
+    earlier = latest(records, "eval_crops")
+    if earlier is not None:
+        return int(earlier["eval_crops"])
+    if latest(records, "trial_started") is not None:
+        # A run of before there was a choice: its other trials had the default.
+        return None
+    wanted = TrainingConfig().eval_crops
+    num_train, num_val = len(data.train_row), len(data.val_row)
+    crops = affordable_eval_crops(num_train, num_val, wanted)
+    share = expected_eval_share(num_train, num_val, crops)
+    journal.append("eval_crops", eval_crops=crops, wanted=wanted, expected_share=share)
+    if crops < wanted:
+        usual = expected_eval_share(num_train, num_val, wanted)
+        say(
+            f"validation crops an utterance ({EVAL_CROPS}): {crops} in place of {wanted}, "
+            f"about {share:.0%} of an epoch's time and not {usual:.0%}"
+        )
+    if share > MAX_EVAL_SHARE:
+        say(
+            f"validation will likely take about {share:.0%} of an epoch's time, more than "
+            f"{MAX_EVAL_SHARE:.0%}: {num_val:,} utterances to embed beside {num_train:,} to train "
+            "on; a shorter validation list is the cure"
+        )
+    return crops
+
+
+def crops_of_teacher(space: Space, eval_crops: int | None) -> int:
+    """Crops that the teacher is measured over: the trials', where they differ the first's."""
+    if eval_crops is not None:
+        return eval_crops
+    return TrialConfig.model_validate(space.tree(space.first_but({}))).training.eval_crops

@@ -1,0 +1,206 @@
+"""An epoch of the training loop over the same number of bare steps on resident random tensors.
+
+`make bench NAME=step`, or `python -m tests.benchmarks.step`; `--steps 5 --rounds 3` for a
+shorter one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation
+from a teacher that costs nothing; evaluation is on neither side. The epoch gathers its crops from
+a store on disk of made-up log-mels, 8 s an utterance. The two take turns, which side first too,
+and the ratio is the median over rounds. The targets: at most 1.05 on the CPU for the notes'
+2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models import count_parameters
+from models.frontend import NUM_MELS
+from results.hardware import describe_hardware
+from tests.benchmarks.report import finish_within
+from trainable.audio import AudioEntry
+from trainable.config import TrialConfig
+from trainable.data import TrainingData
+from trainable.feature_shards import Frames, write_shard
+from trainable.feature_store import open_store
+from trainable.features import FeatureTable, table_of
+from trainable.step import Batch
+from trainable.store_key import FORMAT_VERSION, FRONT_END, StoreKey
+from trainable.store_lock import use_store
+from trainable.store_plan import MANIFEST, StoreManifest, StorePlan, StoreRequest
+from trainable.teacher import Crops, Lesson, TeacherFacts, random_starts
+from trainable.training import Trainer
+
+BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512
+NUM_SPEAKERS = 1_211
+NUM_VAL = 4
+FRAMES_OF_ROW = 800
+ROWS_OF_SHARD = 500
+KEY = "0" * 64
+# Width, blocks, and the most that an epoch may take over the bare steps.
+CASES = {"2.66M student": (192, 6, 1.05), "width 64, 4 blocks": (64, 4, 1.15)}
+
+
+@dataclass(frozen=True, slots=True)
+class FreeTeacher:
+    """Says fixed vectors, looked up by row: what a file of embeddings costs at least."""
+
+    embedding_ND: Tensor
+
+    @property
+    def facts(self) -> TeacherFacts:
+        return TeacherFacts(
+            embedding_dim=EMBEDDING, centres=None, has_stages=False, crop_frames=None
+        )
+
+    def to(self, device: torch.device) -> "FreeTeacher":
+        return FreeTeacher(self.embedding_ND.to(device))
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
+        del feat_BTF
+        return ()
+
+    def draw_starts(
+        self, rng: np.random.Generator, row_N: np.ndarray, latest_N: np.ndarray
+    ) -> np.ndarray:
+        del row_N
+        return random_starts(rng, latest_N)
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+        del with_stages
+        return Lesson(self.embedding_ND[torch.from_numpy(crops.row_B)], ())
+
+
+def write_store(folder: Path, num_rows: int) -> FeatureTable:
+    """A store of made-up log-mels, opened as a run opens it, but for the key."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    sizes = [min(ROWS_OF_SHARD, num_rows - n) for n in range(0, num_rows, ROWS_OF_SHARD)]
+
+    def rows(first: int, size: int) -> Iterator[tuple[str, Frames]]:
+        for row in range(first, first + size):
+            frames = rng.standard_normal((FRAMES_OF_ROW, NUM_MELS), np.float32)
+            yield f"/corpus/{row:06d}.wav", (3 * frames - 5).astype(np.float16)
+
+    shards = tuple(
+        write_shard(folder, KEY, number, rows(number * ROWS_OF_SHARD, size))
+        for number, size in enumerate(sizes)
+    )
+    plan = StorePlan(
+        format_version=FORMAT_VERSION,
+        key=KEY,
+        front_end=FRONT_END,
+        min_duration_s=0,
+        lists=("train_list.txt",),
+        audio_dir="/corpus",
+        num_rows=tuple(sizes),
+    )
+    manifest = StoreManifest(plan=plan, shards=shards)
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    request = StoreRequest(
+        folder=folder,
+        entries=[AudioEntry(path=folder, place="")] * num_rows,
+        key=StoreKey(digest=KEY, size_bytes=()),
+        min_duration_s=0,
+        shard_bytes=1,
+    )
+    return table_of(open_store(request, None), use_store(folder))
+
+
+def made_up_data(features: FeatureTable) -> TrainingData:
+    """All rows but the last few to train on, and those for validation."""
+    num_train = len(features.length) - NUM_VAL
+    return TrainingData(
+        features=features,
+        speakers=tuple(f"id{number:05d}" for number in range(NUM_SPEAKERS)),
+        train_paths=tuple(str(number) for number in range(num_train)),
+        val_paths=tuple(str(number) for number in range(NUM_VAL)),
+        train_row=np.arange(num_train),
+        train_speaker=np.arange(num_train) % NUM_SPEAKERS,
+        val_row=num_train + np.arange(NUM_VAL),
+        val_a=np.zeros(NUM_VAL - 1, np.int64),
+        val_b=np.arange(1, NUM_VAL),
+        val_is_target=np.arange(1, NUM_VAL) % 2 == 0,
+    )
+
+
+def make_trainer(data: TrainingData, width: int, num_blocks: int, device: torch.device) -> Trainer:
+    config = TrialConfig.model_validate(
+        {
+            "model": {"family": "mlp_mixer", "hidden_dim": width, "num_blocks": num_blocks},
+            "loss": {"distillation": "cosine", "alpha": 0.7},
+            "training": {"batch_size": BATCH_SIZE, "crop_frames": CROP_FRAMES, "eval_crops": 1},
+        }
+    )
+    teacher = FreeTeacher(torch.randn(len(data.features.length), EMBEDDING))
+    return Trainer(config, data, teacher=teacher, device=device)
+
+
+def bare_s(trainer: Trainer, num_steps: int) -> float:
+    """Seconds of so many steps on one batch that lies on the device."""
+    device = trainer.device
+    feat_BTF = torch.randn(BATCH_SIZE, CROP_FRAMES, NUM_MELS, device=device)
+    row_B = np.arange(BATCH_SIZE)
+    batch = Batch(feat_BTF, Crops(feat_BTF, row_B, row_B), torch.arange(64, device=device))
+    synchronise(device)
+    started = time.perf_counter()
+    for _ in range(num_steps):
+        trainer.step.run(batch)
+    synchronise(device)
+    return time.perf_counter() - started
+
+
+def synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def compare(case: str, data: TrainingData, rounds: int, device: torch.device) -> float:
+    """The median over rounds of the epoch's time over the bare steps'."""
+    width, num_blocks, _ = CASES[case]
+    num_steps = len(data.train_row) // BATCH_SIZE
+    trainer, bare = (make_trainer(data, width, num_blocks, device) for _ in range(2))
+    trainer.run_epoch()
+    bare_s(bare, 2)
+    epochs, steps, overhead = [], [], []
+    for number in range(rounds):
+        if number % 2:
+            steps.append(bare_s(bare, num_steps))
+        report = trainer.run_epoch()
+        epochs.append(report.train_s)
+        overhead.append(report.overhead_share)
+        if not number % 2:
+            steps.append(bare_s(bare, num_steps))
+    ratios = [epoch / step for epoch, step in zip(epochs, steps, strict=True)]
+    print(
+        f"{case} ({count_parameters(trainer.model):,d} parameters): {num_steps} steps, epoch "
+        f"{median(epochs):.2f} s, bare {median(steps):.2f} s, ratio {median(ratios):.3f} "
+        f"({min(ratios):.3f} to {max(ratios):.3f}), outside the steps {median(overhead):.3f}",
+        flush=True,
+    )
+    return median(ratios)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=12, help="steps of an epoch")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    device = torch.device(options.device)
+    print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
+    with tempfile.TemporaryDirectory() as cache:
+        data = made_up_data(write_store(Path(cache) / "store", options.steps * 64 + NUM_VAL))
+        ratios = {case: compare(case, data, options.rounds, device) for case in CASES}
+    finish_within("step", {case: (ratios[case], CASES[case][2]) for case in CASES})
+
+
+if __name__ == "__main__":
+    main()

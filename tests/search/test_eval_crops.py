@@ -1,0 +1,114 @@
+"""How many validation crops the trials of a search have, and who decides."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from results.journal import Journal, read_journal
+from search.config import SearchConfig
+from search.eval_crops import choose_eval_crops, crops_of_teacher
+from search.setup import config_maker, start_points
+from search.suggestions import Suggestions
+from spaces.space import Space
+from spaces.yaml_file import write_yaml
+from trainable.presets import read_trial_space
+
+MODEL = {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 32]}}
+
+
+def data_of(num_train: int, num_val: int) -> SimpleNamespace:
+    return SimpleNamespace(train_row=np.arange(num_train), val_row=np.arange(num_val))
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[..., Space]:
+    def make(**parts: object) -> Space:
+        write_yaml(tmp_path / "own.yaml", {"model": MODEL, **parts})
+        return read_trial_space(tmp_path / "own.yaml")
+
+    return make
+
+
+@pytest.fixture
+def choose(tmp_path: Path) -> Callable[..., tuple[int | None, list[str]]]:
+    """A function that chooses with the journal of all earlier calls; also what was said."""
+
+    def make(space: Space, num_train: int, num_val: int) -> tuple[int | None, list[str]]:
+        said: list[str] = []
+        file = tmp_path / "journal.jsonl"
+        records = read_journal(file) if file.exists() else ()
+        with Journal(file) as journal:
+            data = data_of(num_train, num_val)
+            return choose_eval_crops(space, data, journal, records, said.append), said
+
+    return make
+
+
+def test_a_short_list_keeps_the_default_and_says_nothing(read, choose, tmp_path) -> None:
+    assert choose(read(), 1000, 100) == (2, [])
+    (record,) = read_journal(tmp_path / "journal.jsonl")
+    assert (record["eval_crops"], record["wanted"]) == (2, 2)
+    assert record["expected_share"] == pytest.approx(200 / 3200)
+
+
+def test_a_longer_list_lowers_it_and_is_told(read, choose) -> None:
+    crops, said = choose(read(), 400, 200)
+    assert crops == 1
+    # 200 of 3 * 400 + 200, and 400 of 3 * 400 + 400.
+    assert said == [
+        "validation crops an utterance (training.eval_crops): 1 in place of 2, about 14% of an "
+        "epoch's time and not 25%"
+    ]
+
+
+def test_a_list_that_is_too_long_for_one_crop_is_told_with_the_cure(read, choose) -> None:
+    crops, said = choose(read(), 3000, 9000)
+    assert crops == 1
+    assert said[-1] == (
+        "validation will likely take about 50% of an epoch's time, more than 20%: 9,000 "
+        "utterances to embed beside 3,000 to train on; a shorter validation list is the cure"
+    )
+
+
+@pytest.mark.parametrize("value", [3, {"choices": [1, 3]}])
+def test_a_space_that_names_it_decides(read, choose, tmp_path, value: object) -> None:
+    space = read(training={"eval_crops": value})
+    assert choose(space, 10, 1000) == (None, [])
+    assert read_journal(tmp_path / "journal.jsonl") == ()
+    assert crops_of_teacher(space, None) in (1, 3)
+
+
+def test_a_resumed_run_keeps_what_it_began_with(read, choose) -> None:
+    assert choose(read(), 400, 200)[0] == 1
+    assert choose(read(), 400_000, 200) == (1, [])
+
+
+def test_a_run_of_before_the_choice_keeps_the_default(read, choose, tmp_path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append(
+            "trial_started", trial=0, params={}, config={}, config_hash="0", seed=0
+        )
+    assert choose(read(), 10, 1000) == (None, [])
+
+
+def test_trials_and_teacher_have_the_number_that_was_chosen(
+    make_settings: Callable[..., SearchConfig], read
+) -> None:
+    settings = make_settings()
+    for space, crops in ((read(), 1), (read(training={"eval_crops": 7}), 7)):
+        suggestion = Suggestions(space, kind="random", seed=0).suggest()
+        assert config_maker(settings, 1)(suggestion).training.eval_crops == crops
+    assert config_maker(settings)(Suggestions(read(), kind="random", seed=0).suggest()) == (
+        config_maker(settings, 2)(Suggestions(read(), kind="random", seed=0).suggest())
+    )
+    assert crops_of_teacher(read(), 1) == 1
+
+
+def test_a_starting_point_with_another_number_is_not_remarked_on(read, tmp_path) -> None:
+    write_yaml(tmp_path / "point.yaml", {"training": {"eval_crops": 5}})
+    space = read(start_from=[str(tmp_path / "point.yaml")])
+    (point,) = start_points(space, tmp_path / "own.yaml", ())
+    assert not any("eval_crops" in remark for remark in point["remarks"])
