@@ -35,7 +35,6 @@ BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512
 NUM_SPEAKERS = 1_211
 NUM_VAL = 4
 FRAMES_OF_ROW = 800
-ROWS_OF_SHARD = 500
 # Width, blocks, and the most that an epoch may take over the bare steps.
 CASES = {"width 64, 4 blocks": (64, 4, 1.15), "2.66M student": (192, 6, 1.05)}
 
