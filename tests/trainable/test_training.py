@@ -15,6 +15,7 @@ from trainable.data import TrainingData
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError
 from trainable.prefetch import NAME
+from trainable.resident import ResidentFeatures
 from trainable.step import Batch
 from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer
@@ -281,3 +282,22 @@ def test_more_epochs_are_the_same_config(data: TrainingData) -> None:
     more = Trainer(longer, data, device=CPU)
     more.load_state(one.state())
     assert more.epoch == 1
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["auto", "float16"])
+def test_a_gpu_trains_from_its_own_memory_and_goes_on(
+    data: TrainingData, teacher: Teacher, precision: str
+) -> None:
+    device, engine = torch.device("cuda"), EngineConfig(precision=precision)
+    trial = config(training=TRAINING | {"num_masks": 1})
+    trainer = Trainer(trial, data, teacher=teacher, device=device, engine=engine)
+    reports = run(trainer, 6)
+    assert isinstance(trainer._features, ResidentFeatures)
+    assert reports[-1].loss_total < reports[0].loss_total
+    assert reports[-1].peak_memory_mib > 1
+    assert 0 <= reports[-1].overhead_share < 1
+    again = Trainer(trial, data, teacher=teacher, device=device, engine=engine)
+    again.load_state(deepcopy(trainer.state()))
+    expected = run(trainer, 1)[0].loss_total
+    assert run(again, 1)[0].loss_total == pytest.approx(expected, rel=1e-3)
