@@ -2,7 +2,8 @@
 
 The student writes down where each of its training passes ran, and runs out of memory in its
 fourth one where it is wide and has less than a whole GPU (or than the CPUs that
-$HUNGRY_BELOW_CPUS says). It goes on after the first pass when $HUNGRY_AT_ONCE trials have come to it, or in vain after 2 min.
+$HUNGRY_BELOW_CPUS says). It goes on after the first pass when $HUNGRY_AT_ONCE trials have come to
+it, or in vain after 2 min.
 """
 
 import json
