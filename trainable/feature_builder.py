@@ -69,6 +69,11 @@ class FeatureTask:
         """Its files."""
         return len(self.entries)
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Never."""
+        return False
+
     def rows(self) -> Iterator[Row]:
         """Path and log-mels (T, F) of each file, or what is wrong with it."""
         log_mel = LogMel()
@@ -105,7 +110,9 @@ def _map_in_order(
 ) -> Iterator[Row]:
     """Map with a few threads, a few files ahead of the one that is asked for."""
     ahead: deque[Future[Row]] = deque()
-    with ThreadPoolExecutor(NUM_READERS) as pool:
+    # A process that has one CPU has other processes beside it: it must not take theirs.
+    num_readers = NUM_READERS if torch.get_num_threads() > 1 else 1
+    with ThreadPoolExecutor(num_readers) as pool:
         try:
             for entry in entries:
                 ahead.append(pool.submit(function, entry))

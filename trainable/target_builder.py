@@ -53,6 +53,11 @@ class TargetTask:
         """Its utterances."""
         return len(self.paths)
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Always."""
+        return True
+
     def rows(self) -> Iterator[tuple[str, Vectors] | str]:
         """Path and vectors (C, W) of each utterance, or what is wrong with what was said."""
         if self.code_root is not None:

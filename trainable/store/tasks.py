@@ -21,6 +21,10 @@ class ShardTask(Protocol):
     def num_rows(self) -> int:
         """Its utterances."""
 
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it computes on a GPU where there is one."""
+
     def rows(self) -> Iterator[tuple[str, Vectors] | str]:
         """Path and vectors (T, W) of each utterance, or what is wrong with it, in their order."""
 

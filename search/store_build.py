@@ -1,0 +1,218 @@
+"""Stores built through Ray Data: one shard a task, one CPU a task, on one machine or a cluster.
+
+    driver                          worker, one CPU, and a GPU where the task uses one
+      tasks, one block each  ---->  build_shard -> a shard in the store's folder
+      faults and errors      <----  outcome
+      progress               <----  ticker: utterances done of each shard
+
+What builds a shard knows no Ray (`trainable.store.tasks`). The driver holds the store's lock; the
+workers write below it, each a file of its own, so the folder must be one that all nodes share.
+"""
+
+import contextlib
+import logging
+import os
+import pickle
+import threading
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ray
+import ray.data
+import torch
+from ray.exceptions import RayError
+
+from search.driver import connected
+from search.store_worker import Outcome, Ticker, build_packed
+from trainable.errors import StoreError
+from trainable.store.tasks import Progress, ShardTask, build_shards
+
+POLL_S = 0.2
+# An NFS client may look at its own, older list of a folder's files for a minute.
+APPEARS_WITHIN_S = 70.0
+
+
+def num_cpus_here() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -> bool:
+    """Whether shards are built on Ray, whose start takes seconds.
+
+    Args:
+        tasks: What is to be built.
+        address: Of a cluster, None where there is no other than this machine.
+        num_workers: Shards that this machine could build at once.
+    """
+    if not tasks or address is not None:
+        return bool(tasks)
+    if tasks[0].uses_gpu and (num_gpus := torch.cuda.device_count()):
+        num_workers = min(num_workers, num_gpus)
+    return len(tasks) > 1 and num_workers > 1
+
+
+class ShardBuilder:
+    """A `Builder`: on Ray where that pays, else here, one shard after the other.
+
+    Ray is started with the first store that needs it, and left by `close`.
+
+    Args:
+        address: The cluster's, None for this machine.
+        num_workers: Shards at once; None for as many as there are CPUs.
+    """
+
+    def __init__(self, address: str | None = None, num_workers: int | None = None) -> None:
+        self._address = address
+        self._num_workers = num_workers
+        self._connection = contextlib.ExitStack()
+
+    def __call__(
+        self, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+    ) -> tuple[str, ...]:
+        """Build shards; see `trainable.store.tasks.build_shards`.
+
+        A fault in one shard keeps none of the others from being built.
+
+        Raises:
+            ConfigError: Ray cannot be started or joined.
+            StoreError: A shard could not be written, or what builds it died; naming all such.
+        """
+        num_workers = self._num_workers or num_cpus_here()
+        if not pays(tasks, address=self._address, num_workers=num_workers):
+            return build_shards(tasks, num_all, progress)
+        if not ray.is_initialized():
+            own = {} if self._address or not self._num_workers else {"num_cpus": num_workers}
+            self._connection.enter_context(connected(self._address, **own))
+        return _build_on_ray(tasks, num_all, progress, self._num_workers)
+
+    def close(self) -> None:
+        """Leave Ray, if it was joined or started here."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.__exit__(kind, error, trace)
+
+
+def _build_on_ray(
+    tasks: Sequence[ShardTask],
+    num_all: int,
+    progress: Progress | None,
+    num_workers: int | None,
+) -> tuple[str, ...]:
+    ticker = ray.remote(Ticker).options(num_cpus=0, max_restarts=-1).remote()
+    outcomes: dict[int, Outcome] = {}
+    try:
+        with _telling(ticker, tasks, num_all, progress), _silent_ray_data():
+            for outcome in _outcomes(tasks, ticker, num_workers):
+                outcomes[outcome.number] = outcome
+    except RayError as error:
+        why = str(error).strip().splitlines()[0]
+        raise StoreError(
+            f"{tasks[0].place.folder}: Ray ended the build: {why}; what is built stays, and "
+            "building again goes on"
+        ) from error
+    ended = [outcomes[number] for number in sorted(outcomes)]
+    faults = tuple(fault for outcome in ended for fault in outcome.faults)
+    if errors := [outcome.error for outcome in ended if outcome.error]:
+        raise StoreError("\n".join([*errors, *faults]))
+    _require_there([task.place.path for task in tasks if not outcomes[task.place.number].faults])
+    if progress:
+        progress(num_all, num_all)
+    return faults
+
+
+def _outcomes(
+    tasks: Sequence[ShardTask], ticker: Any, num_workers: int | None
+) -> Iterator[Outcome]:
+    """How each shard ended, as they end."""
+    # Paths of a million files have a tenth of the size that way; all tasks lie in Ray's store.
+    items = [{"task": zlib.compress(pickle.dumps(task), 1)} for task in tasks]
+    has_gpus = ray.cluster_resources().get("GPU", 0.0) > 0  # type: ignore[no-untyped-call]
+    outcomes = ray.data.from_items(items, override_num_blocks=len(items)).map(
+        partial(build_packed, ticker=ticker),
+        num_cpus=1,
+        num_gpus=1 if has_gpus and all(task.uses_gpu for task in tasks) else None,
+        concurrency=num_workers,
+    )
+    for row in outcomes.iter_rows():
+        yield pickle.loads(row["outcome"])
+
+
+@contextmanager
+def _telling(
+    ticker: Any, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+) -> Iterator[None]:
+    """Tell of the utterances that the workers have done, from a thread, until the end."""
+    if progress is None:
+        yield
+        return
+    known, ended = num_all - sum(task.num_rows for task in tasks), threading.Event()
+
+    def watch() -> None:
+        shown = -1
+        while not ended.wait(POLL_S):
+            # An actor whose node died begins again with nothing.
+            with contextlib.suppress(RayError):
+                done = known + ray.get(ticker.total.remote(), timeout=POLL_S * 10)
+                if done > shown:
+                    progress(shown := done, num_all)
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            yield
+        finally:
+            ended.set()
+        watching.result()
+
+
+@contextmanager
+def _silent_ray_data() -> Iterator[None]:
+    """No bars and no lines of Ray Data's; they go to its own log file all the same."""
+    context = ray.data.DataContext.get_current().copy()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    logger = logging.getLogger("ray.data")
+    before = logger.handlers
+    logger.handlers = [each for each in before if not isinstance(each, logging.StreamHandler)]
+    try:
+        with ray.data.DataContext.current(context):
+            yield
+    finally:
+        logger.handlers = before
+
+
+def _require_there(paths: Sequence[Path]) -> None:
+    """Wait for what the workers say they have written.
+
+    Raises:
+        StoreError: It does not appear here.
+    """
+    missing, deadline_s = list(paths), time.monotonic() + APPEARS_WITHIN_S
+    while missing:
+        folder = missing[0].parent
+        list(folder.iterdir())  # has a network file system look again
+        missing = [path for path in missing if not path.exists()]
+        if missing and time.monotonic() > deadline_s:
+            raise StoreError(
+                f"{missing[0]}: a worker has built it, and it is not there for this process; "
+                "$VEER_CACHE must name a folder that all nodes of the cluster share"
+            )
+        if missing:
+            time.sleep(POLL_S)

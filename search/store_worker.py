@@ -1,0 +1,115 @@
+"""What a worker does with one shard."""
+
+import os
+import pickle
+import socket
+import time
+import traceback
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+from spaces.errors import VeerError
+from trainable.store.plan import PLAN
+from trainable.store.tasks import ShardTask, build_shard
+
+TELL_EVERY_S = 0.5
+# Ray Data begins a shard anew whenever its worker was killed, for ever.
+MAX_BEGINNINGS = 3
+ROOM = "make room (`veer data prune`), or name another folder in $VEER_CACHE"
+FEWER = "build again with fewer --workers"
+
+
+class Ticker:
+    """Counts utterances, and how often a shard was begun; an actor of Ray's."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, int] = {}
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, shard: int) -> int:
+        """Note that a shard is begun, perhaps anew; how often it was."""
+        self._done[shard] = 0
+        self._begun[shard] += 1
+        return self._begun[shard]
+
+    def tell(self, shard: int, done: int) -> None:
+        """Note how many utterances of a shard are done."""
+        self._done[shard] = done
+
+    def total(self) -> int:
+        """Utterances of all shards."""
+        return sum(self._done.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a shard ended: written, or with faults, or with an error.
+
+    Attributes:
+        number: Of the shard.
+        faults: What is wrong with its utterances.
+        error: What kept it from being built, naming it; empty if nothing did.
+    """
+
+    number: int
+    faults: tuple[str, ...] = ()
+    error: str = ""
+
+
+def build_packed(row: dict[str, Any], ticker: Any) -> dict[str, bytes]:
+    """Build the shard of a row of Ray Data's.
+
+    Args:
+        row: Its `task` is a pickled `ShardTask`, compressed.
+        ticker: The actor to tell.
+
+    Returns:
+        The pickled `Outcome`.
+    """
+    torch.set_num_threads(1)
+    task: ShardTask = pickle.loads(zlib.decompress(row["task"]))
+    return {"outcome": pickle.dumps(built(task, ticker))}
+
+
+def built(task: ShardTask, ticker: Any) -> Outcome:
+    """Build a shard, telling the ticker twice a second; nothing is raised."""
+    number, path = task.place.number, task.place.path
+    if not (task.place.folder / PLAN).is_file():
+        error = (
+            f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
+            "name one that all nodes of the cluster share"
+        )
+        return Outcome(number=number, error=error)
+    if ray.get(ticker.begin.remote(number)) > MAX_BEGINNINGS:
+        error = (
+            f"{path}: what built it was killed {MAX_BEGINNINGS} times, perhaps for want of "
+            f"memory; {FEWER}"
+        )
+        return Outcome(number=number, error=error)
+    done, told_s = 0, time.monotonic()
+
+    def tick() -> None:
+        nonlocal done, told_s
+        done += 1
+        if (now_s := time.monotonic()) - told_s >= TELL_EVERY_S:
+            told_s = now_s
+            ticker.tell.remote(number, done)
+
+    try:
+        faults = build_shard(task, tick)
+    except VeerError as error:
+        return Outcome(number=number, error=f"{path}: {error}")
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        return Outcome(number=number, error=f"{path}: cannot be written: {why}; {ROOM}")
+    except MemoryError:
+        return Outcome(number=number, error=f"{path}: no memory was left to build it; {FEWER}")
+    except Exception:  # noqa: BLE001 - told to the driver, which names the shard
+        return Outcome(number=number, error=f"{path}: cannot be built:\n{traceback.format_exc()}")
+    ticker.tell.remote(number, done)
+    return Outcome(number=number, faults=faults)
