@@ -33,6 +33,7 @@ from search.setup import (
     start_points,
 )
 from search.shares import Lending
+from search.store_build import ShardBuilder
 from search.teacher import (
     ask_teacher,
     check_teacher,
@@ -88,7 +89,8 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         reason: EndReason = "finished"
         if not (was_finished := is_finished(settings, records)):
             try:
-                reason = _search(settings, folder, space, records, view)
+                with ShardBuilder(settings.address) as build:
+                    reason = _search(settings, folder, space, records, view, build)
             finally:
                 view.close()
         run = RunFolder(folder)
@@ -102,15 +104,20 @@ def _search(
     space: Space,
     records: Sequence[Record],
     view: SearchView,
+    build: ShardBuilder,
 ) -> EndReason:
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
     points = start_points(space, settings.space, records)
     teacher = teacher_file(settings, space)
     progress = view.counter("log-mels", "files")
-    data = load_training_data(settings.corpus, cache_dir=cache_dir(), progress=progress)
+    data = load_training_data(
+        settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
+    )
     check_batches(space, len(data.train_row))
     if teacher is not None:
         teacher = _checked_teacher(teacher, data, settings, space, folder, view)
+        progress = view.counter("teacher targets", "utterances")
+        ask_teacher(teacher, data, settings, space, progress=progress, build=build)
     checker = LimitChecker(
         space.limits,
         teacher=teacher,
@@ -146,6 +153,7 @@ def _search(
             say=view.say,
         )
         reason = _drive(conductor, settings, run, lender, view)
+    build.close()  # Ray's own processes would disturb the benchmark
     _end(run, settings, reason, view)
     return reason
 
@@ -162,8 +170,6 @@ def _checked_teacher(
     progress = view.counter("teacher", "utterances")
     teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
     check_teacher(teacher, data, space)
-    progress = view.counter("teacher targets", "utterances")
-    ask_teacher(teacher, data, settings, space, progress=progress)
     return teacher
 
 

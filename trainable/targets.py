@@ -22,7 +22,7 @@ from trainable.data import TrainingData
 from trainable.feature_plan import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
-from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
+from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
@@ -169,6 +169,7 @@ class _Source:
         features = data.features.stores[copy]
         num_utterances = len(data.train_row)
         settings = {
+            SOURCE: features.plan.key,
             "teacher_sha256": self.sha256,
             "num_crops": self.bank.num_crops,
             "crop_seed": self.bank.seed,
@@ -176,7 +177,7 @@ class _Source:
             "copy": copy,
             "num_utterances": num_utterances,
         }
-        told = {"format": FORMAT_VERSION, "features": features.plan.key, **settings}
+        told = {"format": FORMAT_VERSION, **settings}
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         folder = store_folder(self.cache_dir, STEM, key)
         known = complete_plan(folder, key)

@@ -1,60 +1,110 @@
-"""`veer data build`, `info` and `prune`: the log-mels that are kept in the cache."""
+"""`veer data build`, `info` and `prune`: the log-mels and targets that are kept in the cache."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from search.cli.console import console, counting
+from search.cli.options import AllowCode, permit
+from search.cli.store_table import stores_table
+from search.store_build import ShardBuilder
+from spaces.errors import ConfigError
+from trainable.any_teacher import find_teacher, is_plugin, is_stored
+from trainable.checkpoint import file_sha256
 from trainable.corpus import read_corpus, read_corpus_config
+from trainable.crop_bank import CropBank
 from trainable.data import feature_requests, load_training_data
 from trainable.errors import StoreError
 from trainable.places import cache_dir
-from trainable.store.cache import StoreInfo, StoreState, list_stores, prunable, verify_store
+from trainable.store.cache import StoreInfo, list_stores, prunable, verify_store
 from trainable.store.lock import remove_store
+from trainable.store.plan import MANIFEST, SOURCE
+from trainable.targets import open_targets
+
+INTERRUPTED_STATUS = 130
 
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 
 
-def build(corpus: Corpus) -> None:
-    """Compute the log-mels of a corpus now, so that no run has to.
+def build(
+    corpus: Corpus,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Shards at once, a CPU each.", show_default="all CPUs"),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to build on, such as 10.0.0.1:6379; it shares the cache."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="Also ask this teacher: a model file, or a training run's folder."),
+    ] = None,
+    crops: Annotated[
+        int, typer.Option(min=1, max=1000, help="Crops of an utterance that it is asked about.")
+    ] = 8,
+    crop_seed: Annotated[int, typer.Option(min=0, help="Seed of their places.")] = 0,
+    crop_frames: Annotated[
+        int, typer.Option(min=8, max=4000, help="Their length, frames of 10 ms.")
+    ] = 200,
+    code: AllowCode = False,
+) -> None:
+    """Compute the log-mels of a corpus now, and what a teacher says, so that no run has to.
 
-    They go to $VEER_CACHE (~/.cache/veer), 16 kB a second of audio. A build that was interrupted
-    goes on; one that is complete is only opened. Every file that cannot be used is named.
+    They go to $VEER_CACHE (~/.cache/veer), log-mels 16 kB a second of audio. A build that was
+    interrupted goes on; one that is complete is only opened. Every file that cannot be used is
+    named. Several shards are built in parallel, by Ray: here, or on the cluster of --address.
     """
-    with counting("log-mels") as progress:
-        data = load_training_data(
-            read_corpus_config(corpus), cache_dir=cache_dir(), progress=progress
-        )
-    _print_stores(_stores_of(corpus))
+    permit(code)
+    file = None if teacher is None else _network(teacher)
+    bank = CropBank(num_crops=crops, crop_frames=crop_frames, seed=crop_seed)
+    try:
+        with ShardBuilder(address, workers) as builder:
+            with counting("log-mels") as progress:
+                data = load_training_data(
+                    read_corpus_config(corpus),
+                    cache_dir=cache_dir(),
+                    progress=progress,
+                    build=builder,
+                )
+            if file is not None:
+                with counting("targets") as progress:
+                    open_targets(
+                        file, data, bank, cache_dir=cache_dir(), progress=progress, build=builder
+                    )
+    except KeyboardInterrupt:
+        console.print("stopped; the same command goes on from here")
+        raise typer.Exit(INTERRUPTED_STATUS) from None
+    console.print(stores_table(_stores_of(corpus, teacher)))
     console.print(f"{corpus}: {len(data.features.length):,} utterances are ready")
 
 
 def info(
     corpus: Annotated[
         Path | None,
-        typer.Argument(metavar="CORPUS.yaml", help="Show only the store that it would use."),
+        typer.Argument(metavar="CORPUS.yaml", help="Show only what it would use as it is now."),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="With CORPUS.yaml: of the targets only this teacher's.")
     ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Read everything and compare all checksums.")
     ] = False,
 ) -> None:
-    """List the stores of log-mels in the cache: what they hold, and whether they are complete.
+    """List the stores in the cache: log-mels, augmented copies of them, and teachers' targets.
 
-    Superseded is a store of lists that a later store has too: the corpus has changed since. What
-    --verify finds damaged is named; once deleted, a shard is rebuilt alone by the next run.
+    Superseded is a store of lists that a later store has too, since the corpus has changed, and
+    one of targets whose log-mels are superseded or gone. What --verify finds damaged is named;
+    once deleted, a shard is rebuilt alone by the next run.
     """
-    stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus)
-    if corpus is not None and not stores:
-        raise StoreError(
-            f"{corpus}: {cache_dir()} has no log-mels of it as it is now; "
-            f"veer data build {corpus} computes them"
-        )
-    _print_stores(stores)
+    if corpus is None and teacher is not None:
+        raise ConfigError(f"--teacher {teacher} needs CORPUS.yaml, whose targets are shown")
+    stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus, teacher)
+    console.print(stores_table(stores))
     if verify:
-        _verify([store.folder for store in stores if store.num_vectors is not None])
+        _verify([store for store in stores if (store.folder / MANIFEST).exists()])
 
 
 def prune(
@@ -64,12 +114,12 @@ def prune(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove unfinished and superseded stores of log-mels; never one that a process uses."""
+    """Remove unfinished and superseded stores; never one that a process uses."""
     stores = prunable(list_stores(cache_dir()), older_than_days)
     if not stores:
         console.print(f"{cache_dir()}: nothing to remove")
         return
-    _print_stores(stores)
+    console.print(stores_table(stores))
     if not yes:
         typer.confirm(f"remove {len(stores)} from {cache_dir()}?", abort=True)
     freed_bytes = 0
@@ -81,45 +131,60 @@ def prune(
     console.print(f"freed {freed_bytes:,} bytes", highlight=False)
 
 
-def _stores_of(corpus: Path) -> tuple[StoreInfo, ...]:
-    """The store of a corpus as it is now, if there is one."""
+def _network(teacher: Path) -> Path:
+    """The model file of a teacher that can be asked about any crop.
+
+    Raises:
+        ConfigError: It has crops of its own.
+        CheckpointError: There is no such file.
+    """
+    if is_stored(teacher):
+        raise ConfigError(
+            f"--teacher {teacher}: a file of embeddings has been asked already, about crops of "
+            "its own; searches and training runs read it as it is"
+        )
+    if is_plugin(teacher):
+        raise ConfigError(
+            f"--teacher {teacher}: a plug-in is asked by the run that uses it, about crops of "
+            "its own, and the run's folder keeps what it says; name a model file or its folder"
+        )
+    return find_teacher(teacher)
+
+
+def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ...]:
+    """The stores of a corpus as it is now; of targets those of one teacher, or all.
+
+    Raises:
+        StoreError: There are none.
+    """
     requests = feature_requests(read_corpus(read_corpus_config(corpus)), cache_dir())
-    folders = {request.folder for request in requests}
-    return tuple(store for store in list_stores(cache_dir()) if store.folder in folders)
+    keys = {request.key for request in requests}
+    stores = list_stores(cache_dir())
+    features = [store for store in stores if store.key in keys]
+    if not features:
+        raise StoreError(
+            f"{corpus}: {cache_dir()} has no log-mels of it as it is now; "
+            f"veer data build {corpus} computes them"
+        )
+    targets = [store for store in stores if store.settings.get(SOURCE) in keys]
+    if teacher is not None:
+        sha256 = file_sha256(_network(teacher))
+        targets = [each for each in targets if each.settings["teacher_sha256"] == sha256]
+        if not targets:
+            raise StoreError(
+                f"{corpus}: {cache_dir()} has no targets of {teacher} for it as it is now; "
+                f"veer data build {corpus} --teacher {teacher} asks it"
+            )
+    return (*features, *targets)
 
 
-def _verify(folders: Sequence[Path]) -> None:
+def _verify(stores: Sequence[StoreInfo]) -> None:
     damages: list[str] = []
     with counting("stores verified") as progress:
-        for done, folder in enumerate(folders, 1):
-            damages += verify_store(folder)
-            progress(done, len(folders))
+        for done, store in enumerate(stores, 1):
+            damages += verify_store(store.folder)
+            progress(done, len(stores))
     if damages:
         fix = "delete what is named, and the next run or `veer data build` rebuilds it alone"
         raise StoreError("\n".join([*damages, fix]))
-    console.print(f"{len(folders)} verified: no damage", highlight=False)
-
-
-def _print_stores(stores: Sequence[StoreInfo]) -> None:
-    table = Table()
-    table.add_column("store", no_wrap=True)
-    table.add_column("corpus", overflow="fold")
-    table.add_column("state", no_wrap=True)
-    for heading in ("utterances", "frames or crops", "bytes", "shards", "unused, days"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for store in stores:
-        plan = store.plan
-        shards = f"{store.num_shards:,}"
-        if plan and store.state is StoreState.UNFINISHED:
-            shards += f" of {len(plan.num_rows):,}"
-        table.add_row(
-            store.folder.name,
-            "\n".join(plan.lists) if plan else "",
-            store.state.value,
-            f"{sum(plan.num_rows):,}" if plan else "",
-            "" if store.num_vectors is None else f"{store.num_vectors:,}",
-            f"{store.size_bytes:,}",
-            shards,
-            f"{store.unused_days:.1f}",
-        )
-    console.print(table)
+    console.print(f"{len(stores)} verified: no damage", highlight=False)

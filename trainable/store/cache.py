@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from trainable.store.folder import place_of
+from trainable.store.folder import KEY_DIGITS, place_of
 from trainable.store.lock import REMOVED_SUFFIX, USE_LOCK
 from trainable.store.plan import (
     MANIFEST,
     PLAN,
+    SOURCE,
     StoreManifest,
     StorePlan,
     is_other_format,
@@ -39,7 +41,8 @@ class StoreInfo:
     Attributes:
         folder: Where it is.
         state: Superseded is a complete one of the same kind, lists, audio folder and settings as
-            another complete one that was used later.
+            another complete one that was used later, or made from a store that is superseded or
+            gone.
         plan: What it is to hold; None where that is missing, or the format another one.
         num_vectors: Frames or crops; None where not complete.
         size_bytes: Of all files.
@@ -56,6 +59,16 @@ class StoreInfo:
     last_used_s: float
 
     @property
+    def key(self) -> str | None:
+        """The store's, where its plan can be read."""
+        return None if self.plan is None else self.plan.key
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The plan's, none where it cannot be read."""
+        return {} if self.plan is None else self.plan.settings
+
+    @property
     def unused_days(self) -> float:
         """Days since it was last opened."""
         return (time.time() - self.last_used_s) / DAY_S
@@ -66,14 +79,7 @@ def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     found = [_info(folder) for kind in (*STORES, REMOVED) for folder in cache_dir.glob(kind)]
     found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
     found.sort(key=lambda store: -store.last_used_s)
-    seen: set[str] = set()
-    for number, store in enumerate(found):
-        if store.state is StoreState.COMPLETE and store.plan is not None:
-            purpose = store.plan.model_dump_json(exclude={"key", "num_rows"})
-            if purpose in seen:
-                found[number] = replace(store, state=StoreState.SUPERSEDED)
-            seen.add(purpose)
-    return tuple(found)
+    return _without_source(_of_older_lists(found))
 
 
 def verify_store(folder: Path) -> tuple[str, ...]:
@@ -90,9 +96,7 @@ def verify_store(folder: Path) -> tuple[str, ...]:
     return tuple(damages)
 
 
-def prunable(
-    stores: Sequence[StoreInfo], older_than_days: float | None
-) -> tuple[StoreInfo, ...]:
+def prunable(stores: Sequence[StoreInfo], older_than_days: float | None) -> tuple[StoreInfo, ...]:
     """The stores that `prune` offers to remove.
 
     Args:
@@ -106,6 +110,44 @@ def prunable(
         for store in stores
         if store.state in always
         or (older_than_days is not None and store.unused_days >= older_than_days)
+    )
+
+
+def _of_older_lists(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
+    """Supersede every store that a later one, earlier in the sequence, stands for."""
+    seen: set[str] = set()
+    judged = []
+    for store in stores:
+        if store.state is StoreState.COMPLETE and store.plan is not None:
+            purpose = store.plan.model_dump_json(exclude={"key", "num_rows"})
+            superseded = replace(store, state=StoreState.SUPERSEDED)
+            judged.append(superseded if purpose in seen else store)
+            seen.add(purpose)
+        else:
+            judged.append(store)
+    return tuple(judged)
+
+
+def _without_source(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
+    """Supersede every complete store that was made from one that is superseded or gone.
+
+    Its key holds that one's, so nothing will ask for it.
+    """
+    alive = {
+        store.folder.name.rpartition("-")[2]
+        for store in stores
+        if store.state in (StoreState.COMPLETE, StoreState.UNFINISHED)
+    }
+
+    def is_left_over(store: StoreInfo) -> bool:
+        source = store.settings.get(SOURCE)
+        if source is None or store.state is not StoreState.COMPLETE:
+            return False
+        return source[:KEY_DIGITS] not in alive
+
+    return tuple(
+        replace(store, state=StoreState.SUPERSEDED) if is_left_over(store) else store
+        for store in stores
     )
 
 

@@ -16,6 +16,8 @@ from trainable.store.tasks import ShardTask
 MANIFEST, PLAN = "manifest.json", "plan.json"
 FORMAT_VERSION = 2
 """Raised whenever the layout of shards or the numbers in them change."""
+SOURCE = "features"
+"""The setting with the key of the store that another was made from, where it was."""
 
 _log = logging.getLogger(__name__)
 _Json = TypeVar("_Json", bound=BaseModel)

@@ -1,0 +1,82 @@
+"""Shards: Arrow files, their checksums, the memory that writing one takes."""
+
+import tracemalloc
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tests.trainable.store.small import (
+    flip_byte,
+    frames_position,
+    manifest,
+    opened,
+    store,
+)
+from trainable.audio import AudioEntry
+from trainable.feature_plan import LOG_MELS
+from trainable.store.folder import place_of
+from trainable.store.shards import ShardDamage, ShardPlace, open_shard, verify_shard, write_shard
+
+
+def test_any_arrow_reader_finds_paths_and_frames(
+    entries: list[AudioEntry], tmp_path: Path
+) -> None:
+    features = opened(entries, tmp_path, shard_bytes=2**20)
+    table = pa.ipc.open_file(store(tmp_path) / LOG_MELS.file_name(0)).read_all()
+    assert table["path"].to_pylist() == [str(entry.path) for entry in entries]
+    third = np.array(table["frames"][2].as_py(), np.float16)
+    begin, length = features.offset[2], features.length[2]
+    assert np.array_equal(third, features.vectors_NW[0][begin : begin + length])
+
+
+def test_frames_are_the_pages_of_the_file(entries: list[AudioEntry], tmp_path: Path) -> None:
+    before = pa.total_allocated_bytes()
+    features = opened(entries, tmp_path, shard_bytes=2**20)
+    assert pa.total_allocated_bytes() == before
+    assert not features.vectors_NW[0].flags.owndata
+    path = store(tmp_path) / LOG_MELS.file_name(0)
+    position = frames_position(path)
+    old = features.vectors_NW[0][0, 0].view(np.uint16)
+    # A copy would not see what another writes into the file.
+    flip_byte(path, position)
+    assert features.vectors_NW[0][0, 0].view(np.uint16) == old ^ 1
+
+
+def test_a_shard_knows_its_store_and_its_number(entries: list[AudioEntry], tmp_path: Path) -> None:
+    opened(entries, tmp_path)
+    place = place_of(store(tmp_path), manifest(tmp_path), 1)
+    assert open_shard(place).record.num_rows == 1
+    (store(tmp_path) / LOG_MELS.file_name(2)).write_bytes(place.path.read_bytes())
+    for wrong in (replace(place, number=2), replace(place, key="0" * 64)):
+        with pytest.raises(ShardDamage, match=r"0000\d\.arrow: is a shard of another store"):
+            open_shard(wrong)
+
+
+def test_full_checksums_find_one_flipped_bit(entries: list[AudioEntry], tmp_path: Path) -> None:
+    opened(entries, tmp_path, shard_bytes=2**20)
+    (record,) = manifest(tmp_path).shards
+    place = place_of(store(tmp_path), manifest(tmp_path), 0)
+    path = place.path
+    verify_shard(place, record)
+    flip_byte(path, frames_position(path) + 26 * 160 + 7)
+    with pytest.raises(ShardDamage, match=r"CRC-32 of .*/1\.wav must be \d+, got \d+"):
+        verify_shard(place, record)
+
+
+def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
+    frames = np.zeros((2_000, 80), np.float16)
+    pool, usual = pa.proxy_memory_pool(pa.default_memory_pool()), pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    tracemalloc.start()
+    try:
+        place = ShardPlace(folder=tmp_path, kind=LOG_MELS, key="key", number=0)
+        record = write_shard(place, ((str(n), frames) for n in range(50)))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        pa.set_memory_pool(usual)
+    assert record.size_bytes > 16_000_000
+    assert peak_bytes + pool.max_memory() < 1_000_000
