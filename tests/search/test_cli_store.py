@@ -1,12 +1,20 @@
 """`veer data build`, `info` and `prune`."""
 
+import hashlib
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from search.cli import store as store_cli
 from search.cli.data import app
+from spaces.errors import ConfigError
+from tests.trainable.store.small import flip_byte
+from trainable.any_teacher import find_teacher
 from trainable.errors import StoreError
 from trainable.store.lock import use_store
 
@@ -21,17 +29,19 @@ def corpus(
     return make_corpus(tmp_path / "corpus", num_utterances=2)
 
 
+@pytest.fixture
+def teacher(tiny_world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    if "VEER_CACHE" not in os.environ:
+        monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
+    return find_teacher(tiny_world / "teacher")
+
+
 def run(*arguments: str | Path, answer: str | None = None) -> str:
     result = runner.invoke(
         app, [str(argument) for argument in arguments], input=answer, catch_exceptions=False
     )
     assert result.exit_code == 0, result.output
     return result.output
-
-
-def row(output: str) -> list[str]:
-    (line,) = [line for line in output.splitlines() if "features-" in line and "│" in line]
-    return [cell.strip() for cell in line.strip("│").split("│")]
 
 
 def store(tmp_path: Path) -> Path:
@@ -41,12 +51,62 @@ def store(tmp_path: Path) -> Path:
 
 def test_build_then_info(corpus: Path, tmp_path: Path) -> None:
     assert "20 utterances are ready" in run("build", corpus)
-    name, lists, state, utterances, _, num_bytes, shards, unused = row(run("info"))
-    assert (name, state, utterances) == (store(tmp_path).name, "complete", "20")
-    assert str(tmp_path).startswith(lists[:20])
-    assert int(num_bytes.replace(",", "")) > 20 * 101 * 160
-    assert (shards, unused) == ("1", "0.0")
-    assert row(run("info", corpus))[0] == name
+    output = run("info")
+    size = sum(file.stat().st_size for file in store(tmp_path).iterdir())
+    assert re.search(rf"{store(tmp_path).name}  +log-mels  +{size:,} bytes  +0\.0", output)
+    assert re.search(r"complete  +.*train_list\.txt +1 shard ", output)
+    # 20 utterances of 1 s, a frame more each: 20 * 1.01 s.
+    assert "20 utterances, 0.01 hours" in output
+    assert run("info", corpus) == output
+
+
+def test_targets_are_built_and_shown_with_what_they_are_of(
+    teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+    corpus = tiny_world / "corpus" / "corpus.yaml"
+    bank = ("--crops", "3", "--crop-frames", "80", "--crop-seed", "5")
+    run("build", corpus, "--teacher", teacher, *bank)
+    sha256 = hashlib.sha256(teacher.read_bytes()).hexdigest()
+    # 30 training utterances of 101 frames have more than 3 places for a crop of 80.
+    told = f"targets of teacher {sha256[:12]}, 3 crops of 80 frames, seed 5"
+    for output in (run("info"), run("info", corpus), run("info", corpus, "--teacher", teacher)):
+        assert told in output
+        assert "30 utterances, 90 crops" in output
+        assert "50 utterances, 0.01 hours" in output
+    assert "2 verified: no damage" in run("info", "--verify")
+    (targets,) = (tmp_path / "cache").glob("targets-*")
+    flip_byte(targets / "targets-00000.arrow", 5_000)
+    with pytest.raises(StoreError, match=r"targets-00000\.arrow: CRC-32 of id0000\d/.* must be"):
+        run("info", corpus, "--verify")
+
+
+def test_eighty_columns_show_every_number_whole(
+    teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_cli, "console", Console(width=80, force_terminal=False))
+    run("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher)
+    lines = run("info", tiny_world / "corpus" / "corpus.yaml").splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert sum(bool(re.search(r"\d bytes +0\.0", line)) for line in lines) == 2
+
+
+def test_only_a_network_can_be_asked(corpus: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"bank\.parquet: a file of embeddings has been asked"):
+        run("build", corpus, "--teacher", "bank.parquet")
+    with pytest.raises(ConfigError, match=r"mine\.yaml: a plug-in is asked by the run that uses"):
+        run("build", corpus, "--teacher", "mine.yaml")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_info_says_when_a_teacher_was_not_asked(corpus: Path, teacher: Path) -> None:
+    run("build", corpus)
+    told = rf"has no targets of {teacher} for it as it is now; veer data build {corpus} --teacher"
+    with pytest.raises(StoreError, match=told):
+        run("info", corpus, "--teacher", teacher)
+    with pytest.raises(ConfigError, match=rf"--teacher {teacher} needs CORPUS\.yaml"):
+        run("info", "--teacher", teacher)
 
 
 def test_info_says_when_a_corpus_has_no_store(corpus: Path) -> None:

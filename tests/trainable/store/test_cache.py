@@ -13,6 +13,8 @@ from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
 from trainable.features import open_features
 from trainable.store.cache import StoreState, list_stores, prunable, verify_store
+from trainable.store.plan import FORMAT_VERSION, SOURCE, StoreManifest, StorePlan
+from trainable.store.shards import ShardKind, ShardPlace, write_shard
 
 Build = Callable[..., None]
 
@@ -89,6 +91,52 @@ def test_a_changed_corpus_supersedes_its_old_store_and_no_other(
     assert len(stores) == 4
     assert [store.folder for store in prunable(stores, None)] == [old]
     assert {s.folder for s in stores if s.state is StoreState.COMPLETE} >= before - {old}
+
+
+def write_made_from(folder: Path, source: str, key: str) -> None:
+    """A complete store with no rows, made from another."""
+    kind = ShardKind(stem="targets", vectors="crops", width=4)
+    place = ShardPlace(folder=folder, kind=kind, key=key, number=0)
+    folder.mkdir()
+    record = write_shard(place, [("a", np.zeros((2, 4), np.float16))])
+    plan = StorePlan(
+        format_version=FORMAT_VERSION,
+        kind=kind,
+        key=key,
+        settings={SOURCE: source},
+        lists=("a.txt",),
+        audio_dir="/a",
+        num_rows=(1,),
+    )
+    manifest = StoreManifest(plan=plan, shards=(record,))
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+
+
+def test_what_was_made_from_a_superseded_or_missing_store_is_superseded(
+    build: Build, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    build("a", seed=1)
+    (old,) = list_stores(cache)
+    assert old.key is not None
+    write_made_from(cache / "targets-aaaa", old.key, "a" * 64)
+    write_made_from(cache / "targets-bbbb", "b" * 64, "c" * 64)
+
+    def states() -> dict[str, StoreState]:
+        return {store.folder.name: store.state for store in list_stores(cache)}
+
+    assert states()["targets-aaaa"] is StoreState.COMPLETE
+    assert states()["targets-bbbb"] is StoreState.SUPERSEDED
+    manifest = old.folder / "manifest.json"
+    content = manifest.read_text()
+    manifest.unlink()
+    assert states()["targets-aaaa"] is StoreState.COMPLETE  # its log-mels may be built on
+    manifest.write_text(content)
+    os.utime(old.folder / "in-use.lock", (1, 1))
+    build("a", seed=2)
+    assert states()["targets-aaaa"] is StoreState.SUPERSEDED
+    removed = {store.folder.name for store in prunable(list_stores(cache), None)}
+    assert removed == {old.folder.name, "targets-aaaa", "targets-bbbb"}
 
 
 def test_an_old_format_goes_only_by_its_age(tmp_path: Path) -> None:

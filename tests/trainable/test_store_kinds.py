@@ -1,0 +1,47 @@
+"""Stores in words."""
+
+from typing import Any
+
+import pytest
+
+from trainable.feature_plan import LOG_MELS
+from trainable.store.plan import FORMAT_VERSION, StorePlan
+from trainable.store.shards import ShardKind
+from trainable.store_kinds import amount_of, kind_of
+
+CROPS = ShardKind(stem="targets", vectors="crops", width=8)
+
+
+def plan(kind: ShardKind, **settings: Any) -> StorePlan:
+    return StorePlan(
+        format_version=FORMAT_VERSION,
+        kind=kind,
+        key="0" * 64,
+        settings=settings,
+        lists=("list.txt",),
+        audio_dir="/audio",
+        num_rows=(3,),
+    )
+
+
+def targets(copy: int) -> StorePlan:
+    bank = {"num_crops": 8, "crop_frames": 200, "crop_seed": 1}
+    return plan(CROPS, teacher_sha256="0123456789abcdef" * 4, copy=copy, **bank)
+
+
+@pytest.mark.parametrize(
+    ("store", "told"),
+    [
+        (plan(LOG_MELS), "log-mels"),
+        (plan(LOG_MELS, augmentation={"copy": 2, "seed": 0}), "log-mels, copy 2"),
+        (targets(0), "targets of teacher 0123456789ab, 8 crops of 200 frames, seed 1"),
+        (targets(2), "targets of teacher 0123456789ab of copy 2, 8 crops of 200 frames, seed 1"),
+    ],
+)
+def test_a_kind_is_told_with_what_tells_it_apart(store: StorePlan, told: str) -> None:
+    assert kind_of(store) == told
+
+
+def test_log_mels_are_counted_in_hours_and_targets_in_crops() -> None:
+    assert amount_of(plan(LOG_MELS), 450_000_000) == "1,250.00 hours"  # frames of 10 ms
+    assert amount_of(targets(0), 8_736) == "8,736 crops"
