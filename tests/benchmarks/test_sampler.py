@@ -114,6 +114,8 @@ class TestProblem:
         assert not np.array_equal(noise_pct(one, 3), noise_pct(other, 3))
 
 
+# Ray warns where its first suggestion takes a second, as on a busy machine.
+@pytest.mark.filterwarnings("ignore:Define-by-run function passed:UserWarning")
 class TestSimulation:
     @pytest.mark.parametrize("name", [*ARMS, *SETTINGS])
     def test_same_seed_gives_the_same_search_and_another_another(self, name):
