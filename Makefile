@@ -36,9 +36,12 @@ types: setup
 
 check: lint types test
 
+# A name may be written with - or _.
+BENCHMARKS := $(basename $(notdir $(shell grep -l '^def main' tests/benchmarks/*.py)))
+
 bench: setup
-	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(filter-out report curves simulation made_up_store __init__ test_%,$(basename $(notdir $(wildcard tests/benchmarks/*.py))))'; exit 2; }
-	$(BIN)/python -m tests.benchmarks.$(NAME)
+	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(subst _,-,$(BENCHMARKS))'; exit 2; }
+	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME))
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -67,5 +67,7 @@ class LogMel(nn.Module):
 
 def instance_norm(feat_BTF: Tensor) -> Tensor:
     """Normalise every mel bin of every crop to mean 0 and variance 1 over its frames."""
-    variance_B1F, mean_B1F = torch.var_mean(feat_BTF, dim=1, correction=0, keepdim=True)
-    return (feat_BTF - mean_B1F) * torch.rsqrt(variance_B1F + INSTANCE_NORM_EPS)
+    # torch.var_mean over a middle dimension takes four times as long on a CPU.
+    centred_BTF = feat_BTF - feat_BTF.mean(dim=1, keepdim=True)
+    variance_B1F = centred_BTF.square().mean(dim=1, keepdim=True)
+    return centred_BTF * torch.rsqrt(variance_B1F + INSTANCE_NORM_EPS)

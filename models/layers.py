@@ -9,6 +9,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.fused_layers import FusedGroupedLinear, FusedMaximum
+from models.products import runs_fused
+
 
 def uniform_(parameter: Tensor, fan_in: int) -> None:
     """Draw a parameter from PyTorch's default range of linear layers, U(-1/sqrt(fan_in), ...)."""
@@ -42,6 +45,8 @@ class MaxFeatureMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., 2C) to (..., C)."""
+        if runs_fused(x):
+            return FusedMaximum.apply(x)  # type: ignore[no-any-return, no-untyped-call]
         first, second = x.chunk(2, dim=-1)
         return torch.maximum(first, second)
 
@@ -83,6 +88,9 @@ class GroupedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_channels) to (..., out_channels)."""
+        if runs_fused(x):
+            y_ZO = FusedGroupedLinear.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)  # type: ignore[no-untyped-call]
+            return y_ZO.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
         x_GZI = x.reshape(-1, self.groups, x.shape[-1] // self.groups).transpose(0, 1)
         y_GZO = torch.bmm(x_GZI, self.weight)
         return y_GZO.transpose(0, 1).reshape(*x.shape[:-1], -1) + self.bias

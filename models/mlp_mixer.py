@@ -10,8 +10,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
+from models.fused_channel import channel_mixing
+from models.fused_layers import FusedLinear
+from models.fused_token import token_mixing
 from models.layers import GroupedLinear, GroupedTokenLinear, IDConv, MaxFeatureMap
 from models.pooling import AttentiveStatisticsPooling
+from models.products import runs_fused
 
 ATTENTION_DIM = 128
 
@@ -108,10 +112,17 @@ class MixerBlock(nn.Module):
 
     def mix_tokens(self, x_TBC: Tensor) -> Tensor:
         """One residual step: x + token(idconv(norm(x)))."""
+        if runs_fused(x_TBC):
+            mixing = self.token_mixing
+            return token_mixing(x_TBC, self.token_norm, self.id_conv, mixing.up, mixing.down)
         return x_TBC + self.token_mixing(self.id_conv(self.token_norm(x_TBC)))  # type: ignore[no-any-return]
 
     def mix_channels(self, x_TBC: Tensor) -> Tensor:
         """One residual step: x + channel(norm(x))."""
+        up, down = self.channel_mixing.up, self.channel_mixing.down
+        # Quantised or parametrised layers have no plain weight.
+        if type(up) is type(down) is nn.Linear and runs_fused(x_TBC):
+            return channel_mixing(x_TBC, self.channel_norm, up, down)
         return x_TBC + self.channel_mixing(self.channel_norm(x_TBC))  # type: ignore[no-any-return]
 
 
@@ -148,8 +159,7 @@ class MLPMixerSpeaker(SpeakerModel):
 
     def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
         """Embed normalised log-mels; the stages are the outputs of the blocks."""
-        x_BCT = F.relu(self.project_norm(self.project(norm_BTF.transpose(1, 2))))
-        x_TBC = x_BCT.permute(2, 0, 1).contiguous()
+        x_TBC = self._projected(norm_BTF)
         stages: list[Tensor] = []
         for block in self.blocks:
             x_TBC = block(x_TBC)
@@ -158,3 +168,15 @@ class MLPMixerSpeaker(SpeakerModel):
         pooled_BC = self.pooling(self.norm(x_TBC))
         embedding_BD = self.embedding_norm(self.embedding(pooled_BC))
         return ModelOutput(embedding_BD, tuple(stages), None)
+
+    def _projected(self, norm_BTF: Tensor) -> Tensor:
+        """The CNN projection, (T, B, C)."""
+        if not runs_fused(norm_BTF):
+            x_BCT = F.relu(self.project_norm(self.project(norm_BTF.transpose(1, 2))))
+            return x_BCT.permute(2, 0, 1).contiguous()
+        # The convolution as one product: every frame beside its neighbours, bins innermost.
+        seen_BTFK = F.pad(norm_BTF, (0, 0, 1, 1)).unfold(1, 3, 1)
+        seen_ZI = seen_BTFK.permute(1, 0, 3, 2).reshape(norm_BTF.shape[0] * norm_BTF.shape[1], -1)
+        weight_CI = self.project.weight.transpose(1, 2).flatten(1)
+        x_ZC = FusedLinear.apply(seen_ZI, weight_CI, self.project.bias, "none")  # type: ignore[no-untyped-call]
+        return F.relu(self.project_norm(x_ZC)).view(norm_BTF.shape[1], norm_BTF.shape[0], -1)

@@ -6,6 +6,9 @@ Shapes: T frames, B batch, C channels.
 import torch
 from torch import Tensor, nn
 
+from models.fused_layers import FusedLinear
+from models.products import runs_fused
+
 VARIANCE_FLOOR = 1e-5
 
 
@@ -21,6 +24,26 @@ def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tens
     return mean_BC, variance_BC.clamp(min=VARIANCE_FLOOR).sqrt()
 
 
+class Attention(nn.Sequential):
+    """Frames to unscaled attention weights: linear, tanh, linear."""
+
+    def __init__(self, seen: int, attention_dim: int, channels: int) -> None:
+        super().__init__(
+            nn.Linear(seen, attention_dim), nn.Tanh(), nn.Linear(attention_dim, channels)
+        )
+
+    def forward(self, seen_TBC: Tensor) -> Tensor:
+        """(T, B, seen) to (T, B, C)."""
+        first, _, second = self
+        # Quantised or parametrised layers have no plain weight.
+        if not (type(first) is type(second) is nn.Linear and runs_fused(seen_TBC)):
+            return super().forward(seen_TBC)  # type: ignore[no-any-return, no-untyped-call]
+        x_ZC = seen_TBC.reshape(-1, seen_TBC.shape[-1])
+        for layer, activation in ((first, "tanh"), (second, "none")):
+            x_ZC = FusedLinear.apply(x_ZC, layer.weight, layer.bias, activation)  # type: ignore[no-untyped-call]
+        return x_ZC.view(*seen_TBC.shape[:-1], -1)
+
+
 class AttentiveStatisticsPooling(nn.Module):
     """Attention-weighted mean and standard deviation over time.
 
@@ -32,11 +55,7 @@ class AttentiveStatisticsPooling(nn.Module):
     def __init__(self, channels: int, attention_dim: int, *, with_context: bool = False) -> None:
         super().__init__()
         self.with_context = with_context
-        self.attention = nn.Sequential(
-            nn.Linear((1 + 2 * with_context) * channels, attention_dim),
-            nn.Tanh(),
-            nn.Linear(attention_dim, channels),
-        )
+        self.attention = Attention((1 + 2 * with_context) * channels, attention_dim, channels)
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Pool (T, B, C) to (B, 2C): the means, then the standard deviations."""
