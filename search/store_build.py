@@ -185,17 +185,14 @@ def _telling(
 @contextmanager
 def _silent_ray_data() -> Iterator[None]:
     """No bars and no lines of Ray Data's; they go to its own log file all the same."""
-    context = ray.data.DataContext.get_current().copy()
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    logger = logging.getLogger("ray.data")
-    before = logger.handlers
-    logger.handlers = [each for each in before if not isinstance(each, logging.StreamHandler)]
+    context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    before = context.enable_progress_bars, context.print_on_execution_start, logger.handlers
+    context.enable_progress_bars = context.print_on_execution_start = False
+    logger.handlers = [each for each in before[2] if not isinstance(each, logging.StreamHandler)]
     try:
-        with ray.data.DataContext.current(context):
-            yield
+        yield
     finally:
-        logger.handlers = before
+        context.enable_progress_bars, context.print_on_execution_start, logger.handlers = before
 
 
 def _require_there(paths: Sequence[Path]) -> None:

@@ -1,0 +1,134 @@
+"""What a worker does with a shard, without Ray."""
+
+import errno
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from search import store_worker
+from search.store_worker import MAX_BEGINNINGS, Outcome, Ticker, built
+from trainable.errors import StoreError
+from trainable.store.shards import ShardKind, ShardPlace, Vectors, open_shard
+from trainable.store.tasks import Tick
+
+KIND = ShardKind(stem="things", vectors="things", width=4)
+NUM_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    place: ShardPlace
+    row: Callable[[int], tuple[str, Vectors] | str]
+    num_rows: int = NUM_ROWS
+    uses_gpu: bool = False
+
+    def rows(self) -> Iterator[tuple[str, Vectors] | str]:
+        return map(self.row, range(self.num_rows))
+
+    def faults(self, tick: Tick) -> tuple[str, ...]:
+        raise NotImplementedError
+
+
+class Actor:
+    """A ticker whose calls are answered at once."""
+
+    def __init__(self) -> None:
+        self.ticker = Ticker()
+
+    def __getattr__(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(remote=getattr(self.ticker, name))
+
+
+@pytest.fixture
+def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
+    monkeypatch.setattr(store_worker.ray, "get", lambda answer: answer)
+    return Actor()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> ShardPlace:
+    (tmp_path / "plan.json").write_text("{}")
+    return ShardPlace(folder=tmp_path, kind=KIND, key="key", number=3)
+
+
+def good(number: int) -> tuple[str, Vectors]:
+    return f"{number}.wav", np.full((2, 4), number, np.float16)
+
+
+def raising(error: Exception) -> Callable[[int], tuple[str, Vectors]]:
+    def row(number: int) -> tuple[str, Vectors]:
+        if number == 2:
+            raise error
+        return good(number)
+
+    return row
+
+
+def test_a_shard_is_written_and_its_utterances_counted(place: ShardPlace, actor: Actor) -> None:
+    assert built(Task(place=place, row=good), actor) == Outcome(number=3)
+    assert open_shard(place).record.num_rows == NUM_ROWS
+    assert actor.ticker.total() == NUM_ROWS
+
+
+def test_all_faults_are_handed_over_and_nothing_written(place: ShardPlace, actor: Actor) -> None:
+    outcome = built(
+        Task(place=place, row=lambda n: f"list:{n}: silent" if n in (1, 4) else good(n)), actor
+    )
+    assert outcome == Outcome(number=3, faults=("list:1: silent", "list:4: silent"))
+    assert not place.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "cannot be written: No space left on device; make room",
+        ),
+        (StoreError("features-1: is not complete"), "features-1: is not complete"),
+        (MemoryError(), "no memory was left to build it; build again with fewer --workers"),
+        (ZeroDivisionError("of the person's own code"), "cannot be built:\nTraceback"),
+    ],
+    ids=["disk", "store", "memory", "own"],
+)
+def test_an_error_names_the_shard(
+    place: ShardPlace, actor: Actor, error: Exception, told: str
+) -> None:
+    outcome = built(Task(place=place, row=raising(error)), actor)
+    assert outcome.error.startswith(f"{place.path}: {told}")
+    assert outcome.faults == ()
+    assert not list(place.folder.glob("*things*"))
+
+
+def test_an_unknown_error_comes_with_its_trace(place: ShardPlace, actor: Actor) -> None:
+    outcome = built(Task(place=place, row=raising(ZeroDivisionError("by nought"))), actor)
+    assert "in row" in outcome.error
+    assert outcome.error.rstrip().endswith("ZeroDivisionError: by nought")
+
+
+def test_a_node_that_does_not_see_the_folder_says_so(place: ShardPlace, actor: Actor) -> None:
+    (place.folder / "plan.json").unlink()
+    outcome = built(Task(place=place, row=good), actor)
+    assert "does not see this folder; $VEER_CACHE must name one that all nodes" in outcome.error
+    assert str(place.path) in outcome.error
+
+
+def test_a_shard_that_killed_its_workers_is_given_up(place: ShardPlace, actor: Actor) -> None:
+    for _ in range(MAX_BEGINNINGS):
+        actor.ticker.begin(place.number)
+    outcome = built(Task(place=place, row=good), actor)
+    assert outcome.error.startswith(f"{place.path}: what built it was killed 3 times, perhaps")
+    assert not place.path.exists()
+
+
+def test_a_shard_that_is_begun_anew_counts_anew() -> None:
+    ticker = Ticker()
+    assert ticker.begin(0) == 1
+    ticker.tell(0, 70)
+    ticker.tell(1, 5)
+    assert ticker.begin(0) == 2
+    assert ticker.total() == 5
