@@ -1,0 +1,251 @@
+"""How fast stores are built: log-mels against decoding alone, targets against the teacher alone.
+
+`make bench NAME=build`, or `python -m tests.benchmarks.build`. The corpus is real speech where
+$VEER_MINIVOX names a folder with `wav/`, `train_list.txt` and `veri_val.txt`, else synthetic, made
+on the spot: harmonics and noise, 8 s each, 16-bit WAV. The teacher has the demo's size and random
+weights: what it says takes as long as from a trained one.
+
+The limits do what no build can leave out: `load_wave` of every file; and the teacher's forward
+passes on the same batches of crops, which lie in memory, with its embeddings and stages as the
+result. One process is the local builder, two are Ray Data on a Ray that is running; limits run in
+as many, one thread each. Rounds are interleaved and files in the page cache; shown are medians,
+and ratios within a round. The first round is left out.
+
+The targets, one process and two: log-mels at 0.4 of decoding at least, since computing a log-mel
+frame (a 512-point FFT, 80 mel bands) costs about as much as decoding 160 samples of WAV, and a
+checksum and a write come on top; targets at 0.9 of the teacher, since what they add is a gather
+and a write of a few numbers a crop. The verdict's ratio is the worst of both against its target.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor
+
+from results.hardware import describe_hardware
+from search.driver import connected
+from search.store_build import ShardBuilder
+from spaces.yaml_file import write_yaml
+from tests.benchmarks.report import finish
+from tests.conftest import write_corpus
+from trainable import feature_plan
+from trainable.audio import load_wave
+from trainable.checkpoint import CheckpointFolder
+from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
+from trainable.crop_bank import CropBank
+from trainable.data import TrainingData, load_training_data
+from trainable.presets import read_trial_config
+from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
+from trainable.target_builder import CROPS_AT_ONCE
+from trainable.targets import open_targets
+from trainable.teacher import Teacher, load_teacher
+from trainable.training import Trainer
+
+ROUNDS = 5
+NUM_SHARDS = 8
+BANK = CropBank(num_crops=8, crop_frames=200, seed=0)
+TARGETS = {"log-mels": 0.4, "targets": 0.9}
+NUM_ASKED = 128
+SYNTHETIC = {"num_train_speakers": 16, "num_val_speakers": 4, "num_utterances": 20}
+DURATION_S = 8.0
+
+
+class Timed:
+    """A builder that remembers its pace."""
+
+    def __init__(self, build: Builder) -> None:
+        self._build = build
+        self.utterances_per_s = 0.0
+
+    def __call__(
+        self, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+    ) -> tuple[str, ...]:
+        """Build, in time."""
+        start_s = time.perf_counter()
+        faults = self._build(tasks, num_all, progress)
+        num_rows = sum(task.num_rows for task in tasks)
+        self.utterances_per_s = num_rows / (time.perf_counter() - start_s)
+        return faults
+
+
+def find_corpus(folder: Path) -> tuple[Path, str]:
+    """A corpus and what it is."""
+    if (real := os.environ.get("VEER_MINIVOX")) is None:
+        write_corpus(folder, duration_s=DURATION_S, **SYNTHETIC)
+        return folder / "corpus.yaml", "synthetic"
+    content = {"train_dir": "wav", "train_list": "train_list.txt", "val_dir": "wav"}
+    content = {name: str(Path(real, value)) for name, value in content.items()}
+    folder.mkdir()
+    write_yaml(folder / "corpus.yaml", content | {"val_list": str(Path(real, "veri_val.txt"))})
+    return folder / "corpus.yaml", "real speech of $VEER_MINIVOX"
+
+
+def decode(paths: Sequence[Path]) -> None:
+    """The limit of building log-mels."""
+    for path in paths:
+        load_wave(path)
+
+
+@torch.inference_mode()
+def forward(teacher: Teacher, batches: Sequence[Tensor]) -> None:
+    """The limit of building targets."""
+    for feat_BTF in batches:
+        teacher.teach(feat_BTF, with_stages=True)
+
+
+def batches_of(data: TrainingData, numbers: Sequence[int]) -> list[Tensor]:
+    """The crops of these utterances, as a build batches them."""
+    at_once = CROPS_AT_ONCE // BANK.num_crops
+    batches = []
+    for begin in range(0, len(numbers), at_once):
+        number_U = np.array(numbers[begin : begin + at_once])
+        latest_U = BANK.latest(data.features.length[number_U])
+        start_UC = BANK.starts(number_U, latest_U)
+        row_B = np.repeat(number_U, (start_UC >= 0).sum(axis=1))
+        crops_BTF = data.features.crops(row_B, start_UC[start_UC >= 0], BANK.crop_frames)
+        batches.append(crops_BTF)
+    return batches
+
+
+@ray.remote(num_cpus=1)
+class Process:
+    """One of the limits' processes, kept warm."""
+
+    def __init__(self, teacher: Path, corpus: CorpusConfig, cache: Path, part: int) -> None:
+        torch.set_num_threads(1)
+        data = load_training_data(corpus, cache_dir=cache)
+        self._paths = [entry.path for entry in read_corpus(corpus).audio][part::2]
+        self._teacher = load_teacher(teacher)
+        self._batches = batches_of(data, range(num_asked(data))[part::2])
+
+    def decode(self) -> None:
+        """Half of the files."""
+        decode(self._paths)
+
+    def forward(self) -> None:
+        """Half of the batches."""
+        forward(self._teacher, self._batches)
+
+
+def num_asked(data: TrainingData) -> int:
+    """Utterances that the teacher is asked about: a part is enough for its pace."""
+    return min(NUM_ASKED, len(data.train_row))
+
+
+def some_of(data: TrainingData) -> TrainingData:
+    """The same features with fewer training utterances."""
+    kept = slice(num_asked(data))
+    return TrainingData(
+        **{name: getattr(data, name) for name in TrainingData.__slots__}
+        | {
+            "train_paths": data.train_paths[kept],
+            "train_row": data.train_row[kept],
+            "copy_row": data.copy_row[kept],
+            "train_speaker": data.train_speaker[kept],
+        }
+    )
+
+
+def pace(work: Callable[[], object], num_utterances: int) -> float:
+    """Utterances a second."""
+    start_s = time.perf_counter()
+    work()
+    return num_utterances / (time.perf_counter() - start_s)
+
+
+class Bench:
+    """What is measured, by number of processes."""
+
+    def __init__(self, corpus: Path, folder: Path) -> None:
+        self.config = read_corpus_config(corpus)
+        self.paths = [entry.path for entry in read_corpus(self.config).audio]
+        self._folder, self._cache = folder, folder / "cache"
+        self.data = load_training_data(self.config, cache_dir=self._cache)
+        trainer = Trainer(
+            read_trial_config("teacher_demo", ()), self.data, device=torch.device("cpu")
+        )
+        self._file = CheckpointFolder(folder / "teacher").save(trainer)
+        self._teacher = load_teacher(self._file)
+        self._batches = batches_of(self.data, range(num_asked(self.data)))
+        self._processes: list[ray.actor.ActorHandle] = []
+
+    def start_processes(self) -> None:
+        """Two for the limits."""
+        self._processes = [
+            Process.options(num_cpus=0).remote(self._file, self.config, self._cache, part)
+            for part in (0, 1)
+        ]
+        ray.get([each.decode.remote() for each in self._processes])
+
+    def round(self, num_processes: int) -> dict[str, tuple[float, float]]:
+        """Limit and build, utterances a second, of log-mels and of targets."""
+        build = build_shards if num_processes == 1 else ShardBuilder(num_workers=2)
+        decoding, teaching = self._limits(num_processes)
+        paces = {}
+        with tempfile.TemporaryDirectory(dir=self._folder) as fresh:
+            limit = pace(decoding, len(self.paths))
+            timed = Timed(build)
+            load_training_data(self.config, cache_dir=Path(fresh), build=timed)
+            paces["log-mels"] = limit, timed.utterances_per_s
+            asked = some_of(self.data)
+            limit = pace(teaching, len(asked.train_row))
+            timed = Timed(build)
+            open_targets(self._file, asked, BANK, cache_dir=Path(fresh), build=timed)
+            paces["targets"] = limit, timed.utterances_per_s
+        return paces
+
+    def _limits(self, num_processes: int) -> tuple[Callable[[], object], Callable[[], object]]:
+        if num_processes == 1:
+            return (lambda: decode(self.paths)), lambda: forward(self._teacher, self._batches)
+        return (
+            lambda: ray.get([each.decode.remote() for each in self._processes]),
+            lambda: ray.get([each.forward.remote() for each in self._processes]),
+        )
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    feature_plan.SMALLEST_SHARD_BYTES, feature_plan.NUM_PIECES = 1, NUM_SHARDS
+    measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as name, connected(None, num_cpus=6):
+        corpus, what = find_corpus(Path(name) / "corpus")
+        bench = Bench(corpus, Path(name))
+        bench.start_processes()
+        print(
+            f"{what}: {len(bench.paths)} utterances, {num_asked(bench.data)} of them asked about"
+        )
+        print(describe_hardware())
+        for number in range(rounds + 1):
+            for num_processes in (1, 2):
+                for kind, pair in bench.round(num_processes).items():
+                    if number:
+                        measured.setdefault((kind, num_processes), []).append(pair)
+    finish("build", ratio=report(measured), target=1.0)
+
+
+def report(measured: dict[tuple[str, int], list[tuple[float, float]]]) -> float:
+    """Print a line for each kind and number of processes; the worst ratio against its target."""
+    print(f"{'':9} processes  limit/s  built/s  ratio  target")
+    worst = float("inf")
+    for (kind, num_processes), pairs in sorted(measured.items()):
+        limit, built = (median(column) for column in zip(*pairs, strict=True))
+        ratio, target = median(built / limit for limit, built in pairs), TARGETS[kind]
+        worst = min(worst, ratio / target)
+        print(f"{kind:9} {num_processes:9d} {limit:8.1f} {built:8.1f} {ratio:6.2f} {target:7.2f}")
+    return worst
+
+
+if __name__ == "__main__":
+    main()
