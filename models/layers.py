@@ -88,7 +88,7 @@ class GroupedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_channels) to (..., out_channels)."""
-        if runs_fused(x):
+        if runs_fused(x, num_products=self.groups):
             y_ZO = FusedGroupedLinear.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)  # type: ignore[no-untyped-call]
             return y_ZO.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]
         x_GZI = x.reshape(-1, self.groups, x.shape[-1] // self.groups).transpose(0, 1)

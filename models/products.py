@@ -16,16 +16,22 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import _get_current_dispatch_mode
 
-CHUNK_BYTES_PER_THREAD = 5 << 19
+CHUNK_BYTES_PER_THREAD = 4 << 20
+MIN_NUMBERS = 1 << 15
 # Elsewhere than on x86 PyTorch's own product may be the faster one; nobody has measured it.
 _USES_ONEDNN = torch._C._has_mkldnn and platform.machine() in {"x86_64", "AMD64"}
 
 
-def runs_fused(x: Tensor) -> bool:
+def runs_fused(x: Tensor, *, num_products: int = 1) -> bool:
     """Whether a layer takes its fused form for this input, not PyTorch's own operators.
 
     On the CPU in float32 or float64 alone. Autocast chooses a type for every operator; export,
-    compilation and what counts operators (a dispatch mode) need operators that they know.
+    compilation and what counts operators (a dispatch mode) need operators that they know. And
+    not for little input, where the fused form's calls cost more than they save.
+
+    Args:
+        x: The input.
+        num_products: Into how many the layer splits its work.
     """
     # In this order: a trace would take the number of elements for a tensor.
     return (
@@ -35,7 +41,7 @@ def runs_fused(x: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.dtype in {torch.float32, torch.float64}
         and not torch.is_autocast_enabled("cpu")
-        and x.numel() > 0
+        and x.numel() // num_products >= MIN_NUMBERS
     )
 
 

@@ -28,6 +28,11 @@ class Passive(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+@pytest.fixture(autouse=True)
+def _little_input_is_fused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "MIN_NUMBERS", 1)
+
+
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of about two crops or a few rows, the last one of a crop or row less."""
@@ -171,6 +176,8 @@ def test_a_trace_autocast_and_other_types_take_pytorchs_operators() -> None:
     assert not runs_fused(x.to("meta"))
     assert not runs_fused(x.bfloat16())
     assert not runs_fused(x[:0])
+    assert runs_fused(x, num_products=4)
+    assert not runs_fused(x, num_products=5)
     with torch.autocast("cpu", torch.bfloat16):
         assert not runs_fused(x)
     with Passive():
