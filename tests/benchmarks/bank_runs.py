@@ -1,0 +1,189 @@
+"""The runs of the benchmark `bank`: one student each, trained and then examined.
+
+Shapes: B batch, T frames, F mel bins, D embedding, N rows.
+"""
+
+import hashlib
+import sys
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models import SpeakerModel
+from tests.benchmarks.bank_figures import Arm, Run, arm_name
+from trainable.any_teacher import open_teacher
+from trainable.checkpoint import file_sha256
+from trainable.config import TrialConfig
+from trainable.corpus import CorpusConfig
+from trainable.crop_bank import Index, TargetsConfig
+from trainable.data import TrainingData
+from trainable.places import cache_dir
+from trainable.teacher import AnyTeacher, Crops, Lesson, Teacher, TeacherFacts, random_starts
+from trainable.training import Trainer
+
+CPU = torch.device("cpu")
+NUM_DRAWS = 2
+# Keeps the crops of the cosines apart from those of epoch 0, 1, ...
+FRESH_STREAM = 2**32
+BATCH = 64
+
+
+class Answered(NamedTuple):
+    """Crops and what the teacher says about them.
+
+    Attributes:
+        row_B: Rows of the feature table.
+        start_B: First frames.
+        emb_BD: The teacher's embeddings.
+    """
+
+    row_B: Index
+    start_B: Index
+    emb_BD: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Witness:
+    """A teacher, `AnyTeacher`, whose last answers are kept and whose draws disturb no others.
+
+    Attributes:
+        teacher: Who answers.
+        answers: One a step.
+    """
+
+    teacher: AnyTeacher
+    answers: deque[Answered] = field(default_factory=deque)
+
+    @property
+    def facts(self) -> TeacherFacts:
+        """The teacher's."""
+        return self.teacher.facts
+
+    def to(self, device: torch.device) -> "Witness":
+        """With the teacher on a device, and the same answers."""
+        return Witness(teacher=self.teacher.to(device), answers=self.answers)
+
+    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
+        """The teacher's."""
+        return self.teacher.stage_dims(feat_BTF)
+
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
+        """The teacher's, from a child of the generator.
+
+        How many numbers are drawn depends on the kind of teacher; the masks that are drawn after
+        them must not.
+        """
+        return self.teacher.draw_starts(rng.spawn(1)[0], row_N, latest_N)
+
+    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+        """The teacher's, kept."""
+        lesson = self.teacher.lesson(crops, with_stages=with_stages)
+        self.answers.append(Answered(crops.row_B, crops.start_B, lesson.embedding_BD))
+        return lesson
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bench:
+    """What all runs have in common.
+
+    Attributes:
+        data: The corpus, opened.
+        teacher_file: Model file of the teacher.
+        teacher: The network in it.
+        trial: The student, with any seed.
+        exams: By seed, the crops of the two random sets, once they were needed.
+    """
+
+    data: TrainingData
+    teacher_file: Path
+    teacher: Teacher
+    trial: TrialConfig
+    exams: dict[int, tuple[list[Answered], list[Answered]]] = field(default_factory=dict)
+
+    def setup(self, corpus: CorpusConfig) -> str:
+        """Digits that name corpus, teacher and student."""
+        told = [store.plan.key for store in self.data.features.stores]
+        files = (self.teacher_file, corpus.train_list, corpus.val_list)
+        told += [*map(file_sha256, files), self.trial.recipe_hash()]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+
+    def run(self, num_crops: Arm, seed: int, setup: str) -> Run:
+        """Train a student and examine it."""
+        trial = self.trial.model_copy(update={"seed": seed})
+        crop_frames = trial.training.crop_frames
+        asks = {"mode": "online"} if num_crops is None else {"num_crops": num_crops}
+        bank = TargetsConfig.model_validate(asks).bank(crop_frames)
+        opened = open_teacher(self.teacher_file, self.data, bank, cache_dir=cache_dir())
+        num_steps = len(self.data.train_row) // trial.training.batch_size
+        witness = Witness(teacher=opened, answers=deque(maxlen=NUM_DRAWS * num_steps))
+        trainer = Trainer(trial, self.data, teacher=witness, device=CPU)
+        while trainer.epoch < trial.training.max_epochs:
+            report = trainer.run_epoch()
+            print(
+                f"seed {seed}, {arm_name(num_crops)}, epoch {report.epoch}: "
+                f"VEER {report.veer_pct:.2f} %, cosine {report.teacher_cosine:.4f}, "
+                f"{report.train_s:.1f} + {report.eval_s:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+        sets = (witness.answers, *self.exam(seed, crop_frames))
+        taught, fresh, unseen = (
+            mean_cosine(trainer.model, self.data, each, crop_frames) for each in sets
+        )
+        return Run(
+            setup=setup,
+            num_crops=num_crops,
+            seed=seed,
+            veer_pct=tuple(report.veer_pct for report in trainer.history),
+            train_s=tuple(report.train_s for report in trainer.history),
+            taught_cosine=taught,
+            fresh_cosine=fresh,
+            unseen_cosine=unseen,
+        )
+
+    def exam(self, seed: int, crop_frames: int) -> tuple[list[Answered], list[Answered]]:
+        """Random crops of the training and of the validation utterances, two of each."""
+        if seed not in self.exams:
+            rng = np.random.default_rng((seed, FRESH_STREAM))
+            trained = np.concatenate([self.data.drawn_rows(rng) for _ in range(NUM_DRAWS)])
+            unseen = np.repeat(self.data.val_row, NUM_DRAWS)
+            self.exams[seed] = (
+                list(asked(self.teacher, self.data, trained, crop_frames, rng)),
+                list(asked(self.teacher, self.data, unseen, crop_frames, rng)),
+            )
+        return self.exams[seed]
+
+
+def asked(
+    teacher: Teacher,
+    data: TrainingData,
+    row_N: Index,
+    crop_frames: int,
+    rng: np.random.Generator,
+) -> Iterable[Answered]:
+    """What the network says about a random crop of each row, in batches."""
+    start_N = random_starts(rng, np.maximum(data.features.length[row_N] - crop_frames, 0))
+    for first in range(0, len(row_N), BATCH):
+        row_B, start_B = row_N[first : first + BATCH], start_N[first : first + BATCH]
+        feat_BTF = data.features.crops(row_B, start_B, crop_frames)
+        yield Answered(row_B, start_B, teacher.teach(feat_BTF).embedding_BD)
+
+
+@torch.inference_mode()
+def mean_cosine(
+    student: SpeakerModel, data: TrainingData, answered: Iterable[Answered], crop_frames: int
+) -> float:
+    """Mean cosine between the student's embeddings and the teacher's, in eval mode."""
+    student.eval()
+    cosines = []
+    for row_B, start_B, emb_BD in answered:
+        feat_BTF = data.features.crops(row_B, start_B, crop_frames)
+        cosines.append(F.cosine_similarity(student.embed(feat_BTF), emb_BD))
+    return float(torch.cat(cosines).mean())
