@@ -1,24 +1,45 @@
 """How a benchmark ends."""
 
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A figure and what it must reach.
+
+    Attributes:
+        name: What was measured.
+        ratio: The figure.
+        target: It must be at least this, or at most.
+        is_limit: Whether the target is the most that it may be.
+    """
+
+    name: str
+    ratio: float
+    target: float
+    is_limit: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the figure keeps to the target."""
+        return self.ratio <= self.target if self.is_limit else self.ratio >= self.target
+
+    def __str__(self) -> str:
+        told = "ok" if self.is_met else "missed"
+        if self.is_limit:
+            return f"{self.name}: ratio={self.ratio:.3f} at most {self.target:.2f} {told}"
+        return f"{self.name}: ratio={self.ratio:.2f} target={self.target:.2f} {told}"
 
 
 def finish(name: str, *, ratio: float, target: float) -> None:
     """Print the verdict and exit, with status 1 if the target was missed."""
-    met = ratio >= target
-    print(f"{name}: ratio={ratio:.2f} target={target:.2f} {'ok' if met else 'missed'}")
-    sys.exit(0 if met else 1)
+    finish_all([Verdict(name=name, ratio=ratio, target=target)])
 
 
-def finish_within(name: str, limits: dict[str, tuple[float, float]]) -> None:
-    """Print the verdicts and exit, with status 1 if a ratio is above its limit.
-
-    Args:
-        name: The benchmark's.
-        limits: By case the ratio and the most that it may be.
-    """
-    met = {case: ratio <= most for case, (ratio, most) in limits.items()}
-    for case, (ratio, most) in limits.items():
-        verdict = "ok" if met[case] else "missed"
-        print(f"{name}: {case}: ratio={ratio:.3f} at most {most:.2f} {verdict}")
-    sys.exit(0 if all(met.values()) else 1)
+def finish_all(verdicts: Sequence[Verdict]) -> None:
+    """Print several verdicts, one a line, and exit, with status 1 if any was missed."""
+    for verdict in verdicts:
+        print(verdict)
+    sys.exit(0 if all(verdict.is_met for verdict in verdicts) else 1)

@@ -23,7 +23,7 @@ from models import count_parameters
 from models.frontend import NUM_MELS
 from results.hardware import describe_hardware
 from tests.benchmarks.made_up_store import open_features_of, write_store
-from tests.benchmarks.report import finish_within
+from tests.benchmarks.report import Verdict, finish_all
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
@@ -166,7 +166,12 @@ def main() -> None:
             long_store(Path(cache) / "store", options.steps * BATCH_SIZE + NUM_VAL)
         )
         ratios = {case: compare(case, data, options.rounds, device) for case in CASES}
-    finish_within("step", {case: (ratios[case], CASES[case][2]) for case in CASES})
+    finish_all(
+        [
+            Verdict(name=f"step, {case}", ratio=ratios[case], target=CASES[case][2], is_limit=True)
+            for case in CASES
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.report import Verdict, finish_all
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,19 +29,36 @@ def test_a_missed_target_is_exit_status_1(ratio: float, line: str, status: int) 
 
 
 @pytest.mark.parametrize(
-    ("ratios", "verdicts", "status"),
-    [((1.05, 1.149), ("ok", "ok"), 0), ((1.051, 1.0), ("missed", "ok"), 1)],
+    ("ratios", "told", "status"),
+    [
+        ((1.3, 2.2), ("ok", "ok"), 0),
+        ((1.2, 2.3), ("missed", "ok"), 1),
+        ((2.0, 2.0), ("ok", "missed"), 1),
+    ],
 )
-def test_a_ratio_above_its_limit_is_exit_status_1(
-    ratios: tuple[float, float], verdicts: tuple[str, str], status: int
+def test_one_missed_target_of_several_is_exit_status_1(
+    ratios: tuple[float, ...],
+    told: tuple[str, ...],
+    status: int,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    limits = dict(zip(("large", "small"), zip(ratios, (1.05, 1.15), strict=True), strict=True))
-    code = f"from tests.benchmarks.report import finish_within; finish_within('step', {limits})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    lines = (
-        f"step: large: ratio={ratios[0]:.3f} at most 1.05 {verdicts[0]}\n"
-        f"step: small: ratio={ratios[1]:.3f} at most 1.15 {verdicts[1]}\n"
-    )
-    assert (done.stdout, done.returncode) == (lines, status)
+    verdicts = [
+        Verdict(name=name, ratio=ratio, target=target)
+        for name, ratio, target in zip(("large", "small"), ratios, (1.3, 2.2), strict=True)
+    ]
+    with pytest.raises(SystemExit) as end:
+        finish_all(verdicts)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"large: ratio={ratios[0]:.2f} target=1.30 {told[0]}",
+        f"small: ratio={ratios[1]:.2f} target=2.20 {told[1]}",
+    ]
+    assert end.value.code == status
+
+
+
+@pytest.mark.parametrize(("ratio", "told"), [(1.05, "ok"), (1.051, "missed")])
+def test_a_figure_above_its_limit_is_missed(ratio: float, told: str) -> None:
+    verdict = Verdict(name="step", ratio=ratio, target=1.05, is_limit=True)
+    assert str(verdict) == f"step: ratio={ratio:.3f} at most 1.05 {told}"
+    assert verdict.is_met == (told == "ok")

@@ -1,0 +1,138 @@
+"""A search step with stored targets of a teacher ten times as large against one of the usual size.
+
+`make bench NAME=teacher-size`, or `python -m tests.benchmarks.teacher_size`; `--rounds 20` for a
+shorter one. What two untrained LSTM+Autoencoder teachers, of 3.9 and 44.9 million parameters, say
+about the crops of a made-up store of log-mels is written by the product's own code. Then two
+trials of a student of width 64 with 4 blocks, alike but for the teacher, train in turns, a step
+each (an epoch of one batch), the other one first in every second round. Their loss compares
+embeddings and stages (cosine), so that all of the stored numbers are read. The ratio is of the
+time of a step, the median over rounds of the usual teacher's over the large one's in the same
+round; the target: within 5 %, either way. The time of building the targets is given apart.
+"""
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from models import LSTMAutoencoderConfig
+from results.hardware import available_cores, describe_hardware
+from tests.benchmarks.made_up_store import open_features_of, write_store
+from tests.benchmarks.made_up_trial import CPU, made_up_data, write_teacher
+from tests.benchmarks.report import finish
+from trainable.checkpoint import load_speaker_model
+from trainable.config import TrialConfig
+from trainable.crop_bank import CropBank
+from trainable.data import TrainingData
+from trainable.targets import StoredTargets, open_targets
+from trainable.training import Trainer
+
+TEACHERS = {
+    "usual": LSTMAutoencoderConfig(),
+    "large": LSTMAutoencoderConfig(hidden_dim=1024, num_layers=5),
+}
+BATCH_SIZE = 64
+FRAMES_OF_ROW = 300
+BANK = CropBank(num_crops=2, crop_frames=200, seed=0)
+ROUNDS = 40
+TARGET = 1 / 1.05
+CONFIG = {
+    "model": {"family": "mlp_mixer", "hidden_dim": 64, "num_blocks": 4},
+    "loss": {"distillation": "cosine", "stages": "cosine"},
+    "training": {"batch_size": BATCH_SIZE, "crop_frames": BANK.crop_frames},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taught:
+    """A teacher's targets, and what they cost.
+
+    Attributes:
+        targets: Opened.
+        num_params: Of the teacher.
+        build_s: Seconds of asking it.
+    """
+
+    targets: StoredTargets
+    num_params: int
+    build_s: float
+
+
+def closeness(first: list[float], second: list[float]) -> float:
+    """How near the median ratio of paired times is to 1: it or its inverse, at most 1."""
+    ratio = median(a / b for a, b in zip(first, second, strict=True))
+    return min(ratio, 1 / ratio)
+
+
+def ask(model: LSTMAutoencoderConfig, folder: Path, data: TrainingData) -> Taught:
+    """Build the targets of an untrained teacher in a cache of their own."""
+    file = write_teacher(folder, model, data)
+    started = time.perf_counter()
+    targets = open_targets(file, data, BANK, cache_dir=folder / "cache")
+    build_s = time.perf_counter() - started
+    num_params = sum(weight.numel() for weight in load_speaker_model(file).model.parameters())
+    return Taught(targets=targets, num_params=num_params, build_s=build_s)
+
+
+def step_times_ms(
+    taught: dict[str, Taught], data: TrainingData, rounds: int
+) -> dict[str, list[float]]:
+    """Milliseconds of a step of each trial, one entry a round, after a round to warm up."""
+    config = TrialConfig.model_validate(CONFIG)
+    trainers = {
+        name: Trainer(config, data, teacher=one.targets, device=CPU)
+        for name, one in taught.items()
+    }
+    times_ms: dict[str, list[float]] = {name: [] for name in trainers}
+    names = list(trainers)
+    for number in range(rounds + 1):
+        for name in names if number % 2 else reversed(names):
+            step_ms = 1e3 * trainers[name].run_epoch().train_s
+            if number:
+                times_ms[name].append(step_ms)
+    return times_ms
+
+
+def compare(folder: Path, rounds: int) -> None:
+    """Ask both teachers, train with either, print, and exit with the verdict."""
+    write_store(folder / "log-mels", BATCH_SIZE, FRAMES_OF_ROW)
+    data = made_up_data(open_features_of(folder / "log-mels"))
+    print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
+    taught = {name: ask(model, folder / name, data) for name, model in TEACHERS.items()}
+    for name, one in taught.items():
+        print(
+            f"{name} teacher: {one.num_params:,d} parameters, {sum(one.targets.sizes):,d} numbers "
+            f"a crop, asked in {one.build_s:.1f} s",
+            flush=True,
+        )
+    times_ms = step_times_ms(taught, data, rounds)
+    for name, step_ms in times_ms.items():
+        print(f"{name} teacher: step median {median(step_ms):.1f} ms, least {min(step_ms):.1f} ms")
+    ratio_R = np.array(times_ms["usual"]) / np.array(times_ms["large"])
+    low, high = np.quantile(ratio_R, [0.1, 0.9])
+    print(
+        f"asking: large / usual {taught['large'].build_s / taught['usual'].build_s:.1f}; step: "
+        f"usual / large {np.median(ratio_R):.3f}, {low:.3f} to {high:.3f} in 8 of 10 of "
+        f"{rounds} rounds, of the least {min(times_ms['usual']) / min(times_ms['large']):.3f}"
+    )
+    finish(
+        "teacher-size", ratio=closeness(times_ms["usual"], times_ms["large"]), target=TARGET
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="steps of each trial")
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(available_cores())
+    with tempfile.TemporaryDirectory() as folder:
+        compare(Path(folder), rounds)
+
+
+if __name__ == "__main__":
+    main()
