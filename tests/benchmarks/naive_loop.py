@@ -53,10 +53,12 @@ class Turn:
 
     Attributes:
         samples_per_s: Crops trained on a second.
+        cpu_ms: CPU time a crop of the step's process, milliseconds; that of workers is not in it.
         parts_ms: Milliseconds a crop of each part of the work, as the step's process saw them.
     """
 
     samples_per_s: float
+    cpu_ms: float
     parts_ms: dict[str, float]
 
 
@@ -179,7 +181,7 @@ class NaiveLoop:
         batches = iter(self._loader(split.workers, num_steps))
         ahead = [next(batches)] if split.workers else []
         log_mel_s, self.teacher.spent_s, step_s = 0.0, 0.0, 0.0
-        started = time.perf_counter()
+        started, started_cpu = time.perf_counter(), time.process_time()
         for _ in range(num_steps):
             decoded = ahead.pop() if ahead else next(batches)
             begun = time.perf_counter()
@@ -189,7 +191,7 @@ class NaiveLoop:
             self.step.run(Batch(feat_BTF, crops, decoded.speaker))
             log_mel_s += computed - begun
             step_s += time.perf_counter() - computed
-        all_s = time.perf_counter() - started
+        all_s, cpu_s = time.perf_counter() - started, time.process_time() - started_cpu
         num_samples = num_steps * self.batch_size
         parts_s = {
             "waiting for audio": all_s - log_mel_s - step_s,
@@ -199,6 +201,7 @@ class NaiveLoop:
         }
         return Turn(
             samples_per_s=num_samples / all_s,
+            cpu_ms=1e3 * cpu_s / num_samples,
             parts_ms={part: 1e3 * spent_s / num_samples for part, spent_s in parts_s.items()},
         )
 

@@ -17,7 +17,7 @@ from trainable.teacher import Crops, Teacher
 
 
 def turn(samples_per_s: float) -> Turn:
-    return Turn(samples_per_s=samples_per_s, parts_ms={})
+    return Turn(samples_per_s=samples_per_s, cpu_ms=0.0, parts_ms={})
 
 
 def test_splits_more_than_a_fifth_slower_than_the_best_are_left_out() -> None:
