@@ -30,7 +30,8 @@ import torch
 from ray.exceptions import RayError
 
 from search.driver import connected
-from search.store_worker import Outcome, Ticker, build_packed
+from search.store_worker import Outcome, build_packed
+from search.ticker import Ticker
 from trainable.errors import StoreError
 from trainable.store.tasks import Progress, ShardTask, build_shards
 
