@@ -1,6 +1,6 @@
 """Single layers as functions with gradients of their own, for the CPU; no second derivatives.
 
-Shapes: N rows, I inputs, O outputs, G groups.
+Shapes: N rows, I inputs, O outputs, G groups; T frames, B batch, C channels.
 """
 
 from typing import Any
@@ -14,6 +14,14 @@ from models.products import linear
 
 _TANH_BACKWARD = torch.ops.aten.tanh_backward.default
 _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input
+
+
+def _weight_gradient(grad_NO: Tensor, x_NI: Tensor) -> Tensor:
+    """Gradient of a linear layer's weight, (O, I)."""
+    # The first matrix is copied where it is a transposed view, so it is the narrower one.
+    if x_NI.shape[1] < grad_NO.shape[1]:
+        return linear(x_NI.t(), grad_NO.t()).t()
+    return linear(grad_NO.t(), x_NI.t())
 
 
 class FusedLinear(Function):
@@ -36,7 +44,7 @@ class FusedLinear(Function):
         if y_NO is not None:
             grad_NO = _TANH_BACKWARD(grad_NO, y_NO)
         grad_x_NI = linear(grad_NO, weight_OI.t()) if ctx.needs_input_grad[0] else None
-        return grad_x_NI, linear(grad_NO.t(), x_NI.t()), grad_NO.sum(0), None
+        return grad_x_NI, _weight_gradient(grad_NO, x_NI), grad_NO.sum(0), None
 
 
 class FusedGroupedLinear(Function):
@@ -92,3 +100,46 @@ class FusedMaximum(Function):
         _THRESHOLD_BACKWARD(grad, grad_first, 0, grad_input=grad_first)
         torch.sub(grad, grad_first, out=grad_second)
         return grad_x
+
+
+class FusedStatistics(Function):
+    """Mean and standard deviation over time, weighted by the softmax over time of the scores.
+
+    With w = softmax(score): mean = sum(w * x) and
+    deviation = sqrt(max(sum(w * x^2) - mean^2, floor)).
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_TBC: Tensor, score_TBC: Tensor, floor: float
+    ) -> tuple[Tensor, Tensor]:
+        """Mean and deviation, both (B, C)."""
+        weight_TBC = torch.softmax(score_TBC, dim=0)
+        product_TBC = weight_TBC * x_TBC
+        mean_BC = product_TBC.sum(dim=0)
+        variance_BC = product_TBC.mul_(x_TBC).sum(dim=0) - mean_BC.square()
+        deviation_BC = variance_BC.clamp(min=floor).sqrt()
+        ctx.floor = floor
+        ctx.save_for_backward(x_TBC, weight_TBC, mean_BC, variance_BC, deviation_BC)
+        return mean_BC, deviation_BC
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any, grad_mean_BC: Tensor, grad_deviation_BC: Tensor
+    ) -> tuple[Tensor, Tensor, None]:
+        """Gradients of frames and scores.
+
+        By the variance v = sum(w * x^2) - mean^2 and the mean m the gradient of w is
+        x * (a + v' * x) and that of x is w * (a + 2 * v' * x), where a = m' - 2 * v' * m.
+        """
+        x_TBC, weight_TBC, mean_BC, variance_BC, deviation_BC = ctx.saved_tensors
+        half_BC = grad_deviation_BC / (2 * deviation_BC)
+        by_variance_BC = half_BC.masked_fill_(variance_BC < ctx.floor, 0)
+        by_sum_BC = grad_mean_BC - 2 * by_variance_BC * mean_BC
+        slope_TBC = torch.addcmul(by_sum_BC, by_variance_BC, x_TBC)
+        grad_x_TBC = torch.addcmul(slope_TBC, by_variance_BC, x_TBC).mul_(weight_TBC)
+        # The softmax takes away the weighted mean of its gradient.
+        taken_BC = by_sum_BC * mean_BC + by_variance_BC * (variance_BC + mean_BC.square())
+        grad_score_TBC = slope_TBC.mul_(x_TBC).sub_(taken_BC).mul_(weight_TBC)
+        return grad_x_TBC, grad_score_TBC, None

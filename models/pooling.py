@@ -6,7 +6,7 @@ Shapes: T frames, B batch, C channels.
 import torch
 from torch import Tensor, nn
 
-from models.fused_layers import FusedLinear
+from models.fused_layers import FusedLinear, FusedStatistics
 from models.products import runs_fused
 
 VARIANCE_FLOOR = 1e-5
@@ -64,7 +64,11 @@ class AttentiveStatisticsPooling(nn.Module):
             even = torch.full_like(x_TBC[:, :1, :1], 1.0 / x_TBC.shape[0])
             context = (part.expand_as(x_TBC) for part in weighted_statistics(x_TBC, even))
             seen_TBC = torch.cat((x_TBC, *context), dim=-1)
-        weight_TBC = torch.softmax(self.attention(seen_TBC), dim=0)
+        score_TBC = self.attention(seen_TBC)
+        if runs_fused(x_TBC):
+            statistics = FusedStatistics.apply(x_TBC, score_TBC, VARIANCE_FLOOR)  # type: ignore[no-untyped-call]
+            return torch.cat(statistics, dim=-1)
+        weight_TBC = torch.softmax(score_TBC, dim=0)
         return torch.cat(weighted_statistics(x_TBC, weight_TBC), dim=-1)
 
 
