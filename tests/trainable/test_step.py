@@ -79,8 +79,11 @@ def test_steps_are_those_of_a_plain_loop(max_grad_norm: float) -> None:
         nn.utils.clip_grad_norm_(parameters, max_grad_norm)
         adam.step()
         torch.testing.assert_close(step.run(batch)["total"], terms["total"].detach())
-    for mine, plain in zip(weights(step), student.parameters(), strict=True):
-        torch.testing.assert_close(mine, plain.detach(), rtol=1e-4, atol=1e-5)
+    # Batch normalisation cancels this bias: its gradient is rounding, which Adam makes large.
+    cancelled = {"project.bias"}
+    mine, plain = dict(step.student.named_parameters()), dict(student.named_parameters())
+    for name in mine.keys() - cancelled:
+        torch.testing.assert_close(mine[name], plain[name], rtol=1e-4, atol=1e-5)
 
 
 def test_losses_are_float32_of_passes_that_are_not() -> None:
