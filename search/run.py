@@ -39,6 +39,7 @@ from search.teacher import (
     check_teacher,
     measure_teacher,
     prepared_teacher,
+    require_same_teacher,
     teacher_file,
 )
 from spaces.space import Space
@@ -117,6 +118,7 @@ def _search(
     if teacher is not None:
         teacher = _checked_teacher(teacher, data, settings, space, folder, view)
         progress = view.counter("teacher targets", "utterances")
+        require_same_teacher(teacher, records)  # before it is asked, which may take hours
         ask_teacher(teacher, data, settings, space, progress=progress, build=build)
     checker = LimitChecker(
         space.limits,

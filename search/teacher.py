@@ -157,6 +157,22 @@ def require_teachable(
             ) from error
 
 
+def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
+    """The SHA-256 of the teacher's file; it must be the one that the run began with.
+
+    Raises:
+        RunError: It is another.
+    """
+    sha256 = file_sha256(file)
+    earlier = latest(records, "teacher")
+    if earlier is not None and earlier["sha256"] != sha256:
+        raise RunError(
+            f"{file} is not the teacher that this run began with (SHA-256 "
+            f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
+        )
+    return sha256
+
+
 def measure_teacher(
     file: Path,
     data: TrainingData,
@@ -173,14 +189,9 @@ def measure_teacher(
     Raises:
         RunError: The teacher is not the one that the run began with.
     """
-    sha256 = file_sha256(file)
+    sha256 = require_same_teacher(file, records)
     earlier = latest(records, "teacher")
     if earlier is not None:
-        if earlier["sha256"] != sha256:
-            raise RunError(
-                f"{file} is not the teacher that this run began with (SHA-256 "
-                f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
-            )
         known = earlier["veer_pct"]
         return None if known is None else float(known)
     veer_pct, num_params = _measured(file, data, settings, num_crops)

@@ -13,8 +13,10 @@ import numpy as np
 import torch
 
 from models.user_code import allow_code
+from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.device import choose_device
+from trainable.errors import CheckpointError
 from trainable.features import FeatureTable
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors
@@ -31,6 +33,7 @@ class TargetTask:
     Attributes:
         place: Where it goes.
         teacher: Its model file.
+        sha256: What the file must hash to: the store's key has it.
         features: Store of the log-mels; row i of it is utterance i.
         paths: Of the utterances, as the train list has them.
         first: The first utterance, as a row of the store of log-mels.
@@ -41,6 +44,7 @@ class TargetTask:
 
     place: ShardPlace
     teacher: Path
+    sha256: str
     features: Path
     paths: tuple[str, ...]
     first: int
@@ -63,7 +67,7 @@ class TargetTask:
         if self.code_root is not None:
             allow_code(self.code_root)
         features = _features(self.features)
-        teacher, device = _teacher(self.teacher)
+        teacher, device = _teacher(self.teacher, self.sha256)
         at_once = max(1, CROPS_AT_ONCE // self.bank.num_crops)
         for begin in range(0, self.num_rows, at_once):
             chosen = np.arange(begin, min(begin + at_once, self.num_rows))
@@ -109,6 +113,12 @@ def _features(folder: Path) -> FeatureTable:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path) -> tuple[Teacher, torch.device]:
+def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
+    """The network of the file that hashes to this, and no other, on its device."""
+    if (found := file_sha256(file)) != sha256:
+        raise CheckpointError(
+            f"{file}: the teacher has changed while its targets were built (SHA-256 {found[:12]}, "
+            f"at the start {sha256[:12]}); leave the file alone, and build again"
+        )
     device = choose_device("auto")
     return load_teacher(file).to(device), device

@@ -220,6 +220,7 @@ class _Source:
         return TargetTask(
             place=place,
             teacher=self.teacher,
+            sha256=self.sha256,
             features=features.folder,
             paths=data.train_paths[first : first + num_rows],
             first=first,

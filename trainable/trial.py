@@ -99,6 +99,9 @@ class StudentTrial(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Turns this worker to another trial; the former one's memory is given back."""
         self.setup(new_config)
+        if self._task.engine.compile:
+            # After eight networks PyTorch would compile no further one in this process.
+            torch.compiler.reset()
         release_memory()
         return True
 

@@ -11,13 +11,11 @@ and the ratio is the median over rounds. The targets: at most 1.05 on the CPU fo
 import argparse
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from models import count_parameters
 from models.frontend import NUM_MELS
@@ -25,54 +23,47 @@ from results.hardware import describe_hardware
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.config import TrialConfig
+from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
 from trainable.step import Batch
-from trainable.teacher import Crops, Lesson, TeacherFacts, random_starts
+from trainable.store.folder import open_complete
+from trainable.store.shards import ShardKind
+from trainable.store.table import RowTable
+from trainable.targets import StoredTargets
+from trainable.teacher import Crops, Lesson
 from trainable.training import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512
 NUM_SPEAKERS = 1_211
 NUM_VAL = 4
+NUM_CROPS = 8
 FRAMES_OF_ROW = 800
 # Width, blocks, and the most that an epoch may take over the bare steps.
 CASES = {"width 64, 4 blocks": (64, 4, 1.15), "2.66M student": (192, 6, 1.05)}
-
-
-@dataclass(frozen=True, slots=True)
-class FreeTeacher:
-    """Says fixed vectors, looked up by row: what a file of embeddings costs at least."""
-
-    embedding_ND: Tensor
-
-    @property
-    def facts(self) -> TeacherFacts:
-        return TeacherFacts(
-            embedding_dim=EMBEDDING, centres=None, has_stages=False, crop_frames=None
-        )
-
-    def to(self, device: torch.device) -> "FreeTeacher":
-        return FreeTeacher(self.embedding_ND.to(device))
-
-    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
-        del feat_BTF
-        return ()
-
-    def draw_starts(
-        self, rng: np.random.Generator, row_N: np.ndarray, latest_N: np.ndarray
-    ) -> np.ndarray:
-        del row_N
-        return random_starts(rng, latest_N)
-
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
-        del with_stages
-        return Lesson(self.embedding_ND[torch.from_numpy(crops.row_B)], ())
 
 
 def long_store(folder: Path, num_rows: int) -> FeatureTable:
     """A store of utterances of 8 s, opened."""
     write_store(folder, num_rows, FRAMES_OF_ROW)
     return open_features_of(folder)
+
+
+def stored_targets(folder: Path, features: FeatureTable) -> StoredTargets:
+    """A teacher's word on eight crops of each utterance, made up and mapped like a real one's."""
+    num_rows = len(features.length)
+    kind = ShardKind(stem="targets", vectors="crops", width=EMBEDDING)
+    write_store(folder, num_rows, NUM_CROPS, kind)
+    bank = CropBank(num_crops=NUM_CROPS, crop_frames=CROP_FRAMES, seed=0)
+    return StoredTargets(
+        table=RowTable.of([open_complete(folder)]),
+        sizes=(EMBEDDING,),
+        bank=bank,
+        number_of_row=np.arange(num_rows),
+        latest_of_row=bank.latest(features.length),
+        centres=None,
+        device=torch.device("cpu"),
+    )
 
 
 def made_up_data(features: FeatureTable) -> TrainingData:
@@ -93,7 +84,9 @@ def made_up_data(features: FeatureTable) -> TrainingData:
     )
 
 
-def make_trainer(data: TrainingData, width: int, num_blocks: int, device: torch.device) -> Trainer:
+def make_trainer(
+    data: TrainingData, teacher: StoredTargets, width: int, num_blocks: int, device: torch.device
+) -> Trainer:
     config = TrialConfig.model_validate(
         {
             "model": {"family": "mlp_mixer", "hidden_dim": width, "num_blocks": num_blocks},
@@ -101,7 +94,6 @@ def make_trainer(data: TrainingData, width: int, num_blocks: int, device: torch.
             "training": {"batch_size": BATCH_SIZE, "crop_frames": CROP_FRAMES, "eval_crops": 1},
         }
     )
-    teacher = FreeTeacher(torch.randn(len(data.features.length), EMBEDDING))
     return Trainer(config, data, teacher=teacher, device=device)
 
 
@@ -110,7 +102,9 @@ def bare_s(trainer: Trainer, num_steps: int) -> float:
     device = trainer.device
     feat_BTF = torch.randn(BATCH_SIZE, CROP_FRAMES, NUM_MELS, device=device)
     row_B = np.arange(BATCH_SIZE)
-    batch = Batch(feat_BTF, Crops(feat_BTF, row_B, row_B), torch.arange(BATCH_SIZE, device=device))
+    lesson = Lesson(torch.randn(BATCH_SIZE, EMBEDDING, device=device), ())
+    crops = Crops(feat_BTF, row_B, row_B, lesson)
+    batch = Batch(feat_BTF, crops, torch.arange(BATCH_SIZE, device=device))
     synchronise(device)
     started = time.perf_counter()
     for _ in range(num_steps):
@@ -124,11 +118,13 @@ def synchronise(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def compare(case: str, data: TrainingData, rounds: int, device: torch.device) -> float:
+def compare(
+    case: str, data: TrainingData, teacher: StoredTargets, rounds: int, device: torch.device
+) -> float:
     """The median over rounds of the epoch's time over the bare steps'."""
     width, num_blocks, _ = CASES[case]
     num_steps = len(data.train_row) // BATCH_SIZE
-    trainer, bare = (make_trainer(data, width, num_blocks, device) for _ in range(2))
+    trainer, bare = (make_trainer(data, teacher, width, num_blocks, device) for _ in range(2))
     trainer.run_epoch()
     bare_s(bare, 2)
     epochs, steps, overhead = [], [], []
@@ -165,7 +161,8 @@ def main() -> None:
         data = made_up_data(
             long_store(Path(cache) / "store", options.steps * BATCH_SIZE + NUM_VAL)
         )
-        ratios = {case: compare(case, data, options.rounds, device) for case in CASES}
+        teacher = stored_targets(Path(cache) / "targets", data.features)
+        ratios = {case: compare(case, data, teacher, options.rounds, device) for case in CASES}
     finish_all(
         [
             Verdict(name=f"step, {case}", ratio=ratios[case], target=CASES[case][2], is_limit=True)

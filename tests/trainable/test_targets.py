@@ -1,7 +1,9 @@
 """Stored targets: the same lessons as the network's, asked for once."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
-from trainable.errors import CorpusError, TrainingError
+from trainable.errors import CheckpointError, CorpusError, TrainingError
 from trainable.objective import Objective
+from trainable.store.tasks import ShardTask, build_shards
 from trainable.stored_teacher import load_stored_teacher
 from trainable.targets import StoredTargets, open_targets
 from trainable.teacher import Crops, Teacher, load_teacher
@@ -283,3 +286,42 @@ def test_stored_lessons_are_looked_up_ahead_of_the_step_and_a_networks_are_not(
             said = targets.lesson(crops, with_stages=True)
             assert torch.equal(found.embedding_BD, said.embedding_BD)
             assert all(map(torch.equal, found.stages, said.stages))
+
+
+def test_a_teacher_that_is_overwritten_is_asked_anew_and_never_mixed(
+    corpus: Path, data: TrainingData, teacher_file: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "overwritten.model"
+    file.write_bytes(teacher_file.read_bytes())
+    first = opened(corpus, data, file)
+    state = torch.load(file, weights_only=True)
+    weights = state["model_state_dict"]
+    scale = next(name for name in weights if name.endswith("embedding_norm.weight"))
+    weights[scale] *= 0.5
+    torch.save(state, file)
+    second = opened(corpus, data, file)
+    crops = drawn(first, data)
+    said = load_teacher(file).lesson(crops, with_stages=False).embedding_BD
+    kept = second.lesson(crops, with_stages=False).embedding_BD
+    torch.testing.assert_close(kept, said, rtol=2**-10, atol=1e-5)
+    assert not torch.allclose(first.lesson(crops, with_stages=False).embedding_BD, said)
+
+
+def test_a_task_refuses_a_teacher_that_changed_after_it_was_made(
+    corpus: Path, data: TrainingData, teacher_file: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "changing.model"
+    file.write_bytes(teacher_file.read_bytes())
+
+    def changing(tasks: Sequence[ShardTask], *more: Any) -> tuple[str, ...]:
+        torch.save({**torch.load(file, weights_only=True), "changed": 1}, file)
+        return build_shards(tasks, *more)
+
+    with pytest.raises(CheckpointError, match=r"changing\.model: the teacher has changed while"):
+        open_targets(
+            file,
+            data,
+            replace(BANK, seed=123),
+            cache_dir=corpus.parent / "cache",
+            build=changing,
+        )
