@@ -1,9 +1,9 @@
 """An epoch of the training loop over the same number of bare steps on resident random tensors.
 
 `make bench NAME=step`, or `python -m tests.benchmarks.step`; `--steps 4 --rounds 3` for a
-shorter one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation
-from a teacher that costs nothing; evaluation is on neither side. The epoch gathers its crops from
-a store on disk of made-up log-mels, 8 s an utterance. The two take turns, which side first too,
+shorter one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation;
+evaluation is on neither side. The epoch gathers its crops, and what a teacher says about them,
+from stores on disk of made-up log-mels, 8 s an utterance, and of made-up targets. The two take turns, which side first too,
 and the ratio is the median over rounds. The targets: at most 1.05 on the CPU for the notes'
 2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
 """
