@@ -10,7 +10,7 @@ import torch
 from scipy.stats import ttest_rel
 
 from models import LSTMAutoencoderConfig, build_model
-from tests.benchmarks.bank import numbers
+from tests.benchmarks.bank import DEFAULT_BANK, judged_bank, numbers
 from tests.benchmarks.bank_figures import (
     FIGURES,
     FRESH,
@@ -126,6 +126,12 @@ def test_a_bank_exactly_as_much_worse_as_allowed_meets_the_target() -> None:
 
 def test_lists_of_numbers_come_without_repetition() -> None:
     assert numbers("16,4,16") == (16, 4)
+
+
+def test_the_default_bank_is_judged_or_the_next_smaller_one() -> None:
+    assert judged_bank([1, DEFAULT_BANK, 1000]) == DEFAULT_BANK
+    assert judged_bank([1, DEFAULT_BANK - 1, 1000]) == DEFAULT_BANK - 1
+    assert judged_bank([1000, DEFAULT_BANK + 1]) == DEFAULT_BANK + 1
 
 
 class Recorder:
