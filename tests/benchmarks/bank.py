@@ -7,10 +7,12 @@ width. Runs of one seed have the same initial weights, order of utterances and m
 come from a generator of their own. A bank is the same for all seeds, as `targets.seed` has it.
 Finished runs are kept in --out: stopped, the benchmark goes on with those that are left.
 
-VEER on few validation speakers is a coarse measure. A finer one is the student's mean cosine to
-the teacher after the last epoch, on three sets: the crops of the last epochs of training, random
-crops of the training utterances, random crops of the validation utterances. A student that fits
-its bank and not the teacher has a higher cosine on the first set than on the second.
+VEER on few validation speakers is a coarse measure. Finer is the student's mean cosine to the
+teacher after the last epoch, on three sets: the crops of the last epochs of training, random crops
+of the training utterances, random crops of the validation utterances. Its excess on the first set
+over the second tells how far a student fits its bank alone. The cosines themselves do not rank
+banks: the crops repeat for the classification term too. With one crop the cosine rose on all three
+sets and VEER got much worse, presumably since little but the teacher was left to learn from.
 
 The target: the median VEER of the last five epochs with the default bank (the next smaller one
 where --banks leaves it out), a mean over seeds, lies at most 0.5 points above online's. The ratio
