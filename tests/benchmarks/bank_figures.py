@@ -23,7 +23,7 @@ class Run:
     Attributes:
         setup: Digits that name all that the runs compared have in common.
         num_crops: Crops an utterance in the bank; None where the teacher ran online.
-        seed: Of weights, order, masks, crops and the bank's places.
+        seed: Of weights, order, masks and crops; the bank's places are the same in all runs.
         veer_pct: VEER after each epoch, percent.
         train_s: Seconds of training of each epoch, evaluation left out.
         taught_cosine: Mean cosine between student and teacher, after the last epoch, on the crops
