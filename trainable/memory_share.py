@@ -62,6 +62,14 @@ def memory_fraction(share: float, *, context_bytes: int, total_bytes: int) -> fl
     return fraction
 
 
+def gpu_index(device: torch.device) -> int:
+    """The number of a CUDA device, of the current one where it has none.
+
+    Some functions of `torch.cuda` refuse a device without a number.
+    """
+    return torch.cuda.current_device() if device.index is None else device.index
+
+
 def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     """Lets PyTorch allocate no more on the device than the share; before anything is allocated.
 
@@ -79,7 +87,7 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
         return
     total_bytes = torch.cuda.get_device_properties(device).total_memory
     fraction = memory_fraction(share, context_bytes=context_bytes, total_bytes=total_bytes)
-    torch.cuda.set_per_process_memory_fraction(fraction, device)
+    torch.cuda.set_per_process_memory_fraction(fraction, gpu_index(device))
 
 
 def compute_with(num_threads: int) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from models.frontend import NUM_MELS
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
+from trainable.memory_share import gpu_index
 from trainable.prefetch import to_device
 
 # Of a trial's share of the GPU; the rest is for weights, activations and the teacher.
@@ -104,7 +105,7 @@ def crop_source(
 def resident_budget(device: torch.device) -> float:
     """Bytes that log-mels may take on a GPU: a part of the share that this process may use."""
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
-    share_bytes = total_bytes * torch.cuda.get_per_process_memory_fraction(device)
+    share_bytes = total_bytes * torch.cuda.get_per_process_memory_fraction(gpu_index(device))
     return RESIDENT_PART * min(share_bytes, free_bytes)
 
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 import torch
 
+from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.errors import TrainingError
 from trainable.memory_share import (
     cap_memory,
@@ -107,6 +108,15 @@ def test_share_that_the_context_alone_would_fill_is_refused():
     message = r"resources.gpu=0.05 of a GPU of 8000 MiB is 400 MiB, .* about 512 MiB .*; raise"
     with pytest.raises(TrainingError, match=message):
         memory_fraction(0.05, context_bytes=512 * MIB, total_bytes=8000 * MIB)
+
+
+@pytest.mark.parametrize(("name", "index"), [("cuda", 1), ("cuda:0", 0), ("cuda:1", 1)])
+def test_a_gpu_is_capped_by_its_number_or_as_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, index: int
+) -> None:
+    gpu = MadeUpGpu(monkeypatch, total_bytes=8192 * MIB)
+    cap_memory(torch.device(name), 0.25, 512 * MIB)
+    assert gpu.fractions == {index: 0.25 - 0.0625}
 
 
 def test_nothing_is_capped_on_a_cpu():

@@ -5,14 +5,21 @@ import pytest
 import torch
 
 from tests.conftest import write_corpus
+from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.features import FeatureTable, open_features
-from trainable.resident import BYTES_OF_FRAME, ResidentFeatures, crop_source
+from trainable.resident import (
+    BYTES_OF_FRAME,
+    ResidentFeatures,
+    crop_source,
+    resident_budget,
+)
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")
+MIB = 2**20
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,18 @@ def test_what_does_not_fit_stays_in_the_files(data: TrainingData) -> None:
     assert isinstance(crop_source(data, CPU, num_bytes), ResidentFeatures)
     assert crop_source(data, CPU, num_bytes - 1) is data.features
     assert crop_source(data, CPU) is data.features
+
+
+@pytest.mark.parametrize(
+    ("free_mib", "budget_mib"),
+    [(8000, 0.4 * 2000), (1000, 0.4 * 1000)],  # of the share, and of what is left of the GPU
+)
+def test_log_mels_take_a_part_of_the_current_gpus_share(
+    monkeypatch: pytest.MonkeyPatch, free_mib: int, budget_mib: float
+) -> None:
+    gpu = MadeUpGpu(monkeypatch, 8000 * MIB, free_mib * MIB)
+    gpu.fractions[1] = 0.25
+    assert resident_budget(torch.device("cuda")) == pytest.approx(budget_mib * MIB)
 
 
 def test_training_is_the_same_from_memory(
