@@ -21,13 +21,13 @@ from spaces.limits import Limits, Violation
 from trainable.any_teacher import is_plugin, is_stored
 from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
 from trainable.config import TrialConfig
-from trainable.engine import DEFAULT_ENGINE, EngineConfig
-from trainable.step_memory import StepMemory, step_memory
+from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 
 # An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.
 NUM_FRAMES = 200
 LATENCY_FOLDER = "latency"
+USUAL = Computing()
 # VoxCeleb1's development part; stands in where neither caller nor teacher tells the number.
 USUAL_NUM_SPEAKERS = 1211
 
@@ -59,7 +59,7 @@ class LimitChecker:
         num_speakers: Training speakers, for the memory of the classifier; the teacher's number
             where it is not given.
         timer: Stands in for `time_interleaved` in tests.
-        engine: How trials will be computed, which the memory of a step depends on.
+        computing: How trials will be computed, which the memory of a step depends on.
 
     Raises:
         ConfigError: CPU time is limited, and there is no teacher or none with a network.
@@ -74,14 +74,14 @@ class LimitChecker:
         cache_dir: Path,
         num_speakers: int | None = None,
         timer: Timer = time_interleaved,
-        engine: EngineConfig = DEFAULT_ENGINE,
+        computing: Computing = USUAL,
     ) -> None:
         self._limits = limits
         self._teacher_path = teacher
         self._latencies = LatencyMemory(cache_dir / LATENCY_FOLDER)
         self._num_speakers = num_speakers
         self._timer = timer
-        self._engine = engine
+        self._computing = computing
         self._known: dict[tuple[object, ...], Cost] = {}
         self._loaded: tuple[LoadedModel, Teacher, str] | None = None
         # Cheapest first.
@@ -144,19 +144,21 @@ class LimitChecker:
         return Cost(value=ratio)
 
     def _gpu_memory(self, config: TrialConfig) -> Cost:
-        teacher, num_speakers = None, self._num_speakers
+        teacher: AskedTeacher | None = None
+        num_speakers = self._num_speakers
         if self._teacher_path is not None and _has_no_network(self._teacher_path):
             # Its embeddings come from a file; what the term of the loss takes is next to nothing.
             config = _without_distillation(config)
         if config.loss.distill_weight > 0:
-            loaded, teacher, _ = self._teacher("max_gpu_memory of a config that distils")
+            loaded, network, _ = self._teacher("max_gpu_memory of a config that distils")
+            teacher = self._computing.asked(network, config)
             num_speakers = num_speakers or len(loaded.speakers)
         memory: StepMemory = step_memory(
             config,
             teacher,
             num_speakers=num_speakers or USUAL_NUM_SPEAKERS,
             device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
-            engine=self._engine,
+            engine=self._computing.engine,
         )
         return Cost(value=memory.num_bytes, is_estimated=memory.is_estimated)
 

@@ -30,6 +30,7 @@ from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.memory_share import release_memory
 from trainable.places import cache_dir
+from trainable.step_memory import Computing
 
 MIB = 2**20
 EVENT = "gpu_share"
@@ -141,7 +142,8 @@ class Lender:
         )
 
     def _largest(self) -> Costly:
-        costs = StepCosts(self.teacher, self.num_speakers, torch.device("cpu"))
+        cpu = torch.device("cpu")
+        costs = StepCosts(self.teacher, self.num_speakers, cpu, self._computing)
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
             config = config_of(tree, self.settings.seed, self.settings)
@@ -155,6 +157,10 @@ class Lender:
             )
         return costly
 
+    @property
+    def _computing(self) -> Computing:
+        return Computing(engine=self.settings.engine, targets=self.settings.targets)
+
     def _bounded(self, num_bytes: int) -> int:
         """No trial's step takes more than the space allows."""
         most = self.space.limits.max_gpu_memory
@@ -166,8 +172,9 @@ class Lender:
         there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
         task = held.options(scheduling_strategy=there)
         wanted = config.model_dump(mode="json")
+        step = (wanted, self.teacher, self.num_speakers, self._computing)
         try:
-            found = ray.get(task.remote(wanted, self.teacher, self.num_speakers, code_root()))
+            found = ray.get(task.remote(*step, code_root()))
         except RayError as error:
             last = str(error).strip().splitlines()[-1]
             raise ConfigError(
@@ -184,7 +191,11 @@ class Lender:
 
 
 def probe_step(
-    config: dict[str, Any], teacher: Path | None, num_speakers: int, own_code: Path | None
+    config: dict[str, Any],
+    teacher: Path | None,
+    num_speakers: int,
+    computing: Computing,
+    own_code: Path | None,
 ) -> dict[str, Any] | None:
     """Measures one training step in this process, which has a GPU to itself.
 
@@ -192,6 +203,7 @@ def probe_step(
         config: A `TrialConfig` as JSON has it.
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
+        computing: How trials will be computed.
         own_code: Folder whose modules may be run, None where that was not allowed.
 
     Returns:
@@ -202,7 +214,7 @@ def probe_step(
     if own_code is not None:
         allow_code(own_code)
     device = torch.device("cuda")
-    costs = StepCosts(teacher, num_speakers, device)
+    costs = StepCosts(teacher, num_speakers, device, computing)
     num_bytes, is_estimated = costs(TrialConfig.model_validate(config))
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     return {

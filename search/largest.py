@@ -23,7 +23,7 @@ from spaces.limits import Limits
 from spaces.space import Space
 from trainable.any_teacher import is_stored
 from trainable.config import TrialConfig
-from trainable.step_memory import StepMemory, step_memory
+from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 
 FAMILY = "model.family"
@@ -56,12 +56,20 @@ class StepCosts:
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
         device: CUDA to measure, the CPU to estimate.
+        computing: How trials will be computed.
     """
 
-    def __init__(self, teacher: Path | None, num_speakers: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        teacher: Path | None,
+        num_speakers: int,
+        device: torch.device,
+        computing: Computing,
+    ) -> None:
         self._file = teacher
         self._num_speakers = num_speakers
         self._device = device
+        self._computing = computing
         self._teacher: Teacher | None = None
         self._known: dict[tuple[object, ...], StepMemory] = {}
 
@@ -85,16 +93,21 @@ class StepCosts:
         return self._known[key]
 
     def _measured(self, config: TrialConfig) -> StepMemory:
-        teacher = None
+        teacher: AskedTeacher | None = None
         if config.loss.distill_weight > 0 and self._file is not None:
             if is_stored(self._file):
                 # The teacher's embeddings come from a file; the term of the loss is next to none.
                 loss = config.loss.model_copy(update={"distillation": "none", "stages": "none"})
                 config = config.model_copy(update={"loss": loss})
             else:
-                teacher = self._teacher = self._teacher or load_teacher(self._file)
+                self._teacher = self._teacher or load_teacher(self._file)
+                teacher = self._computing.asked(self._teacher, config)
         return step_memory(
-            config, teacher, num_speakers=self._num_speakers, device=self._device
+            config,
+            teacher,
+            num_speakers=self._num_speakers,
+            device=self._device,
+            engine=self._computing.engine,
         )
 
 

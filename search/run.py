@@ -46,6 +46,7 @@ from spaces.space import Space
 from trainable.data import TrainingData, load_training_data
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
+from trainable.step_memory import Computing
 from trainable.trial import TrialTask
 
 
@@ -125,7 +126,7 @@ def _search(
         teacher=teacher,
         cache_dir=cache_dir(),
         num_speakers=len(data.speakers),
-        engine=settings.engine,
+        computing=Computing(engine=settings.engine, targets=settings.targets),
     )
     with Journal(folder / JOURNAL) as journal:
         open_run(settings, folder, journal, is_new=not records)

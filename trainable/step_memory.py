@@ -12,6 +12,7 @@ Shapes: B batch, T frames, F mel bins.
 import copy
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,9 +25,11 @@ from models import build_model
 from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
+from trainable.crop_bank import TargetsConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
+from trainable.stand_in import StandIn, stand_in
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import Crops, Teacher
 
@@ -34,6 +37,27 @@ META = torch.device("meta")
 CPU = torch.device("cpu")
 # Batches from which the bytes of a step are extended in a straight line, where it takes real work.
 SMALL_BATCHES = (8, 16)
+
+
+DEFAULT_TARGETS = TargetsConfig()
+AskedTeacher = Teacher | StandIn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Computing:
+    """How a search's trials are computed, as far as the memory of their steps depends on it.
+
+    Attributes:
+        engine: Precision and compilation.
+        targets: How a teacher that is a network is asked.
+    """
+
+    engine: EngineConfig = DEFAULT_ENGINE
+    targets: TargetsConfig = DEFAULT_TARGETS
+
+    def asked(self, teacher: Teacher, config: TrialConfig) -> AskedTeacher:
+        """What a trial holds of a network: all of it, or its answers alone."""
+        return teacher if self.targets.mode == "online" else stand_in(teacher, config)
 
 
 class StepMemory(NamedTuple):
@@ -104,7 +128,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def step_memory(
     config: TrialConfig,
-    teacher: Teacher | None,
+    teacher: AskedTeacher | None,
     *,
     num_speakers: int,
     device: torch.device,
@@ -132,7 +156,7 @@ def step_memory(
 
 
 def _measured(
-    config: TrialConfig, teacher: Teacher | None, num_speakers: int, engine: Engine
+    config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int, engine: Engine
 ) -> int:
     device = engine.device
     before = torch.cuda.memory_allocated(device)
@@ -144,7 +168,7 @@ def _measured(
     return int(torch.cuda.max_memory_allocated(device) - before)
 
 
-def _estimated(config: TrialConfig, teacher: Teacher | None, num_speakers: int) -> int:
+def _estimated(config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int) -> int:
     batch_size = config.training.batch_size
     try:
         return live_peak(config, teacher, num_speakers, batch_size, META)
@@ -159,7 +183,7 @@ def _estimated(config: TrialConfig, teacher: Teacher | None, num_speakers: int) 
 
 def live_peak(
     config: TrialConfig,
-    teacher: Teacher | None,
+    teacher: AskedTeacher | None,
     num_speakers: int,
     batch_size: int,
     device: torch.device,
@@ -191,7 +215,7 @@ class _StepOnNoise:
     def __init__(
         self,
         config: TrialConfig,
-        teacher: Teacher | None,
+        teacher: AskedTeacher | None,
         num_speakers: int,
         engine: Engine,
     ) -> None:
@@ -209,7 +233,7 @@ class _StepOnNoise:
                 teacher = copy.deepcopy(teacher).to(device)
             if device == META:
                 with_parallel_lstms(student)
-                if teacher is not None:
+                if isinstance(teacher, Teacher):
                     with_parallel_lstms(teacher.model)
             objective = Objective(
                 config.loss,
@@ -236,7 +260,7 @@ class _StepOnNoise:
 
 
 def _speakers(
-    config: TrialConfig, teacher: Teacher | None, num_speakers: int
+    config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int
 ) -> tuple[str, ...]:
     """Names of the classes: the teacher's where labels are compared, else any."""
     compares_labels = config.loss.distillation in LABEL_LEVEL

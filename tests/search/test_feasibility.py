@@ -14,9 +14,11 @@ from search import feasibility as module
 from search.feasibility import LimitChecker, num_macs, num_params
 from spaces.errors import ConfigError
 from spaces.limits import Limits
+from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
+from trainable.crop_bank import TargetsConfig
 from trainable.errors import CheckpointError
-from trainable.step_memory import StepMemory
+from trainable.step_memory import Computing, StepMemory
 
 STUDENT = {
     "family": "mlp_mixer",
@@ -187,6 +189,23 @@ def test_memory_is_measured_once_for_all_that_it_depends_on(
         one.violations(config)
     # The teacher knows six speakers.
     assert asked == [(8, "none", 1211), (16, "none", 1211), (8, "cosine", 6)]
+
+
+@pytest.mark.parametrize("distillation", ["cosine", "kl"])
+def test_a_network_counts_only_where_trials_ask_it(
+    teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distillation: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    stored, online = (
+        LimitChecker(
+            Limits(max_gpu_memory=1),
+            teacher=teacher,
+            cache_dir=tmp_path,
+            computing=Computing(targets=TargetsConfig(mode=mode)),
+        ).costs(trial(distillation=distillation))["max_gpu_memory"]
+        for mode in ("stored", "online")
+    )
+    assert online.value - stored.value > 4 * num_params(load_speaker_model(teacher).config.model)
 
 
 def test_the_number_of_speakers_can_be_told(

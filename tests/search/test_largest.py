@@ -11,8 +11,11 @@ from search.largest import StepCosts, largest_step
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Limits
 from spaces.space import Space
+from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
-from trainable.step_memory import StepMemory, step_memory
+from trainable.crop_bank import TargetsConfig
+from trainable.engine import EngineConfig
+from trainable.step_memory import Computing, StepMemory, step_memory
 
 CPU = torch.device("cpu")
 NOT_DISTILLED = {"loss": {"distillation": "none"}}
@@ -119,7 +122,7 @@ def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
         return step_memory(config, *args, **options)
 
     monkeypatch.setattr("search.largest.step_memory", counted)
-    costs = StepCosts(None, 10, CPU)
+    costs = StepCosts(None, 10, CPU, Computing())
     small = {"model": {**TINY, **FIXED["model"]}, **NOT_DISTILLED}
     found = [
         costs(make_config(small | {"training": {"lr": lr, "batch_size": batch_size}}))
@@ -132,19 +135,40 @@ def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
     assert found[2].num_bytes > found[0].num_bytes
 
 
-def test_a_teacher_with_a_network_is_held_and_one_in_a_file_of_embeddings_is_not(
+def test_a_network_that_trials_ask_is_held_and_one_whose_answers_are_stored_is_not(
     tiny_world: Path,
 ) -> None:
     model = {**TINY, "num_frames": 40, "embedding_dim": 32}
     config = make_config({"model": model, "loss": {"distillation": "cosine"}})
     alone = make_config({"model": model, **NOT_DISTILLED})
     teacher = tiny_world / "teacher" / "model" / "model000000002.model"
-    with_network, stored, without = (
-        StepCosts(file, 10, CPU)(trial).num_bytes
-        for file, trial in ((teacher, config), (Path("bank.parquet"), config), (None, alone))
+    online, said = (
+        StepCosts(teacher, 10, CPU, Computing(targets=TargetsConfig(mode=mode)))(config).num_bytes
+        for mode in ("online", "stored")
     )
-    assert stored == without
-    assert with_network > without
+    bank, without = (
+        StepCosts(file, 10, CPU, Computing())(trial).num_bytes
+        for file, trial in ((Path("bank.parquet"), config), (None, alone))
+    )
+    assert bank == without
+    # The embeddings of the batch and what compares them: a few times 4 x 32 float32.
+    assert without < said < without + 10 * 4 * 32 * 4
+    assert online > said + 4 * num_params(load_speaker_model(teacher).config.model)
+
+
+def test_the_step_is_the_one_of_the_searchs_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def noted(*_: object, engine: EngineConfig, **__: object) -> StepMemory:
+        asked.append(engine)
+        return StepMemory(1, False)
+
+    monkeypatch.setattr("search.largest.step_memory", noted)
+    engine = EngineConfig(precision="float32", compile=True)
+    model = {**TINY, "num_frames": 40, "embedding_dim": 32}
+    costs = StepCosts(None, 10, CPU, Computing(engine=engine))
+    costs(make_config({"model": model, **NOT_DISTILLED}))
+    assert asked == [engine]
 
 
 def test_a_space_without_any_allowed_config_has_none(tmp_path: Path) -> None:
