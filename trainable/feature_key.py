@@ -75,10 +75,17 @@ def store_key(
 
 def lists_of(entries: Iterable[AudioEntry]) -> tuple[str, ...]:
     """The list files that name the entries, each once, in order."""
-    return tuple(dict.fromkeys(entry.place.rpartition(":")[0] for entry in entries))
+    return tuple(dict.fromkeys(map(_list_of, entries)))
 
 
-def audio_dir_of(entries: Sequence[AudioEntry]) -> str:
-    """The deepest folder that all entries are below; empty without entries."""
-    folders = {os.path.dirname(entry.path) for entry in entries}  # noqa: PTH120 - for speed
-    return os.path.commonpath(folders) if folders else ""
+def audio_dirs_of(entries: Iterable[AudioEntry]) -> tuple[str, ...]:
+    """The deepest folder that all entries of a list are below, for each of `lists_of`."""
+    folders: dict[str, set[str]] = {}
+    for entry in entries:
+        folder = os.path.dirname(entry.path)  # noqa: PTH120 - a million files: twice as fast
+        folders.setdefault(_list_of(entry), set()).add(folder)
+    return tuple(map(os.path.commonpath, folders.values()))
+
+
+def _list_of(entry: AudioEntry) -> str:
+    return entry.place.rpartition(":")[0]

@@ -10,7 +10,7 @@ import soundfile
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from trainable.audio import AudioEntry
 from trainable.feature_builder import CopyPlan, FeatureTask
-from trainable.feature_key import FRONT_END, StoreKey, audio_dir_of, lists_of, store_key
+from trainable.feature_key import FRONT_END, StoreKey, audio_dirs_of, lists_of, store_key
 from trainable.store.folder import store_folder
 from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace
@@ -58,7 +58,7 @@ def feature_request(
             key=key.digest,
             settings=settings,
             lists=lists_of(entries),
-            audio_dir=audio_dir_of(entries),
+            audio_dirs=audio_dirs_of(entries),
             num_rows=_rows_by_shard(entries, key, shard_bytes),
         )
 

@@ -192,7 +192,7 @@ class _Source:
                 key=key,
                 settings=settings | {"sizes": sizes},
                 lists=features.plan.lists,
-                audio_dir=features.plan.audio_dir,
+                audio_dirs=features.plan.audio_dirs,
                 num_rows=rows_by_size([row_bytes] * num_utterances, DEFAULT_SHARD_BYTES),
             )
 

@@ -44,7 +44,7 @@ def write_store(
         key=KEY,
         settings={},
         lists=("train_list.txt",),
-        audio_dir="/corpus",
+        audio_dirs=("/corpus",),
         num_rows=tuple(sizes),
     )
     manifest = StoreManifest(plan=plan, shards=shards)

@@ -8,7 +8,7 @@ import pytest
 from trainable import feature_key as module
 from trainable.audio import AudioEntry
 from trainable.errors import CorpusError
-from trainable.feature_key import audio_dir_of, lists_of, store_key
+from trainable.feature_key import audio_dirs_of, lists_of, store_key
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_every_missing_file_is_named(entries: list[AudioEntry]) -> None:
         store_key(entries, 0.5)
 
 
-def test_lists_and_folder_of_the_audio(entries: list[AudioEntry], tmp_path: Path) -> None:
+def test_lists_and_the_folder_of_each(entries: list[AudioEntry], tmp_path: Path) -> None:
     assert lists_of(entries) == ("train.txt", "val.txt")
-    assert audio_dir_of(entries) == str(tmp_path)
-    assert audio_dir_of([]) == ""
+    assert audio_dirs_of(entries) == (str(tmp_path / "0"), str(tmp_path))
+    assert audio_dirs_of([]) == ()

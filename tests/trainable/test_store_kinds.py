@@ -19,7 +19,7 @@ def plan(kind: ShardKind, **settings: Any) -> StorePlan:
         key="0" * 64,
         settings=settings,
         lists=("list.txt",),
-        audio_dir="/audio",
+        audio_dirs=("/audio",),
         num_rows=(3,),
     )
 

@@ -40,8 +40,8 @@ class StoreInfo:
 
     Attributes:
         folder: Where it is.
-        state: Superseded is a complete one of the same kind, lists, audio folder and settings as
-            another complete one that was used later, or made from a store that is superseded or
+        state: Superseded is a complete one of the same kind, lists, audio folders and settings
+            as another complete one that was used later, or made from a store that is superseded or
             gone.
         plan: What it is to hold; None where that is missing, or the format another one.
         num_vectors: Frames or crops; None where not complete.

@@ -14,8 +14,8 @@ from trainable.store.shards import ShardKind, ShardPlace, ShardRecord
 from trainable.store.tasks import ShardTask
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
-FORMAT_VERSION = 2
-"""Raised whenever the layout of shards or the numbers in them change."""
+FORMAT_VERSION = 3
+"""Raised whenever the layout of shards or plans, or the numbers in shards, change."""
 SOURCE = "features"
 """The setting with the key of the store that another was made from, where it was."""
 
@@ -32,7 +32,7 @@ class StorePlan(BaseModel):
         key: Full hash over all that they follow from.
         settings: What decides them besides the audio, in words and numbers.
         lists: Files that name the audio.
-        audio_dir: Folder that all the audio is below.
+        audio_dirs: For each of the lists, the folder that all its audio is below.
         num_rows: Utterances of each shard.
     """
 
@@ -43,7 +43,7 @@ class StorePlan(BaseModel):
     key: str
     settings: dict[str, Any]
     lists: tuple[str, ...]
-    audio_dir: str
+    audio_dirs: tuple[str, ...]
     num_rows: tuple[int, ...]
 
 

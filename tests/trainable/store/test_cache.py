@@ -1,6 +1,7 @@
 """The stores of a cache: listed, verified, and offered for removal."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import soundfile
 
 from trainable.audio import AudioEntry
+from trainable.corpus import read_corpus_config
+from trainable.data import load_training_data
 from trainable.errors import CorpusError
 from trainable.features import open_features
 from trainable.store.cache import StoreState, list_stores, prunable, verify_store
@@ -46,7 +49,7 @@ def test_a_complete_store_tells_what_it_holds(build: Build, tmp_path: Path) -> N
     assert store.plan is not None
     assert store.plan.lists == ("a.txt",)
     assert store.plan.num_rows == (1, 1, 1)
-    assert store.plan.audio_dir == str(tmp_path / "a")
+    assert store.plan.audio_dirs == (str(tmp_path / "a"),)
     assert store.num_shards == 3
     # 100 frames of 10 ms a file.
     assert store.num_vectors == 300
@@ -93,6 +96,23 @@ def test_a_changed_corpus_supersedes_its_old_store_and_no_other(
     assert {s.folder for s in stores if s.state is StoreState.COMPLETE} >= before - {old}
 
 
+def test_the_same_lists_below_two_folders_are_two_corpora(
+    make_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    text = make_corpus(tmp_path, num_utterances=2).read_text()
+    (tmp_path / "train").rename(tmp_path / "clean")
+    shutil.copytree(tmp_path / "clean", tmp_path / "far")
+    for room in ("clean", "far"):
+        corpus = tmp_path / f"{room}.yaml"
+        corpus.write_text(text.replace("train_dir: train", f"train_dir: {room}"))
+        load_training_data(read_corpus_config(corpus), cache_dir=tmp_path / "cache")
+    stores = list_stores(tmp_path / "cache")
+    folders = [folder for store in stores if store.plan for folder in store.plan.audio_dirs]
+    assert {str(tmp_path / name) for name in ("clean", "far", "val")} == set(folders)
+    assert {store.state for store in stores} == {StoreState.COMPLETE}
+    assert prunable(stores, None) == ()
+
+
 def write_made_from(folder: Path, source: str, key: str) -> None:
     """A complete store with no rows, made from another."""
     kind = ShardKind(stem="targets", vectors="crops", width=4)
@@ -105,7 +125,7 @@ def write_made_from(folder: Path, source: str, key: str) -> None:
         key=key,
         settings={SOURCE: source},
         lists=("a.txt",),
-        audio_dir="/a",
+        audio_dirs=("/a",),
         num_rows=(1,),
     )
     manifest = StoreManifest(plan=plan, shards=(record,))
