@@ -3,7 +3,8 @@
 `make bench NAME=step`, or `python -m tests.benchmarks.step`; `--steps 4 --rounds 3` for a
 shorter one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation;
 evaluation is on neither side. The epoch gathers its crops, and what a teacher says about them,
-from stores on disk of made-up log-mels, 8 s an utterance, and of made-up targets. The two take turns, which side first too,
+from stores on disk of made-up log-mels, 8 s an utterance, and of made-up targets. The two take
+turns, which side first too,
 and the ratio is the median over rounds. The targets: at most 1.05 on the CPU for the notes'
 2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
 """
