@@ -1,6 +1,6 @@
 """A corpus made ready for training: features, speaker numbers, validation pairs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from trainable.copies import copy_plans
 from trainable.corpus import Corpus, CorpusConfig, read_corpus
+from trainable.errors import CorpusError
 from trainable.feature_plan import feature_request
 from trainable.features import FeatureTable
 from trainable.store.folder import open_stores
@@ -21,7 +22,8 @@ class TrainingData:
     """What the training loop reads. Rows are rows of `features`.
 
     Attributes:
-        features: Log-mels of the training and validation utterances.
+        features: Log-mels: a store of the training utterances, one of each augmented copy of
+            them, and one of the validation utterances.
         speakers: Names of the training speakers; the position is the class.
         train_paths: Each training utterance as the train list has it.
         val_paths: Likewise the validation utterances.
@@ -80,35 +82,48 @@ def load_training_data(
 
 
 def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...]:
-    """The stores of a corpus: all its log-mels, then each augmented copy of the training's.
+    """The stores of a corpus: the training list's, each augmented copy's, the validation list's.
+
+    Each is of one list, so that another validation list leaves what is kept of training.
 
     Raises:
         ConfigError: A folder of sounds for the copies cannot be used.
-        CorpusError: With every file that is missing or may not be looked at.
+        CorpusError: With every file of either list that is missing or may not be looked at.
     """
-    config, audio = corpus.config, corpus.audio
+    config, audio, num_train = corpus.config, corpus.audio, len(corpus.train)
     request = partial(
         feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir
     )
     copies = copy_plans(config.augmentation)
-    return (request(audio), *(request(audio[: len(corpus.train)], copy=copy) for copy in copies))
+    originals: list[StoreRequest] = []
+    faults: list[str] = []
+    for entries in (audio[:num_train], audio[num_train:]):
+        try:
+            originals.append(request(entries))
+        except CorpusError as error:
+            faults += error.faults
+    if faults:
+        raise CorpusError(faults)
+    train, val = originals
+    of_copies = (request(audio[:num_train], copy=copy) for copy in copies)
+    return (train, *(replace(each, same_audio_as=train.key) for each in of_copies), val)
 
 
 def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
     class_of = {speaker: number for number, speaker in enumerate(corpus.speakers)}
     position_of = {path: number for number, path in enumerate(corpus.val_paths)}
-    num_train, num_val = len(corpus.train), len(corpus.val_paths)
-    num_copies = len(features.stores) - 1
-    first_row_A = np.concatenate([[0], num_train + num_val + num_train * np.arange(num_copies)])
+    train_row = np.arange(len(corpus.train))
+    num_versions = len(features.stores) - 1  # the last store is the validation list's
+    copy_row = train_row[:, None] + len(train_row) * np.arange(num_versions)
     return TrainingData(
         features=features,
         speakers=corpus.speakers,
         train_paths=tuple(utterance.path for utterance in corpus.train),
         val_paths=corpus.val_paths,
-        train_row=np.arange(num_train),
-        copy_row=np.arange(num_train)[:, None] + first_row_A.astype(np.int64),
+        train_row=train_row,
+        copy_row=copy_row,
         train_speaker=np.array([class_of[u.speaker] for u in corpus.train]),
-        val_row=num_train + np.arange(num_val),
+        val_row=copy_row.size + np.arange(len(corpus.val_paths)),
         val_a=np.array([position_of[pair.path_a] for pair in corpus.val_pairs]),
         val_b=np.array([position_of[pair.path_b] for pair in corpus.val_pairs]),
         val_is_target=np.array([pair.is_target for pair in corpus.val_pairs]),

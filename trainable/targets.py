@@ -175,7 +175,6 @@ class _Source:
             "crop_seed": self.bank.seed,
             "crop_frames": self.bank.crop_frames,
             "copy": copy,
-            "num_utterances": num_utterances,
         }
         told = {"format": FORMAT_VERSION, **settings}
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -44,19 +44,23 @@ def run(*arguments: str | Path, answer: str | None = None) -> str:
     return result.output
 
 
-def store(tmp_path: Path) -> Path:
-    (folder,) = (tmp_path / "cache").iterdir()
-    return folder
+def store(tmp_path: Path, list_name: str = "train_list.txt") -> Path:
+    """The one store of log-mels of a list."""
+    plans = (tmp_path / "cache").glob("features-*/plan.json")
+    (plan,) = (plan for plan in plans if f"{list_name}\"" in plan.read_text())
+    return plan.parent
 
 
 def test_build_then_info(corpus: Path, tmp_path: Path) -> None:
     assert "20 utterances are ready" in run("build", corpus)
     output = run("info")
-    size = sum(file.stat().st_size for file in store(tmp_path).iterdir())
-    assert re.search(rf"{store(tmp_path).name}  +log-mels  +{size:,} bytes  +0\.0", output)
-    assert re.search(r"complete  +.*train_list\.txt +1 shard ", output)
-    # 20 utterances of 1 s, a frame more each: 20 * 1.01 s.
-    assert "20 utterances, 0.01 hours" in output
+    for name, num_utterances in (("train_list.txt", 12), ("veri_val.txt", 8)):
+        folder = store(tmp_path, name)
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        assert re.search(rf"{folder.name}  +log-mels  +{size:,} bytes  +0\.0", output)
+        assert re.search(rf"complete  +.*{name} +1 shard ", output)
+        # Of 1 s and a frame more each: 12.12 s and 8.08 s.
+        assert f"{num_utterances} utterances, 0.00 hours" in output
     assert run("info", corpus) == output
 
 
@@ -73,8 +77,9 @@ def test_targets_are_built_and_shown_with_what_they_are_of(
     for output in (run("info"), run("info", corpus), run("info", corpus, "--teacher", teacher)):
         assert told in output
         assert "30 utterances, 90 crops" in output
-        assert "50 utterances, 0.01 hours" in output
-    assert "2 verified: no damage" in run("info", "--verify")
+        assert "30 utterances, 0.01 hours" in output
+        assert "20 utterances, 0.01 hours" in output
+    assert "3 verified: no damage" in run("info", "--verify")
     (targets,) = (tmp_path / "cache").glob("targets-*")
     flip_byte(targets / "targets-00000.arrow", 5_000)
     with pytest.raises(StoreError, match=r"targets-00000\.arrow: CRC-32 of id0000\d/.* must be"):
@@ -89,7 +94,7 @@ def test_eighty_columns_show_every_number_whole(
     lines = run("info", tiny_world / "corpus" / "corpus.yaml").splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in "".join(lines)
-    assert sum(bool(re.search(r"\d bytes +0\.0", line)) for line in lines) == 2
+    assert sum(bool(re.search(r"\d bytes +0\.0", line)) for line in lines) == 3
 
 
 def test_only_a_network_can_be_asked(corpus: Path, tmp_path: Path) -> None:
@@ -118,7 +123,7 @@ def test_verify_names_what_is_damaged_and_deleting_it_mends_it(
     corpus: Path, tmp_path: Path
 ) -> None:
     run("build", corpus)
-    assert "1 verified: no damage" in run("info", "--verify")
+    assert "2 verified: no damage" in run("info", "--verify")
     path = store(tmp_path) / "features-00000.arrow"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -127,7 +132,7 @@ def test_verify_names_what_is_damaged_and_deleting_it_mends_it(
         run("info", "--verify")
     path.unlink()
     run("build", corpus)
-    assert "1 verified: no damage" in run("info", corpus, "--verify")
+    assert "2 verified: no damage" in run("info", corpus, "--verify")
 
 
 def test_prune_asks_and_tells_what_it_freed(corpus: Path, tmp_path: Path) -> None:
@@ -138,16 +143,20 @@ def test_prune_asks_and_tells_what_it_freed(corpus: Path, tmp_path: Path) -> Non
     declined = runner.invoke(app, ["prune"], input="n\n")
     assert declined.exit_code == 1
     assert store(tmp_path).exists()
+    kept = store(tmp_path, "veri_val.txt")
     assert f"freed {size:,} bytes" in run("prune", answer="y\n")
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert list((tmp_path / "cache").iterdir()) == [kept]
 
 
 def test_prune_keeps_a_store_in_use(corpus: Path, tmp_path: Path) -> None:
     run("build", corpus)
     held = use_store(store(tmp_path))
+    other = store(tmp_path, "veri_val.txt")
+    size = sum(file.stat().st_size for file in other.iterdir())
     output = run("prune", "--yes", "--older-than-days", "0")
     assert f"kept {store(tmp_path).name}: in use" in output
-    assert "freed 0 bytes" in output
+    assert f"freed {size:,} bytes" in output
+    assert not other.exists()
     held.release()
     run("prune", "--yes", "--older-than-days", "0")
     assert list((tmp_path / "cache").iterdir()) == []

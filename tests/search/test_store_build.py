@@ -119,7 +119,8 @@ def files(cache: Path) -> dict[str, bytes]:
 
 
 def identities(cache: Path) -> dict[str, int]:
-    return {file.name: file.stat().st_ino for file in sorted(cache.glob("*/*.arrow"))}
+    shards = sorted(cache.glob("*/*.arrow"))
+    return {f"{file.parent.name}/{file.name}": file.stat().st_ino for file in shards}
 
 
 @pytest.mark.cluster
@@ -154,8 +155,8 @@ class TestOnRay:
                 open_targets(teacher, data, BANK, cache_dir=cache, progress=progress, build=build)
                 assert told[-1] == (60, 60)
         local, on_ray = files(tmp_path / "local"), files(tmp_path / "ray")
-        # Log-mels, their copy, the targets of both; each with shards, plan and manifest.
-        assert len(local) >= 4 * (NUM_SHARDS + 2)
+        # Log-mels of two lists, a copy, targets of it and its original: shards, plan, manifest.
+        assert len(local) >= 5 * (NUM_SHARDS + 2)
         assert local.keys() == on_ray.keys()
         assert [name for name in local if local[name] != on_ray[name]] == []
         assert capfd.readouterr() == ("", "")

@@ -102,12 +102,28 @@ def open_store(request: StoreRequest, build: Builder, progress: Progress | None)
 def open_stores(
     requests: Sequence[StoreRequest], build: Builder, progress: Progress | None
 ) -> tuple[OpenStore, ...]:
-    """Map several stores, built one after the other; progress is told of all as one."""
+    """Map several stores, built one after the other; progress is told of all as one.
+
+    A store with faults keeps none from being built but those of the same audio after it.
+
+    Raises:
+        CorpusError: With the faults of all stores, each once.
+        StoreError: As `open_store`.
+    """
     num_all, done = sum(request.num_rows for request in requests), 0
-    stores = []
+    stores: list[OpenStore] = []
+    faulty_keys: set[str] = set()
+    faults: list[str] = []
     for request in requests:
-        stores.append(open_store(request, build, part_of(progress, done, num_all)))
+        if request.same_audio_as not in faulty_keys:
+            try:
+                stores.append(open_store(request, build, part_of(progress, done, num_all)))
+            except CorpusError as error:
+                faulty_keys.add(request.key)
+                faults += error.faults
         done += request.num_rows
+    if faults:
+        raise CorpusError(tuple(dict.fromkeys(faults)))
     return tuple(stores)
 
 

@@ -72,6 +72,8 @@ class StoreRequest:
         num_rows: Utterances in all.
         new_plan: Makes the plan, where the folder has none.
         task: Makes a task from its place, its first utterance and how many it has.
+        same_audio_as: Key of a store of the same files, unchanged. Where these have faults, this
+            one is not built: what mends them changes its key.
     """
 
     folder: Path
@@ -80,6 +82,7 @@ class StoreRequest:
     num_rows: int
     new_plan: Callable[[], StorePlan]
     task: Callable[[ShardPlace, int, int], ShardTask]
+    same_audio_as: str | None = None
 
     def place(self, number: int) -> ShardPlace:
         """Of a shard."""
