@@ -15,13 +15,15 @@ from trainable.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.checkpoint import file_sha256
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
-from trainable.data import feature_requests, load_training_data
+from trainable.data import TrainingData, feature_requests, load_training_data
 from trainable.errors import StoreError
 from trainable.places import cache_dir
-from trainable.store.cache import StoreInfo, list_stores, prunable, verify_store
+from trainable.store.cache import StoreInfo, list_stores, prunable
+from trainable.store.folder import OpenStore
 from trainable.store.lock import remove_store
 from trainable.store.plan import MANIFEST, SOURCE
-from trainable.targets import open_targets
+from trainable.store.verifying import remove_damaged, verify_store
+from trainable.targets import StoredTargets, open_targets
 
 INTERRUPTED_STATUS = 130
 
@@ -49,6 +51,9 @@ def build(
     crop_frames: Annotated[
         int, typer.Option(min=8, max=4000, help="Their length, frames of 10 ms.")
     ] = 200,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read all of them, and rebuild what is damaged.")
+    ] = False,
     code: AllowCode = False,
 ) -> None:
     """Compute the log-mels of a corpus now, and what a teacher says, so that no run has to.
@@ -56,24 +61,21 @@ def build(
     They go to $VEER_CACHE (~/.cache/veer), log-mels 16 kB a second of audio. A build that was
     interrupted goes on; one that is complete is only opened. Every file that cannot be used is
     named. Several shards are built in parallel, by Ray: here, or on the cluster of --address.
+    With --verify every shard is read and compared with its checksums; a damaged one is named,
+    removed and rebuilt alone.
     """
     permit(code)
     file = None if teacher is None else _network(teacher)
     bank = CropBank(num_crops=crops, crop_frames=crop_frames, seed=crop_seed)
     try:
         with ShardBuilder(address, workers) as builder:
-            with counting("log-mels") as progress:
-                data = load_training_data(
-                    read_corpus_config(corpus),
-                    cache_dir=cache_dir(),
-                    progress=progress,
-                    build=builder,
-                )
+            data = _log_mels(corpus, builder)
+            if verify and _had_damage(data.features.stores):
+                data = _log_mels(corpus, builder)
             if file is not None:
-                with counting("targets") as progress:
-                    open_targets(
-                        file, data, bank, cache_dir=cache_dir(), progress=progress, build=builder
-                    )
+                targets = _targets(file, data, bank, builder)
+                if verify and _had_damage(targets.table.stores):
+                    _targets(file, data, bank, builder)
     except KeyboardInterrupt:
         console.print("stopped; the same command goes on from here")
         raise typer.Exit(INTERRUPTED_STATUS) from None
@@ -97,14 +99,14 @@ def info(
 
     Superseded is a store of lists that a later store has too, since the corpus has changed, and
     one of targets whose log-mels are superseded or gone. What --verify finds damaged is named;
-    once deleted, a shard is rebuilt alone by the next run.
+    `veer data build CORPUS.yaml --verify` rebuilds it alone.
     """
     if corpus is None and teacher is not None:
         raise ConfigError(f"--teacher {teacher} needs CORPUS.yaml, whose targets are shown")
     stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus, teacher)
     console.print(stores_table(stores))
     if verify:
-        _verify([store for store in stores if (store.folder / MANIFEST).exists()])
+        _verify([store for store in stores if (store.folder / MANIFEST).exists()], corpus)
 
 
 def prune(
@@ -129,6 +131,34 @@ def prune(
         else:
             console.print(f"kept {store.folder.name}: in use", highlight=False)
     console.print(f"freed {freed_bytes:,} bytes", highlight=False)
+
+
+def _log_mels(corpus: Path, build: ShardBuilder) -> TrainingData:
+    config = read_corpus_config(corpus)
+    with counting("log-mels") as progress:
+        return load_training_data(config, cache_dir=cache_dir(), progress=progress, build=build)
+
+
+def _targets(
+    teacher: Path, data: TrainingData, bank: CropBank, build: ShardBuilder
+) -> StoredTargets:
+    with counting("targets") as progress:
+        return open_targets(
+            teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
+        )
+
+
+def _had_damage(stores: Sequence[OpenStore]) -> bool:
+    """Name and remove the damaged shards of stores; opening them again rebuilds these."""
+    folders = list(dict.fromkeys(store.folder for store in stores))
+    with counting("shards verified") as progress:
+        damages = remove_damaged(folders, progress)
+    for damage in damages:
+        console.print(f"{damage}; this shard is rebuilt", highlight=False, soft_wrap=True)
+    if not damages:
+        kind = stores[0].plan.kind.stem
+        console.print(f"{kind}: {len(folders)} verified, no damage", highlight=False)
+    return bool(damages)
 
 
 def _network(teacher: Path) -> Path:
@@ -178,13 +208,16 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
     return (*features, *targets)
 
 
-def _verify(stores: Sequence[StoreInfo]) -> None:
+def _verify(stores: Sequence[StoreInfo], corpus: Path | None) -> None:
     damages: list[str] = []
     with counting("stores verified") as progress:
         for done, store in enumerate(stores, 1):
             damages += verify_store(store.folder)
             progress(done, len(stores))
     if damages:
-        fix = "delete what is named, and the next run or `veer data build` rebuilds it alone"
+        fix = (
+            f"`veer data build {corpus or 'CORPUS.yaml'} --verify` rebuilds what is named alone; "
+            "for targets give --teacher and the crops that they are of"
+        )
         raise StoreError("\n".join([*damages, fix]))
     console.print(f"{len(stores)} verified: no damage", highlight=False)

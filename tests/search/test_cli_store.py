@@ -14,6 +14,7 @@ from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.errors import ConfigError
 from tests.trainable.store.small import flip_byte
+from trainable import feature_plan, target_builder
 from trainable.any_teacher import find_teacher
 from trainable.errors import StoreError
 from trainable.store.lock import use_store
@@ -36,7 +37,7 @@ def teacher(tiny_world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return find_teacher(tiny_world / "teacher")
 
 
-def run(*arguments: str | Path, answer: str | None = None) -> str:
+def run(*arguments: str | Path | int, answer: str | None = None) -> str:
     result = runner.invoke(
         app, [str(argument) for argument in arguments], input=answer, catch_exceptions=False
     )
@@ -119,20 +120,56 @@ def test_info_says_when_a_corpus_has_no_store(corpus: Path) -> None:
         run("info", corpus)
 
 
-def test_verify_names_what_is_damaged_and_deleting_it_mends_it(
-    corpus: Path, tmp_path: Path
-) -> None:
+def test_info_names_what_is_damaged_and_leaves_it(corpus: Path, tmp_path: Path) -> None:
     run("build", corpus)
     assert "2 verified: no damage" in run("info", "--verify")
     path = store(tmp_path) / "features-00000.arrow"
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"00000\.arrow: CRC-32 of .*\n.*delete what is named"):
+    flip_byte(path, path.stat().st_size // 2)
+    damaged = path.read_bytes()
+    told = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds what"
+    with pytest.raises(StoreError, match=told):
         run("info", "--verify")
-    path.unlink()
-    run("build", corpus)
-    assert "2 verified: no damage" in run("info", corpus, "--verify")
+    with pytest.raises(StoreError, match=rf"\n`veer data build {corpus} --verify` rebuilds"):
+        run("info", corpus, "--verify")
+    assert path.read_bytes() == damaged
+
+
+def test_build_rebuilds_alone_what_it_finds_damaged(
+    teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(feature_plan, "SMALLEST_SHARD_BYTES", 1)
+    monkeypatch.setattr(feature_plan, "NUM_PIECES", 3)
+    build = ("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher, "--workers", 1)
+    run(*build)
+    before = shards(tmp_path)
+    assert len(before) == 9  # of training, validation and targets
+    output = run(*build, "--verify")
+    assert "features: 2 verified, no damage" in output
+    assert "targets: 1 verified, no damage" in output
+    assert shards(tmp_path) == before
+    (targets,) = (tmp_path / "cache").glob("targets-*")
+    damaged = (store(tmp_path) / "features-00001.arrow", targets / "targets-00002.arrow")
+    for path in damaged:
+        flip_byte(path, path.stat().st_size // 2)
+        os.utime(path, (1, 1))
+    # A process keeps the log-mels that its last shard of targets was made from mapped.
+    target_builder._features.cache_clear()
+    told = run(*build, "--verify")
+    named = re.findall(r"(\S+): CRC-32 of .* must be \d+, got \d+; this shard is rebuilt", told)
+    assert named == [str(path) for path in damaged]
+    after = shards(tmp_path)
+    assert {path for path in before if after[path][1] != before[path][1]} == set(damaged)
+    assert {path: content for path, (content, _) in after.items()} == {
+        path: content for path, (content, _) in before.items()
+    }
+    assert "3 verified: no damage" in run("info", "--verify")
+
+
+def shards(tmp_path: Path) -> dict[Path, tuple[bytes, int]]:
+    """Content of each shard, and when it was written, nanoseconds."""
+    files = sorted((tmp_path / "cache").glob("*/*.arrow"))
+    return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
 def test_prune_asks_and_tells_what_it_freed(corpus: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trainable.store.folder import KEY_DIGITS, place_of
+from trainable.store.folder import KEY_DIGITS
 from trainable.store.lock import REMOVED_SUFFIX, USE_LOCK
 from trainable.store.plan import (
     MANIFEST,
@@ -18,7 +18,6 @@ from trainable.store.plan import (
     is_other_format,
     read_json,
 )
-from trainable.store.shards import ShardDamage, verify_shard
 
 STORES = ("features-*/", "targets-*/")
 OLD_STORES, REMOVED = "log-mels-*/", f".*{REMOVED_SUFFIX}/"
@@ -80,20 +79,6 @@ def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
     found.sort(key=lambda store: -store.last_used_s)
     return _without_source(_of_older_lists(found))
-
-
-def verify_store(folder: Path) -> tuple[str, ...]:
-    """Read all of a complete store; one sentence a damaged shard, naming it, is returned."""
-    manifest = read_json(folder / MANIFEST, StoreManifest)
-    if manifest is None:
-        return (f"{folder / MANIFEST}: is missing or damaged",)
-    damages = []
-    for number, record in enumerate(manifest.shards):
-        try:
-            verify_shard(place_of(folder, manifest, number), record)
-        except ShardDamage as damage:
-            damages.append(str(damage))
-    return tuple(damages)
 
 
 def prunable(stores: Sequence[StoreInfo], older_than_days: float | None) -> tuple[StoreInfo, ...]:

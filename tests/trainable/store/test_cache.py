@@ -15,9 +15,10 @@ from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.errors import CorpusError
 from trainable.features import open_features
-from trainable.store.cache import StoreState, list_stores, prunable, verify_store
+from trainable.store.cache import StoreState, list_stores, prunable
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StoreManifest, StorePlan
 from trainable.store.shards import ShardKind, ShardPlace, write_shard
+from trainable.store.verifying import verify_store
 
 Build = Callable[..., None]
 
