@@ -93,14 +93,18 @@ class Lender:
         """
         release_memory()  # measuring the teacher may have left some of this process's on the GPU
         most_cpus = max((node.num_cpus for node in nodes), default=0.0)
-        share, context_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES
+        share, context_bytes, step_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES, 0
         if share == AUTO:
-            share, context_bytes = self._auto(nodes, probe or self._probe_by_ray)
-        base = Share(num_cpus=self.settings.resources.cpu, num_gpus=float(share))
-        return Lending(base=base, most_cpus=most_cpus, context_bytes=context_bytes)
+            share, context_bytes, step_bytes = self._auto(nodes, probe or self._probe_by_ray)
+        return Lending(
+            base=Share(num_cpus=self.settings.resources.cpu, num_gpus=float(share)),
+            most_cpus=most_cpus,
+            context_bytes=context_bytes,
+            step_bytes=step_bytes,
+        )
 
-    def _auto(self, nodes: Sequence[Node], probe: Probe) -> tuple[float, int]:
-        """The share, and the bytes of it that are the process's and not the trial's."""
+    def _auto(self, nodes: Sequence[Node], probe: Probe) -> tuple[float, int, int]:
+        """The share, and the bytes of it that are the process's and that are the steps'."""
         with_gpu = [node for node in nodes if node.num_gpus >= 1]
         if self.settings.device == "cpu" or not with_gpu:
             if self.settings.device == "cuda":
@@ -110,12 +114,13 @@ class Lender:
                 )
             why = "device is cpu" if self.settings.device == "cpu" else "Ray has no GPU"
             self.say(f"resources.gpu=auto: {why}, so trials train on CPUs")
-            return 0.0, 0
+            return 0.0, 0, 0
         known = latest(self.records, EVENT)
         if known is None:
             known = self._probed(with_gpu, probe)
         self.say(described(known))
-        return float(known["share"]), int(known["context_bytes"])
+        step_bytes = round(self._bounded(known["num_bytes"]) * MARGIN)
+        return float(known["share"]), int(known["context_bytes"]), step_bytes
 
     def _probed(self, nodes: Sequence[Node], probe: Probe) -> Record:
         self.say("resources.gpu=auto: looking for the space's largest configuration")

@@ -247,6 +247,7 @@ def _task_maker(
             num_cpus=share.num_cpus,
             num_gpus=share.num_gpus,
             context_bytes=lending.context_bytes,
+            step_bytes=lending.step_bytes_of(course.raised),
             code_root=code_root(),
             engine=settings.engine,
         ).model_dump(mode="json")

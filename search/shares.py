@@ -58,11 +58,13 @@ class Lending:
         base: What a trial is given first.
         most_cpus: CPUs of the largest node.
         context_bytes: GPU memory that a process takes before it trains.
+        step_bytes: GPU memory of a trial's steps, margin included; 0 where it was not measured.
     """
 
     base: Share
     most_cpus: float
     context_bytes: int = USUAL_CONTEXT_BYTES
+    step_bytes: int = 0
 
     def share_of(self, raised: RaisedShare | None) -> Share:
         """What a trial is given; a raised share counts where it is more than the base."""
@@ -91,6 +93,10 @@ class Lending:
         if base.num_gpus > 0:
             return now.num_gpus / base.num_gpus
         return now.num_cpus / base.num_cpus
+
+    def step_bytes_of(self, raised: RaisedShare | None) -> int:
+        """What a trial's steps are to find free: with twice the share twice as much."""
+        return round(self.step_bytes * self.places(raised))
 
     def whole(self) -> str:
         """What a trial has had that was not enough, and that nothing larger follows."""

@@ -17,7 +17,8 @@ from trainable.features import FeatureTable
 from trainable.memory_share import gpu_index
 from trainable.prefetch import to_device
 
-# Of a trial's share of the GPU; the rest is for weights, activations and the teacher.
+# Of a trial's share of the GPU, where nobody measured what its steps need: the rest is for
+# weights, activations and the teacher.
 RESIDENT_PART = 0.4
 BYTES_OF_FRAME = NUM_MELS * 2
 # Copied at once, so that no second copy of a large corpus lies in memory.
@@ -91,10 +92,10 @@ def crop_source(
     Args:
         data: The corpus; what training and validation use of it is counted.
         device: The trial's. On the CPU the files are taken: all trials share their pages.
-        budget_bytes: What the log-mels may take; `resident_budget` of a GPU unless given.
+        budget_bytes: What the log-mels may take; `resident_budget` unless given.
     """
     if budget_bytes is None:
-        budget_bytes = resident_budget(device) if device.type == "cuda" else 0
+        budget_bytes = resident_budget(device)
     row = np.unique(np.concatenate((data.copy_row.ravel(), data.val_row)))
     num_bytes = int(data.features.length[row].sum()) * BYTES_OF_FRAME
     if num_bytes > budget_bytes:
@@ -102,11 +103,29 @@ def crop_source(
     return ResidentFeatures(data.features, row, device)
 
 
-def resident_budget(device: torch.device) -> float:
-    """Bytes that log-mels may take on a GPU: a part of the share that this process may use."""
+def resident_budget(device: torch.device, step_bytes: int = 0) -> float:
+    """Bytes that log-mels may take on a device; none but on a GPU.
+
+    Args:
+        device: Where a process will train, and its memory has been capped.
+        step_bytes: What the steps need, margin included; 0 where nobody measured it.
+    """
+    if device.type != "cuda":
+        return 0.0
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     share_bytes = total_bytes * torch.cuda.get_per_process_memory_fraction(gpu_index(device))
-    return RESIDENT_PART * min(share_bytes, free_bytes)
+    return beside_steps(min(share_bytes, free_bytes), step_bytes)
+
+
+def beside_steps(room_bytes: float, step_bytes: int) -> float:
+    """Bytes left for log-mels of what PyTorch may allocate.
+
+    Args:
+        room_bytes: Of the share, less what the process takes beside PyTorch's allocator.
+        step_bytes: What the steps need, margin included; 0 where nobody measured it, and a part
+            of the room is taken.
+    """
+    return max(0.0, room_bytes - step_bytes) if step_bytes else RESIDENT_PART * room_bytes
 
 
 def _stretches(features: FeatureTable, row: Index) -> Iterator[NDArray[np.float16]]:

@@ -75,6 +75,7 @@ class Trainer:
         teacher: AnyTeacher | None = None,
         device: torch.device,
         engine: EngineConfig = DEFAULT_ENGINE,
+        resident_bytes: float | None = None,
     ) -> None:
         self.config = config
         self.engine = engine
@@ -85,7 +86,7 @@ class Trainer:
                 "training.batch_size must be at most the number of training utterances "
                 f"({len(data.train_row)}), got {config.training.batch_size}"
             )
-        self._features = crop_source(data, device)
+        self._features = crop_source(data, device, resident_bytes)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = build_model(config.model).to(device)

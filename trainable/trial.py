@@ -30,6 +30,7 @@ from trainable.memory_share import (
     is_out_of_memory,
     release_memory,
 )
+from trainable.resident import resident_budget
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 
@@ -56,6 +57,7 @@ class TrialTask(BaseModel):
         num_cpus: CPUs that Ray reserves for the trial.
         num_gpus: GPUs that Ray reserves for the trial.
         context_bytes: GPU memory of its share that is not PyTorch's to allocate.
+        step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
     """
@@ -74,6 +76,7 @@ class TrialTask(BaseModel):
     num_cpus: float = 1.0
     num_gpus: float
     context_bytes: int = 0
+    step_bytes: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
 
@@ -165,7 +168,14 @@ def build_trainer(task: TrialTask) -> Trainer:
     if config.loss.distill_weight > 0 and task.teacher is not None:
         bank = task.targets.bank(config.training.crop_frames)
         teacher = _teacher(task.teacher, corpus_json, task.cache_dir, bank)
-    return Trainer(config, data, teacher=teacher, device=device, engine=task.engine)
+    return Trainer(
+        config,
+        data,
+        teacher=teacher,
+        device=device,
+        engine=task.engine,
+        resident_bytes=resident_budget(device, task.step_bytes),
+    )
 
 
 def trial_device(device: str, num_gpus: float) -> torch.device:

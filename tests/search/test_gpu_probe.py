@@ -85,6 +85,7 @@ def test_share_is_what_the_smallest_gpu_asks_for(make_lender, tmp_path) -> None:
     # 1200 x 1.25 + 500 = 2000 MiB: 4 in 8,000 and 40 in 80,000.
     assert lending.base == Share(num_cpus=1, num_gpus=0.25)
     assert lending.context_bytes == CONTEXT_MIB * MIB
+    assert lending.step_bytes == 1500 * MIB
     assert lending.most_cpus == 128
     assert [address for address, _ in probe.asked] == ["10.0.0.1", "10.0.0.2"]
     [event] = read_journal(tmp_path / "j")
@@ -125,8 +126,10 @@ def test_no_more_trials_share_a_gpu_than_its_cpus_carry(
 
 def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_lender) -> None:
     lender, _ = make_lender(max_gpu_memory=400 * MIB)
+    lending = lender.lend([SMALL], Seen())
     # 400 x 1.25 + 500 = 1000 MiB.
-    assert lender.lend([SMALL], Seen()).base.num_gpus == pytest.approx(1 / 8)
+    assert lending.base.num_gpus == pytest.approx(1 / 8)
+    assert lending.step_bytes == 500 * MIB
 
 
 def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender) -> None:
@@ -163,7 +166,7 @@ def test_a_share_that_the_person_gives_is_not_probed(make_lender) -> None:
     lender, said = make_lender(resources__gpu=0.5)
     lending = lender.lend([BIG], never)
     assert lending.base == Share(num_cpus=1, num_gpus=0.5)
-    assert lending.context_bytes == USUAL_CONTEXT_BYTES
+    assert (lending.context_bytes, lending.step_bytes) == (USUAL_CONTEXT_BYTES, 0)
     assert said == []
 
 

@@ -58,6 +58,16 @@ def test_gpu_share_doubles_up_to_a_whole_gpu():
     assert lending.places(None) == 1
 
 
+def test_what_a_raised_share_adds_is_for_the_steps_too():
+    """Else log-mels would take what a trial was given after it ran out of memory."""
+    lending = Lending(
+        base=Share(num_cpus=1, num_gpus=0.25), most_cpus=8, step_bytes=1500 * MIB
+    )
+    assert lending.step_bytes_of(None) == 1500 * MIB
+    assert lending.step_bytes_of(RaisedShare(resource="gpu", share=0.5)) == 3000 * MIB
+    assert lending.step_bytes_of(RaisedShare(resource="cpu", share=4)) == 1500 * MIB
+
+
 def test_trial_with_whole_gpus_gets_no_more():
     lending = Lending(base=Share(num_cpus=1, num_gpus=2), most_cpus=8)
     assert lending.doubled(None) is None

@@ -10,9 +10,11 @@ from trainable.config import TrialConfig
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.features import FeatureTable, open_features
+from trainable.memory_share import cap_memory
 from trainable.resident import (
     BYTES_OF_FRAME,
     ResidentFeatures,
+    beside_steps,
     crop_source,
     resident_budget,
 )
@@ -71,9 +73,40 @@ def test_log_mels_take_a_part_of_the_current_gpus_share(
     assert resident_budget(torch.device("cuda")) == pytest.approx(budget_mib * MIB)
 
 
-def test_training_is_the_same_from_memory(
-    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("room_mib", "step_mib", "left_mib"),
+    [
+        (2000, 1500, 500),
+        (2000, 2000, 0),
+        (2000, 90_000, 0),  # not even a whole GPU holds the step
+        (2000, 0, 800),  # nobody measured the step: 40 % of the room
+    ],
+)
+def test_log_mels_take_no_room_that_steps_need(
+    room_mib: int, step_mib: int, left_mib: int
 ) -> None:
+    left_bytes = beside_steps(room_mib * MIB, step_mib * MIB)
+    assert left_bytes == pytest.approx(left_mib * MIB)
+
+
+def test_room_for_log_mels_is_the_share_less_context_and_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device = torch.device("cuda")
+    MadeUpGpu(monkeypatch, 8000 * MIB, 7000 * MIB)
+    cap_memory(device, 0.25, 300 * MIB)
+    # 2000 MiB less 300 of the context and 1500 of the steps.
+    assert resident_budget(device, 1500 * MIB) == pytest.approx(200 * MIB)
+    cap_memory(device, 1, 300 * MIB)
+    # A whole GPU is not capped: what is free of it counts.
+    assert resident_budget(device, 1500 * MIB) == pytest.approx(5500 * MIB)
+
+
+def test_no_log_mels_are_copied_on_a_cpu() -> None:
+    assert resident_budget(CPU) == resident_budget(CPU, 10) == 0
+
+
+def test_training_is_the_same_from_memory(data: TrainingData) -> None:
     trial = TrialConfig.model_validate(
         {
             "model": {"family": "mlp_mixer", "hidden_dim": 16, "num_blocks": 1, "num_frames": 40},
@@ -82,10 +115,9 @@ def test_training_is_the_same_from_memory(
         }
     )
     mapped = Trainer(trial, data, device=CPU).run_epoch()
-    monkeypatch.setattr(
-        "trainable.training.crop_source", lambda data, device: crop_source(data, device, 2**30)
-    )
-    resident = Trainer(trial, data, device=CPU).run_epoch()
+    trainer = Trainer(trial, data, device=CPU, resident_bytes=2**30)
+    assert isinstance(trainer._features, ResidentFeatures)
+    resident = trainer.run_epoch()
     assert (resident.loss_total, resident.veer_pct) == (mapped.loss_total, mapped.veer_pct)
 
 
