@@ -134,7 +134,7 @@ def copy_rng(seed: int, copy: int, path: str | Path) -> np.random.Generator:
     Args:
         seed: The augmentation's.
         copy: The copy's number.
-        path: The utterance's, as its list writes it.
+        path: The utterance's; another path gives another copy.
     """
     text = b"\0".join([b"veer copy", b"%d" % seed, b"%d" % copy, os.fsencode(path)])
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
