@@ -216,6 +216,10 @@ def verify_shard(place: ShardPlace, record: ShardRecord) -> None:
     """
     shard, path = open_recorded_shard(place, record), place.path
     batch = _read(place)
+    try:
+        batch.validate(full=True)  # a wrong offset leads outside the file: a crash
+    except pa.ArrowException as error:
+        raise ShardDamage(f"{path}: its columns contradict each other: {error}") from error
     end_U = np.cumsum(shard.length_U, dtype=np.int64)
     offsets = _view(batch.column(place.kind.vectors).offsets, np.int32)
     if not np.array_equal(offsets[1:], end_U) or offsets[0] != 0:
@@ -248,6 +252,7 @@ def _read(place: ShardPlace) -> pa.RecordBatch:
         if reader.num_record_batches != 1:
             raise ShardDamage(f"{path}: must have 1 batch, got {reader.num_record_batches}")
         batch = reader.get_batch(0)
+        batch.validate()  # lengths alone, reads no columns
     except FileNotFoundError:
         raise ShardDamage(f"{path}: is missing") from None
     except (pa.ArrowException, OSError) as error:
