@@ -11,6 +11,7 @@ from torch.amp.grad_scaler import GradScaler
 
 from spaces.errors import ConfigError
 from trainable.errors import TrainingError
+from trainable.memory_share import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices that have Adam's fused form.
@@ -120,12 +121,14 @@ def require_precision(precision: str, where: str) -> None:
 def say_what_compiling_needs(error: RuntimeError) -> None:
     """Put a message that says the fix in place of the compiler's; other errors are left alone.
 
+    So is a compiler's for want of memory, which has another fix.
+
     Raises:
         TrainingError: The error is the compiler's.
     """
     from torch._dynamo.exc import TorchDynamoException  # takes a second to import
 
-    if isinstance(error, TorchDynamoException):
+    if isinstance(error, TorchDynamoException) and not is_out_of_memory(error):
         reason = " ".join(str(error).split("\n")[:2])
         raise TrainingError(
             f"engine.compile is on, but the student could not be compiled ({reason}); install a "

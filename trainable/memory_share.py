@@ -5,6 +5,7 @@ process that runs out of memory takes none of its neighbours'.
 """
 
 import gc
+from collections.abc import Iterator
 
 import torch
 
@@ -13,23 +14,45 @@ from trainable.errors import TrainingError
 # A trial's outcome that another try with more memory may not meet.
 OUT_OF_MEMORY = "out_of_memory"
 MIB = 2**20
-# Of errors that are no torch.OutOfMemoryError: the CPU's allocator, the driver, cuBLAS, cuDNN.
+# Of errors that are no torch.OutOfMemoryError: the CPU's allocator, the driver, cuBLAS, cuDNN, and
+# what PyTorch says where these had no memory for a handle or a work space.
 OUT_OF_MEMORY_TEXTS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
     "CUDNN_STATUS_ALLOC_FAILED",
+    "DEVICE_ALLOCATION_FAILED",
+    "unable to find an engine to execute this computation",
+    "Unable to find a valid cuDNN algorithm",
 )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a GPU, or the machine, has no memory left for this process."""
+    """Whether an error says that a GPU, or the machine, has no memory left for this process.
+
+    One that another error led to counts as that: `torch.compile` raises errors of its own.
+    """
+    return any(_says_out_of_memory(each) for each in _chain(error))
+
+
+def _says_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(
         text in str(error) for text in OUT_OF_MEMORY_TEXTS
     )
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it came of, hidden ones too: the compiler hides what it met."""
+    seen: set[int] = set()
+    next_: BaseException | None = error
+    while next_ is not None and id(next_) not in seen:
+        seen.add(id(next_))
+        yield next_
+        next_ = next_.__cause__ or next_.__context__
 
 
 def release_memory() -> None:

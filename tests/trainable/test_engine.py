@@ -3,9 +3,12 @@
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from spaces.errors import ConfigError
-from trainable.engine import EngineConfig, resolve_engine
+from trainable.engine import EngineConfig, resolve_engine, say_what_compiling_needs
+from trainable.errors import TrainingError
+from trainable.memory_share import is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -56,6 +59,30 @@ def test_bfloat16_is_refused_on_a_gpu_that_only_emulates_it(
     gpu(monkeypatch, has_bfloat16=False)
     with pytest.raises(ConfigError, match=r"float16, float32 or auto .* got bfloat16 with Tes"):
         resolve_engine(EngineConfig(precision="bfloat16"), CUDA)
+
+
+@pytest.mark.parametrize(
+    ("met", "is_for_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), True),
+        (RuntimeError("Failed to find C compiler"), False),
+    ],
+)
+def test_compiling_without_memory_is_not_taken_for_a_compiler_that_is_missing(
+    met: RuntimeError, is_for_memory: bool
+) -> None:
+    def backend(*_: object) -> None:
+        raise met
+
+    compiled = torch.compile(nn.Linear(3, 3), backend=backend)
+    with pytest.raises(RuntimeError, match=str(met)) as raised:
+        compiled(torch.zeros(2, 3))
+    assert is_out_of_memory(raised.value) == is_for_memory
+    if is_for_memory:
+        say_what_compiling_needs(raised.value)
+    else:
+        with pytest.raises(TrainingError, match=r"Failed to find .* install a C\+\+ compiler"):
+            say_what_compiling_needs(raised.value)
 
 
 def test_unknown_settings_are_refused() -> None:

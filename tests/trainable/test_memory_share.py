@@ -64,6 +64,12 @@ print(len(busy_threads() - before), torch.get_num_interop_threads())
         ),
         RuntimeError("CUDA error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError(
+            "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"
+        ),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+        RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
+        RuntimeError("NVML_SUCCESS == r INTERNAL ASSERT FAILED: DEVICE_ALLOCATION_FAILED"),
     ],
 )
 def test_error_for_want_of_memory_is_known(error):
@@ -80,6 +86,22 @@ def test_error_for_want_of_memory_is_known(error):
 )
 def test_other_errors_are_not_taken_for_it(error):
     assert not is_out_of_memory(error)
+
+
+def test_error_that_one_for_want_of_memory_led_to_is_known():
+    full = torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(RuntimeError, match="compiling") as by_cause:
+        raise RuntimeError("while compiling") from full
+    assert is_out_of_memory(by_cause.value)
+    hidden = ValueError("while it was handled")  # as `raise ... from None` leaves it
+    hidden.__context__, hidden.__suppress_context__ = full, True
+    assert is_out_of_memory(hidden)
+
+
+def test_errors_that_name_each_other_come_to_an_end():
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+    assert not is_out_of_memory(one)
 
 
 def test_what_pytorch_raises_on_a_cpu_without_memory_is_known():
