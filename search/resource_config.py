@@ -1,6 +1,7 @@
 """What a person may say of a trial's CPUs and GPUs."""
 
 from contextlib import suppress
+from difflib import get_close_matches
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -9,6 +10,8 @@ from spaces.complaints import did_you_mean
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 64
+# Ray counts in ten-thousandths; less would be nothing.
+LEAST = 1e-4
 
 
 class Settings(BaseModel):
@@ -20,7 +23,7 @@ class Settings(BaseModel):
 class ResourceConfig(Settings):
     """What Ray reserves for a trial; N trials share a GPU with gpu 1/N."""
 
-    cpu: float = Field(1.0, gt=0, le=1024, description="CPUs a trial; also its threads.")
+    cpu: float = Field(1.0, ge=LEAST, le=1024, description="CPUs a trial; also its threads.")
     gpu: float | Literal["auto"] = Field(
         0.0,
         description="GPUs a trial: a fraction, whole ones, or auto for the smallest share that "
@@ -35,10 +38,13 @@ class ResourceConfig(Settings):
             return AUTO
         if isinstance(gpu, int | float | str) and not isinstance(gpu, bool):
             with suppress(ValueError):
-                if 0 <= (number := float(gpu)) <= MAX_GPUS:
+                if (number := float(gpu)) == 0 or LEAST <= number <= MAX_GPUS:
                     return number
-        hint = did_you_mean(gpu, [AUTO]) if isinstance(gpu, str) else ""
-        raise ValueError(f"must be a number from 0 to {MAX_GPUS}, or auto, got {gpu!r}{hint}")
+        # Numbers are valid too, so auto is named again only where it is near.
+        hint = did_you_mean(gpu, [AUTO]) if get_close_matches(str(gpu), [AUTO]) else ""
+        raise ValueError(
+            f"must be 0, a number from {LEAST:.4f} to {MAX_GPUS}, or auto, got {gpu!r}{hint}"
+        )
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
