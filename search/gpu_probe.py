@@ -116,11 +116,23 @@ class Lender:
             self.say(f"resources.gpu=auto: {why}, so trials train on CPUs")
             return 0.0, 0, 0
         known = latest(self.records, EVENT)
-        if known is None:
+        if known is None or self._is_of_another_gpu(known):
             known = self._probed(with_gpu, probe)
         self.say(described(known))
         step_bytes = round(self._bounded(known["num_bytes"]) * MARGIN)
         return float(known["share"]), int(known["context_bytes"]), step_bytes
+
+    def _is_of_another_gpu(self, probed: Record) -> bool:
+        """Whether this machine has GPUs, and none like it; those of a cluster are not asked."""
+        if self.settings.address is not None or not torch.cuda.is_available():
+            return False
+        here = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+        return not any(
+            gpu.name == probed["gpu"]
+            # What the driver keeps for itself is counted or not.
+            and math.isclose(gpu.total_memory, probed["total_bytes"], rel_tol=0.05)
+            for gpu in here
+        )
 
     def _probed(self, nodes: Sequence[Node], probe: Probe) -> Record:
         self.say("resources.gpu=auto: looking for the space's largest configuration")

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
 from results.journal import Journal, read_journal
+from search import gpu_probe as module
 from search.driver import connected
 from search.gpu_probe import Lender, ProbedStep, probe_step
 from search.resources import Node, cluster_nodes
@@ -132,7 +134,36 @@ def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_lender) -> None:
     assert lending.step_bytes == 500 * MIB
 
 
-def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender) -> None:
+@pytest.mark.parametrize(
+    ("name", "total_mib", "is_another"),
+    [
+        ("GPU small", 8_000, False),
+        ("GPU small", 8_100, False),  # as another driver counts it
+        ("GPU small", 16_000, True),
+        ("GPU big", 8_000, True),
+    ],
+)
+def test_resumed_search_probes_again_on_another_gpu(
+    make_lender, tmp_path, monkeypatch, name, total_mib, is_another
+) -> None:
+    first, _ = make_lender()
+    first.lend([SMALL], Seen())
+    gpu = SimpleNamespace(name=name, total_memory=total_mib * MIB)
+    cuda = SimpleNamespace(
+        is_available=lambda: True, device_count=lambda: 1, get_device_properties=lambda _: gpu
+    )
+    # In this module alone: PyTorch's own use of it goes on.
+    monkeypatch.setattr(module, "torch", SimpleNamespace(cuda=cuda, device=torch.device))
+    again, _ = make_lender()
+    lending = again.lend([BIG], Seen() if is_another else never)
+    assert lending.base.num_gpus == (0.025 if is_another else 0.25)
+    assert len(read_journal(tmp_path / "j")) == 1 + is_another
+    on_a_cluster, _ = make_lender(address="10.0.0.1:6379")
+    assert on_a_cluster.lend([SMALL], never) == lending
+
+
+def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender, monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     first, _ = make_lender()
     lending = first.lend([SMALL], Seen())
     again, said = make_lender()
