@@ -4,11 +4,13 @@ The cluster is asked, not the machine that the search was started on.
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+import torch
 
 from search.shares import PARTS, Share
 from spaces.errors import ConfigError
@@ -60,6 +62,21 @@ def num_trials_at_once(share: Share, nodes: Sequence[Node]) -> int:
     if fits == 0:
         raise ConfigError(_nothing_fits(share, nodes))
     return fits
+
+
+def require_gpus_here(num_gpus: float) -> None:
+    """Refuses GPUs that a cluster of this machine alone cannot have, before Ray is started.
+
+    Raises:
+        ConfigError: PyTorch finds fewer here; not where Ray runs already, which is asked later.
+    """
+    here = Node(
+        address="this machine",
+        num_cpus=os.cpu_count() or 1,
+        num_gpus=torch.cuda.device_count(),
+    )
+    if num_gpus > here.num_gpus and not ray.is_initialized():
+        raise ConfigError(_nothing_fits(Share(num_cpus=0, num_gpus=num_gpus), [here]))
 
 
 def num_by_cpu(num_cpus: float, node: Node) -> int:

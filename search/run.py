@@ -22,6 +22,8 @@ from search.forecast import describe, forecast
 from search.gpu_probe import Lender
 from search.own_models import check_own_models, code_root
 from search.progress import SearchView, status_of
+from search.resource_config import AUTO
+from search.resources import require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
 from search.setup import (
@@ -108,6 +110,8 @@ def _search(
     view: SearchView,
     build: ShardBuilder,
 ) -> EndReason:
+    if settings.address is None and settings.resources.gpu != AUTO:
+        require_gpus_here(settings.resources.gpu)
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
     points = start_points(space, settings.space, records)
     teacher = teacher_file(settings, space)

@@ -1,6 +1,8 @@
 import pytest
+import ray
+import torch
 
-from search.resources import Node, nodes_of, num_trials_at_once
+from search.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
 from search.shares import Share
 from spaces.errors import ConfigError
 
@@ -36,6 +38,21 @@ def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
 def test_what_no_node_has_is_named(cpu, gpu, message):
     with pytest.raises(ConfigError, match=message):
         num_trials_at_once(Share(num_cpus=cpu, num_gpus=gpu), [CPU_NODE])
+
+
+@pytest.mark.parametrize(("asked", "there"), [(0.5, 0), (2, 1)])
+def test_gpus_that_this_machine_lacks_are_refused_before_ray_is_started(
+    monkeypatch: pytest.MonkeyPatch, asked: float, there: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: there)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    message = rf"resources.gpu={asked} for a trial \(this machine: \d+ CPUs, {there} GPUs\); set"
+    with pytest.raises(ConfigError, match=message):
+        require_gpus_here(asked)
+    require_gpus_here(there)
+    # GPUs may be declared to a Ray that runs: it is asked.
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    require_gpus_here(asked)
 
 
 def test_cpus_of_one_node_and_gpus_of_another_are_not_added():
