@@ -35,6 +35,11 @@ def code_roots() -> tuple[Path, ...]:
     return tuple(_roots)
 
 
+def code_root() -> Path | None:
+    """The first of them, for a process that is to do work of this one; None without permission."""
+    return next(iter(_roots), None)
+
+
 def require_permission(what: str) -> None:
     """Refuse unless `allow_code` was called.
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from search.resource_config import ResourceConfig, Settings
+from search.resource_config import ResourceConfig
 from search.samplers import SamplerKind
 from spaces.complaints import Keys, did_you_mean
 from spaces.errors import ConfigError
@@ -16,6 +16,7 @@ from spaces.yaml_file import YamlDocument, load_model, read_yaml
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
+from trainable.settings import Settings
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")

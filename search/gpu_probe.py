@@ -15,12 +15,11 @@ import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from models.user_code import allow_code
+from models.user_code import allow_code, code_root
 from results.history import latest
 from results.journal import Journal, Record
 from search.config import SearchConfig
 from search.largest import Costly, StepCosts, largest_step
-from search.own_models import code_root
 from search.resource_config import AUTO
 from search.resources import Node, num_by_cpu
 from search.setup import config_of

@@ -1,10 +1,9 @@
 """Models of the person's own: checked before a search's first trial, allowed in its workers."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from models.custom_config import names_a_file
-from models.user_code import code_roots, require_permission
+from models.user_code import require_permission
 from search.config import SearchConfig
 from spaces.conditions import Params
 from spaces.errors import ConfigError
@@ -15,11 +14,6 @@ from trainable.config import TrialConfig
 from trainable.own_code import check_own_model, check_own_teacher
 
 FAMILY = "model.family"
-
-
-def code_root() -> Path | None:
-    """The folder whose modules this process may run, for `TrialTask`; None without permission."""
-    return next(iter(code_roots()), None)
 
 
 def check_own_models(settings: SearchConfig, space: Space) -> None:

@@ -4,20 +4,15 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from spaces.complaints import did_you_mean
+from trainable.settings import Settings
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 64
 # Ray counts in ten-thousandths; less would be nothing.
 LEAST = 1e-4
-
-
-class Settings(BaseModel):
-    """Root of a search's settings: unknown keys are errors, nothing changes later."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ResourceConfig(Settings):

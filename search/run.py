@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.user_code import code_root
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
 from results.journal import ENDINGS, EndReason, Journal, Record
@@ -20,7 +21,7 @@ from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.feasibility import LimitChecker
 from search.forecast import describe, forecast
 from search.gpu_probe import Lender
-from search.own_models import check_own_models, code_root
+from search.own_models import check_own_models
 from search.progress import SearchView, status_of
 from search.resource_config import AUTO
 from search.resources import require_gpus_here

@@ -117,14 +117,18 @@ def ask_teacher(
     progress: Progress | None = None,
     build: Builder = build_shards,
 ) -> None:
-    """Ask a network about the crops of every length that a trial may have, unless it was before.
+    """Ask a network about the crops of every length that it may teach, unless it was before.
 
     Raises:
         VeerError: What it says cannot be kept.
     """
-    if is_stored(teacher) or not may_distil(space):
+    if is_stored(teacher):
         return
-    lengths = {config.training.crop_frames for _, config in deciding_configs(space, DECIDING)}
+    lengths = {
+        config.training.crop_frames
+        for _, config in deciding_configs(space, DECIDING)
+        if config.loss.distill_weight > 0
+    }
     for crop_frames in sorted(lengths):
         if (bank := settings.targets.bank(crop_frames)) is not None:
             open_targets(

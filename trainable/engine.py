@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch.amp.grad_scaler import GradScaler
 
 from spaces.errors import ConfigError
 from trainable.errors import TrainingError
 from trainable.memory_share import is_out_of_memory
+from trainable.settings import Settings
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices that have Adam's fused form.
@@ -19,10 +20,8 @@ FUSES = ("cpu", "cuda")
 INDUCTOR = "inductor"
 
 
-class EngineConfig(BaseModel):
+class EngineConfig(Settings):
     """How trials are computed; no part of a trial's config, nor of its hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",

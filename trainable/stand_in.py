@@ -51,8 +51,7 @@ class StandIn:
         """The same with its classifier on a device."""
         if self.centres is None:
             return self
-        weight_KD = self.centres.weight_KD.to(device)
-        return replace(self, centres=replace(self.centres, weight_KD=weight_KD))
+        return replace(self, centres=self.centres.to(device))
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
         """Channels of each stage before the embedding."""

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.user_code import code_roots
+from models.user_code import code_root
 from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.data import TrainingData
@@ -75,9 +75,7 @@ class StoredTargets:
 
     def to(self, device: torch.device) -> "StoredTargets":
         """The same targets, with lessons on a device."""
-        centres = self.centres
-        if centres is not None:
-            centres = replace(centres, weight_KD=centres.weight_KD.to(device))
+        centres = None if self.centres is None else self.centres.to(device)
         return replace(self, device=device, centres=centres)
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
@@ -225,7 +223,7 @@ class _Source:
             first=first,
             first_number=number + first,
             bank=self.bank,
-            code_root=next(iter(code_roots()), None),
+            code_root=code_root(),
         )
 
     def _sizes(self, data: TrainingData) -> tuple[int, ...]:

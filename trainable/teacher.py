@@ -44,6 +44,10 @@ class SpeakerCentres:
     scale: float
     speakers: tuple[str, ...]
 
+    def to(self, device: torch.device) -> "SpeakerCentres":
+        """The same on a device."""
+        return replace(self, weight_KD=self.weight_KD.to(device))
+
     def logits(self, embedding_BD: Tensor) -> Tensor:
         """Scaled cosines without margin, (B, K)."""
         return cosine_logits(embedding_BD, self.weight_KD, self.scale)
@@ -167,9 +171,7 @@ class Teacher:
         self.model.to(device)
         if self.centres is None:
             return self
-        return replace(
-            self, centres=replace(self.centres, weight_KD=self.centres.weight_KD.to(device))
-        )
+        return replace(self, centres=self.centres.to(device))
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
         """Channels of each stage before the embedding, found by embedding a crop."""

@@ -19,6 +19,8 @@ from rich.progress import (
 from trainable.training import EpochReport
 
 FILE_WIDTH = 160
+# The exit status of what Ctrl-C ended: 128 and the signal's number.
+INTERRUPTED_STATUS = 130
 
 
 def _width(stream: TextIO) -> int | None:

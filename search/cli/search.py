@@ -15,15 +15,13 @@ from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.trials import trials_table
-from search.cli.console import console
+from search.cli.console import INTERRUPTED_STATUS, console
 from search.cli.options import AllowCode, permission_flag, permit, training_command
 from search.config import DEFAULT_SETTINGS, SearchConfig, read_search_config
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from search.run_state import resumed_settings
 from spaces.errors import ConfigError
-
-INTERRUPTED_STATUS = 130
 
 
 class Sampler(StrEnum):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from search.cli.console import console, counting
+from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
 from search.store_build import ShardBuilder
@@ -24,8 +24,6 @@ from trainable.store.lock import remove_store
 from trainable.store.plan import MANIFEST, SOURCE
 from trainable.store.verifying import remove_damaged, verify_store
 from trainable.targets import StoredTargets, open_targets
-
-INTERRUPTED_STATUS = 130
 
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 

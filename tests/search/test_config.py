@@ -80,7 +80,7 @@ def test_every_setting_is_described():
                 models.append(inner)
             else:
                 assert field.description, name
-    assert len(models) == 3
+    assert len(models) == 5
 
 
 @pytest.mark.parametrize("name", [path.stem for path in PRESETS.glob("*.yaml")])
