@@ -88,8 +88,9 @@ def test_targets_are_built_and_shown_with_what_they_are_of(
 
 
 def test_eighty_columns_show_every_number_whole(
-    teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch
+    teacher: Path, tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))  # what other tests built counts too
     monkeypatch.setattr(store_cli, "console", Console(width=80, force_terminal=False))
     run("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher)
     lines = run("info", tiny_world / "corpus" / "corpus.yaml").splitlines()
