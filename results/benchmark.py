@@ -20,7 +20,6 @@ import torch
 
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
-from results.hardware import available_cores, describe_hardware
 from results.history import best_ended, latest, trial_histories
 from results.journal import Journal
 from results.macs import count_macs
@@ -29,6 +28,7 @@ from results.timing import Call, time_interleaved
 from spaces.atomic import write_text_atomically
 from trainable.any_teacher import is_stored
 from trainable.checkpoint import load_speaker_model
+from trainable.hardware import available_cores, describe_hardware
 
 Progress = Callable[[int, int], None]
 

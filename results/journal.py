@@ -4,19 +4,23 @@ Every record has `event` and `time_s` (seconds since 1970, UTC). One process wri
 
 search_started   settings, provenance
 search_resumed
-search_ended     reason: finished | target_met | exhausted | interrupted | time_limit
+search_ended     reason: finished | target_met | exhausted | interrupted | time_limit | failing
+                 (too many trials fail) | disk_full
+corpus           what the trials learn from: lists (sha256 and counts by role), stores (keys)
 teacher          path, veer_pct and num_params (null where unknown), sha256
 eval_crops       eval_crops and wanted (crops of a validation utterance), expected_share
 start_points     points, each with source, params (null where it did not fit) and remarks
 infeasible       a suggestion outside the limits: params, violations (limit, value, allowed, text)
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
+placed           where a trial was begun, or begun again: trial, epoch (finished before), host,
+                 pid, device, num_threads, hardware
 epoch            trial, epoch, and what the trial reported
 gpu_share        what a trial gets of a GPU (gpu: auto): share, config (the largest), its params,
                  num_bytes (of a training step), is_estimated, context_bytes, total_bytes, gpu
-infrastructure   a trial that is run again after what says nothing of its config: trial, kind,
-                 epoch (finished), message; of kind out_of_memory also resource (gpu | cpu) and
-                 share (what it has of it from then on)
+infrastructure   what happened to a trial and says nothing of its config: trial, kind (see
+                 FAULT_KINDS), epoch (finished), message; of kind out_of_memory also resource
+                 (gpu | cpu) and share (what it has of it from then on)
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
 """
@@ -25,36 +29,51 @@ import json
 import math
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
 
 from trainable.errors import RunError
 
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
-EndReason = Literal["finished", "target_met", "exhausted", "interrupted", "time_limit"]
+HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
+EndReason = Literal["finished", "target_met", "exhausted"] | HaltReason
 
 FIELDS: dict[str, frozenset[str]] = {
     "search_started": frozenset({"settings", "provenance"}),
     "search_resumed": frozenset(),
     "search_ended": frozenset({"reason"}),
+    "corpus": frozenset({"lists", "stores"}),
     "teacher": frozenset({"path", "veer_pct", "num_params", "sha256"}),
     "eval_crops": frozenset({"eval_crops", "wanted", "expected_share"}),
     "start_points": frozenset({"points"}),
     "infeasible": frozenset({"params", "violations"}),
     "repeated": frozenset({"params", "config_hash", "same_as"}),
     "trial_started": frozenset({"trial", "params", "config", "config_hash", "seed"}),
+    "placed": frozenset({"trial", "epoch", "host", "pid", "device", "num_threads", "hardware"}),
     "epoch": frozenset({"trial", "epoch", "veer_pct"}),
     "gpu_share": frozenset({"share", "num_bytes", "context_bytes", "total_bytes", "config"}),
     "infrastructure": frozenset({"kind", "trial", "epoch", "message"}),
     "trial_ended": frozenset({"trial", "state", "reason"}),
     "benchmark": frozenset({"hardware", "rows"}),
 }
+FAULT_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "out_of_memory": "its share of the memory was too little; it is run again with more",
+        "worker_lost": "its process died",
+        "node_lost": "the node that it ran on died",
+        "hung": "no epoch came in many times the usual time; its process was killed",
+        "device_error": "the GPU or its driver failed",
+        "error": "an error that no rule knows",
+        "checkpoint_damaged": "a checkpoint could not be used; an earlier one, or none, was",
+    }
+)
 END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
-END_REASONS: frozenset[str] = frozenset(get_args(EndReason))
 # Of a search that has nothing left to do.
 ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted"})
+END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
 
 
 class Journal:

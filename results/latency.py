@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from models import SpeakerModel
-from results.hardware import describe_hardware
 from results.timing import time_interleaved
 from spaces.atomic import write_text_atomically
 from spaces.errors import ConfigError
+from trainable.hardware import describe_hardware
 from trainable.places import CACHE_VARIABLE
 
 Timer = Callable[..., Mapping[str, list[float]]]

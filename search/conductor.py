@@ -8,16 +8,14 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
-from results.journal import EndState, Journal, Record
+from results.journal import EndState, HaltReason, Journal, Record
 from search.course import Budget, TrialCourse
 from search.early_stopping import SuccessiveHalving, Verdict
 from search.proposals import Proposals
 from search.shares import RaisedShare
 from trainable.memory_share import OUT_OF_MEMORY
-
-HaltReason = Literal["interrupted", "time_limit"]
 
 
 class Conductor:
@@ -215,6 +213,30 @@ class Conductor:
         )
         course.raised = raised
         self._waiting.append(trial)
+
+    def place(self, trial: int, place: Mapping[str, Any]) -> None:
+        """Notes where a trial was begun, or begun again.
+
+        Args:
+            trial: Its number.
+            place: As `trainable.trial` reports it.
+        """
+        self._journal.append("placed", trial=trial, epoch=self.trials[trial].epoch, **place)
+
+    def note_damage(self, trial: int, message: str) -> None:
+        """Notes that a checkpoint of a running trial could not be used.
+
+        Args:
+            trial: Its number.
+            message: Which, and what was done instead.
+        """
+        self._journal.append(
+            "infrastructure",
+            kind="checkpoint_damaged",
+            trial=trial,
+            epoch=self.trials[trial].epoch,
+            message=message,
+        )
 
     def halt(self, reason: HaltReason) -> None:
         """Hands out no trial and starts no epoch from now on; the first reason counts."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from search.fault_config import FaultConfig
 from search.resource_config import ResourceConfig
 from search.samplers import SamplerKind
 from spaces.complaints import Keys, did_you_mean
@@ -33,6 +34,7 @@ MAY_CHANGE = frozenset(
         "benchmark_top",
         "success",
         "stop_at",
+        "faults",
     }
 )
 # What a space file may suggest for its own search; a settings file and the command line win.
@@ -109,6 +111,7 @@ class SearchConfig(Settings):
     engine: EngineConfig = Field(
         default_factory=EngineConfig, description="How trials are computed: precision, compile."
     )
+    faults: FaultConfig = Field(default_factory=FaultConfig)
     keep_best: int = Field(
         3, ge=1, le=10_000, description="Trials whose checkpoints are kept at the end."
     )

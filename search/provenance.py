@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from results.hardware import describe_hardware
+from trainable.hardware import describe_hardware
 
 PACKAGES = ("veer", "torch", "torchaudio", "ray", "optuna", "numpy")
 

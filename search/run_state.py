@@ -38,7 +38,7 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
     if differing:
         raise RunError(
             f"{folder} holds a search with other settings ({', '.join(differing)}); choose "
-            f"another folder with --run, or continue that one: veer search --resume {folder}"
+            f"another folder with --run, or continue that one: veer resume {folder}"
         )
     return records
 

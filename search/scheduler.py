@@ -9,7 +9,7 @@ from search.conductor import Conductor
 from search.shares import Lending
 from trainable.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
-from trainable.trial import OUTCOME, REASON
+from trainable.trial import DAMAGED, OUTCOME, PLACE, REASON
 
 # Ray adds fields of its own to a result; the journal takes these.
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
@@ -37,6 +37,10 @@ class ConductorScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
+        if PLACE in result:
+            self._conductor.place(number, result[PLACE])
+        for message in result.get(DAMAGED, ()):
+            self._conductor.note_damage(number, message)
         if result.get(OUTCOME) == OUT_OF_MEMORY:
             self._give_more(number, result[REASON])
             return False

@@ -1,7 +1,8 @@
 """What the person who runs Veer can mend.
 
 VeerError
-└── ConfigError           a config or space file, or an option on the command line
+├── ConfigError           a config or space file, or an option on the command line
+└── DiskFullError         no room to write a file; what was there before stands
 """
 
 
@@ -11,3 +12,7 @@ class VeerError(Exception):
 
 class ConfigError(VeerError, ValueError):
     """A setting breaks a rule; the message names the file and line, or the key."""
+
+
+class DiskFullError(VeerError, OSError):
+    """A file could not be written for want of room; the message names it and the room needed."""

@@ -94,11 +94,12 @@ class CheckpointFolder:
         self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
         return file
 
-    def restore(self, trainer: "Trainer") -> bool:
-        """Load the newest checkpoint into a trainer.
+    def restore(self, trainer: "Trainer") -> list[str]:
+        """Load the newest checkpoint into a trainer, if there is one.
 
         Returns:
-            Whether there was one.
+            What was damaged and passed over, a sentence each; `trainer.epoch` tells what was
+            loaded.
 
         Raises:
             CheckpointError: It is damaged.
@@ -106,9 +107,9 @@ class CheckpointFolder:
         """
         epochs = self.epochs()
         if not epochs:
-            return False
+            return []
         trainer.load_state(read_checkpoint(self.file_of(epochs[-1])))
-        return True
+        return []
 
     def delete_weights(self) -> None:
         """Drop every model file."""

@@ -2,22 +2,26 @@
 
 VeerError                 (spaces.errors)
 ├── ConfigError           (spaces.errors)
+├── DiskFullError         (spaces.errors)
 ├── CorpusError           lists and audio; carries every fault found
 ├── CheckpointError       a model file that cannot be used as asked
 ├── StoreError            computed features that cannot be kept or read
 ├── RunError              a run folder that cannot be used as asked
 └── TrainingError         training cannot go on
-    └── DivergedError     the loss is no longer finite
+    ├── DivergedError     the loss is no longer finite
+    └── DeviceError       a GPU or its driver failed; the process cannot use it any more
 """
 
 from collections.abc import Sequence
 
-from spaces.errors import ConfigError, VeerError
+from spaces.errors import ConfigError, DiskFullError, VeerError
 
 __all__ = [
     "CheckpointError",
     "ConfigError",
     "CorpusError",
+    "DeviceError",
+    "DiskFullError",
     "DivergedError",
     "RunError",
     "StoreError",
@@ -61,3 +65,7 @@ class TrainingError(VeerError):
 
 class DivergedError(TrainingError):
     """The training loss became NaN or infinite."""
+
+
+class DeviceError(TrainingError):
+    """A GPU or its driver failed in a way that this process does not recover from."""

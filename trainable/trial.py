@@ -5,6 +5,8 @@ once. Checkpoints lie in the run folder, not in Ray's: a trial that Ray starts a
 resumed search, goes on from there.
 """
 
+import os
+import platform
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.hardware import describe_hardware
 from trainable.memory_share import (
     OUT_OF_MEMORY,
     cap_memory,
@@ -37,6 +40,10 @@ from trainable.training import EpochReport, Trainer
 # Keys of a result that says that the trial cannot go on.
 OUTCOME = "outcome"
 REASON = "reason"
+# Keys of the first result of a trial in a process: where it runs, and the checkpoints that were
+# damaged, a sentence each.
+PLACE = "place"
+DAMAGED = "damaged"
 MAX_REASON_CHARS = 300
 CONFIG_FILE = "config.yaml"
 
@@ -98,6 +105,7 @@ class StudentTrial(tune.Trainable):
         """Notes what to do; the work is left to the first step, whose errors Ray retries."""
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None
+        self._news: dict[str, Any] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Turns this worker to another trial; the former one's memory is given back."""
@@ -143,11 +151,19 @@ class StudentTrial(tune.Trainable):
         if self._trainer is None:
             self._trainer = build_trainer(self._task)
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
-            if checkpoints.restore(self._trainer):
-                return _fields(self._trainer, self._trainer.history[-1])
+            damaged = checkpoints.restore(self._trainer)
+            self._news = {PLACE: place_of(self._task, self._trainer), DAMAGED: damaged}
+            if self._trainer.history:
+                return self._told(self._trainer.history[-1])
         report = self._trainer.run_epoch()
         checkpoints.save(self._trainer)
-        return _fields(self._trainer, report)
+        return self._told(report)
+
+    def _told(self, report: EpochReport) -> dict[str, Any]:
+        """An epoch as Ray is told of it, and with the first what else there is to say."""
+        assert self._trainer is not None  # noqa: S101 - `_report` has built it
+        news, self._news = self._news, {}
+        return report.as_dict() | {"num_params": self._trainer.num_params} | news
 
 
 def build_trainer(task: TrialTask) -> Trainer:
@@ -194,8 +210,16 @@ def trial_device(device: str, num_gpus: float) -> torch.device:
     return torch.device("cuda")
 
 
-def _fields(trainer: Trainer, report: EpochReport) -> dict[str, Any]:
-    return report.as_dict() | {"num_params": trainer.num_params}
+def place_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
+    """Where a trial runs, as the journal's `placed` has it."""
+    device = trainer.device
+    return {
+        "host": platform.node(),
+        "pid": os.getpid(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "num_threads": task.num_threads,
+        "hardware": describe_hardware(),
+    }
 
 
 @lru_cache(maxsize=1)

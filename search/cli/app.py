@@ -7,6 +7,7 @@ import typer
 from search.cli import data, results, space, teacher, train
 from search.cli.console import errors
 from search.cli.presets import presets
+from search.cli.resume import resume
 from search.cli.search import search
 from spaces.errors import VeerError
 
@@ -27,6 +28,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
 app.add_typer(space.app, name="space")
 app.command()(search)
+app.command()(resume)
 app.command()(results.trials)
 app.command()(results.show)
 app.command()(results.benchmark)

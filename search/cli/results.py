@@ -9,7 +9,6 @@ import typer
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import export_trial
 from results.formats import FileFormat, write_table
-from results.hardware import describe_hardware
 from results.history import latest, trial_histories
 from results.query import select
 from results.remarks import run_remarks
@@ -19,6 +18,7 @@ from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
 from search.cli.console import console, counting
 from search.cli.options import AllowCode, permit, training_command
+from trainable.hardware import describe_hardware
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 

@@ -1,27 +1,14 @@
 """`veer search`."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from results.benchmark import BENCHMARK_COLUMNS
-from results.export import export_trial
-from results.history import latest, ranked, trial_histories
-from results.journal import ENDINGS, Record
-from results.remarks import run_remarks
-from results.render import benchmark_view, trials_view
-from results.run_folder import RunFolder
-from results.trials import trials_table
-from search.cli.console import INTERRUPTED_STATUS, console
-from search.cli.options import AllowCode, permission_flag, permit, training_command
-from search.config import DEFAULT_SETTINGS, SearchConfig, read_search_config
-from search.progress import SearchView
-from search.run import SearchResult, run_search
-from search.run_state import resumed_settings
-from spaces.errors import ConfigError
+from search.cli.options import AllowCode, permit
+from search.cli.outcome import run_and_print
+from search.config import DEFAULT_SETTINGS, read_search_config
 
 
 class Sampler(StrEnum):
@@ -58,10 +45,6 @@ def search(
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Run folder.", show_default="runs/SETTINGS or runs/SPACE")
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Continue this run with the settings it was begun with."),
     ] = None,
     corpus: Annotated[
         Path | None, typer.Option(help="corpus.yaml, as `veer data` writes it.")
@@ -135,8 +118,8 @@ def search(
     """Search for the student with the lowest VEER (validation EER, percent).
 
     Settings come from the YAML; options given here win. All of it is resolved once and written to
-    RUN/search.yaml. The same command again continues an unfinished search and reuses a finished
-    one. Ctrl-C ends the search after the running epochs, a second one at once.
+    RUN/search.yaml. Ctrl-C ends the search after the running epochs, a second one at once;
+    `veer resume RUN`, or the same command again, goes on. A finished search is reused.
 
     At the end: trial table, CPU benchmark of the best trials, and the best one exported.
     """
@@ -163,69 +146,7 @@ def search(
         "address": address,
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    config, folder = _what_and_where(settings, run, resume, given)
-    try:
-        result = run_search(config, folder, SearchView(console))
-    except KeyboardInterrupt:  # outside of training: while reading the corpus, or benchmarking
-        console.print("stopped; the same command goes on from here")
-        raise typer.Exit(INTERRUPTED_STATUS) from None
-    _print_result(result)
-    if result.reason == "interrupted":
-        raise typer.Exit(INTERRUPTED_STATUS)
-
-
-def _what_and_where(
-    settings: str | None, run: Path | None, resume: Path | None, given: dict[str, Any]
-) -> tuple[SearchConfig, Path]:
-    if resume is None:
-        # The demo's numbers are for the demo's space.
-        name = settings or (None if "space" in given else DEFAULT_SETTINGS)
-        stem = Path(name or given["space"]).stem
-        return read_search_config(name, given), run or Path("runs") / stem
-    if settings is not None or run is not None:
-        raise ConfigError("--resume RUN takes its settings from RUN; leave out SETTINGS and --run")
-    return resumed_settings(resume, given), resume
-
-
-def _print_result(result: SearchResult) -> None:
-    run = result.run
-    records = run.read()
-    if result.was_finished:
-        console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
-    teacher = latest(records, "teacher")
-    table, remarks = trials_table(records), run_remarks(records)
-    console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
-    if result.reason not in ENDINGS:
-        why = "stopped" if result.reason == "interrupted" else "time limit reached"
-        again = f"veer search --resume {run.path}{permission_flag()}"
-        console.print(f"{why}; go on with: {again}", highlight=False)
-        return
-    benchmark = latest(records, "benchmark")
-    if benchmark is not None:
-        console.print(benchmark_view(benchmark["rows"], BENCHMARK_COLUMNS, console.width))
-    if not ranked(trial_histories(records)):
-        console.print("no trial reached a VEER: nothing to export")
-    else:
-        _export(run)
-
-
-def _why_finished(records: Sequence[Record]) -> str:
-    ended = latest(records, "search_ended")
-    match ended["reason"] if ended else None:
-        case "exhausted":
-            num_trials = len(trial_histories(records))
-            return f"this search is finished, its space had no more than {num_trials} trials"
-        case "target_met":
-            return "this search is finished, its target is met"
-        case _:
-            return "this search is finished already"
-
-
-def _export(run: RunFolder) -> None:
-    exported = export_trial(run)
-    console.print(
-        f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
-        f"  {training_command(exported)}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    # The demo's numbers are for the demo's space.
+    name = settings or (None if "space" in given else DEFAULT_SETTINGS)
+    folder = run or Path("runs") / Path(name or str(space)).stem
+    run_and_print(read_search_config(name, given), folder)

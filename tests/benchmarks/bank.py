@@ -28,7 +28,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from results.hardware import describe_hardware
 from tests.benchmarks.bank_figures import (
     Arm,
     arm_name,
@@ -47,6 +46,7 @@ from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.evaluation import validation_veer_pct
 from trainable.full_training import run_training
+from trainable.hardware import describe_hardware
 from trainable.places import cache_dir
 from trainable.presets import read_trial_config
 from trainable.teacher import load_teacher

@@ -32,7 +32,6 @@ import ray
 import torch
 from torch import Tensor
 
-from results.hardware import describe_hardware
 from search.driver import connected
 from search.store_build import ShardBuilder
 from spaces.yaml_file import write_yaml
@@ -44,6 +43,7 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
+from trainable.hardware import describe_hardware
 from trainable.presets import read_trial_config
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
 from trainable.target_builder import CROPS_AT_ONCE

@@ -24,12 +24,12 @@ from typing import Any
 
 import torch
 
-from results.hardware import available_cores, describe_hardware
 from search.shares import USUAL_CONTEXT_BYTES
 from tests.conftest import write_corpus
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
+from trainable.hardware import available_cores, describe_hardware
 from trainable.trial import TrialTask, build_trainer
 
 NO_GPU_STATUS = 2

@@ -28,7 +28,6 @@ from statistics import median
 import torch
 
 from models import LSTMAutoencoderConfig
-from results.hardware import describe_hardware
 from tests.benchmarks.made_up_trial import CPU, write_teacher
 from tests.benchmarks.naive_corpus import make_corpus
 from tests.benchmarks.naive_loop import NaiveLoop, Split, Turn
@@ -38,6 +37,7 @@ from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus
 from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
+from trainable.hardware import describe_hardware
 from trainable.teacher import AnyTeacher
 from trainable.training import Trainer
 

@@ -17,7 +17,6 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 
-from results.hardware import describe_hardware
 from tests.benchmarks.curves import MAX_EPOCHS, optimum_pct
 from tests.benchmarks.report import finish
 from tests.benchmarks.simulation import (
@@ -29,6 +28,7 @@ from tests.benchmarks.simulation import (
     paired_ratio,
     play,
 )
+from trainable.hardware import describe_hardware
 
 NUM_SEEDS = 50
 NUM_WORKERS = 4

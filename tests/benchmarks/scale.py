@@ -21,7 +21,6 @@ from statistics import median
 import numpy as np
 import torch
 
-from results.hardware import describe_hardware
 from tests.benchmarks.made_up_store import NUM_SPEAKERS, open_features_of, write_store
 from tests.benchmarks.report import finish
 from trainable.audio import AudioEntry
@@ -29,6 +28,7 @@ from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.feature_key import store_key
 from trainable.features import FeatureTable
+from trainable.hardware import describe_hardware
 from trainable.store.plan import MANIFEST
 from trainable.training import Trainer
 

@@ -20,13 +20,13 @@ import torch
 
 from models import count_parameters
 from models.frontend import NUM_MELS
-from results.hardware import describe_hardware
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
+from trainable.hardware import describe_hardware
 from trainable.step import Batch
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind

@@ -8,8 +8,8 @@ import torch
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
 from results.benchmark import BenchmarkConfig, benchmark_models
-from results.hardware import available_cores, describe_hardware
 from tests.benchmarks.report import finish
+from trainable.hardware import available_cores, describe_hardware
 
 TARGET = 2.04
 

@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from models import MLPMixerConfig, build_model
 from models.products import linear
-from results.hardware import available_cores, describe_hardware
 from results.macs import count_macs
 from results.timing import time_interleaved
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config import LossConfig
 from trainable.distillation import cosine_distillation
+from trainable.hardware import available_cores, describe_hardware
 from trainable.losses import aam_softmax_logits
 
 BATCH_SIZE = 64

@@ -23,7 +23,6 @@ import numpy as np
 import torch
 
 from models import LSTMAutoencoderConfig
-from results.hardware import describe_hardware
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import CPU, made_up_data, write_teacher
 from tests.benchmarks.report import finish
@@ -31,6 +30,7 @@ from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
+from trainable.hardware import describe_hardware
 from trainable.targets import StoredTargets, open_targets
 from trainable.training import Trainer
 

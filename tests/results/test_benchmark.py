@@ -19,12 +19,12 @@ from results.benchmark import (
     benchmark_run,
     paired_ratio,
 )
-from results.hardware import available_cores, cpu_name, describe_hardware
 from results.history import latest
 from results.journal import Journal
 from results.macs import count_macs
 from results.run_folder import RunFolder
 from trainable.errors import CheckpointError
+from trainable.hardware import available_cores, cpu_name, describe_hardware
 
 QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
 

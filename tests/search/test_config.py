@@ -80,7 +80,7 @@ def test_every_setting_is_described():
                 models.append(inner)
             else:
                 assert field.description, name
-    assert len(models) == 5
+    assert len(models) == 6
 
 
 @pytest.mark.parametrize("name", [path.stem for path in PRESETS.glob("*.yaml")])
@@ -163,5 +163,5 @@ def test_help_names_every_option():
     from search.cli.app import app
 
     shown = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "160"}).output
-    for option in ("--run", "--resume", "--teacher", "--grace-epochs", "--time-limit-s", "--gpu"):
+    for option in ("--run", "--teacher", "--grace-epochs", "--time-limit-s", "--gpu"):
         assert option in shown

@@ -112,11 +112,11 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
     assert whole.returncode == 0
     if how != "sigkill":
         assert run.returncode == 130, out
-        assert f"veer search --resume {tmp_path / 'run'}" in out
+        assert f"veer resume {tmp_path / 'run'}" in out
         assert "Traceback" not in out
     assert 10 <= epochs_of(tmp_path / "run") < 24
     again = subprocess.run(
-        [*VEER, "search", "--resume", str(tmp_path / "run")],
+        [*VEER, "resume", str(tmp_path / "run")],
         env=veer_environment(tiny_world), timeout=DEADLINE_S,
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -85,10 +85,11 @@ def test_files_have_the_trainers_layout(trainer: Trainer, tmp_path: Path) -> Non
 def test_restoring_goes_on_from_the_newest_file(trainer: Trainer, tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     fresh = Trainer(CONFIG, trainer.data, device=torch.device("cpu"))
-    assert not folder.restore(fresh)
+    assert folder.restore(fresh) == []
+    assert fresh.epoch == 0
     trainer.run_epoch()
     folder.save(trainer)
-    assert folder.restore(fresh)
+    assert folder.restore(fresh) == []
     assert fresh.epoch == 1
     assert fresh.history == trainer.history
 

@@ -1,0 +1,80 @@
+"""A search run from the command line, and what is printed at its end."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from results.benchmark import BENCHMARK_COLUMNS
+from results.export import export_trial
+from results.history import latest, ranked, trial_histories
+from results.journal import ENDINGS, Record
+from results.remarks import run_remarks
+from results.render import benchmark_view, trials_view
+from results.run_folder import RunFolder
+from results.trials import trials_table
+from search.cli.console import INTERRUPTED_STATUS, console
+from search.cli.options import permission_flag, training_command
+from search.config import SearchConfig
+from search.progress import SearchView
+from search.run import SearchResult, run_search
+
+
+def run_and_print(settings: SearchConfig, folder: Path) -> None:
+    """Runs a search, or what is left of it, and prints what came of it.
+
+    Raises:
+        typer.Exit: With the status of Ctrl-C, where that ended it.
+    """
+    try:
+        result = run_search(settings, folder, SearchView(console))
+    except KeyboardInterrupt:  # outside of training: while reading the corpus, or benchmarking
+        console.print("stopped; the same command goes on from here")
+        raise typer.Exit(INTERRUPTED_STATUS) from None
+    _print_result(result)
+    if result.reason == "interrupted":
+        raise typer.Exit(INTERRUPTED_STATUS)
+
+
+def _print_result(result: SearchResult) -> None:
+    run = result.run
+    records = run.read()
+    if result.was_finished:
+        console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
+    teacher = latest(records, "teacher")
+    table, remarks = trials_table(records), run_remarks(records)
+    console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
+    if result.reason not in ENDINGS:
+        why = "stopped" if result.reason == "interrupted" else "time limit reached"
+        again = f"veer resume {run.path}{permission_flag()}"
+        console.print(f"{why}; go on with: {again}", highlight=False)
+        return
+    benchmark = latest(records, "benchmark")
+    if benchmark is not None:
+        console.print(benchmark_view(benchmark["rows"], BENCHMARK_COLUMNS, console.width))
+    if not ranked(trial_histories(records)):
+        console.print("no trial reached a VEER: nothing to export")
+    else:
+        _export(run)
+
+
+def _why_finished(records: Sequence[Record]) -> str:
+    ended = latest(records, "search_ended")
+    match ended["reason"] if ended else None:
+        case "exhausted":
+            num_trials = len(trial_histories(records))
+            return f"this search is finished, its space had no more than {num_trials} trials"
+        case "target_met":
+            return "this search is finished, its target is met"
+        case _:
+            return "this search is finished already"
+
+
+def _export(run: RunFolder) -> None:
+    exported = export_trial(run)
+    console.print(
+        f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
+        f"  {training_command(exported)}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,56 @@
+"""`veer resume`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.options import AllowCode, permit
+from search.cli.outcome import run_and_print
+from search.run_state import resumed_settings
+
+
+def resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a search.")],
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, those that ran counted in.")
+    ] = None,
+    time_limit_s: Annotated[
+        float | None, typer.Option(help="Seconds from now after which no epoch is started.")
+    ] = None,
+    stop_at: Annotated[
+        str | None,
+        typer.Option(help="End the search when a trial meets this criterion of `success`."),
+    ] = None,
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
+    ] = None,
+    cpu: Annotated[float | None, typer.Option(help="CPUs a trial.")] = None,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="NUMBER|auto", help="GPUs a trial.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
+    ] = None,
+    code: AllowCode = False,
+) -> None:
+    """Go on with a search that was interrupted, killed, or is to have more trials.
+
+    It goes on from RUN's journal with the settings that it was begun with: no trial is lost and
+    none is run twice, the sampler and early stopping know every result, and unfinished trials
+    continue from their checkpoints. The options change how much is done and where, not what a
+    trial is.
+    """
+    permit(code)
+    overrides = {
+        "num_trials": trials,
+        "time_limit_s": time_limit_s,
+        "stop_at": stop_at,
+        "max_concurrent": max_concurrent,
+        "resources.cpu": cpu,
+        "resources.gpu": gpu,
+        "address": address,
+    }
+    given = {name: value for name, value in overrides.items() if value is not None}
+    run_and_print(resumed_settings(run, given), run)
