@@ -14,12 +14,9 @@ from trainable.feature_key import FRONT_END, StoreKey, audio_dirs_of, lists_of, 
 from trainable.store.folder import store_folder
 from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace
+from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 
 LOG_MELS = ShardKind(stem="features", vectors="frames", width=NUM_MELS)
-DEFAULT_SHARD_BYTES = 512 * 2**20
-# So many shards at least, so that processes can share the work, unless they were tiny.
-NUM_PIECES = 32
-SMALLEST_SHARD_BYTES = 16 * 2**20
 NUM_PROBED = 16
 FRAME_BYTES = NUM_MELS * 2
 # 16-bit mono WAV at 16 kHz: 320 bytes of audio a frame of 160.
@@ -78,15 +75,6 @@ def feature_request(
         new_plan=new_plan,
         task=task,
     )
-
-
-def rows_by_size(sizes: Sequence[float], shard_bytes: int) -> tuple[int, ...]:
-    """Cut rows of these sizes, bytes, into shards of a size: where those before reach it."""
-    total = float(np.sum(sizes))
-    wanted = min(shard_bytes, max(SMALLEST_SHARD_BYTES, total / NUM_PIECES))
-    shard = (np.cumsum(sizes) - sizes) // wanted
-    _, num_rows = np.unique(shard, return_counts=True)
-    return tuple(num_rows.tolist())
 
 
 def _rows_by_shard(

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from trainable.audio import AudioEntry
-from trainable.feature_plan import DEFAULT_SHARD_BYTES, feature_request
+from trainable.feature_plan import feature_request
 from trainable.store.folder import open_stores
+from trainable.store.sizes import DEFAULT_SHARD_BYTES
 from trainable.store.table import Index, RowTable
 from trainable.store.tasks import Progress, build_shards
 

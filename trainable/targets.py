@@ -19,11 +19,11 @@ from models.user_code import code_root
 from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.data import TrainingData
-from trainable.feature_plan import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace
+from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.target_builder import TargetTask

@@ -37,7 +37,6 @@ from search.store_build import ShardBuilder
 from spaces.yaml_file import write_yaml
 from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
-from trainable import feature_plan
 from trainable.audio import load_wave
 from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
@@ -45,6 +44,7 @@ from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
 from trainable.hardware import describe_hardware
 from trainable.presets import read_trial_config
+from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
 from trainable.target_builder import CROPS_AT_ONCE
 from trainable.targets import open_targets
@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    feature_plan.SMALLEST_SHARD_BYTES, feature_plan.NUM_PIECES = 1, NUM_SHARDS
+    sizes.SMALLEST_SHARD_BYTES, sizes.NUM_PIECES = 1, NUM_SHARDS
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as name, connected(None, num_cpus=6):
         corpus, what = find_corpus(Path(name) / "corpus")

@@ -1,10 +1,10 @@
 """Teachers and data of made-up corpora for benchmarks, written by the product's own code."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models import LSTMAutoencoderConfig
 from trainable.checkpoint import CheckpointFolder
@@ -16,6 +16,8 @@ from trainable.training import Trainer
 NUM_SPEAKERS = 100
 NUM_VAL = 3
 CPU = torch.device("cpu")
+
+Rows = NDArray[np.int64]
 
 
 def write_teacher(folder: Path, model: LSTMAutoencoderConfig, data: TrainingData) -> Path:
@@ -30,31 +32,24 @@ def write_teacher(folder: Path, model: LSTMAutoencoderConfig, data: TrainingData
     return CheckpointFolder(folder).save(Trainer(config, data, device=CPU))
 
 
-def made_up_data(features: FeatureTable, num_rows: int | None = None) -> TrainingData:
-    """The first rows of a store (all: None) as training utterances of made-up speakers."""
-    row = np.arange(len(features.length))[:num_rows]
-    data = TrainingData(
+def made_up_data(
+    features: FeatureTable, row: Rows | None = None, num_speakers: int = NUM_SPEAKERS
+) -> TrainingData:
+    """Rows of a store (all: None) as training utterances of made-up speakers.
+
+    Two pairs of the first rows are the validation: evaluation takes no time.
+    """
+    row = np.arange(len(features.length)) if row is None else row
+    paths = tuple(f"{number}.wav" for number in row)
+    return TrainingData(
         features=features,
-        speakers=tuple(f"id{number:05d}" for number in range(NUM_SPEAKERS)),
-        train_paths=tuple(f"{number}.wav" for number in row),
-        val_paths=(),
+        speakers=tuple(f"id{number:05d}" for number in range(num_speakers)),
+        train_paths=paths,
+        val_paths=paths[:NUM_VAL],
         train_row=row,
         copy_row=row[:, None],
-        train_speaker=row % NUM_SPEAKERS,
-        val_row=row[:0],
-        val_a=row[:0],
-        val_b=row[:0],
-        val_is_target=np.zeros(0, np.bool_),
-    )
-    return with_few_pairs(data)
-
-
-def with_few_pairs(data: TrainingData) -> TrainingData:
-    """The same with two validation pairs of training utterances: evaluation takes no time."""
-    return replace(
-        data,
-        val_paths=data.train_paths[:NUM_VAL],
-        val_row=data.train_row[:NUM_VAL],
+        train_speaker=row % num_speakers,
+        val_row=row[:NUM_VAL],
         val_a=np.array([0, 0]),
         val_b=np.array([1, 2]),
         val_is_target=np.array([True, False]),

@@ -68,7 +68,7 @@ def train(folder: Path) -> Trainer:
     """A few steps of a trial over a folder of `write_stores`, all of whose pages are then read."""
     features = open_features_of(folder / "features")
     targets = open_targets_of(folder / "targets", features)
-    data = made_up_data(features, NUM_STEPS * BATCH_SIZE)
+    data = made_up_data(features, np.arange(NUM_STEPS * BATCH_SIZE))
     trainer = Trainer(TrialConfig.model_validate(CONFIG), data, teacher=targets, device=CPU)
     trainer.run_epoch()
     read_all(features)

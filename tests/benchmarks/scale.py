@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks.made_up_store import NUM_SPEAKERS, open_features_of, write_store
+from tests.benchmarks.made_up_trial import CPU, made_up_data
 from tests.benchmarks.report import finish
 from trainable.audio import AudioEntry
 from trainable.config import TrialConfig
@@ -35,7 +36,6 @@ from trainable.training import Trainer
 NUM_SMALL, NUM_LARGE = 10_000, 1_000_000
 FRAMES_OF_ROW = 4
 NUM_STEPS, BATCH_SIZE = 20, 64
-NUM_VAL = 20
 ROUNDS = 5
 TARGET = 1 / 1.1
 CONFIG = {
@@ -51,23 +51,11 @@ CONFIG = {
 }
 
 
-def made_up_data(features: FeatureTable) -> TrainingData:
-    """An epoch of random utterances of the whole store, and a few pairs."""
+def an_epoch_of(features: FeatureTable) -> TrainingData:
+    """An epoch of random utterances of the whole store."""
     num_rows = len(features.length)
     row = np.random.default_rng(1).choice(num_rows, NUM_STEPS * BATCH_SIZE, replace=False)
-    return TrainingData(
-        features=features,
-        speakers=tuple(f"id{number:05d}" for number in range(NUM_SPEAKERS)),
-        train_paths=tuple(str(number) for number in row),
-        val_paths=tuple(str(number) for number in range(NUM_VAL)),
-        train_row=row,
-        copy_row=row[:, None],
-        train_speaker=row % NUM_SPEAKERS,
-        val_row=np.arange(NUM_VAL),
-        val_a=np.zeros(NUM_VAL - 1, np.int64),
-        val_b=np.arange(1, NUM_VAL),
-        val_is_target=np.arange(1, NUM_VAL) % 2 == 0,
-    )
+    return made_up_data(features, row, NUM_SPEAKERS)
 
 
 def private_mb() -> float:
@@ -85,9 +73,7 @@ def measure(folder: Path) -> dict[str, float]:
     features = open_features_of(folder)
     open_ms = 1e3 * (time.perf_counter() - started)
     store_mb = private_mb() - before_mb
-    trainer = Trainer(
-        TrialConfig.model_validate(CONFIG), made_up_data(features), device=torch.device("cpu")
-    )
+    trainer = Trainer(TrialConfig.model_validate(CONFIG), an_epoch_of(features), device=CPU)
     step_ms = min(1e3 * trainer.run_epoch().train_s / NUM_STEPS for _ in range(2))
     return {
         "open, ms": open_ms,

@@ -21,6 +21,7 @@ import torch
 from models import count_parameters
 from models.frontend import NUM_MELS
 from tests.benchmarks.made_up_store import open_features_of, write_store
+from tests.benchmarks.made_up_trial import made_up_data
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
@@ -37,7 +38,6 @@ from trainable.training import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512
 NUM_SPEAKERS = 1_211
-NUM_VAL = 4
 NUM_CROPS = 8
 FRAMES_OF_ROW = 800
 # Width, blocks, and the most that an epoch may take over the bare steps.
@@ -64,24 +64,6 @@ def stored_targets(folder: Path, features: FeatureTable) -> StoredTargets:
         latest_of_row=bank.latest(features.length),
         centres=None,
         device=torch.device("cpu"),
-    )
-
-
-def made_up_data(features: FeatureTable) -> TrainingData:
-    """All rows but the last few to train on, and those for validation."""
-    num_train = len(features.length) - NUM_VAL
-    return TrainingData(
-        features=features,
-        speakers=tuple(f"id{number:05d}" for number in range(NUM_SPEAKERS)),
-        train_paths=tuple(str(number) for number in range(num_train)),
-        val_paths=tuple(str(number) for number in range(NUM_VAL)),
-        train_row=np.arange(num_train),
-        copy_row=np.arange(num_train)[:, None],
-        train_speaker=np.arange(num_train) % NUM_SPEAKERS,
-        val_row=num_train + np.arange(NUM_VAL),
-        val_a=np.zeros(NUM_VAL - 1, np.int64),
-        val_b=np.arange(1, NUM_VAL),
-        val_is_target=np.arange(1, NUM_VAL) % 2 == 0,
     )
 
 
@@ -159,9 +141,8 @@ def main() -> None:
     device = torch.device(options.device)
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
     with tempfile.TemporaryDirectory() as cache:
-        data = made_up_data(
-            long_store(Path(cache) / "store", options.steps * BATCH_SIZE + NUM_VAL)
-        )
+        features = long_store(Path(cache) / "store", options.steps * BATCH_SIZE)
+        data = made_up_data(features, num_speakers=NUM_SPEAKERS)
         teacher = stored_targets(Path(cache) / "targets", data.features)
         ratios = {case: compare(case, data, teacher, options.rounds, device) for case in CASES}
     finish_all(

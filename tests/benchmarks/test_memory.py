@@ -72,6 +72,6 @@ def test_the_targets_are_those_of_the_made_up_log_mels(tmp_path: Path) -> None:
     assert targets.table.length.tolist() == [BANK.num_crops] * 7
     assert targets.table.vectors_NW[0].shape == (7 * BANK.num_crops, sum(SIZES))
     assert targets.latest_of_row.tolist() == [100] * 7
-    data = made_up_data(features, 5)
+    data = made_up_data(features, np.arange(5))
     np.testing.assert_array_equal(data.train_row, np.arange(5))
     assert targets.number_of_row[data.train_row].min() >= 0

@@ -14,9 +14,10 @@ from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.errors import ConfigError
 from tests.trainable.store.small import flip_byte
-from trainable import feature_plan, target_builder
+from trainable import target_builder
 from trainable.any_teacher import find_teacher
 from trainable.errors import StoreError
+from trainable.store import sizes
 from trainable.store.lock import use_store
 
 runner = CliRunner()
@@ -139,8 +140,8 @@ def test_build_rebuilds_alone_what_it_finds_damaged(
     teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(feature_plan, "SMALLEST_SHARD_BYTES", 1)
-    monkeypatch.setattr(feature_plan, "NUM_PIECES", 3)
+    monkeypatch.setattr(sizes, "SMALLEST_SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "NUM_PIECES", 3)
     build = ("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher, "--workers", 1)
     run(*build)
     before = shards(tmp_path)

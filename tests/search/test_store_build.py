@@ -17,7 +17,6 @@ import torch
 from search import store_build
 from search.store_build import ShardBuilder, pays
 from tests.search.own_student import NET
-from trainable import feature_plan
 from trainable.any_teacher import find_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
@@ -25,6 +24,7 @@ from trainable.corpus import read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
 from trainable.errors import CorpusError, StoreError
+from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.targets import open_targets
 from trainable.training import Trainer
@@ -34,10 +34,10 @@ DEADLINE_S = 120
 BANK = CropBank(num_crops=3, crop_frames=60, seed=1)
 BUILD = """
 import sys
-from trainable import feature_plan
+from trainable.store import sizes
 from search.cli.app import main
 
-feature_plan.SMALLEST_SHARD_BYTES, feature_plan.NUM_PIECES = 1, {pieces}
+sizes.SMALLEST_SHARD_BYTES, sizes.NUM_PIECES = 1, {pieces}
 sys.argv = ["veer", "data", "build", {corpus!r}, "--workers", "2"]
 main()
 """
@@ -98,8 +98,8 @@ class TestWhatAWorkerSaysItHasWritten:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feature_plan, "SMALLEST_SHARD_BYTES", 1)
-    monkeypatch.setattr(feature_plan, "NUM_PIECES", NUM_SHARDS)
+    monkeypatch.setattr(sizes, "SMALLEST_SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "NUM_PIECES", NUM_SHARDS)
 
 
 def opened(
