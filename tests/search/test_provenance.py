@@ -3,7 +3,9 @@ import subprocess
 import sys
 from importlib.metadata import version
 
-from search.provenance import git_state, provenance
+import pytest
+
+from search.provenance import code_sha256, git_state, provenance, versions
 
 
 def test_provenance_is_plain_and_names_versions_and_command():
@@ -33,3 +35,36 @@ def test_git_state_names_the_commit_and_whether_files_changed(tmp_path):
 
 def test_folder_without_git_has_no_commit(tmp_path):
     assert git_state(tmp_path) is None
+
+
+def test_versions_are_what_all_machines_must_share():
+    found = versions()
+    assert list(found) == ["veer", "torch", "torchaudio", "ray", "numpy", "python", "code"]
+    assert found["torch"] == version("torch").split("+")[0]
+    assert found["python"] == f"{sys.version_info.major}.{sys.version_info.minor}"
+    assert found["code"] == code_sha256()[:16]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A folder with the five packages, a module each."""
+    for name in ("models", "results", "search", "spaces", "trainable"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("")
+    return tmp_path
+
+
+def test_code_is_hashed_by_names_and_contents_alone(source):
+    first = code_sha256(source)
+    (source / "models" / "__init__.py").write_text("")  # another time of change
+    (source / "models" / "notes.txt").write_text("no code")
+    (source / "tests").mkdir()
+    (source / "tests" / "test.py").write_text("1")
+    assert code_sha256(source) == first
+    (source / "spaces" / "presets").mkdir()
+    (source / "spaces" / "presets" / "mixer.yaml").write_text("a: 1")
+    second = code_sha256(source)
+    (source / "spaces" / "presets" / "mixer.yaml").write_text("a: 2")
+    third = code_sha256(source)
+    (source / "spaces" / "presets" / "mixer.yaml").rename(source / "spaces" / "mixer.yaml")
+    assert len({first, second, third, code_sha256(source)}) == 4
