@@ -66,6 +66,10 @@ class SpeakerModel(nn.Module):
     num_frames: int | None = None
     embedding_dim: int
 
+    def extra_repr(self) -> str:
+        """The input length, where it is fixed: no shape need tell it."""
+        return "" if self.num_frames is None else f"num_frames={self.num_frames}"
+
     @abstractmethod
     def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
         """Run the network on log-mels that are already normalised over the crop."""

@@ -65,6 +65,10 @@ class GroupedTokenLinear(nn.Module):
         uniform_(self.weight, in_frames // groups)
         uniform_(self.bias, in_frames // groups)
 
+    def extra_repr(self) -> str:
+        """Groups of frames."""
+        return f"groups={self.groups}"
+
     def forward(self, x_TBC: Tensor) -> Tensor:
         """(in_frames, B, C) to (out_frames, B, C)."""
         _, batch, channels = x_TBC.shape
@@ -85,6 +89,10 @@ class GroupedLinear(nn.Module):
         self.bias = nn.Parameter(torch.empty(out_channels))
         uniform_(self.weight, in_channels // groups)
         uniform_(self.bias, in_channels // groups)
+
+    def extra_repr(self) -> str:
+        """Groups of channels."""
+        return f"groups={self.groups}"
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_channels) to (..., out_channels)."""

@@ -57,6 +57,10 @@ class AttentiveStatisticsPooling(nn.Module):
         self.with_context = with_context
         self.attention = Attention((1 + 2 * with_context) * channels, attention_dim, channels)
 
+    def extra_repr(self) -> str:
+        """Whether the attention sees the whole crop."""
+        return f"with_context={self.with_context}"
+
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Pool (T, B, C) to (B, 2C): the means, then the standard deviations."""
         seen_TBC = x_TBC
@@ -86,6 +90,10 @@ class FrameAttentivePooling(nn.Module):
         self.project = nn.Linear(channels, channels)
         self.attention = nn.Parameter(torch.empty(channels, 1))
         nn.init.xavier_normal_(self.attention)
+
+    def extra_repr(self) -> str:
+        """What it gives."""
+        return f"with_deviation={self.with_deviation}"
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Pool (T, B, C) to (B, C), or (B, 2C) with the deviations after the means."""

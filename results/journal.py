@@ -14,7 +14,8 @@ infeasible       a suggestion outside the limits: params, violations (limit, val
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
 placed           where a trial was begun, or begun again: trial, epoch (finished before), host,
-                 pid, device, num_threads, hardware
+                 pid, device, num_threads, hardware; of what was built there config_hash and
+                 model_hash (absent in journals from before they were reported)
 epoch            trial, epoch, and what the trial reported
 gpu_share        what a trial gets of a GPU (gpu: auto): share, config (the largest), its params,
                  num_bytes (of a training step), is_estimated, context_bytes, total_bytes, gpu

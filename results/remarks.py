@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
+from results.model_hashes import model_counts, same_models
 from spaces.limits import BROKEN_RULE
 
 WARNING = "warning: "
@@ -57,12 +58,15 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
     records = tuple(records)
     warning = undistilled_beats_teacher(records)
     remarks = [f"{WARNING}{warning}"] if warning else []
+    remarks += [f"{WARNING}{text}" for text in same_models(records)]
     if criteria := success_criteria(records):
         hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
     if short := [each for trial in trial_histories(records) for each in trial.retries]:
         remarks.append(_run_again(short))
+    if counts := model_counts(records):
+        remarks.append(counts)
     if broken := [record for record in records if record["event"] == "infeasible"]:
         remarks.append(_limits_broken(broken))
     return remarks

@@ -80,6 +80,11 @@ TRIALS: tuple[Column, ...] = (
     ),
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),
+    _text(
+        "model_hash",
+        "Fingerprint of the network as it was built: classes, attributes, names and shapes of "
+        "parameters. Null before a worker has built it.",
+    ),
     _text("reason", "Why the trial ended as it did, where there is more to say."),
     _count(
         "retries",

@@ -8,6 +8,7 @@ import pyarrow as pa
 from results.formats import format_table
 from results.history import TrialHistory, ranked, repetitions, trial_histories
 from results.journal import Record
+from results.model_hashes import model_hashes
 from results.remarks import hardest_met, success_criteria
 from results.run_folder import RunFolder
 from results.schema import (
@@ -34,10 +35,11 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     best_first = ranked(trials)
     ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
     unranked = [trial for trial in trials if trial.trial not in ranks]
-    repeated = repetitions(records)
+    repeated, models = repetitions(records), model_hashes(records)
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
+        row["model_hash"] = models.get(trial.trial)
         if trial.trial in ranks:
             row["meets"] = hardest_met(row["veer_pct"], criteria)
         rows.append(row)

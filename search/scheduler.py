@@ -6,6 +6,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.conductor import Conductor
+from search.placement import other_config
 from search.shares import Lending
 from trainable.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
@@ -39,6 +40,10 @@ class ConductorScheduler(FIFOScheduler):
     def _take(self, number: int, result: dict[str, Any]) -> bool:
         if PLACE in result:
             self._conductor.place(number, result[PLACE])
+            config = self._conductor.trials[number].config
+            if (reason := other_config(config, result[PLACE])) is not None:
+                self._conductor.end(number, "failed", reason)
+                return False
         for message in result.get(DAMAGED, ()):
             self._conductor.note_damage(number, message)
         if result.get(OUTCOME) == OUT_OF_MEMORY:

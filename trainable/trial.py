@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from ray import tune
 
+from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
 from spaces.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
@@ -219,6 +220,9 @@ def place_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_threads": task.num_threads,
         "hardware": describe_hardware(),
+        # Of what was built: the conductor compares it with what was asked for.
+        "config_hash": trainer.config.config_hash(),
+        "model_hash": model_fingerprint(trainer.model),
     }
 
 

@@ -1,0 +1,98 @@
+"""Which model each trial had: two model configs must not give the same one by accident."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from results.history import TrialHistory, trial_histories
+from results.journal import Record
+
+NOT_GIVEN = "-"
+
+
+def model_hashes(records: Iterable[Record]) -> dict[int, str]:
+    """The fingerprint of the model by trial, as its last worker told; without those unknown."""
+    return {
+        record["trial"]: record["model_hash"]
+        for record in records
+        if record["event"] == "placed" and record.get("model_hash")
+    }
+
+
+def model_counts(records: Iterable[Record]) -> str | None:
+    """`12 trials, 9 model configs, 9 models`; None where no model is known.
+
+    Trials whose model is not known are left out.
+    """
+    known = _known(records)
+    if not known:
+        return None
+    configs = {_text(_model(trial)) for trial, _ in known}
+    models = {fingerprint for _, fingerprint in known}
+    return ", ".join(
+        f"{count} {word if count == 1 else word + 's'}"
+        for count, word in (
+            (len(known), "trial"),
+            (len(configs), "model config"),
+            (len(models), "model"),
+        )
+    )
+
+
+def same_models(records: Iterable[Record]) -> list[str]:
+    """A sentence for every two model configs that gave the same model, with what differs.
+
+    Of each config the first trial that had it stands for all.
+    """
+    groups: dict[str, dict[str, TrialHistory]] = {}
+    for trial, fingerprint in _known(records):
+        groups.setdefault(fingerprint, {}).setdefault(_text(_model(trial)), trial)
+    return [
+        _sentence(first, other)
+        for configs in groups.values()
+        for first, other in _pairs(list(configs.values()))
+    ]
+
+
+def _known(records: Iterable[Record]) -> list[tuple[TrialHistory, str]]:
+    """The trials whose config and model are known, with the model's fingerprint."""
+    records = tuple(records)
+    models = model_hashes(records)
+    return [
+        (trial, models[trial.trial])
+        for trial in trial_histories(records)
+        if trial.trial in models and _model(trial)
+    ]
+
+
+def _pairs(trials: list[TrialHistory]) -> Iterator[tuple[TrialHistory, TrialHistory]]:
+    """The first with each of the others."""
+    return ((trials[0], other) for other in trials[1:])
+
+
+def _sentence(first: TrialHistory, other: TrialHistory) -> str:
+    one, two = _leaves(_model(first), "model"), _leaves(_model(other), "model")
+    keys = [key for key in dict.fromkeys((*one, *two)) if one.get(key) != two.get(key)]
+    values = ", ".join(
+        f"{key} ({one.get(key, NOT_GIVEN)} and {two.get(key, NOT_GIVEN)})" for key in keys
+    )
+    return f"trials {first.trial} and {other.trial} differ in {values} and have the same model"
+
+
+def _model(trial: TrialHistory) -> dict[str, Any]:
+    return dict(trial.started["config"].get("model") or {})
+
+
+def _leaves(value: Any, name: str) -> dict[str, Any]:
+    """The values of a config by dotted key."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {
+        key: leaf
+        for own, each in value.items()
+        for key, leaf in _leaves(each, f"{name}.{own}").items()
+    }
+
+
+def _text(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)

@@ -1,0 +1,65 @@
+"""No two model configs give one model without a word."""
+
+from typing import Any
+
+from results.journal import Record
+from results.model_hashes import model_counts, model_hashes, same_models
+from results.remarks import run_remarks
+from results.trials import trials_table
+
+MIXER = {"family": "mlp_mixer", "hidden_dim": 64, "groups": 4}
+
+
+def journal(*trials: tuple[dict[str, Any], str | None]) -> list[Record]:
+    """Trials by model config and fingerprint; without a fingerprint none was placed."""
+    records: list[Record] = []
+    for number, (model, fingerprint) in enumerate(trials):
+        own = {"time_s": 0.0, "trial": number}
+        config = {"model": model, "loss": {"distillation": "none"}, "seed": number}
+        started = {"params": {}, "config": config, "config_hash": "", "seed": number}
+        records.append({"event": "trial_started", **own, **started})
+        if fingerprint is not None:
+            records.append({"event": "placed", **own, "epoch": 0, "model_hash": fingerprint})
+    return records
+
+
+def test_configs_that_gave_one_model_are_named_with_what_differs():
+    records = journal(
+        (MIXER, "a"),
+        (MIXER | {"hidden_dim": 32}, "b"),
+        (MIXER | {"groups": 2, "bottleneck": {"ratio": 8}}, "a"),
+    )
+    sentence = (
+        "trials 0 and 2 differ in model.groups (4 and 2), model.bottleneck.ratio (- and 8) and "
+        "have the same model"
+    )
+    assert same_models(records) == [sentence]
+    assert f"warning: {sentence}" in run_remarks(records)
+
+
+def test_trials_of_one_model_config_may_share_their_model():
+    records = journal((MIXER, "a"), (MIXER, "a"), (MIXER | {"groups": 2}, "b"))
+    assert same_models(records) == []
+    assert model_counts(records) == "3 trials, 2 model configs, 2 models"
+    assert "3 trials, 2 model configs, 2 models" in run_remarks(records)
+
+
+def test_every_further_config_of_a_model_is_named_once():
+    records = journal(*((MIXER | {"groups": number}, "a") for number in (4, 2, 1, 2)))
+    assert [text.partition(" differ")[0] for text in same_models(records)] == [
+        "trials 0 and 1", "trials 0 and 2",
+    ]  # fmt: skip
+    assert model_counts(records) == "4 trials, 3 model configs, 1 model"
+
+
+def test_trials_whose_model_nobody_told_are_left_out():
+    records = journal((MIXER, None), (MIXER | {"groups": 2}, "b"))
+    assert model_hashes(records) == {1: "b"}
+    assert model_counts(records) == "1 trial, 1 model config, 1 model"
+    assert model_counts(journal((MIXER, None))) is None
+    assert trials_table(records).column("model_hash").to_pylist() == [None, "b"]
+
+
+def test_a_trial_that_was_moved_has_the_model_of_its_last_place():
+    records = [*journal((MIXER, "a")), {"event": "placed", "trial": 0, "model_hash": "b"}]
+    assert model_hashes(records) == {0: "b"}

@@ -1,0 +1,76 @@
+"""A trial counts only if its worker built the config that the search asked for."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving
+from search.placement import other_config
+from search.proposals import Proposals
+from search.scheduler import ConductorScheduler
+from search.shares import Lending, Share
+from search.suggestions import Suggestions
+from spaces.dimensions import Float
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+SPACE = Space(
+    name="s", fixed={}, dimensions=(Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
+)
+PLACE = {
+    "host": "node7", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {},
+    "model_hash": "5" * 16,
+}  # fmt: skip
+
+
+def test_the_config_that_was_asked_for_is_no_reason_to_stop():
+    asked = TrialConfig(seed=3)
+    assert other_config(asked, PLACE | {"config_hash": asked.config_hash()}) is None
+
+
+def test_another_config_is_named_with_both_hashes_and_the_node():
+    asked, built = TrialConfig(seed=3), TrialConfig(seed=4)
+    assert other_config(asked, PLACE | {"config_hash": built.config_hash()}) == (
+        f"the worker on node7 built a trainer of config {built.config_hash()}, the trial's is "
+        f"{asked.config_hash()}: install the same Veer on every node, then go on with the search"
+    )
+
+
+@pytest.fixture
+def conductor(tmp_path):
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        yield Conductor(
+            Proposals(
+                Suggestions(SPACE, kind="random", seed=0),
+                journal,
+                make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+            ),
+            SuccessiveHalving([], 3),
+            journal,
+            budget=Budget(num_trials=2, max_epochs=1),
+        )
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
+    conductor, tmp_path, is_same
+):
+    lending = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=2)
+    course = conductor.next_trial()
+    built = course.config if is_same else course.config.model_copy(update={"seed": 99})
+    result = {
+        "epoch": 1, "veer_pct": 20.0, "place": PLACE | {"config_hash": built.config_hash()},
+    }  # fmt: skip
+    trial = SimpleNamespace(config={"trial": course.trial})
+    assert ConductorScheduler(conductor, lending).on_trial_result(None, trial, result) == "STOP"
+    records = read_journal(tmp_path / "journal.jsonl")
+    [placed] = (record for record in records if record["event"] == "placed")
+    assert placed["config_hash"] == built.config_hash()
+    [ended] = (record for record in records if record["event"] == "trial_ended")
+    epochs = [record["epoch"] for record in records if record["event"] == "epoch"]
+    assert (ended["state"], epochs) == (("complete", [1]) if is_same else ("failed", []))
+    if not is_same:
+        assert "node7 built a trainer of config" in ended["reason"]
