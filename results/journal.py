@@ -28,13 +28,14 @@ benchmark        hardware, rows
 
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
 
+from spaces.atomic import WholeAppends
+from spaces.disk import room_for
 from trainable.errors import RunError
 
 Record = dict[str, Any]
@@ -82,13 +83,22 @@ class Journal:
 
     Not thread-safe, and the only writer of its file. A last line that a crash tore is cut off, so
     that the next record starts a line of its own.
+
+    Raises:
+        DiskFullError: There is no room for the file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
-        self._mend_last_line()
+        with room_for(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a+b", buffering=0)
+        self._appends = WholeAppends(self._file, path)
+        try:
+            self._mend_last_line()
+        except BaseException:
+            self._file.close()
+            raise
 
     def _mend_last_line(self) -> None:
         """Closes a whole last line, and cuts a torn one off: it never took effect."""
@@ -97,7 +107,7 @@ class Journal:
         if not last:
             return
         if _is_json(last):
-            self._file.write(b"\n")
+            self._appends.append(b"\n")
         else:
             self._file.truncate(len(before) + 1 if before else 0)
 
@@ -107,14 +117,13 @@ class Journal:
         Non-finite numbers are written as null: JSON has none.
 
         Raises:
+            DiskFullError: There is no room; nothing of the record is in the file.
             ValueError: The event is unknown, or lacks a field that it must have.
         """
         _check(event, fields)
         record = _plain({"event": event, "time_s": time.time(), **fields})
         line = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._appends.append(line.encode() + b"\n")
         return dict(json.loads(line))
 
     def close(self) -> None:

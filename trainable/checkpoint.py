@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from models import SpeakerModel, build_model
+from spaces.disk import room_for
 from trainable.config import TrialConfig
 from trainable.errors import CheckpointError
 
@@ -30,6 +31,7 @@ UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.Unpi
 # What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
 # them, and the projections of multi-stage distillation.
 NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
+BUILDING_SUFFIX = ".building"
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 
 
@@ -79,20 +81,29 @@ class CheckpointFolder:
         """Write the trainer's state, then drop what is neither best nor last.
 
         The file appears under its name only when complete.
+
+        Raises:
+            DiskFullError: There is no room; the files of earlier epochs stand.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         file = self.file_of(trainer.epoch)
-        building = file.with_suffix(".building")
+        state = trainer.state()
+        with room_for(file, lambda: saved_bytes(state)):
+            self._write(file, state)
+        self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
+        return file
+
+    def _write(self, file: Path, state: dict[str, Any]) -> None:
+        """Write a file under another name, and rename it once it is on disk."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        building = file.with_suffix(BUILDING_SUFFIX)
         try:
             with building.open("wb") as out:
-                torch.save(trainer.state(), out)
+                torch.save(state, out)
                 out.flush()
                 os.fsync(out.fileno())
             building.replace(file)
         finally:
             building.unlink(missing_ok=True)
-        self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
-        return file
 
     def restore(self, trainer: "Trainer") -> list[str]:
         """Load the newest checkpoint into a trainer, if there is one.
@@ -130,6 +141,28 @@ class CheckpointFolder:
         for epoch in self.epochs():
             if epoch not in epochs:
                 self.file_of(epoch).unlink(missing_ok=True)
+
+
+class _Counting:
+    """A file that keeps nothing but the number of bytes written to it."""
+
+    def __init__(self) -> None:
+        self.num_bytes = 0
+
+    def write(self, content: Any) -> int:
+        """Count them."""
+        self.num_bytes += (size := memoryview(content).nbytes)
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def saved_bytes(state: dict[str, Any]) -> int:
+    """The size of a state's file, without writing it; tensors on the meta device count nothing."""
+    counting = _Counting()
+    torch.save(state, counting)  # type: ignore[arg-type]
+    return counting.num_bytes
 
 
 def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
