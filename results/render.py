@@ -14,6 +14,7 @@ from results.headings import DECIMALS, HEADINGS
 from results.journal import Record
 from results.remarks import WARNING
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
+from spaces.visible import visible
 
 Row = dict[str, Any]
 
@@ -88,7 +89,7 @@ def trials_view(
         lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
     if lines:
         view.caption = Text("\n").join(
-            Text(line, "bold yellow" if line.startswith(WARNING) else "table.caption")
+            Text(visible(line), "bold yellow" if line.startswith(WARNING) else "table.caption")
             for line in lines
         )
     return view
@@ -154,7 +155,7 @@ def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
         )
         justify: JustifyMethod = "right" if numeric else "left"
         view.add_column(
-            headings[name],
+            Text(headings[name]),
             justify=justify,
             overflow="fold",
             vertical="bottom",
@@ -197,7 +198,7 @@ def cell(name: str, value: object) -> str:
         case list() | tuple():
             return " ".join(cell("", item) for item in value)
         case _:
-            return str(value)
+            return visible(str(value))
 
 
 def sparkline(values: Sequence[float | None], width: int = 60) -> str:
@@ -221,7 +222,8 @@ def sparkline(values: Sequence[float | None], width: int = 60) -> str:
 def in_words(values: Row) -> str:
     """Columns and their values in a line of text."""
     return ", ".join(
-        f"{name.removeprefix(PARAM_PREFIX)} {cell(name, value)}" for name, value in values.items()
+        f"{visible(name.removeprefix(PARAM_PREFIX))} {cell(name, value)}"
+        for name, value in values.items()
     )
 
 
@@ -237,7 +239,7 @@ def _headings(columns: Sequence[str]) -> dict[str, str]:
     for name in columns:
         end = name.rpartition(".")[2]
         short = end if ends[end] == 1 else name.removeprefix(PARAM_PREFIX)
-        shown[name] = HEADINGS.get(name, short.replace("_", "\n"))
+        shown[name] = HEADINGS.get(name, visible(short).replace("_", "\n"))
     return shown
 
 

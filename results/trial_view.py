@@ -15,6 +15,7 @@ from results.query import where
 from results.render import NO_EFFECT_MEANS, cell, fitted_view, fold_constant, in_words, sparkline
 from results.schema import EPOCHS
 from results.trials import epochs_table, trials_table
+from spaces.visible import visible
 from spaces.yaml_file import yaml_text
 from trainable.errors import RunError
 
@@ -80,7 +81,8 @@ def _facts(facts: pa.Table, row: Mapping[str, Any]) -> Table:
     for column in facts.schema:
         if row[column.name] is not None:
             unit = column.metadata[b"unit"].decode()
-            view.add_row(column.name, Text(cell(column.name, row[column.name])), unit)
+            value = cell(column.name, row[column.name])
+            view.add_row(*map(Text, (visible(column.name), value, unit)))
     return view
 
 
@@ -97,7 +99,7 @@ def _epochs(epochs: pa.Table, width: int | None) -> list[RenderableType]:
     remarks = [f"in every epoch: {in_words(constant)}"] if constant else []
     if left_out:
         remarks.append(f"left out to fit {width} characters: {', '.join(left_out)}")
-    view.caption = "\n".join(remarks) or None
+    view.caption = Text("\n".join(remarks), "table.caption") if remarks else None
     curve = [row["veer_pct"] for row in rows]
     present = [veer for veer in curve if veer is not None]
     if not present:

@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from rich.text import Text
 
 from search.cli import data, results, space, teacher, train
 from search.cli.console import errors
@@ -43,6 +44,6 @@ def main() -> None:
     try:
         app()
     except VeerError as error:
-        errors.print("[bold red]error[/]", end=" ")
-        errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        errors.print(Text("error", "bold red"), end=" ")
+        errors.print(str(error), highlight=False, soft_wrap=True)
         sys.exit(USER_ERROR_STATUS)

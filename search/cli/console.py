@@ -1,12 +1,17 @@
-"""The screen: one console for tables, one for errors, and progress bars."""
+"""The screen: one console for tables, one for errors, and progress bars.
+
+Whatever is printed is text: nothing in it is read as markup, as an emoji's name or as a command to
+the terminal.
+"""
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from itertools import accumulate
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,12 +20,55 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.segment import Segment
+from rich.text import Span, Text
 
+from spaces.visible import visible
 from trainable.training import EpochReport
 
 FILE_WIDTH = 160
 # The exit status of what Ctrl-C ended: 128 and the signal's number.
 INTERRUPTED_STATUS = 130
+_LAYOUT = "\n\t"
+
+
+class Screen(Console):
+    """A console on which no text can do more than be read, wherever it came from."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """The text with its control characters shown; see `rich.console.Console.render_str`."""
+        return super().render_str(visible(text, keep=_LAYOUT), **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Segments of which only rich's own, such as a cursor's moves, control the terminal."""
+        if isinstance(renderable, Text):
+            # Before it is wrapped, so that the escapes have their room.
+            renderable = _shown(renderable)
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(visible(segment.text, keep=_LAYOUT), segment.style)
+
+
+def _shown(text: Text) -> Text:
+    """The text with its control characters shown, its styles where they were."""
+    if text.plain.isprintable():
+        return text
+    pieces = [visible(each, keep=_LAYOUT) for each in text.plain]
+    place = [0, *accumulate(map(len, pieces))]
+    last = len(pieces)
+    shown = text.blank_copy("".join(pieces))
+    shown.spans = [
+        Span(place[min(span.start, last)], place[min(span.end, last)], span.style)
+        for span in text.spans
+    ]
+    return shown
 
 
 def _width(stream: TextIO) -> int | None:
@@ -28,8 +76,8 @@ def _width(stream: TextIO) -> int | None:
     return None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH
 
 
-console = Console(width=_width(sys.stdout))
-errors = Console(stderr=True, width=_width(sys.stderr))
+console = Screen(width=_width(sys.stdout))
+errors = Screen(stderr=True, width=_width(sys.stderr))
 
 
 @contextmanager
@@ -93,12 +141,12 @@ def epoch_line(report: EpochReport) -> str:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("left", markup=False),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=console,
     )

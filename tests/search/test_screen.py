@@ -1,0 +1,140 @@
+"""Nothing that is printed is more than text, wherever it came from."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from results.journal import Journal
+from search.cli import app as cli
+from search.cli import console as screen
+from search.cli.console import Screen
+from search.progress import SearchView
+from tests.search.commands import veer
+from trainable.corpus_lists import parse_train_list
+
+# What a hostile file might hold: markup that would change the colour or end what was not begun,
+# a cleared screen, a window's title, a carriage return, and text turned round.
+HOSTILE = "[red]x[/] [/bold] :boom: \x1b[2J\x1b]0;owned\x07 \r\u202egpj.\x9b31m"
+SHOWN = "[red]x[/] [/bold] :boom: \\x1b[2J\\x1b]0;owned\\x07 \\r\\u202egpj.\\x9b31m"
+
+
+def printed(shown: object) -> str:
+    out = io.StringIO()
+    Screen(file=out, width=200, force_terminal=False).print(shown)
+    return out.getvalue()
+
+
+def table(cell: object) -> Table:
+    made = Table("heading", title=str(cell), caption=str(cell))
+    made.add_row(cell)  # type: ignore[arg-type]
+    return made
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [HOSTILE, Text(HOSTILE), table(HOSTILE), table(Text(HOSTILE)), Syntax(HOSTILE, "yaml")],
+    ids=["text", "styled text", "table", "table of texts", "code"],
+)
+def test_markup_and_control_characters_are_shown(shown: object) -> None:
+    text = printed(shown)
+    # Rich itself drops the bell and the carriage return of styled text, and wraps it.
+    assert "[red]x[/] [/bold] :boom: \\x1b[2J\\x1b]0;owned" in text
+    assert "\\u202egpj.\\x9b31m" in text
+    assert not {"\x1b", "\x07", "\r", "\u202e", "\x9b"} & set(text)
+
+
+def test_colours_of_ours_still_come_out_on_a_terminal() -> None:
+    out = io.StringIO()
+    shown = Screen(file=out, force_terminal=True, color_system="standard", width=80)
+    shown.print(Text("\x1b[2J", "red"))
+    assert out.getvalue() == "\x1b[31m\\x1b[2J\x1b[0m\n"
+
+
+def test_a_name_that_no_terminal_can_encode_is_printed() -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    Screen(file=out, width=80).print("wav/\udcff.wav")
+    out.flush()
+    assert out.buffer.getvalue() == b"wav/\\udcff.wav\n"  # type: ignore[attr-defined]
+
+
+def test_a_bars_title_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(screen, "console", Screen(file=out, width=200))
+    with screen.epochs(HOSTILE, 3):
+        pass
+    assert SHOWN[:40] in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+def test_what_a_search_says_is_text() -> None:
+    out = io.StringIO()
+    SearchView(Screen(file=out, width=200)).say(HOSTILE)
+    assert SHOWN in out.getvalue()
+
+
+@pytest.fixture
+def hostile_run(tmp_path: Path) -> Path:
+    """A run whose every text is hostile."""
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        settings = {"success": {HOSTILE: 50.0}}
+        journal.append("search_started", settings=settings, provenance={HOSTILE: HOSTILE})
+        journal.append("teacher", path=HOSTILE, veer_pct=5.0, num_params=3, sha256=HOSTILE)
+        violation = {"limit": HOSTILE, "value": 2, "allowed": 1, "text": HOSTILE}
+        journal.append("infeasible", params={}, violations=[violation])
+        for trial, state in enumerate(("complete", "failed")):
+            journal.append(
+                "trial_started",
+                trial=trial,
+                params={HOSTILE: HOSTILE, "loss.kind": f"{trial}{HOSTILE}"},
+                config={"loss": {"distillation": "none"}, HOSTILE: HOSTILE},
+                config_hash=HOSTILE,
+                seed=trial,
+            )
+            journal.append("epoch", trial=trial, epoch=1, veer_pct=4.0)
+            journal.append(
+                "infrastructure", kind=HOSTILE, trial=trial, epoch=1, message=HOSTILE
+            )
+            journal.append("trial_ended", trial=trial, state=state, reason=HOSTILE)
+    return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("trials",),
+        ("trials", "--columns", "trial,reason,config_hash,loss.kind"),
+        ("show", 0),
+        ("show", 1),
+    ],
+)
+def test_a_hostile_run_is_shown_as_text(hostile_run: Path, arguments: tuple[object, ...]) -> None:
+    command, *rest = arguments
+    result = veer(command, hostile_run, *rest)
+    assert result.exit_code == 0, result.exception
+    assert not {"\x1b", "\x07", "\r", "\u202e", "\x9b"} & set(result.output)
+    # A cell folds it wherever the column ends.
+    assert "\\x1b[2J" in "".join(result.output.split())
+
+
+def test_an_error_is_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(cli, "errors", Screen(file=out, width=200))
+    monkeypatch.setattr("sys.argv", ["veer", "data", "check", str(tmp_path / HOSTILE)])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert out.getvalue().startswith("error ")
+    assert SHOWN in out.getvalue()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_hostile_speaker_is_named_as_text(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("\x1b[2J[/bold] gone.wav\n", encoding="utf-8")
+    faults: list[str] = []
+    parse_train_list(tmp_path / "list.txt", tmp_path, faults)
+    assert "\x1b" not in printed("\n".join(faults))
