@@ -2,6 +2,9 @@
 
 Scalars follow YAML 1.2's core schema, not PyYAML's 1.1: `1e-3` is a number, `no` is a word,
 `010` is ten and `1:30` is text. Anchors are kept, merge keys (`<<`) and custom tags are not.
+
+A file may come from anybody: its size, its depth and the values that its anchors stand for are
+bounded, and no tag builds an object.
 """
 
 import re
@@ -14,12 +17,19 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from spaces.atomic import write_text_atomically
-from spaces.complaints import Complaint, Keys, complaints, dotted
+from spaces.complaints import Complaint, Keys, complaints, dotted, shown
 from spaces.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_BYTES = 2**20
+# Of a config some 300 are usual, and 6 levels; a kilobyte of anchors can stand for 10^9 values.
+MAX_VALUES = 100_000
+MAX_LEVELS = 64
+MAX_DIGITS = 400
+MAX_PROBLEM_CHARS = 200
 _TAG = "tag:yaml.org,2002:"
+_COLLECTIONS = frozenset({_TAG + "map", _TAG + "seq"})
 _CORE_SCHEMA = {
     "null": re.compile(r"^(~|null|Null|NULL|)$"),
     "bool": re.compile(r"^(true|True|TRUE|false|False|FALSE)$"),
@@ -60,14 +70,18 @@ def read_yaml(path: Path) -> YamlDocument:
     """Read a file that holds one mapping.
 
     Raises:
-        ConfigError: The file is missing, unreadable, empty, not YAML, not a mapping, or gives a
-            key twice; with the line where there is one.
+        ConfigError: The file is missing, unreadable, empty, not YAML, not a mapping, gives a key
+            twice, or is too large or too deep; with the line where there is one.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that holds NUL
         reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path}: cannot be read: {reason}") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: must have at most {MAX_BYTES:,} bytes, got more")
     return parse_yaml(text, path)
 
 
@@ -81,7 +95,12 @@ def parse_yaml(text: str, path: Path) -> YamlDocument:
         root = yaml.compose(text, Loader=_CoreLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error
+        problem = str(error.problem)[:MAX_PROBLEM_CHARS]
+        raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
+    except RecursionError:
+        raise ConfigError(
+            f"{path}: must be nested in at most {MAX_LEVELS} levels, got more"
+        ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
     if root is None:
@@ -171,13 +190,22 @@ class _Parser:
         self.lines: dict[Keys, int] = {}
         self._path = path
         self._open: list[yaml.Node] = []
+        self._num_values = 0
 
     def value(self, node: yaml.Node, keys: Keys) -> Any:
         self.lines.setdefault(keys, node.start_mark.line + 1)
+        self._num_values += 1
+        if self._num_values > MAX_VALUES:
+            rule = f"must hold at most {MAX_VALUES:,} values, what anchors stand for counted in"
+            raise self._error(node, f"{rule}, got more than {MAX_VALUES:,} values")
+        if len(self._open) > MAX_LEVELS:
+            raise self._error(node, f"must be nested in at most {MAX_LEVELS} levels, got more")
         if any(node is each for each in self._open):
             raise self._error(node, f"{dotted(keys)} contains itself")
         self._open.append(node)
         try:
+            if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+                raise self._error(node, f"cannot read a list or a mapping as {shown(node.tag)}")
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, keys)
             if isinstance(node, yaml.SequenceNode):
@@ -190,8 +218,10 @@ class _Parser:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key, line = key_node.value, key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._error(key_node, "a key must be a word, got a list or a mapping")
             if key_node.tag != f"{_TAG}str":
-                raise self._error(key_node, f"a key must be a word, got {key!r}; quote it")
+                raise self._error(key_node, f"a key must be a word, got {shown(key)}; quote it")
             if key in mapping:
                 first = self.lines[(*keys, key)]
                 place = dotted((*keys, key))
@@ -205,7 +235,11 @@ class _Parser:
         if kind == "str":
             return text
         if kind not in _CORE_SCHEMA or not _CORE_SCHEMA[kind].match(text):
-            raise self._error(node, f"cannot read {text!r} as {node.tag}")
+            raise self._error(node, f"cannot read {shown(text)} as {shown(node.tag)}")
+        if len(text) > MAX_DIGITS and kind in ("int", "float"):
+            raise self._error(
+                node, f"cannot read {shown(text)} as a number: at most {MAX_DIGITS} digits"
+            )
         if kind == "int":
             return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
         if kind == "float":
