@@ -11,6 +11,7 @@ from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.history import TrialHistory, latest
 from results.journal import Record
 from results.render import MISSING, cell, heading
+from results.shell import veer_command
 from results.trials import distill_has_no_effect
 from spaces.yaml_file import yaml_text
 from trainable.checkpoint import LoadedModel
@@ -142,7 +143,7 @@ def _speed(facts: CardFacts) -> str:
     names = (TEACHER, trial_name(facts.trial.trial), FRONT_END)
     rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
     if benchmark is None or names[1] not in {row["model"] for row in rows}:
-        return f"Not measured; run `veer benchmark {facts.run}` and export again."
+        return f"Not measured; run `{veer_command('benchmark', facts.run)}` and export again."
     hardware = ", ".join(f"{name} {value}" for name, value in benchmark["hardware"].items())
     return (
         "From a 2-s waveform to the embedding, front end included, which is also measured alone; "

@@ -7,6 +7,7 @@ from typing import Any
 from results.history import ranked, trial_histories
 from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL, RunFolder
+from results.shell import veer_command
 from search.config import SearchConfig, differing_keys, read_search_config
 from search.provenance import provenance
 from spaces.yaml_file import read_yaml, write_yaml
@@ -38,7 +39,7 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
     if differing:
         raise RunError(
             f"{folder} holds a search with other settings ({', '.join(differing)}); choose "
-            f"another folder with --run, or continue that one: veer resume {folder}"
+            f"another folder with --run, or continue that one: {veer_command('resume', folder)}"
         )
     return records
 

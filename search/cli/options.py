@@ -7,6 +7,7 @@ import typer
 
 from models.user_code import allow_code, is_code_allowed
 from results.export import CONFIG, Export
+from results.shell import veer_command
 from trainable.own_code import needs_code
 
 FLAG = " --allow-code"
@@ -60,4 +61,4 @@ def permission_flag() -> str:
 def training_command(exported: Export) -> str:
     """The command that trains an exported trial in full."""
     flag = FLAG if needs_code(exported.config.trial.model) else ""
-    return f"veer train {exported.folder / CONFIG}{flag}"
+    return f"{veer_command('train', exported.folder / CONFIG)}{flag}"

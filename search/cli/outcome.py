@@ -12,6 +12,7 @@ from results.journal import ENDINGS, Record
 from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
+from results.shell import veer_command
 from results.trials import trials_table
 from search.cli.console import INTERRUPTED_STATUS, console
 from search.cli.options import permission_flag, training_command
@@ -46,8 +47,8 @@ def _print_result(result: SearchResult) -> None:
     console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
     if result.reason not in ENDINGS:
         why = "stopped" if result.reason == "interrupted" else "time limit reached"
-        again = f"veer resume {run.path}{permission_flag()}"
-        console.print(f"{why}; go on with: {again}", highlight=False)
+        again = f"{veer_command('resume', run.path)}{permission_flag()}"
+        console.print(f"{why}; go on with: {again}", highlight=False, markup=False, soft_wrap=True)
         return
     benchmark = latest(records, "benchmark")
     if benchmark is not None:
@@ -76,5 +77,6 @@ def _export(run: RunFolder) -> None:
         f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
         f"  {training_command(exported)}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )

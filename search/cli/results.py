@@ -142,5 +142,6 @@ def export(
         f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
         f"  {training_command(exported)}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )

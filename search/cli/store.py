@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from results.shell import veer_command
 from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
@@ -192,7 +193,7 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
     if not features:
         raise StoreError(
             f"{corpus}: {cache_dir()} has no log-mels of it as it is now; "
-            f"veer data build {corpus} computes them"
+            f"{veer_command('data', 'build', corpus)} computes them"
         )
     targets = [store for store in stores if store.settings.get(SOURCE) in keys]
     if teacher is not None:
@@ -201,7 +202,7 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
         if not targets:
             raise StoreError(
                 f"{corpus}: {cache_dir()} has no targets of {teacher} for it as it is now; "
-                f"veer data build {corpus} --teacher {teacher} asks it"
+                f"{veer_command('data', 'build', corpus, '--teacher', teacher)} asks it"
             )
     return (*features, *targets)
 
@@ -213,9 +214,10 @@ def _verify(stores: Sequence[StoreInfo], corpus: Path | None) -> None:
             damages += verify_store(store.folder)
             progress(done, len(stores))
     if damages:
+        again = veer_command("data", "build", corpus or "CORPUS.yaml", "--verify")
         fix = (
-            f"`veer data build {corpus or 'CORPUS.yaml'} --verify` rebuilds what is named alone; "
-            "for targets give --teacher and the crops that they are of"
+            f"`{again}` rebuilds what is named alone; for targets give --teacher and the crops "
+            "that they are of"
         )
         raise StoreError("\n".join([*damages, fix]))
     console.print(f"{len(stores)} verified: no damage", highlight=False)
