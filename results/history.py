@@ -10,6 +10,21 @@ from trainable.errors import RunError
 RUNNING = "running"
 NO_TRIAL = -1
 UNRANKED = frozenset({"failed", "diverged"})
+# A fault after which the trial goes on where it is.
+NO_RETRY = "checkpoint_damaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A stretch of a trial in one process.
+
+    Attributes:
+        record: The `placed` record.
+        epochs: Epochs reported from there, in the order of the reports.
+    """
+
+    record: Record
+    epochs: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,7 +37,9 @@ class TrialHistory:
         start_s: Time of the first `trial_started` record, seconds since 1970.
         epochs: The `epoch` records by epoch; of a repeated epoch the last.
         ended: The `trial_ended` record, or None while the trial is unfinished.
-        retries: The `infrastructure` records: why it was run again.
+        faults: The `infrastructure` records, oldest first.
+        placements: Where it ran, oldest first; empty in journals of before this was noted.
+        is_given_up: Whether the last fault ended the trial, as failed.
     """
 
     trial: int
@@ -30,7 +47,9 @@ class TrialHistory:
     start_s: float
     epochs: dict[int, Record] = field(default_factory=dict)
     ended: Record | None = None
-    retries: list[Record] = field(default_factory=list)
+    faults: list[Record] = field(default_factory=list)
+    placements: list[Placement] = field(default_factory=list)
+    is_given_up: bool = False
 
     @property
     def state(self) -> str:
@@ -41,6 +60,12 @@ class TrialHistory:
     def params(self) -> dict[str, Any]:
         """Sampled values by dotted name."""
         return dict(self.started["params"])
+
+    @property
+    def retries(self) -> list[Record]:
+        """The faults after which it was run again."""
+        again = [fault for fault in self.faults if fault["kind"] != NO_RETRY]
+        return again[:-1] if self.is_given_up else again
 
     @property
     def in_order(self) -> list[Record]:
@@ -68,26 +93,41 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
         RunError: A trial goes on that never started.
     """
     trials: dict[int, TrialHistory] = {}
+    struck: set[int] = set()  # trials with a fault after which nothing came yet
     for record in records:
         number = int(record.get("trial", NO_TRIAL))
         match record["event"]:
             case "trial_started" if number in trials:
                 trials[number].started, trials[number].ended = record, None
+                trials[number].is_given_up = False
             case "trial_started":
                 start_s = record["time_s"]
                 trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
-            case "epoch" | "trial_ended" | "infrastructure" if number not in trials:
+            case "epoch" | "placed" | "trial_ended" | "infrastructure" if number not in trials:
                 raise RunError(
                     f"the journal has {record['event']} of trial {number}, and not its start: it "
                     "is damaged; restore it from a copy"
                 )
             case "epoch":
-                trials[number].epochs[record["epoch"]] = record
+                _take_epoch(trials[number], record)
+                struck.discard(number)
+            case "placed":
+                trials[number].placements.append(Placement(record=record))
+                struck.discard(number)
             case "infrastructure":
-                trials[number].retries.append(record)
+                trials[number].faults.append(record)
+                if record["kind"] != NO_RETRY:
+                    struck.add(number)
             case "trial_ended":
                 trials[number].ended = record
+                trials[number].is_given_up = record["state"] == "failed" and number in struck
     return [trials[number] for number in sorted(trials)]
+
+
+def _take_epoch(trial: TrialHistory, record: Record) -> None:
+    trial.epochs[record["epoch"]] = record
+    if trial.placements:
+        trial.placements[-1].epochs.append(record["epoch"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

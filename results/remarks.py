@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from results.faults import fault_remarks
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
 from results.model_hashes import model_counts, same_models
@@ -63,7 +64,9 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
         hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
-    if short := [each for trial in trial_histories(records) for each in trial.retries]:
+    trials = trial_histories(records)
+    remarks += fault_remarks(trials)
+    if short := [each for trial in trials for each in trial.retries if "share" in each]:
         remarks.append(_run_again(short))
     if counts := model_counts(records):
         remarks.append(counts)
@@ -76,7 +79,7 @@ def _run_again(retries: Sequence[Record]) -> str:
     """Which trials were run again, why, and with what: trial 3 (out of memory, 0.5 GPU)."""
     shares: dict[int, list[str]] = {}
     for each in retries:
-        given = f"{each['share']:g} {each['resource'].upper()}" if "share" in each else "as before"
+        given = f"{each['share']:g} {each['resource'].upper()}"
         shares.setdefault(each["trial"], []).append(f"{each['kind'].replace('_', ' ')}, {given}")
     trials = (f"trial {number} ({'; '.join(given)})" for number, given in shares.items())
     return f"run again, with what they had from then on: {', '.join(trials)}"

@@ -88,8 +88,9 @@ TRIALS: tuple[Column, ...] = (
     _text("reason", "Why the trial ended as it did, where there is more to say."),
     _count(
         "retries",
-        "Times that it was run again after what says nothing of its config, such as too little "
-        "memory in its share of the GPU.",
+        "Times that it was run again after a fault that says nothing of its config: too little "
+        "memory in its share, a process or node that died, a hang. Neither a damaged checkpoint "
+        "counts, after which it went on, nor the fault that ended a failed trial.",
     ),
     _number("duration_s", "Training and validation time of all epochs, without set-up.", "s"),
     _number("samples_per_s", "Training crops a second, over all epochs.", "1/s"),

@@ -9,6 +9,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from results.faults import incidents, utc
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
@@ -70,6 +71,8 @@ def trial_view(
     parts: list[RenderableType] = [_facts(facts, row)]
     if row["distill_has_no_effect"]:
         parts.append(Text(NO_EFFECT_MEANS, style="yellow"))
+    if trial.placements or trial.faults:
+        parts += [Text("\nWhere it ran (UTC)", style="bold"), _incidents(trial)]
     parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
     if epochs.num_rows:
         parts += [Text("\nEpochs", style="bold"), *_epochs(epochs, width)]
@@ -83,6 +86,14 @@ def _facts(facts: pa.Table, row: Mapping[str, Any]) -> Table:
             unit = column.metadata[b"unit"].decode()
             value = cell(column.name, row[column.name])
             view.add_row(*map(Text, (visible(column.name), value, unit)))
+    return view
+
+
+def _incidents(trial: TrialHistory) -> Table:
+    view = Table.grid(padding=(0, 2))
+    for each in incidents(trial):
+        style = "yellow" if each.is_fault else ""
+        view.add_row(utc(each.time_s), Text(each.what, style), Text(each.text))
     return view
 
 

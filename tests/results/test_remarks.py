@@ -104,7 +104,12 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
 
 
 def test_a_run_without_anything_to_say_has_no_remarks(journal_run: RunFolder) -> None:
-    assert run_remarks(journal_run.read()) == []
+    quiet = [record for record in journal_run.read() if record.get("state") != "failed"]
+    assert run_remarks(quiet) == []
+
+
+def test_failed_trials_are_told_with_the_reason(journal_run: RunFolder) -> None:
+    assert run_remarks(journal_run.read()) == ["1 trial failed: 1 by 'worker died' (trial 3)"]
 
 
 def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> None:
@@ -115,6 +120,7 @@ def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> Non
              "epoch": 1, "resource": "gpu", "share": share, "message": "full"}
         )  # fmt: skip
     assert run_remarks(records) == [
+        "3 faults: 3 out_of_memory (trials 1, 3); see veer show",
         "run again, with what they had from then on: trial 1 (out of memory, 0.5 GPU), "
         "trial 3 (out of memory, 0.5 GPU; out of memory, 1 GPU)"
     ]

@@ -1,0 +1,149 @@
+"""What happened to trials and says nothing of their configs, and why trials failed, in words."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from results.history import TrialHistory
+from results.journal import FAULT_KINDS, Record
+
+MOST_TRIALS_NAMED = 8
+MAX_REASON_CHARS = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How often something happened.
+
+    Attributes:
+        what: A kind of fault, or a reason.
+        count: How often.
+        trials: To which trials, ascending, each once.
+    """
+
+    what: str
+    count: int
+    trials: tuple[int, ...]
+
+    @property
+    def whose(self) -> str:
+        """The trials in words, the first few named."""
+        named = ", ".join(map(str, self.trials[:MOST_TRIALS_NAMED]))
+        more = len(self.trials) - MOST_TRIALS_NAMED
+        return f"trial{'s' * (len(self.trials) > 1)} {named}" + (f" and {more} more" * (more > 0))
+
+
+def fault_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
+    """Faults by kind, the most frequent first."""
+    return _tallies([(each["kind"], t.trial) for t in trials for each in t.faults])
+
+
+def failure_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
+    """Failed trials by reason, the most frequent first; diverged ones are left out."""
+    failed = (t for t in trials if t.ended is not None and t.state == "failed")
+    return _tallies([(reason_of(each) or "no reason given", each.trial) for each in failed])
+
+
+def reason_of(trial: TrialHistory) -> str | None:
+    """Why a trial ended as it did, in one line; None where there is no more to say."""
+    reason = None if trial.ended is None else trial.ended["reason"]
+    return " ".join(str(reason).split()) if reason else None
+
+
+def fault_remarks(trials: Sequence[TrialHistory]) -> list[str]:
+    """A line on the faults of a run and one on its failed trials, each only if there are any."""
+    remarks = []
+    if faults := fault_tallies(trials):
+        kinds = ", ".join(f"{each.count} {each.what} ({each.whose})" for each in faults)
+        num_faults = sum(each.count for each in faults)
+        remarks.append(f"{_counted(num_faults, 'fault')}: {kinds}; see veer show")
+    if failures := failure_tallies(trials):
+        reasons = "; ".join(
+            f"{each.count} by {_cut(each.what)!r} ({each.whose})" for each in failures
+        )
+        num_failed = sum(each.count for each in failures)
+        remarks.append(f"{_counted(num_failed, 'trial')} failed: {reasons}")
+    return remarks
+
+
+def fault_in_words(kind: str) -> str:
+    """What a kind of fault means; a kind that this version does not know is left as it is."""
+    return FAULT_KINDS.get(kind, kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One line of what befell a trial.
+
+    Attributes:
+        time_s: When, seconds since 1970.
+        what: `begun`, `begun again`, or a kind of fault.
+        text: The rest, in words.
+        is_fault: Whether it is one.
+    """
+
+    time_s: float
+    what: str
+    text: str
+    is_fault: bool
+
+
+def incidents(trial: TrialHistory) -> list[Incident]:
+    """Where a trial ran and what happened to it there, in the order of time."""
+    placed = [
+        Incident(
+            time_s=each.record["time_s"],
+            what="begun again" if number else "begun",
+            text=_placed(each.record, each.epochs),
+            is_fault=False,
+        )
+        for number, each in enumerate(trial.placements)
+    ]
+    faults = [
+        Incident(time_s=each["time_s"], what=each["kind"], text=_fault(each), is_fault=True)
+        for each in trial.faults
+    ]
+    return sorted([*placed, *faults], key=lambda incident: incident.time_s)
+
+
+def utc(time_s: float) -> str:
+    """A time since 1970 as date and time of day, UTC."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _placed(record: Record, epochs: Sequence[int]) -> str:
+    threads = _counted(record["num_threads"], "thread")
+    match epochs:
+        case []:
+            ran = "no epoch finished there"
+        case [only]:
+            ran = f"epoch {only} ran there"
+        case _:
+            ran = f"epochs {epochs[0]} to {epochs[-1]} ran there"
+    where = f"on {record['host']}, {record['device']}, {threads}, process {record['pid']}"
+    return f"after epoch {record['epoch']}, {where}: {ran}"
+
+
+def _fault(record: Record) -> str:
+    given = f"; {record['share']:g} {record['resource']} from then on" if "share" in record else ""
+    words = fault_in_words(record["kind"])
+    return f"after epoch {record['epoch']}: {words}{given}. {record['message']}"
+
+
+def _tallies(found: Sequence[tuple[str, int]]) -> list[Tally]:
+    by_what: dict[str, list[int]] = {}
+    for what, trial in found:
+        by_what.setdefault(what, []).append(trial)
+    tallies = [
+        Tally(what=what, count=len(trials), trials=tuple(sorted(set(trials))))
+        for what, trials in by_what.items()
+    ]
+    return sorted(tallies, key=lambda tally: -tally.count)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_REASON_CHARS else f"{text[: MAX_REASON_CHARS - 1]}…"
