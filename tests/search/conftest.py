@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from models import user_code
 from search.config import SearchConfig, read_search_config
@@ -15,41 +14,7 @@ from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
 from spaces.yaml_file import write_yaml
 from tests.search.own_student import NET, Person
-from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.data import load_training_data
-from trainable.training import Trainer
-
-TINY_TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 16,
-        "num_layers": 1,
-        "bottleneck_dim": 16,
-        "embedding_dim": 32,
-    },
-    "loss": {"distillation": "none"},
-    "training": {"batch_size": 8, "crop_frames": 80},
-}
-TINY_SPACE = {
-    "model": {
-        "family": "mlp_mixer",
-        "hidden_dim": {"choices": [8, 16]},
-        "num_blocks": 1,
-        "num_frames": 80,
-        "embedding_dim": 32,
-    },
-    "loss": {
-        "distillation": {"choices": ["mse", "cosine", "none"]},
-        "alpha": {"low": 0.1, "high": 0.9, "when": {"loss.distillation": ["mse", "cosine"]}},
-    },
-    "training": {
-        "batch_size": 8,
-        "crop_frames": 80,
-        "lr": {"low": 1e-3, "high": 1e-2, "log": True},
-    },
-}
+from tests.search.tiny_world import build_tiny_world
 
 
 @pytest.fixture
@@ -68,21 +33,9 @@ def space() -> Space:
 
 
 @pytest.fixture(scope="session")
-def tiny_world(
-    make_corpus: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a corpus, a space and a trained teacher, and a cache beside them."""
-    folder = tmp_path_factory.mktemp("world")
-    corpus = make_corpus(folder / "corpus")
-    write_yaml(folder / "space.yaml", TINY_SPACE)
-    data = load_training_data(read_corpus_config(corpus), cache_dir=folder / "cache")
-    trainer = Trainer(
-        TrialConfig.model_validate(TINY_TEACHER), data, device=torch.device("cpu")
-    )
-    for _ in range(2):
-        trainer.run_epoch()
-        CheckpointFolder(folder / "teacher").save(trainer)
-    return folder
+    return build_tiny_world(tmp_path_factory.mktemp("world"))
 
 
 @pytest.fixture

@@ -3,79 +3,13 @@
 import itertools
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from results.journal import read_journal
 from search.driver import Interrupts, connected
 from spaces.errors import ConfigError
-from spaces.yaml_file import write_yaml
-
-RAY = Path(sys.executable).with_name("ray")
-VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
-TIMING = {
-    "time_s",
-    "train_s",
-    "eval_s",
-    "samples_per_s",
-    "peak_memory_mib",
-    "overhead_share",
-}
-DEADLINE_S = 120
-WITH_TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
-
-
-def story(folder: Path) -> list[dict]:
-    return [
-        {k: v for k, v in record.items() if k not in TIMING}
-        for record in read_journal(folder / "journal.jsonl")
-        if record["event"] in ("trial_started", "epoch", "trial_ended")
-    ]
-
-
-def wait_for(condition, what: str) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, f"waited in vain for {what}"
-        time.sleep(0.02)
-
-
-def start(tiny_world: Path, run: Path, *options: str, **environment: str) -> subprocess.Popen:
-    """Starts `veer search` with 3 trials of 8 epochs, one at a time."""
-    settings = run.with_suffix(".yaml")
-    write_yaml(
-        settings,
-        {
-            "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
-            "teacher": str(tiny_world / "teacher"),
-            "space": str(tiny_world / "space.yaml"),
-            "num_trials": 3,
-            "max_epochs": 8,
-            "max_concurrent": 1,
-            "scheduler": {"kind": "none"},
-            "benchmark_top": 0,
-        },
-    )
-    return subprocess.Popen(
-        [*VEER, "search", str(settings), "--run", str(run), *options],
-        env=veer_environment(tiny_world) | environment,
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-
-
-def veer_environment(tiny_world: Path) -> dict[str, str]:
-    return os.environ | {"VEER_CACHE": str(tiny_world / "cache"), "COLUMNS": "200"}
-
-
-def epochs_of(run: Path) -> int:
-    journal = run / "journal.jsonl"
-    return journal.read_text().count('"event":"epoch"') if journal.exists() else 0
+from tests.search.ray_nodes import WITH_TOKEN, ray_nodes
+from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
 
 
 class TestInterrupts:
@@ -96,76 +30,40 @@ class TestInterrupts:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "sigkill"])
 def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
-    with (
-        start(tiny_world, tmp_path / "whole") as whole,
-        start(tiny_world, tmp_path / "run") as run,
-    ):
-        wait_for(lambda: epochs_of(tmp_path / "run") >= 10, "the second trial's second epoch")
+    whole, search = (
+        RealSearch(tiny_world, tmp_path / name, tiny_settings(tiny_world))
+        for name in ("whole", "run")
+    )
+    with whole.start() as undisturbed, search.start() as driver:
+        wait_for(lambda: epochs_of(search.run) >= 10, "the second trial's second epoch")
         if how == "sigkill":
-            os.killpg(run.pid, signal.SIGKILL)
+            driver.signal_group(signal.SIGKILL)
         else:
-            os.killpg(run.pid, signal.SIGINT)  # a terminal sends it to the whole group
+            driver.signal_group(signal.SIGINT)
             if how == "ctrl-c twice":
-                os.killpg(run.pid, signal.SIGINT)
-        out, _ = run.communicate(timeout=DEADLINE_S)
-        whole.communicate(timeout=DEADLINE_S)
-    assert whole.returncode == 0
+                driver.signal_group(signal.SIGINT)
+        status = driver.wait()
+        assert undisturbed.wait() == 0, undisturbed.said
     if how != "sigkill":
-        assert run.returncode == 130, out
-        assert f"veer resume {tmp_path / 'run'}" in out
-        assert "Traceback" not in out
-    assert 10 <= epochs_of(tmp_path / "run") < 24
-    again = subprocess.run(
-        [*VEER, "resume", str(tmp_path / "run")],
-        env=veer_environment(tiny_world), timeout=DEADLINE_S,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert again.returncode == 0, again.stdout + again.stderr
-    assert story(tmp_path / "run") == story(tmp_path / "whole")
-
-
-@pytest.fixture
-def two_nodes() -> Iterator[str]:
-    """A cluster of two nodes with one CPU each that demands a token."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
-    nodes = []
-    try:
-        for options in (
-            ["--head", f"--port={port}", "--include-dashboard=false"],
-            [f"--address=127.0.0.1:{port}"],
-        ):
-            node = subprocess.Popen(
-                [RAY, "start", *options, *common], env=os.environ | WITH_TOKEN, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
-            nodes.append(node)
-            assert node.stdout is not None
-            said = ""
-            while "Ray runtime started" not in said:
-                said += (read := node.stdout.readline())
-                assert read, said
-        yield f"127.0.0.1:{port}"
-    finally:
-        for node in nodes:
-            os.killpg(node.pid, signal.SIGTERM)
-        for node in nodes:
-            node.communicate(timeout=DEADLINE_S)
+        assert status == 130, driver.said
+        assert f"veer resume {search.run}" in driver.said
+        assert "Traceback" not in driver.said
+    assert 10 <= epochs_of(search.run) < 24
+    with search.resume() as again:
+        assert again.wait() == 0, again.said
+    assert story(search.run) == story(whole.run)
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path, two_nodes):
-    run = tmp_path / "run"
-    options = f"--address {two_nodes} --max-concurrent 2 --max-epochs 120 --trials 4".split()
-    with start(tiny_world, run, *options, **WITH_TOKEN) as search:
-        out, _ = search.communicate(timeout=DEADLINE_S)
-    assert search.returncode == 0, out
-    assert "at most 2 trials at a time; the cluster fits 2" in out
+def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path):
+    settings = tiny_settings(tiny_world, num_trials=4, max_epochs=120, max_concurrent=2)
+    search = RealSearch(tiny_world, tmp_path / "run", settings, **WITH_TOKEN)
+    with ray_nodes((1, 1)) as cluster, search.start("--address", cluster.address) as driver:
+        assert driver.wait() == 0, driver.said
+    assert "at most 2 trials at a time; the cluster fits 2" in driver.said
     # One CPU a node: trials whose epochs mingle ran on two.
-    order = [record["trial"] for record in story(run) if record["event"] == "epoch"]
+    order = [record["trial"] for record in story(search.run, "epoch")]
     assert len(order) == 4 * 120
     changes = sum(one != other for one, other in itertools.pairwise(order))
     assert changes > 3, "one trial after the other"

@@ -20,30 +20,12 @@ from search.progress import SearchView
 from search.run import run_search
 from spaces.errors import ConfigError
 from spaces.yaml_file import read_yaml, write_yaml
+from tests.search.real_search import story
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.errors import RunError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
-
-TIMING = {
-    "time_s",
-    "train_s",
-    "eval_s",
-    "samples_per_s",
-    "peak_memory_mib",
-    "overhead_share",
-}
-
-
-
-def story(folder: Path, *events: str) -> list[dict]:
-    """The journal's records of these events, without what differs between two runs."""
-    return [
-        {k: v for k, v in record.items() if k not in TIMING}
-        for record in read_journal(folder / "journal.jsonl")
-        if record["event"] in (events or ("trial_started", "epoch", "trial_ended"))
-    ]
 
 
 @pytest.fixture

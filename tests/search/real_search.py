@@ -1,0 +1,162 @@
+"""Searches as processes of their own, as a person starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from results.journal import read_journal
+from spaces.yaml_file import write_yaml
+
+VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 120
+# Fields of an epoch that differ between two runs of the same trial.
+TIMING = frozenset(
+    {
+        "time_s",
+        "train_s",
+        "eval_s",
+        "samples_per_s",
+        "peak_memory_mib",
+        "overhead_share",
+    }
+)
+STORY = ("trial_started", "epoch", "trial_ended")
+
+
+def story(folder: Path, *events: str) -> list[dict[str, Any]]:
+    """The journal's records of these events, without what differs between two runs."""
+    return [
+        {k: v for k, v in record.items() if k not in TIMING}
+        for record in read_journal(folder / "journal.jsonl")
+        if record["event"] in (events or STORY)
+    ]
+
+
+def num_records(run: Path, event: str) -> int:
+    """How many records of an event a journal has, 0 where there is none; quick."""
+    try:
+        return (run / "journal.jsonl").read_bytes().count(f'"event":"{event}"'.encode())
+    except FileNotFoundError:
+        return 0
+
+
+def epochs_of(run: Path) -> int:
+    """How many epochs a journal has."""
+    return num_records(run, "epoch")
+
+
+def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Returns once the condition holds.
+
+    Raises:
+        AssertionError: It did not within the deadline.
+    """
+    latest_s = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < latest_s, f"waited in vain for {what}"
+        time.sleep(0.005)
+
+
+def tiny_settings(tiny_world: Path, **changes: Any) -> dict[str, Any]:
+    """Settings of a tiny search: 3 trials of 8 epochs, one at a time, none stopped early."""
+    return {
+        "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
+        "teacher": str(tiny_world / "teacher"),
+        "space": str(tiny_world / "space.yaml"),
+        "num_trials": 3,
+        "max_epochs": 8,
+        "max_concurrent": 1,
+        "scheduler": {"kind": "none"},
+        "benchmark_top": 0,
+        **changes,
+    }
+
+
+class Driver:
+    """A `veer` process in a session of its own; what it says goes to a file.
+
+    As a context manager it is killed at the end, if it still runs.
+
+    Args:
+        arguments: Of the command.
+        out: The file, which is replaced.
+        environment: More than this process's.
+
+    Attributes:
+        process: The process, which leads its group; Ray's own processes are in the group too.
+        started_s: When it was started, seconds since 1970.
+    """
+
+    def __init__(
+        self, arguments: list[str], out: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._out = out
+        self.started_s = time.time()
+        with out.open("w") as file:
+            self.process = subprocess.Popen(
+                [*VEER, *arguments],
+                env=os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)} | environment,
+                stdout=file, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return self._out.read_text()
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Sends a signal to its whole group, as a terminal does with Ctrl-C."""
+        os.killpg(self.process.pid, number)
+
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
+        """Waits for its end; its exit status."""
+        return self.process.wait(deadline_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_up:
+            self.signal_group(signal.SIGKILL)
+        self.process.wait()
+
+
+class RealSearch:
+    """One search, begun and gone on with by as many processes as it takes.
+
+    Args:
+        tiny_world: See `build_tiny_world`.
+        run: Its run folder.
+        settings: As `tiny_settings` gives them.
+        environment: More than this process's.
+    """
+
+    def __init__(
+        self, tiny_world: Path, run: Path, settings: Mapping[str, Any], **environment: str
+    ) -> None:
+        self.run = run
+        self._settings = run.with_suffix(".yaml")
+        self._environment = {"VEER_CACHE": str(tiny_world / "cache")} | environment
+        write_yaml(self._settings, dict(settings))
+
+    def start(self, *options: str) -> Driver:
+        """Starts `veer search`."""
+        return self._driver(["search", str(self._settings), "--run", str(self.run), *options])
+
+    def resume(self, *options: str) -> Driver:
+        """Starts `veer resume`."""
+        return self._driver(["resume", str(self.run), *options])
+
+    def _driver(self, arguments: list[str]) -> Driver:
+        return Driver(arguments, self.run.with_suffix(".out"), self._environment)

@@ -1,0 +1,57 @@
+"""A tiny world to search in: corpus, space, teacher and cache, made in seconds."""
+
+from pathlib import Path
+
+import torch
+
+from spaces.yaml_file import write_yaml
+from tests.conftest import write_corpus
+from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import load_training_data
+from trainable.training import Trainer
+
+TINY_TEACHER = {
+    "model": {
+        "family": "lstm_autoencoder",
+        "hidden_dim": 16,
+        "num_layers": 1,
+        "bottleneck_dim": 16,
+        "embedding_dim": 32,
+    },
+    "loss": {"distillation": "none"},
+    "training": {"batch_size": 8, "crop_frames": 80},
+}
+TINY_SPACE = {
+    "model": {
+        "family": "mlp_mixer",
+        "hidden_dim": {"choices": [8, 16]},
+        "num_blocks": 1,
+        "num_frames": 80,
+        "embedding_dim": 32,
+    },
+    "loss": {
+        "distillation": {"choices": ["mse", "cosine", "none"]},
+        "alpha": {"low": 0.1, "high": 0.9, "when": {"loss.distillation": ["mse", "cosine"]}},
+    },
+    "training": {
+        "batch_size": 8,
+        "crop_frames": 80,
+        "lr": {"low": 1e-3, "high": 1e-2, "log": True},
+    },
+}
+
+
+def build_tiny_world(folder: Path) -> Path:
+    """Puts a corpus, a space and a trained teacher into a folder, and a cache beside them."""
+    corpus = write_corpus(folder / "corpus")
+    write_yaml(folder / "space.yaml", TINY_SPACE)
+    data = load_training_data(read_corpus_config(corpus), cache_dir=folder / "cache")
+    trainer = Trainer(
+        TrialConfig.model_validate(TINY_TEACHER), data, device=torch.device("cpu")
+    )
+    for _ in range(2):
+        trainer.run_epoch()
+        CheckpointFolder(folder / "teacher").save(trainer)
+    return folder
