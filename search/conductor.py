@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from results.journal import EndState, HaltReason, Journal, Record
-from search.course import Budget, TrialCourse
-from search.early_stopping import SuccessiveHalving, Verdict
+from search.course import Budget, Fault, TrialCourse
+from search.early_stopping import SuccessiveHalving
+from search.endings import ending
+from search.faults import FaultLedger
 from search.proposals import Proposals
 from search.shares import RaisedShare
 from trainable.memory_share import OUT_OF_MEMORY
@@ -26,13 +28,16 @@ class Conductor:
         early_stopping: Fresh, likewise.
         journal: Where everything is written first.
         budget: Where the search ends.
+        ledger: What counts faults; fresh, likewise.
         clock: Seconds; only differences count.
 
     Attributes:
         budget: Where the search ends.
         trials: Every trial, by number.
         met_by: Number of the first trial whose VEER met the target, None before.
+        ledger: The faults so far.
         halted: Why no epoch is started any more, None while the search goes on.
+        halt_message: What the person is to know of that, empty where there is nothing.
         num_reported: Epochs that were new to this process's journal.
         error: The first error that went through `noting_errors`.
     """
@@ -44,12 +49,15 @@ class Conductor:
         journal: Journal,
         *,
         budget: Budget,
+        ledger: FaultLedger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
         self.trials: list[TrialCourse] = []
         self.met_by: int | None = None
+        self.ledger = ledger or FaultLedger(journal)
         self.halted: HaltReason | None = None
+        self.halt_message = ""
         self.num_reported = 0
         self.error: Exception | None = None
         self._proposals = proposals
@@ -113,9 +121,8 @@ class Conductor:
                     self._proposals.restore_rejected(record, self.trials)
                 case "epoch":
                     self._take(record["trial"], record["epoch"], record["veer_pct"])
-                case "infrastructure" if record["kind"] == OUT_OF_MEMORY:
-                    raised = RaisedShare(resource=record["resource"], share=record["share"])
-                    self.trials[record["trial"]].raised = raised
+                case "infrastructure":
+                    self.ledger.restore(self.trials[record["trial"]], record)
                 case "trial_ended":
                     self._settle(record["trial"], record["state"])
         for trial in self._unfinished():
@@ -187,6 +194,23 @@ class Conductor:
         if course.state is None:
             self._journal.append("trial_ended", trial=trial, state=state, reason=reason)
             self._settle(trial, state)
+            if why := self.ledger.ended(trial, state, reason):
+                self.halt("failing", why)
+
+    def fault(self, trial: int, kind: str, message: str) -> None:
+        """Takes a trial back after a fault, to be handed out again, or to end as failed.
+
+        Args:
+            trial: Its number.
+            kind: One of `results.journal.FAULT_KINDS`.
+            message: What happened, in a line.
+        """
+        course = self.trials[trial]
+        course.is_running = False
+        if course.state is None:
+            self.ledger.note(course, Fault(kind=kind, message=message))
+            if not self._conclude(trial):
+                self._waiting.append(trial)
 
     def out_of_memory(self, trial: int, raised: RaisedShare, message: str) -> None:
         """Takes a trial back, to be handed out again with a larger share.
@@ -200,19 +224,9 @@ class Conductor:
         """
         course = self.trials[trial]
         course.is_running = False
-        if course.state is not None:
-            return
-        self._journal.append(
-            "infrastructure",
-            kind=OUT_OF_MEMORY,
-            trial=trial,
-            epoch=course.epoch,
-            resource=raised.resource,
-            share=raised.share,
-            message=message,
-        )
-        course.raised = raised
-        self._waiting.append(trial)
+        if course.state is None:
+            self.ledger.note(course, Fault(kind=OUT_OF_MEMORY, message=message), raised)
+            self._waiting.append(trial)
 
     def place(self, trial: int, place: Mapping[str, Any]) -> None:
         """Notes where a trial was begun, or begun again.
@@ -230,23 +244,20 @@ class Conductor:
             trial: Its number.
             message: Which, and what was done instead.
         """
-        self._journal.append(
-            "infrastructure",
-            kind="checkpoint_damaged",
-            trial=trial,
-            epoch=self.trials[trial].epoch,
-            message=message,
-        )
+        fault = Fault(kind="checkpoint_damaged", message=message)
+        self.ledger.note(self.trials[trial], fault)
 
-    def halt(self, reason: HaltReason) -> None:
+    def halt(self, reason: HaltReason, message: str = "") -> None:
         """Hands out no trial and starts no epoch from now on; the first reason counts."""
-        self.halted = self.halted or reason
+        if self.halted is None:
+            self.halted, self.halt_message = reason, message
 
     def _take(self, trial: int, epoch: int, veer_pct: float | None) -> None:
         """Tells study and early stopping; an epoch without a VEER is left to `_conclude`."""
         course = self.trials[trial]
         if epoch in course.veer_pct:
             return
+        course.faults.clear()
         if veer_pct is None or not math.isfinite(veer_pct):
             course.veer_pct[epoch] = math.nan
             return
@@ -262,15 +273,10 @@ class Conductor:
         course = self.trials[trial]
         if course.state is not None:
             return True
-        if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
-            self.end(trial, "diverged", f"the VEER of epoch {course.epoch} is not a number")
-        elif course.epoch >= self.budget.max_epochs:
-            self.end(trial, "complete", None)
-        elif self.met_by is not None:
-            reason = f"trial {self.met_by} met the target of {self.budget.target_pct:g} %"
-            self.end(trial, "stopped_early", reason)
-        elif course.verdict is not None and course.verdict.stop:
-            self.end(trial, "stopped_early", _reason(course.verdict))
+        if found := ending(course, self.budget, self.met_by):
+            self.end(trial, *found)
+        elif reason := self.ledger.failure(course):
+            self.end(trial, "failed", reason)
         return course.state is not None
 
     def _settle(self, trial: int, state: EndState) -> None:
@@ -287,7 +293,3 @@ class Conductor:
         limit_s = self.budget.time_limit_s
         if limit_s is not None and self.elapsed_s >= limit_s:
             self.halt("time_limit")
-
-
-def _reason(verdict: Verdict) -> str:
-    return f"VEER above {verdict.cutoff_pct:.2f} %, the limit at rung {verdict.rung:g}"

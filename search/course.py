@@ -10,6 +10,19 @@ from search.suggestions import Suggestion
 from trainable.config import TrialConfig
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What happened to a trial and says nothing of its config.
+
+    Attributes:
+        kind: One of `results.journal.FAULT_KINDS`.
+        message: What is known of it, in a line.
+    """
+
+    kind: str
+    message: str
+
+
 @dataclass(slots=True, kw_only=True)
 class TrialCourse:
     """One trial so far.
@@ -23,6 +36,7 @@ class TrialCourse:
         state: How it ended, None while unfinished.
         is_running: Whether it was handed out in this process and has not come back.
         raised: What it is given since it ran out of memory, None before.
+        faults: Those since its last new epoch that count against its retries.
     """
 
     trial: int
@@ -33,6 +47,7 @@ class TrialCourse:
     state: EndState | None = None
     is_running: bool = False
     raised: RaisedShare | None = None
+    faults: list[Fault] = field(default_factory=list)
 
     @property
     def epoch(self) -> int:

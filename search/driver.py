@@ -1,33 +1,32 @@
-"""The part of a search that Ray runs: cluster, workers, and Ctrl-C."""
+"""The part of a search that Ray runs: cluster and workers."""
 
 import logging
 import os
-import signal
 import socket
 import tempfile
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
-from types import FrameType
 from typing import Any
 
 import ray
 from ray import tune
 from ray.tune import TuneError
 
+from search.actors import own_actor_manager
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import TrialCourse
+from search.hangs import HangWatch
 from search.recorder import HaltStopper, Recorder
 from search.resources import Node, at_once_line, cluster_nodes, num_trials_at_once
 from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
 from search.shares import Lending
+from search.signals import Interrupts, Terminated, keeping_sigterm
 from spaces.errors import ConfigError
 from trainable.trial import StudentTrial
 
-# A process that dies takes its trial back to the last checkpoint, once.
-MAX_FAILURES = 1
 OBJECT_STORE_BYTES = 128 * 2**20
 ANSWER_TIMEOUT_S = 5.0
 ENVIRONMENT = {
@@ -40,49 +39,13 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Else Tune itself runs a trial again whose node was taken away.
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     # Tune's own snapshots are not used: the journal is what a resume starts from.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
 }
 
 logger = logging.getLogger(__name__)
-
-
-class Interrupts:
-    """Counts Ctrl-C: the first ends the search after the running epochs, the second at once.
-
-    A third has Python's own effect.
-
-    Args:
-        on_first: Called at the first.
-        on_second: Called at the second.
-    """
-
-    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
-        self.is_urgent = False
-        self._on_first = on_first
-        self._on_second = on_second
-        self._count = 0
-
-    def __enter__(self) -> "Interrupts":
-        self._is_installed = threading.current_thread() is threading.main_thread()
-        if self._is_installed:
-            self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._is_installed:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self._count += 1
-        if self._count == 1:
-            self._on_first()
-        elif self._count == 2:
-            self.is_urgent = True
-            self._on_second()
-        else:
-            raise KeyboardInterrupt
 
 
 def drive(
@@ -106,6 +69,7 @@ def drive(
 
     Raises:
         ConfigError: The cluster cannot be reached, or no node has what a trial asks for.
+        Terminated: SIGTERM came; what the trials had finished is saved.
     """
     with connected(settings.address):
         nodes = cluster_nodes()
@@ -115,19 +79,29 @@ def drive(
         say(at_once_line(at_once, fitting, lending.base))
         interrupts = Interrupts(
             on_first=lambda: _finish_epochs(conductor, say),
-            on_second=lambda: say("stopping now"),
+            on_second=lambda: _stop_now(conductor, say),
         )
         searcher = ConductorSearcher(
             conductor,
             lambda course: make_task(course, lending),
             places=Places(lending, fitting, at_once),
         )
-        recorder = Recorder(conductor, on_step, searcher.on_trial_start)
-        scheduler = ConductorScheduler(conductor, lending)
+        watch = HangWatch(settings.faults, time.monotonic)
+        scheduler = ConductorScheduler(conductor, lending, watch)
+        recorder = Recorder(
+            conductor,
+            scheduler,
+            watch,
+            on_step=on_step,
+            on_start=searcher.on_trial_start,
+            is_stopping=lambda: interrupts.is_urgent,
+        )
         # Else Tune starts one worker after the other.
         pending = _environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
-        with interrupts, pending:
+        with interrupts, pending, own_actor_manager():
             _run(conductor, searcher, scheduler, recorder, interrupts)
+    if interrupts.is_terminated:
+        raise Terminated
 
 
 def _run(
@@ -148,7 +122,7 @@ def _run(
                 num_samples=-1,
                 stop=HaltStopper(lambda: interrupts.is_urgent),
                 callbacks=[recorder],
-                max_failures=MAX_FAILURES,
+                max_failures=0,
                 raise_on_failed_trial=False,
                 reuse_actors=True,
                 storage_path=storage,
@@ -164,6 +138,11 @@ def _run(
 def _finish_epochs(conductor: Conductor, say: Callable[[str], None]) -> None:
     conductor.halt("interrupted")
     say("finishing the running epochs; Ctrl-C again stops at once")
+
+
+def _stop_now(conductor: Conductor, say: Callable[[str], None]) -> None:
+    conductor.halt("interrupted")
+    say("stopping now")
 
 
 @contextmanager
@@ -195,7 +174,7 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
             return
         # Ray puts the folder that it is started in first on its workers' path: a numpy.py beside
         # the person's corpus would be run there. Workers start there too, so it must last.
-        with chdir(nowhere):
+        with chdir(nowhere), keeping_sigterm():
             _init(address, options)
         try:
             yield

@@ -1,42 +1,58 @@
-"""Ray Tune's callbacks: failures go to the conductor, every step refreshes the view."""
+"""Ray Tune's callbacks: faults go to the conductor, every step refreshes the view."""
 
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.stopper import Stopper
 
+from search.actors import fault_of, kill_actor
 from search.conductor import Conductor
-
-MAX_REASON_CHARS = 300
+from search.course import Fault
+from search.hangs import HangWatch
+from search.scheduler import ConductorScheduler
+from trainable.faults import MAX_MESSAGE_CHARS
+from trainable.memory_share import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
-    """Tells the conductor of trials that failed for good.
+    """Tells the conductor what happened to trials, and kills those that hang.
 
     Epochs and regular ends reach it through the scheduler, which Ray asks first and whose errors
     Ray does not swallow.
 
     Args:
         conductor: The search.
+        scheduler: Told of trials that Ray's memory monitor killed.
+        watch: What says that a trial hangs; the scheduler tells it of reports.
         on_step: Called after every step of Ray's loop, at least ten times a second.
         on_start: Told Ray's name of a trial that has a worker.
+        is_stopping: Whether the search ends at once, so that dying trials mean nothing.
     """
 
     def __init__(
         self,
         conductor: Conductor,
+        scheduler: ConductorScheduler,
+        watch: HangWatch,
+        *,
         on_step: Callable[[], None],
-        on_start: Callable[[str], None] = lambda _: None,
+        on_start: Callable[[str], None],
+        is_stopping: Callable[[], bool],
     ) -> None:
         self._conductor = conductor
+        self._scheduler = scheduler
+        self._watch = watch
         self._on_step = on_step
         self._on_start = on_start
+        self._is_stopping = is_stopping
+        self._hung: dict[str, float] = {}
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -45,25 +61,44 @@ class Recorder(Callback):
         del iteration, trials, info
         self._on_start(trial.trial_id)
 
-    def on_trial_recover(
-        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
-    ) -> None:
-        """Notes that Ray tries a trial again."""
-        del iteration, trials, info
-        logger.warning("trial %s is tried again: %s", trial.config["trial"], failure_of(trial))
-
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Ends a trial that failed once too often."""
+        """Takes a trial back: Ray itself never runs one again."""
         del iteration, trials, info
+        if self._is_stopping():
+            return
+        number, fault = int(trial.config["trial"]), self._fault(trial)
+        logger.warning("trial %d, %s: %s", number, fault.kind, fault.message)
         with self._conductor.noting_errors():
-            self._conductor.end(int(trial.config["trial"]), "failed", failure_of(trial))
+            if fault.kind == OUT_OF_MEMORY:
+                self._scheduler.out_of_memory(number, fault.message)
+            else:
+                self._conductor.fault(number, fault.kind, fault.message)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Refreshes the view."""
-        del iteration, trials, info
+        """Kills what hangs and refreshes the view."""
+        del iteration, info
+        if not self._is_stopping():
+            self._kill_hung(trials)
         self._on_step()
+
+    def _fault(self, trial: Trial) -> Fault:
+        limit_s = self._hung.pop(trial.trial_id, None)
+        if limit_s is not None:
+            return Fault(kind="hung", message=f"no epoch within {limit_s:.0f} s, killed")
+        return fault_of_trial(trial)
+
+    def _kill_hung(self, trials: list[Trial]) -> None:
+        actors = {
+            trial.trial_id: trial.temporary_state.ray_actor
+            for trial in trials
+            if trial.temporary_state.ray_actor is not None
+        }
+        hung = self._watch.hung(actors)
+        self._hung |= hung
+        for name in hung:
+            kill_actor(actors[name])
 
 
 class HaltStopper(Stopper):
@@ -90,10 +125,19 @@ class HaltStopper(Stopper):
         return self._is_urgent()
 
 
-def failure_of(trial: Trial) -> str:
-    """Why Ray's trial failed last, in one line."""
-    file = trial.error_file
-    return failure_reason(Path(file).read_text(errors="replace") if file else "")
+def fault_of_trial(trial: Trial) -> Fault:
+    """Why Ray's trial failed.
+
+    The error is read from a file that this process wrote, in Tune's temporary folder.
+    """
+    file = trial.pickled_error_file
+    if file is not None and Path(file).is_file():
+        try:
+            return fault_of(cloudpickle.loads(Path(file).read_bytes()))
+        except Exception:  # noqa: BLE001 - of a class of the person's: any may be raised
+            logger.warning("trial %s: its error cannot be read back", trial.config["trial"])
+    text = Path(trial.error_file).read_text(errors="replace") if trial.error_file else ""
+    return Fault(kind="error", message=failure_reason(text))
 
 
 def failure_reason(text: str) -> str:
@@ -107,4 +151,4 @@ def failure_reason(text: str) -> str:
     if not lines:
         return "unknown"
     says_most = lines[-1] if any(" File " in f" {line}" for line in lines) else lines[0]
-    return says_most[:MAX_REASON_CHARS]
+    return says_most[:MAX_MESSAGE_CHARS]

@@ -1,6 +1,7 @@
 """A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from search.config import SearchConfig
 from search.course import TrialCourse
 from search.driver import drive
 from search.eval_crops import choose_eval_crops, crops_of_teacher
+from search.faults import FaultLedger
 from search.feasibility import LimitChecker
 from search.forecast import describe, forecast
 from search.gpu_probe import Lender
@@ -36,6 +38,7 @@ from search.setup import (
     start_points,
 )
 from search.shares import Lending
+from search.signals import Terminated
 from search.store_build import ShardBuilder
 from search.teacher import (
     ask_teacher,
@@ -59,13 +62,17 @@ class SearchResult:
 
     Attributes:
         run: Its folder.
-        reason: Why it ended; `interrupted` and `time_limit` can be resumed.
+        reason: Why it ended; one that is none of `results.journal.ENDINGS` can be resumed.
         was_finished: Whether it had been finished before, so that nothing was run.
+        message: What the person is to know of the reason; empty where there is nothing.
+        is_terminated: Whether SIGTERM ended it.
     """
 
     run: RunFolder
     reason: EndReason
     was_finished: bool = False
+    message: str = ""
+    is_terminated: bool = False
 
 
 def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> SearchResult:
@@ -91,16 +98,13 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
         records = earlier_records(settings, folder)
-        reason: EndReason = "finished"
-        if not (was_finished := is_finished(settings, records)):
-            try:
-                with ShardBuilder(settings.address) as build:
-                    reason = _search(settings, folder, space, records, view, build)
-            finally:
-                view.close()
-        run = RunFolder(folder)
-        rebuild_results(run, space)
-        return SearchResult(run=run, reason=reason, was_finished=was_finished)
+        if is_finished(settings, records):
+            result = SearchResult(run=RunFolder(folder), reason="finished", was_finished=True)
+        else:
+            with closing(view), ShardBuilder(settings.address) as build:
+                result = _search(settings, folder, space, records, view, build)
+        rebuild_results(result.run, space)
+        return result
 
 
 def _search(
@@ -110,7 +114,7 @@ def _search(
     records: Sequence[Record],
     view: SearchView,
     build: ShardBuilder,
-) -> EndReason:
+) -> SearchResult:
     if settings.address is None and settings.resources.gpu != AUTO:
         require_gpus_here(settings.resources.gpu)
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
@@ -149,6 +153,7 @@ def _search(
             first=note_start_points(points, journal, records, view.say),
             check=checker.violations,
             eval_crops=eval_crops,
+            ledger=FaultLedger(journal, settings.faults, view.say),
         )
         conductor.replay(records)
         lender = Lender(
@@ -160,10 +165,16 @@ def _search(
             records=records,
             say=view.say,
         )
-        reason = _drive(conductor, settings, run, lender, view)
+        is_terminated = _drive(conductor, settings, run, lender, view)
     build.close()  # Ray's own processes would disturb the benchmark
+    reason = _end_reason(conductor, view)
     _end(run, settings, reason, view)
-    return reason
+    return SearchResult(
+        run=run,
+        reason=reason,
+        message=conductor.halt_message,
+        is_terminated=is_terminated,
+    )
 
 
 def _checked_teacher(
@@ -203,9 +214,10 @@ def _drive(
     run: RunFolder,
     lender: Lender,
     view: SearchView,
-) -> EndReason:
+) -> bool:
+    """Runs the trials; whether SIGTERM ended that."""
     if conductor.is_finished:
-        return _end_reason(conductor, view)
+        return False
     _say_forecast(settings, view)
 
     keeper = CheckpointKeeper(run, settings.keep_best)
@@ -224,11 +236,12 @@ def _drive(
             say=view.say,
         )
         on_step()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         conductor.halt("interrupted")
+        return isinstance(interrupt, Terminated)
     finally:
         view.close()
-    return _end_reason(conductor, view)
+    return False
 
 
 def _task_maker(

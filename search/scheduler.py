@@ -6,11 +6,12 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.conductor import Conductor
+from search.hangs import HangWatch
 from search.placement import other_config
 from search.shares import Lending
 from trainable.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
-from trainable.trial import DAMAGED, OUTCOME, PLACE, REASON
+from trainable.trial import DAMAGED, DISK_FULL, OUTCOME, PLACE, REASON
 
 # Ray adds fields of its own to a result; the journal takes these.
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
@@ -22,20 +23,39 @@ class ConductorScheduler(FIFOScheduler):
     Args:
         conductor: The search.
         lending: What a trial is given, and what after it ran out of memory.
+        watch: Told of every report.
     """
 
-    def __init__(self, conductor: Conductor, lending: Lending) -> None:
+    def __init__(self, conductor: Conductor, lending: Lending, watch: HangWatch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._conductor = conductor
         self._lending = lending
+        self._watch = watch
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Takes an epoch's report, or the word that a trial cannot go on."""
         del tune_controller
         number = int(trial.config["trial"])
         with self._conductor.noting_errors():
+            epoch = result.get("epoch")
+            is_new = epoch is not None and epoch not in self._conductor.trials[number].veer_pct
+            self._watch.reported(trial.trial_id, is_new=is_new)
             goes_on = self._take(number, result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
+
+    def out_of_memory(self, number: int, message: str) -> None:
+        """Hands a trial out again with twice its share, or ends it where it had all there is.
+
+        Args:
+            number: The trial.
+            message: What ran out.
+        """
+        raised = self._lending.doubled(self._conductor.trials[number].raised)
+        if raised is not None:
+            self._conductor.out_of_memory(number, raised, message)
+        else:
+            reason = f"out of memory with {self._lending.whole()}: {message}"
+            self._conductor.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
         if PLACE in result:
@@ -46,21 +66,16 @@ class ConductorScheduler(FIFOScheduler):
                 return False
         for message in result.get(DAMAGED, ()):
             self._conductor.note_damage(number, message)
-        if result.get(OUTCOME) == OUT_OF_MEMORY:
-            self._give_more(number, result[REASON])
-            return False
-        if OUTCOME in result:
-            self._conductor.end(number, result[OUTCOME], result[REASON])
-            return False
-        report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
-        epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
-        return self._conductor.report(number, epoch, veer_pct, report)
-
-    def _give_more(self, number: int, message: str) -> None:
-        """Hands the trial out again with twice its share, or ends it where it had all there is."""
-        raised = self._lending.doubled(self._conductor.trials[number].raised)
-        if raised is not None:
-            self._conductor.out_of_memory(number, raised, message)
-        else:
-            reason = f"out of memory with {self._lending.whole()}: {message}"
-            self._conductor.end(number, "failed", reason)
+        match result.get(OUTCOME):
+            case None:
+                report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
+                epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
+                return self._conductor.report(number, epoch, veer_pct, report)
+            case value if value == OUT_OF_MEMORY:
+                self.out_of_memory(number, result[REASON])
+            case value if value == DISK_FULL:
+                # The journal may be on the same disk; the trial stays unfinished.
+                self._conductor.halt("disk_full", result[REASON])
+            case state:
+                self._conductor.end(number, state, result[REASON])
+        return False

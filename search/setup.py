@@ -16,6 +16,7 @@ from search.course import Budget
 from search.deciding import deciding_configs
 from search.early_stopping import SuccessiveHalving, asha_rungs
 from search.eval_crops import EVAL_CROPS, names_eval_crops
+from search.faults import FaultLedger
 from search.proposals import Check, Proposals, no_limits
 from search.samplers import refuse_unfit
 from search.starting_points import starting_trees
@@ -98,7 +99,7 @@ def make_conductor(
         first: Parameters to try before anything is drawn.
         check: The limits that a config breaks.
         eval_crops: Crops of a validation utterance where the space does not say.
-        options: More of the conductor's.
+        options: More of the conductor's; its own `ledger` where faults are to be said.
     """
     suggestions = Suggestions(
         space,
@@ -121,6 +122,7 @@ def make_conductor(
         target_pct=settings.target_pct,
     )
     halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
+    options = {"ledger": FaultLedger(journal, settings.faults)} | options
     return Conductor(proposals, halving, journal, budget=budget, **options)
 
 

@@ -34,7 +34,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     One that another error led to counts as that: `torch.compile` raises errors of its own.
     """
-    return any(_says_out_of_memory(each) for each in _chain(error))
+    return any(_says_out_of_memory(each) for each in error_chain(error))
 
 
 def _says_out_of_memory(error: BaseException) -> bool:
@@ -45,7 +45,7 @@ def _says_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def error_chain(error: BaseException) -> Iterator[BaseException]:
     """The error and those that it came of, hidden ones too: the compiler hides what it met."""
     seen: set[int] = set()
     next_: BaseException | None = error

@@ -26,6 +26,7 @@ from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.faults import device_error, in_a_line, is_disk_full
 from trainable.hardware import describe_hardware
 from trainable.memory_share import (
     OUT_OF_MEMORY,
@@ -38,6 +39,8 @@ from trainable.resident import resident_budget
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 
+# An outcome that says nothing of the trial: there was no room to write.
+DISK_FULL = "disk_full"
 # Keys of a result that says that the trial cannot go on.
 OUTCOME = "outcome"
 REASON = "reason"
@@ -45,7 +48,6 @@ REASON = "reason"
 # damaged, a sentence each.
 PLACE = "place"
 DAMAGED = "damaged"
-MAX_REASON_CHARS = 300
 CONFIG_FILE = "config.yaml"
 
 
@@ -93,8 +95,9 @@ class StudentTrial(tune.Trainable):
     """One trial, reporting every epoch.
 
     A step returns an epoch's report with `num_params`, or `outcome` and `reason` where the trial
-    cannot go on: for a reason that another try would meet again, or for want of memory. Whatever
-    else goes wrong is raised, and Ray tries once more.
+    cannot go on: for a reason that another try would meet again, or for want of memory or of
+    disk. Whatever else goes wrong is raised, and ends the process: the driver decides what
+    follows. A GPU that failed is raised as `DeviceError`.
     """
 
     @classmethod
@@ -123,16 +126,15 @@ class StudentTrial(tune.Trainable):
             return self._report()
         except DivergedError as error:
             return {OUTCOME: "diverged", REASON: str(error)}
-        except VeerError as error:
-            return {OUTCOME: "failed", REASON: str(error)}
         except Exception as error:
-            if not is_out_of_memory(error):
+            found = _outcome(error)
+            if found is None:
                 raise
-            reason = " ".join(str(error).split())[:MAX_REASON_CHARS] or type(error).__name__
+            outcome, reason = found
         # Outside of the handler, where the error no longer holds the step's tensors.
         self._trainer = None
         release_memory()
-        return {OUTCOME: OUT_OF_MEMORY, REASON: reason}
+        return {OUTCOME: outcome, REASON: reason}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Nothing: the checkpoints of every epoch lie in the run folder."""
@@ -165,6 +167,23 @@ class StudentTrial(tune.Trainable):
         assert self._trainer is not None  # noqa: S101 - `_report` has built it
         news, self._news = self._news, {}
         return report.as_dict() | {"num_params": self._trainer.num_params} | news
+
+
+def _outcome(error: Exception) -> tuple[str, str] | None:
+    """Outcome and reason of a trial that met an error, None where it says nothing of them.
+
+    Raises:
+        DeviceError: The error came of one, and the process must not be used again.
+    """
+    if is_disk_full(error):
+        return DISK_FULL, str(error)
+    if isinstance(error, VeerError):
+        return "failed", str(error)
+    if is_out_of_memory(error):
+        return OUT_OF_MEMORY, in_a_line(error)
+    if (broken := device_error(error)) is not None:
+        raise broken from error
+    return None
 
 
 def build_trainer(task: TrialTask) -> Trainer:

@@ -1,7 +1,8 @@
 """A search run from the command line, and what is printed at its end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import typer
 
@@ -14,27 +15,47 @@ from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
 from results.shell import veer_command
 from results.trials import trials_table
-from search.cli.console import INTERRUPTED_STATUS, console
+from search.cli.console import (
+    INTERRUPTED_STATUS,
+    STOPPED_STATUS,
+    TERMINATED_STATUS,
+    console,
+)
 from search.cli.options import permission_flag, training_command
 from search.config import SearchConfig
 from search.progress import SearchView
 from search.run import SearchResult, run_search
+from search.signals import Terminated, terminable
+
+# Why a search ended before its end, and the exit status then.
+STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(
+    {
+        "interrupted": ("stopped; go on with", INTERRUPTED_STATUS),
+        "time_limit": ("time limit reached; go on with", 0),
+        "failing": ("too many trials fail: mend it, then", STOPPED_STATUS),
+        "disk_full": ("the disk is full: make room, then", STOPPED_STATUS),
+    }
+)
 
 
 def run_and_print(settings: SearchConfig, folder: Path) -> None:
     """Runs a search, or what is left of it, and prints what came of it.
 
     Raises:
-        typer.Exit: With the status of Ctrl-C, where that ended it.
+        typer.Exit: With the status of Ctrl-C or SIGTERM, where that ended it, or of a search that
+            stopped for its faults.
     """
     try:
-        result = run_search(settings, folder, SearchView(console))
-    except KeyboardInterrupt:  # outside of training: while reading the corpus, or benchmarking
+        with terminable():
+            result = run_search(settings, folder, SearchView(console))
+    except KeyboardInterrupt as interrupt:  # while reading the corpus, or benchmarking
         console.print("stopped; the same command goes on from here")
-        raise typer.Exit(INTERRUPTED_STATUS) from None
+        is_terminated = isinstance(interrupt, Terminated)
+        raise typer.Exit(TERMINATED_STATUS if is_terminated else INTERRUPTED_STATUS) from None
     _print_result(result)
-    if result.reason == "interrupted":
-        raise typer.Exit(INTERRUPTED_STATUS)
+    _, status = STOPPED.get(result.reason, ("", 0))
+    if status:
+        raise typer.Exit(TERMINATED_STATUS if result.is_terminated else status)
 
 
 def _print_result(result: SearchResult) -> None:
@@ -45,10 +66,12 @@ def _print_result(result: SearchResult) -> None:
     teacher = latest(records, "teacher")
     table, remarks = trials_table(records), run_remarks(records)
     console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
+    if result.message:
+        console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason not in ENDINGS:
-        why = "stopped" if result.reason == "interrupted" else "time limit reached"
+        why, _ = STOPPED[result.reason]
         again = f"{veer_command('resume', run.path)}{permission_flag()}"
-        console.print(f"{why}; go on with: {again}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"{why}: {again}", highlight=False, soft_wrap=True)
         return
     benchmark = latest(records, "benchmark")
     if benchmark is not None:

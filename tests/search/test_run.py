@@ -98,7 +98,17 @@ def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
     thread.join()
     assert killed
     assert story(folder) == story(whole)
-    assert "is tried again" in (folder / "log.txt").read_text()
+    [fault] = story(folder, "infrastructure")
+    assert (fault["kind"], fault["epoch"]) == ("worker_lost", epochs_before(folder, fault))
+    assert "its worker process has died" in fault["message"]
+    assert f"trial {fault['trial']}: its process died" in (tmp_path / "run.out").read_text()
+
+
+def epochs_before(folder: Path, fault: dict) -> int:
+    """Epochs of a trial in the journal before it met a fault."""
+    records = story(folder, "epoch", "infrastructure")
+    before = records[: records.index(fault)]
+    return sum(record["trial"] == fault["trial"] for record in before)
 
 
 def kill_workers() -> list[int]:

@@ -1,0 +1,32 @@
+"""How a trial ends by what it has reported: the rule, without journal and sampler."""
+
+import math
+
+from results.journal import EndState
+from search.course import Budget, TrialCourse
+from search.early_stopping import Verdict
+
+
+def ending(
+    course: TrialCourse, budget: Budget, met_by: int | None
+) -> tuple[EndState, str | None] | None:
+    """State and reason with which a trial ends after its last epoch, None where it goes on.
+
+    Args:
+        course: The trial, unfinished.
+        budget: Where the search ends.
+        met_by: The trial that met the target, None before.
+    """
+    if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
+        return "diverged", f"the VEER of epoch {course.epoch} is not a number"
+    if course.epoch >= budget.max_epochs:
+        return "complete", None
+    if met_by is not None:
+        return "stopped_early", f"trial {met_by} met the target of {budget.target_pct:g} %"
+    if course.verdict is not None and course.verdict.stop:
+        return "stopped_early", _reason(course.verdict)
+    return None
+
+
+def _reason(verdict: Verdict) -> str:
+    return f"VEER above {verdict.cutoff_pct:.2f} %, the limit at rung {verdict.rung:g}"

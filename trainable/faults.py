@@ -1,0 +1,64 @@
+"""Errors inside a trial that say nothing of its config.
+
+After an error of CUDA's the process's context is lost: every later call fails too, so the process
+must not be used again (CUDA C++ Programming Guide, "Error Checking": errors other than those of
+arguments and memory are sticky).
+"""
+
+import errno
+
+import torch
+
+from trainable.errors import DeviceError, DiskFullError
+from trainable.memory_share import error_chain, is_out_of_memory
+
+MAX_MESSAGE_CHARS = 300
+# Of errors that are no torch.AcceleratorError: the driver's, the libraries', and NCCL's.
+DEVICE_TEXTS = (
+    "CUDA error:",
+    "CUDA driver error:",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_INTERNAL_ERROR",
+    "CUBLAS_STATUS_MAPPING_ERROR",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_MAPPING_ERROR",
+    "CUFFT_EXEC_FAILED",
+    "CUFFT_INTERNAL_ERROR",
+    "NCCL error",
+    "NCCL Error",
+)
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def device_error(error: BaseException) -> DeviceError | None:
+    """The fault of a GPU, its driver or its libraries that an error came of, None if of none.
+
+    Too little memory is none: the process goes on after it.
+    """
+    if is_out_of_memory(error):
+        return None
+    for each in error_chain(error):
+        if _says_device_error(each):
+            return DeviceError(f"{type(each).__name__}: {in_a_line(each)}")
+    return None
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error came of a disk, or a quota, without room."""
+    return any(
+        isinstance(each, DiskFullError) or (isinstance(each, OSError) and each.errno in NO_ROOM)
+        for each in error_chain(error)
+    )
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, short; of CUDA's advice on debugging nothing."""
+    text = str(error).partition("CUDA kernel errors might be")[0]
+    return " ".join(text.split())[:MAX_MESSAGE_CHARS] or type(error).__name__
+
+
+def _says_device_error(error: BaseException) -> bool:
+    if isinstance(error, torch.AcceleratorError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in DEVICE_TEXTS)
