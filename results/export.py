@@ -1,18 +1,19 @@
 """A trial as files that stand by themselves: config, weights, model card."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from results.card import CardFacts, model_card
 from results.history import TrialHistory, best_ended, latest, trial_histories
 from results.journal import Record
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
-from spaces.atomic import write_text_atomically
+from spaces.disk import room_for
 from spaces.yaml_file import yaml_text
 from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config import TrainRunConfig, TrialConfig
@@ -59,6 +60,7 @@ def export_trial(
         RunError: The run has no such trial, its checkpoints were not kept, it needs a teacher
             that the run does not name, or the folder holds something else.
         CheckpointError: A checkpoint is damaged.
+        DiskFullError: There is no room; an earlier export stands.
     """
     records = run.read()
     histories = trial_histories(records)
@@ -70,26 +72,37 @@ def export_trial(
     facts = CardFacts(
         run=run.path, trial=history, loaded=loaded, config=config, records=tuple(records)
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # In the same folder, since a rename is atomic only within one file system.
-    with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        building, before = Path(temporary) / "new", Path(temporary) / "old"
-        building.mkdir()
-        _write_files(building, facts)
-        if out.exists():
-            out.rename(before)
-        building.rename(out)
+    _replace(out, _files(facts))
     return Export(trial=history.trial, folder=out, config=config)
 
 
-def _write_files(folder: Path, facts: CardFacts) -> None:
+def _files(facts: CardFacts) -> dict[str, bytes]:
+    """The content of each file, by its name."""
     note = CODE_NOTE if needs_code(facts.config.trial.model) else ""
     text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
-    write_text_atomically(folder / CONFIG, note + text)
     state = facts.loaded.model.state_dict()
     weights = {name: each.contiguous() for name, each in state.items()}
-    save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-    write_text_atomically(folder / CARD, model_card(facts))
+    return {
+        CONFIG: (note + text).encode(),
+        WEIGHTS: save(weights, metadata={"format": "pt"}),
+        CARD: model_card(facts).encode(),
+    }
+
+
+def _replace(out: Path, files: Mapping[str, bytes]) -> None:
+    """Makes a folder of these files, in the place of what is there."""
+    num_bytes = sum(map(len, files.values()))
+    with room_for(out, num_bytes):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, since a rename is atomic only within one file system.
+        with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+            building, before = Path(temporary) / "new", Path(temporary) / "old"
+            building.mkdir()
+            for name, content in files.items():
+                (building / name).write_bytes(content)
+            if out.exists():
+                out.rename(before)
+            building.rename(out)
 
 
 def _check_replaceable(out: Path) -> None:

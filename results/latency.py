@@ -17,7 +17,7 @@ from torch import Tensor
 from models import SpeakerModel
 from results.timing import time_interleaved
 from spaces.atomic import write_text_atomically
-from spaces.errors import ConfigError
+from spaces.errors import ConfigError, DiskFullError
 from trainable.hardware import describe_hardware
 from trainable.places import CACHE_VARIABLE
 
@@ -94,6 +94,7 @@ class LatencyMemory:
         """Remember a ratio.
 
         Raises:
+            DiskFullError: There is no room.
             ConfigError: The folder cannot be written to.
         """
         key = self._key(model_hash, teacher_sha256)
@@ -101,6 +102,8 @@ class LatencyMemory:
             self._folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps({"key": key, "ratio": ratio}, indent=2)
             write_text_atomically(self._file(key), text + "\n")
+        except DiskFullError:
+            raise
         except OSError as error:
             raise ConfigError(
                 f"{self._folder}: cannot keep a measured latency: {error.strerror}; set "

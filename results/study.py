@@ -16,24 +16,25 @@ trial that it repeats, `same_as`), `seed`, `config_hash` and the `reason` of its
 infeasible suggestion say which limits it breaks, in words (`infeasible`).
 """
 
+import json
 import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 from optuna.trial import FrozenTrial, TrialState
 
 from results.distributions import to_distribution
 from results.history import TrialHistory, trial_histories
 from results.journal import Record
+from spaces.atomic import write_bytes_atomically
 from spaces.dimensions import Dimension
 from spaces.limits import Violation
 from trainable.errors import RunError
@@ -95,14 +96,32 @@ def write_study(
     """Writes the rebuilt study in Optuna's journal format, replacing the file in one step.
 
     Raises:
+        DiskFullError: There is no room; the file that was there stands.
         RunError: As `rebuild_study`; the file that was there stands.
     """
-    # In the same folder, since a rename is atomic only within one file system.
-    with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        partial = Path(folder) / path.name
-        storage = JournalStorage(JournalFileBackend(str(partial)))
-        rebuild_study(records, dimensions, storage)
-        partial.replace(path)
+    lines = _Lines()
+    rebuild_study(records, dimensions, JournalStorage(lines))
+    write_bytes_atomically(path, lines.as_file())
+
+
+class _Lines(BaseJournalBackend):
+    """Optuna's journal in memory: its file has an entry a line, and is written once."""
+
+    def __init__(self) -> None:
+        self._entries: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """The entries from this one on."""
+        return self._entries[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Take entries, in the types that a file gives back."""
+        self._entries += json.loads(json.dumps(logs))
+
+    def as_file(self) -> bytes:
+        """What `JournalFileBackend` would have written."""
+        lines = (json.dumps(entry, separators=(",", ":")) for entry in self._entries)
+        return "".join(f"{line}\n" for line in lines).encode()
 
 
 def frozen_trial(

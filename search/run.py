@@ -48,6 +48,7 @@ from search.teacher import (
     require_same_teacher,
     teacher_file,
 )
+from spaces.disk import room_for
 from spaces.space import Space
 from trainable.data import TrainingData, load_training_data
 from trainable.places import cache_dir
@@ -90,13 +91,15 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         RunError: The folder holds another search, or another process is at it.
         ConfigError: Space, teacher or resources cannot be used.
         CorpusError: The corpus has faults.
+        DiskFullError: A file of the run folder or of the cache finds no room.
     """
     space = read_trial_space(settings.space)
     check_own_models(settings, space)
     settings = resolve(settings, space)
-    folder.mkdir(parents=True, exist_ok=True)
+    with room_for(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
-    with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
+    with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.say):
         records = earlier_records(settings, folder)
         if is_finished(settings, records):
             result = SearchResult(run=RunFolder(folder), reason="finished", was_finished=True)

@@ -3,11 +3,13 @@
 import fcntl
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from results.run_folder import JOURNAL
+from spaces.disk import is_disk_full, room_for
 from spaces.errors import VeerError
 from trainable.errors import RunError
 
@@ -22,6 +24,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
     Raises:
         RunError: Another process holds it.
+        DiskFullError: There is no room for the lock.
     """
     with (folder / LOCK_FILE).open("a+") as file:
         try:
@@ -33,9 +36,9 @@ def run_lock(folder: Path) -> Iterator[None]:
                 f"{folder} is in use by another search (process {holder}); wait for it, stop it, "
                 "or choose another run folder"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        with room_for(folder / LOCK_FILE):
+            file.truncate(0)
+            os.write(file.fileno(), str(os.getpid()).encode())  # no buffer to be written again
         yield
 
 
@@ -46,24 +49,72 @@ def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
     To be used while the folder is held.
 
     Args:
-        folder: The run folder. Once it has a journal it stays.
+        folder: The run folder. Once its journal has a record it stays.
         log: Its log file.
     """
     try:
         yield
     except VeerError:
-        if not (folder / JOURNAL).exists():
-            for file in (log, folder / LOCK_FILE):
+        journal = folder / JOURNAL
+        if not journal.exists() or journal.stat().st_size == 0:  # a full disk took not a record
+            for file in (log, folder / LOCK_FILE, journal):
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # not empty: it was there before
                 folder.rmdir()
         raise
 
 
+class RunLog(logging.FileHandler):
+    """A log file that a full disk keeps from nothing but growing.
+
+    Args:
+        file: The log.
+        say: Told once that lines are missing from it.
+
+    Raises:
+        DiskFullError: There is no room to make it.
+    """
+
+    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
+        with room_for(file):
+            super().__init__(file, encoding="utf-8")
+        self._say = say
+        self._is_told = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Tells the person of a full disk; whatever else it is, as logging does."""
+        if is_disk_full(error := sys.exception()):
+            self._tell(error)
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Closes the file; what was still to be written may be lost with a full disk."""
+        try:
+            super().close()
+        except OSError as error:
+            if not is_disk_full(error):
+                raise
+            self._tell(error)
+
+    def _tell(self, error: BaseException | None) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._say(f"{self.baseFilename}: lines are missing from the log: {error}")
+
+
 @contextmanager
-def logging_to(file: Path) -> Iterator[None]:
-    """Sends what Veer and Ray log to a file, and not to the screen."""
-    handler = logging.FileHandler(file, encoding="utf-8")
+def logging_to(file: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Sends what Veer and Ray log to a file, and not to the screen.
+
+    Args:
+        file: The log.
+        say: Told where a full disk keeps lines from it.
+
+    Raises:
+        DiskFullError: There is no room to make the file.
+    """
+    handler = RunLog(file, say)
     handler.setFormatter(logging.Formatter(FORMAT))
     before = {}
     for name in LOGGED:

@@ -32,7 +32,7 @@ from ray.exceptions import RayError
 from search.driver import connected
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
-from trainable.errors import StoreError
+from trainable.errors import DiskFullError, StoreError
 from trainable.store.tasks import Progress, ShardTask, build_shards
 
 POLL_S = 0.2
@@ -84,6 +84,7 @@ class ShardBuilder:
 
         Raises:
             ConfigError: Ray cannot be started or joined.
+            DiskFullError: There was no room for a shard; naming all such.
             StoreError: A shard could not be written, or what builds it died; naming all such.
         """
         num_workers = self._num_workers or num_cpus_here()
@@ -131,7 +132,8 @@ def _build_on_ray(
     ended = [outcomes[number] for number in sorted(outcomes)]
     faults = tuple(fault for outcome in ended for fault in outcome.faults)
     if errors := [outcome.error for outcome in ended if outcome.error]:
-        raise StoreError("\n".join([*errors, *faults]))
+        kind = DiskFullError if any(outcome.is_disk_full for outcome in ended) else StoreError
+        raise kind("\n".join([*errors, *faults]))
     _require_there([task.place.path for task in tasks if not outcomes[task.place.number].faults])
     if progress:
         progress(num_all, num_all)

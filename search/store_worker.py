@@ -12,14 +12,14 @@ from typing import Any
 import ray
 import torch
 
-from spaces.errors import VeerError
+from spaces.errors import DiskFullError, VeerError
 from trainable.store.plan import PLAN
 from trainable.store.tasks import ShardTask, build_shard
 
 TELL_EVERY_S = 0.5
 # Ray Data begins a shard anew whenever its worker was killed, for ever.
 MAX_BEGINNINGS = 3
-ROOM = "make room (`veer data prune`), or name another folder in $VEER_CACHE"
+ELSEWHERE = "name another folder in $VEER_CACHE"
 FEWER = "build again with fewer --workers"
 
 
@@ -31,11 +31,13 @@ class Outcome:
         number: Of the shard.
         faults: What is wrong with its utterances.
         error: What kept it from being built, naming it; empty if nothing did.
+        is_disk_full: Whether that was a full disk.
     """
 
     number: int
     faults: tuple[str, ...] = ()
     error: str = ""
+    is_disk_full: bool = False
 
 
 def build_packed(row: dict[str, Any], ticker: Any) -> dict[str, bytes]:
@@ -79,11 +81,13 @@ def built(task: ShardTask, ticker: Any) -> Outcome:
 
     try:
         faults = build_shard(task, tick)
+    except DiskFullError as error:
+        return Outcome(number=number, error=str(error), is_disk_full=True)
     except VeerError as error:
         return Outcome(number=number, error=f"{path}: {error}")
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        return Outcome(number=number, error=f"{path}: cannot be written: {why}; {ROOM}")
+        return Outcome(number=number, error=f"{path}: cannot be written: {why}; {ELSEWHERE}")
     except MemoryError:
         return Outcome(number=number, error=f"{path}: no memory was left to build it; {FEWER}")
     except Exception:  # noqa: BLE001 - told to the driver, which names the shard

@@ -115,7 +115,8 @@ def open_teacher(
         CheckpointError: The model file is missing or damaged.
         TrainingError: The file of embeddings breaks a rule.
         CorpusError: What the teacher says cannot be stored.
-        StoreError: The cache cannot be written, or is full.
+        DiskFullError: There is no room for the cache.
+        StoreError: The cache cannot be written.
     """
     if is_stored(file):
         return load_stored_teacher(file, data)

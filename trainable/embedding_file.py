@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from spaces.complaints import did_you_mean
+from spaces.disk import room_for
 from trainable.errors import TrainingError
 
 UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
@@ -109,7 +110,8 @@ def read_meta(file: Path) -> dict[str, Any]:
 class EmbeddingWriter:
     """Writes such a file piece by piece; it appears under its name only when complete.
 
-    A context manager: leaving it by an exception leaves nothing behind.
+    A context manager: leaving it by an exception leaves nothing behind. A `DiskFullError` names
+    the bytes of the embeddings so far.
 
     Args:
         file: The file, replaced if it is there.
@@ -132,22 +134,28 @@ class EmbeddingWriter:
         )
         self._waiting: list[pa.RecordBatch] = []
         self._num_waiting = 0
+        self._num_bytes = 0
 
     def __enter__(self) -> "EmbeddingWriter":
-        self._out = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
+        with self._room():
+            self._out = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is None:
-                self._flush()
-            self._out.close()
-            if kind is None:
-                with self._partial.open("rb") as written:
-                    os.fsync(written.fileno())
-                self._partial.replace(self._file)
-        finally:
-            self._partial.unlink(missing_ok=True)
+        with self._room():
+            try:
+                if kind is None:
+                    self._flush()
+                self._out.close()
+                if kind is None:
+                    with self._partial.open("rb") as written:
+                        os.fsync(written.fileno())
+                    self._partial.replace(self._file)
+            finally:
+                self._partial.unlink(missing_ok=True)
+
+    def _room(self) -> contextlib.AbstractContextManager[None]:
+        return room_for(self._file, lambda: self._num_bytes)
 
     def write(
         self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: Embeddings
@@ -163,8 +171,10 @@ class EmbeddingWriter:
         ]
         self._waiting.append(pa.record_batch(columns, schema=self._schema))
         self._num_waiting += len(start_N)
+        self._num_bytes += 4 * emb_ND.size
         if self._num_waiting >= ROWS_AT_ONCE:
-            self._flush()
+            with self._room():
+                self._flush()
 
     def _flush(self) -> None:
         if self._waiting:

@@ -64,7 +64,8 @@ def open_features(
 
     Raises:
         CorpusError: With every file that cannot be used.
-        StoreError: The cache cannot be written, or is full.
+        DiskFullError: There is no room for the cache.
+        StoreError: The cache cannot be written.
     """
     request = feature_request(
         entries, min_duration_s=min_duration_s, cache_dir=cache_dir, shard_bytes=shard_bytes

@@ -13,6 +13,8 @@ import torch
 from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
+from spaces.atomic import WholeAppends
+from spaces.disk import room_for
 from spaces.yaml_file import write_yaml
 from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
@@ -109,8 +111,9 @@ class ScoreLog:
 
     def _write(self, text: str) -> None:
         now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        with self.file.open("a", encoding="utf-8") as out:
-            out.write(f"[INFO] :: {now} :: {text}\n")
+        line = f"[INFO] :: {now} :: {text}\n".encode()
+        with room_for(self.file, len(line)), self.file.open("ab", buffering=0) as out:
+            WholeAppends(out, self.file).append(line)
 
 
 def with_ready_teacher(

@@ -131,7 +131,8 @@ def open_targets(
     Raises:
         CheckpointError: The model file is missing or damaged.
         CorpusError: What the teacher says cannot be stored.
-        StoreError: The cache cannot be written, or is full.
+        DiskFullError: There is no room for the cache.
+        StoreError: The cache cannot be written.
     """
     sha256 = file_sha256(teacher)
     source = _Source(teacher=teacher, sha256=sha256, bank=bank, cache_dir=cache_dir)

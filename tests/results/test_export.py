@@ -14,6 +14,7 @@ from results.history import latest
 from results.journal import Journal
 from results.run_folder import RunFolder
 from spaces.yaml_file import read_yaml
+from tests.full_disk import run_case
 from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import read_train_config
 from trainable.engine import EngineConfig
@@ -158,3 +159,13 @@ def test_without_distillation_no_teacher_is_named(
     exported = export_trial(trained_run, 2, tmp_path / "out")
     assert exported.config.teacher is None
     assert "teacher" not in read_yaml(tmp_path / "out" / "config.yaml").data
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_the_earlier_export(trained_run: RunFolder, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    outcome = run_case("export", disk, trained_run.path)
+    assert outcome["after"] == outcome["before"]
+    assert "best/weights.safetensors" in outcome["before"]
+    assert re.match(f"{disk}/best: cannot be written .*[0-9,]+ bytes are", outcome["message"])

@@ -33,7 +33,7 @@ def test_second_search_on_a_folder_is_refused_until_the_first_dies(tmp_path):
 
 def test_log_goes_to_the_file_only(tmp_path, capsys):
     logger = logging.getLogger("search.test")
-    with logging_to(tmp_path / "log.txt"):
+    with logging_to(tmp_path / "log.txt", print):
         logger.warning("within")
     assert "WARNING search.test: within" in (tmp_path / "log.txt").read_text()
     assert "within" not in capsys.readouterr().err
@@ -49,7 +49,7 @@ def test_refused_start_leaves_the_folder_as_it_was(tmp_path, before):
     log = folder / "log.txt"
 
     def start() -> None:
-        with run_lock(folder), leaving_no_trace(folder, log), logging_to(log):
+        with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, print):
             raise ConfigError("refused")
 
     with pytest.raises(ConfigError, match="refused"):

@@ -87,14 +87,18 @@ def test_all_faults_are_handed_over_and_nothing_written(place: ShardPlace, actor
     ("error", "told"),
     [
         (
+            OSError(errno.EROFS, "Read-only file system"),
+            "cannot be written: Read-only file system; name another folder",
+        ),
+        (
             OSError(errno.ENOSPC, "No space left on device"),
-            "cannot be written: No space left on device; make room",
+            "cannot be written (No space left on device): ",
         ),
         (StoreError("features-1: is not complete"), "features-1: is not complete"),
         (MemoryError(), "no memory was left to build it; build again with fewer --workers"),
         (ZeroDivisionError("of the person's own code"), "cannot be built:\nTraceback"),
     ],
-    ids=["disk", "store", "memory", "own"],
+    ids=["disk", "full", "store", "memory", "own"],
 )
 def test_an_error_names_the_shard(
     place: ShardPlace, actor: Actor, error: Exception, told: str
@@ -102,6 +106,7 @@ def test_an_error_names_the_shard(
     outcome = built(Task(place=place, row=raising(error)), actor)
     assert outcome.error.startswith(f"{place.path}: {told}")
     assert outcome.faults == ()
+    assert outcome.is_disk_full == (getattr(error, "errno", None) == errno.ENOSPC)
     assert not list(place.folder.glob("*things*"))
 
 

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.atomic import write_text_atomically
-from trainable.errors import CorpusError, StoreError
+from spaces.disk import is_disk_full, room_for
+from trainable.errors import CorpusError, DiskFullError, StoreError
 from trainable.store.lock import UseLock, remove_store, sole_builder, use_store
 from trainable.store.plan import (
     MANIFEST,
@@ -40,6 +41,7 @@ from trainable.store.shards import (
 from trainable.store.tasks import Builder, Progress, ShardTask, part_of
 
 KEY_DIGITS = 16
+ROOM = "`veer data prune` frees room, or name another folder in $VEER_CACHE"
 
 _log = logging.getLogger(__name__)
 _Mapped = tuple[StorePlan, tuple[Shard, ...]]
@@ -78,11 +80,13 @@ def open_store(request: StoreRequest, build: Builder, progress: Progress | None)
 
     Raises:
         CorpusError: With every utterance that cannot be used; shards without faults stay.
-        StoreError: The folder cannot be written, or the disk is full.
+        DiskFullError: There is no room; shards that were written stay.
+        StoreError: The folder cannot be written.
     """
     folder = request.folder
     try:
-        use = use_store(folder)
+        with room_for(folder):
+            use = use_store(folder)
         try:
             plan, shards = _opened(request, build, progress)
             return OpenStore(folder=folder, plan=plan, shards=shards, use=use)
@@ -92,10 +96,11 @@ def open_store(request: StoreRequest, build: Builder, progress: Progress | None)
                 remove_store(folder)
             raise
     except OSError as error:
+        if is_disk_full(error):
+            raise DiskFullError(f"{error}; {ROOM}") from error
         raise StoreError(
             f"{folder}: the {request.kind.vectors} cannot be kept there: "
-            f"{error.strerror or error}; make room (`veer data prune`), or name another folder "
-            "in $VEER_CACHE"
+            f"{error.strerror or error}; name another folder in $VEER_CACHE"
         ) from error
 
 
@@ -108,6 +113,7 @@ def open_stores(
 
     Raises:
         CorpusError: With the faults of all stores, each once.
+        DiskFullError: As `open_store`.
         StoreError: As `open_store`.
     """
     num_all, done = sum(request.num_rows for request in requests), 0

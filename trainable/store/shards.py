@@ -26,6 +26,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from spaces.disk import room_for
+
 Vectors = NDArray[np.float16]
 _Number = TypeVar("_Number", bound=np.generic)
 PARTIAL_SUFFIX = ".tmp"
@@ -130,18 +132,18 @@ def write_shard(place: ShardPlace, rows: Iterable[tuple[str, Vectors]]) -> Shard
     """Write a shard under a temporary name and rename it when complete and on disk.
 
     Memory does not grow with the shard: vectors go to an unnamed file, and from its pages into
-    the shard.
+    the shard. A `DiskFullError` names the bytes of the vectors so far.
 
     Args:
         place: Where it goes.
         rows: Path and vectors (T, W) of each utterance.
     """
-    paths: list[str] = []
-    lengths: list[int] = []
-    checksums: list[int] = []
+    paths, lengths, checksums = list[str](), list[int](), list[int]()
     path = place.path
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
-    with tempfile.TemporaryFile(dir=place.folder) as spill:
+    vector_bytes = 2 * place.kind.width  # float16
+    room = room_for(path, lambda: sum(lengths) * vector_bytes)
+    with room, tempfile.TemporaryFile(dir=place.folder) as spill:
         for name, vectors_TW in rows:
             content = np.ascontiguousarray(vectors_TW, np.float16).data
             paths.append(name)

@@ -1,0 +1,286 @@
+"""A disk that is really full, and what writes to it: run as a process of its own.
+
+    python -m tests.full_disk CASE FOLDER mounted|limited [MORE]
+
+FOLDER is a tmpfs of a few hundred kB; where the system lets nobody mount one, it is any folder,
+and the process may write no file beyond a size (EFBIG in place of ENOSPC). Printed is what the
+test compares, as JSON, since the tmpfs goes with the process.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from spaces.errors import DiskFullError
+
+SIZE = "400k"
+FILLER = "filler"
+MOUNT = f'mount -t tmpfs -o size={SIZE} none "$1" && shift && exec "$@"'
+
+
+def can_mount(folder: Path) -> bool:
+    """Whether this system lets a process mount a disk of its own."""
+    command = ["unshare", "-rm", "sh", "-c", MOUNT, "sh", str(folder), "true"]
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+def on_a_small_disk(
+    folder: Path, command: list[str], *, is_limited: bool = False
+) -> tuple[list[str], str]:
+    """The command with an empty small disk in the folder's place, and which kind that is.
+
+    Args:
+        folder: Where the disk is put.
+        command: What is run.
+        is_limited: Whether to limit the size of files even where a disk can be mounted.
+    """
+    if not is_limited and can_mount(folder):
+        return ["unshare", "-rm", "sh", "-c", MOUNT, "sh", str(folder), *command], "mounted"
+    return command, "limited"
+
+
+def run_case(
+    name: str, folder: Path, *more: object, is_limited: bool = False
+) -> dict[str, Any]:
+    """Run a case in a process of its own, and return what it printed."""
+    case = [sys.executable, "-m", "tests.full_disk", name, str(folder)]
+    command, kind = on_a_small_disk(folder, case, is_limited=is_limited)
+    done = subprocess.run(
+        [*command, kind, *map(str, more)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout)) | {"stderr": done.stderr, "kind": kind}
+
+
+class Disk:
+    """The folder, its content, and how it is filled and emptied."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self.folder = folder
+        self._is_mounted = kind == "mounted"
+
+    def content(self) -> dict[str, str]:
+        """Every file but the filler, with its SHA-256; folders end in a slash."""
+        found = {}
+        for path in sorted(self.folder.rglob("*")):
+            name = str(path.relative_to(self.folder))
+            if path.is_dir():
+                found[f"{name}/"] = ""
+            elif name != FILLER:
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return found
+
+    def fill(self, left_bytes: int = 0) -> None:
+        """Leave so many bytes free, rounded down to whole pages of 4,096 bytes."""
+        if not self._is_mounted:
+            most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            resource.setrlimit(resource.RLIMIT_FSIZE, (left_bytes, most))
+            return
+        descriptor = os.open(self.folder / FILLER, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        size_bytes = 0
+        try:
+            while True:
+                size_bytes += os.write(descriptor, bytes(4096))
+        except OSError:
+            os.ftruncate(descriptor, max(0, size_bytes - left_bytes))
+        os.close(descriptor)
+
+    def empty(self) -> None:
+        """Take the filler away."""
+        (self.folder / FILLER).unlink(missing_ok=True)
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def told(disk: Disk, write: Callable[[], object], *, left_bytes: int = 0) -> dict[str, Any]:
+    """What a write to the full disk says, and the files before and after."""
+    before = disk.content()
+    disk.fill(left_bytes)
+    message = None
+    try:
+        write()
+    except DiskFullError as error:
+        message = str(error)
+    after = disk.content()
+    disk.empty()
+    return {"message": message, "before": before, "after": after}
+
+
+def text(disk: Disk) -> dict[str, Any]:
+    from spaces.atomic import write_text_atomically
+
+    path = disk.folder / "a.txt"
+    write_text_atomically(path, "old")
+    return told(disk, lambda: write_text_atomically(path, "new " * 25_000), left_bytes=8192)
+
+
+def yaml(disk: Disk) -> dict[str, Any]:
+    from spaces.yaml_file import write_yaml
+
+    path = disk.folder / "config.yaml"
+    write_yaml(path, {"a": 1})
+    return told(disk, lambda: write_yaml(path, {"b": ["c" * 60] * 1000}), left_bytes=4096)
+
+
+def journal(disk: Disk) -> dict[str, Any]:
+    from results.journal import Journal, read_journal
+
+    path = disk.folder / "journal.jsonl"
+    with Journal(path) as writer:
+        writer.append("search_resumed")
+        # A part of the record finds room: the rest of this page and one more.
+        end = {"trial": 0, "state": "failed", "reason": "r" * 30_000}
+        outcome = told(disk, lambda: writer.append("trial_ended", **end), left_bytes=4096)
+        writer.append("search_ended", reason="disk_full")
+    return outcome | {"events": [record["event"] for record in read_journal(path)]}
+
+
+def new_journal(disk: Disk) -> dict[str, Any]:
+    from results.journal import Journal
+
+    (disk.folder / "other").write_text("there before")
+
+    def write() -> None:
+        with Journal(disk.folder / "journal.jsonl") as writer:
+            writer.append("search_resumed")
+
+    return told(disk, write)
+
+
+def _records(disk: Disk) -> Any:
+    """A run with one trial of 40 epochs, and the dimensions of its space."""
+    from results.journal import Journal
+    from results.run_folder import RunFolder
+    from tests.results.conftest import DIMENSIONS, report, start
+
+    with Journal(disk.folder / "journal.jsonl") as writer:
+        start(writer, 0, loss__distillation="none", model__num_blocks=2, training__lr=1e-3)
+        for epoch in range(1, 41):
+            report(writer, 0, epoch, 20.0 - epoch / 10)
+    return RunFolder(disk.folder), DIMENSIONS
+
+
+def tables(disk: Disk) -> dict[str, Any]:
+    from results.trials import rebuild_tables
+
+    run, _ = _records(disk)
+    rebuild_tables(run)
+    return told(disk, lambda: rebuild_tables(run), left_bytes=4096)
+
+
+def study(disk: Disk) -> dict[str, Any]:
+    from results.study import write_study
+
+    run, dimensions = _records(disk)
+    write_study(run.read(), dimensions, run.study)
+    return told(disk, lambda: write_study(run.read(), dimensions, run.study))
+
+
+def checkpoint(disk: Disk) -> dict[str, Any]:
+    import torch
+
+    from trainable.checkpoint import CheckpointFolder
+
+    class Made(SimpleNamespace):
+        def state(self) -> dict[str, Any]:
+            return {"model_state_dict": {"__S__.w": torch.zeros(20_000)}, "epoch": self.epoch}
+
+    first = SimpleNamespace(as_dict=lambda: {"veer_pct": 20.0, "epoch": 1})
+    folder = CheckpointFolder(disk.folder)
+    folder.save(Made(epoch=1, history=[first]))
+    trainer = Made(epoch=2, history=[first])
+    return told(disk, lambda: folder.save(trainer), left_bytes=40_960)
+
+
+def shard(disk: Disk) -> dict[str, Any]:
+    import numpy as np
+
+    from trainable.store.shards import ShardKind, ShardPlace, write_shard
+
+    kind = ShardKind(stem="things", vectors="things", width=4)
+    rows = [(f"{number}.wav", np.full((2500, 4), number, np.float16)) for number in range(5)]
+
+    def write(number: int) -> None:
+        write_shard(ShardPlace(folder=disk.folder, kind=kind, key="k", number=number), rows)
+
+    write(0)
+    return told(disk, lambda: write(1), left_bytes=int(sys.argv[4]))
+
+
+def export(disk: Disk) -> dict[str, Any]:
+    from results.export import export_trial
+    from results.run_folder import RunFolder
+
+    run, out = RunFolder(Path(sys.argv[4])), disk.folder / "best"
+    export_trial(run, out=out)
+    return told(disk, lambda: export_trial(run, out=out), left_bytes=4096)
+
+
+def embeddings(disk: Disk) -> dict[str, Any]:
+    import numpy as np
+
+    from trainable.embedding_file import EmbeddingWriter
+
+    file = disk.folder / "e.parquet"
+    rng = np.random.default_rng(0)
+
+    def write() -> None:
+        with EmbeddingWriter(file, {}, 64) as writer:
+            emb_ND = rng.standard_normal((500, 64)).astype(np.float32)
+            writer.write(["a.wav"] * 500, np.arange(500), 200, emb_ND)
+
+    write()
+    return told(disk, write, left_bytes=20_480)
+
+
+def log(disk: Disk) -> dict[str, Any]:
+    from search.run_lock import logging_to
+
+    said: list[str] = []
+
+    def write() -> None:
+        with logging_to(disk.folder / "log.txt", said.append):
+            for _ in range(100):
+                logging.getLogger("search.test").warning("x" * 100)
+
+    (disk.folder / "log.txt").write_text("earlier\n" * 512)
+    outcome = told(disk, write)
+    return outcome | {"said": said}
+
+
+def lock(disk: Disk) -> dict[str, Any]:
+    from search.run_lock import leaving_no_trace, run_lock
+
+    def write() -> None:
+        with run_lock(disk.folder), leaving_no_trace(disk.folder, disk.folder / "log.txt"):
+            pass
+
+    return told(disk, write)
+
+
+CASES = {
+    each.__name__: each
+    for each in (
+        text, yaml, journal, new_journal, tables, study, checkpoint, shard, export, embeddings,
+        log, lock,
+    )
+}  # fmt: skip
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(CASES[sys.argv[1]](Disk(Path(sys.argv[2]), sys.argv[3]))))
