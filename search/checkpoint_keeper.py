@@ -19,6 +19,12 @@ class CheckpointKeeper:
         self._dropped: set[int] = set()
         self._seen = -1
 
+    def sweep(self, conductor: Conductor) -> None:
+        """Looks at every trial again: an earlier process, or a late worker, may have left more."""
+        self._dropped.clear()
+        self._seen = -1
+        self.tidy(conductor)
+
     def tidy(self, conductor: Conductor) -> None:
         """Deletes what is not needed any more; cheap where no trial has ended since."""
         ended = [trial for trial in conductor.trials if trial.state is not None]

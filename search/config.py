@@ -32,6 +32,7 @@ MAY_CHANGE = frozenset(
         "resources",
         "address",
         "benchmark_top",
+        "keep_best",
         "success",
         "stop_at",
         "faults",

@@ -57,6 +57,7 @@ class StepCosts:
         num_speakers: Training speakers.
         device: CUDA to measure, the CPU to estimate.
         computing: How trials will be computed.
+        measure: Gives the bytes; those of a training step unless given.
     """
 
     def __init__(
@@ -65,11 +66,13 @@ class StepCosts:
         num_speakers: int,
         device: torch.device,
         computing: Computing,
+        measure: Callable[..., StepMemory] = step_memory,
     ) -> None:
         self._file = teacher
         self._num_speakers = num_speakers
         self._device = device
         self._computing = computing
+        self._measure = measure
         self._teacher: Teacher | None = None
         self._known: dict[tuple[object, ...], StepMemory] = {}
 
@@ -102,7 +105,7 @@ class StepCosts:
             else:
                 self._teacher = self._teacher or load_teacher(self._file)
                 teacher = self._computing.asked(self._teacher, config)
-        return step_memory(
+        return self._measure(
             config,
             teacher,
             num_speakers=self._num_speakers,

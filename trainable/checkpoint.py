@@ -138,6 +138,9 @@ class CheckpointFolder:
         return self.folder / f"model{epoch:09d}.model"
 
     def _keep(self, epochs: set[int]) -> None:
+        """Drop the files of all other epochs, and what a killed process left half-written."""
+        for building in self.folder.glob(f"*{BUILDING_SUFFIX}"):
+            building.unlink(missing_ok=True)
         for epoch in self.epochs():
             if epoch not in epochs:
                 self.file_of(epoch).unlink(missing_ok=True)

@@ -160,7 +160,7 @@ def _measured(
 ) -> int:
     device = engine.device
     before = torch.cuda.memory_allocated(device)
-    step = _StepOnNoise(config, teacher, num_speakers, engine)
+    step = StepOnNoise(config, teacher, num_speakers, engine)
     step.run(config.training.batch_size)
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
@@ -199,17 +199,22 @@ def live_peak(
     """
     counted = LiveBytes(device)
     with counted:
-        step = _StepOnNoise(config, teacher, num_speakers, Engine(device=device))
+        step = StepOnNoise(config, teacher, num_speakers, Engine(device=device))
         step.run(batch_size)
         counted.reset_peak()
         step.run(batch_size)
     return counted.peak
 
 
-class _StepOnNoise:
+class StepOnNoise:
     """A trial's training step, on crops of noise.
 
     The first step makes gradients and moments; the ones after it are like all others.
+
+    Attributes:
+        student: The network.
+        objective: Its loss.
+        step: What is done with a batch.
     """
 
     def __init__(
@@ -243,7 +248,8 @@ class _StepOnNoise:
                 probe_BTF=self._crops(1),
             )
         self._num_speakers = objective.classifier.weight.shape[0]
-        self._step = TrainingStep(student, objective, config.training, engine)
+        self.student, self.objective = student, objective
+        self.step = TrainingStep(student, objective, config.training, engine)
 
     def run(self, batch_size: int) -> None:
         """One step."""
@@ -251,7 +257,7 @@ class _StepOnNoise:
         speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
         nowhere_B = np.zeros(batch_size, np.int64)
         crops = Crops(feat_BTF, nowhere_B, nowhere_B)
-        self._step.run(Batch(feat_BTF, crops, speaker_B))
+        self.step.run(Batch(feat_BTF, crops, speaker_B))
 
     def _crops(self, batch_size: int) -> Tensor:
         shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)

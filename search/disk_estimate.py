@@ -1,0 +1,190 @@
+"""What a search will need of the disk at most, told and checked before a trial runs.
+
+Knows no Ray. Checkpoints are what counts: of the best trials and of the unfinished ones, as
+`CheckpointKeeper` keeps them, each of the space's largest config. A trial has its best epoch's
+and its last one's, and while it is saved one more. Journal, tables and study are a record's
+bytes times trials and expected epochs.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from search.config import SearchConfig
+from search.course import TrialCourse
+from search.forecast import Forecast
+from search.largest import StepCosts, largest_step
+from search.setup import config_of
+from spaces.disk import free_bytes, said_bytes
+from spaces.errors import ConfigError
+from spaces.space import Space
+from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
+from trainable.config import TrialConfig
+from trainable.places import cache_dir
+from trainable.step_memory import META, Computing
+
+FILES_A_TRIAL = 3
+# A file or folder takes whole blocks. A trial has its folder, that of its weights and a config.
+BLOCK_BYTES = 4096
+BLOCKS_A_TRIAL = 3
+# Tables and study hold what the journal holds, and no more (tested); while they are replaced
+# there are two of each.
+TIMES_THE_JOURNAL = 3
+# What is written once: settings, the log's beginning, the tables' own descriptions.
+FIXED_BYTES = 1_000_000
+# Where a trial was begun, how it ended, what was said of it, and the suggestions before it that
+# were outside the limits.
+OTHER_RECORDS_BYTES = 4000
+MENTIONED_BYTES = 1_000_000
+EVENT_BYTES = 100  # `event`, `time_s`, `trial` and `num_params` of an epoch's record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskEstimate:
+    """What a run folder will hold at most.
+
+    Attributes:
+        checkpoint_bytes: Of one file, of the largest config.
+        keep_best: Ended trials whose files are kept.
+        num_unfinished: Trials that have not ended, at most at a time.
+        records_bytes: Journal, tables, study and a trial's small files.
+    """
+
+    checkpoint_bytes: int
+    keep_best: int
+    num_unfinished: int
+    records_bytes: int
+
+    @property
+    def checkpoints_bytes(self) -> int:
+        """Bytes of all checkpoints at once."""
+        return FILES_A_TRIAL * (self.keep_best + self.num_unfinished) * self.checkpoint_bytes
+
+    @property
+    def num_bytes(self) -> int:
+        """Bytes in all."""
+        return self.checkpoints_bytes + self.records_bytes
+
+    def __str__(self) -> str:
+        trials = "trial" if self.num_unfinished == 1 else "trials"
+        return (
+            f"at most about {said_bytes(self.num_bytes)} (checkpoints of the best "
+            f"{self.keep_best} and {self.num_unfinished} running {trials} "
+            f"{said_bytes(self.checkpoints_bytes)}, journal and tables "
+            f"{said_bytes(self.records_bytes)})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskGuard:
+    """Tells what a search needs, and refuses one that the disk cannot hold.
+
+    Attributes:
+        folder: The run folder.
+        settings: The search's, resolved.
+        space: What it searches.
+        teacher: Model file or file of embeddings, None without a teacher.
+        num_speakers: Training speakers.
+        expected: The epochs that it will spend.
+        say: Prints a line.
+    """
+
+    folder: Path
+    settings: SearchConfig
+    space: Space
+    teacher: Path | None
+    num_speakers: int
+    expected: Forecast
+    say: Callable[[str], None]
+
+    def check(self, at_once: int, trials: Sequence[TrialCourse] = ()) -> None:
+        """Tells what is needed and what is free.
+
+        Args:
+            at_once: Trials that run at a time.
+            trials: Those of an earlier run: the unfinished ones keep their checkpoints.
+
+        Raises:
+            ConfigError: What is free is less than what is still needed.
+        """
+        largest = self.largest()
+        if largest is None:
+            self.say("disk: not estimated, no configuration was found inside the space's limits")
+            return
+        config, checkpoint_bytes = largest
+        num_trials = self.settings.num_trials or 0
+        estimate = DiskEstimate(
+            checkpoint_bytes=checkpoint_bytes,
+            keep_best=min(self.settings.keep_best, num_trials),
+            num_unfinished=max(at_once, sum(trial.state is None for trial in trials)),
+            records_bytes=records_bytes(config, num_trials, self.expected.epochs_high),
+        )
+        require_room(estimate, self.folder, self.settings, self.say)
+
+    def largest(self) -> tuple[TrialConfig, int] | None:
+        """The config with the largest checkpoint, and its bytes; None where none is allowed.
+
+        Raises:
+            TrainingError: A config cannot be trained with the search's teacher.
+        """
+        computing = Computing(engine=self.settings.engine, targets=self.settings.targets)
+        tensors, whole = (
+            StepCosts(self.teacher, self.num_speakers, META, computing, measure)
+            for measure in (weights_memory, checkpoint_memory)
+        )
+
+        def make_config(tree: dict[str, Any]) -> TrialConfig:
+            config = config_of(tree, self.settings.seed, self.settings)
+            return TrialConfig.model_validate(config.canonical())  # what workers are given
+
+        found = largest_step(self.space, make_config, tensors, cache_dir())
+        return None if found is None else (found.config, whole(found.config).num_bytes)
+
+
+def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> int:
+    """Bytes of journal, tables, study and the small files of trials.
+
+    Args:
+        config: A large one.
+        num_trials: Trials in all.
+        num_epochs: Epochs of all of them.
+    """
+    # Sampled values are a part of the config.
+    a_trial = 2 * len(json.dumps(config.canonical())) + OTHER_RECORDS_BYTES
+    an_epoch = len(json.dumps(full_report(config.training.max_epochs).as_dict())) + EVENT_BYTES
+    in_lines = num_trials * a_trial + num_epochs * an_epoch
+    small_files = num_trials * BLOCKS_A_TRIAL * BLOCK_BYTES
+    return round(TIMES_THE_JOURNAL * in_lines + small_files + FIXED_BYTES)
+
+
+def require_room(
+    estimate: DiskEstimate, folder: Path, settings: SearchConfig, say: Callable[[str], None]
+) -> None:
+    """Says what a search needs of its disk; what its folder holds already counts as there.
+
+    Raises:
+        ConfigError: What is free is less than what is still needed.
+    """
+    used, free = used_bytes(folder), free_bytes(folder)
+    there = f", of which {said_bytes(used)} are there" if used >= MENTIONED_BYTES else ""
+    line = f"{estimate}{there}; {said_bytes(free)} free"
+    if estimate.num_bytes - used > free:
+        raise ConfigError(
+            f"{folder}: a search must find room for its files, and needs {line}; free some room, "
+            f"name another folder with --run, or lower keep_best (now {settings.keep_best}) or "
+            f"max_concurrent (now {settings.max_concurrent or estimate.num_unfinished})"
+        )
+    say(f"disk: {line}")
+
+
+def used_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size
+        except FileNotFoundError:
+            continue
+    return total
