@@ -66,7 +66,7 @@ class StepCosts:
         num_speakers: int,
         device: torch.device,
         computing: Computing,
-        measure: Callable[..., StepMemory] = step_memory,
+        measure: Callable[..., StepMemory] | None = None,
     ) -> None:
         self._file = teacher
         self._num_speakers = num_speakers
@@ -105,7 +105,7 @@ class StepCosts:
             else:
                 self._teacher = self._teacher or load_teacher(self._file)
                 teacher = self._computing.asked(self._teacher, config)
-        return self._measure(
+        return (self._measure or step_memory)(
             config,
             teacher,
             num_speakers=self._num_speakers,

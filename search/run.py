@@ -9,7 +9,7 @@ from typing import Any
 from models.user_code import code_root
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
-from results.journal import ENDINGS, EndReason, Journal, Record
+from results.journal import ENDINGS, EndReason, Journal
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
@@ -17,20 +17,20 @@ from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import TrialCourse
+from search.disk_estimate import DiskGuard
 from search.driver import drive
 from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.faults import FaultLedger
-from search.feasibility import LimitChecker
-from search.forecast import describe, forecast
+from search.forecast import Forecast, describe, forecast
 from search.gpu_probe import Lender
+from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
 from search.resource_config import AUTO
-from search.resources import require_gpus_here
+from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
 from search.setup import (
-    check_batches,
     make_conductor,
     note_start_points,
     resolve,
@@ -40,20 +40,11 @@ from search.setup import (
 from search.shares import Lending
 from search.signals import Terminated
 from search.store_build import ShardBuilder
-from search.teacher import (
-    ask_teacher,
-    check_teacher,
-    measure_teacher,
-    prepared_teacher,
-    require_same_teacher,
-    teacher_file,
-)
+from search.teacher import measure_teacher
 from spaces.disk import room_for
 from spaces.space import Space
-from trainable.data import TrainingData, load_training_data
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
-from trainable.step_memory import Computing
 from trainable.trial import TrialTask
 
 
@@ -104,74 +95,39 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         if is_finished(settings, records):
             result = SearchResult(run=RunFolder(folder), reason="finished", was_finished=True)
         else:
+            job = SearchJob(
+                settings=settings, folder=folder, space=space, records=records, view=view
+            )
             with closing(view), ShardBuilder(settings.address) as build:
-                result = _search(settings, folder, space, records, view, build)
+                result = _search(job, build)
         rebuild_results(result.run, space)
         return result
 
 
-def _search(
-    settings: SearchConfig,
-    folder: Path,
-    space: Space,
-    records: Sequence[Record],
-    view: SearchView,
-    build: ShardBuilder,
-) -> SearchResult:
+def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
+    settings = job.settings
     if settings.address is None and settings.resources.gpu != AUTO:
         require_gpus_here(settings.resources.gpu)
     # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
-    points = start_points(space, settings.space, records)
-    teacher = teacher_file(settings, space)
-    progress = view.counter("log-mels", "files")
-    data = load_training_data(
-        settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
-    )
-    check_batches(space, len(data.train_row))
-    if teacher is not None:
-        teacher = _checked_teacher(teacher, data, settings, space, folder, view)
-        progress = view.counter("teacher targets", "utterances")
-        require_same_teacher(teacher, records)  # before it is asked, which may take hours
-        ask_teacher(teacher, data, settings, space, progress=progress, build=build)
-    checker = LimitChecker(
-        space.limits,
-        teacher=teacher,
-        cache_dir=cache_dir(),
-        num_speakers=len(data.speakers),
-        computing=Computing(engine=settings.engine, targets=settings.targets),
-    )
-    with Journal(folder / JOURNAL) as journal:
-        open_run(settings, folder, journal, is_new=not records)
-        run = RunFolder(folder)
-        eval_crops = choose_eval_crops(space, data, journal, records, view.say)
-        if teacher is not None:
-            num_crops = crops_of_teacher(space, eval_crops)
-            veer_pct = measure_teacher(teacher, data, settings, num_crops, journal, records)
-            known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
-            view.say(f"teacher VEER {known} ({teacher})")
+    points = start_points(job.space, settings.space, job.records)
+    materials = gather(job, build)
+    checker = limit_checker(job, materials)
+    with Journal(job.folder / JOURNAL) as journal:
+        open_run(settings, job.folder, journal, is_new=not job.records)
         conductor = make_conductor(
             settings,
-            space,
+            job.space,
             journal,
-            first=note_start_points(points, journal, records, view.say),
+            eval_crops=_measured_crops(job, materials, journal),
+            first=note_start_points(points, journal, job.records, job.view.say),
             check=checker.violations,
-            eval_crops=eval_crops,
-            ledger=FaultLedger(journal, settings.faults, view.say),
+            ledger=FaultLedger(journal, settings.faults, job.view.say),
         )
-        conductor.replay(records)
-        lender = Lender(
-            settings=settings,
-            space=space,
-            teacher=teacher,
-            num_speakers=len(data.speakers),
-            journal=journal,
-            records=records,
-            say=view.say,
-        )
-        is_terminated = _drive(conductor, settings, run, lender, view)
+        conductor.replay(job.records)
+        is_terminated = _drive(conductor, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
-    reason = _end_reason(conductor, view)
-    _end(run, settings, reason, view)
+    run, reason = RunFolder(job.folder), _end_reason(conductor, job.view)
+    _end(run, settings, reason, job.view)
     return SearchResult(
         run=run,
         reason=reason,
@@ -180,19 +136,18 @@ def _search(
     )
 
 
-def _checked_teacher(
-    teacher: Path,
-    data: TrainingData,
-    settings: SearchConfig,
-    space: Space,
-    folder: Path,
-    view: SearchView,
-) -> Path:
-    """The teacher's file for the trials, once it is known to fit them."""
-    progress = view.counter("teacher", "utterances")
-    teacher = prepared_teacher(teacher, data, settings, space, folder, progress)
-    check_teacher(teacher, data, space)
-    return teacher
+def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
+    """Chooses the crops of a validation utterance, and measures the teacher with as many."""
+    data, records, view = materials.data, job.records, job.view
+    eval_crops = choose_eval_crops(job.space, data, journal, records, view.say)
+    if materials.teacher is not None:
+        num_crops = crops_of_teacher(job.space, eval_crops)
+        veer_pct = measure_teacher(
+            materials.teacher, data, job.settings, num_crops, journal, records
+        )
+        known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
+        view.say(f"teacher VEER {known} ({materials.teacher})")
+    return eval_crops
 
 
 def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:
@@ -212,39 +167,63 @@ def rebuild_results(run: RunFolder, space: Space) -> None:
 
 
 def _drive(
-    conductor: Conductor,
-    settings: SearchConfig,
-    run: RunFolder,
-    lender: Lender,
-    view: SearchView,
+    conductor: Conductor, job: SearchJob, materials: Materials, journal: Journal
 ) -> bool:
     """Runs the trials; whether SIGTERM ended that."""
+    settings, run, view = job.settings, RunFolder(job.folder), job.view
+    keeper = CheckpointKeeper(run, settings.keep_best)
+    keeper.sweep(conductor)
     if conductor.is_finished:
         return False
-    _say_forecast(settings, view)
+    guard = _disk_guard(job, materials, _say_forecast(settings, view))
+    lender = _lender(job, materials, journal)
 
-    keeper = CheckpointKeeper(run, settings.keep_best)
+    def lend(nodes: Sequence[Node]) -> Lending:
+        lending = lender.lend(nodes)
+        fitting = num_trials_at_once(lending.base, nodes)
+        guard.check(min(settings.max_concurrent or fitting, fitting), conductor.trials)
+        return lending
 
     def on_step() -> None:
         view.show(status_of(conductor))
         keeper.tidy(conductor)
 
+    task_maker = _task_maker(settings, run, materials.teacher)
+    is_terminated = False
     try:
-        drive(
-            conductor,
-            settings,
-            _task_maker(settings, run, lender.teacher),
-            lend=lender.lend,
-            on_step=on_step,
-            say=view.say,
-        )
+        drive(conductor, settings, task_maker, lend=lend, on_step=on_step, say=view.say)
         on_step()
     except KeyboardInterrupt as interrupt:
         conductor.halt("interrupted")
-        return isinstance(interrupt, Terminated)
+        is_terminated = isinstance(interrupt, Terminated)
     finally:
         view.close()
-    return False
+    keeper.sweep(conductor)
+    return is_terminated
+
+
+def _lender(job: SearchJob, materials: Materials, journal: Journal) -> Lender:
+    return Lender(
+        settings=job.settings,
+        space=job.space,
+        teacher=materials.teacher,
+        num_speakers=materials.num_speakers,
+        journal=journal,
+        records=job.records,
+        say=job.view.say,
+    )
+
+
+def _disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:
+    return DiskGuard(
+        folder=job.folder,
+        settings=job.settings,
+        space=job.space,
+        teacher=materials.teacher,
+        num_speakers=materials.num_speakers,
+        expected=expected,
+        say=job.view.say,
+    )
 
 
 def _task_maker(
@@ -276,7 +255,7 @@ def _task_maker(
     return make_task
 
 
-def _say_forecast(settings: SearchConfig, view: SearchView) -> None:
+def _say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
     assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
     expected = forecast(
         settings.num_trials,
@@ -287,6 +266,7 @@ def _say_forecast(settings: SearchConfig, view: SearchView) -> None:
     )
     for line in describe(expected):
         view.say(line)
+    return expected
 
 
 def _end_reason(conductor: Conductor, view: SearchView) -> EndReason:

@@ -1,0 +1,105 @@
+"""What a search's trials learn from, made ready before anything is written to the run folder."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.journal import Record
+from search.config import SearchConfig
+from search.feasibility import LimitChecker
+from search.progress import SearchView
+from search.setup import check_batches
+from search.teacher import (
+    ask_teacher,
+    check_teacher,
+    prepared_teacher,
+    require_same_teacher,
+    teacher_file,
+)
+from spaces.space import Space
+from trainable.data import TrainingData, load_training_data
+from trainable.places import cache_dir
+from trainable.step_memory import Computing
+from trainable.store.tasks import Builder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchJob:
+    """What is to be searched, and where.
+
+    Attributes:
+        settings: Resolved.
+        folder: The run folder.
+        space: What is searched.
+        records: Of an earlier run in the folder, empty in a new one.
+        view: Where the person looks.
+    """
+
+    settings: SearchConfig
+    folder: Path
+    space: Space
+    records: Sequence[Record]
+    view: SearchView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Materials:
+    """What trials learn from.
+
+    Attributes:
+        data: The corpus.
+        teacher: Model file or file of embeddings, None where no trial needs one.
+    """
+
+    data: TrainingData
+    teacher: Path | None
+
+    @property
+    def num_speakers(self) -> int:
+        """Training speakers."""
+        return len(self.data.speakers)
+
+
+def gather(job: SearchJob, build: Builder) -> Materials:
+    """Builds and checks corpus and teacher; a fault leaves no run behind.
+
+    Args:
+        job: The search.
+        build: What builds stores.
+
+    Raises:
+        CorpusError: The corpus has faults.
+        ConfigError: There is no teacher where one is needed, or it does not fit the space.
+        RunError: An earlier run had another teacher.
+        DiskFullError: There is no room for the cache.
+    """
+    settings, space, view = job.settings, job.space, job.view
+    teacher = teacher_file(settings, space)
+    progress = view.counter("log-mels", "files")
+    data = load_training_data(
+        settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
+    )
+    check_batches(space, len(data.train_row))
+    if teacher is not None:
+        progress = view.counter("teacher", "utterances")
+        teacher = prepared_teacher(teacher, data, settings, space, job.folder, progress)
+        check_teacher(teacher, data, space)
+        progress = view.counter("teacher targets", "utterances")
+        require_same_teacher(teacher, job.records)  # before it is asked, which may take hours
+        ask_teacher(teacher, data, settings, space, progress=progress, build=build)
+    return Materials(data=data, teacher=teacher)
+
+
+def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:
+    """Says which limits of the space a trial's config breaks.
+
+    Raises:
+        ConfigError: A limit needs a teacher with a network, and there is none.
+    """
+    return LimitChecker(
+        job.space.limits,
+        teacher=materials.teacher,
+        cache_dir=cache_dir(),
+        num_speakers=materials.num_speakers,
+        computing=Computing(engine=job.settings.engine, targets=job.settings.targets),
+    )
