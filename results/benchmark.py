@@ -20,6 +20,7 @@ import torch
 
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
+from results.best_model import load_best
 from results.history import best_ended, latest, trial_histories
 from results.journal import Journal
 from results.macs import count_macs
@@ -173,7 +174,7 @@ def benchmark_run(
     if teacher is not None and not is_stored(Path(teacher["path"])):
         models[TEACHER] = load_speaker_model(Path(teacher["path"])).model
     for trial in best_ended(trial_histories(records), top_k):
-        models[trial_name(trial.trial)] = load_speaker_model(run.trial(trial.trial)).model
+        models[trial_name(trial.trial)] = load_best(run, trial).model
     rows = benchmark_models(models, TEACHER if TEACHER in models else None, config, progress)
     outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")

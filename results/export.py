@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 from pydantic import ValidationError
 from safetensors.torch import save
 
+from results.best_model import load_best
 from results.card import CardFacts, model_card
-from results.history import TrialHistory, best_ended, latest, trial_histories
+from results.history import best_ended, latest, trial_histories
 from results.journal import Record
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from spaces.disk import room_for
 from spaces.yaml_file import yaml_text
-from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
@@ -59,7 +59,7 @@ def export_trial(
     Raises:
         RunError: The run has no such trial, its checkpoints were not kept, it needs a teacher
             that the run does not name, or the folder holds something else.
-        CheckpointError: A checkpoint is damaged.
+        CheckpointError: The best epoch's checkpoint is missing or damaged, or of another run.
         DiskFullError: There is no room; an earlier export stands.
     """
     records = run.read()
@@ -67,7 +67,7 @@ def export_trial(
     history = best_ended(histories, 1)[0] if trial is None else find_trial(histories, trial)
     out = out or run.exports / f"trial-{history.trial:04d}"
     _check_replaceable(out)
-    loaded = _load_kept(run, history)
+    loaded = load_best(run, history)
     config = _train_config(records, loaded.config, epochs)
     facts = CardFacts(
         run=run.path, trial=history, loaded=loaded, config=config, records=tuple(records)
@@ -108,16 +108,6 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
 def _check_replaceable(out: Path) -> None:
     if out.exists() and not (out / WEIGHTS).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise RunError(f"{out} exists and is no earlier export; name another folder with --out")
-
-
-def _load_kept(run: RunFolder, history: TrialHistory) -> LoadedModel:
-    folder = run.trial(history.trial)
-    if not CheckpointFolder(folder).epochs():
-        raise RunError(
-            f"trial {history.trial} has no checkpoint any more: a search keeps those of its best "
-            "trials only (keep_best)"
-        )
-    return load_speaker_model(folder)
 
 
 def _train_config(

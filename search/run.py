@@ -43,6 +43,7 @@ from search.store_build import ShardBuilder
 from search.teacher import measure_teacher
 from spaces.disk import room_for
 from spaces.space import Space
+from trainable.errors import CheckpointError
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 from trainable.trial import TrialTask
@@ -155,7 +156,10 @@ def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: Search
     if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
         view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
-        benchmark_run(run, settings.benchmark_top, progress=progress)
+        try:
+            benchmark_run(run, settings.benchmark_top, progress=progress)
+        except CheckpointError as error:  # what the search found stands all the same
+            view.say(f"no benchmark: {error}")
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)
 

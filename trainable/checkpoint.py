@@ -3,36 +3,48 @@
 A file is named `model%09d.model` after its epoch and laid out as voxceleb_trainer's: a dict with
 `model_state_dict`, `optimizer_state_dict`, `scheduler_state_dict`, `epoch`, read with
 `weights_only=True`, so nothing in it is executed. `veer` holds config, speakers and history.
+
+Beside each file lies its SHA-256 (`digest`), with which it is compared whenever it is read. A file
+without one, as a person may bring it, is read as it is.
 """
 
-import hashlib
 import os
-import pickle
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from models import SpeakerModel, build_model
 from spaces.disk import room_for
 from trainable.config import TrialConfig
-from trainable.errors import CheckpointError
+from trainable.digest import digest_of, file_sha256, write_digest
+from trainable.errors import CheckpointError, DamagedError
+from trainable.model_file import FILE_PATTERN, does_not_fit, read_checkpoint
 
 if TYPE_CHECKING:  # the trainer itself reads teachers from model files
     from trainable.training import Trainer
 
+__all__ = [
+    "CheckpointFolder",
+    "LoadedClassifier",
+    "LoadedModel",
+    "file_sha256",
+    "load_classifier",
+    "load_speaker_model",
+    "part_of",
+    "read_checkpoint",
+    "resolve_model_file",
+]
+
 MODEL_FOLDER = "model"
-UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 # What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
 # them, and the projections of multi-stage distillation.
 NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
 BUILDING_SUFFIX = ".building"
-FILE_PATTERN = re.compile(r"model(\d{9})\.model")
+SET_ASIDE = ".damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +92,7 @@ class CheckpointFolder:
     def save(self, trainer: "Trainer") -> Path:
         """Write the trainer's state, then drop what is neither best nor last.
 
-        The file appears under its name only when complete.
+        The file appears under its name only when complete, and after its digest.
 
         Raises:
             DiskFullError: There is no room; the files of earlier epochs stand.
@@ -101,30 +113,44 @@ class CheckpointFolder:
                 torch.save(state, out)
                 out.flush()
                 os.fsync(out.fileno())
+            write_digest(file, building)
             building.replace(file)
         finally:
             building.unlink(missing_ok=True)
 
     def restore(self, trainer: "Trainer") -> list[str]:
-        """Load the newest checkpoint into a trainer, if there is one.
+        """Load the newest whole checkpoint into a trainer, if there is one.
+
+        A damaged one is set aside as `*.damaged`, of which the last alone is kept; the epochs
+        since the one that is loaded are then trained again, and come out as they did.
 
         Returns:
             What was damaged and passed over, a sentence each; `trainer.epoch` tells what was
             loaded.
 
         Raises:
-            CheckpointError: It is damaged.
+            CheckpointError: One cannot be opened, or is whole but does not fit.
             TrainingError: It belongs to another config or other speakers.
         """
-        epochs = self.epochs()
-        if not epochs:
-            return []
-        trainer.load_state(read_checkpoint(self.file_of(epochs[-1])))
-        return []
+        damages: list[str] = []
+        for epoch in reversed(self.epochs()):
+            file = self.file_of(epoch)
+            try:
+                state = read_checkpoint(file)
+            except DamagedError as damage:
+                damages.append(f"{damage}; it was set aside as {self._set_aside(file).name}")
+                continue
+            with does_not_fit(file):
+                trainer.load_state(state)
+            break
+        then = f"the run goes on from epoch {trainer.epoch}" if trainer.epoch else "it begins anew"
+        return [f"{damage}; {then}" for damage in damages]
 
     def delete_weights(self) -> None:
-        """Drop every model file."""
+        """Drop every model file, also one that was set aside."""
         self._keep(set())
+        for file in self.folder.glob(f"*{SET_ASIDE}"):
+            file.unlink()
 
     def epochs(self) -> list[int]:
         """Epochs that have a file, in order."""
@@ -144,6 +170,14 @@ class CheckpointFolder:
         for epoch in self.epochs():
             if epoch not in epochs:
                 self.file_of(epoch).unlink(missing_ok=True)
+                digest_of(self.file_of(epoch)).unlink(missing_ok=True)
+
+    def _set_aside(self, file: Path) -> Path:
+        for earlier in self.folder.glob(f"*{SET_ASIDE}"):
+            earlier.unlink()
+        aside = file.rename(file.with_name(file.name + SET_ASIDE))
+        digest_of(file).unlink(missing_ok=True)
+        return aside
 
 
 class _Counting:
@@ -168,37 +202,11 @@ def saved_bytes(state: dict[str, Any]) -> int:
     return counting.num_bytes
 
 
-def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
-    """Read a model file without executing anything in it.
-
-    Args:
-        file: Written by `CheckpointFolder.save`.
-        is_mapped: Whether tensors are views of the mapped file, read from disk once they are used.
-
-    Raises:
-        CheckpointError: It is missing, damaged, or not one of Veer's.
-    """
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
-    except FileNotFoundError:
-        raise CheckpointError(f"{file}: there is no such file") from None
-    except UNREADABLE as error:
-        raise CheckpointError(
-            f"{file}: not a readable model file ({type(error).__name__}); restore it "
-            "from a copy, or delete it and train again"
-        ) from error
-    if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
-        raise CheckpointError(
-            f"{file}: not a model file of Veer: it must hold model_state_dict, epoch and veer"
-        )
-    return state
-
-
 def resolve_model_file(path: Path) -> Path:
     """The model file that a path means: itself, or the best epoch's in a run folder.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is none, or the newest one, which knows which is best, is damaged.
     """
     if path.is_file():
         return path
@@ -208,8 +216,15 @@ def resolve_model_file(path: Path) -> Path:
         raise CheckpointError(
             f"{path}: neither a model file nor a folder with model/model%09d.model files"
         )
-    best = _best_epoch(read_checkpoint(checkpoints.file_of(epochs[-1]))["veer"]["history"])
-    return checkpoints.file_of(best if best in epochs else epochs[-1])
+    newest = checkpoints.file_of(epochs[-1])
+    best = _best_epoch(read_checkpoint(newest)["veer"]["history"])
+    file = checkpoints.file_of(best)
+    if best not in epochs:
+        raise CheckpointError(
+            f"{file}: the best epoch's file is missing; restore it from a copy, or name another "
+            f"epoch's file itself, such as {newest}"
+        )
+    return file
 
 
 def load_speaker_model(path: Path) -> LoadedModel:
@@ -220,53 +235,46 @@ def load_speaker_model(path: Path) -> LoadedModel:
     """
     file = resolve_model_file(path)
     state = read_checkpoint(file)
-    try:
+    with does_not_fit(file):
         config = TrialConfig.model_validate(state["veer"]["config"])
         model = build_model(config.model)
         model.load_state_dict(part_of(state["model_state_dict"], NETWORK))
-    except (ValidationError, KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{file}: weights and config do not fit: {error}") from error
-    return LoadedModel(
-        model=model.eval(),
-        centres_KD=state["model_state_dict"].get(f"{CLASSIFIER}weight"),
-        config=config,
-        epoch=state["epoch"],
-        history=tuple(state["veer"]["history"]),
-        speakers=tuple(state["veer"]["speakers"]),
-        file=file,
-    )
+        return LoadedModel(
+            model=model.eval(),
+            centres_KD=state["model_state_dict"].get(f"{CLASSIFIER}weight"),
+            config=config,
+            epoch=state["epoch"],
+            history=tuple(state["veer"]["history"]),
+            speakers=tuple(state["veer"]["speakers"]),
+            file=file,
+        )
 
 
 def load_classifier(path: Path) -> LoadedClassifier:
     """Load the classifier of a model file, or of the best epoch of a run folder, and no more.
+
+    The file is mapped, so that the rest of it takes no memory; comparing it with its digest reads
+    it once all the same: wrong centres would cost more than the half second a gigabyte.
 
     Raises:
         CheckpointError: Missing or damaged.
     """
     file = resolve_model_file(path)
     state = read_checkpoint(file, is_mapped=True)
-    try:
+    with does_not_fit(file):
         config = TrialConfig.model_validate(state["veer"]["config"])
-    except ValidationError as error:
-        raise CheckpointError(f"{file}: its config breaks a rule: {error}") from error
-    centres_KD = state["model_state_dict"].get(f"{CLASSIFIER}weight")
-    return LoadedClassifier(
-        centres_KD=None if centres_KD is None else centres_KD.clone(),
-        config=config,
-        speakers=tuple(state["veer"]["speakers"]),
-        file=file,
-    )
+        centres_KD = state["model_state_dict"].get(f"{CLASSIFIER}weight")
+        return LoadedClassifier(
+            centres_KD=None if centres_KD is None else centres_KD.clone(),
+            config=config,
+            speakers=tuple(state["veer"]["speakers"]),
+            file=file,
+        )
 
 
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """The weights whose names begin so, without that beginning."""
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
-
-
-def file_sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _best_epoch(history: list[dict[str, Any]]) -> int:

@@ -5,6 +5,7 @@ VeerError                 (spaces.errors)
 ├── DiskFullError         (spaces.errors)
 ├── CorpusError           lists and audio; carries every fault found
 ├── CheckpointError       a model file that cannot be used as asked
+│   └── DamagedError      its bytes are not those that were written
 ├── StoreError            computed features that cannot be kept or read
 ├── RunError              a run folder that cannot be used as asked
 └── TrainingError         training cannot go on
@@ -20,6 +21,7 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "CorpusError",
+    "DamagedError",
     "DeviceError",
     "DiskFullError",
     "DivergedError",
@@ -49,6 +51,10 @@ class CorpusError(VeerError):
 
 class CheckpointError(VeerError):
     """A model file is missing, damaged, or not what the caller needs."""
+
+
+class DamagedError(CheckpointError):
+    """A model file holds other bytes than were written: cut short, altered, or none of Veer's."""
 
 
 class StoreError(VeerError):

@@ -82,6 +82,9 @@ class Watcher(Protocol):
     def teacher(self, done: int, total: int) -> None:
         """The teacher was asked about so many utterances of so many."""
 
+    def say(self, text: str) -> None:
+        """Something happened that the person should know."""
+
 
 class ScoreLog:
     """`result/scores.txt` in voxceleb_trainer's line format, appended to."""
@@ -191,7 +194,9 @@ def run_training(
     teacher = teacher_of(config, data, None if watcher is None else watcher.teacher)
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
-    checkpoints.restore(trainer)
+    for damage in checkpoints.restore(trainer):
+        if watcher:
+            watcher.say(damage)
     resumed_from = trainer.epoch
     figures = _Figures(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))

@@ -123,6 +123,10 @@ class TrainingBar:
         """Show how far a plug-in teacher is with its embeddings; hidden when done."""
         self._bar.update(self._teacher, completed=done, total=total, visible=done < total)
 
+    def say(self, text: str) -> None:
+        """Leave a line."""
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
 
 @contextmanager
 def epochs(title: str, max_epochs: int) -> Iterator[TrainingBar]:

@@ -23,7 +23,7 @@ from results.history import latest
 from results.journal import Journal
 from results.macs import count_macs
 from results.run_folder import RunFolder
-from trainable.errors import CheckpointError
+from trainable.errors import RunError
 from trainable.hardware import available_cores, cpu_name, describe_hardware
 
 QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
@@ -138,7 +138,7 @@ def test_a_teacher_without_a_network_is_left_out(trained_run: RunFolder, tmp_pat
 
 
 def test_a_trial_whose_checkpoint_was_not_kept_is_an_error(trained_run: RunFolder) -> None:
-    with pytest.raises(CheckpointError, match="trials/0001"):
+    with pytest.raises(RunError, match="trial 1 has no checkpoint any more"):
         benchmark_run(trained_run, 2, QUICK)
     assert not trained_run.benchmark.exists()
 

@@ -174,6 +174,7 @@ class Told:
     def __init__(self) -> None:
         self.epochs: list[int] = []
         self.utterances: list[int] = []
+        self.said: list[str] = []
 
     def epoch(self, report: EpochReport) -> None:
         self.epochs.append(report.epoch)
@@ -184,6 +185,9 @@ class Told:
 
     def teacher(self, done: int, total: int) -> None:
         raise AssertionError(f"no plug-in, but told {done} of {total}")
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_epochs_and_evaluations_are_told(corpus_file: Path, tmp_path: Path) -> None:
@@ -197,3 +201,26 @@ def test_epochs_and_evaluations_are_told(corpus_file: Path, tmp_path: Path) -> N
     assert watcher.epochs == [1, 2]
     num_files = len(read_corpus(corpus).val_paths)
     assert watcher.utterances[:num_files] == list(range(1, num_files + 1))
+
+
+def test_a_run_with_a_damaged_checkpoint_says_so_and_ends_as_it_would_have(
+    corpus_file: Path, tmp_path: Path
+) -> None:
+    corpus = read_corpus_config(corpus_file)
+    data = load_training_data(corpus, cache_dir=tmp_path / "cache")
+    run = TrainRunConfig.model_validate(
+        {"corpus": corpus.model_dump(), "trial": TEACHER | {"training": TRAINING}}
+    )
+    cpu = torch.device("cpu")
+    before = run_training(run, data, tmp_path / "run", device=cpu)
+    newest = tmp_path / "run" / "model" / "model000000002.model"
+    newest.write_bytes(newest.read_bytes()[:1000])
+    watcher = Told()
+    again = run_training(run, data, tmp_path / "run", device=cpu, watcher=watcher)
+    (said,) = watcher.said
+    assert "model000000002.model: damaged" in said
+    assert [report.veer_pct for report in (again.best, again.last)] == [
+        report.veer_pct for report in (before.best, before.last)
+    ]
+    assert watcher.epochs == list(range(again.resumed_from + 1, 3))
+    assert again.final == before.final

@@ -1,0 +1,69 @@
+"""A figure is never shown beside another epoch's, or another run's, weights."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from results.benchmark import BenchmarkConfig, benchmark_run
+from results.best_model import load_best
+from results.export import export_trial
+from results.history import trial_histories
+from results.journal import Journal
+from results.run_folder import RunFolder
+from tests.damage import DAMAGES, flip_bit
+from trainable.checkpoint import CheckpointFolder
+from trainable.errors import CheckpointError, DamagedError
+
+
+def best_file(run: RunFolder) -> Path:
+    return CheckpointFolder(run.trial(0)).file_of(1)
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_trial_whose_best_file_is_damaged_is_not_exported(
+    trained_run: RunFolder, name: str
+) -> None:
+    DAMAGES[name](best_file(trained_run))
+    with pytest.raises(
+        DamagedError, match=r"best epoch of trial 0 cannot be used: .*000001\.model: .* restore it"
+    ):
+        export_trial(trained_run, 0)
+    assert not (trained_run.exports / "trial-0000").exists()
+
+
+def test_nor_is_it_benchmarked(trained_run: RunFolder) -> None:
+    flip_bit(best_file(trained_run))
+    with pytest.raises(DamagedError, match="best epoch of trial 0 cannot be used"):
+        benchmark_run(trained_run, 1, BenchmarkConfig(rounds=1))
+    assert not trained_run.benchmark.exists()
+
+
+def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: RunFolder) -> None:
+    checkpoints = CheckpointFolder(trained_run.trial(0))
+    checkpoints.file_of(1).rename(checkpoints.file_of(2))
+    with pytest.raises(
+        CheckpointError, match=r"000001\.model: the best epoch's file of trial 0 is missing; restore it"
+    ):
+        export_trial(trained_run, 0)
+
+
+def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: RunFolder) -> None:
+    (trial, _) = trial_histories(trained_run.read())
+    told = trial.epochs[1]["veer_pct"]
+    other = replace(trial, epochs={1: trial.epochs[1] | {"veer_pct": told - 1}})
+    with pytest.raises(CheckpointError, match=r"the journal says .* of different runs"):
+        load_best(trained_run, other)
+
+
+def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
+    (trial, _) = trial_histories(trained_run.read())
+    with Journal(trained_run.journal) as journal:
+        config = trial.started["config"]
+        journal.append(
+            "trial_started",
+            **{key: trial.started[key] for key in ("trial", "params", "config_hash", "seed")},
+            config=config | {"seed": 99},
+        )
+    with pytest.raises(CheckpointError, match="its config is not the one that the journal has"):
+        export_trial(trained_run, 0)

@@ -1,0 +1,103 @@
+"""Reading one model file: whole, unaltered, and nothing in it executed."""
+
+import pickle
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from trainable.digest import verify_digest
+from trainable.errors import CheckpointError, DamagedError, VeerError
+from trainable.memory_share import is_out_of_memory
+
+FILE_PATTERN = re.compile(r"model(\d{9})\.model")
+MISFIT = (ValueError, LookupError, TypeError, AttributeError)
+UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT)
+WRONG_WEIGHTS = "Error(s) in loading state_dict"
+
+
+def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
+    """Read a model file without executing anything in it.
+
+    Args:
+        file: Written by `CheckpointFolder.save`; compared with the digest beside it, if any.
+        is_mapped: Whether tensors are views of the mapped file, read from disk once they are used.
+
+    Raises:
+        CheckpointError: It is missing or cannot be opened.
+        DamagedError: It holds other bytes than were written, or is not one of Veer's.
+    """
+    try:
+        verify_digest(file)
+        state = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
+    except FileNotFoundError:
+        raise CheckpointError(f"{file}: there is no such file") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise CheckpointError(
+            f"{file}: cannot be opened ({error.strerror}); make it a readable file"
+        ) from error
+    except DamagedError:
+        raise
+    except UNREADABLE as error:
+        if is_out_of_memory(error):
+            raise
+        raise DamagedError(
+            f"{file}: not a readable model file ({type(error).__name__}); restore it "
+            "from a copy, or delete it and train again"
+        ) from error
+    if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
+        raise DamagedError(
+            f"{file}: not a model file of Veer: it must hold model_state_dict, epoch and veer"
+        )
+    if fault := _contradiction(file, state):
+        raise DamagedError(
+            f"{file}: {fault}; restore it from a copy, or delete it and train again"
+        )
+    return state
+
+
+@contextmanager
+def does_not_fit(file: Path) -> Iterator[None]:
+    """Turns what loading a file's state raises, where its parts do not fit, into Veer's error.
+
+    What says nothing of the file, such as a GPU that fails, is left as it is.
+
+    Raises:
+        CheckpointError: They do not fit.
+    """
+    try:
+        yield
+    except VeerError:
+        raise
+    except (RuntimeError, *MISFIT) as error:
+        text = str(error)
+        if isinstance(error, RuntimeError) and WRONG_WEIGHTS not in text:
+            raise
+        raise CheckpointError(
+            f"{file}: weights and config do not fit: {text}; delete it to train again"
+        ) from error
+
+
+def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
+    """What the parts of a model file say of its epoch, where they disagree."""
+    epoch, veer = state["epoch"], state["veer"]
+    history = veer.get("history") if isinstance(veer, dict) else None
+    if not isinstance(history, list) or not isinstance(state["model_state_dict"], dict):
+        return "model_state_dict and veer must be mappings, and veer must have a history"
+    try:
+        epochs = [report["epoch"] for report in history if _is_number(report["veer_pct"])]
+    except (LookupError, TypeError):
+        return "each entry of its history must have epoch and veer_pct"
+    if epochs != list(range(1, len(history) + 1)) or epoch != len(history):
+        return f"holds epoch {epoch!r}, but a history of epochs {epochs}"
+    named = FILE_PATTERN.fullmatch(file.name)
+    if named and int(named[1]) != epoch:
+        return f"holds epoch {epoch}, not the one in its name"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
