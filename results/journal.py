@@ -1,8 +1,9 @@
 """What happened in a run, one JSON object a line, append-only: the truth all else is rebuilt from.
 
-Every record has `event` and `time_s` (seconds since 1970, UTC). One process writes.
+Every record has `event` and `time_s` (seconds since 1970, UTC). One process writes. A line
+also has a `check` that chains it to the line before (`chain`), which readers do not see.
 
-search_started   settings, provenance
+search_started   settings, provenance, space (content of the space's file)
 search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit | failing
                  (too many trials fail) | disk_full
@@ -29,11 +30,13 @@ benchmark        hardware, rows
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
 
+from results.chain import START, chained, follows, split_check
+from results.record_rules import END_STATES, RecordOrder, fault_of
 from spaces.atomic import WholeAppends
 from spaces.disk import room_for
 from trainable.errors import RunError
@@ -72,7 +75,6 @@ FAULT_KINDS: Mapping[str, str] = MappingProxyType(
         "checkpoint_damaged": "a checkpoint could not be used; an earlier one, or none, was",
     }
 )
-END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
 # Of a search that has nothing left to do.
 ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted"})
 END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
@@ -82,7 +84,8 @@ class Journal:
     """The writing end of a journal file; each record is on disk when `append` returns.
 
     Not thread-safe, and the only writer of its file. A last line that a crash tore is cut off, so
-    that the next record starts a line of its own.
+    that the next record starts a line of its own. A journal without checks, as they were written
+    before there were any, goes on without.
 
     Raises:
         DiskFullError: There is no room for the file.
@@ -95,21 +98,26 @@ class Journal:
             self._file = path.open("a+b", buffering=0)
         self._appends = WholeAppends(self._file, path)
         try:
-            self._mend_last_line()
+            # Of the last line; None in a journal without checks.
+            self._check: bytes | None = _last_check(self._mend_last_line())
         except BaseException:
             self._file.close()
             raise
 
-    def _mend_last_line(self) -> None:
-        """Closes a whole last line, and cuts a torn one off: it never took effect."""
+    def _mend_last_line(self) -> bytes:
+        """Closes a whole last line, and cuts a torn one off: it never took effect.
+
+        Returns:
+            The last line that stands, empty where there is none.
+        """
         self._file.seek(0)
         before, _, last = self._file.read().rpartition(b"\n")
-        if not last:
-            return
-        if _is_json(last):
+        if last and _is_json(last):
             self._appends.append(b"\n")
-        else:
+            return last
+        if last:
             self._file.truncate(len(before) + 1 if before else 0)
+        return before.rpartition(b"\n")[2]
 
     def append(self, event: str, **fields: Any) -> Record:
         """Writes one record and returns it as a reader will see it.
@@ -123,7 +131,11 @@ class Journal:
         _check(event, fields)
         record = _plain({"event": event, "time_s": time.time(), **fields})
         line = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-        self._appends.append(line.encode() + b"\n")
+        content, check = line.encode(), self._check
+        if check is not None:
+            content, check = chained(content, check)
+        self._appends.append(content + b"\n")
+        self._check = check
         return dict(json.loads(line))
 
     def close(self) -> None:
@@ -146,33 +158,72 @@ def read_journal(path: Path) -> tuple[Record, ...]:
     """Reads every record, oldest first; a last line that a crash tore is left out.
 
     Raises:
-        RunError: There is no such file, or a line that is not the last is damaged.
+        RunError: There is no such file; or a line that is not the last is damaged, altered, taken
+            out or put in; or a record breaks a rule of `record_rules`, such as one of an event
+            that only a later version knows.
     """
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError as error:
         raise RunError(f"{path}: no journal here") from error
-    records = []
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if not _is_json(lines[-1]):
+        lines.pop()
+    records, check, order = [], _first_check(lines), RecordOrder()
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or (number == len(lines) and not _is_json(line)):
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:  # also UnicodeDecodeError
-            raise RunError(
-                f"{path}:{number}: damaged, a line must be a JSON object, got {line[:80]!r}; "
-                "restore the file from a copy"
-            ) from error
-        if not isinstance(record, dict) or "event" not in record:
-            raise RunError(f"{path}:{number}: a record must have an event, got {line[:80]!r}")
-        records.append(record)
+        if line.strip():
+            found = _record_of(line, check, order)
+            if isinstance(found, str):
+                raise RunError(f"{path}:{number}: {found}; restore the file from a copy")
+            records.append(found)
+            check = split_check(line)[1]
     return tuple(records)
+
+
+def _record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record | str:
+    """A line's record, or what is wrong with it.
+
+    Args:
+        line: Without its end.
+        before: The check of the line before, None in a journal without checks.
+        order: Of the records before.
+    """
+    text, check = split_check(line)
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        return f"damaged, a line must be a JSON object, got {line[:80]!r}"
+    if not isinstance(record, dict):
+        return f"a record must have an event, got {line[:80]!r}"
+    if check is None or before is None:
+        if check is not before:
+            return "either every record or none must have a check"
+    elif not follows(text, check, before):
+        return "altered, or lines before it were altered, taken out or put in"
+    return fault_of(record, FIELDS) or order.fault_of(record) or record
+
+
+def as_recorded(value: Any) -> Any:
+    """A value as a reader of the journal sees it."""
+    return json.loads(json.dumps(_plain(value), allow_nan=False))
+
+
+def _first_check(lines: Sequence[bytes]) -> bytes | None:
+    """What the first line's check follows, None in a journal without checks."""
+    first = next((line for line in lines if line.strip()), b"")
+    return _last_check(first) if split_check(first)[1] is None else START
+
+
+def _last_check(line: bytes) -> bytes | None:
+    """What a line after this one chains to; the last line is empty in a new journal."""
+    return START if not line.strip() else split_check(line)[1]
 
 
 def _is_json(line: bytes) -> bool:
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

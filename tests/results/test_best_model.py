@@ -42,9 +42,8 @@ def test_nor_is_it_benchmarked(trained_run: RunFolder) -> None:
 def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: RunFolder) -> None:
     checkpoints = CheckpointFolder(trained_run.trial(0))
     checkpoints.file_of(1).rename(checkpoints.file_of(2))
-    with pytest.raises(
-        CheckpointError, match=r"000001\.model: the best epoch's file of trial 0 is missing; restore it"
-    ):
+    fault = r"000001\.model: the best epoch's file of trial 0 is missing; restore it"
+    with pytest.raises(CheckpointError, match=fault):
         export_trial(trained_run, 0)
 
 

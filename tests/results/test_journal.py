@@ -13,17 +13,19 @@ import pytest
 from results.journal import Journal, read_journal
 from trainable.errors import RunError
 
+HASHED = {"config_hash": "ab", "seed": 0}
+
 
 def test_records_are_read_back_in_order(tmp_path: Path) -> None:
     path = tmp_path / "run" / "journal.jsonl"
     before = time.time()
     with Journal(path) as journal:
-        first = journal.append("search_resumed")
-        second = journal.append("epoch", trial=3, epoch=1, veer_pct=12.5, lr=1e-3)
+        first = journal.append("trial_started", trial=0, params={}, config={}, **HASHED)
+        second = journal.append("epoch", trial=0, epoch=1, veer_pct=12.5, lr=1e-3)
     assert read_journal(path) == (first, second)
     assert second["event"] == "epoch"
     assert before <= second["time_s"] <= time.time()
-    assert (second["trial"], second["veer_pct"], second["lr"]) == (3, 12.5, 1e-3)
+    assert (second["trial"], second["veer_pct"], second["lr"]) == (0, 12.5, 1e-3)
 
 
 def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_a_missing_journal_is_an_error_that_names_it(tmp_path: Path) -> None:
 
 def test_a_line_that_is_no_record_is_an_error_with_its_number(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    path.write_text(json.dumps({"event": "search_resumed"}) + "\n[1, 2]\n")
+    path.write_text(json.dumps({"event": "search_resumed", "time_s": 1}) + "\n[1, 2]\n")
     with pytest.raises(RunError, match=r"journal\.jsonl:2: .* got b'\[1, 2\]'"):
         read_journal(path)
 

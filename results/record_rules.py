@@ -1,0 +1,212 @@
+"""What a record of the journal must hold for its readers, and in which order records come.
+
+A journal that keeps these rules can be replayed and put into tables; one that does not, since it
+was altered or put together by hand, is refused before anything is computed from it.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Record = dict[str, Any]
+Rule = tuple[str, Callable[[Any], bool]]
+
+END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
+MOST = 2**63  # the tables hold 64 bits
+VIOLATION = frozenset({"limit", "value", "allowed", "is_estimated", "text"})
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 0
+
+
+def _is_point(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("source"), str)
+        and isinstance(value.get("params", ""), dict | None)
+        and _is_list_of(str, value.get("remarks"))
+    )
+
+
+def _is_violation(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= VIOLATION
+        and isinstance(value.get("limit"), str)
+        and _is_number(value.get("value"))
+        and _is_number(value.get("allowed"))
+        and isinstance(value.get("text"), str | None)
+        and (value.get("text") is not None or value["allowed"] != 0)
+    )
+
+
+def _is_list_of(kind: type, value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
+
+
+COUNT: Rule = ("a whole number of at least 0", _is_count)
+WHOLE: Rule = ("a whole number", _is_whole)
+NUMBER: Rule = ("a number", _is_number)
+NUMBER_OR_NULL: Rule = ("a number or null", lambda value: value is None or _is_number(value))
+NUMBERS_OR_NULL: Rule = (
+    "a list of numbers or null",
+    lambda value: (
+        value is None
+        or (isinstance(value, list) and all(x is None or _is_number(x) for x in value))
+    ),
+)
+TEXT: Rule = ("text", lambda value: isinstance(value, str))
+TEXT_OR_NULL: Rule = ("text or null", lambda value: isinstance(value, str | None))
+MAPPING: Rule = ("a mapping", lambda value: isinstance(value, dict))
+MAPPINGS: Rule = ("a list of mappings", lambda value: _is_list_of(dict, value))
+
+RULES: Mapping[str, Rule] = {
+    "time_s": ("a number of seconds since 1970", lambda v: _is_number(v) and 0 <= v < 1e11),
+    "trial": COUNT,
+    "same_as": COUNT,
+    "epoch": COUNT,
+    "veer_pct": NUMBER_OR_NULL,
+    "seed": WHOLE,
+    "params": MAPPING,
+    "config": MAPPING,
+    "config_hash": TEXT,
+    "settings": MAPPING,
+    "provenance": MAPPING,
+    "space": MAPPING,
+    "path": TEXT,
+    "sha256": TEXT,
+    "num_params": NUMBER_OR_NULL,
+    "kind": TEXT,
+    "message": TEXT,
+    "resource": ("gpu or cpu", lambda value: value in ("gpu", "cpu")),
+    "share": NUMBER,
+    "host": TEXT,
+    "pid": WHOLE,
+    "device": TEXT,
+    "num_threads": WHOLE,
+    "num_bytes": NUMBER,
+    "context_bytes": NUMBER,
+    "total_bytes": NUMBER,
+    "hardware": MAPPING,
+    "rows": MAPPINGS,
+    "eval_crops": WHOLE,
+    "wanted": WHOLE,
+    "expected_share": NUMBER_OR_NULL,
+    "points": (
+        "a list of mappings with source, params and remarks",
+        lambda value: isinstance(value, list) and all(_is_point(each) for each in value),
+    ),
+    "violations": (
+        "a list of mappings with limit, value and allowed",
+        lambda value: isinstance(value, list) and all(_is_violation(each) for each in value),
+    ),
+}
+# Where an event has a rule of its own for a field.
+OWN_RULES: Mapping[tuple[str, str], Rule] = {
+    ("epoch", "epoch"): ("a whole number of at least 1", lambda v: _is_whole(v) and v >= 1),
+    ("epoch", "loss_stages"): NUMBERS_OR_NULL,
+    ("epoch", "stage_shares"): NUMBERS_OR_NULL,
+    ("trial_ended", "state"): (f"one of {sorted(END_STATES)}", lambda v: v in list(END_STATES)),
+    ("trial_ended", "reason"): TEXT_OR_NULL,
+    ("search_ended", "reason"): TEXT,
+}
+# Numbers of an epoch that the tables add up or show.
+EPOCH_NUMBERS = frozenset(
+    {
+        "loss_total",
+        "loss_classification",
+        "loss_distillation",
+        "loss_reconstruction",
+        "classification_share",
+        "distill_share",
+        "reconstruction_share",
+        "teacher_cosine",
+        "train_accuracy_pct",
+        "lr",
+        "samples_per_s",
+        "train_s",
+        "eval_s",
+        "peak_memory_mib",
+        "overhead_share",
+    }
+)
+NEEDED_OF_KIND: Mapping[str, frozenset[str]] = {"out_of_memory": frozenset({"resource", "share"})}
+
+
+def fault_of(record: Record, needed: Mapping[str, frozenset[str]]) -> str | None:
+    """What is wrong with one record by itself; None where nothing is.
+
+    Args:
+        record: As JSON has it.
+        needed: The fields that a record must have, by event.
+    """
+    event = record.get("event")
+    if not isinstance(event, str):
+        return "a record must have an event"
+    if event not in needed:
+        return f"event must be one of {sorted(needed)}, got {event!r}"
+    wanted = {"time_s"} | needed[event]
+    if event == "infrastructure":
+        wanted |= NEEDED_OF_KIND.get(str(record.get("kind")), frozenset())
+    if missing := sorted(wanted - record.keys()):
+        return f"{event} must have {', '.join(missing)}"
+    for key, value in record.items():
+        rule = OWN_RULES.get((event, key)) or RULES.get(key)
+        if event == "epoch" and key in EPOCH_NUMBERS:
+            rule = NUMBER_OR_NULL
+        if rule is not None and not rule[1](value):
+            return f"{key} of {event} must be {rule[0]}, got {str(value)[:60]!r}"
+    return None
+
+
+class RecordOrder:
+    """Follows records from the first on, and says which cannot come where it comes."""
+
+    def __init__(self) -> None:
+        self._epochs: list[int] = []  # the last of each trial
+        self._ended: set[int] = set()
+
+    def fault_of(self, record: Record) -> str | None:
+        """What is wrong with the next record, itself without fault; None where nothing is."""
+        event = record["event"]
+        if event == "trial_started":
+            return self._start(record["trial"])
+        key = "same_as" if event == "repeated" else "trial"
+        if key not in record:
+            return None
+        trial = record[key]
+        if trial >= len(self._epochs):
+            return f"{event} of trial {trial}, and not its start"
+        if event == "trial_ended":
+            if trial in self._ended:
+                return f"trial {trial} ends, and has ended before"
+            self._ended.add(trial)
+        if event == "epoch":
+            return self._epoch(trial, record["epoch"])
+        return None
+
+    def _start(self, trial: int) -> str | None:
+        if trial > len(self._epochs):
+            return f"trial {trial} starts, and trial {len(self._epochs)} has not"
+        if trial == len(self._epochs):
+            self._epochs.append(0)
+        self._ended.discard(trial)
+        return None
+
+    def _epoch(self, trial: int, epoch: int) -> str | None:
+        last = self._epochs[trial]
+        if trial in self._ended:
+            return f"epoch {epoch} of trial {trial}, which has ended before"
+        if epoch > last + 1:
+            return f"epoch {epoch} of trial {trial}, and epoch {last + 1} is not there"
+        self._epochs[trial] = max(last, epoch)
+        return None

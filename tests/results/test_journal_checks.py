@@ -1,0 +1,227 @@
+"""A journal that was altered is refused at the line, one that was torn is not."""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.journal import Journal, as_recorded, read_journal
+from results.run_folder import RunFolder
+from trainable.errors import RunError
+
+CHAIN = "altered, or lines before it were altered, taken out or put in; restore the file"
+TIMED = {"time_s": 1.0}
+STARTED = TIMED | {
+    "event": "trial_started",
+    "trial": 0,
+    "params": {},
+    "config": {},
+    "config_hash": "ab",
+    "seed": 0,
+}
+EPOCH = TIMED | {"event": "epoch", "trial": 0, "epoch": 1, "veer_pct": 9.0}
+ENDED = TIMED | {"event": "trial_ended", "trial": 0, "state": "complete", "reason": None}
+
+
+def write_unchecked(path: Path, *records: dict[str, Any]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def altered(lines: list[bytes]) -> None:
+    assert b'"lr":0.002' in lines[7]
+    lines[7] = lines[7].replace(b'"lr":0.002', b'"lr":0.001')
+
+
+def removed(lines: list[bytes]) -> None:
+    del lines[7]
+
+
+def repeated(lines: list[bytes]) -> None:
+    lines.insert(8, lines[7])
+
+
+def exchanged(lines: list[bytes]) -> None:
+    lines[7], lines[8] = lines[8], lines[7]
+
+
+def put_in(lines: list[bytes]) -> None:
+    lines.insert(7, lines[20])
+
+
+@pytest.mark.parametrize("change", [altered, removed, exchanged, put_in])
+def test_a_change_is_refused_at_its_line(
+    journal_run: RunFolder, change: Callable[[list[bytes]], None]
+) -> None:
+    lines = journal_run.journal.read_bytes().split(b"\n")
+    change(lines)
+    journal_run.journal.write_bytes(b"\n".join(lines))
+    with pytest.raises(RunError, match=rf"journal\.jsonl:8: {CHAIN}"):
+        journal_run.read()
+
+
+def test_a_line_twice_is_refused_at_the_second(journal_run: RunFolder) -> None:
+    lines = journal_run.journal.read_bytes().split(b"\n")
+    repeated(lines)
+    journal_run.journal.write_bytes(b"\n".join(lines))
+    with pytest.raises(RunError, match=rf"journal\.jsonl:9: {CHAIN}"):
+        journal_run.read()
+
+
+def test_a_missing_first_line_is_refused(journal_run: RunFolder) -> None:
+    lines = journal_run.journal.read_bytes().split(b"\n")
+    journal_run.journal.write_bytes(b"\n".join(lines[1:]))
+    with pytest.raises(RunError, match=rf"journal\.jsonl:1: {CHAIN}"):
+        journal_run.read()
+
+
+def test_every_flipped_bit_is_refused_or_cuts_the_last_line(journal_run: RunFolder) -> None:
+    """A bit anywhere: never another record, at most one fewer, where the last line ends."""
+    content, records = journal_run.journal.read_bytes(), journal_run.read()
+    rng = random.Random(0)
+    for _ in range(150):
+        place, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
+        flipped = bytearray(content)
+        flipped[place] ^= bit
+        journal_run.journal.write_bytes(flipped)
+        if place == len(content) - 1:
+            assert journal_run.read() == records[:-1]
+        else:
+            with pytest.raises(RunError, match=r"journal\.jsonl:\d+: "):
+                journal_run.read()
+
+
+def test_lines_cut_off_at_the_end_leave_the_journal_as_it_once_was(
+    journal_run: RunFolder,
+) -> None:
+    records = journal_run.read()
+    lines = journal_run.journal.read_bytes().splitlines(keepends=True)
+    journal_run.journal.write_bytes(b"".join(lines[:-2]) + lines[-2][:30])
+    assert journal_run.read() == records[:-2]
+
+
+def test_checks_go_on_where_a_journal_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    for _ in range(3):
+        with Journal(path) as journal:
+            journal.append("search_resumed")
+            journal.append("search_ended", reason="interrupted")
+    path.write_bytes(path.read_bytes()[:-20])  # torn
+    with Journal(path) as journal:
+        journal.append("search_resumed")
+    assert len(read_journal(path)) == 6
+    before = ""
+    for line in path.read_text().splitlines():  # as the format is described
+        check = json.loads(line)["check"]
+        text = line.removesuffix(f',"check":"{check}"}}') + "}"
+        assert hashlib.sha256((before + text).encode()).hexdigest()[:16] == check
+        before = check
+
+
+def test_readers_do_not_see_the_checks(tmp_path: Path) -> None:
+    with Journal(tmp_path / "j") as journal:
+        record = journal.append("search_ended", reason="finished")
+    assert record.keys() == {"event", "time_s", "reason"}
+    assert read_journal(tmp_path / "j") == (record,)
+
+
+def test_a_journal_of_before_there_were_checks_is_read_and_goes_on_without(
+    tmp_path: Path,
+) -> None:
+    path = write_unchecked(tmp_path / "j", STARTED, EPOCH)
+    with Journal(path) as journal:
+        journal.append("epoch", trial=0, epoch=2, veer_pct=8.0)
+    assert [record["event"] for record in read_journal(path)] == [
+        "trial_started", "epoch", "epoch",
+    ]  # fmt: skip
+    assert "check" not in path.read_text()
+
+
+@pytest.mark.parametrize("stripped", [0, 1, 2])
+def test_a_journal_where_only_some_records_have_checks_is_refused(
+    tmp_path: Path, stripped: int
+) -> None:
+    path = tmp_path / "j"
+    with Journal(path) as journal:
+        for _ in range(3):
+            journal.append("search_resumed")
+    lines = path.read_text().splitlines()
+    lines[stripped] = lines[stripped].partition(',"check"')[0] + "}"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(RunError, match="either every record or none must have a check"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        (EPOCH | {"trial": "0"}, "trial of epoch must be a whole number of at least 0, got '0'"),
+        (EPOCH | {"trial": -1}, "trial of epoch must be a whole number of at least 0, got '-1'"),
+        (EPOCH | {"trial": True}, "trial of epoch must be a whole number"),
+        (EPOCH | {"epoch": 0}, "epoch of epoch must be a whole number of at least 1, got '0'"),
+        (EPOCH | {"epoch": 1.5}, "epoch of epoch must be a whole number of at least 1"),
+        (EPOCH | {"veer_pct": "9"}, "veer_pct of epoch must be a number or null, got '9'"),
+        (EPOCH | {"veer_pct": float("nan")}, "veer_pct of epoch must be a number or null"),
+        (EPOCH | {"train_s": [1]}, "train_s of epoch must be a number or null"),
+        (EPOCH | {"stage_shares": ["a"]}, "stage_shares of epoch must be a list of numbers"),
+        (TIMED | {"event": "epoch", "trial": 0}, "epoch must have epoch, veer_pct"),
+        ({"event": "search_resumed"}, "search_resumed must have time_s"),
+        (ENDED | {"state": "done"}, r"state of trial_ended must be one of \['complete'"),
+        (ENDED | {"state": []}, "state of trial_ended must be one of"),
+        (STARTED | {"trial": 1, "params": [1]}, "params of trial_started must be a mapping"),
+        (TIMED | {"event": "trial_paused"}, "event must be one of .* got 'trial_paused'"),
+        (TIMED | {"event": 3}, "a record must have an event"),
+        (
+            TIMED | {"event": "infrastructure", "kind": "out_of_memory", "trial": 0, "epoch": 0,
+                     "message": ""},
+            "infrastructure must have resource, share",
+        ),
+        (
+            TIMED | {"event": "infeasible", "params": {}, "violations": [{"limit": "max_macs"}]},
+            "violations of infeasible must be a list of mappings with limit, value and allowed",
+        ),
+        (STARTED | {"trial": 2}, "trial 2 starts, and trial 1 has not"),
+        (EPOCH | {"trial": 1}, "epoch of trial 1, and not its start"),
+        (EPOCH | {"epoch": 3}, "epoch 3 of trial 0, and epoch 2 is not there"),
+        (
+            TIMED | {"event": "repeated", "params": {}, "config_hash": "", "same_as": 4},
+            "repeated of trial 4, and not its start",
+        ),
+    ],
+)  # fmt: skip
+def test_a_record_that_no_reader_could_use_is_refused_at_its_line(
+    tmp_path: Path, record: dict[str, Any], fault: str
+) -> None:
+    path = write_unchecked(tmp_path / "j", STARTED, EPOCH, record)
+    with pytest.raises(RunError, match=f"j:3: {fault}"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize(
+    ("record", "fault"),
+    [
+        (ENDED, "trial 0 ends, and has ended before"),
+        (ENDED | {"state": "failed"}, "trial 0 ends, and has ended before"),
+        (EPOCH | {"epoch": 2}, "epoch 2 of trial 0, which has ended before"),
+    ],
+)
+def test_what_comes_after_a_trials_end_is_refused(
+    tmp_path: Path, record: dict[str, Any], fault: str
+) -> None:
+    path = write_unchecked(tmp_path / "j", STARTED, EPOCH, ENDED, record)
+    with pytest.raises(RunError, match=f"j:4: {fault}"):
+        read_journal(path)
+    again = write_unchecked(tmp_path / "j", STARTED, EPOCH, ENDED, STARTED, EPOCH, ENDED)
+    assert len(read_journal(again)) == 6
+
+
+def test_a_value_as_recorded_is_what_a_reader_sees(tmp_path: Path) -> None:
+    value = {"low": 1e-3, "path": Path("a"), "choices": ("x", None), "high": float("inf")}
+    with Journal(tmp_path / "j") as journal:
+        journal.append("search_started", settings=value, provenance={})
+    (record,) = read_journal(tmp_path / "j")
+    assert record["settings"] == as_recorded(value)
