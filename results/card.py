@@ -18,6 +18,8 @@ from trainable.checkpoint import LoadedModel
 from trainable.config import TrainRunConfig
 from trainable.own_code import needs_code
 
+# What rebuilds the environment; too long for a card, the run's journal has it.
+FOR_REBUILDING = frozenset({"packages", "environment"})
 LOADING = """\
 ```python
 from pathlib import Path
@@ -170,7 +172,11 @@ def _provenance(facts: CardFacts) -> dict[str, object]:
         "model file": facts.loaded.file.absolute(),
         "teacher": facts.config.teacher or "none",
         "teacher's SHA-256": facts.config.teacher_sha256 or MISSING,
-        **started.get("provenance", {}),
+        **{
+            name: value
+            for name, value in started.get("provenance", {}).items()
+            if name not in FOR_REBUILDING
+        },
     }
 
 

@@ -7,7 +7,8 @@ search_started   settings, provenance, space (content of the space's file)
 search_resumed
 search_ended     reason: finished | target_met | exhausted | interrupted | time_limit | failing
                  (too many trials fail) | disk_full
-corpus           what the trials learn from: lists (sha256 and counts by role), stores (keys)
+corpus           what the trials learn from: lists (by role train | val: file, sha256, counts),
+                 stores (keys by name: train, copy 1, val, targets of 200 frames, copy 0)
 teacher          path, veer_pct and num_params (null where unknown), sha256
 eval_crops       eval_crops and wanted (crops of a validation utterance), expected_share
 start_points     points, each with source, params (null where it did not fit) and remarks

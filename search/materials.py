@@ -6,6 +6,7 @@ from pathlib import Path
 
 from results.journal import Record
 from search.config import SearchConfig
+from search.corpus_record import corpus_facts, require_same_lists, require_same_stores
 from search.feasibility import LimitChecker
 from search.progress import SearchView
 from search.setup import check_batches
@@ -49,10 +50,12 @@ class Materials:
     Attributes:
         data: The corpus.
         teacher: Model file or file of embeddings, None where no trial needs one.
+        facts: Lists and stores, as the journal's `corpus` has them.
     """
 
     data: TrainingData
     teacher: Path | None
+    facts: Record
 
     @property
     def num_speakers(self) -> int:
@@ -70,15 +73,18 @@ def gather(job: SearchJob, build: Builder) -> Materials:
     Raises:
         CorpusError: The corpus has faults.
         ConfigError: There is no teacher where one is needed, or it does not fit the space.
-        RunError: An earlier run had another teacher.
+        RunError: An earlier run had another teacher, other lists or other audio.
         DiskFullError: There is no room for the cache.
     """
     settings, space, view = job.settings, job.space, job.view
     teacher = teacher_file(settings, space)
+    require_same_lists(settings.corpus, job.records)  # before log-mels of others are computed
     progress = view.counter("log-mels", "files")
     data = load_training_data(
         settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
     )
+    facts = corpus_facts(settings.corpus, data)
+    require_same_stores(facts["stores"], job.records)
     check_batches(space, len(data.train_row))
     if teacher is not None:
         progress = view.counter("teacher", "utterances")
@@ -86,8 +92,10 @@ def gather(job: SearchJob, build: Builder) -> Materials:
         check_teacher(teacher, data, space)
         progress = view.counter("teacher targets", "utterances")
         require_same_teacher(teacher, job.records)  # before it is asked, which may take hours
-        ask_teacher(teacher, data, settings, space, progress=progress, build=build)
-    return Materials(data=data, teacher=teacher)
+        targets = ask_teacher(teacher, data, settings, space, progress=progress, build=build)
+        require_same_stores(targets, job.records)
+        facts["stores"] |= targets
+    return Materials(data=data, teacher=teacher, facts=facts)
 
 
 def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:

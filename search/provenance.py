@@ -1,14 +1,18 @@
 """What a run must say about how it came about."""
 
 import hashlib
+import os
 import platform
 import shlex
 import shutil
 import subprocess
 import sys
-from importlib.metadata import version
+from collections.abc import Mapping
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from trainable.hardware import describe_hardware
 
@@ -18,16 +22,40 @@ SHARED_PACKAGES = ("veer", "torch", "torchaudio", "ray", "numpy")
 CODE_FOLDERS = ("models", "results", "search", "spaces", "trainable")
 CODE_SUFFIXES = frozenset({".py", ".yaml"})
 CODE_DIGITS = 16
+# Of the environment what decides how numbers come about, where things lie and how Ray is joined.
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED", "RAY_AUTH_MODE")
+VARIABLE_PREFIXES = ("ATEN_", "CUBLAS_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "VEER_")
+SECRETS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY")
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, git commit, hardware and command line of this process."""
+    """What this process runs: code, packages, environment, git commit, hardware, command line."""
     return {
         "command": shlex.join(sys.argv),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
+        "code_sha256": code_sha256(),
+        "packages": installed_packages(),
+        "environment": relevant_variables(os.environ),
         "git": git_state(Path(__file__).parent),
         "hardware": describe_hardware(),
+        "cuda": {"torch_built_for": torch.version.cuda, "num_gpus": torch.cuda.device_count()},
+    }
+
+
+def installed_packages() -> list[str]:
+    """Every package of the environment as `name==version`, sorted: what rebuilds it."""
+    found = {(each.metadata["Name"], each.version) for each in distributions()}
+    return sorted((f"{name}=={number}" for name, number in found if name), key=str.lower)
+
+
+def relevant_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that a run may depend on, sorted; none whose name speaks of a secret."""
+    return {
+        name: value
+        for name, value in sorted(environment.items())
+        if (name in VARIABLES or name.startswith(VARIABLE_PREFIXES))
+        and not any(word in name for word in SECRETS)
     }
 
 

@@ -16,6 +16,7 @@ from results.trials import rebuild_tables
 from search.checkpoint_keeper import CheckpointKeeper
 from search.conductor import Conductor
 from search.config import SearchConfig
+from search.corpus_record import note_corpus
 from search.course import TrialCourse
 from search.disk_estimate import DiskGuard
 from search.driver import drive
@@ -114,7 +115,9 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
     materials = gather(job, build)
     checker = limit_checker(job, materials)
     with Journal(job.folder / JOURNAL) as journal:
-        open_run(settings, job.folder, journal, is_new=not job.records)
+        for difference in open_run(settings, job.folder, journal, job.records):
+            job.view.say(difference)
+        note_corpus(materials.facts, journal, job.records)
         conductor = make_conductor(
             settings,
             job.space,

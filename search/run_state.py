@@ -9,6 +9,7 @@ from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL, RunFolder
 from results.shell import veer_command
 from search.config import SearchConfig, differing_keys, read_search_config
+from search.differences import since_the_start
 from search.provenance import provenance
 from spaces.yaml_file import read_yaml, write_yaml
 from trainable.errors import RunError
@@ -56,12 +57,19 @@ def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
     return reason == "exhausted" or (reason == "finished" and is_all)
 
 
-def open_run(settings: SearchConfig, folder: Path, journal: Journal, *, is_new: bool) -> None:
-    """Writes settings, space and the journal's opening record; the folder then explains itself."""
-    if is_new:
+def open_run(
+    settings: SearchConfig, folder: Path, journal: Journal, records: Sequence[Record]
+) -> list[str]:
+    """Writes settings, space and the journal's opening record; the folder then explains itself.
+
+    Returns:
+        What differs from what the run began with (versions, code, hardware), a sentence each.
+    """
+    if not records:
         write_yaml(folder / SPACE_FILE, read_yaml(settings.space).data)
     # Relative, so that the folder can be moved.
     resolved = settings.model_dump(mode="json") | {"space": SPACE_FILE}
     write_yaml(folder / SETTINGS_FILE, resolved)
-    event = "search_started" if is_new else "search_resumed"
-    journal.append(event, settings=resolved, provenance=provenance())
+    event = "search_resumed" if records else "search_started"
+    journal.append(event, settings=resolved, provenance=(now := provenance()))
+    return since_the_start(records, now)

@@ -116,14 +116,18 @@ def ask_teacher(
     *,
     progress: Progress | None = None,
     build: Builder = build_shards,
-) -> None:
+) -> dict[str, str]:
     """Ask a network about the crops of every length that it may teach, unless it was before.
+
+    Returns:
+        The key of every store of what it says, by a name with the length and the copy.
 
     Raises:
         VeerError: What it says cannot be kept.
     """
+    keys: dict[str, str] = {}
     if is_stored(teacher):
-        return
+        return keys
     lengths = {
         config.training.crop_frames
         for _, config in deciding_configs(space, DECIDING)
@@ -131,9 +135,12 @@ def ask_teacher(
     }
     for crop_frames in sorted(lengths):
         if (bank := settings.targets.bank(crop_frames)) is not None:
-            open_targets(
+            opened = open_targets(
                 teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
             )
+            for copy, store in enumerate(opened.table.stores):
+                keys[f"targets of {crop_frames} frames, copy {copy}"] = store.plan.key
+    return keys
 
 
 def require_teachable(

@@ -5,7 +5,14 @@ from importlib.metadata import version
 
 import pytest
 
-from search.provenance import code_sha256, git_state, provenance, versions
+from search.provenance import (
+    code_sha256,
+    git_state,
+    installed_packages,
+    provenance,
+    relevant_variables,
+    versions,
+)
 
 
 def test_provenance_is_plain_and_names_versions_and_command():
@@ -68,3 +75,32 @@ def test_code_is_hashed_by_names_and_contents_alone(source):
     third = code_sha256(source)
     (source / "spaces" / "presets" / "mixer.yaml").rename(source / "spaces" / "mixer.yaml")
     assert len({first, second, third, code_sha256(source)}) == 4
+
+
+def test_packages_are_all_that_pip_would_install_again():
+    found = installed_packages()
+    assert f"numpy=={version('numpy')}" in found
+    assert len(found) == len(set(found)) > 10
+    assert all(each.count("==") == 1 for each in found)
+    assert found == sorted(found, key=str.lower)
+
+
+def test_variables_are_those_that_numbers_and_places_depend_on_and_no_secret():
+    environment = {
+        "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef", "OMP_NUM_THREADS": "1",
+        "MKL_CBWR": "AVX2", "VEER_CACHE": "/cache", "VEER_TOKEN": "hidden", "HOME": "/root",
+        "CUDA_VISIBLE_DEVICES": "", "VEER_API_KEY": "hidden too",
+    }  # fmt: skip
+    assert relevant_variables(environment) == {
+        "CUDA_VISIBLE_DEVICES": "", "MKL_CBWR": "AVX2", "OMP_NUM_THREADS": "1",
+        "RAY_AUTH_MODE": "token", "VEER_CACHE": "/cache",
+    }  # fmt: skip
+
+
+def test_provenance_holds_no_token(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "feedc0ffee" * 6)
+    text = json.dumps(provenance())
+    assert '"RAY_AUTH_MODE": "token"' in text
+    assert "RAY_AUTH_TOKEN" not in text
+    assert "feedc0ffee" not in text

@@ -1,0 +1,100 @@
+"""What the trials of a run learn from, as its journal has it: lists and stores by their hashes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.history import latest
+from results.journal import Journal, Record
+from trainable.checkpoint import file_sha256
+from trainable.corpus import CorpusConfig
+from trainable.corpus_lists import speaker_of
+from trainable.data import TrainingData
+from trainable.errors import RunError
+
+SHORT = 12
+
+
+def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
+    """File and SHA-256 of the training and of the validation list, by role.
+
+    A list that is missing is left out: reading the corpus tells of it.
+    """
+    lists = {"train": config.train_list, "val": config.val_list}
+    return {
+        role: {"file": str(file), "sha256": file_sha256(file)}
+        for role, file in lists.items()
+        if file.is_file()
+    }
+
+
+def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
+    """`lists` with what they count, and the keys of the `stores` of log-mels."""
+    lists = list_hashes(config)
+    lists["train"] |= {
+        "num_utterances": len(data.train_paths),
+        "num_speakers": len(data.speakers),
+    }
+    lists["val"] |= {
+        "num_utterances": len(data.val_paths),
+        "num_speakers": len({speaker_of(path) for path in data.val_paths}),
+        "num_trial_pairs": len(data.val_is_target),
+    }
+    train, *copies, val = (store.plan.key for store in data.features.stores)
+    of_copies = {f"copy {number}": key for number, key in enumerate(copies, start=1)}
+    return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
+
+
+def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
+    """Refuse lists that are not those that the run began with; no audio is looked at.
+
+    Raises:
+        RunError: With the list, both hashes, and what to do.
+    """
+    earlier = latest(records, "corpus")
+    if earlier is None:
+        return
+    for role, now in list_hashes(config).items():
+        then = earlier["lists"].get(role)
+        if then is not None and then["sha256"] != now["sha256"]:
+            raise RunError(
+                f"{now['file']} is not the {role} list that this run began with (SHA-256 "
+                f"{then['sha256'][:SHORT]}, now {now['sha256'][:SHORT]}); restore it, or begin "
+                "another run"
+            )
+
+
+def require_same_stores(stores: Mapping[str, str], records: Sequence[Record]) -> None:
+    """Refuse audio, augmentation or front end that are not those that the run began with.
+
+    Raises:
+        RunError: With the store, both keys, and what to do.
+    """
+    if changed := changed_stores(stores, records):
+        name, (then, now) = next(iter(changed.items()))
+        raise RunError(
+            f"the store {name!r} is not made from what this run began with (key {then[:SHORT]}, "
+            f"now {now[:SHORT]}): audio files have another size or time of change, or Veer makes "
+            "them in another way; restore them with their times, or begin another run"
+        )
+
+
+def changed_stores(
+    stores: Mapping[str, str], records: Sequence[Record]
+) -> dict[str, tuple[str, str]]:
+    """Keys then and now of the stores that have another key than the journal says, by name."""
+    earlier = latest(records, "corpus")
+    then = {} if earlier is None else earlier["stores"]
+    return {
+        name: (then[name], key)
+        for name, key in stores.items()
+        if name in then and then[name] != key
+    }
+
+
+def note_corpus(
+    facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]
+) -> None:
+    """Journals what the trials learn from, where the journal does not have it yet."""
+    earlier = latest(records, "corpus")
+    if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
+        journal.append("corpus", **facts)

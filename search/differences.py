@@ -1,0 +1,88 @@
+"""What differs between then and now: versions, code, hardware, environment."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from results.journal import Record
+from search.provenance import CODE_DIGITS
+
+UNKNOWN = "not recorded"
+UNSET = "not set"
+MAX_NAMES = 6
+HARDWARE = {
+    "cpu": "CPU",
+    "torch_cpu_capability": "CPU capability",
+    "num_cores": "CPU cores",
+    "machine": "machine",
+    "system": "system",
+    "torch": "torch build",
+}
+
+
+def since_the_start(records: Sequence[Record], now: Mapping[str, Any]) -> list[str]:
+    """What differs between now and the beginning of a run, a sentence each; empty for a new run.
+
+    Args:
+        records: The run's journal.
+        now: As `search.provenance.provenance` gives it.
+    """
+    started = next((each for each in records if each["event"] == "search_started"), None)
+    if started is None or not started.get("provenance"):
+        return []
+    return [f"since this run began: {text}" for text in changes(started["provenance"], now)]
+
+
+def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """`torch 2.10.0 then, 2.11.0 now`: what two provenances differ in, a sentence each.
+
+    Args:
+        then: The earlier one; what it does not tell is left out.
+        now: The later one.
+    """
+    one, two = _facts(then), _facts(now)
+    told = [changed(name, one[name], two[name]) for name in one if one[name] != two.get(name)]
+    return [*told, *_other_packages(then, now), *_variables(then, now)]
+
+
+def changed(name: str, then: object, now: object) -> str:
+    """One difference."""
+    return f"{name} {then} then, {now} now"
+
+
+def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
+    """What is compared by name, as text."""
+    hardware, git = provenance.get("hardware") or {}, provenance.get("git") or {}
+    facts = {
+        "python": provenance.get("python"),
+        **(provenance.get("versions") or {}),
+        "git commit": (git.get("commit") or "")[:CODE_DIGITS] or None,
+        "Veer's code": (provenance.get("code_sha256") or "")[:CODE_DIGITS] or None,
+        **{word: hardware.get(name) for name, word in HARDWARE.items()},
+        "GPUs": (provenance.get("cuda") or {}).get("num_gpus"),
+    }
+    return {name: str(value) for name, value in facts.items() if value is not None}
+
+
+def _other_packages(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The packages beside `versions`, in one sentence, the first few by name."""
+    if not (then.get("packages") and now.get("packages")):
+        return []
+    named = {*(then.get("versions") or {}), *(now.get("versions") or {})}
+    pairs = set(then["packages"]) ^ set(now["packages"])
+    names = sorted({pair.partition("==")[0] for pair in pairs} - named, key=str.lower)
+    if not names:
+        return []
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return [f"other packages with another version: {', '.join(names[:MAX_NAMES])}{more}"]
+
+
+def _variables(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Variables of the environment that were changed, set or unset."""
+    if "environment" not in then or "environment" not in now:
+        return []
+    one, two = then["environment"], now["environment"]
+    return [
+        changed(name, one.get(name, UNSET), two.get(name, UNSET))
+        for name in sorted({*one, *two})
+        if one.get(name) != two.get(name)
+    ]
