@@ -1,9 +1,30 @@
-"""Whether a worker built what the search asked for."""
+"""Where a worker runs a trial, and whether it built what the search asked for."""
 
 from collections.abc import Mapping
 from typing import Any
 
+from ray.tune.utils import unflatten_dict
+
 from trainable.config import TrialConfig
+from trainable.trial import PLACE
+
+DELIMITER = "/"
+
+
+def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where a trial was begun, as `trainable.trial.place_of` gave it; None in later results.
+
+    Args:
+        result: As Tune hands it to a scheduler: `place/host` in place of `host` in `place`.
+    """
+    if PLACE in result:
+        return dict(result[PLACE])
+    flat = {
+        key.removeprefix(PLACE + DELIMITER): value
+        for key, value in result.items()
+        if key.startswith(PLACE + DELIMITER)
+    }
+    return unflatten_dict(flat, DELIMITER) if flat else None
 
 
 def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:

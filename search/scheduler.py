@@ -7,11 +7,11 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.conductor import Conductor
 from search.hangs import HangWatch
-from search.placement import other_config
+from search.placement import other_config, place_in
 from search.shares import Lending
 from trainable.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
-from trainable.trial import DAMAGED, DISK_FULL, OUTCOME, PLACE, REASON
+from trainable.trial import DAMAGED, DISK_FULL, OUTCOME, REASON
 
 # Ray adds fields of its own to a result; the journal takes these.
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
@@ -58,10 +58,10 @@ class ConductorScheduler(FIFOScheduler):
             self._conductor.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
-        if PLACE in result:
-            self._conductor.place(number, result[PLACE])
+        if (place := place_in(result)) is not None:
+            self._conductor.place(number, place)
             config = self._conductor.trials[number].config
-            if (reason := other_config(config, result[PLACE])) is not None:
+            if (reason := other_config(config, place)) is not None:
                 self._conductor.end(number, "failed", reason)
                 return False
         for message in result.get(DAMAGED, ()):

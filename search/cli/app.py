@@ -8,6 +8,7 @@ from rich.text import Text
 from search.cli import data, results, space, teacher, train
 from search.cli.console import errors
 from search.cli.presets import presets
+from search.cli.reproduce import reproduce
 from search.cli.resume import resume
 from search.cli.search import search
 from spaces.errors import VeerError
@@ -34,6 +35,7 @@ app.command()(results.trials)
 app.command()(results.show)
 app.command()(results.benchmark)
 app.command()(results.export)
+app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)
 app.command()(train.evaluate)

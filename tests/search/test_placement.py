@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 import pytest
+from ray.tune.utils import flatten_dict
 
 from results.journal import Journal, read_journal
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
-from search.placement import other_config
+from search.placement import other_config, place_in
 from search.proposals import Proposals
 from search.scheduler import ConductorScheduler
 from search.shares import Lending, Share
@@ -21,7 +22,7 @@ SPACE = Space(
     name="s", fixed={}, dimensions=(Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
 )
 PLACE = {
-    "host": "node7", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {},
+    "host": "node7", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {"cpu": "Xeon"},
     "model_hash": "5" * 16,
 }  # fmt: skip
 
@@ -37,6 +38,12 @@ def test_another_config_is_named_with_both_hashes_and_the_node():
         f"the worker on node7 built a trainer of config {built.config_hash()}, the trial's is "
         f"{asked.config_hash()}: install the same Veer on every node, then go on with the search"
     )
+
+
+def test_a_place_is_found_in_a_result_as_tune_flattens_it():
+    assert place_in(flatten_dict({"epoch": 1, "place": PLACE})) == PLACE
+    assert place_in({"epoch": 1, "place": PLACE}) == PLACE
+    assert place_in({"epoch": 2, "places": 3}) is None
 
 
 @pytest.fixture
@@ -65,7 +72,8 @@ def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
         "epoch": 1, "veer_pct": 20.0, "place": PLACE | {"config_hash": built.config_hash()},
     }  # fmt: skip
     trial = SimpleNamespace(config={"trial": course.trial})
-    assert ConductorScheduler(conductor, lending).on_trial_result(None, trial, result) == "STOP"
+    scheduler = ConductorScheduler(conductor, lending)
+    assert scheduler.on_trial_result(None, trial, flatten_dict(result)) == "STOP"
     records = read_journal(tmp_path / "journal.jsonl")
     [placed] = (record for record in records if record["event"] == "placed")
     assert placed["config_hash"] == built.config_hash()

@@ -1,0 +1,107 @@
+"""`veer reproduce`."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from results.history import trial_histories
+from results.run_folder import RunFolder
+from results.trial_view import find_trial
+from search.cli.console import console, counting
+from search.cli.console import epochs as epochs_bar
+from search.cli.options import AllowCode, permit
+from search.comparison import EpochPair
+from search.reproduce import Conditions, Reproduction
+from search.reproduce import reproduce as reproduce_trial
+
+FAILED_STATUS = 1
+
+
+def reproduce(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a search.")],
+    trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.")],
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Compute so many of its first epochs only.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="New folder to keep config and checkpoints in; else nothing is kept."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads; without it as many as then.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; without it what the trial had.")
+    ] = None,
+    code: AllowCode = False,
+) -> None:
+    """Compute a trial again from scratch, and compare every epoch with the journal.
+
+    On the machine, with the versions and the threads of then, every figure but the timing must
+    come again bit for bit; elsewhere VEER and loss within the tolerance of docs/reproduce.md. Exit
+    status 0 if so, 1 if not.
+    """
+    permit(code)
+    folder = RunFolder(run)
+    recorded = len(find_trial(trial_histories(folder.read()), trial).epochs)
+    conditions = Conditions(epochs=epochs, num_threads=threads, device=device)
+    with _place(out) as place, counting("log-mels") as progress:
+        title = f"trial {trial} again"
+        with epochs_bar(title, min(epochs or recorded, recorded)) as bar:
+            found = reproduce_trial(
+                folder,
+                trial,
+                place,
+                conditions=conditions,
+                progress=progress,
+                watcher=bar.epoch,
+            )
+    _print(found)
+    if not found.holds:
+        raise typer.Exit(FAILED_STATUS)
+
+
+@contextmanager
+def _place(out: Path | None) -> Iterator[Path]:
+    if out is not None:
+        yield out
+        return
+    with tempfile.TemporaryDirectory(prefix="veer-reproduce-") as folder:
+        yield Path(folder)
+
+
+def _print(found: Reproduction) -> None:
+    console.print(_table(found.pairs))
+    for text in found.differences:
+        console.print(f"differs from then: {text}", highlight=False, soft_wrap=True, markup=False)
+    console.print(found.verdict, highlight=False, soft_wrap=True, markup=False)
+
+
+def _table(pairs: tuple[EpochPair, ...]) -> Table:
+    table = Table()
+    for name in ("epoch", "VEER %", "VEER % again", "difference", "loss", "loss difference"):
+        table.add_column(name, justify="right")
+    for pair in pairs:
+        veer_pct, again_pct = pair.recorded["veer_pct"], pair.again["veer_pct"]
+        table.add_row(
+            str(pair.epoch),
+            _number(veer_pct),
+            _number(again_pct),
+            _drift(pair.veer_drift_pct),
+            _number(pair.recorded.get("loss_total")),
+            _drift(pair.loss_drift),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _drift(value: float) -> str:
+    return "0" if value == 0 else f"{value:+.2e}"

@@ -1,0 +1,153 @@
+"""What a journal says of how a trial was computed: all that running it again needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from results.history import TrialHistory, latest, trial_histories
+from results.journal import Record
+from results.run_folder import RunFolder
+from results.trial_view import find_trial
+from search.corpus_record import require_same_lists
+from search.teacher import require_same_teacher
+from trainable.any_teacher import BANK_FILE
+from trainable.config import TrialConfig
+from trainable.corpus import CorpusConfig
+from trainable.crop_bank import TargetsConfig
+from trainable.engine import EngineConfig
+from trainable.errors import RunError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sitting:
+    """One time that a trial was begun, or begun again.
+
+    Attributes:
+        place: The journal's `placed` record.
+        provenance: Of the process that led the search then; empty where it is not recorded.
+    """
+
+    place: Record
+    provenance: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """A trial as the journal has it.
+
+    Attributes:
+        history: Its epochs and how it ended.
+        config: Its config.
+        corpus: What it learnt from.
+        targets: How its teacher was asked.
+        engine: How it was computed.
+        teacher: The teacher's file, checked by its hash; None where it had none.
+        sittings: Where it was computed, at least once.
+    """
+
+    history: TrialHistory
+    config: TrialConfig
+    corpus: CorpusConfig
+    targets: TargetsConfig
+    engine: EngineConfig
+    teacher: Path | None
+    sittings: tuple[Sitting, ...]
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads that it was begun with."""
+        return int(self.sittings[0].place["num_threads"])
+
+    @property
+    def device(self) -> str:
+        """The kind of device that it was begun on: `cpu` or `cuda`."""
+        return "cpu" if self.sittings[0].place["device"] == "cpu" else "cuda"
+
+    def first(self, epochs: int | None) -> "RecordedTrial":
+        """The same trial with its first epochs only; None for all."""
+        kept = {
+            epoch: record
+            for epoch, record in self.history.epochs.items()
+            if epochs is None or epoch <= epochs
+        }
+        return replace(self, history=replace(self.history, epochs=kept))
+
+
+def recorded_trial(run: RunFolder, number: int) -> RecordedTrial:
+    """Reads from the journal how a trial was computed.
+
+    Raises:
+        RunError: There is no such trial, it has no epoch, the journal does not say where it ran,
+            its teacher or its lists are not there any more, or are others.
+    """
+    records = run.read()
+    history = find_trial(trial_histories(records), number)
+    if not history.epochs:
+        reason = "" if history.ended is None else f": {history.ended['reason']}"
+        raise RunError(
+            f"trial {number} has no epoch to compare with, it is {history.state}{reason}; "
+            "choose a trial with epochs (veer trials lists them)"
+        )
+    sittings = _sittings(records, number)
+    if not sittings:
+        raise RunError(
+            f"the journal does not say where trial {number} was computed: the search was run by "
+            "an older Veer; only trials of newer searches can be reproduced"
+        )
+    settings = (latest(records, "search_started") or {}).get("settings") or {}
+    try:
+        config = TrialConfig.model_validate(history.started["config"])
+        corpus = CorpusConfig.model_validate(settings.get("corpus"))
+        targets = TargetsConfig.model_validate(settings.get("targets") or {})
+        engine = EngineConfig.model_validate(settings.get("engine") or {})
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(
+            f"{run.journal}: what trial {number} was run with is not valid in this version of "
+            f"Veer ({error.title} {where}: {first['msg']}); reproduce it with the version that "
+            "the journal names"
+        ) from error
+    require_same_lists(corpus, records)
+    return RecordedTrial(
+        history=history,
+        config=config,
+        corpus=corpus,
+        targets=targets,
+        engine=engine,
+        teacher=_teacher(run, config, records),
+        sittings=sittings,
+    )
+
+
+def _sittings(records: Sequence[Record], number: int) -> tuple[Sitting, ...]:
+    """Where a trial was computed, with what led the search then."""
+    found: list[Sitting] = []
+    provenance: Mapping[str, Any] = {}
+    for record in records:
+        match record["event"]:
+            case "search_started" | "search_resumed":
+                provenance = record.get("provenance") or {}
+            case "placed" if record["trial"] == number:
+                found.append(Sitting(place=record, provenance=provenance))
+    return tuple(found)
+
+
+def _teacher(run: RunFolder, config: TrialConfig, records: Sequence[Record]) -> Path | None:
+    """The teacher's file, in the run folder where that was moved with a plug-in's embeddings."""
+    told = latest(records, "teacher")
+    if config.loss.distill_weight == 0 or told is None:
+        return None
+    file, moved = Path(told["path"]), run.path.absolute() / BANK_FILE
+    if not file.is_file() and file.name == BANK_FILE and moved.is_file():
+        file = moved
+    if not file.is_file():
+        raise RunError(
+            f"{file}, the teacher of this run, is not there any more; restore the file with "
+            f"SHA-256 {told['sha256'][:12]}"
+        )
+    require_same_teacher(file, records)
+    return file

@@ -1,0 +1,175 @@
+"""A trial of a run computed again from its record, and compared epoch by epoch."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.user_code import code_root
+from results.run_folder import RunFolder
+from search.comparison import (
+    LOSS_TOLERANCE,
+    VEER_TOLERANCE_PCT,
+    EpochPair,
+    first_difference,
+)
+from search.conditions_then import conditions_differ
+from search.recorded_trial import RecordedTrial, recorded_trial
+from spaces.yaml_file import write_yaml
+from trainable.checkpoint import CheckpointFolder
+from trainable.data import load_training_data
+from trainable.errors import DivergedError, RunError
+from trainable.places import cache_dir
+from trainable.store.tasks import Progress
+from trainable.training import EpochReport, Trainer
+from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a trial is to be computed again with, where not as it was recorded.
+
+    Attributes:
+        epochs: How many of its first epochs; None for all.
+        num_threads: CPU threads; None for as many as then.
+        device: `cpu` or `cuda`; None for the kind that it had.
+    """
+
+    epochs: int | None = None
+    num_threads: int | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """What came of computing a trial again.
+
+    Attributes:
+        trial: Its number.
+        pairs: Its epochs, as recorded and again.
+        differences: What differs between then and now and may change a bit, a sentence each.
+        stopped: Why it could not be computed as far as it is recorded, else None.
+    """
+
+    trial: int
+    pairs: tuple[EpochPair, ...]
+    differences: tuple[str, ...]
+    stopped: str | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every epoch came again bit for bit."""
+        return self.stopped is None and first_difference(self.pairs) is None
+
+    @property
+    def holds(self) -> bool:
+        """Whether it came again: bit for bit, or elsewhere within the tolerance."""
+        if self.stopped is not None:
+            return False
+        is_near = not any(pair.beyond_tolerance() for pair in self.pairs)
+        return self.is_exact or (bool(self.differences) and is_near)
+
+    @property
+    def verdict(self) -> str:
+        """In one sentence what came of it."""
+        if self.stopped is not None:
+            return f"not reproduced: {self.stopped}"
+        count = f"{len(self.pairs)} epoch" + ("" if len(self.pairs) == 1 else "s")
+        if self.is_exact:
+            return f"reproduced bit for bit: {count}"
+        if not self.differences:
+            return (
+                f"not reproduced: {first_difference(self.pairs)}; machine, versions, code and "
+                "threads are as then, so it must be bit for bit"
+            )
+        beyond = [text for pair in self.pairs for text in pair.beyond_tolerance()]
+        allowed = f"tolerance {VEER_TOLERANCE_PCT:g} points of VEER, {LOSS_TOLERANCE:.0%} of loss"
+        if beyond:
+            return f"not reproduced: {beyond[0]} ({allowed})"
+        veer = max(abs(pair.veer_drift_pct) for pair in self.pairs)
+        loss = max(abs(pair.relative_loss_drift) for pair in self.pairs)
+        return (
+            f"reproduced within the tolerance: {count}, VEER by at most {veer:.2f} points, loss "
+            f"by at most {loss:.2%} ({allowed}); first {first_difference(self.pairs)}"
+        )
+
+
+def reproduce(
+    run: RunFolder,
+    number: int,
+    folder: Path,
+    *,
+    conditions: Conditions,
+    progress: Progress | None = None,
+    watcher: Callable[[EpochReport], None] = lambda _: None,
+) -> Reproduction:
+    """Computes a trial again from scratch, and compares it with the journal.
+
+    Args:
+        run: The run.
+        number: Of the trial.
+        folder: Where config and checkpoints go; nothing may lie there.
+        conditions: What is to be otherwise than then.
+        progress: Told (files done, files in all) where log-mels must be computed.
+        watcher: Told every epoch.
+
+    Raises:
+        RunError: The trial, its lists or its teacher cannot be had, or the folder is not empty.
+        VeerError: Corpus, teacher or device cannot be used.
+    """
+    trial = recorded_trial(run, number).first(conditions.epochs)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise RunError(f"{folder} is not empty; give --out a new folder")
+    data = load_training_data(trial.corpus, cache_dir=cache_dir(), progress=progress)
+    task = _task(trial, folder, conditions)
+    trainer = build_trainer(task)
+    write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
+    differences = conditions_differ(trial, run.read(), place_of(task, trainer), data)
+    pairs, stopped = _run_again(trial, trainer, CheckpointFolder(folder), watcher)
+    return Reproduction(
+        trial=number, pairs=tuple(pairs), differences=tuple(differences), stopped=stopped
+    )
+
+
+def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTask:
+    device = conditions.device or trial.device
+    return TrialTask(
+        trial=trial.history.trial,
+        config=trial.history.started["config"],
+        folder=folder,
+        corpus=trial.corpus,
+        cache_dir=cache_dir(),
+        teacher=trial.teacher,
+        targets=trial.targets,
+        device=device,
+        num_threads=conditions.num_threads or trial.num_threads,
+        num_gpus=float(device != "cpu"),
+        code_root=code_root(),
+        engine=trial.engine,
+    )
+
+
+def _run_again(
+    trial: RecordedTrial,
+    trainer: Trainer,
+    checkpoints: CheckpointFolder,
+    watcher: Callable[[EpochReport], None],
+) -> tuple[list[EpochPair], str | None]:
+    """The epochs, and why they are fewer than recorded, where they are."""
+    pairs: list[EpochPair] = []
+    for recorded in trial.history.in_order:
+        try:
+            report = trainer.run_epoch()
+        except DivergedError as error:
+            return pairs, f"{error}, where a VEER of {recorded['veer_pct']} % is recorded"
+        checkpoints.save(trainer)
+        watcher(report)
+        pairs.append(EpochPair(recorded=recorded, again=_as_journalled(report, trainer)))
+    return pairs, None
+
+
+def _as_journalled(report: EpochReport, trainer: Trainer) -> Mapping[str, Any]:
+    """An epoch in JSON's types, numbers that are none as null: as the journal has it."""
+    told = report.as_dict() | {"num_params": trainer.num_params}
+    return dict(json.loads(json.dumps(told), parse_constant=lambda _: None))
