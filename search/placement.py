@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ray.tune.utils import unflatten_dict
-
 from trainable.config import TrialConfig
 from trainable.trial import PLACE
 
@@ -19,12 +17,16 @@ def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     if PLACE in result:
         return dict(result[PLACE])
-    flat = {
-        key.removeprefix(PLACE + DELIMITER): value
-        for key, value in result.items()
-        if key.startswith(PLACE + DELIMITER)
-    }
-    return unflatten_dict(flat, DELIMITER) if flat else None
+    place: dict[str, Any] = {}
+    for key, value in result.items():
+        if not key.startswith(PLACE + DELIMITER):
+            continue
+        *outer, name = key.split(DELIMITER)[1:]
+        inner = place
+        for each in outer:
+            inner = inner.setdefault(each, {})
+        inner[name] = value
+    return place or None
 
 
 def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:
