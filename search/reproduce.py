@@ -124,6 +124,7 @@ def reproduce(
     data = load_training_data(trial.corpus, cache_dir=cache_dir(), progress=progress)
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
+    folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
     differences = conditions_differ(trial, run.read(), place_of(task, trainer), data)
     pairs, stopped = _run_again(trial, trainer, CheckpointFolder(folder), watcher)

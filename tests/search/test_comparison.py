@@ -1,0 +1,86 @@
+"""What counts as the same epoch, and what rounding may explain."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from search.comparison import COMPARED, EpochPair, first_difference
+from trainable.epoch_report import TIMING
+
+EPOCH: dict[str, Any] = {
+    "epoch": 2, "veer_pct": 12.5, "loss_total": 4.0, "loss_classification": 4.5,
+    "loss_distillation": 0.2, "loss_reconstruction": None, "distill_share": 0.1,
+    "teacher_cosine": 0.5, "train_accuracy_pct": 50.0, "lr": 1e-3, "classification_share": 0.9,
+    "reconstruction_share": None, "loss_stages": [0.1, 0.2], "stage_shares": [0.05, 0.05],
+    "num_params": 1000,
+}  # fmt: skip
+
+
+def pair(**again: Any) -> EpochPair:
+    return EpochPair(recorded=EPOCH, again=EPOCH | again)
+
+
+def test_every_field_but_the_timing_ones_is_compared():
+    assert set(COMPARED) == EPOCH.keys()
+    assert not TIMING & set(COMPARED)
+    assert pair().differing == []
+
+
+@pytest.mark.parametrize("name", [name for name in EPOCH if EPOCH[name] is not None])
+def test_a_change_of_the_last_bit_of_any_field_is_found(name):
+    value = EPOCH[name]
+    again = (
+        [value[0], math.nextafter(value[1], 1)] if isinstance(value, list)
+        else value + 1 if isinstance(value, int)
+        else math.nextafter(value, math.inf)
+    )  # fmt: skip
+    assert pair(**{name: again}).differing == [name]
+
+
+def test_a_number_where_there_was_none_differs():
+    assert pair(loss_reconstruction=0.0).differing == ["loss_reconstruction"]
+
+
+def test_fields_that_an_older_journal_lacks_are_left_out():
+    recorded = {name: value for name, value in EPOCH.items() if name != "loss_stages"}
+    assert replace(pair(loss_stages=None), recorded=recorded).differing == []
+
+
+def test_the_first_difference_is_told_with_both_values_and_its_size():
+    pairs = [pair(), pair(veer_pct=12.75, loss_total=5.0)]
+    assert first_difference(pairs) == (
+        "epoch 2 in veer_pct: 12.5 recorded, 12.75 again, a difference of 0.25"
+    )
+    assert first_difference(pairs[:1]) is None
+    assert first_difference([pair(loss_stages=[0.1, 0.7])]) == (
+        "epoch 2 in loss_stages: [0.1, 0.2] recorded, [0.1, 0.7] again, a difference of 0.5"
+    )
+    assert first_difference([pair(teacher_cosine=None)]) == (
+        "epoch 2 in teacher_cosine: 0.5 recorded, None again"
+    )
+
+
+def test_drift_is_again_less_recorded():
+    drifted = pair(veer_pct=12.0, loss_total=4.1)
+    assert drifted.veer_drift_pct == pytest.approx(-0.5)
+    assert drifted.relative_loss_drift == pytest.approx(0.025)
+    assert pair(veer_pct=None).veer_drift_pct == math.inf
+
+
+@pytest.mark.parametrize(
+    ("again", "beyond"),
+    [
+        ({"veer_pct": 15.5, "loss_total": 4.07}, []),
+        ({"veer_pct": 9.5}, []),
+        ({"teacher_cosine": 0.9}, []),
+        ({"veer_pct": 15.6}, ["veer_pct"]),
+        ({"veer_pct": 9.4, "loss_total": 3.9}, ["veer_pct", "loss_total"]),
+        ({"veer_pct": None}, ["veer_pct"]),
+        ({"num_params": 1001}, ["num_params"]),
+    ],
+)
+def test_tolerance_is_for_veer_and_loss_and_none_for_counts(again, beyond):
+    told = pair(**again).beyond_tolerance()
+    assert [text.split()[3].rstrip(":") for text in told] == beyond

@@ -1,0 +1,258 @@
+"""A trial is computed again from its journal, and every epoch compared."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from results.journal import Journal
+from results.run_folder import RunFolder
+from search.cli.app import app
+from search.config import SearchConfig
+from search.corpus_record import corpus_facts
+from search.provenance import provenance
+from search.reproduce import Conditions, Reproduction, reproduce
+from trainable.checkpoint import file_sha256, resolve_model_file
+from trainable.config import TrialConfig
+from trainable.data import load_training_data
+from trainable.errors import RunError
+from trainable.places import cache_dir
+from trainable.trial import StudentTrial, TrialTask
+
+STUDENT = {
+    "model": {
+        "family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 80,
+        "embedding_dim": 32,
+    },
+    "loss": {"distillation": "cosine", "alpha": 0.5},
+    "training": {"batch_size": 8, "crop_frames": 80, "lr": 3e-3},
+}  # fmt: skip
+NUM_EPOCHS = 4
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., SearchConfig]) -> SearchConfig:
+    return make_settings()
+
+
+@pytest.fixture
+def run(settings: SearchConfig, tmp_path: Path) -> RunFolder:
+    """A run as a search leaves it: trial 0 in one go, 1 moved after two epochs, 2 failed at once.
+
+    Trials are stepped as Ray steps them, without Ray.
+    """
+    folder = tmp_path / "run"
+    teacher = resolve_model_file(settings.teacher)
+    data = load_training_data(settings.corpus, cache_dir=cache_dir())
+    with Journal(folder / "journal.jsonl") as journal:
+        resolved = settings.model_dump(mode="json") | {"space": "space.yaml"}
+        journal.append("search_started", settings=resolved, provenance=provenance())
+        journal.append("corpus", **corpus_facts(settings.corpus, data))
+        journal.append(
+            "teacher", path=teacher, veer_pct=7.5, num_params=1, sha256=file_sha256(teacher)
+        )
+        for trial, sittings in ((0, (NUM_EPOCHS,)), (1, (2, NUM_EPOCHS - 2))):
+            config = TrialConfig.model_validate(STUDENT | {"seed": trial})
+            begin(journal, trial, config)
+            for num_epochs in sittings:
+                sit(journal, task(settings, teacher, folder, trial, config), num_epochs)
+            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+        begin(journal, 2, TrialConfig.model_validate(STUDENT | {"seed": 2}))
+        journal.append("trial_ended", trial=2, state="failed", reason="no such device")
+    return RunFolder(folder)
+
+
+def begin(journal: Journal, trial: int, config: TrialConfig) -> None:
+    told = {"config": config.canonical(), "config_hash": config.config_hash()}
+    journal.append("trial_started", trial=trial, params={}, seed=config.seed, **told)
+
+
+def task(
+    settings: SearchConfig, teacher: Path, folder: Path, trial: int, config: TrialConfig
+) -> TrialTask:
+    return TrialTask(
+        trial=trial, config=config.canonical(), folder=folder / "trials" / f"{trial:04d}",
+        corpus=settings.corpus, cache_dir=cache_dir(), teacher=teacher, targets=settings.targets,
+        device="cpu", num_threads=1, num_gpus=0,
+    )  # fmt: skip
+
+
+def sit(journal: Journal, task: TrialTask, num_epochs: int) -> None:
+    """Steps a trial in a worker of its own, which restores what was done before."""
+    worker = StudentTrial.__new__(StudentTrial)
+    worker.setup(task.model_dump(mode="json"))
+    known = sum(
+        '"event":"epoch"' in line and f'"trial":{task.trial},' in line
+        for line in journal.path.read_text().splitlines()
+    )
+    done = 0
+    while done < num_epochs:
+        result = worker.step()
+        place, _ = result.pop("place", None), result.pop("damaged", None)
+        if place is not None:
+            journal.append("placed", trial=task.trial, epoch=known, **place)
+        if result["epoch"] > known:
+            journal.append("epoch", trial=task.trial, **result)
+            done += 1
+
+
+def forged(run: RunFolder, **fields: Any) -> None:
+    """Changes fields of epoch 3 of trial 0."""
+    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    for record in lines:
+        if record["event"] == "epoch" and (record["trial"], record["epoch"]) == (0, 3):
+            record |= {name: change(record[name]) for name, change in fields.items()}
+    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+
+
+def again(run: RunFolder, trial: int, folder: Path, **conditions: Any) -> Reproduction:
+    return reproduce(run, trial, folder, conditions=Conditions(**conditions))
+
+
+@pytest.mark.parametrize("trial", [0, 1])
+def test_a_trial_comes_again_bit_for_bit_also_one_that_was_moved(run, tmp_path, trial):
+    found = again(run, trial, tmp_path / "again")
+    assert found.differences == ()
+    assert found.verdict == "reproduced bit for bit: 4 epochs"
+    assert found.holds
+    assert [pair.epoch for pair in found.pairs] == [1, 2, 3, 4]
+    assert (tmp_path / "again" / "config.yaml").is_file()
+
+
+def test_a_forged_value_is_found_by_epoch_and_field(run, tmp_path):
+    forged(run, teacher_cosine=lambda value: value + 0.25)
+    found = again(run, 0, tmp_path / "again")
+    assert not found.holds
+    assert re.match(
+        r"not reproduced: epoch 3 in teacher_cosine: .* recorded, .* again, a difference of 0.25; "
+        "machine, versions, code and threads are as then, so it must be bit for bit",
+        found.verdict,
+    )
+
+
+def test_epochs_before_a_forged_one_still_hold(run, tmp_path):
+    forged(run, veer_pct=lambda _: 1.0)
+    assert again(run, 0, tmp_path / "again", epochs=2).verdict == (
+        "reproduced bit for bit: 2 epochs"
+    )
+
+
+def test_another_thread_count_is_told_and_compared_within_the_tolerance(run, tmp_path):
+    found = again(run, 0, tmp_path / "again", num_threads=2)
+    assert found.differences == ("threads 1 then, 2 now",)
+    assert found.holds
+    # A loss that is off by more than rounding explains is found there too.
+    forged(run, loss_total=lambda value: 1.5 * value)
+    found = again(run, 0, tmp_path / "once more", num_threads=2)
+    assert not found.holds
+    assert found.verdict.startswith("not reproduced: epoch 3 in loss_total: ")
+    assert "tolerance" in found.verdict
+
+
+def test_trial_without_epochs_is_refused_with_its_reason(run, tmp_path):
+    message = "trial 2 has no epoch to compare with, it is failed: no such device; choose"
+    with pytest.raises(RunError, match=message):
+        again(run, 2, tmp_path / "again")
+
+
+def test_unknown_trial_is_refused_with_those_that_are_there(run, tmp_path):
+    with pytest.raises(RunError, match="the run has no trial 9; its trials are 0 to 2"):
+        again(run, 9, tmp_path / "again")
+
+
+@pytest.fixture
+def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
+    """A copy of the teacher that the journal names, to be spoilt."""
+    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    [told] = (record for record in lines if record["event"] == "teacher")
+    told["path"] = str(shutil.copy(told["path"], tmp_path / "teacher.model"))
+    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    return tmp_path / "teacher.model"
+
+
+def test_teacher_that_is_gone_is_an_error(run, world_of_its_own, tmp_path):
+    sha256 = file_sha256(world_of_its_own)[:12]
+    world_of_its_own.unlink()
+    message = rf"teacher.model, the teacher of this run, is not there .* SHA-256 {sha256}"
+    with pytest.raises(RunError, match=message):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_teacher_is_an_error(run, world_of_its_own, tmp_path):
+    with world_of_its_own.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(RunError, match="is not the teacher that this run began with"):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_list_is_an_error(run, tmp_path):
+    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    [told] = (record for record in lines if record["event"] == "corpus")
+    told["lists"]["train"]["sha256"] = "0" * 64
+    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    message = r"is not the train list that this run began with \(SHA-256 000000000000, now "
+    with pytest.raises(RunError, match=message):
+        again(run, 0, tmp_path / "again")
+
+
+def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
+    lines = run.journal.read_text().splitlines(keepends=True)
+    run.journal.write_text("".join(line for line in lines if '"event":"placed"' not in line))
+    with pytest.raises(RunError, match="does not say where trial 0 was computed"):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_machine_is_named(run, tmp_path):
+    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    for record in lines:
+        if record["event"] == "placed":
+            record["hardware"]["cpu"] = "Z80"
+        if record["event"] == "search_started":
+            record["provenance"]["versions"]["numpy"] = "1.0"
+            record["provenance"]["environment"] = {"MKL_CBWR": "COMPATIBLE"}
+    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    found = again(run, 0, tmp_path / "again", epochs=1)
+    assert [text.split(" then")[0] for text in found.differences] == [
+        "CPU Z80", "numpy 1.0", "MKL_CBWR COMPATIBLE",
+    ]  # fmt: skip
+    assert found.is_exact
+
+
+def test_folder_that_is_not_empty_is_refused(run):
+    with pytest.raises(RunError, match="is not empty; give --out a new folder"):
+        again(run, 0, run.path)
+
+
+def test_command_prints_the_table_and_ends_with_the_verdict(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    result = CliRunner().invoke(app, ["reproduce", str(run.path), "0", "--epochs", "2"])
+    assert result.exit_code == 0, result.output
+    rows = [line.split("│")[1:-1] for line in result.output.splitlines() if line.startswith("│")]
+    assert [[row[0].strip(), row[3].strip(), row[5].strip()] for row in rows] == [
+        ["1", "0", "0"], ["2", "0", "0"],
+    ]  # fmt: skip
+    assert result.output.splitlines()[-1] == "reproduced bit for bit: 2 epochs"
+    assert not (tmp_path / "again").exists()
+
+
+def test_command_fails_where_the_trial_does_not_come_again(run, tmp_path):
+    forged(run, veer_pct=lambda value: value + 0.5)
+    out = tmp_path / "again"
+    result = CliRunner().invoke(app, ["reproduce", str(run.path), "0", "--out", str(out)])
+    assert result.exit_code == 1
+    assert "epoch 3 in veer_pct" in result.output
+    assert "-5.00e-01" in result.output
+    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "model"]
