@@ -21,7 +21,6 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.data import load_training_data
 from trainable.errors import DivergedError, RunError
 from trainable.places import cache_dir
-from trainable.store.tasks import Progress
 from trainable.training import EpochReport, Trainer
 from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of
 
@@ -101,7 +100,6 @@ def reproduce(
     folder: Path,
     *,
     conditions: Conditions,
-    progress: Progress | None = None,
     watcher: Callable[[EpochReport], None] = lambda _: None,
 ) -> Reproduction:
     """Computes a trial again from scratch, and compares it with the journal.
@@ -111,7 +109,6 @@ def reproduce(
         number: Of the trial.
         folder: Where config and checkpoints go; nothing may lie there.
         conditions: What is to be otherwise than then.
-        progress: Told (files done, files in all) where log-mels must be computed.
         watcher: Told every epoch.
 
     Raises:
@@ -121,7 +118,7 @@ def reproduce(
     trial = recorded_trial(run, number).first(conditions.epochs)
     if folder.is_dir() and any(folder.iterdir()):
         raise RunError(f"{folder} is not empty; give --out a new folder")
-    data = load_training_data(trial.corpus, cache_dir=cache_dir(), progress=progress)
+    data = load_training_data(trial.corpus, cache_dir=cache_dir())
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
     folder.mkdir(parents=True, exist_ok=True)

@@ -9,15 +9,16 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from results.history import trial_histories
 from results.run_folder import RunFolder
-from results.trial_view import find_trial
 from search.cli.console import console, counting
 from search.cli.console import epochs as epochs_bar
 from search.cli.options import AllowCode, permit
 from search.comparison import EpochPair
+from search.recorded_trial import recorded_trial
 from search.reproduce import Conditions, Reproduction
 from search.reproduce import reproduce as reproduce_trial
+from trainable.data import load_training_data
+from trainable.places import cache_dir
 
 FAILED_STATUS = 1
 
@@ -48,19 +49,13 @@ def reproduce(
     """
     permit(code)
     folder = RunFolder(run)
-    recorded = len(find_trial(trial_histories(folder.read()), trial).epochs)
+    recorded = recorded_trial(folder, trial).first(epochs)
+    with counting("log-mels") as progress:  # where the cache does not have them any more
+        load_training_data(recorded.corpus, cache_dir=cache_dir(), progress=progress)
     conditions = Conditions(epochs=epochs, num_threads=threads, device=device)
-    with _place(out) as place, counting("log-mels") as progress:
-        title = f"trial {trial} again"
-        with epochs_bar(title, min(epochs or recorded, recorded)) as bar:
-            found = reproduce_trial(
-                folder,
-                trial,
-                place,
-                conditions=conditions,
-                progress=progress,
-                watcher=bar.epoch,
-            )
+    title, num_epochs = f"trial {trial} again", len(recorded.history.epochs)
+    with _place(out) as place, epochs_bar(title, num_epochs) as bar:
+        found = reproduce_trial(folder, trial, place, conditions=conditions, watcher=bar.epoch)
     _print(found)
     if not found.holds:
         raise typer.Exit(FAILED_STATUS)
