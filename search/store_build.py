@@ -29,7 +29,7 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from search.driver import connected
+from search.connection import connected
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
 from trainable.errors import DiskFullError, StoreError

@@ -32,7 +32,7 @@ import ray
 import torch
 from torch import Tensor
 
-from search.driver import connected
+from search.connection import connected
 from search.store_build import ShardBuilder
 from spaces.yaml_file import write_yaml
 from tests.benchmarks.report import finish

@@ -9,7 +9,7 @@ import pytest
 
 from models import user_code
 from search.config import SearchConfig, read_search_config
-from search.driver import connected
+from search.connection import connected
 from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
 from spaces.yaml_file import write_yaml

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from models.user_code import allow_code
 from search.config import read_search_config
-from search.driver import connected
+from search.connection import connected
 from search.progress import SearchView
 from search.run import run_search
 

@@ -11,7 +11,7 @@ import torch
 
 from results.journal import Journal, read_journal
 from search import gpu_probe as module
-from search.driver import connected
+from search.connection import connected
 from search.gpu_probe import Lender, ProbedStep, probe_step
 from search.resources import Node, cluster_nodes
 from search.shares import USUAL_CONTEXT_BYTES, Share
