@@ -9,6 +9,7 @@ from ray import tune
 from ray.tune import TuneError
 
 from search.actors import own_actor_manager
+from search.checked_trial import CheckedTrial
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.connection import connected, environment
@@ -20,7 +21,6 @@ from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
 from search.shares import Lending
 from search.signals import Interrupts, Terminated
-from trainable.trial import StudentTrial
 
 
 def drive(
@@ -90,7 +90,7 @@ def _run(
         try:
             # Not a Tuner: that pickles searcher, scheduler and callbacks.
             tune.run(
-                StudentTrial,
+                CheckedTrial,
                 name="search",
                 search_alg=searcher,
                 scheduler=scheduler,

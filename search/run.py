@@ -14,6 +14,7 @@ from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
 from search.checkpoint_keeper import CheckpointKeeper
+from search.cluster_check import require_alike
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.corpus_record import note_corpus
@@ -27,6 +28,7 @@ from search.gpu_probe import Lender
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
+from search.provenance import versions
 from search.resource_config import AUTO
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
@@ -186,6 +188,8 @@ def _drive(
     lender = _lender(job, materials, journal)
 
     def lend(nodes: Sequence[Node]) -> Lending:
+        if settings.address is not None:
+            require_alike(nodes, [run.path, cache_dir()])
         lending = lender.lend(nodes)
         fitting = num_trials_at_once(lending.base, nodes)
         guard.check(min(settings.max_concurrent or fitting, fitting), conductor.trials)
@@ -237,6 +241,8 @@ def _task_maker(
     settings: SearchConfig, run: RunFolder, teacher: Path | None
 ) -> Callable[[TrialCourse, Lending], dict[str, Any]]:
     """What turns a trial and its share into its Ray config."""
+    # On this machine alone all processes run what was installed when they started.
+    expected = {} if settings.address is None else versions()
 
     def make_task(course: TrialCourse, lending: Lending) -> dict[str, Any]:
         share = lending.share_of(course.raised)
@@ -257,6 +263,7 @@ def _task_maker(
             step_bytes=lending.step_bytes_of(course.raised),
             code_root=code_root(),
             engine=settings.engine,
+            versions=expected,
         ).model_dump(mode="json")
 
     return make_task

@@ -29,10 +29,13 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
+from search.cluster_check import require_alike
 from search.connection import connected
+from search.resources import cluster_nodes
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
 from trainable.errors import DiskFullError, StoreError
+from trainable.places import cache_dir
 from trainable.store.tasks import Progress, ShardTask, build_shards
 
 POLL_S = 0.2
@@ -83,7 +86,7 @@ class ShardBuilder:
         A fault in one shard keeps none of the others from being built.
 
         Raises:
-            ConfigError: Ray cannot be started or joined.
+            ConfigError: Ray cannot be started or joined, or a node of it cannot take part.
             DiskFullError: There was no room for a shard; naming all such.
             StoreError: A shard could not be written, or what builds it died; naming all such.
         """
@@ -93,6 +96,8 @@ class ShardBuilder:
         if not ray.is_initialized():
             own = {} if self._address or not self._num_workers else {"num_cpus": num_workers}
             self._connection.enter_context(connected(self._address, **own))
+            if self._address is not None:
+                require_alike(cluster_nodes(), [cache_dir()])
         return _build_on_ray(tasks, num_all, progress, self._num_workers)
 
     def close(self) -> None:

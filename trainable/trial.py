@@ -70,6 +70,7 @@ class TrialTask(BaseModel):
         step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
+        versions: What the node must have; none where it is not asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +90,7 @@ class TrialTask(BaseModel):
     step_bytes: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
+    versions: dict[str, str] = {}
 
 
 class StudentTrial(tune.Trainable):

@@ -1,0 +1,164 @@
+"""Whether every node of a cluster is fit for a search: the same versions, and its storage.
+
+The driver writes a file with a random name into every folder that must be shared. A task on each
+node, all at once, says which of them it sees, whether it may write there, and its versions.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from search.provenance import versions
+from search.resources import Node
+from spaces.errors import ConfigError
+
+# A worker imports PyTorch first.
+ANSWER_WITHIN_S = 120.0
+# A client of a network file system may look at an older list of a folder's files.
+SEEN_WITHIN_S = 5.0
+POLL_S = 0.1
+SAME_VEER = "install the same Veer, with the same requirements.lock, on every machine"
+SHARED = "run folder and $VEER_CACHE must lie at the same path on storage that all nodes share"
+REACHABLE = "look at the node with `ray status`, or take it out of the cluster"
+
+_known_versions = lru_cache(maxsize=1)(versions)
+
+
+def require_alike(
+    nodes: Sequence[Node], folders: Sequence[Path], *, answer_within_s: float = ANSWER_WITHIN_S
+) -> None:
+    """Refuses a cluster with nodes that cannot take part in a search, before it begins.
+
+    Args:
+        nodes: The live nodes.
+        folders: What all of them must share; made where they are missing.
+        answer_within_s: Seconds that a node has to answer.
+
+    Raises:
+        ConfigError: Naming every such node with all that is wrong there, and the fix.
+    """
+    with _marked(folders) as marks:
+        asked = ray.remote(num_cpus=0, max_retries=0)(look)
+        answers = [
+            asked.options(
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+            ).remote(marks)
+            for node in nodes
+        ]
+        if answers:
+            ray.wait(answers, num_returns=len(answers), timeout=answer_within_s)
+        faults: list[str] = []
+        fixes: dict[str, None] = {}
+        for node, answer in zip(nodes, answers, strict=True):
+            for fault, fix in _faults(node, answer, answer_within_s):
+                faults.append(fault)
+                fixes[fix] = None
+    if faults:
+        raise ConfigError("; ".join([*faults, *fixes]))
+
+
+def look(marks: Mapping[str, str]) -> dict[str, Any]:
+    """What a node has; runs there.
+
+    Args:
+        marks: Content of the files that the driver has just written, by path.
+
+    Returns:
+        `versions`, and of each folder that will not do, in `folders`, why.
+    """
+    latest_s = time.monotonic() + SEEN_WITHIN_S
+    folders = {}
+    for path, content in marks.items():
+        file = Path(path)
+        while not (seen := _reads(file, content)) and time.monotonic() < latest_s:
+            time.sleep(POLL_S)
+        if not seen:
+            folders[str(file.parent)] = "does not see"
+        elif not os.access(file.parent, os.W_OK | os.X_OK):
+            folders[str(file.parent)] = "may not write to"
+    return {"versions": versions(), "folders": folders}
+
+
+def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
+    """What differs, as in `torch 2.10.0, this machine 2.11.0`; empty where nothing does."""
+    names = sorted(theirs.keys() | ours.keys())
+    return ", ".join(
+        f"{name} {theirs.get(name, 'none')} (this machine {ours.get(name, 'none')})"
+        for name in names
+        if theirs.get(name) != ours.get(name)
+    )
+
+
+def require_versions(expected: Mapping[str, str]) -> None:
+    """Refuses to work in a process of other versions: on a node that joined after the start.
+
+    Args:
+        expected: The driver's; none where nothing is to be compared.
+
+    Raises:
+        RuntimeError: They differ. Not an error of the trial, which may well run elsewhere.
+    """
+    if expected and (wrong := differences(_known_versions(), expected)):
+        where = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        raise RuntimeError(
+            f"node {where} joined the cluster with {wrong.replace('this machine', 'the search')}"
+            f"; {SAME_VEER}, or stop that node"
+        )
+
+
+def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[str, str]]:
+    """What is wrong with a node, and what mends it."""
+    name = f"node {node.address}"
+    ready, _ = ray.wait([answer], timeout=0)
+    if not ready:
+        ray.cancel(answer, force=True)
+        yield f"{name} did not answer within {answer_within_s:g} s", REACHABLE
+        return
+    try:
+        found = ray.get(answer)
+    except RayError as error:
+        last = str(error).strip().splitlines()[-1].strip()
+        yield f"{name} cannot run Veer ({last})", SAME_VEER
+        return
+    if wrong := differences(found["versions"], versions()):
+        yield f"{name} has {wrong}", SAME_VEER
+    for folder, why in found["folders"].items():
+        yield f"{name} {why} {folder}", SHARED
+
+
+@contextmanager
+def _marked(folders: Sequence[Path]) -> Iterator[dict[str, str]]:
+    """A file in each folder for as long as the nodes are asked; content by path."""
+    marks: dict[str, str] = {}
+    try:
+        for folder in folders:
+            name = f".veer-{secrets.token_hex(8)}"
+            file, content = folder.absolute() / name, secrets.token_hex(8)
+            try:
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(content)
+            except OSError as error:
+                raise ConfigError(
+                    f"{folder}: cannot write to it: {error.strerror or error}; {SHARED}"
+                ) from error
+            marks[str(file)] = content
+        yield marks
+    finally:
+        for path in marks:
+            Path(path).unlink(missing_ok=True)
+
+
+def _reads(file: Path, content: str) -> bool:
+    try:
+        return file.read_text() == content
+    except OSError:
+        return False

@@ -1,0 +1,156 @@
+"""Nodes that cannot take part in a search are named before it begins; on real Ray nodes."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from search import cluster_check
+from search.checked_trial import CheckedTrial
+from search.cluster_check import differences, look, require_alike, require_versions
+from search.connection import connected
+from search.provenance import versions
+from search.resources import Node, cluster_nodes
+from spaces.errors import ConfigError
+from tests.search.ray_nodes import TOKEN, RayNodes, ray_nodes
+from tests.search.test_driver import DEADLINE_S, start
+
+HERE = versions()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
+    """Two nodes, the second with another version of Veer by its metadata."""
+    other = tmp_path_factory.mktemp("other")
+    info = other / "veer-9.9.9.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: veer\nVersion: 9.9.9\n")
+    with ray_nodes((1,)) as nodes:
+        path = os.pathsep.join(filter(None, [str(other), os.environ.get("PYTHONPATH")]))
+        nodes.add(PYTHONPATH=path)
+        yield nodes
+
+
+@pytest.fixture
+def joined(cluster: RayNodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Node]]:
+    """This process in that cluster; its nodes, the head first."""
+    monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+    with connected(cluster.address):
+        is_head = {n["NodeID"]: "node:__internal_head__" in n["Resources"] for n in ray.nodes()}
+        yield sorted(cluster_nodes(), key=lambda node: not is_head[node.node_id])
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+class TestNodes:
+    def test_one_like_this_machine_passes_and_nothing_is_left(self, joined, tmp_path):
+        require_alike(joined[:1], [tmp_path / "run"])
+        assert list((tmp_path / "run").iterdir()) == []
+
+    def test_other_version_is_refused_with_the_difference(self, joined):
+        message = (
+            rf"^node {joined[1].address} has veer 9\.9\.9 \(this machine {HERE['veer']}\); "
+            r"install the same Veer, with the same requirements\.lock, on every machine$"
+        )
+        with pytest.raises(ConfigError, match=message):
+            require_alike(joined, [])
+
+    def test_every_difference_of_every_node_is_in_one_message(self, joined, monkeypatch):
+        ours = versions() | {"torch": "1.0.0"}
+        monkeypatch.setattr(cluster_check, "versions", lambda: ours)
+        torch = rf"torch {HERE['torch']} \(this machine 1\.0\.0\)"
+        message = rf"^node \S+ has {torch}; node \S+ has {torch}, veer 9\.9\.9 [^;]*; install"
+        with pytest.raises(ConfigError, match=message):
+            require_alike(joined, [])
+
+    def test_node_that_is_gone_is_named(self, joined):
+        gone = Node(address="10.9.9.9", num_cpus=1, num_gpus=0, node_id="0" * 56)
+        with pytest.raises(ConfigError, match=r"^node 10\.9\.9\.9 cannot run Veer \("):
+            require_alike([joined[0], gone], [])
+
+    def test_node_that_does_not_answer_is_named(self, joined):
+        with pytest.raises(ConfigError, match=r"did not answer within 0 s; look at the node with"):
+            require_alike(joined[:1], [], answer_within_s=0)
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_path, cluster):
+    run = tmp_path / "run"
+    options = ["--address", cluster.address]
+    with start(tiny_world, run, *options, RAY_AUTH_TOKEN=TOKEN) as search:
+        out, _ = search.communicate(timeout=DEADLINE_S)
+    assert search.returncode == 2, out
+    assert "has veer 9.9.9 (this machine" in out
+    assert "Traceback" not in out
+    assert not list(run.glob("trials/*"))
+
+
+class TestFolders:
+    def test_file_that_is_not_there_is_told(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(cluster_check, "SEEN_WITHIN_S", 0.0)
+        seen = tmp_path / "seen"
+        seen.write_text("abc")
+        marks = {str(seen): "abc", str(tmp_path / "other" / "mark"): "abc"}
+        assert look(marks) == {
+            "versions": HERE,
+            "folders": {str(tmp_path / "other"): "does not see"},
+        }
+
+    def test_another_folder_at_the_same_path_does_not_count_as_shared(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(cluster_check, "SEEN_WITHIN_S", 0.0)
+        (tmp_path / "mark").write_text("of another machine")
+        assert look({str(tmp_path / "mark"): "abc"})["folders"] == {str(tmp_path): "does not see"}
+
+    def test_folder_that_cannot_be_written_is_told(self, tmp_path, monkeypatch):
+        (tmp_path / "mark").write_text("abc")
+        monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
+        found = look({str(tmp_path / "mark"): "abc"})["folders"]
+        assert found == {str(tmp_path): "may not write to"}
+
+    def test_folder_that_the_driver_cannot_write_is_refused(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        folder = tmp_path / "file" / "run"
+        with pytest.raises(ConfigError, match=rf"^{folder}: cannot write to it: Not a directory;"):
+            require_alike([], [folder])
+
+
+class TestDifferences:
+    def test_are_named_and_nothing_else(self):
+        ours = {"torch": "2.11.0", "veer": "0.1.0"}
+        assert differences(ours, ours) == ""
+        assert differences({"torch": "2.10.0", "veer": "0.1.0"}, ours) == (
+            "torch 2.10.0 (this machine 2.11.0)"
+        )
+
+    def test_package_that_one_side_does_not_know_is_one(self):
+        assert differences({}, {"veer": "0.1.0"}) == "veer none (this machine 0.1.0)"
+
+
+def test_trial_in_a_process_of_other_versions_is_not_run(monkeypatch):
+    wanted = HERE | {"torch": "0.0.1"}
+    monkeypatch.setattr(cluster_check, "_known_versions", lambda: HERE)
+    message = rf"joined the cluster with torch {HERE['torch']} \(the search 0\.0\.1\); install"
+    with pytest.raises(RuntimeError, match=message):
+        require_versions(wanted)
+    require_versions(HERE)
+    require_versions({})
+
+
+def test_checked_trial_asks_before_its_first_step(monkeypatch):
+    asked = []
+    monkeypatch.setattr("search.checked_trial.require_versions", asked.append)
+    trial = object.__new__(CheckedTrial)
+    trial._task = type("Task", (), {"versions": {"veer": "0.1.0"}})()
+    monkeypatch.setattr("trainable.trial.StudentTrial.step", lambda self: {"trial": self})
+    assert trial.step() == {"trial": trial}
+    assert asked == [{"veer": "0.1.0"}]
+
+
+def test_marks_are_gone_after_a_refusal(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="Not a directory"):
+        require_alike([], [tmp_path / "run", tmp_path / "file" / "run"])
+    assert list((tmp_path / "run").iterdir()) == []
