@@ -28,6 +28,7 @@ MAX_VALUES = 100_000
 MAX_LEVELS = 64
 MAX_DIGITS = 400
 MAX_PROBLEM_CHARS = 200
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 _COLLECTIONS = frozenset({_TAG + "map", _TAG + "seq"})
 _CORE_SCHEMA = {
@@ -222,6 +223,7 @@ class _Parser:
                 raise self._error(key_node, "a key must be a word, got a list or a mapping")
             if key_node.tag != f"{_TAG}str":
                 raise self._error(key_node, f"a key must be a word, got {shown(key)}; quote it")
+            self._refuse_unwritable(key_node)
             if key in mapping:
                 first = self.lines[(*keys, key)]
                 place = dotted((*keys, key))
@@ -232,6 +234,7 @@ class _Parser:
 
     def _scalar(self, node: yaml.Node) -> object:
         kind, text = node.tag.removeprefix(_TAG), node.value
+        self._refuse_unwritable(node)
         if kind == "str":
             return text
         if kind not in _CORE_SCHEMA or not _CORE_SCHEMA[kind].match(text):
@@ -245,6 +248,11 @@ class _Parser:
         if kind == "float":
             return float(re.sub(r"\.(?=[a-zA-Z])", "", text))
         return None if kind == "null" else text.lower() == "true"
+
+    def _refuse_unwritable(self, node: yaml.Node) -> None:
+        if _UNWRITABLE.search(node.value):
+            rule = "text must hold neither NUL nor half a surrogate pair (no file's name can)"
+            raise self._error(node, f"{rule}, got {shown(node.value)}")
 
     def _error(self, node: yaml.Node, message: str) -> ConfigError:
         return ConfigError(f"{self._path}:{node.start_mark.line + 1}: {message}")

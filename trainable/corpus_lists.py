@@ -6,11 +6,15 @@ root folder.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
+
+from spaces.complaints import shown
 
 Item = TypeVar("Item")
 
+# Of Linux; a longer path names no file.
+MAX_PATH_CHARS = 4096
 _LABELS = {"1": True, "0": False}
 
 
@@ -52,7 +56,7 @@ def parse_train_list(path: Path, root: Path, faults: list[str]) -> tuple[Utteran
 
     def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
-            faults.append(f"{place}: must be 'SPEAKER PATH', got {' '.join(fields)!r}")
+            faults.append(f"{place}: must be 'SPEAKER PATH', got {shown(' '.join(fields))}")
             return None
         speaker, audio = fields
         if fault := files.fault(audio):
@@ -69,12 +73,13 @@ def parse_trial_list(path: Path, root: Path, faults: list[str]) -> tuple[TrialPa
 
     def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
-            faults.append(f"{place}: must be '1|0 PATH_A PATH_B', got {' '.join(fields)!r}")
+            got = shown(" ".join(fields))
+            faults.append(f"{place}: must be '1|0 PATH_A PATH_B', got {got}")
             return None
         label, path_a, path_b = fields
         found = [fault for audio in (path_a, path_b) if (fault := files.fault(audio))]
         if label not in _LABELS:
-            found.insert(0, f"the label must be 1 (same speaker) or 0, got {label!r}")
+            found.insert(0, f"the label must be 1 (same speaker) or 0, got {shown(label)}")
         faults.extend(f"{place}: {fault}" for fault in found)
         if found:
             return None
@@ -132,12 +137,16 @@ class _Files:
         return self._file_faults[path]
 
     def _find_fault(self, path: str) -> str | None:
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts:
+        if len(path) > MAX_PATH_CHARS:
+            return f"a path must have at most {MAX_PATH_CHARS:,} characters, got {len(path):,}"
+        if _leaves(path):
             return f"the path must stay inside {self._root}, got {path!r}"
         file = self._root / path
-        if not file.is_file():
-            return f"there is no audio file {file}"
+        try:
+            if not file.is_file():
+                return f"there is no audio file {file}"
+        except OSError as error:
+            return f"the audio file {file} cannot be reached: {error.strerror}"
         # Resolving each of a million files is slow: folders repeat, links are rare.
         target = file.resolve() if file.is_symlink() else file
         if not self._is_inside(target.parent):
@@ -148,3 +157,9 @@ class _Files:
         if folder not in self._inside:
             self._inside[folder] = folder.resolve().is_relative_to(self._root)
         return self._inside[folder]
+
+
+def _leaves(path: str) -> bool:
+    """Whether a path leads out of its root by itself, be it on this system or on another."""
+    windows = PureWindowsPath(path)
+    return path.startswith("/") or ".." in windows.parts or bool(windows.anchor)

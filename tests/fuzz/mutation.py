@@ -93,7 +93,8 @@ def _changed(draw: st.DrawFn, tree: Any, values: st.SearchStrategy[Any]) -> Any:
         case "wrap":
             parent[last] = draw(st.sampled_from([[parent[last]], {"choices": [parent[last]]}]))
         case "rename" if isinstance(parent, dict):
-            parent[f"{last}{draw(st.sampled_from(['x', '', ' ', '.a', '[0]']))}"] = parent.pop(last)
+            end = draw(st.sampled_from(["x", "", " ", ".a", "[0]"]))
+            parent[f"{last}{end}"] = parent.pop(last)
         case "add" if isinstance(parent, dict):
             parent[draw(st.sampled_from(["", "x", "model", "when", "a.b", "x" * 999]))] = value
         case "move":
@@ -117,6 +118,7 @@ def yaml_texts(tree: Any) -> st.SearchStrategy[bytes]:
             odd = draw(st.sampled_from(ODD_TEXTS) | st.text(max_size=20))
             head = lines[number].partition(":")[0]
             lines[number] = draw(st.sampled_from([odd, f"{head}: {odd}", lines[number] + odd]))
-        return "\n".join(lines).encode(draw(st.sampled_from(["utf-8"] * 8 + ["utf-16"])), "replace")
+        encoding = draw(st.sampled_from(["utf-8"] * 8 + ["utf-16"]))
+        return "\n".join(lines).encode(encoding, "replace")
 
     return draw_text() | st.binary(max_size=200)

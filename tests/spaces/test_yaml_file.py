@@ -198,7 +198,7 @@ plain = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=["Cs"]))
+    | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
     | st.sampled_from(["1e-3", "no", "true", "0o7", "1:30", "=", "<<", "~", "2026-01-31", ".5"]),
     lambda inner: (
         st.lists(inner, max_size=4)
@@ -224,3 +224,8 @@ def test_what_is_written_reads_back_equal(
 def test_paths_and_tuples_are_written_as_text_and_lists(tmp_path: Path) -> None:
     write_yaml(tmp_path / "a.yaml", {"dir": Path("x/y"), "sizes": (1, 2)})
     assert (tmp_path / "a.yaml").read_text() == "dir: x/y\nsizes: [1, 2]\n"
+
+
+@pytest.mark.parametrize("text", ['a: "x\\0y"', '"x\\0y": 1', 'a: ["\\ud800"]'])
+def test_text_that_no_file_could_be_called_is_refused(tmp_path: Path, text: str) -> None:
+    assert "must hold neither NUL nor half a surrogate pair" in complaint(tmp_path, text)[0]
