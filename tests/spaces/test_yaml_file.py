@@ -228,4 +228,5 @@ def test_paths_and_tuples_are_written_as_text_and_lists(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['a: "x\\0y"', '"x\\0y": 1', 'a: ["\\ud800"]'])
 def test_text_that_no_file_could_be_called_is_refused(tmp_path: Path, text: str) -> None:
-    assert "must hold neither NUL nor half a surrogate pair" in complaint(tmp_path, text)[0]
+    with pytest.raises(ConfigError, match=r"a\.yaml:1: text must hold neither NUL nor half a "):
+        read(tmp_path, text)
