@@ -98,5 +98,7 @@ def _git(folder: Path, *args: str) -> str | None:
     git = shutil.which("git")
     if git is None:
         return None
-    done = subprocess.run([git, *args], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(  # noqa: S603 - git, with arguments of ours
+        [git, *args], cwd=folder, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() if done.returncode == 0 else None

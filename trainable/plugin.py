@@ -111,7 +111,7 @@ class PluginProcess:
         self._errors = tempfile.TemporaryFile()
         try:
             # Isolated (-I): neither PYTHONPATH nor the working folder adds to its path.
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - only with --allow-code
                 [str(config.python), "-I", "-B", str(WORKER), json.dumps(told)],
                 cwd=config.trainer,
                 stdin=subprocess.PIPE,
