@@ -10,6 +10,7 @@ from models.user_code import code_roots
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.history import TrialHistory, latest
 from results.journal import Record
+from results.markdown import code, plain
 from results.render import MISSING, cell, heading
 from results.shell import veer_command
 from results.trials import distill_has_no_effect
@@ -70,7 +71,7 @@ def model_card(facts: CardFacts) -> str:
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
     flag = " --allow-code" if needs_code(facts.config.trial.model) else ""
     sections = {
-        f"Speaker embeddings: trial {facts.trial.trial} of {facts.run.name}": (
+        f"Speaker embeddings: trial {facts.trial.trial} of {plain(facts.run.name)}": (
             f"A {facts.loaded.config.model.family} of "
             f"{count_parameters(facts.loaded.model):,} parameters, from log-mels of 16 kHz speech "
             f"to {facts.loaded.model.embedding_dim} dimensions, found by a search of Veer."
@@ -128,14 +129,14 @@ def _data(facts: CardFacts) -> dict[str, object]:
     corpus = facts.config.corpus
     return {
         "speakers": len(facts.loaded.speakers),
-        "training utterances": f"{_lines(corpus.train_list)} in `{corpus.train_list}`",
-        "validation trial pairs": f"{_lines(corpus.val_list)} in `{corpus.val_list}`",
+        "training utterances": f"{_lines(corpus.train_list)} in {code(corpus.train_list)}",
+        "validation trial pairs": f"{_lines(corpus.val_list)} in {code(corpus.val_list)}",
     }
 
 
 def _lines(path: Path) -> str:
     try:
-        return f"{sum(1 for line in path.read_text().splitlines() if line.strip()):,}"
+        return f"{sum(1 for line in path.read_bytes().splitlines() if line.strip()):,}"
     except OSError:
         return "unknown (the list is gone)"
 
@@ -145,8 +146,9 @@ def _speed(facts: CardFacts) -> str:
     names = (TEACHER, trial_name(facts.trial.trial), FRONT_END)
     rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
     if benchmark is None or names[1] not in {row["model"] for row in rows}:
-        return f"Not measured; run `{veer_command('benchmark', facts.run)}` and export again."
-    hardware = ", ".join(f"{name} {value}" for name, value in benchmark["hardware"].items())
+        return f"Not measured; run {code(veer_command('benchmark', facts.run))} and export again."
+    machine = benchmark["hardware"].items()
+    hardware = plain(", ".join(f"{name} {value}" for name, value in machine))
     return (
         "From a 2-s waveform to the embedding, front end included, which is also measured alone; "
         f"MMACs are of one utterance without it.\n\n{_markdown(rows)}\n\nOn: {hardware}."
@@ -158,14 +160,14 @@ def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
     rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
     lines = [f"| {headings} |", f"|{rule}|"]
     for row in rows:
-        cells = (cell(name, row[name]) for name in BENCHMARK_COLUMNS)
+        cells = (plain(cell(name, row[name])) for name in BENCHMARK_COLUMNS)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _provenance(facts: CardFacts) -> dict[str, object]:
     started = latest(facts.records, "search_started") or {}
-    return {
+    found = {
         "run": facts.run.absolute(),
         "trial": f"{facts.trial.trial}, config hash {facts.trial.started['config_hash']}",
         "seed": facts.loaded.config.seed,
@@ -178,7 +180,9 @@ def _provenance(facts: CardFacts) -> dict[str, object]:
             if name not in FOR_REBUILDING
         },
     }
+    return {name: plain(value) for name, value in found.items()}
 
 
 def _bullets(facts: Mapping[str, object]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    """A line a fact; the values are Markdown."""
+    return "\n".join(f"- {plain(name)}: {value}" for name, value in facts.items())

@@ -1,0 +1,217 @@
+"""A journal that was damaged or tampered with: tables, views and a search from it, or an error."""
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from results.export import export_trial
+from results.formats import format_table
+from results.history import best_ended, latest, repetitions, trial_histories
+from results.journal import Journal, Record, read_journal
+from results.remarks import run_remarks
+from results.render import benchmark_view, trials_view
+from results.run_folder import RunFolder
+from results.study import rebuild_study
+from results.trial_view import trial_view
+from results.trials import epochs_table, trials_table
+from search.cli.console import Screen
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.proposals import Proposals, no_limits
+from search.starting_points import starting_trees
+from search.suggestions import Suggestions
+from spaces.dimensions import Choice, Float
+from spaces.errors import VeerError
+from spaces.space import Space
+from tests.fuzz.mutation import fuzzed, mutated
+from trainable.config import TrialConfig
+
+SPACE = Space(
+    name="s",
+    fixed={},
+    dimensions=(
+        Choice(name="loss.distillation", choices=("mse", "cosine")),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+
+
+def conductor_on(journal: Journal) -> Conductor:
+    return Conductor(
+        Proposals(
+            Suggestions(SPACE, kind="random", seed=0, passes=1),
+            journal,
+            make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+            check=no_limits,
+            repetitions=1,
+        ),
+        SuccessiveHalving(asha_rungs(1, 3, 4), 3),
+        journal,
+        budget=Budget(num_trials=4, max_epochs=4),
+        clock=lambda: 0.0,
+    )
+
+
+def searched(journal: Journal) -> None:
+    """A search of four trials."""
+    conductor = conductor_on(journal)
+    while (course := conductor.next_trial()) is not None:
+        epoch, goes_on = 0, True
+        while goes_on:
+            epoch += 1
+            veer_pct = 20.0 / epoch + course.trial
+            fields = {"train_s": 1.0, "eval_s": 0.5, "num_params": 9, "distill_share": 0.1}
+            goes_on = conductor.report(course.trial, epoch, veer_pct, fields)
+
+
+def without_check(line: bytes) -> bytes:
+    """A record without what chains it to the one before, so that more than the chain is tried."""
+    record = json.loads(line)
+    record.pop("check", None)
+    return json.dumps(record).encode()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The journal of a search of four trials, with each kind of record that tables read."""
+    path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
+    params = {"loss.distillation": "mse", "training.lr": 1e-3}
+    broken = {"limit": "max_params", "value": 2, "allowed": 1, "text": ""}
+    place = {"host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {}}
+    memory = {"resource": "gpu", "share": 0.5, "message": "m"}
+    with Journal(path) as journal:
+        settings = {"success": {"target": 11.0}, "space": "space.yaml"}
+        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
+        journal.append("teacher", path="t.model", veer_pct=7.5, num_params=10, sha256="ab")
+        searched(journal)
+        journal.append("infeasible", params=params, violations=[broken])
+        journal.append("repeated", params=params, config_hash="ab", same_as=0)
+        journal.append("placed", trial=0, epoch=1, **place)
+        journal.append("infrastructure", kind="out_of_memory", trial=0, epoch=1, **memory)
+        journal.append("search_ended", reason="finished")
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"".join(without_check(each) + b"\n" for each in lines))
+    return path
+
+
+def printed(shown: Any) -> None:
+    Screen(width=100, file=io.StringIO()).print(shown)
+
+
+def told(records: Sequence[Record], _: Path) -> None:
+    """All that the commands print, write and go on from."""
+    histories = trial_histories(records)
+    trials, epochs = trials_table(records), epochs_table(records)
+    for table in (trials, epochs):
+        for form in ("csv", "json", "parquet"):
+            format_table(table, form)  # type: ignore[arg-type]
+    remarks = run_remarks(records)
+    printed(trials_view(trials, latest(records, "teacher"), remarks=remarks, width=100))
+    repetitions(records)
+    for trial in histories[:2]:
+        printed(trial_view(records, trial, 100))
+
+
+def started_from(_: Sequence[Record], run: Path) -> None:
+    starting_trees([f"run:{run}#top2"], run)
+
+
+def exported(_: Sequence[Record], run: Path) -> None:
+    export_trial(RunFolder(run))
+
+
+def chosen(records: Sequence[Record], _: Path) -> None:
+    best_ended(trial_histories(records), 2)
+
+
+def studied(records: Sequence[Record], _: Path) -> None:
+    rebuild_study(records, SPACE.dimensions)
+
+
+def benchmarked(records: Sequence[Record], _: Path) -> None:
+    if (record := latest(records, "benchmark")) is not None:
+        printed(benchmark_view(record["rows"], ("model",), 100))
+
+
+def gone_on_from(records: Sequence[Record], run: Path) -> None:
+    with Journal(run / "replayed.jsonl") as journal:
+        conductor_on(journal).replay(records)
+
+
+USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
+    told, started_from, exported, chosen, studied, gone_on_from,
+)  # fmt: skip
+
+
+def refusals_of(content: bytes, folder: Path) -> list[str]:
+    """What each use of a journal says against it; an error of any other kind is raised."""
+    (folder / "journal.jsonl").write_bytes(content)
+    (folder / "replayed.jsonl").unlink(missing_ok=True)
+    try:
+        records = read_journal(folder / "journal.jsonl")
+    except VeerError as error:
+        return [str(error)]
+    found = []
+    for use in USES:
+        try:
+            use(records, folder)
+        except VeerError as error:
+            found.append(str(error))
+    return found
+
+
+@st.composite
+def tampered(draw: st.DrawFn, path: Path) -> bytes:
+    """The journal with records changed, moved, repeated or gone, and bytes spoilt."""
+    lines = path.read_bytes().splitlines()
+    for _ in range(draw(st.integers(1, 3))):
+        if not lines:
+            break
+        number = draw(st.integers(0, len(lines) - 1))
+        match draw(st.sampled_from(["change"] * 4 + ["remove", "repeat", "swap", "cut", "spoil"])):
+            case "change":
+                try:
+                    record = json.loads(lines[number])
+                except (ValueError, RecursionError):
+                    continue
+                changed = draw(mutated(record))
+                lines[number] = json.dumps(changed).encode()
+            case "remove":
+                del lines[number]
+            case "repeat":
+                lines.insert(draw(st.integers(0, len(lines))), lines[number])
+            case "swap":
+                lines[number], lines[0] = lines[0], lines[number]
+            case "cut":
+                lines[number] = lines[number][: draw(st.integers(0, len(lines[number])))]
+            case "spoil":
+                lines[number] = draw(st.binary(max_size=30) | st.just(b"[" * 5000))
+    return b"\n".join(lines) + draw(st.sampled_from([b"\n", b"", b"\r\n", b"\x00"]))
+
+
+def test_the_whole_journal_is_used(whole: Path, tmp_path: Path) -> None:
+    refusals = refusals_of(whole.read_bytes(), tmp_path)
+    assert [each for each in refusals if "no checkpoint any more" not in each] == []
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tampered")
+
+
+@fuzzed(150)
+@given(data=st.data())
+def test_a_tampered_journal_is_used_or_refused(
+    whole: Path, folder: Path, data: st.DataObject
+) -> None:
+    content = data.draw(tampered(whole))
+    for refusal in refusals_of(content, folder):
+        assert refusal.strip()
+        assert len(refusal) < 20_000

@@ -1,0 +1,41 @@
+"""Whatever a run's texts hold, the model card shows them, and nothing more."""
+
+import pytest
+
+from results.export import export_trial
+from results.journal import Journal
+from results.markdown import code, plain
+from results.run_folder import RunFolder
+
+HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
+
+
+def test_names_are_shown_and_not_obeyed(trained_run: RunFolder) -> None:
+    before = export_trial(trained_run).folder.joinpath("README.md").read_text().splitlines()
+    settings = trained_run.read()[0]["settings"]
+    with Journal(trained_run.journal) as journal:
+        journal.append("search_started", settings=settings, provenance={HOSTILE: HOSTILE})
+    card = export_trial(trained_run).folder.joinpath("README.md").read_text()
+    added = [line for line in card.splitlines() if line not in before]
+    assert added == [f"- {plain(HOSTILE)}: {plain(HOSTILE)}"]
+    assert "<script" not in card.replace("\\<", "")
+    assert "\x1b" not in card
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mlp_mixer, 2.11.0+cu128", "mlp_mixer, 2.11.0+cu128"),
+        ("<b>", "\\<b\\>"),
+        ("[a](b)", "\\[a\\](b)"),
+        ("a | b", "a \\| b"),
+        ("a\n# b", "a\\\\n# b"),
+        ("`a` &amp;", "\\`a\\` \\&amp;"),
+    ],
+)
+def test_marks_of_markdown_are_escaped(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_code_does_not_end_before_its_end() -> None:
+    assert code("a`b\n<c>") == "`a'b\\n<c>`"
