@@ -12,15 +12,20 @@ from spaces.limits import BROKEN_RULE
 WARNING = "warning: "
 
 
-def success_criteria(records: Iterable[Record]) -> dict[str, float]:
-    """VEER in percent by the criterion's name, as the search was last told; empty without any."""
+def latest_settings(records: Iterable[Record]) -> Record:
+    """The search's settings as it was last told; empty where the journal has none."""
     settings: Record = {}
     for record in records:
         if record["event"] in ("search_started", "search_resumed"):
             settings = record.get("settings") or settings
+    return settings
+
+
+def success_criteria(records: Iterable[Record]) -> dict[str, float]:
+    """VEER in percent by the criterion's name, as the search was last told; empty without any."""
     return {
         name: float(veer_pct)
-        for name, veer_pct in (settings.get("success") or {}).items()
+        for name, veer_pct in (latest_settings(records).get("success") or {}).items()
         if veer_pct is not None
     }
 

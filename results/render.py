@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -51,6 +52,45 @@ MAIN_COLUMNS = (
 BARS = "▁▂▃▄▅▆▇█"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """The trials as a person wants them: the teacher first, then what matters and what varied.
+
+    Attributes:
+        rows: A row a trial, with a `note`.
+        columns: Which of their values to show, in this order.
+        varied: Those of them that are sampled parameters.
+        remarks: What is said below, a line each.
+    """
+
+    rows: list[Row]
+    columns: list[str]
+    varied: list[str]
+    remarks: list[str]
+
+
+def trial_listing(
+    table: pa.Table, teacher: Record | None = None, remarks: Sequence[str] = ()
+) -> Listing:
+    """What a list of trials shows; the arguments are those of `trials_view`."""
+    params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
+    rows = trial_rows(table)
+    shown, constant = fold_constant(rows, params)
+    columns = [*MAIN_COLUMNS, *shown, "note"]
+    for row in rows:
+        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
+        reason = row["reason"] if row["state"] in ("failed", "diverged") else None
+        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
+    for name in ("meets", "note"):
+        if not any(row[name] for row in rows):
+            columns.remove(name)
+    lines = [*remarks, *_explanations(rows, constant)]
+    if teacher is not None:
+        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
+        rows = [{"trial": TEACHER, **fields}, *rows]
+    return Listing(rows=rows, columns=columns, varied=shown, remarks=lines)
+
+
 def trials_view(
     table: pa.Table,
     teacher: Record | None = None,
@@ -67,23 +107,11 @@ def trials_view(
         width: Characters of the screen. Where the table needs more, what matters least is left
             out and named below it.
     """
-    params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
-    rows = trial_rows(table)
-    shown, constant = fold_constant(rows, params)
-    columns = [*MAIN_COLUMNS, *shown, "note"]
-    for row in rows:
-        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
-        reason = row["reason"] if row["state"] in ("failed", "diverged") else None
-        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
-    for name in ("meets", "note"):
-        if not any(row[name] for row in rows):
-            columns.remove(name)
-    lines = [*remarks, *_explanations(rows, constant)]
-    if teacher is not None:
-        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
-        rows = [{"trial": TEACHER, **fields}, *rows]
-    spare = (*LEAST_FIRST, *(name for name in reversed(shown) if name != PRESET), "epochs")
-    view, left_out = fitted_view(rows, columns, spare, width)
+    listing = trial_listing(table, teacher, remarks)
+    lines = listing.remarks
+    varied = (name for name in reversed(listing.varied) if name != PRESET)
+    spare = (*LEAST_FIRST, *varied, "epochs")
+    view, left_out = fitted_view(listing.rows, listing.columns, spare, width)
     if left_out:
         names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
         lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
@@ -147,7 +175,7 @@ def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     view = Table(
         box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False, collapse_padding=True
     )
-    headings = _headings(columns)
+    named = headings(columns)
     for name in columns:
         numeric = name == "trial" or all(
             isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
@@ -155,7 +183,7 @@ def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
         )
         justify: JustifyMethod = "right" if numeric else "left"
         view.add_column(
-            Text(headings[name]),
+            Text(named[name]),
             justify=justify,
             overflow="fold",
             vertical="bottom",
@@ -232,7 +260,7 @@ def heading(name: str) -> str:
     return HEADINGS.get(name, name).replace("-\n", "").replace("\n", " ")
 
 
-def _headings(columns: Sequence[str]) -> dict[str, str]:
+def headings(columns: Sequence[str]) -> dict[str, str]:
     """Headings by column; a parameter's is the end of its name where no other ends so."""
     ends = Counter(name.rpartition(".")[2] for name in columns)
     shown = {}

@@ -60,6 +60,16 @@ class RunFolder:
         return self.path / "log.txt"
 
     @property
+    def space(self) -> Path:
+        """The space that is searched."""
+        return self.path / "space.yaml"
+
+    @property
+    def report(self) -> Path:
+        """The page about the run."""
+        return self.path / "report.html"
+
+    @property
     def exports(self) -> Path:
         """Where exported trials go unless told otherwise."""
         return self.path / "export"

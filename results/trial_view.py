@@ -97,14 +97,6 @@ def _incidents(trial: TrialHistory) -> Table:
     return view
 
 
-def _incidents(trial: TrialHistory) -> Table:
-    view = Table.grid(padding=(0, 2))
-    for each in incidents(trial):
-        style = "yellow" if each.is_fault else ""
-        view.add_row(utc(each.time_s), Text(each.what, style), Text(each.text))
-    return view
-
-
 def _config(config: Record) -> Syntax:
     return Syntax(yaml_text(config).rstrip(), "yaml", background_color="default")
 

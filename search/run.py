@@ -10,6 +10,7 @@ from models.user_code import code_root
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
 from results.journal import ENDINGS, EndReason, Journal
+from results.report import write_report
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
@@ -170,9 +171,10 @@ def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: Search
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
-    """Writes tables and study anew from the journal."""
+    """Writes tables, study and page anew from the journal."""
     rebuild_tables(run)
     write_study(run.read(), space.dimensions, run.study)
+    write_report(run)
 
 
 def _drive(

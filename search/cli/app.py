@@ -23,7 +23,7 @@ app = typer.Typer(
     help="Search hyperparameters for distilling a large speaker-verification teacher into a "
     "small, fast student.\n\n"
     "The usual order: **data** prepare and check, **teacher** train, **search**, then "
-    "**trials**, **show** and **benchmark** to look, **export** and **train** to "
+    "**trials**, **show**, **report** and **benchmark** to look, **export** and **train** to "
     "retrain the winner in full, **evaluate** to score it.",
 )
 app.add_typer(data.app, name="data")
@@ -33,6 +33,7 @@ app.command()(search)
 app.command()(resume)
 app.command()(results.trials)
 app.command()(results.show)
+app.command()(results.report)
 app.command()(results.benchmark)
 app.command()(results.export)
 app.command()(reproduce)

@@ -1,4 +1,4 @@
-"""`veer trials`, `veer show`, `veer benchmark` and `veer export`: what a search left."""
+"""What a search left: `veer trials`, `show`, `report`, `benchmark` and `export`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,6 +13,7 @@ from results.history import latest, trial_histories
 from results.query import select
 from results.remarks import run_remarks
 from results.render import benchmark_view, rows_view, trial_rows, trials_view
+from results.report import write_report
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
@@ -93,6 +94,20 @@ def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the tria
     """Show one trial: its figures, its config, VEER and losses by epoch."""
     records = RunFolder(run).read()
     console.print(trial_view(records, find_trial(trial_histories(records), trial), console.width))
+
+
+def report(
+    run: Run,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; without it RUN/report.html.")
+    ] = None,
+) -> None:
+    """Write a page about a run: best trial, curves, tables, faults, where it all came from.
+
+    One HTML file that stands by itself: it loads nothing from a network and runs no script. It
+    tells of a search that runs, that was killed, or that has ended.
+    """
+    console.print(f"{write_report(RunFolder(run), out)}", markup=False, highlight=False)
 
 
 def benchmark(

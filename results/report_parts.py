@@ -1,0 +1,192 @@
+"""The parts of a run's page that are words: how it stands, what to do next, where it came from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from models.custom_config import names_a_file
+from results.curves import rungs_of
+from results.faults import fault_in_words, reason_of, utc
+from results.history import UNRANKED, TrialHistory, latest, ranked
+from results.journal import ENDINGS, Record
+from results.page_table import Cells, Facts, facts_of, plain_cells
+from results.remarks import hardest_met, success_criteria
+from results.render import cell
+from results.run_folder import RunFolder
+from results.shell import veer_command
+
+MAX_SPACE_BYTES = 100_000
+PLAIN_SETTINGS = ("num_trials", "max_epochs", "repetitions", "time_limit_s", "seed")
+STARTS = ("search_started", "search_resumed")
+ENDED = {
+    "finished": "finished: every trial has ended",
+    "target_met": "finished: a trial met the target",
+    "exhausted": "finished: the space has no other config",
+    "interrupted": "interrupted",
+    "time_limit": "stopped at its time limit",
+    "failing": "stopped: too many trials failed",
+    "disk_full": "stopped: the disk was full",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A command to copy, and what it does."""
+
+    does: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One process that led the search: when it began, and what it was."""
+
+    title: str
+    facts: Facts
+
+
+def _last_turn(records: Iterable[Record]) -> Record | None:
+    """The last beginning or end of the search."""
+    turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
+    return turns[-1] if turns else None
+
+
+def state_of(records: Sequence[Record]) -> str:
+    """How the search stands; goes on from `A search of Veer, `."""
+    last = _last_turn(records)
+    if last is None:
+        return "not begun: the journal has no start of a search"
+    if last["event"] != "search_ended":
+        return (
+            "running when this page was written, or killed: its journal has no end. The last "
+            f"entry is of {utc(records[-1]['time_s'])} UTC"
+        )
+    reason = last["reason"]
+    return f"{ENDED.get(reason, reason)}, at {utc(last['time_s'])} UTC"
+
+
+def best_facts(
+    best: TrialHistory | None, teacher_pct: float | None, criteria: Mapping[str, float]
+) -> Facts:
+    """The best trial against teacher (VEER in percent) and criteria; nothing without one."""
+    if best is None or best.best is None or best.last is None:
+        return ()
+    veer_pct = best.best["veer_pct"]
+    facts = {
+        "trial": str(best.trial) + (", which has not ended yet" if best.ended is None else ""),
+        "VEER": f"{veer_pct:.2f} %, after epoch {best.best['epoch']} of {len(best.epochs)}",
+        "VEER of the teacher": "unknown" if teacher_pct is None else f"{teacher_pct:.2f} %",
+        "meets": hardest_met(veer_pct, criteria) or ("none of the criteria" if criteria else None),
+        "parameters": cell("num_params", best.last.get("num_params")),
+    }
+    sampled = {name: cell(name, value) for name, value in best.params.items()}
+    return facts_of(facts, leave_out_none=True) + facts_of(sampled)
+
+
+def next_commands(
+    run: RunFolder, records: Sequence[Record], trials: Sequence[TrialHistory]
+) -> Iterable[Command]:
+    """The commands that the person may want next: export, and resume where there is more to do."""
+    folder = run.path.absolute()
+    ended = [trial for trial in ranked(trials) if trial.ended is not None]
+    if ended:
+        number, flag = str(ended[0].trial), _permission(ended[:1])
+        does = f"Export trial {number}: config, weights, model card"
+        yield Command(does=does, text=veer_command("export", folder, "--trial", number, *flag))
+    last = _last_turn(records)
+    if last is None or last.get("reason") not in ENDINGS:
+        does = "Go on with the search, where it does not run"
+        yield Command(does=does, text=veer_command("resume", folder, *_permission(trials)))
+
+
+def _permission(trials: Iterable[TrialHistory]) -> list[str]:
+    """The flag without which the trials' models may not be built."""
+    families = (trial.started["config"].get("model", {}).get("family") for trial in trials)
+    return ["--allow-code"] if any(map(names_a_file, families)) else []
+
+
+def fault_cells(records: Sequence[Record]) -> Cells:
+    """A row a fault, oldest first."""
+    rows = [
+        (utc(each["time_s"]), each["trial"], each["epoch"], each["kind"],
+         fault_in_words(each["kind"]), each["message"])
+        for each in records
+        if each["event"] == "infrastructure"
+    ]  # fmt: skip
+    return plain_cells(("when (UTC)", "trial", "after epoch", "kind", "meaning", "message"), rows)
+
+
+def unranked_cells(trials: Sequence[TrialHistory]) -> Cells:
+    """A row a trial that failed or diverged, by number, with the reason."""
+    rows = [
+        (
+            each.trial,
+            each.state,
+            len(each.epochs),
+            cell("veer_pct", None if each.best is None else each.best["veer_pct"]),
+            reason_of(each) or "",
+        )
+        for each in trials
+        if each.state in UNRANKED
+    ]
+    return plain_cells(("trial", "state", "epochs", "lowest VEER %", "reason"), rows)
+
+
+def searched_facts(
+    records: Sequence[Record], settings: Mapping[str, Any], teacher: Record | None
+) -> Facts:
+    """What was searched, how, on which corpus, with which teacher; the unknown is left out."""
+    scheduler = settings.get("scheduler") or {}
+    rungs = ", ".join(f"{rung:g}" for rung in rungs_of(settings))
+    started = [record for record in records if record["event"] == "trial_started"]
+    sampled = dict.fromkeys(name for record in started for name in record["params"])
+    points = latest(records, "start_points") or {"points": ()}
+    return facts_of(
+        {
+            "sampled parameters": list(sampled) or None,
+            "sampler": settings.get("sampler"),
+            "early stopping": scheduler.get("kind"),
+            "rungs": f"epochs {rungs}" if rungs else None,
+            **{key.replace("_", " "): settings.get(key) for key in PLAIN_SETTINGS},
+            "success": success_criteria(records) or None,
+            "stop at": settings.get("stop_at"),
+            "starting points": [point["source"] for point in points["points"]] or None,
+            "corpus": settings.get("corpus"),
+            "teacher": _teacher_facts(teacher) if teacher else "none",
+        },
+        leave_out_none=True,
+    )
+
+
+def _teacher_facts(teacher: Record) -> Record:
+    return {
+        "file": teacher["path"],
+        "VEER": "unknown" if teacher["veer_pct"] is None else f"{teacher['veer_pct']:.2f} %",
+        "parameters": cell("num_params", teacher["num_params"]),
+        "SHA-256": teacher["sha256"],
+    }
+
+
+def space_text(path: Path) -> str | None:
+    """The text of a space file, cut where it is far too long; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SPACE_BYTES + 1)
+    except OSError:
+        return None
+    text = content[:MAX_SPACE_BYTES].decode(errors="replace")
+    cut = f"\n... (cut here: longer than {MAX_SPACE_BYTES:,} bytes)"
+    return text + cut * (len(content) > MAX_SPACE_BYTES)
+
+
+def stages_of(records: Sequence[Record]) -> Iterable[Stage]:
+    """Where each stretch of the search came from, and the corpus that it last learnt from."""
+    for record in records:
+        if record["event"] in STARTS:
+            how = "Begun" if record["event"] == "search_started" else "Resumed"
+            facts = facts_of(record.get("provenance") or {}, leave_out_none=True)
+            yield Stage(title=f"{how} at {utc(record['time_s'])} UTC", facts=facts)
+    if corpus := latest(records, "corpus"):
+        told = {name: corpus[name] for name in ("lists", "stores")}
+        yield Stage(title="Corpus", facts=facts_of(told))
