@@ -1,0 +1,384 @@
+"""The page about a run says what the journal says, and nothing in a journal gets out of it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.journal import FAULT_KINDS, Journal, Record
+from results.page import visible
+from results.report import write_report
+from results.run_folder import RunFolder
+from trainable.errors import RunError
+
+PAYLOADS = (
+    "</script><script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "{{7*7}}{% raw %}${7*7}",
+    "javascript:alert(1)",
+    "<!-- <style>*{display:none}</style>",
+    "line\u2028separator\u2029",
+    "\x1b[31m\x1b]0;title\x07\x00",
+    "evil\u202egnp.exe\u2066",
+    "</style></title></textarea></svg><iframe src=//x>",
+    "&lt;b&gt;&#x3c;",
+    "`$(touch injected)`;touch injected",
+)
+# Their keys, too, come from files and configs.
+OPEN = frozenset(
+    {"params", "success", "provenance", "versions", "hardware", "lists", "stores", "git"}
+)
+STRUCTURE = frozenset({"state", "kind", "reason", "distillation", "stages", "limit"})
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: elements with attributes, and the text.
+
+    Text in `details` (YAML, which has escapes of its own) is kept apart, as is the data.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.others: list[str] = []
+        self.text = ""
+        self.folded = ""
+        self.code: list[str] = []
+        self.embedded = ""
+        self._open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(attrs)))
+        if tag not in ("meta", "br"):
+            self._open.append(tag)
+        if tag == "code":
+            self.code.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self._open:
+            self.embedded += data
+        elif "details" in self._open:
+            self.folded += data
+        elif "style" not in self._open:
+            self.text += data
+        if "code" in self._open:
+            self.code[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        self.others.append(data)
+
+    def handle_pi(self, data: str) -> None:
+        self.others.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.others.append(data)
+
+
+@pytest.fixture
+def page_of(tmp_path: Path) -> Callable[[RunFolder], Page]:
+    return lambda run: Page(write_report(run, tmp_path / "page" / "report.html"))
+
+
+def rich_records(*runs: RunFolder) -> list[Record]:
+    """A journal with every event: those of a run, and what the runs at hand lack."""
+    (run,) = runs
+    extra: list[Record] = [
+        {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
+        {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}}, "stores": ["k1"]},
+        {"event": "eval_crops", "eval_crops": 1, "wanted": 2, "expected_share": 0.1},
+        *(
+            {"event": "infrastructure", "kind": kind, "trial": 0, "epoch": 1, "message": kind * 2}
+            for kind in FAULT_KINDS
+        ),
+        {"event": "infrastructure", "kind": "out_of_memory", "trial": 1, "epoch": 1,
+         "message": "1 GiB short", "share": 0.5, "resource": "gpu"},
+        {"event": "placed", "trial": 0, "epoch": 1, "host": "node", "pid": 1, "device": "cpu",
+         "num_threads": 1, "hardware": {"cpu": "a CPU"}},
+        {"event": "benchmark", "hardware": {"cpu": "another CPU"},
+         "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "latency_median_ms": 1.5}]},
+        {"event": "trial_ended", "trial": 3, "state": "failed", "reason": "out of luck"},
+        {"event": "search_ended", "reason": "failing"},
+    ]  # fmt: skip
+    return [*run.read(), *({"time_s": 1000.0 + n, **each} for n, each in enumerate(extra))]
+
+
+SETTINGS: Record = {
+    "space": "space.yaml",
+    "sampler": "tpe",
+    "max_epochs": 27,
+    "scheduler": {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3.0},
+    "success": {"baseline": 12.0, "target": 11.0},
+    "stop_at": "target",
+    "corpus": {"train_list": "train.txt", "val_list": "val.txt"},
+}
+PROVENANCE: Record = {
+    "command": "veer search s.yaml --run 'my run'",
+    "versions": {"torch": "2.11.0"},
+    "git": {"commit": "abc", "has_changes": True},
+    "hardware": {"cpu": "a CPU"},
+}
+
+
+def rewritten(value: Any, new: Callable[[str], str], kept: frozenset[str], key: str = "") -> Any:
+    """The same data with every text replaced, but that of the keys kept."""
+    if isinstance(value, Mapping):
+        is_open = key in OPEN
+        return {
+            new(name) if is_open else name: rewritten(item, new, kept, name)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [rewritten(each, new, kept, key) for each in value]
+    return new(value) if isinstance(value, str) and key not in kept else value
+
+
+class Names:
+    """Another text for every text, always the same for the same."""
+
+    def __init__(self, pattern: Callable[[int], str]) -> None:
+        self.pattern = pattern
+        self.given: dict[str, str] = {}
+
+    def __call__(self, text: str) -> str:
+        return self.given.setdefault(text, self.pattern(len(self.given)))
+
+
+def write_run(folder: Path, records: list[Record], space: bytes) -> RunFolder:
+    folder.mkdir(parents=True)
+    lines = [json.dumps(record) for record in records]
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "space.yaml").write_bytes(space)
+    return RunFolder(folder)
+
+
+@pytest.mark.parametrize("kept", [STRUCTURE, frozenset()], ids=["values", "values and kinds"])
+@pytest.mark.parametrize("shift", range(3))
+@pytest.mark.parametrize("fixture", ["journal_run", "shared_run"])
+def test_hostile_text_in_every_field_is_text_on_the_page(
+    fixture: str,
+    shift: int,
+    kept: frozenset[str],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    page_of: Callable[[RunFolder], Page],
+) -> None:
+    records = rich_records(request.getfixturevalue(fixture))
+    mild = Names(lambda number: f"mild{number}end")
+    wild = Names(lambda number: f"{PAYLOADS[(number + shift) % len(PAYLOADS)]}{number}end")
+    always = kept | {"event"}
+    mild_run = write_run(
+        tmp_path / "mild", [rewritten(r, mild, always) for r in records], b"mild space"
+    )
+    wild_run = write_run(
+        tmp_path / "\"><img src=x onerror=alert(1)>{{7*7}}'\x1b\u202e",
+        [rewritten(r, wild, always) for r in records],
+        "\n".join(PAYLOADS).encode() + b"\xff\x00",
+    )
+    harmless, hostile = page_of(mild_run), page_of(wild_run)
+    assert hostile.elements == harmless.elements
+    assert hostile.others == harmless.others == []
+    shown = [text for text, name in mild.given.items() if name in harmless.text]
+    assert len(shown) > 20
+    # A unit may be shown in capitals.
+    text = hostile.text.casefold()
+    assert [t for t in shown if str(visible(wild.given[t])).casefold() not in text] == []
+    assert str(visible(wild_run.path.name)) in hostile.text
+    assert all(str(visible(each)) in hostile.folded for each in PAYLOADS)
+
+
+def test_the_page_has_no_script_link_or_event_handler(
+    journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    page = page_of(journal_run)
+    for tag, attributes in page.elements:
+        names = {name for name, _ in attributes}
+        assert not any(name.startswith("on") or name in ("src", "style") for name in names)
+        assert tag not in ("link", "img", "iframe", "object", "base", "form")
+    scripts = [dict(attributes) for tag, attributes in page.elements if tag == "script"]
+    assert scripts == [{"type": "application/json", "id": "data"}]
+    ids = {value for _, attributes in page.elements for name, value in attributes if name == "id"}
+    links = [dict(attributes)["href"] for tag, attributes in page.elements if tag == "a"]
+    assert links
+    assert all(link is not None and link[0] == "#" and link[1:] in ids for link in links)
+
+
+def test_commands_of_a_folder_of_any_name_run(
+    journal_run: RunFolder, tmp_path: Path, page_of: Callable[[RunFolder], Page]
+) -> None:
+    folder = journal_run.path.rename(tmp_path / "it's; touch injected `x` $(y)\x1b\u202e<b>")
+    page = page_of(RunFolder(folder))
+    words = []
+    for command in page.code:
+        script = f"veer() {{ printf '%s\\0' \"$@\"; }}; {command}"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+        words.append(os.fsdecode(done.stdout).split("\0")[:-1])
+    assert words == [["export", str(folder), "--trial", "5"], ["resume", str(folder)]]
+
+
+def test_a_run_that_has_no_end_says_so(
+    journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    with journal_run.journal.open("a") as file:
+        file.write('{"event":"epoch","trial":4,"ep')
+    text = page_of(journal_run).text
+    assert "running when this page was written, or killed: its journal has no end" in text
+
+
+@pytest.mark.parametrize(
+    ("reason", "words", "goes_on"),
+    [
+        ("finished", "finished: every trial has ended", False),
+        ("target_met", "finished: a trial met the target", False),
+        ("time_limit", "stopped at its time limit", True),
+        ("failing", "stopped: too many trials failed", True),
+        ("disk_full", "stopped: the disk was full", True),
+    ],
+)
+def test_the_end_is_told_with_what_to_do_next(
+    reason: str,
+    words: str,
+    goes_on: bool,
+    journal_run: RunFolder,
+    page_of: Callable[[RunFolder], Page],
+) -> None:
+    with Journal(journal_run.journal) as journal:
+        journal.append("search_ended", reason=reason)
+    page = page_of(journal_run)
+    assert words in page.text
+    assert any(command.startswith("veer resume ") for command in page.code) is goes_on
+
+
+def test_a_model_of_ones_own_is_exported_with_permission(
+    tmp_path: Path, page_of: Callable[[RunFolder], Page]
+) -> None:
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        config = {"loss": {"distillation": "none"}, "model": {"family": "mine.net:Net"}}
+        journal.append(
+            "trial_started", trial=0, params={}, config=config, config_hash="", seed=0
+        )
+        journal.append("epoch", trial=0, epoch=1, veer_pct=9.0)
+        journal.append("trial_ended", trial=0, state="complete", reason=None)
+    page = page_of(RunFolder(tmp_path / "run"))
+    assert [command.endswith(" --allow-code") for command in page.code] == [True, True]
+
+
+def test_faults_are_told_in_words_with_counts(
+    journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    assert "No faults are on record" in page_of(journal_run).text
+    with Journal(journal_run.journal) as journal:
+        for trial in (0, 5):
+            lost = {"kind": "node_lost", "epoch": 2, "message": f"n{trial} is gone"}
+            journal.append("infrastructure", trial=trial, **lost)
+        journal.append("infrastructure", trial=1, kind="hung", epoch=1, message="silence")
+    text = page_of(journal_run).text
+    assert "No faults" not in text
+    assert "2 node_lost (trials 0, 5)" in text
+    assert "1 hung (trial 1)" in text
+    for kind in ("node_lost", "hung"):
+        assert FAULT_KINDS[kind] in text
+    assert "n5 is gone" in text
+
+
+def test_the_best_trial_is_set_against_teacher_and_criteria(
+    shared_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    lines = page_of(shared_run).text.split("\n")
+    best = lines[lines.index("Best trial", lines.index("Best trial") + 1) :]
+    assert best[2:8] == [
+        "trial1",
+        "VEER10.25 %, after epoch 1 of 1",
+        "VEER of the teacher11.50 %",
+        "meetstarget",
+        "parameters1,001",
+        "presetno_distillation",
+    ]
+
+
+def test_the_trial_table_has_the_rows_and_columns_of_veer_trials(
+    shared_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    text = page_of(shared_run).text
+    heading = "ranktrialstateVEER %meetsbest epochlast VEER %epochsparametersdistill share"
+    assert f"{heading}teacher cosinepresetnote" in text
+    assert "1= 1complete10.25target110.2511,001--alpha_0" in text
+    assert "-2diverged4.00-14.0011,0020.20000.500v1_mseloss is nan" in text
+    assert "warning: students without distillation already beat the teacher" in text
+
+
+def test_the_embedded_data_are_the_curves(
+    journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    curves = json.loads(page_of(journal_run).embedded)["curves"]
+    assert curves[0] == {
+        "trial": 0,
+        "state": "complete",
+        "epochs": [1, 2, 3],
+        "veer_pct": [20.0, 12.0, 13.0],
+    }
+    assert (curves[2]["epochs"], curves[3]["epochs"]) == ([1], [])
+
+
+def test_every_start_of_the_search_is_on_the_page(
+    journal_run: RunFolder, tmp_path: Path, page_of: Callable[[RunFolder], Page]
+) -> None:
+    run = write_run(tmp_path / "full", rich_records(journal_run), b"model: {}")
+    page = page_of(run)
+    assert "veer search demo" in page.text
+    assert "Resumed at 1970-01-01 00:16:40 UTC" in page.text
+    for fact in ("veer search s.yaml --run 'my run'", "versions torch2.11.0", "git commitabc"):
+        assert fact in page.text
+    assert "lists train sha256ab12" in page.text
+    assert "rungsepochs 3, 9" in page.text
+    assert "model: {}" in page.folded
+
+
+def test_a_run_without_trials_has_a_page(
+    tmp_path: Path, page_of: Callable[[RunFolder], Page]
+) -> None:
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        journal.append("search_started", settings={}, provenance={})
+    text = page_of(RunFolder(tmp_path / "run")).text
+    assert "No trial has started yet." in text
+    assert "The run folder has no space.yaml." in text
+    (tmp_path / "run" / "journal.jsonl").write_text("")
+    assert "not begun" in page_of(RunFolder(tmp_path / "run")).text
+
+
+def test_a_space_file_that_is_far_too_long_is_cut(
+    journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
+) -> None:
+    journal_run.space.write_text("x" * 100_001)
+    assert "(cut here: longer than 100,000 bytes)" in page_of(journal_run).folded
+    journal_run.space.write_text("x" * 100_000)
+    assert "cut here" not in page_of(journal_run).folded
+
+
+def test_the_page_lies_in_the_run_folder_and_replaces_itself_in_one_step(
+    journal_run: RunFolder,
+) -> None:
+    before = set(journal_run.path.iterdir())
+    assert write_report(journal_run) == journal_run.path / "report.html"
+    journal_run.report.write_text("half a pa")
+    write_report(journal_run)
+    assert journal_run.report.read_text().endswith("</html>\n")
+    assert set(journal_run.path.iterdir()) - before == {journal_run.report}
+
+
+def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
+    journal_run: RunFolder, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunError, match=r"folder: cannot write the page: Is a directory"):
+        write_report(journal_run, tmp_path / "folder")
