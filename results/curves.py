@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from results.history import RUNNING, TrialHistory, ranked
 
-WIDTH, HEIGHT = 960, 400
+# Of the plane inside the axes; their labels stand around it.
 LEFT, RIGHT, TOP, BOTTOM = 52, 948, 12, 364
 MOST_TICKS = 8
 STEPS = (1, 2, 5, 10, 20)
@@ -51,6 +51,7 @@ class Chart:
     """All curves of a run, those that matter most last, so on top.
 
     Attributes:
+        left, right, top, bottom: Edges of the plane inside the axes.
         curves: A curve a trial with a VEER.
         epochs: Ticks of the horizontal axis.
         veers: Ticks of the vertical axis, percent.
@@ -58,6 +59,10 @@ class Chart:
         teacher: The teacher's VEER, None where it is unknown.
     """
 
+    left: ClassVar[int] = LEFT
+    right: ClassVar[int] = RIGHT
+    top: ClassVar[int] = TOP
+    bottom: ClassVar[int] = BOTTOM
     curves: tuple[Curve, ...]
     epochs: tuple[Mark, ...]
     veers: tuple[Mark, ...]

@@ -107,7 +107,8 @@ def report(
     One HTML file that stands by itself: it loads nothing from a network and runs no script. It
     tells of a search that runs, that was killed, or that has ended.
     """
-    console.print(f"{write_report(RunFolder(run), out)}", markup=False, highlight=False)
+    written = write_report(RunFolder(run), out)
+    console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
 def benchmark(

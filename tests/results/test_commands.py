@@ -21,7 +21,13 @@ def veer() -> "Veer":
 class Veer:
     def __init__(self) -> None:
         self.app = typer.Typer()
-        for command in (commands.trials, commands.show, commands.benchmark, commands.export):
+        for command in (
+            commands.trials,
+            commands.show,
+            commands.report,
+            commands.benchmark,
+            commands.export,
+        ):
             self.app.command()(command)
 
     def __call__(self, *arguments: object) -> Result:
@@ -104,6 +110,18 @@ def test_show_prints_a_trial(veer: Veer, journal_run: RunFolder) -> None:
     output = veer("show", journal_run.path, 1).output
     assert "no effect: distillation did nothing" in output
     assert "stopped_early" in output
+
+
+def test_report_writes_a_page_and_says_where(
+    veer: Veer, journal_run: RunFolder, tmp_path: Path
+) -> None:
+    out = tmp_path / "pages" / "[b] my page.html"
+    output = veer("report", journal_run.path, "--out", out).output
+    assert output == f"{out}\n"
+    assert out.read_text().startswith("<!DOCTYPE html>")
+    assert not journal_run.report.exists()
+    veer("report", journal_run.path)
+    assert journal_run.report.is_file()
 
 
 @pytest.mark.slow
