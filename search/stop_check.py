@@ -1,0 +1,124 @@
+"""Whether the stops in a journal follow from what its rungs held; knows no Ray.
+
+The epochs are put through a fresh `SuccessiveHalving` in the journal's order, which is the order
+in which the search decided, over all its interruptions. What it says then must be what was done.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from results.journal import ENDINGS, Record
+from search.config import SchedulerConfig
+from search.early_stopping import GO_ON, SuccessiveHalving, Verdict, asha_rungs
+
+STOPPED = "stopped_early"
+
+
+@dataclass(slots=True)
+class _Replay:
+    """What is known at a place in the journal.
+
+    Attributes:
+        halving: Rungs as they were there.
+        settings: Of the search, as it was last gone on with.
+        verdicts: Of each unfinished trial, after its last epoch.
+        epochs: The last epoch of each trial, finished or not.
+        met_target: Whether a trial has met the VEER that ends the search.
+        faults: What does not follow.
+    """
+
+    halving: SuccessiveHalving
+    settings: Mapping[str, Any]
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    epochs: dict[int, int] = field(default_factory=dict)
+    met_target: bool = False
+    faults: list[str] = field(default_factory=list)
+
+
+def stop_faults(records: Iterable[Record]) -> tuple[str, ...]:
+    """What early stopping did that its rungs do not say, and what it left undone; a sentence each.
+
+    A trial that is to stop and has no end yet is a fault only where the search has come to its
+    end: it may have been interrupted between the two records.
+
+    Args:
+        records: A journal's, from its beginning.
+
+    Raises:
+        ValueError: They do not begin with the settings of a search.
+    """
+    records = tuple(records)
+    if not records or records[0]["event"] != "search_started":
+        raise ValueError("the records must begin with search_started: its settings say the rungs")
+    settings = records[0]["settings"]
+    replay = _Replay(_halving(settings), settings)
+    for record in records:
+        match record["event"]:
+            case "search_resumed":
+                replay.settings = record.get("settings", replay.settings)
+            case "epoch" if record["epoch"] > replay.epochs.get(record["trial"], 0):
+                _take(replay, record)
+            case "trial_ended" if record["trial"] in replay.epochs:
+                _end(replay, record)
+            case "search_ended" if record["reason"] in ENDINGS:
+                for trial, verdict in replay.verdicts.items():
+                    if verdict.stop:
+                        _note(replay, trial, verdict, "has no end")
+    return tuple(replay.faults)
+
+
+def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
+    scheduler = SchedulerConfig.model_validate(settings["scheduler"])
+    factor = scheduler.reduction_factor
+    rungs = asha_rungs(scheduler.grace_epochs, factor, settings["max_epochs"])
+    return SuccessiveHalving(rungs if scheduler.kind == "asha" else [], factor)
+
+
+def _take(replay: _Replay, record: Record) -> None:
+    trial, epoch, veer_pct = record["trial"], record["epoch"], record["veer_pct"]
+    earlier = replay.verdicts.get(trial)
+    if earlier is not None and earlier.stop:
+        _note(replay, trial, earlier, f"went on to epoch {epoch}")
+    replay.epochs[trial] = epoch
+    if veer_pct is None or not math.isfinite(veer_pct):
+        replay.verdicts[trial] = GO_ON
+        return
+    replay.verdicts[trial] = replay.halving.decide(trial, epoch, veer_pct)
+    target_pct = _target_pct(replay.settings)
+    replay.met_target |= target_pct is not None and veer_pct <= target_pct
+
+
+def _end(replay: _Replay, record: Record) -> None:
+    trial, state = record["trial"], record["state"]
+    verdict = replay.verdicts.pop(trial, None)
+    if verdict is None:
+        return  # a second end, or one without an epoch
+    if verdict.stop and state != STOPPED:
+        _note(replay, trial, verdict, f"ended as {state}")
+    elif state == STOPPED and not verdict.stop and not replay.met_target:
+        replay.faults.append(
+            f"trial {trial} was stopped after epoch {replay.epochs[trial]}, where "
+            f"{_said(verdict)}"
+        )
+
+
+def _note(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:
+    replay.faults.append(
+        f"trial {trial} was to stop at rung {verdict.rung:g}, since its VEER is above "
+        f"{verdict.cutoff_pct:.2f} %, but {but}"
+    )
+
+
+def _said(verdict: Verdict) -> str:
+    if verdict.rung is None:
+        return "there is no rung"
+    if verdict.cutoff_pct is None:
+        return f"rung {verdict.rung:g} had held no other trial"
+    return f"its VEER meets the {verdict.cutoff_pct:.2f} % of rung {verdict.rung:g}"
+
+
+def _target_pct(settings: Mapping[str, Any]) -> float | None:
+    name = settings.get("stop_at")
+    return None if name is None else float(settings["success"][name])

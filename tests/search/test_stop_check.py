@@ -1,0 +1,144 @@
+"""The check of early stopping's stops against the journal's own epochs."""
+
+import numpy as np
+import pytest
+
+from search.early_stopping import SuccessiveHalving
+from search.stop_check import stop_faults
+
+ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
+
+
+def started(scheduler=ASHA, **more):
+    settings = {"scheduler": scheduler, "max_epochs": 4, "stop_at": None, "success": {}}
+    return {"event": "search_started", "settings": settings | more}
+
+
+def epoch(trial, number, veer_pct):
+    return {"event": "epoch", "trial": trial, "epoch": number, "veer_pct": veer_pct}
+
+
+def ended(trial, state):
+    return {"event": "trial_ended", "trial": trial, "state": state, "reason": None}
+
+
+def finished(reason="finished"):
+    return {"event": "search_ended", "reason": reason}
+
+
+# Trial 0 is the first at rung 1, so goes on; the 20 % of trial 1 are above the median, 10 %.
+HONEST = [
+    started(),
+    epoch(0, 1, 10.0),
+    epoch(1, 1, 20.0),
+    ended(1, "stopped_early"),
+    epoch(0, 2, 9.0),
+    epoch(0, 3, 8.0),
+    epoch(0, 4, 7.0),
+    ended(0, "complete"),
+    finished(),
+]
+
+
+def but(records, *, without=(), put=None):
+    """The records without those at some places, and with others in place of some."""
+    changed = {**dict(enumerate(records)), **(put or {})}
+    return [record for place, record in changed.items() if place not in without]
+
+
+def test_stops_that_follow_have_no_fault():
+    assert stop_faults(HONEST) == ()
+
+
+def test_a_forged_stop_at_a_rung_is_caught():
+    records = but(HONEST, put={2: epoch(1, 1, 9.5)})
+    assert stop_faults(records) == (
+        "trial 1 was stopped after epoch 1, where its VEER meets the 10.00 % of rung 1",
+    )
+
+
+def test_a_forged_stop_of_the_first_at_a_rung_is_caught():
+    [fault] = stop_faults([started(), epoch(0, 1, 40.0), ended(0, "stopped_early")])
+    assert fault == "trial 0 was stopped after epoch 1, where rung 1 had held no other trial"
+
+
+def test_a_forged_stop_between_rungs_is_caught():
+    records = [*HONEST[:6], ended(0, "stopped_early"), finished()]
+    [fault] = stop_faults(records)
+    assert fault == "trial 0 was stopped after epoch 3, where there is no rung"
+
+
+def test_a_missing_stop_is_caught_where_the_trial_goes_on():
+    records = but(HONEST, put={3: epoch(1, 2, 50.0)})
+    [fault] = stop_faults(records)
+    assert "trial 1 was to stop at rung 1, since its VEER is above 10.00 %, but went on" in fault
+
+
+def test_a_missing_stop_is_caught_where_the_trial_is_said_to_be_complete():
+    [fault] = stop_faults(but(HONEST, put={3: ended(1, "complete")}))
+    assert fault.endswith("but ended as complete")
+
+
+def test_a_missing_end_counts_only_once_the_search_is_at_its_end():
+    records = but(HONEST, without={3})
+    [fault] = stop_faults(records)
+    assert fault.endswith("but has no end")
+    assert stop_faults(but(HONEST, without={3}, put={8: finished("interrupted")})) == ()
+
+
+def test_an_epoch_told_twice_is_recorded_once():
+    assert stop_faults([*HONEST[:2], epoch(0, 1, 90.0), *HONEST[2:]]) == ()
+
+
+def test_an_interruption_changes_nothing():
+    resumed = {"event": "search_resumed", "settings": HONEST[0]["settings"]}
+    assert stop_faults([*HONEST[:3], finished("interrupted"), resumed, *HONEST[3:]]) == ()
+
+
+def test_without_early_stopping_every_stop_is_a_fault():
+    none = started({"kind": "none"})
+    assert len(stop_faults([none, *HONEST[1:]])) == 1
+
+
+@pytest.mark.parametrize(("target_pct", "num_faults"), [(9.0, 0), (8.0, 1)])
+def test_a_met_target_ends_the_others(target_pct, num_faults):
+    records = [
+        started(stop_at="target", success={"target": target_pct}),
+        epoch(0, 1, 10.0),
+        epoch(1, 1, 9.5),
+        epoch(0, 2, 9.0),
+        ended(0, "stopped_early"),
+        epoch(1, 2, 8.9),
+        ended(1, "stopped_early"),
+    ]
+    faults = stop_faults(records)
+    assert len(faults) == 2 * num_faults
+
+
+def test_an_epoch_without_a_veer_asks_no_rung():
+    assert stop_faults([started(), epoch(0, 1, None), ended(0, "diverged"), finished()]) == ()
+
+
+def test_records_without_a_beginning_are_refused():
+    with pytest.raises(ValueError, match="must begin with search_started"):
+        stop_faults(HONEST[1:])
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_made_up_searches_against_the_rule_itself(flipped):
+    """24 trials of random VEERs; then with one decision at a rung turned round."""
+    rng = np.random.default_rng(5)
+    rule, records, turned = SuccessiveHalving([1, 2], 2), [started()], False
+    for trial in range(24):
+        for number in range(1, 5):
+            veer_pct = float(rng.uniform(5, 50))
+            records.append(epoch(trial, number, veer_pct))
+            verdict = rule.decide(trial, number, veer_pct)
+            stop = verdict.stop
+            if flipped and trial == 12 and number == 1:
+                stop, turned = not stop, True
+            if stop or number == 4:
+                records.append(ended(trial, "stopped_early" if stop else "complete"))
+                break
+    assert len(stop_faults([*records, finished()])) == (1 if flipped else 0)
+    assert turned == flipped
