@@ -158,5 +158,10 @@ class RealSearch:
         """Starts `veer resume`."""
         return self._driver(["resume", str(self.run), *options])
 
+    def go_on(self) -> Driver:
+        """Resumes the search, or starts it again where it died before it was a run."""
+        is_run = (self.run / "search.yaml").is_file() and num_records(self.run, "search_started")
+        return self.resume() if is_run else self.start()
+
     def _driver(self, arguments: list[str]) -> Driver:
         return Driver(arguments, self.run.with_suffix(".out"), self._environment)

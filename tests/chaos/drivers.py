@@ -1,0 +1,95 @@
+"""A search whose driver is killed or stopped again and again."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from results.journal import Record, read_journal
+from tests.chaos.accounting import Snapshot, losses, snapshot
+from tests.chaos.faults import DriverFault, Injection, Outcome
+from tests.chaos.moments import Moment
+from tests.chaos.processes import wait_until_gone
+from tests.search.real_search import RealSearch
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hit:
+    """One fault, and what there was then.
+
+    Attributes:
+        at_s: When, seconds since 1970.
+        gone: When the last of its processes was gone, seconds since 1970.
+        found: The run folder just after it.
+        again_s: When the next driver was started, seconds since 1970.
+    """
+
+    at_s: float
+    gone: Future[float]
+    found: Snapshot
+    again_s: float
+
+
+def hit_drivers(
+    name: str,
+    search: RealSearch,
+    moments: Sequence[Moment],
+    hit: DriverFault,
+    tell: Tell = lambda _: None,
+) -> Outcome:
+    """Hits a driver at each moment; the next starts at once, and the last is left to finish.
+
+    Args:
+        name: Of the fault.
+        search: New.
+        moments: When, counted from the start of each driver; a moment at which the driver has
+            ended by itself is no fault.
+        hit: What to do.
+        tell: Told of every fault.
+
+    Raises:
+        AssertionError: The last driver did not finish the search, or one ended before its moment
+            for another reason.
+    """
+    hits = []
+    driver = search.start()
+    with ThreadPoolExecutor() as watch:
+        for number, moment in enumerate(moments, start=1):
+            if not moment.wait(driver, search.run):
+                assert driver.wait() == 0, driver.said
+                break
+            at_s = time.time()
+            pids = hit(driver)
+            driver.wait()
+            gone = watch.submit(wait_until_gone, pids)
+            found = snapshot(search.run)
+            driver = search.go_on()
+            hits.append(_Hit(at_s=at_s, gone=gone, found=found, again_s=driver.started_s))
+            tell(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")
+    with driver:
+        assert driver.wait() == 0, driver.said
+    end = read_journal(search.run / "journal.jsonl")
+    found = [each.found for each in hits]
+    return Outcome(
+        fault=name,
+        injected=tuple(_injections(hits, end)),
+        losses=losses(found, end, num_trials=end[0]["settings"]["num_trials"]),
+    )
+
+
+def _injections(hits: Sequence[_Hit], end: Sequence[Record]) -> list[Injection]:
+    epoch_s = [record["time_s"] for record in end if record["event"] == "epoch"]
+    until = [each.at_s for each in hits[1:]] + [float("inf")]
+    injections = []
+    for each, next_s in zip(hits, until, strict=True):
+        first_s = min((t for t in epoch_s if t > each.again_s), default=float("inf"))
+        injections.append(
+            Injection(
+                at_s=each.at_s,
+                notice_s=each.gone.result() - each.at_s,
+                recover_s=first_s - each.again_s if first_s < next_s else None,
+            )
+        )
+    return injections

@@ -1,0 +1,67 @@
+"""Processes of this machine and their children, found in /proc; killed all at once."""
+
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+GONE = frozenset({"Z", "X"})
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it, parents first; empty if it is gone."""
+    children = defaultdict(list)
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and (state := _state(int(folder.name))) is not None:
+            children[state[1]].append(int(folder.name))
+    found = [pid] if is_alive(pid) else []
+    for each in found:
+        found.extend(children[each])
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs, or could run on: not one that only waits to be collected."""
+    return _state(pid) is not None
+
+
+def kill_at_once(pid: int) -> list[int]:
+    """Kills a process and all that descend from it before any can react; returns who died.
+
+    All are frozen first, and again until no new one has appeared in the meantime.
+    """
+    frozen: list[int] = []
+    while new := [each for each in family(pid) if each not in frozen]:
+        for each in new:
+            _send(each, signal.SIGSTOP)
+        frozen += new
+    for each in frozen:
+        _send(each, signal.SIGKILL)
+    return frozen
+
+
+def wait_until_gone(pids: Iterable[int], deadline_s: float = 60.0) -> float:
+    """Waits for the ends of processes; returns when the last was seen, seconds since 1970."""
+    latest_s = time.monotonic() + deadline_s
+    for pid in pids:
+        while is_alive(pid):
+            assert time.monotonic() < latest_s, f"process {pid} did not end"
+            time.sleep(0.005)
+    return time.time()
+
+
+def _state(pid: int) -> tuple[str, int] | None:
+    """Letter of the state and parent, None of a process that is gone or dead."""
+    try:
+        letter, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:2]
+    except OSError:
+        return None
+    return None if letter in GONE else (letter, int(parent))
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it died by itself
+        os.kill(pid, number)
