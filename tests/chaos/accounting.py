@@ -6,7 +6,7 @@ before, and hold it once.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from results.history import TrialHistory, trial_histories
@@ -25,10 +25,12 @@ class Snapshot:
     Attributes:
         records: Its journal's.
         checkpoints: The newest epoch with a checkpoint, by trial.
+        hit: Trials whose processes died then; none stands for all that ran.
     """
 
     records: tuple[Record, ...]
     checkpoints: Mapping[int, int]
+    hit: frozenset[int] = frozenset()
 
     @property
     def epochs(self) -> set[TrialEpoch]:
@@ -42,18 +44,37 @@ class Snapshot:
 
     @property
     def broken_off(self) -> int:
-        """Epochs that must be computed again after everything has died at this moment.
+        """Epochs that must be computed again, wholly or in part, after this moment.
 
         Of an unfinished trial that has reported since the last start: those that no checkpoint
         holds, and the one that it was at. A trial that had finished an epoch which the driver had
         not heard of was at none.
         """
         told, count = _told(self.records), 0
-        for trial in _at_work(self.records):
+        for trial in self.at_work:
             last = max(epoch for number, epoch in told if number == trial)
             kept = self.checkpoints.get(trial, 0)
             count += max(last - kept, 0) + (kept <= last)
         return count
+
+
+    @property
+    def at_work(self) -> set[int]:
+        """Trials without an end that have reported since the search was last started."""
+        found = set[int]()
+        for record in self.records:
+            match record["event"]:
+                case "search_started" | "search_resumed":
+                    found.clear()
+                case "epoch":
+                    found.add(record["trial"])
+                case "trial_ended":
+                    found.discard(record["trial"])
+        return found & (self.hit or found)
+
+    def only(self, hit: set[int]) -> "Snapshot":
+        """The same, where only these trials were hit."""
+        return replace(self, hit=frozenset(hit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +113,13 @@ class Losses:
 
 
 def snapshot(run: Path) -> Snapshot:
-    """Looks at a run folder in which nobody writes; it need not exist yet."""
-    journal = run / JOURNAL
+    """Looks at a run folder; it need not exist yet."""
+    # First: where somebody writes, a checkpoint is there before its epoch is told.
+    records = read_journal(run / JOURNAL) if (run / JOURNAL).is_file() else ()
     checkpoints = {}
     for folder in sorted((run / "trials").glob("[0-9]*")):
         if epochs := CheckpointFolder(folder).epochs():
             checkpoints[int(folder.name)] = epochs[-1]
-    records = read_journal(journal) if journal.is_file() else ()
     return Snapshot(records=records, checkpoints=checkpoints)
 
 
@@ -144,17 +165,3 @@ def _called_for(trial: TrialHistory, max_epochs: int) -> set[TrialEpoch]:
 
 def _told(records: Sequence[Record]) -> list[TrialEpoch]:
     return [(each["trial"], each["epoch"]) for each in records if each["event"] == "epoch"]
-
-
-def _at_work(records: Sequence[Record]) -> set[int]:
-    """Trials without an end that have reported since the search was last started."""
-    at_work = set[int]()
-    for record in records:
-        match record["event"]:
-            case "search_started" | "search_resumed":
-                at_work.clear()
-            case "placed" | "epoch":
-                at_work.add(record["trial"])
-            case "trial_ended":
-                at_work.discard(record["trial"])
-    return at_work & {trial for trial, _ in _told(records)}

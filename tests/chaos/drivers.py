@@ -1,18 +1,16 @@
 """A search whose driver is killed or stopped again and again."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from results.journal import Record, read_journal
 from tests.chaos.accounting import Snapshot, losses, snapshot
-from tests.chaos.faults import DriverFault, Injection, Outcome
+from tests.chaos.faults import DriverFault, Injection, Outcome, Tell, silent
 from tests.chaos.moments import Moment
 from tests.chaos.processes import wait_until_gone
 from tests.search.real_search import RealSearch
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +35,7 @@ def hit_drivers(
     search: RealSearch,
     moments: Sequence[Moment],
     hit: DriverFault,
-    tell: Tell = lambda _: None,
+    tell: Tell = silent,
 ) -> Outcome:
     """Hits a driver at each moment; the next starts at once, and the last is left to finish.
 

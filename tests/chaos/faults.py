@@ -11,6 +11,13 @@ from tests.search.real_search import Driver
 
 # Does something to a driver that was started, and returns the processes that are to end by it.
 DriverFault = Callable[[Driver], Sequence[int]]
+# Is told how far things are, a line each time.
+Tell = Callable[[str], None]
+
+
+def silent(line: str) -> None:
+    """Tells nobody."""
+    del line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +55,12 @@ class Outcome:
     fault: str
     injected: tuple[Injection, ...]
     losses: Losses
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """The same fault in two searches."""
+        assert self.fault == other.fault
+        injected = (*self.injected, *other.injected)
+        return Outcome(fault=self.fault, injected=injected, losses=self.losses + other.losses)
 
 
 def kill_driver(driver: Driver) -> list[int]:

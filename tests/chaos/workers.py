@@ -1,23 +1,24 @@
 """A search whose workers, or the nodes that they run on, are killed or frozen."""
 
+import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from results.journal import Record, read_journal
-from tests.chaos.accounting import Losses, losses, snapshot
-from tests.chaos.faults import Injection, Outcome
-from tests.chaos.processes import family, kill_at_once
-from tests.search.ray_nodes import Cluster
-from tests.search.real_search import DEADLINE_S, Driver, RealSearch
+from tests.chaos.accounting import losses, snapshot
+from tests.chaos.faults import Injection, Outcome, Tell, silent
+from tests.chaos.processes import wait_until_gone
+from tests.search.ray_nodes import RayNodes
+from tests.search.real_search import DEADLINE_S, RealSearch, wait_for
 
-Tell = Callable[[str], None]
-USUAL_EPOCH_S = 0.05
+DELAY_S = 0.05  # about an epoch of a tiny trial: anywhere in it
+MIN_EPOCHS = 3  # that a trial has done where it is, and has left, before it is hit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,23 +28,172 @@ class AtWork:
     Attributes:
         pid: Its worker's.
         num_epochs: Epochs that it has reported since it was placed there.
+        epoch: Its last one.
     """
 
     pid: int
     num_epochs: int
+    epoch: int
 
 
 def at_work(records: Sequence[Record]) -> dict[int, AtWork]:
-    """The trials that run, by number; those that have not reported from where they are left out."""
+    """The trials that run, by number, once they have said where."""
     running: dict[int, AtWork] = {}
     for record in records:
         match record["event"]:
             case "search_started" | "search_resumed":
                 running.clear()
             case "placed":
-                running[record["trial"]] = AtWork(pid=record["pid"], num_epochs=0)
+                pid, epoch = record["pid"], record["epoch"]
+                running[record["trial"]] = AtWork(pid=pid, num_epochs=0, epoch=epoch)
             case "infrastructure" | "trial_ended":
                 running.pop(record["trial"], None)
             case "epoch" if (known := running.get(record["trial"])) is not None:
-                running[record["trial"]] = AtWork(pid=known.pid, num_epochs=known.num_epochs + 1)
+                running[record["trial"]] = AtWork(
+                    pid=known.pid, num_epochs=known.num_epochs + 1, epoch=record["epoch"]
+                )
     return running
+
+
+def freeze_worker(pid: int) -> None:
+    """Stops a worker where it is: to the driver it hangs."""
+    os.kill(pid, signal.SIGSTOP)
+
+
+def kill_worker(pid: int) -> None:
+    """Kills a worker."""
+    os.kill(pid, signal.SIGKILL)
+
+
+def node_killer(cluster: RayNodes) -> Callable[[int], None]:
+    """What kills the node that a worker runs on: its raylet and all of its workers."""
+    return lambda pid: cluster.node_of(pid).kill()
+
+
+def beside_head(cluster: RayNodes) -> Callable[[int], bool]:
+    """Whether a worker runs on a node that is not the head: without that no cluster is left."""
+    return lambda pid: not cluster.nodes[0].owns(pid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFault:
+    """What is done to workers.
+
+    Attributes:
+        name: Of the fault.
+        hit: Does it to the worker with this process id.
+        may_hit: Whether it may be done to this one.
+        times: How often.
+    """
+
+    name: str
+    hit: Callable[[int], None]
+    may_hit: Callable[[int], bool] = lambda _: True
+    times: int = 1
+
+
+def hit_workers(
+    fault: WorkerFault, search: RealSearch, rng: np.random.Generator, tell: Tell = silent
+) -> Outcome:
+    """Hits one worker after the other, in mid-epoch, while its neighbours go on.
+
+    The next is hit once the trial of the last has a new epoch.
+
+    Args:
+        fault: What to do.
+        search: New, long enough for all of it.
+        rng: Draws who is hit and when.
+        tell: Told of every fault.
+
+    Raises:
+        AssertionError: The search ended too early, did not notice, or failed.
+    """
+    injected, found = [], []
+    with search.start() as driver:
+        for number in range(1, fault.times + 1):
+            pid = _victim(search.run, fault, rng)
+            time.sleep(rng.uniform(0, DELAY_S))
+            at_s = time.time()
+            fault.hit(pid)
+            before = snapshot(search.run)
+            injection = _gone_through(search.run, at_s)
+            wait_until_gone([pid])
+            injected.append(injection)
+            found.append(before.only({injection.trial}))
+            tell(f"{fault.name}: {number} of {fault.times}, trial {injection.trial}")
+        assert driver.wait() == 0, driver.said
+    end = read_journal(search.run / "journal.jsonl")
+    num_trials = end[0]["settings"]["num_trials"]
+    return Outcome(
+        fault=fault.name,
+        injected=tuple(injected),
+        losses=losses(found, end, num_trials=num_trials),
+    )
+
+
+def longest_gap_s(records: Sequence[Record], trial: int, from_s: float, to_s: float) -> float:
+    """The longest time in which a trial told of no epoch, within a span of time; seconds."""
+    times = [
+        each["time_s"]
+        for each in records
+        if each["event"] == "epoch" and each["trial"] == trial and from_s < each["time_s"] < to_s
+    ]
+    marks = [from_s, *times, to_s]
+    return max(later - earlier for earlier, later in itertools.pairwise(marks))
+
+
+def _victim(run: Path, fault: WorkerFault, rng: np.random.Generator) -> int:
+    """The process of a trial that is in the midst of its epochs."""
+    able: list[int] = []
+
+    def look() -> bool:
+        records = read_journal(run / "journal.jsonl") if (run / "journal.jsonl").exists() else ()
+        if not records:
+            return False
+        last = records[0]["settings"]["max_epochs"] - MIN_EPOCHS
+        able[:] = [
+            each.pid
+            for each in at_work(records).values()
+            if each.num_epochs >= MIN_EPOCHS and each.epoch <= last and fault.may_hit(each.pid)
+        ]
+        return bool(able)
+
+    wait_for(look, f"a worker to hit: {fault.name}")
+    return able[int(rng.integers(len(able)))]
+
+
+def _gone_through(run: Path, at_s: float) -> Injection:
+    """What the journal says of a fault, once the trial that was hit has a new epoch.
+
+    Raises:
+        AssertionError: It says nothing of it, or the trial did not go on.
+    """
+    seen: list[Injection] = []
+
+    def look() -> bool:
+        records = read_journal(run / "journal.jsonl")
+        later = [each for each in records if each["time_s"] > at_s]
+        noticed = next((each for each in later if each["event"] == "infrastructure"), None)
+        if noticed is None:
+            return False
+        trial = noticed["trial"]
+        again = next(
+            (
+                each["time_s"]
+                for each in later
+                if each["event"] == "epoch"
+                and each["trial"] == trial
+                and each["time_s"] > noticed["time_s"]
+            ),
+            None,
+        )
+        if again is not None:
+            notice_s = noticed["time_s"] - at_s
+            recover_s = again - at_s
+            seen.append(
+                Injection(at_s=at_s, notice_s=notice_s, recover_s=recover_s, trial=trial)
+            )
+        return bool(seen)
+
+    wait_for(look, "the trial that was hit to go on", DEADLINE_S)
+    return seen[0]
