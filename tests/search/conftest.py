@@ -2,17 +2,21 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from models import user_code
+from results.journal import Journal
+from search.conductor import Conductor
 from search.config import SearchConfig, read_search_config
 from search.connection import connected
 from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
 from spaces.yaml_file import write_yaml
+from tests.search.conducting import make_conductor
 from tests.search.own_student import NET, Person
 from tests.search.tiny_world import build_tiny_world
 
@@ -89,6 +93,15 @@ def person(
             sys.modules.pop(name, None)
 
     return Person(folder, trace, forget)
+
+
+@pytest.fixture
+def conduct() -> Iterator[Callable[..., Conductor]]:
+    """A function that gives a conductor on a journal, taking over what is in it."""
+    with ExitStack() as journals:
+        yield lambda path, **options: make_conductor(
+            journals.enter_context(Journal(path)), **options
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,112 @@
+"""A conductor without Ray: a space, a clock, and workers that are played."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.fault_config import FaultConfig
+from search.faults import FaultLedger, silent
+from search.proposals import Check, Proposals, no_limits
+from search.samplers import SamplerKind
+from search.suggestions import Suggestions
+from spaces.dimensions import Choice, Float
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+MAX_EPOCHS = 9
+SPACE = Space(
+    name="s",
+    fixed={},
+    dimensions=(
+        Choice(name="loss.distillation", choices=("mse", "cosine")),
+        Float(
+            name="loss.temperature", low=1.0, high=8.0, log=True, when={"loss.distillation": "mse"}
+        ),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Killed(Exception):  # noqa: N818 - not an error
+    pass
+
+
+def veer_pct(config: TrialConfig, epoch: int) -> float:
+    """A learning curve; the same for the same config."""
+    rng = np.random.default_rng([int(config.config_hash(), 16), epoch])
+    return 5 + abs(np.log10(config.training.lr / 2e-3)) * 8 + 20 / epoch + rng.normal(scale=0.3)
+
+
+def make_conductor(
+    journal: Journal,
+    *,
+    num_trials: int = 8,
+    clock: Clock | None = None,
+    space: Space = SPACE,
+    kind: SamplerKind = "tpe",
+    check: Check = no_limits,
+    repetitions: int = 1,
+    faults: FaultConfig | None = None,
+    say: Callable[[str], None] = silent,
+    **budget,
+) -> Conductor:
+    """A conductor on a journal, with what is in it taken over."""
+    conductor = Conductor(
+        Proposals(
+            Suggestions(space, kind=kind, seed=0, passes=repetitions),
+            journal,
+            make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+            check=check,
+            repetitions=repetitions,
+        ),
+        SuccessiveHalving(asha_rungs(1, 3, MAX_EPOCHS), 3),
+        journal,
+        budget=Budget(num_trials=num_trials, max_epochs=MAX_EPOCHS, **budget),
+        ledger=FaultLedger(journal, faults, say),
+        clock=clock or Clock(),
+    )
+    conductor.replay(read_journal(journal.path))
+    return conductor
+
+
+def work(conductor: Conductor, *, at_once: int = 1, rng=None, epochs: int | None = None) -> None:
+    """Plays the workers: trials finish an epoch in turn, or in random order.
+
+    A trial handed out again repeats its last epoch first, as a restored one does.
+    """
+    running = {}
+    while True:
+        while len(running) < at_once and (course := conductor.next_trial()) is not None:
+            running[course.trial] = (course, max(course.epoch, 1))
+        if not running:
+            return
+        number = int(rng.choice(list(running))) if rng else min(running)
+        if epochs is not None:
+            if epochs == 0:
+                raise Killed
+            epochs -= 1
+        course, epoch = running[number]
+        if conductor.report(number, epoch, veer_pct(course.config, epoch), {"lr": 0.1}):
+            running[number] = (course, epoch + 1)
+        else:
+            del running[number]
+
+
+def story(path: Path) -> list[dict]:
+    """The journal without its times."""
+    return [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]

@@ -1,0 +1,70 @@
+import errno
+
+import pytest
+import torch
+
+from trainable.errors import DeviceError, DiskFullError
+from trainable.faults import device_error, is_disk_full
+
+ILLEGAL = (
+    "CUDA error: an illegal memory access was encountered\nSearch for `cudaErrorIllegalAddress'\n"
+    "CUDA kernel errors might be asynchronously reported at some other API call, so the "
+    "stacktrace below might be incorrect.\nFor debugging consider passing CUDA_LAUNCH_BLOCKING=1\n"
+)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError(ILLEGAL),
+        RuntimeError(ILLEGAL),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm`"),
+        RuntimeError("NCCL Error 1: unhandled cuda error"),
+    ],
+)
+def test_fault_of_a_gpu_is_known(error):
+    found = device_error(error)
+    assert isinstance(found, DeviceError)
+    assert "debugging" not in str(found)
+    assert str(found).startswith(type(error).__name__)
+
+
+def test_message_is_the_first_that_cuda_says():
+    assert str(device_error(RuntimeError(ILLEGAL))) == (
+        "RuntimeError: CUDA error: an illegal memory access was encountered Search for "
+        "`cudaErrorIllegalAddress'"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        torch.AcceleratorError("CUDA error: out of memory"),
+        RuntimeError("mat1 and mat2 shapes cannot be multiplied (3x4 and 5x6)"),
+        ValueError("CUDA error: no error of PyTorch's"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+    ],
+)
+def test_lack_of_memory_and_other_errors_are_no_fault_of_a_gpu(error):
+    assert device_error(error) is None
+
+
+def test_fault_that_another_error_hides_is_found():
+    error = ValueError("the compiler failed")
+    error.__context__, error.__suppress_context__ = RuntimeError(ILLEGAL), True
+    assert str(device_error(error)).startswith("RuntimeError: CUDA error: an illegal")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_known_by_its_number(number):
+    assert is_disk_full(OSError(number, "no room"))
+    assert is_disk_full(DiskFullError("x: needs 3 MiB"))
+    assert not is_disk_full(OSError(errno.EACCES, "not yours"))
+
+
+def test_full_disk_behind_another_error_is_found():
+    error = RuntimeError("PytorchStreamWriter failed writing file data/7")
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    assert is_disk_full(error)
