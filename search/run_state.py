@@ -1,41 +1,48 @@
 """What a run folder says of an earlier search in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from results.history import ranked, trial_histories
-from results.journal import Journal, Record, read_journal
+from results.journal import Journal, Record, as_recorded, read_journal
 from results.run_folder import JOURNAL, RunFolder
 from results.shell import veer_command
-from search.config import SearchConfig, differing_keys, read_search_config
+from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_config
 from search.differences import since_the_start
 from search.provenance import provenance
-from spaces.yaml_file import read_yaml, write_yaml
-from trainable.errors import RunError
+from spaces.yaml_file import load_mapping, read_yaml, write_yaml
+from trainable.errors import ConfigError, RunError
 
 SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"
+TELL_SETTINGS = ("search_started", "search_resumed")
+_NOTHING = object()
 
 
 def resumed_settings(folder: Path, overrides: Mapping[str, Any] | None = None) -> SearchConfig:
     """The settings that a run folder was made with, and what the command line changes in them.
 
     Raises:
-        RunError: It is no run folder.
+        RunError: It is no run folder, or its settings or space are no longer the journal's.
     """
-    return read_search_config(RunFolder(folder).settings, overrides)
+    run = RunFolder(folder)
+    require_unaltered(folder, run.read())
+    return read_search_config(run.settings, overrides)
 
 
 def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
     """The journal of an earlier search with these settings, empty in a new folder.
 
     Raises:
-        RunError: The folder holds a search with other settings.
+        RunError: The folder holds a search with other settings, or its settings or space are no
+            longer the journal's.
     """
     records = read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else ()
     if not records:
         return ()
+    require_unaltered(folder, records)
     differing = differing_keys(settings, read_search_config(folder / SETTINGS_FILE))
     if differing:
         raise RunError(
@@ -43,6 +50,79 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
             f"another folder with --run, or continue that one: {veer_command('resume', folder)}"
         )
     return records
+
+
+def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
+    """Compares a run's settings and space with the journal, from which a missing file is rebuilt.
+
+    Settings that a resumed search may change may also be edited. Journals of before they held the
+    space say nothing of it.
+
+    Raises:
+        RunError: A file was altered; with the keys that differ.
+    """
+    told = [record for record in records if record["event"] in TELL_SETTINGS]
+    settings = next((each["settings"] for each in reversed(told) if "settings" in each), None)
+    space = next((each["space"] for each in told if "space" in each), None)
+    if space is not None:
+        _require_space(folder / SPACE_FILE, space)
+    if settings is not None:
+        _require_settings(folder / SETTINGS_FILE, settings)
+
+
+def _require_space(file: Path, recorded: Record) -> None:
+    if not file.exists():
+        write_yaml(file, recorded)
+        return
+    with _altered_by(file):
+        found = as_recorded(read_yaml(file).data)
+    _refuse(file, differing_values(found, recorded))
+
+
+def _require_settings(file: Path, recorded: Record) -> None:
+    if not file.exists():
+        write_yaml(file, recorded)
+        return
+    told = {**recorded, "space": file.with_name(SPACE_FILE)}
+    with _altered_by(file):
+        found = read_search_config(file)
+        expected = load_mapping(SearchConfig, told, str(file.with_name(JOURNAL)))
+    one, other = (
+        {key: value for key, value in each.model_dump(mode="json").items() if key in recorded}
+        for each in (found, expected)
+    )
+    differing = differing_values(one, other)
+    _refuse(file, [key for key in differing if key.partition(".")[0] not in MAY_CHANGE])
+
+
+def differing_values(one: Any, other: Any, name: str = "") -> list[str]:
+    """Dotted names of what differs between two trees of plain values."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        keys = [*one, *(key for key in other if key not in one)]
+        dot = f"{name}." if name else ""
+        pairs = ((key, one.get(key, _NOTHING), other.get(key, _NOTHING)) for key in keys)
+        return [found for key, a, b in pairs for found in differing_values(a, b, dot + key)]
+    return [] if one == other else [name or "everything"]
+
+
+def _refuse(file: Path, differing: Sequence[str]) -> None:
+    if differing:
+        raise RunError(
+            f"{file}: was altered since the search began ({', '.join(differing)}): a search keeps "
+            "its space and settings; delete the file, and it is written anew from the journal, "
+            "or begin another search with --run"
+        )
+
+
+@contextmanager
+def _altered_by(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ConfigError, OSError) as error:
+        raise RunError(
+            f"{error}\n{file}: was altered since the search began; delete the file, and it is "
+            "written anew from the journal"
+        ) from error
 
 
 def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
@@ -65,11 +145,15 @@ def open_run(
     Returns:
         What differs from what the run began with (versions, code, hardware), a sentence each.
     """
+    space = read_yaml(settings.space).data
     if not records:
-        write_yaml(folder / SPACE_FILE, read_yaml(settings.space).data)
+        write_yaml(folder / SPACE_FILE, space)
     # Relative, so that the folder can be moved.
     resolved = settings.model_dump(mode="json") | {"space": SPACE_FILE}
     write_yaml(folder / SETTINGS_FILE, resolved)
-    event = "search_resumed" if records else "search_started"
-    journal.append(event, settings=resolved, provenance=(now := provenance()))
+    now = provenance()
+    if records:
+        journal.append("search_resumed", settings=resolved, provenance=now)
+    else:
+        journal.append("search_started", settings=resolved, space=space, provenance=now)
     return since_the_start(records, now)

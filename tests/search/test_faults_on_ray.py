@@ -2,9 +2,6 @@
 
 import io
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +14,6 @@ from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from spaces.yaml_file import write_yaml
-from trainable.checkpoint import CheckpointFolder
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 

@@ -1,0 +1,135 @@
+"""A run folder's settings and space are the journal's, or the search does not go on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.journal import Journal, read_journal
+from search.config import SearchConfig, read_search_config
+from search.run_state import (
+    differing_values,
+    earlier_records,
+    open_run,
+    resumed_settings,
+)
+from spaces.yaml_file import read_yaml, write_yaml
+from tests.damage import DAMAGES
+from trainable.errors import RunError
+
+SPACE = {
+    "model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 24, 32]}},
+    "loss": {"distillation": "none"},
+    "training": {"lr": {"low": 1e-4, "high": 3e-3, "log": True}},
+    "search": {"max_epochs": 9},
+}
+
+
+@pytest.fixture
+def settings(make_corpus: Callable[..., Path], tmp_path: Path) -> SearchConfig:
+    """Of a search on the tiny corpus."""
+    write_yaml(tmp_path / "my-space.yaml", SPACE)
+    corpus = make_corpus(tmp_path / "corpus")
+    given = {"corpus": corpus, "space": tmp_path / "my-space.yaml", "num_trials": 4}
+    return read_search_config(None, given)
+
+
+@pytest.fixture
+def run(settings: SearchConfig, tmp_path: Path) -> Path:
+    """A run folder of that search, interrupted at once."""
+    folder = tmp_path / "run"
+    with Journal(folder / "journal.jsonl") as journal:
+        open_run(settings, folder, journal, is_new=True)
+        journal.append("search_ended", reason="interrupted")
+    return folder
+
+
+def edit(file: Path, **values: Any) -> None:
+    write_yaml(file, read_yaml(file).data | values)
+
+
+def test_the_journal_holds_settings_and_space(run: Path) -> None:
+    started = read_journal(run / "journal.jsonl")[0]
+    assert started["space"] == SPACE
+    assert started["settings"]["num_trials"] == 4
+
+
+def test_an_unaltered_folder_goes_on(run: Path, settings: SearchConfig) -> None:
+    assert resumed_settings(run).model_dump(exclude={"space"}) == settings.model_dump(
+        exclude={"space"}
+    )
+    assert len(earlier_records(settings, run)) == 2
+
+
+@pytest.mark.parametrize("name", ["search.yaml", "space.yaml"])
+def test_a_missing_file_is_rebuilt_from_the_journal(run: Path, name: str) -> None:
+    before = read_yaml(run / name).data
+    expected = resumed_settings(run)
+    (run / name).unlink()
+    assert resumed_settings(run) == expected
+    assert read_yaml(run / name).data == before
+
+
+def test_another_space_is_refused_with_the_keys_that_differ(
+    run: Path, settings: SearchConfig
+) -> None:
+    edit(
+        run / "space.yaml",
+        model=SPACE["model"] | {"hidden_dim": {"choices": [16]}, "num_blocks": 2},  # type: ignore[operator]
+    )
+    keys = r"model\.hidden_dim\.choices, model\.num_blocks"
+    match = rf"space\.yaml: was altered .*\({keys}\).* delete"
+    with pytest.raises(RunError, match=match):
+        resumed_settings(run)
+    with pytest.raises(RunError, match=match):
+        earlier_records(settings, run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("seed", 7, "seed"),
+        ("max_epochs", 3, "max_epochs"),
+        ("scheduler", {"kind": "none"}, r"scheduler\.kind"),
+    ],
+)
+def test_other_settings_are_refused_with_the_keys_that_differ(
+    run: Path, key: str, value: object, named: str
+) -> None:
+    edit(run / "search.yaml", **{key: value})
+    with pytest.raises(RunError, match=rf"search\.yaml: was altered .*\({named}\).* delete"):
+        resumed_settings(run)
+    (run / "search.yaml").unlink()  # the fix that it names
+    resumed_settings(run)
+
+
+def test_what_a_resumed_search_may_change_may_be_edited(run: Path) -> None:
+    edit(run / "search.yaml", num_trials=9)
+    assert resumed_settings(run).num_trials == 9
+
+
+@pytest.mark.parametrize("name", ["search.yaml", "space.yaml"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_never_leads_to_another_search(
+    run: Path, name: str, damage: str
+) -> None:
+    expected, space = resumed_settings(run), read_yaml(run / "space.yaml").data
+    DAMAGES[damage](run / name)
+    try:
+        found = resumed_settings(run)
+    except RunError as error:
+        assert f"{name}: was altered since the search began" in str(error)  # noqa: PT017
+    else:
+        assert damage in ("half", "one bit")  # what is gone, or changed, was a default or a limit
+        may_change = {"num_trials", "time_limit_s", "max_concurrent", "resources", "faults"}
+        may_change |= {"address", "benchmark_top", "success", "stop_at"}
+        assert found.model_dump(exclude=may_change) == expected.model_dump(exclude=may_change)
+        assert read_yaml(found.space).data == space
+
+
+def test_what_differs_is_named_by_its_dotted_key() -> None:
+    one = {"a": {"b": 1, "c": [1, 2]}, "d": None}
+    other = {"a": {"b": 1, "c": [1, 3], "e": 0}}
+    assert differing_values(one, other) == ["a.c", "a.e", "d"]
+    assert differing_values(one, one) == []
