@@ -38,6 +38,7 @@ from trainable.memory_share import (
 from trainable.resident import resident_budget
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
+from trainable.trial_lock import TrialLock
 
 # An outcome that says nothing of the trial: there was no room to write.
 DISK_FULL = "disk_full"
@@ -112,9 +113,11 @@ class StudentTrial(tune.Trainable):
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None
         self._news: dict[str, Any] = {}
+        self._lock = TrialLock()
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Turns this worker to another trial; the former one's memory is given back."""
+        self._lock.release()
         self.setup(new_config)
         if self._task.engine.compile:
             # After eight networks PyTorch would compile no further one in this process.
@@ -124,6 +127,16 @@ class StudentTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Trains an epoch; right after a restart, reports the last one that was stored."""
+        try:
+            result = self._attempt()
+        except BaseException:
+            self._lock.release()
+            raise
+        if OUTCOME in result:
+            self._lock.release()
+        return result
+
+    def _attempt(self) -> dict[str, Any]:
         try:
             return self._report()
         except DivergedError as error:
@@ -149,9 +162,11 @@ class StudentTrial(tune.Trainable):
     def cleanup(self) -> None:
         """Drops the model."""
         self._trainer = None
+        self._lock.release()
 
     def _report(self) -> dict[str, Any]:
         self._task.folder.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire(self._task.folder)
         checkpoints = CheckpointFolder(self._task.folder)
         if self._trainer is None:
             self._trainer = build_trainer(self._task)

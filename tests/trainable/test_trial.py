@@ -1,3 +1,4 @@
+import contextlib
 import weakref
 
 import pytest
@@ -7,9 +8,10 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.errors import TrainingError
+from trainable.errors import DivergedError, TrainingError
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
+from trainable.trial_lock import TrialLock
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -87,6 +89,36 @@ def test_other_error_of_a_step_is_raised(student, monkeypatch):
     monkeypatch.setattr("trainable.trial.build_trainer", fail)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         student.step()
+
+
+def test_trial_that_another_process_trains_is_not_touched(student, tmp_path, monkeypatch):
+    monkeypatch.setattr(TrialLock.acquire, "__defaults__", (0.0,))
+    monkeypatch.setattr("trainable.trial.build_trainer", lambda task: pytest.fail(str(task)))
+    other = TrialLock()
+    other.acquire(tmp_path)
+    with contextlib.suppress(TrainingError):  # said as an outcome, or raised to be tried again
+        assert "another process trains this trial" in student.step()["reason"]
+    other.release()
+    assert [file.name for file in tmp_path.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("way", ["outcome", "raise", "cleanup", "reset"])
+def test_trial_gives_its_folder_back(student, tmp_path, monkeypatch, way):
+    def fail(task):
+        del task
+        raise DivergedError("the loss is nan") if way == "outcome" else RuntimeError("CUDA error")
+
+    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    if way in ("outcome", "raise"):
+        with contextlib.suppress(RuntimeError):
+            student.step()
+    else:
+        student._lock.acquire(tmp_path)
+        if way == "cleanup":
+            student.cleanup()
+        else:
+            student.reset_config(student._task.model_dump())
+    TrialLock().acquire(tmp_path, wait_s=0)
 
 
 def test_trial_asks_ray_for_its_own_share(student):
