@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trainable.epoch_report import TIMING, EpochReport
 
 COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING), "num_params")
 # How far runs of the same code drift apart by rounding alone; measured, see docs/reproduce.md.
-VEER_TOLERANCE_PCT = 3.0
-LOSS_TOLERANCE = 0.02
+VEER_TOLERANCE_PCT = 1.0
+LOSS_TOLERANCE = 0.05
+# In a short list a point is less than a few trial pairs that change places.
+TOLERANCE_PAIRS = 3
 # Does not come from rounding: no tolerance.
 EXACT = ("epoch", "num_params")
 MAX_SHOWN = 40
@@ -58,12 +63,16 @@ class EpochPair:
         drift = self.loss_drift
         return drift / abs(self.recorded["loss_total"]) if drift else 0.0
 
-    def beyond_tolerance(self) -> list[str]:
-        """What no rounding explains, in words."""
+    def beyond_tolerance(self, veer_tolerance_pct: float) -> list[str]:
+        """What no rounding explains, in words.
+
+        Args:
+            veer_tolerance_pct: As the function of this name gives it.
+        """
         beyond = [
             self.in_words(name) for name in EXACT if self.recorded.get(name) != self.again[name]
         ]
-        if abs(self.veer_drift_pct) > VEER_TOLERANCE_PCT:
+        if abs(self.veer_drift_pct) > veer_tolerance_pct:
             beyond.append(self.in_words("veer_pct"))
         if abs(self.relative_loss_drift) > LOSS_TOLERANCE:
             beyond.append(self.in_words("loss_total"))
@@ -82,6 +91,16 @@ class EpochPair:
         if one == two:
             return 0.0
         return math.inf if one is None or two is None else float(two) - float(one)
+
+
+def veer_tolerance_pct(is_target: NDArray[np.bool_]) -> float:
+    """How far a VEER may drift, percentage points: one, or three trial pairs if that is more.
+
+    Args:
+        is_target: Of each validation trial pair; the rarer class decides what one pair is worth.
+    """
+    num_rarer = min(int(is_target.sum()), int((~is_target).sum()))
+    return max(VEER_TOLERANCE_PCT, 100 * TOLERANCE_PAIRS / num_rarer)
 
 
 def first_difference(pairs: Sequence[EpochPair]) -> str | None:

@@ -10,9 +10,9 @@ from models.user_code import code_root
 from results.run_folder import RunFolder
 from search.comparison import (
     LOSS_TOLERANCE,
-    VEER_TOLERANCE_PCT,
     EpochPair,
     first_difference,
+    veer_tolerance_pct,
 )
 from search.conditions_then import conditions_differ
 from search.recorded_trial import RecordedTrial, recorded_trial
@@ -48,12 +48,14 @@ class Reproduction:
         trial: Its number.
         pairs: Its epochs, as recorded and again.
         differences: What differs between then and now and may change a bit, a sentence each.
+        veer_tolerance_pct: How far a VEER may drift where something differs, percentage points.
         stopped: Why it could not be computed as far as it is recorded, else None.
     """
 
     trial: int
     pairs: tuple[EpochPair, ...]
     differences: tuple[str, ...]
+    veer_tolerance_pct: float
     stopped: str | None = None
 
     @property
@@ -66,8 +68,7 @@ class Reproduction:
         """Whether it came again: bit for bit, or elsewhere within the tolerance."""
         if self.stopped is not None:
             return False
-        is_near = not any(pair.beyond_tolerance() for pair in self.pairs)
-        return self.is_exact or (bool(self.differences) and is_near)
+        return self.is_exact or (bool(self.differences) and not self._beyond)
 
     @property
     def verdict(self) -> str:
@@ -82,9 +83,9 @@ class Reproduction:
                 f"not reproduced: {first_difference(self.pairs)}; machine, versions, code and "
                 "threads are as then, so it must be bit for bit"
             )
-        beyond = [text for pair in self.pairs for text in pair.beyond_tolerance()]
-        allowed = f"tolerance {VEER_TOLERANCE_PCT:g} points of VEER, {LOSS_TOLERANCE:.0%} of loss"
-        if beyond:
+        points = f"{self.veer_tolerance_pct:.3g} points of VEER"
+        allowed = f"tolerance {points}, {LOSS_TOLERANCE:.0%} of the loss"
+        if beyond := self._beyond:
             return f"not reproduced: {beyond[0]} ({allowed})"
         veer = max(abs(pair.veer_drift_pct) for pair in self.pairs)
         loss = max(abs(pair.relative_loss_drift) for pair in self.pairs)
@@ -92,6 +93,11 @@ class Reproduction:
             f"reproduced within the tolerance: {count}, VEER by at most {veer:.2f} points, loss "
             f"by at most {loss:.2%} ({allowed}); first {first_difference(self.pairs)}"
         )
+
+    @property
+    def _beyond(self) -> list[str]:
+        tolerance_pct = self.veer_tolerance_pct
+        return [text for pair in self.pairs for text in pair.beyond_tolerance(tolerance_pct)]
 
 
 def reproduce(
@@ -126,7 +132,11 @@ def reproduce(
     differences = conditions_differ(trial, run.read(), place_of(task, trainer), data)
     pairs, stopped = _run_again(trial, trainer, CheckpointFolder(folder), watcher)
     return Reproduction(
-        trial=number, pairs=tuple(pairs), differences=tuple(differences), stopped=stopped
+        trial=number,
+        pairs=tuple(pairs),
+        differences=tuple(differences),
+        veer_tolerance_pct=veer_tolerance_pct(data.val_is_target),
+        stopped=stopped,
     )
 
 

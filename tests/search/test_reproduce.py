@@ -154,9 +154,13 @@ def test_another_thread_count_is_told_and_compared_within_the_tolerance(run, tmp
     found = again(run, 0, tmp_path / "again", num_threads=2)
     assert found.differences == ("threads 1 then, 2 now",)
     assert found.holds
-    # A loss that is off by more than rounding explains is found there too.
+
+
+def test_a_value_that_no_rounding_explains_is_found_elsewhere_too(run, tmp_path):
+    run.journal.write_text(run.journal.read_text().replace('"num_threads":1', '"num_threads":7'))
     forged(run, loss_total=lambda value: 1.5 * value)
-    found = again(run, 0, tmp_path / "once more", num_threads=2)
+    found = again(run, 0, tmp_path / "again", num_threads=1)
+    assert found.differences == ("threads 7 then, 1 now",)
     assert not found.holds
     assert found.verdict.startswith("not reproduced: epoch 3 in loss_total: ")
     assert "tolerance" in found.verdict
