@@ -124,9 +124,8 @@ def _token() -> Token | None:
 
 
 def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> None:
-    if address is not None and (place := _host_and_port(address)) is not None:
-        _require_answer(address, place)
-        _require_entry(address, token)
+    if address is not None:
+        require_entry(address, token)
     own: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         if address is None
@@ -164,8 +163,15 @@ def _require_answer(address: str, place: tuple[str, int]) -> None:
         ) from error
 
 
-def _require_entry(address: str, token: Token | None) -> None:
-    """Refuses at once a token that Ray itself would try for 20 s."""
+def require_entry(address: str, token: Token | None) -> None:
+    """Refuses at once what Ray itself would try for long; other forms than host and port pass.
+
+    Raises:
+        ConfigError: Nobody answers there, or not to this token.
+    """
+    if (place := _host_and_port(address)) is None:
+        return
+    _require_answer(address, place)
     try:
         with _silent_stderr():
             GcsClient(address=address)

@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.text import Text
 
-from search.cli import data, results, space, teacher, train
+from search.cli import cluster, data, results, space, teacher, train
 from search.cli.console import errors
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
 app.add_typer(space.app, name="space")
+app.add_typer(cluster.app, name="cluster")
 app.command()(search)
 app.command()(resume)
 app.command()(results.trials)

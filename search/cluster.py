@@ -1,0 +1,190 @@
+"""Ray on several machines, as Veer wants it: a token, no dashboard that others reach.
+
+What is started is `ray start`. Its processes carry a mark in their environment, by which `stop`
+finds them; `ray stop` would end every Ray of this user, running searches too.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from search.connection import ENVIRONMENT, mismatch, require_entry
+from search.tokens import MODE, TOKEN_PATH, Token, find_token, make_token, ray_told, token_file
+from spaces.errors import ConfigError
+
+RAY = (sys.executable, "-m", "ray.scripts.scripts")
+MARK = "VEER_CLUSTER"
+LOOPBACK = "127.0.0.1"
+STOP_WITHIN_S = 5.0
+POLL_S = 0.1
+NO_DASHBOARD = "Cannot include dashboard with missing packages"
+LAST_LINES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """What a machine gives to a cluster.
+
+    Attributes:
+        num_cpus: CPUs for trials, None for all.
+        num_gpus: GPUs for trials, None for all.
+        host: Address by which the others reach it, None for the one that Ray finds.
+    """
+
+    num_cpus: int | None = None
+    num_gpus: int | None = None
+    host: str | None = None
+
+    def arguments(self) -> list[str]:
+        """Of `ray start`."""
+        given = {
+            "--num-cpus": self.num_cpus,
+            "--num-gpus": self.num_gpus,
+            "--node-ip-address": self.host,
+        }
+        return [f"{name}={value}" for name, value in given.items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dashboard:
+    """Where Ray's dashboard listens; it can run code on the cluster for who has the token."""
+
+    host: str = LOOPBACK
+    port: int = 8265
+
+    def arguments(self) -> list[str]:
+        """Of `ray start`."""
+        return [f"--dashboard-host={self.host}", f"--dashboard-port={self.port}"]
+
+
+def start_head(port: int, node: NodeOptions, dashboard: Dashboard | None = None) -> str:
+    """Starts a cluster on this machine, which demands this user's token; makes one if need be.
+
+    Returns:
+        Its address, host and port.
+
+    Raises:
+        ConfigError: Ray does not start; with what it says.
+    """
+    if find_token() is None:
+        make_token()
+    host = node.host or str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+    address = f"{host}:{port}"
+    include = f"--include-dashboard={'false' if dashboard is None else 'true'}"
+    where = [] if dashboard is None else dashboard.arguments()
+    _ray_start(
+        ["--head", f"--port={port}", include, *where, *node.arguments()],
+        address,
+        f"cannot start a cluster at {address}",
+    )
+    return address
+
+
+def join(address: str, node: NodeOptions) -> Token:
+    """Makes this machine a node of a cluster.
+
+    Args:
+        address: Host and port, as `veer cluster head` prints them.
+        node: What it gives.
+
+    Returns:
+        The token that it was let in by.
+
+    Raises:
+        ConfigError: There is no token here or no cluster there, it demands another token, has
+            another Ray or Python, or Ray does not start.
+    """
+    token = require_token()
+    with ray_told({MODE: "token"}):
+        require_entry(address, token)
+    _ray_start(
+        [f"--address={address}", *node.arguments()], address, f"cannot join the cluster {address}"
+    )
+    return token
+
+
+def require_token() -> Token:
+    """This user's token.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+    """
+    token = find_token()
+    if token is None:
+        raise ConfigError(
+            f"this machine has no token ({token_file()} is missing): bring the cluster's here, as "
+            "`veer cluster token` on the machine of `veer cluster head` says, or start a cluster "
+            "with `veer cluster head`"
+        )
+    return token
+
+
+def stop(address: str | None = None) -> int:
+    """Ends the nodes that Veer started on this machine, and no other Ray.
+
+    Args:
+        address: Only the node of this cluster.
+
+    Returns:
+        How many processes were ended.
+    """
+    started = _marked(address)
+    _signal(started, signal.SIGTERM)
+    latest_s = time.monotonic() + STOP_WITHIN_S
+    while (left := _marked(address)) and time.monotonic() < latest_s:
+        time.sleep(POLL_S)
+    _signal(left, signal.SIGKILL)
+    return len(started)
+
+
+def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
+    told = {MODE: "token", MARK: address}
+    if TOKEN_PATH in os.environ:
+        told[TOKEN_PATH] = str(token_file().absolute())
+    done = subprocess.run(
+        [*RAY, "start", *arguments, "--disable-usage-stats"],
+        env=ENVIRONMENT | os.environ | told,
+        # Python looks for modules in the folder that it is started in.
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 0:
+        return
+    if NO_DASHBOARD in done.stdout:
+        why = f"the dashboard needs more of Ray: pip install 'ray[default]=={ray.__version__}'"
+    else:
+        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        why = mismatch(done.stdout) or " ".join(lines[-LAST_LINES:])
+    raise ConfigError(f"{failing}: {why}")
+
+
+def _marked(address: str | None) -> list[int]:
+    """This user's processes that belong to a node that Veer started, zombies left out."""
+    wanted = re.escape(address.encode()) if address else rb"[^\0]*"
+    mark = re.compile(rb"(?:^|\0)" + MARK.encode() + rb"=" + wanted + rb"\0")
+    found = []
+    for folder in Path("/proc").iterdir():
+        # Another user's environment cannot be read; a process may end meanwhile.
+        with suppress(OSError):
+            if folder.name.isdigit() and mark.search((folder / "environ").read_bytes()):
+                found.append(int(folder.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def _signal(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)

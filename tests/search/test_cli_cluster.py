@@ -1,0 +1,260 @@
+"""`veer cluster`: nodes started by the command itself, who gets in, what listens where."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from search import cluster
+from search.connection import connected
+from search.tokens import MODE, TOKEN, TOKEN_PATH, find_token
+from spaces.errors import ConfigError
+from tests.search.commands import veer
+from tests.search.ray_nodes import free_port
+
+LISTENING = "0A"
+LOOPBACKS = {"0100007F", "00000000000000000000000001000000"}
+
+
+def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:
+    """Be a person with this home folder, who has no token yet."""
+    for name in (MODE, TOKEN, TOKEN_PATH):
+        patch.delenv(name, raising=False)
+    patch.setenv("HOME", str(home))
+    patch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A person who has no token."""
+    be_somebody(tmp_path, monkeypatch)
+    return tmp_path
+
+
+def listening(pids: list[int]) -> list[tuple[str, int]]:
+    """(address in hexadecimal, port) of the sockets that these processes listen on."""
+    sockets = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            if link.is_symlink() and (name := str(link.readlink())).startswith("socket:["):
+                sockets.add(name[8:-1])
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == LISTENING and fields[9] in sockets:
+                host, _, port = fields[1].partition(":")
+                found.append((host, int(port, 16)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def owner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home folder of who starts the cluster."""
+    return tmp_path_factory.mktemp("owner")
+
+
+@pytest.fixture(scope="module")
+def head(owner: Path) -> Iterator[str]:
+    """The address of a cluster that `veer cluster head` has started."""
+    port = free_port()
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        be_somebody(owner, patch)
+        said = veer("cluster", "head", f"--port={port}", "--cpus=1").stdout
+    try:
+        assert f"a cluster runs at {address}" in said
+        assert f"veer cluster join {address}" in said
+        assert f"veer search ... --address {address}" in said
+        yield address
+    finally:
+        cluster.stop(address)
+
+
+@pytest.fixture
+def member(owner: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This process as that person's; their token's file."""
+    be_somebody(owner, monkeypatch)
+    return owner / ".ray" / "auth_token"
+
+
+def cpus_of(address: str) -> float:
+    with connected(address):
+        return ray.cluster_resources()["CPU"]
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+class TestHead:
+    def test_who_has_the_token_gets_in(self, head, member):
+        assert member.stat().st_mode & 0o777 == 0o600
+        assert member.parent.stat().st_mode & 0o777 == 0o700
+        assert len(bytes.fromhex(member.read_text())) == 32
+        assert cpus_of(head) == 1.0
+
+    @pytest.mark.usefixtures("home")
+    def test_who_has_none_or_another_does_not(self, head, monkeypatch):
+        with pytest.raises(ConfigError, match="demands a token, and this machine has none"):
+            cpus_of(head)
+        monkeypatch.setenv(TOKEN, "f" * 64)
+        message = r"it demands another token than that of \$RAY_AUTH_TOKEN"
+        with pytest.raises(ConfigError, match=message):
+            cpus_of(head)
+        with pytest.raises(ConfigError, match=message):
+            veer("cluster", "join", head)
+
+    @pytest.mark.usefixtures("member")
+    def test_second_node_joins_and_is_stopped_by_itself(self, head):
+        other_name = f"127.0.0.1:{head.rpartition(':')[2]}"
+        said = veer("cluster", "join", other_name, "--cpus=2").stdout
+        assert f"this machine is a node of {other_name}" in said
+        assert cpus_of(head) == 3.0
+        assert len(cluster._marked(other_name)) > 2
+        assert "processes ended" in veer("cluster", "stop", other_name).stdout
+        assert cluster._marked(other_name) == []
+        assert len(cluster._marked(head)) > 2
+        assert "no node of a cluster runs here" in veer("cluster", "stop", other_name).stdout
+
+    @pytest.mark.usefixtures("member")
+    def test_no_dashboard_listens_and_no_token_is_on_a_command_line(self, head):
+        token = find_token()
+        assert token is not None
+        commands = {
+            pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in cluster._marked(head)
+        }
+        assert int(head.rpartition(":")[2]) in {port for _, port in listening(list(commands))}
+        # Ray runs this process in every mode.
+        of_dashboard = [pid for pid, said in commands.items() if b"/dashboard.py" in said]
+        assert of_dashboard
+        assert listening(of_dashboard) == []
+        assert not [said for said in commands.values() if token.value.encode() in said]
+
+    @pytest.mark.usefixtures("member")
+    def test_port_that_is_taken_is_an_error(self, head):
+        message = rf"^cannot start a cluster at {head}: .*{head.rpartition(':')[2]}"
+        with pytest.raises(ConfigError, match=message):
+            veer("cluster", "head", f"--port={head.rpartition(':')[2]}")
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.usefixtures("home")
+def test_dashboard_that_was_asked_for_listens_on_loopback_alone():
+    pytest.importorskip("aiohttp", reason="the dashboard needs ray[default]")
+    pytest.importorskip("grpc", reason="the dashboard needs ray[default]")
+    port, web = free_port(), free_port()
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    try:
+        veer("cluster", "head", f"--port={port}", "--dashboard", f"--dashboard-port={web}")
+        hosts = {host for host, at in listening(cluster._marked(address)) if at == web}
+        assert hosts, "no dashboard"
+        assert hosts <= LOOPBACKS
+    finally:
+        cluster.stop(address)
+
+
+class TestArguments:
+    @pytest.fixture
+    def ran(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
+        """The calls of `ray start`, none of which is made."""
+        del home
+        calls = []
+
+        def note(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+            calls.append({"command": command, **options})
+            return subprocess.CompletedProcess(command, 0, "")
+
+        monkeypatch.setattr(cluster.subprocess, "run", note)
+        return calls
+
+    def test_head_has_no_dashboard_and_demands_the_token(self, ran, monkeypatch):
+        monkeypatch.setenv(MODE, "disabled")
+        veer("cluster", "head", "--host", "10.0.0.1", "--cpus", 4, "--gpus", 1)
+        (call,) = ran
+        assert call["command"][3:] == [
+            "start", "--head", "--port=6379", "--include-dashboard=false", "--num-cpus=4",
+            "--num-gpus=1", "--node-ip-address=10.0.0.1", "--disable-usage-stats",
+        ]  # fmt: skip
+        assert call["env"][MODE] == "token"
+        assert call["env"]["VEER_CLUSTER"] == "10.0.0.1:6379"
+        assert TOKEN not in call["env"]
+
+    def test_dashboard_listens_on_loopback_unless_a_host_is_named(self, ran):
+        quiet = veer("cluster", "head", "--dashboard")
+        assert "--dashboard-host=127.0.0.1" in ran[0]["command"]
+        assert "--include-dashboard=true" in ran[0]["command"]
+        assert "warning" not in quiet.stderr
+        warned = veer("cluster", "head", "--dashboard", "--dashboard-host", "0.0.0.0")
+        assert "--dashboard-host=0.0.0.0" in ran[1]["command"]
+        assert "warning: the dashboard listens on 0.0.0.0: whoever reaches it" in warned.stderr
+
+    def test_ray_without_a_dashboard_says_what_to_install(self, home, monkeypatch):
+        del home
+        said = "Exception: Cannot include dashboard with missing packages.\n"
+        monkeypatch.setattr(
+            cluster.subprocess, "run",
+            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+        )  # fmt: skip
+        with pytest.raises(ConfigError, match=rf"pip install 'ray\[default\]=={ray.__version__}'"):
+            veer("cluster", "head", "--host", "10.0.0.1", "--dashboard")
+
+    def test_machine_of_another_ray_is_told_the_difference(self, home, monkeypatch):
+        (home / ".ray").mkdir()
+        (home / ".ray" / "auth_token").write_text("ab" * 32)
+        said = (
+            "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n"
+            "    Python: 3.11.9\nThis process on node 10.0.0.7 was started with:\n"
+            "    Ray: 2.59.0\n    Python: 3.11.9\n"
+        )
+        monkeypatch.setattr(cluster, "require_entry", lambda address, token: (address, token))
+        monkeypatch.setattr(
+            cluster.subprocess, "run",
+            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+        )  # fmt: skip
+        message = (
+            r"^cannot join the cluster 10\.0\.0\.1:6379: the cluster has ray 2\.60\.0, this "
+            r"machine 2\.59\.0; install the same Python and the same Veer on all machines$"
+        )
+        with pytest.raises(ConfigError, match=message):
+            veer("cluster", "join", "10.0.0.1:6379")
+
+
+class TestToken:
+    def test_is_shown_only_when_asked_for(self, home, monkeypatch):
+        file = home / "secret"
+        file.write_text("ab" * 32 + "\n")
+        file.chmod(0o644)
+        monkeypatch.setenv(TOKEN_PATH, str(file))
+        told = veer("cluster", "token")
+        assert f"token: {file}, fingerprint " in told.stdout
+        assert f"scp -p THIS_MACHINE:{file} ~/.ray/auth_token" in told.stdout
+        assert "ab" * 32 not in told.output
+        assert f"{file}: other users of this machine could use the token (mode" in told.stderr
+        assert veer("cluster", "token", "--show").stdout == "ab" * 32 + "\n"
+
+    def test_machine_without_one_is_told_where_it_comes_from(self, home):
+        for command in (["token"], ["join", "10.0.0.1:6379"]):
+            with pytest.raises(ConfigError, match=rf"no token \({home}/\.ray/auth_token is"):
+                veer("cluster", *command)
+
+    @pytest.mark.parametrize("content", ["", "two words", "\x00\x01", "schlüssel"])
+    def test_file_that_holds_none_is_an_error(self, home, content):
+        (home / ".ray").mkdir()
+        (home / ".ray" / "auth_token").write_text(content)
+        with pytest.raises(ConfigError, match=r"auth_token: a token is a line of printable ASCII"):
+            veer("cluster", "token")
+
+    def test_file_that_cannot_be_read_is_an_error(self, home):
+        (home / ".ray" / "auth_token").mkdir(parents=True)
+        with pytest.raises(ConfigError, match=r"cannot read the token: Is a directory"):
+            veer("cluster", "token")
+
+    def test_two_are_never_the_same_and_none_is_in_a_repr(self, home):
+        one = cluster.make_token()
+        other = cluster.make_token()
+        assert one.value != other.value
+        assert one.fingerprint != other.fingerprint
+        assert one.value not in repr(one)
+        assert [file.name for file in (home / ".ray").iterdir()] == ["auth_token"]
