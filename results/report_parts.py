@@ -169,7 +169,10 @@ def _teacher_facts(teacher: Record) -> Record:
 
 
 def space_text(path: Path) -> str | None:
-    """The text of a space file, cut where it is far too long; None where it cannot be read."""
+    """The text of a space file, cut where it is far too long; None where there is none."""
+    # A link in somebody else's run folder could put any file of the reader's on the page.
+    if path.is_symlink() or not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             content = file.read(MAX_SPACE_BYTES + 1)

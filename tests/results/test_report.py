@@ -365,6 +365,16 @@ def test_a_space_file_that_is_far_too_long_is_cut(
     assert "cut here" not in page_of(journal_run).folded
 
 
+def test_a_space_file_that_is_a_link_is_not_followed(
+    journal_run: RunFolder, tmp_path: Path, page_of: Callable[[RunFolder], Page]
+) -> None:
+    (tmp_path / "secret").write_text("a private key")
+    journal_run.space.symlink_to(tmp_path / "secret")
+    page = page_of(journal_run)
+    assert "private key" not in page.text + page.folded
+    assert "The run folder has no space.yaml." in page.text
+
+
 def test_the_page_lies_in_the_run_folder_and_replaces_itself_in_one_step(
     journal_run: RunFolder,
 ) -> None:
