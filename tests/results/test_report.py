@@ -1,200 +1,23 @@
-"""The page about a run says what the journal says, and nothing in a journal gets out of it."""
+"""The page about a run says what the journal says."""
 
 import json
 import os
 import subprocess
-from collections.abc import Callable, Mapping
-from html.parser import HTMLParser
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from results.journal import FAULT_KINDS, Journal, Record
-from results.page import visible
+from results.journal import FAULT_KINDS, Journal
 from results.report import write_report
 from results.run_folder import RunFolder
+from tests.results.pages import Page, rich_records, write_run
 from trainable.errors import RunError
-
-PAYLOADS = (
-    "</script><script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "' onmouseover='alert(1)",
-    "{{7*7}}{% raw %}${7*7}",
-    "javascript:alert(1)",
-    "<!-- <style>*{display:none}</style>",
-    "line\u2028separator\u2029",
-    "\x1b[31m\x1b]0;title\x07\x00",
-    "evil\u202egnp.exe\u2066",
-    "</style></title></textarea></svg><iframe src=//x>",
-    "&lt;b&gt;&#x3c;",
-    "`$(touch injected)`;touch injected",
-)
-# Their keys, too, come from files and configs.
-OPEN = frozenset(
-    {"params", "success", "provenance", "versions", "hardware", "lists", "stores", "git"}
-)
-STRUCTURE = frozenset({"state", "kind", "reason", "distillation", "stages", "limit"})
-
-
-class Page(HTMLParser):
-    """What a browser would make of a page: elements with attributes, and the text.
-
-    Text in `details` (YAML, which has escapes of its own) is kept apart, as is the data.
-    """
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
-        self.others: list[str] = []
-        self.text = ""
-        self.folded = ""
-        self.code: list[str] = []
-        self.embedded = ""
-        self._open: list[str] = []
-        self.feed(path.read_text(encoding="utf-8"))
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, tuple(attrs)))
-        if tag not in ("meta", "br"):
-            self._open.append(tag)
-        if tag == "code":
-            self.code.append("")
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "script" in self._open:
-            self.embedded += data
-        elif "details" in self._open:
-            self.folded += data
-        elif "style" not in self._open:
-            self.text += data
-        if "code" in self._open:
-            self.code[-1] += data
-
-    def handle_comment(self, data: str) -> None:
-        self.others.append(data)
-
-    def handle_pi(self, data: str) -> None:
-        self.others.append(data)
-
-    def unknown_decl(self, data: str) -> None:
-        self.others.append(data)
 
 
 @pytest.fixture
 def page_of(tmp_path: Path) -> Callable[[RunFolder], Page]:
     return lambda run: Page(write_report(run, tmp_path / "page" / "report.html"))
-
-
-def rich_records(*runs: RunFolder) -> list[Record]:
-    """A journal with every event: those of a run, and what the runs at hand lack."""
-    (run,) = runs
-    extra: list[Record] = [
-        {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
-        {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}}, "stores": ["k1"]},
-        {"event": "eval_crops", "eval_crops": 1, "wanted": 2, "expected_share": 0.1},
-        *(
-            {"event": "infrastructure", "kind": kind, "trial": 0, "epoch": 1, "message": kind * 2}
-            for kind in FAULT_KINDS
-        ),
-        {"event": "infrastructure", "kind": "out_of_memory", "trial": 1, "epoch": 1,
-         "message": "1 GiB short", "share": 0.5, "resource": "gpu"},
-        {"event": "placed", "trial": 0, "epoch": 1, "host": "node", "pid": 1, "device": "cpu",
-         "num_threads": 1, "hardware": {"cpu": "a CPU"}},
-        {"event": "benchmark", "hardware": {"cpu": "another CPU"},
-         "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "latency_median_ms": 1.5}]},
-        {"event": "trial_ended", "trial": 3, "state": "failed", "reason": "out of luck"},
-        {"event": "search_ended", "reason": "failing"},
-    ]  # fmt: skip
-    return [*run.read(), *({"time_s": 1000.0 + n, **each} for n, each in enumerate(extra))]
-
-
-SETTINGS: Record = {
-    "space": "space.yaml",
-    "sampler": "tpe",
-    "max_epochs": 27,
-    "scheduler": {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3.0},
-    "success": {"baseline": 12.0, "target": 11.0},
-    "stop_at": "target",
-    "corpus": {"train_list": "train.txt", "val_list": "val.txt"},
-}
-PROVENANCE: Record = {
-    "command": "veer search s.yaml --run 'my run'",
-    "versions": {"torch": "2.11.0"},
-    "git": {"commit": "abc", "has_changes": True},
-    "hardware": {"cpu": "a CPU"},
-}
-
-
-def rewritten(value: Any, new: Callable[[str], str], kept: frozenset[str], key: str = "") -> Any:
-    """The same data with every text replaced, but that of the keys kept."""
-    if isinstance(value, Mapping):
-        is_open = key in OPEN
-        return {
-            new(name) if is_open else name: rewritten(item, new, kept, name)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [rewritten(each, new, kept, key) for each in value]
-    return new(value) if isinstance(value, str) and key not in kept else value
-
-
-class Names:
-    """Another text for every text, always the same for the same."""
-
-    def __init__(self, pattern: Callable[[int], str]) -> None:
-        self.pattern = pattern
-        self.given: dict[str, str] = {}
-
-    def __call__(self, text: str) -> str:
-        return self.given.setdefault(text, self.pattern(len(self.given)))
-
-
-def write_run(folder: Path, records: list[Record], space: bytes) -> RunFolder:
-    folder.mkdir(parents=True)
-    lines = [json.dumps(record) for record in records]
-    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
-    (folder / "space.yaml").write_bytes(space)
-    return RunFolder(folder)
-
-
-@pytest.mark.parametrize("kept", [STRUCTURE, frozenset()], ids=["values", "values and kinds"])
-@pytest.mark.parametrize("shift", range(3))
-@pytest.mark.parametrize("fixture", ["journal_run", "shared_run"])
-def test_hostile_text_in_every_field_is_text_on_the_page(
-    fixture: str,
-    shift: int,
-    kept: frozenset[str],
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    page_of: Callable[[RunFolder], Page],
-) -> None:
-    records = rich_records(request.getfixturevalue(fixture))
-    mild = Names(lambda number: f"mild{number}end")
-    wild = Names(lambda number: f"{PAYLOADS[(number + shift) % len(PAYLOADS)]}{number}end")
-    always = kept | {"event"}
-    mild_run = write_run(
-        tmp_path / "mild", [rewritten(r, mild, always) for r in records], b"mild space"
-    )
-    wild_run = write_run(
-        tmp_path / "\"><img src=x onerror=alert(1)>{{7*7}}'\x1b\u202e",
-        [rewritten(r, wild, always) for r in records],
-        "\n".join(PAYLOADS).encode() + b"\xff\x00",
-    )
-    harmless, hostile = page_of(mild_run), page_of(wild_run)
-    assert hostile.elements == harmless.elements
-    assert hostile.others == harmless.others == []
-    shown = [text for text, name in mild.given.items() if name in harmless.text]
-    assert len(shown) > 20
-    # A unit may be shown in capitals.
-    text = hostile.text.casefold()
-    assert [t for t in shown if str(visible(wild.given[t])).casefold() not in text] == []
-    assert str(visible(wild_run.path.name)) in hostile.text
-    assert all(str(visible(each)) in hostile.folded for each in PAYLOADS)
 
 
 def test_the_page_has_no_script_link_or_event_handler(

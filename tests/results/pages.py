@@ -1,0 +1,102 @@
+"""Pages read as a browser would, and run folders to make them of."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+from results.journal import FAULT_KINDS, Record
+from results.run_folder import RunFolder
+
+SETTINGS: Record = {
+    "space": "space.yaml",
+    "sampler": "tpe",
+    "max_epochs": 27,
+    "scheduler": {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3.0},
+    "success": {"baseline": 12.0, "target": 11.0},
+    "stop_at": "target",
+    "corpus": {"train_list": "train.txt", "val_list": "val.txt"},
+}
+PROVENANCE: Record = {
+    "command": "veer search s.yaml --run 'my run'",
+    "versions": {"torch": "2.11.0"},
+    "git": {"commit": "abc", "has_changes": True},
+    "hardware": {"cpu": "a CPU"},
+}
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: elements with attributes, and the text.
+
+    Text in `details` (YAML, which has escapes of its own) is kept apart, as is the data.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.others: list[str] = []
+        self.text = ""
+        self.folded = ""
+        self.code: list[str] = []
+        self.embedded = ""
+        self._open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(attrs)))
+        if tag not in ("meta", "br"):
+            self._open.append(tag)
+        if tag == "code":
+            self.code.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "script" in self._open:
+            self.embedded += data
+        elif "details" in self._open:
+            self.folded += data
+        elif "style" not in self._open:
+            self.text += data
+        if "code" in self._open:
+            self.code[-1] += data
+
+    def handle_comment(self, data: str) -> None:
+        self.others.append(data)
+
+    def handle_pi(self, data: str) -> None:
+        self.others.append(data)
+
+    def unknown_decl(self, data: str) -> None:
+        self.others.append(data)
+
+
+def rich_records(run: RunFolder) -> list[Record]:
+    """A journal with every event: those of a run, and what the runs at hand lack."""
+    extra: list[Record] = [
+        {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
+        {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}}, "stores": ["k1"]},
+        {"event": "eval_crops", "eval_crops": 1, "wanted": 2, "expected_share": 0.1},
+        *(
+            {"event": "infrastructure", "kind": kind, "trial": 0, "epoch": 1, "message": kind * 2}
+            for kind in FAULT_KINDS
+        ),
+        {"event": "infrastructure", "kind": "out_of_memory", "trial": 1, "epoch": 1,
+         "message": "1 GiB short", "share": 0.5, "resource": "gpu"},
+        {"event": "placed", "trial": 0, "epoch": 1, "host": "node", "pid": 1, "device": "cpu",
+         "num_threads": 1, "hardware": {"cpu": "a CPU"}},
+        {"event": "benchmark", "hardware": {"cpu": "another CPU"},
+         "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "latency_median_ms": 1.5}]},
+        {"event": "trial_ended", "trial": 3, "state": "failed", "reason": "out of luck"},
+        {"event": "search_ended", "reason": "failing"},
+    ]  # fmt: skip
+    return [*run.read(), *({"time_s": 1000.0 + n, **each} for n, each in enumerate(extra))]
+
+
+def write_run(folder: Path, records: list[Record], space: bytes) -> RunFolder:
+    folder.mkdir(parents=True)
+    lines = [json.dumps(record) for record in records]
+    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "space.yaml").write_bytes(space)
+    return RunFolder(folder)
