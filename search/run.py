@@ -263,6 +263,7 @@ def _task_maker(
             num_gpus=share.num_gpus,
             context_bytes=lending.context_bytes,
             step_bytes=lending.step_bytes_of(course.raised),
+            num_known=course.epoch,
             code_root=code_root(),
             engine=settings.engine,
             versions=expected,

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from spaces.complaints import did_you_mean
 from spaces.disk import room_for
+from trainable.digest import verify_digest, write_digest
 from trainable.errors import TrainingError
 
 UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
@@ -68,7 +69,9 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
     Raises:
         TrainingError: The file is missing or none of Parquet, a column is missing or of another
             type, a value is missing, or an embedding has another size, is zero, NaN or infinite.
+        DamagedError: It is not what its digest, or a checksum in it, says.
     """
+    verify_digest(file)
     with _opened(file) as parquet:
         schema = parquet.schema_arrow
         if faults := list(_schema_faults(schema)):
@@ -104,7 +107,12 @@ def read_meta(file: Path) -> dict[str, Any]:
     """
     with _opened(file) as parquet:
         noted = (parquet.schema_arrow.metadata or {}).get(META_KEY)
-    return {} if noted is None else dict(json.loads(noted))
+        try:
+            return {} if noted is None else dict(json.loads(noted))
+        except (ValueError, TypeError) as error:
+            raise TrainingError(
+                f"{file}: what it notes of itself is no JSON: it is damaged; make it anew"
+            ) from error
 
 
 class EmbeddingWriter:
@@ -150,6 +158,7 @@ class EmbeddingWriter:
                 if kind is None:
                     with self._partial.open("rb") as written:
                         os.fsync(written.fileno())
+                    write_digest(self._file, self._partial)
                     self._partial.replace(self._file)
             finally:
                 self._partial.unlink(missing_ok=True)
@@ -188,10 +197,13 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     if not file.is_file():
         raise TrainingError(f"{file}: there is no such file")
     try:
-        with pq.ParquetFile(file) as parquet:
+        with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             yield parquet
-    except (pa.ArrowInvalid, OSError) as error:
-        raise TrainingError(f"{file}: not a readable Parquet file: {error}") from error
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise TrainingError(
+            f"{file}: not a readable Parquet file: {error}; restore it from a copy, or make it "
+            "anew"
+        ) from error
 
 
 def _schema_faults(schema: pa.Schema) -> Iterator[str]:

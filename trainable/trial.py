@@ -69,6 +69,7 @@ class TrialTask(BaseModel):
         num_gpus: GPUs that Ray reserves for the trial.
         context_bytes: GPU memory of its share that is not PyTorch's to allocate.
         step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
+        num_known: Epochs that the journal has; what a checkpoint has beyond them is told first.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
         versions: What the node must have; none where it is not asked.
@@ -89,6 +90,7 @@ class TrialTask(BaseModel):
     num_gpus: float
     context_bytes: int = 0
     step_bytes: int = 0
+    num_known: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
     versions: dict[str, str] = {}
@@ -114,6 +116,7 @@ class StudentTrial(tune.Trainable):
         self._trainer: Trainer | None = None
         self._news: dict[str, Any] = {}
         self._lock = TrialLock()
+        self._untold: list[EpochReport] = []
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Turns this worker to another trial; the former one's memory is given back."""
@@ -173,8 +176,10 @@ class StudentTrial(tune.Trainable):
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             damaged = checkpoints.restore(self._trainer)
             self._news = {PLACE: place_of(self._task, self._trainer), DAMAGED: damaged}
-            if self._trainer.history:
-                return self._told(self._trainer.history[-1])
+            history = self._trainer.history
+            self._untold = history[self._task.num_known :] or history[-1:]
+        if self._untold:
+            return self._told(self._untold.pop(0))
         report = self._trainer.run_epoch()
         checkpoints.save(self._trainer)
         return self._told(report)

@@ -4,6 +4,7 @@ import weakref
 import pytest
 import torch
 
+from tests.damage import flip_bit
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
@@ -156,3 +157,56 @@ def test_trial_learns_from_the_teacher_in_a_file(teacher_file, tmp_path, loss):
     report = trainer.run_epoch()
     assert report.distill_share > 0
     assert (report.loss_stages is None) == ("stages" not in loss)
+
+
+@pytest.fixture
+def begin(make_corpus, tmp_path):
+    """A function that gives a worker the trial in `tmp_path/trial`, as a search hands it out."""
+    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
+    config = TrialConfig.model_validate(SMALL | {"loss": {"distillation": "none"}})
+
+    def make(num_known):
+        task = TrialTask(
+            trial=0, config=config.canonical(), folder=tmp_path / "trial", corpus=corpus,
+            cache_dir=tmp_path / "cache", teacher=None, device="cpu", num_threads=1, num_gpus=0,
+            num_known=num_known,
+        )  # fmt: skip
+        trial = StudentTrial.__new__(StudentTrial)
+        trial.setup(task.model_dump(mode="json"))
+        return trial
+
+    return make
+
+
+def figures(result):
+    return result["epoch"], result["veer_pct"], result["loss_total"]
+
+
+def test_trial_with_a_damaged_checkpoint_tells_the_same_epochs_again(begin, tmp_path):
+    trial = begin(0)
+    told = [figures(trial.step()) for _ in range(3)]
+    trial.cleanup()
+    checkpoints = CheckpointFolder(tmp_path / "trial")
+    flip_bit(checkpoints.file_of(3))
+    again = begin(3)
+    first = again.step()
+    (damage,) = first["damaged"]
+    assert "model000000003.model: damaged" in damage
+    found = [figures(first)]
+    while found[-1][0] < 3:
+        found.append(figures(again.step()))
+    # From the best epoch's file on, or from the beginning.
+    assert found == told[found[0][0] - 1 :]
+    again.cleanup()
+
+
+@pytest.mark.parametrize(("num_known", "epochs"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [2, 3])])
+def test_trial_tells_first_what_the_journal_lacks(begin, num_known, epochs):
+    trial = begin(0)
+    told = {epoch: figures(trial.step()) for epoch in (1, 2)}
+    trial.cleanup()
+    again = begin(num_known)
+    found = [figures(again.step()) for _ in epochs]
+    assert [epoch for epoch, *_ in found] == epochs
+    assert all(each == told[each[0]] for each in found[:-1])
+    again.cleanup()

@@ -151,7 +151,7 @@ def open_complete(folder: Path) -> OpenStore:
         raise StoreError(f"{folder}: is not complete; `veer data build` completes it")
     found, damages = _intact_shards(manifest, folder)
     if damages:
-        raise StoreError("; ".join(map(str, damages)))
+        raise StoreError(f"{'; '.join(map(str, damages))}; `veer data build` builds it anew")
     return OpenStore(folder=folder, plan=manifest.plan, shards=tuple(found.values()), use=use)
 
 

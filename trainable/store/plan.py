@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spaces.atomic import write_text_atomically
+from trainable.errors import StoreError
 from trainable.store.shards import ShardKind, ShardPlace, ShardRecord
 from trainable.store.tasks import ShardTask
 
@@ -90,7 +91,11 @@ class StoreRequest:
 
 
 def read_json(path: Path, kind: type[_Json]) -> _Json | None:
-    """A plan or a manifest, or None where the file is missing or damaged."""
+    """A plan or a manifest, or None where the file is missing or damaged.
+
+    Raises:
+        StoreError: It is there, but cannot be opened.
+    """
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -98,6 +103,11 @@ def read_json(path: Path, kind: type[_Json]) -> _Json | None:
     except ValidationError:
         _log.warning("%s is damaged; what it says is worked out anew", path)
         return None
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be read ({error.strerror or error}); make it a readable file, or "
+            "remove it, and `veer data build` writes it anew"
+        ) from error
 
 
 def is_other_format(folder: Path) -> bool:

@@ -1,0 +1,112 @@
+"""Audio that goes bad after the check is met where it is built; trials read none at all."""
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from trainable.config import TrialConfig
+from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.corpus_check import check_corpus
+from trainable.data import load_training_data
+from trainable.errors import CorpusError
+from trainable.training import Trainer
+
+CONFIG = TrialConfig.model_validate(
+    {
+        "model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 40},
+        "loss": {"distillation": "none"},
+        "training": {"batch_size": 8, "crop_frames": 40},
+    }
+)
+PLACE = r"train_list\.txt:1: .*00001\.wav"
+
+
+def delete(file: Path) -> None:
+    file.unlink()
+
+
+def empty(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def noise(file: Path) -> None:
+    file.write_bytes(random.Random(0).randbytes(file.stat().st_size))
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def silence(file: Path) -> None:
+    soundfile.write(file, np.zeros(16_000), 16_000, subtype="PCM_16")
+
+
+def shorten(file: Path) -> None:
+    soundfile.write(file, np.full(160, 0.1), 16_000, subtype="PCM_16")
+
+
+def folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+@pytest.fixture
+def checked(make_corpus: Callable[..., Path], tmp_path: Path) -> CorpusConfig:
+    """A corpus that passed the check."""
+    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
+    check_corpus(corpus)
+    return corpus
+
+
+def first_file(corpus: CorpusConfig) -> Path:
+    return corpus.train_dir / corpus.train_list.read_text().split()[1]
+
+
+@pytest.mark.parametrize("damage", [delete, empty, noise, cut, silence, shorten, folder])
+def test_it_is_named_with_its_line_in_the_build(
+    checked: CorpusConfig, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(first_file(checked))
+    with pytest.raises(CorpusError, match=PLACE):
+        load_training_data(checked, cache_dir=tmp_path / "cache")
+
+
+@pytest.mark.parametrize("damage", [delete, empty, noise, silence])
+def test_it_is_named_by_a_search_over_finished_stores_too(
+    checked: CorpusConfig, tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    load_training_data(checked, cache_dir=tmp_path / "cache")
+    file = first_file(checked)
+    damage(file)
+    if file.exists():  # the clock of a file system may be coarse
+        os.utime(file, ns=(1, 1))
+    with pytest.raises(CorpusError, match=PLACE):
+        load_training_data(checked, cache_dir=tmp_path / "cache")
+
+
+def test_another_rate_is_read_anew_at_16_khz(checked: CorpusConfig, tmp_path: Path) -> None:
+    before = load_training_data(checked, cache_dir=tmp_path / "cache")
+    file = first_file(checked)
+    wave, rate_hz = soundfile.read(file)
+    soundfile.write(file, np.repeat(wave, 2), 2 * rate_hz, subtype="PCM_16")
+    after = load_training_data(checked, cache_dir=tmp_path / "cache")
+    assert after.features.length.tolist() == before.features.length.tolist()
+    frames = np.arange(10)[None]
+    rows = np.zeros(1, np.int64)
+    one, other = before.features.gather(rows, frames), after.features.gather(rows, frames)
+    assert not np.array_equal(one, other)  # built from the new file
+
+
+def test_a_trial_reads_no_audio(checked: CorpusConfig, tmp_path: Path) -> None:
+    data = load_training_data(checked, cache_dir=tmp_path / "cache")
+    expected = Trainer(CONFIG, data, device=torch.device("cpu")).run_epoch()
+    shutil.rmtree(checked.train_dir)
+    found = Trainer(CONFIG, data, device=torch.device("cpu")).run_epoch()
+    assert (found.veer_pct, found.loss_total) == (expected.veer_pct, expected.loss_total)
