@@ -1,12 +1,10 @@
 """A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from models.user_code import code_root
 from results.benchmark import benchmark_run
 from results.history import ranked, trial_histories
 from results.journal import ENDINGS, EndReason, Journal
@@ -19,7 +17,6 @@ from search.cluster_check import require_alike
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.corpus_record import note_corpus
-from search.course import TrialCourse
 from search.disk_estimate import DiskGuard
 from search.driver import drive
 from search.eval_crops import choose_eval_crops, crops_of_teacher
@@ -29,7 +26,6 @@ from search.gpu_probe import Lender
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
-from search.provenance import versions
 from search.resource_config import AUTO
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
@@ -45,12 +41,12 @@ from search.shares import Lending
 from search.signals import Terminated
 from search.store_build import ShardBuilder
 from search.teacher import measure_teacher
+from search.trial_tasks import task_maker
 from spaces.disk import room_for
 from spaces.space import Space
 from trainable.errors import CheckpointError
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
-from trainable.trial import TrialTask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,10 +197,10 @@ def _drive(
         view.show(status_of(conductor))
         keeper.tidy(conductor)
 
-    task_maker = _task_maker(settings, run, materials.teacher)
+    make_task = task_maker(job, materials)
     is_terminated = False
     try:
-        drive(conductor, settings, task_maker, lend=lend, on_step=on_step, say=view.say)
+        drive(conductor, settings, make_task, lend=lend, on_step=on_step, say=view.say)
         on_step()
     except KeyboardInterrupt as interrupt:
         conductor.halt("interrupted")
@@ -237,39 +233,6 @@ def _disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> Dis
         expected=expected,
         say=job.view.say,
     )
-
-
-def _task_maker(
-    settings: SearchConfig, run: RunFolder, teacher: Path | None
-) -> Callable[[TrialCourse, Lending], dict[str, Any]]:
-    """What turns a trial and its share into its Ray config."""
-    # On this machine alone all processes run what was installed when they started.
-    expected = {} if settings.address is None else versions()
-
-    def make_task(course: TrialCourse, lending: Lending) -> dict[str, Any]:
-        share = lending.share_of(course.raised)
-        return TrialTask(
-            trial=course.trial,
-            config=course.config.canonical(),
-            folder=run.trial(course.trial).absolute(),
-            corpus=settings.corpus,
-            cache_dir=cache_dir(),
-            teacher=teacher,
-            targets=settings.targets,
-            device=settings.device,
-            # Of the first share: results do not depend on how often memory ran out.
-            num_threads=lending.base.num_threads,
-            num_cpus=share.num_cpus,
-            num_gpus=share.num_gpus,
-            context_bytes=lending.context_bytes,
-            step_bytes=lending.step_bytes_of(course.raised),
-            num_known=course.epoch,
-            code_root=code_root(),
-            engine=settings.engine,
-            versions=expected,
-        ).model_dump(mode="json")
-
-    return make_task
 
 
 def _say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:

@@ -108,24 +108,28 @@ def read_corpus_config(path: Path) -> CorpusConfig:
     return load_model(CorpusConfig, read_yaml(path)).resolved_against(path.parent)
 
 
-def read_corpus(config: CorpusConfig) -> Corpus:
+def read_corpus(config: CorpusConfig, *, looks: bool = True) -> Corpus:
     """Read and check the train and validation lists; no audio is opened.
+
+    Args:
+        config: Where they are.
+        looks: Whether the audio files are looked for; not for lists that were checked before.
 
     Raises:
         CorpusError: With every fault: a line that does not parse, a missing file, a path outside
             the root, an empty list, a class or a second speaker missing, shared speakers.
     """
     faults: list[str] = []
-    corpus = parse_corpus(config, faults)
+    corpus = parse_corpus(config, faults, looks=looks)
     if faults:
         raise CorpusError(faults)
     return corpus
 
 
-def parse_corpus(config: CorpusConfig, faults: list[str]) -> Corpus:
+def parse_corpus(config: CorpusConfig, faults: list[str], *, looks: bool = True) -> Corpus:
     """As `read_corpus`, but what is wrong goes to `faults` and what is right comes back."""
-    train = parse_train_list(config.train_list, config.train_dir, faults)
-    pairs = parse_trial_list(config.val_list, config.val_dir, faults)
+    train = parse_train_list(config.train_list, config.train_dir, faults, looks=looks)
+    pairs = parse_trial_list(config.val_list, config.val_dir, faults, looks=looks)
     faults += _speaker_faults(train, config.train_list)
     faults += class_faults(pairs, config.val_list)
     if not config.allow_shared_speakers:

@@ -50,9 +50,14 @@ class TrialPair:
     line: int = field(default=0, compare=False)
 
 
-def parse_train_list(path: Path, root: Path, faults: list[str]) -> tuple[Utterance, ...]:
-    """Read `SPEAKER PATH` lines; what is wrong goes to `faults`, what is right comes back."""
-    files = _Files(root)
+def parse_train_list(
+    path: Path, root: Path, faults: list[str], *, looks: bool = True
+) -> tuple[Utterance, ...]:
+    """Read `SPEAKER PATH` lines; what is wrong goes to `faults`, what is right comes back.
+
+    Without `looks` no audio file is looked for: of lists that were checked before.
+    """
+    files = _Files(root, looks=looks)
 
     def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
@@ -64,12 +69,14 @@ def parse_train_list(path: Path, root: Path, faults: list[str]) -> tuple[Utteran
             return None
         return Utterance(path=audio, speaker=speaker, line=line)
 
-    return _parse(path, root, parse, faults)
+    return _parse(path, root if looks else path.parent, parse, faults)
 
 
-def parse_trial_list(path: Path, root: Path, faults: list[str]) -> tuple[TrialPair, ...]:
+def parse_trial_list(
+    path: Path, root: Path, faults: list[str], *, looks: bool = True
+) -> tuple[TrialPair, ...]:
     """Read `1|0 PATH_A PATH_B` lines; what is wrong goes to `faults`, what is right comes back."""
-    files = _Files(root)
+    files = _Files(root, looks=looks)
 
     def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
@@ -85,7 +92,7 @@ def parse_trial_list(path: Path, root: Path, faults: list[str]) -> tuple[TrialPa
             return None
         return TrialPair(is_target=_LABELS[label], path_a=path_a, path_b=path_b, line=line)
 
-    return _parse(path, root, parse, faults)
+    return _parse(path, root if looks else path.parent, parse, faults)
 
 
 def speaker_of(path: str) -> str:
@@ -126,15 +133,16 @@ def _parsed(
 class _Files:
     """Checks relative paths against a root; every file and folder is looked up once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, looks: bool) -> None:
         self._root = root.resolve()
+        self._looks = looks
         self._file_faults: dict[str, str | None] = {}
         self._inside: dict[Path, bool] = {}
 
     def fault(self, path: str) -> str | None:
-        if path not in self._file_faults:
+        if self._looks and path not in self._file_faults:
             self._file_faults[path] = self._find_fault(path)
-        return self._file_faults[path]
+        return self._file_faults.get(path)
 
     def _find_fault(self, path: str) -> str | None:
         if len(path) > MAX_PATH_CHARS:

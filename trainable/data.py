@@ -1,5 +1,6 @@
 """A corpus made ready for training: features, speaker numbers, validation pairs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,15 +10,16 @@ from numpy.typing import NDArray
 
 from trainable.copies import copy_plans
 from trainable.corpus import Corpus, CorpusConfig, read_corpus
+from trainable.digest import file_sha256
 from trainable.errors import CorpusError
 from trainable.feature_plan import feature_request
 from trainable.features import FeatureTable
-from trainable.store.folder import open_stores
+from trainable.store.folder import open_complete, open_stores
 from trainable.store.plan import StoreRequest
 from trainable.store.tasks import Builder, Progress, build_shards
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingData:
     """What the training loop reads. Rows are rows of `features`.
 
@@ -79,6 +81,26 @@ def load_training_data(
     corpus = read_corpus(config)
     requests = feature_requests(corpus, cache_dir)
     return _index(corpus, FeatureTable.of(open_stores(requests, build, progress)))
+
+
+def opened_from(config: CorpusConfig, data: TrainingData) -> tuple[str, ...]:
+    """What another process needs to open the same data: digests of both lists, then the stores."""
+    folders = (str(store.folder) for store in data.features.stores)
+    return (file_sha256(config.train_list), file_sha256(config.val_list), *folders)
+
+
+def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> TrainingData:
+    """Open data again as `opened_from` describes it; no audio file is looked at.
+
+    Raises:
+        CorpusError: A list was changed.
+        StoreError: A store is damaged or gone.
+    """
+    for file, expected in zip((config.train_list, config.val_list), opened, strict=False):
+        if not file.is_file() or file_sha256(file) != expected:
+            raise CorpusError([f"{file}: was changed since the search began; restore it"])
+    corpus = read_corpus(config, looks=False)
+    return _index(corpus, FeatureTable.of([open_complete(Path(each)) for each in opened[2:]]))
 
 
 def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...]:

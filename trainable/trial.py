@@ -23,7 +23,7 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
-from trainable.data import TrainingData, load_training_data
+from trainable.data import TrainingData, load_training_data, reopen_training_data
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
 from trainable.faults import device_error, in_a_line, is_disk_full
@@ -69,6 +69,7 @@ class TrialTask(BaseModel):
         num_gpus: GPUs that Ray reserves for the trial.
         context_bytes: GPU memory of its share that is not PyTorch's to allocate.
         step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
+        opened: Where the corpus's log-mels are (`opened_from`); empty opens them by the audio.
         num_known: Epochs that the journal has; what a checkpoint has beyond them is told first.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
@@ -90,6 +91,7 @@ class TrialTask(BaseModel):
     num_gpus: float
     context_bytes: int = 0
     step_bytes: int = 0
+    opened: tuple[str, ...] = ()
     num_known: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
@@ -221,11 +223,11 @@ def build_trainer(task: TrialTask) -> Trainer:
     cap_memory(device, task.num_gpus, task.context_bytes)
     config = TrialConfig.model_validate(task.config)
     corpus_json = task.corpus.model_dump_json()
-    data = _training_data(corpus_json, task.cache_dir)
+    data = _training_data(corpus_json, task.cache_dir, task.opened)
     teacher = None
     if config.loss.distill_weight > 0 and task.teacher is not None:
         bank = task.targets.bank(config.training.crop_frames)
-        teacher = _teacher(task.teacher, corpus_json, task.cache_dir, bank)
+        teacher = _teacher(task.teacher, data, task.cache_dir, bank)
     return Trainer(
         config,
         data,
@@ -268,14 +270,15 @@ def place_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _training_data(corpus_json: str, cache_dir: Path) -> TrainingData:
+def _training_data(corpus_json: str, cache_dir: Path, opened: tuple[str, ...]) -> TrainingData:
     config = CorpusConfig.model_validate_json(corpus_json)
+    if opened:
+        return reopen_training_data(config, opened)
     return load_training_data(config, cache_dir=cache_dir)
 
 
 @lru_cache(maxsize=1)
 def _teacher(
-    file: Path, corpus_json: str, cache_dir: Path, bank: CropBank | None
+    file: Path, data: TrainingData, cache_dir: Path, bank: CropBank | None
 ) -> AnyTeacher:
-    data = _training_data(corpus_json, cache_dir)
     return open_teacher(file, data, bank, cache_dir=cache_dir)

@@ -14,9 +14,10 @@ import torch
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.corpus_check import check_corpus
-from trainable.data import load_training_data
+from trainable.data import load_training_data, opened_from, reopen_training_data
 from trainable.errors import CorpusError
 from trainable.training import Trainer
+from trainable.trial import StudentTrial, TrialTask
 
 CONFIG = TrialConfig.model_validate(
     {
@@ -107,6 +108,24 @@ def test_another_rate_is_read_anew_at_16_khz(checked: CorpusConfig, tmp_path: Pa
 def test_a_trial_reads_no_audio(checked: CorpusConfig, tmp_path: Path) -> None:
     data = load_training_data(checked, cache_dir=tmp_path / "cache")
     expected = Trainer(CONFIG, data, device=torch.device("cpu")).run_epoch()
+    opened = opened_from(checked, data)
     shutil.rmtree(checked.train_dir)
-    found = Trainer(CONFIG, data, device=torch.device("cpu")).run_epoch()
-    assert (found.veer_pct, found.loss_total) == (expected.veer_pct, expected.loss_total)
+    trial = StudentTrial.__new__(StudentTrial)
+    task = TrialTask(
+        trial=0, config=CONFIG.canonical(), folder=tmp_path / "trial", corpus=checked,
+        cache_dir=tmp_path / "cache", teacher=None, device="cpu", num_threads=1, num_gpus=0,
+        opened=opened,
+    )  # fmt: skip
+    trial.setup(task.model_dump(mode="json"))
+    found = trial.step()
+    trial.cleanup()
+    assert (found["veer_pct"], found["loss_total"]) == (expected.veer_pct, expected.loss_total)
+
+
+def test_a_list_that_changed_since_is_refused(checked: CorpusConfig, tmp_path: Path) -> None:
+    data = load_training_data(checked, cache_dir=tmp_path / "cache")
+    opened = opened_from(checked, data)
+    lines = checked.train_list.read_text().splitlines()
+    checked.train_list.write_text("\n".join(lines[::-1]) + "\n")
+    with pytest.raises(CorpusError, match=r"train_list\.txt: was changed since the search began"):
+        reopen_training_data(checked, opened)

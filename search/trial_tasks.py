@@ -1,0 +1,55 @@
+"""What a worker is told of a trial."""
+
+from collections.abc import Callable
+from typing import Any
+
+from models.user_code import code_root
+from results.run_folder import RunFolder
+from search.course import TrialCourse
+from search.materials import Materials, SearchJob
+from search.provenance import versions
+from search.shares import Lending
+from trainable.data import opened_from
+from trainable.places import cache_dir
+from trainable.trial import TrialTask
+
+
+def task_maker(
+    job: SearchJob, materials: Materials
+) -> Callable[[TrialCourse, Lending], dict[str, Any]]:
+    """What turns a trial and its share into its Ray config.
+
+    Args:
+        job: The search; its run folder exists.
+        materials: What trials learn from.
+    """
+    settings, run = job.settings, RunFolder(job.folder)
+    opened = opened_from(settings.corpus, materials.data)
+    # On this machine alone all processes run what was installed when they started.
+    expected = {} if settings.address is None else versions()
+
+    def make_task(course: TrialCourse, lending: Lending) -> dict[str, Any]:
+        share = lending.share_of(course.raised)
+        return TrialTask(
+            trial=course.trial,
+            config=course.config.canonical(),
+            folder=run.trial(course.trial).absolute(),
+            corpus=settings.corpus,
+            cache_dir=cache_dir(),
+            teacher=materials.teacher,
+            targets=settings.targets,
+            device=settings.device,
+            # Of the first share: results do not depend on how often memory ran out.
+            num_threads=lending.base.num_threads,
+            num_cpus=share.num_cpus,
+            num_gpus=share.num_gpus,
+            context_bytes=lending.context_bytes,
+            step_bytes=lending.step_bytes_of(course.raised),
+            opened=opened,
+            num_known=course.epoch,
+            code_root=code_root(),
+            engine=settings.engine,
+            versions=expected,
+        ).model_dump(mode="json")
+
+    return make_task
