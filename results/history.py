@@ -68,6 +68,21 @@ class TrialHistory:
         return again[:-1] if self.is_given_up else again
 
     @property
+    def loss(self) -> dict[str, Any]:
+        """The `loss` of its config.
+
+        Raises:
+            RunError: The config has none, or one without `distillation`.
+        """
+        loss = self.started["config"].get("loss")
+        if not isinstance(loss, dict) or not isinstance(loss.get("distillation"), str):
+            raise RunError(
+                f"the journal's config of trial {self.trial} must have loss.distillation; it is "
+                "damaged: restore the run folder from a copy"
+            )
+        return loss
+
+    @property
     def in_order(self) -> list[Record]:
         """The epoch records, first epoch first."""
         return [self.epochs[epoch] for epoch in sorted(self.epochs)]

@@ -49,6 +49,13 @@ def _is_violation(value: Any) -> bool:
     )
 
 
+def _is_settings(value: Any) -> bool:
+    success = (value.get("success") or {}) if isinstance(value, dict) else None
+    return isinstance(success, dict) and all(
+        each is None or _is_number(each) for each in success.values()
+    )
+
+
 def _is_list_of(kind: type, value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, kind) for each in value)
 
@@ -79,7 +86,7 @@ RULES: Mapping[str, Rule] = {
     "params": MAPPING,
     "config": MAPPING,
     "config_hash": TEXT,
-    "settings": MAPPING,
+    "settings": ("a mapping, its success one of numbers", _is_settings),
     "provenance": MAPPING,
     "space": MAPPING,
     "path": TEXT,

@@ -45,7 +45,7 @@ def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
     if teacher is None or teacher["veer_pct"] is None:
         return None
     for trial in ranked(trial_histories(records)):
-        if trial.started["config"]["loss"]["distillation"] != "none" or trial.best is None:
+        if trial.loss["distillation"] != "none" or trial.best is None:
             continue
         own_pct, taught_pct = trial.best["veer_pct"], teacher["veer_pct"]
         if own_pct > taught_pct:

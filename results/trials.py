@@ -79,7 +79,7 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     rises slowly, so a trial that was stopped early is judged by the share alone, and so is one
     that also learns from the teacher's stages. Unknown, and so None, before the first epoch.
     """
-    loss = trial.started["config"]["loss"]
+    loss = trial.loss
     kind, stages = loss["distillation"], loss.get("stages", "none")
     if kind == "none" or trial.best is None or trial.last is None:
         return None

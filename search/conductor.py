@@ -111,7 +111,7 @@ class Conductor:
         """Takes over an earlier run from its journal; unfinished trials are handed out first.
 
         Raises:
-            ValueError: The journal holds values that the space does not.
+            RunError: The journal holds values that the space does not.
         """
         for record in records:
             match record["event"]:

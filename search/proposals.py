@@ -4,7 +4,8 @@ A suggestion that breaks a limit, or whose config was run before, takes no trial
 written to the journal, the study is told what is known, and the next one is drawn.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,7 @@ from search.suggestions import Suggestion, Suggestions
 from spaces.complaints import complaints
 from spaces.limits import BROKEN_RULE, Violation
 from trainable.config import TrialConfig
+from trainable.errors import RunError
 
 # A sampler that has settled proposes one config again and again: chance then finds another.
 RANDOM_AFTER = 10
@@ -102,14 +104,20 @@ class Proposals:
         """Takes over a `trial_started` record of an earlier run.
 
         Raises:
-            ValueError: The values are not those that the space asks for.
+            RunError: The values are not those that the space asks for.
         """
-        suggestion = self._suggestions.restore(record["params"])
-        return self._accept(trial, suggestion, self._make_config(suggestion))
+        with _fitting(record):
+            suggestion = self._suggestions.restore(record["params"])
+            return self._accept(trial, suggestion, self._make_config(suggestion))
 
     def restore_rejected(self, record: Record, courses: Sequence[TrialCourse]) -> None:
-        """Takes over an `infeasible` or `repeated` record of an earlier run."""
-        suggestion = self._suggestions.restore(record["params"])
+        """Takes over an `infeasible` or `repeated` record of an earlier run.
+
+        Raises:
+            RunError: As `restore`.
+        """
+        with _fitting(record):
+            suggestion = self._suggestions.restore(record["params"])
         self._in_a_row += 1
         if record["event"] == "infeasible":
             self._suggestions.reject(suggestion.number, _excesses(_read(record)))
@@ -201,6 +209,18 @@ class Proposals:
         for epoch, veer_pct in course.measured.items():
             self._suggestions.report(number, epoch, veer_pct)
         self._suggestions.end(number, state, course.best_veer_pct)
+
+
+@contextmanager
+def _fitting(record: Record) -> Iterator[None]:
+    """Says of which record it is that its values are not those of the space."""
+    try:
+        yield
+    except ValueError as error:
+        raise RunError(
+            f"the journal's {record['event']} does not fit the run's space: {error}; restore the "
+            "run folder from a copy"
+        ) from error
 
 
 def _excesses(violations: Sequence[Violation]) -> dict[str, float]:

@@ -81,3 +81,11 @@ def test_the_latest_of_an_event_counts() -> None:
     records = [{"event": "benchmark", "rows": [1]}, {"event": "benchmark", "rows": [2]}]
     assert latest(records, "benchmark") == records[1]
     assert latest(records, "teacher") is None
+
+
+@pytest.mark.parametrize("config", [{}, {"loss": "x"}, {"loss": {"distillation": 1}}])
+def test_a_config_without_a_loss_is_refused(config: dict[str, object]) -> None:
+    fields = {"params": {}, "config_hash": "ab", "seed": 0}
+    record = {"event": "trial_started", "time_s": 1.0, "trial": 3, "config": config, **fields}
+    with pytest.raises(RunError, match=r"config of trial 3 must have loss\.distillation"):
+        _ = trial_histories([record])[0].loss

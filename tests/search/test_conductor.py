@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pytest
 
+from results.journal import Journal
 from search.early_stopping import SuccessiveHalving, asha_rungs
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
+from trainable.errors import RunError
 
 
 def test_undisturbed_search_ends_every_trial_once(conduct, tmp_path):
@@ -166,3 +168,18 @@ def test_more_trials_can_be_asked_of_a_finished_search(conduct, tmp_path):
     work(conduct(tmp_path / "j", num_trials=8))
     work(conduct(tmp_path / "whole", num_trials=8))
     assert story(tmp_path / "j") == story(tmp_path / "whole")
+
+
+def test_a_journal_that_does_not_fit_the_space_is_refused(conduct, tmp_path):
+    with Journal(tmp_path / "j") as journal:
+        config = {"loss": {"distillation": "none"}}
+        journal.append(
+            "trial_started",
+            trial=0,
+            params={"loss.distillation": "kl", "training.lr": 1e-3},
+            config=config,
+            config_hash="ab",
+            seed=0,
+        )
+    with pytest.raises(RunError, match=r"journal's trial_started does not fit .*'kl' not in"):
+        conduct(tmp_path / "j")
