@@ -1,6 +1,5 @@
 """A trial is computed again from its journal, and every epoch compared."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from search.config import SearchConfig
 from search.corpus_record import corpus_facts
 from search.provenance import provenance
 from search.reproduce import Conditions, Reproduction, reproduce
+from tests.search.forging import rewrite
 from trainable.checkpoint import file_sha256, resolve_model_file
 from trainable.config import TrialConfig
 from trainable.data import load_training_data
@@ -111,11 +111,11 @@ def sit(journal: Journal, task: TrialTask, num_epochs: int) -> None:
 
 def forged(run: RunFolder, **fields: Any) -> None:
     """Changes fields of epoch 3 of trial 0."""
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    for record in lines:
+    records = list(run.read())
+    for record in records:
         if record["event"] == "epoch" and (record["trial"], record["epoch"]) == (0, 3):
             record |= {name: change(record[name]) for name, change in fields.items()}
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    rewrite(run, records)
 
 
 def again(run: RunFolder, trial: int, folder: Path, **conditions: Any) -> Reproduction:
@@ -157,7 +157,11 @@ def test_another_thread_count_is_told_and_compared_within_the_tolerance(run, tmp
 
 
 def test_a_value_that_no_rounding_explains_is_found_elsewhere_too(run, tmp_path):
-    run.journal.write_text(run.journal.read_text().replace('"num_threads":1', '"num_threads":7'))
+    records = list(run.read())
+    for record in records:
+        if record["event"] == "placed":
+            record["num_threads"] = 7
+    rewrite(run, records)
     forged(run, loss_total=lambda value: 1.5 * value)
     found = again(run, 0, tmp_path / "again", num_threads=1)
     assert found.differences == ("threads 7 then, 1 now",)
@@ -180,10 +184,10 @@ def test_unknown_trial_is_refused_with_those_that_are_there(run, tmp_path):
 @pytest.fixture
 def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
     """A copy of the teacher that the journal names, to be spoilt."""
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    [told] = (record for record in lines if record["event"] == "teacher")
+    records = list(run.read())
+    [told] = (record for record in records if record["event"] == "teacher")
     told["path"] = str(shutil.copy(told["path"], tmp_path / "teacher.model"))
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    rewrite(run, records)
     return tmp_path / "teacher.model"
 
 
@@ -203,31 +207,30 @@ def test_another_teacher_is_an_error(run, world_of_its_own, tmp_path):
 
 
 def test_another_list_is_an_error(run, tmp_path):
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    [told] = (record for record in lines if record["event"] == "corpus")
+    records = list(run.read())
+    [told] = (record for record in records if record["event"] == "corpus")
     told["lists"]["train"]["sha256"] = "0" * 64
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    rewrite(run, records)
     message = r"is not the train list that this run began with \(SHA-256 000000000000, now "
     with pytest.raises(RunError, match=message):
         again(run, 0, tmp_path / "again")
 
 
 def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
-    lines = run.journal.read_text().splitlines(keepends=True)
-    run.journal.write_text("".join(line for line in lines if '"event":"placed"' not in line))
+    rewrite(run, [record for record in run.read() if record["event"] != "placed"])
     with pytest.raises(RunError, match="does not say where trial 0 was computed"):
         again(run, 0, tmp_path / "again")
 
 
 def test_another_machine_is_named(run, tmp_path):
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    for record in lines:
+    records = list(run.read())
+    for record in records:
         if record["event"] == "placed":
             record["hardware"]["cpu"] = "Z80"
         if record["event"] == "search_started":
             record["provenance"]["versions"]["numpy"] = "1.0"
             record["provenance"]["environment"] = {"MKL_CBWR": "COMPATIBLE"}
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    rewrite(run, records)
     found = again(run, 0, tmp_path / "again", epochs=1)
     assert [text.split(" then")[0] for text in found.differences] == [
         "CPU Z80", "numpy 1.0", "MKL_CBWR COMPATIBLE",
@@ -260,3 +263,12 @@ def test_command_fails_where_the_trial_does_not_come_again(run, tmp_path):
     assert "epoch 3 in veer_pct" in result.output
     assert "-5.00e-01" in result.output
     assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "model"]
+
+
+def test_trial_that_diverges_now_is_not_reproduced():
+    found = Reproduction(
+        trial=0, pairs=(), differences=("threads 1 then, 2 now",), veer_tolerance_pct=1.0,
+        stopped="the loss became nan in epoch 1, where a VEER of 12.0 % is recorded",
+    )  # fmt: skip
+    assert not found.holds
+    assert found.verdict == f"not reproduced: {found.stopped}"

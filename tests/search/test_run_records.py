@@ -1,7 +1,5 @@
 """What a search leaves: enough to know it by, to compute a trial again, and no secret."""
 
-import json
-
 import pytest
 import torch
 from rich.console import Console
@@ -12,6 +10,7 @@ from results.trials import trials_table
 from search.progress import SearchView
 from search.reproduce import Conditions, reproduce
 from search.run import run_search
+from tests.search.forging import rewrite
 from trainable.errors import RunError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
@@ -66,11 +65,9 @@ def test_search_records_lists_stores_and_environment(search):
 
 def test_search_goes_on_with_no_other_list(search):
     run, _ = search(num_trials=1)
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    for record in lines:
-        if record["event"] == "corpus":
-            record["lists"]["val"]["sha256"] = "0" * 64
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    records = run.read()
+    latest(records, "corpus")["lists"]["val"]["sha256"] = "0" * 64
+    rewrite(run, records)
     before = run.journal.read_bytes()
     with pytest.raises(RunError, match="is not the val list that this run began with"):
         search(num_trials=2)
@@ -80,9 +77,9 @@ def test_search_goes_on_with_no_other_list(search):
 def test_resume_elsewhere_says_what_differs_and_goes_on(search):
     run, said = search(num_trials=1)
     assert "since this run began" not in said
-    lines = [json.loads(line) for line in run.journal.read_text().splitlines()]
-    lines[0]["provenance"]["versions"]["torch"] = "1.0"
-    run.journal.write_text("".join(json.dumps(record) + "\n" for record in lines))
+    records = run.read()
+    records[0]["provenance"]["versions"]["torch"] = "1.0"
+    rewrite(run, records)
     run, said = search(num_trials=2)
     assert "since this run began: torch 1.0 then, " in said
     assert len(trial_histories(run.read())) == 2
