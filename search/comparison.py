@@ -12,9 +12,9 @@ from trainable.epoch_report import TIMING, EpochReport
 
 COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING), "num_params")
 # How far runs of the same code drift apart by rounding alone; measured, see docs/reproduce.md.
-VEER_TOLERANCE_PCT = 1.0
+VEER_TOLERANCE_PCT = 3.0
 LOSS_TOLERANCE = 0.05
-# In a short list a point is less than a few trial pairs that change places.
+# In a short list that is less than a few trial pairs that change places.
 TOLERANCE_PAIRS = 3
 # Does not come from rounding: no tolerance.
 EXACT = ("epoch", "num_params")
@@ -94,7 +94,7 @@ class EpochPair:
 
 
 def veer_tolerance_pct(is_target: NDArray[np.bool_]) -> float:
-    """How far a VEER may drift, percentage points: one, or three trial pairs if that is more.
+    """How far a VEER may drift, percentage points: three, or three trial pairs if that is more.
 
     Args:
         is_target: Of each validation trial pair; the rarer class decides what one pair is worth.
