@@ -20,7 +20,12 @@ class CheckpointKeeper:
         self._seen = -1
 
     def sweep(self, conductor: Conductor) -> None:
-        """Looks at every trial again: an earlier process, or a late worker, may have left more."""
+        """Looks at every trial again: an earlier process, or a late worker, may have left more.
+
+        To be called while no trial runs.
+        """
+        for trial in conductor.trials:
+            CheckpointFolder(self._run.trial(trial.trial)).delete_half_written()
         self._dropped.clear()
         self._seen = -1
         self.tidy(conductor)

@@ -152,6 +152,11 @@ class CheckpointFolder:
         for file in self.folder.glob(f"*{SET_ASIDE}"):
             file.unlink()
 
+    def delete_half_written(self) -> None:
+        """Drop what a process left that was killed while it saved."""
+        for building in self.folder.glob(f"*{BUILDING_SUFFIX}"):
+            building.unlink(missing_ok=True)
+
     def epochs(self) -> list[int]:
         """Epochs that have a file, in order."""
         if not self.folder.is_dir():
@@ -164,9 +169,7 @@ class CheckpointFolder:
         return self.folder / f"model{epoch:09d}.model"
 
     def _keep(self, epochs: set[int]) -> None:
-        """Drop the files of all other epochs, and what a killed process left half-written."""
-        for building in self.folder.glob(f"*{BUILDING_SUFFIX}"):
-            building.unlink(missing_ok=True)
+        self.delete_half_written()
         for epoch in self.epochs():
             if epoch not in epochs:
                 self.file_of(epoch).unlink(missing_ok=True)

@@ -1,8 +1,14 @@
 from types import SimpleNamespace
 
+import numpy as np
+import pytest
+import torch
+
 from results.journal import Journal
 from results.run_folder import RunFolder
 from search.checkpoint_keeper import CheckpointKeeper
+from search.disk_estimate import DiskEstimate
+from trainable.checkpoint import CheckpointFolder
 
 
 def trial(number, state, best_veer_pct):
@@ -28,3 +34,87 @@ def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
     keeper.tidy(SimpleNamespace(trials=trials))
     kept = sorted(int(path.parents[1].name) for path in tmp_path.glob("trials/*/model/*.model"))
     assert kept == [1, 4, 5]
+
+
+def test_what_an_earlier_process_left_is_swept(tmp_path):
+    """A crash between a trial's end and the tidying, and one while a checkpoint was written."""
+    Journal(tmp_path / "journal.jsonl").close()
+    run = RunFolder(tmp_path)
+    for number in range(3):
+        folder = run.trial(number) / "model"
+        folder.mkdir(parents=True)
+        (folder / "model000000002.building").write_bytes(b"half")
+        (folder / "model000000001.model").write_bytes(b"weights")
+    trials = [trial(0, "complete", 9.0), trial(1, "failed", 5.0), trial(2, None, None)]
+    keeper = CheckpointKeeper(run, keep_best=1)
+    keeper.sweep(SimpleNamespace(trials=trials))
+    trials = run.path / "trials"
+    left = sorted(str(path.relative_to(trials)) for path in trials.rglob("*model0*"))
+    assert left == [
+        "0000/model/model000000001.model",
+        "0002/model/model000000001.model",
+    ]
+
+
+def test_what_a_late_worker_wrote_is_swept(tmp_path):
+    Journal(tmp_path / "journal.jsonl").close()
+    run = RunFolder(tmp_path)
+    course = SimpleNamespace(trials=[trial(0, "failed", None)])
+    keeper = CheckpointKeeper(run, keep_best=1)
+    keeper.tidy(course)
+    late = run.trial(0) / "model" / "model000000004.model"
+    late.parent.mkdir(parents=True)
+    late.write_bytes(b"late")
+    keeper.tidy(course)
+    assert late.exists()
+    keeper.sweep(course)
+    assert not late.exists()
+
+
+class Made(SimpleNamespace):
+    """A trainer of a kilobyte of weights."""
+
+    def state(self):
+        return {"weights": torch.zeros(256)}
+
+
+@pytest.mark.slow
+def test_a_thousand_trials_never_have_more_files_than_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda _: None)  # no crash is tested here
+    Journal(tmp_path / "journal.jsonl").close()
+    run, keep_best, at_once, max_epochs = RunFolder(tmp_path), 3, 4, 3
+    rng = np.random.default_rng(0)
+    keeper = CheckpointKeeper(run, keep_best)
+    conductor = SimpleNamespace(trials=[])
+    running, most_files, most_bytes, num_saves = {}, 0, 0, 0
+    while len(conductor.trials) < 1000 or running:
+        while len(running) < at_once and len(conductor.trials) < 1000:
+            number = len(conductor.trials)
+            conductor.trials.append(trial(number, None, None))
+            running[number] = Made(epoch=0, history=[])
+        number = int(rng.choice(list(running)))
+        trainer, course = running[number], conductor.trials[number]
+        veer_pct = float(rng.uniform(5, 40))
+        trainer.epoch += 1
+        report = {"veer_pct": veer_pct, "epoch": trainer.epoch}
+        trainer.history.append(SimpleNamespace(as_dict=report.copy))
+        CheckpointFolder(run.trial(number)).save(trainer)
+        course.best_veer_pct = min(veer_pct, course.best_veer_pct or 100.0)
+        num_saves += 1
+        if num_saves % 25 == 0:  # what is left over stays, and would be seen
+            files = [each.stat().st_size for each in tmp_path.glob("trials/*/model/*")]
+            most_files, most_bytes = max(most_files, len(files)), max(most_bytes, sum(files))
+        fate = rng.choice(["stopped_early", "failed", "diverged", "on"], p=[0.4, 0.1, 0.1, 0.4])
+        if trainer.epoch == max_epochs or fate != "on":
+            course.state = "complete" if fate == "on" else str(fate)
+            del running[number]
+        keeper.tidy(conductor)
+    assert most_files <= 2 * (keep_best + at_once)
+    estimate = DiskEstimate(
+        checkpoint_bytes=max(files), keep_best=keep_best, num_unfinished=at_once, records_bytes=0
+    )
+    assert most_bytes <= estimate.checkpoints_bytes
+    good = [each for each in conductor.trials if each.state in ("complete", "stopped_early")]
+    best = sorted(good, key=lambda each: each.best_veer_pct)[:keep_best]
+    left = {int(path.parents[1].name) for path in tmp_path.glob("trials/*/model/*")}
+    assert left == {each.trial for each in best}
