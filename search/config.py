@@ -32,7 +32,6 @@ MAY_CHANGE = frozenset(
         "resources",
         "address",
         "benchmark_top",
-        "keep_best",
         "success",
         "stop_at",
         "faults",

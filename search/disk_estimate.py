@@ -173,8 +173,9 @@ def require_room(
     if estimate.num_bytes - used > free:
         raise ConfigError(
             f"{folder}: a search must find room for its files, and needs {line}; free some room, "
-            f"name another folder with --run, or lower keep_best (now {settings.keep_best}) or "
-            f"max_concurrent (now {settings.max_concurrent or estimate.num_unfinished})"
+            f"lower max_concurrent (now {settings.max_concurrent or estimate.num_unfinished}), or "
+            "name another folder with --run, where keep_best may be lowered too (now "
+            f"{settings.keep_best})"
         )
     say(f"disk: {line}")
 

@@ -1,0 +1,181 @@
+"""What a search says it needs of the disk is at least what such a search writes."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from results.journal import Journal, read_journal
+from results.run_folder import RunFolder
+from results.study import write_study
+from results.trials import rebuild_tables
+from search import disk_estimate
+from search.config import SearchConfig
+from search.disk_estimate import (
+    DiskEstimate,
+    DiskGuard,
+    records_bytes,
+    require_room,
+    used_bytes,
+)
+from search.forecast import forecast
+from search.progress import SearchView
+from search.run import run_search
+from spaces.errors import ConfigError
+from spaces.space import Space
+from trainable.checkpoint_size import checkpoint_memory, full_report
+from trainable.config import TrialConfig
+from trainable.presets import read_trial_space
+
+ESTIMATE = DiskEstimate(
+    checkpoint_bytes=50_000_000, keep_best=3, num_unfinished=4, records_bytes=90_000_000
+)
+
+
+def settings(**values: Any) -> SearchConfig:
+    corpus = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
+    given = {"corpus": corpus, "space": "unused.yaml", "num_trials": 64, **values}
+    return SearchConfig.model_validate(given)
+
+
+def test_the_estimate_in_words() -> None:
+    # Three files each of seven trials.
+    assert ESTIMATE.num_bytes == 3 * 7 * 50_000_000 + 90_000_000
+    assert str(ESTIMATE) == (
+        "at most about 1.1 GB (checkpoints of the best 3 and 4 running trials 1.1 GB, "
+        "journal and tables 90 MB)"
+    )
+
+
+def test_room_enough_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=210 * 10**9))
+    said: list[str] = []
+    require_room(ESTIMATE, tmp_path, settings(), said.append)
+    assert said == [f"disk: {ESTIMATE}; 210 GB free"]
+
+
+def test_too_little_room_is_refused_with_the_fix(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=ESTIMATE.num_bytes))
+    require_room(ESTIMATE, tmp_path, settings(), [].append)
+    less = SimpleNamespace(free=ESTIMATE.num_bytes - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: less)
+    told = (
+        r"at most about 1\.1 GB .*; 1\.1 GB free; free some room, lower max_concurrent "
+        r"\(now 4\), or name another folder with --run, where keep_best may be lowered too "
+        r"\(now 3\)"
+    )
+    with pytest.raises(ConfigError, match=told):
+        require_room(ESTIMATE, tmp_path, settings(), [].append)
+
+
+def test_what_a_resumed_run_holds_counts_as_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "weights").write_bytes(bytes(2_000_000))
+    assert used_bytes(tmp_path) >= 2_000_000
+    free = ESTIMATE.num_bytes - 2_000_000
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    said: list[str] = []
+    require_room(ESTIMATE, tmp_path, settings(), said.append)
+    assert "of which 2.0 MB are there; " in said[0]
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Callable[..., tuple[Path, Space]]:
+    """A function that reads a space of mixers of these widths."""
+
+    def read(*widths: int) -> tuple[Path, Space]:
+        text = (
+            f"model: {{family: mlp_mixer, hidden_dim: {{choices: {list(widths)}}}, "
+            "num_frames: 60}\n"
+            "loss: {distillation: none}\ntraining: {batch_size: 8, crop_frames: 60}\n"
+        )
+        (tmp_path / "space.yaml").write_text(text)
+        return tmp_path / "space.yaml", read_trial_space(tmp_path / "space.yaml")
+
+    return read
+
+
+def test_the_largest_config_counts(
+    tmp_path: Path, space: Callable[..., tuple[Path, Space]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+    file, found = space(16, 64, 32)
+    chosen = settings(space=file, max_epochs=4, keep_best=2, benchmark_top=1)
+    said: list[str] = []
+    guard = DiskGuard(
+        folder=tmp_path, settings=chosen, space=found, teacher=None, num_speakers=20,
+        expected=forecast(64, 4, [], 3), say=said.append,
+    )  # fmt: skip
+    largest = guard.largest()
+    assert largest is not None
+    assert largest[0].model.hidden_dim == 64
+    assert largest[1] == checkpoint_memory(largest[0], None, num_speakers=20).num_bytes
+
+    unfinished = [SimpleNamespace(state=None)] * 5 + [SimpleNamespace(state="complete")] * 9
+    guard.check(1, unfinished)
+    guard.check(7, unfinished)
+    assert "the best 2 and 5 running trials" in said[0]
+    assert "the best 2 and 7 running trials" in said[1]
+
+
+@pytest.mark.parametrize("num_trials", [1, pytest.param(40, marks=pytest.mark.slow)])
+def test_journal_tables_and_study_take_less_than_is_said(tmp_path: Path, num_trials: int) -> None:
+    num_epochs = 27
+    config = TrialConfig.model_validate({"training": {"max_epochs": num_epochs}})
+    canonical, reported = config.canonical(), full_report(num_epochs).as_dict()
+    place = {"host": "h" * 40, "pid": 1, "device": "d" * 40, "num_threads": 4, "hardware": {}}
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        for trial in range(num_trials):
+            journal.append(
+                "trial_started", trial=trial, params={}, config=canonical,
+                config_hash=config.config_hash(), seed=trial,
+            )  # fmt: skip
+            journal.append("placed", trial=trial, epoch=0, **place)
+            for epoch in range(1, num_epochs + 1):
+                report = reported | {"epoch": epoch, "num_params": 12_345_678}
+                journal.append("epoch", trial=trial, **report)
+            journal.append("trial_ended", trial=trial, state="complete", reason="r" * 200)
+    run = RunFolder(tmp_path)
+    rebuild_tables(run)
+    write_study(run.read(), (), run.study)
+    journal_bytes = run.journal.stat().st_size
+    derived = [path.stat().st_size for path in (run.trials_table, run.epochs_table, run.study)]
+    assert sum(derived) < journal_bytes + disk_estimate.FIXED_BYTES
+    counted = records_bytes(config, num_trials, num_trials * num_epochs)
+    # Two of each table and of the study while they are replaced.
+    assert journal_bytes + 2 * sum(derived) < counted
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_here")
+def test_a_search_without_room_runs_no_trial_and_one_with_room_keeps_to_it(
+    make_settings: Callable[..., SearchConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "run", tmp_path / "out"
+    chosen = make_settings(max_concurrent=2, keep_best=1, benchmark_top=0)
+
+    def search() -> str:
+        with out.open("w") as file:
+            run_search(chosen, folder, SearchView(Console(file=file, width=300)))
+        return out.read_text()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk_estimate, "free_bytes", lambda _: 1000)
+        with pytest.raises(ConfigError, match=r"needs at most about .*; 1\.0 kB free"):
+            search()
+    records = read_journal(folder / "journal.jsonl")
+    assert [each for each in records if each["event"] == "trial_started"] == []
+
+    told = re.search(r"disk: at most about ([\d.]+) MB", search())
+    assert told is not None
+    assert used_bytes(folder) < float(told[1]) * 1e6
