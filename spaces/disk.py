@@ -43,8 +43,8 @@ def room_for(path: Path, num_bytes: int | Callable[[], int] | None = None) -> It
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error says that there was no room to write."""
-    return isinstance(error, DiskFullError) or (error is not None and _full(error) is not None)
+    """Whether an error came of a disk, a quota or a limit without room to write."""
+    return error is not None and _full(error) is not None
 
 
 def free_bytes(path: Path) -> int:
@@ -72,11 +72,13 @@ def _full(error: BaseException) -> OSError | None:
 
     torch.save raises a RuntimeError of its own over the system's error.
     """
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError):
-            return seen if seen.errno in FULL or isinstance(seen, DiskFullError) else None
-        seen = seen.__cause__ or seen.__context__
+    next_: BaseException | None = error
+    while next_ is not None:
+        if isinstance(next_, OSError) and (
+            next_.errno in FULL or isinstance(next_, DiskFullError)
+        ):
+            return next_
+        next_ = next_.__cause__ or next_.__context__
     return None
 
 

@@ -43,7 +43,7 @@ MODEL_FOLDER = "model"
 # What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
 # them, and the projections of multi-stage distillation.
 NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
-BUILDING_SUFFIX = ".building"
+FILE_SUFFIX, BUILDING_SUFFIX = ".model", ".building"
 SET_ASIDE = ".damaged"
 
 
@@ -115,6 +115,10 @@ class CheckpointFolder:
                 os.fsync(out.fileno())
             write_digest(file, building)
             building.replace(file)
+        except BaseException:
+            if not file.exists():
+                digest_of(file).unlink(missing_ok=True)
+            raise
         finally:
             building.unlink(missing_ok=True)
 
@@ -156,6 +160,9 @@ class CheckpointFolder:
         """Drop what a process left that was killed while it saved."""
         for building in self.folder.glob(f"*{BUILDING_SUFFIX}"):
             building.unlink(missing_ok=True)
+            file = building.with_suffix(FILE_SUFFIX)
+            if not file.exists():
+                digest_of(file).unlink(missing_ok=True)
 
     def epochs(self) -> list[int]:
         """Epochs that have a file, in order."""

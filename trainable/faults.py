@@ -5,11 +5,9 @@ must not be used again (CUDA C++ Programming Guide, "Error Checking": errors oth
 arguments and memory are sticky).
 """
 
-import errno
-
 import torch
 
-from trainable.errors import DeviceError, DiskFullError
+from trainable.errors import DeviceError
 from trainable.memory_share import error_chain, is_out_of_memory
 
 MAX_MESSAGE_CHARS = 300
@@ -28,7 +26,6 @@ DEVICE_TEXTS = (
     "NCCL error",
     "NCCL Error",
 )
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def device_error(error: BaseException) -> DeviceError | None:
@@ -42,14 +39,6 @@ def device_error(error: BaseException) -> DeviceError | None:
         if _says_device_error(each):
             return DeviceError(f"{type(each).__name__}: {in_a_line(each)}")
     return None
-
-
-def is_disk_full(error: BaseException) -> bool:
-    """Whether an error came of a disk, or a quota, without room."""
-    return any(
-        isinstance(each, DiskFullError) or (isinstance(each, OSError) and each.errno in NO_ROOM)
-        for each in error_chain(error)
-    )
 
 
 def in_a_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from ray import tune
 
 from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
+from spaces.disk import is_disk_full, room_for
 from spaces.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
@@ -26,7 +27,7 @@ from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data, reopen_training_data
 from trainable.engine import EngineConfig
 from trainable.errors import DivergedError, TrainingError, VeerError
-from trainable.faults import device_error, in_a_line, is_disk_full
+from trainable.faults import device_error, in_a_line
 from trainable.hardware import describe_hardware
 from trainable.memory_share import (
     OUT_OF_MEMORY,
@@ -170,8 +171,9 @@ class StudentTrial(tune.Trainable):
         self._lock.release()
 
     def _report(self) -> dict[str, Any]:
-        self._task.folder.mkdir(parents=True, exist_ok=True)
-        self._lock.acquire(self._task.folder)
+        with room_for(self._task.folder):
+            self._task.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(self._task.folder)
         checkpoints = CheckpointFolder(self._task.folder)
         if self._trainer is None:
             self._trainer = build_trainer(self._task)

@@ -1,10 +1,9 @@
-import errno
 
 import pytest
 import torch
 
-from trainable.errors import DeviceError, DiskFullError
-from trainable.faults import device_error, is_disk_full
+from trainable.errors import DeviceError
+from trainable.faults import device_error
 
 ILLEGAL = (
     "CUDA error: an illegal memory access was encountered\nSearch for `cudaErrorIllegalAddress'\n"
@@ -55,16 +54,3 @@ def test_fault_that_another_error_hides_is_found():
     error = ValueError("the compiler failed")
     error.__context__, error.__suppress_context__ = RuntimeError(ILLEGAL), True
     assert str(device_error(error)).startswith("RuntimeError: CUDA error: an illegal")
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_is_known_by_its_number(number):
-    assert is_disk_full(OSError(number, "no room"))
-    assert is_disk_full(DiskFullError("x: needs 3 MiB"))
-    assert not is_disk_full(OSError(errno.EACCES, "not yours"))
-
-
-def test_full_disk_behind_another_error_is_found():
-    error = RuntimeError("PytorchStreamWriter failed writing file data/7")
-    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
-    assert is_disk_full(error)

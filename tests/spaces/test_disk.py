@@ -1,0 +1,78 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from spaces.disk import free_bytes, is_disk_full, room_for, said_bytes
+from spaces.errors import DiskFullError
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_full_disk_is_known_by_its_number(number: int) -> None:
+    assert is_disk_full(OSError(number, "no room"))
+    assert is_disk_full(DiskFullError("x: needs 3 MiB"))
+    assert not is_disk_full(OSError(errno.EACCES, "not yours"))
+
+
+def test_full_disk_behind_another_error_is_found() -> None:
+    error = RuntimeError("PytorchStreamWriter failed writing file data/7")
+    error.__context__ = OSError(errno.ENOSPC, "No space left on device")
+    assert is_disk_full(error)
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [
+        (errno.ENOSPC, "free room there and go on"),
+        (errno.EDQUOT, "free room there, or ask for a larger quota and go on"),
+        (errno.EFBIG, r"raise the limit on the size of a file \(`ulimit -f`\) and go on"),
+    ],
+)
+def test_the_error_names_path_bytes_and_fix(tmp_path: Path, number: int, fix: str) -> None:
+    path = tmp_path / "not" / "there" / "yet"
+    told = (
+        rf"{path}: cannot be written \({os.strerror(number)}\): 12,345 bytes are to be written, "
+        rf"[\d,]+ bytes are free on its file system; {fix} from here"
+    )
+    with pytest.raises(DiskFullError, match=told), room_for(path, lambda: 12_345):
+        raise OSError(number, os.strerror(number))
+
+
+def test_the_innermost_file_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(DiskFullError, match=f"^{tmp_path}/inner: .*: 3 bytes"),
+        room_for(tmp_path / "outer", 9),
+        room_for(tmp_path / "inner", 3),
+    ):
+        raise OSError(errno.ENOSPC, "full")
+
+
+def test_other_errors_pass(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="not yours"), room_for(tmp_path):
+        raise PermissionError(errno.EACCES, "not yours")
+    with pytest.raises(RuntimeError, match="of the shapes"), room_for(tmp_path):
+        raise RuntimeError("of the shapes")
+
+
+def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
+    found = os.statvfs(tmp_path)
+    there = free_bytes(tmp_path / "missing" / "folder")
+    assert there == pytest.approx(found.f_bavail * found.f_frsize, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "said"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (62_400, "62 kB"),
+        (999_600, "1.0 MB"),
+        (1_240_000_000, "1.2 GB"),
+        (210e9, "210 GB"),
+        (5e15, "5000 TB"),
+    ],
+)
+def test_bytes_in_words(num_bytes: float, said: str) -> None:
+    assert said_bytes(num_bytes) == said
