@@ -35,13 +35,15 @@ SPACE = {
 # The search in a folder that is a disk of its own, until another program has taken what is free;
 # what lies there in the end is kept, since the disk goes with this process.
 SCRIPT = """
-mount -t tmpfs -o size=8m none run
+mount -t tmpfs -o size=24m none run
 { until grep -qs '"event":"epoch"' run/journal.jsonl; do sleep 0.1; done
   dd if=/dev/zero of=run/filler bs=4k 2>/dev/null; } &
+filling=$!
 "$@"
 status=$?
+kill $filling 2>/dev/null
 wait
-rm run/filler
+rm -f run/filler
 cp -a run/. kept
 exit $status
 """
