@@ -102,9 +102,11 @@ def test_a_disk_that_fills_up_ends_the_search_with_the_reason(world: Path) -> No
     assert any(trial.in_order for trial in before)
     assert all(trial.state not in ("failed", "diverged") for trial in before)
 
-    resumed = done_in(world, veer("resume", "kept"))
+    (world / "run").rmdir()
+    run = kept.rename(world / "run")
+    resumed = done_in(world, veer("resume", "run"))
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    records = read_journal(kept / "journal.jsonl")
+    records = read_journal(run / "journal.jsonl")
     epochs = [(each["trial"], each["epoch"]) for each in records if each["event"] == "epoch"]
     expected = [(n, e) for n in range(NUM_TRIALS) for e in range(1, MAX_EPOCHS + 1)]
     assert sorted(epochs) == expected
