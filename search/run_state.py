@@ -83,7 +83,7 @@ def _require_settings(file: Path, recorded: Record) -> None:
     if not file.exists():
         write_yaml(file, recorded)
         return
-    told = {**recorded, "space": file.with_name(SPACE_FILE)}
+    told = {**recorded, "space": file.resolve().with_name(SPACE_FILE)}
     with _altered_by(file):
         found = read_search_config(file)
         expected = load_mapping(SearchConfig, told, str(file.with_name(JOURNAL)))
