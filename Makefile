@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
 
-.PHONY: setup search test test-fast lint types check bench clean
+.PHONY: setup search test test-fast lint types check bench chaos clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,10 @@ BENCHMARKS := $(basename $(notdir $(shell grep -l '^def main' tests/benchmarks/*
 bench: setup
 	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(subst _,-,$(BENCHMARKS))'; exit 2; }
 	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME))
+
+# Kills searches for real, some ten minutes; CHAOS='--only driver' for a part of it.
+chaos: setup
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -14,7 +14,7 @@ from spaces.yaml_file import write_yaml
 
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 120
+DEADLINE_S = 300  # of a machine with other work on it
 # Fields of an epoch that differ between two runs of the same trial.
 TIMING = frozenset(
     {
@@ -140,6 +140,10 @@ class RealSearch:
         run: Its run folder.
         settings: As `tiny_settings` gives them.
         environment: More than this process's.
+
+    Attributes:
+        run: Its run folder.
+        environment: Of its processes, more than this one's.
     """
 
     def __init__(
@@ -147,7 +151,7 @@ class RealSearch:
     ) -> None:
         self.run = run
         self._settings = run.with_suffix(".yaml")
-        self._environment = {"VEER_CACHE": str(tiny_world / "cache")} | environment
+        self.environment = {"VEER_CACHE": str(tiny_world / "cache")} | environment
         write_yaml(self._settings, dict(settings))
 
     def start(self, *options: str) -> Driver:
@@ -164,4 +168,4 @@ class RealSearch:
         return self.resume() if is_run else self.start()
 
     def _driver(self, arguments: list[str]) -> Driver:
-        return Driver(arguments, self.run.with_suffix(".out"), self._environment)
+        return Driver(arguments, self.run.with_suffix(".out"), self.environment)

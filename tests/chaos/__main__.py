@@ -1,0 +1,95 @@
+"""`make chaos`: every fault several times, and a table of what it cost.
+
+The exit status is 1 if anything was lost, run twice or counted twice, or a stop does not follow.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from rich.console import Console
+
+from search.progress import duration
+from spaces.atomic import write_text_atomically
+from tests.chaos.faults import (
+    Outcome,
+    cut_power,
+    kill_driver,
+    kill_group,
+    press_ctrl_c,
+    press_ctrl_c_twice,
+    terminate,
+)
+from tests.chaos.report import markdown_table, rich_table
+from tests.chaos.scenarios import (
+    Stage,
+    node_killed,
+    one_at_a_time,
+    two_at_a_time,
+    workers_frozen,
+    workers_killed,
+)
+from tests.chaos.world import build_world
+
+Scenario = Callable[[Stage, str, int], Outcome]
+
+
+def _repeated(stage: Stage, name: str, times: int) -> Outcome:
+    """One node of a new cluster each time."""
+    return reduce(add, (node_killed(stage, name, number) for number in range(times)))
+
+
+FAULTS: Mapping[str, tuple[int, Scenario]] = {
+    "driver killed, one trial at a time": (
+        20, lambda s, name, n: one_at_a_time(s, name, kill_driver, s.moments(n))
+    ),
+    "driver killed, two at a time in a cluster": (20, two_at_a_time),
+    "driver's process group killed": (
+        5, lambda s, name, n: one_at_a_time(s, name, kill_group, s.moments(n))
+    ),
+    "power cut": (10, lambda s, name, n: one_at_a_time(s, name, cut_power, s.moments(n))),
+    "worker killed": (10, workers_killed),
+    "worker frozen": (3, workers_frozen),
+    "one of three nodes killed": (3, _repeated),
+    "Ctrl-C": (3, lambda s, name, n: one_at_a_time(s, name, press_ctrl_c, s.in_training(n))),
+    "Ctrl-C twice": (
+        3, lambda s, name, n: one_at_a_time(s, name, press_ctrl_c_twice, s.in_training(n))
+    ),
+    "SIGTERM": (3, lambda s, name, n: one_at_a_time(s, name, terminate, s.in_training(n))),
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
+    parser.add_argument("--only", help="faults whose name contains this")
+    parser.add_argument("--markdown", type=Path, help="a file for the table, too")
+    args = parser.parse_args()
+    console, begun = Console(), time.monotonic()
+    outcomes = []
+    with TemporaryDirectory(prefix="veer-chaos-") as place:
+        world = build_world(Path(place) / "world")
+        for name, (times, scenario) in FAULTS.items():
+            if args.only and args.only not in name:
+                continue
+            rng = np.random.default_rng((args.seed, *name.encode()))
+            stage = Stage(world=world, folder=Path(place), rng=rng, tell=console.print)
+            outcomes.append(scenario(stage, name, times))
+    console.print(rich_table(outcomes))
+    console.print(f"in {duration(time.monotonic() - begun)}", highlight=False)
+    for outcome in outcomes:
+        for fault in outcome.losses.stop_faults:
+            console.print(f"{outcome.fault}: {fault}", markup=False, highlight=False)
+    if args.markdown:
+        write_text_atomically(args.markdown, markdown_table(outcomes) + "\n")
+    sys.exit(0 if all(outcome.losses.is_harmless for outcome in outcomes) else 1)
+
+
+if __name__ == "__main__":
+    main()
