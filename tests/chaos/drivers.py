@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from results.journal import Record, read_journal
@@ -51,9 +52,9 @@ def hit_drivers(
         AssertionError: The last driver did not finish the search, or one ended before its moment
             for another reason.
     """
-    hits = []
-    driver = search.start()
-    with ThreadPoolExecutor() as watch:
+    hits = list[_Hit]()
+    with ThreadPoolExecutor() as watch, ExitStack() as drivers:
+        driver = drivers.enter_context(search.start())
         for number, moment in enumerate(moments, start=1):
             if not moment.wait(driver, search.run):
                 assert driver.wait() == 0, driver.said
@@ -63,17 +64,16 @@ def hit_drivers(
             driver.wait()
             gone = watch.submit(wait_until_gone, pids)
             found = snapshot(search.run)
-            driver = search.go_on()
+            driver = drivers.enter_context(search.go_on())
             hits.append(_Hit(at_s=at_s, gone=gone, found=found, again_s=driver.started_s))
             tell(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")
-    with driver:
         assert driver.wait() == 0, driver.said
     end = read_journal(search.run / "journal.jsonl")
-    found = [each.found for each in hits]
+    snapshots = [each.found for each in hits]
     return Outcome(
         fault=name,
         injected=tuple(_injections(hits, end)),
-        losses=losses(found, end, num_trials=end[0]["settings"]["num_trials"]),
+        losses=losses(snapshots, end, num_trials=end[0]["settings"]["num_trials"]),
     )
 
 
