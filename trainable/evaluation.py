@@ -3,6 +3,7 @@
 Shapes: V utterances, C crops of each, T frames, F mel bins, D embedding.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trainable.audio import Wave, load_wave
 from trainable.corpus import TrialPair
 from trainable.data import TrainingData
 from trainable.engine import Engine
+from trainable.errors import TrainingError
 from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
 from trainable.prefetch import prefetched, to_device
 from trainable.resident import CropSource
@@ -83,6 +85,9 @@ class Validation:
         Args:
             model: On the engine's device; in eval mode afterwards.
             engine: How its passes are computed.
+
+        Returns:
+            NaN where an embedding is NaN or infinite.
         """
         model.eval()
         chunks = []
@@ -90,6 +95,8 @@ class Validation:
             for feat_BTF in batches:
                 chunks.append(model.embed(feat_BTF).float())
         emb_VCD = torch.cat(chunks).cpu().reshape(len(self._data.val_row), self._num_crops, -1)
+        if not emb_VCD.isfinite().all():
+            return math.nan
         scores = cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
         return equal_error_rate(scores, self._data.val_is_target)
 
@@ -106,10 +113,17 @@ class Validation:
 def validation_veer_pct(
     model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
 ) -> float:
-    """The VEER of a model, in float32, on crops as long as it takes them; see `Validation`."""
+    """The VEER of a model, in float32, on crops as long as it takes them; see `Validation`.
+
+    Raises:
+        TrainingError: An embedding is NaN or infinite.
+    """
     crop_frames = model.num_frames or USUAL_FRAMES
     validation = Validation(data, data.features, num_crops=num_crops, crop_frames=crop_frames)
-    return validation.veer_pct(model, Engine(device=device))
+    veer_pct = validation.veer_pct(model, Engine(device=device))
+    if math.isnan(veer_pct):
+        raise TrainingError("an embedding of the validation list is NaN or infinite")
+    return veer_pct
 
 
 @torch.inference_mode()

@@ -120,7 +120,8 @@ class Trainer:
             The epoch's report, also appended to `history`.
 
         Raises:
-            DivergedError: The loss is NaN or infinite; the epoch is not counted.
+            DivergedError: Loss, weights or embeddings are NaN or infinite; the epoch is not
+                counted.
         """
         started = time.perf_counter()
         sums, meter = RunningMeans(), epoch_meter(self.device)
@@ -131,13 +132,15 @@ class Trainer:
                 sums.add(self.step.run(batch, meter))
         means = sums.means()
         if not math.isfinite(means["total"]):
-            raise DivergedError(
-                f"the loss became {means['total']} in epoch {self.epoch + 1}; "
-                f"lower training.lr (now {self.config.training.lr:g})"
-            )
+            raise self._diverged(f"the loss became {means['total']}")
+        # The last step's gradients, which no loss has shown.
+        if not self._is_finite():
+            raise self._diverged("a weight became NaN or infinite")
         trained = time.perf_counter()
         train_s = trained - started
         veer_pct = self._validation.veer_pct(self.model, self._engine)
+        if not math.isfinite(veer_pct):
+            raise self._diverged("an embedding of the validation list became NaN or infinite")
         batch_size = self.config.training.batch_size
         num_samples = len(self.data.train_row) // batch_size * batch_size
         report = EpochReport(
@@ -216,6 +219,21 @@ class Trainer:
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.epoch = state["epoch"]
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
+
+    def _diverged(self, what: str) -> DivergedError:
+        lr = self.config.training.lr
+        where = f"{what} in epoch {self.epoch + 1}"
+        return DivergedError(f"{where}; lower training.lr (now {lr:g})")
+
+    def _is_finite(self) -> bool:
+        """Whether every weight and every running mean is; asks the device once."""
+        tensors = [
+            tensor
+            for part in self._parts().values()
+            for tensor in part.state_dict().values()
+            if tensor.is_floating_point()
+        ]
+        return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
 
     def _parts(self) -> dict[str, nn.Module]:
         return {

@@ -203,12 +203,12 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
     """
     if is_disk_full(error):
         return DISK_FULL, str(error)
+    if (broken := device_error(error)) is not None:
+        raise broken from error
     if isinstance(error, VeerError):
         return "failed", str(error)
     if is_out_of_memory(error):
         return OUT_OF_MEMORY, in_a_line(error)
-    if (broken := device_error(error)) is not None:
-        raise broken from error
     return None
 
 

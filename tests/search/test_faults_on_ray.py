@@ -17,8 +17,6 @@ from spaces.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
-DEADLINE_S = 60
-
 # A student that does in a training pass what a file says for its width: `times what`, once or more
 # often. Tests write the file.
 NET = """
@@ -78,6 +76,10 @@ class Net(SpeakerModel):
                 os.kill(os.getpid(), signal.SIGSTOP)
             case "sleep":
                 time.sleep(1000)
+            case "explode":
+                with torch.no_grad():
+                    self.up.weight.mul_(1e30)
+                    self.embedding.weight.mul_(1e30)
 """
 
 
@@ -131,6 +133,9 @@ class Trouble:
 
     def states(self) -> dict[int, str]:
         return {record["trial"]: record["state"] for record in self.story("trial_ended")}
+
+    def placed_pids(self, trial: int) -> list[int]:
+        return [r["pid"] for r in self.story("placed") if r["trial"] == trial]
 
     def pids(self) -> list[int]:
         return [int(line) for line in (self.orders / "pids").read_text().split()]
@@ -228,4 +233,14 @@ def test_search_whose_trials_fail_stops_with_the_reason_and_goes_on_once_it_is_m
 
 
 def test_trial_that_diverges_keeps_its_last_good_epoch_and_the_search_goes_on(trouble):
-    raise NotImplementedError
+    trouble.order(9, "explode")
+    assert trouble.search([9, 10]).reason == "finished"
+    assert trouble.states() == {0: "diverged", 1: "complete"}
+    assert sorted(trouble.epochs()) == [(0, 1), *all_of(1)]
+    assert trouble.faults() == []
+    rows = {row["trial"]: row for row in trials_table(RunFolder(trouble.run).read()).to_pylist()}
+    [first] = [r["veer_pct"] for r in trouble.story("epoch") if r["trial"] == 0]
+    assert (rows[0]["veer_pct"], rows[0]["best_epoch"], rows[0]["rank"]) == (first, 1, None)
+    assert "in epoch 2; lower training.lr (now 0.001)" in rows[0]["reason"]
+    # Its process is as good as any other.
+    assert trouble.placed_pids(1) == trouble.placed_pids(0)

@@ -1,0 +1,92 @@
+"""What explodes: the loss, a gradient, the embeddings."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from models import ModelOutput
+from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
+from trainable.data import TrainingData
+from trainable.engine import Engine
+from trainable.errors import DivergedError
+from trainable.training import Trainer
+
+CPU = torch.device("cpu")
+MIXER = {
+    "family": "mlp_mixer",
+    "hidden_dim": 16,
+    "num_blocks": 1,
+    "num_frames": 40,
+    "embedding_dim": 24,
+}
+NAN, INF = float("nan"), float("inf")
+
+
+def trainer_of(data: TrainingData, **training: object) -> Trainer:
+    usual = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3}
+    config = {"model": MIXER, "loss": {"distillation": "none"}, "training": usual | training}
+    return Trainer(TrialConfig.model_validate(config), data, device=CPU)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(data: TrainingData) -> None:
+    trainer = trainer_of(data)
+    with torch.no_grad():
+        trainer.objective.classifier.weight.fill_(NAN)
+    with pytest.raises(DivergedError, match=r"^the loss became nan in epoch 1; lower training.lr"):
+        trainer.run_epoch()
+    assert trainer.history == []
+
+
+@pytest.mark.parametrize("lr", [1e6, 1e18, 1e38])
+def test_a_learning_rate_that_is_far_too_high_keeps_the_last_good_epoch(
+    data: TrainingData, tmp_path: Path, lr: float
+) -> None:
+    """Beyond what a config may ask for, so that every student explodes."""
+    trainer, checkpoints = trainer_of(data), CheckpointFolder(tmp_path)
+    good = trainer.run_epoch()
+    checkpoints.save(trainer)
+    for group in trainer.step.optimizer.param_groups:
+        group["lr"] = lr
+    with pytest.raises(DivergedError, match=r"(nan|inf|NaN or infinite) in epoch 2; lower"):
+        trainer.run_epoch()
+    assert checkpoints.epochs() == [1]
+    restored = trainer_of(data)
+    assert checkpoints.restore(restored) == []
+    assert restored.history == [good]
+    assert math.isfinite(restored.run_epoch().veer_pct)
+
+
+def test_a_gradient_that_explodes_in_the_last_step_is_noticed(data: TrainingData) -> None:
+    """Its loss is finite; without a look at the weights the epoch would count."""
+    trainer = trainer_of(data)
+    steps = []
+
+    def explode(gradient: torch.Tensor) -> torch.Tensor:
+        steps.append(1)
+        return gradient * INF if len(steps) == len(data.train_row) // 8 else gradient
+
+    next(iter(trainer.model.parameters())).register_hook(explode)
+    with pytest.raises(DivergedError, match=r"^a weight became NaN or infinite in epoch 1; lower"):
+        trainer.run_epoch()
+    assert (trainer.epoch, trainer.history) == (0, [])
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_an_embedding_that_is_not_finite_gives_no_veer(data: TrainingData, value: float) -> None:
+    trainer = trainer_of(data)
+
+    def spoil(module: torch.nn.Module, _: object, out: ModelOutput) -> ModelOutput:
+        """An overflow that training does not see, as running means may bring it."""
+        if module.training:
+            return out
+        return out._replace(embedding_BD=torch.full_like(out.embedding_BD, value))
+
+    trainer.model.register_forward_hook(spoil)
+    validation = trainer._validation
+    assert math.isnan(validation.veer_pct(trainer.model, Engine(device=CPU)))
+    with pytest.raises(DivergedError, match=r"^an embedding of the validation list became NaN"):
+        trainer.run_epoch()
+    assert trainer.history == []
