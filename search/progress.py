@@ -1,8 +1,8 @@
 """What the person sees while a search runs."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.conductor import Conductor
+from search.faults import kinds_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class SearchStatus:
         best_veer_pct: Its VEER, percent.
         elapsed_s: Seconds of this run.
         left_s: Estimate of the seconds left; None before the first epoch.
+        faults: How often each kind of fault came, earlier runs included.
     """
 
     num_trials: int
@@ -40,6 +42,7 @@ class SearchStatus:
     best_veer_pct: float | None
     elapsed_s: float
     left_s: float | None
+    faults: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ended(self) -> int:
@@ -67,6 +70,7 @@ def status_of(conductor: Conductor) -> SearchStatus:
         best_veer_pct=best_veer_pct,
         elapsed_s=conductor.elapsed_s,
         left_s=_left_s(conductor),
+        faults=dict(conductor.ledger.kinds),
     )
 
 
@@ -131,6 +135,8 @@ def line(status: SearchStatus) -> str:
         f"{duration(status.elapsed_s)} so far",
         f"about {duration(status.left_s)} left",
     ]
+    if status.faults:
+        parts.insert(5, faults_in_words(status.faults))
     return ", ".join(parts)
 
 
@@ -143,6 +149,13 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def faults_in_words(kinds: Mapping[str, int]) -> str:
+    """How many faults there were, and of which kinds: `2 faults: 1 worker lost, 1 hung`."""
+    total = sum(kinds.values())
+    words = kinds_in_words(Counter(kinds).elements())
+    return f"{total} {'fault' if total == 1 else 'faults'}: {words}"
 
 
 def _best(status: SearchStatus) -> str:
@@ -162,6 +175,7 @@ def _table(status: SearchStatus) -> Table:
         "failed": status.failed,
         "best VEER": _best(status),
         "epochs": status.epochs,
+        **({"faults": faults_in_words(status.faults)} if status.faults else {}),
         "time": f"{duration(status.elapsed_s)}, about {duration(status.left_s)} left",
     }
     for name, value in rows.items():

@@ -35,6 +35,7 @@ def test_status_sums_up_a_search():
             course(3, {}, "failed"),
             course(4, {1: 10.0}, None, is_running=True),
         ],
+        ledger=SimpleNamespace(kinds={"hung": 2}),
         num_reported=8,
         elapsed_s=20.0,
         working_s=16.0,
@@ -43,13 +44,15 @@ def test_status_sums_up_a_search():
     assert (status.complete, status.stopped_early, status.failed, status.ended) == (1, 1, 2, 4)
     assert (status.running, status.epochs, status.elapsed_s) == (1, 8, 20.0)
     assert (status.best_trial, status.best_veer_pct) == (0, 8.0)
+    assert status.faults == {"hung": 2}
     # Ended trials lasted 7/3 epochs: one waits, the running one has 4/3 left, at 2 s an epoch.
     assert status.left_s == pytest.approx((7 / 3 + 4 / 3) * 2)
 
 
 def test_nothing_is_foretold_before_the_first_epoch():
     conductor = SimpleNamespace(
-        budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0
+        budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0,
+        ledger=SimpleNamespace(kinds={}),
     )
     status = status_of(conductor)
     assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
@@ -60,6 +63,13 @@ def test_line_says_what_a_person_waits_for():
         "5/12 trials ended, 2 running, 1 complete, 3 stopped early, 1 failed, best VEER 7.31 % "
         "(trial 4), 40 epochs, 3 min 10 s so far, about 1 min 15 s left"
     )
+
+
+def test_line_tells_the_faults_where_there_were_any():
+    status = dataclasses.replace(STATUS, faults={"hung": 1, "worker_lost": 2})
+    text = "1 failed, 3 faults: 2 worker lost, 1 hung, best VEER"
+    assert text in line(status)
+    assert "1 fault: 1 hung," in line(dataclasses.replace(STATUS, faults={"hung": 1}))
 
 
 @pytest.mark.parametrize(
@@ -82,11 +92,11 @@ def test_without_a_terminal_a_line_is_printed_for_every_ended_trial():
 def test_terminal_shows_the_last_status():
     out = io.StringIO()
     view = SearchView(Console(file=out, width=100, force_terminal=True))
-    view.show(STATUS)
+    view.show(dataclasses.replace(STATUS, faults={"node_lost": 1}))
     view.say("hello")
     view.close()
     shown = out.getvalue()
-    for text in ("trials 5/12", "7.31 % (trial 4)", "hello"):
+    for text in ("trials 5/12", "7.31 % (trial 4)", "1 fault: 1 node lost", "hello"):
         assert text in shown
 
 
