@@ -150,7 +150,7 @@ def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
     told = {MODE: "token", MARK: address}
     if TOKEN_PATH in os.environ:
         told[TOKEN_PATH] = str(token_file().absolute())
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - Ray's own command, with checked arguments
         [*RAY, "start", *arguments, "--disable-usage-stats"],
         env=ENVIRONMENT | os.environ | told,
         # Python looks for modules in the folder that it is started in.

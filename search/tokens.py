@@ -20,8 +20,8 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from spaces.errors import ConfigError
 
 MODE = "RAY_AUTH_MODE"
-TOKEN = "RAY_AUTH_TOKEN"
-TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"
+TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
+TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - likewise
 NUM_BYTES = 32
 FILE_MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
