@@ -10,7 +10,8 @@ VeerError                 (spaces.errors)
 ├── RunError              a run folder that cannot be used as asked
 └── TrainingError         training cannot go on
     ├── DivergedError     the loss is no longer finite
-    └── DeviceError       a GPU or its driver failed; the process cannot use it any more
+    ├── DeviceError       a GPU or its driver failed; the process cannot use it any more
+    └── BusyError         another process trains the same trial
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from spaces.errors import ConfigError, DiskFullError, VeerError
 
 __all__ = [
+    "BusyError",
     "CheckpointError",
     "ConfigError",
     "CorpusError",
@@ -75,3 +77,7 @@ class DivergedError(TrainingError):
 
 class DeviceError(TrainingError):
     """A GPU or its driver failed in a way that this process does not recover from."""
+
+
+class BusyError(TrainingError):
+    """Another process still trains this trial; once it has ended, the trial can go on."""

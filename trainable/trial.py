@@ -26,7 +26,7 @@ from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data, reopen_training_data
 from trainable.engine import EngineConfig
-from trainable.errors import DivergedError, TrainingError, VeerError
+from trainable.errors import BusyError, DivergedError, TrainingError, VeerError
 from trainable.faults import device_error, in_a_line
 from trainable.hardware import describe_hardware
 from trainable.memory_share import (
@@ -114,7 +114,7 @@ class StudentTrial(tune.Trainable):
         return tune.PlacementGroupFactory([{"CPU": config["num_cpus"], "GPU": config["num_gpus"]}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Notes what to do; the work is left to the first step, whose errors Ray retries."""
+        """Notes what to do; the work is left to the first step, whose errors are told."""
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None
         self._news: dict[str, Any] = {}
@@ -205,7 +205,7 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
         return DISK_FULL, str(error)
     if (broken := device_error(error)) is not None:
         raise broken from error
-    if isinstance(error, VeerError):
+    if isinstance(error, VeerError) and not isinstance(error, BusyError):
         return "failed", str(error)
     if is_out_of_memory(error):
         return OUT_OF_MEMORY, in_a_line(error)

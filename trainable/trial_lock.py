@@ -10,7 +10,7 @@ import platform
 import time
 from pathlib import Path
 
-from trainable.errors import TrainingError
+from trainable.errors import BusyError
 
 LOCK = ".lock"
 WAIT_S = 60.0
@@ -34,7 +34,7 @@ class TrialLock:
             wait_s: How long another process is waited for, seconds.
 
         Raises:
-            TrainingError: Another process still has it; names that process.
+            BusyError: Another process still has it; names that process.
         """
         if self._held is not None:
             return
@@ -60,7 +60,7 @@ class TrialLock:
                 return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= until_s:
-                    raise TrainingError(
+                    raise BusyError(
                         f"{folder}: another process trains this trial ({_holder(file)}), left "
                         "over from an earlier search; end it, and the trial goes on from its "
                         "last checkpoint"

@@ -1,5 +1,6 @@
 """What a search left: `veer trials`, `show`, `report`, `benchmark` and `export`."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,7 @@ from results.trial_view import find_trial, trial_view
 from results.trials import rebuild_tables
 from search.cli.console import console, counting
 from search.cli.options import AllowCode, permit, training_command
+from spaces.visible import visible
 from trainable.hardware import describe_hardware
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
@@ -78,7 +80,9 @@ def trials(
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)
     if form is not Format.TABLE:
-        typer.echo(write_table(chosen, FILE_FORMATS[form], out), nl=False)
+        text = write_table(chosen, FILE_FORMATS[form], out)
+        # Into a pipe or a file as it is: programs read it there.
+        typer.echo(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
     elif names:
         console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:

@@ -15,7 +15,7 @@ from search.provenance import versions
 from search.resources import Node, cluster_nodes
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN, RayNodes, ray_nodes
-from tests.search.test_driver import DEADLINE_S, start
+from tests.search.real_search import RealSearch, tiny_settings
 
 HERE = versions()
 
@@ -78,14 +78,14 @@ class TestNodes:
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_path, cluster):
-    run = tmp_path / "run"
-    options = ["--address", cluster.address]
-    with start(tiny_world, run, *options, RAY_AUTH_TOKEN=TOKEN) as search:
-        out, _ = search.communicate(timeout=DEADLINE_S)
-    assert search.returncode == 2, out
-    assert "has veer 9.9.9 (this machine" in out
-    assert "Traceback" not in out
-    assert not list(run.glob("trials/*"))
+    settings = tiny_settings(tiny_world)
+    search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=TOKEN)
+    with search.start("--address", cluster.address) as driver:
+        assert driver.wait() == 2, driver.said
+        said = driver.said
+    assert "has veer 9.9.9 (this machine" in said
+    assert "Traceback" not in said
+    assert not list(search.run.glob("trials/*"))
 
 
 class TestFolders:

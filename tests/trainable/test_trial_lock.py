@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.errors import TrainingError
+from trainable.errors import BusyError
 from trainable.trial_lock import TrialLock
 
 HOLD = """
@@ -44,7 +44,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_folder_that_another_process_has_is_refused_with_its_name(
     holder: subprocess.Popen[str], tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingError, match=rf"trains this trial \(process {holder.pid} on "):
+    with pytest.raises(BusyError, match=rf"trains this trial \(process {holder.pid} on "):
         TrialLock().acquire(tmp_path, wait_s=0.3)
 
 
@@ -59,7 +59,7 @@ def test_a_lock_is_free_once_it_is_released(tmp_path: Path) -> None:
     one, other = TrialLock(), TrialLock()
     one.acquire(tmp_path)
     one.acquire(tmp_path)
-    with pytest.raises(TrainingError, match=f"process {os.getpid()} on"):
+    with pytest.raises(BusyError, match=f"process {os.getpid()} on"):
         other.acquire(tmp_path, wait_s=0)
     one.release()
     one.release()
