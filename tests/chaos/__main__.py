@@ -49,11 +49,11 @@ FAULTS: Mapping[str, tuple[int, Scenario]] = {
     "driver killed, one trial at a time": (
         20, lambda s, name, n: one_at_a_time(s, name, kill_driver, s.moments(n))
     ),
-    "driver killed, two at a time in a cluster": (20, two_at_a_time),
+    "driver killed, two at a time in a cluster": (10, two_at_a_time),
     "driver's process group killed": (
-        5, lambda s, name, n: one_at_a_time(s, name, kill_group, s.moments(n))
+        3, lambda s, name, n: one_at_a_time(s, name, kill_group, s.moments(n))
     ),
-    "power cut": (10, lambda s, name, n: one_at_a_time(s, name, cut_power, s.moments(n))),
+    "power cut": (5, lambda s, name, n: one_at_a_time(s, name, cut_power, s.moments(n))),
     "worker killed": (10, workers_killed),
     "worker frozen": (3, workers_frozen),
     "one of three nodes killed": (3, _repeated),
