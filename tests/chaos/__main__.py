@@ -68,7 +68,7 @@ FAULTS: Mapping[str, tuple[int, Scenario]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
-    parser.add_argument("--only", help="faults whose name contains this")
+    parser.add_argument("--only", nargs="+", help="faults whose name contains one of these")
     parser.add_argument("--markdown", type=Path, help="a file for the table, too")
     args = parser.parse_args()
     console, begun = Console(), time.monotonic()
@@ -76,7 +76,7 @@ def main() -> None:
     with TemporaryDirectory(prefix="veer-chaos-") as place:
         world = build_world(Path(place) / "world")
         for name, (times, scenario) in FAULTS.items():
-            if args.only and args.only not in name:
+            if args.only and not any(part in name for part in args.only):
                 continue
             rng = np.random.default_rng((args.seed, *name.encode()))
             stage = Stage(world=world, folder=Path(place), rng=rng, tell=console.print)
