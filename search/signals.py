@@ -88,10 +88,18 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def keeping_sigterm() -> Iterator[None]:
-    """Puts a handler of SIGTERM that others replace meanwhile back, as `ray.init` does."""
+    """Puts a handler of SIGTERM back that others replace meanwhile, as `ray.init` does.
+
+    Raises:
+        Terminated: SIGTERM came meanwhile; Ray's handler makes a SystemExit of it.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except SystemExit as end:
+        if end.code != signal.SIGTERM:
+            raise
+        raise Terminated from None
     finally:
         is_main = threading.current_thread() is threading.main_thread()
         # Without a handler of ours Ray's, which ends its processes, is better than none.
