@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -82,9 +83,8 @@ def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_p
     search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=TOKEN)
     with search.start("--address", cluster.address) as driver:
         assert driver.wait() == 2, driver.said
-        said = driver.said
-    assert "has veer 9.9.9 (this machine" in said
-    assert "Traceback" not in said
+    assert "has veer 9.9.9 (this machine" in driver.said
+    assert "Traceback" not in driver.said
     assert not list(search.run.glob("trials/*"))
 
 
@@ -115,6 +115,19 @@ class TestFolders:
         folder = tmp_path / "file" / "run"
         with pytest.raises(ConfigError, match=rf"^{folder}: cannot write to it: Not a directory;"):
             require_alike([], [folder])
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+def test_node_without_the_storage_is_refused_with_the_path(joined, monkeypatch):
+    @contextmanager
+    def elsewhere(_: object) -> Iterator[dict[str, str]]:
+        yield {"/no/such/place/mark": "abc"}
+
+    monkeypatch.setattr(cluster_check, "_marked", elsewhere)
+    message = rf"^node {joined[0].address} does not see /no/such/place; run folder and"
+    with pytest.raises(ConfigError, match=message):
+        require_alike(joined[:1], [])
 
 
 class TestDifferences:
