@@ -75,8 +75,6 @@ def drive(
         pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
         with interrupts, pending, own_actor_manager():
             _run(conductor, searcher, scheduler, recorder, interrupts)
-    if interrupts.is_terminated:
-        raise Terminated
 
 
 def _run(
@@ -95,7 +93,7 @@ def _run(
                 search_alg=searcher,
                 scheduler=scheduler,
                 num_samples=-1,
-                stop=HaltStopper(lambda: interrupts.is_urgent),
+                stop=HaltStopper(lambda: _is_urgent(interrupts)),
                 callbacks=[recorder],
                 max_failures=0,
                 raise_on_failed_trial=False,
@@ -113,6 +111,18 @@ def _run(
 def _finish_epochs(conductor: Conductor, say: Callable[[str], None]) -> None:
     conductor.halt("interrupted")
     say("finishing the running epochs; Ctrl-C again stops at once")
+
+
+def _is_urgent(interrupts: Interrupts) -> bool:
+    """Whether to end now.
+
+    Raises:
+        Terminated: SIGTERM came. Ray's own processes may have had it too, as Slurm sends it, and
+            then Tune would wait a minute for them in its clean-up.
+    """
+    if interrupts.is_terminated:
+        raise Terminated
+    return interrupts.is_urgent
 
 
 def _stop_now(conductor: Conductor, say: Callable[[str], None]) -> None:

@@ -59,11 +59,16 @@ def test_handler_of_nobodys_is_left_to_ray():
 
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_path):
+@pytest.mark.parametrize("to", ["process", "group"])
+def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_path, to):
+    """Kubernetes sends it to the process; Slurm to all of a step, Ray's own processes too."""
     search = RealSearch(tiny_world, tmp_path / "run", tiny_settings(tiny_world))
     with search.start() as driver:
         wait_for(lambda: epochs_of(search.run) >= 10, "the second trial's second epoch")
-        driver.process.terminate()
+        if to == "process":
+            driver.process.terminate()
+        else:
+            driver.signal_group(signal.SIGTERM)
         assert driver.wait() == 143, driver.said
         assert "stopping now" in driver.said
         assert f"veer resume {search.run}" in driver.said
