@@ -1,6 +1,7 @@
 """What happened to trials and says nothing of their configs, and why trials failed, in words."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,6 +10,8 @@ from results.journal import FAULT_KINDS, Record
 
 MOST_TRIALS_NAMED = 8
 MAX_REASON_CHARS = 120
+# What differs between two trials that failed for one reason: addresses, ids, pids, epochs, sizes.
+NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,9 +31,14 @@ class Tally:
     @property
     def whose(self) -> str:
         """The trials in words, the first few named."""
+        return f"trial{'s' * (len(self.trials) > 1)} {self.named}"
+
+    @property
+    def named(self) -> str:
+        """The numbers of the first few trials."""
         named = ", ".join(map(str, self.trials[:MOST_TRIALS_NAMED]))
         more = len(self.trials) - MOST_TRIALS_NAMED
-        return f"trial{'s' * (len(self.trials) > 1)} {named}" + (f" and {more} more" * (more > 0))
+        return named + f" and {more} more" * (more > 0)
 
 
 def fault_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
@@ -41,7 +49,21 @@ def fault_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
 def failure_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
     """Failed trials by reason, the most frequent first; diverged ones are left out."""
     failed = (t for t in trials if t.ended is not None and t.state == "failed")
-    return _tallies([(reason_of(each) or "no reason given", each.trial) for each in failed])
+    return reason_tallies({t.trial: reason_of(t) or "no reason given" for t in failed})
+
+
+def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
+    """Trials by reason, the most frequent first; reasons that differ in numbers only are one.
+
+    Args:
+        reasons: Of each trial, by its number.
+    """
+    first: dict[str, str] = {}
+    for reason in reasons.values():
+        first.setdefault(NUMBERS.sub("#", reason), reason)
+    return _tallies(
+        [(first[NUMBERS.sub("#", reason)], trial) for trial, reason in reasons.items()]
+    )
 
 
 def reason_of(trial: TrialHistory) -> str | None:
@@ -56,13 +78,13 @@ def fault_remarks(trials: Sequence[TrialHistory]) -> list[str]:
     if faults := fault_tallies(trials):
         kinds = ", ".join(f"{each.count} {each.what} ({each.whose})" for each in faults)
         num_faults = sum(each.count for each in faults)
-        remarks.append(f"{_counted(num_faults, 'fault')}: {kinds}; see veer show")
+        remarks.append(f"{counted(num_faults, 'fault')}: {kinds}; see veer show")
     if failures := failure_tallies(trials):
         reasons = "; ".join(
             f"{each.count} by {_cut(each.what)!r} ({each.whose})" for each in failures
         )
         num_failed = sum(each.count for each in failures)
-        remarks.append(f"{_counted(num_failed, 'trial')} failed: {reasons}")
+        remarks.append(f"{counted(num_failed, 'trial')} failed: {reasons}")
     return remarks
 
 
@@ -112,7 +134,7 @@ def utc(time_s: float) -> str:
 
 
 def _placed(record: Record, epochs: Sequence[int]) -> str:
-    threads = _counted(record["num_threads"], "thread")
+    threads = counted(record["num_threads"], "thread")
     match epochs:
         case []:
             ran = "no epoch finished there"
@@ -141,7 +163,8 @@ def _tallies(found: Sequence[tuple[str, int]]) -> list[Tally]:
     return sorted(tallies, key=lambda tally: -tally.count)
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

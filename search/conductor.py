@@ -16,6 +16,7 @@ from search.early_stopping import SuccessiveHalving
 from search.endings import ending
 from search.faults import FaultLedger
 from search.proposals import Proposals
+from search.reopening import standing
 from search.shares import RaisedShare
 from trainable.memory_share import OUT_OF_MEMORY
 
@@ -113,7 +114,7 @@ class Conductor:
         Raises:
             RunError: The journal holds values that the space does not.
         """
-        for record in records:
+        for record in standing(tuple(records)):
             match record["event"]:
                 case "trial_started" if record["trial"] == (number := len(self.trials)):
                     self.trials.append(self._proposals.restore(record, number))

@@ -4,11 +4,11 @@ Knows no Ray. Faults of a trial count since its last new epoch, so that a node w
 every hour does not use up a long trial; the count is the same when the journal is replayed.
 """
 
-import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from results.faults import counted, reason_tallies
 from results.journal import EndState, Journal, Record
 from search.course import Fault, TrialCourse
 from search.fault_config import FaultConfig
@@ -27,9 +27,6 @@ PHRASES: Mapping[str, str] = MappingProxyType(
 )
 # These have limits of their own, or none.
 NOT_COUNTED = frozenset({OUT_OF_MEMORY, "checkpoint_damaged"})
-# What differs between two trials that failed for one reason: addresses, ids, pids, epochs, sizes.
-NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
-MAX_SHOWN_TRIALS = 12
 
 
 def silent(text: str) -> None:
@@ -164,16 +161,10 @@ def reason_lines(reasons: Mapping[int, str]) -> list[str]:
     Args:
         reasons: Why each trial failed; those that differ in numbers only are one.
     """
-    groups = defaultdict[str, list[int]](list)
-    for trial, reason in reasons.items():
-        groups[NUMBERS.sub("#", reason)].append(trial)
-    lines = []
-    for trials in sorted(groups.values(), key=lambda trials: (-len(trials), trials[0])):
-        shown = ", ".join(map(str, trials[:MAX_SHOWN_TRIALS]))
-        more = ", ..." if len(trials) > MAX_SHOWN_TRIALS else ""
-        many = "trial" if len(trials) == 1 else "trials"
-        lines.append(f"  {len(trials)} {many} ({shown}{more}): {reasons[trials[0]]}")
-    return lines
+    return [
+        f"  {counted(each.count, 'trial')} ({each.named}): {each.what}"
+        for each in reason_tallies(reasons)
+    ]
 
 
 def _what(fault: Fault, epoch: int) -> str:

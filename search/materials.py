@@ -34,6 +34,7 @@ class SearchJob:
         space: What is searched.
         records: Of an earlier run in the folder, empty in a new one.
         view: Where the person looks.
+        retry_failed: Whether the trials that failed are run again.
     """
 
     settings: SearchConfig
@@ -41,6 +42,7 @@ class SearchJob:
     space: Space
     records: Sequence[Record]
     view: SearchView
+    retry_failed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -26,6 +26,7 @@ from search.gpu_probe import Lender
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
+from search.reopening import num_failed, reopen_failed
 from search.resource_config import AUTO
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
@@ -68,7 +69,9 @@ class SearchResult:
     is_terminated: bool = False
 
 
-def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> SearchResult:
+def run_search(
+    settings: SearchConfig, folder: Path, view: SearchView, *, retry_failed: bool = False
+) -> SearchResult:
     """Runs a search, or what is left of it.
 
     A folder that holds a search with the same settings is continued from its journal; a finished
@@ -78,6 +81,7 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
         settings: Resolved.
         folder: The run folder; made if need be.
         view: Where the person looks.
+        retry_failed: Whether trials that failed are run again.
 
     Raises:
         RunError: The folder holds another search, or another process is at it.
@@ -93,11 +97,17 @@ def run_search(settings: SearchConfig, folder: Path, view: SearchView) -> Search
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.say):
         records = earlier_records(settings, folder)
-        if is_finished(settings, records):
+        is_retried = retry_failed and num_failed(records) > 0
+        if is_finished(settings, records) and not is_retried:
             result = SearchResult(run=RunFolder(folder), reason="finished", was_finished=True)
         else:
             job = SearchJob(
-                settings=settings, folder=folder, space=space, records=records, view=view
+                settings=settings,
+                folder=folder,
+                space=space,
+                records=records,
+                view=view,
+                retry_failed=is_retried,
             )
             with closing(view), ShardBuilder(settings.address) as build:
                 result = _search(job, build)
@@ -126,7 +136,8 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             check=checker.violations,
             ledger=FaultLedger(journal, settings.faults, job.view.say),
         )
-        conductor.replay(job.records)
+        records = job.records
+        conductor.replay(reopen_failed(records, journal) if job.retry_failed else records)
         is_terminated = _drive(conductor, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
     run, reason = RunFolder(job.folder), _end_reason(conductor, job.view)

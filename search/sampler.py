@@ -84,7 +84,8 @@ class ConductorSearcher(Searcher):
         """Gives the next trial's Ray config, None while all places are taken, or the end."""
         if self._places.are_full and self._conductor.halted is None:
             return None
-        course = self._conductor.next_trial()
+        with self._conductor.noting_errors():
+            course = self._conductor.next_trial()
         if course is None:
             # After the end Ray asks no more, and a trial that is out may have to run again.
             waits = self._conductor.halted is None and self._conductor.has_running

@@ -38,8 +38,15 @@ STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(
 )
 
 
-def run_and_print(settings: SearchConfig, folder: Path) -> None:
+def run_and_print(
+    settings: SearchConfig, folder: Path, *, retry_failed: bool = False
+) -> None:
     """Runs a search, or what is left of it, and prints what came of it.
+
+    Args:
+        settings: Resolved.
+        folder: The run folder.
+        retry_failed: Whether trials that failed are run again.
 
     Raises:
         typer.Exit: With the status of Ctrl-C or SIGTERM, where that ended it, or of a search that
@@ -47,7 +54,8 @@ def run_and_print(settings: SearchConfig, folder: Path) -> None:
     """
     try:
         with terminable():
-            result = run_search(settings, folder, SearchView(console))
+            view = SearchView(console)
+            result = run_search(settings, folder, view, retry_failed=retry_failed)
     except KeyboardInterrupt as interrupt:  # while reading the corpus, or benchmarking
         console.print("stopped; the same command goes on from here")
         is_terminated = isinstance(interrupt, Terminated)

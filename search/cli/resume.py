@@ -29,6 +29,10 @@ def resume(
     gpu: Annotated[
         str | None, typer.Option(metavar="NUMBER|auto", help="GPUs a trial.")
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Also run the trials again that failed."),
+    ] = False,
     address: Annotated[
         str | None,
         typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
@@ -53,4 +57,4 @@ def resume(
         "address": address,
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    run_and_print(resumed_settings(run, given), run)
+    run_and_print(resumed_settings(run, given), run, retry_failed=retry_failed)

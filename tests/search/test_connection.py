@@ -167,6 +167,7 @@ def test_cluster_that_is_not_there_is_an_error(address):
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 def test_another_service_at_the_address_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as server:

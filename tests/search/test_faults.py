@@ -62,7 +62,7 @@ def test_ids_of_actors_and_floats_are_numbers_too():
 
 def test_a_hundred_trials_are_not_all_listed():
     [line] = reason_lines(dict.fromkeys(range(100), "boom"))
-    assert line == "  100 trials (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...): boom"
+    assert line == "  100 trials (0, 1, 2, 3, 4, 5, 6, 7 and 92 more): boom"
 
 
 def test_message_of_a_stop_says_how_many_and_why():

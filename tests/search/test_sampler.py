@@ -9,6 +9,8 @@ from results.journal import Journal, read_journal
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
+from search.fault_config import FaultConfig
+from search.hangs import HangWatch
 from search.proposals import Proposals
 from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
@@ -35,7 +37,9 @@ class Ray:
             lambda course: {"trial": course.trial},
             places=Places(lending, num_places, max_concurrent),
         )
-        self.scheduler = ConductorScheduler(conductor, lending)
+        self.scheduler = ConductorScheduler(
+            conductor, lending, HangWatch(FaultConfig(), lambda: 0.0)
+        )
         self._names = (f"ray{number}" for number in itertools.count())
         self.out = {}
 
@@ -52,7 +56,7 @@ class Ray:
         self.searcher.on_trial_start(self.out[trial])
 
     def result(self, trial, result):
-        ray_trial = SimpleNamespace(config={"trial": trial})
+        ray_trial = SimpleNamespace(config={"trial": trial}, trial_id=self.out[trial])
         answer = self.scheduler.on_trial_result(None, ray_trial, result)
         if answer == "STOP":
             self.searcher.on_trial_complete(self.out.pop(trial))

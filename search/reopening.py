@@ -1,0 +1,57 @@
+"""Failed trials run again, once what they failed of is mended."""
+
+from collections.abc import Sequence
+
+from results.history import trial_histories
+from results.journal import FIELDS, Journal, Record
+from search.faults import NOT_COUNTED
+
+
+def num_failed(records: Sequence[Record]) -> int:
+    """How many trials have failed, and were not begun again since."""
+    return sum(trial.state == "failed" for trial in trial_histories(records))
+
+
+def reopen_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, ...]:
+    """Journals the failed trials as begun again: same config, same seed.
+
+    Args:
+        records: The journal so far.
+        journal: The same, to be written to.
+
+    Returns:
+        All of the journal's records.
+    """
+    begun = [
+        journal.append("trial_started", **{key: trial.started[key] for key in _STARTED})
+        for trial in trial_histories(records)
+        if trial.state == "failed"
+    ]
+    return (*records, *begun)
+
+
+def standing(records: Sequence[Record]) -> list[Record]:
+    """The records without what no longer holds of trials that were begun again after their end.
+
+    That is the end itself, and the faults that it came of. Their epochs stand: the same config and
+    seed give the same.
+    """
+    begun = {
+        record["trial"]: place
+        for place, record in enumerate(records)
+        if record["event"] == "trial_started"
+    }
+    return [
+        record
+        for place, record in enumerate(records)
+        if not (_may_lapse(record) and place < begun.get(record["trial"], -1))
+    ]
+
+
+_STARTED = sorted(FIELDS["trial_started"])
+
+
+def _may_lapse(record: Record) -> bool:
+    if record["event"] == "infrastructure":
+        return record["kind"] not in NOT_COUNTED
+    return bool(record["event"] == "trial_ended")

@@ -1,0 +1,58 @@
+"""Failed trials that are run again."""
+
+from results.history import trial_histories
+from results.journal import Journal, read_journal
+from search.reopening import num_failed, reopen_failed, standing
+from tests.search.conducting import MAX_EPOCHS, story, work
+
+
+def failed_search(conduct, path):
+    """A search of which trial 1 failed after an epoch, and the rest ended."""
+    conductor = conduct(path)
+    conductor.next_trial()
+    conductor.next_trial()
+    conductor.report(1, 1, 30.0, {"lr": 0.1})
+    conductor.report(0, 1, 90.0, {"lr": 0.1})
+    for _ in range(3):
+        conductor.fault(1, "worker_lost", "its process died")
+    assert conductor.trials[1].state == "failed"
+
+
+def test_failed_trial_is_handed_out_again_with_its_config_and_goes_on_to_an_end(conduct, tmp_path):
+    failed_search(conduct, tmp_path / "j")
+    before = read_journal(tmp_path / "j")
+    assert num_failed(before) == 1
+    with Journal(tmp_path / "j") as journal:
+        assert reopen_failed(before, journal) == read_journal(tmp_path / "j")
+    conductor = conduct(tmp_path / "j")
+    course = conductor.trials[1]
+    assert (course.state, course.epoch, course.faults) == (None, 1, [])
+    work(conductor)
+    again = trial_histories(read_journal(tmp_path / "j"))[1]
+    assert again.state in ("complete", "stopped_early")
+    assert again.started["config"] == trial_histories(before)[1].started["config"]
+    assert num_failed(read_journal(tmp_path / "j")) == 0
+    assert sorted(again.epochs) == list(range(1, len(again.epochs) + 1))
+    assert len(again.epochs) <= MAX_EPOCHS
+
+
+def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(conduct, tmp_path):
+    failed_search(conduct, tmp_path / "j")
+    with Journal(tmp_path / "j") as journal:
+        reopen_failed(read_journal(tmp_path / "j"), journal)
+    work(conduct(tmp_path / "j"))
+    told = story(tmp_path / "j")
+    again = conduct(tmp_path / "j")
+    assert again.is_finished
+    ends = {r["trial"]: r["state"] for r in told if r["event"] == "trial_ended"}
+    assert {trial.trial: trial.state for trial in again.trials} == ends
+    assert story(tmp_path / "j") == told
+
+
+def test_faults_before_a_reopening_count_no_more_but_a_larger_share_stays():
+    start = {"event": "trial_started", "trial": 0}
+    lost = {"event": "infrastructure", "trial": 0, "kind": "worker_lost"}
+    memory = {"event": "infrastructure", "trial": 0, "kind": "out_of_memory"}
+    end = {"event": "trial_ended", "trial": 0}
+    assert standing([start, memory, lost, end, start, lost]) == [start, memory, start, lost]
+    assert standing([start, lost, end]) == [start, lost, end]
