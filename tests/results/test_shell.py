@@ -71,7 +71,7 @@ def test_an_interrupted_search_prints_a_resume_command_that_runs(
 ) -> None:
     folder = journal_run.path.rename(tmp_path / ("[red]my runs; touch injected " + "x" * 160))
     result = SearchResult(run=RunFolder(folder), reason="time_limit")
-    monkeypatch.setattr(outcome, "run_search", lambda *_: result)
+    monkeypatch.setattr(outcome, "run_search", lambda *_, **__: result)
     outcome.run_and_print(None, folder)  # type: ignore[arg-type]
     command = next(
         line.partition("go on with: ")[2]

@@ -1,6 +1,7 @@
 """The teacher: what a model file gives, and what it says about crops."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from models import MLPMixerConfig, build_model
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
+from trainable.digest import write_digest
 from trainable.errors import CheckpointError, TrainingError
 from trainable.teacher import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer
@@ -89,17 +91,23 @@ def test_a_teacher_of_fixed_length_sees_longer_crops_in_windows() -> None:
     torch.testing.assert_close(whole.embedding_BD, mean_BD)
 
 
+def save_anew(state: dict[str, Any], file: Path) -> None:
+    """Write a state that the trainer did not, with its digest."""
+    torch.save(state, file)
+    write_digest(file, file)
+
+
 def test_a_file_without_classifier_is_a_teacher_of_embeddings(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     del state["model_state_dict"]["__L__.weight"]
-    torch.save(state, file)
+    save_anew(state, file)
     assert load_teacher(file).centres is None
 
 
 def test_a_classifier_of_other_speakers_than_the_files_is_refused(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     state["veer"]["speakers"].append("one more")
-    torch.save(state, file)
+    save_anew(state, file)
     with pytest.raises(CheckpointError, match=r"be 7 speakers by 24 dimensions, got \(6, 24\)"):
         load_teacher(file)
 

@@ -9,7 +9,7 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.errors import DivergedError, TrainingError
+from trainable.errors import DeviceError, DivergedError, TrainingError
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
 from trainable.trial_lock import TrialLock
@@ -82,13 +82,13 @@ def test_worker_without_memory_keeps_nothing_of_the_trial(student):
     assert gone() is None
 
 
-def test_other_error_of_a_step_is_raised(student, monkeypatch):
+def test_broken_gpu_is_raised_so_that_the_process_is_not_used_again(student, monkeypatch):
     def fail(task):
         del task
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     monkeypatch.setattr("trainable.trial.build_trainer", fail)
-    with pytest.raises(RuntimeError, match="illegal memory access"):
+    with pytest.raises(DeviceError, match="illegal memory access"):
         student.step()
 
 
