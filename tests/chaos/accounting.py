@@ -44,11 +44,12 @@ class Snapshot:
 
     @property
     def broken_off(self) -> int:
-        """Epochs that must be computed again, wholly or in part, after this moment.
+        """Epochs that must be computed again, wholly or in part, after this moment; at most.
 
         Of an unfinished trial that has reported since the last start: those that no checkpoint
         holds, and the one that it was at. A trial that had finished an epoch which the driver had
-        not heard of was at none.
+        not heard of was at none. One that was told to begin no further epoch, as at Ctrl-C, counts
+        too: the journal does not tell it from one that was broken off.
         """
         told, count = _told(self.records), 0
         for trial in self.at_work:
