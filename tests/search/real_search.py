@@ -11,21 +11,13 @@ from typing import Any, Self
 
 from results.journal import read_journal
 from spaces.yaml_file import write_yaml
+from trainable.epoch_report import TIMING as EPOCH_TIMING
 
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300  # of a machine with other work on it
 # Fields of an epoch that differ between two runs of the same trial.
-TIMING = frozenset(
-    {
-        "time_s",
-        "train_s",
-        "eval_s",
-        "samples_per_s",
-        "peak_memory_mib",
-        "overhead_share",
-    }
-)
+TIMING = EPOCH_TIMING | {"time_s"}
 STORY = ("trial_started", "epoch", "trial_ended")
 
 

@@ -9,6 +9,8 @@ from results.journal import Journal, read_journal
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
+from search.fault_config import FaultConfig
+from search.hangs import HangWatch
 from search.placement import other_config, place_in
 from search.proposals import Proposals
 from search.scheduler import ConductorScheduler
@@ -71,8 +73,9 @@ def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
     result = {
         "epoch": 1, "veer_pct": 20.0, "place": PLACE | {"config_hash": built.config_hash()},
     }  # fmt: skip
-    trial = SimpleNamespace(config={"trial": course.trial})
-    scheduler = ConductorScheduler(conductor, lending)
+    trial = SimpleNamespace(config={"trial": course.trial}, trial_id="a")
+    watch = HangWatch(FaultConfig(), lambda: 0.0)
+    scheduler = ConductorScheduler(conductor, lending, watch)
     assert scheduler.on_trial_result(None, trial, flatten_dict(result)) == "STOP"
     records = read_journal(tmp_path / "journal.jsonl")
     [placed] = (record for record in records if record["event"] == "placed")

@@ -107,6 +107,7 @@ def sit(journal: Journal, task: TrialTask, num_epochs: int) -> None:
         if result["epoch"] > known:
             journal.append("epoch", trial=task.trial, **result)
             done += 1
+    worker.cleanup()
 
 
 def forged(run: RunFolder, **fields: Any) -> None:
