@@ -18,6 +18,7 @@ from spaces.space import Space
 from spaces.yaml_file import write_yaml
 from tests.search.conducting import make_conductor
 from tests.search.own_student import NET, Person
+from tests.search.proposing import Search
 from tests.search.tiny_world import build_tiny_world
 
 
@@ -109,3 +110,14 @@ def ray_here() -> Iterator[None]:
     """A Ray of one node with two CPUs and a GPU that is only declared."""
     with connected(None, num_cpus=2, num_gpus=1):
         yield
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Callable[..., Search]]:
+    """A function that begins a search without Ray, or goes on with one, in a journal."""
+    with ExitStack() as journals:
+
+        def make(space: Space, *, name: str = "journal", **options: Any) -> Search:
+            return Search(space, journals.enter_context(Journal(tmp_path / name)), **options)
+
+        yield make

@@ -1,106 +1,14 @@
 """What becomes of suggestions that need not or must not be run."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-
 import pytest
 from optuna.trial import TrialState
 
-from results.journal import Journal, read_journal
+from results.journal import read_journal
 from results.study import rebuild_study
-from search.conductor import Conductor
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
-from search.proposals import MAX_IN_A_ROW, Check, Proposals, no_limits
-from search.suggestions import Suggestion, Suggestions
-from spaces.dimensions import Choice, Float, Integer
-from spaces.limits import Violation
+from search.proposals import MAX_IN_A_ROW
+from spaces.dimensions import Choice, Integer
 from spaces.space import Space
-from trainable.config import TrialConfig
-
-NINE = Space(
-    name="nine",
-    fixed={"model": {"family": "mlp_mixer"}},
-    dimensions=(
-        Choice(name="model.hidden_dim", choices=(16, 32, 64)),
-        Integer(name="model.num_blocks", low=1, high=3),
-    ),
-)
-WIDE = Space(
-    name="wide",
-    fixed={"model": {"family": "mlp_mixer", "num_blocks": 1}},
-    dimensions=(
-        Integer(name="model.hidden_dim", low=8, high=256, step=8),
-        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
-    ),
-)
-BOTH_WEIGHTS = Space(
-    name="weights",
-    fixed={"model": {"family": "mlp_mixer_autoencoder"}},
-    dimensions=(
-        Float(name="loss.alpha", low=0.1, high=0.9),
-        Float(name="loss.beta", low=0.05, high=0.8),
-    ),
-)
-
-
-def at_most_64_wide(config: TrialConfig) -> list[Violation]:
-    width = config.model.hidden_dim
-    return [Violation(limit="max_width", value=width, allowed=64)] if width > 64 else []
-
-
-def never(config: TrialConfig) -> list[Violation]:
-    del config
-    return [Violation(limit="max_params", value=2, allowed=1)]
-
-
-class Search:
-    """A conductor on a journal, and its parts."""
-
-    def __init__(self, space: Space, journal: Journal, *, kind="random", num_trials=9, **options):
-        repetitions = options.pop("repetitions", 1)
-        check: Check = options.pop("check", no_limits)
-        self.suggestions = Suggestions(
-            space, kind=kind, seed=0, passes=repetitions, first=options.pop("first", ())
-        )
-        proposals = Proposals(
-            self.suggestions, journal, make_config=make_config, check=check,
-            repetitions=repetitions,
-        )  # fmt: skip
-        budget = Budget(num_trials=num_trials, max_epochs=3, **options)
-        self.conductor = Conductor(proposals, SuccessiveHalving([], 3), journal, budget=budget)
-        self.conductor.replay(read_journal(journal.path))
-
-    def run(self, most: int | None = None) -> None:
-        """Runs trial after trial; a VEER follows from the config."""
-        while (most is None or most > 0) and (course := self.conductor.next_trial()) is not None:
-            most = None if most is None else most - 1
-            for epoch in (1, 2, 3):
-                self.conductor.report(course.trial, epoch, veer_pct(course.config) - epoch, {})
-
-
-def make_config(suggestion: Suggestion) -> TrialConfig:
-    return TrialConfig.model_validate({"seed": suggestion.seed} | suggestion.tree)
-
-
-def veer_pct(config: TrialConfig) -> float:
-    return 30.0 - config.model.hidden_dim / 16 - config.model.num_blocks
-
-
-@pytest.fixture
-def begin(tmp_path: Path) -> Iterator[Callable[..., Search]]:
-    with ExitStack() as journals:
-
-        def make(space: Space, *, name: str = "journal", **options) -> Search:
-            return Search(space, journals.enter_context(Journal(tmp_path / name)), **options)
-
-        yield make
-
-
-def told(path: Path, event: str | None = None) -> list[dict]:
-    records = [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
-    return [record for record in records if event in (None, record["event"])]
+from tests.search.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, never, told
 
 
 class TestRepeats:
@@ -278,29 +186,6 @@ def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
     for _ in range(60):
         begin(space, name="parts", **options).run(most=1)
     assert told(tmp_path / "parts") == told(tmp_path / "whole")
-
-
-class TestTarget:
-    def test_search_ends_when_a_trial_meets_the_target(self, begin, tmp_path):
-        search = begin(WIDE, num_trials=30, target_pct=20.0)
-        running = [search.conductor.next_trial() for _ in range(2)]
-        assert search.conductor.report(running[0].trial, 1, 20.5, {})
-        assert not search.conductor.report(running[1].trial, 1, 20.0, {})
-        assert not search.conductor.is_finished
-        assert not search.conductor.report(running[0].trial, 2, 22.0, {})
-        assert search.conductor.is_finished
-        assert search.conductor.next_trial() is None
-        reasons = {r["trial"]: r["reason"] for r in told(tmp_path / "journal", "trial_ended")}
-        assert reasons == dict.fromkeys((0, 1), "trial 1 met the target of 20 %")
-
-    def test_unfinished_trials_of_a_met_search_are_not_handed_out_again(self, begin):
-        search = begin(WIDE, num_trials=30, target_pct=20.0)
-        search.conductor.next_trial()
-        search.conductor.next_trial()
-        search.conductor.report(0, 1, 19.0, {})
-        again = begin(WIDE, num_trials=30, target_pct=20.0)
-        assert again.conductor.next_trial() is None
-        assert again.conductor.is_finished
 
 
 def test_first_suggestions_are_the_given_ones(begin):

@@ -1,0 +1,87 @@
+"""Searches without Ray whose VEER follows from the config, for tests of what is proposed."""
+
+from pathlib import Path
+
+from results.journal import Journal, read_journal
+from search.conductor import Conductor
+from search.course import Budget
+from search.early_stopping import SuccessiveHalving
+from search.proposals import Check, Proposals, no_limits
+from search.suggestions import Suggestion, Suggestions
+from spaces.dimensions import Choice, Float, Integer
+from spaces.limits import Violation
+from spaces.space import Space
+from trainable.config import TrialConfig
+
+NINE = Space(
+    name="nine",
+    fixed={"model": {"family": "mlp_mixer"}},
+    dimensions=(
+        Choice(name="model.hidden_dim", choices=(16, 32, 64)),
+        Integer(name="model.num_blocks", low=1, high=3),
+    ),
+)
+WIDE = Space(
+    name="wide",
+    fixed={"model": {"family": "mlp_mixer", "num_blocks": 1}},
+    dimensions=(
+        Integer(name="model.hidden_dim", low=8, high=256, step=8),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+BOTH_WEIGHTS = Space(
+    name="weights",
+    fixed={"model": {"family": "mlp_mixer_autoencoder"}},
+    dimensions=(
+        Float(name="loss.alpha", low=0.1, high=0.9),
+        Float(name="loss.beta", low=0.05, high=0.8),
+    ),
+)
+
+
+def at_most_64_wide(config: TrialConfig) -> list[Violation]:
+    width = config.model.hidden_dim
+    return [Violation(limit="max_width", value=width, allowed=64)] if width > 64 else []
+
+
+def never(config: TrialConfig) -> list[Violation]:
+    del config
+    return [Violation(limit="max_params", value=2, allowed=1)]
+
+
+class Search:
+    """A conductor on a journal, and its parts."""
+
+    def __init__(self, space: Space, journal: Journal, *, kind="random", num_trials=9, **options):
+        repetitions = options.pop("repetitions", 1)
+        check: Check = options.pop("check", no_limits)
+        self.suggestions = Suggestions(
+            space, kind=kind, seed=0, passes=repetitions, first=options.pop("first", ())
+        )
+        proposals = Proposals(
+            self.suggestions, journal, make_config=make_config, check=check,
+            repetitions=repetitions,
+        )  # fmt: skip
+        budget = Budget(num_trials=num_trials, max_epochs=3, **options)
+        self.conductor = Conductor(proposals, SuccessiveHalving([], 3), journal, budget=budget)
+        self.conductor.replay(read_journal(journal.path))
+
+    def run(self, most: int | None = None) -> None:
+        """Runs trial after trial; a VEER follows from the config."""
+        while (most is None or most > 0) and (course := self.conductor.next_trial()) is not None:
+            most = None if most is None else most - 1
+            for epoch in (1, 2, 3):
+                self.conductor.report(course.trial, epoch, veer_pct(course.config) - epoch, {})
+
+
+def make_config(suggestion: Suggestion) -> TrialConfig:
+    return TrialConfig.model_validate({"seed": suggestion.seed} | suggestion.tree)
+
+
+def veer_pct(config: TrialConfig) -> float:
+    return 30.0 - config.model.hidden_dim / 16 - config.model.num_blocks
+
+
+def told(path: Path, event: str | None = None) -> list[dict]:
+    records = [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
+    return [record for record in records if event in (None, record["event"])]
