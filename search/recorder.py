@@ -81,7 +81,8 @@ class Recorder(Callback):
         del iteration, info
         if not self._is_stopping():
             self._kill_hung(trials)
-        self._on_step()
+        with self._conductor.noting_errors():
+            self._on_step()
 
     def _fault(self, trial: Trial) -> Fault:
         limit_s = self._hung.pop(trial.trial_id, None)
