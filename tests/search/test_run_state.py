@@ -40,7 +40,7 @@ def run(settings: SearchConfig, tmp_path: Path) -> Path:
     """A run folder of that search, interrupted at once."""
     folder = tmp_path / "run"
     with Journal(folder / "journal.jsonl") as journal:
-        open_run(settings, folder, journal, is_new=True)
+        open_run(settings, folder, journal, ())
         journal.append("search_ended", reason="interrupted")
     return folder
 
