@@ -58,11 +58,15 @@ def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
     Args:
         reasons: Of each trial, by its number.
     """
-    first: dict[str, str] = {}
+    alike: dict[str, list[str]] = {}
     for reason in reasons.values():
-        first.setdefault(NUMBERS.sub("#", reason), reason)
+        alike.setdefault(NUMBERS.sub("#", reason), []).append(reason)
+    named = {
+        key: found[0] if len(set(found)) == 1 else f"{found[0]} (others: other numbers)"
+        for key, found in alike.items()
+    }
     return _tallies(
-        [(first[NUMBERS.sub("#", reason)], trial) for trial, reason in reasons.items()]
+        [(named[NUMBERS.sub("#", reason)], trial) for trial, reason in reasons.items()]
     )
 
 

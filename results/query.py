@@ -63,11 +63,12 @@ def where(table: pa.Table, condition: str) -> pa.Table:
     if text.lower() == "null":
         if compare not in (operator.eq, operator.ne):
             raise ConfigError(f"null is only equal or not equal, got {condition!r}")
-        return table.filter([compare(value is None, True) for value in column.to_pylist()])
+        kept = [compare(value is None, True) for value in column.to_pylist()]
+        return table.filter(pa.array(kept, pa.bool_()))  # typed: there may be no row
     # In Python, not Arrow: it compares int64 with 1.5 exactly, seeds above 2**53 included.
     wanted = _value(column.type, text, condition)
     kept = [value is not None and compare(value, wanted) for value in column.to_pylist()]
-    return table.filter(kept)
+    return table.filter(pa.array(kept, pa.bool_()))
 
 
 def order_by(table: pa.Table, key: str) -> pa.Table:

@@ -7,6 +7,7 @@ from results.journal import Record, read_journal
 from trainable.errors import RunError
 
 JOURNAL = "journal.jsonl"
+TRIALS = "trials"
 
 
 class RunFolder:
@@ -76,7 +77,7 @@ class RunFolder:
 
     def trial(self, number: int) -> Path:
         """The folder of one trial: config, checkpoints, scores."""
-        return self.path / "trials" / f"{number:04d}"
+        return self.path / TRIALS / f"{number:04d}"
 
     def read(self) -> tuple[Record, ...]:
         """Reads the journal."""

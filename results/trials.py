@@ -62,7 +62,11 @@ def epochs_table(records: Iterable[Record]) -> pa.Table:
 
 
 def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
-    """Writes trials.parquet and epochs.parquet anew, each in one step, and returns both."""
+    """Writes trials.parquet and epochs.parquet anew, each in one step, and returns both.
+
+    Raises:
+        DiskFullError: There is no room; the earlier files stand.
+    """
     records = run.read()
     tables = trials_table(records), epochs_table(records)
     for table, path in zip(tables, (run.trials_table, run.epochs_table), strict=True):

@@ -1,7 +1,7 @@
 """A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
 
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from search.store_build import ShardBuilder
 from search.teacher import measure_teacher
 from search.trial_tasks import task_maker
 from spaces.disk import room_for
+from spaces.errors import DiskFullError
 from spaces.space import Space
 from trainable.errors import CheckpointError
 from trainable.places import cache_dir
@@ -111,7 +112,8 @@ def run_search(
             )
             with closing(view), ShardBuilder(settings.address) as build:
                 result = _search(job, build)
-        rebuild_results(result.run, space)
+        with _surviving_a_full_disk(result, view):
+            rebuild_results(result.run, space)
         return result
 
 
@@ -124,8 +126,8 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
     materials = gather(job, build)
     checker = limit_checker(job, materials)
     with Journal(job.folder / JOURNAL) as journal:
-        for difference in open_run(settings, job.folder, journal, job.records):
-            job.view.say(difference)
+        if not job.records:
+            open_run(settings, job.folder, journal, ())
         note_corpus(materials.facts, journal, job.records)
         conductor = make_conductor(
             settings,
@@ -141,13 +143,15 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
         is_terminated = _drive(conductor, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
     run, reason = RunFolder(job.folder), _end_reason(conductor, job.view)
-    _end(run, settings, reason, job.view)
-    return SearchResult(
+    result = SearchResult(
         run=run,
         reason=reason,
         message=conductor.halt_message,
         is_terminated=is_terminated,
     )
+    with _surviving_a_full_disk(result, job.view):
+        _end(run, settings, reason, job.view)
+    return result
 
 
 def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
@@ -177,6 +181,17 @@ def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: Search
         journal.append("search_ended", reason=reason)
 
 
+@contextmanager
+def _surviving_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[None]:
+    """Lets a search that a full disk ended say so, though its last files find no room either."""
+    try:
+        yield
+    except DiskFullError as error:
+        if result.reason != "disk_full":
+            raise
+        view.say(f"not written: {error}")
+
+
 def rebuild_results(run: RunFolder, space: Space) -> None:
     """Writes tables, study and page anew from the journal."""
     rebuild_tables(run)
@@ -192,6 +207,7 @@ def _drive(
     keeper = CheckpointKeeper(run, settings.keep_best)
     keeper.sweep(conductor)
     if conductor.is_finished:
+        _go_on(job, journal)
         return False
     guard = _disk_guard(job, materials, _say_forecast(settings, view))
     lender = _lender(job, materials, journal)
@@ -202,6 +218,7 @@ def _drive(
         lending = lender.lend(nodes)
         fitting = num_trials_at_once(lending.base, nodes)
         guard.check(min(settings.max_concurrent or fitting, fitting), conductor.trials)
+        _go_on(job, journal)
         return lending
 
     def on_step() -> None:
@@ -213,6 +230,8 @@ def _drive(
     try:
         drive(conductor, settings, make_task, lend=lend, on_step=on_step, say=view.say)
         on_step()
+    except DiskFullError as error:
+        conductor.halt("disk_full", str(error))
     except KeyboardInterrupt as interrupt:
         conductor.halt("interrupted")
         is_terminated = isinstance(interrupt, Terminated)
@@ -220,6 +239,13 @@ def _drive(
         view.close()
     keeper.sweep(conductor)
     return is_terminated
+
+
+def _go_on(job: SearchJob, journal: Journal) -> None:
+    """Notes that an earlier search goes on; settings that were refused before leave no trace."""
+    if job.records:
+        for difference in open_run(job.settings, job.folder, journal, job.records):
+            job.view.say(difference)
 
 
 def _lender(job: SearchJob, materials: Materials, journal: Journal) -> Lender:

@@ -7,7 +7,7 @@ from typing import Any
 
 from results.history import ranked, trial_histories
 from results.journal import Journal, Record, as_recorded, read_journal
-from results.run_folder import JOURNAL, RunFolder
+from results.run_folder import JOURNAL, TRIALS, RunFolder
 from results.shell import veer_command
 from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_config
 from search.differences import since_the_start
@@ -41,6 +41,7 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
     """
     records = read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else ()
     if not records:
+        _refuse_orphans(folder)
         return ()
     require_unaltered(folder, records)
     differing = differing_keys(settings, read_search_config(folder / SETTINGS_FILE))
@@ -123,6 +124,20 @@ def _altered_by(file: Path) -> Iterator[None]:
             f"{error}\n{file}: was altered since the search began; delete the file, and it is "
             "written anew from the journal"
         ) from error
+
+
+def _refuse_orphans(folder: Path) -> None:
+    """Refuse trials without a journal: their checkpoints belong to a search that is not known.
+
+    Raises:
+        RunError: There are some.
+    """
+    trials = folder / TRIALS
+    if trials.is_dir() and any(trials.iterdir()):
+        raise RunError(
+            f"{folder} holds trials, but its journal is missing or empty: restore {JOURNAL} "
+            "from a copy, or choose another folder with --run"
+        )
 
 
 def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:

@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+# Kubernetes and Slurm send SIGKILL 30 s after SIGTERM.
+STUCK_AFTER_S = 10.0
+# The exit status of what SIGTERM ended: 128 and the signal's number.
+TERMINATED_STATUS = 143
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM came: what Slurm and Kubernetes send some seconds before SIGKILL."""
@@ -19,17 +24,26 @@ class Interrupts:
     Args:
         on_first: Called at the first.
         on_second: Called at the second, and at SIGTERM.
+        on_stuck: Called in a thread where the context lasts on `STUCK_AFTER_S` after SIGTERM: a
+            Ray that was killed too may keep the main thread waiting for a minute.
 
     Attributes:
         is_urgent: Whether not to wait for the running epochs.
         is_terminated: Whether SIGTERM came.
     """
 
-    def __init__(self, on_first: Callable[[], None], on_second: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_first: Callable[[], None],
+        on_second: Callable[[], None],
+        on_stuck: Callable[[], None] = lambda: None,
+    ) -> None:
         self.is_urgent = False
         self.is_terminated = False
         self._on_first = on_first
         self._on_second = on_second
+        self._on_stuck = on_stuck
+        self._timer: threading.Timer | None = None
         self._count = 0
 
     def __enter__(self) -> "Interrupts":
@@ -45,6 +59,8 @@ class Interrupts:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._is_installed:
             for number, handler in self._before.items():
                 signal.signal(number, handler)
@@ -63,6 +79,10 @@ class Interrupts:
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self.is_terminated = True
+        if self._timer is None:
+            self._timer = threading.Timer(STUCK_AFTER_S, self._on_stuck)
+            self._timer.daemon = True
+            self._timer.start()
         if not self.is_urgent:
             self.is_urgent = True
             self._on_second()

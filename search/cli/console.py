@@ -27,9 +27,8 @@ from spaces.visible import visible
 from trainable.training import EpochReport
 
 FILE_WIDTH = 160
-# The exit status of what Ctrl-C or SIGTERM ended: 128 and the signal's number.
+# The exit status of what Ctrl-C ended: 128 and the signal's number.
 INTERRUPTED_STATUS = 130
-TERMINATED_STATUS = 143
 # Of a search that stopped for a fault: of its trials, or of the disk.
 STOPPED_STATUS = 1
 _LAYOUT = "\n\t"

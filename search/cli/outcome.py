@@ -18,14 +18,13 @@ from results.trials import trials_table
 from search.cli.console import (
     INTERRUPTED_STATUS,
     STOPPED_STATUS,
-    TERMINATED_STATUS,
     console,
 )
 from search.cli.options import permission_flag, training_command
 from search.config import SearchConfig
 from search.progress import SearchView
 from search.run import SearchResult, run_search
-from search.signals import Terminated, terminable
+from search.signals import TERMINATED_STATUS, Terminated, terminable
 
 # Why a search ended before its end, and the exit status then.
 STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(

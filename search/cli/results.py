@@ -17,8 +17,8 @@ from results.render import benchmark_view, rows_view, trial_rows, trials_view
 from results.report import write_report
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
-from results.trials import rebuild_tables
-from search.cli.console import console, counting
+from results.trials import rebuild_tables, trials_table
+from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from spaces.visible import visible
 from trainable.hardware import describe_hardware
@@ -75,7 +75,11 @@ def trials(
     epochs.parquet in the run's folder; docs/tables.md explains their columns.
     """
     folder = RunFolder(run)
-    table, _ = rebuild_tables(folder)
+    table = trials_table(folder.read())
+    try:
+        rebuild_tables(folder)
+    except OSError as error:  # a full disk, or a folder that may only be read
+        errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)
     names = [name.strip() for name in columns.split(",")] if columns else []
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)

@@ -8,9 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from results.journal import Journal
 from results.run_folder import RunFolder
 from search.cli import results as commands
-from spaces.errors import VeerError
+from spaces.errors import DiskFullError, VeerError
 
 
 @pytest.fixture
@@ -132,3 +133,34 @@ def test_benchmark_and_export(veer: Veer, trained_run: RunFolder, tmp_path: Path
     output = veer("export", trained_run.path, "--trial", 0, "--out", tmp_path / "out").output
     assert f"veer train {tmp_path / 'out' / 'config.yaml'}" in output
     assert (tmp_path / "out" / "weights.safetensors").is_file()
+
+
+def test_show_of_a_trial_without_an_epoch_says_what_is_known(veer: Veer, tmp_path: Path) -> None:
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        journal.append(
+            "trial_started",
+            trial=0,
+            params={"training.lr": 1e-3},
+            config={"loss": {"distillation": "none"}, "training": {"lr": 1e-3}},
+            config_hash="ab",
+            seed=0,
+        )
+        for name in ("worker_lost", "error"):
+            fields = {"trial": 0, "epoch": 0, "kind": name, "message": "boom"}
+            journal.append("infrastructure", **fields)
+        journal.append("trial_ended", trial=0, state="failed", reason="2 faults")
+    output = veer("show", tmp_path / "run", 0).output
+    assert "worker_lost" in output
+    assert "2 faults" in output
+
+
+def test_trials_are_shown_where_the_tables_cannot_be_written(
+    veer: Veer, journal_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(run: RunFolder) -> None:
+        raise DiskFullError(f"{run.trials_table}: cannot be written")
+
+    monkeypatch.setattr(commands, "rebuild_tables", full)
+    result = veer("trials", journal_run.path)
+    assert "complete" in result.output
+    assert "tables not written:" in result.output

@@ -102,3 +102,8 @@ def test_comparisons_agree_with_python(table: pa.Table) -> None:
     veers = [(row["trial"], row["veer_pct"]) for row in table.to_pylist() if row["veer_pct"]]
     assert kept(where(table, "veer_pct<12.0")) == [trial for trial, veer in veers if veer < 12]
     assert kept(where(table, "veer_pct>=12.0")) == [trial for trial, veer in veers if veer >= 12]
+
+
+@pytest.mark.parametrize("condition", ["trial = 0", "trial != null"])
+def test_a_table_without_rows_stays_one(table: pa.Table, condition: str) -> None:
+    assert select(table.slice(0, 0), conditions=[condition]).num_rows == 0

@@ -49,7 +49,7 @@ def test_reasons_that_differ_in_numbers_are_one_and_the_most_frequent_comes_firs
         }
     )
     assert lines == [
-        "  3 trials (2, 5, 7): process 812 at 0x7f3a died in epoch 3",
+        "  3 trials (2, 5, 7): process 812 at 0x7f3a died in epoch 3 (others: other numbers)",
         "  1 trial (0): no file /data/a.wav",
     ]
 
@@ -57,7 +57,9 @@ def test_reasons_that_differ_in_numbers_are_one_and_the_most_frequent_comes_firs
 def test_ids_of_actors_and_floats_are_numbers_too():
     one = "actor 3bf2c05f6b03fdb1c3a318f401000000 took 1.5e-3 s"
     other = "actor dec46d7ce373034aee700e5801000000 took 22 s"
-    assert reason_lines({1: one, 2: other}) == [f"  2 trials (1, 2): {one}"]
+    assert reason_lines({1: one, 2: other}) == [
+        f"  2 trials (1, 2): {one} (others: other numbers)"
+    ]
 
 
 def test_a_hundred_trials_are_not_all_listed():

@@ -133,3 +133,14 @@ def test_what_differs_is_named_by_its_dotted_key() -> None:
     other = {"a": {"b": 1, "c": [1, 3], "e": 0}}
     assert differing_values(one, other) == ["a.c", "a.e", "d"]
     assert differing_values(one, one) == []
+
+
+@pytest.mark.parametrize("journal", [None, b""])
+def test_trials_without_a_journal_are_no_new_run(settings, run, journal):
+    (run / "trials" / "0000").mkdir(parents=True)
+    (run / "journal.jsonl").unlink()
+    if journal is not None:
+        (run / "journal.jsonl").write_bytes(journal)
+    message = rf"{run} holds trials, but its journal is missing or empty: restore journal\.jsonl"
+    with pytest.raises(RunError, match=message):
+        earlier_records(settings, run)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -23,6 +24,17 @@ def test_sigterm_ends_at_once_and_says_so_once():
         assert heard == ["second"]
         assert (interrupts.is_urgent, interrupts.is_terminated) == (True, True)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize("lasts", [True, False])
+def test_what_does_not_end_after_sigterm_is_left_after_a_while(monkeypatch, lasts):
+    monkeypatch.setattr("search.signals.STUCK_AFTER_S", 0.05)
+    stuck = threading.Event()
+    with Interrupts(lambda: None, lambda: None, stuck.set):
+        terminate()
+        if lasts:
+            assert stuck.wait(10)
+    assert stuck.wait(0.2) == lasts
 
 
 def test_sigterm_outside_of_training_is_an_interrupt_of_its_own():
