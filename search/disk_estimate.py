@@ -22,6 +22,7 @@ from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
 from trainable.config import TrialConfig
+from trainable.errors import TrainingError
 from trainable.places import cache_dir
 from trainable.step_memory import META, Computing
 
@@ -109,7 +110,11 @@ class DiskGuard:
         Raises:
             ConfigError: What is free is less than what is still needed.
         """
-        largest = self.largest()
+        try:
+            largest = self.largest()
+        except TrainingError as error:  # such trials fail, each with its reason; others may run
+            self.say(f"disk: not estimated: {error}")
+            return
         if largest is None:
             self.say("disk: not estimated, no configuration was found inside the space's limits")
             return

@@ -120,7 +120,7 @@ def kill_workers() -> list[int]:
         if not process.name.isdigit():
             continue
         try:
-            is_trial = (process / "cmdline").read_bytes().startswith(b"ray::StudentTrial")
+            is_trial = (process / "cmdline").read_bytes().startswith(b"ray::CheckedTrial")
             parent = int((process / "stat").read_text().rpartition(") ")[2].split()[1])
         except OSError:
             continue
@@ -191,14 +191,12 @@ def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
 
 
 def test_exchanged_teacher_is_noticed(search, tiny_world, tmp_path):
-    teacher = tmp_path / "teacher"
+    teacher = tmp_path / "teacher.model"
     for epoch in (1, 2):
         source = tiny_world / "teacher" / "model" / f"model{epoch:09d}.model"
-        target = teacher / "model" / "model000000001.model"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(source.read_bytes())
+        teacher.write_bytes(source.read_bytes())
         if epoch == 1:
-            search(teacher=target, num_trials=1)
+            search(teacher=teacher, num_trials=1)
         else:
             with pytest.raises(RunError, match=r"is not the teacher that this run began with"):
-                search(teacher=target, num_trials=2)
+                search(teacher=teacher, num_trials=2)
