@@ -1,100 +1,21 @@
 """Stored targets: the same lessons as the network's, asked for once."""
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from models import LSTMAutoencoderConfig, build_model
-from tests.conftest import write_corpus
-from trainable.checkpoint import CheckpointFolder
+from tests.trainable.targets.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData, load_training_data
-from trainable.errors import CheckpointError, CorpusError, TrainingError
+from trainable.data import TrainingData
+from trainable.errors import CorpusError, TrainingError
 from trainable.objective import Objective
-from trainable.store.tasks import ShardTask, build_shards
 from trainable.stored_teacher import load_stored_teacher
-from trainable.targets import StoredTargets, open_targets
-from trainable.teacher import Crops, Teacher, load_teacher
+from trainable.targets import StoredTargets
+from trainable.teacher import Teacher, load_teacher
 from trainable.training import Trainer
-
-CROP_FRAMES = 40
-BANK = CropBank(num_crops=3, crop_frames=CROP_FRAMES, seed=4)
-TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 16,
-        "num_layers": 2,
-        "bottleneck_dim": 12,
-        "embedding_dim": 24,
-    },
-    "loss": {"distillation": "none"},
-    "training": {"max_epochs": 1, "batch_size": 8, "crop_frames": CROP_FRAMES},
-}
-STUDENT = {
-    "model": {
-        "family": "mlp_mixer",
-        "hidden_dim": 16,
-        "num_blocks": 2,
-        "num_frames": CROP_FRAMES,
-        "embedding_dim": 24,
-    },
-    "training": {"max_epochs": 1, "batch_size": 8, "crop_frames": CROP_FRAMES},
-}
-CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With one augmented copy of every training utterance, and one that is shorter than a crop."""
-    folder = tmp_path_factory.mktemp("targets")
-    file = write_corpus(folder)
-    file.write_text(file.read_text() + "augmentation: {copies: 1}\nmin_duration_s: 0.2\n")
-    return file
-
-
-@pytest.fixture(scope="module")
-def data(corpus: Path) -> TrainingData:
-    return load_training_data(read_corpus_config(corpus), cache_dir=corpus.parent / "cache")
-
-
-@pytest.fixture(scope="module")
-def teacher_file(corpus: Path, data: TrainingData) -> Path:
-    trainer = Trainer(TrialConfig.model_validate(TEACHER), data, device=CPU)
-    trainer.run_epoch()
-    return CheckpointFolder(corpus.parent / "teacher").save(trainer)
-
-
-@pytest.fixture(scope="module")
-def targets(corpus: Path, data: TrainingData, teacher_file: Path) -> StoredTargets:
-    return opened(corpus, data, teacher_file)
-
-
-def opened(
-    corpus: Path, data: TrainingData, teacher: Path, bank: CropBank = BANK, told: list[int] = []  # noqa: B006
-) -> StoredTargets:
-    return open_targets(
-        teacher,
-        data,
-        bank,
-        cache_dir=corpus.parent / "cache",
-        progress=lambda done, _: told.append(done),
-    )
-
-
-def drawn(targets: StoredTargets, data: TrainingData, num_crops: int = 16) -> Crops:
-    """Crops of originals and copies, as the loop draws them."""
-    rng = np.random.default_rng(3)
-    row_B = rng.choice(data.copy_row.ravel(), num_crops)
-    latest_B = targets.bank.latest(data.features.length[row_B])
-    start_B = targets.draw_starts(rng, row_B, latest_B)
-    return Crops(data.features.crops(row_B, start_B, CROP_FRAMES), row_B, start_B)
 
 
 def test_a_stored_lesson_is_the_networks_within_float16(
@@ -159,42 +80,6 @@ def test_a_whole_epoch_with_stored_targets_is_that_with_the_network_on_the_same_
     )
     assert stored_report.loss_total == pytest.approx(online_report.loss_total, rel=1e-3)
     assert stored_report.teacher_cosine == pytest.approx(online_report.teacher_cosine, abs=1e-3)
-
-
-def test_the_teacher_is_asked_once(
-    corpus: Path, data: TrainingData, teacher_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[int] = []
-    bank = replace(BANK, seed=77)
-    first = opened(corpus, data, teacher_file, bank, told)
-    assert told == list(range(1, data.copy_row.size + 1))
-    monkeypatch.setattr("trainable.targets.load_teacher", None)
-    monkeypatch.setattr("trainable.target_builder.load_teacher", None)
-    told.clear()
-    again = opened(corpus, data, teacher_file, bank, told)
-    assert told == []
-    for kept, same in zip(first.table.vectors_NW, again.table.vectors_NW, strict=True):
-        assert np.array_equal(kept, same)
-        assert not same.flags.owndata
-
-
-def test_another_teacher_bank_or_length_is_another_store(
-    corpus: Path, data: TrainingData, teacher_file: Path, targets: StoredTargets
-) -> None:
-    key = targets.table.stores[0].plan.key
-    for bank in (
-        replace(BANK, seed=5),
-        replace(BANK, num_crops=2),
-        replace(BANK, crop_frames=CROP_FRAMES + 1),
-    ):
-        other = opened(corpus, data, teacher_file, bank)
-        assert other.table.stores[0].plan.key != key
-    state = torch.load(teacher_file, weights_only=True)
-    name = next(iter(state["model_state_dict"]))
-    state["model_state_dict"][name] += 0.01
-    changed = teacher_file.with_name("changed.model")
-    torch.save(state, changed)
-    assert opened(corpus, data, changed).table.stores[0].plan.key != key
 
 
 def test_a_copy_has_crops_and_lessons_of_its_own(
@@ -286,42 +171,3 @@ def test_stored_lessons_are_looked_up_ahead_of_the_step_and_a_networks_are_not(
             said = targets.lesson(crops, with_stages=True)
             assert torch.equal(found.embedding_BD, said.embedding_BD)
             assert all(map(torch.equal, found.stages, said.stages))
-
-
-def test_a_teacher_that_is_overwritten_is_asked_anew_and_never_mixed(
-    corpus: Path, data: TrainingData, teacher_file: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "overwritten.model"
-    file.write_bytes(teacher_file.read_bytes())
-    first = opened(corpus, data, file)
-    state = torch.load(file, weights_only=True)
-    weights = state["model_state_dict"]
-    scale = next(name for name in weights if name.endswith("embedding_norm.weight"))
-    weights[scale] *= 0.5
-    torch.save(state, file)
-    second = opened(corpus, data, file)
-    crops = drawn(first, data)
-    said = load_teacher(file).lesson(crops, with_stages=False).embedding_BD
-    kept = second.lesson(crops, with_stages=False).embedding_BD
-    torch.testing.assert_close(kept, said, rtol=2**-10, atol=1e-5)
-    assert not torch.allclose(first.lesson(crops, with_stages=False).embedding_BD, said)
-
-
-def test_a_task_refuses_a_teacher_that_changed_after_it_was_made(
-    corpus: Path, data: TrainingData, teacher_file: Path, tmp_path: Path
-) -> None:
-    file = tmp_path / "changing.model"
-    file.write_bytes(teacher_file.read_bytes())
-
-    def changing(tasks: Sequence[ShardTask], *more: Any) -> tuple[str, ...]:
-        torch.save({**torch.load(file, weights_only=True), "changed": 1}, file)
-        return build_shards(tasks, *more)
-
-    with pytest.raises(CheckpointError, match=r"changing\.model: the teacher has changed while"):
-        open_targets(
-            file,
-            data,
-            replace(BANK, seed=123),
-            cache_dir=corpus.parent / "cache",
-            build=changing,
-        )

@@ -1,0 +1,40 @@
+"""A corpus with copies, a teacher's file, and its stored targets."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_corpus
+from tests.trainable.targets.asking import CPU, TEACHER, opened
+from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
+from trainable.corpus import read_corpus_config
+from trainable.data import TrainingData, load_training_data
+from trainable.targets import StoredTargets
+from trainable.training import Trainer
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With one augmented copy of every training utterance, and one that is shorter than a crop."""
+    folder = tmp_path_factory.mktemp("targets")
+    file = write_corpus(folder)
+    file.write_text(file.read_text() + "augmentation: {copies: 1}\nmin_duration_s: 0.2\n")
+    return file
+
+
+@pytest.fixture(scope="module")
+def data(corpus: Path) -> TrainingData:
+    return load_training_data(read_corpus_config(corpus), cache_dir=corpus.parent / "cache")
+
+
+@pytest.fixture(scope="module")
+def teacher_file(corpus: Path, data: TrainingData) -> Path:
+    trainer = Trainer(TrialConfig.model_validate(TEACHER), data, device=CPU)
+    trainer.run_epoch()
+    return CheckpointFolder(corpus.parent / "teacher").save(trainer)
+
+
+@pytest.fixture(scope="module")
+def targets(corpus: Path, data: TrainingData, teacher_file: Path) -> StoredTargets:
+    return opened(corpus, data, teacher_file)
