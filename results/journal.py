@@ -30,6 +30,7 @@ benchmark        hardware, rows
 
 import json
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +42,7 @@ from results.record_rules import END_STATES, RecordOrder, fault_of
 from spaces.atomic import WholeAppends
 from spaces.disk import room_for
 from trainable.errors import RunError
+from trainable.in_place import open_in_place
 
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
@@ -89,6 +91,7 @@ class Journal:
     before there were any, goes on without.
 
     Raises:
+        RunError: The file is a link to another one.
         DiskFullError: There is no room for the file.
     """
 
@@ -96,7 +99,8 @@ class Journal:
         self.path = path
         with room_for(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+b", buffering=0)
+            file = open_in_place(path, os.O_RDWR | os.O_APPEND)
+        self._file = os.fdopen(file, "a+b", buffering=0)
         self._appends = WholeAppends(self._file, path)
         try:
             # Of the last line; None in a journal without checks.

@@ -1,19 +1,19 @@
 """One search at a time in a run folder, and its log file."""
 
-import fcntl
 import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 from results.run_folder import JOURNAL
 from spaces.disk import is_disk_full, room_for
 from spaces.errors import VeerError
 from trainable.errors import RunError
+from trainable.in_place import LOCK, hold, open_in_place
 
-LOCK_FILE = ".lock"
 LOGGED = ("ray", "search", "trainable", "results")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -23,23 +23,20 @@ def run_lock(folder: Path) -> Iterator[None]:
     """Holds a run folder; the system lets go of it when the process dies.
 
     Raises:
-        RunError: Another process holds it.
+        RunError: Another process holds it, or the lock is a link to another file.
         DiskFullError: There is no room for the lock.
     """
-    with (folder / LOCK_FILE).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise RunError(
-                f"{folder} is in use by another search (process {holder}); wait for it, stop it, "
-                "or choose another run folder"
-            ) from None
-        with room_for(folder / LOCK_FILE):
-            file.truncate(0)
-            os.write(file.fileno(), str(os.getpid()).encode())  # no buffer to be written again
+    held = hold(
+        folder,
+        lambda holder: RunError(
+            f"{folder} is in use by another search ({holder}); wait for it, stop it, or choose "
+            "another run folder"
+        ),
+    )
+    try:
         yield
+    finally:
+        os.close(held)
 
 
 @contextmanager
@@ -57,7 +54,7 @@ def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
     except VeerError:
         journal = folder / JOURNAL
         if not journal.exists() or journal.stat().st_size == 0:  # a full disk took not a record
-            for file in (log, folder / LOCK_FILE, journal):
+            for file in (log, folder / LOCK, journal):
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # not empty: it was there before
                 folder.rmdir()
@@ -72,6 +69,7 @@ class RunLog(logging.FileHandler):
         say: Told once that lines are missing from it.
 
     Raises:
+        RunError: It is a link to another file.
         DiskFullError: There is no room to make it.
     """
 
@@ -80,6 +78,10 @@ class RunLog(logging.FileHandler):
             super().__init__(file, encoding="utf-8")
         self._say = say
         self._is_told = False
+
+    def _open(self) -> TextIOWrapper:
+        file = open_in_place(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
+        return open(file, "a", encoding=self.encoding)  # noqa: PTH123 - a descriptor, no path
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         """Tells the person of a full disk; whatever else it is, as logging does."""

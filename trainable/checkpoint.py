@@ -109,7 +109,8 @@ class CheckpointFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         building = file.with_suffix(BUILDING_SUFFIX)
         try:
-            with building.open("wb") as out:
+            building.unlink(missing_ok=True)  # of a process that died, or a link to anything
+            with building.open("xb") as out:
                 torch.save(state, out)
                 out.flush()
                 os.fsync(out.fileno())

@@ -4,6 +4,7 @@ Around the one loop stand the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,6 @@ from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
 from spaces.atomic import WholeAppends
-from spaces.disk import room_for
 from spaces.yaml_file import write_yaml
 from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
@@ -24,6 +24,7 @@ from trainable.data import TrainingData
 from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
+from trainable.in_place import open_in_place
 from trainable.places import cache_dir
 from trainable.store.tasks import Progress
 from trainable.teacher import AnyTeacher, require_fit
@@ -115,7 +116,8 @@ class ScoreLog:
     def _write(self, text: str) -> None:
         now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         line = f"[INFO] :: {now} :: {text}\n".encode()
-        with room_for(self.file, len(line)), self.file.open("ab", buffering=0) as out:
+        file = open_in_place(self.file, os.O_WRONLY | os.O_APPEND)
+        with os.fdopen(file, "ab", buffering=0) as out:
             WholeAppends(out, self.file).append(line)
 
 

@@ -4,24 +4,17 @@ A driver that was killed may leave a worker behind, on this or another node, tha
 trial which a resumed search hands out again; both would write the same checkpoints.
 """
 
-import fcntl
 import os
-import platform
-import time
 from pathlib import Path
 
 from trainable.errors import BusyError
+from trainable.in_place import hold
 
-LOCK = ".lock"
 WAIT_S = 60.0
-POLL_S = 0.2
 
 
 class TrialLock:
-    """An exclusive lock (`flock`) on a folder; one that its process loses by dying is free.
-
-    Over NFS it holds between machines, as Linux passes it on to the server.
-    """
+    """An exclusive lock on a folder; one that its process loses by dying is free."""
 
     def __init__(self) -> None:
         self._held: int | None = None
@@ -35,38 +28,21 @@ class TrialLock:
 
         Raises:
             BusyError: Another process still has it; names that process.
+            RunError: The lock is a link to another file.
+            DiskFullError: There is no room for it.
         """
-        if self._held is not None:
-            return
-        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            self._wait_for(file, folder, time.monotonic() + wait_s)
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
-        except BaseException:
-            os.close(file)
-            raise
-        self._held = file
+        if self._held is None:
+            self._held = hold(
+                folder,
+                lambda holder: BusyError(
+                    f"{folder}: another process trains this trial ({holder}), left over from an "
+                    "earlier search; end it, and the trial goes on from its last checkpoint"
+                ),
+                wait_s,
+            )
 
     def release(self) -> None:
         """Give the lock back; without one, nothing."""
         if self._held is not None:
             os.close(self._held)
             self._held = None
-
-    def _wait_for(self, file: int, folder: Path, until_s: float) -> None:
-        while True:
-            try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= until_s:
-                    raise BusyError(
-                        f"{folder}: another process trains this trial ({_holder(file)}), left "
-                        "over from an earlier search; end it, and the trial goes on from its "
-                        "last checkpoint"
-                    ) from None
-            time.sleep(POLL_S)
-
-
-def _holder(file: int) -> str:
-    return os.pread(file, 200, 0).decode(errors="replace").strip() or "it did not say which"

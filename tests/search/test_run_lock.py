@@ -1,4 +1,5 @@
 import logging
+import platform
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ def test_second_search_on_a_folder_is_refused_until_the_first_dies(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        message = rf"in use by another search \(process {other.pid}\)"
+        message = rf"in use by another search \(process {other.pid} on {platform.node()}\)"
         with pytest.raises(RunError, match=message), run_lock(tmp_path):
             pass
         other.kill()
