@@ -48,6 +48,8 @@ ENVIRONMENT = {
     # Tune's own snapshots are not used: the journal is what a resume starts from.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
 }
+MAX_PORT, MAX_PORT_DIGITS = 65535, 5
+MAX_SHOWN = 80
 # As Ray words it, in `ray.init` and in `ray start`.
 MISMATCH = re.compile(
     r"Version mismatch: The cluster was started with:\s+Ray: (\S+)\s+Python: (\S+)\s+"
@@ -147,18 +149,31 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
 
 
 def _host_and_port(address: str) -> tuple[str, int] | None:
-    """None for the other forms that Ray takes, such as `auto`."""
+    """None for the other forms that Ray takes, such as `auto`.
+
+    Raises:
+        ConfigError: The port is none.
+    """
     host, colon, port = address.rpartition(":")
-    return (host, int(port)) if colon and port.isdigit() and "/" not in host else None
+    if not colon or "/" in host:
+        return None
+    is_number = port.isascii() and port.isdigit() and len(port) <= MAX_PORT_DIGITS
+    if not is_number or not 1 <= int(port) <= MAX_PORT:
+        raise ConfigError(
+            f"cannot join Ray at {address[:MAX_SHOWN]!r}: the port must be a number from 1 to "
+            f"{MAX_PORT}; `veer cluster head` prints a cluster's address"
+        )
+    return host, int(port)
 
 
 def _require_answer(address: str, place: tuple[str, int]) -> None:
     """Refuses at once what Ray would wait minutes for."""
     try:
         socket.create_connection(place, timeout=ANSWER_TIMEOUT_S).close()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # also a name that cannot be one: UnicodeError
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"cannot join Ray at {address!r}: {error.strerror or error}; start a cluster with "
+            f"cannot join Ray at {address!r}: {reason}; start a cluster with "
             "`veer cluster head`, which prints its address, or leave out --address"
         ) from error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from search.connection import connected, mismatch
+from search.connection import connected, mismatch, require_entry
 from search.tokens import MODE, TOKEN, TOKEN_PATH
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
@@ -165,6 +165,20 @@ def test_cluster_that_is_not_there_is_an_error(address):
     message = rf"cannot join Ray at '{address}': .*`veer cluster head`"
     with pytest.raises(ConfigError, match=message), connected(address):
         pass
+
+
+@pytest.mark.parametrize("port", ["²²", "٣", "0", "65536", "99999", "-1", "", "9" * 5000, "a"])
+def test_a_port_that_is_none_is_refused(port):
+    message = "cannot join Ray at '127.0.0.1:.*: the port must be a number from 1 to 65535; `veer"
+    with pytest.raises(ConfigError, match=message) as caught:
+        require_entry(f"127.0.0.1:{port}", None)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("host", ["a\0b", "x" * 300, ".a", "\udcff"])
+def test_a_host_that_cannot_be_one_is_refused(host):
+    with pytest.raises(ConfigError, match=r"cannot join Ray at .*`veer cluster head`"):
+        require_entry(f"{host}:6379", None)
 
 
 @pytest.mark.slow
