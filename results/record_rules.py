@@ -4,80 +4,38 @@ A journal that keeps these rules can be replayed and put into tables; one that d
 was altered or put together by hand, is refused before anything is computed from it.
 """
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from results.value_rules import (
+    COUNT,
+    HARDWARE,
+    LISTS,
+    MAPPING,
+    NUMBER,
+    NUMBER_OR_NULL,
+    NUMBERS_OR_NULL,
+    POINTS,
+    PROVENANCE,
+    ROWS,
+    SETTINGS,
+    STORES,
+    TEXT,
+    TEXT_OR_NULL,
+    THREADS,
+    VIOLATIONS,
+    WHOLE,
+    Rule,
+    is_number,
+    is_whole,
+)
+
 Record = dict[str, Any]
-Rule = tuple[str, Callable[[Any], bool]]
 
 END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
-MOST = 2**63  # the tables hold 64 bits
-VIOLATION = frozenset({"limit", "value", "allowed", "is_estimated", "text"})
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_count(value: Any) -> bool:
-    return _is_whole(value) and value >= 0
-
-
-def _is_point(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get("source"), str)
-        and isinstance(value.get("params", ""), dict | None)
-        and _is_list_of(str, value.get("remarks"))
-    )
-
-
-def _is_violation(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() <= VIOLATION
-        and isinstance(value.get("limit"), str)
-        and _is_number(value.get("value"))
-        and _is_number(value.get("allowed"))
-        and isinstance(value.get("text"), str | None)
-        and (value.get("text") is not None or value["allowed"] != 0)
-    )
-
-
-def _is_settings(value: Any) -> bool:
-    success = (value.get("success") or {}) if isinstance(value, dict) else None
-    return isinstance(success, dict) and all(
-        each is None or _is_number(each) for each in success.values()
-    )
-
-
-def _is_list_of(kind: type, value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, kind) for each in value)
-
-
-COUNT: Rule = ("a whole number of at least 0", _is_count)
-WHOLE: Rule = ("a whole number", _is_whole)
-NUMBER: Rule = ("a number", _is_number)
-NUMBER_OR_NULL: Rule = ("a number or null", lambda value: value is None or _is_number(value))
-NUMBERS_OR_NULL: Rule = (
-    "a list of numbers or null",
-    lambda value: (
-        value is None
-        or (isinstance(value, list) and all(x is None or _is_number(x) for x in value))
-    ),
-)
-TEXT: Rule = ("text", lambda value: isinstance(value, str))
-TEXT_OR_NULL: Rule = ("text or null", lambda value: isinstance(value, str | None))
-MAPPING: Rule = ("a mapping", lambda value: isinstance(value, dict))
-MAPPINGS: Rule = ("a list of mappings", lambda value: _is_list_of(dict, value))
 
 RULES: Mapping[str, Rule] = {
-    "time_s": ("a number of seconds since 1970", lambda v: _is_number(v) and 0 <= v < 1e11),
+    "time_s": ("a number of seconds since 1970", lambda v: is_number(v) and 0 <= v < 1e11),
     "trial": COUNT,
     "same_as": COUNT,
     "epoch": COUNT,
@@ -86,8 +44,8 @@ RULES: Mapping[str, Rule] = {
     "params": MAPPING,
     "config": MAPPING,
     "config_hash": TEXT,
-    "settings": ("a mapping, its success one of numbers", _is_settings),
-    "provenance": MAPPING,
+    "settings": SETTINGS,
+    "provenance": PROVENANCE,
     "space": MAPPING,
     "path": TEXT,
     "sha256": TEXT,
@@ -99,27 +57,23 @@ RULES: Mapping[str, Rule] = {
     "host": TEXT,
     "pid": WHOLE,
     "device": TEXT,
-    "num_threads": WHOLE,
+    "num_threads": THREADS,
     "num_bytes": NUMBER,
     "context_bytes": NUMBER,
     "total_bytes": NUMBER,
-    "hardware": MAPPING,
-    "rows": MAPPINGS,
+    "hardware": HARDWARE,
+    "rows": ROWS,
+    "lists": LISTS,
+    "stores": STORES,
     "eval_crops": WHOLE,
     "wanted": WHOLE,
     "expected_share": NUMBER_OR_NULL,
-    "points": (
-        "a list of mappings with source, params and remarks",
-        lambda value: isinstance(value, list) and all(_is_point(each) for each in value),
-    ),
-    "violations": (
-        "a list of mappings with limit, value and allowed",
-        lambda value: isinstance(value, list) and all(_is_violation(each) for each in value),
-    ),
+    "points": POINTS,
+    "violations": VIOLATIONS,
 }
 # Where an event has a rule of its own for a field.
 OWN_RULES: Mapping[tuple[str, str], Rule] = {
-    ("epoch", "epoch"): ("a whole number of at least 1", lambda v: _is_whole(v) and v >= 1),
+    ("epoch", "epoch"): ("a whole number of at least 1", lambda v: is_whole(v) and v >= 1),
     ("epoch", "loss_stages"): NUMBERS_OR_NULL,
     ("epoch", "stage_shares"): NUMBERS_OR_NULL,
     ("trial_ended", "state"): (f"one of {sorted(END_STATES)}", lambda v: v in list(END_STATES)),

@@ -59,9 +59,11 @@ class EpochPair:
 
     @property
     def relative_loss_drift(self) -> float:
-        """`loss_drift` over the recorded loss."""
-        drift = self.loss_drift
-        return drift / abs(self.recorded["loss_total"]) if drift else 0.0
+        """`loss_drift` over the recorded loss; infinite where that is zero or none."""
+        then, drift = self.recorded.get("loss_total"), self.loss_drift
+        if not drift:
+            return 0.0
+        return drift / abs(then) if then else math.copysign(math.inf, drift)
 
     def beyond_tolerance(self, veer_tolerance_pct: float) -> list[str]:
         """What no rounding explains, in words.

@@ -1,14 +1,12 @@
 """What may change a bit between a trial's computation then and now."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from results.journal import Record
-from search.corpus_record import SHORT, changed_stores, corpus_facts
-from search.differences import UNKNOWN, UNSET, changed
-from search.provenance import CODE_DIGITS, provenance
+from search.corpus_record import SHORT, changed_stores
+from search.differences import UNKNOWN, changed, changed_variables
+from search.provenance import CODE_DIGITS
 from search.recorded_trial import RecordedTrial, Sitting
-from trainable.data import TrainingData
 
 # Variables that choose other kernels, and so round otherwise.
 NUMERIC = ("ATEN_", "CUBLAS_", "DNNL_", "MKL_", "NVIDIA_", "ONEDNN_")
@@ -16,17 +14,16 @@ WORDS = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch
 
 
 def conditions_differ(
-    trial: RecordedTrial, records: Sequence[Record], place: Mapping[str, Any], data: TrainingData
+    trial: RecordedTrial, records: Sequence[Record], now: Sitting, stores: Mapping[str, str]
 ) -> list[str]:
     """What differs between each time that the trial was begun and now, a sentence each.
 
     Args:
         trial: As recorded.
         records: The journal.
-        place: Where it runs now, as `trainable.trial.place_of` gives it.
-        data: The corpus now.
+        now: Where it runs now, and what of.
+        stores: Keys of the stores of log-mels now, by name.
     """
-    now = Sitting(place=dict(place), provenance=provenance())
     facts = _facts(now)
     told = [
         changed(name, then.get(name, UNKNOWN), value)
@@ -36,8 +33,7 @@ def conditions_differ(
         if then.get(name, UNKNOWN) != value
     ]
     for sitting in trial.sittings:
-        told += _variables(sitting.provenance, now.provenance)
-    stores = corpus_facts(trial.corpus, data)["stores"]
+        told += changed_variables(sitting.provenance, now.provenance, NUMERIC)
     told += [
         changed(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
         for name, (then_key, now_key) in changed_stores(stores, records).items()
@@ -55,25 +51,9 @@ def _facts(sitting: Sitting) -> dict[str, str]:
         "device": place["device"],
         "threads": place["num_threads"],
         **(led.get("versions") or {}),
-        "python": ".".join(hardware.get("python", "").split(".")[:2]) or None,
+        "python": ".".join((hardware.get("python") or "").split(".")[:2]) or None,
         "Veer's code": (led.get("code_sha256") or "")[:CODE_DIGITS] or None,
         "model": place.get("model_hash"),
         "config": place.get("config_hash"),
     }
     return {name: str(value) for name, value in facts.items() if value is not None}
-
-
-def _variables(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    one, two = (
-        {
-            name: value
-            for name, value in (led.get("environment") or {}).items()
-            if name.startswith(NUMERIC)
-        }
-        for led in (then, now)
-    )
-    return [
-        changed(name, one.get(name, UNSET), two.get(name, UNSET))
-        for name in sorted({*one, *two})
-        if one.get(name) != two.get(name)
-    ]

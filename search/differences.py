@@ -41,7 +41,8 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """
     one, two = _facts(then), _facts(now)
     told = [changed(name, one[name], two[name]) for name in one if one[name] != two.get(name)]
-    return [*told, *_other_packages(then, now), *_variables(then, now)]
+    variables = changed_variables(then, now) if "environment" in then else []
+    return [*told, *_other_packages(then, now), *variables]
 
 
 def changed(name: str, then: object, now: object) -> str:
@@ -76,11 +77,24 @@ def _other_packages(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     return [f"other packages with another version: {', '.join(names[:MAX_NAMES])}{more}"]
 
 
-def _variables(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Variables of the environment that were changed, set or unset."""
-    if "environment" not in then or "environment" not in now:
-        return []
-    one, two = then["environment"], now["environment"]
+def changed_variables(
+    then: Mapping[str, Any], now: Mapping[str, Any], prefixes: tuple[str, ...] = ("",)
+) -> list[str]:
+    """Variables of the environment that were changed, set or unset, a sentence each.
+
+    Args:
+        then: The earlier provenance; one that tells of no environment had none set.
+        now: The later one.
+        prefixes: What their names begin with.
+    """
+    one, two = (
+        {
+            name: value
+            for name, value in (led.get("environment") or {}).items()
+            if name.startswith(prefixes)
+        }
+        for led in (then, now)
+    )
     return [
         changed(name, one.get(name, UNSET), two.get(name, UNSET))
         for name in sorted({*one, *two})

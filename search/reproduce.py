@@ -15,7 +15,9 @@ from search.comparison import (
     veer_tolerance_pct,
 )
 from search.conditions_then import conditions_differ
-from search.recorded_trial import RecordedTrial, recorded_trial
+from search.corpus_record import corpus_facts
+from search.provenance import provenance
+from search.recorded_trial import RecordedTrial, Sitting, recorded_trial
 from spaces.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
 from trainable.data import load_training_data
@@ -129,7 +131,9 @@ def reproduce(
     trainer = build_trainer(task)
     folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
-    differences = conditions_differ(trial, run.read(), place_of(task, trainer), data)
+    now = Sitting(place=place_of(task, trainer), provenance=provenance())
+    stores = corpus_facts(trial.corpus, data)["stores"]
+    differences = conditions_differ(trial, run.read(), now, stores)
     pairs, stopped = _run_again(trial, trainer, CheckpointFolder(folder), watcher)
     return Reproduction(
         trial=number,

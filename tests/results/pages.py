@@ -76,7 +76,8 @@ def rich_records(run: RunFolder) -> list[Record]:
     """A journal with every event: those of a run, and what the runs at hand lack."""
     extra: list[Record] = [
         {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
-        {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}}, "stores": ["k1"]},
+        {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}},
+         "stores": {"train": "k1"}},
         {"event": "eval_crops", "eval_crops": 1, "wanted": 2, "expected_share": 0.1},
         *(
             {"event": "infrastructure", "kind": kind, "trial": 0, "epoch": 1, "message": kind * 2}
@@ -88,7 +89,9 @@ def rich_records(run: RunFolder) -> list[Record]:
         {"event": "placed", "trial": 0, "epoch": 1, "host": "node", "pid": 1, "device": "cpu",
          "num_threads": 1, "hardware": {"cpu": "a CPU"}},
         {"event": "benchmark", "hardware": {"cpu": "another CPU"},
-         "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "latency_median_ms": 1.5}]},
+         "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "batch_size": 1,
+                   "num_threads": 1, "latency_median_ms": 1.5, "latency_p95_ms": 2.5,
+                   "samples_per_s": 9.0, "real_time_factor": 0.1, "speed_ratio": None}]},
         {"event": "trial_ended", "trial": 3, "state": "failed", "reason": "out of luck"},
         {"event": "search_ended", "reason": "failing"},
     ]  # fmt: skip

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
+from results.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
 from results.journal import Journal, as_recorded, read_journal
 from results.run_folder import RunFolder
+from results.value_rules import ROW_NUMBERS
 from trainable.errors import RunError
+from trainable.hardware import describe_hardware
 
 CHAIN = "altered, or lines before it were altered, taken out or put in; restore the file"
 TIMED = {"time_s": 1.0}
@@ -25,6 +28,13 @@ STARTED = TIMED | {
 }
 EPOCH = TIMED | {"event": "epoch", "trial": 0, "epoch": 1, "veer_pct": 9.0}
 ENDED = TIMED | {"event": "trial_ended", "trial": 0, "state": "complete", "reason": None}
+PLACED = TIMED | {
+    "event": "placed", "trial": 0, "epoch": 0, "host": "h", "pid": 1, "device": "cpu",
+    "num_threads": 1, "hardware": {},
+}  # fmt: skip
+CORPUS = TIMED | {"event": "corpus", "lists": {}, "stores": {}}
+RESUMED = TIMED | {"event": "search_resumed"}
+BENCHMARK = TIMED | {"event": "benchmark", "hardware": {}, "rows": []}
 
 
 def write_unchecked(path: Path, *records: dict[str, Any]) -> Path:
@@ -184,6 +194,34 @@ def test_a_journal_where_only_some_records_have_checks_is_refused(
             TIMED | {"event": "infeasible", "params": {}, "violations": [{"limit": "max_macs"}]},
             "violations of infeasible must be a list of mappings with limit, value and allowed",
         ),
+        *(
+            (PLACED | {"num_threads": number}, "num_threads of placed must be .* from 1 to 1024")
+            for number in (0, -3, 10**9, 1.5, True, None)
+        ),
+        *(
+            (PLACED | {"hardware": hardware}, "hardware of placed must be a mapping of text")
+            for hardware in ({"python": 3}, {"cpu": [1]}, [])
+        ),
+        *(
+            (CORPUS | {"lists": lists}, "lists of corpus must be a mapping of lists by role")
+            for lists in ([], {"train": {}}, {"train": 5}, {"val": {"sha256": 5}})
+        ),
+        *(
+            (CORPUS | {"stores": stores}, "stores of corpus must be a mapping of keys")
+            for stores in (5, {"train": 5}, ["k"])
+        ),
+        *(
+            (RESUMED | {"provenance": provenance}, "provenance of search_resumed must be")
+            for provenance in (
+                [], {"versions": 5}, {"environment": [1]}, {"environment": {"A": 1}},
+                {"hardware": {"python": 3}}, {"git": "abc"}, {"git": {"commit": 1}},
+                {"cuda": [1]}, {"packages": {"a": 1}}, {"code_sha256": 5}, {"python": 3},
+            )
+        ),
+        *(
+            (BENCHMARK | {"rows": rows}, "rows of benchmark must be a list of rows, each with")
+            for rows in ([{}], [{"model": "trial 0"}], {}, [5])
+        ),
         (STARTED | {"trial": 2}, "trial 2 starts, and trial 1 has not"),
         (EPOCH | {"trial": 1}, "epoch of trial 1, and not its start"),
         (EPOCH | {"epoch": 3}, "epoch 3 of trial 0, and epoch 2 is not there"),
@@ -217,6 +255,18 @@ def test_what_comes_after_a_trials_end_is_refused(
         read_journal(path)
     again = write_unchecked(tmp_path / "j", STARTED, EPOCH, ENDED, STARTED, EPOCH, ENDED)
     assert len(read_journal(again)) == 6
+
+
+def test_what_veer_itself_writes_keeps_the_rules(tmp_path: Path) -> None:
+    row = BenchmarkRow(
+        model="trial 0", num_params=1, macs=1, batch_size=1, num_threads=1, latency_median_ms=1.0,
+        latency_p95_ms=1.0, samples_per_s=1.0, real_time_factor=1.0, speed_ratio=None,
+    )  # fmt: skip
+    assert {"model", "speed_ratio", *ROW_NUMBERS} == set(BENCHMARK_COLUMNS)
+    placed = PLACED | {"hardware": describe_hardware()}
+    measured = BENCHMARK | {"hardware": describe_hardware(), "rows": [row.as_dict()]}
+    path = write_unchecked(tmp_path / "j", STARTED, placed, CORPUS, RESUMED, measured)
+    assert len(read_journal(path)) == 5
 
 
 def test_a_value_as_recorded_is_what_a_reader_sees(tmp_path: Path) -> None:

@@ -70,6 +70,16 @@ def test_drift_is_again_less_recorded():
     assert pair(veer_pct=None).veer_drift_pct == math.inf
 
 
+@pytest.mark.parametrize("then", [None, 0, 0.0, 1e-320])
+def test_a_loss_that_was_none_or_zero_is_beyond_any_tolerance(then):
+    found = replace(pair(), recorded=EPOCH | {"loss_total": then})
+    assert found.relative_loss_drift == math.inf
+    [text] = found.beyond_tolerance(1.0)
+    assert text.startswith(f"epoch 2 in loss_total: {then} recorded, 4.0 again")
+    same = replace(found, again=EPOCH | {"loss_total": then})
+    assert same.relative_loss_drift == 0
+
+
 @pytest.mark.parametrize(
     ("again", "beyond"),
     [
