@@ -4,9 +4,11 @@ What is started is `ray start`. Its processes carry a mark in their environment,
 finds them; `ray stop` would end every Ray of this user, running searches too.
 """
 
+import errno
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -28,6 +30,10 @@ STOP_WITHIN_S = 5.0
 POLL_S = 0.1
 NO_DASHBOARD = "Cannot include dashboard with missing packages"
 LAST_LINES = 5
+# Ray keeps them for workers and drivers: --min-worker-port and --max-worker-port of `ray start`.
+WORKER_PORTS = range(10002, 20000)
+# The last line of a traceback, and what follows it.
+RAISED = re.compile(r"^(?:\w+\.)*\w+Error: ", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +79,13 @@ def start_head(port: int, node: NodeOptions, dashboard: Dashboard | None = None)
         Its address, host and port.
 
     Raises:
-        ConfigError: Ray does not start; with what it says.
+        ConfigError: A port is one of those for workers or taken, or Ray does not start; with what
+            it says.
     """
+    _require_free_of_workers("--port", port)
+    _require_free(port)
+    if dashboard is not None:
+        _require_free_of_workers("--dashboard-port", dashboard.port)
     if find_token() is None:
         make_token()
     host = node.host or str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
@@ -166,9 +177,39 @@ def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
     if NO_DASHBOARD in done.stdout:
         why = f"the dashboard needs more of Ray: pip install 'ray[default]=={ray.__version__}'"
     else:
-        lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        why = mismatch(done.stdout) or " ".join(lines[-LAST_LINES:])
+        why = mismatch(done.stdout) or _said_last(done.stdout)
     raise ConfigError(f"{failing}: {why}")
+
+
+def _require_free_of_workers(option: str, port: int) -> None:
+    if port in WORKER_PORTS:
+        raise ConfigError(
+            f"{option} must be outside {WORKER_PORTS[0]} to {WORKER_PORTS[-1]}, which Ray keeps "
+            f"for its workers, got {port}; try {'6379' if option == '--port' else '8265'}"
+        )
+
+
+def _require_free(port: int) -> None:
+    """Ray's own account of a taken port is of sessions and core dumps."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigError(
+                    f"--port {port} is taken: a cluster or another program listens there; "
+                    "`veer cluster stop` ends a cluster that Veer started, or name another port"
+                ) from error
+            # What else may be wrong, such as a port that only root may take, Ray says.
+
+
+def _said_last(output: str) -> str:
+    """Why `ray start` failed: the error's message, or its last lines where it raised none."""
+    raised = list(RAISED.finditer(output))
+    text = output[raised[-1].end() :] if raised else output
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:LAST_LINES] if raised else lines[-LAST_LINES:])
 
 
 def _marked(address: str | None) -> list[int]:

@@ -1,5 +1,6 @@
 """`veer cluster`: nodes started by the command itself, who gets in, what listens where."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,7 +156,20 @@ def test_dashboard_that_was_asked_for_listens_on_loopback_alone():
         cluster.stop(address)
 
 
+def test_head_on_a_port_that_is_taken_is_refused(home):
+    with socket.create_server(("", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"^--port {port} is taken: .*`veer cluster stop`"):
+            veer("cluster", "head", f"--port={port}")
+    assert not (home / ".ray").exists(), "a token was made"
+
+
 class TestArguments:
+    @pytest.fixture(autouse=True)
+    def free(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ports that these tests name and nobody listens on; on this machine somebody may."""
+        monkeypatch.setattr(cluster, "_require_free", lambda _: None)
+
     @pytest.fixture
     def ran(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
         """The calls of `ray start`, none of which is made."""
@@ -199,6 +213,41 @@ class TestArguments:
         )  # fmt: skip
         with pytest.raises(ConfigError, match=rf"pip install 'ray\[default\]=={ray.__version__}'"):
             veer("cluster", "head", "--host", "10.0.0.1", "--dashboard")
+
+    @pytest.mark.parametrize("port", [10002, 12345, 19999])
+    def test_ports_of_the_workers_are_refused(self, ran, port):
+        told = rf" must be outside 10002 to 19999, which Ray keeps for its workers, got {port}; "
+        with pytest.raises(ConfigError, match=f"^--port{told}try 6379$"):
+            veer("cluster", "head", f"--port={port}")
+        with pytest.raises(ConfigError, match=f"^--dashboard-port{told}try 8265$"):
+            veer("cluster", "head", "--dashboard", f"--dashboard-port={port}")
+        assert not ran
+
+    @pytest.mark.parametrize("port", [10001, 20000])
+    def test_ports_beside_those_of_the_workers_are_taken(self, ran, port):
+        veer("cluster", "head", "--host=10.0.0.1", f"--port={port}")
+        assert f"--port={port}" in ran[0]["command"]
+
+    def test_of_what_ray_prints_its_sentence_is_told_and_no_code(self, home, monkeypatch):
+        del home
+        said = (
+            "Local node IP: 10.0.0.1\nTraceback (most recent call last):\n"
+            '  File "/lib/ray/scripts/scripts.py", line 1062, in start\n'
+            "    return f(*args, **kwargs)\n           ^^^^^^^^^^^^^^^^^^\n"
+            "ConnectionError: Ray is trying to start at 10.0.0.1:6379, but is already running at "
+            "10.0.0.1:6379. Please specify a different port.\n"
+        )
+        monkeypatch.setattr(
+            cluster.subprocess, "run",
+            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+        )  # fmt: skip
+        message = (
+            r"^cannot start a cluster at 10\.0\.0\.1:6379: Ray is trying to start at "
+            r"10\.0\.0\.1:6379, but is already running at 10\.0\.0\.1:6379\. Please specify a "
+            r"different port\.$"
+        )
+        with pytest.raises(ConfigError, match=message):
+            veer("cluster", "head", "--host", "10.0.0.1")
 
     def test_machine_of_another_ray_is_told_the_difference(self, home, monkeypatch):
         (home / ".ray").mkdir()
