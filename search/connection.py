@@ -103,6 +103,18 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
                 ray.shutdown()
 
 
+def check_entry(address: str) -> None:
+    """Refuses a cluster that this person cannot join, without joining it: nothing is left there.
+
+    Raises:
+        ConfigError: Nobody answers there, or not to this person's token.
+    """
+    if not ray.is_initialized():
+        token = _token()
+        with ray_told(of_a_cluster(token)):
+            require_entry(address, token)
+
+
 def mismatch(said: str) -> str | None:
     """Ray's refusal of another Ray or Python in Veer's words, None where it says no such thing."""
     found = MISMATCH.search(said)

@@ -30,7 +30,7 @@ import torch
 from ray.exceptions import RayError
 
 from search.cluster_check import require_alike
-from search.connection import connected
+from search.connection import check_entry, connected
 from search.resources import cluster_nodes
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
@@ -66,7 +66,8 @@ def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -
 class ShardBuilder:
     """A `Builder`: on Ray where that pays, else here, one shard after the other.
 
-    Ray is started with the first store that needs it, and left by `close`.
+    Ray is started with the first store that needs it, and left by `close`. A cluster that cannot
+    be joined is refused at the start of a `with` block, before anything is read or written.
 
     Args:
         address: The cluster's, None for this machine.
@@ -105,6 +106,8 @@ class ShardBuilder:
         self._connection.close()
 
     def __enter__(self) -> Self:
+        if self._address is not None:
+            check_entry(self._address)
         return self
 
     def __exit__(

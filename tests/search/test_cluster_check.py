@@ -15,7 +15,7 @@ from search.connection import connected
 from search.provenance import versions
 from search.resources import Node, cluster_nodes
 from spaces.errors import ConfigError
-from tests.search.ray_nodes import TOKEN, RayNodes, ray_nodes
+from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes
 from tests.search.real_search import RealSearch, tiny_settings
 
 HERE = versions()
@@ -86,6 +86,20 @@ def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_p
     assert "has veer 9.9.9 (this machine" in driver.said
     assert "Traceback" not in driver.said
     assert not list(search.run.glob("trials/*"))
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.parametrize("token", [TOKEN, "f" * 64], ids=["nobody answers", "another token"])
+def test_search_that_no_cluster_lets_in_leaves_no_run(tiny_world, tmp_path, cluster, token):
+    address = f"127.0.0.1:{free_port()}" if token == TOKEN else cluster.address
+    settings = tiny_settings(tiny_world)
+    search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=token)
+    with search.start("--address", address) as driver:
+        assert driver.wait() == 2, driver.said
+    assert f"cannot join Ray at '{address}'" in driver.said
+    assert "teacher VEER" not in driver.said
+    assert not search.run.exists()
 
 
 class TestFolders:

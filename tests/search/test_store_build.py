@@ -80,6 +80,13 @@ class TestWhetherRayPays:
             opened(make_corpus(tmp_path / "corpus"), tmp_path / "cache", builder)
 
 
+def test_the_way_into_a_cluster_is_tried_before_anything_is_built(monkeypatch) -> None:
+    tried: list[str] = []
+    monkeypatch.setattr(store_build, "check_entry", tried.append)
+    with ShardBuilder("10.0.0.1:6379"), ShardBuilder():
+        assert tried == ["10.0.0.1:6379"]
+
+
 class TestWhatAWorkerSaysItHasWritten:
     def test_it_is_waited_for(self, tmp_path: Path) -> None:
         late = tmp_path / "features-00000.arrow"
