@@ -1,8 +1,11 @@
 """The table of `make chaos`."""
 
 from collections.abc import Callable, Sequence
+from itertools import compress
 from statistics import median
 
+from rich import box
+from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.faults import Injection, Outcome
@@ -19,6 +22,10 @@ COLUMNS = (
     "time to notice, s",
     "time to recover, s",
 )
+# On a screen of 80 columns there is no room for them; `complaints` tells of them.
+TOLD_BELOW = frozenset({"trials run twice", "stops that do not follow"})
+PIPED_WIDTH = 120
+MOST_CHARS = 10  # of a number or of its name's words, a line
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
@@ -39,13 +46,48 @@ def row(outcome: Outcome) -> tuple[str, ...]:
 
 
 def rich_table(outcomes: Sequence[Outcome]) -> Table:
-    """For a terminal."""
-    table = Table(title="A search under faults")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name == "fault" else "right")
+    """For a terminal, of 80 columns too."""
+    table = Table(
+        title="A search under faults; times: median (longest)", box=box.HORIZONTALS, show_lines=True, padding=0,
+        pad_edge=False,
+    )  # fmt: skip
+    shown = [name not in TOLD_BELOW for name in COLUMNS]
+    for name in compress(COLUMNS, shown):
+        if name == "fault":
+            table.add_column(name)
+        else:  # a word a line, so that the names of the faults have the room
+            head = name.replace(" ", "\n")
+            table.add_column(head, justify="right", max_width=MOST_CHARS)
     for outcome in outcomes:
-        table.add_row(*row(outcome))
+        table.add_row(*compress(row(outcome), shown))
     return table
+
+
+def wide_console() -> Console:
+    """A terminal as wide as it is; what is piped has room."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PIPED_WIDTH)
+    return console
+
+
+def complaints(outcome: Outcome, times: int) -> list[str]:
+    """What is wrong with an outcome, a sentence each; none where all is well.
+
+    Args:
+        outcome: Of one fault.
+        times: How often it was to be injected.
+    """
+    losses = outcome.losses
+    found = [
+        (len(outcome.injected) < times, f"injected {len(outcome.injected)} of {times} times"),
+        (losses.trials_lost, f"{losses.trials_lost} trials lost"),
+        (losses.trials_repeated, f"{losses.trials_repeated} trials run twice"),
+        (losses.epochs_lost, f"{losses.epochs_lost} epochs lost"),
+        (losses.epochs_repeated, f"{losses.epochs_repeated} epochs repeated"),
+    ]
+    told = [text for is_wrong, text in found if is_wrong]
+    return [f"{outcome.fault}: {text}" for text in (*told, *losses.stop_faults)]
 
 
 def markdown_table(outcomes: Sequence[Outcome]) -> str:
