@@ -26,11 +26,13 @@ class Snapshot:
         records: Its journal's.
         checkpoints: The newest epoch with a checkpoint, by trial.
         hit: Trials whose processes died then; none stands for all that ran.
+        is_gentle: Whether the trials were let finish the epoch that they were at.
     """
 
     records: tuple[Record, ...]
     checkpoints: Mapping[int, int]
     hit: frozenset[int] = frozenset()
+    is_gentle: bool = False
 
     @property
     def epochs(self) -> set[TrialEpoch]:
@@ -47,17 +49,15 @@ class Snapshot:
         """Epochs that must be computed again, wholly or in part, after this moment; at most.
 
         Of an unfinished trial that has reported since the last start: those that no checkpoint
-        holds, and the one that it was at. A trial that had finished an epoch which the driver had
-        not heard of was at none. One that was told to begin no further epoch, as at Ctrl-C, counts
-        too: the journal does not tell it from one that was broken off.
+        holds, and the one that it was at. It was at none after a gentle end, and where it had
+        finished an epoch which the driver had not heard of.
         """
         told, count = _told(self.records), 0
         for trial in self.at_work:
             last = max(epoch for number, epoch in told if number == trial)
             kept = self.checkpoints.get(trial, 0)
-            count += max(last - kept, 0) + (kept <= last)
+            count += max(last - kept, 0) + (kept <= last and not self.is_gentle)
         return count
-
 
     @property
     def at_work(self) -> set[int]:
@@ -113,15 +113,15 @@ class Losses:
         return Losses(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
-def snapshot(run: Path) -> Snapshot:
-    """Looks at a run folder; it need not exist yet."""
+def snapshot(run: Path, *, is_gentle: bool = False) -> Snapshot:
+    """Looks at a run folder, which need not exist yet, after a fault that was gentle or not."""
     # First: where somebody writes, a checkpoint is there before its epoch is told.
     records = read_journal(run / JOURNAL) if (run / JOURNAL).is_file() else ()
     checkpoints = {}
     for folder in sorted((run / "trials").glob("[0-9]*")):
         if epochs := CheckpointFolder(folder).epochs():
             checkpoints[int(folder.name)] = epochs[-1]
-    return Snapshot(records=records, checkpoints=checkpoints)
+    return Snapshot(records=records, checkpoints=checkpoints, is_gentle=is_gentle)
 
 
 def losses(snapshots: Sequence[Snapshot], end: Sequence[Record], num_trials: int) -> Losses:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from results.journal import Record, read_journal
+from search.faults import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
-from tests.chaos.faults import DriverFault, Injection, Outcome, Tell, silent
+from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, Tell
 from tests.chaos.moments import Moment
 from tests.chaos.processes import wait_until_gone
 from tests.search.real_search import RealSearch
@@ -63,7 +64,7 @@ def hit_drivers(
             pids = hit(driver)
             driver.wait()
             gone = watch.submit(wait_until_gone, pids)
-            found = snapshot(search.run)
+            found = snapshot(search.run, is_gentle=hit in GENTLE)
             driver = drivers.enter_context(search.go_on())
             hits.append(_Hit(at_s=at_s, gone=gone, found=found, again_s=driver.started_s))
             tell(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")

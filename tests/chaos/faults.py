@@ -15,11 +15,6 @@ DriverFault = Callable[[Driver], Sequence[int]]
 Tell = Callable[[str], None]
 
 
-def silent(line: str) -> None:
-    """Tells nobody."""
-    del line
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Injection:
     """A fault that was injected.
@@ -101,3 +96,7 @@ def terminate(driver: Driver) -> list[int]:
     """Sends the driver what a batch system or `kill` sends."""
     os.kill(driver.process.pid, signal.SIGTERM)
     return [driver.process.pid]
+
+
+# After these the trials finish the epoch that they are at.
+GENTLE = frozenset({press_ctrl_c})

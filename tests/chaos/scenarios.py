@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from search.faults import silent
 from tests.chaos.drivers import hit_drivers
-from tests.chaos.faults import DriverFault, Outcome, Tell, kill_driver, silent
+from tests.chaos.faults import DriverFault, Outcome, Tell, kill_driver
 from tests.chaos.moments import Moment, draw_ending, draw_moments
 from tests.chaos.workers import (
     WorkerFault,

@@ -1,9 +1,20 @@
 """The account of losses, on journals that are made up."""
 
+from dataclasses import replace
+
 import pytest
 
 from results.journal import Journal
 from tests.chaos.accounting import Losses, Snapshot, losses, snapshot
+from tests.chaos.faults import (
+    GENTLE,
+    cut_power,
+    kill_driver,
+    kill_group,
+    press_ctrl_c,
+    press_ctrl_c_twice,
+    terminate,
+)
 from trainable.checkpoint import CheckpointFolder
 
 COMMON = ("event", "time_s")
@@ -94,6 +105,18 @@ def test_a_trial_that_only_a_snapshot_knows_is_lost():
 )
 def test_epochs_to_be_computed_again(kept, count):
     assert at(WHOLE[:4], {0: kept}).broken_off == count
+
+
+@pytest.mark.parametrize(("kept", "count"), [(1, 1), (2, 0), (3, 0)])
+def test_after_a_gentle_end_only_what_no_checkpoint_holds_is_computed_again(kept, count):
+    ended_gently = replace(at(WHOLE[:4], {0: kept}), is_gentle=True)
+    assert ended_gently.broken_off == count
+    assert losses([ended_gently], WHOLE, 2) == Losses(epochs_again=count)
+
+
+def test_of_the_driver_faults_ctrl_c_once_alone_is_gentle():
+    gentle = {press_ctrl_c, press_ctrl_c_twice, terminate, kill_driver, kill_group, cut_power}
+    assert gentle & GENTLE == {press_ctrl_c}
 
 
 def test_nothing_is_computed_again_of_a_trial_that_has_not_reported_since_a_start():

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from results.journal import Record, read_journal
+from search.faults import silent
 from tests.chaos.accounting import losses, snapshot
-from tests.chaos.faults import Injection, Outcome, Tell, silent
+from tests.chaos.faults import Injection, Outcome, Tell
 from tests.chaos.processes import wait_until_gone
 from tests.search.ray_nodes import RayNodes
 from tests.search.real_search import DEADLINE_S, RealSearch, wait_for
