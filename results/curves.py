@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from results.history import RUNNING, TrialHistory, ranked
+from results.rungs import rungs_of
 
 # Of the plane inside the axes; their labels stand around it.
 LEFT, RIGHT, TOP, BOTTOM = 52, 948, 12, 364
@@ -133,20 +134,6 @@ def curve_points(trial: TrialHistory) -> list[tuple[int, float]]:
     """Epoch and VEER in percent, where it was measured."""
     points = ((record["epoch"], record["veer_pct"]) for record in trial.in_order)
     return [(epoch, veer) for epoch, veer in points if veer is not None]
-
-
-def rungs_of(settings: Mapping[str, Any]) -> list[float]:
-    """Epochs at which early stopping compares trials, below the last; none without it."""
-    scheduler, last = settings.get("scheduler") or {}, settings.get("max_epochs")
-    if scheduler.get("kind") != "asha" or last is None:
-        return []
-    rungs: list[float] = []
-    grace, factor = scheduler["grace_epochs"], scheduler["reduction_factor"]
-    if grace < 1 or factor <= 1:  # no search writes it, and the loop would not end
-        return []
-    while (rung := grace * factor ** len(rungs)) < last:
-        rungs.append(rung)
-    return rungs
 
 
 def _path(points: Iterable[tuple[int, float]], across: _Axis, up: _Axis) -> str:

@@ -14,10 +14,12 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from spaces.visible import visible
+
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE = "report.html.jinja"
 STYLE = "report.css"
-SHOWN_CONTROLS = frozenset("\n\t")
+SHOWN_CONTROLS = "\n\t"
 # What ends a script element, or opens a comment in one, is written as JSON's own escapes.
 JSON_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -51,23 +53,9 @@ def json_for_script(data: object) -> Markup:
     return Markup(text.translate(JSON_ESCAPES))  # noqa: S704 - what could end it is escaped
 
 
-def visible(value: object) -> object:
-    r"""A value as text in which every character can be seen; markup of our own is left as it is.
-
-    Control characters, marks that turn the direction of writing, invisible spaces and halves of
-    surrogate pairs become `\x1b` or `\u202e`: they would make a text look like another.
-    """
-    if isinstance(value, Markup):
-        return value
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        char
-        if char.isprintable() or char in SHOWN_CONTROLS
-        else char.encode("unicode_escape").decode()
-        for char in text
-    )
+def shown(value: object) -> object:
+    r"""A value as text in which a control is an escape, `\x1b`; markup of our own as it is."""
+    return value if isinstance(value, Markup) else visible(str(value), keep=SHOWN_CONTROLS)
 
 
 def content_policy(style: str) -> str:
@@ -84,7 +72,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=visible,
+        finalize=shown,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

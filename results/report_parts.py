@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from models.custom_config import names_a_file
-from results.curves import rungs_of
 from results.faults import fault_in_words, reason_of, utc
 from results.history import UNRANKED, TrialHistory, latest, ranked
 from results.journal import ENDINGS, Record
@@ -14,6 +13,7 @@ from results.page_table import Cells, Facts, facts_of, plain_cells
 from results.remarks import hardest_met, success_criteria
 from results.render import cell
 from results.run_folder import RunFolder
+from results.rungs import rungs_of
 from results.shell import veer_command
 
 MAX_SPACE_BYTES = 100_000

@@ -88,7 +88,7 @@ def look(marks: Mapping[str, str]) -> dict[str, Any]:
     return {"versions": versions(), "folders": folders}
 
 
-def differences(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
+def differing_versions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
     """What differs, as in `torch 2.10.0, this machine 2.11.0`; empty where nothing does."""
     names = sorted(theirs.keys() | ours.keys())
     return ", ".join(
@@ -107,7 +107,7 @@ def require_versions(expected: Mapping[str, str]) -> None:
     Raises:
         RuntimeError: They differ. Not an error of the trial, which may well run elsewhere.
     """
-    if expected and (wrong := differences(_known_versions(), expected)):
+    if expected and (wrong := differing_versions(_known_versions(), expected)):
         where = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
         raise RuntimeError(
             f"node {where} joined the cluster with {wrong.replace('this machine', 'the search')}"
@@ -129,7 +129,7 @@ def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[s
         last = str(error).strip().splitlines()[-1].strip()
         yield f"{name} cannot run Veer ({last})", SAME_VEER
         return
-    if wrong := differences(found["versions"], versions()):
+    if wrong := differing_versions(found["versions"], versions()):
         yield f"{name} has {wrong}", SAME_VEER
     for folder, why in found["folders"].items():
         yield f"{name} {why} {folder}", SHARED

@@ -95,11 +95,3 @@ class SuccessiveHalving:
         # Of the negative, and in this form, for the same rounding as Ray's.
         rewards = [-veer_pct for veer_pct in rung.recorded.values()]
         return -float(np.percentile(rewards, self._percentile))
-
-
-def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> list[float]:
-    """Rungs below max_epochs; at max_epochs every trial is complete anyway."""
-    rungs: list[float] = []
-    while (rung := grace_epochs * reduction_factor ** len(rungs)) < max_epochs:
-        rungs.append(rung)
-    return rungs

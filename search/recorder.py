@@ -138,10 +138,10 @@ def fault_of_trial(trial: Trial) -> Fault:
         except Exception:  # noqa: BLE001 - of a class of the person's: any may be raised
             logger.warning("trial %s: its error cannot be read back", trial.config["trial"])
     text = Path(trial.error_file).read_text(errors="replace") if trial.error_file else ""
-    return Fault(kind="error", message=failure_reason(text))
+    return Fault(kind="error", message=line_that_says_most(text))
 
 
-def failure_reason(text: str) -> str:
+def line_that_says_most(text: str) -> str:
     """The line of Ray's error file that says most, from its last entry.
 
     An entry is headed `Failure # 2 (...)` and holds a traceback, whose last line says what

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.user_code import code_root
+from results.faults import counted
 from results.run_folder import RunFolder
 from search.comparison import (
     LOSS_TOLERANCE,
@@ -77,7 +78,7 @@ class Reproduction:
         """In one sentence what came of it."""
         if self.stopped is not None:
             return f"not reproduced: {self.stopped}"
-        count = f"{len(self.pairs)} epoch" + ("" if len(self.pairs) == 1 else "s")
+        count = counted(len(self.pairs), "epoch")
         if self.is_exact:
             return f"reproduced bit for bit: {count}"
         if not self.differences:

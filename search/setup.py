@@ -10,11 +10,12 @@ from pydantic import ValidationError
 
 from results.history import latest
 from results.journal import Journal, Record
+from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import Budget
 from search.deciding import deciding_configs
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.early_stopping import SuccessiveHalving
 from search.eval_crops import EVAL_CROPS, names_eval_crops
 from search.faults import FaultLedger
 from search.proposals import Check, Proposals, no_limits

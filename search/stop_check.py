@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal import ENDINGS, Record
+from results.rungs import asha_rungs
 from search.config import SchedulerConfig
-from search.early_stopping import GO_ON, SuccessiveHalving, Verdict, asha_rungs
+from search.early_stopping import GO_ON, SuccessiveHalving, Verdict
 
 STOPPED = "stopped_early"
 

@@ -12,7 +12,8 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from results.rungs import asha_rungs
+from search.early_stopping import SuccessiveHalving
 from search.suggestions import SamplerKind, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from tests.benchmarks.curves import MAX_EPOCHS, SPACE, curve_pct, epoch_s, noise_pct

@@ -48,8 +48,8 @@ def row(outcome: Outcome) -> tuple[str, ...]:
 def rich_table(outcomes: Sequence[Outcome]) -> Table:
     """For a terminal, of 80 columns too."""
     table = Table(
-        title="A search under faults; times: median (longest)", box=box.HORIZONTALS, show_lines=True, padding=0,
-        pad_edge=False,
+        title="A search under faults; times: median (longest)", box=box.HORIZONTALS,
+        show_lines=True, padding=0, pad_edge=False,
     )  # fmt: skip
     shown = [name not in TOLD_BELOW for name in COLUMNS]
     for name in compress(COLUMNS, shown):

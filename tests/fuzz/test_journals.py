@@ -17,13 +17,14 @@ from results.journal import Journal, Record, read_journal
 from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
 from results.run_folder import RunFolder
+from results.rungs import asha_rungs
 from results.study import rebuild_study
 from results.trial_view import trial_view
 from results.trials import epochs_table, trials_table
 from search.cli.console import Screen
 from search.conductor import Conductor
 from search.course import Budget
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.early_stopping import SuccessiveHalving
 from search.proposals import Proposals, no_limits
 from search.starting_points import starting_trees
 from search.suggestions import Suggestions

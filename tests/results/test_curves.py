@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from results.curves import BOTTOM, LEFT, MOST_TICKS, RIGHT, TOP, Chart, learning_curves, rungs_of
+from results.curves import BOTTOM, LEFT, MOST_TICKS, RIGHT, TOP, Chart, learning_curves
 from results.history import trial_histories
 from results.journal import Record
 from results.run_folder import RunFolder
-from search.early_stopping import asha_rungs
 
 ASHA = {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3}
 
@@ -105,27 +104,6 @@ def test_rungs_and_teacher_are_marked() -> None:
     ]
     assert chart.teacher is not None
     assert (chart.teacher.label, chart.teacher.at) == ("teacher 7.00 %", BOTTOM)
-
-
-@pytest.mark.parametrize(("grace", "factor", "last"), [(9, 3.0, 100), (3, 3, 9), (1, 1.5, 40)])
-def test_rungs_are_those_of_the_search(grace: int, factor: float, last: int) -> None:
-    scheduler = {"kind": "asha", "grace_epochs": grace, "reduction_factor": factor}
-    rungs = rungs_of({"scheduler": scheduler, "max_epochs": last})
-    assert rungs == asha_rungs(grace, factor, last)
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"scheduler": ASHA},
-        {"scheduler": ASHA | {"kind": "none"}, "max_epochs": 27},
-        {"scheduler": ASHA | {"reduction_factor": 1.0}, "max_epochs": 27},
-        {"scheduler": ASHA | {"grace_epochs": 0}, "max_epochs": 27},
-    ],
-)
-def test_without_early_stopping_there_are_no_rungs(settings: dict[str, Any]) -> None:
-    assert rungs_of(settings) == []
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from results.page import content_policy, json_for_script, visible
+from results.page import content_policy, json_for_script, shown
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = (
@@ -73,12 +73,12 @@ def test_numbers_that_json_lacks_are_refused(number: float) -> None:
     ],
 )
 def test_characters_that_no_screen_shows_are_shown_as_escapes(text: object, seen: str) -> None:
-    assert visible(text) == seen
+    assert shown(text) == seen
 
 
 def test_markup_of_our_own_is_left_as_it_is() -> None:
     ours = Markup("<b>\u200b</b>")
-    assert visible(ours) is ours
+    assert shown(ours) is ours
 
 
 def test_the_policy_allows_one_style_sheet_and_nothing_else() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from results.page import visible
+from results.page import shown as on_page
 from results.report import write_report
 from results.run_folder import RunFolder
 from tests.results.pages import Page, rich_records, write_run
@@ -93,6 +93,6 @@ def test_hostile_text_in_every_field_is_text_on_the_page(
     assert len(shown) > 20
     # A unit may be shown in capitals.
     text = hostile.text.casefold()
-    assert [t for t in shown if str(visible(wild.given[t])).casefold() not in text] == []
-    assert str(visible(wild_run.path.name)) in hostile.text
-    assert all(str(visible(each)) in hostile.folded for each in PAYLOADS)
+    assert [t for t in shown if str(on_page(wild.given[t])).casefold() not in text] == []
+    assert str(on_page(wild_run.path.name)) in hostile.text
+    assert all(str(on_page(each)) in hostile.folded for each in PAYLOADS)

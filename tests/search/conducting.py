@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from results.journal import Journal, read_journal
+from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.course import Budget
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.early_stopping import SuccessiveHalving
 from search.fault_config import FaultConfig
 from search.faults import FaultLedger, silent
 from search.proposals import Check, Proposals, no_limits

@@ -10,7 +10,7 @@ import ray
 
 from search import cluster_check
 from search.checked_trial import CheckedTrial
-from search.cluster_check import differences, look, require_alike, require_versions
+from search.cluster_check import differing_versions, look, require_alike, require_versions
 from search.connection import connected
 from search.provenance import versions
 from search.resources import Node, cluster_nodes
@@ -147,13 +147,13 @@ def test_node_without_the_storage_is_refused_with_the_path(joined, monkeypatch):
 class TestDifferences:
     def test_are_named_and_nothing_else(self):
         ours = {"torch": "2.11.0", "veer": "0.1.0"}
-        assert differences(ours, ours) == ""
-        assert differences({"torch": "2.10.0", "veer": "0.1.0"}, ours) == (
+        assert differing_versions(ours, ours) == ""
+        assert differing_versions({"torch": "2.10.0", "veer": "0.1.0"}, ours) == (
             "torch 2.10.0 (this machine 2.11.0)"
         )
 
     def test_package_that_one_side_does_not_know_is_one(self):
-        assert differences({}, {"veer": "0.1.0"}) == "veer none (this machine 0.1.0)"
+        assert differing_versions({}, {"veer": "0.1.0"}) == "veer none (this machine 0.1.0)"
 
 
 def test_trial_in_a_process_of_other_versions_is_not_run(monkeypatch):

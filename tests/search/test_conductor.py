@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from results.journal import Journal
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from results.rungs import asha_rungs
+from search.early_stopping import SuccessiveHalving
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
 from trainable.errors import RunError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from results.rungs import asha_rungs
+from search.early_stopping import SuccessiveHalving
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -119,17 +120,3 @@ def test_rungs_must_ascend_from_one(rungs):
 def test_reduction_factor_must_reduce():
     with pytest.raises(ValueError, match=r"reduction_factor must be above 1, got 1"):
         SuccessiveHalving([1], 1)
-
-
-@pytest.mark.parametrize(
-    ("grace_epochs", "reduction_factor", "max_epochs", "rungs"),
-    [
-        (9, 3, 27, [9]),
-        (9, 3, 28, [9, 27]),
-        (1, 3, 27, [1, 3, 9]),
-        (9, 3, 9, []),
-        (2, 1.5, 5, [2, 3, 4.5]),
-    ],
-)
-def test_rungs_lie_below_the_last_epoch(grace_epochs, reduction_factor, max_epochs, rungs):
-    assert asha_rungs(grace_epochs, reduction_factor, max_epochs) == rungs

@@ -9,9 +9,10 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from results.journal import Journal, read_journal
+from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.course import Budget
-from search.early_stopping import SuccessiveHalving, asha_rungs
+from search.early_stopping import SuccessiveHalving
 from search.proposals import Proposals
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
