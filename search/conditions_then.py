@@ -8,8 +8,13 @@ from search.differences import UNKNOWN, changed, changed_variables
 from search.provenance import CODE_DIGITS
 from search.recorded_trial import RecordedTrial, Sitting
 
-# Variables that choose other kernels, and so round otherwise.
-NUMERIC = ("ATEN_", "CUBLAS_", "DNNL_", "MKL_", "NVIDIA_", "ONEDNN_")
+# Variables that choose other kernels, or how threads share the work, and so round otherwise. The
+# number of threads (OMP_NUM_THREADS) is set by every trial, and compared itself.
+NUMERIC = (
+    "ATEN_", "CUBLAS_", "DNNL_", "KMP_DETERMINISTIC_REDUCTION", "KMP_FORCE_REDUCTION", "MKL_",
+    "NVIDIA_", "OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT", "ONEDNN_", "TORCHINDUCTOR_",
+    "TORCH_",
+)  # fmt: skip
 WORDS = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch build"}
 
 

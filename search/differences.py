@@ -40,7 +40,11 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         now: The later one.
     """
     one, two = _facts(then), _facts(now)
-    told = [changed(name, one[name], two[name]) for name in one if one[name] != two.get(name)]
+    told = [
+        changed(name, value, two.get(name, UNKNOWN))
+        for name, value in one.items()
+        if value != two.get(name)
+    ]
     variables = changed_variables(then, now) if "environment" in then else []
     return [*told, *_other_packages(then, now), *variables]
 

@@ -24,7 +24,12 @@ CODE_SUFFIXES = frozenset({".py", ".yaml"})
 CODE_DIGITS = 16
 # Of the environment what decides how numbers come about, where things lie and how Ray is joined.
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED", "RAY_AUTH_MODE")
-VARIABLE_PREFIXES = ("ATEN_", "CUBLAS_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "VEER_")
+VARIABLE_PREFIXES = (
+    "ATEN_", "CUBLAS_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "TORCHINDUCTOR_", "TORCH_",
+    "VEER_",
+)  # fmt: skip
+# Say where torch writes; the first one torch sets itself, once it has compiled.
+WITHOUT_EFFECT = frozenset({"TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME", "TORCH_LOGS"})
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY")
 
 
@@ -32,6 +37,7 @@ def provenance() -> dict[str, Any]:
     """What this process runs: code, packages, environment, git commit, hardware, command line."""
     return {
         "command": shlex.join(sys.argv),
+        "folder": working_folder(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
         "code_sha256": code_sha256(),
@@ -41,6 +47,14 @@ def provenance() -> dict[str, Any]:
         "hardware": describe_hardware(),
         "cuda": {"torch_built_for": torch.version.cuda, "num_gpus": torch.cuda.device_count()},
     }
+
+
+def working_folder() -> str | None:
+    """Where the command line's relative paths start; None where that folder is gone."""
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None
 
 
 def installed_packages() -> list[str]:
@@ -55,6 +69,7 @@ def relevant_variables(environment: Mapping[str, str]) -> dict[str, str]:
         name: value
         for name, value in sorted(environment.items())
         if (name in VARIABLES or name.startswith(VARIABLE_PREFIXES))
+        and name not in WITHOUT_EFFECT
         and not any(word in name for word in SECRETS)
     }
 

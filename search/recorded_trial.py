@@ -13,12 +13,15 @@ from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from search.corpus_record import require_same_lists
 from search.teacher import require_same_teacher
-from trainable.any_teacher import BANK_FILE
+from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
 from trainable.errors import RunError
+
+# Of a corpus what no trial reads.
+TEST = ("test_dir", "test_list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +79,20 @@ class RecordedTrial:
         return replace(self, history=replace(self.history, epochs=kept))
 
 
-def recorded_trial(run: RunFolder, number: int) -> RecordedTrial:
+def recorded_trial(
+    run: RunFolder,
+    number: int,
+    *,
+    corpus: CorpusConfig | None = None,
+    teacher: Path | None = None,
+) -> RecordedTrial:
     """Reads from the journal how a trial was computed.
+
+    Args:
+        run: The run.
+        number: Of the trial.
+        corpus: The same corpus at another place; None for where it was.
+        teacher: The same teacher's file at another place; None for where it was.
 
     Raises:
         RunError: There is no such trial, it has no epoch, the journal does not say where it ran,
@@ -100,7 +115,7 @@ def recorded_trial(run: RunFolder, number: int) -> RecordedTrial:
     settings = (latest(records, "search_started") or {}).get("settings") or {}
     try:
         config = TrialConfig.model_validate(history.started["config"])
-        corpus = CorpusConfig.model_validate(settings.get("corpus"))
+        recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
         engine = EngineConfig.model_validate(settings.get("engine") or {})
     except ValidationError as error:
@@ -111,6 +126,9 @@ def recorded_trial(run: RunFolder, number: int) -> RecordedTrial:
             f"Veer ({error.title} {where}: {first['msg']}); reproduce it with the version that "
             "the journal names"
         ) from error
+    if corpus is not None:
+        _require_same_settings(corpus, recorded)
+    corpus = corpus or recorded
     require_same_lists(corpus, records)
     return RecordedTrial(
         history=history,
@@ -118,7 +136,7 @@ def recorded_trial(run: RunFolder, number: int) -> RecordedTrial:
         corpus=corpus,
         targets=targets,
         engine=engine,
-        teacher=_teacher(run, config, records),
+        teacher=_teacher(run, config, records, teacher),
         sittings=sittings,
     )
 
@@ -136,18 +154,46 @@ def _sittings(records: Sequence[Record], number: int) -> tuple[Sitting, ...]:
     return tuple(found)
 
 
-def _teacher(run: RunFolder, config: TrialConfig, records: Sequence[Record]) -> Path | None:
+def _require_same_settings(corpus: CorpusConfig, recorded: CorpusConfig) -> None:
+    """Refuses a corpus that says something else than other places."""
+    now, then = _beside_places(corpus.model_dump()), _beside_places(recorded.model_dump())
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) != then.get(name):
+            raise RunError(
+                f"the corpus must be the one that this run began with at another place, but its "
+                f"{name} was {then.get(name)}, now {now.get(name)}; restore that setting"
+            )
+
+
+def _beside_places(settings: Mapping[str, Any], at: str = "") -> dict[str, Any]:
+    """Settings by dotted name; of paths whether there is one, none for the test list."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            found |= _beside_places(value, f"{at}{name}.")
+        elif name not in TEST:
+            found[f"{at}{name}"] = "given" if isinstance(value, Path) else value
+    return found
+
+
+def _teacher(
+    run: RunFolder, config: TrialConfig, records: Sequence[Record], elsewhere: Path | None
+) -> Path | None:
     """The teacher's file, in the run folder where that was moved with a plug-in's embeddings."""
     told = latest(records, "teacher")
     if config.loss.distill_weight == 0 or told is None:
         return None
+    if elsewhere is not None:
+        file = find_teacher(elsewhere)
+        require_same_teacher(file, records)
+        return file
     file, moved = Path(told["path"]), run.path.absolute() / BANK_FILE
     if not file.is_file() and file.name == BANK_FILE and moved.is_file():
         file = moved
     if not file.is_file():
         raise RunError(
             f"{file}, the teacher of this run, is not there any more; restore the file with "
-            f"SHA-256 {told['sha256'][:12]}"
+            f"SHA-256 {told['sha256'][:12]}, or say where it is with --teacher"
         )
     require_same_teacher(file, records)
     return file

@@ -19,10 +19,12 @@ from search.conditions_then import conditions_differ
 from search.corpus_record import corpus_facts
 from search.provenance import provenance
 from search.recorded_trial import RecordedTrial, Sitting, recorded_trial
+from spaces.disk import room_for
 from spaces.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
+from trainable.corpus import CorpusConfig
 from trainable.data import load_training_data
-from trainable.errors import DivergedError, RunError
+from trainable.errors import DiskFullError, DivergedError, RunError
 from trainable.places import cache_dir
 from trainable.training import EpochReport, Trainer
 from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of
@@ -36,11 +38,24 @@ class Conditions:
         epochs: How many of its first epochs; None for all.
         num_threads: CPU threads; None for as many as then.
         device: `cpu` or `cuda`; None for the kind that it had.
+        corpus: The corpus at another place; None for where it was.
+        teacher: The teacher's file at another place; None for where it was.
     """
 
     epochs: int | None = None
     num_threads: int | None = None
     device: str | None = None
+    corpus: CorpusConfig | None = None
+    teacher: Path | None = None
+
+    def trial_of(self, run: RunFolder, number: int) -> RecordedTrial:
+        """The trial as the journal has it, as far and with the places that are asked for.
+
+        Raises:
+            RunError: It, its lists or its teacher cannot be had, or are others.
+        """
+        trial = recorded_trial(run, number, corpus=self.corpus, teacher=self.teacher)
+        return trial.first(self.epochs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +139,11 @@ def reproduce(
         RunError: The trial, its lists or its teacher cannot be had, or the folder is not empty.
         VeerError: Corpus, teacher or device cannot be used.
     """
-    trial = recorded_trial(run, number).first(conditions.epochs)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise RunError(f"{folder} is not empty; give --out a new folder")
+    trial = conditions.trial_of(run, number)
+    make_place(folder)
     data = load_training_data(trial.corpus, cache_dir=cache_dir())
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
-    folder.mkdir(parents=True, exist_ok=True)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
     now = Sitting(place=place_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
@@ -143,6 +156,27 @@ def reproduce(
         veer_tolerance_pct=veer_tolerance_pct(data.val_is_target),
         stopped=stopped,
     )
+
+
+def make_place(folder: Path) -> None:
+    """Makes the folder that a trial is computed again in.
+
+    Raises:
+        RunError: It is not empty, or cannot be made.
+        DiskFullError: There is no room for it.
+    """
+    try:
+        with room_for(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except DiskFullError:
+        raise
+    except OSError as error:
+        raise RunError(
+            f"{folder}: cannot be made or read: {error.strerror or error}; give --out a new folder"
+        ) from error
+    if not is_empty:
+        raise RunError(f"{folder} is not empty; give --out a new folder")
 
 
 def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTask:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,17 +11,25 @@ import typer
 from rich.table import Table
 
 from results.run_folder import RunFolder
+from results.value_rules import MOST_THREADS
 from search.cli.console import console, counting
 from search.cli.console import epochs as epochs_bar
 from search.cli.options import AllowCode, permit
 from search.comparison import EpochPair
-from search.recorded_trial import recorded_trial
-from search.reproduce import Conditions, Reproduction
+from search.reproduce import Conditions, Reproduction, make_place
 from search.reproduce import reproduce as reproduce_trial
+from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.places import cache_dir
 
 FAILED_STATUS = 1
+
+
+class Device(StrEnum):
+    """Where the trial computes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 def reproduce(
@@ -34,10 +43,19 @@ def reproduce(
         typer.Option(help="New folder to keep config and checkpoints in; else nothing is kept."),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads; without it as many as then.")
+        int | None,
+        typer.Option(min=1, max=MOST_THREADS, help="CPU threads; without it as many as then."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu or cuda; without it what the trial had.")
+        Device | None, typer.Option(help="Without it what the trial had.")
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(help="corpus.yaml of the same corpus, where it lies at another place now."),
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="The same teacher's file, where it lies at another place now."),
     ] = None,
     code: AllowCode = False,
 ) -> None:
@@ -49,10 +67,18 @@ def reproduce(
     """
     permit(code)
     folder = RunFolder(run)
-    recorded = recorded_trial(folder, trial).first(epochs)
+    conditions = Conditions(
+        epochs=epochs,
+        num_threads=threads,
+        device=device,
+        corpus=None if corpus is None else read_corpus_config(corpus),
+        teacher=teacher,
+    )
+    recorded = conditions.trial_of(folder, trial)
+    if out is not None:
+        make_place(out)  # before long work
     with counting("log-mels") as progress:  # where the cache does not have them any more
         load_training_data(recorded.corpus, cache_dir=cache_dir(), progress=progress)
-    conditions = Conditions(epochs=epochs, num_threads=threads, device=device)
     title, num_epochs = f"trial {trial} again", len(recorded.history.epochs)
     with _place(out) as place, epochs_bar(title, num_epochs) as bar:
         found = reproduce_trial(folder, trial, place, conditions=conditions, watcher=bar.epoch)
@@ -71,13 +97,14 @@ def _place(out: Path | None) -> Iterator[Path]:
 
 
 def _print(found: Reproduction) -> None:
-    console.print(_table(found.pairs))
+    console.print(pairs_table(found.pairs))
     for text in found.differences:
         console.print(f"differs from then: {text}", highlight=False, soft_wrap=True, markup=False)
     console.print(found.verdict, highlight=False, soft_wrap=True, markup=False)
 
 
-def _table(pairs: tuple[EpochPair, ...]) -> Table:
+def pairs_table(pairs: tuple[EpochPair, ...]) -> Table:
+    """A row an epoch: VEER and loss, recorded and again."""
     table = Table()
     for name in ("epoch", "VEER %", "VEER % again", "difference", "loss", "loss difference"):
         table.add_column(name, justify="right")

@@ -10,30 +10,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models import build_model
+from results.benchmark import BENCHMARK_COLUMNS
+from results.card import CardFacts, model_card
 from results.export import export_trial
 from results.formats import format_table
 from results.history import best_ended, latest, repetitions, trial_histories
 from results.journal import Journal, Record, read_journal
+from results.page import render_page
 from results.remarks import run_remarks
 from results.render import benchmark_view, trials_view
+from results.report import make_report
 from results.run_folder import RunFolder
 from results.rungs import asha_rungs
 from results.study import rebuild_study
 from results.trial_view import trial_view
 from results.trials import epochs_table, trials_table
+from results.value_rules import ROW_NUMBERS
 from search.cli.console import Screen
+from search.cli.reproduce import pairs_table
+from search.comparison import COMPARED, EpochPair
+from search.conditions_then import conditions_differ
 from search.conductor import Conductor
 from search.course import Budget
+from search.differences import since_the_start
 from search.early_stopping import SuccessiveHalving
 from search.proposals import Proposals, no_limits
+from search.recorded_trial import Sitting, recorded_trial
+from search.reproduce import Reproduction
 from search.starting_points import starting_trees
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.errors import VeerError
 from spaces.space import Space
 from tests.fuzz.mutation import fuzzed, mutated
-from trainable.config import TrialConfig
+from trainable.checkpoint import LoadedModel, file_sha256
+from trainable.config import TrainRunConfig, TrialConfig
+from trainable.corpus import CorpusConfig
 
+CONFIG = TrialConfig.model_validate(
+    {"model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "embedding_dim": 16}}
+)
+CORPUS = CorpusConfig(
+    train_dir=Path("d"), train_list=Path("train.txt"), val_dir=Path("d"), val_list=Path("val.txt")
+)
 SPACE = Space(
     name="s",
     fixed={},
@@ -85,17 +105,34 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
     params = {"loss.distillation": "mse", "training.lr": 1e-3}
     broken = {"limit": "max_params", "value": 2, "allowed": 1, "text": ""}
-    place = {"host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {}}
+    place = {"host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {"cpu": "a"}}
+    row = dict.fromkeys(ROW_NUMBERS, 1) | {"speed_ratio": None}
     memory = {"resource": "gpu", "share": 0.5, "message": "m"}
     with Journal(path) as journal:
-        settings = {"success": {"target": 11.0}, "space": "space.yaml"}
-        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
-        journal.append("teacher", path="t.model", veer_pct=7.5, num_params=10, sha256="ab")
+        settings = {
+            "success": {"target": 11.0}, "space": "space.yaml", "scheduler": {"kind": "asha"},
+            "corpus": CORPUS.model_dump(mode="json"), "engine": {}, "targets": {},
+        }  # fmt: skip
+        led = {
+            "command": "veer search", "python": "3.12.1", "versions": {"torch": "2"},
+            "environment": {"MKL_CBWR": "AVX2"}, "packages": ["torch==2"], "code_sha256": "ab",
+            "git": {"commit": "ab", "has_changes": False}, "hardware": {"cpu": "a"},
+            "cuda": {"num_gpus": 0},
+        }  # fmt: skip
+        journal.append("search_started", settings=settings, provenance=led)
+        lists = {"train": {"file": "a", "sha256": "ab", "num_utterances": 1}}
+        journal.append("corpus", lists=lists, stores={"train": "k1", "val": "k1"})
+        teacher = Path(__file__)  # only its bytes are looked at
+        told = {"path": teacher, "sha256": file_sha256(teacher)}
+        journal.append("teacher", veer_pct=7.5, num_params=10, **told)
         searched(journal)
         journal.append("infeasible", params=params, violations=[broken])
         journal.append("repeated", params=params, config_hash="ab", same_as=0)
-        journal.append("placed", trial=0, epoch=1, **place)
+        for trial in range(4):
+            journal.append("placed", trial=trial, epoch=0, **place)
         journal.append("infrastructure", kind="out_of_memory", trial=0, epoch=1, **memory)
+        rows = [row | {"model": model} for model in ("teacher", "trial 0", "trial 1")]
+        journal.append("benchmark", hardware=place["hardware"], rows=rows)
         journal.append("search_ended", reason="finished")
     lines = path.read_bytes().splitlines()
     path.write_bytes(b"".join(without_check(each) + b"\n" for each in lines))
@@ -138,7 +175,51 @@ def studied(records: Sequence[Record], _: Path) -> None:
 
 def benchmarked(records: Sequence[Record], _: Path) -> None:
     if (record := latest(records, "benchmark")) is not None:
-        printed(benchmark_view(record["rows"], ("model",), 100))
+        printed(benchmark_view(record["rows"], BENCHMARK_COLUMNS, 100))
+
+
+def paged(_: Sequence[Record], run: Path) -> None:
+    render_page(make_report(RunFolder(run)))
+
+
+MODEL = build_model(CONFIG.model)
+
+
+def carded(records: Sequence[Record], run: Path) -> None:
+    for trial in best_ended(trial_histories(records), 2):
+        loaded = LoadedModel(
+            file=run / "x.model", config=CONFIG, speakers=(), centres_KD=None, model=MODEL,
+            epoch=1, history=(),
+        )  # fmt: skip
+        config = TrainRunConfig(corpus=CORPUS, trial=CONFIG, teacher=Path("t.model"))
+        model_card(
+            CardFacts(run=run, trial=trial, loaded=loaded, config=config, records=records)
+        )
+
+
+NOW = Sitting(
+    place={"hardware": {"python": "3.12.1", "cpu": "a"}, "device": "cpu", "num_threads": 1},
+    provenance={"versions": {"torch": "2"}, "environment": {"MKL_CBWR": "AVX2"}},
+)
+AGAIN = {
+    **dict.fromkeys(COMPARED), "epoch": 1, "veer_pct": 9.0, "loss_total": 2.0, "num_params": 9,
+    "loss_stages": [0.1], "stage_shares": [0.2],
+}  # fmt: skip
+
+
+def reproduced(records: Sequence[Record], run: Path) -> None:
+    """What `veer reproduce` reads and prints, without the training."""
+    for number in range(2):
+        trial = recorded_trial(RunFolder(run), number)
+        assert 1 <= trial.num_threads <= 1024
+        pairs = tuple(EpochPair(recorded=r, again=AGAIN) for r in trial.history.in_order)
+        differences = conditions_differ(trial, records, NOW, {"train": "k2", "val": "k3"})
+        found = Reproduction(
+            trial=number, pairs=pairs, differences=tuple(differences), veer_tolerance_pct=3.0
+        )
+        printed(found.verdict)
+        printed(pairs_table(found.pairs))
+        since_the_start(records, NOW.provenance)
 
 
 def gone_on_from(records: Sequence[Record], run: Path) -> None:
@@ -147,7 +228,8 @@ def gone_on_from(records: Sequence[Record], run: Path) -> None:
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
-    told, started_from, exported, chosen, studied, gone_on_from,
+    told, started_from, exported, chosen, studied, benchmarked, paged, carded, reproduced,
+    gone_on_from,
 )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from search.differences import changes, since_the_start
+from search.conditions_then import NUMERIC
+from search.differences import changed_variables, changes, since_the_start
 from search.provenance import provenance
 
 THEN: dict[str, Any] = {
@@ -42,6 +43,22 @@ def test_every_difference_is_one_sentence_with_both_values():
         "MKL_CBWR not set then, AVX2 now",
         "OMP_NUM_THREADS 1 then, not set now",
     ]
+
+
+def test_variables_are_chosen_by_how_they_begin():
+    then = {"environment": {"OMP_NUM_THREADS": "1", "TORCH_LOGS": "a"}}
+    now = {"environment": {"OMP_NUM_THREADS": "2", "OMP_DYNAMIC": "1", "TORCHINDUCTOR_X": "1"}}
+    assert changed_variables(then, now, NUMERIC) == [
+        "OMP_DYNAMIC not set then, 1 now",
+        "TORCHINDUCTOR_X not set then, 1 now",
+        "TORCH_LOGS a then, not set now",
+    ]
+    assert changed_variables({}, {"environment": None}, NUMERIC) == []
+
+
+def test_what_cannot_be_told_now_is_named_all_the_same():
+    found = changes(THEN, THEN | {"git": None})
+    assert found == ["git commit 1111111111111111 then, not recorded now"]
 
 
 def test_many_packages_are_counted():

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -21,6 +22,7 @@ def test_provenance_is_plain_and_names_versions_and_command():
     assert found["versions"]["torch"] == version("torch")
     assert sys.argv[0] in found["command"]
     assert found["hardware"]
+    assert found["folder"] == os.getcwd()  # noqa: PTH109 - a second source
 
 
 def test_git_state_names_the_commit_and_whether_files_changed(tmp_path):
@@ -90,10 +92,13 @@ def test_variables_are_those_that_numbers_and_places_depend_on_and_no_secret():
         "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef", "OMP_NUM_THREADS": "1",
         "MKL_CBWR": "AVX2", "VEER_CACHE": "/cache", "VEER_TOKEN": "hidden", "HOME": "/root",
         "CUDA_VISIBLE_DEVICES": "", "VEER_API_KEY": "hidden too",
+        "TORCH_BLAS_PREFER_CUBLASLT": "1", "TORCHINDUCTOR_MAX_AUTOTUNE": "1",
+        "TORCHINDUCTOR_CACHE_DIR": "/tmp/of-torch",
     }  # fmt: skip
     assert relevant_variables(environment) == {
         "CUDA_VISIBLE_DEVICES": "", "MKL_CBWR": "AVX2", "OMP_NUM_THREADS": "1",
-        "RAY_AUTH_MODE": "token", "VEER_CACHE": "/cache",
+        "RAY_AUTH_MODE": "token", "VEER_CACHE": "/cache", "TORCH_BLAS_PREFER_CUBLASLT": "1",
+        "TORCHINDUCTOR_MAX_AUTOTUNE": "1",
     }  # fmt: skip
 
 
