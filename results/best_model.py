@@ -1,8 +1,11 @@
 """The weights behind a trial's figure: those of its best epoch, or none."""
 
+from pathlib import Path
+
 from pydantic import ValidationError
 
 from results.history import TrialHistory
+from results.journal import Record
 from results.run_folder import RunFolder
 from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config import TrialConfig
@@ -31,8 +34,7 @@ def load_best(run: RunFolder, history: TrialHistory) -> LoadedModel:
         )
     if history.best is None:
         return load_speaker_model(run.trial(history.trial))  # no figure that it could contradict
-    epoch, veer_pct = history.best["epoch"], history.best["veer_pct"]
-    file = checkpoints.file_of(epoch)
+    file = checkpoints.file_of(history.best["epoch"])
     if not file.exists():
         raise CheckpointError(
             f"{file}: the best epoch's file of trial {history.trial} is missing; {FIX}"
@@ -43,6 +45,14 @@ def load_best(run: RunFolder, history: TrialHistory) -> LoadedModel:
         raise DamagedError(
             f"the best epoch of trial {history.trial} cannot be used: {error}"
         ) from error
+    _require_same_run(loaded, file, history, history.best)
+    return loaded
+
+
+def _require_same_run(
+    loaded: LoadedModel, file: Path, history: TrialHistory, best: Record
+) -> None:
+    epoch, veer_pct = best["epoch"], best["veer_pct"]
     if (got := loaded.history[epoch - 1]["veer_pct"]) != veer_pct:
         raise CheckpointError(
             f"{file}: the journal says a VEER of {veer_pct} % for trial {history.trial} after "
@@ -53,7 +63,6 @@ def load_best(run: RunFolder, history: TrialHistory) -> LoadedModel:
             f"{file}: its config is not the one that the journal has for trial "
             f"{history.trial}: they are of different runs; {FIX}"
         )
-    return loaded
 
 
 def _canonical(config: object) -> object:

@@ -82,6 +82,9 @@ class _Axis:
         part = (value - self.low) / (self.high - self.low)
         return round(self.start + part * (self.end - self.start))
 
+    def marks(self, values: Iterable[float]) -> tuple[Mark, ...]:
+        return tuple(Mark(at=self(value), label=f"{value:g}") for value in values)
+
 
 def learning_curves(
     trials: Sequence[TrialHistory], settings: Mapping[str, Any], teacher_pct: float | None
@@ -102,28 +105,14 @@ def learning_curves(
     ticks = _ticks(min(veers), max(veers))
     across = _Axis(low=1, high=last, start=LEFT, end=RIGHT)
     up = _Axis(low=ticks[0], high=ticks[-1], start=BOTTOM, end=TOP)
-    best = ranked(trials)[:1]
-    order = {style: rank for rank, style in enumerate(("failed", "stopped"))}
-    curves = [
-        Curve(
-            trial=trial.trial,
-            style="best" if trial in best else STYLES.get(trial.state, "unfinished"),
-            path=_path(points, across, up),
-            title=f"trial {trial.trial}: lowest VEER {min(veer for _, veer in points):.2f} %",
-        )
-        for trial, points in measured
-    ]
-    curves.sort(key=lambda curve: (curve.style == "best", order.get(curve.style, len(order))))
     rungs = [rung for rung in rungs_of(settings) if rung <= last]
     return Chart(
-        curves=tuple(curves),
-        epochs=tuple(
-            Mark(at=across(epoch), label=f"{epoch:g}")
-            for epoch in _ticks(1, last)
-            if 1 <= epoch <= last and epoch == round(epoch)
+        curves=_curves(measured, across, up),
+        epochs=across.marks(
+            epoch for epoch in _ticks(1, last) if 1 <= epoch <= last and epoch == round(epoch)
         ),
-        veers=tuple(Mark(at=up(veer), label=f"{veer:g}") for veer in ticks),
-        rungs=tuple(Mark(at=across(rung), label=f"{rung:g}") for rung in rungs),
+        veers=up.marks(ticks),
+        rungs=across.marks(rungs),
         teacher=None
         if teacher_pct is None
         else Mark(at=up(teacher_pct), label=f"teacher {teacher_pct:.2f} %"),
@@ -134,6 +123,27 @@ def curve_points(trial: TrialHistory) -> list[tuple[int, float]]:
     """Epoch and VEER in percent, where it was measured."""
     points = ((record["epoch"], record["veer_pct"]) for record in trial.in_order)
     return [(epoch, veer) for epoch, veer in points if veer is not None]
+
+
+def _curves(
+    measured: Sequence[tuple[TrialHistory, list[tuple[int, float]]]], across: _Axis, up: _Axis
+) -> tuple[Curve, ...]:
+    best = ranked([trial for trial, _ in measured])[:1]
+    curves = (
+        Curve(
+            trial=trial.trial,
+            style="best" if trial in best else STYLES.get(trial.state, "unfinished"),
+            path=_path(points, across, up),
+            title=f"trial {trial.trial}: lowest VEER {min(veer for _, veer in points):.2f} %",
+        )
+        for trial, points in measured
+    )
+    return tuple(sorted(curves, key=_layer))
+
+
+def _layer(curve: Curve) -> int:
+    """What is drawn first lies below."""
+    return {"failed": 0, "stopped": 1, "best": 3}.get(curve.style, 2)
 
 
 def _path(points: Iterable[tuple[int, float]], across: _Axis, up: _Axis) -> str:

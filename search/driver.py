@@ -54,39 +54,34 @@ def drive(
         fitting = num_trials_at_once(lending.base, nodes)
         at_once = min(settings.max_concurrent or fitting, fitting)
         say(at_once_line(at_once, fitting, lending.base))
-        interrupts = Interrupts(
-            on_first=lambda: _finish_epochs(conductor, say),
-            on_second=lambda: _stop_now(conductor, say),
-            on_stuck=lambda: _leave_ray(say),
-        )
+        places = Places(lending, fitting, at_once)
         searcher = ConductorSearcher(
-            conductor,
-            lambda course: make_task(course, lending),
-            places=Places(lending, fitting, at_once),
+            conductor, lambda course: make_task(course, lending), places=places
         )
         watch = HangWatch(settings.faults, time.monotonic)
         scheduler = ConductorScheduler(conductor, lending, watch)
-        recorder = Recorder(
-            conductor,
-            scheduler,
-            watch,
-            on_step=on_step,
-            on_start=searcher.on_trial_start,
-            is_stopping=lambda: interrupts.is_urgent,
-        )
         # Else Tune starts one worker after the other.
         pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
-        with interrupts, pending, own_actor_manager():
-            _run(conductor, searcher, scheduler, recorder, interrupts)
+        with _interrupts(conductor, say) as interrupts, pending, own_actor_manager():
+            _run(conductor, searcher, scheduler, interrupts, watch, on_step)
 
 
 def _run(
     conductor: Conductor,
     searcher: ConductorSearcher,
     scheduler: ConductorScheduler,
-    recorder: Recorder,
     interrupts: Interrupts,
+    watch: HangWatch,
+    on_step: Callable[[], None],
 ) -> None:
+    recorder = Recorder(
+        conductor,
+        scheduler,
+        watch,
+        on_step=on_step,
+        on_start=searcher.on_trial_start,
+        is_stopping=lambda: interrupts.is_urgent,
+    )
     with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
         try:
             # Not a Tuner: that pickles searcher, scheduler and callbacks.
@@ -111,9 +106,16 @@ def _run(
             raise
 
 
-def _finish_epochs(conductor: Conductor, say: Callable[[str], None]) -> None:
-    conductor.halt("interrupted")
-    say("finishing the running epochs; Ctrl-C again stops at once")
+def _interrupts(conductor: Conductor, say: Callable[[str], None]) -> Interrupts:
+    def halt(line: str) -> None:
+        conductor.halt("interrupted")
+        say(line)
+
+    return Interrupts(
+        on_first=lambda: halt("finishing the running epochs; Ctrl-C again stops at once"),
+        on_second=lambda: halt("stopping now"),
+        on_stuck=lambda: _leave_ray(say),
+    )
 
 
 def _is_urgent(interrupts: Interrupts) -> bool:
@@ -126,11 +128,6 @@ def _is_urgent(interrupts: Interrupts) -> bool:
     if interrupts.is_terminated:
         raise Terminated
     return interrupts.is_urgent
-
-
-def _stop_now(conductor: Conductor, say: Callable[[str], None]) -> None:
-    conductor.halt("interrupted")
-    say("stopping now")
 
 
 def _leave_ray(say: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 """What a journal says of how a trial was computed: all that running it again needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -113,19 +114,11 @@ def recorded_trial(
             "an older Veer; only trials of newer searches can be reproduced"
         )
     settings = (latest(records, "search_started") or {}).get("settings") or {}
-    try:
+    with _naming_what_is_invalid(run, number):
         config = TrialConfig.model_validate(history.started["config"])
         recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
         engine = EngineConfig.model_validate(settings.get("engine") or {})
-    except ValidationError as error:
-        [first, *_] = error.errors()
-        where = ".".join(map(str, first["loc"]))
-        raise RunError(
-            f"{run.journal}: what trial {number} was run with is not valid in this version of "
-            f"Veer ({error.title} {where}: {first['msg']}); reproduce it with the version that "
-            "the journal names"
-        ) from error
     if corpus is not None:
         _require_same_settings(corpus, recorded)
     corpus = corpus or recorded
@@ -139,6 +132,20 @@ def recorded_trial(
         teacher=_teacher(run, config, records, teacher),
         sittings=sittings,
     )
+
+
+@contextmanager
+def _naming_what_is_invalid(run: RunFolder, number: int) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(map(str, first["loc"]))
+        raise RunError(
+            f"{run.journal}: what trial {number} was run with is not valid in this version of "
+            f"Veer ({error.title} {where}: {first['msg']}); reproduce it with the version that "
+            "the journal names"
+        ) from error
 
 
 def _sittings(records: Sequence[Record], number: int) -> tuple[Sitting, ...]:

@@ -98,23 +98,25 @@ def run_search(
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.say):
         records = earlier_records(settings, folder)
-        is_retried = retry_failed and num_failed(records) > 0
-        if is_finished(settings, records) and not is_retried:
-            result = SearchResult(run=RunFolder(folder), reason="finished", was_finished=True)
-        else:
-            job = SearchJob(
-                settings=settings,
-                folder=folder,
-                space=space,
-                records=records,
-                view=view,
-                retry_failed=is_retried,
-            )
-            with closing(view), ShardBuilder(settings.address) as build:
-                result = _search(job, build)
+        job = SearchJob(
+            settings=settings,
+            folder=folder,
+            space=space,
+            records=records,
+            view=view,
+            retry_failed=retry_failed and num_failed(records) > 0,
+        )
+        result = _what_is_left(job)
         with _surviving_a_full_disk(result, view):
             rebuild_results(result.run, space)
         return result
+
+
+def _what_is_left(job: SearchJob) -> SearchResult:
+    if is_finished(job.settings, job.records) and not job.retry_failed:
+        return SearchResult(run=RunFolder(job.folder), reason="finished", was_finished=True)
+    with closing(job.view), ShardBuilder(job.settings.address) as build:
+        return _search(job, build)
 
 
 def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:

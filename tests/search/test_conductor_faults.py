@@ -201,7 +201,7 @@ def test_many_failing_trials_halt_the_search_with_the_reason_first(conduct, tmp_
     assert conductor.halt_message == (
         "3 of 3 trials failed, the most frequent reason first:\n"
         "  3 trials (0, 1, 2): a fault without a finished epoch in between (1 error), the last: "
-        "RuntimeError: no room at 0x0ff"
+        "RuntimeError: no room at 0x0ff (others: other numbers)"
     )
     assert conductor.next_trial() is None
     # The cause was mended: what failed before does not count.
