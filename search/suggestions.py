@@ -124,6 +124,10 @@ class Suggestions:
         Raises:
             ValueError: The values are not those that the space asks for.
         """
+        for dimension in self._space.dimensions:  # Optuna would warn, and draw another value
+            if dimension.name in params and not dimension.contains(params[dimension.name]):
+                value = params[dimension.name]
+                raise ValueError(f"{value!r} not in the values of {dimension.name}")
         self._study.enqueue_trial(dict(params))
         self._study.sampler = RandomSampler(0)
         restored = self._ask()
