@@ -134,9 +134,9 @@ class TestHead:
 
     @pytest.mark.usefixtures("member")
     def test_port_that_is_taken_is_an_error(self, head):
-        message = rf"^cannot start a cluster at {head}: .*{head.rpartition(':')[2]}"
-        with pytest.raises(ConfigError, match=message):
-            veer("cluster", "head", f"--port={head.rpartition(':')[2]}")
+        port = head.rpartition(":")[2]
+        with pytest.raises(ConfigError, match=rf"^--port {port} is taken: .*`veer cluster stop`"):
+            veer("cluster", "head", f"--port={port}")
 
 
 @pytest.mark.cluster
