@@ -54,16 +54,20 @@ def wait_until_gone(pids: Iterable[int], deadline_s: float = 60.0) -> float:
         AssertionError: One has not ended within the deadline.
     """
     pids = tuple(pids)
-    agents = [pid for pid in pids if _name(pid).startswith(AGENTS)]
     latest_s = time.monotonic() + deadline_s
-    while left := [pid for pid in pids if pid not in agents and is_alive(pid)]:
+    # Asked each time: an agent has its name only some time after it was started.
+    while left := [pid for pid in pids if is_alive(pid) and not _is_agent(pid)]:
         names = [_name(pid) for pid in left]
         assert time.monotonic() < latest_s, f"processes {left} ({names}) did not end"
         time.sleep(0.005)
     ended_s = time.time()
-    for pid in agents:
+    for pid in filter(_is_agent, pids):
         _send(pid, signal.SIGKILL)
     return ended_s
+
+
+def _is_agent(pid: int) -> bool:
+    return _name(pid).startswith(AGENTS)
 
 
 def _state(pid: int) -> tuple[str, int] | None:
