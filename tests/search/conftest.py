@@ -19,6 +19,7 @@ from spaces.yaml_file import write_yaml
 from tests.search.conducting import make_conductor
 from tests.search.own_student import NET, Person
 from tests.search.proposing import Search
+from tests.search.somebody import be_somebody
 from tests.search.tiny_world import build_tiny_world
 
 
@@ -121,3 +122,12 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Search]]:
             return Search(space, journals.enter_context(Journal(tmp_path / name)), **options)
 
         yield make
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home folder of a person who has no token."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    be_somebody(folder, monkeypatch)
+    return folder

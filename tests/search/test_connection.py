@@ -12,7 +12,7 @@ import pytest
 import ray
 
 from search.connection import connected, mismatch, require_entry
-from search.tokens import MODE, TOKEN, TOKEN_PATH
+from search.tokens import MODE, TOKEN
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
 from tests.search.ray_nodes import RayNodes, ray_nodes
@@ -47,17 +47,6 @@ def cluster() -> Iterator[RayNodes]:
     """A node that demands `RIGHT`."""
     with ray_nodes((1,)) as nodes:
         yield nodes
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A person who has no token."""
-    for name in (MODE, TOKEN, TOKEN_PATH):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    return folder
 
 
 def put_token(home: Path, token: str, mode: int = 0o600) -> Path:

@@ -1,0 +1,57 @@
+"""A run with trials that can be computed again."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from results.journal import Journal
+from results.run_folder import RunFolder
+from search.config import SearchConfig
+from search.corpus_record import corpus_facts
+from search.provenance import provenance
+from tests.search.reproduction.recorded import NUM_EPOCHS, STUDENT, begin, sit, task
+from trainable.checkpoint import file_sha256, resolve_model_file
+from trainable.config import TrialConfig
+from trainable.data import load_training_data
+from trainable.places import cache_dir
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def settings(make_settings: Callable[..., SearchConfig]) -> SearchConfig:
+    return make_settings()
+
+
+@pytest.fixture
+def run(settings: SearchConfig, tmp_path: Path) -> RunFolder:
+    """A run as a search leaves it: trial 0 in one go, 1 moved after two epochs, 2 failed at once.
+
+    Trials are stepped as Ray steps them, without Ray.
+    """
+    folder = tmp_path / "run"
+    teacher = resolve_model_file(settings.teacher)
+    data = load_training_data(settings.corpus, cache_dir=cache_dir())
+    with Journal(folder / "journal.jsonl") as journal:
+        resolved = settings.model_dump(mode="json") | {"space": "space.yaml"}
+        journal.append("search_started", settings=resolved, provenance=provenance())
+        journal.append("corpus", **corpus_facts(settings.corpus, data))
+        journal.append(
+            "teacher", path=teacher, veer_pct=7.5, num_params=1, sha256=file_sha256(teacher)
+        )
+        for trial, sittings in ((0, (NUM_EPOCHS,)), (1, (2, NUM_EPOCHS - 2))):
+            config = TrialConfig.model_validate(STUDENT | {"seed": trial})
+            begin(journal, trial, config)
+            for num_epochs in sittings:
+                sit(journal, task(settings, teacher, folder, trial, config), num_epochs)
+            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+        begin(journal, 2, TrialConfig.model_validate(STUDENT | {"seed": 2}))
+        journal.append("trial_ended", trial=2, state="failed", reason="no such device")
+    return RunFolder(folder)

@@ -1,0 +1,151 @@
+"""A trial is computed again from its journal, and every epoch compared."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from results.run_folder import RunFolder
+from search.reproduce import Reproduction
+from tests.search.forging import rewrite
+from tests.search.reproduction.recorded import again, forged
+from trainable.checkpoint import file_sha256
+from trainable.errors import RunError
+
+
+@pytest.mark.parametrize("trial", [0, 1])
+def test_a_trial_comes_again_bit_for_bit_also_one_that_was_moved(run, tmp_path, trial):
+    found = again(run, trial, tmp_path / "again")
+    assert found.differences == ()
+    assert found.verdict == "reproduced bit for bit: 4 epochs"
+    assert found.holds
+    assert [pair.epoch for pair in found.pairs] == [1, 2, 3, 4]
+    assert (tmp_path / "again" / "config.yaml").is_file()
+
+
+def test_a_forged_value_is_found_by_epoch_and_field(run, tmp_path):
+    forged(run, teacher_cosine=lambda value: value + 0.25)
+    found = again(run, 0, tmp_path / "again")
+    assert not found.holds
+    assert re.match(
+        r"not reproduced: epoch 3 in teacher_cosine: .* recorded, .* again, a difference of 0.25; "
+        "machine, versions, code and threads are as then, so it must be bit for bit",
+        found.verdict,
+    )
+
+
+def test_epochs_before_a_forged_one_still_hold(run, tmp_path):
+    forged(run, veer_pct=lambda _: 1.0)
+    assert again(run, 0, tmp_path / "again", epochs=2).verdict == (
+        "reproduced bit for bit: 2 epochs"
+    )
+
+
+@pytest.mark.slow
+def test_another_thread_count_is_told_and_compared_within_the_tolerance(run, tmp_path):
+    found = again(run, 0, tmp_path / "again", num_threads=2)
+    assert found.differences == ("threads 1 then, 2 now",)
+    assert found.holds
+
+
+def test_a_value_that_no_rounding_explains_is_found_elsewhere_too(run, tmp_path):
+    records = list(run.read())
+    for record in records:
+        if record["event"] == "placed":
+            record["num_threads"] = 7
+    rewrite(run, records)
+    forged(run, loss_total=lambda value: 1.5 * value)
+    found = again(run, 0, tmp_path / "again", num_threads=1)
+    assert found.differences == ("threads 7 then, 1 now",)
+    assert not found.holds
+    assert found.verdict.startswith("not reproduced: epoch 3 in loss_total: ")
+    assert "tolerance" in found.verdict
+
+
+def test_trial_without_epochs_is_refused_with_its_reason(run, tmp_path):
+    message = "trial 2 has no epoch to compare with, it is failed: no such device; choose"
+    with pytest.raises(RunError, match=message):
+        again(run, 2, tmp_path / "again")
+
+
+def test_unknown_trial_is_refused_with_those_that_are_there(run, tmp_path):
+    with pytest.raises(RunError, match="the run has no trial 9; its trials are 0 to 2"):
+        again(run, 9, tmp_path / "again")
+
+
+@pytest.fixture
+def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
+    """A copy of the teacher that the journal names, to be spoilt."""
+    records = list(run.read())
+    [told] = (record for record in records if record["event"] == "teacher")
+    told["path"] = str(shutil.copy(told["path"], tmp_path / "teacher.model"))
+    rewrite(run, records)
+    return tmp_path / "teacher.model"
+
+
+def test_teacher_that_is_gone_is_an_error(run, world_of_its_own, tmp_path):
+    sha256 = file_sha256(world_of_its_own)[:12]
+    world_of_its_own.unlink()
+    message = rf"teacher.model, the teacher of this run, is not there .* SHA-256 {sha256}"
+    with pytest.raises(RunError, match=message):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_teacher_is_an_error(run, world_of_its_own, tmp_path):
+    with world_of_its_own.open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(RunError, match="is not the teacher that this run began with"):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_list_is_an_error(run, tmp_path):
+    records = list(run.read())
+    [told] = (record for record in records if record["event"] == "corpus")
+    told["lists"]["train"]["sha256"] = "0" * 64
+    rewrite(run, records)
+    message = r"is not the train list that this run began with \(SHA-256 000000000000, now "
+    with pytest.raises(RunError, match=message):
+        again(run, 0, tmp_path / "again")
+
+
+def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
+    rewrite(run, [record for record in run.read() if record["event"] != "placed"])
+    with pytest.raises(RunError, match="does not say where trial 0 was computed"):
+        again(run, 0, tmp_path / "again")
+
+
+def test_another_machine_is_named(run, tmp_path):
+    records = list(run.read())
+    for record in records:
+        if record["event"] == "placed":
+            record["hardware"]["cpu"] = "Z80"
+        if record["event"] == "search_started":
+            record["provenance"]["versions"]["numpy"] = "1.0"
+            record["provenance"]["environment"] = {"MKL_CBWR": "COMPATIBLE"}
+    rewrite(run, records)
+    found = again(run, 0, tmp_path / "again", epochs=1)
+    assert [text.split(" then")[0] for text in found.differences] == [
+        "CPU Z80", "numpy 1.0", "MKL_CBWR COMPATIBLE",
+    ]  # fmt: skip
+    assert found.is_exact
+
+
+def test_folder_that_is_not_empty_is_refused(run):
+    with pytest.raises(RunError, match="is not empty; give --out a new folder"):
+        again(run, 0, run.path)
+
+
+@pytest.mark.parametrize("place", ["/proc/nothing/here", "/dev/null/x", "/dev/null"])
+def test_a_folder_that_cannot_be_made_is_refused(run, place):
+    with pytest.raises(RunError, match=f"{place}: cannot be made or read: .*; give --out a new"):
+        again(run, 0, Path(place))
+
+
+def test_trial_that_diverges_now_is_not_reproduced():
+    found = Reproduction(
+        trial=0, pairs=(), differences=("threads 1 then, 2 now",), veer_tolerance_pct=1.0,
+        stopped="the loss became nan in epoch 1, where a VEER of 12.0 % is recorded",
+    )  # fmt: skip
+    assert not found.holds
+    assert found.verdict == f"not reproduced: {found.stopped}"

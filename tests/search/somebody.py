@@ -1,0 +1,15 @@
+"""A person with a home folder of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from search.tokens import MODE, TOKEN, TOKEN_PATH
+
+
+def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:
+    """Be a person with this home folder, who has no token yet."""
+    for name in (MODE, TOKEN, TOKEN_PATH):
+        patch.delenv(name, raising=False)
+    patch.setenv("HOME", str(home))
+    patch.setenv("COLUMNS", "200")
