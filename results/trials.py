@@ -69,9 +69,18 @@ def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
     """
     records = run.read()
     tables = trials_table(records), epochs_table(records)
-    for table, path in zip(tables, (run.trials_table, run.epochs_table), strict=True):
-        write_bytes_atomically(path, format_table(table, "parquet"))
+    write_tables(run, *tables)
     return tables
+
+
+def write_tables(run: RunFolder, trials: pa.Table, epochs: pa.Table) -> None:
+    """Writes trials.parquet and epochs.parquet, each in one step.
+
+    Raises:
+        DiskFullError: There is no room; the earlier files stand.
+    """
+    for table, path in ((trials, run.trials_table), (epochs, run.epochs_table)):
+        write_bytes_atomically(path, format_table(table, "parquet"))
 
 
 def distill_has_no_effect(trial: TrialHistory) -> bool | None:

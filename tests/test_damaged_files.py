@@ -18,6 +18,7 @@ from spaces.reading import read_space
 from spaces.yaml_file import read_yaml, write_yaml
 from tests.conftest import write_corpus
 from tests.damage import DAMAGES
+from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import CheckpointFolder, load_classifier, load_speaker_model
 from trainable.config import TrialConfig, read_train_config
 from trainable.corpus import read_corpus, read_corpus_config
@@ -28,18 +29,6 @@ from trainable.plugin import read_plugin
 from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store
 from trainable.training import Trainer
-
-CONFIG = {
-    "model": {
-        "family": "mlp_mixer",
-        "hidden_dim": 8,
-        "num_blocks": 1,
-        "num_frames": 40,
-        "embedding_dim": 16,
-    },
-    "loss": {"distillation": "none"},
-    "training": {"batch_size": 8, "crop_frames": 40},
-}
 
 
 def folder_in_its_place(file: Path) -> None:
@@ -130,12 +119,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = load_training_data(corpus, cache_dir=folder / "cache")
     store = next(folder.glob("cache/features-*/"))
     store.rename(folder / "store")
-    trainer = Trainer(TrialConfig.model_validate(CONFIG), data, device=torch.device("cpu"))
+    trainer = Trainer(TrialConfig.model_validate(TINY_MIXER), data, device=torch.device("cpu"))
     trainer.run_epoch()
     CheckpointFolder(folder / "run").save(trainer)
     with Journal(folder / "journal.jsonl") as journal:
         journal.append(
-            "trial_started", trial=0, params={}, config=CONFIG, config_hash="ab", seed=0
+            "trial_started", trial=0, params={}, config=TINY_MIXER, config_hash="ab", seed=0
         )
         for epoch in range(1, 20):
             journal.append("epoch", trial=0, epoch=epoch, veer_pct=30.0 - epoch)
@@ -143,9 +132,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with EmbeddingWriter(folder / "teacher.parquet", {"made": "here"}, 16) as out:
         emb_ND = rng.standard_normal((40, 16)).astype(np.float32)
         out.write([f"u{number}" for number in range(40)], np.arange(40), 40, emb_ND)
-    write_yaml(folder / "space.yaml", CONFIG | {"seed": {"low": 0, "high": 9}})
+    write_yaml(folder / "space.yaml", TINY_MIXER | {"seed": {"low": 0, "high": 9}})
     own = corpus.model_dump(mode="json")
-    write_yaml(folder / "train.yaml", {"corpus": own, "trial": CONFIG})
+    write_yaml(folder / "train.yaml", {"corpus": own, "trial": TINY_MIXER})
     write_yaml(folder / "plugin.yaml", {"trainer": "nowhere", "model": "X"})
     return folder
 

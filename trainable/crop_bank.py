@@ -18,6 +18,11 @@ GOLDEN = 0x9E3779B97F4A7C15
 MIX_1, MIX_2 = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
 
+def latest_starts(length_U: Index, crop_frames: int) -> Index:
+    """Last possible start of a crop in utterances of these lengths, frames; 0 in shorter ones."""
+    return np.maximum(length_U - crop_frames, 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CropBank:
     """Which crops: evenly spread over the utterance, each at a random place of its stretch.
@@ -34,7 +39,7 @@ class CropBank:
 
     def latest(self, length_U: Index) -> Index:
         """Last possible start in utterances of these lengths, frames; 0 in shorter ones."""
-        return np.maximum(length_U - self.crop_frames, 0)
+        return latest_starts(length_U, self.crop_frames)
 
     def counts(self, latest_U: Index) -> Index:
         """Crops of each utterance: fewer than `num_crops` where there are no more places.

@@ -20,6 +20,7 @@ from models import build_model, count_parameters
 from trainable.augment import spec_augment
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
+from trainable.crop_bank import latest_starts
 from trainable.data import TrainingData
 from trainable.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.epoch_report import EpochReport, RunningMeans
@@ -255,7 +256,7 @@ class Trainer:
         data, crop_frames = self.data, self.config.training.crop_frames
         order = rng.permutation(len(data.train_row))
         row = data.drawn_rows(rng)
-        latest = np.maximum(data.features.length[row] - crop_frames, 0)
+        latest = latest_starts(data.features.length[row], crop_frames)
         teacher = self.objective.teacher
         if teacher is None:
             start = random_starts(rng, latest)

@@ -37,6 +37,25 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order an
 Device = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda where PyTorch can use it, else cpu.")
 ]
+StopAt = Annotated[
+    str | None,
+    typer.Option(help="End the search when a trial meets this criterion of `success`."),
+]
+MaxConcurrent = Annotated[
+    int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
+]
+Cpu = Annotated[float | None, typer.Option(help="CPUs a trial.")]
+Gpu = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|auto",
+        help="GPUs a trial; 0.25 lets four trials share one, auto measures how many fit.",
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
+]
 AllowCode = Annotated[
     bool,
     typer.Option(

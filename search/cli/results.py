@@ -17,7 +17,7 @@ from results.render import benchmark_view, rows_view, trial_rows, trials_view
 from results.report import write_report
 from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
-from results.trials import rebuild_tables, trials_table
+from results.trials import epochs_table, trials_table, write_tables
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from spaces.visible import visible
@@ -75,9 +75,10 @@ def trials(
     epochs.parquet in the run's folder; docs/tables.md explains their columns.
     """
     folder = RunFolder(run)
-    table = trials_table(folder.read())
+    records = folder.read()
+    table = trials_table(records)
     try:
-        rebuild_tables(folder)
+        write_tables(folder, table, epochs_table(records))
     except OSError as error:  # a full disk, or a folder that may only be read
         errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)
     names = [name.strip() for name in columns.split(",")] if columns else []
@@ -90,7 +91,6 @@ def trials(
     elif names:
         console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:
-        records = folder.read()
         teacher, remarks = latest(records, "teacher"), run_remarks(records)
         if table.num_rows and not rows.num_rows:
             told = " and ".join(conditions or ())

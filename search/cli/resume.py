@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import AllowCode, permit
+from search.cli.options import (
+    Address,
+    AllowCode,
+    Cpu,
+    Gpu,
+    MaxConcurrent,
+    StopAt,
+    permit,
+)
 from search.cli.outcome import run_and_print
 from search.run_state import resumed_settings
 
@@ -18,25 +26,15 @@ def resume(
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds from now after which no epoch is started.")
     ] = None,
-    stop_at: Annotated[
-        str | None,
-        typer.Option(help="End the search when a trial meets this criterion of `success`."),
-    ] = None,
-    max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
-    ] = None,
-    cpu: Annotated[float | None, typer.Option(help="CPUs a trial.")] = None,
-    gpu: Annotated[
-        str | None, typer.Option(metavar="NUMBER|auto", help="GPUs a trial.")
-    ] = None,
+    stop_at: StopAt = None,
+    max_concurrent: MaxConcurrent = None,
+    cpu: Cpu = None,
+    gpu: Gpu = None,
     retry_failed: Annotated[
         bool,
         typer.Option("--retry-failed", help="Also run the trials again that failed."),
     ] = False,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
-    ] = None,
+    address: Address = None,
     code: AllowCode = False,
 ) -> None:
     """Go on with a search that was interrupted, killed, or is to have more trials.

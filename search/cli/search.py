@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import AllowCode, permit
+from search.cli.options import (
+    Address,
+    AllowCode,
+    Cpu,
+    Gpu,
+    MaxConcurrent,
+    StopAt,
+    permit,
+)
 from search.cli.outcome import run_and_print
 from search.config import DEFAULT_SETTINGS, read_search_config
 
@@ -66,10 +74,7 @@ def search(
         int | None,
         typer.Option(min=1, help="How often a config may be run, each time with another seed."),
     ] = None,
-    stop_at: Annotated[
-        str | None,
-        typer.Option(help="End the search when a trial meets this criterion of `success`."),
-    ] = None,
+    stop_at: StopAt = None,
     width_scale: Annotated[
         float | None,
         typer.Option(help="Factor on every student's width, for a small corpus: 0.375."),
@@ -77,9 +82,7 @@ def search(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of a trial at most.")
     ] = None,
-    max_concurrent: Annotated[
-        int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
-    ] = None,
+    max_concurrent: MaxConcurrent = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds after which no epoch is started.")
     ] = None,
@@ -95,24 +98,15 @@ def search(
     reduction_factor: Annotated[
         float | None, typer.Option(help="At asha's rungs about one trial in so many goes on.")
     ] = None,
-    cpu: Annotated[float | None, typer.Option(help="CPUs a trial.")] = None,
-    gpu: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER|auto",
-            help="GPUs a trial; 0.25 lets four trials share one, auto measures how many fit.",
-        ),
-    ] = None,
+    cpu: Cpu = None,
+    gpu: Gpu = None,
     device: Annotated[
         Device | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the search and of its trials.")
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
-    ] = None,
+    address: Address = None,
     code: AllowCode = False,
 ) -> None:
     """Search for the student with the lowest VEER (validation EER, percent).

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spaces.errors import VeerError
 from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
+from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import (
     CheckpointFolder,
     load_classifier,
@@ -23,19 +24,7 @@ from trainable.data import load_training_data
 from trainable.own_code import check_own_teacher
 from trainable.training import Trainer
 
-CONFIG = TrialConfig.model_validate(
-    {
-        "model": {
-            "family": "mlp_mixer",
-            "hidden_dim": 8,
-            "num_blocks": 1,
-            "num_frames": 40,
-            "embedding_dim": 16,
-        },
-        "loss": {"distillation": "none"},
-        "training": {"batch_size": 8, "crop_frames": 40},
-    }
-)
+CONFIG = TrialConfig.model_validate(TINY_MIXER)
 
 
 @pytest.fixture(scope="module")

@@ -157,10 +157,11 @@ def test_show_of_a_trial_without_an_epoch_says_what_is_known(veer: Veer, tmp_pat
 def test_trials_are_shown_where_the_tables_cannot_be_written(
     veer: Veer, journal_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(run: RunFolder) -> None:
+    def full(run: RunFolder, *tables: object) -> None:
+        del tables
         raise DiskFullError(f"{run.trials_table}: cannot be written")
 
-    monkeypatch.setattr(commands, "rebuild_tables", full)
+    monkeypatch.setattr(commands, "write_tables", full)
     result = veer("trials", journal_run.path)
     assert "complete" in result.output
     assert "tables not written:" in result.output

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.damage import DAMAGES, flip_bit
+from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import (
     CheckpointFolder,
     load_classifier,
@@ -23,19 +24,7 @@ from trainable.digest import digest_of
 from trainable.errors import CheckpointError, DamagedError
 from trainable.training import EpochReport, Trainer
 
-CONFIG = TrialConfig.model_validate(
-    {
-        "model": {
-            "family": "mlp_mixer",
-            "hidden_dim": 8,
-            "num_blocks": 1,
-            "num_frames": 40,
-            "embedding_dim": 16,
-        },
-        "loss": {"distillation": "none"},
-        "training": {"batch_size": 8, "crop_frames": 40},
-    }
-)
+CONFIG = TrialConfig.model_validate(TINY_MIXER)
 
 
 @pytest.fixture
