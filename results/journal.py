@@ -5,8 +5,8 @@ also has a `check` that chains it to the line before (`chain`), which readers do
 
 search_started   settings, provenance, space (content of the space's file)
 search_resumed
-search_ended     reason: finished | target_met | exhausted | interrupted | time_limit | failing
-                 (too many trials fail) | disk_full
+search_ended     reason: finished | target_met | exhausted | epochs_spent | interrupted |
+                 time_limit | failing (too many trials fail) | disk_full
 corpus           what the trials learn from: lists (by role train | val: file, sha256, counts),
                  stores (keys by name: train, copy 1, val, targets of 200 frames, copy 0)
 teacher          path, veer_pct and num_params (null where unknown), sha256
@@ -47,7 +47,7 @@ from trainable.in_place import open_in_place
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
-EndReason = Literal["finished", "target_met", "exhausted"] | HaltReason
+EndReason = Literal["finished", "target_met", "exhausted", "epochs_spent"] | HaltReason
 
 FIELDS: dict[str, frozenset[str]] = {
     "search_started": frozenset({"settings", "provenance"}),
@@ -79,7 +79,7 @@ FAULT_KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 # Of a search that has nothing left to do.
-ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted"})
+ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted", "epochs_spent"})
 END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
 
 

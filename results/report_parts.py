@@ -22,6 +22,7 @@ STARTS = ("search_started", "search_resumed")
 ENDED = {
     "finished": "finished: every trial has ended",
     "target_met": "finished: a trial met the target",
+    "epochs_spent": "finished: the trials have had all the epochs that they might have",
     "exhausted": "finished: the space has no other config",
     "interrupted": "interrupted",
     "time_limit": "stopped at its time limit",

@@ -68,6 +68,7 @@ class Conductor:
         self._started_s = clock()
         self._working_since_s: float | None = None
         self._waiting: list[int] = []
+        self._num_epochs = 0
 
     @contextmanager
     def noting_errors(self) -> Iterator[None]:
@@ -99,12 +100,24 @@ class Conductor:
         return any(trial.is_running for trial in self.trials)
 
     @property
+    def num_epochs(self) -> int:
+        """Epochs of all trials together, in this process and before."""
+        return self._num_epochs
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the trials together have had all the epochs that they may have."""
+        total = self.budget.total_epochs
+        return total is not None and self._num_epochs >= total
+
+    @property
     def is_finished(self) -> bool:
         """Whether every trial has ended, and there is no more to come."""
         is_last = (
             len(self.trials) >= self.budget.num_trials
             or self.exhausted is not None
             or self.met_by is not None
+            or self.is_spent
         )
         return is_last and not self._unfinished()
 
@@ -139,7 +152,7 @@ class Conductor:
             course = self.trials[self._waiting.pop(0)]
             if not self._conclude(course.trial):
                 return self._handed_out(course)
-        if self.met_by is not None:
+        if self.met_by is not None or self.is_spent:
             return None
         if len(self.trials) >= self.budget.num_trials:
             self._proposals.record_repeats()
@@ -259,6 +272,7 @@ class Conductor:
         if epoch in course.veer_pct:
             return
         course.faults.clear()
+        self._num_epochs += 1
         if veer_pct is None or not math.isfinite(veer_pct):
             course.veer_pct[epoch] = math.nan
             return
@@ -274,7 +288,7 @@ class Conductor:
         course = self.trials[trial]
         if course.state is not None:
             return True
-        if found := ending(course, self.budget, self.met_by):
+        if found := ending(course, self.budget, self.met_by, is_spent=self.is_spent):
             self.end(trial, *found)
         elif reason := self.ledger.failure(course):
             self.end(trial, "failed", reason)

@@ -27,6 +27,7 @@ NO_FILE = Path("command line")
 MAY_CHANGE = frozenset(
     {
         "num_trials",
+        "total_epochs",
         "time_limit_s",
         "max_concurrent",
         "resources",
@@ -81,6 +82,13 @@ class SearchConfig(Settings):
         None, gt=0, description="Seconds after which no epoch is started; null for no limit."
     )
     max_epochs: int = Field(27, ge=1, le=100_000, description="Epochs of a trial at most.")
+    total_epochs: int | None = Field(
+        None,
+        ge=1,
+        description="Epochs of all trials together after which the search ends, those of stopped "
+        "trials counted in; null for no limit. Trials that run side by side may each finish one "
+        "epoch more.",
+    )
     max_concurrent: int | None = Field(
         None, ge=1, le=100_000, description="Trials at once; null for as many as the cluster fits."
     )

@@ -75,9 +75,11 @@ class Budget:
         time_limit_s: Seconds after which no epoch is started; None for no limit.
         target_pct: VEER at which the search has what it was to find, percent; None for no end
             before the last trial's.
+        total_epochs: Epochs of all trials together after which the search ends; None for no end.
     """
 
     num_trials: int
     max_epochs: int
     time_limit_s: float | None = None
     target_pct: float | None = None
+    total_epochs: int | None = None

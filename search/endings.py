@@ -8,7 +8,7 @@ from search.early_stopping import Verdict
 
 
 def ending(
-    course: TrialCourse, budget: Budget, met_by: int | None
+    course: TrialCourse, budget: Budget, met_by: int | None, *, is_spent: bool = False
 ) -> tuple[EndState, str | None] | None:
     """State and reason with which a trial ends after its last epoch, None where it goes on.
 
@@ -16,6 +16,7 @@ def ending(
         course: The trial, unfinished.
         budget: Where the search ends.
         met_by: The trial that met the target, None before.
+        is_spent: Whether the search has had all its epochs.
     """
     if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
         return "diverged", f"the VEER of epoch {course.epoch} is not a number"
@@ -25,6 +26,8 @@ def ending(
         return "stopped_early", f"trial {met_by} met the target of {budget.target_pct:g} %"
     if course.verdict is not None and course.verdict.stop:
         return "stopped_early", _reason(course.verdict)
+    if is_spent:
+        return "stopped_early", f"the search has had its {budget.total_epochs} epochs"
     return None
 
 

@@ -192,6 +192,8 @@ def _left_s(conductor: Conductor) -> float | None:
     waiting = conductor.budget.num_trials - len(conductor.trials)
     open_trials = [trial.epoch for trial in conductor.trials if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
-    left_s = epochs * conductor.working_s / conductor.num_reported
+    if conductor.budget.total_epochs is not None:
+        epochs = min(epochs, conductor.budget.total_epochs - conductor.num_epochs)
+    left_s = max(epochs, 0) * conductor.working_s / conductor.num_reported
     limit_s = conductor.budget.time_limit_s
     return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))

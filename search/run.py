@@ -297,4 +297,7 @@ def _end_reason(conductor: Conductor, view: SearchView) -> EndReason:
     if conductor.exhausted is not None and len(conductor.trials) < conductor.budget.num_trials:
         view.say(f"the search ends after {len(conductor.trials)} trials: {conductor.exhausted}")
         return "exhausted"
+    if conductor.is_spent and len(conductor.trials) < conductor.budget.num_trials:
+        view.say(f"the search ends: it has had its {conductor.budget.total_epochs} epochs")
+        return "epochs_spent"
     return "finished"

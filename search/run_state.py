@@ -147,7 +147,11 @@ def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
     if reason == "target_met":
         best = ranked(trial_histories(records))[0].best or {}
         return settings.target_pct is not None and best["veer_pct"] <= settings.target_pct
-    ended = sum(trial.ended is not None for trial in trial_histories(records))
+    trials = trial_histories(records)
+    ended = sum(trial.ended is not None for trial in trials)
+    if reason == "epochs_spent":
+        had = sum(len(trial.epochs) for trial in trials)
+        return settings.total_epochs is not None and had >= settings.total_epochs
     is_all = settings.num_trials is not None and ended >= settings.num_trials
     return reason == "exhausted" or (reason == "finished" and is_all)
 

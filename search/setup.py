@@ -121,6 +121,7 @@ def make_conductor(
         max_epochs=settings.max_epochs,
         time_limit_s=settings.time_limit_s,
         target_pct=settings.target_pct,
+        total_epochs=settings.total_epochs,
     )
     halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
     options = {"ledger": FaultLedger(journal, settings.faults)} | options

@@ -27,6 +27,7 @@ class _Replay:
         verdicts: Of each unfinished trial, after its last epoch.
         epochs: The last epoch of each trial, finished or not.
         met_target: Whether a trial has met the VEER that ends the search.
+        num_epochs: Epochs of all trials so far.
         faults: What does not follow.
     """
 
@@ -35,6 +36,7 @@ class _Replay:
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
     met_target: bool = False
+    num_epochs: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -83,6 +85,7 @@ def _take(replay: _Replay, record: Record) -> None:
     if earlier is not None and earlier.stop:
         _note(replay, trial, earlier, f"went on to epoch {epoch}")
     replay.epochs[trial] = epoch
+    replay.num_epochs += 1
     if veer_pct is None or not math.isfinite(veer_pct):
         replay.verdicts[trial] = GO_ON
         return
@@ -98,11 +101,16 @@ def _end(replay: _Replay, record: Record) -> None:
         return  # a second end, or one without an epoch
     if verdict.stop and state != STOPPED:
         _note(replay, trial, verdict, f"ended as {state}")
-    elif state == STOPPED and not verdict.stop and not replay.met_target:
+    elif state == STOPPED and not (verdict.stop or replay.met_target or _is_spent(replay)):
         replay.faults.append(
             f"trial {trial} was stopped after epoch {replay.epochs[trial]}, where "
             f"{_said(verdict)}"
         )
+
+
+def _is_spent(replay: _Replay) -> bool:
+    total_epochs = replay.settings.get("total_epochs")
+    return total_epochs is not None and replay.num_epochs >= total_epochs
 
 
 def _note(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:

@@ -44,6 +44,10 @@ StopAt = Annotated[
 MaxConcurrent = Annotated[
     int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
 ]
+TotalEpochs = Annotated[
+    int | None,
+    typer.Option(min=1, help="Epochs of all trials together after which the search ends."),
+]
 Cpu = Annotated[float | None, typer.Option(help="CPUs a trial.")]
 Gpu = Annotated[
     str | None,

@@ -97,6 +97,8 @@ def _why_finished(records: Sequence[Record]) -> str:
             return f"this search is finished, its space had no more than {num_trials} trials"
         case "target_met":
             return "this search is finished, its target is met"
+        case "epochs_spent":
+            return "this search is finished, it has had all its epochs"
         case _:
             return "this search is finished already"
 

@@ -12,6 +12,7 @@ from search.cli.options import (
     Gpu,
     MaxConcurrent,
     StopAt,
+    TotalEpochs,
     permit,
 )
 from search.cli.outcome import run_and_print
@@ -23,6 +24,7 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials in all, those that ran counted in.")
     ] = None,
+    total_epochs: TotalEpochs = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds from now after which no epoch is started.")
     ] = None,
@@ -47,6 +49,7 @@ def resume(
     permit(code)
     overrides = {
         "num_trials": trials,
+        "total_epochs": total_epochs,
         "time_limit_s": time_limit_s,
         "stop_at": stop_at,
         "max_concurrent": max_concurrent,

@@ -13,6 +13,7 @@ from search.cli.options import (
     Gpu,
     MaxConcurrent,
     StopAt,
+    TotalEpochs,
     permit,
 )
 from search.cli.outcome import run_and_print
@@ -82,6 +83,7 @@ def search(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of a trial at most.")
     ] = None,
+    total_epochs: TotalEpochs = None,
     max_concurrent: MaxConcurrent = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds after which no epoch is started.")
@@ -127,6 +129,7 @@ def search(
         "stop_at": stop_at,
         "width_scale": width_scale,
         "max_epochs": max_epochs,
+        "total_epochs": total_epochs,
         "max_concurrent": max_concurrent,
         "time_limit_s": time_limit_s,
         "sampler": sampler and sampler.value,

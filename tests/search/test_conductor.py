@@ -184,3 +184,29 @@ def test_a_journal_that_does_not_fit_the_space_is_refused(conduct, tmp_path):
         )
     with pytest.raises(RunError, match=r"journal's trial_started does not fit .*'kl' not in"):
         conduct(tmp_path / "j")
+
+
+def test_a_search_that_has_had_its_epochs_ends_to_the_epoch(conduct, tmp_path):
+    conductor = conduct(tmp_path / "j", num_trials=100, total_epochs=20)
+    work(conductor)
+    records = story(tmp_path / "j")
+    assert sum(record["event"] == "epoch" for record in records) == 20
+    assert conductor.is_finished
+    assert conductor.is_spent
+    last = [record for record in records if record["event"] == "trial_ended"][-1]
+    assert last["reason"] == "the search has had its 20 epochs"
+
+
+def test_trials_side_by_side_finish_at_most_an_epoch_more_each(conduct, tmp_path):
+    conductor = conduct(tmp_path / "j", num_trials=100, total_epochs=20)
+    work(conductor, at_once=3, rng=np.random.default_rng(1))
+    assert 20 <= conductor.num_epochs <= 22
+    assert conductor.is_finished
+
+
+def test_a_search_goes_on_with_more_epochs(conduct, tmp_path):
+    work(conduct(tmp_path / "j", num_trials=100, total_epochs=20))
+    more = conduct(tmp_path / "j", num_trials=100, total_epochs=31)
+    assert not more.is_finished
+    work(more)
+    assert more.num_epochs == 31

@@ -68,6 +68,14 @@ def test_a_forged_stop_between_rungs_is_caught():
     assert fault == "trial 0 was stopped after epoch 3, where there is no rung"
 
 
+def test_a_stop_because_the_search_has_had_its_epochs_follows():
+    last = ended(1, "stopped_early")
+    records = [epoch(0, 1, 30.0), epoch(0, 2, 29.0), epoch(1, 1, 20.0), last]
+    assert stop_faults([started(total_epochs=3), *records]) == ()
+    [fault] = stop_faults([started(total_epochs=4), *records])
+    assert fault.startswith("trial 1 was stopped after epoch 1")
+
+
 def test_a_missing_stop_is_caught_where_the_trial_goes_on():
     records = but(HONEST, put={3: epoch(1, 2, 50.0)})
     [fault] = stop_faults(records)
