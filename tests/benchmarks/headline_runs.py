@@ -1,0 +1,138 @@
+"""The searches of the benchmark `headline`: one corpus cut in two, four ways to spend its epochs.
+
+The validation speakers are cut in two halves. The searches see the trial pairs of one half alone;
+the other half is the test list, which is opened once, with the students already chosen. Each half
+has every pair of its utterances. All ways get the same number of epochs, counted as they are run:
+those of stopped trials too.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from spaces.atomic import write_text_atomically
+from spaces.yaml_file import read_yaml, write_yaml
+from trainable.corpus import CorpusConfig, read_corpus
+from trainable.corpus_lists import speaker_of
+
+SEARCH = "search"
+PRESET = "preset"
+RANDOM = "random"
+RANDOM_ASHA = "random, ASHA"
+# What each way is, beside what all share.
+ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        SEARCH: {"sampler": "tpe", "kind": "asha"},
+        PRESET: {"sampler": "grid", "kind": "none"},
+        RANDOM: {"sampler": "random", "kind": "none"},
+        RANDOM_ASHA: {"sampler": "random", "kind": "asha"},
+    }
+)
+FILES = MappingProxyType({"val_list": "validation.txt", "test_list": "test.txt"})
+# More than the epochs allow: they end the search, not the number of trials.
+MANY_TRIALS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is compared.
+
+    Attributes:
+        corpus: Of the person's.
+        teacher: Whose students are searched.
+        out: Where runs and lists go; what is there already is gone on with.
+        width: Factor on the widths of the space and of the preset.
+        max_epochs: Epochs of a trial that nothing stops.
+        total_epochs: Epochs of a search; so many times `max_epochs` go into it for the preset.
+        grace_epochs: The first rung.
+    """
+
+    corpus: CorpusConfig
+    teacher: Path
+    out: Path
+    width: float
+    max_epochs: int
+    total_epochs: int
+    grace_epochs: int
+
+    def run(self, arm: str, seed: int) -> Path:
+        """The run folder of one search."""
+        return self.out / "runs" / f"{arm.replace(', ', '-')}-{seed}"
+
+
+def cut_in_two(plan: Plan) -> CorpusConfig:
+    """Writes both trial lists and gives the corpus that has them.
+
+    The speakers in their order go to the halves in turn, so that both have the same mixture.
+    """
+    plan.out.mkdir(parents=True, exist_ok=True)
+    pairs = read_corpus(plan.corpus).val_pairs
+    paths = sorted({path for pair in pairs for path in (pair.path_a, pair.path_b)})
+    speakers = sorted({speaker_of(path) for path in paths})
+    found: dict[str, Path] = {}
+    for half, (name, file) in enumerate(FILES.items()):
+        found[name] = plan.out / file
+        among = set(speakers[half::2])
+        own = [path for path in paths if speaker_of(path) in among]
+        lines = (
+            f"{int(speaker_of(a) == speaker_of(b))} {a} {b}\n"
+            for a, b in itertools.combinations(own, 2)
+        )
+        write_text_atomically(found[name], "".join(lines))
+    return plan.corpus.model_copy(update=found | {"test_dir": plan.corpus.val_dir})
+
+
+def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path:
+    """Runs one search, or what is left of it, by the command that a person would give.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    chosen = ARMS[arm]
+    settings = {
+        "corpus": corpus.model_dump(mode="json"),
+        "teacher": str(plan.teacher),
+        "space": str(_space(plan, arm)),
+        "num_trials": plan.total_epochs // plan.max_epochs if arm == PRESET else MANY_TRIALS,
+        "repetitions": plan.total_epochs // plan.max_epochs if arm == PRESET else 1,
+        "max_epochs": plan.max_epochs,
+        "total_epochs": plan.total_epochs,
+        "max_concurrent": 1,
+        "sampler": chosen["sampler"],
+        "scheduler": {"kind": chosen["kind"], "grace_epochs": plan.grace_epochs},
+        "width_scale": plan.width if arm == PRESET else 1,
+        "seed": seed,
+        "resources": {"cpu": 1},
+        "device": "cpu",
+        "keep_best": 1,
+        "benchmark_top": 0,
+    }
+    run = plan.run(arm, seed)
+    file = run.with_suffix(".yaml")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_yaml(file, settings)
+    veer = [sys.executable, "-c", "from search.cli.entry import main; main()"]
+    command = [*veer, "search", str(file), "--run", str(run)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    # Its table and its export stand in its folder; what it says while it runs goes by.
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return run
+
+
+def _space(plan: Plan, arm: str) -> Path:
+    """The space file of a way: the bundled `mixer` at another width, or the preset alone."""
+    file = plan.out / ("preset.yaml" if arm == PRESET else "mixer.yaml")
+    if arm == PRESET:
+        write_yaml(file, {"presets": ["v2_cosine"]})
+        return file
+    mixer = read_yaml(Path("spaces/presets/mixer.yaml").resolve()).data
+    widths = mixer["model"]["hidden_dim"]["choices"]
+    mixer["model"]["hidden_dim"] = {"choices": [round(width * plan.width) for width in widths]}
+    write_yaml(file, mixer)
+    return file
