@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from results.journal import Record
@@ -9,6 +10,8 @@ from trainable.errors import RunError
 
 RUNNING = "running"
 NO_TRIAL = -1
+# So many epochs tell where a trial stands, without the luck of the best one.
+LAST_EPOCHS = 5
 UNRANKED = frozenset({"failed", "diverged"})
 # A fault after which the trial goes on where it is.
 NO_RETRY = "checkpoint_damaged"
@@ -92,6 +95,13 @@ class TrialHistory:
         """The record of the epoch with the lowest VEER, the first of equals."""
         measured = [record for record in self.in_order if record["veer_pct"] is not None]
         return min(measured, key=lambda record: record["veer_pct"], default=None)
+
+    @property
+    def median_veer_pct(self) -> float | None:
+        """Median VEER of the last epochs that have one, percent."""
+        measured = [record["veer_pct"] for record in self.in_order]
+        last = [veer_pct for veer_pct in measured if veer_pct is not None][-LAST_EPOCHS:]
+        return median(last) if last else None
 
     @property
     def last(self) -> Record | None:

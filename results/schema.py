@@ -57,8 +57,49 @@ TRIALS: tuple[Column, ...] = (
         "Trial whose run this row shares: its suggestion means the same config by other values, "
         "and was not run again. The figures are that trial's; null for a trial.",
     ),
+    _text(
+        "follow_up",
+        "Why the search ran this trial after its own: `repeat`, a finalist's config with another "
+        "seed; `control`, a stopped trial once more, to its last epoch. Null for its own trials.",
+    ),
+    _count("follows", "Trial whose config a follow-up has; null for the search's own trials."),
     _text("state", "`complete`, `stopped_early`, `failed`, `diverged`; `running` without an end."),
     _number("veer_pct", "Lowest validation EER over the trial's epochs.", "%"),
+    _number(
+        "veer_low_pct",
+        "Lower end of the 95 % interval of `veer_pct`, by bootstrap over the validation speakers; "
+        "null in journals of before it was measured.",
+        "%",
+    ),
+    _number("veer_high_pct", "Its upper end.", "%"),
+    _number(
+        "behind_pct",
+        "`veer_pct` minus that of the first in rank; null where either has no scores kept.",
+        "%",
+    ),
+    _number(
+        "behind_low_pct",
+        "Lower end of the 95 % interval of `behind_pct`, both trials on the same replicates.",
+        "%",
+    ),
+    _number("behind_high_pct", "Its upper end.", "%"),
+    Column(
+        name="is_tied",
+        dtype=pa.bool_(),
+        meaning="Whether the trial cannot be told apart from the first in rank: the interval of "
+        "`behind_pct` has 0 in it. Null as `behind_pct`.",
+    ),
+    _number(
+        "median_veer_pct",
+        "Median VEER of the last five epochs, or of all where there are fewer. `veer_pct` is the "
+        "luckiest epoch's and so too low; this one is not.",
+        "%",
+    ),
+    _count("num_repeats", "Complete repeats of the config with other seeds; null without any."),
+    _number("repeat_mean_pct", "Mean of `median_veer_pct` over these repeats.", "%"),
+    _number(
+        "repeat_sd_pct", "Its standard deviation over these repeats; null for one of them.", "%"
+    ),
     _text(
         "meets",
         "The hardest of the search's success criteria whose VEER `veer_pct` does not exceed; null "
@@ -68,6 +109,11 @@ TRIALS: tuple[Column, ...] = (
     _number("last_veer_pct", "Validation EER after the last epoch.", "%"),
     _count("epochs", "Epochs reported.", "epochs"),
     _count("num_params", "Parameters of the network, without the training classifier."),
+    _number(
+        "speed_ratio",
+        "The teacher's median latency on a CPU over this student's, one utterance at a time, by "
+        "the latest benchmark; null where none measured it.",
+    ),
     _number("distill_share", "Weighted distillation's part of the loss, 0 to 1, at `best_epoch`."),
     _number("teacher_cosine", "Mean cosine of student and teacher embeddings at `best_epoch`."),
     Column(
@@ -93,6 +139,9 @@ TRIALS: tuple[Column, ...] = (
         "counts, after which it went on, nor the fault that ended a failed trial.",
     ),
     _number("duration_s", "Training and validation time of all epochs, without set-up.", "s"),
+    _count("num_samples", "Training crops of all epochs.", "crops"),
+    _number("core_hours", "CPUs that it was given times the time that it had them.", "h"),
+    _number("gpu_hours", "Likewise of GPUs.", "h"),
     _number("samples_per_s", "Training crops a second, over all epochs.", "1/s"),
     _number("peak_memory_mib", "Most memory of any epoch; see `epochs`.", "MiB"),
     _number(
@@ -106,6 +155,13 @@ EPOCHS: tuple[Column, ...] = (
     _count("trial", "Number of the trial."),
     _count("epoch", "Epoch, from 1."),
     _number("veer_pct", "Validation EER after the epoch.", "%"),
+    _number(
+        "veer_low_pct",
+        "Lower end of its 95 % interval, by bootstrap over the validation speakers; null where an "
+        "earlier epoch of the trial was as good.",
+        "%",
+    ),
+    _number("veer_high_pct", "Its upper end.", "%"),
     _number("loss_total", "Mean training loss."),
     _number("loss_classification", "Mean classification loss, unweighted."),
     _number("loss_distillation", "Mean distillation loss, unweighted."),
@@ -118,6 +174,7 @@ EPOCHS: tuple[Column, ...] = (
     _number("teacher_cosine", "Mean cosine of student and teacher embeddings, if there is one."),
     _number("train_accuracy_pct", "Training crops whose speaker was classified right.", "%"),
     _number("lr", "Learning rate in the epoch."),
+    _count("num_samples", "Training crops of the epoch.", "crops"),
     _number("samples_per_s", "Training crops a second.", "1/s"),
     _number("train_s", "Training time.", "s"),
     _number("eval_s", "Validation time.", "s"),

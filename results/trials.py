@@ -112,6 +112,7 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "veer_pct": best.get("veer_pct"),
         "best_epoch": best.get("epoch"),
         "last_veer_pct": last.get("veer_pct"),
+        "median_veer_pct": trial.median_veer_pct,
         "epochs": len(trial.epochs),
         "num_params": last.get("num_params"),
         "distill_share": best.get("distill_share"),

@@ -39,6 +39,11 @@ class EpochReport:
             None where the platform does not tell, and in runs from before it was reported.
         overhead_share: Part of `train_s` outside forward, backward and optimizer, 0 to 1. None
             in runs from before it was reported.
+        num_samples: Training crops. None in runs from before it was reported.
+        veer_low_pct: Lower end of the 95 % interval of `veer_pct`, by bootstrap over the validation
+            speakers. None where an earlier epoch was as good, and in runs from before it was
+            reported.
+        veer_high_pct: Its upper end.
     """
 
     epoch: int
@@ -60,6 +65,9 @@ class EpochReport:
     stage_shares: tuple[float, ...] | None = None
     peak_memory_mib: float | None = None
     overhead_share: float | None = None
+    num_samples: int | None = None
+    veer_low_pct: float | None = None
+    veer_high_pct: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields by name."""

@@ -149,6 +149,7 @@ class Trainer:
             veer_pct=veer_pct,
             **self.objective.summary(means),
             lr=self.step.optimizer.param_groups[0]["lr"],
+            num_samples=num_samples,
             samples_per_s=num_samples / train_s,
             train_s=train_s,
             eval_s=time.perf_counter() - trained,

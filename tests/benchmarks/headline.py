@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--width", type=float, default=0.25)
     parser.add_argument("--max-epochs", type=int, default=12)
     parser.add_argument("--total-epochs", type=int, default=120)
@@ -32,7 +33,7 @@ def main() -> None:
         grace_epochs=given.grace_epochs,
     )
     corpus = cut_in_two(plan)
-    for seed in range(given.seeds):
+    for seed in range(given.first_seed, given.first_seed + given.seeds):
         for arm in ARMS:
             print(f"{arm}, seed {seed}", flush=True)
             run_search_of(plan, corpus, arm, seed)
