@@ -1,0 +1,59 @@
+"""Figures of one run, a chart a file: `FIGURES` has them by name, in reading order.
+
+Each takes a `RunView` and returns a Plotly figure, None where the run has nothing for it. A mark
+that stands for a trial has the trial's number in `customdata[0]`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import plotly.graph_objects as go
+
+from results.figures.learning_curves import learning_curves
+from results.figures.veer_by_latency import veer_by_latency
+from results.figures.veer_by_parameters import veer_by_parameters
+from results.run_view import RunView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One chart.
+
+    Attributes:
+        title: What stands above it.
+        shows: A sentence on what it shows.
+        draw: Makes it of a run; None where there is nothing to draw.
+    """
+
+    title: str
+    shows: str
+    draw: Callable[[RunView], go.Figure | None]
+
+    def __call__(self, view: RunView) -> go.Figure | None:
+        """Draws it."""
+        return self.draw(view)
+
+
+FIGURES: Mapping[str, Figure] = MappingProxyType(
+    {
+        "learning_curves": Figure(
+            title="Learning curves",
+            shows="Validation EER by epoch, a line a trial; dotted lines were stopped early, at "
+            "the rungs marked.",
+            draw=learning_curves,
+        ),
+        "veer_by_latency": Figure(
+            title="VEER against CPU latency",
+            shows="What each benchmarked student costs on a CPU; no trial is both faster and "
+            "better than one on the front. Bars are 95 % intervals.",
+            draw=veer_by_latency,
+        ),
+        "veer_by_parameters": Figure(
+            title="VEER against parameters",
+            shows="What each student's size buys; no trial is both smaller and better than one "
+            "on the front. Bars are 95 % intervals.",
+            draw=veer_by_parameters,
+        ),
+    }
+)

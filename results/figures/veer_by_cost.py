@@ -1,0 +1,120 @@
+"""VEER against what a student costs: a point a trial, and the front that no trial beats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from results.figures.style import (
+    BEST,
+    FRONT,
+    NO_BOX,
+    STATE_COLOURS,
+    STATE_WORDS,
+    TEACHER,
+    axis,
+    error_bars,
+    literal,
+    log_ticks,
+    new_figure,
+    spans_decades,
+    trial_lines,
+)
+from results.history import TrialHistory
+from results.pareto import pareto_front
+from results.run_view import RunView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What stands on the horizontal axis.
+
+    Attributes:
+        title: Of the axis, with the unit.
+        short: Before the value on hovering.
+        form: The value's format there, as d3 has it.
+        values: By trial number; a trial without one is not drawn.
+        teacher: The teacher's, None where it is unknown.
+    """
+
+    title: str
+    short: str
+    form: str
+    values: Mapping[int, float]
+    teacher: float | None
+
+
+def veer_by_cost(view: RunView, cost: Cost) -> go.Figure | None:
+    """VEER against a cost, by state, with the Pareto front; None where no trial has both."""
+    trials = [trial for trial in view.ranked if trial.trial in cost.values]
+    if not trials:
+        return None
+    figure = new_figure(cost.title, "VEER, %")
+    _add_front(figure, trials, cost)
+    # The best last, so on top.
+    for state in sorted({trial.state for trial in trials}, reverse=True):
+        members = [t for t in trials if t.state == state and t is not view.best]
+        if members:
+            figure.add_trace(_points(view, members, cost, STATE_COLOURS[state]))
+            figure.data[-1].name = STATE_WORDS[state]
+    if view.best in trials:
+        best = _points(view, trials[:1], cost, BEST)
+        best.update(
+            name=f"best: trial {trials[0].trial}", marker={"size": 13, "symbol": "diamond"}
+        )
+        figure.add_trace(best)
+    _add_teacher(figure, view, cost)
+    every = [cost.values[trial.trial] for trial in trials]
+    if cost.teacher is not None:
+        every.append(cost.teacher)
+    if spans_decades(every):
+        figure.update_xaxes(**axis(f"{cost.title} (log scale)", **log_ticks(every)))
+    return figure
+
+
+def _points(view: RunView, trials: list[TrialHistory], cost: Cost, colour: str) -> go.Scatter:
+    bars = error_bars(trials)
+    return go.Scatter(
+        x=[cost.values[trial.trial] for trial in trials],
+        y=[round(trial.best["veer_pct"], 4) for trial in trials if trial.best],
+        error_y=None if bars is None else {**bars, "color": colour},
+        customdata=[[trial.trial, trial_lines(view, trial)] for trial in trials],
+        mode="markers",
+        marker={"color": colour, "size": 8, "line": {"width": 0}},
+        hovertemplate=f"%{{customdata[1]}}<br>{cost.short}: %{{x:{cost.form}}}{NO_BOX}",
+    )
+
+
+def _add_front(figure: go.Figure, trials: list[TrialHistory], cost: Cost) -> None:
+    points = [(cost.values[trial.trial], trial.best["veer_pct"]) for trial in trials if trial.best]
+    front = pareto_front(points)
+    figure.add_trace(
+        go.Scatter(
+            x=[points[place][0] for place in front],
+            y=[round(points[place][1], 4) for place in front],
+            customdata=[[trials[place].trial] for place in front],
+            mode="lines+markers",
+            # A smaller VEER is had only at the next point's cost: steps, not slopes.
+            line={"color": FRONT, "width": 1.5, "shape": "hv"},
+            marker={"size": 13, "symbol": "circle-open", "color": FRONT},
+            name="Pareto front: no trial is better in both",
+            hoverinfo="skip",
+        )
+    )
+
+
+def _add_teacher(figure: go.Figure, view: RunView, cost: Cost) -> None:
+    veer_pct = view.teacher_veer_pct
+    if cost.teacher is None or veer_pct is None:
+        return
+    said = literal(f"<b>teacher</b><br>VEER: {veer_pct:.2f} %")
+    figure.add_trace(
+        go.Scatter(
+            x=[cost.teacher],
+            y=[round(veer_pct, 4)],
+            mode="markers",
+            marker={"symbol": "star", "size": 16, "color": TEACHER},
+            name="teacher",
+            hovertemplate=f"{said}<br>{cost.short}: %{{x:{cost.form}}}{NO_BOX}",
+        )
+    )

@@ -1,0 +1,166 @@
+"""One run as its journal has it at one moment: what tables, figures and notebooks look at."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from results.benchmark_rows import single_utterance_rows, trial_of
+from results.history import TrialHistory, latest, ranked, trial_histories
+from results.journal import Record
+from results.remarks import latest_settings
+from results.run_folder import RunFolder
+from results.rungs import rungs_of
+from results.space_of import dimensions_of
+from results.trials import epochs_table, trials_table
+from spaces.dimensions import Dimension
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TURNS = ("search_started", "search_resumed", "search_ended")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunView:
+    """One run at one moment; what is asked of it is computed once.
+
+    Attributes:
+        folder: The run folder.
+        records: Its journal's records, oldest first.
+    """
+
+    folder: RunFolder
+    records: tuple[Record, ...]
+
+    @classmethod
+    def read(cls, run: RunFolder | Path) -> "RunView":
+        """Reads the journal once; the search may be running.
+
+        Raises:
+            RunError: The folder is no run folder, or its journal is damaged.
+        """
+        folder = run if isinstance(run, RunFolder) else RunFolder(run)
+        return cls(folder=folder, records=folder.read())
+
+    @cached_property
+    def histories(self) -> tuple[TrialHistory, ...]:
+        """Every trial, by number, follow-ups too."""
+        return tuple(trial_histories(self.records))
+
+    @cached_property
+    def own(self) -> tuple[TrialHistory, ...]:
+        """The search's own trials, without follow-ups, by number."""
+        return tuple(trial for trial in self.histories if follow_up_of(trial) is None)
+
+    @cached_property
+    def ranked(self) -> tuple[TrialHistory, ...]:
+        """Trials with a rank, the best first."""
+        return tuple(trial for trial in ranked(self.histories) if follow_up_of(trial) is None)
+
+    @property
+    def best(self) -> TrialHistory | None:
+        """The first in rank, None before any epoch."""
+        return self.ranked[0] if self.ranked else None
+
+    @cached_property
+    def trials(self) -> "pd.DataFrame":
+        """The trials table; its columns stand in docs/tables.md."""
+        frame: pd.DataFrame = trials_table(self.records).to_pandas()
+        return frame
+
+    @cached_property
+    def epochs(self) -> "pd.DataFrame":
+        """The epochs table; its columns stand in docs/tables.md."""
+        frame: pd.DataFrame = epochs_table(self.records).to_pandas()
+        return frame
+
+    @cached_property
+    def settings(self) -> Record:
+        """The search's settings as last told; empty where the journal has none."""
+        return latest_settings(self.records)
+
+    @cached_property
+    def teacher(self) -> Record | None:
+        """The latest `teacher` record."""
+        return latest(self.records, "teacher")
+
+    @property
+    def teacher_veer_pct(self) -> float | None:
+        """The teacher's VEER, percent, where it is known."""
+        return None if self.teacher is None else self.teacher["veer_pct"]
+
+    @cached_property
+    def benchmark(self) -> Record | None:
+        """The latest `benchmark` record."""
+        return latest(self.records, "benchmark")
+
+    @cached_property
+    def speeds(self) -> Mapping[int, Record]:
+        """Benchmark rows of one utterance at a time on the fewest threads, by trial number."""
+        rows = single_utterance_rows(self.benchmark)
+        numbered = ((trial_of(row), row) for row in rows)
+        return {number: row for number, row in numbered if number is not None}
+
+    @cached_property
+    def teacher_speed(self) -> Record | None:
+        """The same benchmark's row of the teacher, None where it was not measured."""
+        rows = single_utterance_rows(self.benchmark)
+        return next((row for row in rows if row["model"] == "teacher"), None)
+
+    @cached_property
+    def rungs(self) -> list[float]:
+        """Epochs at which early stopping compares trials."""
+        return rungs_of(self.settings)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the journal has no end of the search: it runs, or was killed."""
+        turns = [record["event"] for record in self.records if record["event"] in TURNS]
+        return bool(turns) and turns[-1] != "search_ended"
+
+    @cached_property
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What the search varies, by its space, else by the values that its trials had."""
+        return dimensions_of(self.folder.space, [trial.params for trial in self.histories])
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Sampled parameters that differ between trials, in the order first sampled."""
+        found: dict[str, set[str]] = {}
+        for trial in self.own:
+            for name in trial.params:
+                found.setdefault(name, set())
+        for trial in self.own:
+            params = trial.params
+            for name, values in found.items():
+                values.add(repr(params.get(name)))
+        return tuple(name for name, values in found.items() if len(values) > 1)
+
+    @cached_property
+    def short_names(self) -> Mapping[str, str]:
+        """Sampled parameters' names without their path, where that stays unambiguous."""
+        return shortened([name for trial in self.own for name in trial.params])
+
+
+def follow_up_of(trial: TrialHistory) -> str | None:
+    """`repeat` or `control` for a trial that the search ran after its own, else None."""
+    follow_up = trial.started.get("follow_up")
+    return None if follow_up is None else str(follow_up)
+
+
+def shortened(names: Sequence[str]) -> dict[str, str]:
+    """Dotted names by themselves, cut to their last part where no other ends so."""
+    unique = list(dict.fromkeys(names))
+    ends = Counter(name.rpartition(".")[2] for name in unique)
+    last = {name: name.rpartition(".")[2] for name in unique}
+    return {name: end if ends[end] == 1 else name for name, end in last.items()}
+
+
+def interval_of(trial: TrialHistory) -> tuple[float, float] | None:
+    """Both ends of the 95 % interval of the best epoch's VEER, percent, where it was measured."""
+    best: Mapping[str, Any] = trial.best or {}
+    low, high = best.get("veer_low_pct"), best.get("veer_high_pct")
+    return None if low is None or high is None else (low, high)

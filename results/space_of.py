@@ -1,0 +1,48 @@
+"""The dimensions of a run's space, for what is drawn and reckoned of it."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.errors import VeerError
+from spaces.reading import read_space
+from trainable.config import TrialConfig
+from trainable.presets import preset_trees
+
+
+def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dimension, ...]:
+    """Those of the space's file, else those that the values at hand span.
+
+    The file may be gone, edited since, or name a model of the person's own, whose code is not run
+    to draw a picture.
+
+    Args:
+        space: A run's space.yaml.
+        params: Every trial's sampled values by dotted name.
+    """
+    sampled = tuple(params)
+    spanned = _spanned(sampled)
+    try:
+        told = read_space(space, TrialConfig, presets=preset_trees()).dimensions
+    except (VeerError, OSError):
+        return spanned
+    fits = {each.name for each in told} >= {each.name for each in spanned}
+    return told if fits else spanned
+
+
+def _spanned(params: Iterable[Mapping[str, Any]]) -> tuple[Dimension, ...]:
+    values: dict[str, list[Any]] = {}
+    for sampled in params:
+        for name, value in sampled.items():
+            values.setdefault(name, []).append(value)
+    return tuple(_dimension(name, own) for name, own in values.items())
+
+
+def _dimension(name: str, values: list[Any]) -> Dimension:
+    kinds = {type(value) for value in values}
+    if kinds == {int} and min(values) < max(values):
+        return Integer(name=name, low=min(values), high=max(values))
+    if kinds <= {int, float} and min(values) < max(values):
+        return Float(name=name, low=float(min(values)), high=float(max(values)))
+    return Choice(name=name, choices=tuple(dict.fromkeys(values)))
