@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models import LogMel, SpeakerModel
@@ -24,6 +25,7 @@ from trainable.prefetch import prefetched, to_device
 from trainable.resident import CropSource
 from trainable.scoring import (
     VOXCELEB_TRAINER_CROPS,
+    Floats,
     PairIndex,
     cosine_scores,
     evenly_spaced_starts,
@@ -53,6 +55,29 @@ class EvaluationResult:
 
     cosine: VerificationMetrics
     voxceleb_trainer: VerificationMetrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairScores:
+    """The scores of a trial list, one a pair, in the list's order; a higher one says "same speaker".
+
+    Attributes:
+        cosine: (P,) as `EvaluationResult.cosine`.
+        voxceleb_trainer: (P,) as `EvaluationResult.voxceleb_trainer`.
+        is_target: (P,) whether both utterances are of one speaker.
+    """
+
+    cosine: Floats
+    voxceleb_trainer: Floats
+    is_target: NDArray[np.bool_]
+
+    @property
+    def result(self) -> EvaluationResult:
+        """What they show."""
+        return EvaluationResult(
+            cosine=verification_metrics(self.cosine, self.is_target),
+            voxceleb_trainer=verification_metrics(self.voxceleb_trainer, self.is_target),
+        )
 
 
 class Validation:
@@ -126,7 +151,6 @@ def validation_veer_pct(
     return veer_pct
 
 
-@torch.inference_mode()
 def evaluate_pairs(
     model: SpeakerModel,
     root: Path,
@@ -136,6 +160,22 @@ def evaluate_pairs(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
+    """The figures of a trial list; arguments and errors are those of `score_pairs`."""
+    return score_pairs(
+        model, root, pairs, eval_frames=eval_frames, device=device, progress=progress
+    ).result
+
+
+@torch.inference_mode()
+def score_pairs(
+    model: SpeakerModel,
+    root: Path,
+    pairs: Sequence[TrialPair],
+    *,
+    eval_frames: int = DEFAULT_EVAL_FRAMES,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+) -> PairScores:
     """Score a trial list from the audio, every utterance decoded and embedded once.
 
     Args:
@@ -160,13 +200,10 @@ def evaluate_pairs(
         by_samples.append(_sample_crops(model, log_mel, wave, eval_frames, device).cpu().numpy())
         if progress:
             progress(done, len(index.paths))
-    return EvaluationResult(
-        cosine=verification_metrics(
-            cosine_scores(np.stack(by_frames), index.a, index.b), index.is_target
-        ),
-        voxceleb_trainer=verification_metrics(
-            voxceleb_trainer_scores(np.stack(by_samples), index.a, index.b), index.is_target
-        ),
+    return PairScores(
+        cosine=cosine_scores(np.stack(by_frames), index.a, index.b),
+        voxceleb_trainer=voxceleb_trainer_scores(np.stack(by_samples), index.a, index.b),
+        is_target=index.is_target,
     )
 
 
