@@ -59,7 +59,7 @@ class EvaluationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairScores:
-    """The scores of a trial list, one a pair, in the list's order; a higher one says "same speaker".
+    """The scores of a trial list, in its order; a higher one says "same speaker".
 
     Attributes:
         cosine: (P,) as `EvaluationResult.cosine`.
