@@ -8,7 +8,8 @@ search_resumed
 search_ended     reason: finished | target_met | exhausted | epochs_spent | interrupted |
                  time_limit | failing (too many trials fail) | disk_full
 corpus           what the trials learn from: lists (by role train | val: file, sha256, counts),
-                 stores (keys by name: train, copy 1, val, targets of 200 frames, copy 0)
+                 stores (keys by name: train, copy 1, val, targets of 200 frames, copy 0),
+                 warnings (what is to be said of the lists; may be absent)
 teacher          path, veer_pct and num_params (null where unknown), sha256
 eval_crops       eval_crops and wanted (crops of a validation utterance), expected_share
 start_points     points, each with source, params (null where it did not fit) and remarks
@@ -26,6 +27,9 @@ infrastructure   what happened to a trial and says nothing of its config: trial,
                  (gpu | cpu) and share (what it has of it from then on)
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
+test_opened      a test list was opened for a trial's model: opening (its id in the ledger, see
+                 `trainable.openings`), trial, epoch, path, list_sha256 (of its content),
+                 num_pairs, model_sha256
 """
 
 import json
@@ -66,6 +70,9 @@ FIELDS: dict[str, frozenset[str]] = {
     "infrastructure": frozenset({"kind", "trial", "epoch", "message"}),
     "trial_ended": frozenset({"trial", "state", "reason"}),
     "benchmark": frozenset({"hardware", "rows"}),
+    "test_opened": frozenset(
+        {"opening", "trial", "epoch", "path", "list_sha256", "num_pairs", "model_sha256"}
+    ),
 }
 FAULT_KINDS: Mapping[str, str] = MappingProxyType(
     {

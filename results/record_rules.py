@@ -22,6 +22,7 @@ from results.value_rules import (
     STORES,
     TEXT,
     TEXT_OR_NULL,
+    TEXTS,
     THREADS,
     VIOLATIONS,
     WHOLE,
@@ -70,6 +71,12 @@ RULES: Mapping[str, Rule] = {
     "expected_share": NUMBER_OR_NULL,
     "points": POINTS,
     "violations": VIOLATIONS,
+    "warnings": TEXTS,
+    "opening": TEXT,
+    "list_sha256": TEXT,
+    "model_sha256": TEXT,
+    "num_pairs": COUNT,
+    "setup_s": NUMBER,
 }
 # Where an event has a rule of its own for a field.
 OWN_RULES: Mapping[tuple[str, str], Rule] = {

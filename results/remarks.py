@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from results.faults import fault_remarks
+from results.faults import counted, fault_remarks, utc
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
 from results.model_hashes import model_counts, same_models
@@ -59,12 +59,27 @@ def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
     return None
 
 
+def list_warnings(records: Iterable[Record]) -> list[str]:
+    """What the search was told of its validation list, such as that it is a known test list."""
+    corpus = latest(records, "corpus")
+    return [] if corpus is None else list(corpus.get("warnings", ()))
+
+
+def openings_remark(records: Iterable[Record]) -> str | None:
+    """How often the test list was opened for trials of the run; None where it never was."""
+    opened = [record for record in records if record["event"] == "test_opened"]
+    if not opened:
+        return None
+    trials = ", ".join(f"trial {each['trial']} at {utc(each['time_s'])} UTC" for each in opened)
+    return f"test list opened {counted(len(opened), 'time')}: {trials}"
+
+
 def run_remarks(records: Iterable[Record]) -> list[str]:
     """What is to be said below a run's table, a line each, warnings first."""
     records = tuple(records)
     warning = undistilled_beats_teacher(records)
     remarks = [f"{WARNING}{warning}"] if warning else []
-    remarks += [f"{WARNING}{text}" for text in same_models(records)]
+    remarks += [f"{WARNING}{text}" for text in (*list_warnings(records), *same_models(records))]
     if criteria := success_criteria(records):
         hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
@@ -73,6 +88,8 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if "share" in each]:
         remarks.append(_run_again(short))
+    if opened := openings_remark(records):
+        remarks.append(opened)
     if counts := model_counts(records):
         remarks.append(counts)
     if broken := [record for record in records if record["event"] == "infeasible"]:

@@ -134,6 +134,7 @@ NUMBERS_OR_NULL: Rule = (
 )
 TEXT: Rule = ("text", lambda value: isinstance(value, str))
 TEXT_OR_NULL: Rule = ("text or null", lambda value: isinstance(value, str | None))
+TEXTS: Rule = ("a list of text", lambda value: _is_list_of(str, value))
 MAPPING: Rule = ("a mapping", lambda value: isinstance(value, dict))
 THREADS: Rule = (
     f"a whole number from 1 to {MOST_THREADS}",

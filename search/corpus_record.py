@@ -1,15 +1,19 @@
 """What the trials of a run learn from, as its journal has it: lists and stores by their hashes."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from results.history import latest
 from results.journal import Journal, Record
 from trainable.checkpoint import file_sha256
 from trainable.corpus import CorpusConfig
-from trainable.corpus_lists import speaker_of
+from trainable.corpus_lists import TrialPair, speaker_of
 from trainable.data import TrainingData
 from trainable.errors import RunError
+from trainable.known_lists import known_list_warning
+from trainable.list_content import content_sha256
+from trainable.openings import OpeningLedger
 
 SHORT = 12
 
@@ -42,6 +46,31 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     train, *copies, val = (store.plan.key for store in data.features.stores)
     of_copies = {f"copy {number}": key for number, key in enumerate(copies, start=1)}
     return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
+
+
+def list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
+    """What is to be said of a search's validation list: that it is a test list, or part of one.
+
+    The corpus's own test list is not looked at: a search reads the validation list alone.
+
+    Args:
+        config: The corpus.
+        data: Its validation list, opened.
+        cache: The cache folder, with the ledger of this person.
+    """
+    pairs = [
+        TrialPair(is_target=bool(label), path_a=data.val_paths[a], path_b=data.val_paths[b])
+        for a, b, label in zip(data.val_a, data.val_b, data.val_is_target, strict=True)
+    ]
+    warnings = []
+    if past := OpeningLedger(config.val_list, cache).past(content_sha256(pairs)).openings:
+        warnings.append(
+            f"the validation list was opened as a test list ({len(past)}x by `veer evaluate "
+            "--final`): it tests no student that this search chooses"
+        )
+    num_targets = int(data.val_is_target.sum())
+    known = known_list_warning(data.val_paths, len(pairs), num_targets)
+    return [*warnings, *([known] if known else [])]
 
 
 def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:

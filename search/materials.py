@@ -6,7 +6,12 @@ from pathlib import Path
 
 from results.journal import Record
 from search.config import SearchConfig
-from search.corpus_record import corpus_facts, require_same_lists, require_same_stores
+from search.corpus_record import (
+    corpus_facts,
+    list_warnings,
+    require_same_lists,
+    require_same_stores,
+)
 from search.feasibility import LimitChecker
 from search.progress import SearchView
 from search.setup import check_batches
@@ -86,6 +91,10 @@ def gather(job: SearchJob, build: Builder) -> Materials:
         settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
     )
     facts = corpus_facts(settings.corpus, data)
+    if warnings := list_warnings(settings.corpus, data, cache_dir()):
+        facts["warnings"] = warnings
+        for warning in warnings:
+            view.say(f"warning: {warning}")
     require_same_stores(facts["stores"], job.records)
     check_batches(space, len(data.train_row))
     if teacher is not None:

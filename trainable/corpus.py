@@ -21,6 +21,7 @@ from trainable.corpus_lists import (
     speaker_of,
 )
 from trainable.errors import CorpusError
+from trainable.list_content import is_same_file
 
 __all__ = [
     "Corpus",
@@ -32,6 +33,12 @@ __all__ = [
     "read_corpus_config",
     "read_trial_list",
 ]
+
+
+NOT_APART = (
+    "must not be the test list too: what is chosen by a list cannot be tested on it; name pairs "
+    "of other speakers, or leave test_list out"
+)
 
 
 class CorpusConfig(BaseModel):
@@ -132,6 +139,8 @@ def parse_corpus(config: CorpusConfig, faults: list[str], *, looks: bool = True)
     pairs = parse_trial_list(config.val_list, config.val_dir, faults, looks=looks)
     faults += _speaker_faults(train, config.train_list)
     faults += class_faults(pairs, config.val_list)
+    if config.test_list is not None and is_same_file(config.val_list, config.test_list):
+        faults.append(f"{config.val_list}: {NOT_APART}")
     if not config.allow_shared_speakers:
         faults += shared_speaker_faults(train, config.train_list, pairs, config.val_list)
     return Corpus(

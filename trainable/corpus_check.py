@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from trainable.audio import scan_audio
 from trainable.corpus import (
+    NOT_APART,
     Corpus,
     CorpusConfig,
     TrialPair,
@@ -15,6 +16,8 @@ from trainable.corpus import (
 )
 from trainable.corpus_lists import parse_trial_list, speaker_of
 from trainable.errors import CorpusError
+from trainable.known_lists import known_list_warning
+from trainable.list_content import content_sha256, is_same_file, overlap_warnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,11 @@ class CorpusReport:
 
     Attributes:
         parts: Training, validation and, if the corpus has one, test.
+        warnings: What is to be said of the lists.
     """
 
     parts: tuple[PartReport, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def check_corpus(
@@ -79,7 +84,7 @@ def check_corpus(
     ]
     if test_pairs:
         parts.append(_report_pairs("test", test_pairs, scan.durations_s[val_end:]))
-    return CorpusReport(parts=tuple(parts))
+    return CorpusReport(parts=tuple(parts), warnings=_warnings(corpus, test_pairs))
 
 
 def _parse_test_pairs(
@@ -89,11 +94,21 @@ def _parse_test_pairs(
         return ()
     pairs = parse_trial_list(config.test_list, config.test_dir, faults)
     faults += class_faults(pairs, config.test_list)
+    is_told = is_same_file(config.val_list, config.test_list)
+    if not is_told and content_sha256(pairs) == content_sha256(corpus.val_pairs):
+        faults.append(f"{config.val_list}, of which {config.test_list} is a copy: {NOT_APART}")
     if not config.allow_shared_speakers:
         faults += shared_speaker_faults(
             corpus.train, config.train_list, pairs, config.test_list
         )
     return pairs
+
+
+def _warnings(corpus: Corpus, test_pairs: Sequence[TrialPair]) -> tuple[str, ...]:
+    num_targets = sum(pair.is_target for pair in corpus.val_pairs)
+    known = known_list_warning(corpus.val_paths, len(corpus.val_pairs), num_targets)
+    overlaps = overlap_warnings(corpus.val_pairs, test_pairs)
+    return (*overlaps, *([known] if known else []))
 
 
 def _report_train(corpus: Corpus, durations_s: Sequence[float]) -> PartReport:

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from search.cli import cluster, data, results, space, teacher, train
 from search.cli.console import errors
+from search.cli.evaluate import evaluate
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
@@ -40,7 +41,7 @@ app.command()(results.export)
 app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)
-app.command()(train.evaluate)
+app.command()(evaluate)
 
 
 def main() -> None:

@@ -108,6 +108,8 @@ def check(
     with counting("files") as progress:
         report = check_corpus(config, progress)
     console.print(_report_table(report))
+    for warning in report.warnings:
+        console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
     console.print(f"{corpus}: no faults", highlight=False)
 
 

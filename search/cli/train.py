@@ -1,4 +1,4 @@
-"""`veer train` and `veer evaluate`."""
+"""`veer train`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,15 +6,10 @@ from typing import Annotated
 
 import typer
 
-from search.cli.console import console, counting
 from search.cli.options import AllowCode, Device, RunSet, Seed, permit
-from search.cli.training import evaluation_table, run_and_show
+from search.cli.training import run_and_show
 from spaces.errors import ConfigError
-from trainable.checkpoint import load_speaker_model
 from trainable.config import TrainRunConfig, TrialConfig, read_train_config
-from trainable.corpus import read_trial_list
-from trainable.device import choose_device
-from trainable.evaluation import DEFAULT_EVAL_FRAMES, evaluate_pairs
 from trainable.presets import read_preset_run
 
 
@@ -74,41 +69,6 @@ def train(
         out=out or Path("runs") / (preset or "train"),
         device=device,
     )
-
-
-def evaluate(
-    model: Annotated[
-        Path, typer.Argument(help="A model file, or a run's folder (its best epoch).")
-    ],
-    trials: Annotated[
-        Path, typer.Option("--pairs", help="Trial list: lines '1|0 PATH_A PATH_B'.")
-    ],
-    root: Annotated[Path, typer.Option(help="Folder that the list's paths start from.")],
-    eval_frames: Annotated[
-        int, typer.Option(min=1, help="Crop length, frames of 10 ms.")
-    ] = DEFAULT_EVAL_FRAMES,
-    device: Device = "auto",
-    code: AllowCode = False,
-) -> None:
-    """Score a checkpoint on a trial list, under both protocols.
-
-    Cosine of the mean embeddings over 10 crops of the log-mels, and voxceleb_trainer's mean
-    distance between 10 crops of the waveform; each metric is named with its prior.
-    """
-    permit(code)
-    loaded = load_speaker_model(model)
-    pairs = read_trial_list(trials, root)
-    with counting("utterances") as progress:
-        result = evaluate_pairs(
-            loaded.model,
-            root,
-            pairs,
-            eval_frames=eval_frames,
-            device=choose_device(device),
-            progress=progress,
-        )
-    title = f"{loaded.file}, epoch {loaded.epoch}: {len(pairs)} pairs of {trials}"
-    console.print(evaluation_table(result, title))
 
 
 def _training_run(

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.corpus_check import PartReport, check_corpus
 from trainable.errors import CorpusError
 
@@ -83,14 +83,62 @@ def test_the_minimum_duration_is_the_config_s(config: CorpusConfig) -> None:
 
 
 def test_test_list_is_checked_too(config: CorpusConfig) -> None:
-    with_test = config.model_copy(
-        update={"test_dir": config.val_dir, "test_list": config.val_list}
-    )
-    assert [part.name for part in check_corpus(with_test).parts] == ["train", "validation", "test"]
     test_list = config.val_list.with_name("veri_test.txt")
+    test_list.write_text("".join(config.val_list.read_text().splitlines(keepends=True)[:-1]))
+    with_test = config.model_copy(update={"test_dir": config.val_dir, "test_list": test_list})
+    assert [part.name for part in check_corpus(with_test).parts] == ["train", "validation", "test"]
     path = "id00000/session0/00001.wav"
     test_list.write_text(f"1 {path} {path}\n0 {path} id00001/session0/00001.wav\n")
     shared = config.model_copy(update={"test_dir": config.train_dir, "test_list": test_list})
     with pytest.raises(CorpusError, match=r"veri_test\.txt:1: speaker id00000 is also") as caught:
         check_corpus(shared)
     assert len(caught.value.faults) == 2
+
+
+def test_a_validation_list_that_is_the_test_list_is_refused(config: CorpusConfig) -> None:
+    same = config.model_copy(update={"test_dir": config.val_dir, "test_list": config.val_list})
+    with pytest.raises(CorpusError, match=r"veri_val\.txt: must not be the test list too"):
+        check_corpus(same)
+    with pytest.raises(CorpusError, match=r"veri_val\.txt: must not be the test list too"):
+        read_corpus(same)
+
+
+def test_a_copy_of_the_validation_list_in_another_order_is_refused(config: CorpusConfig) -> None:
+    copy = config.val_list.with_name("copy.txt")
+    copy.write_text("\n".join(reversed(config.val_list.read_text().splitlines())))
+    same = config.model_copy(update={"test_dir": config.val_dir, "test_list": copy})
+    message = r"veri_val\.txt, of which .*copy\.txt is a copy: must not be the test list too"
+    with pytest.raises(CorpusError, match=message) as caught:
+        check_corpus(same)
+    assert len(caught.value.faults) == 1
+
+
+def test_a_test_list_with_validation_speakers_is_warned_of(config: CorpusConfig) -> None:
+    first, *_, last = config.val_list.read_text().splitlines()
+    test_list = config.val_list.with_name("veri_test.txt")
+    lines = (first, config.val_list.read_text().splitlines()[1])
+    test_list.write_text("\n".join((*lines, last)))
+    apart = config.model_copy(update={"test_dir": config.val_dir, "test_list": test_list})
+    (warning,) = check_corpus(apart).warnings
+    assert "share 2 of the test list's 2 speakers (id00003, id00004)" in warning
+    assert "and 3 of its 3 trial pairs" in warning
+    assert check_corpus(config).warnings == ()
+
+
+def test_a_published_test_list_as_validation_list_is_warned_of(tmp_path: Path) -> None:
+    voices = ("id10270/5r0dWxy17C8", "id10271/1gtz-CUIygI")
+    waves = [f"{voice}/0000{number}.wav" for voice in voices for number in (1, 2)]
+    for number, path in enumerate([*waves, "a/1.wav", "b/1.wav"]):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(file, np.random.default_rng(number).normal(size=16_000) / 9, 16_000)
+    (tmp_path / "train.txt").write_text("a a/1.wav\nb b/1.wav\n")
+    (tmp_path / "val.txt").write_text(f"1 {waves[0]} {waves[1]}\n0 {waves[0]} {waves[2]}\n")
+    config = CorpusConfig(
+        train_dir=tmp_path,
+        train_list=tmp_path / "train.txt",
+        val_dir=tmp_path,
+        val_list=tmp_path / "val.txt",
+    )
+    (warning,) = check_corpus(config).warnings
+    assert "all 2 speakers of the validation list (id10270, id10271)" in warning

@@ -1,0 +1,165 @@
+"""`veer evaluate`, and `--final`: the one way to a test list."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from results.shell import veer_command
+from search.cli.console import console, counting
+from search.cli.options import AllowCode, Device, permission_flag, permit
+from search.cli.training import evaluation_table
+from search.locked_list import (
+    TrialList,
+    described,
+    final_list_of,
+    open_test_list,
+    read_list,
+    refuse_locked,
+)
+from search.model_source import ModelSource, find_model
+from spaces.errors import ConfigError
+from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.device import choose_device
+from trainable.evaluation import DEFAULT_EVAL_FRAMES, EvaluationResult, evaluate_pairs
+from trainable.places import cache_dir
+
+
+def evaluate(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            help="A model file, a training run's folder (its best epoch), or a search's (its best "
+            "trial)."
+        ),
+    ],
+    trials: Annotated[
+        Path | None,
+        typer.Option(
+            "--pairs",
+            help="Trial list: lines '1|0 PATH_A PATH_B'; with --final else the corpus's test "
+            "list.",
+            show_default=False,
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="Folder that the list's paths start from.", show_default=False),
+    ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            help="corpus.yaml with the test list, where it is not the one that the model was "
+            "trained on; with --final.",
+            show_default=False,
+        ),
+    ] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(min=0, help="Another trial of a search than its best.", show_default=False),
+    ] = None,
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final", help="Open the test list: recorded, and counted. docs/test_list.md"
+        ),
+    ] = False,
+    eval_frames: Annotated[
+        int, typer.Option(min=1, help="Crop length, frames of 10 ms.")
+    ] = DEFAULT_EVAL_FRAMES,
+    device: Device = "auto",
+    code: AllowCode = False,
+) -> None:
+    """Score a checkpoint on a trial list, under both protocols.
+
+    Cosine of the mean embeddings over 10 crops of the log-mels, and voxceleb_trainer's mean
+    distance between 10 crops of the waveform; each metric is named with its prior.
+
+    A test list is scored with --final alone. That it was opened, when and for which model is
+    recorded before anything is computed, and told whenever it is opened again.
+    """
+    permit(code)
+    _check_options(trials, root, corpus, final)
+    source = find_model(model, trial)
+    computing = choose_device(device)
+    if final:
+        _open(source, _final_list(source, trials, root, corpus), eval_frames, computing)
+        return
+    assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
+    chosen = read_list(trials, root)
+    number = () if trial is None else ("--trial", str(trial))
+    words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
+    command = f"{veer_command(*words)}{permission_flag()}"
+    refuse_locked(chosen, _known_corpus(source), cache_dir(), command)
+    _print(source, chosen, _evaluated(source, chosen, eval_frames, computing))
+
+
+def _check_options(
+    trials: Path | None, root: Path | None, corpus: Path | None, final: bool
+) -> None:
+    if (trials is None) != (root is None):
+        raise ConfigError("--pairs and --root go together: the list, and where its paths start")
+    if trials is None and not final:
+        raise ConfigError("give --pairs LIST and --root FOLDER, or --final for the test list")
+    if corpus is not None and (trials is not None or not final):
+        raise ConfigError("--corpus names the test list that --final opens; leave out --pairs")
+
+
+def _final_list(
+    source: ModelSource, trials: Path | None, root: Path | None, corpus: Path | None
+) -> TrialList:
+    if trials is not None and root is not None:
+        return read_list(trials, root)
+    if corpus is not None:
+        return read_list(*final_list_of(read_corpus_config(corpus), str(corpus)))
+    return read_list(*final_list_of(source.corpus(), str(source.loaded.file)))
+
+
+def _known_corpus(source: ModelSource) -> CorpusConfig | None:
+    """The model's corpus; what another version of Veer wrote and this one cannot read is none."""
+    try:
+        return source.corpus()
+    except ConfigError:
+        return None
+
+
+def _open(
+    source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
+) -> None:
+    opened = open_test_list(source, trials, cache_dir(), _say)
+    result = _evaluated(source, trials, eval_frames, device)
+    figures = {"eer_pct": result.cosine.eer_pct, "eval_frames": eval_frames} | asdict(result)
+    opened.ledger.note_figures(opened.opening, figures)
+    _print(source, trials, result)
+    _say(described(opened.past))
+    for warning in opened.warnings:
+        _say(f"warning: {warning}")
+    _say(f"recorded in {' and '.join(map(str, opened.files))}")
+
+
+def _evaluated(
+    source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
+) -> EvaluationResult:
+    with counting("utterances") as progress:
+        return evaluate_pairs(
+            source.loaded.model,
+            trials.root,
+            trials.pairs,
+            eval_frames=eval_frames,
+            device=device,
+            progress=progress,
+        )
+
+
+def _print(source: ModelSource, trials: TrialList, result: EvaluationResult) -> None:
+    loaded = source.loaded
+    whose = "" if source.trial is None else f"trial {source.trial}, "
+    title = f"{whose}{loaded.file}, epoch {loaded.epoch}: {len(trials.pairs)} pairs of"
+    _say(f"{title} {trials.file}")  # a table's title would be wrapped to its width
+    console.print(evaluation_table(result, title=""))
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,113 @@
+"""Where a model comes from: a file, a training run, or a trial of a search, and its corpus."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from results.best_model import load_best
+from results.history import TrialHistory, best_ended, trial_histories
+from results.journal import read_journal
+from results.remarks import latest_settings
+from results.run_folder import JOURNAL, TRIALS, RunFolder
+from results.trial_view import find_trial
+from trainable.checkpoint import LoadedModel, load_speaker_model
+from trainable.config import read_train_config
+from trainable.corpus import CorpusConfig
+from trainable.errors import ConfigError, RunError
+
+TRAIN_CONFIG = "config.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelSource:
+    """A model, and what is known of it.
+
+    Attributes:
+        loaded: The model.
+        run: The run folder of the search that trained it, None where none is known.
+        trial: Number of its trial there.
+    """
+
+    loaded: LoadedModel
+    run: RunFolder | None = None
+    trial: int | None = None
+
+    @property
+    def of_search(self) -> tuple[Path, int] | None:
+        """Run folder and trial, None where it is of no search."""
+        if self.run is None or self.trial is None:
+            return None
+        return self.run.path, self.trial
+
+    def corpus(self) -> CorpusConfig | None:
+        """The corpus that the model was trained and chosen on, None where none is recorded.
+
+        Raises:
+            ConfigError: What is recorded cannot be read by this version of Veer.
+            RunError: The search's journal is damaged.
+        """
+        if self.run is not None:
+            return _corpus_of_search(self.run)
+        config = self.loaded.file.absolute().parents[1] / TRAIN_CONFIG
+        return read_train_config(config).corpus if config.is_file() else None
+
+
+def find_model(path: Path, trial: int | None = None) -> ModelSource:
+    """The model that a path means.
+
+    Args:
+        path: A model file, a training run's folder (its best epoch), or a search's run folder
+            (its best trial).
+        trial: Number of another trial of the search.
+
+    Raises:
+        ConfigError: A trial is named, and the path is no search's run folder.
+        RunError: There is no such trial, it has not ended, or its checkpoints were not kept.
+        CheckpointError: The model file is missing or damaged.
+    """
+    if (path / JOURNAL).is_file():
+        run = RunFolder(path)
+        history = _ended_trial(run, trial)
+        return ModelSource(loaded=load_best(run, history), run=run, trial=history.trial)
+    if trial is not None:
+        raise ConfigError(
+            f"--trial {trial} goes with the run folder of a search, got {path}: give that folder, "
+            "or leave --trial out"
+        )
+    loaded = load_speaker_model(path)
+    folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
+    run_path = folder.parents[1]
+    if folder.parent.name == TRIALS and folder.name.isdecimal():
+        number = int(folder.name)
+        if (run_path / JOURNAL).is_file() and _has_trial(run_path, number):
+            return ModelSource(loaded=loaded, run=RunFolder(run_path), trial=number)
+    return ModelSource(loaded=loaded)
+
+
+def _ended_trial(run: RunFolder, trial: int | None) -> TrialHistory:
+    trials = trial_histories(run.read())
+    if trial is None:
+        return best_ended(trials, 1)[0]
+    history = find_trial(trials, trial)
+    if history.ended is None:
+        raise RunError(f"trial {trial} has not ended yet; wait for it, or name another one")
+    return history
+
+
+def _has_trial(run: Path, number: int) -> bool:
+    trials = trial_histories(read_journal(run / JOURNAL))
+    return any(each.trial == number for each in trials)
+
+
+def _corpus_of_search(run: RunFolder) -> CorpusConfig | None:
+    recorded = latest_settings(run.read()).get("corpus")
+    if recorded is None:
+        return None
+    try:
+        return CorpusConfig.model_validate(recorded)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{run.journal}: the corpus in it is not one of this version of Veer "
+            f"({error.error_count()} faults); give the list with --pairs and --root"
+        ) from error

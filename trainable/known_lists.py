@@ -1,0 +1,126 @@
+"""Test lists that results are published on, recognised by what is in them, never by their names.
+
+Numbers of pairs and speakers are those of VoxCeleb's page
+(https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox1.html; Chung et al., "VoxCeleb2: Deep Speaker
+Recognition", 2018), target pairs those that PaddleSpeech lists in examples/voxceleb/README.md.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from trainable.corpus_lists import speaker_of
+
+# VoxCeleb1's own test speakers: those whose names begin with E.
+TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
+# An utterance of VoxCeleb1: speaker (id10001 to id11251), video, number; in any folder, as any
+# kind of file.
+UTTERANCE = re.compile(r"(?:^|/)(id1[01]\d{3})/[\w-]{11}/\d{5}(?:\.\w+)?$")
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownList:
+    """A published test list.
+
+    Attributes:
+        name: As papers call it.
+        num_pairs: Trial pairs.
+        num_targets: Those of one speaker.
+        num_speakers: Speakers.
+        has_test_speakers: Whether they are VoxCeleb1's 40 test speakers.
+    """
+
+    name: str
+    num_pairs: int
+    num_targets: int
+    num_speakers: int
+    has_test_speakers: bool = False
+
+
+KNOWN: tuple[KnownList, ...] = (
+    KnownList(
+        name="VoxCeleb1-O",
+        num_pairs=37_720,
+        num_targets=18_860,
+        num_speakers=40,
+        has_test_speakers=True,
+    ),
+    KnownList(
+        name="VoxCeleb1-O (cleaned)",
+        num_pairs=37_611,
+        num_targets=18_802,
+        num_speakers=40,
+        has_test_speakers=True,
+    ),
+    KnownList(name="VoxCeleb1-E", num_pairs=581_480, num_targets=290_743, num_speakers=1251),
+    KnownList(
+        name="VoxCeleb1-E (cleaned)", num_pairs=579_818, num_targets=289_921, num_speakers=1251
+    ),
+    KnownList(name="VoxCeleb1-H", num_pairs=552_536, num_targets=276_270, num_speakers=1190),
+    KnownList(
+        name="VoxCeleb1-H (cleaned)", num_pairs=550_894, num_targets=275_488, num_speakers=1190
+    ),
+)
+
+
+def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> KnownList | None:
+    """The published test list that a trial list is, None where it is none.
+
+    Order, names of folders before the speaker's and the kind of audio file do not matter.
+
+    Args:
+        paths: The utterances, each once is enough.
+        num_pairs: Trial pairs of the list.
+        num_targets: Those of one speaker.
+    """
+    fitting = [
+        each for each in KNOWN if (each.num_pairs, each.num_targets) == (num_pairs, num_targets)
+    ]
+    if not fitting:
+        return None
+    own = voxceleb1_speakers(paths)
+    num_speakers = len(own or {speaker_of(path) for path in paths})
+    for each in fitting:
+        are_others = each.has_test_speakers and own and not own <= TEST_SPEAKERS
+        if num_speakers == each.num_speakers and not are_others:
+            return each
+    return None
+
+
+def voxceleb1_speakers(paths: Collection[str]) -> frozenset[str]:
+    """The VoxCeleb1 speakers of utterances; empty where one path is not laid out as there."""
+    speakers = set()
+    for path in paths:
+        found = UTTERANCE.search(path)
+        if found is None:
+            return frozenset()
+        speakers.add(found[1])
+    return frozenset(speakers)
+
+
+def known_list_warning(paths: Collection[str], num_pairs: int, num_targets: int) -> str | None:
+    """What is to be said of a validation list that is a published test list, or part of one.
+
+    Args:
+        paths: Its utterances.
+        num_pairs: Its trial pairs.
+        num_targets: Those of one speaker.
+    """
+    known = known_list(paths, num_pairs, num_targets)
+    if known is not None:
+        return (
+            f"the validation list is {known.name} ({num_pairs:,} pairs of {known.num_speakers:,} "
+            "speakers), a test list: a student that is chosen by it has no test figure on it any "
+            "more; validate on pairs of other speakers (`veer data prepare` draws them)"
+        )
+    speakers = voxceleb1_speakers(paths)
+    if speakers and speakers <= TEST_SPEAKERS:
+        named = ", ".join(sorted(speakers)[:MOST_NAMED])
+        more = ", ..." if len(speakers) > MOST_NAMED else ""
+        return (
+            f"all {len(speakers)} speakers of the validation list ({named}{more}) are among the "
+            "40 test speakers of VoxCeleb1: a student that is chosen by it has no honest figure "
+            "on VoxCeleb1-O, E or H; validate on other speakers"
+        )
+    return None
