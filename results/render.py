@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from rich import box
-from rich.console import Console, JustifyMethod
 from rich.table import Table
-from rich.text import Text
 
+from results.grid import GridColumn, fitted, grid
 from results.headings import DECIMALS, HEADINGS
 from results.journal import Record
-from results.remarks import WARNING
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 from spaces.visible import visible
 
@@ -26,30 +23,45 @@ NO_EFFECT_MEANS = (
     "no effect: distillation did nothing (distill share below "
     f"{NO_EFFECT_SHARE:.0%}, or the complete trial's teacher cosine below {NO_EFFECT_COSINE:g})"
 )
+TIED = "≈"
+TIED_MEANS = (
+    f"{TIED}: cannot be told apart from the first in rank: the 95 % interval of the difference "
+    "has 0 in it"
+)
+FOLLOW_UP_MEANS = {
+    "repeat": "repeat N: trial N is the one above it with another seed; it has no rank",
+    "control": "control N: trial N is the one above it, stopped early, run to its last epoch; it "
+    "has no rank",
+}
 SAME_AS_MEANS = "= N: the same config as trial N by other values, so it was not run again"
-NEVER_WRAPPED = ("trial", "model", "state", "veer_pct", "meets", "num_params")
-# What a narrow screen does without, the first first; then the parameters, the last first, and the
-# epochs.
-LEAST_FIRST = ("best_epoch", "teacher_cosine", "last_veer_pct", "rank", "distill_share")
-MEASURED_ON = 1000
 # Names the row where a search tries presets, so no screen does without.
 PRESET = f"{PARAM_PREFIX}preset"
-STYLES = {"complete": "green", "stopped_early": "yellow", "failed": "red", "diverged": "red"}
+WRAPPED = frozenset({"note", PRESET})
+# Readable on dark and light ground, which yellow is not.
+NOTE_STYLE = "magenta"
+STYLES = {"stopped_early": "dim", "failed": "red", "diverged": "red"}
 STATE_WORDS = {"stopped_early": "stopped early", "running": "unfinished"}
-MAIN_COLUMNS = (
+# In the order in which they matter; what varied comes before what is behind `CURVE`.
+CURVE = "curve"
+FIRST_COLUMNS = (
     "rank",
     "trial",
-    "state",
     "veer_pct",
     "meets",
-    "best_epoch",
+    "median_veer_pct",
     "last_veer_pct",
+    "repeat_mean_pct",
     "epochs",
+    "state",
     "num_params",
-    "distill_share",
-    "teacher_cosine",
+    "speed_ratio",
+    CURVE,
 )
-BARS = "▁▂▃▄▅▆▇█"
+LAST_COLUMNS = ("distill_share", "teacher_cosine", "best_epoch", "note")
+# Left out where no row has a value.
+OPTIONAL = frozenset(
+    {"meets", "repeat_mean_pct", "speed_ratio", CURVE, "distill_share", "teacher_cosine", "note"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,55 +84,52 @@ class Listing:
 def trial_listing(
     table: pa.Table, teacher: Record | None = None, remarks: Sequence[str] = ()
 ) -> Listing:
-    """What a list of trials shows; the arguments are those of `trials_view`."""
-    params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
-    rows = trial_rows(table)
-    shown, constant = fold_constant(rows, params)
-    columns = [*MAIN_COLUMNS, *shown, "note"]
-    for row in rows:
-        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
-        reason = row["reason"] if row["state"] in ("failed", "diverged") else None
-        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
-    for name in ("meets", "note"):
-        if not any(row[name] for row in rows):
-            columns.remove(name)
-    lines = [*remarks, *_explanations(rows, constant)]
-    if teacher is not None:
-        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
-        rows = [{"trial": TEACHER, **fields}, *rows]
-    return Listing(rows=rows, columns=columns, varied=shown, remarks=lines)
-
-
-def trials_view(
-    table: pa.Table,
-    teacher: Record | None = None,
-    *,
-    remarks: Sequence[str] = (),
-    width: int | None = None,
-) -> Table:
-    """The trials as a person wants them: the teacher first, then what matters and what varied.
+    """What a list of trials shows.
 
     Args:
         table: As `trials_table` makes it, maybe with fewer rows.
         teacher: The journal's `teacher` record; unknown figures are None.
-        remarks: As `run_remarks` makes them; they open the caption.
-        width: Characters of the screen. Where the table needs more, what matters least is left
-            out and named below it.
+        remarks: As `run_remarks` makes them; they come before others.
     """
-    listing = trial_listing(table, teacher, remarks)
-    lines = listing.remarks
-    varied = (name for name in reversed(listing.varied) if name != PRESET)
-    spare = (*LEAST_FIRST, *varied, "epochs")
-    view, left_out = fitted_view(listing.rows, listing.columns, spare, width)
-    if left_out:
-        names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
-        lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
-    if lines:
-        view.caption = Text("\n").join(
-            Text(visible(line), "bold yellow" if line.startswith(WARNING) else "table.caption")
-            for line in lines
-        )
-    return view
+    params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
+    rows = _follow_ups_below(trial_rows(table))
+    varied, constant = fold_constant(rows, params)
+    for row in rows:
+        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
+        reason = row["reason"] if row["state"] in ("failed", "diverged") else None
+        row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
+    columns = [
+        name
+        for name in (*FIRST_COLUMNS, *varied, *LAST_COLUMNS)
+        if name not in OPTIONAL or any(row.get(name) is not None for row in rows)
+    ]
+    lines = [*remarks, *_explanations(rows, constant)]
+    if teacher is not None:
+        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
+        rows = [{"trial": TEACHER, **fields}, *rows]
+    return Listing(rows=rows, columns=columns, varied=varied, remarks=lines)
+
+
+def _follow_ups_below(rows: Sequence[Row]) -> list[Row]:
+    """The rows in their order, each follow-up below the trial that it follows, if that is there.
+
+    They have no rank: they say how far the rank of another trial is to be trusted.
+    """
+    numbers = {row["trial"] for row in rows if row["same_as"] is None}
+    below: dict[int, list[Row]] = {}
+    for row in rows:
+        if row["follow_up"] and row["follows"] in numbers:
+            below.setdefault(row["follows"], []).append(row)
+    placed = []
+    for number, row in enumerate(rows):
+        if row["follow_up"] and row["follows"] in numbers:
+            continue
+        placed.append(row)
+        run = row["trial"] if row["same_as"] is None else row["same_as"]
+        after = rows[number + 1]["same_as"] if number + 1 < len(rows) else None
+        if after is None or after != run:  # behind the other names of its run
+            placed += below.pop(run, [])
+    return placed
 
 
 def _explanations(rows: Sequence[Row], constant: Row) -> list[str]:
@@ -128,11 +137,18 @@ def _explanations(rows: Sequence[Row], constant: Row) -> list[str]:
     lines = []
     if constant:
         lines.append(f"in every trial: {in_words(constant)}")
+    if any(row["is_tied"] and row["rank"] != 1 for row in rows):
+        lines.append(TIED_MEANS)
+    lines += [FOLLOW_UP_MEANS[kind] for kind in FOLLOW_UP_MEANS if _has(rows, kind)]
     if any(row["same_as"] is not None for row in rows):
         lines.append(SAME_AS_MEANS)
     if any(row["note"] == NO_EFFECT for row in rows):
         lines.append(NO_EFFECT_MEANS)
     return lines
+
+
+def _has(rows: Sequence[Row], follow_up: str) -> bool:
+    return any(row["follow_up"] == follow_up for row in rows)
 
 
 def trial_rows(table: pa.Table) -> list[Row]:
@@ -160,39 +176,46 @@ def fitted_view(
         spare: What may be left out, the first first.
         width: Characters there are; None for as many as it takes.
     """
-    kept, left_out = list(columns), []
-    spare = [name for name in spare if name in kept]
-    view = rows_view(rows, kept)
-    while width is not None and spare and Console(width=MEASURED_ON).measure(view).maximum > width:
-        left_out.append(spare.pop(0))
-        kept.remove(left_out[-1])
-        view = rows_view(rows, kept)
-    return view, left_out
+    kept, left_out = fitted(plain_columns(rows, columns), spare, width)
+    return grid(kept, width=width), left_out
 
 
 def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
     """Rows with the columns named, numbers to the right; nothing is cut off, only wrapped."""
-    view = Table(
-        box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False, collapse_padding=True
-    )
+    return grid(plain_columns(rows, columns), [row_style(row) for row in rows])
+
+
+def plain_columns(rows: Sequence[Row], columns: Sequence[str]) -> list[GridColumn]:
+    """The columns with each value by itself, as `cell` writes it."""
     named = headings(columns)
-    for name in columns:
-        numeric = name == "trial" or all(
-            isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
-            for row in rows
+    return [
+        GridColumn(
+            name=name,
+            heading=named[name],
+            cells=[_text(name, row.get(name)) for row in rows],
+            is_numeric=name == "trial"
+            or all(
+                isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
+                for row in rows
+            ),
+            wraps=name in WRAPPED,
+            style=NOTE_STYLE if name == "note" else "",
         )
-        justify: JustifyMethod = "right" if numeric else "left"
-        view.add_column(
-            Text(named[name]),
-            justify=justify,
-            overflow="fold",
-            vertical="bottom",
-            no_wrap=name in NEVER_WRAPPED,
-        )
-    for row in rows:
-        style = "bold" if row.get("trial") == TEACHER else ""
-        view.add_row(*(_styled(name, row.get(name)) for name in columns), style=style)
-    return view
+        for name in columns
+    ]
+
+
+def row_style(row: Row) -> str:
+    """How a trial's row stands out: the best, what equals it, what was stopped or failed."""
+    if row.get("trial") == TEACHER:
+        return "bold"
+    if row.get("rank") == 1:
+        return "bold green"
+    if row.get("is_tied"):
+        return "green"
+    if row.get("follow_up"):
+        return "dim"
+    return STYLES.get(str(row.get("state")), "")
 
 
 def fold_constant(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], Row]:
@@ -229,24 +252,6 @@ def cell(name: str, value: object) -> str:
             return visible(str(value))
 
 
-def sparkline(values: Sequence[float | None], width: int = 60) -> str:
-    """A curve in one line of text, its lowest value a low bar; at most `width` bars.
-
-    Longer curves are thinned evenly, first and last value kept; a missing value is a blank.
-    """
-    if len(values) > width:
-        step = (len(values) - 1) / (width - 1)
-        values = [values[round(index * step)] for index in range(width)]
-    present = [value for value in values if value is not None]
-    if not present:
-        return ""
-    low, span = min(present), max(present) - min(present)
-    scale = (len(BARS) - 1) / span if span else 0.0
-    return "".join(
-        " " if value is None else BARS[round((value - low) * scale)] for value in values
-    )
-
-
 def in_words(values: Row) -> str:
     """Columns and their values in a line of text."""
     return ", ".join(
@@ -271,10 +276,8 @@ def headings(columns: Sequence[str]) -> dict[str, str]:
     return shown
 
 
-def _styled(name: str, value: object) -> Text:
+def _text(name: str, value: object) -> str:
     text = cell(name, value)
     if name == "note":
-        return Text(text if value else "", style="yellow")
-    if name == "state":
-        return Text(STATE_WORDS.get(text, text), style=STYLES.get(text, ""))
-    return Text(text)
+        return text if value else ""
+    return STATE_WORDS.get(text, text) if name == "state" else text

@@ -13,8 +13,9 @@ from results.faults import incidents, utc
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
-from results.render import NO_EFFECT_MEANS, cell, fitted_view, fold_constant, in_words, sparkline
+from results.render import NO_EFFECT_MEANS, cell, fitted_view, fold_constant, in_words
 from results.schema import EPOCHS
+from results.sparklines import sparkline
 from results.trials import epochs_table, trials_table
 from spaces.visible import visible
 from spaces.yaml_file import yaml_text

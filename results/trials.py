@@ -19,6 +19,7 @@ from results.schema import (
     arrow_schema,
     param_field,
 )
+from results.speed import trial_speed_ratios
 from spaces.atomic import write_bytes_atomically
 from trainable.distillation import DIRECTED
 
@@ -36,10 +37,12 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
     unranked = [trial for trial in trials if trial.trial not in ranks]
     repeated, models = repetitions(records), model_hashes(records)
+    ratios = trial_speed_ratios(records, (trial.trial for trial in trials))
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
         row["model_hash"] = models.get(trial.trial)
+        row["speed_ratio"] = ratios.get(trial.trial)
         if trial.trial in ranks:
             row["meets"] = hardest_met(row["veer_pct"], criteria)
         rows.append(row)

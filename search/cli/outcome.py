@@ -11,10 +11,12 @@ from results.export import export_trial
 from results.history import latest, ranked, trial_histories
 from results.journal import ENDINGS, Record
 from results.remarks import run_remarks
-from results.render import benchmark_view, trials_view
+from results.render import benchmark_view
 from results.run_folder import RunFolder
 from results.shell import veer_command
+from results.sparklines import veer_curves
 from results.trials import trials_table
+from results.trials_view import trials_view
 from search.cli.console import (
     INTERRUPTED_STATUS,
     STOPPED_STATUS,
@@ -72,7 +74,9 @@ def _print_result(result: SearchResult) -> None:
         console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
     teacher = latest(records, "teacher")
     table, remarks = trials_table(records), run_remarks(records)
-    console.print(trials_view(table, teacher, remarks=remarks, width=console.width))
+    curves = veer_curves(trial_histories(records))
+    view = trials_view(table, teacher, remarks=remarks, width=console.width, curves=curves)
+    console.print(view)
     if result.message:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason not in ENDINGS:

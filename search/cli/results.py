@@ -13,11 +13,13 @@ from results.formats import FileFormat, write_table
 from results.history import latest, trial_histories
 from results.query import select
 from results.remarks import run_remarks
-from results.render import benchmark_view, rows_view, trial_rows, trials_view
+from results.render import benchmark_view, rows_view, trial_rows
 from results.report import write_report
 from results.run_folder import RunFolder
+from results.sparklines import veer_curves
 from results.trial_view import find_trial, trial_view
 from results.trials import epochs_table, trials_table, write_tables
+from results.trials_view import trials_view
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from spaces.visible import visible
@@ -95,7 +97,11 @@ def trials(
         if table.num_rows and not rows.num_rows:
             told = " and ".join(conditions or ())
             console.print(f"none of the {table.num_rows} trials has {told}", highlight=False)
-        console.print(trials_view(rows, teacher, remarks=remarks, width=console.width))
+        curves = veer_curves(trial_histories(records))
+        view = trials_view(
+            rows, teacher, remarks=remarks, width=console.width, curves=curves
+        )
+        console.print(view)
 
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:

@@ -19,13 +19,15 @@ from results.history import best_ended, latest, repetitions, trial_histories
 from results.journal import Journal, Record, read_journal
 from results.page import render_page
 from results.remarks import run_remarks
-from results.render import benchmark_view, trials_view
+from results.render import benchmark_view
 from results.report import make_report
 from results.run_folder import RunFolder
 from results.rungs import asha_rungs
+from results.sparklines import veer_curves
 from results.study import rebuild_study
 from results.trial_view import trial_view
 from results.trials import epochs_table, trials_table
+from results.trials_view import trials_view
 from results.value_rules import ROW_NUMBERS
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
@@ -151,7 +153,8 @@ def told(records: Sequence[Record], _: Path) -> None:
         for form in ("csv", "json", "parquet"):
             format_table(table, form)  # type: ignore[arg-type]
     remarks = run_remarks(records)
-    printed(trials_view(trials, latest(records, "teacher"), remarks=remarks, width=100))
+    curves, teacher = veer_curves(histories), latest(records, "teacher")
+    printed(trials_view(trials, teacher, remarks=remarks, width=100, curves=curves))
     repetitions(records)
     for trial in histories[:2]:
         printed(trial_view(records, trial, 100))

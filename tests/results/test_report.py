@@ -133,10 +133,10 @@ def test_the_trial_table_has_the_rows_and_columns_of_veer_trials(
     shared_run: RunFolder, page_of: Callable[[RunFolder], Page]
 ) -> None:
     text = page_of(shared_run).text
-    heading = "ranktrialstateVEER %meetsbest epochlast VEER %epochsparametersdistill share"
-    assert f"{heading}teacher cosinepresetnote" in text
-    assert "1= 1complete10.25target110.2511,001--alpha_0" in text
-    assert "-2diverged4.00-14.0011,0020.20000.500v1_mseloss is nan" in text
+    heading = "ranktrialVEER %meetsmedian of last 5last VEER %epochsstateparameterspreset"
+    assert f"{heading}distill shareteacher cosinebest epochnote" in text
+    assert "1= 110.25target10.2510.251complete1,001alpha_0--1" in text
+    assert "-24.00-4.004.001diverged1,002v1_mse0.20000.5001loss is nan" in text
     assert "warning: students without distillation already beat the teacher" in text
 
 

@@ -1,0 +1,176 @@
+"""The trials of a run in a terminal, as many columns as it has room for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from results.grid import GridColumn, fitted, grid
+from results.journal import Record
+from results.remarks import WARNING
+from results.render import (
+    CURVE,
+    MISSING,
+    NOTE_STYLE,
+    PRESET,
+    TIED,
+    Listing,
+    Row,
+    cell,
+    plain_columns,
+    row_style,
+    trial_listing,
+)
+from results.schema import PARAM_PREFIX
+from results.sparklines import Curve, CurveScale, curve_scale
+from spaces.visible import visible
+
+# What a narrow screen does without, the first first; then the parameters but `KEPT_VARIED`, the
+# last first, and then what is behind them.
+LEAST_FIRST = ("best_epoch", "teacher_cosine", "distill_share", "last_veer_pct")
+KEPT_VARIED = 2
+LESS_THAN_VARIED = ("median_veer_pct", CURVE)
+LESS_THAN_REST = ("meets", "speed_ratio", "repeat_mean_pct", "epochs", "rank")
+NO_INTERVAL = "VEER %"
+WITH_INTERVAL = "VEER % (95 %)"
+
+
+def trials_view(
+    table: pa.Table,
+    teacher: Record | None = None,
+    *,
+    remarks: Sequence[str] = (),
+    width: int | None = None,
+    curves: Mapping[int, Curve] | None = None,
+) -> Table:
+    """The trials as a person wants them: the teacher first, then what matters and what varied.
+
+    Args:
+        table: As `trials_table` makes it, maybe with fewer rows.
+        teacher: The journal's `teacher` record; unknown figures are None.
+        remarks: As `run_remarks` makes them; they open the caption.
+        width: Characters of the screen. Where the table needs more, what matters least is left
+            out and named below it.
+        curves: VEER by epoch and trial, as `veer_curves` makes them; drawn where given.
+    """
+    return listing_view(trial_listing(table, teacher, remarks), width, curves)
+
+
+def listing_view(
+    listing: Listing, width: int | None = None, curves: Mapping[int, Curve] | None = None
+) -> Table:
+    """A listing as a table; for the arguments see `trials_view`."""
+    shown = {row_run(row) for row in listing.rows}
+    scale = curve_scale({run: curve for run, curve in (curves or {}).items() if run in shown})
+    columns = trial_columns(listing, curves or {}, scale)
+    kept, left_out = fitted(columns, _spare(listing), width)
+    lines = list(listing.remarks)
+    if scale is not None and any(column.name == CURVE for column in kept):
+        lines.append(scale.meaning)
+    if left_out:
+        names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
+        lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
+    view = grid(kept, [row_style(row) for row in listing.rows], width)
+    if lines:
+        view.caption = Text("\n").join(
+            Text(visible(line), f"bold {NOTE_STYLE}" if line.startswith(WARNING) else "dim")
+            for line in lines
+        )
+        view.caption_style = ""
+    return view
+
+
+def trial_columns(
+    listing: Listing, curves: Mapping[int, Curve], scale: CurveScale | None
+) -> list[GridColumn]:
+    """The columns with what belongs together in one cell: VEER and interval, repeats, curve.
+
+    Args:
+        listing: What to show.
+        curves: VEER in percent by epoch and trial.
+        scale: That of the curves; without it there is no such column.
+    """
+    rows, made = listing.rows, []
+    names = [name for name in listing.columns if name != CURVE]
+    for column in plain_columns(rows, names):
+        match column.name:
+            case "trial":
+                made.append(replace(column, cells=[trial_text(row) for row in rows]))
+            case "veer_pct":
+                made.append(_veer_column(rows))
+            case "repeat_mean_pct":
+                texts = [repeats_text(row) for row in rows]
+                made.append(replace(column, cells=texts, is_numeric=False))
+            case _:
+                made.append(column)
+        if column.name == _before_curve(names) and scale is not None:
+            lines = [_line(row, curves, scale) for row in rows]
+            made.append(GridColumn(name=CURVE, heading=CURVE, cells=lines))
+    return made
+
+
+def trial_text(row: Row) -> str:
+    """A trial's number; what it is, where it is a follow-up: `repeat 12`."""
+    number = cell("trial", row["trial"])
+    kind = row.get("follow_up")
+    return f"{cell('', kind)} {number}" if kind else number
+
+
+def interval_text(row: Row) -> str:
+    """The 95 % interval of the VEER, `(8.1-11.2)`, and a mark where it is tied with the best."""
+    low, high = row.get("veer_low_pct"), row.get("veer_high_pct")
+    text = "" if low is None or high is None else f"({low:.1f}-{high:.1f})"
+    is_tied = row.get("is_tied") and row.get("rank") != 1
+    return f"{text} {TIED}".lstrip() if is_tied else text
+
+
+def repeats_text(row: Row) -> str:
+    """Mean and standard deviation over how many repeats: `9.61 ± 0.12 (3)`."""
+    mean, spread = row.get("repeat_mean_pct"), row.get("repeat_sd_pct")
+    if mean is None:
+        return MISSING
+    of_one = cell("repeat_mean_pct", mean)
+    text = of_one if spread is None else f"{of_one} ± {cell('repeat_sd_pct', spread)}"
+    return f"{text} ({cell('', row.get('num_repeats'))})"
+
+
+def row_run(row: Row) -> int | None:
+    """The number of the trial whose run a row tells of; None for the teacher's."""
+    run = row.get("same_as")
+    run = row["trial"] if run is None else run
+    return run if isinstance(run, int) else None
+
+
+def _veer_column(rows: Sequence[Row]) -> GridColumn:
+    """VEER to the right, its interval to the left behind it, so that both can be read down."""
+    veers = [cell("veer_pct", row.get("veer_pct")) for row in rows]
+    intervals = [interval_text(row) for row in rows]
+    width = max(map(cell_len, [NO_INTERVAL, *veers]))
+    texts = [
+        f"{veer.rjust(width)} {interval}".rstrip()
+        for veer, interval in zip(veers, intervals, strict=True)
+    ]
+    heading = WITH_INTERVAL if any("(" in each for each in intervals) else NO_INTERVAL
+    indent = " " * (width - len(NO_INTERVAL))
+    return GridColumn(name="veer_pct", heading=indent + heading, cells=texts)
+
+
+def _line(row: Row, curves: Mapping[int, Curve], scale: CurveScale) -> str:
+    run = row_run(row)
+    return "" if run is None or run not in curves else scale.line(curves[run])
+
+
+def _before_curve(names: Sequence[str]) -> str:
+    """The column that the curve stands behind."""
+    return "speed_ratio" if "speed_ratio" in names else "num_params"
+
+
+def _spare(listing: Listing) -> list[str]:
+    varied = [name for name in listing.varied if name != PRESET]
+    first, more = varied[:KEPT_VARIED], varied[KEPT_VARIED:]
+    return [
+        *LEAST_FIRST, *reversed(more), *LESS_THAN_VARIED, *reversed(first), *LESS_THAN_REST,
+    ]  # fmt: skip

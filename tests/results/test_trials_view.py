@@ -1,0 +1,222 @@
+"""The trials in a terminal: what stands where, what stands out, what a narrow screen shows."""
+
+import io
+import re
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from rich.console import Console, RenderableType
+
+from results.grid import GridColumn, fitted, grid, grid_width
+from results.render import trial_listing
+from results.run_folder import RunFolder
+from results.schema import TRIALS, arrow_schema
+from results.sparklines import BARS
+from results.trials import trials_table
+from results.trials_view import interval_text, repeats_text, trials_view
+
+TEACHER = {"veer_pct": 7.5, "num_params": 3_871_904}
+
+
+def text_of(view: RenderableType, width: int = 200) -> str:
+    console = Console(width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(view)
+    return capture.get()
+
+
+def coloured(view: RenderableType, **options: Any) -> str:
+    out = io.StringIO()
+    Console(file=out, width=200, force_terminal=True, color_system="standard", **options).print(
+        view
+    )
+    return out.getvalue()
+
+
+def table_of(*rows: dict[str, Any]) -> pa.Table:
+    """A table of trials by what is said of them, with a parameter."""
+    plain = {"epochs": 9, "num_params": 583_712, "state": "complete", "follow_up": None}
+    schema = arrow_schema(TRIALS)
+    table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
+    lr = [0.001 * (number + 1) for number in range(len(rows))]
+    return table.append_column("param.training.lr", pa.array(lr))
+
+
+FULL = table_of(
+    {"rank": 1, "trial": 7, "veer_pct": 9.53, "veer_low_pct": 8.1, "veer_high_pct": 11.24,
+     "is_tied": True, "median_veer_pct": 9.9, "last_veer_pct": 10.1, "speed_ratio": 2.306,
+     "num_repeats": 3, "repeat_mean_pct": 9.61, "repeat_sd_pct": 0.124},
+    {"rank": 2, "trial": 3, "veer_pct": 10.25, "veer_low_pct": 9.0, "veer_high_pct": 12.06,
+     "is_tied": True, "median_veer_pct": 10.5, "last_veer_pct": 11.0,
+     "num_repeats": 1, "repeat_mean_pct": 10.4},
+    {"rank": 2, "same_as": 3, "veer_pct": 10.25, "is_tied": True, "median_veer_pct": 10.5},
+    {"rank": 3, "trial": 0, "veer_pct": 14.0, "veer_low_pct": 12.5, "veer_high_pct": 15.5,
+     "is_tied": False, "state": "stopped_early", "epochs": 3, "median_veer_pct": 15.0},
+    {"trial": 1, "state": "failed", "epochs": 0, "reason": "worker died"},
+    {"trial": 8, "follow_up": "repeat", "follows": 3, "veer_pct": 10.4},
+    {"trial": 9, "follow_up": "control", "follows": 0, "veer_pct": 12.0},
+    {"trial": 10, "follow_up": "repeat", "follows": 99, "veer_pct": 12.5},
+)  # fmt: skip
+CURVES = {
+    7: [40.0, 20.0, 15.0, 12.0, 11.0, 10.0, 9.53, 9.8, 10.1],
+    3: [40.0, 25.0, None, 15.0, 12.0, 11.0, 10.5, 10.25, 11.0],
+    0: [41.0, 20.0, 14.0],
+    8: [40.0] * 8 + [10.4],
+}  # fmt: skip
+
+
+def body_of(text: str) -> list[str]:
+    lines = [line.rstrip() for line in text.splitlines()]
+    rule = next(number for number, line in enumerate(lines) if "──" in line)
+    return lines[rule + 1 : lines.index("", rule)]
+
+
+def test_what_belongs_together_stands_in_one_cell() -> None:
+    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    best = lines[1].split()
+    assert best[:5] == ["1", "7", "9.53", "(8.1-11.2)", "9.90"]
+    assert "9.61 ± 0.12 (3)" in lines[1]
+    assert "10.40 (1)" in lines[2]
+    assert re.search(r"583,712 +2\.31 +█", lines[1])
+
+
+def test_numbers_and_intervals_are_each_aligned() -> None:
+    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    place = lines[0].index("7.50") + 1
+    points = {line[:40].find(".") for line in lines}
+    assert points == {place, -1}  # -1: the failed one has no VEER
+    assert len({line.index("(") for line in lines if re.search(r"\(\d+\.\d-", line)}) == 1
+
+
+def test_the_columns_that_matter_come_first() -> None:
+    assert trial_listing(FULL).columns == [
+        "rank", "trial", "veer_pct", "median_veer_pct", "last_veer_pct", "repeat_mean_pct",
+        "epochs", "state", "num_params", "speed_ratio", "param.training.lr", "best_epoch", "note",
+    ]  # fmt: skip
+
+
+def test_trials_that_cannot_be_told_apart_are_marked_and_explained() -> None:
+    text = text_of(trials_view(FULL, TEACHER))
+    marked = [line.split()[1] for line in body_of(text) if "≈" in line]
+    assert marked == ["3", "="]
+    assert "≈: cannot be told apart from the first in rank" in text
+
+
+def test_journals_of_before_there_were_intervals_have_a_plain_column(
+    journal_run: RunFolder,
+) -> None:
+    text = text_of(trials_view(trials_table(journal_run.read())))
+    assert "95 %" not in text
+    assert "≈" not in text
+    assert "repeats" not in text
+    assert interval_text({"veer_pct": 5.0}) == ""
+    assert repeats_text({"repeat_mean_pct": None}) == "-"
+
+
+def test_follow_ups_stand_below_the_trial_that_they_follow() -> None:
+    text = text_of(trials_view(FULL, TEACHER))
+    trials = [re.sub(r"^ +\S+ +", "", line)[:10].strip() for line in body_of(text)]
+    assert [re.match(r"(\D*\d+|teacher)", trial)[0] for trial in trials] == [  # type: ignore[index]
+        "teacher", "7", "3", "= 3", "repeat 8", "0", "control 9", "1", "repeat 10",
+    ]  # fmt: skip
+    assert "repeat N: trial N is the one above it with another seed" in text
+    assert "control N: trial N is the one above it, stopped early, run to its last epoch" in text
+    assert "repeat N" not in text_of(trials_view(FULL.slice(0, 5), TEACHER))
+
+
+def test_a_stopped_curve_ends_early_and_all_have_one_scale() -> None:
+    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    found = ["".join(re.findall(f"[{BARS}]", line)) for line in lines]
+    # log(41/9.53) = 1.459 over 7 steps; 40 -> 6.88, 20 -> 3.56, 15 -> 2.18, 14 -> 1.85.
+    assert found[1] == "█▅▃▂▂▁▁▁▁"
+    assert found[2] == "█▆▃▂▂▁▁▂"  # a blank for the epoch without a VEER
+    assert found[3] == found[2]  # the other name of the same run
+    assert found[5] == "█▅▃"
+
+
+def test_the_scale_is_explained_where_there_are_curves() -> None:
+    text = text_of(trials_view(FULL, TEACHER, curves=CURVES))
+    assert "curve: VEER by epoch, one scale for all, from 9.53 % (▁) to 41 % (█)" in text
+    assert "curve" not in text_of(trials_view(FULL, TEACHER))
+
+
+def test_the_best_is_bold_green_what_equals_it_green_the_rest_by_its_state() -> None:
+    text = coloured(trials_view(FULL, TEACHER, curves=CURVES))
+    by_trial = {
+        key: next(line for line in text.splitlines() if key in line)
+        for key in ("9.53", "10.25", "14.00", "worker died", "repeat 8")
+    }
+    codes = {key: set(re.findall(r"\x1b\[([\d;]+)m", line)) for key, line in by_trial.items()}
+    assert codes["9.53"] == {"1;32", "0"}
+    assert codes["10.25"] == {"32", "0"}
+    assert codes["14.00"] == {"2", "0"}
+    assert "31" in codes["worker died"]
+    assert codes["repeat 8"] == {"2", "0"}
+
+
+def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    text = coloured(trials_view(FULL, TEACHER, curves=CURVES))
+    numbers = {code for each in re.findall(r"\x1b\[([\d;]+)m", text) for code in each.split(";")}
+    assert numbers <= {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_every_width_is_kept_and_nothing_is_cut(width: int) -> None:
+    text = text_of(trials_view(FULL, TEACHER, curves=CURVES, width=width), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    best = body_of(text)[1].split()
+    assert best[:4] == ["1", "7", "9.53", "(8.1-11.2)"]
+    assert {"complete", "583,712"} <= set(best)
+    said = " ".join(text.split())
+    assert ("left out" in said) is (width < 160)
+    assert ("worker died" in text) is True
+
+
+def test_a_screen_that_is_too_narrow_for_what_must_be_shown_wraps_it() -> None:
+    text = text_of(trials_view(FULL, TEACHER, curves=CURVES, width=30), 30)
+    shown = re.sub(r"\s", "", text)
+    assert max(map(len, text.splitlines())) <= 30
+    for piece in ("3,871,904", "(8.1-11.2)"):
+        assert all(character in shown for character in piece)
+    assert "…" not in text
+
+
+def test_a_long_reason_costs_no_other_column() -> None:
+    table = table_of(
+        {"rank": 1, "trial": 0, "veer_pct": 9.0},
+        {"trial": 1, "state": "failed", "reason": "out of memory: " + "word " * 60},
+    )
+    view = trials_view(table, TEACHER, width=100)
+    text = text_of(view, 100)
+    assert "lr" in text
+    assert text.count("word") == 60
+
+
+def test_control_characters_in_a_value_are_shown_as_escapes() -> None:
+    table = table_of({"trial": 1, "state": "failed", "reason": "\x1b[2J[red]x"})
+    assert "\\x1b[2J[red]x" in text_of(trials_view(table))
+
+
+def columns_of(*widths: int) -> list[GridColumn]:
+    return [
+        GridColumn(name=f"c{number}", heading="h", cells=["x" * width])
+        for number, width in enumerate(widths)
+    ]
+
+
+def test_the_width_is_what_rich_measures() -> None:
+    columns = columns_of(3, 12, 7)
+    measured = Console(width=500).measure(grid(columns)).maximum
+    assert grid_width(columns) == measured == 1 + 3 + 2 + 12 + 2 + 7 + 1
+
+
+def test_columns_are_left_out_in_the_order_given_until_the_rest_fits() -> None:
+    columns = columns_of(10, 10, 10)  # 36 in all
+    assert fitted(columns, ["c1", "c0"], 36)[1] == []
+    assert fitted(columns, ["c9", "c1", "c0"], 35)[1] == ["c1"]
+    kept, left_out = fitted(columns, ["c1", "c0"], 5)
+    assert ([column.name for column in kept], left_out) == (["c2"], ["c1", "c0"])
+    assert fitted(columns, ["c1"], None)[1] == []
