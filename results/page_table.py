@@ -30,10 +30,12 @@ class Cells:
     Attributes:
         headings: A text a column, each with its style.
         rows: As many cells each.
+        trials: The trial that each row is of, None for another's; empty in other tables.
     """
 
     headings: tuple[Cell, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    trials: tuple[int | None, ...] = ()
 
 
 def cells_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Cells:
@@ -49,6 +51,7 @@ def cells_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Cells
         rows=tuple(
             tuple(_cell(name, row.get(name), name in numeric) for name in columns) for row in rows
         ),
+        trials=tuple(_trial_of(row) for row in rows),
     )
 
 
@@ -85,6 +88,12 @@ def facts_of(data: Mapping[str, Any], *, leave_out_none: bool = False) -> Facts:
         elif value is not None or not leave_out_none:
             facts.append((str(name), MISSING if value is None else str(value)))
     return tuple(facts)
+
+
+def _trial_of(row: Mapping[str, Any]) -> int | None:
+    """The trial whose figures a row has."""
+    numbers = (row.get("same_as"), row.get("trial"))
+    return next((number for number in numbers if isinstance(number, int)), None)
 
 
 def _cell(name: str, value: object, is_number: bool) -> Cell:

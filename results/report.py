@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from results.benchmark import BENCHMARK_COLUMNS
-from results.curves import Chart, curve_points, learning_curves
 from results.faults import Tally, fault_tallies, utc
-from results.history import TrialHistory, latest, ranked, trial_histories
+from results.history import latest, trial_histories
 from results.page import render_page
+from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
-from results.remarks import latest_settings, run_remarks, success_criteria
+from results.page_trials import trials_data
+from results.remarks import latest_settings, run_remarks
 from results.render import trial_listing
 from results.report_parts import (
     Command,
+    Section,
     Stage,
     best_facts,
     fault_cells,
@@ -27,13 +29,12 @@ from results.report_parts import (
     unranked_cells,
 )
 from results.run_folder import RunFolder
+from results.trial_facts import sampled_facts
 from results.trials import trials_table
 from spaces.atomic import write_text_atomically
 from spaces.errors import DiskFullError
 from spaces.yaml_file import yaml_text
 from trainable.errors import RunError
-
-VEER_DECIMALS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,46 +46,54 @@ class Report:
         written: When the page was made, UTC.
         state: How the search stands.
         best: The best trial, empty where none has a VEER.
+        best_sampled: Its sampled values.
         commands: What the person may want to do next.
-        chart: Learning curves, None without a VEER.
         trials: The trial table.
+        trial_column: Which of its columns is the trial's number.
+        states: Of every trial, by number.
         remarks: What is said below it.
+        charts: Plotly's figures.
+        sections: What else there is to say, each under a heading.
         tallies: Faults by kind.
         faults: A row a fault, oldest first.
         unranked: A row a failed or diverged trial.
         benchmark: Its rows.
         hardware: What it ran on.
+        stages: Where each stretch of the search came from.
         searched: What was searched, with what.
         settings: The search's settings as YAML.
         space: The text of space.yaml, None where it is gone.
-        stages: Where each stretch of the search came from.
-        data: What the page embeds for programs: VEER by epoch of every trial.
+        data: What the page embeds for the details of every trial.
     """
 
     name: str
     written: str
     state: str
     best: Facts
+    best_sampled: Facts
     commands: tuple[Command, ...]
-    chart: Chart | None
     trials: Cells
+    trial_column: int
+    states: Mapping[int, str]
     remarks: tuple[str, ...]
+    charts: PageFigures
+    sections: tuple[Section, ...]
     tallies: tuple[Tally, ...]
     faults: Cells
     unranked: Cells
     benchmark: Cells
     hardware: Facts
+    stages: tuple[Stage, ...]
     searched: Facts
     settings: str
     space: str | None
-    stages: tuple[Stage, ...]
     data: Mapping[str, Any]
 
 
 def write_report(run: RunFolder, out: Path | None = None) -> Path:
     """Writes the page about a run in one step, and returns where: report.html in its folder.
 
-    It stands by itself: it loads nothing, and runs no script.
+    It stands by itself: it loads nothing.
 
     Raises:
         RunError: The journal is damaged, or the file cannot be written.
@@ -111,36 +120,40 @@ def make_report(run: RunFolder) -> Report:
     records = run.read()
     trials, settings = trial_histories(records), latest_settings(records)
     teacher, benchmark = latest(records, "teacher"), latest(records, "benchmark") or {}
-    listing = trial_listing(trials_table(records), teacher, run_remarks(records))
-    best = next(iter(ranked(trials)), None)
-    teacher_pct = None if teacher is None else teacher["veer_pct"]
+    table = trials_table(records)
+    rows = table.to_pylist()
+    listing = trial_listing(table, teacher, run_remarks(records))
+    best = rows[0] if rows and rows[0]["rank"] == 1 else None
     return Report(
         name=run.path.absolute().name,
         written=utc(time.time()),
         state=state_of(records),
-        best=best_facts(best, teacher_pct, success_criteria(records)),
+        best=best_facts(rows, trials, records),
+        best_sampled=() if best is None else facts_of(sampled_facts(best)),
         commands=tuple(next_commands(run, records, trials)),
-        chart=learning_curves(trials, settings, teacher_pct),
         trials=cells_of(listing.rows, listing.columns),
+        trial_column=listing.columns.index("trial"),
+        states={trial.trial: trial.state for trial in trials},
         remarks=tuple(listing.remarks),
+        charts=draw_figures(*_figures(run)),
+        sections=(),
         tallies=tuple(fault_tallies(trials)),
         faults=fault_cells(records),
         unranked=unranked_cells(trials),
         benchmark=cells_of(benchmark.get("rows", ()), BENCHMARK_COLUMNS),
         hardware=facts_of(benchmark.get("hardware", {})),
+        stages=tuple(stages_of(records)),
         searched=searched_facts(records, settings, teacher),
         settings=yaml_text(settings) if settings else "",
         space=space_text(run.space),
-        stages=tuple(stages_of(records)),
-        data={"curves": [_curve_data(trial) for trial in trials]},
+        data=trials_data(run.path.absolute(), rows, trials),
     )
 
 
-def _curve_data(trial: TrialHistory) -> dict[str, Any]:
-    points = curve_points(trial)
-    return {
-        "trial": trial.trial,
-        "state": trial.state,
-        "epochs": [epoch for epoch, _ in points],
-        "veer_pct": [round(veer, VEER_DECIMALS) for _, veer in points],
-    }
+def _figures(run: RunFolder) -> tuple[Mapping[str, Any], object]:
+    """What can be drawn of a run, and what draws it."""
+    # Plotly and pandas take a second to import, which other commands need not wait for.
+    from results.figures import FIGURES
+    from results.run_view import RunView
+
+    return FIGURES, RunView.read(run)

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.custom_config import names_a_file
 from results.faults import fault_in_words, reason_of, utc
 from results.history import UNRANKED, TrialHistory, latest, ranked
 from results.journal import ENDINGS, Record
 from results.page_table import Cells, Facts, facts_of, plain_cells
-from results.remarks import hardest_met, success_criteria
-from results.render import cell
+from results.page_trials import flag_of
+from results.remarks import success_criteria
+from results.render import MISSING, cell
 from results.run_folder import RunFolder
 from results.rungs import rungs_of
 from results.shell import veer_command
+from results.trial_facts import percent, tie_words, trial_facts
 
 MAX_SPACE_BYTES = 100_000
 PLAIN_SETTINGS = ("num_trials", "max_epochs", "repetitions", "time_limit_s", "seed")
@@ -47,6 +48,25 @@ class Stage:
     facts: Facts
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """Something to say under a heading.
+
+    Attributes:
+        id: Of the section on the page, a word of ours.
+        title: The heading.
+        lines: Paragraphs.
+        facts: Pairs below them.
+        cells: A table below those.
+    """
+
+    id: str
+    title: str
+    lines: tuple[str, ...] = ()
+    facts: Facts = ()
+    cells: Cells | None = None
+
+
 def _last_turn(records: Iterable[Record]) -> Record | None:
     """The last beginning or end of the search."""
     turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
@@ -54,35 +74,49 @@ def _last_turn(records: Iterable[Record]) -> Record | None:
 
 
 def state_of(records: Sequence[Record]) -> str:
-    """How the search stands; goes on from `A search of Veer, `."""
+    """How the search stands."""
     last = _last_turn(records)
     if last is None:
-        return "not begun: the journal has no start of a search"
+        return "Not begun: the journal has no start of a search"
     if last["event"] != "search_ended":
         return (
-            "running when this page was written, or killed: its journal has no end. The last "
+            "Running when this page was written, or killed: its journal has no end. The last "
             f"entry is of {utc(records[-1]['time_s'])} UTC"
         )
     reason = last["reason"]
-    return f"{ENDED.get(reason, reason)}, at {utc(last['time_s'])} UTC"
+    ended = ENDED.get(reason, reason)
+    return f"{ended[:1].upper()}{ended[1:]}, at {utc(last['time_s'])} UTC"
 
 
 def best_facts(
-    best: TrialHistory | None, teacher_pct: float | None, criteria: Mapping[str, float]
+    rows: Sequence[Mapping[str, Any]], trials: Sequence[TrialHistory], records: Sequence[Record]
 ) -> Facts:
-    """The best trial against teacher (VEER in percent) and criteria; nothing without one."""
-    if best is None or best.best is None or best.last is None:
+    """The best trial against teacher, criteria and the other trials; nothing without one.
+
+    Args:
+        rows: Of the trials table, the first in rank first.
+        trials: The run's.
+        records: The journal's.
+    """
+    best = next(iter(ranked(trials)), None)
+    if best is None or not rows:
         return ()
-    veer_pct = best.best["veer_pct"]
+    row, criteria = rows[0], success_criteria(records)
+    told = trial_facts(row)
+    teacher_pct = (latest(records, "teacher") or {}).get("veer_pct")
+    meets = told.get("meets") or ("none of the criteria" if criteria else None)
     facts = {
         "trial": str(best.trial) + (", which has not ended yet" if best.ended is None else ""),
-        "VEER": f"{veer_pct:.2f} %, after epoch {best.best['epoch']} of {len(best.epochs)}",
-        "VEER of the teacher": "unknown" if teacher_pct is None else f"{teacher_pct:.2f} %",
-        "meets": hardest_met(veer_pct, criteria) or ("none of the criteria" if criteria else None),
-        "parameters": cell("num_params", best.last.get("num_params")),
+        "VEER": told["VEER"],
+        "median of the last five epochs": told.get("median of the last five epochs"),
+        "repeats": told.get("repeats"),
+        "cannot be told apart from it": tie_words(rows),
+        "VEER of the teacher": percent(teacher_pct) or "unknown",
+        "meets": meets,
+        "parameters": told.get("parameters", MISSING),
+        "speed": told.get("speed"),
     }
-    sampled = {name: cell(name, value) for name, value in best.params.items()}
-    return facts_of(facts, leave_out_none=True) + facts_of(sampled)
+    return facts_of(facts, leave_out_none=True)
 
 
 def next_commands(
@@ -103,8 +137,7 @@ def next_commands(
 
 def _permission(trials: Iterable[TrialHistory]) -> list[str]:
     """The flag without which the trials' models may not be built."""
-    families = (trial.started["config"].get("model", {}).get("family") for trial in trials)
-    return ["--allow-code"] if any(map(names_a_file, families)) else []
+    return next((flag for flag in map(flag_of, trials) if flag), [])
 
 
 def fault_cells(records: Sequence[Record]) -> Cells:

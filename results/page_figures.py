@@ -1,0 +1,111 @@
+"""The charts of a page: Plotly figures as JSON, in which text from elsewhere is text.
+
+Plotly reads a little HTML in names, labels and hover texts: `<b>`, `<br>`, but links as well. Only
+what our figures use of it is let through; every other `<` is written as an entity. (A browser
+would not run a script in any case: the page's Content-Security-Policy has a hash for each.)
+"""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spaces.visible import visible
+
+logger = logging.getLogger(__name__)
+
+# What a figure may say beyond plain text. None of it takes attributes.
+MARKUP = re.compile(r"<(?!/?(?:b|i|br|sub|sup|extra)\s*/?>)", re.IGNORECASE)
+# Numbers that Plotly packs in base64.
+PACKED = "bdata"
+# Beyond any text of ours; Plotly would draw all of it.
+MAX_TEXT_CHARS = 4000
+MAX_ERROR_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFigure:
+    """One chart.
+
+    Attributes:
+        name: As `results.figures.FIGURES` calls it.
+        title: Its heading on the page.
+        spec: `data` and `layout` as Plotly reads them.
+    """
+
+    name: str
+    title: str
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageFigures:
+    """All charts that there are, and what went wrong with others.
+
+    Attributes:
+        drawn: In the order of the page.
+        failed: What to say of each that could not be drawn.
+    """
+
+    drawn: tuple[PageFigure, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def draw_figures(figures: Mapping[str, Callable[[Any], Any]], view: object) -> PageFigures:
+    """Draws every figure that has something to draw.
+
+    A chart that cannot be drawn must not cost the rest of the page, nor a search its end: it is
+    logged with its traceback, and said on the page.
+
+    Args:
+        figures: Functions by name, each of which returns a Plotly figure or None.
+        view: What they draw.
+    """
+    drawn, failed = [], []
+    for name, draw in figures.items():
+        try:
+            figure = draw(view)
+            if figure is not None:
+                drawn.append(_page_figure(name, figure))
+        except Exception as error:  # noqa: BLE001 - see above
+            logger.warning("the chart %s cannot be drawn", name, exc_info=True)
+            reason = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
+            failed.append(f"{_in_words(name)} cannot be drawn: {reason}")
+    return PageFigures(drawn=tuple(drawn), failed=tuple(failed))
+
+
+def _page_figure(name: str, figure: Any) -> PageFigure:
+    """A Plotly figure without its title, which the page says, and its theme, which it has."""
+    spec = json.loads(figure.to_json())
+    layout = spec.setdefault("layout", {})
+    layout.pop("template", None)
+    title = layout.pop("title", None) or {}
+    text = title.get("text") if isinstance(title, Mapping) else title
+    return PageFigure(name=name, title=str(text or _in_words(name)), spec=_harmless(spec))
+
+
+def _in_words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _harmless(value: Any) -> Any:
+    """The same data, its texts as `harmless_text` makes them."""
+    if isinstance(value, str):
+        return harmless_text(value)
+    if isinstance(value, list):
+        return [_harmless(each) for each in value]
+    if isinstance(value, dict):
+        return {
+            key: each if key == PACKED else _harmless(each)
+            for key, each in value.items()
+        }
+    return value
+
+
+def harmless_text(text: str) -> str:
+    """A text that Plotly shows as it is, but for bold, slanted, raised and lowered parts."""
+    if len(text) > MAX_TEXT_CHARS:
+        text = text[:MAX_TEXT_CHARS] + "…"
+    return MARKUP.sub("&lt;", visible(text, keep="\n"))

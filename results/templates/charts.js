@@ -1,0 +1,137 @@
+// Draws each chart when it comes into view, in the page's colours, and marks the chosen trial.
+(() => {
+  "use strict";
+  const figures = [...document.querySelectorAll("figure.chart")];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const NARROW_PX = 560;
+  const MARKED = "chosen trial";
+  let chosen = null;
+
+  function colour(name) {
+    return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  }
+
+  function theme() {
+    const [ink, soft, line, paper] = ["ink", "soft", "line", "paper"].map(colour);
+    const axis = {
+      gridcolor: line, zerolinecolor: line, linecolor: soft, tickcolor: soft, automargin: true,
+    };
+    return {
+      layout: {
+        font: { family: "system-ui, sans-serif", size: 13, color: ink },
+        paper_bgcolor: "rgba(0,0,0,0)",
+        plot_bgcolor: "rgba(0,0,0,0)",
+        colorway: ["best", "note", "good", "bad", "other", "soft"].map(colour),
+        xaxis: axis,
+        yaxis: axis,
+        legend: { bgcolor: "rgba(0,0,0,0)" },
+        hoverlabel: { bgcolor: paper, bordercolor: soft, font: { color: ink }, align: "left" },
+        modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink },
+        margin: { l: 56, r: 16, t: 32, b: 48 },
+      },
+    };
+  }
+
+  function plotOf(figure) {
+    return figure.querySelector(".plot");
+  }
+
+  function isDrawn(figure) {
+    return plotOf(figure).classList.contains("js-plotly-plot");
+  }
+
+  function layoutOf(figure, layout) {
+    const isNarrow = figure.clientWidth < NARROW_PX;
+    const made = { ...layout, template: theme(), autosize: true };
+    delete made.width;
+    made.height = layout.height || (isNarrow ? 360 : 440);
+    if (isNarrow) {
+      made.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", y: -0.2, yanchor: "top" };
+      made.margin = { ...layout.margin, l: 44, r: 8 };
+    }
+    return made;
+  }
+
+  function trialOf(customdata) {
+    const first = Array.isArray(customdata) || ArrayBuffer.isView(customdata) ? customdata[0] : customdata;
+    return Number.isInteger(first) ? first : null;
+  }
+
+  async function draw(figure) {
+    if (figure.dataset.state) return;
+    figure.dataset.state = "drawing";
+    const spec = JSON.parse(document.getElementById(`data-${figure.dataset.chart}`).textContent);
+    const plot = plotOf(figure);
+    try {
+      await Plotly.newPlot(plot, spec.data, layoutOf(figure, spec.layout), {
+        displaylogo: false,
+        responsive: true,
+        modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
+        toImageButtonOptions: { filename: `${document.title.split(":")[0]}-${figure.dataset.chart}`, scale: 2 },
+      });
+    } catch (error) {
+      figure.dataset.state = "failed";
+      plot.textContent = `This browser cannot draw the chart: ${error.message}`;
+      return;
+    }
+    figure.dataset.state = "drawn";
+    plot.on("plotly_click", (event) => {
+      const number = event.points.map((point) => trialOf(point.customdata)).find((each) => each !== null);
+      if (number !== undefined) location.hash = `trial-${number}`;
+    });
+    if (chosen !== null) mark(plot);
+  }
+
+  // The marks of the chosen trial once more, on top and in the colour of what is chosen.
+  function marksOf(plot) {
+    const found = [];
+    for (const trace of plot._fullData) {
+      if (trace.type !== "scatter" || !trace.customdata || trace.visible !== true) continue;
+      const own = [...trace.customdata.keys()].filter((place) => trialOf(trace.customdata[place]) === chosen);
+      if (!own.length) continue;
+      found.push({
+        type: "scatter",
+        mode: trace.mode.includes("lines") && own.length > 1 ? "lines+markers" : "markers",
+        x: own.map((place) => trace.x[place]),
+        y: own.map((place) => trace.y[place]),
+        xaxis: trace.xaxis,
+        yaxis: trace.yaxis,
+        name: MARKED,
+        showlegend: false,
+        hoverinfo: "skip",
+        line: { color: colour("chosen"), width: 3, shape: trace.line && trace.line.shape },
+        marker: { color: colour("chosen"), size: trace.mode.includes("markers") ? 11 : 5 },
+      });
+    }
+    return found;
+  }
+
+  async function mark(plot) {
+    const old = [...plot.data.keys()].filter((place) => plot.data[place].name === MARKED);
+    if (old.length) await Plotly.deleteTraces(plot, old);
+    const marks = chosen === null ? [] : marksOf(plot);
+    if (marks.length) await Plotly.addTraces(plot, marks);
+  }
+
+  function repaint() {
+    for (const figure of figures.filter(isDrawn)) {
+      Plotly.relayout(plotOf(figure), { template: theme() });
+    }
+  }
+
+  const seen = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
+    },
+    { rootMargin: "400px" },
+  );
+  figures.forEach((figure) => seen.observe(figure));
+  document.addEventListener("trialchosen", (event) => {
+    chosen = event.detail;
+    figures.filter(isDrawn).forEach((figure) => mark(plotOf(figure)));
+  });
+  dark.addEventListener("change", repaint);
+  // Paper is white, and shows all of the page.
+  matchMedia("print").addEventListener("change", repaint);
+  addEventListener("beforeprint", () => figures.forEach(draw));
+})();
