@@ -36,7 +36,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
@@ -109,6 +109,7 @@ class Journal:
             file = open_in_place(path, os.O_RDWR | os.O_APPEND)
         self._file = os.fdopen(file, "a+b", buffering=0)
         self._appends = WholeAppends(self._file, path)
+        self._followers: list[Callable[[Record], None]] = []
         try:
             # Of the last line; None in a journal without checks.
             self._check: bytes | None = _last_check(self._mend_last_line())
@@ -148,7 +149,18 @@ class Journal:
             content, check = chained(content, check)
         self._appends.append(content + b"\n")
         self._check = check
-        return dict(json.loads(line))
+        written = dict(json.loads(line))
+        for follower in self._followers:
+            follower(written)
+        return written
+
+    def follow(self, follower: Callable[[Record], None]) -> None:
+        """Tells a follower of every record from now on, when it is on disk.
+
+        Args:
+            follower: Raises nothing and changes nothing: what it is told is what `append` returns.
+        """
+        self._followers.append(follower)
 
     def close(self) -> None:
         """Closes the file; closing twice is harmless."""

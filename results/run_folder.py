@@ -51,6 +51,11 @@ class RunFolder:
         return self.path / "optuna-journal.log"
 
     @property
+    def tensorboard(self) -> Path:
+        """TensorBoard's files, a folder a trial."""
+        return self.path / "tensorboard"
+
+    @property
     def benchmark(self) -> Path:
         """The latest benchmark."""
         return self.path / "benchmark.json"

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.benchmark import benchmark_run
+from results.event_files import event_files, write_event_files
 from results.history import ranked, trial_histories
 from results.journal import ENDINGS, EndReason, Journal
+from results.live_files import LiveFiles
 from results.report import write_report
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
@@ -195,9 +197,11 @@ def _surviving_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[N
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
-    """Writes tables, study and page anew from the journal."""
+    """Writes tables, study, TensorBoard's files and page anew from the journal."""
     rebuild_tables(run)
-    write_study(run.read(), space.dimensions, run.study)
+    records = run.read()
+    write_study(records, space.dimensions, run.study)
+    write_event_files(run.tensorboard, event_files(records, space.dimensions))
     write_report(run)
 
 
@@ -227,6 +231,7 @@ def _drive(
         view.show(status_of(conductor))
         keeper.tidy(conductor)
 
+    journal.follow(LiveFiles(run, job.space.dimensions, view.say).take)
     make_task = task_maker(job, materials)
     is_terminated = False
     try:

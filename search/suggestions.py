@@ -17,7 +17,6 @@ from optuna.trial import TrialState
 
 from results.distributions import to_distribution
 from results.journal import EndState
-from results.study import DIVERGED
 from search.samplers import SamplerKind, make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension
@@ -29,6 +28,8 @@ STATES: Mapping[EndState, TrialState] = {
     "diverged": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
+# VEER in percent by epoch of a diverged trial: chance, finite, and worse than any student.
+DIVERGED: Mapping[int, float] = {1: 50.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
