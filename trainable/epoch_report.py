@@ -41,8 +41,8 @@ class EpochReport:
             in runs from before it was reported.
         num_samples: Training crops. None in runs from before it was reported.
         veer_low_pct: Lower end of the 95 % interval of `veer_pct`, by bootstrap over the
-            validation speakers. None where an earlier epoch was as good, and in runs from before
-            it was reported.
+            validation speakers. None where an earlier epoch was as good, where the list does not
+            tell, and in runs from before it was reported.
         veer_high_pct: Its upper end.
     """
 

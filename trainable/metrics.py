@@ -114,7 +114,7 @@ def min_dcf(
 
 def _counts(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, FloatArray]:
     """Accepted non-target and target pairs at each threshold, from accept none to accept all."""
-    score, target = _checked(scores, is_target)
+    score, target = checked_pairs(scores, is_target)
     order = np.argsort(-score, kind="stable")
     score, target = score[order], target[order]
     last_of_ties = np.flatnonzero(np.append(score[1:] != score[:-1], True))
@@ -127,7 +127,10 @@ def _error_rates(num_false: FloatArray, num_true: FloatArray) -> tuple[FloatArra
     return num_false / num_false[-1], 1 - num_true / num_true[-1]
 
 
-def _checked(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
+def checked_pairs(
+    scores: ArrayLike, is_target: ArrayLike
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Scores and labels as arrays; the arguments and what is raised are of `equal_error_rate`."""
     score, target = np.asarray(scores, dtype=np.float64), np.asarray(is_target)
     if score.ndim != 1 or score.shape != target.shape:
         raise ValueError(

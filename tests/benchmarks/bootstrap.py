@@ -1,0 +1,88 @@
+"""The bootstrap over speakers against the same done one replicate at a time.
+
+`make bench NAME=bootstrap`, or `python -m tests.benchmarks.bootstrap`. 10,000 pairs of 40
+speakers, 1,000 replicates, on one core. The other side weighs the pairs of a replicate, repeats
+each so often and takes the EER of `trainable.metrics`, as one would write it; it does a part of
+the replicates, each of which takes as long. Both must find the same, and the seconds of a whole
+interval are told and limited too.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from tests.benchmarks.report import Verdict, finish_all
+from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.hardware import describe_hardware
+from trainable.metrics import equal_error_rate
+from trainable.speaker_draws import Floats, multiplicities
+
+NUM_PAIRS = 10_000
+NUM_SPEAKERS = 40
+NUM_REPLICATES = 1000
+PLAIN_REPLICATES = 50
+ROUNDS = 5
+TARGET = 10.0
+LIMIT_S = 1.0
+
+
+def made_up_list() -> tuple[SpeakerPairs, Floats]:
+    """Pairs, half of them targets, and their scores."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(NUM_SPEAKERS, size=NUM_PAIRS)
+    is_target = rng.random(NUM_PAIRS) < 0.5
+    other = (first + rng.integers(1, NUM_SPEAKERS, size=NUM_PAIRS)) % NUM_SPEAKERS
+    pairs = SpeakerPairs(
+        speaker_a=first,
+        speaker_b=np.where(is_target, first, other),
+        is_target=is_target,
+        num_speakers=NUM_SPEAKERS,
+    )
+    return pairs, rng.normal(size=NUM_PAIRS) + 2 * is_target
+
+
+def plain(pairs: SpeakerPairs, scores: Floats, num_replicates: int) -> Floats:
+    """The first replicates, one at a time, (R,), percent."""
+    found = []
+    for times_K in multiplicities(pairs.num_speakers, NUM_REPLICATES).T[:num_replicates]:
+        a, b = times_K[pairs.speaker_a], times_K[pairs.speaker_b]
+        times = np.where(pairs.is_target, a, a * b)
+        found.append(
+            equal_error_rate(np.repeat(scores, times), np.repeat(pairs.is_target, times))
+        )
+    return np.array(found)
+
+
+def seconds(run: Callable[[], Floats]) -> tuple[float, Floats]:
+    """The shortest of some rounds, and what it gave."""
+    spent = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        found = run()
+        spent.append(time.perf_counter() - started)
+    return min(spent), found
+
+
+def main() -> None:
+    """Print both times and the ratio."""
+    torch.set_num_threads(1)
+    print(describe_hardware())
+    pairs, scores = made_up_list()
+    ours_s, ours = seconds(lambda: SpeakerBootstrap(pairs, NUM_REPLICATES).eer_pct(scores))
+    part_s, part = seconds(lambda: plain(pairs, scores, PLAIN_REPLICATES))
+    np.testing.assert_allclose(ours[:PLAIN_REPLICATES], part, rtol=0, atol=1e-9)
+    plain_s = part_s * NUM_REPLICATES / PLAIN_REPLICATES
+    print(f"{NUM_REPLICATES:,} replicates of {NUM_PAIRS:,} pairs: {ours_s:.3f} s")
+    print(f"one at a time: {plain_s:.2f} s (from {PLAIN_REPLICATES} of them)")
+    finish_all(
+        [
+            Verdict(name="bootstrap", ratio=plain_s / ours_s, target=TARGET),
+            Verdict(name="bootstrap, seconds", ratio=ours_s, target=LIMIT_S, is_limit=True),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""How sure an EER is: a bootstrap over speakers, and the paired comparison of two models.
+
+Trial pairs are not independent: a speaker who is hard to tell from others is so in all of their
+pairs. So speakers are drawn, with replacement, as many as there are. A target pair of a speaker
+drawn m times weighs m: each drawn copy brings the speaker's own pairs once (not m^2, which would
+also pair the copies with each other, as if that were more of the same evidence). A non-target
+pair of speakers drawn m and n times weighs m n: every copy of one with every copy of the other.
+
+Speakers as the unit: Bolle et al., "Error analysis of pattern recognition systems: the subsets
+bootstrap" (2004), and Poh and Bengio, "Performance generalization in biometric authentication
+using joint user-specific and sample bootstraps" (2007). Products of counts for data with two
+sides: Owen, "The pigeonhole bootstrap" (2007), which shows that they overstate the variance where
+pairs differ by themselves rather than by their speakers, and never understate it in the long run.
+Two systems on the same replicates: Bisani and Ney, "Bootstrap estimates for confidence intervals
+in ASR performance evaluation" (2004).
+
+Shapes: P trial pairs, K speakers, R replicates, E thresholds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trainable.intervals import Difference, Interval, difference, eer_interval
+from trainable.metrics import checked_pairs, equal_error_rate
+from trainable.speaker_draws import NUM_REPLICATES, Floats, Index, multiplicities
+
+Sums = tuple[Floats, Floats]  # over non-target and over target pairs
+
+# Pairs weighed at once: their weights in all replicates stay in a core's cache.
+BLOCK_PAIRS = 256
+EXACT_IN_FLOAT32 = 2**24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpeakerPairs:
+    """Whose the utterances of each trial pair are.
+
+    Attributes:
+        speaker_a: (P,) number of the first utterance's speaker.
+        speaker_b: (P,) of the second one's.
+        is_target: (P,) whether they are one.
+        num_speakers: Speakers of the list.
+    """
+
+    speaker_a: Index
+    speaker_b: Index
+    is_target: NDArray[np.bool_]
+    num_speakers: int
+
+    @classmethod
+    def of(
+        cls, speaker_a: Sequence[str], speaker_b: Sequence[str], is_target: ArrayLike
+    ) -> "SpeakerPairs":
+        """Number the speakers by the order of their names.
+
+        Raises:
+            ValueError: Lengths differ, or a pair's label contradicts its speakers.
+        """
+        labels = np.asarray(is_target, dtype=np.bool_)
+        if not len(speaker_a) == len(speaker_b) == labels.size:
+            raise ValueError(
+                "two speakers and one label a pair are needed, got "
+                f"{len(speaker_a)}, {len(speaker_b)} and {labels.size}"
+            )
+        names, number = np.unique(np.array([*speaker_a, *speaker_b]), return_inverse=True)
+        first, second = number[: labels.size], number[labels.size :]
+        if (wrong := np.flatnonzero((first == second) != labels)).size:
+            pair = int(wrong[0])
+            raise ValueError(
+                "a target pair has one speaker and a non-target pair two, got speakers "
+                f"{speaker_a[pair]} and {speaker_b[pair]} for pair {pair}, is_target "
+                f"{bool(labels[pair])}"
+            )
+        return cls(
+            speaker_a=first, speaker_b=second, is_target=labels, num_speakers=len(names)
+        )
+
+
+class SpeakerBootstrap:
+    """The EER of scores on one list, in every replicate of its speakers.
+
+    Args:
+        pairs: The list's.
+        num_replicates: How often its speakers are drawn.
+    """
+
+    def __init__(self, pairs: SpeakerPairs, num_replicates: int = NUM_REPLICATES) -> None:
+        self.pairs = pairs
+        times_KR = multiplicities(pairs.num_speakers, num_replicates)
+        is_exact = BLOCK_PAIRS * int(times_KR.max()) ** 2 < EXACT_IN_FLOAT32
+        self._times_KR: NDArray[np.floating] = times_KR.astype(
+            np.float32 if is_exact else np.float64
+        )
+        self._all = self._sums(np.arange(pairs.is_target.size))
+
+    def eer_pct(self, scores: ArrayLike) -> Floats:
+        """The interpolated EER in every replicate, (R,), percent; see `metrics.equal_error_rate`.
+
+        Scores are sorted once. A replicate's weights are summed from the highest score down, a
+        block of pairs at a time, up to the block where FPR = FNR falls; only there are they
+        looked at pair by pair.
+
+        Returns:
+            NaN where the drawn speakers have no target pair, or no non-target pair.
+
+        Raises:
+            ValueError: As `metrics.equal_error_rate`.
+        """
+        score, _ = checked_pairs(scores, self.pairs.is_target)
+        order = np.argsort(-score, kind="stable")
+        # Equal scores are accepted together: only their last one is a threshold.
+        ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True)) + 1
+        all_false, all_true = self._all
+        eer_R = np.full(all_false.size, np.nan)
+        left = np.flatnonzero((all_false > 0) & (all_true > 0))
+        false_R, true_R = np.zeros_like(all_false), np.zeros_like(all_true)
+        for start, inner in _blocks(ends):
+            false, true = self._sums(order[start : inner[-1]])
+            fpr = (false_R + false)[left] / all_false[left]
+            is_here = fpr >= 1 - (true_R + true)[left] / all_true[left]
+            here, left = left[is_here], left[~is_here]
+            if here.size:
+                before = false_R[here], true_R[here]
+                after = before[0] + false[here], before[1] + true[here]
+                steps = self._steps(order[start : inner[-1]], inner[:-1] - start, here)
+                eer_R[here] = _crossing(before, steps, after, (all_false[here], all_true[here]))
+            if not left.size:
+                break
+            false_R, true_R = false_R + false, true_R + true
+        return 100 * eer_R
+
+    def interval(self, eer_pct: float, replicates: ArrayLike) -> Interval | None:
+        """The 95 % interval of an EER on this list; see `intervals.eer_interval`.
+
+        Args:
+            eer_pct: Of all pairs, percent.
+            replicates: (R,) as `eer_pct` gives them.
+        """
+        num_target = int(self.pairs.is_target.sum())
+        return eer_interval(
+            eer_pct,
+            replicates,
+            num_speakers=self.pairs.num_speakers,
+            num_pairs=min(num_target, self.pairs.is_target.size - num_target),
+        )
+
+    def _sums(self, rows: Index) -> Sums:
+        """Weights of some pairs in all replicates, each (R,); exact, being whole numbers."""
+        false_R = np.zeros(self._times_KR.shape[1])
+        true_R = np.zeros_like(false_R)
+        for first in range(0, rows.size, BLOCK_PAIRS):
+            part = rows[first : first + BLOCK_PAIRS]
+            is_target = self.pairs.is_target[part]
+            a, b = self.pairs.speaker_a[part], self.pairs.speaker_b[part]
+            true_R += self._times_KR[a[is_target]].sum(0)
+            times = self._times_KR[a[~is_target]]
+            false_R += np.einsum("pr,pr->r", times, self._times_KR[b[~is_target]])
+        return false_R, true_R
+
+    def _steps(self, rows: Index, ends: Index, here: Index) -> Sums:
+        """Weights of a block's pairs summed up to each inner threshold, each (E, H)."""
+        if not ends.size:  # one score alone, of however many pairs
+            nothing = np.zeros((0, here.size))
+            return nothing, nothing
+        times = self._times_KR[:, here].astype(np.float64)
+        a, b = self.pairs.speaker_a[rows], self.pairs.speaker_b[rows]
+        is_target = self.pairs.is_target[rows, None]
+        false = np.where(is_target, 0, times[a] * times[b]).cumsum(0)
+        return false[ends - 1], np.where(is_target, times[a], 0).cumsum(0)[ends - 1]
+
+
+def paired_difference(
+    scores_a: ArrayLike, scores_b: ArrayLike, pairs: SpeakerPairs
+) -> Difference:
+    """How far the EER of one model is above another's, both on one list and the same replicates.
+
+    Args:
+        scores_a: (P,) of the one.
+        scores_b: (P,) of the other.
+        pairs: The list's.
+
+    Raises:
+        ValueError: As `metrics.equal_error_rate`, of either.
+    """
+    bootstrap = SpeakerBootstrap(pairs)
+    eer_pct = [equal_error_rate(each, pairs.is_target) for each in (scores_a, scores_b)]
+    replicates = [bootstrap.eer_pct(each) for each in (scores_a, scores_b)]
+    return difference(
+        (eer_pct[0], eer_pct[1]), (replicates[0], replicates[1]), pairs.num_speakers
+    )
+
+
+def _blocks(ends: Index) -> Iterator[tuple[int, Index]]:
+    """Where each block of sorted pairs starts, and the thresholds in it, the last its end.
+
+    A block has at most `BLOCK_PAIRS` pairs, or a single threshold.
+    """
+    first, start = 0, 0
+    while first < ends.size:
+        after = max(first + 1, int(np.searchsorted(ends, start + BLOCK_PAIRS, side="right")))
+        yield start, ends[first:after]
+        first, start = after, int(ends[after - 1])
+
+
+def _crossing(before: Sums, steps: Sums, after: Sums, totals: Sums) -> Floats:
+    """The rate where FPR = FNR between two thresholds, 0 to 1, one a replicate."""
+    false, true = (
+        np.vstack([first, first + inner, last])
+        for first, inner, last in zip(before, steps, after, strict=True)
+    )
+    fpr, fnr = false / totals[0], 1 - true / totals[1]
+    gap = fpr - fnr
+    high = np.argmax(gap >= 0, axis=0)  # never the first: its gap is below 0
+    low, column = high - 1, np.arange(high.size)
+    slope = (fpr[high, column] - fpr[low, column]) / (gap[high, column] - gap[low, column])
+    return np.asarray(fpr[low, column] - slope * gap[low, column])
