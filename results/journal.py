@@ -15,7 +15,9 @@ eval_crops       eval_crops and wanted (crops of a validation utterance), expect
 start_points     points, each with source, params (null where it did not fit) and remarks
 infeasible       a suggestion outside the limits: params, violations (limit, value, allowed, text)
 repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
-trial_started    trial, params (sampled values by dotted name), config, config_hash, seed
+trial_started    trial, params (sampled values by dotted name), config, config_hash, seed; of a
+                 follow-up, which the search runs after its own trials, also follow_up
+                 (repeat | control) and follows (the trial whose params it has)
 placed           where a trial was begun, or begun again: trial, epoch (finished before), host,
                  pid, device, num_threads, hardware; of what was built there config_hash and
                  model_hash (absent in journals from before they were reported)

@@ -45,6 +45,8 @@ RULES: Mapping[str, Rule] = {
     "params": MAPPING,
     "config": MAPPING,
     "config_hash": TEXT,
+    "follow_up": ("repeat or control", lambda value: value in ("repeat", "control")),
+    "follows": COUNT,
     "settings": SETTINGS,
     "provenance": PROVENANCE,
     "space": MAPPING,
@@ -107,6 +109,8 @@ EPOCH_NUMBERS = frozenset(
         "overhead_share",
     }
 )
+# A trial that follows another one has both.
+FOLLOW_UP = frozenset({"follow_up", "follows"})
 NEEDED_OF_KIND: Mapping[str, frozenset[str]] = {"out_of_memory": frozenset({"resource", "share"})}
 
 
@@ -125,6 +129,8 @@ def fault_of(record: Record, needed: Mapping[str, frozenset[str]]) -> str | None
     wanted = {"time_s"} | needed[event]
     if event == "infrastructure":
         wanted |= NEEDED_OF_KIND.get(str(record.get("kind")), frozenset())
+    if event == "trial_started" and FOLLOW_UP & record.keys():
+        wanted |= FOLLOW_UP
     if missing := sorted(wanted - record.keys()):
         return f"{event} must have {', '.join(missing)}"
     for key, value in record.items():
@@ -142,12 +148,13 @@ class RecordOrder:
     def __init__(self) -> None:
         self._epochs: list[int] = []  # the last of each trial
         self._ended: set[int] = set()
+        self._follows: dict[int, tuple[str, int] | None] = {}  # None of a search's own trials
 
     def fault_of(self, record: Record) -> str | None:
         """What is wrong with the next record, itself without fault; None where nothing is."""
         event = record["event"]
         if event == "trial_started":
-            return self._start(record["trial"])
+            return self._start(record["trial"]) or self._follow(record)
         key = "same_as" if event == "repeated" else "trial"
         if key not in record:
             return None
@@ -168,6 +175,15 @@ class RecordOrder:
         if trial == len(self._epochs):
             self._epochs.append(0)
         self._ended.discard(trial)
+        return None
+
+    def _follow(self, record: Record) -> str | None:
+        trial = record["trial"]
+        said = (record["follow_up"], record["follows"]) if "follows" in record else None
+        if self._follows.setdefault(trial, said) != said:
+            return f"trial {trial} is begun again, and follows another trial than before"
+        if said is not None and (said[1] >= trial or self._follows[said[1]] is not None):
+            return f"trial {trial} must follow an earlier one that follows none, got {said[1]}"
         return None
 
     def _epoch(self, trial: int, epoch: int) -> str | None:

@@ -50,7 +50,12 @@ def _number(name: str, meaning: str, unit: str = "") -> Column:
 
 
 TRIALS: tuple[Column, ...] = (
-    _count("rank", "Place by `veer_pct`, 1 the best; null for failed and diverged trials."),
+    _count(
+        "rank",
+        "Place, 1 the best: trials whose config was repeated with other seeds first, by "
+        "`repeat_mean_pct`, then the others by `veer_pct`; null for failed and diverged trials, "
+        "and for follow-ups.",
+    ),
     _count("trial", "Number of the trial, from 0; null where `same_as` names another's run."),
     _count(
         "same_as",

@@ -5,6 +5,7 @@ stopped_early   PRUNED, with a VEER by epoch and no value: it can never be the b
 diverged        PRUNED, with a constraint above 0 (`diverged`): Optuna puts it behind all trials
                 that keep theirs, so that the epochs before do not speak for it
 failed          FAIL; also a trial said to be complete that never had a VEER
+follow-ups      left out: no sampler suggested them, and none is told of them
 unfinished      RUNNING
 repeated        as the trial whose config it has, from then on
 infeasible      PRUNED, with a constraint above 0 for each limit that it breaks: the excess over

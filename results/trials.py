@@ -6,7 +6,14 @@ from typing import Any
 import pyarrow as pa
 
 from results.formats import format_table
-from results.history import TrialHistory, ranked, repetitions, trial_histories
+from results.history import (
+    Repeats,
+    TrialHistory,
+    ranked,
+    repeats_of,
+    repetitions,
+    trial_histories,
+)
 from results.journal import Record
 from results.model_hashes import model_hashes
 from results.remarks import hardest_met, success_criteria
@@ -38,9 +45,11 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     unranked = [trial for trial in trials if trial.trial not in ranks]
     repeated, models = repetitions(records), model_hashes(records)
     ratios = trial_speed_ratios(records, (trial.trial for trial in trials))
+    repeats = repeats_of(trials)
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
+        row |= _repeat_figures(repeats.get(trial.trial))
         row["model_hash"] = models.get(trial.trial)
         row["speed_ratio"] = ratios.get(trial.trial)
         if trial.trial in ranks:
@@ -111,6 +120,8 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
     best, last = trial.best or {}, trial.last or {}
     return {
         "trial": trial.trial,
+        "follow_up": trial.follow_up,
+        "follows": trial.follows,
         "state": trial.state,
         "veer_pct": best.get("veer_pct"),
         "best_epoch": best.get("epoch"),
@@ -126,6 +137,16 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "reason": None if trial.ended is None else trial.ended["reason"],
         "retries": len(trial.retries),
         **_effort(trial.in_order),
+    }
+
+
+def _repeat_figures(repeats: Repeats | None) -> dict[str, float | None]:
+    if repeats is None:
+        return {}
+    return {
+        "num_repeats": len(repeats.veer_pct),
+        "repeat_mean_pct": repeats.mean_pct,
+        "repeat_sd_pct": repeats.sd_pct,
     }
 
 

@@ -1,21 +1,28 @@
 """Bounded disk: checkpoints of the best trials and of the unfinished ones only."""
 
+from results.history import ranked
 from results.run_folder import RunFolder
 from search.conductor import Conductor
+from search.follow_ups import finalists_so_far
 from trainable.checkpoint import CheckpointFolder
 
 
 class CheckpointKeeper:
     """Deletes the weights of trials that have ended and are not among the best.
 
+    Beside the best by rank those stay that are repeated, or would be if that were asked for: the
+    repeats may make any of them the best. Repeats and controls have no rank and keep none.
+
     Args:
         run: The run folder.
-        keep_best: Ended trials whose weights are kept, those with the lowest VEER.
+        keep_best: Ended trials whose weights are kept, the best by rank.
+        num_finalists: Best configs that a search may repeat.
     """
 
-    def __init__(self, run: RunFolder, keep_best: int) -> None:
+    def __init__(self, run: RunFolder, keep_best: int, num_finalists: int = 1) -> None:
         self._run = run
         self._keep_best = keep_best
+        self._num_finalists = min(num_finalists, keep_best)
         self._dropped: set[int] = set()
         self._seen = -1
 
@@ -36,12 +43,8 @@ class CheckpointKeeper:
         if len(ended) == self._seen:
             return
         self._seen = len(ended)
-        ranked = sorted(
-            (trial.best_veer_pct, trial.trial)
-            for trial in ended
-            if trial.best_veer_pct is not None and trial.state in ("complete", "stopped_early")
-        )
-        kept = {number for _, number in ranked[: self._keep_best]}
+        kept = {trial.trial for trial in ranked(ended)[: self._keep_best]}
+        kept |= {trial.trial for trial in finalists_so_far(ended, self._num_finalists)}
         for trial in ended:
             number = trial.trial
             if number not in kept and number not in self._dropped:

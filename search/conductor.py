@@ -6,22 +6,24 @@ takes effect, so a search can be rebuilt from its journal and driven without Ray
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from results.journal import EndState, HaltReason, Journal, Record
-from search.course import Budget, Fault, TrialCourse
+from search.course import Budget, Fault, TrialCourse, following
 from search.early_stopping import SuccessiveHalving
 from search.endings import ending
 from search.faults import FaultLedger
+from search.follow_ups import Ended, FollowUp, due_follow_ups
 from search.proposals import Proposals
 from search.reopening import standing
+from search.search_state import SearchState
 from search.shares import RaisedShare
 from trainable.memory_share import OUT_OF_MEMORY
 
 
-class Conductor:
+class Conductor(SearchState):
     """Leads a search from result to result.
 
     Args:
@@ -33,14 +35,7 @@ class Conductor:
         clock: Seconds; only differences count.
 
     Attributes:
-        budget: Where the search ends.
-        trials: Every trial, by number.
-        met_by: Number of the first trial whose VEER met the target, None before.
         ledger: The faults so far.
-        halted: Why no epoch is started any more, None while the search goes on.
-        halt_message: What the person is to know of that, empty where there is nothing.
-        num_reported: Epochs that were new to this process's journal.
-        error: The first error that went through `noting_errors`.
     """
 
     def __init__(
@@ -53,41 +48,14 @@ class Conductor:
         ledger: FaultLedger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.budget = budget
-        self.trials: list[TrialCourse] = []
-        self.met_by: int | None = None
+        super().__init__(budget, clock)
         self.ledger = ledger or FaultLedger(journal)
-        self.halted: HaltReason | None = None
-        self.halt_message = ""
-        self.num_reported = 0
-        self.error: Exception | None = None
         self._proposals = proposals
         self._early_stopping = early_stopping
         self._journal = journal
-        self._clock = clock
-        self._started_s = clock()
-        self._working_since_s: float | None = None
         self._waiting: list[int] = []
-        self._num_epochs = 0
-
-    @contextmanager
-    def noting_errors(self) -> Iterator[None]:
-        """Keeps the first error in `error`: Ray passes on its traceback only, as text."""
-        try:
-            yield
-        except Exception as error:
-            self.error = self.error or error
-            raise
-
-    @property
-    def elapsed_s(self) -> float:
-        """Seconds since this process began to lead."""
-        return self._clock() - self._started_s
-
-    @property
-    def working_s(self) -> float:
-        """Seconds since this process handed out its first trial, 0 before."""
-        return 0.0 if self._working_since_s is None else self._clock() - self._working_since_s
+        # Known once all of the search's own trials have ended.
+        self._due: deque[FollowUp] | None = None
 
     @property
     def exhausted(self) -> str | None:
@@ -95,31 +63,31 @@ class Conductor:
         return self._proposals.exhausted
 
     @property
-    def has_running(self) -> bool:
-        """Whether a trial is out, which may come back to be handed out again."""
-        return any(trial.is_running for trial in self.trials)
-
-    @property
-    def num_epochs(self) -> int:
-        """Epochs of all trials together, in this process and before."""
-        return self._num_epochs
-
-    @property
-    def is_spent(self) -> bool:
-        """Whether the trials together have had all the epochs that they may have."""
-        total = self.budget.total_epochs
-        return total is not None and self._num_epochs >= total
+    def due(self) -> Sequence[FollowUp]:
+        """Follow-ups to be begun; none before the search's own trials have all ended."""
+        if not self.have_own_ended:
+            return ()
+        if self._due is None:
+            trials = [Ended.of_course(trial) for trial in self.trials]
+            self._due = deque(due_follow_ups(trials, self.budget.follow_ups))
+        return self._due
 
     @property
     def is_finished(self) -> bool:
         """Whether every trial has ended, and there is no more to come."""
+        return self.have_own_ended and not self._unfinished() and not self.due
+
+    @property
+    def have_own_ended(self) -> bool:
+        """Whether the search's own trials have all ended, and no more of them are to come."""
+        own = self.own_trials
         is_last = (
-            len(self.trials) >= self.budget.num_trials
+            len(own) >= self.budget.num_trials
             or self.exhausted is not None
             or self.met_by is not None
             or self.is_spent
         )
-        return is_last and not self._unfinished()
+        return is_last and all(trial.state is not None for trial in own)
 
     def replay(self, records: Iterable[Record]) -> None:
         """Takes over an earlier run from its journal; unfinished trials are handed out first.
@@ -130,7 +98,7 @@ class Conductor:
         for record in standing(tuple(records)):
             match record["event"]:
                 case "trial_started" if record["trial"] == (number := len(self.trials)):
-                    self.trials.append(self._proposals.restore(record, number))
+                    self.trials.append(self._restored(record, number))
                 case "infeasible" | "repeated":
                     self._proposals.restore_rejected(record, self.trials)
                 case "epoch":
@@ -152,30 +120,41 @@ class Conductor:
             course = self.trials[self._waiting.pop(0)]
             if not self._conclude(course.trial):
                 return self._handed_out(course)
-        if self.met_by is not None or self.is_spent:
+        begun = self._own_trial() or self._follow_up()
+        if begun is None:
             return None
-        if len(self.trials) >= self.budget.num_trials:
-            self._proposals.record_repeats()
-            return None
-        proposed = self._proposals.propose(len(self.trials))
-        if proposed is None:
-            return None
+        follows = {"follow_up": begun.follow_up, "follows": begun.follows}
         self._journal.append(
             "trial_started",
-            trial=proposed.trial,
-            params=proposed.suggestion.params,
-            config=proposed.config.canonical(),
-            config_hash=proposed.config.config_hash(),
-            seed=proposed.config.seed,
+            trial=begun.trial,
+            params=begun.suggestion.params,
+            config=begun.config.canonical(),
+            config_hash=begun.config.config_hash(),
+            seed=begun.config.seed,
+            **({} if begun.follow_up is None else follows),
         )
-        self.trials.append(proposed)
-        return self._handed_out(proposed)
+        self.trials.append(begun)
+        return self._handed_out(begun)
 
-    def _handed_out(self, course: TrialCourse) -> TrialCourse:
-        course.is_running = True
-        if self._working_since_s is None:
-            self._working_since_s = self._clock()
-        return course
+    def _own_trial(self) -> TrialCourse | None:
+        if self.met_by is not None or self.is_spent:
+            return None
+        if len(self.own_trials) >= self.budget.num_trials:
+            self._proposals.record_repeats()
+            return None
+        return self._proposals.propose(len(self.trials))
+
+    def _follow_up(self) -> TrialCourse | None:
+        if not self.due or self._due is None:
+            return None
+        due = self._due.popleft()
+        return following(self.trials[due.follows], len(self.trials), due.kind, due.seed)
+
+    def _restored(self, record: Record, number: int) -> TrialCourse:
+        if "follow_up" not in record:
+            return self._proposals.restore(record, number)
+        followed = self.trials[record["follows"]]
+        return following(followed, number, record["follow_up"], record["seed"])
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
         """Takes one epoch's result.
@@ -272,11 +251,14 @@ class Conductor:
         if epoch in course.veer_pct:
             return
         course.faults.clear()
-        self._num_epochs += 1
+        if course.follow_up is None:
+            self._num_epochs += 1
         if veer_pct is None or not math.isfinite(veer_pct):
             course.veer_pct[epoch] = math.nan
             return
         course.veer_pct[epoch] = veer_pct
+        if course.follow_up is not None:
+            return
         self._proposals.report(course, epoch, veer_pct)
         target_pct = self.budget.target_pct
         if self.met_by is None and target_pct is not None and veer_pct <= target_pct:
@@ -299,10 +281,8 @@ class Conductor:
         if course.state is not None:
             return
         course.state = state
-        self._proposals.end(course, state)
-
-    def _unfinished(self) -> list[int]:
-        return [number for number, course in enumerate(self.trials) if course.state is None]
+        if course.follow_up is None:
+            self._proposals.end(course, state)
 
     def _watch_the_clock(self) -> None:
         limit_s = self.budget.time_limit_s

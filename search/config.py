@@ -1,16 +1,18 @@
 """A search's own settings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from search.fault_config import FaultConfig
+from search.follow_up_plan import FollowUpPlan
+from search.merged_document import NO_FILE, MergedDocument
 from search.resource_config import ResourceConfig
 from search.samplers import SamplerKind
-from spaces.complaints import Keys, did_you_mean
+from search.scheduler_config import SchedulerConfig
+from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
 from spaces.reading import bundled_spaces
 from spaces.yaml_file import YamlDocument, load_model, read_yaml
@@ -21,13 +23,14 @@ from trainable.settings import Settings
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")
-# Stands for a settings file in messages where there is none.
-NO_FILE = Path("command line")
 # These say how much is done and where, not what a trial is: a resumed search may change them.
 MAY_CHANGE = frozenset(
     {
         "num_trials",
         "total_epochs",
+        "repeat",
+        "finalists",
+        "control",
         "time_limit_s",
         "max_concurrent",
         "resources",
@@ -40,20 +43,6 @@ MAY_CHANGE = frozenset(
 )
 # What a space file may suggest for its own search; a settings file and the command line win.
 SUGGESTIBLE = ("sampler", "scheduler", "max_epochs", "num_trials", "repetitions", "success")
-
-
-class SchedulerConfig(Settings):
-    """Early stopping."""
-
-    kind: Literal["asha", "none"] = Field(
-        "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
-    )
-    grace_epochs: int = Field(
-        9, ge=1, le=100_000, description="Epochs before which no trial is stopped: the first rung."
-    )
-    reduction_factor: float = Field(
-        3.0, gt=1, le=100, description="At a rung about one trial in so many goes on."
-    )
 
 
 class SearchConfig(Settings):
@@ -86,8 +75,23 @@ class SearchConfig(Settings):
         None,
         ge=1,
         description="Epochs of all trials together after which the search ends, those of stopped "
-        "trials counted in; null for no limit. Trials that run side by side may each finish one "
-        "epoch more.",
+        "trials counted in, those of repeats and controls not; null for no limit. Trials that run "
+        "side by side may each finish one epoch more.",
+    )
+    repeat: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="Other seeds that each of the best configs is run with at the end, to the "
+        "last epoch; the best is then chosen by their mean.",
+    )
+    finalists: int = Field(3, ge=1, le=1000, description="Best configs that repeat is for.")
+    control: int = Field(
+        0,
+        ge=0,
+        le=100_000,
+        description="Trials, drawn from those that were stopped early, that are run once more, "
+        "to the last epoch, for veer audit.",
     )
     max_concurrent: int | None = Field(
         None, ge=1, le=100_000, description="Trials at once; null for as many as the cluster fits."
@@ -135,6 +139,16 @@ class SearchConfig(Settings):
         """VEER that ends the search, percent; None where none does."""
         return None if self.stop_at is None else self.success[self.stop_at]
 
+    @property
+    def follow_ups(self) -> FollowUpPlan:
+        """What is run after the search's own trials."""
+        return FollowUpPlan(
+            repeat=self.repeat,
+            finalists=self.finalists,
+            control=self.control,
+            seed=self.seed,
+        )
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         if self.device == "cuda" and self.resources.gpu == 0:
@@ -148,6 +162,11 @@ class SearchConfig(Settings):
             raise ValueError(
                 "benchmark_top must be at most keep_best, the others' checkpoints are gone by "
                 f"then, got benchmark_top={self.benchmark_top}, keep_best={self.keep_best}"
+            )
+        if self.repeat and self.finalists > self.keep_best:
+            raise ValueError(
+                "finalists must be at most keep_best, the others' checkpoints are not kept, got "
+                f"finalists={self.finalists}, keep_best={self.keep_best}"
             )
         return self
 
@@ -178,7 +197,7 @@ def read_search_config(
     suggested = {} if space is None else suggested_settings(space)
     for key, value in suggested.items():
         data[key] = _laid_over(value, data[key]) if key in data else value
-    merged = _MergedDocument(
+    merged = MergedDocument(
         path=path,
         data=data,
         lines=document.lines,
@@ -227,22 +246,6 @@ def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
         for settings in (one, other)
     )
     return [key for key in a if key not in MAY_CHANGE and a[key] != b[key]]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _MergedDocument(YamlDocument):
-    """A file, the command line over it (`given`), the space's suggestions under it."""
-
-    given: frozenset[str]
-    space: YamlDocument | None
-    suggested: frozenset[str]
-
-    def place_of(self, keys: Keys) -> str:
-        if self.space is not None and keys and keys[0] in self.suggested:
-            return self.space.place_of(("search", *keys))
-        if self.path == NO_FILE or (keys and keys[0] in self.given):
-            return str(NO_FILE)
-        return YamlDocument.place_of(self, keys)
 
 
 def _find_settings(source: str | Path) -> tuple[Path, Path]:

@@ -3,8 +3,10 @@
 import math
 from dataclasses import dataclass, field
 
+from results.history import median_of_last
 from results.journal import EndState
 from search.early_stopping import Verdict
+from search.follow_up_plan import FollowUpPlan
 from search.shares import RaisedShare
 from search.suggestions import Suggestion
 from trainable.config import TrialConfig
@@ -37,6 +39,8 @@ class TrialCourse:
         is_running: Whether it was handed out in this process and has not come back.
         raised: What it is given since it ran out of memory, None before.
         faults: Those since its last new epoch that count against its retries.
+        follow_up: Why the search runs it after its own, `repeat` or `control`; None for its own.
+        follows: The trial whose config a follow-up has.
     """
 
     trial: int
@@ -48,6 +52,8 @@ class TrialCourse:
     is_running: bool = False
     raised: RaisedShare | None = None
     faults: list[Fault] = field(default_factory=list)
+    follow_up: str | None = None
+    follows: int | None = None
 
     @property
     def epoch(self) -> int:
@@ -64,18 +70,43 @@ class TrialCourse:
         """Lowest VEER so far, percent."""
         return min(self.measured.values(), default=None)
 
+    @property
+    def median_veer_pct(self) -> float | None:
+        """Median VEER of its last epochs, percent."""
+        return median_of_last([veer_pct for _, veer_pct in sorted(self.measured.items())])
+
+
+def following(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
+    """A follow-up of a trial, not yet begun.
+
+    Args:
+        followed: The trial whose config it has.
+        trial: Its own number.
+        kind: `repeat` or `control`.
+        seed: Its own.
+    """
+    return TrialCourse(
+        trial=trial,
+        suggestion=followed.suggestion,
+        config=followed.config.model_copy(update={"seed": seed}),
+        follow_up=kind,
+        follows=followed.trial,
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Where a search ends.
 
     Attributes:
-        num_trials: Trials in all.
+        num_trials: The search's own trials in all.
         max_epochs: Epochs of a trial that nothing stops.
         time_limit_s: Seconds after which no epoch is started; None for no limit.
         target_pct: VEER at which the search has what it was to find, percent; None for no end
             before the last trial's.
-        total_epochs: Epochs of all trials together after which the search ends; None for no end.
+        total_epochs: Epochs of its own trials together after which the search ends; None for no
+            end.
+        follow_ups: What is run after its own trials, whatever ended them.
     """
 
     num_trials: int
@@ -83,3 +114,4 @@ class Budget:
     time_limit_s: float | None = None
     target_pct: float | None = None
     total_epochs: int | None = None
+    follow_ups: FollowUpPlan = field(default_factory=FollowUpPlan)

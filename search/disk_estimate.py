@@ -120,11 +120,15 @@ class DiskGuard:
             return
         config, checkpoint_bytes = largest
         num_trials = self.settings.num_trials or 0
+        plan = self.settings.follow_ups
+        num_more, more_epochs = plan.most, plan.most * self.settings.max_epochs
         estimate = DiskEstimate(
             checkpoint_bytes=checkpoint_bytes,
-            keep_best=min(self.settings.keep_best, num_trials),
+            keep_best=min(num_kept(self.settings), num_trials),
             num_unfinished=max(at_once, sum(trial.state is None for trial in trials)),
-            records_bytes=records_bytes(config, num_trials, self.expected.epochs_high),
+            records_bytes=records_bytes(
+                config, num_trials + num_more, self.expected.epochs_high + more_epochs
+            ),
         )
         require_room(estimate, self.folder, self.settings, self.say)
 
@@ -146,6 +150,16 @@ class DiskGuard:
 
         found = largest_step(self.space, make_config, tensors, cache_dir())
         return None if found is None else (found.config, whole(found.config).num_bytes)
+
+
+def num_kept(settings: SearchConfig) -> int:
+    """Ended trials whose checkpoints are kept at most.
+
+    The finalists are the best by their lowest VEER, so among the `keep_best`, but where a config
+    has several runs, or where earlier repeats have put others first.
+    """
+    may_differ = settings.repetitions > 1 or settings.repeat > 0
+    return settings.keep_best + (min(settings.finalists, settings.keep_best) * may_differ)
 
 
 def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> int:

@@ -12,6 +12,8 @@ def ending(
 ) -> tuple[EndState, str | None] | None:
     """State and reason with which a trial ends after its last epoch, None where it goes on.
 
+    Follow-ups go on whatever the others did: they are there to be compared at their ends.
+
     Args:
         course: The trial, unfinished.
         budget: Where the search ends.
@@ -22,6 +24,8 @@ def ending(
         return "diverged", f"the VEER of epoch {course.epoch} is not a number"
     if course.epoch >= budget.max_epochs:
         return "complete", None
+    if course.follow_up is not None:
+        return None
     if met_by is not None:
         return "stopped_early", f"trial {met_by} met the target of {budget.target_pct:g} %"
     if course.verdict is not None and course.verdict.stop:

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from results.history import CONTROL, REPEAT, ranked
 from search.conductor import Conductor
 from search.faults import kinds_in_words
 
@@ -19,7 +20,7 @@ class SearchStatus:
     """A search at a moment.
 
     Attributes:
-        num_trials: Trials in all.
+        num_trials: The search's own trials in all; the counts of ended ones are of these.
         running: Trials handed out.
         complete: Trials that ran to the end.
         stopped_early: Trials that early stopping ended.
@@ -30,6 +31,7 @@ class SearchStatus:
         elapsed_s: Seconds of this run.
         left_s: Estimate of the seconds left; None before the first epoch.
         faults: How often each kind of fault came, earlier runs included.
+        follow_ups: What is run after the search's own trials, in words; empty before and without.
     """
 
     num_trials: int
@@ -43,6 +45,7 @@ class SearchStatus:
     elapsed_s: float
     left_s: float | None
     faults: Mapping[str, int] = field(default_factory=dict)
+    follow_ups: str = ""
 
     @property
     def ended(self) -> int:
@@ -52,13 +55,8 @@ class SearchStatus:
 
 def status_of(conductor: Conductor) -> SearchStatus:
     """Sums up a search."""
-    states = Counter(trial.state for trial in conductor.trials)
-    ranked = [
-        (trial.best_veer_pct, trial.trial)
-        for trial in conductor.trials
-        if trial.best_veer_pct is not None and trial.state not in ("failed", "diverged")
-    ]
-    best_veer_pct, best_trial = min(ranked, default=(None, None))
+    states = Counter(trial.state for trial in conductor.own_trials)
+    best = next(iter(ranked(conductor.trials)), None)
     return SearchStatus(
         num_trials=conductor.budget.num_trials,
         running=sum(trial.is_running for trial in conductor.trials),
@@ -66,12 +64,30 @@ def status_of(conductor: Conductor) -> SearchStatus:
         stopped_early=states["stopped_early"],
         failed=states["failed"] + states["diverged"],
         epochs=sum(len(trial.veer_pct) for trial in conductor.trials),
-        best_trial=best_trial,
-        best_veer_pct=best_veer_pct,
+        best_trial=None if best is None else best.trial,
+        best_veer_pct=None if best is None else best.best_veer_pct,
         elapsed_s=conductor.elapsed_s,
         left_s=_left_s(conductor),
         faults=dict(conductor.ledger.kinds),
+        follow_ups=follow_ups_in_words(conductor),
     )
+
+
+def follow_ups_in_words(conductor: Conductor) -> str:
+    """What is run after the search's own trials, and how much is left of it; empty before."""
+    begun = [trial for trial in conductor.trials if trial.follow_up is not None]
+    if not conductor.have_own_ended:
+        return ""
+    parts = []
+    for kind, doing in ((REPEAT, "repeating the best"), (CONTROL, "running stopped trials")):
+        due = [each.follows for each in conductor.due if each.kind == kind]
+        own = [trial for trial in begun if trial.follow_up == kind]
+        left = len(due) + sum(trial.state is None for trial in own)
+        if left:
+            many = len({*due, *(trial.follows for trial in own)})
+            doing += f" {many}" if kind == REPEAT else " to the end"
+            parts.append(f"{doing} ({left} of {len(due) + len(own)} left)")
+    return ", ".join(parts)
 
 
 class SearchView:
@@ -84,14 +100,14 @@ class SearchView:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live: Live | None = None
-        self._shown = -1
+        self._shown = (-1, "")
 
     def show(self, status: SearchStatus) -> None:
         """Shows the latest status."""
         if self.console.is_terminal:
             self._update(_table(status))
-        elif status.ended != self._shown:
-            self._shown = status.ended
+        elif (status.ended, status.follow_ups) != self._shown:
+            self._shown = status.ended, status.follow_ups
             self.console.print(line(status), highlight=False)
 
     def counter(self, what: str, unit: str) -> Callable[[int, int], None]:
@@ -137,6 +153,8 @@ def line(status: SearchStatus) -> str:
     ]
     if status.faults:
         parts.insert(5, faults_in_words(status.faults))
+    if status.follow_ups:
+        parts.insert(1, status.follow_ups)
     return ", ".join(parts)
 
 
@@ -169,6 +187,7 @@ def _table(status: SearchStatus) -> Table:
     bar = ProgressBar(total=status.num_trials, completed=status.ended, width=30)
     table.add_row(f"trials {status.ended}/{status.num_trials}", bar)
     rows = {
+        **({"now": status.follow_ups} if status.follow_ups else {}),
         "running": status.running,
         "complete": status.complete,
         "stopped early": status.stopped_early,
@@ -187,13 +206,27 @@ def _left_s(conductor: Conductor) -> float | None:
     """Epochs still to run, at the pace so far; a trial should last as the ended ones did."""
     if conductor.num_reported == 0:
         return None
-    lengths = [trial.epoch for trial in conductor.trials if trial.state and trial.epoch]
-    usual = sum(lengths) / len(lengths) if lengths else conductor.budget.max_epochs
-    waiting = conductor.budget.num_trials - len(conductor.trials)
-    open_trials = [trial.epoch for trial in conductor.trials if trial.state is None]
+    budget, own = conductor.budget, conductor.own_trials
+    lengths = [trial.epoch for trial in own if trial.state and trial.epoch]
+    usual = sum(lengths) / len(lengths) if lengths else budget.max_epochs
+    waiting = 0 if conductor.have_own_ended else budget.num_trials - len(own)
+    open_trials = [trial.epoch for trial in own if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
-    if conductor.budget.total_epochs is not None:
-        epochs = min(epochs, conductor.budget.total_epochs - conductor.num_epochs)
+    if budget.total_epochs is not None:
+        epochs = min(epochs, budget.total_epochs - conductor.num_epochs)
+    epochs = max(epochs, 0) + _follow_up_epochs(conductor)
     left_s = max(epochs, 0) * conductor.working_s / conductor.num_reported
-    limit_s = conductor.budget.time_limit_s
+    limit_s = budget.time_limit_s
     return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))
+
+
+def _follow_up_epochs(conductor: Conductor) -> int:
+    """Epochs of follow-ups still to run, at most as long as the finalists are not known."""
+    budget = conductor.budget
+    running = [each.epoch for each in conductor.trials if each.follow_up and each.state is None]
+    if conductor.have_own_ended:
+        waiting = len(conductor.due)
+    else:
+        begun = sum(trial.follow_up is not None for trial in conductor.trials)
+        waiting = max(budget.follow_ups.most - begun, 0)
+    return waiting * budget.max_epochs + sum(budget.max_epochs - epoch for epoch in running)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from results.history import trial_histories
 from results.journal import FIELDS, Journal, Record
+from results.record_rules import FOLLOW_UP
 from search.faults import NOT_COUNTED
 
 
@@ -23,7 +24,7 @@ def reopen_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, 
         All of the journal's records.
     """
     begun = [
-        journal.append("trial_started", **{key: trial.started[key] for key in _STARTED})
+        journal.append("trial_started", **_as_begun(trial.started))
         for trial in trial_histories(records)
         if trial.state == "failed"
     ]
@@ -48,7 +49,10 @@ def standing(records: Sequence[Record]) -> list[Record]:
     ]
 
 
-_STARTED = sorted(FIELDS["trial_started"])
+def _as_begun(record: Record) -> Record:
+    """The fields of a `trial_started` record, those of a follow-up too."""
+    fields = FIELDS["trial_started"] | FOLLOW_UP
+    return {key: record[key] for key in sorted(fields & record.keys())}
 
 
 def _may_lapse(record: Record) -> bool:

@@ -19,11 +19,10 @@ from search.cluster_check import require_alike
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.corpus_record import note_corpus
-from search.disk_estimate import DiskGuard
 from search.driver import drive
 from search.eval_crops import choose_eval_crops, crops_of_teacher
+from search.expectations import disk_guard, say_forecast
 from search.faults import FaultLedger
-from search.forecast import Forecast, describe, forecast
 from search.gpu_probe import Lender
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
@@ -37,7 +36,6 @@ from search.setup import (
     make_conductor,
     note_start_points,
     resolve,
-    rungs_of,
     start_points,
 )
 from search.shares import Lending
@@ -210,12 +208,12 @@ def _drive(
 ) -> bool:
     """Runs the trials; whether SIGTERM ended that."""
     settings, run, view = job.settings, RunFolder(job.folder), job.view
-    keeper = CheckpointKeeper(run, settings.keep_best)
+    keeper = CheckpointKeeper(run, settings.keep_best, settings.finalists)
     keeper.sweep(conductor)
     if conductor.is_finished:
         _go_on(job, journal)
         return False
-    guard = _disk_guard(job, materials, _say_forecast(settings, view))
+    guard = disk_guard(job, materials, say_forecast(settings, view))
     lender = _lender(job, materials, journal)
 
     def lend(nodes: Sequence[Node]) -> Lending:
@@ -267,42 +265,17 @@ def _lender(job: SearchJob, materials: Materials, journal: Journal) -> Lender:
     )
 
 
-def _disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:
-    return DiskGuard(
-        folder=job.folder,
-        settings=job.settings,
-        space=job.space,
-        teacher=materials.teacher,
-        num_speakers=materials.num_speakers,
-        expected=expected,
-        say=job.view.say,
-    )
-
-
-def _say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
-    assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
-    expected = forecast(
-        settings.num_trials,
-        settings.max_epochs,
-        rungs_of(settings),
-        settings.scheduler.reduction_factor,
-        seed=settings.seed,
-    )
-    for line in describe(expected):
-        view.say(line)
-    return expected
-
-
 def _end_reason(conductor: Conductor, view: SearchView) -> EndReason:
     if not conductor.is_finished:
         return conductor.halted or "interrupted"
     if conductor.met_by is not None:
         view.say(f"trial {conductor.met_by} met the target: the search ends")
         return "target_met"
-    if conductor.exhausted is not None and len(conductor.trials) < conductor.budget.num_trials:
-        view.say(f"the search ends after {len(conductor.trials)} trials: {conductor.exhausted}")
+    num_trials = len(conductor.own_trials)
+    if conductor.exhausted is not None and num_trials < conductor.budget.num_trials:
+        view.say(f"the search ends after {num_trials} trials: {conductor.exhausted}")
         return "exhausted"
-    if conductor.is_spent and len(conductor.trials) < conductor.budget.num_trials:
+    if conductor.is_spent and num_trials < conductor.budget.num_trials:
         view.say(f"the search ends: it has had its {conductor.budget.total_epochs} epochs")
         return "epochs_spent"
     return "finished"

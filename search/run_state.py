@@ -1,16 +1,18 @@
 """What a run folder says of an earlier search in it."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from results.history import ranked, trial_histories
+from results.history import trial_histories
 from results.journal import Journal, Record, as_recorded, read_journal
 from results.run_folder import JOURNAL, TRIALS, RunFolder
 from results.shell import veer_command
 from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_config
 from search.differences import since_the_start
+from search.follow_ups import due_by_journal
 from search.provenance import provenance
 from spaces.yaml_file import load_mapping, read_yaml, write_yaml
 from trainable.errors import ConfigError, RunError
@@ -144,10 +146,20 @@ def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
     """Whether an earlier search came to its end, and to that which is asked for now."""
     ends = [record for record in records if record["event"].startswith("search_")]
     reason = ends[-1].get("reason") if ends else None
+    if not _have_own_ended(settings, records, reason):
+        return False
+    has_open = any(trial.ended is None for trial in trial_histories(records))
+    return not has_open and not due_by_journal(records, settings.follow_ups)
+
+
+def _have_own_ended(
+    settings: SearchConfig, records: Sequence[Record], reason: str | None
+) -> bool:
+    trials = [trial for trial in trial_histories(records) if trial.follow_up is None]
     if reason == "target_met":
-        best = ranked(trial_histories(records))[0].best or {}
-        return settings.target_pct is not None and best["veer_pct"] <= settings.target_pct
-    trials = trial_histories(records)
+        measured = [trial.best_veer_pct for trial in trials if trial.best_veer_pct is not None]
+        target_pct = settings.target_pct
+        return target_pct is not None and min(measured, default=math.inf) <= target_pct
     ended = sum(trial.ended is not None for trial in trials)
     if reason == "epochs_spent":
         had = sum(len(trial.epochs) for trial in trials)

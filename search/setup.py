@@ -122,6 +122,7 @@ def make_conductor(
         time_limit_s=settings.time_limit_s,
         target_pct=settings.target_pct,
         total_epochs=settings.total_epochs,
+        follow_ups=settings.follow_ups,
     )
     halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
     options = {"ledger": FaultLedger(journal, settings.faults)} | options

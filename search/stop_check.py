@@ -11,8 +11,8 @@ from typing import Any
 
 from results.journal import ENDINGS, Record
 from results.rungs import asha_rungs
-from search.config import SchedulerConfig
 from search.early_stopping import GO_ON, SuccessiveHalving, Verdict
+from search.scheduler_config import SchedulerConfig
 
 STOPPED = "stopped_early"
 
@@ -26,8 +26,10 @@ class _Replay:
         settings: Of the search, as it was last gone on with.
         verdicts: Of each unfinished trial, after its last epoch.
         epochs: The last epoch of each trial, finished or not.
+        follow_ups: Trials that early stopping does not ask about, each with its kind.
+        stops: What was said of the trials that it has stopped.
         met_target: Whether a trial has met the VEER that ends the search.
-        num_epochs: Epochs of all trials so far.
+        num_epochs: Epochs of the search's own trials so far.
         faults: What does not follow.
     """
 
@@ -35,6 +37,8 @@ class _Replay:
     settings: Mapping[str, Any]
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
+    follow_ups: dict[int, str] = field(default_factory=dict)
+    stops: dict[int, Verdict] = field(default_factory=dict)
     met_target: bool = False
     num_epochs: int = 0
     faults: list[str] = field(default_factory=list)
@@ -52,6 +56,24 @@ def stop_faults(records: Iterable[Record]) -> tuple[str, ...]:
     Raises:
         ValueError: They do not begin with the settings of a search.
     """
+    return tuple(_replayed(records).faults)
+
+
+def rung_stops(records: Iterable[Record]) -> dict[int, Verdict]:
+    """What early stopping said of each trial that it has stopped, by the trial's number.
+
+    Trials that a met target or the end of the epochs stopped are not among them.
+
+    Args:
+        records: A journal's, from its beginning.
+
+    Raises:
+        ValueError: They do not begin with the settings of a search.
+    """
+    return _replayed(records).stops
+
+
+def _replayed(records: Iterable[Record]) -> _Replay:
     records = tuple(records)
     if not records or records[0]["event"] != "search_started":
         raise ValueError("the records must begin with search_started: its settings say the rungs")
@@ -61,15 +83,15 @@ def stop_faults(records: Iterable[Record]) -> tuple[str, ...]:
         match record["event"]:
             case "search_resumed":
                 replay.settings = record.get("settings", replay.settings)
+            case "trial_started":
+                _start(replay, record)
             case "epoch" if record["epoch"] > replay.epochs.get(record["trial"], 0):
                 _take(replay, record)
             case "trial_ended" if record["trial"] in replay.epochs:
                 _end(replay, record)
             case "search_ended" if record["reason"] in ENDINGS:
-                for trial, verdict in replay.verdicts.items():
-                    if verdict.stop:
-                        _note(replay, trial, verdict, "has no end")
-    return tuple(replay.faults)
+                _finish(replay)
+    return replay
 
 
 def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
@@ -79,12 +101,21 @@ def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
     return SuccessiveHalving(rungs if scheduler.kind == "asha" else [], factor)
 
 
+def _start(replay: _Replay, record: Record) -> None:
+    replay.stops.pop(record["trial"], None)
+    if "follow_up" in record:
+        replay.follow_ups[record["trial"]] = record["follow_up"]
+
+
 def _take(replay: _Replay, record: Record) -> None:
     trial, epoch, veer_pct = record["trial"], record["epoch"], record["veer_pct"]
     earlier = replay.verdicts.get(trial)
     if earlier is not None and earlier.stop:
         _note(replay, trial, earlier, f"went on to epoch {epoch}")
     replay.epochs[trial] = epoch
+    if trial in replay.follow_ups:
+        replay.verdicts[trial] = GO_ON
+        return
     replay.num_epochs += 1
     if veer_pct is None or not math.isfinite(veer_pct):
         replay.verdicts[trial] = GO_ON
@@ -99,6 +130,15 @@ def _end(replay: _Replay, record: Record) -> None:
     verdict = replay.verdicts.pop(trial, None)
     if verdict is None:
         return  # a second end, or one without an epoch
+    if trial in replay.follow_ups:
+        if state == STOPPED:
+            replay.faults.append(
+                f"trial {trial} was stopped after epoch {replay.epochs[trial]}, though a "
+                f"{replay.follow_ups[trial]} runs to the end"
+            )
+        return
+    if verdict.stop and state == STOPPED:
+        replay.stops[trial] = verdict
     if verdict.stop and state != STOPPED:
         _note(replay, trial, verdict, f"ended as {state}")
     elif state == STOPPED and not (verdict.stop or replay.met_target or _is_spent(replay)):
@@ -106,6 +146,12 @@ def _end(replay: _Replay, record: Record) -> None:
             f"trial {trial} was stopped after epoch {replay.epochs[trial]}, where "
             f"{_said(verdict)}"
         )
+
+
+def _finish(replay: _Replay) -> None:
+    for trial, verdict in replay.verdicts.items():
+        if verdict.stop:
+            _note(replay, trial, verdict, "has no end")
 
 
 def _is_spent(replay: _Replay) -> bool:

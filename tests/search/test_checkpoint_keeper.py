@@ -9,14 +9,38 @@ from results.run_folder import RunFolder
 from search.checkpoint_keeper import CheckpointKeeper
 from search.disk_estimate import DiskEstimate
 from trainable.checkpoint import CheckpointFolder
+from trainable.config import TrialConfig
 
 
-def trial(number, state, best_veer_pct):
-    return SimpleNamespace(trial=number, state=state, best_veer_pct=best_veer_pct)
+def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None):
+    """A trial, each of a config of its own unless `lr` says otherwise."""
+    lr = 1e-3 * (1 + number) if lr is None else lr
+    config = {"seed": number, "training": {"lr": lr}, "loss": {"distillation": "none"}}
+    return SimpleNamespace(
+        trial=number,
+        state=state,
+        best_veer_pct=best_veer_pct,
+        median_veer_pct=best_veer_pct,
+        verdict=None,
+        follow_up=follow_up,
+        follows=follows,
+        config=TrialConfig.model_validate(config),
+    )
+
+
+def kept_of(tmp_path, trials, **options):
+    """Numbers of the trials whose weights are left."""
+    Journal(tmp_path / "journal.jsonl").close()
+    run = RunFolder(tmp_path)
+    for each in trials:
+        model = run.trial(each.trial) / "model"
+        model.mkdir(parents=True)
+        (model / "model000000001.model").write_bytes(b"weights")
+    CheckpointKeeper(run, **options).tidy(SimpleNamespace(trials=trials))
+    return sorted(int(path.parents[1].name) for path in tmp_path.glob("trials/*/model/*.model"))
 
 
 def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
-    Journal(tmp_path / "journal.jsonl").close()
     trials = [
         trial(0, "complete", 9.0),
         trial(1, "stopped_early", 8.0),
@@ -25,15 +49,28 @@ def test_only_the_best_and_the_unfinished_keep_their_weights(tmp_path):
         trial(4, None, 30.0),
         trial(5, "complete", 7.0),
     ]
-    run = RunFolder(tmp_path)
-    for each in trials:
-        model = run.trial(each.trial) / "model"
-        model.mkdir(parents=True)
-        (model / "model000000001.model").write_bytes(b"weights")
-    keeper = CheckpointKeeper(run, keep_best=2)
-    keeper.tidy(SimpleNamespace(trials=trials))
-    kept = sorted(int(path.parents[1].name) for path in tmp_path.glob("trials/*/model/*.model"))
+    kept = kept_of(tmp_path, trials, keep_best=2)
     assert kept == [1, 4, 5]
+
+
+def test_repeats_decide_what_is_best_and_keep_no_weights_themselves(tmp_path):
+    """Trial 0 is the best by its repeat; 2 and 3 may yet be repeated, and 1 has lost to all."""
+    trials = [
+        trial(0, "complete", 9.0),
+        trial(1, "complete", 9.5),
+        trial(2, "complete", 8.0),
+        trial(3, "stopped_early", 8.5),
+        trial(4, "complete", 10.0, follow_up="repeat", follows=0),
+        trial(5, "complete", 1.0, follow_up="control", follows=3),
+        trial(6, None, 20.0, follow_up="repeat", follows=0),
+    ]
+    assert kept_of(tmp_path, trials, keep_best=2, num_finalists=2) == [0, 2, 3, 6]
+
+
+def test_finalists_of_different_configs_keep_their_weights(tmp_path):
+    trials = [trial(number, "complete", 8.0 + number, lr=1e-3) for number in range(3)]
+    trials.append(trial(3, "complete", 20.0, lr=2e-3))
+    assert kept_of(tmp_path, trials, keep_best=2, num_finalists=2) == [0, 1, 3]
 
 
 def test_what_an_earlier_process_left_is_swept(tmp_path):

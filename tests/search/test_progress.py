@@ -6,6 +6,8 @@ import pytest
 from rich.console import Console
 
 from search.course import Budget
+from search.follow_up_plan import FollowUpPlan
+from search.follow_ups import FollowUp
 from search.progress import SearchStatus, SearchView, duration, line, status_of
 
 STATUS = SearchStatus(
@@ -20,13 +22,22 @@ def course(number, veer_pct, state, *, is_running=False):
         veer_pct=veer_pct,
         epoch=max(veer_pct, default=0),
         best_veer_pct=min(veer_pct.values(), default=None),
+        median_veer_pct=None,
         state=state,
         is_running=is_running,
+        follow_up=None,
+        follows=None,
     )
 
 
+def conductor_of(trials, **more):
+    own = [trial for trial in trials if trial.follow_up is None]
+    known = {"own_trials": own, "have_own_ended": False, "due": ()}
+    return SimpleNamespace(trials=trials, **known | more)
+
+
 def test_status_sums_up_a_search():
-    conductor = SimpleNamespace(
+    conductor = conductor_of(
         budget=Budget(num_trials=6, max_epochs=9),
         trials=[
             course(0, {1: 9.0, 2: 8.0, 3: 8.5, 4: 8.2}, "complete"),
@@ -50,7 +61,7 @@ def test_status_sums_up_a_search():
 
 
 def test_nothing_is_foretold_before_the_first_epoch():
-    conductor = SimpleNamespace(
+    conductor = conductor_of(
         budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0,
         ledger=SimpleNamespace(kinds={}),
     )
@@ -110,3 +121,50 @@ def test_computing_of_log_mels_is_counted(is_terminal, text):
         view.counter("log-mels", "files")(done, 9)
     view.close()
     assert text in out.getvalue()
+
+
+def repeat(number, veer_pct, state):
+    made = course(number, veer_pct, state)
+    made.follow_up, made.follows = "repeat", 0
+    made.median_veer_pct = made.best_veer_pct
+    return made
+
+
+def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
+    due = [FollowUp(kind="repeat", follows=1, seed=5), FollowUp(kind="control", follows=2, seed=2)]
+    conductor = conductor_of(
+        budget=Budget(num_trials=3, max_epochs=9, follow_ups=FollowUpPlan(repeat=2, control=1)),
+        trials=[
+            course(0, {1: 9.0, 2: 8.0}, "complete"),
+            course(1, {1: 7.0, 2: 7.5}, "complete"),
+            course(2, {1: 12.0}, "stopped_early"),
+            repeat(3, {1: 10.0}, "complete"),
+            repeat(4, {1: 11.0, 2: 10.0, 3: 9.0}, None),
+        ],
+        have_own_ended=True,
+        due=due,
+        ledger=SimpleNamespace(kinds={}),
+        num_reported=10,
+        elapsed_s=10.0,
+        working_s=10.0,
+    )
+    status = status_of(conductor)
+    assert (status.ended, status.num_trials, status.complete) == (3, 3, 2)
+    doing = "repeating the best 2 (2 of 3 left), running stopped trials to the end (1 of 1 left)"
+    assert status.follow_ups == doing
+    assert line(status).startswith(f"3/3 trials ended, {doing}, ")
+    # Trial 0 is ranked by its complete repeat, so before trial 1 with its lower VEER.
+    assert (status.best_trial, status.best_veer_pct) == (0, 8.0)
+    # Two to come with 9 epochs each, and 6 of the running one, at a second an epoch.
+    assert status.left_s == pytest.approx(24)
+
+
+def test_follow_ups_to_come_count_before_they_are_known():
+    conductor = conductor_of(
+        budget=Budget(num_trials=2, max_epochs=9, follow_ups=FollowUpPlan(repeat=2, finalists=1)),
+        trials=[course(0, {1: 9.0}, "complete"), course(1, {}, None)],
+        num_reported=1, elapsed_s=1.0, working_s=1.0, ledger=SimpleNamespace(kinds={}),
+    )  # fmt: skip
+    status = status_of(conductor)
+    assert status.follow_ups == ""
+    assert status.left_s == pytest.approx(1 + 2 * 9)

@@ -1,0 +1,58 @@
+"""What a search will spend and need, told before it starts; knows no Ray."""
+
+from results.faults import counted
+from search.config import SearchConfig
+from search.disk_estimate import DiskGuard
+from search.follow_up_plan import FollowUpPlan
+from search.forecast import Forecast, describe, forecast
+from search.materials import Materials, SearchJob
+from search.progress import SearchView
+from search.setup import rungs_of
+
+
+def say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
+    """Tells how many epochs the search's own trials will about spend, and how many follow-ups."""
+    assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
+    expected = forecast(
+        settings.num_trials,
+        settings.max_epochs,
+        rungs_of(settings),
+        settings.scheduler.reduction_factor,
+        seed=settings.seed,
+    )
+    for line in (*describe(expected), *describe_follow_ups(settings)):
+        view.say(line)
+    return expected
+
+
+def describe_follow_ups(settings: SearchConfig) -> list[str]:
+    """What follow-ups will spend, in a line; none where none are asked for."""
+    plan, parts = settings.follow_ups, list[str]()
+    if plan.repeat:
+        parts.append(f"the best {plan.finalists} with {counted(plan.repeat, 'other seed')} each")
+    if plan.control:
+        parts.append(f"{counted(plan.control, 'stopped trial')} to the end")
+    if not parts:
+        return []
+    return [
+        f"then, at most {follow_up_epochs(plan, settings.max_epochs):,} epochs more: "
+        f"{' and '.join(parts)}"
+    ]
+
+
+def follow_up_epochs(plan: FollowUpPlan, max_epochs: int) -> int:
+    """Epochs of all follow-ups at most: none is stopped early."""
+    return plan.most * max_epochs
+
+
+def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:
+    """What tells how much of the disk the search needs, and refuses what it cannot hold."""
+    return DiskGuard(
+        folder=job.folder,
+        settings=job.settings,
+        space=job.space,
+        teacher=materials.teacher,
+        num_speakers=materials.num_speakers,
+        expected=expected,
+        say=job.view.say,
+    )

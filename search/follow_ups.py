@@ -1,0 +1,188 @@
+"""Trials that a search runs after its own: repeats of the best configs, and controls; no Ray.
+
+A repeat has a finalist's config and another seed: the finalist's own VEER was picked for being
+low, and so is too low. A control is a trial that early stopping stopped, with the same config and
+the same seed, run to the end: it says what was lost. Neither is stopped early, nor told to the
+sampler or to early stopping, nor counted among the search's trials and epochs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+import numpy as np
+
+from results.history import CONTROL, REPEAT, TrialHistory, may_rank, recipe_of, trial_histories
+from results.journal import Record, as_recorded
+from search.course import TrialCourse
+from search.follow_up_plan import FollowUpPlan
+from search.stop_check import rung_stops
+
+# These keep the seeds of repeats and the draw of controls apart from the search's own draws.
+REPEAT_STREAM, CONTROL_STREAM = 1_000_003, 1_000_033
+AnyEnded = TypeVar("AnyEnded")
+FINALIST_STATES = frozenset({"complete", "stopped_early"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """A trial to be run.
+
+    Attributes:
+        kind: `repeat` or `control`.
+        follows: The trial whose config it has.
+        seed: Its own.
+    """
+
+    kind: str
+    follows: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What follow-ups are chosen by, of a trial that has ended, or is a follow-up.
+
+    Attributes:
+        trial: Its number.
+        seed: Its seed.
+        recipe: Its config without the seed.
+        veer_pct: Lowest VEER of one that may be a finalist, percent; None of others.
+        is_cut: Whether early stopping has stopped it.
+        follow_up: `repeat` or `control`, None of the search's own.
+        follows: The trial that a follow-up follows.
+    """
+
+    trial: int
+    seed: int
+    recipe: str
+    veer_pct: float | None
+    is_cut: bool
+    follow_up: str | None
+    follows: int | None
+
+    @classmethod
+    def of_course(cls, course: TrialCourse) -> Self:
+        """Of a trial that its search leads."""
+        verdict = course.verdict
+        is_cut = course.state == "stopped_early" and verdict is not None and verdict.stop
+        config = as_recorded(course.config.canonical())
+        return cls._of(course, config, course.config.seed, is_cut=is_cut)
+
+    @classmethod
+    def of_history(cls, history: TrialHistory, cut: Iterable[int]) -> Self:
+        """Of a trial of a journal; `cut` are those that early stopping has stopped."""
+        started = history.started
+        is_cut = history.trial in cut
+        return cls._of(history, started["config"], started["seed"], is_cut=is_cut)
+
+    @classmethod
+    def _of(
+        cls,
+        trial: TrialCourse | TrialHistory,
+        config: dict[str, Any],
+        seed: int,
+        *,
+        is_cut: bool,
+    ) -> Self:
+        is_finalist = may_rank(trial) and trial.state in FINALIST_STATES
+        return cls(
+            trial=trial.trial,
+            seed=seed,
+            recipe=recipe_of(config),
+            veer_pct=trial.best_veer_pct if is_finalist else None,
+            is_cut=is_cut and trial.follow_up is None,
+            follow_up=trial.follow_up,
+            follows=trial.follows,
+        )
+
+
+def due_follow_ups(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+    """What is still to be begun, in that order, once all of the search's own trials have ended.
+
+    All finalists are repeated with the first seed, then all with the next, so that a search which
+    is cut off has repeated them about equally often. Controls come last.
+
+    Args:
+        trials: All of the search, follow-ups that were begun before too.
+        plan: What is asked for, those that were begun before counted in.
+    """
+    return [*_repeats(trials, plan), *_controls(trials, plan)]
+
+
+def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[FollowUp]:
+    """Likewise by a journal whose own trials have all ended."""
+    if not plan.is_any:
+        return []
+    cut = rung_stops(records)
+    return due_follow_ups([Ended.of_history(t, cut) for t in trial_histories(records)], plan)
+
+
+def finalists(trials: Iterable[Ended], most: int) -> list[Ended]:
+    """The best trials by their lowest VEER, one of each config."""
+    able = [(trial.veer_pct, trial.trial, trial) for trial in trials if trial.veer_pct is not None]
+    best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
+    return _first_of_each(best_first, lambda trial: trial.recipe, most)
+
+
+def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCourse]:
+    """Likewise of trials that a search leads; cheap, since few of them are compared."""
+    able = [
+        (trial.best_veer_pct, trial.trial, trial)
+        for trial in trials
+        if may_rank(trial) and trial.state in FINALIST_STATES
+    ]
+    best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
+    return _first_of_each(best_first, lambda trial: trial.config.recipe_hash(), most)
+
+
+def _first_of_each(
+    trials: Iterable[AnyEnded], recipe: Callable[[AnyEnded], str], most: int
+) -> list[AnyEnded]:
+    found: dict[str, AnyEnded] = {}
+    for trial in trials:
+        if len(found) == most:
+            break
+        found.setdefault(recipe(trial), trial)
+    return list(found.values())
+
+
+def _repeats(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+    if not plan.repeat:
+        return []
+    waiting = []
+    for finalist in finalists(trials, plan.finalists):
+        begun = {t.seed for t in trials if t.follow_up == REPEAT and t.follows == finalist.trial}
+        own = {t.seed for t in trials if t.follow_up is None and t.recipe == finalist.recipe}
+        seeds = repeat_seeds(plan, own)
+        waiting.append([
+            FollowUp(kind=REPEAT, follows=finalist.trial, seed=seed) if seed not in begun else None
+            for seed in seeds
+        ])  # fmt: skip
+    rounds = zip(*waiting, strict=True)
+    return [each for one in rounds for each in one if each is not None]
+
+
+def repeat_seeds(plan: FollowUpPlan, own: Iterable[int]) -> list[int]:
+    """The seeds of a finalist's repeats, the same for all finalists but for their own seeds.
+
+    Args:
+        plan: It says how many, and the search's seed. With a larger number the first are the same.
+        own: Seeds that the search has run the config with; these are left out.
+    """
+    own = set(own)
+    sequence = np.random.SeedSequence((plan.seed, REPEAT_STREAM))
+    drawn = map(int, sequence.generate_state(plan.repeat + len(own)))
+    return [seed for seed in drawn if seed not in own][: plan.repeat]
+
+
+def _controls(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+    begun = {trial.follows for trial in trials if trial.follow_up == CONTROL}
+    able = [trial for trial in trials if trial.is_cut and trial.trial not in begun]
+
+    def lot(trial: Ended) -> int:
+        entropy = (plan.seed, CONTROL_STREAM, trial.trial)
+        return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
+
+    chosen = sorted(able, key=lot)[: max(plan.control - len(begun), 0)]
+    return [FollowUp(kind=CONTROL, follows=t.trial, seed=t.seed) for t in chosen]

@@ -1,0 +1,88 @@
+"""How far a search has come: what others may look at while it is led."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from results.journal import HaltReason
+from search.course import Budget, TrialCourse
+
+
+class SearchState:
+    """A search's trials, its budget and its clock.
+
+    Args:
+        budget: Where the search ends.
+        clock: Seconds; only differences count.
+
+    Attributes:
+        budget: Where the search ends.
+        trials: Every trial, by number; follow-ups too.
+        met_by: Number of the first trial whose VEER met the target, None before.
+        halted: Why no epoch is started any more, None while the search goes on.
+        halt_message: What the person is to know of that, empty where there is nothing.
+        num_reported: Epochs that were new to this process's journal.
+        error: The first error that went through `noting_errors`.
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
+        self.budget = budget
+        self.trials: list[TrialCourse] = []
+        self.met_by: int | None = None
+        self.halted: HaltReason | None = None
+        self.halt_message = ""
+        self.num_reported = 0
+        self.error: Exception | None = None
+        self._clock = clock
+        self._started_s = clock()
+        self._working_since_s: float | None = None
+        self._num_epochs = 0
+
+    @contextmanager
+    def noting_errors(self) -> Iterator[None]:
+        """Keeps the first error in `error`: Ray passes on its traceback only, as text."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since this process began to lead."""
+        return self._clock() - self._started_s
+
+    @property
+    def working_s(self) -> float:
+        """Seconds since this process handed out its first trial, 0 before."""
+        return 0.0 if self._working_since_s is None else self._clock() - self._working_since_s
+
+    @property
+    def own_trials(self) -> list[TrialCourse]:
+        """The search's own trials, without follow-ups."""
+        return [trial for trial in self.trials if trial.follow_up is None]
+
+    @property
+    def has_running(self) -> bool:
+        """Whether a trial is out, which may come back to be handed out again."""
+        return any(trial.is_running for trial in self.trials)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs of the search's own trials together, in this process and before."""
+        return self._num_epochs
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether these trials together have had all the epochs that they may have."""
+        total = self.budget.total_epochs
+        return total is not None and self._num_epochs >= total
+
+    def _handed_out(self, course: TrialCourse) -> TrialCourse:
+        course.is_running = True
+        if self._working_since_s is None:
+            self._working_since_s = self._clock()
+        return course
+
+    def _unfinished(self) -> list[int]:
+        return [number for number, course in enumerate(self.trials) if course.state is None]
