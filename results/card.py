@@ -8,10 +8,12 @@ from typing import Any
 from models import count_parameters
 from models.user_code import code_roots
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
-from results.history import TrialHistory, latest
+from results.faults import counted
+from results.history import TrialHistory, latest, repeats_of, trial_histories
 from results.journal import Record
 from results.markdown import code, plain
 from results.render import MISSING, cell, heading
+from results.repeats import figure_of
 from results.shell import veer_command
 from results.trials import distill_has_no_effect
 from spaces.yaml_file import yaml_text
@@ -112,6 +114,12 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
             f"{best['veer_pct']:.2f} % after epoch {best['epoch']} of {len(facts.trial.epochs)}, "
             "the epoch of these weights; chosen on the validation list itself, so optimistic"
         )
+        if repeats := repeats_of(trial_histories(facts.records)).get(facts.trial.trial):
+            found["VEER with other seeds"] = (
+                f"{figure_of(repeats)} over {counted(len(repeats.veer_pct), 'repeat')} of this "
+                "config, each the median of its last five epochs; the weights here are none of "
+                "theirs but the search's own run of it"
+            )
         found["VEER after the last epoch"] = f"{cell('veer_pct', last['veer_pct'])} %"
         found["share of distillation in the loss"] = cell("x", best.get("distill_share"))
         found["cosine to the teacher in training"] = cell("x", best.get("teacher_cosine"))

@@ -7,6 +7,7 @@ from results.faults import counted, fault_remarks, utc
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
 from results.model_hashes import model_counts, same_models
+from results.repeats import repeat_remarks
 from spaces.limits import BROKEN_RULE
 
 WARNING = "warning: "
@@ -85,6 +86,7 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
     trials = trial_histories(records)
+    remarks += repeat_remarks(trials)
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if "share" in each]:
         remarks.append(_run_again(short))

@@ -6,6 +6,7 @@ import typer
 from rich.text import Text
 
 from search.cli import cluster, data, results, space, teacher, train
+from search.cli.audit import audit
 from search.cli.console import errors
 from search.cli.evaluate import evaluate
 from search.cli.presets import presets
@@ -38,6 +39,7 @@ app.command()(results.show)
 app.command()(results.report)
 app.command()(results.benchmark)
 app.command()(results.export)
+app.command()(audit)
 app.command()(reproduce)
 app.command()(presets)
 app.command()(train.train)

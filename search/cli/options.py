@@ -48,6 +48,23 @@ TotalEpochs = Annotated[
     int | None,
     typer.Option(min=1, help="Epochs of all trials together after which the search ends."),
 ]
+Repeat = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Run each of the best configs with so many other seeds at the end, to the last "
+        "epoch, and choose the best by their mean.",
+    ),
+]
+Finalists = Annotated[int | None, typer.Option(min=1, help="Best configs that --repeat is for.")]
+Control = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Run so many of the trials that were stopped early to the last epoch after all, "
+        "drawn at random; veer audit then says what was lost.",
+    ),
+]
 Cpu = Annotated[float | None, typer.Option(help="CPUs a trial.")]
 Gpu = Annotated[
     str | None,

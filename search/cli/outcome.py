@@ -12,6 +12,7 @@ from results.history import latest, ranked, trial_histories
 from results.journal import ENDINGS, Record
 from results.remarks import run_remarks
 from results.render import benchmark_view
+from results.repeats import why_best
 from results.run_folder import RunFolder
 from results.shell import veer_command
 from results.sparklines import veer_curves
@@ -97,7 +98,7 @@ def _why_finished(records: Sequence[Record]) -> str:
     ended = latest(records, "search_ended")
     match ended["reason"] if ended else None:
         case "exhausted":
-            num_trials = len(trial_histories(records))
+            num_trials = sum(t.follow_up is None for t in trial_histories(records))
             return f"this search is finished, its space had no more than {num_trials} trials"
         case "target_met":
             return "this search is finished, its target is met"
@@ -109,8 +110,10 @@ def _why_finished(records: Sequence[Record]) -> str:
 
 def _export(run: RunFolder) -> None:
     exported = export_trial(run)
+    why = why_best(trial_histories(run.read()))
     console.print(
-        f"best: trial {exported.trial}, exported to {exported.folder}; train it in full with\n"
+        f"best: trial {exported.trial}, {why}\n"
+        f"exported to {exported.folder}; train it in full with\n"
         f"  {training_command(exported)}",
         highlight=False,
         markup=False,

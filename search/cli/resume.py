@@ -8,9 +8,12 @@ import typer
 from search.cli.options import (
     Address,
     AllowCode,
+    Control,
     Cpu,
+    Finalists,
     Gpu,
     MaxConcurrent,
+    Repeat,
     StopAt,
     TotalEpochs,
     permit,
@@ -25,6 +28,9 @@ def resume(
         int | None, typer.Option(min=1, help="Trials in all, those that ran counted in.")
     ] = None,
     total_epochs: TotalEpochs = None,
+    repeat: Repeat = None,
+    finalists: Finalists = None,
+    control: Control = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds from now after which no epoch is started.")
     ] = None,
@@ -39,7 +45,7 @@ def resume(
     address: Address = None,
     code: AllowCode = False,
 ) -> None:
-    """Go on with a search that was interrupted, killed, or is to have more trials.
+    """Go on with a search that was interrupted, killed, or is to have more trials or repeats.
 
     It goes on from RUN's journal with the settings that it was begun with: no trial is lost and
     none is run twice, the sampler and early stopping know every result, and unfinished trials
@@ -50,6 +56,9 @@ def resume(
     overrides = {
         "num_trials": trials,
         "total_epochs": total_epochs,
+        "repeat": repeat,
+        "finalists": finalists,
+        "control": control,
         "time_limit_s": time_limit_s,
         "stop_at": stop_at,
         "max_concurrent": max_concurrent,

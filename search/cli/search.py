@@ -9,9 +9,12 @@ import typer
 from search.cli.options import (
     Address,
     AllowCode,
+    Control,
     Cpu,
+    Finalists,
     Gpu,
     MaxConcurrent,
+    Repeat,
     StopAt,
     TotalEpochs,
     permit,
@@ -84,6 +87,9 @@ def search(
         int | None, typer.Option(min=1, help="Epochs of a trial at most.")
     ] = None,
     total_epochs: TotalEpochs = None,
+    repeat: Repeat = None,
+    finalists: Finalists = None,
+    control: Control = None,
     max_concurrent: MaxConcurrent = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds after which no epoch is started.")
@@ -117,6 +123,9 @@ def search(
     RUN/search.yaml. Ctrl-C ends the search after the running epochs, a second one at once;
     `veer resume RUN`, or the same command again, goes on. A finished search is reused.
 
+    --repeat and --control run more trials after the search's own; they count neither as trials
+    nor in --total-epochs.
+
     At the end: trial table, CPU benchmark of the best trials, and the best one exported.
     """
     permit(code)
@@ -130,6 +139,9 @@ def search(
         "width_scale": width_scale,
         "max_epochs": max_epochs,
         "total_epochs": total_epochs,
+        "repeat": repeat,
+        "finalists": finalists,
+        "control": control,
         "max_concurrent": max_concurrent,
         "time_limit_s": time_limit_s,
         "sampler": sampler and sampler.value,

@@ -1,0 +1,113 @@
+"""`veer audit`."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from results.audit_figures import Audit, ControlsAudit, Correlation, SeedsAudit
+from results.run_folder import RunFolder
+from results.shell import veer_command
+from results.verdict import verdict
+from search.audit import audit_search
+from search.cli.console import console
+
+NONE = "-"
+
+
+def audit(
+    run: Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures and the verdict as JSON.")
+    ] = False,
+) -> None:
+    """Say whether early stopping was right, and how much of the order is luck.
+
+    Rank correlation of VEER at each rung with VEER at the end, what stopped trials that were run
+    to the end after all (`--control` of search and resume) would have come to, the spread due to
+    seeds (`--repeat`), whether every stop follows from the rungs, and the epochs saved. VEER at
+    the end is the median of the last five epochs. docs/trust.md explains it.
+    """
+    found = audit_search(RunFolder(run).read())
+    words = verdict(found)
+    if as_json:
+        typer.echo(json.dumps(asdict(found) | {"verdict": words}, indent=2))
+        return
+    if found.rungs:
+        console.print(_rungs(found))
+    if found.controls is not None:
+        console.print(_controls(found.controls))
+    if found.seeds is not None:
+        console.print(_seeds(found.seeds))
+    for paragraph in words:
+        console.print(Text(f"- {paragraph}"), soft_wrap=not console.is_terminal)
+    missing = _missing(found)
+    if missing:
+        command = veer_command("resume", run)
+        console.print(Text(f"to know more: {command} {missing}"), soft_wrap=True)
+
+
+def _missing(found: Audit) -> str:
+    """Options that would answer what is open."""
+    wants_control = found.cost.num_stopped > 0 and found.controls is None
+    options = [*(["--control 5"] * wants_control), *(["--repeat 3"] * (found.seeds is None))]
+    return " ".join(options)
+
+
+def _rungs(found: Audit) -> Table:
+    has_controls = found.controls is not None
+    table = Table(title="Rungs: rank correlation of VEER there with VEER at the end")
+    for name in ("epoch", "reached", "stopped", "complete", "Spearman", "Kendall"):
+        table.add_column(name, justify="right")
+    if has_controls:
+        for name in ("with controls", "Spearman", "Kendall"):
+            table.add_column(name, justify="right")
+    for rung in found.rungs:
+        cells = [str(rung.epoch), str(rung.num_reached), str(rung.num_stopped)]
+        cells += _cells(rung.complete)
+        if rung.with_controls is not None:
+            cells += _cells(rung.with_controls)
+        table.add_row(*cells)
+    return table
+
+
+def _cells(found: Correlation) -> list[str]:
+    if found.spearman is None or found.kendall is None:
+        return [f"{found.num}, too few", NONE, NONE]
+    return [str(found.num), f"{found.spearman:.2f}", f"{found.kendall:.2f}"]
+
+
+def _controls(found: ControlsAudit) -> Table:
+    table = Table(
+        title=f"Controls: stopped trials run to the end; the best complete one is trial "
+        f"{found.best_trial} with {found.best_end_pct:.2f} %"
+    )
+    names = ("trial", "follows", "stopped after", "VEER % at the end", "behind %", "place")
+    for name in (*names, "differs %"):
+        table.add_column(name, justify="right")
+    for each in found.controls:
+        table.add_row(
+            str(each.trial),
+            str(each.follows),
+            str(each.stopped_at),
+            f"{each.end_veer_pct:.2f}",
+            f"{each.behind_pct:+.2f}",
+            str(each.place),
+            f"{each.largest_gap_pct:.2f}",
+        )
+    table.caption = "differs: most in an epoch that the stopped trial had too; 0 if computed alike"
+    return table
+
+
+def _seeds(found: SeedsAudit) -> Table:
+    table = Table(title="Seeds: runs of one config")
+    for name in ("trials", "kind", "mean %", "sd %"):
+        table.add_column(name, justify="right")
+    for each in found.groups:
+        named = ", ".join(map(str, each.trials))
+        table.add_row(named, each.kind, f"{each.mean_pct:.2f}", f"{each.sd_pct:.2f}")
+    return table
