@@ -20,7 +20,9 @@ trial_started    trial, params (sampled values by dotted name), config, config_h
                  (repeat | control) and follows (the trial whose params it has)
 placed           where a trial was begun, or begun again: trial, epoch (finished before), host,
                  pid, device, num_threads, hardware; of what was built there config_hash and
-                 model_hash (absent in journals from before they were reported)
+                 model_hash; had_s, how long the worker had its share when it first reported,
+                 with which this is written (the last three absent in journals from before they
+                 were reported)
 epoch            trial, epoch, and what the trial reported
 gpu_share        what a trial gets of a GPU (gpu: auto): share, config (the largest), its params,
                  num_bytes (of a training step), is_estimated, context_bytes, total_bytes, gpu

@@ -78,7 +78,7 @@ RULES: Mapping[str, Rule] = {
     "list_sha256": TEXT,
     "model_sha256": TEXT,
     "num_pairs": COUNT,
-    "setup_s": NUMBER,
+    "had_s": NUMBER,
 }
 # Where an event has a rule of its own for a field.
 OWN_RULES: Mapping[tuple[str, str], Rule] = {

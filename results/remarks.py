@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from results.cost import cost_remark
 from results.faults import counted, fault_remarks, utc
 from results.history import latest, ranked, trial_histories
 from results.journal import Record
@@ -90,6 +91,8 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if "share" in each]:
         remarks.append(_run_again(short))
+    if cost := cost_remark(records):
+        remarks.append(cost)
     if opened := openings_remark(records):
         remarks.append(opened)
     if counts := model_counts(records):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.cost import COST, cost_remark
 from results.faults import fault_in_words, reason_of, utc
 from results.history import UNRANKED, TrialHistory, latest, ranked
 from results.journal import ENDINGS, Record
@@ -188,6 +189,7 @@ def searched_facts(
             "starting points": [point["source"] for point in points["points"]] or None,
             "corpus": settings.get("corpus"),
             "teacher": _teacher_facts(teacher) if teacher else "none",
+            "cost": (cost_remark(records) or "").removeprefix(COST) or None,
         },
         leave_out_none=True,
     )

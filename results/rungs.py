@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+# Of the reason with which a trial ends that was stopped at one.
+AT_RUNG = "the limit at rung"
+
 
 def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> list[float]:
     """Rungs below max_epochs; at max_epochs every trial is complete anyway.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from results.cost import trial_costs
 from results.formats import format_table
 from results.history import (
     Repeats,
@@ -30,6 +31,8 @@ from results.speed import trial_speed_ratios
 from spaces.atomic import write_bytes_atomically
 from trainable.distillation import DIRECTED
 
+COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
+
 
 def trials_table(records: Iterable[Record]) -> pa.Table:
     """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIALS`.
@@ -46,12 +49,14 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     repeated, models = repetitions(records), model_hashes(records)
     ratios = trial_speed_ratios(records, (trial.trial for trial in trials))
     repeats = repeats_of(trials)
+    costs = trial_costs(records)
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
         row |= _repeat_figures(repeats.get(trial.trial))
         row["model_hash"] = models.get(trial.trial)
         row["speed_ratio"] = ratios.get(trial.trial)
+        row |= {name: getattr(costs[trial.trial], name) for name in COST_COLUMNS}
         if trial.trial in ranks:
             row["meets"] = hardest_met(row["veer_pct"], criteria)
         rows.append(row)

@@ -3,6 +3,7 @@
 import math
 
 from results.journal import EndState
+from results.rungs import AT_RUNG
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict
 
@@ -36,4 +37,4 @@ def ending(
 
 
 def _reason(verdict: Verdict) -> str:
-    return f"VEER above {verdict.cutoff_pct:.2f} %, the limit at rung {verdict.rung:g}"
+    return f"VEER above {verdict.cutoff_pct:.2f} %, {AT_RUNG} {verdict.rung:g}"

@@ -7,6 +7,7 @@ resumed search, goes on from there.
 
 import os
 import platform
+import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ class StudentTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Notes what to do; the work is left to the first step, whose errors are told."""
+        self._since_s = time.monotonic()
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None
         self._news: dict[str, Any] = {}
@@ -192,6 +194,8 @@ class StudentTrial(tune.Trainable):
         """An epoch as Ray is told of it, and with the first what else there is to say."""
         assert self._trainer is not None  # noqa: S101 - `_report` has built it
         news, self._news = self._news, {}
+        if PLACE in news:
+            news[PLACE]["had_s"] = time.monotonic() - self._since_s
         return report.as_dict() | {"num_params": self._trainer.num_params} | news
 
 

@@ -33,6 +33,10 @@ PLACED = TIMED | {
     "num_threads": 1, "hardware": {},
 }  # fmt: skip
 CORPUS = TIMED | {"event": "corpus", "lists": {}, "stores": {}}
+OPENED = TIMED | {
+    "event": "test_opened", "opening": "ab", "trial": 0, "epoch": 1, "path": "test.txt",
+    "list_sha256": "cd", "num_pairs": 4, "model_sha256": "ef",
+}  # fmt: skip
 RESUMED = TIMED | {"event": "search_resumed"}
 BENCHMARK = TIMED | {"event": "benchmark", "hardware": {}, "rows": []}
 
@@ -209,6 +213,17 @@ def test_a_journal_where_only_some_records_have_checks_is_refused(
         *(
             (CORPUS | {"stores": stores}, "stores of corpus must be a mapping of keys")
             for stores in (5, {"train": 5}, ["k"])
+        ),
+        *(
+            (CORPUS | {"warnings": warnings}, "warnings of corpus must be a list of text")
+            for warnings in ("w", [1], None)
+        ),
+        (OPENED | {"trial": None}, "trial of test_opened must be a whole number"),
+        (OPENED | {"trial": 3}, "test_opened of trial 3, and not its start"),
+        (OPENED | {"num_pairs": -1}, "num_pairs of test_opened must be a whole number"),
+        *(
+            (OPENED | {name: 5}, f"{name} of test_opened must be text, got '5'")
+            for name in ("opening", "path", "list_sha256", "model_sha256")
         ),
         *(
             (RESUMED | {"provenance": provenance}, "provenance of search_resumed must be")

@@ -1,0 +1,178 @@
+"""A search and a training run read the validation list alone, and say what is wrong with it."""
+
+import io
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from results.journal import Journal, read_journal
+from results.remarks import run_remarks
+from search.config import SearchConfig
+from search.corpus_record import note_corpus
+from search.materials import SearchJob, gather
+from search.progress import SearchView
+from search.run import run_search
+from spaces.yaml_file import read_yaml, write_yaml
+from tests.search.commands import veer
+from tests.search.test_cli_train import SMALL_STUDENT
+from trainable import known_lists
+from trainable.corpus import read_trial_list
+from trainable.errors import CorpusError
+from trainable.list_content import content_sha256
+from trainable.openings import OpeningLedger, new_opening
+from trainable.presets import read_trial_space
+from trainable.store.tasks import build_shards
+
+_WATCHED: list[list[str]] = []
+
+
+def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "open" and _WATCHED and isinstance(arguments[0], str | bytes):
+        name = arguments[0]
+        _WATCHED[-1].append(name.decode() if isinstance(name, bytes) else name)
+
+
+sys.addaudithook(_note_opened)  # which cannot be taken off again
+
+
+@contextmanager
+def files_opened() -> Iterator[list[str]]:
+    """The files that this process opens meanwhile."""
+    _WATCHED.append([])
+    try:
+        yield _WATCHED[-1]
+    finally:
+        _WATCHED.pop()
+
+
+def with_test_list(corpus: Path, out: Path, *, is_there: bool) -> Path:
+    """The corpus with a test list of two pairs, whose audio no one could decode."""
+    data = read_yaml(corpus).data
+    named = {key: str(corpus.parent / data[key]) for key in data}
+    named |= {"test_dir": str(out / "test"), "test_list": str(out / "test.txt")}
+    if is_there:
+        (out / "test" / "id1").mkdir(parents=True)
+        for name in "ab":
+            (out / "test" / "id1" / f"{name}.wav").write_text("no audio")
+        (out / "test.txt").write_text("1 id1/a.wav id1/b.wav\n0 id1/a.wav id1/b.wav\n")
+    write_yaml(out / "with_test.yaml", named)
+    return out / "with_test.yaml"
+
+
+def job_of(settings: SearchConfig, folder: Path, said: io.StringIO | None = None) -> SearchJob:
+    return SearchJob(
+        settings=settings,
+        folder=folder,
+        space=read_trial_space(settings.space),
+        records=(),
+        view=SearchView(Console(file=said or io.StringIO(), width=500)),
+    )
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_training_never_opens_the_test_list(
+    is_there: bool,
+    make_corpus: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
+    corpus = make_corpus(tmp_path / "corpus", num_val_speakers=3, num_utterances=3)
+    data = read_yaml(with_test_list(corpus, tmp_path, is_there=is_there)).data
+    trial = SMALL_STUDENT | {"loss": {"distillation": "none"}}
+    write_yaml(tmp_path / "run.yaml", {"corpus": data, "trial": trial})
+    with files_opened() as opened:
+        result = veer("train", tmp_path / "run.yaml", "--out", tmp_path / "out", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    assert str(corpus.parent / "veri_val.txt") in opened
+    assert [each for each in opened if each.startswith(str(tmp_path / "test"))] == []
+
+
+@pytest.mark.cluster
+@pytest.mark.usefixtures("ray_here")
+def test_a_search_never_opens_the_test_list(
+    make_settings: Callable[..., SearchConfig], tmp_path: Path
+) -> None:
+    corpus = Path(read_yaml(tmp_path / "settings.yaml").data["corpus"])
+    named = with_test_list(corpus, tmp_path, is_there=True)
+    (tmp_path / "test.txt").unlink()  # so that a worker that opens it says so too
+    settings = make_settings(corpus=str(named), num_trials=1, benchmark_top=1)
+    view = SearchView(Console(file=io.StringIO()))
+    with files_opened() as opened:
+        assert run_search(settings, tmp_path / "run", view).reason == "finished"
+    assert str(settings.corpus.val_list) in opened
+    assert [each for each in opened if each.startswith(str(tmp_path / "test"))] == []
+
+
+def test_a_validation_list_that_is_the_test_list_is_refused_before_the_start(
+    make_settings: Callable[..., SearchConfig], tmp_path: Path
+) -> None:
+    settings = make_settings()
+    (tmp_path / "link.txt").symlink_to(settings.corpus.val_list)
+    named = {"test_dir": settings.corpus.val_dir, "test_list": tmp_path / "link.txt"}
+    corpus = settings.corpus.model_copy(update=named)
+    same = settings.model_copy(update={"corpus": corpus})
+    with pytest.raises(CorpusError, match=r"veri_val\.txt: must not be the test list too"):
+        gather(job_of(same, tmp_path / "run"), build_shards)
+
+
+def test_a_published_test_list_is_warned_of_everywhere(
+    make_settings: Callable[..., SearchConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = make_settings()
+    pairs = read_trial_list(settings.corpus.val_list, settings.corpus.val_dir)
+    known = known_lists.KnownList(
+        name="Small-O",
+        num_pairs=len(pairs),
+        num_targets=sum(pair.is_target for pair in pairs),
+        num_speakers=4,
+    )
+    monkeypatch.setattr(known_lists, "KNOWN", (known,))
+    said = io.StringIO()
+    job = job_of(settings, tmp_path / "run", said)
+    facts = gather(job, build_shards).facts
+    (warning,) = facts["warnings"]
+    assert warning.startswith(f"the validation list is Small-O ({len(pairs)} pairs of 4 speakers)")
+    job.view.close()
+    assert f"warning: {warning}" in said.getvalue()
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        note_corpus(facts, journal, ())
+    assert run_remarks(read_journal(tmp_path / "journal.jsonl"))[0] == f"warning: {warning}"
+
+
+def test_a_validation_list_that_was_opened_as_a_test_list_is_warned_of(
+    make_settings: Callable[..., SearchConfig], tiny_world: Path, tmp_path: Path
+) -> None:
+    settings = make_settings()
+    pairs = read_trial_list(settings.corpus.val_list, settings.corpus.val_dir)
+    copy = tmp_path / "copy.txt"
+    opening = new_opening(
+        model=Path("m.model"),
+        model_sha256="ab",
+        list_file=copy,
+        list_sha256=content_sha256(pairs),
+        num_pairs=len(pairs),
+    )
+    cache = tiny_world / "cache"
+    ledger = OpeningLedger(copy, cache)
+    try:
+        ledger.record(opening)
+        job = job_of(settings, tmp_path / "run")
+        (warning,) = gather(job, build_shards).facts["warnings"]
+    finally:
+        ledger.files[-1].unlink()  # of a world that other tests share
+    assert "was opened as a test list (1x by `veer evaluate --final`)" in warning
+
+
+def test_an_ordinary_validation_list_needs_no_warning(
+    make_settings: Callable[..., SearchConfig], tmp_path: Path
+) -> None:
+    job = job_of(make_settings(), tmp_path / "run")
+    assert "warnings" not in gather(job, build_shards).facts
