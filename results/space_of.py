@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.dimensions import Choice, Dimension, Float, Integer, same
 from spaces.errors import VeerError
 from spaces.reading import read_space
 from trainable.config import TrialConfig
@@ -27,8 +27,20 @@ def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dim
         told = read_space(space, TrialConfig, presets=preset_trees()).dimensions
     except (VeerError, OSError):
         return spanned
-    fits = {each.name for each in told} >= {each.name for each in spanned}
+    by_name = {each.name: each for each in told}
+    fits = all(
+        name in by_name and _holds(by_name[name], value)
+        for own in sampled
+        for name, value in own.items()
+    )
     return told if fits else spanned
+
+
+def _holds(dimension: Dimension, value: Any) -> bool:
+    if isinstance(dimension, Choice):
+        return any(same(value, each) for each in dimension.choices)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and dimension.low <= value <= dimension.high
 
 
 def _spanned(params: Iterable[Mapping[str, Any]]) -> tuple[Dimension, ...]:

@@ -10,7 +10,12 @@ from types import MappingProxyType
 
 import plotly.graph_objects as go
 
+from results.figures.importance import importance
 from results.figures.learning_curves import learning_curves
+from results.figures.loss_shares import loss_shares
+from results.figures.parallel_coordinates import parallel_coordinates
+from results.figures.slices import slices
+from results.figures.timeline import timeline
 from results.figures.veer_by_latency import veer_by_latency
 from results.figures.veer_by_parameters import veer_by_parameters
 from results.run_view import RunView
@@ -54,6 +59,34 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             shows="What each student's size buys; no trial is both smaller and better than one "
             "on the front. Bars are 95 % intervals.",
             draw=veer_by_parameters,
+        ),
+        "parallel_coordinates": Figure(
+            title="Parallel coordinates",
+            shows="Every trial as a line through its parameters; the colour is its VEER. Stopped "
+            "trials are grey: theirs is not one of the end.",
+            draw=parallel_coordinates,
+        ),
+        "importance": Figure(
+            title="Parameter importance",
+            shows="How much of the VEER's variance over the complete trials each parameter "
+            "explains (fANOVA); lines are the spread over trials drawn anew.",
+            draw=importance,
+        ),
+        "slices": Figure(
+            title="Slices",
+            shows="VEER against each parameter that varied; open circles were stopped early.",
+            draw=slices,
+        ),
+        "loss_shares": Figure(
+            title="Shares of the loss",
+            shows="What the training loss of the best trials was made of, by epoch.",
+            draw=loss_shares,
+        ),
+        "timeline": Figure(
+            title="Timeline",
+            shows="Which trial trained where and when; gaps are set-up or waiting, "
+            "crosses faults.",
+            draw=timeline,
         ),
     }
 )

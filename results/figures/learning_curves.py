@@ -20,6 +20,8 @@ from results.run_view import RunView, follow_up_of
 
 # Curves with a trace of their own, so that a page can single them out; the rest share one a group.
 MOST_OWN = 20
+# Above so many in one trace lines are thin.
+MOST_BOLD = 100
 MOST_POINTS = 60
 LOOKS: dict[str, dict[str, Any]] = {
     "failed": {"width": 1, "dash": "dot"},
@@ -46,13 +48,13 @@ def learning_curves(view: RunView) -> go.Figure | None:
         return None
     figure = new_figure("epoch", "VEER, %")
     own = {trial.trial for trial in view.ranked[:MOST_OWN] if trial.state != "stopped_early"}
+    others = [trial for trial in trials if trial is not view.best]
     for group in LOOKS:
-        members = [t for t in trials if _group(t) == group and t is not view.best]
-        shared = [trial for trial in members if trial.trial not in own]
-        _add_shared(figure, view, group, shared)
-        for trial in members:
-            if trial.trial in own:
-                figure.add_trace(_own_trace(view, trial, group))
+        members = [trial for trial in others if _group(trial) == group]
+        _add_shared(figure, view, group, [each for each in members if each.trial not in own])
+    for trial in others:
+        if trial.trial in own:
+            figure.add_trace(_own_trace(view, trial, _group(trial)))
     if view.best is not None:
         figure.add_trace(_best_trace(view, view.best))
     _show_each_group_once(figure)
@@ -112,6 +114,8 @@ def _add_shared(
         custom += [[trial.trial, trial_lines(view, trial)], [trial.trial]]
     lone = [len(trial.epochs) == 1 for trial in trials]
     look = _look(group)
+    if len(trials) > MOST_BOLD:
+        look["line"] = look["line"] | {"width": 0.5}
     if any(lone):
         look |= {"mode": "lines+markers", "marker": {"size": 3, "color": COLOURS[group]}}
     figure.add_trace(

@@ -38,8 +38,8 @@ STATE_WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 SERIES = ("#2b83c6", "#e6550d", "#0f9d76", "#b8860b", "#c2548a", "#8a6fd1", "#5aa9a9", "#8c8c8c")
-# VEER, low to high; told apart by brightness too.
-VEER_SCALE = "Viridis"
+# VEER, low to high.
+VEER_SCALE = ((0.0, BEST), (0.5, "#a58a99"), (1.0, "#2b83c6"))
 GRID = "rgba(128,128,128,0.25)"
 AXIS_LINE = "rgba(128,128,128,0.7)"
 CLEAR = "rgba(0,0,0,0)"
@@ -179,16 +179,17 @@ def spans_decades(values: Sequence[float], most: float = 10.0) -> bool:
     return min(values, default=0.0) > 0 and max(values) / min(values) > most
 
 
-def log_ticks(values: Sequence[float]) -> dict[str, Any]:
-    """A log axis with ticks at 1, 2 and 5 times each power of ten, written out.
+def log_ticks(values: Sequence[float], most_decades: int = 3) -> dict[str, Any]:
+    """A log axis with ticks at each power of ten, or at 1, 2 and 5 times each, written out.
 
     Plotly itself writes a lone digit for most of them.
 
     Args:
         values: All that is drawn, above 0.
+        most_decades: Above this many powers of ten, they alone have ticks.
     """
     low, high = floor(log10(min(values))), ceil(log10(max(values)))
-    steps = (1, 2, 5) if high - low <= 3 else (1,)
+    steps = (1, 2, 5) if high - low <= most_decades else (1,)
     ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps]
     return {"type": "log", "tickvals": ticks, "ticktext": [short_number(tick) for tick in ticks]}
 

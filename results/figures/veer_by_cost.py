@@ -24,6 +24,9 @@ from results.history import TrialHistory
 from results.pareto import pareto_front
 from results.run_view import RunView
 
+# Above so many trials only the best has error bars.
+MOST_BARS = 100
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
@@ -73,14 +76,15 @@ def veer_by_cost(view: RunView, cost: Cost) -> go.Figure | None:
 
 
 def _points(view: RunView, trials: list[TrialHistory], cost: Cost, colour: str) -> go.Scatter:
-    bars = error_bars(trials)
+    is_crowded = len(view.ranked) > MOST_BARS and trials != [view.best]
+    bars = None if is_crowded else error_bars(trials)
     return go.Scatter(
         x=[cost.values[trial.trial] for trial in trials],
         y=[round(trial.best["veer_pct"], 4) for trial in trials if trial.best],
         error_y=None if bars is None else {**bars, "color": colour},
         customdata=[[trial.trial, trial_lines(view, trial)] for trial in trials],
         mode="markers",
-        marker={"color": colour, "size": 8, "line": {"width": 0}},
+        marker={"color": colour, "size": 5 if is_crowded else 8, "line": {"width": 0}},
         hovertemplate=f"%{{customdata[1]}}<br>{cost.short}: %{{x:{cost.form}}}{NO_BOX}",
     )
 

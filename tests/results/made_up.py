@@ -75,11 +75,21 @@ def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:
     paused = _record("search_ended", made[middle - 1]["time_s"], reason="interrupted")
     yield paused
     yield _record("search_resumed", paused["time_s"] + pause_s, settings=SETTINGS)
-    for record in made[middle:]:
-        yield record | {"time_s": record["time_s"] + pause_s}
+    rest = [record | {"time_s": record["time_s"] + pause_s} for record in made[middle:]]
+    yield from _placed_again(made[:middle], rest)
     last_s = made[-1]["time_s"] + pause_s
     yield _record("search_ended", last_s + 1, reason="finished")
     yield _record("benchmark", last_s + 60, hardware=HARDWARE, rows=list(_rows(made)))
+
+
+def _placed_again(before: list[Record], rest: list[Record]) -> Iterator[Record]:
+    """The records after a pause, with new places for the trials that go on."""
+    places = {each["trial"]: each for each in before if each["event"] == "placed"}
+    for record in rest:
+        place = places.pop(record["trial"], None)
+        if record["event"] == "epoch" and place is not None:
+            yield place | {"time_s": record["time_s"], "epoch": record["epoch"] - 1}
+        yield record
 
 
 def _trial_records(

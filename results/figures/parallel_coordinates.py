@@ -1,0 +1,179 @@
+"""Every trial as a line through its parameters, ending at its VEER.
+
+Drawn of plain lines: Plotly's own chart of this kind needs WebGL, and code made at run time, which
+a strict page forbids.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from results.figures.style import (
+    AXIS_LINE,
+    BEST,
+    NO_BOX,
+    STATE_COLOURS,
+    VEER_SCALE,
+    new_figure,
+    trial_lines,
+    words,
+)
+from results.figures.values import Scale, scale_of
+from results.history import TrialHistory
+from results.run_view import RunView
+
+NUM_SHADES = 8
+# Where a line passes an axis whose parameter had no effect in the trial.
+NOT_USED_AT = -0.12
+# Lines through one category are spread over this part of the axis, the best lowest.
+SPREAD = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A trial's way through the axes, each height from 0 to 1, `NOT_USED_AT` where unused."""
+
+    trial: TrialHistory
+    heights: tuple[float, ...]
+
+
+def parallel_coordinates(view: RunView) -> go.Figure | None:
+    """Lines through the varied parameters, coloured by VEER; None without two such trials."""
+    trials = [trial for trial in view.ranked if trial.best is not None]
+    if len(trials) < 2 or not view.varied:
+        return None
+    scales = [scale_of(view, name) for name in view.varied]
+    veers = [trial.best["veer_pct"] for trial in trials if trial.best]
+    veer_scale = Scale.of_numbers(veers)
+    lines = [_line(trial, view.varied, scales, veer_scale) for trial in trials]
+    figure = new_figure("", "")
+    stopped = [line for line in lines if line.trial.state == "stopped_early"]
+    others = [line for line in lines if line.trial.state != "stopped_early"]
+    if stopped:
+        look = {"color": STATE_COLOURS["stopped_early"], "width": 0.8}
+        figure.add_trace(_trace(view, stopped, look, name="stopped early", opacity=0.7))
+    shades = [list(stop) for stop in VEER_SCALE]
+    for shade, members in enumerate(_shades(others[1:])):
+        colour = sample_colorscale(shades, 1 - shade / (NUM_SHADES - 1))[0]
+        if members:
+            figure.add_trace(_trace(view, members, {"color": colour, "width": 1.2}))
+    if others:
+        look = {"color": BEST, "width": 3.5}
+        best = f"best: trial {others[0].trial.trial}"
+        figure.add_trace(_trace(view, others[:1], look, name=best))
+        _add_colour_bar(figure, [line.trial for line in others])
+    names = [words(view.short_names[name]) for name in view.varied]
+    _draw_axes(figure, [*names, "VEER, %"], [*scales, veer_scale])
+    return figure
+
+
+def _line(
+    trial: TrialHistory, names: Sequence[str], scales: Sequence[Scale], veer_scale: Scale
+) -> Line:
+    veer_pct = 0.0 if trial.best is None else trial.best["veer_pct"]
+    last = veer_scale.height(veer_pct)
+    params = trial.params
+    heights = []
+    for name, scale in zip(names, scales, strict=True):
+        if name not in params:
+            heights.append(NOT_USED_AT)
+        elif scale.is_category:
+            heights.append(scale.height(params[name]) + SPREAD * (last - 0.5))
+        else:
+            heights.append(scale.height(params[name]))
+    return Line(trial=trial, heights=(*heights, last))
+
+
+def _shades(lines: Sequence[Line]) -> list[list[Line]]:
+    """Lines by VEER, low to high, in groups of one colour, of even widths in percent."""
+    veers = [line.heights[-1] for line in lines]
+    low, span = min(veers, default=0.0), max(veers, default=0.0) - min(veers, default=0.0)
+    groups: list[list[Line]] = [[] for _ in range(NUM_SHADES)]
+    for line, veer in zip(lines, veers, strict=True):
+        part = (veer - low) / span if span else 0.0
+        groups[min(int(part * NUM_SHADES), NUM_SHADES - 1)].append(line)
+    return groups[::-1]  # the better on top
+
+
+def _trace(
+    view: RunView,
+    lines: Sequence[Line],
+    look: dict[str, Any],
+    name: str | None = None,
+    opacity: float = 1.0,
+) -> go.Scatter:
+    """Many lines as one trace with gaps; what is said of a trial stands at its VEER."""
+    x: list[int | None] = []
+    y: list[float | None] = []
+    custom: list[list[Any]] = []
+    for line in lines:
+        number = line.trial.trial
+        x += [*range(len(line.heights)), None]
+        y += [*(round(height, 3) for height in line.heights), None]
+        custom += [[number, f"trial {number}"]] * (len(line.heights) - 1)
+        custom += [[number, trial_lines(view, line.trial)], [number, ""]]
+    return go.Scatter(
+        x=x,
+        y=y,
+        customdata=custom,
+        mode="lines",
+        line=look,
+        opacity=opacity,
+        name=name,
+        showlegend=name is not None,
+        hovertemplate="%{customdata[1]}" + NO_BOX,
+    )
+
+
+def _add_colour_bar(figure: go.Figure, trials: Sequence[TrialHistory]) -> None:
+    veers = [trial.best["veer_pct"] for trial in trials if trial.best]
+    marker = {
+        "color": [min(veers), max(veers)],
+        "colorscale": VEER_SCALE,
+        "showscale": True,
+        "colorbar": {"title": {"text": "VEER, %"}, "thickness": 12, "outlinewidth": 0},
+    }
+    figure.add_trace(
+        go.Scatter(
+            x=[None, None],
+            y=[None, None],
+            mode="markers",
+            marker=marker,
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    )
+
+
+def _draw_axes(figure: go.Figure, names: Sequence[str], scales: Sequence[Scale]) -> None:
+    bare = {"showgrid": False, "showline": False}
+    figure.update_xaxes(
+        **bare,
+        tickvals=list(range(len(names))),
+        ticktext=names,
+        range=[-0.2, len(names) - 0.5],
+        side="top",
+    )
+    figure.update_yaxes(**bare, showticklabels=False, range=[NOT_USED_AT - 0.05, 1.06])
+    figure.update_layout(legend={"y": -0.02, "yanchor": "top"}, margin={"t": 50, "l": 20})
+    for place, scale in enumerate(scales):
+        figure.add_shape(
+            type="line", x0=place, x1=place, y0=0, y1=1, line={"color": AXIS_LINE, "width": 1}
+        )
+        for height, text in scale.ticks():
+            _label(figure, place, height, text)
+        if any(trace.y is not None and NOT_USED_AT in _at(trace, place) for trace in figure.data):
+            _label(figure, place, NOT_USED_AT, "not used")
+
+
+def _at(trace: go.Scatter, place: int) -> set[float | None]:
+    return {y for x, y in zip(trace.x, trace.y, strict=True) if x == place}
+
+
+def _label(figure: go.Figure, place: int, height: float, text: str) -> None:
+    figure.add_annotation(
+        x=place, y=height, text=text, showarrow=False, xanchor="left", xshift=4, font={"size": 10}
+    )

@@ -1,0 +1,92 @@
+"""A parameter's values on an axis: from 0 to 1, linear, logarithmic or as categories."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+from results.figures.style import digits
+from results.run_view import RunView
+from spaces.dimensions import Choice
+
+NUM_TICKS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """Where values stand.
+
+    Attributes:
+        low: Lowest value; of categories unused.
+        high: Highest value; of categories unused.
+        is_log: Whether even steps are factors.
+        categories: The values in order where they are no numbers between bounds.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    is_log: bool = False
+    categories: tuple[Any, ...] = ()
+
+    @classmethod
+    def of_numbers(cls, values: Iterable[float], *, is_log: bool = False) -> "Scale":
+        """From the lowest to the highest; logarithmic only above 0."""
+        known = list(values)
+        return cls(low=min(known), high=max(known), is_log=is_log and min(known) > 0)
+
+    @property
+    def is_category(self) -> bool:
+        """Whether it has categories."""
+        return bool(self.categories)
+
+    def height(self, value: Any) -> float:
+        """Where a value stands, from 0 to 1; the middle where there is one value only."""
+        if self.is_category:
+            last = len(self.categories) - 1
+            return self.place(value) / last if last else 0.5
+        low, high, own = self.low, self.high, float(value)
+        if self.is_log:
+            low, high, own = log10(low), log10(high), log10(own)
+        return (own - low) / (high - low) if high > low else 0.5
+
+    def place(self, value: Any) -> int:
+        """A category's number from 0; unlike Python's, True is not 1."""
+        return [repr(each) for each in self.categories].index(repr(value))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Heights, each with its label."""
+        if self.is_category:
+            return [(self.height(each), digits(each)) for each in self.categories]
+        if self.low == self.high:
+            return [(0.5, digits(self.low))]
+        parts = [number / (NUM_TICKS - 1) for number in range(NUM_TICKS)]
+        return [(part, f"{self._value(part):.3g}") for part in parts]
+
+    def _value(self, part: float) -> float:
+        if self.is_log:
+            return float(self.low ** (1 - part) * self.high**part)
+        return self.low + part * (self.high - self.low)
+
+
+def scale_of(view: RunView, name: str) -> Scale:
+    """The scale of a sampled parameter, over the values that the search's own trials had."""
+    dimension = next((each for each in view.dimensions if each.name == name), None)
+    values = [trial.params[name] for trial in view.own if name in trial.params]
+    if dimension is None or isinstance(dimension, Choice) or not _are_numbers(values):
+        order = () if not isinstance(dimension, Choice) else dimension.choices
+        return Scale(categories=_in_order(values, order))
+    return Scale.of_numbers(values, is_log=dimension.log)
+
+
+def _in_order(values: Sequence[Any], order: Sequence[Any]) -> tuple[Any, ...]:
+    """Each value once: numbers by size, else as the space lists them, others after those."""
+    found = {repr(value): value for value in values}
+    if _are_numbers(list(found.values())):
+        return tuple(sorted(found.values()))
+    known = [each for each in order if repr(each) in found]
+    rest = [value for text, value in found.items() if text not in {repr(k) for k in known}]
+    return (*known, *rest)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
