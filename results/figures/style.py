@@ -38,8 +38,8 @@ STATE_WORDS: Mapping[str, str] = MappingProxyType(
     }
 )
 SERIES = ("#2b83c6", "#e6550d", "#0f9d76", "#b8860b", "#c2548a", "#8a6fd1", "#5aa9a9", "#8c8c8c")
-# VEER, low to high.
-VEER_SCALE = ((0.0, BEST), (0.5, "#a58a99"), (1.0, "#2b83c6"))
+# VEER, low to high; neither end is the best's own colour.
+VEER_SCALE = ((0.0, "#0f9d76"), (0.5, "#93a0ad"), (1.0, "#8a5fd1"))
 GRID = "rgba(128,128,128,0.25)"
 AXIS_LINE = "rgba(128,128,128,0.7)"
 CLEAR = "rgba(0,0,0,0)"

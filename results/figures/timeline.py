@@ -18,6 +18,7 @@ from results.figures.style import (
 from results.run_view import RunView
 
 ROW_PX = 34
+MARGINS_PX = 130
 UNITS = ((2 * 86_400.0, "days", 86_400.0), (2 * 3600.0, "hours", 3600.0), (120.0, "minutes", 60.0))
 
 
@@ -27,7 +28,7 @@ def timeline(view: RunView) -> go.Figure | None:
     if not schedule.spans:
         return None
     unit, unit_s = _unit(schedule.end_s)
-    height_px = 140 + ROW_PX * max(len(schedule.rows), 2)
+    height_px = MARGINS_PX + 20 + ROW_PX * max(len(schedule.rows), 2)
     title = f"{unit} since the search began" + ", pauses cut out" * bool(schedule.pauses)
     figure = new_figure(title, "", height_px=height_px)
     best = None if view.best is None else view.best.trial
@@ -49,7 +50,9 @@ def timeline(view: RunView) -> go.Figure | None:
         range=None, type="category",
     )  # fmt: skip
     figure.update_xaxes(**axis(title, rangemode="tozero"))
-    figure.update_layout(barmode="overlay", bargap=0.25)
+    # Below the axis: above stand the pauses.
+    legend = {"y": -60 / (height_px - MARGINS_PX), "yanchor": "top"}
+    figure.update_layout(barmode="overlay", bargap=0.25, legend=legend, margin={"b": 100})
     return figure
 
 
@@ -92,10 +95,6 @@ def _mark_pauses(figure: go.Figure, schedule: Schedule, unit_s: float) -> None:
         figure.add_vline(
             x=at_s / unit_s,
             line={"color": "rgba(128,128,128,0.9)", "dash": "dash", "width": 1},
-            annotation={
-                "text": f"paused {lasted_s / size:.3g} {unit}",
-                "textangle": -90,
-                "yanchor": "top",
-            },
-            annotation_position="top left",
+            annotation={"text": f"paused {lasted_s / size:.3g} {unit}", "yanchor": "bottom"},
+            annotation_position="top",
         )
