@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from results.benchmark_rows import single_utterance_rows, trial_of
 from results.history import TrialHistory, latest, ranked, trial_histories
@@ -21,6 +24,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TURNS = ("search_started", "search_resumed", "search_ended")
+
+
+class PairScores(Protocol):
+    """Scores of the validation list, one a trial pair, and whether it is a target pair."""
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """A score a pair, higher where the speaker seems the same."""
+
+    @property
+    def is_target(self) -> NDArray[np.bool_]:
+        """Whether both utterances are of one speaker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +129,15 @@ class RunView:
     def rungs(self) -> list[float]:
         """Epochs at which early stopping compares trials."""
         return rungs_of(self.settings)
+
+    def scores(self, trial: TrialHistory) -> PairScores | None:  # noqa: ARG002 - none are kept yet
+        """The validation scores of a trial's best epoch, None where they were not kept."""
+        return None
+
+    @property
+    def teacher_scores(self) -> PairScores | None:
+        """The teacher's validation scores, None where they were not kept."""
+        return None
 
     @property
     def is_running(self) -> bool:

@@ -60,9 +60,28 @@ def equal_error_rate(scores: ArrayLike, is_target: ArrayLike) -> float:
     Raises:
         ValueError: Lengths differ, a score is not finite, or a class has no pair.
     """
-    fpr, fnr = _error_rates(*_counts(scores, is_target))
+    fpr, fnr = error_rates(scores, is_target)
     # FPR - FNR rises strictly, from -1 (accept none) to 1 (accept all).
     return float(100 * np.interp(0, fpr - fnr, fpr))
+
+
+def error_rates(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """FPR and FNR, 0 to 1, at each threshold, from accept none to accept all.
+
+    The arguments and what is raised are those of `equal_error_rate`.
+    """
+    return _error_rates(*_counts(scores, is_target))
+
+
+def eer_threshold(scores: ArrayLike, is_target: ArrayLike) -> float:
+    """The score at which FPR = FNR, linear between the scores around it.
+
+    The arguments and what is raised are those of `equal_error_rate`.
+    """
+    fpr, fnr = error_rates(scores, is_target)
+    thresholds = np.unique(np.asarray(scores, dtype=np.float64))[::-1]
+    # Accept none has no score of its own: the highest stands for it.
+    return float(np.interp(0, fpr - fnr, np.append(thresholds[0], thresholds)))
 
 
 def voxceleb_trainer_eer_pct(scores: ArrayLike, is_target: ArrayLike) -> float:

@@ -10,10 +10,12 @@ from types import MappingProxyType
 
 import plotly.graph_objects as go
 
+from results.figures.det_curves import det_curves
 from results.figures.importance import importance
 from results.figures.learning_curves import learning_curves
 from results.figures.loss_shares import loss_shares
 from results.figures.parallel_coordinates import parallel_coordinates
+from results.figures.score_histograms import score_histograms
 from results.figures.slices import slices
 from results.figures.timeline import timeline
 from results.figures.veer_by_latency import veer_by_latency
@@ -81,6 +83,18 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             title="Shares of the loss",
             shows="What the training loss of the best trials was made of, by epoch.",
             draw=loss_shares,
+        ),
+        "det_curves": Figure(
+            title="Detection error trade-off",
+            shows="Wrongly rejected against wrongly accepted validation pairs at every threshold, "
+            "for the best trials and the teacher; circles are their EER.",
+            draw=det_curves,
+        ),
+        "score_histograms": Figure(
+            title="Scores",
+            shows="How far the scores of validation pairs of one speaker lie from those of two, "
+            "for the best trial and the teacher; the line is the threshold of the EER.",
+            draw=score_histograms,
         ),
         "timeline": Figure(
             title="Timeline",

@@ -24,7 +24,6 @@ from optuna.trial import FrozenTrial
 from results.distributions import to_distribution
 from results.figures.style import NO_BOX, SERIES, axis, new_figure, words
 from results.run_view import RunView
-from results.study import frozen_trial
 
 MIN_TRIALS = 5
 # More trials than these add little but time: it grows with the square of their number.
@@ -84,7 +83,11 @@ def importances(view: RunView, seed: int = 0) -> list[Importance]:
     """
     distributions = {each.name: to_distribution(each) for each in view.dimensions}
     complete = [
-        frozen_trial(trial, distributions)
+        optuna.trial.create_trial(
+            params=trial.params,
+            distributions={name: distributions[name] for name in trial.params},
+            value=trial.best["veer_pct"],
+        )
         for trial in view.own
         if trial.state == "complete" and trial.best is not None
     ]

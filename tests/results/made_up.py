@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from results.history import TrialHistory
 from results.journal import Record
 from results.run_folder import RunFolder
+from results.run_view import RunView
 
 SPACE = """\
 loss:
@@ -50,6 +54,33 @@ def write_made_up_run(folder: Path, num_trials: int = 30, seed: int = 0) -> RunF
     (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
     (folder / "space.yaml").write_text(SPACE)
     return RunFolder(folder)
+
+
+@dataclass(frozen=True)
+class MadeUpScores:
+    """Scores of pairs of one speaker, higher, and of two."""
+
+    scores: NDArray[np.float32]
+    is_target: NDArray[np.bool_]
+
+
+def made_up_scores(seed: int, num_pairs: int = 2000, apart: float = 2.6) -> MadeUpScores:
+    """Normal scores, those of targets `apart` standard deviations higher."""
+    rng = np.random.default_rng(seed)
+    is_target = rng.random(num_pairs) < 0.5
+    scores = rng.normal(size=num_pairs) + apart * is_target
+    return MadeUpScores((0.1 * scores).astype(np.float32), is_target)
+
+
+class ScoredView(RunView):
+    """A run whose trials and teacher have made-up scores."""
+
+    def scores(self, trial: TrialHistory) -> MadeUpScores:
+        return made_up_scores(trial.trial)
+
+    @property
+    def teacher_scores(self) -> MadeUpScores:
+        return made_up_scores(9999, apart=2.9)
 
 
 def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:

@@ -1,0 +1,140 @@
+"""Detection error trade-off: FNR against FPR on probit axes (Martin et al., 1997)."""
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from results.figures.style import (
+    BEST,
+    NO_BOX,
+    SERIES,
+    TEACHER,
+    axis,
+    literal,
+    new_figure,
+    trial_lines,
+)
+from results.run_view import PairScores, RunView
+from trainable.metrics import equal_error_rate, error_rates
+
+MOST_TRIALS = 5
+# Enough that the eye sees no corner.
+MOST_POINTS = 250
+TICKS_PCT = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 40, 60, 80)
+GAUSS = NormalDist()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetCurve:
+    """Points of a curve, both rates in percent, strictly between 0 and 100."""
+
+    fpr_pct: NDArray[np.float64]
+    fnr_pct: NDArray[np.float64]
+
+
+def det_curves(view: RunView) -> go.Figure | None:
+    """Curves of the best trials and the teacher; None where no scores were kept."""
+    figure = new_figure("non-target pairs accepted (FPR), %", "target pairs rejected (FNR), %")
+    colours = (BEST, *(colour for colour in SERIES if colour not in (BEST, TEACHER)))
+    drawn: list[PairScores] = []
+    for trial in view.ranked[:MOST_TRIALS]:
+        if (found := view.scores(trial)) is None:
+            continue
+        name = f"best: trial {trial.trial}" if trial is view.best else f"trial {trial.trial}"
+        look = {"color": colours[len(drawn)], "width": 3 if trial is view.best else 1.5}
+        _add(figure, found, look, name, said=trial_lines(view, trial), number=trial.trial)
+        drawn.append(found)
+    if (taught := view.teacher_scores) is not None:
+        look = {"color": TEACHER, "width": 2, "dash": "dash"}
+        _add(figure, taught, look, "teacher", said="<b>teacher</b>")
+        drawn.append(taught)
+    if not drawn:
+        return None
+    _set_axes(figure)
+    return figure
+
+
+def det_curve(found: PairScores) -> DetCurve:
+    """The curve of some scores, thinned evenly along it; its corners at 0 and 100 % left out.
+
+    Raises:
+        ValueError: As `trainable.metrics.error_rates`.
+    """
+    fpr, fnr = error_rates(found.scores, found.is_target)
+    inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)
+    fpr, fnr = fpr[inside], fnr[inside]
+    if fpr.size > MOST_POINTS:
+        steps = np.hypot(np.diff(_probits(fpr)), np.diff(_probits(fnr)))
+        way = np.concatenate(([0.0], np.cumsum(steps)))
+        kept = np.unique(np.searchsorted(way, np.linspace(0, way[-1], MOST_POINTS)))
+        fpr, fnr = fpr[np.minimum(kept, fpr.size - 1)], fnr[np.minimum(kept, fpr.size - 1)]
+    return DetCurve(fpr_pct=100 * fpr, fnr_pct=100 * fnr)
+
+
+def _probits(rates: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rates, 0 to 1 without the ends, as standard deviations of a normal distribution."""
+    return np.array([GAUSS.inv_cdf(float(rate)) for rate in rates])
+
+
+def _add(
+    figure: go.Figure,
+    found: PairScores,
+    look: dict[str, Any],
+    name: str,
+    *,
+    said: str,
+    number: int | None = None,
+) -> None:
+    curve = det_curve(found)
+    eer_pct = equal_error_rate(found.scores, found.is_target)
+    told = f"FPR %{{customdata[1]:.3g}} %, FNR %{{customdata[2]:.3g}} %<br>{literal(said)}{NO_BOX}"
+    both = [curve.fpr_pct, curve.fnr_pct]
+    x, y = (_probits(rates / 100).round(4).tolist() for rates in both)
+    rates = [rates.round(4).tolist() for rates in both]
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=y,
+            customdata=[[number, fpr, fnr] for fpr, fnr in zip(*rates, strict=True)],
+            mode="lines",
+            line=look,
+            name=f"{name}, EER {eer_pct:.2f} %",
+            legendgroup=name,
+            hovertemplate=told,
+        )
+    )
+    if 0 < eer_pct < 100:
+        at = round(GAUSS.inv_cdf(eer_pct / 100), 4)
+        figure.add_trace(
+            go.Scatter(
+                x=[at],
+                y=[at],
+                customdata=[[number, round(eer_pct, 4), round(eer_pct, 4)]],
+                mode="markers",
+                marker={"size": 9, "symbol": "circle-open", "color": look["color"]},
+                legendgroup=name,
+                showlegend=False,
+                hovertemplate=f"EER %{{customdata[1]:.2f}} %<br>{literal(said)}{NO_BOX}",
+            )
+        )
+
+
+def _set_axes(figure: go.Figure) -> None:
+    """Ticks in percent over what is drawn, both axes alike, and the diagonal of equal rates."""
+    drawn = [value for trace in figure.data for value in (*trace.x, *trace.y)]
+    low, high = min(drawn, default=-2.0) - 0.1, max(drawn, default=0.0) + 0.1
+    ticks = {
+        "tickvals": [GAUSS.inv_cdf(pct / 100) for pct in TICKS_PCT],
+        "ticktext": [f"{pct:g}" for pct in TICKS_PCT],
+        "range": [low, high],
+    }
+    figure.update_xaxes(**axis("non-target pairs accepted (FPR), %", **ticks))
+    figure.update_yaxes(**axis("target pairs rejected (FNR), %", **ticks))
+    figure.add_shape(
+        type="line", x0=low, y0=low, x1=high, y1=high, layer="below",
+        line={"color": "rgba(128,128,128,0.5)", "dash": "dot", "width": 1},
+    )  # fmt: skip
