@@ -38,7 +38,7 @@ class DetCurve:
 
 def det_curves(view: RunView) -> go.Figure | None:
     """Curves of the best trials and the teacher; None where no scores were kept."""
-    figure = new_figure("non-target pairs accepted (FPR), %", "target pairs rejected (FNR), %")
+    figure = new_figure("", "", height_px=540)
     colours = (BEST, *(colour for colour in SERIES if colour not in (BEST, TEACHER)))
     drawn: list[PairScores] = []
     for trial in view.ranked[:MOST_TRIALS]:

@@ -54,7 +54,7 @@ class Importance:
 
 
 def importance(view: RunView) -> go.Figure | None:
-    """Bars of every parameter's importance; None below 5 complete trials."""
+    """Bars of every parameter's importance; None below 5 complete trials or 2 parameters."""
     found = importances(view)[:MOST_BARS]
     if not found:
         return None
@@ -75,7 +75,9 @@ def importance(view: RunView) -> go.Figure | None:
 
 
 def importances(view: RunView, seed: int = 0) -> list[Importance]:
-    """Of every sampled parameter that varied, the largest share first; empty below 5 trials.
+    """Of every sampled parameter that varied, the largest share first.
+
+    Empty below 5 complete trials, and where fewer than two parameters varied among them.
 
     Args:
         view: The run; its own complete trials count, follow-ups and stopped ones do not.
@@ -94,6 +96,8 @@ def importances(view: RunView, seed: int = 0) -> list[Importance]:
     if len(complete) < MIN_TRIALS:
         return []
     varied = [name for name in view.varied if _varies(name, complete)]
+    if len(varied) < 2:  # nothing to share with
+        return []
     common = [name for name in varied if all(name in trial.params for trial in complete)]
     found = [
         _importance(name, shares, len(complete), is_conditional=False)
