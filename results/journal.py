@@ -198,10 +198,10 @@ def read_journal(path: Path) -> tuple[Record, ...]:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
     if not _is_json(lines[-1]):
         lines.pop()
-    records, check, order = [], _first_check(lines), RecordOrder()
+    records, check, order = [], first_check(lines), RecordOrder()
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            found = _record_of(line, check, order)
+            found = record_of(line, check, order)
             if isinstance(found, str):
                 raise RunError(f"{path}:{number}: {found}; restore the file from a copy")
             records.append(found)
@@ -209,7 +209,7 @@ def read_journal(path: Path) -> tuple[Record, ...]:
     return tuple(records)
 
 
-def _record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record | str:
+def record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record | str:
     """A line's record, or what is wrong with it.
 
     Args:
@@ -237,7 +237,7 @@ def as_recorded(value: Any) -> Any:
     return json.loads(json.dumps(_plain(value), allow_nan=False))
 
 
-def _first_check(lines: Sequence[bytes]) -> bytes | None:
+def first_check(lines: Sequence[bytes]) -> bytes | None:
     """What the first line's check follows, None in a journal without checks."""
     first = next((line for line in lines if line.strip()), b"")
     return _last_check(first) if split_check(first)[1] is None else START

@@ -12,7 +12,7 @@ from results.run_folder import JOURNAL
 from spaces.disk import is_disk_full, room_for
 from spaces.errors import VeerError
 from trainable.errors import RunError
-from trainable.in_place import LOCK, hold, open_in_place
+from trainable.in_place import LOCK, POLL_S, hold, open_in_place
 
 LOGGED = ("ray", "search", "trainable", "results")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,6 +32,7 @@ def run_lock(folder: Path) -> Iterator[None]:
             f"{folder} is in use by another search ({holder}); wait for it, stop it, or choose "
             "another run folder"
         ),
+        POLL_S / 2,  # `is_held` may have it for a moment
     )
     try:
         yield

@@ -81,6 +81,24 @@ def hold(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0)
     return file
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds a folder's lock; where it cannot be looked at, none is known to.
+
+    It is looked at by sharing it for a moment, in which whoever wants it must wait.
+    """
+    try:
+        file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _try_hold(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

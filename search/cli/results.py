@@ -22,6 +22,8 @@ from results.trials import epochs_table, trials_table, write_tables
 from results.trials_view import trials_view
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
+from search.cli.watch import INTERVAL_S, watch
+from spaces.errors import ConfigError
 from spaces.visible import visible
 from trainable.hardware import describe_hardware
 
@@ -70,6 +72,13 @@ def trials(
     out: Annotated[
         Path | None, typer.Option(help="File for csv, json or parquet; else they are printed.")
     ] = None,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Show the best again and again until the search ends.")
+    ] = False,
+    interval_s: Annotated[
+        float | None,
+        typer.Option("--interval", min=0.1, help="Seconds between two looks, with --watch: 2."),
+    ] = None,
 ) -> None:
     """List a run's trials, the best first.
 
@@ -77,6 +86,10 @@ def trials(
     epochs.parquet in the run's folder; docs/tables.md explains their columns.
     """
     folder = RunFolder(run)
+    if watching or interval_s is not None:
+        chosen_otherwise = sort or conditions or columns or out or form is not Format.TABLE
+        _watch(folder, interval_s, watching=watching, alone=not chosen_otherwise)
+        return
     records = folder.read()
     table = trials_table(records)
     try:
@@ -102,6 +115,18 @@ def trials(
             rows, teacher, remarks=remarks, width=console.width, curves=curves
         )
         console.print(view)
+
+
+def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
+    if not watching:
+        raise ConfigError("--interval needs --watch: it is how often that looks")
+    if not alone:
+        raise ConfigError(
+            "--watch shows the main columns by rank; leave out --sort, --filter, --columns, "
+            "--format and --out, or leave out --watch"
+        )
+    if status := watch(folder, console, interval_s or INTERVAL_S):
+        raise typer.Exit(status)
 
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:

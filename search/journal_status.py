@@ -1,0 +1,82 @@
+"""How a search stands by its journal, for whoever looks on from another process."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from results.history import RUNNING, UNRANKED, TrialHistory, ranked
+from results.journal import Record
+from results.remarks import latest_settings
+from search.progress import SearchStatus
+
+STARTS = ("search_started", "search_resumed")
+
+
+def last_turn(records: Iterable[Record]) -> Record | None:
+    """The last beginning or end of a search; None before the first."""
+    turns = [each for each in records if each["event"] in (*STARTS, "search_ended")]
+    return turns[-1] if turns else None
+
+
+def has_ended(records: Iterable[Record]) -> bool:
+    """Whether the last search of a run has come to an end, whatever the reason."""
+    turn = last_turn(records)
+    return turn is not None and turn["event"] == "search_ended"
+
+
+def journal_status(
+    records: Sequence[Record], trials: Sequence[TrialHistory], now_s: float
+) -> SearchStatus:
+    """Sums up a search; follow-ups of its trials are not counted among them.
+
+    Args:
+        records: The journal's so far.
+        trials: Gathered from them.
+        now_s: The time, seconds since 1970.
+    """
+    own = [trial for trial in trials if not trial.started.get("follow_up")]
+    states = Counter(trial.state for trial in own)
+    best = next(iter(ranked(own)), None)
+    settings = latest_settings(records)
+    begun_s = max((each["time_s"] for each in records if each["event"] in STARTS), default=now_s)
+    return SearchStatus(
+        num_trials=max(int(settings.get("num_trials") or 0), len(own)),
+        running=states[RUNNING],
+        complete=states["complete"],
+        stopped_early=states["stopped_early"],
+        failed=sum(states[state] for state in UNRANKED),
+        epochs=sum(len(trial.epochs) for trial in own),
+        best_trial=None if best is None else best.trial,
+        best_veer_pct=None if best is None or best.best is None else best.best["veer_pct"],
+        elapsed_s=max(now_s - begun_s, 0.0),
+        left_s=_left_s(records, own, begun_s, now_s),
+        faults=Counter(fault["kind"] for trial in own for fault in trial.faults),
+    )
+
+
+def _left_s(
+    records: Sequence[Record], own: Sequence[TrialHistory], begun_s: float, now_s: float
+) -> float | None:
+    """Epochs still to run, at the pace since the last start; None before its first epoch.
+
+    A trial should last as the ended ones did; see `search.progress`, which does it from inside.
+    """
+    settings = latest_settings(records)
+    since = [each for each in records if each["time_s"] >= begun_s]
+    reported = [each["time_s"] for each in since if each["event"] == "epoch"]
+    placed = [each["time_s"] for each in since if each["event"] in ("trial_started", "placed")]
+    if not reported or not settings.get("num_trials"):
+        return None
+    lengths = [len(trial.epochs) for trial in own if trial.ended is not None and trial.epochs]
+    usual = sum(lengths) / len(lengths) if lengths else float(settings.get("max_epochs") or 1)
+    open_trials = [len(trial.epochs) for trial in own if trial.ended is None]
+    waiting = max(int(settings["num_trials"]) - len(own), 0)
+    epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
+    if settings.get("total_epochs") is not None:
+        spent = sum(len(trial.epochs) for trial in own)
+        epochs = min(epochs, int(settings["total_epochs"]) - spent)
+    working_s = max(reported) - min([*placed, *reported])
+    left_s = max(epochs, 0.0) * working_s / len(reported)
+    limit_s = settings.get("time_limit_s")
+    if limit_s is None:
+        return left_s
+    return min(left_s, max(float(limit_s) - (now_s - begun_s), 0.0))
