@@ -75,8 +75,8 @@ def _left_s(
         spent = sum(len(trial.epochs) for trial in own)
         epochs = min(epochs, int(settings["total_epochs"]) - spent)
     working_s = max(reported) - min([*placed, *reported])
-    left_s = max(epochs, 0.0) * working_s / len(reported)
-    limit_s = settings.get("time_limit_s")
+    left_s: float = max(epochs, 0.0) * working_s / len(reported)
+    limit_s: float | None = settings.get("time_limit_s")
     if limit_s is None:
         return left_s
     return min(left_s, max(float(limit_s) - (now_s - begun_s), 0.0))
