@@ -27,7 +27,7 @@ from results.schema import (
     arrow_schema,
     param_field,
 )
-from results.speed import trial_speed_ratios
+from results.speed import speed_ratios
 from spaces.atomic import write_bytes_atomically
 from trainable.distillation import DIRECTED
 
@@ -47,9 +47,9 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
     ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
     unranked = [trial for trial in trials if trial.trial not in ranks]
     repeated, models = repetitions(records), model_hashes(records)
-    ratios = trial_speed_ratios(records, (trial.trial for trial in trials))
     repeats = repeats_of(trials)
     costs = trial_costs(records)
+    ratios = speed_ratios(records)
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
