@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
 
-.PHONY: setup search test test-fast lint types check bench chaos clean
+.PHONY: setup browser search test test-fast lint types check bench chaos clean
 
 setup: $(VENV)/.ready
 
@@ -17,16 +17,31 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable '.[demo,dashboard,dev]'
 	@touch $@
 
+# The page's tests drive a browser. Without one and without the right to install it they fail, and
+# say how to get it.
+BROWSERS := chromium chromium-browser google-chrome
+INSTALL  := apt-get install -y --no-install-recommends chromium fonts-dejavu-core
+
+browser:
+	@if [ -n "$$VEER_CHROMIUM" ]; then exit 0; fi; \
+	for name in $(BROWSERS); do if command -v $$name >/dev/null; then exit 0; fi; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo 'no browser for the tests of the page: $(INSTALL)'; \
+	    { apt-get update -qq && $(INSTALL) >/dev/null; } || echo 'no browser was installed'; \
+	else \
+	    echo 'no browser for the tests of the page; to install one: sudo $(INSTALL)'; \
+	fi
+
 search: setup
 	$(BIN)/veer data demo $(DATA)
 	$(BIN)/veer teacher train teacher_demo --corpus $(DATA)/corpus.yaml --out $(RUNS)/demo-teacher
 	$(BIN)/veer search demo --corpus $(DATA)/corpus.yaml --teacher $(RUNS)/demo-teacher --run $(RUNS)/demo
 
-test: setup
+test: setup browser
 	$(BIN)/python -m pytest -m 'not gpu'
 
 test-fast: setup
-	$(BIN)/python -m pytest -m 'not gpu and not slow and not cluster'
+	$(BIN)/python -m pytest -m 'not gpu and not slow and not cluster and not browser'
 
 lint: setup
 	$(BIN)/ruff check .

@@ -16,10 +16,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from results.page_figures import PageFigures
 from spaces.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
@@ -38,22 +40,32 @@ ENDS_A_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
 STYLE_OF_MAPS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
 
 
-def render_page(report: object) -> str:
+class Charted(Protocol):
+    """A report, as far as this module must know it."""
+
+    @property
+    def charts(self) -> PageFigures:
+        """Its charts; without any, the page does without Plotly."""
+
+
+def render_page(report: Charted) -> str:
     """The page of a report, as the template shows it.
 
     Args:
         report: What the template calls `report`; its `data` and figures are embedded as JSON.
     """
     style = _text(STYLE)
-    plotly = plotly_script() if report.charts.drawn else ""  # type: ignore[attr-defined]
-    own, drawing = _script(SCRIPTS), _script(CHART_SCRIPTS) if plotly else ""
-    known = STYLE_OF_MAPS.search(plotly)
-    return _environment().get_template(PAGE).render(
+    scripts = [_script(SCRIPTS)]
+    if report.charts.drawn:
+        scripts += [plotly_script(), _script(CHART_SCRIPTS)]
+    known = STYLE_OF_MAPS.search("".join(scripts[1:2]))
+    template = _environment().get_template(PAGE)
+    return template.render(
         report=report,
         style=Markup(style),  # noqa: S704 - a file of ours
-        scripts=[Markup(each) for each in (own, plotly, drawing) if each],  # noqa: S704 - ours
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - ours and Plotly's
         placeholder=known.group(1) if known else None,
-        policy=content_policy([style], [each for each in (own, plotly, drawing) if each]),
+        policy=content_policy([style], scripts),
     )
 
 
@@ -116,7 +128,7 @@ def _script(names: Iterable[str]) -> str:
 
 def _embeddable(script: str, name: str) -> str:
     if found := ENDS_A_SCRIPT.search(script):
-        raise ValueError(f"{name} must not hold {found.group()!r}: a browser ends the script there")
+        raise ValueError(f"{name} must not hold {found.group()!r}: no script element may")
     # A browser reads a carriage return as a line feed, and the hash would be another's.
     return script.replace("\r\n", "\n").replace("\r", "\n")
 

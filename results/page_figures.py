@@ -8,9 +8,9 @@ would not run a script in any case: the page's Content-Security-Policy has a has
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from spaces.visible import visible
 
@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 MARKUP = re.compile(r"<(?!/?(?:b|i|br|sub|sup|extra)\s*/?>)", re.IGNORECASE)
 # Numbers that Plotly packs in base64.
 PACKED = "bdata"
+# A line end; and the space of no width with which figures keep `%{` from being a template's.
+KEPT = "\n\u200b"
 # Beyond any text of ours; Plotly would draw all of it.
 MAX_TEXT_CHARS = 4000
 MAX_ERROR_CHARS = 300
@@ -32,11 +34,13 @@ class PageFigure:
     Attributes:
         name: As `results.figures.FIGURES` calls it.
         title: Its heading on the page.
+        shows: A sentence on what it shows.
         spec: `data` and `layout` as Plotly reads them.
     """
 
     name: str
     title: str
+    shows: str
     spec: dict[str, Any]
 
 
@@ -53,41 +57,52 @@ class PageFigures:
     failed: tuple[str, ...] = ()
 
 
-def draw_figures(figures: Mapping[str, Callable[[Any], Any]], view: object) -> PageFigures:
+class Drawing(Protocol):
+    """What draws one chart, as `results.figures.Figure` does."""
+
+    @property
+    def title(self) -> str:
+        """Its heading."""
+
+    @property
+    def shows(self) -> str:
+        """A sentence on what it shows."""
+
+    def __call__(self, view: Any) -> Any:
+        """A Plotly figure, None where there is nothing to draw."""
+
+
+def draw_figures(figures: Mapping[str, Drawing], view: object) -> PageFigures:
     """Draws every figure that has something to draw.
 
     A chart that cannot be drawn must not cost the rest of the page, nor a search its end: it is
     logged with its traceback, and said on the page.
 
     Args:
-        figures: Functions by name, each of which returns a Plotly figure or None.
-        view: What they draw.
+        figures: By name, in the order of the page.
+        view: The run that they draw.
     """
     drawn, failed = [], []
-    for name, draw in figures.items():
+    for name, drawing in figures.items():
         try:
-            figure = draw(view)
+            figure = drawing(view)
             if figure is not None:
-                drawn.append(_page_figure(name, figure))
-        except Exception as error:  # noqa: BLE001 - see above
+                spec = _spec(figure)
+                drawn.append(
+                    PageFigure(name=name, title=drawing.title, shows=drawing.shows, spec=spec)
+                )
+        except Exception as error:
             logger.warning("the chart %s cannot be drawn", name, exc_info=True)
             reason = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
-            failed.append(f"{_in_words(name)} cannot be drawn: {reason}")
+            failed.append(f"{drawing.title}: cannot be drawn ({reason})")
     return PageFigures(drawn=tuple(drawn), failed=tuple(failed))
 
 
-def _page_figure(name: str, figure: Any) -> PageFigure:
-    """A Plotly figure without its title, which the page says, and its theme, which it has."""
-    spec = json.loads(figure.to_json())
-    layout = spec.setdefault("layout", {})
-    layout.pop("template", None)
-    title = layout.pop("title", None) or {}
-    text = title.get("text") if isinstance(title, Mapping) else title
-    return PageFigure(name=name, title=str(text or _in_words(name)), spec=_harmless(spec))
-
-
-def _in_words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _spec(figure: Any) -> dict[str, Any]:
+    """A Plotly figure as data, without a theme: the page has its own."""
+    spec: dict[str, Any] = _harmless(json.loads(figure.to_json()))
+    spec["layout"].pop("template", None)
+    return spec
 
 
 def _harmless(value: Any) -> Any:
@@ -97,10 +112,7 @@ def _harmless(value: Any) -> Any:
     if isinstance(value, list):
         return [_harmless(each) for each in value]
     if isinstance(value, dict):
-        return {
-            key: each if key == PACKED else _harmless(each)
-            for key, each in value.items()
-        }
+        return {key: each if key == PACKED else _harmless(each) for key, each in value.items()}
     return value
 
 
@@ -108,4 +120,4 @@ def harmless_text(text: str) -> str:
     """A text that Plotly shows as it is, but for bold, slanted, raised and lowered parts."""
     if len(text) > MAX_TEXT_CHARS:
         text = text[:MAX_TEXT_CHARS] + "…"
-    return MARKUP.sub("&lt;", visible(text, keep="\n"))
+    return MARKUP.sub("&lt;", visible(text, keep=KEPT))

@@ -1,6 +1,6 @@
 """What the page keeps of every trial for its details: figures, config, curve, commands.
 
-It is embedded once, as JSON: names stand once, configs as differences from what all have in common.
+It is embedded once, as JSON: names stand once, configs as what they have beyond the common part.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ def in_common(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for key, value in configs[0].items():
         others = [config.get(key, ABSENT) for config in configs]
         if isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in others):
-            if value and (inner := in_common(others)):  # type: ignore[arg-type]
+            if value and (inner := in_common(others)):
                 shared[key] = inner
         elif all(_is_same(value, each) for each in others):
             shared[key] = value

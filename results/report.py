@@ -19,7 +19,8 @@ from results.report_parts import (
     Command,
     Section,
     Stage,
-    best_facts,
+    Tile,
+    best_tiles,
     fault_cells,
     next_commands,
     searched_facts,
@@ -69,7 +70,7 @@ class Report:
     name: str
     written: str
     state: str
-    best: Facts
+    best: tuple[Tile, ...]
     best_sampled: Facts
     commands: tuple[Command, ...]
     trials: Cells
@@ -128,7 +129,7 @@ def make_report(run: RunFolder) -> Report:
         name=run.path.absolute().name,
         written=utc(time.time()),
         state=state_of(records),
-        best=best_facts(rows, trials, records),
+        best=tuple(best_tiles(rows, trials, records)),
         best_sampled=() if best is None else facts_of(sampled_facts(best)),
         commands=tuple(next_commands(run, records, trials)),
         trials=cells_of(listing.rows, listing.columns),

@@ -16,10 +16,11 @@ from results.render import MISSING, cell
 from results.run_folder import RunFolder
 from results.rungs import rungs_of
 from results.shell import veer_command
-from results.trial_facts import percent, tie_words, trial_facts
+from results.trial_facts import percent, repeat_words, spread_words, tie_words
 
 MAX_SPACE_BYTES = 100_000
 PLAIN_SETTINGS = ("num_trials", "max_epochs", "repetitions", "time_limit_s", "seed")
+NOT_LUCKIEST = "the VEER is the luckiest epoch's, and so too low"
 STARTS = ("search_started", "search_resumed")
 ENDED = {
     "finished": "finished: every trial has ended",
@@ -39,6 +40,15 @@ class Command:
 
     does: str
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tile:
+    """A figure that matters: its name, the figure, and what is to be known about it."""
+
+    name: str
+    value: str
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +94,14 @@ def state_of(records: Sequence[Record]) -> str:
             "Running when this page was written, or killed: its journal has no end. The last "
             f"entry is of {utc(records[-1]['time_s'])} UTC"
         )
-    reason = last["reason"]
+    reason = str(last["reason"])
     ended = ENDED.get(reason, reason)
     return f"{ended[:1].upper()}{ended[1:]}, at {utc(last['time_s'])} UTC"
 
 
-def best_facts(
+def best_tiles(
     rows: Sequence[Mapping[str, Any]], trials: Sequence[TrialHistory], records: Sequence[Record]
-) -> Facts:
+) -> Iterable[Tile]:
     """The best trial against teacher, criteria and the other trials; nothing without one.
 
     Args:
@@ -101,23 +111,27 @@ def best_facts(
     """
     best = next(iter(ranked(trials)), None)
     if best is None or not rows:
-        return ()
+        return
     row, criteria = rows[0], success_criteria(records)
-    told = trial_facts(row)
     teacher_pct = (latest(records, "teacher") or {}).get("veer_pct")
-    meets = told.get("meets") or ("none of the criteria" if criteria else None)
-    facts = {
-        "trial": str(best.trial) + (", which has not ended yet" if best.ended is None else ""),
-        "VEER": told["VEER"],
-        "median of the last five epochs": told.get("median of the last five epochs"),
-        "repeats": told.get("repeats"),
-        "cannot be told apart from it": tie_words(rows),
-        "VEER of the teacher": percent(teacher_pct) or "unknown",
-        "meets": meets,
-        "parameters": told.get("parameters", MISSING),
-        "speed": told.get("speed"),
-    }
-    return facts_of(facts, leave_out_none=True)
+    state = "" if best.ended is not None else "has not ended yet"
+    yield Tile(name="trial", value=str(best.trial), more=state)
+    yield Tile(name="VEER", value=percent(row["veer_pct"]) or MISSING, more=spread_words(row))
+    if row["median_veer_pct"] is not None:
+        value = percent(row["median_veer_pct"]) or MISSING
+        yield Tile(name="median of the last five epochs", value=value, more=NOT_LUCKIEST)
+    if repeats := repeat_words(row):
+        yield Tile(name="repeats with other seeds", value=repeats)
+    if ties := tie_words(rows):
+        yield Tile(name="cannot be told apart from it", value=ties)
+    yield Tile(name="VEER of the teacher", value=percent(teacher_pct) or "unknown")
+    if criteria:
+        told = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in criteria.items())
+        yield Tile(name="meets", value=row["meets"] or "none of the criteria", more=told)
+    yield Tile(name="parameters", value=cell("num_params", row["num_params"]))
+    if row["speed_ratio"] is not None:
+        more = "the teacher's, one utterance at a time on a CPU"
+        yield Tile(name="speed", value=f"{row['speed_ratio']:.2f} x", more=more)
 
 
 def next_commands(

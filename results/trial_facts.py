@@ -61,9 +61,14 @@ def veer_words(row: Row) -> str | None:
     """The lowest VEER with interval and epoch."""
     if row["veer_pct"] is None:
         return None
+    return f"{percent(row['veer_pct'])}, {spread_words(row)}"
+
+
+def spread_words(row: Row) -> str:
+    """What is to be known about the lowest VEER: its interval and epoch."""
     spread = interval(row, "veer")
-    known = f" (95 % interval {spread})" if spread else ""
-    return f"{row['veer_pct']:.2f} %{known}, after epoch {row['best_epoch']} of {row['epochs']}"
+    known = f"95 % interval {spread}, " if spread else ""
+    return f"{known}after epoch {row['best_epoch']} of {row['epochs']}"
 
 
 def behind_words(row: Row) -> str | None:
@@ -97,7 +102,7 @@ def follow_up_words(row: Row) -> str | None:
 def speed_words(row: Row) -> str | None:
     """How many times as fast as the teacher it is."""
     ratio = row["speed_ratio"]
-    return None if ratio is None else f"{ratio:.2f} × the teacher's, one utterance at a time"
+    return None if ratio is None else f"{ratio:.2f} x the teacher's, one utterance at a time"
 
 
 def cost_words(row: Row) -> str | None:

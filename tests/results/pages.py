@@ -37,15 +37,17 @@ class Page(HTMLParser):
         self.text = ""
         self.folded = ""
         self.code: list[str] = []
-        self.embedded = ""
+        self.scripts: list[str] = []
         self._open: list[str] = []
         self.feed(path.read_text(encoding="utf-8"))
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, tuple(attrs)))
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "input"):
             self._open.append(tag)
+        if tag == "script":
+            self.scripts.append("")
         if tag == "code":
             self.code.append("")
 
@@ -54,13 +56,26 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if "script" in self._open:
-            self.embedded += data
+            self.scripts[-1] += data
         elif "details" in self._open:
             self.folded += data
         elif "style" not in self._open:
             self.text += data
         if "code" in self._open:
             self.code[-1] += data
+
+    @property
+    def embedded(self) -> dict[str, str]:
+        """The text of each script element that has an id: the data."""
+        ids = [dict(attributes).get("id") for tag, attributes in self.elements if tag == "script"]
+        return {name: text for name, text in zip(ids, self.scripts, strict=True) if name}
+
+    @property
+    def policy(self) -> str:
+        """Its Content-Security-Policy."""
+        metas = [dict(attributes) for tag, attributes in self.elements if tag == "meta"]
+        known = "Content-Security-Policy"
+        return next(str(each["content"]) for each in metas if each.get("http-equiv") == known)
 
     def handle_comment(self, data: str) -> None:
         self.others.append(data)

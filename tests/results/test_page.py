@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from results.page import content_policy, json_for_script, shown
+from results.page import content_policy, json_for_script, plotly_script, shown
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = (
@@ -81,14 +81,27 @@ def test_markup_of_our_own_is_left_as_it_is() -> None:
     assert shown(ours) is ours
 
 
-def test_the_policy_allows_one_style_sheet_and_nothing_else() -> None:
-    digest = b64encode(sha256(b"p { color: red }").digest()).decode()
-    assert content_policy("p { color: red }").split("; ") == [
+def test_the_policy_allows_these_scripts_and_style_sheets_by_their_hashes() -> None:
+    def hashed(text: str) -> str:
+        return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+    assert content_policy(["p {}"], ["a()", "b()"]).split("; ") == [
         "default-src 'none'",
-        f"style-src 'sha256-{digest}'",
+        f"script-src {hashed('a()')} {hashed('b()')}",
+        f"style-src {hashed('p {}')} {hashed('')}",
+        "style-src-attr 'unsafe-inline'",
+        "img-src data: blob:",
         "base-uri 'none'",
         "form-action 'none'",
     ]
+    assert "script-src 'none'" in content_policy([], [])
+
+
+def test_plotly_can_stand_in_a_page() -> None:
+    script = plotly_script()
+    assert len(script) > 1_000_000
+    assert "</script" not in script.lower()
+    assert "\r" not in script
 
 
 def test_every_file_beside_the_code_is_packaged() -> None:
@@ -99,6 +112,6 @@ def test_every_file_beside_the_code_is_packaged() -> None:
         for file in (ROOT / "results").rglob("*")
         if file.is_file() and file.suffix not in (".py", ".pyc", ".md")
     ]
-    assert {"report.html.jinja", "report.css"} <= {file.name for file in files}
+    assert {"report.html.jinja", "report.css", "table.js", "details.js", "charts.js"} <= {file.name for file in files}
     left = [f.name for f in files if not any(fnmatch.fnmatch(f.name, p) for p in patterns)]
     assert left == []
