@@ -4,6 +4,7 @@
   const figures = [...document.querySelectorAll("figure.chart")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const NARROW_PX = 560;
+  const NARROW_LETTERS = 36;
   const MARKED = "chosen trial";
   let chosen = null;
 
@@ -46,10 +47,23 @@
     delete made.width;
     made.height = layout.height || (isNarrow ? 360 : 440);
     if (isNarrow) {
+      for (const key of Object.keys(made).filter((each) => /^[xy]axis/.test(each))) {
+        const title = made[key].title;
+        if (title && title.text) made[key] = { ...made[key], title: { ...title, text: folded(title.text) } };
+      }
       made.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", y: -0.2, yanchor: "top" };
       made.margin = { ...layout.margin, l: 44, r: 8 };
     }
     return made;
+  }
+
+  function folded(text) {
+    const lines = [""];
+    for (const word of text.split(" ")) {
+      if ((lines.at(-1) + word).length > NARROW_LETTERS) lines.push("");
+      lines[lines.length - 1] += `${lines.at(-1) && " "}${word}`;
+    }
+    return lines.join("<br>");
   }
 
   function trialOf(customdata) {

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.chromium import chromium
 
@@ -54,6 +54,20 @@ def draw_all(page: Page) -> None:
     """Brings every chart into view once, and waits until all are drawn."""
     for chart in page.locator("figure.chart").all():
         chart.scroll_into_view_if_needed()
-    undrawn = "document.querySelector('figure.chart:not([data-state=drawn])')"
-    page.wait_for_function(f"{undrawn} === null")
+    expect(page.locator("figure.chart:not([data-state=drawn])")).to_have_count(0)
     page.evaluate("scrollTo(0, 0)")
+
+
+def eventually(page: Page, truth: str) -> None:
+    """Waits until an expression is true on the page.
+
+    Playwright's own `wait_for_function` evaluates text in the page, which its policy forbids.
+
+    Raises:
+        AssertionError: It is not after 10 s.
+    """
+    for _ in range(200):
+        if page.evaluate(truth):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"not true of the page after 10 s: {truth}")

@@ -138,7 +138,7 @@ def test_the_best_trial_is_set_against_teacher_and_criteria(
         "Its sampled values",
         "",
     ]
-    assert best[12] == "presetno_distillation"
+    assert best[11] == "presetno_distillation"
 
 
 def test_the_trial_table_has_the_rows_and_columns_of_veer_trials(

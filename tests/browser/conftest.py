@@ -1,0 +1,106 @@
+"""A browser for all tests, pages to look at, and an eye on what they do that they must not."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from results.report import write_report
+from results.run_folder import RunFolder
+from tests.browser.chromium import chromium
+from tests.results.made_up import write_made_up_run
+
+NUM_TRIALS = 30
+MANY_TRIALS = 1000
+HEIGHT_PX = 900
+# What the policy forbids is told by an event, besides the console.
+WATCH = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A page in the browser, and what must not happen on it.
+
+    Attributes:
+        page: The page.
+        complaints: Errors and warnings of the console, dialogs, requests but the page's own.
+    """
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def watch(self) -> None:
+        """Notes from now on what must not happen."""
+        self.page.add_init_script(WATCH)
+        self.page.on("console", lambda each: self._note_of_console(each.type, each.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        self.page.on("request", lambda request: self._note_of_request(request.url))
+        self.page.on("dialog", lambda dialog: self._dismiss(dialog))
+
+    def check(self) -> None:
+        """Fails where something happened that must not."""
+        violations = [] if self.page.is_closed() else self.page.evaluate("violations")
+        assert self.complaints + violations == []
+
+    def _note_of_console(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.complaints.append(f"{kind}: {text}")
+
+    def _note_of_request(self, url: str) -> None:
+        # A chart's picture for download is a blob of the page's own.
+        if not url.startswith(("file:", "blob:", "data:")):
+            self.complaints.append(f"request: {url}")
+
+    def _dismiss(self, dialog: object) -> None:
+        self.complaints.append(f"dialog: {dialog.message}")  # type: ignore[attr-defined]
+        dialog.dismiss()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return write_made_up_run(tmp_path_factory.mktemp("page") / "first", NUM_TRIALS)
+
+
+@pytest.fixture(scope="session")
+def report(run: RunFolder) -> Path:
+    return write_report(run)
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run with very many trials."""
+    return write_report(write_made_up_run(tmp_path_factory.mktemp("many") / "many", MANY_TRIALS))
+
+
+@pytest.fixture
+def look(browser: Browser, report: Path) -> Iterator[Callable[..., Page]]:
+    """Opens a page, the first run's unless told otherwise; what must not happen fails the test."""
+    opened: list[Watched] = []
+
+    def open_page(
+        file: Path = report, *, width_px: int = 1280, scheme: str = "light", place: str = ""
+    ) -> Page:
+        size = {"width": width_px, "height": HEIGHT_PX}
+        context = browser.new_context(viewport=size, color_scheme=scheme)
+        watched = Watched(page=context.new_page())
+        watched.watch()
+        opened.append(watched)
+        watched.page.goto(file.as_uri() + place)
+        return watched.page
+
+    yield open_page
+    for each in opened:
+        each.check()
+        each.page.context.close()

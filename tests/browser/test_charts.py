@@ -1,0 +1,105 @@
+"""The charts of a page, in a real browser: drawn, clickable, in the page's colours."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from results.figures import FIGURES
+from results.run_folder import RunFolder
+from results.run_view import RunView
+from tests.browser.pictures import draw_all, eventually
+
+pytestmark = pytest.mark.browser
+
+MARKS = ".trace path.js-line, .trace path.point, .trace .point path, .trace .bars path, .hm image"
+CHOSEN_MARKS = """plot => plot.data.filter(trace => trace.name === "chosen trial").length"""
+# The trial of a mark that was drawn: Plotly keeps what it drew with the element.
+TRIAL_OF = """(point) => {
+  const trace = point.closest(".trace").__data__[0].trace;
+  return trace.customdata[point.__data__.i][0];
+}"""
+FONT = "plot => getComputedStyle(plot.querySelector('.xtick text')).fill"
+
+
+def test_every_chart_that_the_run_has_is_drawn_with_marks(
+    look: Callable[..., Page], run: RunFolder
+) -> None:
+    view = RunView.read(run)
+    expected = [name for name, figure in FIGURES.items() if figure(view) is not None]
+    page = look()
+    draw_all(page)
+    charts = page.locator("figure.chart")
+    names = charts.evaluate_all("all => all.map(each => each.dataset.chart)")
+    assert names == expected
+    assert len(names) >= 3
+    counts = {
+        name: page.locator(f"#chart-{name}").locator(MARKS).count() for name in names
+    }
+    assert [name for name, count in counts.items() if count == 0] == []
+
+
+def test_a_chart_is_drawn_when_it_comes_into_view(look: Callable[..., Page]) -> None:
+    page = look()
+    last = page.locator("figure.chart").last
+    assert last.locator(".main-svg").count() == 0
+    last.scroll_into_view_if_needed()
+    expect(last.locator(".main-svg").first).to_be_attached()
+
+
+def test_a_click_on_a_mark_opens_its_trial(look: Callable[..., Page]) -> None:
+    page = look()
+    draw_all(page)
+    chart = page.locator("#chart-veer_by_parameters")
+    chart.scroll_into_view_if_needed()
+    point = chart.locator("path.point").last
+    number = point.evaluate(TRIAL_OF)
+    box = point.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#details-title")).to_have_text(f"Trial {number}")
+    assert page.url.endswith(f"#trial-{number}")
+
+
+def test_the_chosen_trial_is_marked_in_charts_and_table(look: Callable[..., Page]) -> None:
+    page = look()
+    draw_all(page)
+    page.locator("tr[data-trial='0'] td").first.click()
+    plot = page.locator("#chart-learning_curves .plot")
+    eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 1")
+    drawn = plot.evaluate("plot => plot.data.at(-1).y.length")
+    assert drawn == 27
+    assert page.locator("tr.chosen").evaluate_all("all => all.map(e => e.dataset.trial)") == ["0"]
+    page.keyboard.press("Escape")
+    eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 0")
+    assert page.locator("tr.chosen").count() == 0
+
+
+def test_charts_take_the_colours_of_the_page_and_follow_a_change(
+    look: Callable[..., Page],
+) -> None:
+    page = look(scheme="light")
+    draw_all(page)
+    plot = page.locator("#chart-learning_curves .plot")
+    assert plot.evaluate(FONT) == "rgb(27, 31, 36)"
+    page.emulate_media(color_scheme="dark")
+    eventually(page, f"({FONT})({page_plot('learning_curves')}) === 'rgb(230, 233, 237)'")
+
+
+def test_a_chart_can_be_kept_as_a_picture(look: Callable[..., Page], tmp_path: Path) -> None:
+    page = look()
+    draw_all(page)
+    chart = page.locator("#chart-learning_curves")
+    chart.scroll_into_view_if_needed()
+    chart.hover()
+    with page.expect_download() as download:
+        chart.locator("a.modebar-btn[data-title^='Download'], button.modebar-btn").first.click()
+    picture = tmp_path / "chart.png"
+    download.value.save_as(picture)
+    assert download.value.suggested_filename == "first-learning_curves.png"
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def page_plot(name: str) -> str:
+    return f"document.querySelector('#chart-{name} .plot')"

@@ -1,0 +1,140 @@
+"""How a page looks, in a real browser: nothing cut off, legible, not blank, quick."""
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from results.report import write_report
+from results.run_folder import RunFolder
+from tests.browser.pictures import draw_all, eventually, screenshot
+
+pytestmark = pytest.mark.browser
+
+LARGEST_BYTES = 15_000_000
+SLOWEST_PAINT_MS = 2000
+LEAST_CONTRAST = 4.5
+# Elements that reach beyond the page, but for those in a part that scrolls by itself.
+OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((each) => {
+  const box = each.getBoundingClientRect();
+  const width = document.documentElement.clientWidth;
+  const isBeyond = box.right > width + 1 || box.left < -1;
+  return box.width && isBeyond && !each.closest(".scroll, pre, svg");
+}).map((each) => each.outerHTML.slice(0, 120))"""
+# Texts of charts that their SVG cuts off.
+CUT = """() => [...document.querySelectorAll(".plot text")].filter((each) => {
+  const [box, plot] = [each, each.closest(".plot")].map((e) => e.getBoundingClientRect());
+  const isAcross = box.left < plot.left - 1 || box.right > plot.right + 1;
+  const isUpOrDown = box.top < plot.top - 1 || box.bottom > plot.bottom + 1;
+  return box.width && each.textContent && (isAcross || isUpOrDown);
+}).map((each) => `${each.closest("figure").id}: ${each.textContent}`)"""
+# Contrast of each text with what lies under it, by WCAG 2's formula; those of less than asked.
+FAINT = """(least) => {
+  const parse = (text) => {
+    const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
+    return { rgb: [r, g, b], a };
+  };
+  const luminance = (rgb) => rgb.map((value) => value / 255)
+    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, value, place) => sum + value * [0.2126, 0.7152, 0.0722][place], 0);
+  const under = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const { rgb, a } = parse(getComputedStyle(each).backgroundColor);
+      if (a === 1) return rgb;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const each of document.querySelectorAll("body *")) {
+    const isText = [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!isText || !each.getClientRects().length || each.closest("script, option")) continue;
+    const style = getComputedStyle(each);
+    const { rgb } = parse(each.closest("svg") ? style.fill : style.color);
+    const [dark, light] = [luminance(rgb), luminance(under(each))].sort((a, b) => a - b);
+    const contrast = (light + 0.05) / (dark + 0.05);
+    if (contrast < least) found.push(`${contrast.toFixed(2)} ${each.outerHTML.slice(0, 120)}`);
+  }
+  return found;
+}"""
+SIZES = "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width_px", [1280, 390])
+def test_nothing_is_cut_off_and_every_text_is_legible(
+    look: Callable[..., Page], width_px: int, scheme: str
+) -> None:
+    page = look(width_px=width_px, scheme=scheme)
+    draw_all(page)
+    scrolled, visible = page.evaluate(SIZES)
+    assert scrolled <= visible == width_px
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(CUT) == []
+    assert page.evaluate(FAINT, LEAST_CONTRAST) == []
+    page.evaluate("location.hash = 'trial-0'")
+    expect(page.locator("#details")).to_be_visible()
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(FAINT, LEAST_CONTRAST) == []
+
+
+def test_light_and_dark_differ_and_neither_is_blank(
+    report: Path, tmp_path: Path, look: Callable[..., Page]
+) -> None:
+    grounds = {}
+    for scheme in ("light", "dark"):
+        page = look(scheme=scheme)
+        grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for selector in ("body", "#chart-learning_curves", "#trials"):
+            out = tmp_path / f"{scheme}.png"
+            screenshot(report, selector, out, scheme=scheme, browser=page.context.browser)
+            assert len(set(rows_of(out))) > 50
+    assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(15, 19, 23)"}
+
+
+def test_a_page_of_a_thousand_trials_is_small_and_seen_at_once(
+    look: Callable[..., Page], many: Path
+) -> None:
+    assert many.stat().st_size < LARGEST_BYTES
+    page = look(many)
+    expect(page.locator("#count")).to_have_text("1,000 rows")
+    paints = page.evaluate("performance.getEntriesByType('paint').map(each => each.startTime)")
+    assert paints
+    assert max(paints) < SLOWEST_PAINT_MS
+    draw_all(page)
+    assert page.evaluate(OUTSIDE) == []
+
+
+def test_paper_shows_all_of_it_in_dark_ink(look: Callable[..., Page]) -> None:
+    page = look(scheme="dark")
+    draw_all(page)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(27, 31, 36)"
+    assert not page.locator("nav").is_visible()
+    assert page.evaluate("getComputedStyle(document.querySelector('.tall')).maxHeight") == "none"
+    font = "getComputedStyle(document.querySelector('.plot .xtick text')).fill"
+    eventually(page, f"{font} === 'rgb(27, 31, 36)'")
+
+
+def test_a_run_without_trials_has_a_quiet_page(look: Callable[..., Page], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "journal.jsonl").write_text("")
+    page = look(write_report(RunFolder(tmp_path / "run")))
+    expect(page.get_by_text("No trial has started yet.")).to_be_visible()
+    assert page.locator("figure.chart").count() == 0
+
+
+def rows_of(png: Path) -> list[bytes]:
+    """The rows of pixels of a picture as its file has them, compressed against each other."""
+    content = png.read_bytes()
+    place, packed = 8, b""
+    height = struct.unpack(">I", content[20:24])[0]
+    while place < len(content):
+        size, kind = struct.unpack(">I4s", content[place : place + 8])
+        packed += content[place + 8 : place + 8 + size] if kind == b"IDAT" else b""
+        place += 12 + size
+    pixels = zlib.decompress(packed)
+    step = len(pixels) // height
+    return [pixels[start : start + step] for start in range(0, len(pixels), step)]
