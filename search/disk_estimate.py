@@ -2,8 +2,8 @@
 
 Knows no Ray. Checkpoints are what counts: of the best trials and of the unfinished ones, as
 `CheckpointKeeper` keeps them, each of the space's largest config. A trial has its best epoch's
-and its last one's, and while it is saved one more. Journal, tables and study are a record's
-bytes times trials and expected epochs.
+and its last one's, and while it is saved one more. Journal, tables, study and TensorBoard's files
+are a record's bytes times trials and expected epochs.
 """
 
 import json
@@ -29,10 +29,11 @@ from trainable.step_memory import META, Computing
 FILES_A_TRIAL = 3
 # A file or folder takes whole blocks. A trial has its folder, that of its weights and a config.
 BLOCK_BYTES = 4096
-BLOCKS_A_TRIAL = 3
-# Tables and study hold what the journal holds, and no more (tested); while they are replaced
-# there are two of each.
-TIMES_THE_JOURNAL = 3
+# In `tensorboard` it has another folder, with a file.
+BLOCKS_A_TRIAL = 5
+# Tables and study hold what the journal holds, and no more, and so do TensorBoard's files (both
+# tested); while tables and study are replaced there are two of each.
+TIMES_THE_JOURNAL = 4
 # What is written once: settings, the log's beginning, the tables' own descriptions.
 FIXED_BYTES = 1_000_000
 # Where a trial was begun, how it ended, what was said of it, and the suggestions before it that
@@ -50,7 +51,7 @@ class DiskEstimate:
         checkpoint_bytes: Of one file, of the largest config.
         keep_best: Ended trials whose files are kept.
         num_unfinished: Trials that have not ended, at most at a time.
-        records_bytes: Journal, tables, study and a trial's small files.
+        records_bytes: Journal, tables, study, TensorBoard's and a trial's small files.
     """
 
     checkpoint_bytes: int
@@ -163,7 +164,7 @@ def num_kept(settings: SearchConfig) -> int:
 
 
 def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> int:
-    """Bytes of journal, tables, study and the small files of trials.
+    """Bytes of journal, tables, study, TensorBoard's files and the small files of trials.
 
     Args:
         config: A large one.

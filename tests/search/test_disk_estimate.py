@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from results.event_files import event_files
 from results.journal import Journal, read_journal
 from results.run_folder import RunFolder
 from results.study import write_study
@@ -128,7 +129,7 @@ def test_the_largest_config_counts(
 
 
 @pytest.mark.parametrize("num_trials", [1, pytest.param(40, marks=pytest.mark.slow)])
-def test_journal_tables_and_study_take_less_than_is_said(tmp_path: Path, num_trials: int) -> None:
+def test_journal_tables_study_and_event_files_take_less_than_is_said(tmp_path: Path, num_trials: int) -> None:
     num_epochs = 27
     config = TrialConfig.model_validate({"training": {"max_epochs": num_epochs}})
     canonical, reported = config.canonical(), full_report(num_epochs).as_dict()
@@ -152,7 +153,10 @@ def test_journal_tables_and_study_take_less_than_is_said(tmp_path: Path, num_tri
     assert sum(derived) < journal_bytes + disk_estimate.FIXED_BYTES
     counted = records_bytes(config, num_trials, num_trials * num_epochs)
     # Two of each table and of the study while they are replaced.
-    assert journal_bytes + 2 * sum(derived) < counted
+    events = event_files(run.read(), ())
+    events_bytes = sum(map(len, events.values()))
+    assert events_bytes < journal_bytes + disk_estimate.FIXED_BYTES
+    assert journal_bytes + 2 * sum(derived) + events_bytes < counted
 
 
 @pytest.mark.cluster
