@@ -8,6 +8,7 @@ from rich.text import Text
 from search.cli import cluster, data, results, space, teacher, train
 from search.cli.audit import audit
 from search.cli.console import errors
+from search.cli.dashboard import dashboard
 from search.cli.evaluate import evaluate
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
@@ -25,8 +26,8 @@ app = typer.Typer(
     help="Search hyperparameters for distilling a large speaker-verification teacher into a "
     "small, fast student.\n\n"
     "The usual order: **data** prepare and check, **teacher** train, **search**, then "
-    "**trials**, **show**, **report** and **benchmark** to look, **export** and **train** to "
-    "retrain the winner in full, **evaluate** to score it.",
+    "**trials**, **show**, **report**, **dashboard** and **benchmark** to look, **export** and "
+    "**train** to retrain the winner in full, **evaluate** to score it.",
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
@@ -37,6 +38,7 @@ app.command()(resume)
 app.command()(results.trials)
 app.command()(results.show)
 app.command()(results.report)
+app.command()(dashboard)
 app.command()(results.benchmark)
 app.command()(results.export)
 app.command()(audit)

@@ -129,7 +129,9 @@ def test_the_largest_config_counts(
 
 
 @pytest.mark.parametrize("num_trials", [1, pytest.param(40, marks=pytest.mark.slow)])
-def test_journal_tables_study_and_event_files_take_less_than_is_said(tmp_path: Path, num_trials: int) -> None:
+def test_what_is_made_of_the_journal_takes_less_than_is_said(
+    tmp_path: Path, num_trials: int
+) -> None:
     num_epochs = 27
     config = TrialConfig.model_validate({"training": {"max_epochs": num_epochs}})
     canonical, reported = config.canonical(), full_report(num_epochs).as_dict()

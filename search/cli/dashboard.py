@@ -1,0 +1,40 @@
+"""`veer dashboard`: a run in optuna-dashboard."""
+
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from results.dashboard import DashboardServer
+from results.run_folder import RunFolder
+from search.cli.console import console
+from search.cli.options import AllowCode, permit
+from trainable.presets import read_trial_space
+
+
+def dashboard(
+    run: Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes any free port.")
+    ] = 8080,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    code: AllowCode = False,
+) -> None:
+    """Show a run in optuna-dashboard, also while its search runs. Ctrl-C ends it.
+
+    It listens on 127.0.0.1 alone and changes nothing: notes and deletions are refused. What it
+    shows comes from the run's journal.
+    """
+    permit(code)
+    folder = RunFolder(run)
+    server = DashboardServer(folder, read_trial_space(folder.space).dimensions, port)
+    console.print(f"{run} is shown at {server.url}; Ctrl-C ends it", soft_wrap=True)
+    if browser:
+        webbrowser.open(server.url)
+    try:
+        server.serve()
+    except KeyboardInterrupt:
+        console.print("stopped")
+    finally:
+        server.close()
