@@ -112,6 +112,7 @@ def test_every_file_beside_the_code_is_packaged() -> None:
         for file in (ROOT / "results").rglob("*")
         if file.is_file() and file.suffix not in (".py", ".pyc", ".md")
     ]
-    assert {"report.html.jinja", "report.css", "table.js", "details.js", "charts.js"} <= {file.name for file in files}
+    names = {"report.html.jinja", "report.css", "table.js", "details.js", "charts.js"}
+    assert names <= {file.name for file in files}
     left = [f.name for f in files if not any(fnmatch.fnmatch(f.name, p) for p in patterns)]
     assert left == []
