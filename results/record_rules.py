@@ -101,6 +101,8 @@ EPOCH_NUMBERS = frozenset(
         "reconstruction_share",
         "teacher_cosine",
         "train_accuracy_pct",
+        "veer_low_pct",
+        "veer_high_pct",
         "lr",
         "samples_per_s",
         "train_s",

@@ -30,6 +30,7 @@ from results.report_parts import (
     unranked_cells,
 )
 from results.run_folder import RunFolder
+from results.scores import RunScores
 from results.trial_facts import sampled_facts
 from results.trials import trials_table
 from spaces.atomic import write_text_atomically
@@ -121,7 +122,7 @@ def make_report(run: RunFolder) -> Report:
     records = run.read()
     trials, settings = trial_histories(records), latest_settings(records)
     teacher, benchmark = latest(records, "teacher"), latest(records, "benchmark") or {}
-    table = trials_table(records)
+    table = trials_table(records, RunScores(run))
     rows = table.to_pylist()
     listing = trial_listing(table, teacher, run_remarks(records))
     best = rows[0] if rows and rows[0]["rank"] == 1 else None

@@ -73,7 +73,8 @@ TRIALS: tuple[Column, ...] = (
     _number(
         "veer_low_pct",
         "Lower end of the 95 % interval of `veer_pct`, by bootstrap over the validation speakers; "
-        "null in journals of before it was measured.",
+        "null where the list has too few speakers or errors to tell, and in journals of before it "
+        "was measured.",
         "%",
     ),
     _number("veer_high_pct", "Its upper end.", "%"),
@@ -92,7 +93,7 @@ TRIALS: tuple[Column, ...] = (
         name="is_tied",
         dtype=pa.bool_(),
         meaning="Whether the trial cannot be told apart from the first in rank: the interval of "
-        "`behind_pct` has 0 in it. Null as `behind_pct`.",
+        "`behind_pct` has 0 in it, as that of the first itself. Null where there is no interval.",
     ),
     _number(
         "median_veer_pct",

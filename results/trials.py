@@ -27,15 +27,19 @@ from results.schema import (
     arrow_schema,
     param_field,
 )
+from results.scores import RunScores
 from results.speed import speed_ratios
 from spaces.atomic import write_bytes_atomically
 from trainable.distillation import DIRECTED
+from trainable.intervals import Difference
 
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
 
-def trials_table(records: Iterable[Record]) -> pa.Table:
+def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> pa.Table:
     """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIALS`.
+
+    What the first in rank is ahead by needs the run's scores, and is null without them.
 
     A suggestion that means the config of an earlier trial by other values has a row of its own
     after that trial's, with the trial's figures. The columns `param.NAME` follow the fixed ones,
@@ -59,6 +63,7 @@ def trials_table(records: Iterable[Record]) -> pa.Table:
         row |= {name: getattr(costs[trial.trial], name) for name in COST_COLUMNS}
         if trial.trial in ranks:
             row["meets"] = hardest_met(row["veer_pct"], criteria)
+            row |= {} if scores is None else _behind(scores.behind(trial, best_first[0]))
         rows.append(row)
         params.append(trial.params)
         for other in (each for each in repeated if each.same_as == trial.trial):
@@ -85,7 +90,7 @@ def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
         DiskFullError: There is no room; the earlier files stand.
     """
     records = run.read()
-    tables = trials_table(records), epochs_table(records)
+    tables = trials_table(records, RunScores(run)), epochs_table(records)
     write_tables(run, *tables)
     return tables
 
@@ -129,6 +134,8 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "follows": trial.follows,
         "state": trial.state,
         "veer_pct": best.get("veer_pct"),
+        "veer_low_pct": best.get("veer_low_pct"),
+        "veer_high_pct": best.get("veer_high_pct"),
         "best_epoch": best.get("epoch"),
         "last_veer_pct": last.get("veer_pct"),
         "median_veer_pct": trial.median_veer_pct,
@@ -152,6 +159,19 @@ def _repeat_figures(repeats: Repeats | None) -> dict[str, float | None]:
         "num_repeats": len(repeats.veer_pct),
         "repeat_mean_pct": repeats.mean_pct,
         "repeat_sd_pct": repeats.sd_pct,
+    }
+
+
+def _behind(difference: Difference | None) -> dict[str, Any]:
+    """What paired comparison with the first in rank tells; nothing without scores."""
+    if difference is None:
+        return {}
+    interval = difference.interval
+    return {
+        "behind_pct": difference.behind_pct,
+        "behind_low_pct": None if interval is None else interval.low_pct,
+        "behind_high_pct": None if interval is None else interval.high_pct,
+        "is_tied": difference.is_tied,
     }
 
 

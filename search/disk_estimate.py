@@ -3,7 +3,7 @@
 Knows no Ray. Checkpoints are what counts: of the best trials and of the unfinished ones, as
 `CheckpointKeeper` keeps them, each of the space's largest config. A trial has its best epoch's
 and its last one's, and while it is saved one more. Journal, tables, study and TensorBoard's files
-are a record's bytes times trials and expected epochs.
+are a record's bytes times trials and expected epochs. The scores of every trial stay.
 """
 
 import json
@@ -24,9 +24,12 @@ from trainable.checkpoint_size import checkpoint_memory, full_report, weights_me
 from trainable.config import TrialConfig
 from trainable.errors import TrainingError
 from trainable.places import cache_dir
+from trainable.scores import scores_bytes
 from trainable.step_memory import META, Computing
 
 FILES_A_TRIAL = 3
+# Of the kept validation list, whose paths repeat: more than any list at hand takes.
+PAIR_BYTES = 40
 # A file or folder takes whole blocks. A trial has its folder, that of its weights and a config.
 BLOCK_BYTES = 4096
 # In `tensorboard` it has another folder, with a file.
@@ -52,12 +55,14 @@ class DiskEstimate:
         keep_best: Ended trials whose files are kept.
         num_unfinished: Trials that have not ended, at most at a time.
         records_bytes: Journal, tables, study, TensorBoard's and a trial's small files.
+        scores_bytes: Scores of every trial, with the list that they are of.
     """
 
     checkpoint_bytes: int
     keep_best: int
     num_unfinished: int
     records_bytes: int
+    scores_bytes: int = 0
 
     @property
     def checkpoints_bytes(self) -> int:
@@ -67,15 +72,15 @@ class DiskEstimate:
     @property
     def num_bytes(self) -> int:
         """Bytes in all."""
-        return self.checkpoints_bytes + self.records_bytes
+        return self.checkpoints_bytes + self.records_bytes + self.scores_bytes
 
     def __str__(self) -> str:
         trials = "trial" if self.num_unfinished == 1 else "trials"
         return (
             f"at most about {said_bytes(self.num_bytes)} (checkpoints of the best "
             f"{self.keep_best} and {self.num_unfinished} running {trials} "
-            f"{said_bytes(self.checkpoints_bytes)}, journal and tables "
-            f"{said_bytes(self.records_bytes)})"
+            f"{said_bytes(self.checkpoints_bytes)}, journal, tables and scores "
+            f"{said_bytes(self.records_bytes + self.scores_bytes)})"
         )
 
 
@@ -89,6 +94,7 @@ class DiskGuard:
         space: What it searches.
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
+        num_pairs: Pairs of the validation list.
         expected: The epochs that it will spend.
         say: Prints a line.
     """
@@ -98,6 +104,7 @@ class DiskGuard:
     space: Space
     teacher: Path | None
     num_speakers: int
+    num_pairs: int
     expected: Forecast
     say: Callable[[str], None]
 
@@ -123,10 +130,13 @@ class DiskGuard:
         num_trials = self.settings.num_trials or 0
         plan = self.settings.follow_ups
         num_more, more_epochs = plan.most, plan.most * self.settings.max_epochs
+        num_unfinished = max(at_once, sum(trial.state is None for trial in trials))
+        num_scored = num_trials + num_more + num_unfinished
         estimate = DiskEstimate(
             checkpoint_bytes=checkpoint_bytes,
             keep_best=min(num_kept(self.settings), num_trials),
-            num_unfinished=max(at_once, sum(trial.state is None for trial in trials)),
+            num_unfinished=num_unfinished,
+            scores_bytes=kept_scores_bytes(self.num_pairs, num_scored),
             records_bytes=records_bytes(
                 config, num_trials + num_more, self.expected.epochs_high + more_epochs
             ),
@@ -177,6 +187,17 @@ def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> in
     in_lines = num_trials * a_trial + num_epochs * an_epoch
     small_files = num_trials * BLOCKS_A_TRIAL * BLOCK_BYTES
     return round(TIMES_THE_JOURNAL * in_lines + small_files + FIXED_BYTES)
+
+
+def kept_scores_bytes(num_pairs: int, num_files: int) -> int:
+    """Bytes of the validation list, of the teacher's scores and of those of trials.
+
+    Args:
+        num_pairs: Of the list.
+        num_files: Trials, and those that replace their scores at a time.
+    """
+    a_file = scores_bytes(num_pairs) + BLOCK_BYTES
+    return (num_files + 1) * a_file + num_pairs * PAIR_BYTES
 
 
 def require_room(

@@ -53,6 +53,7 @@ def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> Disk
         space=job.space,
         teacher=materials.teacher,
         num_speakers=materials.num_speakers,
+        num_pairs=len(materials.data.val_a),
         expected=expected,
         say=job.view.say,
     )

@@ -32,6 +32,7 @@ from search.resource_config import AUTO
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
+from search.score_files import keep_pairs
 from search.setup import (
     make_conductor,
     note_start_points,
@@ -131,6 +132,7 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
         if not job.records:
             open_run(settings, job.folder, journal, ())
         note_corpus(materials.facts, journal, job.records)
+        keep_pairs(job.folder, materials.data)
         conductor = make_conductor(
             settings,
             job.space,

@@ -9,6 +9,7 @@ from results.journal import Journal, Record, read_journal
 from results.run_folder import JOURNAL
 from search.config import SearchConfig
 from search.deciding import deciding_configs
+from search.score_files import keep_teacher_scores
 from spaces.dimensions import PRESET
 from spaces.errors import ConfigError
 from spaces.space import Space
@@ -25,11 +26,13 @@ from trainable.data import TrainingData
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.errors import RunError, TrainingError
-from trainable.evaluation import validation_veer_pct
+from trainable.evaluation import validation_scores
+from trainable.metrics import equal_error_rate
 from trainable.places import cache_dir
 from trainable.plugin_bank import NUM_PARAMS
+from trainable.scoring import Floats
 from trainable.store.tasks import Builder, Progress, build_shards
-from trainable.stored_teacher import stored_veer_pct
+from trainable.stored_teacher import stored_scores
 from trainable.targets import open_targets
 from trainable.teacher import TeacherFacts, require_fit
 
@@ -205,7 +208,11 @@ def measure_teacher(
     if earlier is not None:
         known = earlier["veer_pct"]
         return None if known is None else float(known)
-    veer_pct, num_params = _measured(file, data, settings, num_crops)
+    scores, num_params = _measured(file, data, settings, num_crops)
+    veer_pct = None
+    if scores is not None:
+        veer_pct = equal_error_rate(scores, data.val_is_target)
+        keep_teacher_scores(journal.path.parent, data, scores)  # before it is known as measured
     journal.append(
         "teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256
     )
@@ -214,15 +221,15 @@ def measure_teacher(
 
 def _measured(
     file: Path, data: TrainingData, settings: SearchConfig, num_crops: int
-) -> tuple[float | None, int | None]:
-    """VEER in percent and number of parameters, None each where the file does not tell."""
+) -> tuple[Floats | None, int | None]:
+    """Scores and number of parameters, None each where the file does not tell."""
     if is_stored(file):
-        return stored_veer_pct(file, data), read_meta(file).get(NUM_PARAMS)
+        return stored_scores(file, data), read_meta(file).get(NUM_PARAMS)
     model = load_speaker_model(file).model
-    veer_pct = validation_veer_pct(
+    scores = validation_scores(
         model.to(device := choose_device("cpu" if settings.device == "cpu" else "auto")),
         data,
         num_crops=num_crops,
         device=device,
     )
-    return veer_pct, count_parameters(model)
+    return scores, count_parameters(model)

@@ -5,6 +5,7 @@ pairs. So speakers are drawn, with replacement, as many as there are. A target p
 drawn m times weighs m: each drawn copy brings the speaker's own pairs once (not m^2, which would
 also pair the copies with each other, as if that were more of the same evidence). A non-target
 pair of speakers drawn m and n times weighs m n: every copy of one with every copy of the other.
+Where labels contradict the speakers, a pair weighs by its speakers.
 
 Speakers as the unit: Bolle et al., "Error analysis of pattern recognition systems: the subsets
 bootstrap" (2004), and Poh and Bengio, "Performance generalization in biometric authentication
@@ -57,7 +58,7 @@ class SpeakerPairs:
         """Number the speakers by the order of their names.
 
         Raises:
-            ValueError: Lengths differ, or a pair's label contradicts its speakers.
+            ValueError: Lengths differ.
         """
         labels = np.asarray(is_target, dtype=np.bool_)
         if not len(speaker_a) == len(speaker_b) == labels.size:
@@ -67,13 +68,6 @@ class SpeakerPairs:
             )
         names, number = np.unique(np.array([*speaker_a, *speaker_b]), return_inverse=True)
         first, second = number[: labels.size], number[labels.size :]
-        if (wrong := np.flatnonzero((first == second) != labels)).size:
-            pair = int(wrong[0])
-            raise ValueError(
-                "a target pair has one speaker and a non-target pair two, got speakers "
-                f"{speaker_a[pair]} and {speaker_b[pair]} for pair {pair}, is_target "
-                f"{bool(labels[pair])}"
-            )
         return cls(
             speaker_a=first, speaker_b=second, is_target=labels, num_speakers=len(names)
         )
@@ -154,11 +148,16 @@ class SpeakerBootstrap:
         for first in range(0, rows.size, BLOCK_PAIRS):
             part = rows[first : first + BLOCK_PAIRS]
             is_target = self.pairs.is_target[part]
-            a, b = self.pairs.speaker_a[part], self.pairs.speaker_b[part]
-            true_R += self._times_KR[a[is_target]].sum(0)
-            times = self._times_KR[a[~is_target]]
-            false_R += np.einsum("pr,pr->r", times, self._times_KR[b[~is_target]])
+            true_R += self._weight(part[is_target])
+            false_R += self._weight(part[~is_target])
         return false_R, true_R
+
+    def _weight(self, part: Index) -> NDArray[np.floating]:
+        """Weights of a few pairs added up, (R,)."""
+        a, b = self.pairs.speaker_a[part], self.pairs.speaker_b[part]
+        same, times = a == b, self._times_KR
+        both = np.einsum("pr,pr->r", times[a[~same]], times[b[~same]])
+        return np.asarray(times[a[same]].sum(0) + both)
 
     def _steps(self, rows: Index, ends: Index, here: Index) -> Sums:
         """Weights of a block's pairs summed up to each inner threshold, each (E, H)."""
@@ -167,9 +166,10 @@ class SpeakerBootstrap:
             return nothing, nothing
         times = self._times_KR[:, here].astype(np.float64)
         a, b = self.pairs.speaker_a[rows], self.pairs.speaker_b[rows]
+        weight = times[a] * np.where((a == b)[:, None], 1, times[b])
         is_target = self.pairs.is_target[rows, None]
-        false = np.where(is_target, 0, times[a] * times[b]).cumsum(0)
-        return false[ends - 1], np.where(is_target, times[a], 0).cumsum(0)[ends - 1]
+        true, false = np.where(is_target, weight, 0), np.where(is_target, 0, weight)
+        return false.cumsum(0)[ends - 1], true.cumsum(0)[ends - 1]
 
 
 def paired_difference(

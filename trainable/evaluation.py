@@ -104,15 +104,15 @@ class Validation:
         self._start_Z = np.stack(starts)[which_V].flatten()
 
     @torch.inference_mode()
-    def veer_pct(self, model: SpeakerModel, engine: Engine) -> float:
-        """VEER: the interpolated EER on the validation list, percent; scores are float64.
+    def scores(self, model: SpeakerModel, engine: Engine) -> Floats | None:
+        """The score of every trial pair, (P,), float64.
 
         Args:
             model: On the engine's device; in eval mode afterwards.
             engine: How its passes are computed.
 
         Returns:
-            NaN where an embedding is NaN or infinite.
+            None where an embedding is NaN or infinite.
         """
         model.eval()
         chunks = []
@@ -121,9 +121,13 @@ class Validation:
                 chunks.append(model.embed(feat_BTF).float())
         emb_VCD = torch.cat(chunks).cpu().reshape(len(self._data.val_row), self._num_crops, -1)
         if not emb_VCD.isfinite().all():
-            return math.nan
-        scores = cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
-        return equal_error_rate(scores, self._data.val_is_target)
+            return None
+        return cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
+
+    def veer_pct(self, model: SpeakerModel, engine: Engine) -> float:
+        """VEER: the interpolated EER on the validation list, percent; NaN without scores."""
+        scores = self.scores(model, engine)
+        return math.nan if scores is None else equal_error_rate(scores, self._data.val_is_target)
 
     def _batches(self, device: torch.device) -> Iterator[Tensor]:
         batch_size = EVAL_BATCH.get(device.type, EVAL_BATCH["cpu"])
@@ -135,20 +139,28 @@ class Validation:
             yield to_device(feat_BTF, device)
 
 
-def validation_veer_pct(
+def validation_scores(
     model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
-) -> float:
-    """The VEER of a model, in float32, on crops as long as it takes them; see `Validation`.
+) -> Floats:
+    """The scores of a model, in float32, on crops as long as it takes them; see `Validation`.
 
     Raises:
         TrainingError: An embedding is NaN or infinite.
     """
     crop_frames = model.num_frames or USUAL_FRAMES
     validation = Validation(data, data.features, num_crops=num_crops, crop_frames=crop_frames)
-    veer_pct = validation.veer_pct(model, Engine(device=device))
-    if math.isnan(veer_pct):
+    scores = validation.scores(model, Engine(device=device))
+    if scores is None:
         raise TrainingError("an embedding of the validation list is NaN or infinite")
-    return veer_pct
+    return scores
+
+
+def validation_veer_pct(
+    model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
+) -> float:
+    """The VEER of a model, percent; arguments and what is raised are of `validation_scores`."""
+    scores = validation_scores(model, data, num_crops=num_crops, device=device)
+    return equal_error_rate(scores, data.val_is_target)
 
 
 def evaluate_pairs(

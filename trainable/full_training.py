@@ -26,6 +26,7 @@ from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
 from trainable.in_place import open_in_place
 from trainable.places import cache_dir
+from trainable.scores import keep_new_scores
 from trainable.store.tasks import Progress
 from trainable.teacher import AnyTeacher, require_fit
 from trainable.training import EpochReport, Trainer
@@ -206,6 +207,7 @@ def run_training(
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
             report = trainer.run_epoch()
+            keep_new_scores(trainer, out)
             checkpoints.save(trainer)
             _tell(report, figures.scores, writer, watcher)
             figures.make_if_due(trainer)

@@ -17,7 +17,7 @@ from trainable.data import TrainingData
 from trainable.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
 from trainable.errors import TrainingError
 from trainable.metrics import equal_error_rate
-from trainable.scoring import cosine_scores
+from trainable.scoring import Floats, cosine_scores
 from trainable.teacher import NUM_NAMED, Crops, Lesson, TeacherFacts
 
 # A crop's key is its utterance times this, plus its first frame.
@@ -127,8 +127,8 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     )
 
 
-def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
-    """The VEER of stored embeddings, percent: the cosine of the means over an utterance's crops.
+def stored_scores(file: Path, data: TrainingData) -> Floats | None:
+    """Scores of stored embeddings, (P,): the cosine of the means over an utterance's crops.
 
     Returns:
         None where the file does not have every validation utterance.
@@ -143,8 +143,13 @@ def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
     mean_VD = np.zeros((len(count_V), table.embedding_ND.shape[1]))
     np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
     mean_VD /= count_V[:, None]
-    scores = cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
-    return equal_error_rate(scores, data.val_is_target)
+    return cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
+
+
+def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
+    """The VEER of stored embeddings, percent; None, and what is raised, as `stored_scores`."""
+    scores = stored_scores(file, data)
+    return None if scores is None else equal_error_rate(scores, data.val_is_target)
 
 
 def _faults(

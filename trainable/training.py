@@ -30,6 +30,7 @@ from trainable.meter import epoch_meter
 from trainable.objective import Objective
 from trainable.prefetch import prefetched, to_device
 from trainable.resident import crop_source
+from trainable.scores import MeasuredScores, ScoreMeter
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import AnyTeacher, Crops, random_starts
 
@@ -66,6 +67,7 @@ class Trainer:
         epoch: Finished epochs.
         history: One report an epoch.
         num_params: Trainable parameters of the network, read from the built model.
+        new_scores: Of the last epoch, where it was trained here and no earlier one is as good.
     """
 
     def __init__(
@@ -108,6 +110,8 @@ class Trainer:
             num_crops=config.training.eval_crops,
             crop_frames=self.model.num_frames or USUAL_FRAMES,
         )
+        self._meter = ScoreMeter(data)
+        self.new_scores: MeasuredScores | None = None
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
         )
@@ -139,14 +143,14 @@ class Trainer:
             raise self._diverged("a weight became NaN or infinite")
         trained = time.perf_counter()
         train_s = trained - started
-        veer_pct = self._validation.veer_pct(self.model, self._engine)
-        if not math.isfinite(veer_pct):
+        scores = self._validation.scores(self.model, self._engine)
+        if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
-        batch_size = self.config.training.batch_size
-        num_samples = len(self.data.train_row) // batch_size * batch_size
+        veer, self.new_scores = self._meter.epoch(scores, self.history)
+        num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,
-            veer_pct=veer_pct,
+            **veer,
             **self.objective.summary(means),
             lr=self.step.optimizer.param_groups[0]["lr"],
             num_samples=num_samples,
@@ -219,7 +223,7 @@ class Trainer:
             veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]}
         )
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
-        self.epoch = state["epoch"]
+        self.epoch, self.new_scores = state["epoch"], None
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
 
     def _diverged(self, what: str) -> DivergedError:

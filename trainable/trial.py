@@ -38,6 +38,7 @@ from trainable.memory_share import (
     release_memory,
 )
 from trainable.resident import resident_budget
+from trainable.scores import keep_new_scores
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 from trainable.trial_lock import TrialLock
@@ -187,6 +188,7 @@ class StudentTrial(tune.Trainable):
         if self._untold:
             return self._told(self._untold.pop(0))
         report = self._trainer.run_epoch()
+        keep_new_scores(self._trainer, self._task.folder)
         checkpoints.save(self._trainer)
         return self._told(report)
 

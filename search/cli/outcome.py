@@ -14,6 +14,7 @@ from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.repeats import why_best
 from results.run_folder import RunFolder
+from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves
 from results.trials import trials_table
@@ -74,7 +75,7 @@ def _print_result(result: SearchResult) -> None:
     if result.was_finished:
         console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
     teacher = latest(records, "teacher")
-    table, remarks = trials_table(records), run_remarks(records)
+    table, remarks = trials_table(records, RunScores(run)), run_remarks(records)
     curves = veer_curves(trial_histories(records))
     view = trials_view(table, teacher, remarks=remarks, width=console.width, curves=curves)
     console.print(view)

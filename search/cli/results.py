@@ -16,6 +16,7 @@ from results.remarks import run_remarks
 from results.render import benchmark_view, rows_view, trial_rows
 from results.report import write_report
 from results.run_folder import RunFolder
+from results.scores import RunScores
 from results.sparklines import veer_curves
 from results.trial_view import find_trial, trial_view
 from results.trials import epochs_table, trials_table, write_tables
@@ -91,7 +92,10 @@ def trials(
         _watch(folder, interval_s, watching=watching, alone=not chosen_otherwise)
         return
     records = folder.read()
-    table = trials_table(records)
+    scores = RunScores(folder)
+    table = trials_table(records, scores)
+    for damage in scores.damages:
+        errors.print(damage, highlight=False, markup=False, soft_wrap=True)
     try:
         write_tables(folder, table, epochs_table(records))
     except OSError as error:  # a full disk, or a folder that may only be read

@@ -15,7 +15,7 @@ EPOCH: dict[str, Any] = {
     "loss_distillation": 0.2, "loss_reconstruction": None, "distill_share": 0.1,
     "teacher_cosine": 0.5, "train_accuracy_pct": 50.0, "lr": 1e-3, "classification_share": 0.9,
     "reconstruction_share": None, "loss_stages": [0.1, 0.2], "stage_shares": [0.05, 0.05],
-    "num_params": 1000,
+    "num_samples": 96, "veer_low_pct": 9.5, "veer_high_pct": 16.0, "num_params": 1000,
 }  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -20,6 +22,7 @@ from search.config import SearchConfig
 from search.disk_estimate import (
     DiskEstimate,
     DiskGuard,
+    kept_scores_bytes,
     records_bytes,
     require_room,
     used_bytes,
@@ -27,6 +30,7 @@ from search.disk_estimate import (
 from search.forecast import forecast
 from search.progress import SearchView
 from search.run import run_search
+from search.score_files import keep_pairs, keep_teacher_scores
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report
@@ -49,7 +53,7 @@ def test_the_estimate_in_words() -> None:
     assert ESTIMATE.num_bytes == 3 * 7 * 50_000_000 + 90_000_000
     assert str(ESTIMATE) == (
         "at most about 1.1 GB (checkpoints of the best 3 and 4 running trials 1.1 GB, "
-        "journal and tables 90 MB)"
+        "journal, tables and scores 90 MB)"
     )
 
 
@@ -114,7 +118,7 @@ def test_the_largest_config_counts(
     said: list[str] = []
     guard = DiskGuard(
         folder=tmp_path, settings=chosen, space=found, teacher=None, num_speakers=20,
-        expected=forecast(64, 4, [], 3), say=said.append,
+        num_pairs=500, expected=forecast(64, 4, [], 3), say=said.append,
     )  # fmt: skip
     largest = guard.largest()
     assert largest is not None
@@ -159,6 +163,28 @@ def test_what_is_made_of_the_journal_takes_less_than_is_said(
     events_bytes = sum(map(len, events.values()))
     assert events_bytes < journal_bytes + disk_estimate.FIXED_BYTES
     assert journal_bytes + 2 * sum(derived) + events_bytes < counted
+
+
+def test_scores_of_every_trial_count() -> None:
+    more = replace(ESTIMATE, scores_bytes=kept_scores_bytes(10_000, 20))
+    assert more.num_bytes - ESTIMATE.num_bytes > 20 * 4 * 11_000
+
+
+def test_lists_and_scores_take_less_than_is_said(tmp_path: Path) -> None:
+    num_pairs = 5000
+    rng = np.random.default_rng(0)
+    speakers = np.array([f"id1{number:04}" for number in range(40)])
+    names = np.array([f"{speakers[each % 40]}/{each:011}/{each:05}.wav" for each in range(2000)])
+    a, b = rng.integers(len(names), size=(2, num_pairs))
+    data = SimpleNamespace(
+        val_paths=tuple(names), val_a=a, val_b=b, val_is_target=a % 40 == b % 40
+    )
+    keep_pairs(tmp_path, data)
+    scores = rng.normal(size=num_pairs)
+    keep_teacher_scores(tmp_path, data, scores)
+    kept = [path.stat().st_size for path in (tmp_path / "scores").iterdir()]
+    assert len(kept) == 2
+    assert sum(kept) <= kept_scores_bytes(num_pairs, 0)
 
 
 @pytest.mark.cluster

@@ -1,5 +1,7 @@
 """The bootstrap over speakers: exact, the same for every model of a list, honest about gaps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -142,9 +144,18 @@ def test_pairing_is_narrower_than_two_intervals_apart():
     assert paired.high_pct - paired.low_pct < 0.5 * (alone.high_pct - alone.low_pct)
 
 
-def test_labels_must_agree_with_speakers():
-    with pytest.raises(ValueError, match="got speakers a and a for pair 1, is_target False"):
-        SpeakerPairs.of(["a", "a"], ["a", "a"], [1, 0])
+def test_where_a_label_contradicts_the_speakers_the_speakers_decide_the_weight():
+    pairs, scores = some_list()
+    labels = pairs.is_target.copy()
+    labels[::7] = ~labels[::7]
+    wrong = replace(pairs, is_target=labels)
+    times_KR = multiplicities(pairs.num_speakers, 20)
+    expected = []
+    for times_K in times_KR.T:
+        a, b = times_K[pairs.speaker_a], times_K[pairs.speaker_b]
+        times = np.where(pairs.is_target, a, a * b)
+        expected.append(equal_error_rate(np.repeat(scores, times), np.repeat(labels, times)))
+    np.testing.assert_allclose(SpeakerBootstrap(wrong, 20).eer_pct(scores), expected, atol=1e-12)
 
 
 def test_every_pair_needs_both_speakers():

@@ -124,21 +124,21 @@ def covered(world, num_speakers, per_speaker, num_lists):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("world", "num_speakers", "per_speaker", "num_lists"),
+    ("world", "num_speakers", "per_speaker", "num_lists", "most"),
     [
-        pytest.param(World(), 10, 60, 400, id="10 speakers"),
-        pytest.param(World(), 28, 60, 400, id="28 speakers"),
-        pytest.param(World(), 40, 200, 200, id="40 speakers, many pairs"),
-        pytest.param(World(num_dims=80, within=0.95, shared=1), 28, 60, 400, id="low EER"),
-        pytest.param(Effects(), 28, 60, 400, id="normal effects"),
-        pytest.param(Effects(), 100, 30, 200, id="normal effects, 100 speakers"),
+        pytest.param(World(), 10, 60, 200, 0.995, id="10 speakers"),
+        pytest.param(World(), 28, 60, 200, 0.98, id="28 speakers"),
+        pytest.param(World(), 40, 120, 200, 0.98, id="40 speakers, many pairs"),
+        pytest.param(World(num_dims=80, within=0.95, shared=1), 28, 60, 200, 0.98, id="low EER"),
+        pytest.param(Effects(), 28, 60, 200, 0.98, id="normal effects"),
+        pytest.param(Effects(), 100, 30, 200, 0.98, id="normal effects, 100 speakers"),
     ],
 )
 def test_95_of_100_intervals_have_the_true_eer_in_them(
-    world, num_speakers, per_speaker, num_lists
+    world, num_speakers, per_speaker, num_lists, most
 ):
     share, _ = covered(world, num_speakers, per_speaker, num_lists)
-    assert 0.93 <= share <= 0.985
+    assert 0.93 <= share <= most
 
 
 @pytest.mark.slow
@@ -146,6 +146,6 @@ def test_95_of_100_intervals_have_the_true_eer_in_them(
 def test_intervals_of_differences_have_the_true_one_at_least_as_often(num_speakers):
     world = World(noise=(0.5, 1.0))
     truth = world.true_eer_pct()
-    assert truth[1] - truth[0] > 0.5
-    _, share = covered(world, num_speakers, 60, 200)
+    assert truth[1] - truth[0] > 0.4
+    _, share = covered(world, num_speakers, 60, 150)
     assert 0.93 <= share <= 0.99

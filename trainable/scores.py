@@ -1,0 +1,167 @@
+"""The scores of the best epoch so far, with their bootstrap: made by the loop, kept around it.
+
+Shapes: P trial pairs, R replicates.
+"""
+
+import io
+import math
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spaces.atomic import write_bytes_atomically
+from spaces.disk import room_for
+from trainable.bootstrap import SpeakerBootstrap
+from trainable.data import TrainingData
+from trainable.epoch_report import EpochReport
+from trainable.errors import DamagedError
+from trainable.intervals import Interval
+from trainable.metrics import equal_error_rate
+from trainable.pair_speakers import validation_pairs
+from trainable.speaker_draws import NUM_REPLICATES, Floats
+
+if TYPE_CHECKING:  # the trainer measures with what is here
+    from trainable.training import Trainer
+
+SCORES_FILE = "scores.npz"
+# The archive's own: names, sizes and checksums of four arrays, each with a header.
+ARCHIVE_BYTES = 2000
+
+Float32s = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredScores:
+    """A model's scores on the validation list, and what they say of its VEER.
+
+    Attributes:
+        epoch: Epochs that it was trained for; 0 of a model from outside of the run.
+        veer_pct: Interpolated EER, percent, of the scores in double precision.
+        scores: (P,) in the order of the list.
+        replicates: (R,) VEER of each bootstrap replicate, percent; NaN where it has none.
+        interval: 95 % interval of `veer_pct`; None where the list does not tell, and where the
+            scores were read from a file.
+    """
+
+    epoch: int
+    veer_pct: float
+    scores: Float32s
+    replicates: Float32s
+    interval: Interval | None = None
+
+
+class ScoreMeter:
+    """The VEER of scores, and of the best so far all that their bootstrap tells.
+
+    Args:
+        data: Whose validation list. Its speakers are looked up when they are first needed.
+    """
+
+    def __init__(self, data: TrainingData) -> None:
+        self._data = data
+        self._bootstrap: SpeakerBootstrap | None = None
+
+    def epoch(
+        self, scores: Floats, before: Sequence[EpochReport]
+    ) -> tuple[dict[str, Any], MeasuredScores | None]:
+        """What an epoch's report says of its VEER, and its scores if no earlier one is as good.
+
+        Args:
+            scores: (P,) of the model after the epoch.
+            before: The earlier epochs.
+        """
+        veer_pct = equal_error_rate(scores, self._data.val_is_target)
+        if any(report.veer_pct <= veer_pct for report in before):
+            return {"veer_pct": veer_pct}, None
+        measured = self.measured(scores, len(before) + 1)
+        told = {"veer_pct": veer_pct}
+        if measured.interval is not None:
+            told["veer_low_pct"] = measured.interval.low_pct
+            told["veer_high_pct"] = measured.interval.high_pct
+        return told, measured
+
+    def measured(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
+        """Scores of a model, after so many epochs, with replicates and interval."""
+        if self._bootstrap is None:
+            self._bootstrap = SpeakerBootstrap(validation_pairs(self._data))
+        veer_pct = equal_error_rate(scores, self._data.val_is_target)
+        replicates = self._bootstrap.eer_pct(scores)
+        return MeasuredScores(
+            epoch=epoch,
+            veer_pct=veer_pct,
+            scores=scores.astype(np.float32),
+            replicates=replicates.astype(np.float32),
+            interval=self._bootstrap.interval(veer_pct, replicates),
+        )
+
+
+def write_scores(path: Path, measured: MeasuredScores) -> None:
+    """Write scores to a file, in place of an earlier one, in one step; the folder is made.
+
+    Raises:
+        DiskFullError: There is no room; the earlier file stands.
+    """
+    content = io.BytesIO()
+    np.savez(
+        content,
+        scores=measured.scores,
+        replicates=measured.replicates,
+        epoch=np.int64(measured.epoch),
+        veer_pct=np.float64(measured.veer_pct),
+    )
+    with room_for(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomically(path, content.getvalue())
+
+
+def keep_new_scores(trainer: "Trainer", folder: Path) -> None:
+    """Write the scores of the epoch just trained to a run's folder, if it is the best so far.
+
+    To be called before the epoch is saved or told of: so whoever hears of it finds its scores.
+    """
+    if trainer.new_scores is not None:
+        write_scores(folder / SCORES_FILE, trainer.new_scores)
+
+
+def read_scores(path: Path) -> MeasuredScores:
+    """Read what `write_scores` wrote; nothing in the file is executed.
+
+    Raises:
+        DamagedError: It is no such file, or was damaged.
+        FileNotFoundError: There is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = MeasuredScores(
+                epoch=int(arrays["epoch"]),
+                veer_pct=float(arrays["veer_pct"]),
+                scores=arrays["scores"],
+                replicates=arrays["replicates"],
+            )
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedError(f"{path}: these scores are damaged: {error}") from error
+    _require_sound(found, path)
+    return found
+
+
+def scores_bytes(num_pairs: int) -> int:
+    """Bytes of a file of the scores of so many pairs, at most."""
+    return np.float32().itemsize * (num_pairs + NUM_REPLICATES) + ARCHIVE_BYTES
+
+
+def _require_sound(found: MeasuredScores, path: Path) -> None:
+    for name, values in (("scores", found.scores), ("replicates", found.replicates)):
+        if values.dtype != np.float32 or values.ndim != 1:
+            raise DamagedError(
+                f"{path}: these scores are damaged: {name} must be a row of float32, got "
+                f"{values.dtype} of shape {values.shape}"
+            )
+    if not (np.isfinite(found.scores).all() and math.isfinite(found.veer_pct)):
+        raise DamagedError(f"{path}: these scores are damaged: one is NaN or infinite")
