@@ -1,0 +1,222 @@
+"""The figures of an audit: worked by hand, and against SciPy or plain counting."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import beta, studentized_range
+from scipy.stats import t as student_t
+
+from results.audit import (
+    audit_controls,
+    audit_cost,
+    audit_rungs,
+    audit_seeds,
+    correlation,
+    share,
+)
+from results.history import TrialHistory
+
+
+def trial(number, veer_pct, state="complete", *, recipe=None, follow_up=None, follows=None):
+    """A trial with these VEERs by epoch; None for an epoch without one."""
+    started = {"config": {"lr": number if recipe is None else recipe, "seed": number}}
+    if follow_up is not None:
+        started |= {"follow_up": follow_up, "follows": follows}
+    epochs = {
+        epoch: {"epoch": epoch, "veer_pct": veer} for epoch, veer in enumerate(veer_pct, start=1)
+    }
+    ended = {"state": state, "reason": None}
+    return TrialHistory(
+        trial=number, started=started, start_s=0.0, epochs=epochs, ended=ended
+    )
+
+
+def test_correlations_worked_by_hand():
+    """Ranks 1 2 3 4 against 2 1 3 4: d is 1 1 0 0, and one of six pairs is turned round."""
+    found = correlation([(10.0, 8.0), (11.0, 7.0), (12.0, 9.0), (13.0, 9.5)])
+    assert found.num == 4
+    assert found.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))
+    assert found.kendall == pytest.approx((5 - 1) / 6)
+
+
+def test_correlations_against_plain_counting():
+    rng = np.random.default_rng(0)
+    pairs = [(float(a), float(a + b)) for a, b in rng.normal(size=(30, 2))]
+    found = correlation(pairs)
+    signs = [
+        np.sign(a[0] - b[0]) * np.sign(a[1] - b[1]) for a, b in itertools.combinations(pairs, 2)
+    ]
+    assert found.kendall == pytest.approx(np.mean(signs))
+    ranks = np.argsort(np.argsort(np.array(pairs), axis=0), axis=0)
+    assert found.spearman == pytest.approx(np.corrcoef(ranks.T)[0, 1])
+
+
+@pytest.mark.parametrize(
+    "pairs", [[], [(1.0, 2.0), (2.0, 1.0)], [(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)]]
+)
+def test_too_few_trials_or_equal_ones_have_no_correlation(pairs):
+    found = correlation(pairs)
+    assert (found.num, found.spearman, found.kendall) == (len(pairs), None, None)
+
+
+def test_a_share_has_its_exact_interval():
+    """Clopper and Pearson's, as quantiles of beta distributions."""
+    found = share(2, 10, 40)
+    low, high = beta.ppf(0.025, 2, 9), beta.ppf(0.975, 3, 8)
+    assert (found.low, found.high) == pytest.approx((low, high))
+    assert (found.of_stopped_low, found.of_stopped_high) == pytest.approx((40 * low, 40 * high))
+
+
+def test_of_none_the_interval_begins_at_0():
+    found = share(0, 5, 20)
+    assert found.low == 0
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 5))  # solves (1 - p)^5 = 0.025
+
+
+def test_the_interval_holds_the_share_at_least_19_times_in_20():
+    for truth in (0.05, 0.3):
+        covered = sum(
+            math.comb(12, num) * truth**num * (1 - truth) ** (12 - num)
+            for num in range(13)
+            if (found := share(num, 12, 12)).low <= truth <= found.high
+        )
+        assert covered >= 0.95
+
+
+def test_a_rung_counts_who_came_and_who_was_stopped():
+    trials = [
+        trial(0, [9.0, 8.0, 7.0, 6.0]),
+        trial(1, [10.0, 8.5, 8.0, 7.0]),
+        trial(2, [11.0, 9.5, 9.0, 8.0]),
+        trial(3, [30.0], "stopped_early"),
+        trial(4, [12.0, 20.0], "stopped_early"),
+        trial(5, [], "failed"),
+        trial(6, [30.0, 29.0, 28.0, 27.0], follow_up="control", follows=3),
+    ]
+    first, second = audit_rungs(trials, [1, 2], {3: 1, 4: 2})
+    assert (first.num_reached, first.num_stopped) == (5, 1)
+    assert (second.num_reached, second.num_stopped) == (4, 1)
+    assert (first.complete.num, first.complete.spearman) == (3, pytest.approx(1))
+    assert first.with_controls.num == 4
+
+
+def test_no_epoch_up_to_the_rung_counts_as_the_end():
+    """All epochs are among the last five; with those of the rung in it, it would be +1."""
+    trials = [trial(0, [10.0, 3.0]), trial(1, [20.0, 2.0]), trial(2, [30.0, 1.0])]
+    [rung] = audit_rungs(trials, [1], {})
+    assert (rung.complete.spearman, rung.complete.kendall) == (pytest.approx(-1),) * 2
+
+
+def test_an_epoch_without_a_veer_counts_for_no_rung():
+    trials = [trial(n, [None, 9.0 - n, 8.0]) for n in range(4)]
+    assert audit_rungs(trials, [1], {})[0].complete.num == 0
+
+
+CONTROLLED = [
+    trial(0, [20.0, 10.0, 10.0, 10.0, 10.0, 10.0, 9.0]),  # lowest 9, at the end 10
+    trial(1, [20.0, 12.0, 12.0, 12.0, 12.0, 12.0, 12.0]),
+    trial(2, [30.0], "stopped_early"),
+    trial(3, [31.0], "stopped_early"),
+    trial(4, [32.0], "stopped_early"),
+    trial(5, [33.0], "stopped_early"),
+    trial(6, [30.0, *[11.0] * 6], follow_up="control", follows=2),
+    trial(7, [31.0, *[9.5] * 6], follow_up="control", follows=3),
+    trial(8, [32.5, *[40.0] * 6], follow_up="control", follows=4),
+]
+
+
+def test_controls_say_what_was_lost():
+    found = audit_controls(CONTROLLED, dict.fromkeys((2, 3, 4, 5), 1), 2)
+    assert (found.num_stopped, found.best_trial, found.best_end_pct) == (4, 0, 10.0)
+    assert [(c.trial, c.follows, c.place, c.behind_pct) for c in found.controls] == [
+        (7, 3, 1, -0.5),
+        (6, 2, 2, 1.0),
+        (8, 4, 3, 30.0),
+    ]
+    assert (found.would_have_won.num, found.would_have_won.of) == (1, 3)
+    assert found.among_best.num == 2
+    assert found.would_have_won.of_stopped_high == pytest.approx(4 * beta.ppf(0.975, 2, 2))
+    # Trial 8 was computed otherwise than trial 4, which it follows.
+    assert [c.largest_gap_pct for c in found.controls] == [0.0, 0.0, 0.5]
+
+
+def test_without_a_complete_trial_or_a_control_there_is_nothing_to_compare():
+    assert audit_controls(CONTROLLED[2:], {}, 3) is None
+    assert audit_controls(CONTROLLED[:6], {}, 3) is None
+
+
+def test_seeds_pool_the_spread_of_every_config():
+    """Deviations -1 0 1 of one and -1 1 of another: (2 + 2) / (2 + 1), so 2 / sqrt(3)."""
+    trials = [trial(0, [5.0]), trial(1, [6.0])]
+    trials += [
+        trial(2 + n, [veer], recipe=0, follow_up="repeat", follows=0)
+        for n, veer in enumerate((9.0, 10.0, 11.0))
+    ]
+    trials += [
+        trial(5 + n, [veer], recipe=1, follow_up="repeat", follows=1)
+        for n, veer in enumerate((7.0, 9.0))
+    ]
+    found = audit_seeds(trials, 3)
+    assert [(g.trials, g.kind, g.mean_pct) for g in found.groups] == [
+        ((2, 3, 4), "repeat", 10.0),
+        ((5, 6), "repeat", 8.0),
+    ]
+    assert [g.sd_pct for g in found.groups] == pytest.approx([1.0, math.sqrt(2)])
+    sd = math.sqrt(4 / 3)
+    assert (found.pooled_sd_pct, found.degrees) == (pytest.approx(sd), 3)
+    assert found.pair_pct == pytest.approx(student_t.ppf(0.975, 3) * sd * math.sqrt(2))
+    # Trial 1 is the first, by a mean of 8 against 10, over two runs at least.
+    assert (found.best, found.runs_each, found.spread_pct) == ((1, 0), 2, 2.0)
+    assert found.told_apart_pct == pytest.approx(studentized_range.ppf(0.95, 2, 3) * sd / 2**0.5)
+    # Of two the range is the difference: Tukey's is then Student's.
+    assert found.told_apart_pct == pytest.approx(found.pair_pct / math.sqrt(2), rel=1e-6)
+
+
+def test_repetitions_of_the_search_are_groups_too():
+    trials = [trial(0, [5.0], recipe="a"), trial(1, [7.0], recipe="a"), trial(2, [6.0])]
+    trials.append(trial(3, [30.0], "stopped_early", recipe="a"))
+    found = audit_seeds(trials, 2)
+    [group] = found.groups
+    assert (group.trials, group.kind) == ((0, 1), "repetition")
+    assert (found.best, found.runs_each, found.spread_pct) == ((0, 2), 1, 1.0)
+
+
+def test_a_finalists_own_run_is_not_among_its_repeats():
+    trials = [trial(0, [1.0])]
+    trials.append(trial(1, [5.0], recipe=0, follow_up="repeat", follows=0))
+    assert audit_seeds(trials, 3) is None
+    trials.append(trial(2, [7.0], recipe=0, follow_up="repeat", follows=0))
+    found = audit_seeds(trials, 3)
+    assert found.groups[0].mean_pct == 6.0
+    assert (found.best, found.told_apart_pct) == ((0,), None)
+
+
+def test_seeds_alone_set_the_best_so_far_apart_once_in_twenty():
+    """Means of 4 runs of three equal configs, their spread estimated from the same runs."""
+    trials = [trial(n, [20.0]) for n in range(3)]
+    for n in range(12):
+        repeat = trial(3 + n, [20.0 + n], recipe=n % 3, follow_up="repeat", follows=n % 3)
+        trials.append(repeat)
+    found = audit_seeds(trials, 3)
+    factor = found.told_apart_pct / found.pooled_sd_pct
+    runs = np.random.default_rng(1).normal(20, 0.5, (20_000, 3, 4))
+    pooled = np.sqrt(runs.var(axis=2, ddof=1).mean(axis=1))
+    assert np.mean(np.ptp(runs.mean(axis=2), axis=1) > factor * pooled) == pytest.approx(
+        0.05, abs=0.006
+    )
+
+
+def test_cost_counts_what_was_saved():
+    trials = [
+        trial(0, [9.0] * 9),
+        trial(1, [9.0], "stopped_early"),
+        trial(2, [9.0] * 3, "stopped_early"),
+        trial(3, [9.0] * 2, "failed"),
+        trial(4, [9.0] * 9, follow_up="repeat", follows=0),
+    ]
+    found = audit_cost(trials, 9, {1: 1, 2: 3})
+    assert (found.num_trials, found.num_complete, found.num_stopped) == (4, 1, 2)
+    assert (found.epochs, found.epochs_saved, found.epochs_without) == (15, 14, 29)
+    assert found.follow_up_epochs == 9

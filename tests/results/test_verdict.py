@@ -1,0 +1,152 @@
+"""What an audit comes to, in words."""
+
+from dataclasses import replace
+
+import pytest
+
+from results.audit import share
+from results.audit_figures import (
+    Audit,
+    Control,
+    ControlsAudit,
+    Correlation,
+    CostAudit,
+    RungAudit,
+    SeedsAudit,
+)
+from results.verdict import verdict
+
+COST = CostAudit(
+    num_trials=24, num_complete=4, num_stopped=20, epochs=300, epochs_without=1000,
+    epochs_saved=700, follow_up_epochs=0,
+)  # fmt: skip
+SEEDS = SeedsAudit(
+    groups=(), pooled_sd_pct=0.4, degrees=6, pair_pct=1.38, best=(3, 1, 7), runs_each=3,
+    spread_pct=0.5, told_apart_pct=1.0,
+)  # fmt: skip
+
+
+def rung(epoch, spearman, *, num_stopped=10, with_controls=None):
+    return RungAudit(
+        epoch=epoch,
+        num_reached=24,
+        num_stopped=num_stopped,
+        complete=Correlation(num=4, spearman=spearman, kendall=spearman),
+        with_controls=with_controls,
+    )
+
+
+AUDIT = Audit(
+    is_stopping=True, grace_epochs=9, reduction_factor=3.0, max_epochs=100,
+    rungs=(rung(9, 0.5), rung(27, 0.8)), controls=None, seeds=None, cost=COST, stop_faults=(),
+)  # fmt: skip
+
+
+def controls(behind_pct, *, of=10, stopped_at=9, num_stopped=20):
+    won = sum(behind < 0 for behind in behind_pct)
+    return ControlsAudit(
+        num_stopped=num_stopped,
+        best_trial=3,
+        best_end_pct=10.0,
+        most=3,
+        controls=tuple(
+            Control(
+                trial=30 + n, follows=n, stopped_at=stopped_at, end_veer_pct=10 + behind,
+                behind_pct=behind, place=1 if behind < 0 else 5, largest_gap_pct=0.0,
+            )
+            for n, behind in enumerate(behind_pct)
+        ),
+        would_have_won=share(won, of, num_stopped),
+        among_best=share(won, of, num_stopped),
+    )  # fmt: skip
+
+
+def test_without_controls_it_says_what_is_not_known():
+    words = verdict(AUDIT)
+    assert words[0] == "20 trials stopped early, each as the rungs say"
+    assert words[1].startswith("what was lost by stopping is not known")
+    assert "for 100 epochs each" in words[1]
+    assert words[-1] == (
+        "the search had 300 epochs; without early stopping the same trials would have had 1,000: "
+        "700 saved (70%)"
+    )
+
+
+def test_a_control_that_would_have_won_calls_for_a_later_rung():
+    """Ten stopped at rung 9 would have gone on for 18 epochs each, to 27."""
+    words = " ".join(verdict(replace(AUDIT, controls=controls([-0.8, *[2.0] * 9]))))
+    # Clopper and Pearson of 1 in 10: 0.25 % to 44.5 %, of 20 trials 0.05 to 8.9.
+    assert "1 of 10 controls would have won" in words
+    assert "of all 20 stopped trials 0 to 9 would have won, with 95 % confidence" in words
+    assert (
+        "the best control is ahead by 0.80 %; it was stopped after epoch 9: raise grace_epochs "
+        "from 9 to 27, which would have cost these trials 180 epochs more" in words
+    )
+
+
+def test_a_lead_that_seeds_may_make_is_said_to_be_one():
+    found = replace(AUDIT, controls=controls([-0.8]), seeds=SEEDS)
+    assert "which two seeds of one config may differ by too (1.38 %)" in " ".join(verdict(found))
+    found = replace(AUDIT, controls=controls([-1.5]), seeds=SEEDS)
+    assert "two seeds of one config may differ" not in " ".join(verdict(found))
+
+
+def test_a_winner_of_the_last_rung_calls_for_no_early_stopping():
+    found = replace(AUDIT, controls=controls([-0.8], stopped_at=81))
+    assert "turn early stopping off (--scheduler none)" in " ".join(verdict(found))
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [(5, "5 controls can show little"), (30, "grace_epochs may stay at 9: stopping has cost")],
+)
+def test_no_winner_is_worth_as_much_as_there_are_controls(of, said):
+    """None of 5 leaves up to 52 % open, none of 30 up to 12 %."""
+    assert said in " ".join(verdict(replace(AUDIT, controls=controls([1.0] * of, of=of))))
+
+
+@pytest.mark.parametrize(
+    ("spearman", "said"), [(0.8, "says much"), (0.5, "says something"), (0.1, "says little")]
+)
+def test_a_rungs_correlation_in_words(spearman, said):
+    words = " ".join(verdict(replace(AUDIT, rungs=(rung(9, spearman), rung(27, 0.9)))))
+    assert f"VEER after epoch 9 {said} of the end: rank correlation {spearman:.2f}" in words
+    assert "their correlation is lower than that of all trials would be" in words
+    advice = "raise grace_epochs from 9 to 27, where the correlation is 0.90"
+    assert (advice in words) == (spearman < 0.3)
+
+
+def test_controls_lift_the_restriction_of_range():
+    wide = Correlation(num=14, spearman=0.75, kendall=0.6)
+    words = " ".join(verdict(replace(AUDIT, rungs=(rung(9, 0.1, with_controls=wide),))))
+    assert "says much of the end: rank correlation 0.75 over 14 complete trials and con" in words
+    assert "is lower than that of all" not in words
+
+
+def test_too_few_trials_are_said_to_be_too_few():
+    [few] = [RungAudit(
+        epoch=9, num_reached=2, num_stopped=0, complete=Correlation(num=2), with_controls=None
+    )]  # fmt: skip
+    words = " ".join(verdict(replace(AUDIT, rungs=(few,))))
+    assert "how well epoch 9 foretells the end cannot be said: 2 complete trials" in words
+
+
+def test_seeds_tell_the_best_apart_or_not():
+    """Twice the spread needs a quarter of the runs: 3 x (1.0 / 0.5) squared is 12."""
+    words = " ".join(verdict(replace(AUDIT, seeds=SEEDS)))
+    assert "differ by a standard deviation of 0.40 % (6 degrees of freedom)" in words
+    assert "the best 3 lie 0.50 % apart by means of 3 repeats, and seeds alone may set" in words
+    assert words.count("any of them may be the best; about 12 repeats of each would tell") == 1
+    apart = replace(SEEDS, spread_pct=1.2)
+    assert "the first is better than the last" in " ".join(verdict(replace(AUDIT, seeds=apart)))
+
+
+def test_stops_that_do_not_follow_are_named():
+    words = verdict(replace(AUDIT, stop_faults=("trial 4 was to stop",)))
+    assert words[0].endswith("but not all as the rungs say: trial 4 was to stop")
+
+
+def test_without_early_stopping_only_seeds_are_left():
+    words = verdict(replace(AUDIT, is_stopping=False, rungs=(), seeds=SEEDS))
+    assert words[0] == "early stopping was off: every trial ran to the end"
+    assert len(words) == 2
