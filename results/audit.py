@@ -53,10 +53,12 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
 def share(num: int, of: int, num_stopped: int) -> Share:
     """A share of controls with its exact 95 % interval, scaled to all stopped trials.
 
+    Of these no fewer than the controls themselves have shown, and no more than they leave.
+
     Args:
         num: Controls of which it is true.
         of: Controls, at least 1.
-        num_stopped: Stopped trials, from which they were drawn.
+        num_stopped: Stopped trials, from which they were drawn; at least as many.
     """
     found = binomtest(num, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
     low, high = float(found.low), float(found.high)
@@ -65,8 +67,8 @@ def share(num: int, of: int, num_stopped: int) -> Share:
         of=of,
         low=low,
         high=high,
-        of_stopped_low=low * num_stopped,
-        of_stopped_high=high * num_stopped,
+        of_stopped_low=max(low * num_stopped, num),
+        of_stopped_high=min(high * num_stopped, num_stopped - (of - num)),
     )
 
 

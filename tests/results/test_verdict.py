@@ -42,7 +42,7 @@ AUDIT = Audit(
 )  # fmt: skip
 
 
-def controls(behind_pct, *, of=10, stopped_at=9, num_stopped=20):
+def controls(behind_pct, *, of=10, stopped_at=9, num_stopped=40):
     won = sum(behind < 0 for behind in behind_pct)
     return ControlsAudit(
         num_stopped=num_stopped,
@@ -75,9 +75,9 @@ def test_without_controls_it_says_what_is_not_known():
 def test_a_control_that_would_have_won_calls_for_a_later_rung():
     """Ten stopped at rung 9 would have gone on for 18 epochs each, to 27."""
     words = " ".join(verdict(replace(AUDIT, controls=controls([-0.8, *[2.0] * 9]))))
-    # Clopper and Pearson of 1 in 10: 0.25 % to 44.5 %, of 20 trials 0.05 to 8.9.
+    # Clopper and Pearson of 1 in 10: up to 44.5 %, of 40 trials 17.8; one of them is known.
     assert "1 of 10 controls would have won" in words
-    assert "of all 20 stopped trials 0 to 9 would have won, with 95 % confidence" in words
+    assert "of all 40 stopped trials 1 to 18 would have won, with 95 % confidence" in words
     assert (
         "the best control is ahead by 0.80 %; it was stopped after epoch 9: raise grace_epochs "
         "from 9 to 27, which would have cost these trials 180 epochs more" in words
