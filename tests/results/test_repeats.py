@@ -165,7 +165,7 @@ def test_the_card_tells_of_repeats_whose_weights_these_are_not(trained_run: RunF
     [
         ({"follow_up": "repeat"}, r"trial_started must have follows"),
         ({"follows": 0}, r"trial_started must have follow_up"),
-        ({"follow_up": "again", "follows": 0}, r"follow_up .* must be repeat or control, got 'aga"),
+        ({"follow_up": "again", "follows": 0}, r"follow_up .* repeat or control, got 'again'"),
         ({"follow_up": ["repeat"], "follows": 0}, r"follow_up .* must be repeat or control"),
         ({"follow_up": "repeat", "follows": -1}, r"follows .* a whole number of at least 0, got"),
         ({"follow_up": "repeat", "follows": 2}, r"trial 2 must follow an earlier one .* got 2"),
