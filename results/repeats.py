@@ -15,16 +15,15 @@ def figure_of(repeats: Repeats) -> str:
 def why_best(trials: Iterable[TrialHistory]) -> str | None:
     """Why the first in rank is the first, None where no trial has a rank.
 
-    `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER, 9.10 % after epoch 20`.
+    `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
     """
     trials = list(trials)
     best = next(iter(ranked(trials)), None)
-    if best is None or best.best is None:
+    if best is None:
         return None
     repeats = repeats_of(trials).get(best.trial)
     if repeats is None:
-        lowest = best.best
-        return f"by its lowest VEER, {lowest['veer_pct']:.2f} % after epoch {lowest['epoch']}"
+        return f"by its lowest VEER: {best.best_veer_pct:.2f} %"
     lost = f", {repeats.num_lost} more did not come to the end" if repeats.num_lost else ""
     many = counted(len(repeats.veer_pct), "repeat")
     return f"by the mean of {many}: {figure_of(repeats)}{lost}"

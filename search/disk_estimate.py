@@ -129,16 +129,16 @@ class DiskGuard:
         config, checkpoint_bytes = largest
         num_trials = self.settings.num_trials or 0
         plan = self.settings.follow_ups
-        num_more, more_epochs = plan.most, plan.most * self.settings.max_epochs
+        more_epochs = plan.num_epochs(self.settings.max_epochs)
         num_unfinished = max(at_once, sum(trial.state is None for trial in trials))
-        num_scored = num_trials + num_more + num_unfinished
+        num_scored = num_trials + plan.most + num_unfinished
         estimate = DiskEstimate(
             checkpoint_bytes=checkpoint_bytes,
             keep_best=min(num_kept(self.settings), num_trials),
             num_unfinished=num_unfinished,
             scores_bytes=kept_scores_bytes(self.num_pairs, num_scored),
             records_bytes=records_bytes(
-                config, num_trials + num_more, self.expected.epochs_high + more_epochs
+                config, num_trials + plan.most, self.expected.epochs_high + more_epochs
             ),
         )
         require_room(estimate, self.folder, self.settings, self.say)

@@ -3,7 +3,6 @@
 from results.faults import counted
 from search.config import SearchConfig
 from search.disk_estimate import DiskGuard
-from search.follow_up_plan import FollowUpPlan
 from search.forecast import Forecast, describe, forecast
 from search.materials import Materials, SearchJob
 from search.progress import SearchView
@@ -35,14 +34,9 @@ def describe_follow_ups(settings: SearchConfig) -> list[str]:
     if not parts:
         return []
     return [
-        f"then, at most {follow_up_epochs(plan, settings.max_epochs):,} epochs more: "
+        f"then, at most {plan.num_epochs(settings.max_epochs):,} epochs more: "
         f"{' and '.join(parts)}"
     ]
-
-
-def follow_up_epochs(plan: FollowUpPlan, max_epochs: int) -> int:
-    """Epochs of all follow-ups at most: none is stopped early."""
-    return plan.most * max_epochs
 
 
 def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:

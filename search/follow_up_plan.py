@@ -28,3 +28,7 @@ class FollowUpPlan:
     def most(self) -> int:
         """Trials that it will be at most."""
         return self.repeat * self.finalists + self.control
+
+    def num_epochs(self, max_epochs: int) -> int:
+        """Epochs that they take at most: none of them is stopped early."""
+        return self.most * max_epochs

@@ -121,7 +121,7 @@ def test_why_the_best_is_the_best(repeated_run: RunFolder) -> None:
         "by the mean of 2 repeats: 13.00 % ± 1.41, 1 more did not come to the end"
     )
     own = [trial for trial in trials if trial.follow_up is None]
-    assert why_best(own) == "by its lowest VEER, 7.00 % after epoch 2"
+    assert why_best(own) == "by its lowest VEER: 7.00 %"
     assert why_best([]) is None
 
 

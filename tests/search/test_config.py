@@ -108,6 +108,7 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
         ("resources", {"gpu": 1.5}, r"gpu must be at most 1 or a whole number, got 1.5"),
         ("device", "cuda", r"device cuda needs resources.gpu above 0, got 0"),
         ("benchmark_top", 4, r"got benchmark_top=4, keep_best=3"),
+        ("repeat", -1, r"repeat: must be greater .* equal to 0, got -1"),
         ("space", "mixxer", r"space must be .* got 'mixxer'; did you mean 'mixer'\?"),
     ],
 )
@@ -138,6 +139,22 @@ def test_what_a_resumed_search_may_change_does_not_differ(folder):
     assert differing_keys(one, other) == []
 
 
+def test_follow_ups_may_be_asked_for_later(folder):
+    one = read_search_config(folder / "search.yaml")
+    given = {"repeat": 3, "finalists": 2, "control": 5}
+    other = read_search_config(folder / "search.yaml", given)
+    assert differing_keys(one, other) == []
+    plan = other.follow_ups
+    assert (plan.repeat, plan.finalists, plan.control, plan.seed) == (3, 2, 5, other.seed)
+    assert (plan.most, plan.is_any, one.follow_ups.is_any) == (11, True, False)
+
+
+def test_only_those_whose_weights_are_kept_are_repeated(folder):
+    with pytest.raises(ConfigError, match=r"at most keep_best, .* got finalists=4, keep_best=3"):
+        read_search_config(folder / "search.yaml", {"repeat": 1, "finalists": 4})
+    assert read_search_config(folder / "search.yaml", {"finalists": 4}).repeat == 0
+
+
 def test_a_resumed_search_keeps_its_engine(folder):
     one = read_search_config(folder / "search.yaml")
     other = read_search_config(folder / "search.yaml", {"engine.precision": "bfloat16"})
@@ -165,3 +182,7 @@ def test_help_names_every_option():
     shown = CliRunner().invoke(app, ["search", "--help"], env={"COLUMNS": "160"}).output
     for option in ("--run", "--teacher", "--grace-epochs", "--time-limit-s", "--gpu"):
         assert option in shown
+    for command in ("search", "resume"):
+        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "160"}).output
+        for option in ("--total-epochs", "--repeat", "--finalists", "--control"):
+            assert option in shown

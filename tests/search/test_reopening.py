@@ -2,6 +2,7 @@
 
 from results.history import trial_histories
 from results.journal import Journal, read_journal
+from search.follow_up_plan import FollowUpPlan
 from search.reopening import num_failed, reopen_failed, standing
 from tests.search.conducting import MAX_EPOCHS, story, work
 
@@ -34,6 +35,22 @@ def test_failed_trial_is_handed_out_again_with_its_config_and_goes_on_to_an_end(
     assert num_failed(read_journal(tmp_path / "j")) == 0
     assert sorted(again.epochs) == list(range(1, len(again.epochs) + 1))
     assert len(again.epochs) <= MAX_EPOCHS
+
+
+def test_a_failed_repeat_that_is_run_again_follows_the_same_trial(conduct, tmp_path):
+    plan = FollowUpPlan(repeat=1, finalists=1)
+    conductor = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
+    conductor.next_trial()
+    for epoch in range(1, MAX_EPOCHS + 1):
+        conductor.report(0, epoch, 20.0, {})
+    conductor.end(conductor.next_trial().trial, "failed", "a bug")
+    with Journal(tmp_path / "j") as journal:
+        reopen_failed(read_journal(tmp_path / "j"), journal)
+    again = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
+    course = again.next_trial()
+    assert (course.trial, course.follow_up, course.follows) == (1, "repeat", 0)
+    assert course.config == conductor.trials[1].config
+    assert not again.due
 
 
 def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(conduct, tmp_path):

@@ -16,6 +16,7 @@ from rich.console import Console
 from results.history import trial_histories
 from results.journal import read_journal
 from results.study import STUDY_NAME
+from search.audit import audit_search
 from search.progress import SearchView
 from search.run import run_search
 from spaces.errors import ConfigError
@@ -138,6 +139,30 @@ def test_time_limit_leaves_a_search_that_goes_on(search):
     search("run", num_trials=2)
     assert story(folder) == story(whole)
     assert len(story(folder, "search_resumed")) == 1
+
+
+def test_repeats_and_controls_of_a_finished_search(search):
+    folder = search(num_trials=6, max_concurrent=2, keep_best=2)
+    own = story(folder)
+    search(num_trials=6, max_concurrent=2, keep_best=2, repeat=1, finalists=2, control=1)
+    histories = trial_histories(read_journal(folder / "journal.jsonl"))
+    repeats, controls = (
+        [h for h in histories if h.follow_up == kind] for kind in ("repeat", "control")
+    )
+    assert [story(folder)[: len(own)], len(repeats), len(controls)] == [own, 2, 1]
+    assert {(h.state, len(h.epochs)) for h in (*repeats, *controls)} == {("complete", 3)}
+    control, followed = controls[0], histories[controls[0].follows]
+    assert followed.state == "stopped_early"
+    # Computed alike, to the last bit.
+    assert {at: control.measured[at] for at in followed.measured} == followed.measured
+    lowest = sorted(histories[:6], key=lambda h: h.best_veer_pct)
+    assert {h.follows for h in repeats} == {h.trial for h in lowest[:2]}
+    kept = [n for n in range(9) if CheckpointFolder(folder / "trials" / f"{n:04d}").epochs()]
+    assert kept == sorted(h.trial for h in lowest[:2])
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
+    assert len(optuna.load_study(study_name=STUDY_NAME, storage=storage).trials) == 6
+    audit = audit_search(read_journal(folder / "journal.jsonl"))
+    assert (audit.stop_faults, len(audit.controls.controls)) == ((), 1)
 
 
 def test_gpu_that_no_node_has_is_an_error(search):

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal import Journal, Record, read_journal
 from search.config import SearchConfig, read_search_config
 from search.run_state import (
     differing_values,
     earlier_records,
+    is_finished,
     open_run,
     resumed_settings,
 )
+from search.scheduler_config import SchedulerConfig
 from spaces.yaml_file import read_yaml, write_yaml
 from tests.damage import DAMAGES
+from tests.search.conducting import make_conductor, work
 from trainable.errors import RunError
 
 SPACE = {
@@ -145,3 +148,54 @@ def test_trials_without_a_journal_are_no_new_run(settings, run, journal):
     message = rf"{run} holds trials, but its journal is missing or empty: restore journal\.jsonl"
     with pytest.raises(RunError, match=message):
         earlier_records(settings, run)
+
+
+def finished(folder: Path, settings: SearchConfig) -> tuple[Record, ...]:
+    """The records of that search, played to its end with the follow-ups that it asks for."""
+    with Journal(folder / "journal.jsonl") as journal:
+        open_run(settings, folder, journal, ())
+        conductor = make_conductor(
+            journal,
+            num_trials=3,
+            follow_ups=settings.follow_ups,
+        )
+        work(conductor)
+        assert conductor.is_finished
+        journal.append("search_ended", reason="finished")
+    return read_journal(folder / "journal.jsonl")
+
+
+def test_a_search_is_finished_only_with_its_follow_ups(
+    settings: SearchConfig, tmp_path: Path
+) -> None:
+    def asking(**more: Any) -> SearchConfig:
+        return settings.model_copy(
+            update={
+                "num_trials": 3, "max_epochs": 9,
+                "scheduler": SchedulerConfig(grace_epochs=1), **more,
+            }
+        )  # fmt: skip
+
+    records = finished(tmp_path / "plain", asking())
+    assert is_finished(asking(), records)
+    assert not is_finished(asking(repeat=1), records)
+    assert not is_finished(asking(control=1), records)
+    records = finished(tmp_path / "repeated", asking(repeat=2))
+    assert is_finished(asking(repeat=2), records)
+    assert is_finished(asking(), records)
+    assert not is_finished(asking(repeat=3), records)
+    # Follow-ups are none of the four trials.
+    assert not is_finished(asking(num_trials=4), records)
+
+
+def test_a_search_whose_follow_up_is_unfinished_is_not_finished(
+    settings: SearchConfig, tmp_path: Path
+) -> None:
+    chosen = settings.model_copy(
+        update={"num_trials": 3, "max_epochs": 9, "repeat": 1,
+                "scheduler": SchedulerConfig(grace_epochs=1)}
+    )  # fmt: skip
+    records = finished(tmp_path / "run", chosen)
+    last = max(r["trial"] for r in records if r["event"] == "trial_ended")
+    cut = [r for r in records if not (r["event"] == "trial_ended" and r["trial"] == last)]
+    assert not is_finished(chosen, cut)

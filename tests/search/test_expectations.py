@@ -1,0 +1,51 @@
+"""What is said of follow-ups before a search starts."""
+
+from typing import Any
+
+import pytest
+
+from search.config import SearchConfig, read_search_config
+from search.disk_estimate import num_kept
+from search.expectations import describe_follow_ups
+
+CORPUS = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
+
+
+def settings(**given: Any) -> SearchConfig:
+    own = {"corpus": CORPUS, "space": "mixer", "max_epochs": 30}
+    return read_search_config(None, own | given)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, []),
+        (
+            {"repeat": 3, "control": 5},
+            ["then, at most 420 epochs more: the best 3 with 3 other seeds each and 5 stopped "
+             "trials to the end"],
+        ),
+        (
+            {"repeat": 1, "finalists": 2},
+            ["then, at most 60 epochs more: the best 2 with 1 other seed each"],
+        ),
+        ({"control": 1}, ["then, at most 30 epochs more: 1 stopped trial to the end"]),
+    ],
+)  # fmt: skip
+def test_what_follow_ups_will_take_is_said(given: dict[str, Any], said: list[str]) -> None:
+    assert describe_follow_ups(settings(**given)) == said
+
+
+def test_every_follow_up_runs_to_the_last_epoch() -> None:
+    plan = settings(repeat=2, finalists=3, control=4).follow_ups
+    assert plan.num_epochs(30) == (2 * 3 + 4) * 30
+
+
+@pytest.mark.parametrize(
+    ("given", "num"),
+    [({}, 3), ({"repeat": 1}, 6), ({"repetitions": 2, "finalists": 1}, 4)],
+)
+def test_finalists_count_where_they_may_be_others_than_the_best(
+    given: dict[str, Any], num: int
+) -> None:
+    assert num_kept(settings(**given)) == num
