@@ -201,7 +201,8 @@ def read_search_config(
         path=path,
         data=data,
         lines=document.lines,
-        given=frozenset(given),
+        over=frozenset(tuple(name.split(".")) for name in overrides or ()),
+        source=str(NO_FILE),
         space=space,
         suggested=frozenset(suggested.keys() - document.data.keys() - given.keys()),
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
+from models.frontend import NUM_MELS
 from spaces.complaints import models_in
 from spaces.effects import Needs, Neutral, only, unless, with_effect
 from spaces.stage_weights import normalised
@@ -193,6 +194,11 @@ class TrialConfig(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        if self.model.num_mels != NUM_MELS:
+            raise ValueError(
+                f"model.num_mels must be {NUM_MELS}, since that is what the front end makes and "
+                f"the stores hold, got {self.model.num_mels}; leave it out"
+            )
         if self.model.fixed_frames not in (None, self.training.crop_frames):
             raise ValueError(
                 "model.num_frames must equal training.crop_frames, got "

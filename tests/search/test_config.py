@@ -186,3 +186,16 @@ def test_help_names_every_option():
         shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "160"}).output
         for option in ("--total-epochs", "--repeat", "--finalists", "--control"):
             assert option in shown
+
+
+def test_a_criterion_of_the_command_line_is_not_blamed_on_the_file(folder):
+    message = r"search\.yaml with stop_at from the command line: stop_at must be a criterion"
+    with pytest.raises(ConfigError, match=message):
+        read_search_config(folder / "search.yaml", {"stop_at": "x"})
+
+
+def test_a_fault_of_the_file_beside_the_command_lines_is_the_files(folder):
+    data = read_yaml(folder / "search.yaml").data | {"resources": {"cpu": 0}}
+    write_yaml(folder / "bad.yaml", data)
+    with pytest.raises(ConfigError, match=r"bad\.yaml:\d+: resources\.cpu: .*got 0"):
+        read_search_config(folder / "bad.yaml", {"resources.gpu": 0.5})

@@ -174,3 +174,17 @@ def test_distillation_without_a_teacher_is_refused(tmp_path: Path) -> None:
     assert run.teacher == tmp_path / "t.model"
     assert run.corpus.train_dir == tmp_path / "a"
     assert run.trial.training.max_epochs == 7
+
+
+@pytest.mark.parametrize("family", ["mlp_mixer", "ecapa_tdnn", "lstm_autoencoder"])
+def test_other_mel_bins_than_the_front_ends_are_refused(family: str) -> None:
+    message = r"model\.num_mels must be 80, since that is what the front end makes .* got 40"
+    with pytest.raises(ValidationError, match=message):
+        config(model={"family": family, "num_mels": 40})
+
+
+def test_a_setting_of_the_command_line_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    write_yaml(tmp_path / "run.yaml", {"corpus": {}, "trial": {"training": {"lr": 0.1}}})
+    with pytest.raises(ConfigError, match=r"\n--set: trial\.training\.lr: ") as caught:
+        read_train_config(tmp_path / "run.yaml", ["trial.training.lr=x"])
+    assert "run.yaml:1: corpus.train_dir" in str(caught.value)
