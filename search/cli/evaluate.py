@@ -23,7 +23,8 @@ from search.model_source import ModelSource, find_model
 from spaces.errors import ConfigError
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
-from trainable.evaluation import DEFAULT_EVAL_FRAMES, EvaluationResult, evaluate_pairs
+from trainable.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
+from trainable.final_interval import FinalEER, final_eer
 from trainable.places import cache_dir
 
 
@@ -93,7 +94,7 @@ def evaluate(
     words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
     command = f"{veer_command(*words)}{permission_flag()}"
     refuse_locked(chosen, _known_corpus(source), cache_dir(), command)
-    _print(source, chosen, _evaluated(source, chosen, eval_frames, computing))
+    _print(source, chosen, *_scored(source, chosen, eval_frames, computing))
 
 
 def _check_options(
@@ -129,21 +130,22 @@ def _open(
     source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
 ) -> None:
     opened = open_test_list(source, trials, cache_dir(), _say)
-    result = _evaluated(source, trials, eval_frames, device)
-    figures = {"eer_pct": result.cosine.eer_pct, "eval_frames": eval_frames} | asdict(result)
+    scores, eer = _scored(source, trials, eval_frames, device)
+    figures = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
+    figures["interval"] = None if eer.interval is None else asdict(eer.interval)
     opened.ledger.note_figures(opened.opening, figures)
-    _print(source, trials, result)
+    _print(source, trials, scores, eer)
     _say(described(opened.past))
     for warning in opened.warnings:
         _say(f"warning: {warning}")
     _say(f"recorded in {' and '.join(map(str, opened.files))}")
 
 
-def _evaluated(
+def _scored(
     source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
-) -> EvaluationResult:
+) -> tuple[PairScores, FinalEER]:
     with counting("utterances") as progress:
-        return evaluate_pairs(
+        scores = score_pairs(
             source.loaded.model,
             trials.root,
             trials.pairs,
@@ -151,14 +153,16 @@ def _evaluated(
             device=device,
             progress=progress,
         )
+    return scores, final_eer(trials.pairs, scores.cosine)
 
 
-def _print(source: ModelSource, trials: TrialList, result: EvaluationResult) -> None:
+def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: FinalEER) -> None:
     loaded = source.loaded
     whose = "" if source.trial is None else f"trial {source.trial}, "
     title = f"{whose}{loaded.file}, epoch {loaded.epoch}: {len(trials.pairs)} pairs of"
     _say(f"{title} {trials.file}")  # a table's title would be wrapped to its width
-    console.print(evaluation_table(result, title=""))
+    console.print(evaluation_table(scores.result, title=""))
+    _say(f"cosine of mean embeddings: {eer.in_words}")
 
 
 def _say(text: str) -> None:

@@ -103,7 +103,8 @@ def test_the_recorded_corpus_names_the_test_list(student: Path, corpus: Path) ->
     assert (opened["num_pairs"], opened["run"], opened["trial"]) == (6, None, None)
     (found,) = ledger_lines(corpus.parent, "figures")
     assert found["id"] == opened["id"]
-    assert f"{found['figures']['cosine']['eer_pct']:.2f}" in shown
+    eer = f"EER {found['figures']['cosine']['eer_pct']:.2f} %"
+    assert f"cosine of mean embeddings: {eer}, no interval: it takes 6 speakers" in shown
 
 
 def test_earlier_openings_are_told(student: Path) -> None:
@@ -133,7 +134,7 @@ def test_an_interrupted_evaluation_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("search.cli.evaluate.evaluate_pairs", interrupted)
+        patch.setattr("search.cli.evaluate.score_pairs", interrupted)
         assert veer("evaluate", student, "--final").exit_code != 0
     assert len(ledger_lines(corpus.parent, "opened")) == 1
     assert "opened 1 time before" in final(student)

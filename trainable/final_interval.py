@@ -1,0 +1,70 @@
+"""How sure the final EER on a trial list is, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numpy.typing import ArrayLike
+
+from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.corpus_lists import TrialPair, speaker_of
+from trainable.intervals import MIN_SPEAKERS, Interval
+from trainable.metrics import equal_error_rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalEER:
+    """The EER of a model on a list.
+
+    Attributes:
+        eer_pct: Interpolated, percent.
+        interval: Its 95 % interval by bootstrap over the list's speakers; None where the list
+            tells none.
+        num_speakers: Speakers of the list; None where its folders are not its speakers.
+    """
+
+    eer_pct: float
+    interval: Interval | None
+    num_speakers: int | None
+
+    @property
+    def in_words(self) -> str:
+        """EER and interval, or why there is none, in a line."""
+        eer = f"EER {self.eer_pct:.2f} %"
+        if self.interval is not None:
+            low, high = self.interval.low_pct, self.interval.high_pct
+            return (
+                f"{eer}, 95 % interval {low:.2f} to {high:.2f} % (bootstrap over "
+                f"{self.num_speakers} speakers)"
+            )
+        if self.num_speakers is None:
+            why = "the first folders of the list's paths are not its speakers"
+            return f"{eer}, no interval: {why}"
+        if self.num_speakers < MIN_SPEAKERS:
+            return (
+                f"{eer}, no interval: it takes {MIN_SPEAKERS} speakers, and the list has "
+                f"{self.num_speakers}"
+            )
+        return f"{eer}, no interval: the list's errors are too few for one"
+
+
+def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
+    """The EER of scores on a list, with its interval.
+
+    Args:
+        pairs: The list.
+        scores: (P,) of its pairs in their order; a higher one says "same speaker".
+    """
+    is_target = [pair.is_target for pair in pairs]
+    eer_pct = equal_error_rate(scores, is_target)
+    first, second = (
+        [speaker_of(path) for path in paths]
+        for paths in ([p.path_a for p in pairs], [p.path_b for p in pairs])
+    )
+    if any((a == b) != label for a, b, label in zip(first, second, is_target, strict=True)):
+        return FinalEER(eer_pct=eer_pct, interval=None, num_speakers=None)
+    speakers = SpeakerPairs.of(first, second, is_target)
+    interval = None
+    if speakers.num_speakers >= MIN_SPEAKERS:
+        bootstrap = SpeakerBootstrap(speakers)
+        interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
+    return FinalEER(eer_pct=eer_pct, interval=interval, num_speakers=speakers.num_speakers)
