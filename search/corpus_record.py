@@ -58,19 +58,25 @@ def list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list
         data: Its validation list, opened.
         cache: The cache folder, with the ledger of this person.
     """
-    pairs = [
-        TrialPair(is_target=bool(label), path_a=data.val_paths[a], path_b=data.val_paths[b])
-        for a, b, label in zip(data.val_a, data.val_b, data.val_is_target, strict=True)
-    ]
     warnings = []
-    if past := OpeningLedger(config.val_list, cache).past(content_sha256(pairs)).openings:
+    ledger = OpeningLedger(config.val_list, cache)
+    # Hashing half a million pairs takes seconds.
+    if not ledger.is_empty and (past := ledger.past(content_sha256(_pairs_of(data))).openings):
         warnings.append(
             f"the validation list was opened as a test list ({len(past)}x by `veer evaluate "
             "--final`): it tests no student that this search chooses"
         )
     num_targets = int(data.val_is_target.sum())
-    known = known_list_warning(data.val_paths, len(pairs), num_targets)
+    known = known_list_warning(data.val_paths, len(data.val_is_target), num_targets)
     return [*warnings, *([known] if known else [])]
+
+
+def _pairs_of(data: TrainingData) -> list[TrialPair]:
+    """The validation list."""
+    return [
+        TrialPair(is_target=bool(label), path_a=data.val_paths[a], path_b=data.val_paths[b])
+        for a, b, label in zip(data.val_a, data.val_b, data.val_is_target, strict=True)
+    ]
 
 
 def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:

@@ -13,10 +13,8 @@ def content_sha256(pairs: Iterable[TrialPair]) -> str:
 
     Paths count as they are written, but for `./` and `//` in them; where they start does not.
     """
-    digest = hashlib.sha256()
-    for label, path_a, path_b in sorted(_normal(pairs)):
-        digest.update(f"{label:d} {path_a} {path_b}\n".encode())
-    return digest.hexdigest()
+    lines = "".join(sorted(_normal(pairs)))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def same_pairs(pairs: Iterable[TrialPair], others: Iterable[TrialPair]) -> int:
@@ -59,17 +57,14 @@ def overlap_warnings(
     return [f"{warning}: figures on it are too low for a model that was chosen by the other"]
 
 
-def _normal(pairs: Iterable[TrialPair]) -> set[tuple[bool, str, str]]:
-    known: dict[str, str] = {}
-
-    def normal(path: str) -> str:
-        if path not in known:
-            known[path] = posixpath.normpath(path)
-        return known[path]
-
-    found = set()
+def _normal(pairs: Iterable[TrialPair]) -> set[str]:
+    """A line a pair; as text, which is hashed and sorted faster than tuples."""
+    pairs = tuple(pairs)
+    normal = {path: posixpath.normpath(path) for path in paths_of(pairs)}
+    lines = set()
     for pair in pairs:
-        path_a, path_b = normal(pair.path_a), normal(pair.path_b)
-        sides = (path_a, path_b) if path_a <= path_b else (path_b, path_a)
-        found.add((pair.is_target, *sides))
-    return found
+        path_a, path_b = normal[pair.path_a], normal[pair.path_b]
+        if path_a > path_b:
+            path_a, path_b = path_b, path_a
+        lines.add(f"{1 if pair.is_target else 0} {path_a} {path_b}\n")
+    return lines

@@ -118,6 +118,11 @@ class OpeningLedger:
         # The cache folder's comes last, so that two processes lock shared files in one order.
         self.files = (own,) if beside == own else (beside, own)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither file has a line: then no list was opened that they could tell of."""
+        return not any(_lines_of(file) for file in self.files)
+
     def past(self, list_sha256: str) -> PastOpenings:
         """The openings so far of the list with this content."""
         return _merged([_lines_of(file) for file in self.files], list_sha256)
