@@ -7,6 +7,7 @@ from rich.text import Text
 
 from search.cli import cluster, data, results, space, teacher, train
 from search.cli.audit import audit
+from search.cli.compare import compare
 from search.cli.console import errors
 from search.cli.dashboard import dashboard
 from search.cli.evaluate import evaluate
@@ -37,6 +38,7 @@ app.command()(search)
 app.command()(resume)
 app.command()(results.trials)
 app.command()(results.show)
+app.command()(compare)
 app.command()(results.report)
 app.command()(dashboard)
 app.command()(results.benchmark)

@@ -133,7 +133,7 @@ def test_a_terminal_follows_a_search_to_its_end(path: Path, terminal: Terminal) 
     with meanwhile(search):
         assert ready.wait(LONG_S)
         status = watch(RunFolder(path), terminal.screen, TICK_S)
-    terminal.wait_for("the search has ended, finished: every trial has ended")
+    terminal.wait_for("the search has ended. Finished: every trial has ended")
     assert status == 0
     assert terminal.text.index("1 of 4 trials") < terminal.text.index("the search has ended")
     assert "\x1b[?25h" in terminal.text  # the cursor is shown again
@@ -205,7 +205,7 @@ def test_a_pipe_gets_a_line_a_trial_and_the_table_at_the_end(path: Path) -> None
         assert watch(RunFolder(path), screen, TICK_S) == 0
     text = out.getvalue()
     assert "2/4 trials ended, 0 running, 2 complete" in text
-    assert text.rstrip().splitlines()[-1].startswith("the search has ended, stopped at its time")
+    assert text.rstrip().splitlines()[-1].startswith("the search has ended. Stopped at its time")
     assert "\x1b" not in text
 
 
@@ -265,7 +265,7 @@ def test_the_command_gives_the_status_on(path: Path, monkeypatch: pytest.MonkeyP
         journal.append("search_ended", reason="finished")
     result = veer("trials", path, "--watch")
     assert result.exit_code == 0
-    assert "the search has ended, finished" in result.output
+    assert "the search has ended. Finished" in result.output
 
 
 def status_at(path: Path, now_s: float) -> Any:
