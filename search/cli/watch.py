@@ -97,7 +97,7 @@ def _follow(
         begun_s = time.monotonic()
         is_led = is_held(run.path)  # before the reading: who dies after it is seen the next time
         if tail.read() or seen is None:
-            seen = _look(tail.records)
+            seen = look_at(tail.records)
         if has_ended(tail.records):
             return True
         if not is_led:
@@ -107,7 +107,8 @@ def _follow(
         time.sleep(max(interval_s - busy_s, busy_s / MOST_BUSY - busy_s))
 
 
-def _look(records: Sequence[Record]) -> Look:
+def look_at(records: Sequence[Record]) -> Look:
+    """What a journal says, with a table of it."""
     records = tuple(records)
     listing = trial_listing(trials_table(records), latest(records, "teacher"))
     rows = [

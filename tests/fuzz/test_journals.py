@@ -13,15 +13,19 @@ from hypothesis import strategies as st
 from models import build_model
 from results.benchmark import BENCHMARK_COLUMNS
 from results.card import CardFacts, model_card
+from results.compare import compare_runs
+from results.compare_view import comparison_view
 from results.export import export_trial
 from results.formats import format_table
 from results.history import best_ended, latest, repetitions, trial_histories
 from results.journal import Journal, Record, read_journal
+from results.journal_tail import JournalTail
 from results.page import render_page
 from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.report import make_report
 from results.run_folder import RunFolder
+from results.run_view import RunView
 from results.rungs import asha_rungs
 from results.sparklines import veer_curves
 from results.study import rebuild_study
@@ -31,6 +35,7 @@ from results.trials_view import trials_view
 from results.value_rules import ROW_NUMBERS
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
+from search.cli.watch import frame, look_at
 from search.comparison import COMPARED, EpochPair
 from search.conditions_then import conditions_differ
 from search.conductor import Conductor
@@ -160,6 +165,18 @@ def told(records: Sequence[Record], _: Path) -> None:
         printed(trial_view(records, trial, 100))
 
 
+def compared(records: Sequence[Record], run: Path) -> None:
+    view = RunView(folder=RunFolder(run), records=tuple(records))
+    printed(comparison_view(compare_runs([view, view]), 100))
+
+
+def watched(records: Sequence[Record], run: Path) -> None:
+    """What `veer trials --watch` reads and shows."""
+    JournalTail(run / "journal.jsonl").read()
+    screen = Screen(width=100, height=30, file=io.StringIO())
+    screen.print(frame(look_at(records), RunFolder(run), screen, 1e9))
+
+
 def started_from(_: Sequence[Record], run: Path) -> None:
     starting_trees([f"run:{run}#top2"], run)
 
@@ -231,7 +248,7 @@ def gone_on_from(records: Sequence[Record], run: Path) -> None:
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
-    told, started_from, exported, chosen, studied, benchmarked, paged, carded, reproduced,
+    told, compared, watched, started_from, exported, chosen, studied, benchmarked, paged, carded, reproduced,
     gone_on_from,
 )  # fmt: skip
 
