@@ -248,8 +248,8 @@ def gone_on_from(records: Sequence[Record], run: Path) -> None:
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
-    told, compared, watched, started_from, exported, chosen, studied, benchmarked, paged, carded, reproduced,
-    gone_on_from,
+    told, compared, watched, started_from, exported, chosen, studied, benchmarked, paged, carded,
+    reproduced, gone_on_from,
 )  # fmt: skip
 
 
