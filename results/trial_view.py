@@ -13,9 +13,10 @@ from results.faults import incidents, utc
 from results.history import TrialHistory
 from results.journal import Record
 from results.query import where
-from results.render import NO_EFFECT_MEANS, cell, fitted_view, fold_constant, in_words
+from results.render import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
 from results.schema import EPOCHS
 from results.sparklines import sparkline
+from results.trial_facts import sampled_facts, trial_facts
 from results.trials import epochs_table, trials_table
 from spaces.visible import visible
 from spaces.yaml_file import yaml_text
@@ -37,6 +38,15 @@ SPARE_EPOCH_COLUMNS = (
     "loss_classification",
     "train_accuracy_pct",
 )
+# How it ran, by column of the trials table: what it is called, and its unit.
+EFFORT = {
+    "samples_per_s": ("training crops a second", ""),
+    "peak_memory_mib": ("most memory", " MiB"),
+    "overhead_share": ("outside the steps, of the training time", ""),
+    "eval_share": ("validation, of all its time", ""),
+    "model_hash": ("model", ""),
+}
+FACT_STYLES = {"VEER": "bold", "remark": NOTE_STYLE, "reason": NOTE_STYLE}
 HIDDEN_EPOCH_COLUMNS = frozenset({"trial", "time", "num_params"})
 
 
@@ -69,9 +79,7 @@ def trial_view(
     facts = trials_table(records)
     row = where(facts, f"trial={trial.trial}").to_pylist()[0]
     epochs = where(epochs_table(records), f"trial={trial.trial}")
-    parts: list[RenderableType] = [_facts(facts, row)]
-    if row["distill_has_no_effect"]:
-        parts.append(Text(NO_EFFECT_MEANS, style="yellow"))
+    parts: list[RenderableType] = [_facts(row)]
     if trial.placements or trial.faults:
         parts += [Text("\nWhere it ran (UTC)", style="bold"), _incidents(trial)]
     parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
@@ -80,20 +88,23 @@ def trial_view(
     return Group(*parts)
 
 
-def _facts(facts: pa.Table, row: Mapping[str, Any]) -> Table:
+def _facts(row: Mapping[str, Any]) -> Table:
+    facts = {"trial": cell("trial", row["trial"]), **trial_facts(row)}
+    facts |= {
+        words: f"{cell(name, row[name])}{unit}"
+        for name, (words, unit) in EFFORT.items()
+        if row[name] is not None
+    }
     view = Table.grid(padding=(0, 2))
-    for column in facts.schema:
-        if row[column.name] is not None:
-            unit = column.metadata[b"unit"].decode()
-            value = cell(column.name, row[column.name])
-            view.add_row(*map(Text, (visible(column.name), value, unit)))
+    for name, text in (*facts.items(), *sampled_facts(row).items()):
+        view.add_row(Text(visible(name)), Text(visible(text), FACT_STYLES.get(name, "")))
     return view
 
 
 def _incidents(trial: TrialHistory) -> Table:
     view = Table.grid(padding=(0, 2))
     for each in incidents(trial):
-        style = "yellow" if each.is_fault else ""
+        style = NOTE_STYLE if each.is_fault else ""
         view.add_row(utc(each.time_s), Text(each.what, style), Text(each.text))
     return view
 

@@ -110,7 +110,7 @@ def test_a_folder_that_is_no_run_is_named(veer: Veer, tmp_path: Path) -> None:
 def test_show_prints_a_trial(veer: Veer, journal_run: RunFolder) -> None:
     output = veer("show", journal_run.path, 1).output
     assert "no effect: distillation did nothing" in output
-    assert "stopped_early" in output
+    assert "stopped early" in output
 
 
 def test_report_writes_a_page_and_says_where(

@@ -1,5 +1,8 @@
 """What the person sees."""
 
+import re
+
+import pyarrow as pa
 import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -182,8 +185,32 @@ def test_one_trial_shows_figures_config_and_epochs(journal_run: RunFolder) -> No
     assert "distillation: cosine" in text
     assert "VEER █▁▂  12.00 to 20.00 %" in text
     assert "in every epoch: loss_total 3" in text
-    assert "param.loss.alpha" in text
+    assert re.search(r"VEER +12\.00 %, after epoch 2 of 3\n", text)
+    assert re.search(r"loss\.alpha +0\.7\n", text)
     assert "no effect" not in text
+
+
+def test_one_trial_shows_interval_repeats_and_cost(
+    journal_run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = journal_run.read()
+    told = {"veer_low_pct": 10.5, "veer_high_pct": 13.25, "num_repeats": 3, "behind_pct": 2.0,
+            "behind_low_pct": -0.5, "behind_high_pct": 4.5, "is_tied": True, "core_hours": 0.25,
+            "repeat_mean_pct": 12.4, "repeat_sd_pct": 0.3, "speed_ratio": 2.5}  # fmt: skip
+    rows = [row | told for row in trials_table(records).to_pylist()]
+    table = pa.Table.from_pylist(rows, schema=trials_table(records).schema)
+    monkeypatch.setattr("results.trial_view.trials_table", lambda _: table)
+    text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
+    said = " ".join(text.split())
+    for each in (
+        "VEER 12.00 % (95 % interval 10.50 to 13.25 %), after epoch 2 of 3",
+        "behind the best +2.00 points (95 % interval -0.50 to 4.50): cannot be told apart",
+        "repeats 12.40 ± 0.30 % over 3 seeds",
+        "cost 8 s, 0.25 core-hours",
+        "speed 2.50",
+        "VEER █▁▂",
+    ):
+        assert each in said
 
 
 def test_one_trial_without_epochs_shows_why(journal_run: RunFolder) -> None:
