@@ -46,8 +46,8 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
         "learning_curves": Figure(
             title="Learning curves",
-            shows="Validation EER by epoch, a line a trial; dotted lines were stopped early, at "
-            "the rungs marked.",
+            shows="Validation EER by epoch, a line a trial; grey ones were stopped early, at the "
+            "rungs marked.",
             draw=learning_curves,
         ),
         "veer_by_latency": Figure(

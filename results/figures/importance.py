@@ -27,11 +27,12 @@ from results.run_view import RunView
 
 MIN_TRIALS = 5
 # More trials than these add little but time: it grows with the square of their number.
-MOST_DRAWN = 100
+MOST_DRAWN = 80
 NUM_DRAWS = 5
-NUM_TREES = 16
+NUM_TREES = 12
 MAX_DEPTH = 8
 MOST_BARS = 20
+MOST_NAMED = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,23 +56,34 @@ class Importance:
 
 def importance(view: RunView) -> go.Figure | None:
     """Bars of every parameter's importance; None below 5 complete trials or 2 parameters."""
-    found = importances(view)[:MOST_BARS]
-    if not found:
+    every = importances(view)
+    if not every:
         return None
-    num_trials = max(each.num_trials for each in found)
+    found = every[:MOST_BARS]
     figure = new_figure("", "", height_px=110 + 28 * len(found))
     for is_conditional, colour in ((False, SERIES[0]), (True, SERIES[3])):
         bars = [each for each in reversed(found) if each.is_conditional == is_conditional]
         if bars:
             figure.add_trace(_bars(view, bars, colour))
             only = "only where it has an effect, among those trials"
-            figure.data[-1].name = only if is_conditional else f"all {num_trials} complete trials"
-    figure.update_xaxes(
-        **axis("share of the VEER's variance (fANOVA)", tickformat=".0%", rangemode="tozero")
-    )
+            every_one = f"all {bars[0].num_trials} complete trials"
+            figure.data[-1].name = only if is_conditional else every_one
+    title = "share of the VEER's variance (fANOVA)" + _left_out(view, every)
+    figure.update_xaxes(**axis(title, tickformat=".0%", rangemode="tozero"))
     order = [words(view.short_names[each.name]) for each in reversed(found)]
     figure.update_yaxes(showgrid=False, categoryorder="array", categoryarray=order)
     return figure
+
+
+def _left_out(view: RunView, found: Sequence[Importance]) -> str:
+    """What varied and has no bar, for the axis; empty where nothing is left out."""
+    told = {each.name for each in found}
+    rest = [words(view.short_names[name]) for name in view.varied if name not in told]
+    if not rest:
+        return ""
+    more = f" and {len(rest) - MOST_NAMED} more" * (len(rest) > MOST_NAMED)
+    names = ", ".join(rest[:MOST_NAMED])
+    return f"<br>no bar, since too few complete trials differ in it: {names}{more}"
 
 
 def importances(view: RunView, seed: int = 0) -> list[Importance]:
@@ -96,8 +108,6 @@ def importances(view: RunView, seed: int = 0) -> list[Importance]:
     if len(complete) < MIN_TRIALS:
         return []
     varied = [name for name in view.varied if _varies(name, complete)]
-    if len(varied) < 2:  # nothing to share with
-        return []
     common = [name for name in varied if all(name in trial.params for trial in complete)]
     found = [
         _importance(name, shares, len(complete), is_conditional=False)
@@ -107,8 +117,9 @@ def importances(view: RunView, seed: int = 0) -> list[Importance]:
         having = [trial for trial in complete if name in trial.params]
         if len(having) >= MIN_TRIALS:
             beside = [each for each in common if _varies(each, having)]
-            shares = _shares(having, [*beside, name], seed)[name]
-            found.append(_importance(name, shares, len(having), is_conditional=True))
+            shares = _shares(having, [*beside, name], seed).get(name)
+            if shares is not None:
+                found.append(_importance(name, shares, len(having), is_conditional=True))
     return sorted(found, key=lambda each: -each.share)
 
 
@@ -119,13 +130,11 @@ def _varies(name: str, trials: Sequence[FrozenTrial]) -> bool:
 def _shares(
     trials: Sequence[FrozenTrial], names: Sequence[str], seed: int
 ) -> Mapping[str, list[float]]:
-    """Every parameter's share in each of the draws."""
-    if len(names) == 1:  # nothing else is there to share with
-        return {names[0]: [1.0]}
+    """Every parameter's share in each of the draws; none below two, which share nothing."""
+    if len(names) < 2:
+        return {}
     logging.getLogger("optuna").setLevel(logging.WARNING)
     shares: dict[str, list[float]] = {name: [] for name in names}
-    if not names:
-        return shares
     rng = random.Random(seed)
     for draw in range(NUM_DRAWS):
         drawn = rng.choices(trials, k=min(len(trials), MOST_DRAWN))
@@ -161,18 +170,20 @@ def _importance(
 
 
 def _bars(view: RunView, bars: Sequence[Importance], colour: str) -> go.Bar:
-    said = "<b>%{y}</b>: %{x:.1%} ± %{error_x.array:.1%}<br>on %{customdata[0]} complete trials"
+    said = "<b>%{y}</b>: %{x:.1%} ± %{customdata[2]:.1%}<br>on %{customdata[1]} complete trials"
     return go.Bar(
         x=[round(each.share, 4) for each in bars],
         y=[words(view.short_names[each.name]) for each in bars],
         error_x={
             "type": "data",
-            "array": [round(each.spread, 4) for each in bars],
+            "symmetric": False,
+            "array": [round(min(each.spread, 1 - each.share), 4) for each in bars],
+            "arrayminus": [round(min(each.spread, each.share), 4) for each in bars],
             "color": "#8c8c8c",
             "thickness": 1.5,
             "width": 4,
         },
-        customdata=[[each.num_trials] for each in bars],
+        customdata=[[None, each.num_trials, round(each.spread, 4)] for each in bars],
         orientation="h",
         marker={"color": colour},
         hovertemplate=said + NO_BOX,

@@ -25,7 +25,7 @@ MOST_BOLD = 100
 MOST_POINTS = 60
 LOOKS: dict[str, dict[str, Any]] = {
     "failed": {"width": 1, "dash": "dot"},
-    "stopped_early": {"width": 1, "dash": "dot"},
+    "stopped_early": {"width": 1},
     "complete": {"width": 1.3},
     RUNNING: {"width": 1.3, "dash": "dash"},
     "repeat": {"width": 1.3, "dash": "dashdot"},
@@ -38,7 +38,7 @@ NAMES = {
     "repeat": "repeats of finalists",
     "control": "stopped ones run to the end",
 }
-FAINT = {"failed": 0.6, "stopped_early": 0.6}
+FAINT = {"failed": 0.7, "stopped_early": 0.6}
 
 
 def learning_curves(view: RunView) -> go.Figure | None:

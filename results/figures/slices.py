@@ -40,7 +40,7 @@ def slices(view: RunView) -> go.Figure | None:
     columns = min(NUM_COLUMNS, len(names))
     rows = ceil(len(names) / columns)
     figure = make_subplots(
-        rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.03,
+        rows=rows, cols=columns, shared_yaxes="all", horizontal_spacing=0.03,
         vertical_spacing=min(0.5, 70 / (ROW_PX * rows)),
     )  # fmt: skip
     figure.update_layout(**base_layout(90 + ROW_PX * rows))
@@ -117,5 +117,5 @@ def _axis_of(view: RunView, name: str, scale: Scale) -> dict[str, Any]:
         }
     if scale.is_log:
         values = [trial.params[name] for trial in view.ranked if name in trial.params]
-        return log_ticks(values, most_decades=1)
+        return log_ticks(values, least=2)
     return {}

@@ -148,8 +148,9 @@ def teacher_line(figure: go.Figure, veer_pct: float | None) -> None:
     figure.add_hline(
         y=veer_pct,
         line={"color": TEACHER, "dash": "dash", "width": 1.5},
-        annotation={"text": f"teacher {veer_pct:.2f} %", "xanchor": "right", "yanchor": "bottom"},
-        annotation_position="top right",
+        # Curves begin high, so there is room on the left.
+        annotation={"text": f"teacher {veer_pct:.2f} %", "yanchor": "bottom"},
+        annotation_position="top left",
     )
 
 
@@ -179,18 +180,22 @@ def spans_decades(values: Sequence[float], most: float = 10.0) -> bool:
     return min(values, default=0.0) > 0 and max(values) / min(values) > most
 
 
-def log_ticks(values: Sequence[float], most_decades: int = 3) -> dict[str, Any]:
-    """A log axis with ticks at each power of ten, or at 1, 2 and 5 times each, written out.
+def log_ticks(values: Sequence[float], least: int = 3) -> dict[str, Any]:
+    """A log axis with ticks at round numbers, written out.
 
     Plotly itself writes a lone digit for most of them.
 
     Args:
         values: All that is drawn, above 0.
-        most_decades: Above this many powers of ten, they alone have ticks.
+        least: Ticks to have between the values: as few per power of ten as give so many.
     """
-    low, high = floor(log10(min(values))), ceil(log10(max(values)))
-    steps = (1, 2, 5) if high - low <= most_decades else (1,)
-    ticks = [step * 10.0**power for power in range(low, high + 1) for step in steps]
+    low, high = min(values), max(values)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    ticks: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
+        ticks = [step * 10.0**power for power in powers for step in steps]
+        if sum(low <= tick <= high for tick in ticks) >= least:
+            break
     return {"type": "log", "tickvals": ticks, "ticktext": [short_number(tick) for tick in ticks]}
 
 

@@ -1,0 +1,37 @@
+"""Made-up runs to draw."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from results.journal import Record
+from results.run_folder import RunFolder
+from results.run_view import RunView
+from tests.results.made_up import ScoredView, write_made_up_run
+
+
+@pytest.fixture(scope="session")
+def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    """A run of 30 trials with scores."""
+    run = write_made_up_run(tmp_path_factory.mktemp("made") / "run")
+    return ScoredView.read(run)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    """A run of 1,000 trials, of which a third are complete, with scores."""
+    run = write_made_up_run(tmp_path_factory.mktemp("large") / "run", 1000)
+    return ScoredView.read(run)
+
+
+@pytest.fixture
+def view_of(tmp_path: Path) -> Callable[[list[Record]], RunView]:
+    """A function that views records as a run without a space; their times count up if absent."""
+    (tmp_path / "journal.jsonl").touch()
+
+    def make(records: list[Record]) -> RunView:
+        timed = ({"time_s": 1000.0 + place, **each} for place, each in enumerate(records))
+        return RunView(folder=RunFolder(tmp_path), records=tuple(timed))
+
+    return make

@@ -1,0 +1,52 @@
+"""Records of small searches, and what figures made of them say."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from results.journal import Record
+
+STARTED: Record = {"event": "search_started", "settings": {}, "provenance": {}}
+
+
+def trial_records(
+    trial: int,
+    veers: Sequence[float | None],
+    state: str | None = "complete",
+    params: Mapping[str, Any] | None = None,
+    **started: Any,
+) -> list[Record]:
+    """A trial's start, epochs and end; unfinished where `state` is None."""
+    own = {"trial": trial}
+    records: list[Record] = [
+        {
+            "event": "trial_started", **own, "params": dict(params or {"training.lr": 0.1 + trial}),
+            "config": {}, "config_hash": f"{trial}", "seed": trial, **started,
+        }
+    ]  # fmt: skip
+    records += [
+        {"event": "epoch", **own, "epoch": epoch, "veer_pct": veer_pct}
+        for epoch, veer_pct in enumerate(veers, start=1)
+    ]
+    if state is not None:
+        records.append({"event": "trial_ended", **own, "state": state, "reason": None})
+    return records
+
+
+def named(figure: go.Figure | None, name: str) -> Any:
+    """The trace of a name that begins so."""
+    assert figure is not None
+    return next(trace for trace in figure.data if (trace.name or "").startswith(name))
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a figure's plain form, with the dotted path to it."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}.{key}")
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from leaves(value, path)
+    else:
+        yield path, node

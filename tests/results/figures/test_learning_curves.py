@@ -1,0 +1,100 @@
+"""Learning curves stand where the figures say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from results.figures.learning_curves import MOST_OWN, MOST_POINTS, learning_curves, points_of
+from results.history import trial_histories
+from results.journal import Record
+from results.run_view import RunView
+from tests.results.figures.drawing import STARTED, named, trial_records
+
+ViewOf = Callable[[list[Record]], RunView]
+ASHA = {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3}
+
+
+def test_a_curve_goes_through_its_figures(view_of: ViewOf) -> None:
+    figure = learning_curves(view_of([STARTED, *trial_records(0, [20.0, 15.0, 10.0])]))
+    best = named(figure, "best: trial 0")
+    assert (best.x, best.y) == ((1, 2, 3), (20.0, 15.0, 10.0))
+    assert [entry[0] for entry in best.customdata] == [0, 0, 0]
+
+
+def test_stopped_trials_share_a_trace_with_gaps(view_of: ViewOf) -> None:
+    stopped = [trial_records(n, [9.0 + n, 8.0 + n], "stopped_early") for n in (1, 2)]
+    figure = learning_curves(view_of([STARTED, *trial_records(0, [5.0]), *stopped[0], *stopped[1]]))
+    trace = named(figure, "stopped early")
+    assert trace.x == (1, 2, None, 1, 2, None)
+    assert trace.y == (10.0, 9.0, None, 11.0, 10.0, None)
+    assert [entry[0] for entry in trace.customdata] == [1, 1, 1, 2, 2, 2]
+    assert "stopped early" in trace.customdata[1][1]
+
+
+def test_an_epoch_without_a_veer_is_a_gap(view_of: ViewOf) -> None:
+    figure = learning_curves(view_of([STARTED, *trial_records(0, [9.0, None, 8.0])]))
+    assert named(figure, "best").y == (9.0, None, 8.0)
+
+
+def test_the_best_is_on_top_and_only_the_best_trials_have_traces_of_their_own(
+    view_of: ViewOf,
+) -> None:
+    records: list[Record] = [STARTED]
+    for trial in range(MOST_OWN + 10):
+        records += trial_records(trial, [20.0, 10.0 + trial])
+    figure = learning_curves(view_of(records))
+    assert figure is not None
+    assert figure.data[-1].name == "best: trial 0"
+    assert len(figure.data) == MOST_OWN + 1
+    shared = figure.data[0]
+    assert {entry[0] for entry in shared.customdata} == set(range(MOST_OWN, MOST_OWN + 10))
+    assert [trace.showlegend for trace in figure.data].count(True) == 2
+
+
+def test_follow_ups_stand_apart_and_are_never_the_best(view_of: ViewOf) -> None:
+    records = [
+        STARTED, *trial_records(0, [9.0]),
+        *trial_records(1, [1.0], follow_up="repeat", follows=0),
+        *trial_records(2, [2.0], follow_up="control", follows=0),
+    ]  # fmt: skip
+    figure = learning_curves(view_of(records))
+    assert named(figure, "best").name == "best: trial 0"
+    assert named(figure, "repeats of finalists").customdata[0][0] == 1
+    assert named(figure, "stopped ones run to the end").customdata[0][0] == 2
+
+
+@pytest.mark.parametrize(("last", "rungs"), [(2, []), (4, [3]), (27, [3, 9, 27])])
+def test_rungs_and_the_teacher_are_marked(
+    view_of: ViewOf, last: int, rungs: list[float]
+) -> None:
+    settings = {"scheduler": ASHA, "max_epochs": 28}
+    teacher = {"event": "teacher", "path": "t", "veer_pct": 7.5, "num_params": 9, "sha256": ""}
+    curve = [30.0 - epoch for epoch in range(last)]
+    figure = learning_curves(
+        view_of([STARTED | {"settings": settings}, teacher, *trial_records(0, curve)])
+    )
+    assert figure is not None
+    lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
+    assert [line.x0 for line in lines] == rungs
+    across = next(shape for shape in figure.layout.shapes if shape.y0 == shape.y1)
+    assert across.y0 == 7.5
+    texts = [note.text for note in figure.layout.annotations]
+    assert texts == [*(f"rung {rung:g}" for rung in rungs), "teacher 7.50 %"]
+
+
+def test_a_long_curve_is_thinned_and_keeps_first_last_and_best() -> None:
+    veers = [50.0 - 0.01 * epoch for epoch in range(500)]
+    veers[333] = 3.0
+    records: list[Any] = trial_records(0, veers)
+    points = points_of(trial_histories({"time_s": 0.0, **each} for each in records)[0])
+    assert len(points) <= MOST_POINTS
+    assert (points[0], points[-1]) == ((1, 50.0), (500, round(veers[-1], 3)))
+    assert (334, 3.0) in points
+
+
+def test_a_lone_epoch_is_a_dot(view_of: ViewOf) -> None:
+    records = [STARTED, *trial_records(0, [5.0, 4.0]), *trial_records(1, [9.0])]
+    figure = learning_curves(view_of(records))
+    assert figure is not None
+    assert figure.data[0].mode == "markers"

@@ -1,0 +1,98 @@
+"""VEER against latency and size: points, front, teacher."""
+
+from collections.abc import Callable
+
+import pytest
+
+from results.figures.style import log_ticks, short_number
+from results.figures.veer_by_latency import veer_by_latency
+from results.figures.veer_by_parameters import veer_by_parameters
+from results.journal import Record
+from results.run_view import RunView
+from tests.results.figures.drawing import STARTED, named, trial_records
+
+ViewOf = Callable[[list[Record]], RunView]
+TEACHER: Record = {
+    "event": "teacher", "path": "t", "veer_pct": 7.5, "num_params": 4000, "sha256": "",
+}  # fmt: skip
+
+
+def row(model: str, median_ms: float, num_threads: int = 1, batch_size: int = 1) -> Record:
+    return {
+        "model": model, "latency_median_ms": median_ms, "num_threads": num_threads,
+        "batch_size": batch_size,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def measured(view_of: ViewOf) -> RunView:
+    """Trials 0 to 3; 0, 1 and 3 measured, 3 the best."""
+    records: list[Record] = [STARTED, TEACHER]
+    for trial, veer_pct in enumerate((10.0, 12.0, 11.0, 8.0)):
+        own = trial_records(trial, [veer_pct], "stopped_early" if trial == 1 else "complete")
+        own[1] |= {"num_params": 1000 * (4 - trial)}
+        if trial != 2:
+            own[1] |= {"veer_low_pct": veer_pct - 1, "veer_high_pct": veer_pct + 2}
+        records += own
+    rows = [
+        row("teacher", 50.0), row("trial 0", 4.0), row("trial 1", 3.0), row("trial 3", 9.0),
+        row("front end", 1.0), row("trial 2", 1.0, num_threads=2), row("trial 0", 1.0, 1, 8),
+    ]  # fmt: skip
+    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    return view_of(records)
+
+
+def test_latency_is_that_of_one_utterance_on_one_thread(measured: RunView) -> None:
+    figure = veer_by_latency(measured)
+    best, complete = named(figure, "best: trial 3"), named(figure, "complete")
+    assert (best.x, best.y) == ((9.0,), (8.0,))
+    assert (complete.x, complete.y) == ((4.0,), (10.0,))
+    assert named(figure, "stopped early").x == (3.0,)
+    assert named(figure, "teacher").x == (50.0,)
+    assert figure is not None
+    assert "1 thread" in figure.layout.xaxis.title.text
+
+
+def test_the_front_leaves_out_what_another_beats(measured: RunView) -> None:
+    by_latency = named(veer_by_latency(measured), "Pareto front")
+    assert [entry[0] for entry in by_latency.customdata] == [1, 0, 3]
+    by_size = named(veer_by_parameters(measured), "Pareto front")
+    assert [entry[0] for entry in by_size.customdata] == [3]
+
+
+def test_intervals_are_bars_where_they_are_known(measured: RunView) -> None:
+    complete = named(veer_by_parameters(measured), "complete")
+    assert complete.y == (10.0, 11.0)
+    assert complete.error_y.array == (2.0, None)
+    assert complete.error_y.arrayminus == (1.0, None)
+
+
+def test_the_axis_is_logarithmic_where_the_range_asks(measured: RunView) -> None:
+    latency, size = veer_by_latency(measured), veer_by_parameters(measured)
+    assert latency is not None
+    assert size is not None
+    assert latency.layout.xaxis.type == "log"  # 3 to 50 ms
+    assert size.layout.xaxis.type is None  # 1000 to 4000
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([48_000, 3_900_000], ["10k", "100k", "1M", "10M"]),
+        ([3e-4, 3e-3], ["1e-4", "3e-4", "0.001", "0.003", "0.01"]),
+        ([1.2, 8.0], ["1", "2", "5", "10"]),
+    ],
+)
+def test_log_ticks_are_round_and_enough(values: list[float], shown: list[str]) -> None:
+    ticks = log_ticks(values, least=2)
+    assert set(shown) <= set(ticks["ticktext"])
+    inside = [tick for tick in ticks["tickvals"] if values[0] <= tick <= values[-1]]
+    assert len(inside) >= 2
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2e-4, "2e-4"), (1e-6, "1e-6"), (0.05, "0.05"), (2000, "2000"), (2e4, "20k"), (5e6, "5M")],
+)
+def test_short_numbers(value: float, text: str) -> None:
+    assert short_number(value) == text

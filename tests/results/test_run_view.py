@@ -1,0 +1,147 @@
+"""A run at one moment: what the figures look at."""
+
+from pathlib import Path
+
+import pytest
+
+from results.benchmark_rows import trial_of
+from results.run_folder import RunFolder
+from results.run_view import RunView, interval_of, shortened
+from spaces.dimensions import Choice, Float, Integer
+from tests.results.made_up import SPACE, TEACHER_PCT, write_made_up_run
+from trainable.errors import RunError
+
+
+@pytest.fixture(scope="module")
+def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
+    return RunView.read(write_made_up_run(tmp_path_factory.mktemp("made") / "run"))
+
+
+def test_tables_histories_and_records_agree(view: RunView) -> None:
+    assert len(view.trials) == len(view.histories) == 30
+    assert len(view.epochs) == sum(len(trial.epochs) for trial in view.histories)
+    assert view.best is not None
+    first = view.trials.iloc[0]
+    assert (first["rank"], first["trial"]) == (1, view.best.trial)
+
+
+def test_rungs_teacher_and_settings_come_from_the_journal(view: RunView) -> None:
+    assert view.rungs == [3, 9]
+    assert view.teacher_veer_pct == TEACHER_PCT
+    assert view.settings["max_epochs"] == 27
+
+
+def test_only_what_differs_between_trials_counts_as_varied(tmp_path: Path) -> None:
+    run = write_made_up_run(tmp_path / "run", 6)
+    records = [
+        record | {"params": record["params"] | {"model.groups": 4}}
+        if record["event"] == "trial_started"
+        else record
+        for record in run.read()
+    ]
+    view = RunView(folder=run, records=tuple(records))
+    assert "model.groups" not in view.varied
+    assert set(view.varied) == {
+        "loss.distillation", "loss.alpha", "model.hidden_dim", "model.num_blocks", "training.lr",
+    }  # fmt: skip
+
+
+def test_names_are_cut_to_their_end_where_that_is_unambiguous() -> None:
+    names = ["model.dim", "loss.alpha", "teacher.dim", "seed", "loss.alpha"]
+    assert shortened(names) == {
+        "model.dim": "model.dim",
+        "teacher.dim": "teacher.dim",
+        "loss.alpha": "alpha",
+        "seed": "seed",
+    }
+
+
+def test_dimensions_are_those_of_the_space(view: RunView) -> None:
+    by_name = {each.name: each for each in view.dimensions}
+    assert isinstance(lr := by_name["training.lr"], Float)
+    assert (lr.low, lr.high, lr.log) == (1e-4, 1e-2, True)
+
+
+@pytest.mark.parametrize(
+    "space", [None, "model: [", SPACE.replace("high: 64", "high: 9"), "loss:\n  alpha: {low: 0.1}"]
+)
+def test_without_a_fitting_space_dimensions_span_the_values(
+    tmp_path: Path, space: str | None
+) -> None:
+    run = write_made_up_run(tmp_path / "run", 12)
+    if space is None:
+        run.space.unlink()
+    else:
+        run.space.write_text(space)
+    view = RunView.read(run)
+    by_name = {each.name: each for each in view.dimensions}
+    rates = [trial.params["training.lr"] for trial in view.histories]
+    assert isinstance(lr := by_name["training.lr"], Float)
+    assert (lr.low, lr.high) == (min(rates), max(rates))
+    assert isinstance(by_name["model.num_blocks"], Integer)
+    assert isinstance(by_name["loss.distillation"], Choice)
+
+
+def test_speeds_are_of_one_utterance_on_the_fewest_threads(view: RunView) -> None:
+    assert view.benchmark is not None
+    rows = {
+        row["model"]: row
+        for row in view.benchmark["rows"]
+        if (row["batch_size"], row["num_threads"]) == (1, 1)
+    }
+    assert {f"trial {trial}" for trial in view.speeds} | {"teacher"} == set(rows)
+    assert all(rows[f"trial {trial}"] == row for trial, row in view.speeds.items())
+    assert view.teacher_speed == rows["teacher"]
+
+
+@pytest.mark.parametrize(
+    ("model", "trial"),
+    [("trial 12", 12), ("teacher", None), ("front end", None), ("trial", None), ("trial x", None)],
+)
+def test_a_row_names_the_trial_that_it_measured(model: str, trial: int | None) -> None:
+    assert trial_of({"model": model}) == trial
+
+
+def test_a_run_without_an_end_is_running(view: RunView) -> None:
+    assert not view.is_running
+    turns = [
+        place for place, record in enumerate(view.records)
+        if record["event"] in ("search_started", "search_ended", "search_resumed")
+    ]  # fmt: skip
+    shown = [
+        RunView(folder=view.folder, records=view.records[: turn + 1]).is_running for turn in turns
+    ]
+    assert shown == [True, False, True, False]
+    assert not RunView(folder=view.folder, records=()).is_running
+
+
+def test_intervals_are_those_of_the_best_epoch(view: RunView) -> None:
+    assert view.best is not None
+    assert view.best.best is not None
+    veer_pct = view.best.best["veer_pct"]
+    assert interval_of(view.best) == (veer_pct - 1.5, veer_pct + 1.7)
+
+
+def test_a_journal_of_before_intervals_and_places_is_read(
+    journal_run: RunFolder,
+) -> None:
+    view = RunView.read(journal_run)
+    assert view.best is not None
+    assert view.best.trial == 5
+    assert interval_of(view.best) is None
+    assert view.speeds == {}
+    assert view.teacher_speed is None
+    assert view.rungs == []
+
+
+def test_a_torn_last_line_is_left_out(tmp_path: Path) -> None:
+    run = write_made_up_run(tmp_path / "run", 4)
+    whole = RunView.read(run).records
+    with run.journal.open("ab") as file:
+        file.write(b'{"event": "epoch", "time_s": 1')
+    assert RunView.read(run.path).records == whole
+
+
+def test_a_folder_without_a_journal_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"is not a run folder \(it has no journal\.jsonl\)"):
+        RunView.read(tmp_path)
