@@ -129,7 +129,9 @@ class Run:
         points = list(zip(own[cost].astype(float), own["veer_pct"].astype(float), strict=True))
         params = [name for name in own.columns if name.startswith("param.")]
         front = own.iloc[pareto_front(points)][[*FRONT_COLUMNS, *params]]
-        front = front.dropna(axis="columns", how="all").reset_index(drop=True)
+        if len(front):
+            front = front.dropna(axis="columns", how="all")
+        front = front.reset_index(drop=True)
         front["trial"] = front["trial"].astype(int)
         front.attrs["cost"] = cost
         return front

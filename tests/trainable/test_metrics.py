@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
 from trainable.metrics import (
+    eer_threshold,
     equal_error_rate,
+    error_rates,
     min_dcf,
     verification_metrics,
     voxceleb_trainer_eer_pct,
@@ -219,3 +221,29 @@ def test_a_million_pairs_take_a_moment() -> None:
     eer = equal_error_rate(scores, labels)
     assert time.perf_counter() - start < 5  # about 0.2 s alone
     assert eer == pytest.approx(15.866, abs=0.2)  # the normal tail beyond one deviation
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_error_rates_are_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.random(300) < 0.3
+    scores = np.round(rng.normal(size=300) + labels, 1)  # many ties
+    fpr, fnr = error_rates(scores, labels)
+    theirs_fpr, theirs_tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    np.testing.assert_allclose(fpr, theirs_fpr)
+    np.testing.assert_allclose(fnr, 1 - theirs_tpr)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "threshold"),
+    [
+        ([0.9, 0.8, 0.2, 0.1], [1, 1, 0, 0], 0.8),  # FPR = FNR = 0 from 0.8 down to above 0.2
+        ([4.0, 3.0, 2.0, 1.0], [1, 0, 1, 0], 3.0),  # at 3: one of two wrong on either side
+        # At 3 FPR 0, FNR 2/3; at 2 FPR 1/2, FNR 2/3; at 1 FPR 1/2, FNR 1/3: halfway.
+        ([3.0, 2.0, 1.0, 0.0, -1.0], [1, 0, 1, 1, 0], 1.5),
+    ],
+)
+def test_the_threshold_of_the_eer_by_hand(
+    scores: list[float], labels: list[int], threshold: float
+) -> None:
+    assert eer_threshold(scores, labels) == pytest.approx(threshold)

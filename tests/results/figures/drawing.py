@@ -19,9 +19,10 @@ def trial_records(
 ) -> list[Record]:
     """A trial's start, epochs and end; unfinished where `state` is None."""
     own = {"trial": trial}
+    sampled = dict(params or {"training.lr": 0.1 + trial})
     records: list[Record] = [
         {
-            "event": "trial_started", **own, "params": dict(params or {"training.lr": 0.1 + trial}),
+            "event": "trial_started", **own, "params": sampled,
             "config": {}, "config_hash": f"{trial}", "seed": trial, **started,
         }
     ]  # fmt: skip

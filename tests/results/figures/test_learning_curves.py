@@ -23,8 +23,10 @@ def test_a_curve_goes_through_its_figures(view_of: ViewOf) -> None:
 
 
 def test_stopped_trials_share_a_trace_with_gaps(view_of: ViewOf) -> None:
-    stopped = [trial_records(n, [9.0 + n, 8.0 + n], "stopped_early") for n in (1, 2)]
-    figure = learning_curves(view_of([STARTED, *trial_records(0, [5.0]), *stopped[0], *stopped[1]]))
+    records = [STARTED, *trial_records(0, [5.0])]
+    for trial in (1, 2):
+        records += trial_records(trial, [9.0 + trial, 8.0 + trial], "stopped_early")
+    figure = learning_curves(view_of(records))
     trace = named(figure, "stopped early")
     assert trace.x == (1, 2, None, 1, 2, None)
     assert trace.y == (10.0, 9.0, None, 11.0, 10.0, None)
