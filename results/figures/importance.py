@@ -15,6 +15,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, pstdev
+from textwrap import wrap
 
 import optuna
 import plotly.graph_objects as go
@@ -33,6 +34,8 @@ NUM_TREES = 12
 MAX_DEPTH = 8
 MOST_BARS = 20
 MOST_NAMED = 6
+# What a narrow screen has room for.
+LINE_CHARS = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def importance(view: RunView) -> go.Figure | None:
         bars = [each for each in reversed(found) if each.is_conditional == is_conditional]
         if bars:
             figure.add_trace(_bars(view, bars, colour))
-            only = "only where it has an effect, among those trials"
+            only = "those where it has an effect"
             every_one = f"all {bars[0].num_trials} complete trials"
             figure.data[-1].name = only if is_conditional else every_one
     title = "share of the VEER's variance (fANOVA)" + _left_out(view, every)
@@ -83,7 +86,8 @@ def _left_out(view: RunView, found: Sequence[Importance]) -> str:
         return ""
     more = f" and {len(rest) - MOST_NAMED} more" * (len(rest) > MOST_NAMED)
     names = ", ".join(rest[:MOST_NAMED])
-    return f"<br>no bar, since too few complete trials differ in it: {names}{more}"
+    said = f"no bar, since too few complete trials differ in it: {names}{more}"
+    return "".join(f"<br>{line}" for line in wrap(said, LINE_CHARS))
 
 
 def importances(view: RunView, seed: int = 0) -> list[Importance]:

@@ -29,7 +29,7 @@ def timeline(view: RunView) -> go.Figure | None:
         return None
     unit, unit_s = _unit(schedule.end_s)
     height_px = MARGINS_PX + 20 + ROW_PX * max(len(schedule.rows), 2)
-    title = f"{unit} since the search began" + ", pauses cut out" * bool(schedule.pauses)
+    title = f"{unit} of the search" + ", without pauses" * bool(schedule.pauses)
     figure = new_figure(title, "", height_px=height_px)
     best = None if view.best is None else view.best.trial
     for state in STATE_COLOURS:

@@ -71,7 +71,7 @@ def veer_by_cost(view: RunView, cost: Cost) -> go.Figure | None:
     if cost.teacher is not None:
         every.append(cost.teacher)
     if spans_decades(every):
-        figure.update_xaxes(**axis(f"{cost.title} (log scale)", **log_ticks(every)))
+        figure.update_xaxes(**axis(f"{cost.title}, log scale", **log_ticks(every)))
     return figure
 
 

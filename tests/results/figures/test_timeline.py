@@ -98,7 +98,7 @@ def test_pauses_are_cut_out_and_marked(view_of: ViewOf) -> None:
     figure = timeline(view_of(records))
     assert figure is not None
     assert [note.text for note in figure.layout.annotations] == ["paused 2 hours"]
-    assert figure.layout.xaxis.title.text == "seconds since the search began, pauses cut out"
+    assert figure.layout.xaxis.title.text == "seconds of the search, without pauses"
 
 
 def test_a_kill_without_an_end_pauses_from_the_last_record(view_of: ViewOf) -> None:
