@@ -8,12 +8,12 @@ from typing import Any
 
 from results.benchmark import BENCHMARK_COLUMNS
 from results.faults import Tally, fault_tallies, utc
-from results.history import latest, trial_histories
+from results.history import latest
 from results.page import render_page
 from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
 from results.page_trials import trials_data
-from results.remarks import latest_settings, run_remarks
+from results.remarks import run_remarks
 from results.render import trial_listing
 from results.report_parts import (
     Command,
@@ -119,8 +119,12 @@ def make_report(run: RunFolder) -> Report:
     Raises:
         RunError: The journal is damaged.
     """
-    records = run.read()
-    trials, settings = trial_histories(records), latest_settings(records)
+    # Plotly and pandas take a second to import, which other commands need not wait for.
+    from results.figures import FIGURES
+    from results.run_view import RunView
+
+    view = RunView.read(run)
+    records, trials, settings = view.records, view.histories, view.settings
     teacher, benchmark = latest(records, "teacher"), latest(records, "benchmark") or {}
     table = trials_table(records, RunScores(run))
     rows = table.to_pylist()
@@ -137,7 +141,7 @@ def make_report(run: RunFolder) -> Report:
         trial_column=listing.columns.index("trial"),
         states={trial.trial: trial.state for trial in trials},
         remarks=tuple(listing.remarks),
-        charts=draw_figures(*_figures(run)),
+        charts=draw_figures(FIGURES, view),
         sections=(),
         tallies=tuple(fault_tallies(trials)),
         faults=fault_cells(records),
@@ -150,12 +154,3 @@ def make_report(run: RunFolder) -> Report:
         space=space_text(run.space),
         data=trials_data(run.path.absolute(), rows, trials),
     )
-
-
-def _figures(run: RunFolder) -> tuple[Mapping[str, Any], object]:
-    """What can be drawn of a run, and what draws it."""
-    # Plotly and pandas take a second to import, which other commands need not wait for.
-    from results.figures import FIGURES
-    from results.run_view import RunView
-
-    return FIGURES, RunView.read(run)

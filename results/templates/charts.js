@@ -16,6 +16,7 @@
     const [ink, soft, line, paper] = ["ink", "soft", "line", "paper"].map(colour);
     const axis = {
       gridcolor: line, zerolinecolor: line, linecolor: soft, tickcolor: soft, automargin: true,
+      title: { font: { size: 13 }, standoff: 10 },
     };
     return {
       layout: {
@@ -51,7 +52,6 @@
         const title = made[key].title;
         if (title && title.text) made[key] = { ...made[key], title: { ...title, text: folded(title.text) } };
       }
-      made.legend = { ...layout.legend, orientation: "h", x: 0, xanchor: "left", y: -0.2, yanchor: "top" };
       made.margin = { ...layout.margin, l: 44, r: 8 };
     }
     return made;

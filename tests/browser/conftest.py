@@ -88,19 +88,28 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def look(browser: Browser, report: Path) -> Iterator[Callable[..., Page]]:
     """Opens a page, the first run's unless told otherwise; what must not happen fails the test."""
     opened: list[Watched] = []
+    forbidden: list[Watched] = []
 
     def open_page(
-        file: Path = report, *, width_px: int = 1280, scheme: str = "light", place: str = ""
+        file: Path = report,
+        *,
+        width_px: int = 1280,
+        scheme: str = "light",
+        place: str = "",
+        expects_complaints: bool = False,
     ) -> Page:
         size = {"width": width_px, "height": HEIGHT_PX}
         context = browser.new_context(viewport=size, color_scheme=scheme)
         watched = Watched(page=context.new_page())
         watched.watch()
-        opened.append(watched)
+        (forbidden if expects_complaints else opened).append(watched)
         watched.page.goto(file.as_uri() + place)
         return watched.page
 
     yield open_page
-    for each in opened:
-        each.check()
-        each.page.context.close()
+    try:
+        for each in opened:
+            each.check()
+    finally:
+        for each in (*opened, *forbidden):
+            each.page.context.close()

@@ -16,10 +16,10 @@ pytestmark = pytest.mark.browser
 MARKS = ".trace path.js-line, .trace path.point, .trace .point path, .trace .bars path, .hm image"
 CHOSEN_MARKS = """plot => plot.data.filter(trace => trace.name === "chosen trial").length"""
 # The trial of a mark that was drawn: Plotly keeps what it drew with the element.
-TRIAL_OF = """(point) => {
-  const trace = point.closest(".trace").__data__[0].trace;
-  return trace.customdata[point.__data__.i][0];
-}"""
+TRIALS_OF = """(points) => points.map((point) => {
+  const { trace } = point.closest(".trace").__data__[0];
+  return trace.customdata ? trace.customdata[point.__data__.i][0] : null;
+})"""
 FONT = "plot => getComputedStyle(plot.querySelector('.xtick text')).fill"
 
 
@@ -53,9 +53,10 @@ def test_a_click_on_a_mark_opens_its_trial(look: Callable[..., Page]) -> None:
     draw_all(page)
     chart = page.locator("#chart-veer_by_parameters")
     chart.scroll_into_view_if_needed()
-    point = chart.locator("path.point").last
-    number = point.evaluate(TRIAL_OF)
-    box = point.bounding_box()
+    points = chart.locator(".scatterlayer path.point")
+    numbers = points.evaluate_all(TRIALS_OF)
+    place = next(place for place, number in enumerate(numbers) if number is not None)
+    number, box = numbers[place], points.nth(place).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(page.locator("#details-title")).to_have_text(f"Trial {number}")

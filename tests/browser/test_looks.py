@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from results.report import write_report
 from results.run_folder import RunFolder
@@ -80,18 +80,31 @@ def test_nothing_is_cut_off_and_every_text_is_legible(
     assert page.evaluate(FAINT, LEAST_CONTRAST) == []
 
 
-def test_light_and_dark_differ_and_neither_is_blank(
-    report: Path, tmp_path: Path, look: Callable[..., Page]
+@pytest.mark.parametrize(
+    ("scheme", "ground"), [("light", "rgb(255, 255, 255)"), ("dark", "rgb(15, 19, 23)")]
+)
+def test_a_page_has_the_colours_that_are_wished_and_is_not_blank(
+    look: Callable[..., Page], tmp_path: Path, scheme: str, ground: str
 ) -> None:
-    grounds = {}
-    for scheme in ("light", "dark"):
-        page = look(scheme=scheme)
-        grounds[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
-        for selector in ("body", "#chart-learning_curves", "#trials"):
-            out = tmp_path / f"{scheme}.png"
-            screenshot(report, selector, out, scheme=scheme, browser=page.context.browser)
-            assert len(set(rows_of(out))) > 50
-    assert grounds == {"light": "rgb(255, 255, 255)", "dark": "rgb(15, 19, 23)"}
+    page = look(scheme=scheme)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+    page.screenshot(path=tmp_path / "top.png")
+    chart = page.locator("#chart-learning_curves")
+    chart.scroll_into_view_if_needed()
+    expect(chart).to_have_attribute("data-state", "drawn")
+    chart.screenshot(path=tmp_path / "chart.png")
+    for picture in ("top.png", "chart.png"):
+        assert len(set(rows_of(tmp_path / picture))) > 50
+
+
+def test_a_chart_can_be_pictured_for_the_documentation(
+    browser: Browser, report: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "chart.png"
+    screenshot(report, "#chart-veer_by_parameters", out, width_px=600, browser=browser)
+    width, height = struct.unpack(">II", out.read_bytes()[16:24])
+    assert (width > 1000, height > 600) == (True, True)  # two pixels a point
+    assert len(set(rows_of(out))) > 50
 
 
 def test_a_page_of_a_thousand_trials_is_small_and_seen_at_once(

@@ -1,0 +1,100 @@
+"""Text of somebody else's run in the browser: it stays text, wherever it is shown."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from results.report import write_report
+from tests.browser.pictures import draw_all
+from tests.results.made_up import write_made_up_run
+from tests.results.pages import write_run
+
+pytestmark = pytest.mark.browser
+
+# Plotly reads some HTML: links, styles, and entities that would become markup if read twice.
+PAYLOADS = (
+    '<a href="javascript:injected()">click</a>',
+    '<a href="https://example.org/x" target="_top">click</a>',
+    "<b onmouseover=injected()>bold</b>",
+    '<span style="background:url(https://example.org/y)">s</span>',
+    "<img src=x onerror=injected()>",
+    "</script><script>injected()</script>",
+    "&lt;img src=x onerror=injected()&gt;",
+    "%{customdata[0]}<extra></extra>",
+    "javascript:injected()",
+    "\u202egnp.exe",
+)
+LINKS = """() => [...document.querySelectorAll("a")]
+  .map((each) => each.getAttribute("href") || each.getAttribute("xlink:href") || "")
+  .filter((href) => href && !href.startsWith("#"))"""
+HOVER = """(plot) => {
+  const shown = [];
+  for (const trace of plot._fullData) {
+    if (!trace.customdata || trace.hoverinfo === "skip") continue;
+    const last = { curveNumber: trace.index, pointNumber: trace.customdata.length - 2 };
+    Plotly.Fx.hover(plot, [last], `${trace.xaxis}${trace.yaxis}`);
+    shown.push(...[...plot.querySelectorAll(".hoverlayer text")].map((each) => each.textContent));
+  }
+  return shown.join("\\n");
+}"""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a run whose every sampled word, name and reason is hostile."""
+    folder = tmp_path_factory.mktemp("hostile")
+    plain = write_made_up_run(folder / "plain", 20)
+    records = []
+    for record in plain.read():
+        number = record.get("trial", 0)
+        payload = PAYLOADS[number % len(PAYLOADS)]
+        if record["event"] == "trial_started":
+            params = {**record["params"], f"model.{PAYLOADS[0]}": payload, PAYLOADS[4]: 0.5}
+            loss = {**record["config"]["loss"], payload: payload}
+            record = {**record, "params": params, "config": {**record["config"], "loss": loss}}
+        if record["event"] == "trial_ended" and record["reason"]:
+            record = {**record, "reason": payload}
+        if record["event"] == "placed":
+            record = {**record, "host": payload}
+        records.append(record)
+    name = "\"><img src=x onerror=injected()>'"
+    return write_report(write_run(folder / name, records, "\n".join(PAYLOADS).encode()))
+
+
+def test_no_script_of_a_hostile_run_runs_and_no_link_of_it_is_there(
+    look: Callable[..., Page], hostile: Path
+) -> None:
+    page = look(hostile)
+    page.evaluate("() => { window.injected = () => { window.wasInjected = true; }; }")
+    draw_all(page)
+    hovered = ""
+    for plot in page.locator(".plot").all():
+        hovered += plot.evaluate(HOVER)
+        assert page.evaluate(LINKS) == []
+    assert "trial" in hovered
+    assert "<img src=x onerror=injected()>" in hovered
+    for number in range(len(PAYLOADS)):
+        page.evaluate(f"location.hash = 'trial-{number}'")
+        expect(page.locator("#details-title")).to_have_text(f"Trial {number}")
+        assert page.locator("#details img, #details script, #details a").count() == 0
+        assert page.evaluate(LINKS) == []
+    assert page.evaluate("window.wasInjected") is None
+    assert page.locator("img, iframe, object, embed").count() == 0
+
+
+def test_a_script_that_got_in_all_the_same_would_not_run(
+    look: Callable[..., Page], report: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.html"
+    script = "<script>window.wasInjected = true</script><img src=x onerror='wasInjected = true'>"
+    link = "<a id='evil' href='javascript:window.wasInjected = true'>x</a>"
+    text = report.read_text()
+    broken.write_text(text.replace("<h1>", f"{script}{link}<h1>"))
+    page = look(broken, expects_complaints=True)
+    page.locator("#evil").click()
+    page.evaluate("() => { setTimeout('window.wasInjected = true'); }")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.wasInjected") is None
+    assert len(page.evaluate("violations")) >= 3
