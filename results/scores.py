@@ -159,7 +159,7 @@ class RunScores:
             return read_scores(file)
         except FileNotFoundError:
             return None
-        except DamagedError as damage:
+        except (DamagedError, OSError) as damage:
             self._damages[file] = f"{damage}; what it would tell of the trial is left out"
             return None
 

@@ -133,18 +133,17 @@ def read_scores(path: Path) -> MeasuredScores:
 
     Raises:
         DamagedError: It is no such file, or was damaged.
-        FileNotFoundError: There is none.
+        OSError: It cannot be read; `FileNotFoundError` where there is none.
     """
+    content = path.read_bytes()  # of a damaged archive NumPy would leave the file open
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             found = MeasuredScores(
                 epoch=int(arrays["epoch"]),
                 veer_pct=float(arrays["veer_pct"]),
                 scores=arrays["scores"],
                 replicates=arrays["replicates"],
             )
-    except FileNotFoundError:
-        raise
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedError(f"{path}: these scores are damaged: {error}") from error
     _require_sound(found, path)

@@ -143,9 +143,9 @@ def test_95_of_100_intervals_have_the_true_eer_in_them(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("num_speakers", [10, 28, 100])
-def test_intervals_of_differences_have_the_true_one_at_least_as_often(num_speakers):
+def test_95_of_100_intervals_of_a_difference_have_the_true_one_in_them(num_speakers):
     world = World(noise=(0.5, 1.0))
     truth = world.true_eer_pct()
     assert truth[1] - truth[0] > 0.4
     _, share = covered(world, num_speakers, 60, 150)
-    assert 0.93 <= share <= 0.99
+    assert 0.91 <= share <= 0.985
