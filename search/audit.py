@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from results.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
 from results.audit_figures import Audit
 from results.history import trial_histories
@@ -23,14 +25,12 @@ def audit_search(records: Sequence[Record]) -> Audit:
     Raises:
         RunError: The journal does not begin with the settings of a search.
     """
-    settings = _settings(records)
+    settings, scheduler, max_epochs = _stopping(records)
     trials = trial_histories(records)
     at = {trial.trial: len(trial.epochs) for trial in trials}
     stopped_at = {number: at[number] for number in rung_stops(records)}
-    scheduler = SchedulerConfig.model_validate(settings["scheduler"])
-    max_epochs = int(settings["max_epochs"])
     epochs = rung_epochs(rungs_of(settings), max_epochs)
-    most = int(settings.get("finalists") or DEFAULT_FINALISTS)
+    most = latest_settings(records).get("finalists") or DEFAULT_FINALISTS
     return Audit(
         is_stopping=scheduler.kind != "none",
         grace_epochs=scheduler.grace_epochs,
@@ -44,13 +44,25 @@ def audit_search(records: Sequence[Record]) -> Audit:
     )
 
 
-def _settings(records: Sequence[Record]) -> Mapping[str, Any]:
+def _stopping(records: Sequence[Record]) -> tuple[Mapping[str, Any], SchedulerConfig, int]:
+    """The settings that a search began with, of which it keeps early stopping and max_epochs."""
     if not records or records[0]["event"] != "search_started":
         raise RunError(
             "the journal must begin with search_started, whose settings say the rungs; restore "
             "it from a copy"
         )
-    settings = latest_settings(records)
+    settings = records[0]["settings"]
     if missing := sorted({"scheduler", "max_epochs"} - settings.keys()):
         raise RunError(f"the journal's settings must have {', '.join(missing)} to be audited")
-    return settings
+    try:
+        scheduler = SchedulerConfig.model_validate(settings["scheduler"])
+    except ValidationError as error:
+        [first, *_] = error.errors()
+        where = ".".join(["scheduler", *map(str, first["loc"])])
+        raise RunError(
+            f"the journal's settings do not say the rungs: {where}: {first['msg']}"
+        ) from error
+    max_epochs = settings["max_epochs"]
+    if not isinstance(max_epochs, int) or max_epochs < 1:
+        raise RunError(f"the journal's max_epochs must be a number from 1, got {max_epochs!r}")
+    return settings, scheduler, max_epochs

@@ -47,7 +47,7 @@ from search.trial_tasks import task_maker
 from spaces.disk import room_for
 from spaces.errors import DiskFullError
 from spaces.space import Space
-from trainable.errors import CheckpointError
+from trainable.errors import CheckpointError, RunError
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 
@@ -179,7 +179,7 @@ def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: Search
         progress = view.counter("benchmark", "rounds")
         try:
             benchmark_run(run, settings.benchmark_top, progress=progress)
-        except CheckpointError as error:  # what the search found stands all the same
+        except (CheckpointError, RunError) as error:  # what the search found stands all the same
             view.say(f"no benchmark: {error}")
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)

@@ -96,7 +96,10 @@ def test_a_search_that_runs_can_be_audited(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "match"),
     [({}, r"settings must have max_epochs, scheduler to be audited"),
-     ({"max_epochs": 9}, r"settings must have scheduler to be audited")],
+     ({"max_epochs": 9}, r"settings must have scheduler to be audited"),
+     (SETTINGS | {"scheduler": {"kind": "asha", "grace_epochs": 0}},
+      r"do not say the rungs: scheduler\.grace_epochs: Input should be greater"),
+     (SETTINGS | {"max_epochs": "9"}, r"max_epochs must be a number from 1, got '9'")],
 )  # fmt: skip
 def test_a_journal_that_does_not_say_the_rungs_is_refused(tmp_path, settings, match):
     with Journal(tmp_path / "journal.jsonl") as journal:

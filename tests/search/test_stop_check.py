@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.early_stopping import SuccessiveHalving
-from search.stop_check import stop_faults
+from search.stop_check import rung_stops, stop_faults
 
 ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
 
@@ -74,6 +74,25 @@ def test_a_stop_because_the_search_has_had_its_epochs_follows():
     assert stop_faults([started(total_epochs=3), *records]) == ()
     [fault] = stop_faults([started(total_epochs=4), *records])
     assert fault.startswith("trial 1 was stopped after epoch 1")
+
+
+def test_follow_ups_ask_no_rung_and_spend_no_budget():
+    """Trial 2 is far behind at both rungs, and its epochs leave trial 3 its stop to explain."""
+    begun = {"event": "trial_started", "trial": 2, "follow_up": "control", "follows": 1}
+    control = [begun, *(epoch(2, number, 90.0) for number in range(1, 5)), ended(2, "complete")]
+    assert stop_faults([*HONEST[:-1], *control, finished()]) == ()
+    assert set(rung_stops([*HONEST[:-1], *control, finished()])) == {1}
+    last = [epoch(3, 1, 5.0), ended(3, "stopped_early")]
+    assert stop_faults([started(total_epochs=6), *HONEST[1:-1], *last]) == ()
+    [fault] = stop_faults([started(total_epochs=10), *HONEST[1:-1], *control, *last])
+    assert fault.startswith("trial 3 was stopped after epoch 1")
+
+
+def test_a_stopped_follow_up_is_a_fault():
+    begun = {"event": "trial_started", "trial": 2, "follow_up": "repeat", "follows": 0}
+    stopped = [begun, epoch(2, 1, 90.0), ended(2, "stopped_early")]
+    [fault] = stop_faults([*HONEST[:-1], *stopped, finished()])
+    assert fault == "trial 2 was stopped after epoch 1, though a repeat runs to the end"
 
 
 def test_a_missing_stop_is_caught_where_the_trial_goes_on():
