@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from results.queries_page import queries_section
 from spaces.atomic import write_text_atomically
 from trainable.distillation import DIRECTED
 
@@ -234,9 +235,10 @@ def tables_page() -> str:
         [
             "# Tables of a run",
             "",
-            "Written by `python -m results.schema`: change columns there. A run folder holds both",
-            "tables as Parquet, unit and meaning in each field's metadata. They are rebuilt from",
-            "`journal.jsonl`; an epoch reported twice (a worker died) counts once, the last time.",
+            "Written by `python -m results.schema`: change columns there, queries in their files.",
+            "A run folder holds both tables as Parquet, unit and meaning in each field's",
+            "metadata. They are rebuilt from `journal.jsonl`; an epoch reported twice (a worker",
+            "died) counts once, the last time.",
             "",
             "## trials.parquet: a row a trial",
             "",
@@ -248,6 +250,7 @@ def tables_page() -> str:
             "",
             *_markdown(EPOCHS),
             "",
+            *queries_section(),
         ]
     )
 
