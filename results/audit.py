@@ -43,10 +43,12 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
     one, other = ([pair[side] for pair in pairs] for side in (0, 1))
     if len(pairs) < FEWEST_FOR_CORRELATION or len(set(one)) < 2 or len(set(other)) < 2:
         return Correlation(num=len(pairs))
+    tau = kendalltau(one, other)
     return Correlation(
         num=len(pairs),
         spearman=float(spearmanr(one, other).statistic),
-        kendall=float(kendalltau(one, other).statistic),
+        kendall=float(tau.statistic),
+        p_value=float(tau.pvalue),
     )
 
 

@@ -11,11 +11,13 @@ class Correlation:
         num: Trials.
         spearman: From -1 to 1; None of fewer than three trials, or where one side is all equal.
         kendall: Kendall's tau-b, likewise.
+        p_value: Probability of a tau so far from 0 by chance alone, likewise.
     """
 
     num: int
     spearman: float | None = None
     kendall: float | None = None
+    p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from results.audit_figures import Audit, ControlsAudit, RungAudit, SeedsAudit
 from results.faults import counted
 
 TELLS_WELL, TELLS_SOMETHING = 0.7, 0.3
+CHANCE = 0.05
 # Above this share of the stopped trials an interval says little.
 WIDE = 0.2
 
@@ -102,6 +103,8 @@ def _on_rungs(audit: Audit) -> list[str]:
         f"VEER after epoch {first.epoch} {_tells(found.spearman)} of the end: rank correlation "
         f"{found.spearman:.2f} over {found.num} {of}"
     )
+    if found.p_value is not None and found.p_value > CHANCE:
+        said += f", which may be chance (p = {found.p_value:.2f})"
     if not first.with_controls:
         said += (
             "; these are the trials that every rung has let through, so they lie close together "

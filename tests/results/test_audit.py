@@ -39,6 +39,8 @@ def test_correlations_worked_by_hand():
     assert found.num == 4
     assert found.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))
     assert found.kendall == pytest.approx((5 - 1) / 6)
+    # Of the 24 orders 1 turns no pair round and 3 turn one, and as many all or all but one.
+    assert found.p_value == pytest.approx(8 / 24)
 
 
 def test_correlations_against_plain_counting():

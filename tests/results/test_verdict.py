@@ -116,6 +116,13 @@ def test_a_rungs_correlation_in_words(spearman, said):
     assert (advice in words) == (spearman < 0.3)
 
 
+@pytest.mark.parametrize(("p_value", "is_said"), [(0.33, True), (0.01, False)])
+def test_a_correlation_that_chance_may_give_is_said_to_be_one(p_value, is_said):
+    found = Correlation(num=4, spearman=0.8, kendall=0.67, p_value=p_value)
+    words = " ".join(verdict(replace(AUDIT, rungs=(replace(rung(9, 0.8), complete=found),))))
+    assert ("which may be chance (p = 0.33)" in words) == is_said
+
+
 def test_controls_lift_the_restriction_of_range():
     wide = Correlation(num=14, spearman=0.75, kendall=0.6)
     words = " ".join(verdict(replace(AUDIT, rungs=(rung(9, 0.1, with_controls=wide),))))
