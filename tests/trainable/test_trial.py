@@ -1,4 +1,5 @@
 import contextlib
+import time
 import weakref
 
 import pytest
@@ -210,3 +211,13 @@ def test_trial_tells_first_what_the_journal_lacks(begin, num_known, epochs):
     assert [epoch for epoch, *_ in found] == epochs
     assert all(each == told[each[0]] for each in found[:-1])
     again.cleanup()
+
+
+def test_trial_says_once_how_long_it_had_its_share(begin):
+    before_s = time.monotonic()
+    trial = begin(0)
+    first, second = trial.step(), trial.step()
+    had_s = first["place"]["had_s"]
+    assert first["train_s"] + first["eval_s"] < had_s < time.monotonic() - before_s
+    assert "place" not in second
+    trial.cleanup()
