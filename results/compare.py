@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from results.compare_pairs import BestBehind, bests_behind
 from results.compare_parts import (
     SEED_KEY,
     Row,
@@ -93,6 +94,8 @@ class Comparison:
         anytime: Best VEER in percent after so many epochs, stopped trials counted in.
         favoured: How often a value of a categorical parameter is in each run's best quarter.
         best_configs: Keys in which the configs of the best trials differ.
+        bests_behind: How far each run's best but the first run's is behind that, on the same
+            bootstrap replicates; None where scores on one list were not kept.
         importance_seed: Of the forests.
     """
 
@@ -104,6 +107,7 @@ class Comparison:
     anytime: tuple[Row, ...]
     favoured: tuple[Row, ...]
     best_configs: tuple[Row, ...]
+    bests_behind: tuple[BestBehind | None, ...]
     importance_seed: int = SEED
 
     def as_dict(self) -> dict[str, Any]:
@@ -132,6 +136,7 @@ def compare_runs(views: Sequence[RunView]) -> Comparison:
         anytime=tuple(anytime(views)),
         favoured=tuple(favoured(views)),
         best_configs=tuple(differing([_best_config(view) for view in views], [SEED_KEY])),
+        bests_behind=bests_behind(views),
     )
 
 

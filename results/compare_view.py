@@ -41,6 +41,7 @@ def comparison_view(comparison: Comparison, width: int | None = None) -> Rendera
     ]
     parts += [Text(each, "dim") for each in comparison.same]
     parts += [_title("What they did and found"), table(_found_rows(runs))]
+    parts += [Text(visible(line)) for line in _pairs(comparison)]
     best = [
         Row(name=row.name, values=tuple(cell("veer_pct", value) for value in row.values))
         for row in comparison.anytime
@@ -60,6 +61,22 @@ def comparison_view(comparison: Comparison, width: int | None = None) -> Rendera
     parts += _section("Values in the best quarter of the trials", comparison.favoured, table)
     parts += [_title("Tried in one run only"), *(_only_here(run) for run in runs)]
     return Group(*parts)
+
+
+def _pairs(comparison: Comparison) -> list[str]:
+    """How far each best is behind the first run's, a line each, where it is known."""
+    first, *others = (run.name for run in comparison.runs)
+    lines = []
+    for name, told in zip(others, comparison.bests_behind, strict=True):
+        if told is None or told.low_pct is None or told.high_pct is None:
+            continue
+        tied = ": they cannot be told apart" if told.is_tied else ""
+        lines.append(
+            f"the best of {name}: VEER {told.behind_pct:+.2f} points from the best of {first} "
+            f"(95 % interval {told.low_pct:+.2f} to {told.high_pct:+.2f}, on the same bootstrap "
+            f"replicates){tied}"
+        )
+    return lines
 
 
 def _title(text: str) -> Text:

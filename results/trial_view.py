@@ -15,6 +15,7 @@ from results.journal import Record
 from results.query import where
 from results.render import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
 from results.schema import EPOCHS
+from results.scores import RunScores
 from results.sparklines import sparkline
 from results.trial_facts import sampled_facts, trial_facts
 from results.trials import epochs_table, trials_table
@@ -67,7 +68,10 @@ def find_trial(trials: Sequence[TrialHistory], number: int) -> TrialHistory:
 
 
 def trial_view(
-    records: Sequence[Record], trial: TrialHistory, width: int | None = None
+    records: Sequence[Record],
+    trial: TrialHistory,
+    width: int | None = None,
+    scores: RunScores | None = None,
 ) -> RenderableType:
     """All that the tables say about a trial, its config as YAML, and its epochs.
 
@@ -75,9 +79,9 @@ def trial_view(
         records: The journal's.
         trial: One of its trials.
         width: Characters of the screen; epochs lose the columns that matter least to fit it.
+        scores: Of the run, which tell how far the trial is behind the best.
     """
-    facts = trials_table(records)
-    row = where(facts, f"trial={trial.trial}").to_pylist()[0]
+    row = where(trials_table(records, scores), f"trial={trial.trial}").to_pylist()[0]
     epochs = where(epochs_table(records), f"trial={trial.trial}")
     parts: list[RenderableType] = [_facts(row)]
     if trial.placements or trial.faults:

@@ -135,8 +135,10 @@ def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone
 
 def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
     """Show one trial: its figures, its config, VEER and losses by epoch."""
-    records = RunFolder(run).read()
-    console.print(trial_view(records, find_trial(trial_histories(records), trial), console.width))
+    folder = RunFolder(run)
+    records = folder.read()
+    history = find_trial(trial_histories(records), trial)
+    console.print(trial_view(records, history, console.width, RunScores(folder)))
 
 
 def report(

@@ -16,6 +16,7 @@ from results.remarks import run_remarks
 from results.render import Listing, trial_listing
 from results.report_parts import state_of
 from results.run_folder import RunFolder
+from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves
 from results.trials import trials_table
@@ -75,7 +76,7 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
             is_led = _follow(run, tail, shown.show, interval_s)
     except KeyboardInterrupt as interrupt:
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
-    _print_all(tail.records, screen)
+    _print_all(run, tail.records, screen)
     if is_led:
         screen.print(f"the search has ended. {state_of(tail.records)}", highlight=False)
         return 0
@@ -93,11 +94,12 @@ def _follow(
         Whether the search came to its end; otherwise no process leads it.
     """
     seen: Look | None = None
+    scores = RunScores(run)
     while True:
         begun_s = time.monotonic()
         is_led = is_held(run.path)  # before the reading: who dies after it is seen the next time
         if tail.read() or seen is None:
-            seen = look_at(tail.records)
+            seen = look_at(tail.records, scores)
         if has_ended(tail.records):
             return True
         if not is_led:
@@ -107,10 +109,10 @@ def _follow(
         time.sleep(max(interval_s - busy_s, busy_s / MOST_BUSY - busy_s))
 
 
-def look_at(records: Sequence[Record]) -> Look:
-    """What a journal says, with a table of it."""
+def look_at(records: Sequence[Record], scores: RunScores | None = None) -> Look:
+    """What a journal says, with a table of it; ties with the best need the run's scores."""
     records = tuple(records)
-    listing = trial_listing(trials_table(records), latest(records, "teacher"))
+    listing = trial_listing(trials_table(records, scores), latest(records, "teacher"))
     rows = [
         row | {"state": IN_PROGRESS} if row.get("state") == RUNNING else row
         for row in listing.rows
@@ -122,11 +124,11 @@ def look_at(records: Sequence[Record]) -> Look:
     )
 
 
-def _print_all(records: Sequence[Record], screen: Screen) -> None:
+def _print_all(run: RunFolder, records: Sequence[Record], screen: Screen) -> None:
     """The trials, as without --watch."""
     teacher, remarks = latest(records, "teacher"), run_remarks(records)
     curves = veer_curves(trial_histories(records))
-    table = trials_table(records)
+    table = trials_table(records, RunScores(run))
     screen.print(trials_view(table, teacher, remarks=remarks, width=screen.width, curves=curves))
 
 
