@@ -14,9 +14,11 @@ from results.figures import FIGURES
 from results.pareto import pareto_front
 from results.run_folder import RunFolder
 from results.run_view import RunView, interval_of
+from results.trial_view import find_trial
 from spaces.complaints import did_you_mean
 from spaces.visible import visible
 from trainable.errors import RunError
+from trainable.intervals import Difference
 
 LATENCY = "latency_median_ms"
 NUM_PARAMS = "num_params"
@@ -135,6 +137,24 @@ class Run:
         front["trial"] = front["trial"].astype(int)
         front.attrs["cost"] = cost
         return front
+
+    def compare_pair(self, trial: int, other: int) -> Difference:
+        """How far a trial's VEER is above another's, both on the same bootstrap replicates.
+
+        Returns:
+            `behind_pct` with its 95 % `interval`, and whether the two `is_tied`.
+
+        Raises:
+            RunError: The run has no such trial, or kept no scores of one of them.
+        """
+        both = [find_trial(self._view.histories, number) for number in (trial, other)]
+        found = self._view.kept.behind(*both)
+        if found is None:
+            raise RunError(
+                f"{self.path} has no scores of the best epochs of trials {trial} and {other} to "
+                "compare"
+            )
+        return found
 
     def plot(self, name: str) -> go.Figure:
         """A figure by its name in `results.figures.FIGURES`, such as `importance`.

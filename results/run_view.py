@@ -5,17 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from results.benchmark_rows import single_utterance_rows, trial_of
-from results.history import TrialHistory, latest, ranked, trial_histories
+from results.history import (
+    Repeats,
+    TrialHistory,
+    latest,
+    ranked,
+    repeats_of,
+    trial_histories,
+)
 from results.journal import Record
 from results.remarks import latest_settings
 from results.run_folder import RunFolder
 from results.rungs import rungs_of
+from results.scores import RunScores, TrialScores
 from results.space_of import dimensions_of
 from results.trials import epochs_table, trials_table
 from spaces.dimensions import Dimension
@@ -24,18 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TURNS = ("search_started", "search_resumed", "search_ended")
-
-
-class PairScores(Protocol):
-    """Scores of the validation list, one a trial pair, and whether it is a target pair."""
-
-    @property
-    def scores(self) -> NDArray[np.float32]:
-        """A score a pair, higher where the speaker seems the same."""
-
-    @property
-    def is_target(self) -> NDArray[np.bool_]:
-        """Whether both utterances are of one speaker."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +61,17 @@ class RunView:
     @cached_property
     def own(self) -> tuple[TrialHistory, ...]:
         """The search's own trials, without follow-ups, by number."""
-        return tuple(trial for trial in self.histories if follow_up_of(trial) is None)
+        return tuple(trial for trial in self.histories if trial.follow_up is None)
 
     @cached_property
     def ranked(self) -> tuple[TrialHistory, ...]:
         """Trials with a rank, the best first."""
-        return tuple(trial for trial in ranked(self.histories) if follow_up_of(trial) is None)
+        return tuple(ranked(self.histories))
+
+    @cached_property
+    def repeats(self) -> Mapping[int, Repeats]:
+        """What finalists' configs gave with other seeds, by the finalist's number."""
+        return repeats_of(self.histories)
 
     @property
     def best(self) -> TrialHistory | None:
@@ -83,7 +81,7 @@ class RunView:
     @cached_property
     def trials(self) -> "pd.DataFrame":
         """The trials table; its columns stand in docs/tables.md."""
-        frame: pd.DataFrame = trials_table(self.records).to_pandas()
+        frame: pd.DataFrame = trials_table(self.records, self.kept).to_pandas()
         return frame
 
     @cached_property
@@ -130,14 +128,19 @@ class RunView:
         """Epochs at which early stopping compares trials."""
         return rungs_of(self.settings)
 
-    def scores(self, trial: TrialHistory) -> PairScores | None:  # noqa: ARG002 - none are kept yet
-        """The validation scores of a trial's best epoch, None where they were not kept."""
-        return None
+    @cached_property
+    def kept(self) -> RunScores:
+        """The validation scores that the run kept."""
+        return RunScores(self.folder)
 
-    @property
-    def teacher_scores(self) -> PairScores | None:
+    def scores(self, trial: TrialHistory) -> TrialScores | None:
+        """The validation scores of a trial's best epoch, None where they were not kept."""
+        return self.kept.trial(trial)
+
+    @cached_property
+    def teacher_scores(self) -> TrialScores | None:
         """The teacher's validation scores, None where they were not kept."""
-        return None
+        return self.kept.teacher()
 
     @property
     def is_running(self) -> bool:
@@ -167,12 +170,6 @@ class RunView:
     def short_names(self) -> Mapping[str, str]:
         """Sampled parameters' names without their path, where that stays unambiguous."""
         return shortened([name for trial in self.own for name in trial.params])
-
-
-def follow_up_of(trial: TrialHistory) -> str | None:
-    """`repeat` or `control` for a trial that the search ran after its own, else None."""
-    follow_up = trial.started.get("follow_up")
-    return None if follow_up is None else str(follow_up)
 
 
 def shortened(names: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,8 @@ from results.figures.style import (
     new_figure,
     trial_lines,
 )
-from results.run_view import PairScores, RunView
+from results.run_view import RunView
+from results.scores import TrialScores
 from trainable.metrics import equal_error_rate, error_rates
 
 MOST_TRIALS = 5
@@ -40,7 +41,7 @@ def det_curves(view: RunView) -> go.Figure | None:
     """Curves of the best trials and the teacher; None where no scores were kept."""
     figure = new_figure("", "", height_px=540)
     colours = (BEST, *(colour for colour in SERIES if colour not in (BEST, TEACHER)))
-    drawn: list[PairScores] = []
+    drawn: list[TrialScores] = []
     for trial in view.ranked[:MOST_TRIALS]:
         if (found := view.scores(trial)) is None:
             continue
@@ -58,7 +59,7 @@ def det_curves(view: RunView) -> go.Figure | None:
     return figure
 
 
-def det_curve(found: PairScores) -> DetCurve:
+def det_curve(found: TrialScores) -> DetCurve:
     """The curve of some scores, thinned evenly along it; its corners at 0 and 100 % left out.
 
     Raises:
@@ -82,7 +83,7 @@ def _probits(rates: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _add(
     figure: go.Figure,
-    found: PairScores,
+    found: TrialScores,
     look: dict[str, Any],
     name: str,
     *,

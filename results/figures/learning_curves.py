@@ -16,7 +16,7 @@ from results.figures.style import (
     trial_lines,
 )
 from results.history import RUNNING, TrialHistory
-from results.run_view import RunView, follow_up_of
+from results.run_view import RunView
 
 # Curves with a trace of their own, so that a page can single them out; the rest share one a group.
 MOST_OWN = 20
@@ -80,9 +80,8 @@ def points_of(trial: TrialHistory) -> list[tuple[int, float | None]]:
 
 
 def _group(trial: TrialHistory) -> str:
-    follow_up = follow_up_of(trial)
-    if follow_up in LOOKS:
-        return str(follow_up)
+    if trial.follow_up in LOOKS:
+        return str(trial.follow_up)
     state = "failed" if trial.state == "diverged" else trial.state
     return state if state in LOOKS else RUNNING
 

@@ -50,20 +50,19 @@ def parallel_coordinates(view: RunView) -> go.Figure | None:
     veer_scale = Scale.of_numbers(veers)
     lines = [_line(trial, view.varied, scales, veer_scale) for trial in trials]
     figure = new_figure("", "")
-    stopped = [line for line in lines if line.trial.state == "stopped_early"]
-    others = [line for line in lines if line.trial.state != "stopped_early"]
+    stopped = [line for line in lines[1:] if line.trial.state == "stopped_early"]
+    others = [line for line in lines[1:] if line.trial.state != "stopped_early"]
     if stopped:
         look = {"color": STATE_COLOURS["stopped_early"], "width": 0.8}
         figure.add_trace(_trace(view, stopped, look, name="stopped early", opacity=0.7))
     shades = [list(stop) for stop in VEER_SCALE]
-    for shade, members in enumerate(_shades(others[1:])):
+    for shade, members in enumerate(_shades(others)):
         colour = sample_colorscale(shades, 1 - shade / (NUM_SHADES - 1))[0]
         if members:
             figure.add_trace(_trace(view, members, {"color": colour, "width": 1.2}))
+    best = f"best: trial {lines[0].trial.trial}"
+    figure.add_trace(_trace(view, lines[:1], {"color": BEST, "width": 3.5}, name=best))
     if others:
-        look = {"color": BEST, "width": 3.5}
-        best = f"best: trial {others[0].trial.trial}"
-        figure.add_trace(_trace(view, others[:1], look, name=best))
         _add_colour_bar(figure, [line.trial for line in others])
     names = [words(view.short_names[name]) for name in view.varied]
     _draw_axes(figure, [*names, "VEER, %"], [*scales, veer_scale])

@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.figures.style import AXIS_LINE, NO_BOX, SERIES, axis, base_layout
-from results.run_view import PairScores, RunView
+from results.run_view import RunView
+from results.scores import TrialScores
 from trainable.metrics import eer_threshold, equal_error_rate
 
 NUM_BINS = 60
@@ -15,7 +16,7 @@ PANEL_PX = 280
 
 def score_histograms(view: RunView) -> go.Figure | None:
     """Histograms of the best trial that has scores and of the teacher; None without any."""
-    panels: list[tuple[str, int | None, PairScores]] = []
+    panels: list[tuple[str, int | None, TrialScores]] = []
     for trial in view.ranked:
         if (found := view.scores(trial)) is not None:
             panels.append((f"trial {trial.trial}", trial.trial, found))
@@ -52,14 +53,14 @@ def score_histograms(view: RunView) -> go.Figure | None:
     return figure
 
 
-def bin_edges(every: list[PairScores]) -> np.ndarray:
+def bin_edges(every: list[TrialScores]) -> np.ndarray:
     """Even bins that hold all the scores, the same for every panel."""
     low = min(float(np.min(found.scores)) for found in every)
     high = max(float(np.max(found.scores)) for found in every)
     return np.linspace(low, high if high > low else low + 1.0, NUM_BINS + 1)
 
 
-def _bars(found: PairScores, edges: np.ndarray, number: int | None) -> list[go.Bar]:
+def _bars(found: TrialScores, edges: np.ndarray, number: int | None) -> list[go.Bar]:
     """Non-target and target pairs, each as parts of their own number."""
     targets = np.asarray(found.is_target, dtype=bool)
     scores = np.asarray(found.scores, dtype=np.float64)

@@ -12,7 +12,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.history import RUNNING, TrialHistory
+from results.faults import counted
+from results.history import RUNNING, Repeats, TrialHistory
 from results.run_view import RunView, interval_of
 from spaces.visible import visible
 
@@ -130,10 +131,19 @@ def trial_lines(view: RunView, trial: TrialHistory) -> str:
         ends = interval_of(trial)
         within = "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
         lines.append(f"VEER: {best['veer_pct']:.2f} %{within}, epoch {best['epoch']}")
+    if (repeats := view.repeats.get(trial.trial)) is not None:
+        lines.append(f"with other seeds: {repeats_in_words(repeats)}")
     if (last := trial.last) is not None and last.get("num_params"):
         lines.append(f"parameters: {last['num_params']:,}")
     config = config_lines(view, trial)
     return "<br>".join([*lines, config] if config else lines)
+
+
+def repeats_in_words(repeats: Repeats) -> str:
+    """Mean and spread of a finalist's repeats."""
+    spread = "" if repeats.sd_pct is None else f" ± {repeats.sd_pct:.2f}"
+    num_repeats = counted(len(repeats.veer_pct), "repeat")
+    return f"{repeats.mean_pct:.2f} %{spread}, {num_repeats}"
 
 
 def literal(text: str) -> str:

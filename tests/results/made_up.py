@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from results.history import TrialHistory
+from results.history import TrialHistory, trial_histories
 from results.journal import Record
 from results.run_folder import RunFolder
 from results.run_view import RunView
+from results.scores import PAIRS_SCHEMA, pairs_file, teacher_file
+from trainable.scores import SCORES_FILE, MeasuredScores, write_scores
 
 SPACE = """\
 loss:
@@ -229,3 +233,37 @@ def _rows(made: list[Record]) -> Iterator[Record]:
 
 def _record(event: str, time_s: float, **fields: object) -> Record:
     return {"event": event, "time_s": time_s, **fields}
+
+
+def keep_made_up_scores(run: RunFolder, num_pairs: int = 300) -> None:
+    """Writes scores of the first two trials and the teacher beside a made-up run's journal.
+
+    Their figures are the journal's; the scores and replicates are drawn.
+    """
+    first = made_up_scores(0, num_pairs)
+    speakers = [f"id{number % 10}" for number in range(num_pairs)]
+    table = pa.table(
+        {
+            "path_a": speakers, "path_b": speakers, "speaker_a": speakers, "speaker_b": speakers,
+            "is_target": first.is_target,
+        },
+        schema=PAIRS_SCHEMA,
+    )  # fmt: skip
+    file = pairs_file(run.path)
+    file.parent.mkdir()
+    pq.write_table(table, file)
+    noise = np.random.default_rng(1).normal(size=1000)
+    for trial in trial_histories(run.read())[:2]:
+        assert trial.best is not None
+        write_scores(
+            run.trial(trial.trial) / SCORES_FILE,
+            _measured(first.scores, noise, trial.best["epoch"], trial.best["veer_pct"]),
+        )
+    write_scores(teacher_file(run.path), _measured(first.scores, noise, 0, TEACHER_PCT))
+
+
+def _measured(
+    scores: NDArray[np.float32], noise: NDArray[np.float64], epoch: int, veer_pct: float
+) -> MeasuredScores:
+    replicates = (veer_pct + noise).astype(np.float32)
+    return MeasuredScores(epoch=epoch, veer_pct=veer_pct, scores=scores, replicates=replicates)

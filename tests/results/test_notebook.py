@@ -16,7 +16,7 @@ from results.notebook import Run
 from results.run_folder import RunFolder
 from results.schema import EPOCHS, TRIALS
 from tests.results.conftest import report, start
-from tests.results.made_up import write_made_up_run
+from tests.results.made_up import keep_made_up_scores, write_made_up_run
 from trainable.errors import RunError
 
 ROOT = Path(__file__).parents[2]
@@ -73,10 +73,8 @@ def test_the_front_is_of_parameters_without_a_benchmark(journal_run: RunFolder) 
     assert front["trial"].tolist() == [0, 5]  # 1000 and 1005 parameters, 12 and 10 %
 
 
-@pytest.mark.parametrize("name", [name for name in FIGURES if "det" not in name])
+@pytest.mark.parametrize("name", sorted({*FIGURES} - {"det_curves", "score_histograms"}))
 def test_every_figure_has_a_method(run: Run, name: str) -> None:
-    if name == "score_histograms":
-        pytest.skip("the made-up run has no scores")
     figure = getattr(run, name)()
     assert isinstance(figure, go.Figure)
     assert figure == run.plot(name)
@@ -113,6 +111,28 @@ def test_a_running_search_is_read_anew(tmp_path: Path) -> None:
         assert run.best.veer_pct == 30.0
         assert run.refresh() is run
         assert run.best.veer_pct == 20.0
+
+
+def test_two_trials_are_compared_on_the_same_replicates(tmp_path: Path) -> None:
+    folder = write_made_up_run(tmp_path / "run", 6)
+    keep_made_up_scores(folder)
+    run = results.load(folder.path)
+    found, back = run.compare_pair(0, 1), run.compare_pair(1, 0)
+    best = run.trials.set_index("trial")["veer_pct"]
+    assert found.behind_pct == pytest.approx(best[0] - best[1])
+    assert back.behind_pct == pytest.approx(best[1] - best[0])
+    assert found.is_tied is False  # the replicates of both have one noise
+    with pytest.raises(RunError, match="no scores of the best epochs of trials 0 and 2"):
+        run.compare_pair(0, 2)
+    with pytest.raises(RunError, match="the run has no trial 77; its trials are 0 to 5"):
+        run.compare_pair(0, 77)
+
+
+@pytest.mark.parametrize("name", ["det_curves", "score_histograms"])
+def test_kept_scores_are_drawn(tmp_path: Path, name: str) -> None:
+    folder = write_made_up_run(tmp_path / "run", 4)
+    keep_made_up_scores(folder)
+    assert getattr(results.load(folder.path), name)().data
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from results.benchmark_rows import trial_of
+from results.figures.style import trial_lines
 from results.run_folder import RunFolder
 from results.run_view import RunView, interval_of, shortened
 from spaces.dimensions import Choice, Float, Integer
-from tests.results.made_up import SPACE, TEACHER_PCT, write_made_up_run
+from tests.results.made_up import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run
 from trainable.errors import RunError
 
 
@@ -120,6 +121,38 @@ def test_intervals_are_those_of_the_best_epoch(view: RunView) -> None:
     assert view.best.best is not None
     veer_pct = view.best.best["veer_pct"]
     assert interval_of(view.best) == (veer_pct - 1.5, veer_pct + 1.7)
+
+
+def test_scores_are_those_that_the_run_kept(tmp_path: Path) -> None:
+    run = write_made_up_run(tmp_path / "run", 6)
+    assert RunView.read(run).teacher_scores is None
+    keep_made_up_scores(run)
+    view = RunView.read(run)
+    kept = [view.scores(trial) for trial in view.histories]
+    assert [found is not None for found in kept] == [True, True, False, False, False, False]
+    assert kept[0] is not None
+    assert kept[0].epoch == view.trials.set_index("trial")["best_epoch"][0]
+    assert view.teacher_scores is not None
+    assert len(view.teacher_scores.scores) == len(view.teacher_scores.is_target) == 300
+
+
+def test_repeats_are_told_of_the_trial_that_they_follow(tmp_path: Path) -> None:
+    run = write_made_up_run(tmp_path / "run", 4)
+    records = list(run.read())
+    first = next(each for each in records if each["event"] == "trial_started")
+    started = {**first, "trial": 4, "seed": 99, "follow_up": "repeat", "follows": 0}
+    epoch = next(each for each in records if each["event"] == "epoch")
+    records += [
+        started,
+        {**epoch, "trial": 4, "epoch": 1, "veer_pct": 11.0},
+        {"event": "trial_ended", "time_s": 2e9, "trial": 4, "state": "complete", "reason": None},
+    ]
+    view = RunView(folder=run, records=tuple(records))
+    assert [trial.trial for trial in view.own] == [0, 1, 2, 3]
+    assert view.repeats[0].veer_pct == (11.0,)
+    assert view.best is not None
+    assert view.best.trial == 0
+    assert "with other seeds: 11.00 %, 1 repeat" in trial_lines(view, view.best)
 
 
 def test_a_journal_of_before_intervals_and_places_is_read(
