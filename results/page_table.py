@@ -1,5 +1,6 @@
 """Tables and lists of facts as the page shows them: texts, and how they stand."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from results.render import MISSING, NO_EFFECT, STATE_WORDS, TEACHER, cell, headings
 
 Facts = tuple[tuple[str, str], ...]
+NUMBER = re.compile(r"-|-?[\d,]+(\.\d+)?")
 STATES = frozenset({"complete", "stopped_early", "failed", "diverged", "running"})
 
 
@@ -56,11 +58,11 @@ def cells_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Cells
 
 
 def plain_cells(names: Sequence[str], rows: Iterable[Sequence[object]]) -> Cells:
-    """A table of values as they are; whole numbers stand to the right."""
+    """A table of values as they are; numbers, written as text too, stand to the right."""
     made = tuple(
         tuple(
-            Cell(text=str(value), style="number" if isinstance(value, int) else "text")
-            for value in row
+            Cell(text=text, style="number" if NUMBER.fullmatch(text) else "text")
+            for text in map(str, row)
         )
         for row in rows
     )

@@ -17,7 +17,6 @@ from results.remarks import run_remarks
 from results.render import trial_listing
 from results.report_parts import (
     Command,
-    Section,
     Stage,
     Tile,
     best_tiles,
@@ -29,6 +28,7 @@ from results.report_parts import (
     state_of,
     unranked_cells,
 )
+from results.report_sections import Auditor, Section, search_sections
 from results.run_folder import RunFolder
 from results.scores import RunScores
 from results.trial_facts import sampled_facts
@@ -92,17 +92,24 @@ class Report:
     data: Mapping[str, Any]
 
 
-def write_report(run: RunFolder, out: Path | None = None) -> Path:
-    """Writes the page about a run in one step, and returns where: report.html in its folder.
+def write_report(
+    run: RunFolder, out: Path | None = None, *, audit: Auditor | None = None
+) -> Path:
+    """Writes the page about a run in one step, and returns where.
 
     It stands by itself: it loads nothing.
+
+    Args:
+        run: The run's folder.
+        out: The file; report.html in the folder unless given.
+        audit: What audits early stopping; without it that section is left out.
 
     Raises:
         RunError: The journal is damaged, or the file cannot be written.
         DiskFullError: There is no room for it.
     """
     out = out or run.report
-    page = render_page(make_report(run))
+    page = render_page(make_report(run, audit))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(out, page)
@@ -113,8 +120,12 @@ def write_report(run: RunFolder, out: Path | None = None) -> Path:
     return out
 
 
-def make_report(run: RunFolder) -> Report:
+def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
     """What the page says of a run, whether it goes on, was killed, or has ended.
+
+    Args:
+        run: The run's folder.
+        audit: What audits early stopping; without it that section is left out.
 
     Raises:
         RunError: The journal is damaged.
@@ -142,7 +153,7 @@ def make_report(run: RunFolder) -> Report:
         states={trial.trial: trial.state for trial in trials},
         remarks=tuple(listing.remarks),
         charts=draw_figures(FIGURES, view),
-        sections=(),
+        sections=tuple(search_sections(records, audit)),
         tallies=tuple(fault_tallies(trials)),
         faults=fault_cells(records),
         unranked=unranked_cells(trials),

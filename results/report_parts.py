@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.cost import COST, cost_remark
 from results.faults import fault_in_words, reason_of, utc
 from results.history import UNRANKED, TrialHistory, latest, ranked
 from results.journal import ENDINGS, Record
@@ -57,25 +56,6 @@ class Stage:
 
     title: str
     facts: Facts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
-    """Something to say under a heading.
-
-    Attributes:
-        id: Of the section on the page, a word of ours.
-        title: The heading.
-        lines: Paragraphs.
-        facts: Pairs below them.
-        cells: A table below those.
-    """
-
-    id: str
-    title: str
-    lines: tuple[str, ...] = ()
-    facts: Facts = ()
-    cells: Cells | None = None
 
 
 def _last_turn(records: Iterable[Record]) -> Record | None:
@@ -203,7 +183,6 @@ def searched_facts(
             "starting points": [point["source"] for point in points["points"]] or None,
             "corpus": settings.get("corpus"),
             "teacher": _teacher_facts(teacher) if teacher else "none",
-            "cost": (cost_remark(records) or "").removeprefix(COST) or None,
         },
         leave_out_none=True,
     )

@@ -14,6 +14,7 @@ from results.report import write_report
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
+from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike
 from search.conductor import Conductor
@@ -202,7 +203,7 @@ def rebuild_results(run: RunFolder, space: Space) -> None:
     records = run.read()
     write_study(records, space.dimensions, run.study)
     write_event_files(run.tensorboard, event_files(records, space.dimensions))
-    write_report(run)
+    write_report(run, audit=audit_search)
 
 
 def _drive(

@@ -21,6 +21,7 @@ from results.sparklines import veer_curves
 from results.trial_view import find_trial, trial_view
 from results.trials import epochs_table, trials_table, write_tables
 from results.trials_view import trials_view
+from search.audit import audit_search
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
@@ -147,12 +148,13 @@ def report(
         Path | None, typer.Option(help="File to write; without it RUN/report.html.")
     ] = None,
 ) -> None:
-    """Write a page about a run: best trial, curves, tables, faults, where it all came from.
+    """Write a page about a run: best trial, table, charts, costs, faults, where it all came from.
 
-    One HTML file that stands by itself: it loads nothing from a network and runs no script. It
-    tells of a search that runs, that was killed, or that has ended.
+    One HTML file that stands by itself: it loads nothing from a network. A click on a trial, in a
+    chart or in the table, shows its details and the commands to export and train it. It tells of a
+    search that runs, that was killed, or that has ended.
     """
-    written = write_report(RunFolder(run), out)
+    written = write_report(RunFolder(run), out, audit=audit_search)
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
