@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import threading
@@ -25,6 +26,9 @@ from tests.search.real_search import story
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.errors import RunError
+
+# Of Optuna's journal.
+CREATE_TRIAL, SET_VEER = 4, 7
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 
@@ -57,6 +61,9 @@ def test_run_folder_holds_all_of_a_search(search, make_settings):
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
     study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     assert len(study.trials) == 4
+    assert study.user_attrs["run"] == "run"
+    events = {path.parent.name for path in (folder / "tensorboard").glob("*/events*")}
+    assert events == {f"trial-{number:04d}" for number in range(4)}
 
     best = min(histories, key=lambda h: h.best["veer_pct"])
     kept = [n for n in range(4) if CheckpointFolder(folder / "trials" / f"{n:04d}").epochs()]
@@ -75,6 +82,27 @@ def test_run_folder_holds_all_of_a_search(search, make_settings):
     assert (folder / "journal.jsonl").read_bytes() == before
     with pytest.raises(RunError, match=r"other settings \(seed, keep_best\)"):
         search(seed=1)
+
+
+def test_study_and_events_grow_while_it_runs(make_settings, tmp_path):
+    run, seen = tmp_path / "run", []
+
+    class Watching(SearchView):
+        def show(self, status):
+            super().show(status)
+            lines = (run / "optuna-journal.log").read_text().splitlines()
+            codes = [json.loads(line)["op_code"] for line in lines]
+            num_bytes = sum(path.stat().st_size for path in run.glob("tensorboard/*/events*"))
+            seen.append((codes.count(CREATE_TRIAL), codes.count(SET_VEER), num_bytes))
+
+    settings = make_settings(num_trials=2, max_concurrent=1, scheduler__kind="none")
+    run_search(settings, run, Watching(Console(quiet=True)))
+    assert seen == sorted(seen)
+    assert seen[-1][:2] == (2, len(story(run, "epoch")))
+    # Some steps may have gone by between two looks.
+    assert {1, 2} <= {trials for trials, _, _ in seen}
+    assert len({veers for _, veers, _ in seen}) > 2
+    assert len({num_bytes for *_, num_bytes in seen}) > 2
 
 
 def test_seed_gives_the_same_search_one_at_a_time(search):
