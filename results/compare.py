@@ -16,7 +16,7 @@ from results.compare_parts import (
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.history import TrialHistory, latest
-from results.run_view import RunView, follow_up_of
+from results.run_view import RunView
 from results.schema import PARAM_PREFIX
 from results.trials import trials_table
 from spaces.errors import VeerError
@@ -202,7 +202,7 @@ def _facts(view: RunView, name: str, only: Sequence[TrialHistory]) -> RunFacts:
         path=str(view.folder.path),
         is_running=view.is_running,
         trials={state: states.count(state) for state in dict.fromkeys(states)},
-        follow_ups=sum(follow_up_of(trial) is not None for trial in view.histories),
+        follow_ups=sum(trial.follow_up is not None for trial in view.histories),
         epochs=sum(len(trial.epochs) for trial in view.own),
         costs=_costs(rows),
         teacher=None
