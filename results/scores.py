@@ -191,7 +191,7 @@ class RunScores:
             speakers = {*table["speaker_a"].to_pylist(), *table["speaker_b"].to_pylist()}
             self._list = _List(
                 table=table,
-                is_target=table["is_target"].to_numpy(),
+                is_target=np.array(table["is_target"].to_pylist(), np.bool_),
                 num_speakers=len(speakers),
             )
         return self._list
