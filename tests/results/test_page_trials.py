@@ -1,0 +1,75 @@
+"""What the page keeps of every trial is all of it, said once."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from results.history import trial_histories
+from results.page_trials import beyond, in_common, trials_data
+from results.run_folder import RunFolder
+from results.trials import trials_table
+
+
+def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Both parts of a config together, as the page's script puts them."""
+    both = dict(one)
+    for key, value in other.items():
+        is_nested = isinstance(value, dict) and isinstance(one.get(key), dict)
+        both[key] = merged(one[key], value) if is_nested else value
+    return both
+
+
+CONFIGS: list[dict[str, Any]] = [
+    {"model": {"family": "a", "dim": 8, "more": {"x": 1, "y": 2}}, "seed": 1, "on": True, "e": {}},
+    {"model": {"family": "a", "dim": 9, "more": {"x": 1, "y": 3}}, "seed": 1, "on": 1, "e": {}},
+    {"model": {"family": "a", "more": {"x": 1}}, "seed": 1, "loss": [1, 2], "on": True},
+]
+
+
+def test_common_part_and_rest_are_the_config() -> None:
+    common = in_common(CONFIGS)
+    assert common == {"model": {"family": "a", "more": {"x": 1}}, "seed": 1}
+    for config in CONFIGS:
+        assert merged(common, beyond(config, common)) == config
+    assert beyond(CONFIGS[2], common) == {"loss": [1, 2], "on": True}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (1, True), ({"a": 1}, 1), ([], {}), (None, "None")]
+)
+def test_values_of_other_types_are_not_the_same(one: object, other: object) -> None:
+    assert in_common([{"key": one}, {"key": other}]) == {}
+
+
+def test_without_trials_there_is_no_common_part() -> None:
+    assert in_common([]) == {}
+
+
+def test_every_trial_has_its_config_and_can_be_exported_when_it_ended(
+    journal_run: RunFolder,
+) -> None:
+    records = journal_run.read()
+    trials = trial_histories(records)
+    data = trials_data(journal_run.path, trials_table(records).to_pylist(), trials)
+    for trial, told in zip(trials, data["trials"], strict=True):
+        assert merged(data["common"], told["config"]) == trial.started["config"]
+    exportable = [told["trial"] for told in data["trials"] if told["can_export"]]
+    assert exportable == [0, 1, 2, 5, 6]  # 3 has no epoch, 4 has not ended
+
+
+def test_commands_hold_whatever_the_folder_is_called() -> None:
+    folder = Path("/runs/it's trial-0000 $(x)")
+    commands = trials_data(folder, [], [])["commands"]
+    said = {
+        name: shlex.split(f"{before}{number}{after}")
+        for (name, (before, after)), number in zip(
+            commands.items(), ("7", "7", "0007"), strict=True
+        )
+    }
+    assert said == {
+        "show": ["veer", "show", str(folder), "7"],
+        "export": ["veer", "export", str(folder), "--trial", "7"],
+        "train": ["veer", "train", f"{folder}/export/trial-0007/config.yaml"],
+    }

@@ -1,0 +1,50 @@
+"""What the page says of the search itself."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from results.audit_figures import Audit
+from results.journal import Record
+from results.report_sections import audit_section, cost_section, search_sections
+from results.run_folder import RunFolder
+from search.audit import audit_search
+from tests.results.made_up import write_made_up_run
+from trainable.errors import RunError
+
+
+def test_the_audit_is_told_in_words_and_by_rung(tmp_path: Path) -> None:
+    records = write_made_up_run(tmp_path / "run", 30).read()
+    section = audit_section(records, audit_search)
+    found = audit_search(records)
+    assert f"{found.cost.num_stopped} trials stopped early" in section.lines[0]
+    assert section.cells is not None
+    rows = [[cell.text for cell in cells] for cells in section.cells.rows]
+    assert [row[0] for row in rows] == ["3", "9"]
+    assert [int(row[2]) for row in rows] == [rung.num_stopped for rung in found.rungs]
+
+
+def test_what_cannot_be_audited_says_why() -> None:
+    def audit(records: Sequence[Record]) -> Audit:
+        raise RunError(f"no settings in {len(records)} records")
+
+    section = audit_section([], audit)
+    assert section.lines == ("This cannot be said: no settings in 0 records",)
+    assert section.cells is None
+
+
+def test_the_cost_is_that_of_all_trials_and_of_its_parts(tmp_path: Path) -> None:
+    records = write_made_up_run(tmp_path / "run", 30).read()
+    section = cost_section(records)
+    assert section.cells is not None
+    rows = {cells[0].text: [cell.text for cell in cells[1:]] for cells in section.cells.rows}
+    num_epochs = sum(record["event"] == "epoch" for record in records)
+    assert rows["all trials"][:2] == [f"{num_epochs:,}", f"{4000 * num_epochs:,}"]
+    assert set(rows) == {"all trials", "stopped early", "failed"}
+
+
+def test_a_search_without_an_epoch_has_no_such_section(shared_run: RunFolder) -> None:
+    records = shared_run.read()
+    assert [each.id for each in search_sections(records, None)] == ["cost"]
+    assert [each.id for each in search_sections(records, audit_search)] == ["audit", "cost"]
+    started = [each for each in records if each["event"] != "epoch"]
+    assert list(search_sections(started, audit_search)) == []
