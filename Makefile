@@ -56,7 +56,7 @@ BENCHMARKS := $(basename $(notdir $(shell grep -l '^def main' tests/benchmarks/*
 
 bench: setup
 	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(subst _,-,$(BENCHMARKS))'; exit 2; }
-	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME))
+	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME)) $(ARGS)
 
 # Kills searches for real, some ten minutes; CHAOS='--only driver' for a part of it.
 chaos: setup

@@ -1,27 +1,37 @@
 """What a search finds, against the best preset and against chance, at equal total epochs.
 
-`python -m tests.benchmarks.headline --corpus corpus.yaml --teacher runs/teacher --out OUT`
+`make bench NAME=headline ARGS='--corpus corpus.yaml --teacher runs/teacher --out runs/headline'`, an
+hour or two on two cores. Interrupted, the same command goes on. It prints the tables of
+results/README.md.
 """
 
 import argparse
 from pathlib import Path
 
+from tests.benchmarks.headline_figures import (
+    both_lists,
+    choose,
+    differences_table,
+    found_table,
+    table,
+)
 from tests.benchmarks.headline_runs import ARMS, Plan, cut_in_two, run_search_of
+from trainable.checkpoint import load_speaker_model
 from trainable.corpus import read_corpus_config
+from trainable.hardware import describe_hardware
 
 
 def main() -> None:
-    """Runs what is not run yet."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--max-epochs", type=int, default=12)
-    parser.add_argument("--total-epochs", type=int, default=120)
-    parser.add_argument("--grace-epochs", type=int, default=2)
+    """Runs what is not run yet, and compares."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--corpus", type=Path, required=True, help="a corpus.yaml")
+    parser.add_argument("--teacher", type=Path, required=True, help="a trained teacher")
+    parser.add_argument("--out", type=Path, required=True, help="folder of runs and lists")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
+    parser.add_argument("--width", type=float, default=0.25, help="factor on all widths")
+    parser.add_argument("--max-epochs", type=int, default=12, help="epochs of a trial")
+    parser.add_argument("--total-epochs", type=int, default=120, help="epochs of a search")
+    parser.add_argument("--grace-epochs", type=int, default=2, help="the first rung")
     given = parser.parse_args()
     plan = Plan(
         corpus=read_corpus_config(given.corpus.resolve()),
@@ -33,10 +43,22 @@ def main() -> None:
         grace_epochs=given.grace_epochs,
     )
     corpus = cut_in_two(plan)
-    for seed in range(given.first_seed, given.first_seed + given.seeds):
+    for seed in range(given.seeds):
         for arm in ARMS:
-            print(f"{arm}, seed {seed}", flush=True)
+            print(f"running: {arm}, seed {seed}", flush=True)
             run_search_of(plan, corpus, arm, seed)
+    lists = both_lists(corpus)
+    found = {
+        arm: [choose(plan.run(arm, seed), lists) for seed in range(given.seeds)] for arm in ARMS
+    }
+    teacher = load_speaker_model(plan.teacher).model
+    hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
+    print(f"\non {hardware}\n", *found_table(found), sep="\n")
+    for name, one in lists.items():
+        num_pairs = len(one.pairs)
+        print(f"\nEER %, {name}: {one.num_speakers} speakers, {num_pairs:,} trial pairs\n")
+        print(*table(found, name, one.judge(teacher)), sep="\n")
+    print("\nminus the search, points\n", *differences_table(found, lists), sep="\n")
 
 
 if __name__ == "__main__":

@@ -1,31 +1,72 @@
 """What the students chosen by each way are worth, on the list that chose them and on the other.
 
-Shapes: P trial pairs, R bootstrap replicates, W ways, N seeds.
+Shapes: P trial pairs, R bootstrap replicates, N seeds.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from scipy.special import stdtrit
 
+from models import SpeakerModel
 from results.best_model import load_best
 from results.history import ranked, trial_histories
 from results.run_folder import RunFolder
-from tests.benchmarks.headline_runs import ARMS, SEARCH
+from tests.benchmarks.headline_runs import SEARCH
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.corpus import CorpusConfig, read_trial_list
 from trainable.corpus_lists import TrialPair, speaker_of
 from trainable.evaluation import score_pairs
+from trainable.intervals import LEVEL, Difference, Interval, difference
 from trainable.metrics import equal_error_rate
+from trainable.speaker_draws import Floats
 
-LISTS = ("validation", "test")
-ENDS = (2.5, 97.5)
-SEED = 0
+CPU = torch.device("cpu")
 
-Floats = NDArray[np.float64]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OneList:
+    """A trial list, and the replicates of its speakers that all students are compared on."""
+
+    root: Path
+    pairs: tuple[TrialPair, ...]
+    bootstrap: SpeakerBootstrap
+
+    @classmethod
+    def read(cls, file: Path, root: Path) -> "OneList":
+        """One of the two halves."""
+        pairs = read_trial_list(file, root)
+        found = SpeakerPairs.of(
+            [speaker_of(pair.path_a) for pair in pairs],
+            [speaker_of(pair.path_b) for pair in pairs],
+            [pair.is_target for pair in pairs],
+        )
+        return cls(root=root, pairs=pairs, bootstrap=SpeakerBootstrap(found))
+
+    @property
+    def num_speakers(self) -> int:
+        """Speakers of the list."""
+        return self.bootstrap.pairs.num_speakers
+
+    def judge(self, model: SpeakerModel) -> "Judged":
+        """A model on this list: the cosine of mean embeddings over 10 crops."""
+        scores = score_pairs(model, self.root, self.pairs, device=CPU)
+        return Judged(
+            eer_pct=equal_error_rate(scores.cosine, scores.is_target),
+            replicates_pct=self.bootstrap.eer_pct(scores.cosine),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged:
+    """A model on one list: its EER, and (R,) that of each replicate, percent."""
+
+    eer_pct: float
+    replicates_pct: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +78,8 @@ class Chosen:
         num_trials: Trials of the search.
         epochs: Epochs of the search.
         num_params: Of the student.
-        veer_pct: The search's own figure, over 2 crops: of the best epoch, so too low.
-        eer_pct: By list, over 10 crops, percent.
-        replicates_pct: By list, (R,) the same by bootstrap replicate.
+        veer_pct: The search's own figure, over 2 crops: of the luckiest epoch, so too low.
+        judged: By the lists' names.
     """
 
     trial: int
@@ -47,88 +87,140 @@ class Chosen:
     epochs: int
     num_params: int
     veer_pct: float
-    eer_pct: Mapping[str, float]
-    replicates_pct: Mapping[str, Floats]
+    judged: Mapping[str, Judged]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """How far another way's EER lies above the search's, means over seeds, percent points.
-
-    Attributes:
-        mean: Above 0 where the search is better.
-        low: Lower end of the 95 % interval, over speakers and seeds.
-        high: Its upper end.
-    """
-
-    mean: float
-    low: float
-    high: float
-
-
-def choose(run: Path, corpus: CorpusConfig) -> Chosen:
-    """Scores the best student of a search on both lists."""
+def both_lists(corpus: CorpusConfig) -> dict[str, OneList]:
+    """The halves by name."""
     assert corpus.test_list is not None
+    files = {"validation": corpus.val_list, "test": corpus.test_list}
+    return {name: OneList.read(file, corpus.val_dir) for name, file in files.items()}
+
+
+def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:
+    """The best student of a search by the search's own choice, judged on both lists."""
     folder = RunFolder(run)
     trials = trial_histories(folder.read())
     best = ranked(trials)[0]
     assert best.best is not None
     model = load_best(folder, best).model
-    eer, replicates = {}, {}
-    for name, file in zip(LISTS, (corpus.val_list, corpus.test_list), strict=True):
-        pairs = read_trial_list(file, corpus.val_dir)
-        found = score_pairs(model, corpus.val_dir, pairs, device=torch.device("cpu"))
-        eer[name] = equal_error_rate(found.cosine, found.is_target)
-        replicates[name] = SpeakerBootstrap(_speakers(pairs)).replicates(found.cosine)
     return Chosen(
         trial=best.trial,
         num_trials=len(trials),
         epochs=sum(len(each.epochs) for each in trials),
         num_params=best.best["num_params"],
         veer_pct=best.best["veer_pct"],
-        eer_pct=eer,
-        replicates_pct=replicates,
+        judged={name: each.judge(model) for name, each in lists.items()},
     )
 
 
-def differences(
-    found: Mapping[str, Sequence[Chosen]], trial_list: str
-) -> dict[str, Difference]:
-    """Every other way against the search, both on the same replicates of the speakers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """How far the EERs of a way lie above the search's on one list, in points.
 
-    In each replicate the seeds of both ways are drawn anew too, each way's by itself.
+    Attributes:
+        by_seed: For each seed, both students on the same replicates.
+        mean: Of the means over seeds; its interval is over speakers, these seeds given.
+        over_seeds: The 95 % interval of the mean over other seeds, these speakers given: Student's
+            t for the differences by seed.
+    """
+
+    by_seed: tuple[Difference, ...]
+    mean: Difference
+    over_seeds: Interval
+
+
+def against(
+    other: Sequence[Chosen], search: Sequence[Chosen], name: str, num_speakers: int
+) -> Against:
+    """One way against the search, seed by seed.
 
     Args:
-        found: The chosen students by way, one a seed.
-        trial_list: One of `LISTS`.
+        other: Chosen by the way, one a seed, at least two.
+        search: Chosen by the search, with the same seeds.
+        name: Of the list.
+        num_speakers: Of the list.
     """
-    rng = np.random.default_rng(SEED)
-    means = {arm: _mean_replicates(chosen, trial_list, rng) for arm, chosen in found.items()}
-    mean = {arm: float(np.mean([each.eer_pct[trial_list] for each in chosen]))
-            for arm, chosen in found.items()}
-    result = {}
-    for arm in ARMS:
-        if arm != SEARCH:
-            low, high = np.percentile(means[arm] - means[SEARCH], ENDS)
-            result[arm] = Difference(mean=mean[arm] - mean[SEARCH], low=float(low),
-                                     high=float(high))
-    return result
+    judged = [(a.judged[name], b.judged[name]) for a, b in zip(other, search, strict=True)]
+    by_seed = tuple(_difference(a, b, num_speakers) for a, b in judged)
+    mean = _difference(_mean(a for a, _ in judged), _mean(b for _, b in judged), num_speakers)
+    behind = np.array([each.behind_pct for each in by_seed])
+    half = float(stdtrit(behind.size - 1, (1 + LEVEL) / 2) * behind.std(ddof=1))
+    half /= math.sqrt(behind.size)
+    middle = float(behind.mean())
+    over_seeds = Interval(low_pct=middle - half, high_pct=middle + half)
+    return Against(by_seed=by_seed, mean=mean, over_seeds=over_seeds)
 
 
-def _mean_replicates(
-    chosen: Sequence[Chosen], trial_list: str, rng: np.random.Generator
-) -> Floats:
-    """(R,) mean EER over as many seeds, drawn with replacement in every replicate."""
-    replicates_NR = np.stack([each.replicates_pct[trial_list] for each in chosen])
-    num_seeds, num_replicates = replicates_NR.shape
-    drawn_NR = rng.integers(num_seeds, size=replicates_NR.shape)
-    picked: Floats = replicates_NR[drawn_NR, np.arange(num_replicates)].mean(0)
-    return picked
+def table(found: Mapping[str, Sequence[Chosen]], name: str, teacher: Judged) -> list[str]:
+    """What each way chose on one list, as Markdown: EER in percent by seed and its mean."""
+    num_seeds = len(found[SEARCH])
+    seeds = [f"seed {seed}" for seed in range(num_seeds)]
+    lines = _markdown_head(["", *seeds, "mean"])
+    for arm, chosen in found.items():
+        figures = [each.judged[name].eer_pct for each in chosen]
+        lines.append(_line(arm, [*figures, float(np.mean(figures))], "{:.2f}"))
+    return [*lines, _line("teacher", [teacher.eer_pct] * (num_seeds + 1), "{:.2f}")]
 
 
-def _speakers(pairs: Sequence[TrialPair]) -> SpeakerPairs:
-    return SpeakerPairs.of(
-        [speaker_of(pair.path_a) for pair in pairs],
-        [speaker_of(pair.path_b) for pair in pairs],
-        [pair.is_target for pair in pairs],
+def differences_table(
+    found: Mapping[str, Sequence[Chosen]], lists: Mapping[str, OneList]
+) -> list[str]:
+    """Every other way minus the search, as Markdown: above 0 the search is better."""
+    head = ["", "list", "mean", "95 % over speakers", "95 % over seeds", "by seed"]
+    lines = _markdown_head(head)
+    for name, one in lists.items():
+        for arm, chosen in found.items():
+            if arm == SEARCH:
+                continue
+            told = against(chosen, found[SEARCH], name, one.num_speakers)
+            seeds = "; ".join(
+                f"{each.behind_pct:+.2f} ({_interval(each.interval)})" for each in told.by_seed
+            )
+            cells = [arm, name, f"{told.mean.behind_pct:+.2f}", _interval(told.mean.interval)]
+            lines.append(f"| {' | '.join([*cells, _interval(told.over_seeds), seeds])} |")
+    return lines
+
+
+def found_table(found: Mapping[str, Sequence[Chosen]]) -> list[str]:
+    """What each search was and chose, as Markdown."""
+    columns: dict[str, Callable[[Chosen], object]] = {
+        "trials": lambda each: each.num_trials,
+        "epochs": lambda each: each.epochs,
+        "chosen": lambda each: each.trial,
+        "parameters": lambda each: f"{each.num_params:,}",
+        "VEER % in the search": lambda each: f"{each.veer_pct:.2f}",
+    }
+    lines = _markdown_head(["", "seed", *columns])
+    for arm, chosen in found.items():
+        for seed, each in enumerate(chosen):
+            cells = [str(tell(each)) for tell in columns.values()]
+            lines.append(f"| {' | '.join([arm, str(seed), *cells])} |")
+    return lines
+
+
+def _difference(one: Judged, other: Judged, num_speakers: int) -> Difference:
+    return difference(
+        (one.eer_pct, other.eer_pct), (one.replicates_pct, other.replicates_pct), num_speakers
     )
+
+
+def _mean(judged: Iterable[Judged]) -> Judged:
+    """The mean over seeds, of the list and in each replicate of its speakers."""
+    each = list(judged)
+    return Judged(
+        eer_pct=float(np.mean([one.eer_pct for one in each])),
+        replicates_pct=np.mean([one.replicates_pct for one in each], axis=0),
+    )
+
+
+def _interval(interval: Interval | None) -> str:
+    return "none" if interval is None else f"{interval.low_pct:+.2f} to {interval.high_pct:+.2f}"
+
+
+def _markdown_head(names: Sequence[str]) -> list[str]:
+    return [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+
+
+def _line(name: str, figures: Sequence[float], form: str) -> str:
+    return f"| {' | '.join([name, *(form.format(figure) for figure in figures)])} |"
