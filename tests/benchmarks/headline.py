@@ -1,7 +1,7 @@
 """What a search finds, against the best preset and against chance, at equal total epochs.
 
-`make bench NAME=headline ARGS='--corpus corpus.yaml --teacher runs/teacher --out runs/headline'`, an
-hour or two on two cores. Interrupted, the same command goes on. It prints the tables of
+`make bench NAME=headline ARGS='--corpus corpus.yaml --teacher runs/teacher --out runs/headline'`
+takes an hour or two on two cores. Interrupted, the same command goes on. It prints the tables of
 results/README.md.
 """
 
