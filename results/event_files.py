@@ -29,6 +29,7 @@ from results.event_records import (
 from results.history import TrialHistory
 from results.journal import Record
 from results.schema import EPOCHS
+from results.speed import speed_ratios
 from spaces.atomic import write_bytes_atomically
 from spaces.dimensions import Dimension
 
@@ -114,12 +115,8 @@ class EventLog:
         return event_record(record["time_s"], Summary(value=values), record["epoch"])
 
     def _speeds(self, record: Record) -> Iterator[tuple[str, bytes]]:
-        """One utterance at a time, on one thread."""
-        names = {f"trial {number}": number for number in self._files}
-        for row in record["rows"]:
-            number, ratio = names.get(row.get("model")), row.get("speed_ratio")
-            is_one = row.get("batch_size") == 1 and row.get("num_threads") == 1
-            if number is not None and is_one and ratio is not None:
+        for number, ratio in speed_ratios([record]).items():
+            if number in self._files:
                 step = max(self._trials[number].epochs, default=0)
                 summary = Summary(value=[scalar(SPEED, ratio)])
                 yield self._files[number], event_record(record["time_s"], summary, step)

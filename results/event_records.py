@@ -17,8 +17,8 @@ from tensorboardX.proto.plugin_hparams_pb2 import (
     SessionStartInfo,
 )
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboardX.record_writer import masked_crc32c
 
-from results.crc32c import masked_crc32c
 from spaces.dimensions import Choice, Dimension
 
 # TensorBoard takes a file for its own by `tfevents`.
