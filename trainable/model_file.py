@@ -14,7 +14,7 @@ from trainable.errors import CheckpointError, DamagedError, VeerError
 from trainable.memory_share import is_out_of_memory
 
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
-MISFIT = (ValueError, LookupError, TypeError, AttributeError)
+MISFIT = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT)
 WRONG_WEIGHTS = "Error(s) in loading state_dict"
 
