@@ -23,15 +23,8 @@ from results.audit_figures import (
     SeedsAudit,
     Share,
 )
-from results.history import (
-    CONTROL,
-    REPEAT,
-    TrialHistory,
-    may_rank,
-    median_of_last,
-    ranked,
-    repeats_of,
-)
+from results.history import CONTROL, REPEAT, TrialHistory, median_of_last
+from results.ranking import may_rank, ranked, repeats_of
 
 FEWEST_FOR_CORRELATION = 3
 CONFIDENCE = 0.95

@@ -10,8 +10,9 @@ from safetensors.torch import save
 
 from results.best_model import load_best
 from results.card import CardFacts, model_card
-from results.history import best_ended, latest, trial_histories
+from results.history import latest, trial_histories
 from results.journal import Record
+from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from spaces.disk import room_for

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from results.faults import counted
-from results.history import LAST_EPOCHS, Repeats, TrialHistory, may_rank, ranked, repeats_of
+from results.history import LAST_EPOCHS, TrialHistory
+from results.ranking import Repeats, may_rank, ranked, repeats_of
 
 
 def figure_of(repeats: Repeats) -> str:

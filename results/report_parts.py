@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from results.faults import fault_in_words, reason_of, utc
-from results.history import UNRANKED, TrialHistory, latest, ranked
+from results.history import UNRANKED, TrialHistory, latest
 from results.journal import ENDINGS, Record
 from results.page_table import Cells, Facts, facts_of, plain_cells
 from results.page_trials import flag_of
+from results.ranking import ranked
 from results.remarks import success_criteria
 from results.render import MISSING, cell
 from results.run_folder import RunFolder

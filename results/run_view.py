@@ -8,15 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from results.benchmark_rows import single_utterance_rows, trial_of
-from results.history import (
-    Repeats,
-    TrialHistory,
-    latest,
-    ranked,
-    repeats_of,
-    trial_histories,
-)
+from results.history import TrialHistory, latest, trial_histories
 from results.journal import Record
+from results.ranking import Repeats, ranked, repeats_of
 from results.remarks import latest_settings
 from results.run_folder import RunFolder
 from results.rungs import rungs_of

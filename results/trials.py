@@ -7,16 +7,10 @@ import pyarrow as pa
 
 from results.cost import trial_costs
 from results.formats import format_table
-from results.history import (
-    Repeats,
-    TrialHistory,
-    ranked,
-    repeats_of,
-    repetitions,
-    trial_histories,
-)
+from results.history import TrialHistory, repetitions, trial_histories
 from results.journal import Record
 from results.model_hashes import model_hashes
+from results.ranking import Repeats, ranked, repeats_of
 from results.remarks import hardest_met, success_criteria
 from results.run_folder import RunFolder
 from results.schema import (

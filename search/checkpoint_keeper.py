@@ -1,6 +1,6 @@
 """Bounded disk: checkpoints of the best trials and of the unfinished ones only."""
 
-from results.history import ranked
+from results.ranking import ranked
 from results.run_folder import RunFolder
 from search.conductor import Conductor
 from search.follow_ups import finalists_so_far

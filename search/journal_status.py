@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from results.history import RUNNING, UNRANKED, TrialHistory, ranked
+from results.history import RUNNING, UNRANKED, TrialHistory
 from results.journal import Record
+from results.ranking import ranked
 from results.remarks import latest_settings
 from search.progress import SearchStatus
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from results.benchmark import benchmark_run
 from results.event_files import event_files, write_event_files
-from results.history import ranked, trial_histories
+from results.history import trial_histories
 from results.journal import ENDINGS, EndReason, Journal
 from results.live_files import LiveFiles
+from results.ranking import ranked
 from results.report import write_report
 from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results.history import TrialHistory, best_ended, trial_histories
+from results.history import TrialHistory, trial_histories
+from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from spaces.complaints import did_you_mean

@@ -8,8 +8,9 @@ import typer
 
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import export_trial
-from results.history import latest, ranked, trial_histories
+from results.history import latest, trial_histories
 from results.journal import ENDINGS, Record
+from results.ranking import ranked
 from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.repeats import why_best

@@ -14,7 +14,8 @@ from scipy.special import stdtrit
 
 from models import SpeakerModel
 from results.best_model import load_best
-from results.history import ranked, trial_histories
+from results.history import trial_histories
+from results.ranking import ranked
 from results.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs

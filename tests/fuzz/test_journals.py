@@ -17,10 +17,11 @@ from results.compare import compare_runs
 from results.compare_view import comparison_view
 from results.export import export_trial
 from results.formats import format_table
-from results.history import best_ended, latest, repetitions, trial_histories
+from results.history import latest, repetitions, trial_histories
 from results.journal import Journal, Record, read_journal
 from results.journal_tail import JournalTail
 from results.page import render_page
+from results.ranking import best_ended
 from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.report import make_report

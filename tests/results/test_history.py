@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from results.history import best_ended, latest, ranked, repetitions, trial_histories
+from results.history import latest, repetitions, trial_histories
 from results.journal import Journal
+from results.ranking import best_ended, ranked
 from results.run_folder import RunFolder
 from trainable.errors import RunError
 

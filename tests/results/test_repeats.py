@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from results.export import export_trial
-from results.history import best_ended, ranked, repeats_of, trial_histories
+from results.history import trial_histories
 from results.journal import Journal
+from results.ranking import best_ended, ranked, repeats_of
 from results.remarks import run_remarks
 from results.repeats import figure_of, repeat_remarks, why_best
 from results.run_folder import RunFolder

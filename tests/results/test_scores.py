@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.history import ranked, trial_histories
+from results.history import trial_histories
 from results.journal import Journal
+from results.ranking import ranked
 from results.run_folder import RunFolder
 from results.scores import (
     PAIRS_SCHEMA,
