@@ -12,6 +12,8 @@ import plotly.graph_objects as go
 
 from results.figures import FIGURES
 from results.pareto import pareto_front
+from results.ranking import repeats_of
+from results.repeats import why_best
 from results.run_folder import RunFolder
 from results.run_view import RunView, interval_of
 from results.trial_view import find_trial
@@ -33,7 +35,9 @@ class BestTrial:
     Attributes:
         trial: Its number.
         state: How it ended, or `running`.
-        veer_pct: Lowest VEER over its epochs, percent.
+        veer_pct: Lowest VEER over its epochs, percent: that of the luckiest epoch.
+        num_repeats: Complete repeats of its config with other seeds.
+        repeat_mean_pct: Mean of their median VEERs of the last epochs, percent; None without any.
         interval_pct: Both ends of its 95 % interval, None where it was not measured.
         epoch: The epoch of this VEER.
         params: Sampled values by dotted name.
@@ -43,6 +47,8 @@ class BestTrial:
     trial: int
     state: str
     veer_pct: float
+    num_repeats: int
+    repeat_mean_pct: float | None
     interval_pct: tuple[float, float] | None
     epoch: int
     params: dict[str, Any]
@@ -104,10 +110,13 @@ class Run:
         trial = self._view.best
         if trial is None or trial.best is None:
             return None
+        repeats = repeats_of(self._view.histories).get(trial.trial)
         return BestTrial(
             trial=trial.trial,
             state=trial.state,
             veer_pct=trial.best["veer_pct"],
+            num_repeats=0 if repeats is None else len(repeats.veer_pct),
+            repeat_mean_pct=None if repeats is None else repeats.mean_pct,
             interval_pct=interval_of(trial),
             epoch=trial.best["epoch"],
             params=trial.params,
@@ -238,6 +247,7 @@ class Run:
             ends = best.interval_pct
             within = "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
             facts.append(("best", f"trial {best.trial}, VEER {best.veer_pct:.2f} %{within}"))
+            facts.append(("chosen", why_best(view.histories) or ""))
             sampled = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
             facts.append(("its values", visible(sampled)))
         if view.teacher_veer_pct is not None:

@@ -81,7 +81,8 @@ TRIALS: tuple[Column, ...] = (
     _number("veer_high_pct", "Its upper end.", "%"),
     _number(
         "behind_pct",
-        "`veer_pct` minus that of the first in rank; null where either has no scores kept.",
+        "`veer_pct` minus that of the first in rank, maybe below 0 where repeats rank a trial "
+        "first; null where either has no scores kept.",
         "%",
     ),
     _number(
@@ -94,7 +95,9 @@ TRIALS: tuple[Column, ...] = (
         name="is_tied",
         dtype=pa.bool_(),
         meaning="Whether the trial cannot be told apart from the first in rank: the interval of "
-        "`behind_pct` has 0 in it, as that of the first itself. Null where there is no interval.",
+        "`behind_pct` has 0 in it, as that of the first itself. Of these two runs, not of their "
+        "configs with other seeds: see `repeat_mean_pct` and `veer audit`. Null without an "
+        "interval.",
     ),
     _number(
         "median_veer_pct",

@@ -152,12 +152,20 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
             logging_level=logging.ERROR,
             **(own | options),
         )
-    except (RayError, ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises a bare one where it does not come up in time
         ray.shutdown()
         if isinstance(error, AuthenticationError):
             raise ConfigError(_refused(address or "local", token)) from error
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
-        raise ConfigError(f"cannot {where}: {mismatch(str(error)) or error}") from error
+        raise ConfigError(
+            f"cannot {where}: {mismatch(str(error)) or error}{_fix(error)}"
+        ) from error
+
+
+def _fix(error: Exception) -> str:
+    if "timed out" in str(error):
+        return "; a machine that is busy takes too long: the same command again may do"
+    return ""
 
 
 def _host_and_port(address: str) -> tuple[str, int] | None:

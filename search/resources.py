@@ -87,7 +87,8 @@ def num_by_cpu(num_cpus: float, node: Node) -> int:
 def at_once_line(at_once: int, fitting: int, share: Share) -> str:
     """How many trials run at a time and what each has, in a line."""
     threads = "1 thread" if share.num_threads == 1 else f"{share.num_threads} threads"
-    line = f"at most {at_once} trials at a time; the cluster fits {fitting}, each with {threads}"
+    many = "1 trial" if at_once == 1 else f"{at_once} trials"
+    line = f"at most {many} at a time; the cluster fits {fitting}, each with {threads}"
     if share.num_gpus:
         gpus = "1 GPU" if share.num_gpus == 1 else f"{share.num_gpus:g} GPUs"
         line += f" and {gpus}"

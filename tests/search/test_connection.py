@@ -156,6 +156,18 @@ def test_cluster_that_is_not_there_is_an_error(address):
         pass
 
 
+@pytest.mark.usefixtures("home")
+def test_ray_that_does_not_come_up_in_time_is_an_error_with_its_fix(monkeypatch):
+    def too_late(*_, **__):
+        # Ray raises a bare Exception.
+        raise Exception("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", too_late)
+    message = r"cannot start Ray on this machine: The current node timed out .* same command again"
+    with pytest.raises(ConfigError, match=message), connected(None):
+        pass
+
+
 @pytest.mark.parametrize("port", ["²²", "٣", "0", "65536", "99999", "-1", "", "9" * 5000, "a"])
 def test_a_port_that_is_none_is_refused(port):
     message = "cannot join Ray at '127.0.0.1:.*: the port must be a number from 1 to 65535; `veer"
