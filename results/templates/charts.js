@@ -104,11 +104,16 @@
     if (chosen !== null) mark(plot);
   }
 
+  // A stacked trace's y is its own share, not the height at which it is drawn.
+  function canMark(trace) {
+    return trace.type === "scatter" && trace.customdata && !trace.stackgroup;
+  }
+
   // The marks of the chosen trial once more, on top and in the colour of what is chosen.
   function marksOf(plot) {
     const found = [];
     for (const trace of plot._fullData) {
-      if (trace.type !== "scatter" || !trace.customdata || trace.visible !== true) continue;
+      if (!canMark(trace) || trace.visible !== true) continue;
       const own = [...trace.customdata.keys()].filter((place) => trialOf(trace.customdata[place]) === chosen);
       if (!own.length) continue;
       found.push({

@@ -20,6 +20,8 @@ TRIALS_OF = """(points) => points.map((point) => {
   const { trace } = point.closest(".trace").__data__[0];
   return trace.customdata ? trace.customdata[point.__data__.i][0] : null;
 })"""
+RANGES = """plot => Object.entries(plot._fullLayout)
+  .filter(([key]) => /^[xy]axis/.test(key)).map(([key, axis]) => [key, axis.range])"""
 FONT = "plot => getComputedStyle(plot.querySelector('.xtick text')).fill"
 
 
@@ -75,6 +77,22 @@ def test_the_chosen_trial_is_marked_in_charts_and_table(look: Callable[..., Page
     page.keyboard.press("Escape")
     eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 0")
     assert page.locator("tr.chosen").count() == 0
+
+
+def test_shares_of_the_loss_stay_as_they_are_when_a_trial_is_chosen(
+    look: Callable[..., Page], run: RunFolder
+) -> None:
+    best = RunView.read(run).ranked[0].trial
+    page = look()
+    draw_all(page)
+    page.locator("#chart-loss_shares").scroll_into_view_if_needed()
+    plot = page.locator("#chart-loss_shares .plot")
+    assert plot.evaluate("(plot, n) => plot.data.some(e => e.customdata[0][0] === n)", best)
+    before = plot.evaluate(RANGES)
+    page.evaluate(f"location.hash = 'trial-{best}'")
+    eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 1")
+    assert plot.evaluate(CHOSEN_MARKS) == 0
+    assert plot.evaluate(RANGES) == before
 
 
 def test_charts_take_the_colours_of_the_page_and_follow_a_change(
