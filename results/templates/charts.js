@@ -6,7 +6,8 @@
   const NARROW_PX = 560;
   const NARROW_LETTERS = 36;
   const MARKED = "chosen trial";
-  let chosen = null;
+  const { trial } = document.getElementById("details").dataset;
+  let chosen = trial === undefined ? null : Number(trial);
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();

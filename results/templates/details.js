@@ -151,6 +151,9 @@
       if (before && before.isConnected) before.focus({ preventScroll: true });
     }
     const detail = trial ? trial.trial : null;
+    // For scripts that come after the first one was chosen, by the page's address.
+    if (trial) dialog.dataset.trial = detail;
+    else delete dialog.dataset.trial;
     document.dispatchEvent(new CustomEvent("trialchosen", { detail }));
   }
 

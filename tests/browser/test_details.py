@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from results.history import trial_histories
 from results.run_folder import RunFolder
 from spaces.yaml_file import read_yaml
+from tests.browser.pictures import eventually
 
 pytestmark = pytest.mark.browser
 
@@ -43,6 +44,11 @@ def test_a_row_opens_the_details_and_escape_closes_them(
 def test_a_link_opens_the_trial_that_it_names(look: Callable[..., Page]) -> None:
     page = look(place="#trial-7")
     expect(page.locator("#details-title")).to_have_text("Trial 7")
+    assert page.locator("tr.chosen").get_attribute("data-trial") == "7"
+    for name in ("learning_curves", "slices"):
+        page.locator(f"#chart-{name}").scroll_into_view_if_needed()
+        plot = f"document.querySelector('#chart-{name} .plot')"
+        eventually(page, f"{plot}.data?.some(trace => trace.name === 'chosen trial')")
     page.locator("#trials tr[data-trial='0'] a").evaluate("each => each.click()")
     expect(page.locator("#details-title")).to_have_text("Trial 0")
     page.go_back()
