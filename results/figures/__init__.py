@@ -30,11 +30,13 @@ class Figure:
     Attributes:
         title: What stands above it.
         shows: A sentence on what it shows.
+        needs: What a run must have for it, as the end of a sentence that says it is not drawn.
         draw: Makes it of a run; None where there is nothing to draw.
     """
 
     title: str
     shows: str
+    needs: str
     draw: Callable[[RunView], go.Figure | None]
 
     def __call__(self, view: RunView) -> go.Figure | None:
@@ -48,58 +50,68 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
             title="Learning curves",
             shows="Validation EER by epoch, a line a trial; grey ones were stopped early, at the "
             "rungs marked.",
+            needs="an epoch with a VEER",
             draw=learning_curves,
         ),
         "veer_by_latency": Figure(
             title="VEER against CPU latency",
             shows="What each benchmarked student costs on a CPU; no trial is both faster and "
             "better than one on the front. Bars are 95 % intervals.",
+            needs="a benchmark",
             draw=veer_by_latency,
         ),
         "veer_by_parameters": Figure(
             title="VEER against parameters",
             shows="What each student's size buys; no trial is both smaller and better than one "
             "on the front. Bars are 95 % intervals.",
+            needs="an epoch with a VEER that tells the number of parameters",
             draw=veer_by_parameters,
         ),
         "parallel_coordinates": Figure(
             title="Parallel coordinates",
             shows="Every trial as a line through its parameters; the colour is its VEER. Stopped "
             "trials are grey: theirs is not one of the end.",
+            needs="two trials with a VEER that differ in a parameter",
             draw=parallel_coordinates,
         ),
         "importance": Figure(
             title="Parameter importance",
             shows="How much of the VEER's variance over the complete trials each parameter "
             "explains (fANOVA); lines are the spread over trials drawn anew.",
+            needs="two varied parameters and five complete trials",
             draw=importance,
         ),
         "slices": Figure(
             title="Slices",
             shows="VEER against each parameter that varied; open circles were stopped early.",
+            needs="a trial with a VEER and a varied parameter",
             draw=slices,
         ),
         "loss_shares": Figure(
             title="Shares of the loss",
             shows="What the training loss of the best trials was made of, by epoch.",
+            needs="epochs that tell the parts of the loss",
             draw=loss_shares,
         ),
         "det_curves": Figure(
             title="Detection error trade-off",
             shows="Wrongly rejected against wrongly accepted validation pairs at every threshold, "
             "for the best trials and the teacher; circles are their EER.",
+            needs="validation scores, which this run has not kept",
             draw=det_curves,
         ),
         "score_histograms": Figure(
             title="Scores",
             shows="How far the scores of validation pairs of one speaker lie from those of two, "
             "for the best trial and the teacher; the line is the threshold of the EER.",
+            needs="validation scores, which this run has not kept",
             draw=score_histograms,
         ),
         "timeline": Figure(
             title="Timeline",
             shows="Which trial trained where and when; gaps are set-up or waiting, "
             "crosses faults.",
+            needs="a trial that has begun an epoch",
             draw=timeline,
         ),
     }

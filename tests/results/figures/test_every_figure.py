@@ -44,6 +44,8 @@ def test_all_are_there_by_name() -> None:
     for figure in FIGURES.values():
         assert figure.title
         assert figure.shows.endswith(".")
+        assert figure.needs[0].islower()
+        assert not figure.needs.endswith(".")
 
 
 @pytest.mark.parametrize("name", NAMES)
