@@ -8,7 +8,7 @@ would not run a script in any case: the page's Content-Security-Policy has a has
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -65,8 +65,8 @@ class Drawing(Protocol):
         """Its heading."""
 
     @property
-    def shows(self) -> str:
-        """A sentence on what it shows."""
+    def shows(self) -> Callable[[Any], str]:
+        """A sentence or two on what it shows of a run."""
 
     def __call__(self, view: Any) -> Any:
         """A Plotly figure, None where there is nothing to draw."""
@@ -87,10 +87,8 @@ def draw_figures(figures: Mapping[str, Drawing], view: object) -> PageFigures:
         try:
             figure = drawing(view)
             if figure is not None:
-                spec = _spec(figure)
-                drawn.append(
-                    PageFigure(name=name, title=drawing.title, shows=drawing.shows, spec=spec)
-                )
+                shows, spec = drawing.shows(view), _spec(figure)
+                drawn.append(PageFigure(name=name, title=drawing.title, shows=shows, spec=spec))
         except Exception as error:
             logger.warning("the chart %s cannot be drawn", name, exc_info=True)
             reason = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]

@@ -22,7 +22,9 @@ class Drawn:
 
     draw: Callable[[Any], go.Figure | None]
     title: str = "A chart"
-    shows: str = "What it shows."
+
+    def shows(self, view: Any) -> str:
+        return f"What it shows of {view}."
 
     def __call__(self, view: Any) -> go.Figure | None:
         return self.draw(view)

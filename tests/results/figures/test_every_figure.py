@@ -43,7 +43,6 @@ def test_all_are_there_by_name() -> None:
     assert set(FIGURES) == set(NAMES)
     for figure in FIGURES.values():
         assert figure.title
-        assert figure.shows.endswith(".")
         assert figure.needs[0].islower()
         assert not figure.needs.endswith(".")
 
@@ -81,6 +80,13 @@ def test_marks_that_stand_for_a_trial_have_its_number_first(view: RunView, name:
     if name != "importance":
         assert view.best is not None
         assert view.best.trial in found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_told_in_full_sentences(view: RunView, name: str) -> None:
+    said = FIGURES[name].shows(view)
+    assert said[0].isupper()
+    assert said.endswith(".")
 
 
 @pytest.mark.parametrize("name", NAMES)
