@@ -27,7 +27,7 @@ class JournalTail:
         self.records: list[Record] = []
         self._file: tuple[int, int] | None = None  # device and inode
         self._offset = 0
-        self._number = 0  # of the last line
+        self._number = 0  # of the last line that was taken
         self._check: bytes | None = None  # of the last line that is not blank
         self._has_check = False
         self._order = RecordOrder()
@@ -42,9 +42,11 @@ class JournalTail:
         lines = self._new_lines()
         before = len(self.records)
         for line in lines:
-            self._number += 1
             if line.strip():
                 self._take(line)
+            # Only now: a damaged line is refused again at the next reading.
+            self._number += 1
+            self._offset += len(line) + 1
         return len(self.records) - before
 
     def _new_lines(self) -> list[bytes]:
@@ -61,7 +63,6 @@ class JournalTail:
         except OSError as error:
             raise RunError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         whole = new[: new.rfind(b"\n") + 1]
-        self._offset += len(whole)
         return whole.split(b"\n")[:-1]
 
     def _require_same(self, status: os.stat_result) -> None:
@@ -77,6 +78,7 @@ class JournalTail:
             self._check, self._has_check = first_check([line]), True
         found = record_of(line, self._check, self._order)
         if isinstance(found, str):
-            raise RunError(f"{self.path}:{self._number}: {found}; restore the file from a copy")
+            place = f"{self.path}:{self._number + 1}"
+            raise RunError(f"{place}: {found}; restore the file from a copy")
         self.records.append(found)
         self._check = split_check(line)[1]
