@@ -17,6 +17,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
+from results.journal_tail import JournalTail
 from results.run_folder import RunFolder
 from results.study import StudyLog
 from spaces.dimensions import Dimension
@@ -45,8 +46,9 @@ class FollowedRun(BaseJournalBackend):
     def __init__(self, run: RunFolder, dimensions: Sequence[Dimension]) -> None:
         self._run = run
         self._study = StudyLog(dimensions, run.path.resolve().name)
+        self._tail = JournalTail(run.journal)
+        self._num_taken = 0
         self._entries: list[dict[str, Any]] = []
-        self._num_read = self._size_bytes = 0
         self._catch_up()
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
@@ -63,14 +65,11 @@ class FollowedRun(BaseJournalBackend):
         raise RunError(f"{self._run.path} is shown, and not changed; got {len(logs)} entries")
 
     def _catch_up(self) -> None:
-        size_bytes = self._run.journal.stat().st_size
-        if size_bytes == self._size_bytes:
-            return
-        records = self._run.read()
-        for record in records[self._num_read :]:
+        self._tail.read()
+        for record in self._tail.records[self._num_taken :]:
             self._study.take(record)
+            self._num_taken += 1
         self._entries += self._study.new_entries()
-        self._num_read, self._size_bytes = len(records), size_bytes
 
 
 class ReadOnly:

@@ -14,7 +14,7 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from results.dashboard import DashboardServer, FollowedRun
-from results.journal import Journal
+from results.journal import Journal, record_of
 from results.run_folder import RunFolder
 from results.study import OBJECTIVE, STUDY_NAME, rebuild_study
 from spaces.dimensions import Dimension
@@ -172,6 +172,37 @@ def test_the_followed_study_is_the_rebuilt_one(
     assert storage.get_all_trials(0)[4].state is TrialState.COMPLETE
     with pytest.raises(RunError, match="is shown, and not changed; got 1 entries"):
         storage.set_study_user_attr(0, "a", 1)
+
+
+def test_records_that_were_read_are_not_read_again(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed = FollowedRun(RunFolder(journal.path.parent), DIMENSIONS)
+    num_entries = len(followed.read_logs(0))
+    checked: list[bytes] = []
+
+    def counting(line: bytes, *rest: Any) -> Any:
+        checked.append(line)
+        return record_of(line, *rest)
+
+    monkeypatch.setattr("results.journal_tail.record_of", counting)
+    monkeypatch.delattr("results.run_folder.read_journal")
+    assert followed.read_logs(num_entries) == []
+    assert checked == []
+    report(journal, 0, 2, 12.5)
+    report(journal, 0, 3, 11.5)
+    assert followed.read_logs(num_entries)
+    assert checked == journal.path.read_bytes().splitlines()[-2:]
+
+
+def test_a_damaged_line_is_refused_at_each_look(journal: Journal) -> None:
+    followed = FollowedRun(RunFolder(journal.path.parent), DIMENSIONS)
+    report(journal, 0, 2, 12.5)
+    with journal.path.open("ab") as file:
+        file.write(b"{}\n")
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"journal.jsonl:5: .* restore the file from a copy"):
+            followed.read_logs(0)
 
 
 def test_the_command_names_a_folder_that_is_no_run(tmp_path: Path) -> None:
