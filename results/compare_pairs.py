@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from results.run_view import RunView
-from results.scores import RunScores
-from trainable.intervals import difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,28 +26,15 @@ class BestBehind:
 def bests_behind(views: Sequence[RunView]) -> tuple[BestBehind | None, ...]:
     """Of each run but the first; None where scores on one and the same list were not kept."""
     first, *others = views
-    scores = [RunScores(view.folder) for view in views]
-    return tuple(
-        _behind((other, own), (first, scores[0]))
-        for other, own in zip(others, scores[1:], strict=True)
-    )
+    return tuple(_behind(other, first) for other in others)
 
 
-def _behind(one: tuple[RunView, RunScores], first: tuple[RunView, RunScores]) -> BestBehind | None:
-    lists = [scores.pairs() for _, scores in (one, first)]
-    bests = [view.best for view, _ in (one, first)]
-    if lists[0] is None or lists[1] is None or not lists[0].equals(lists[1]):
+def _behind(one: RunView, first: RunView) -> BestBehind | None:
+    if one.best is None or first.best is None:
         return None
-    if bests[0] is None or bests[1] is None or bests[0].best is None or bests[1].best is None:
+    told = one.kept.behind(one.best, first.best, scores_of_first=first.kept)
+    if told is None:
         return None
-    found = one[1].trial(bests[0]), first[1].trial(bests[1])
-    if found[0] is None or found[1] is None:
-        return None
-    if found[0].replicates.shape != found[1].replicates.shape:
-        return None  # of versions that drew another number of them
-    speakers = {*lists[0]["speaker_a"].to_pylist(), *lists[0]["speaker_b"].to_pylist()}
-    veers = float(bests[0].best["veer_pct"]), float(bests[1].best["veer_pct"])
-    told = difference(veers, (found[0].replicates, found[1].replicates), len(speakers))
     return BestBehind(
         behind_pct=told.behind_pct,
         low_pct=None if told.interval is None else told.interval.low_pct,

@@ -116,11 +116,26 @@ class RunScores:
             return None
         return self._fitting(found)
 
-    def behind(self, history: TrialHistory, first: TrialHistory) -> Difference | None:
-        """How far a trial's VEER is above another's, on the same replicates; None without them."""
-        both = [self._replicates(each) for each in (history, first)]
-        listed = self._pairs()
-        if both[0] is None or both[1] is None or listed is None:
+    def behind(
+        self,
+        history: TrialHistory,
+        first: TrialHistory,
+        *,
+        scores_of_first: "RunScores | None" = None,
+    ) -> Difference | None:
+        """How far a trial's VEER is above another's, on the same replicates; None without them.
+
+        Args:
+            history: A trial of this run.
+            first: The other.
+            scores_of_first: Of the other's run, where that is another; its list must be the same.
+        """
+        of_first = self if scores_of_first is None else scores_of_first
+        both = self._replicates(history), of_first._replicates(first)
+        listed, list_of_first = self._pairs(), of_first._pairs()
+        if both[0] is None or both[1] is None or listed is None or list_of_first is None:
+            return None
+        if of_first is not self and not listed.table.equals(list_of_first.table):
             return None
         if both[0].replicates.shape != both[1].replicates.shape:
             return None  # of versions that drew another number of them
