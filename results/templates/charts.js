@@ -7,6 +7,9 @@
   const NARROW_LETTERS = 36;
   const MARKED = "chosen trial";
   const { trial } = document.getElementById("details").dataset;
+  // The trial that each drawn chart marks, and the charts that a reader has before the eyes.
+  const marked = new Map();
+  const inView = new Set();
   let chosen = trial === undefined ? null : Number(trial);
 
   function colour(name) {
@@ -86,7 +89,7 @@
     const spec = JSON.parse(document.getElementById(`data-${figure.dataset.chart}`).textContent);
     const plot = plotOf(figure);
     try {
-      await Plotly.newPlot(plot, dataOf(figure, spec.data), layoutOf(figure, spec.layout), {
+      await Plotly.newPlot(plot, [...dataOf(figure, spec.data), ...emptyMarks(spec.data)], layoutOf(figure, spec.layout), {
         displaylogo: false,
         responsive: true,
         modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
@@ -102,64 +105,92 @@
       const number = event.points.map((point) => trialOf(point.customdata)).find((each) => each !== null);
       if (number !== undefined) location.hash = `trial-${number}`;
     });
-    if (chosen !== null) mark(plot);
+    marked.set(figure, null);
+    if (inView.has(figure)) mark(figure);
   }
 
   // A stacked trace's y is its own share, not the height at which it is drawn.
   function canMark(trace) {
-    return trace.type === "scatter" && trace.customdata && !trace.stackgroup;
+    return (trace.type || "scatter") === "scatter" && trace.customdata && !trace.stackgroup;
   }
 
-  // The marks of the chosen trial once more, on top and in the colour of what is chosen.
-  function marksOf(plot) {
-    const found = [];
+  function axesOf(trace) {
+    return `${trace.xaxis || "x"} ${trace.yaxis || "y"}`;
+  }
+
+  // One trace for each pair of axes, on top of the others, that is empty until a trial is chosen.
+  function emptyMarks(traces) {
+    return [...new Set(traces.filter(canMark).map(axesOf))].map((axes) => {
+      const [xaxis, yaxis] = axes.split(" ");
+      return { type: "scatter", name: MARKED, x: [], y: [], xaxis, yaxis, showlegend: false, hoverinfo: "skip" };
+    });
+  }
+
+  // The marks of the chosen trial once more, with a gap after those of each trace.
+  function marksOf(plot, axes) {
+    const made = { x: [], y: [], size: [], mode: "markers" };
     for (const trace of plot._fullData) {
-      if (!canMark(trace) || trace.visible !== true) continue;
+      if (trace.name === MARKED || trace.visible !== true || !canMark(trace) || axesOf(trace) !== axes) continue;
       const own = [...trace.customdata.keys()].filter((place) => trialOf(trace.customdata[place]) === chosen);
       if (!own.length) continue;
-      found.push({
-        type: "scatter",
-        mode: trace.mode.includes("lines") && own.length > 1 ? "lines+markers" : "markers",
-        x: own.map((place) => trace.x[place]),
-        y: own.map((place) => trace.y[place]),
-        xaxis: trace.xaxis,
-        yaxis: trace.yaxis,
-        name: MARKED,
-        showlegend: false,
-        hoverinfo: "skip",
-        line: { color: colour("chosen"), width: 3, shape: trace.line && trace.line.shape },
-        marker: { color: colour("chosen"), size: trace.mode.includes("markers") ? 11 : 5 },
-      });
+      if (own.length > 1 && trace.mode.includes("lines")) made.mode = "lines+markers";
+      made.x.push(...own.map((place) => trace.x[place]), null);
+      made.y.push(...own.map((place) => trace.y[place]), null);
+      made.size.push(...Array(own.length + 1).fill(trace.mode.includes("markers") ? 11 : 5));
     }
-    return found;
+    return made;
   }
 
-  async function mark(plot) {
-    const old = [...plot.data.keys()].filter((place) => plot.data[place].name === MARKED);
-    if (old.length) await Plotly.deleteTraces(plot, old);
-    const marks = chosen === null ? [] : marksOf(plot);
-    if (marks.length) await Plotly.addTraces(plot, marks);
+  // Drawing again takes long where there are many trials: only what is in view, and once.
+  function mark(figure) {
+    if (figure.dataset.state !== "drawn" || marked.get(figure) === chosen) return;
+    marked.set(figure, chosen);
+    const plot = plotOf(figure);
+    const places = [...plot.data.keys()].filter((place) => plot.data[place].name === MARKED);
+    const marks = places.map((place) => marksOf(plot, axesOf(plot.data[place])));
+    if (!marks.some((each, number) => each.x.length || plot.data[places[number]].x.length)) return;
+    Plotly.restyle(plot, {
+      x: marks.map((each) => each.x),
+      y: marks.map((each) => each.y),
+      mode: marks.map((each) => each.mode),
+      "marker.size": marks.map((each) => each.size),
+      "marker.color": colour("chosen"),
+      "line.color": colour("chosen"),
+      "line.width": 3,
+    }, places);
   }
 
   function repaint() {
     for (const figure of figures.filter(isDrawn)) {
       Plotly.relayout(plotOf(figure), { template: theme() });
+      if (chosen !== null) marked.delete(figure);
     }
+    inView.forEach(mark);
   }
 
-  const seen = new IntersectionObserver(
+  const soon = new IntersectionObserver(
     (entries) => {
       for (const entry of entries) if (entry.isIntersecting) draw(entry.target);
     },
     { rootMargin: "400px" },
   );
-  figures.forEach((figure) => seen.observe(figure));
+  const seen = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) inView.delete(target);
+      else {
+        inView.add(target);
+        mark(target);
+      }
+    }
+  });
+  figures.forEach((figure) => [soon, seen].forEach((each) => each.observe(figure)));
   document.addEventListener("trialchosen", (event) => {
     chosen = event.detail;
-    figures.filter(isDrawn).forEach((figure) => mark(plotOf(figure)));
+    // The details are shown first.
+    requestAnimationFrame(() => setTimeout(() => inView.forEach(mark)));
   });
   dark.addEventListener("change", repaint);
   // Paper is white, and shows all of the page.
   matchMedia("print").addEventListener("change", repaint);
-  addEventListener("beforeprint", () => figures.forEach(draw));
+  addEventListener("beforeprint", () => figures.forEach((figure) => draw(figure).then(() => mark(figure))));
 })();

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from results.figures import FIGURES
+from results.figures.style import digits
+from results.history import trial_histories
 from results.run_folder import RunFolder
 from results.run_view import RunView
 from tests.browser.pictures import draw_all, eventually
@@ -14,12 +17,23 @@ from tests.browser.pictures import draw_all, eventually
 pytestmark = pytest.mark.browser
 
 MARKS = ".trace path.js-line, .trace path.point, .trace .point path, .trace .bars path, .hm image"
-CHOSEN_MARKS = """plot => plot.data.filter(trace => trace.name === "chosen trial").length"""
+CHOSEN_MARKS = """plot =>
+  (plot.data || []).filter(trace => trace.name === "chosen trial" && trace.x.length).length"""
 # The trial of a mark that was drawn: Plotly keeps what it drew with the element.
 TRIALS_OF = """(points) => points.map((point) => {
   const { trace } = point.closest(".trace").__data__[0];
   return trace.customdata ? trace.customdata[point.__data__.i][0] : null;
 })"""
+MARKS_OF = """plot =>
+  plot.data.filter(trace => trace.name === "chosen trial" && trace.x.length)"""
+TITLE = "(plot, axis) => plot._fullLayout[axis.replace('x', 'xaxis')].title.text"
+COUNT_REDRAWS = """window.redraws = {};
+for (const figure of document.querySelectorAll("figure.chart")) {
+  const { chart } = figure.dataset;
+  figure.querySelector(".plot").on("plotly_afterplot", () => {
+    redraws[chart] = (redraws[chart] || 0) + 1;
+  });
+}"""
 RANGES = """plot => Object.entries(plot._fullLayout)
   .filter(([key]) => /^[xy]axis/.test(key)).map(([key, axis]) => [key, axis.range])"""
 FONT = "plot => getComputedStyle(plot.querySelector('.xtick text')).fill"
@@ -65,18 +79,102 @@ def test_a_click_on_a_mark_opens_its_trial(look: Callable[..., Page]) -> None:
     assert page.url.endswith(f"#trial-{number}")
 
 
-def test_the_chosen_trial_is_marked_in_charts_and_table(look: Callable[..., Page]) -> None:
+def test_the_chosen_trial_is_marked_in_charts_and_table(
+    look: Callable[..., Page], run: RunFolder
+) -> None:
     page = look()
     draw_all(page)
     page.locator("tr[data-trial='0'] td").first.click()
-    plot = page.locator("#chart-learning_curves .plot")
-    eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 1")
-    drawn = plot.evaluate("plot => plot.data.at(-1).y.length")
-    assert drawn == 27
+    page.locator("#chart-learning_curves").scroll_into_view_if_needed()
+    epochs = trial_histories(run.read())[0].in_order
+    [mark] = marks_of(page, "learning_curves")
+    assert [x for x in mark["x"] if x is not None] == [each["epoch"] for each in epochs]
+    drawn = [y for y in mark["y"] if y is not None]
+    assert drawn == [round(each["veer_pct"], 3) for each in epochs]
     assert page.locator("tr.chosen").evaluate_all("all => all.map(e => e.dataset.trial)") == ["0"]
     page.keyboard.press("Escape")
     eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 0")
     assert page.locator("tr.chosen").count() == 0
+
+
+@pytest.mark.parametrize("trial", [0, 5])
+def test_a_mark_stands_at_the_trials_own_values_in_every_subplot(
+    look: Callable[..., Page], run: RunFolder, trial: int
+) -> None:
+    view = RunView.read(run)
+    history = view.histories[trial]
+    assert history.best is not None
+    page = look(place=f"#trial-{trial}")
+    page.locator("#chart-slices").scroll_into_view_if_needed()
+    slices = page.locator("#chart-slices .plot")
+    found = {}
+    for mark in marks_of(page, "slices"):
+        name = slices.evaluate(TITLE, mark["xaxis"])
+        found[name] = points_of(mark)
+    best_pct = round(history.best["veer_pct"], 3)
+    # Choices stand at their places in the space, numbers at their values.
+    places = {"distillation": ["none", "mse", "cosine"], "num_blocks": [2, 4, 6]}
+    assert found == {
+        (short := view.short_names[name]): [
+            (places[short].index(value) if short in places else value, best_pct)
+        ]
+        for name, value in history.params.items()
+    }
+
+
+def test_a_mark_stands_at_the_trials_size_and_veer(
+    look: Callable[..., Page], run: RunFolder
+) -> None:
+    trial = trial_histories(run.read())[5]
+    assert trial.best is not None
+    page = look(place="#trial-5")
+    page.locator("#chart-veer_by_parameters").scroll_into_view_if_needed()
+    [mark] = marks_of(page, "veer_by_parameters")
+    expected = (trial.best["num_params"], round(trial.best["veer_pct"], 4))
+    assert set(points_of(mark)) == {expected}
+
+
+def test_charts_out_of_view_are_left_alone_until_they_come_into_view(
+    look: Callable[..., Page],
+) -> None:
+    page = look()
+    draw_all(page)
+    page.wait_for_timeout(300)
+    page.evaluate(COUNT_REDRAWS)
+    page.locator("tr[data-trial='0'] td").first.click()
+    expect(page.locator("#details-title")).to_have_text("Trial 0")
+    page.wait_for_timeout(500)
+    assert page.evaluate("redraws") == {}
+    page.locator("#chart-learning_curves").scroll_into_view_if_needed()
+    marks_of(page, "learning_curves")
+    page.wait_for_timeout(300)
+    drawn = page.evaluate("redraws")
+    assert drawn["learning_curves"] == 1
+    assert "timeline" not in drawn
+    page.locator("#chart-timeline").scroll_into_view_if_needed()
+    page.locator("#chart-learning_curves").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    assert page.evaluate("redraws")["learning_curves"] == 1
+
+
+def test_hovering_a_mark_tells_the_config(look: Callable[..., Page], run: RunFolder) -> None:
+    page = look()
+    draw_all(page)
+    chart = page.locator("#chart-veer_by_parameters")
+    chart.scroll_into_view_if_needed()
+    points = chart.locator(".scatterlayer path.point")
+    numbers = points.evaluate_all(TRIALS_OF)
+    box = points.nth(place := numbers.index(0)).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(chart.locator(".hoverlayer .hovertext")).to_have_count(1)
+    lines = chart.locator(".hoverlayer .hovertext .nums tspan.line").all_text_contents()
+    assert lines[0].startswith(f"trial {numbers[place]}, ")
+    view = RunView.read(run)
+    params = view.histories[0].params
+    assert params
+    for name, value in params.items():
+        assert f"{view.short_names[name]}: {digits(value)}" in lines
 
 
 def test_shares_of_the_loss_stay_as_they_are_when_a_trial_is_chosen(
@@ -90,7 +188,7 @@ def test_shares_of_the_loss_stay_as_they_are_when_a_trial_is_chosen(
     assert plot.evaluate("(plot, n) => plot.data.some(e => e.customdata[0][0] === n)", best)
     before = plot.evaluate(RANGES)
     page.evaluate(f"location.hash = 'trial-{best}'")
-    eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 1")
+    page.wait_for_timeout(300)
     assert plot.evaluate(CHOSEN_MARKS) == 0
     assert plot.evaluate(RANGES) == before
 
@@ -118,6 +216,18 @@ def test_a_chart_can_be_kept_as_a_picture(look: Callable[..., Page], tmp_path: P
     download.value.save_as(picture)
     assert download.value.suggested_filename == "first-learning_curves.png"
     assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def marks_of(page: Page, name: str) -> list[dict[str, Any]]:
+    """The traces of a chart that mark the chosen trial, once there are any."""
+    eventually(page, f"({CHOSEN_MARKS})({page_plot(name)}) > 0")
+    marks: list[dict[str, Any]] = page.evaluate(f"({MARKS_OF})({page_plot(name)})")
+    return marks
+
+
+def points_of(mark: dict[str, Any]) -> list[tuple[float, float]]:
+    """Where a mark stands, its gaps left out."""
+    return [(x, y) for x, y in zip(mark["x"], mark["y"], strict=True) if y is not None]
 
 
 def page_plot(name: str) -> str:

@@ -47,8 +47,9 @@ def test_a_link_opens_the_trial_that_it_names(look: Callable[..., Page]) -> None
     assert page.locator("tr.chosen").get_attribute("data-trial") == "7"
     for name in ("learning_curves", "slices"):
         page.locator(f"#chart-{name}").scroll_into_view_if_needed()
-        plot = f"document.querySelector('#chart-{name} .plot')"
-        eventually(page, f"{plot}.data?.some(trace => trace.name === 'chosen trial')")
+        traces = f"document.querySelector('#chart-{name} .plot').data"
+        is_marked = "each => each.name === 'chosen trial' && each.x.length > 0"
+        eventually(page, f"Boolean({traces}?.some({is_marked}))")
     page.locator("#trials tr[data-trial='0'] a").evaluate("each => each.click()")
     expect(page.locator("#details-title")).to_have_text("Trial 0")
     page.go_back()
