@@ -36,6 +36,12 @@ def test_a_row_opens_the_details_and_escape_closes_them(
     assert shown["state"] == "complete"
     assert shown["loss.distillation"] == trial.params["loss.distillation"]
     assert page.locator("#details .curve path").count() == 1
+    veers = [each["veer_pct"] for each in trial.in_order]
+    caption = page.locator("#details .curve figcaption").text_content()
+    assert caption == (
+        f"VEER by epoch, 1 to 27: {max(veers):.2f} % at most, "
+        f"{min(veers):.2f} % after epoch {1 + veers.index(min(veers))}"
+    )
     page.keyboard.press("Escape")
     expect(page.locator("#details")).not_to_be_visible()
     assert "#" not in page.url
