@@ -1,7 +1,6 @@
 """VEER against each varied parameter, one small chart each."""
 
-from collections.abc import Mapping, Sequence
-from math import ceil
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +25,13 @@ from results.run_view import RunView
 
 NUM_COLUMNS = 3
 ROW_PX = 240
+# Of this the room for an axis and its title.
+GAP_PX = 70
+# Of all the names of categories together: above the first a third of the width is too little.
+MOST_LETTERS = 40
+FEW_LETTERS = 12
+MOST_LABEL = 22
+LETTER_PX = 7
 # Above this, what is said on hovering leaves the config out: it would be told once a parameter.
 MOST_TOLD = 150
 SYMBOLS: Mapping[str, str] = MappingProxyType({"stopped_early": "circle-open"})
@@ -37,26 +43,63 @@ def slices(view: RunView) -> go.Figure | None:
     names = [name for name in view.varied if any(name in trial.params for trial in trials)]
     if not names:
         return None
-    columns = min(NUM_COLUMNS, len(names))
-    rows = ceil(len(names) / columns)
-    figure = make_subplots(
-        rows=rows, cols=columns, shared_yaxes="all", horizontal_spacing=0.03,
-        vertical_spacing=min(0.5, 70 / (ROW_PX * rows)),
-    )  # fmt: skip
-    figure.update_layout(**base_layout(90 + ROW_PX * rows))
-    figure.update_yaxes(**axis(""))
-    for place, name in enumerate(names):
-        row, column = place // columns + 1, place % columns + 1
-        scale = scale_of(view, name)
-        for trace in _traces(view, name, scale, is_first=place == 0):
-            figure.add_trace(trace, row=row, col=column)
-        figure.update_xaxes(
-            **axis(words(view.short_names[name])), **_axis_of(view, name, scale), row=row,
-            col=column,
-        )  # fmt: skip
-        if column == 1:
-            figure.update_yaxes(title={"text": "VEER, %"}, row=row, col=column)
+    scales = {name: scale_of(view, name) for name in names}
+    rows = _in_rows(names, scales)
+    figure = _grid(rows, scales)
+    for row, members in enumerate(rows, start=1):
+        for column, name in enumerate(members, start=1):
+            scale = scales[name]
+            for trace in _traces(view, name, scale, is_first=row == column == 1):
+                figure.add_trace(trace, row=row, col=column)
+            figure.update_xaxes(
+                **axis(words(view.short_names[name])), **_axis_of(view, name, scale), row=row,
+                col=column,
+            )  # fmt: skip
+        figure.update_yaxes(title={"text": "VEER, %"}, row=row, col=1)
     return figure
+
+
+def _in_rows(names: Sequence[str], scales: Mapping[str, Scale]) -> list[list[str]]:
+    """Three a row; those whose categories' names need the width have a row each, below."""
+    wide = [name for name in names if sum(map(len, _labels(scales[name]))) > MOST_LETTERS]
+    others = [name for name in names if name not in wide]
+    columns = max(min(NUM_COLUMNS, len(others)), 1)
+    rows = [others[first : first + columns] for first in range(0, len(others), columns)]
+    return [*rows, *([name] for name in wide)]
+
+
+def _grid(rows: Sequence[Sequence[str]], scales: Mapping[str, Scale]) -> go.Figure:
+    """Empty charts with room for names of categories that stand upright."""
+    columns = max(map(len, rows))
+    is_wide = [
+        len(row) == 1 and sum(map(len, _labels(scales[row[0]]))) > MOST_LETTERS for row in rows
+    ]
+    specs: list[list[dict[str, int] | None]] = [
+        [{"colspan": columns}, *[None] * (columns - 1)]
+        if wide
+        else [{} if place < len(row) else None for place in range(columns)]
+        for row, wide in zip(rows, is_wide, strict=True)
+    ]
+    *above_px, last_px = [_upright_px([scales[name] for name in row]) for row in rows]
+    between_px = GAP_PX + max(above_px, default=0)
+    plots_px = (ROW_PX - GAP_PX) * len(rows) + between_px * (len(rows) - 1)
+    figure = make_subplots(
+        rows=len(rows), cols=columns, specs=specs, shared_yaxes="all", horizontal_spacing=0.03,
+        vertical_spacing=between_px / plots_px if len(rows) > 1 else 0,
+    )  # fmt: skip
+    figure.update_layout(**base_layout(90 + GAP_PX + plots_px + last_px))
+    figure.update_yaxes(**axis(""))
+    return figure
+
+
+def _labels(scale: Scale) -> list[str]:
+    return [digits(each, MOST_LABEL) for each in scale.categories]
+
+
+def _upright_px(scales: Iterable[Scale]) -> int:
+    """Height of the longest name where names may not fit side by side on a narrow screen."""
+    every = [labels for scale in scales if sum(map(len, labels := _labels(scale))) > FEW_LETTERS]
+    return LETTER_PX * max((len(label) for labels in every for label in labels), default=0)
 
 
 def _traces(view: RunView, name: str, scale: Scale, *, is_first: bool) -> list[go.Scatter]:
@@ -112,7 +155,10 @@ def _axis_of(view: RunView, name: str, scale: Scale) -> dict[str, Any]:
     if scale.is_category:
         return {
             "tickvals": list(range(len(scale.categories))),
-            "ticktext": [digits(each) for each in scale.categories],
+            "ticktext": _labels(scale),
+            # Flat, else upright: Plotly leaves a slanted label out that would leave the chart.
+            "autotickangles": [0, -90],
+            "ticklabeloverflow": "allow",
             "range": [-0.5, len(scale.categories) - 0.5],
         }
     if scale.is_log:

@@ -89,8 +89,13 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def digits(value: Any) -> str:
-    """A sampled value in few digits, or as text that Plotly does not take for markup."""
+def digits(value: Any, most: int = MOST_TEXT) -> str:
+    """A sampled value in few digits, or as text that Plotly does not take for markup.
+
+    Args:
+        value: The value.
+        most: Characters of a text.
+    """
     match value:
         case None:
             return "none"
@@ -103,13 +108,13 @@ def digits(value: Any) -> str:
         case float():
             return f"{value:.4g}"
         case _:
-            return words(str(value))
+            return words(str(value), most)
 
 
-def words(text: str) -> str:
+def words(text: str, most: int = MOST_TEXT) -> str:
     """Text of elsewhere: cut, controls shown, and no markup to Plotly's labels."""
     shown = visible(text)
-    cut = shown if len(shown) <= MOST_TEXT else f"{shown[: MOST_TEXT - 1]}…"
+    cut = shown if len(shown) <= most else f"{shown[: most - 1]}…"
     return escape(cut, quote=False)
 
 

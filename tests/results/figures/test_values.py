@@ -7,7 +7,7 @@ import pytest
 
 from results.figures.loss_shares import MOST_TRIALS, loss_shares, shares_of
 from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_coordinates
-from results.figures.slices import slices
+from results.figures.slices import GAP_PX, LETTER_PX, MOST_LABEL, ROW_PX, slices
 from results.figures.values import Scale
 from results.history import trial_histories
 from results.journal import Record
@@ -49,6 +49,31 @@ def test_slices_have_a_chart_a_parameter(searched: RunView) -> None:
         for entry, x in zip(trace.customdata, trace.x, strict=True)
     }  # fmt: skip
     assert alphas == {0: 0.2, 2: 0.6, 3: 0.4}
+
+
+def test_names_of_categories_have_the_room_that_they_need(view_of: ViewOf) -> None:
+    """Fifteen names flat would take over 1,500 pixels; upright the longest takes 150."""
+    presets = [f"v2_cosine_preset_{letter}" + "x" * 20 for letter in "abcdefghijklmno"]
+    records: list[Record] = [STARTED]
+    for trial, preset in enumerate(presets):
+        params = {"dim": trial, "preset": preset, "lr": 0.1 * trial, "kind": "ab"[trial % 2]}
+        records += trial_records(trial, [30.0 - trial], params=params)
+    figure = slices(view_of(records))
+    assert figure is not None
+    axes = {axis.title.text: axis for axis in figure.select_xaxes()}
+    assert list(axes) == ["dim", "lr", "kind", "preset"]
+    wide = axes["preset"]
+    assert wide.domain == pytest.approx((0, 1))
+    assert wide.ticklabeloverflow == "allow"
+    assert wide.autotickangles == (0, -90)
+    assert [len(text) for text in wide.ticktext] == [MOST_LABEL] * 15
+    assert max(axes["dim"].domain) < 0.35
+    top, bottom = figure.layout.yaxis.domain, figure.layout.yaxis4.domain
+    plots_px = (ROW_PX - GAP_PX) / (top[1] - top[0])
+    assert bottom[1] - bottom[0] == pytest.approx(top[1] - top[0])
+    assert plots_px * (top[0] - bottom[1]) == pytest.approx(GAP_PX)
+    # What stands below the last row holds its axis and the longest name.
+    assert figure.layout.height - plots_px >= GAP_PX + LETTER_PX * MOST_LABEL
 
 
 def test_a_slice_is_logarithmic_where_the_space_says_so(view: RunView) -> None:
