@@ -20,8 +20,12 @@ from results.run_view import RunView
 
 # Curves with a trace of their own, so that a page can single them out; the rest share one a group.
 MOST_OWN = 20
-# Above so many in one trace lines are thin.
+# Above so many lines are thin and nearly clear, so that what lies beneath is seen; and the config
+# is told at their last points only.
 MOST_BOLD = 100
+# At most so much of a colour is laid on by all the curves of a crowd at one place, about.
+CROWD_OPACITY = 60
+LEAST_OPACITY = 0.1
 MOST_POINTS = 60
 LOOKS: dict[str, dict[str, Any]] = {
     "failed": {"width": 1, "dash": "dot"},
@@ -99,35 +103,43 @@ def _look(group: str) -> dict[str, Any]:
 def _add_shared(
     figure: go.Figure, view: RunView, group: str, trials: Sequence[TrialHistory]
 ) -> None:
-    """Adds the curves of many trials as one trace with gaps; the config is told at their ends."""
+    """Adds many curves as one trace with gaps; of a crowd their ends alone tell the config."""
     if not trials:
         return
     x: list[int | None] = []
     y: list[float | None] = []
     custom: list[list[Any]] = []
+    is_told = len(view.histories) <= MOST_BOLD
     for trial in trials:
         points = points_of(trial)
         x += [*(epoch for epoch, _ in points), None]
         y += [*(veer for _, veer in points), None]
-        custom += [[trial.trial]] * (len(points) - 1)
-        custom += [[trial.trial, trial_lines(view, trial)], [trial.trial]]
-    lone = [len(trial.epochs) == 1 for trial in trials]
+        said = trial_lines(view, trial)
+        brief = said if is_told else f"trial {trial.trial}, click it for the config"
+        custom += [[trial.trial, brief]] * (len(points) - 1)
+        custom += [[trial.trial, said], [trial.trial, ""]]
     look = _look(group)
-    if len(trials) > MOST_BOLD:
-        look["line"] = look["line"] | {"width": 0.5}
-    if any(lone):
+    if any(len(trial.epochs) == 1 for trial in trials):
         look |= {"mode": "lines+markers", "marker": {"size": 3, "color": COLOURS[group]}}
+    if len(trials) > MOST_BOLD:
+        _thin(figure, look, len(trials))
     figure.add_trace(
         go.Scatter(
             x=x,
             y=y,
-            customdata=[entry if len(entry) > 1 else [*entry, ""] for entry in custom],
+            customdata=custom,
             connectgaps=False,
-            hovertemplate="trial %{customdata[0]}, epoch %{x}: %{y:.2f} %"
-            "<br>%{customdata[1]}" + NO_BOX,
+            hovertemplate="epoch %{x}: %{y:.2f} %<br>%{customdata[1]}" + NO_BOX,
             **look,
         )
     )
+
+
+def _thin(figure: go.Figure, look: dict[str, Any], num_trials: int) -> None:
+    """Makes a crowd's lines thin and clear; the legend has a line of its own that is neither."""
+    figure.add_trace(go.Scatter(x=[None], y=[None], hoverinfo="skip", **look))
+    look["line"] = look["line"] | {"width": 0.7}
+    look["opacity"] = max(LEAST_OPACITY, min(look["opacity"], CROWD_OPACITY / num_trials))
 
 
 def _own_trace(view: RunView, trial: TrialHistory, group: str) -> go.Scatter:

@@ -71,7 +71,14 @@ def base_layout(height_px: int = HEIGHT_PX) -> dict[str, Any]:
         "height": height_px,
         "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "bgcolor": CLEAR},
+        "legend": {
+            "orientation": "h",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "x": 0,
+            "bgcolor": CLEAR,
+            "itemsizing": "constant",
+        },
         "hoverlabel": {"align": "left"},
     }
 

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from results.figures.learning_curves import MOST_OWN, MOST_POINTS, learning_curves, points_of
+from results.figures.learning_curves import (
+    MOST_BOLD,
+    MOST_OWN,
+    MOST_POINTS,
+    learning_curves,
+    points_of,
+)
 from results.history import trial_histories
 from results.journal import Record
 from results.run_view import RunView
@@ -32,6 +38,40 @@ def test_stopped_trials_share_a_trace_with_gaps(view_of: ViewOf) -> None:
     assert trace.y == (10.0, 9.0, None, 11.0, 10.0, None)
     assert [entry[0] for entry in trace.customdata] == [1, 1, 1, 2, 2, 2]
     assert "stopped early" in trace.customdata[1][1]
+
+
+def crowd(num_trials: int) -> list[Record]:
+    """Trial 0 the best; of the others two thirds stopped early."""
+    records = [STARTED, *trial_records(0, [5.0])]
+    for trial in range(1, num_trials):
+        state = "complete" if trial % 3 == 0 else "stopped_early"
+        records += trial_records(trial, [9.0 + trial, 8.0 + trial], state)
+    return records
+
+
+def test_a_crowd_of_curves_is_clear_and_its_legend_is_not(view_of: ViewOf) -> None:
+    figure = learning_curves(view_of(crowd(900)))
+    assert figure is not None
+    for name, drawn in (("stopped early", 600), ("complete", 293)):
+        traces = [trace for trace in figure.data if trace.name == name]
+        many = next(trace for trace in traces if len(trace.x) > 100)
+        assert len(many.x) == 3 * drawn
+        assert many.opacity == pytest.approx(max(0.1, 60 / drawn))
+        (shown,) = (trace for trace in traces if trace.showlegend)
+        assert shown.opacity >= 0.6
+        assert shown.line.width >= 1
+        assert shown.x == (None,)
+
+
+@pytest.mark.parametrize(("num_trials", "is_told"), [(MOST_BOLD, True), (MOST_BOLD + 1, False)])
+def test_few_curves_tell_their_config_everywhere_and_many_at_their_ends(
+    view_of: ViewOf, num_trials: int, is_told: bool
+) -> None:
+    stopped = named(learning_curves(view_of(crowd(num_trials))), "stopped early")
+    first, last = stopped.customdata[:2]
+    assert "lr: 1.1" in last[1]
+    assert ("lr: 1.1" in first[1]) == is_told
+    assert ("click" in first[1]) != is_told
 
 
 def test_an_epoch_without_a_veer_is_a_gap(view_of: ViewOf) -> None:
