@@ -50,11 +50,22 @@ class PageFigures:
 
     Attributes:
         drawn: In the order of the page.
+        absent: Title of each that has nothing to draw, and what a run must have for it.
         failed: What to say of each that could not be drawn.
     """
 
     drawn: tuple[PageFigure, ...] = ()
+    absent: tuple[tuple[str, str], ...] = ()
     failed: tuple[str, ...] = ()
+
+    @property
+    def absent_in_words(self) -> str:
+        """What is not drawn, and why, those of one reason together; empty where all is drawn."""
+        titles: dict[str, list[str]] = {}
+        for title, needs in self.absent:
+            titles.setdefault(needs, []).append(title)
+        told = "; ".join(f"{', '.join(each)} (needs {needs})" for needs, each in titles.items())
+        return f"Not drawn: {told}." if told else ""
 
 
 class Drawing(Protocol):
@@ -67,6 +78,10 @@ class Drawing(Protocol):
     @property
     def shows(self) -> Callable[[Any], str]:
         """A sentence or two on what it shows of a run."""
+
+    @property
+    def needs(self) -> str:
+        """What a run must have for it."""
 
     def __call__(self, view: Any) -> Any:
         """A Plotly figure, None where there is nothing to draw."""
@@ -82,18 +97,20 @@ def draw_figures(figures: Mapping[str, Drawing], view: object) -> PageFigures:
         figures: By name, in the order of the page.
         view: The run that they draw.
     """
-    drawn, failed = [], []
+    drawn, absent, failed = [], [], []
     for name, drawing in figures.items():
         try:
             figure = drawing(view)
-            if figure is not None:
+            if figure is None:
+                absent.append((drawing.title, drawing.needs))
+            else:
                 shows, spec = drawing.shows(view), _spec(figure)
                 drawn.append(PageFigure(name=name, title=drawing.title, shows=shows, spec=spec))
         except Exception as error:
             logger.warning("the chart %s cannot be drawn", name, exc_info=True)
             reason = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
             failed.append(f"{drawing.title}: cannot be drawn ({reason})")
-    return PageFigures(drawn=tuple(drawn), failed=tuple(failed))
+    return PageFigures(drawn=tuple(drawn), absent=tuple(absent), failed=tuple(failed))
 
 
 def _spec(figure: Any) -> dict[str, Any]:

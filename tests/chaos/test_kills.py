@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NUM_KILLS = 20
 # Of the tables, what differs between two runs of the same search.
-TABLES_TIMING = TIMING | {"time", "duration_s", "eval_share"}
+TABLES_TIMING = TIMING | {"time", "duration_s", "eval_share", "core_hours", "gpu_hours"}
 
 
 def rows(table: Path) -> list[dict]:

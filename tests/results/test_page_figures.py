@@ -22,6 +22,7 @@ class Drawn:
 
     draw: Callable[[Any], go.Figure | None]
     title: str = "A chart"
+    needs: str = "something"
 
     def shows(self, view: Any) -> str:
         return f"What it shows of {view}."
@@ -87,6 +88,18 @@ def test_a_chart_that_fails_is_logged_and_said_and_the_others_are_drawn(
     assert "ZeroDivisionError" in caplog.text
 
 
+def test_charts_that_are_not_drawn_are_said_with_what_they_need() -> None:
+    figures = {
+        "drawn": Drawn(lambda _: go.Figure(), title="Drawn"),
+        "one": Drawn(lambda _: None, title="DET curves", needs="scores"),
+        "other": Drawn(lambda _: None, title="Importance", needs="five trials"),
+        "third": Drawn(lambda _: None, title="Scores", needs="scores"),
+    }
+    said = "Not drawn: DET curves, Scores (needs scores); Importance (needs five trials)."
+    assert draw_figures(figures, None).absent_in_words == said
+    assert draw_figures({"drawn": figures["drawn"]}, None).absent_in_words == ""
+
+
 def test_a_chart_that_fails_does_not_cost_the_page(
     journal_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,3 +115,6 @@ def test_every_chart_of_a_run_is_on_its_page_with_title_and_sense(tmp_path: Path
     assert {"data-learning_curves", "data-veer_by_parameters", "data-slices"} <= set(page.embedded)
     assert "Learning curves" in page.text
     assert "Validation EER by epoch, a line a trial" in page.text
+    needs = "validation scores, which this run has not kept"
+    assert "Not drawn: " in page.text
+    assert f"Detection error trade-off, Scores (needs {needs})." in page.text
