@@ -87,6 +87,12 @@ def shown(value: object) -> object:
     return value if isinstance(value, Markup) else visible(str(value), keep=SHOWN_CONTROLS)
 
 
+def wrapping(name: object) -> Markup:
+    """A name whose line may be broken after an underscore."""
+    parts = str(shown(name)).split("_")
+    return Markup("_<wbr>").join(parts)
+
+
 def content_policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
     """The page's Content-Security-Policy: these style sheets and scripts, by their hashes.
 
@@ -153,4 +159,5 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["json"] = json_for_script
+    environment.filters["wrapping"] = wrapping
     return environment

@@ -53,10 +53,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """One process that led the search: when it began, and what it was."""
+    """One process that led the search: when it began, and what it was.
+
+    Attributes:
+        title: How and when it began.
+        facts: What it was; of a later one, what was not so before.
+        rest: What is to be said of the facts left out.
+    """
 
     title: str
     facts: Facts
+    rest: str = ""
 
 
 def _last_turn(records: Iterable[Record]) -> Record | None:
@@ -96,8 +103,9 @@ def best_tiles(
     row, criteria = rows[0], success_criteria(records)
     teacher_pct = (latest(records, "teacher") or {}).get("veer_pct")
     state = "" if best.ended is not None else "has not ended yet"
-    yield Tile(name="trial", value=str(best.trial), more=state)
     yield Tile(name="VEER", value=percent(row["veer_pct"]) or MISSING, more=spread_words(row))
+    yield Tile(name="VEER of the teacher", value=percent(teacher_pct) or "unknown")
+    yield Tile(name="trial", value=str(best.trial), more=state)
     if row["median_veer_pct"] is not None:
         value = percent(row["median_veer_pct"]) or MISSING
         yield Tile(name="median of the last five epochs", value=value, more=NOT_LUCKIEST)
@@ -105,7 +113,6 @@ def best_tiles(
         yield Tile(name="repeats with other seeds", value=repeats)
     if ties := tie_words(rows):
         yield Tile(name="cannot be told apart from it", value=ties)
-    yield Tile(name="VEER of the teacher", value=percent(teacher_pct) or "unknown")
     if criteria:
         told = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in criteria.items())
         yield Tile(name="meets", value=row["meets"] or "none of the criteria", more=told)
@@ -215,11 +222,17 @@ def space_text(path: Path) -> str | None:
 
 def stages_of(records: Sequence[Record]) -> Iterable[Stage]:
     """Where each stretch of the search came from, and the corpus that it last learnt from."""
+    before: dict[str, str] = {}
     for record in records:
         if record["event"] in STARTS:
             how = "Begun" if record["event"] == "search_started" else "Resumed"
-            facts = facts_of(record.get("provenance") or {}, leave_out_none=True)
-            yield Stage(title=f"{how} at {utc(record['time_s'])} UTC", facts=facts)
+            facts = dict(facts_of(record.get("provenance") or {}, leave_out_none=True))
+            # A fact that is gone is a change too.
+            now = facts | {name: MISSING for name in before if name not in facts}
+            new = tuple((name, text) for name, text in now.items() if before.get(name) != text)
+            rest = "" if len(new) == len(now) else f"{'All else' if new else 'All'} as before."
+            yield Stage(title=f"{how} at {utc(record['time_s'])} UTC", facts=new, rest=rest)
+            before = facts
     if corpus := latest(records, "corpus"):
         told = {name: corpus[name] for name in ("lists", "stores")}
         yield Stage(title="Corpus", facts=facts_of(told))

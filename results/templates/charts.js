@@ -143,9 +143,12 @@
 
   // Drawing again takes long where there are many trials: only what is in view, and once.
   function mark(figure) {
-    if (figure.dataset.state !== "drawn" || marked.get(figure) === chosen) return;
-    marked.set(figure, chosen);
+    if (figure.dataset.state !== "drawn") return;
     const plot = plotOf(figure);
+    // The open details take a part of a wide page.
+    if (Math.abs(plot.clientWidth - plot._fullLayout.width) > 1) Plotly.Plots.resize(plot);
+    if (marked.get(figure) === chosen) return;
+    marked.set(figure, chosen);
     const places = [...plot.data.keys()].filter((place) => plot.data[place].name === MARKED);
     const marks = places.map((place) => marksOf(plot, axesOf(plot.data[place])));
     if (!marks.some((each, number) => each.x.length || plot.data[places[number]].x.length)) return;
@@ -155,6 +158,8 @@
       mode: marks.map((each) => each.mode),
       "marker.size": marks.map((each) => each.size),
       "marker.color": colour("chosen"),
+      "marker.opacity": 1,
+      "marker.line.width": 0,
       "line.color": colour("chosen"),
       "line.width": 3,
     }, places);

@@ -149,12 +149,12 @@ def test_charts_out_of_view_are_left_alone_until_they_come_into_view(
     marks_of(page, "learning_curves")
     page.wait_for_timeout(300)
     drawn = page.evaluate("redraws")
-    assert drawn["learning_curves"] == 1
+    assert 1 <= drawn["learning_curves"] <= 2  # beside the details it is narrower, too
     assert "timeline" not in drawn
     page.locator("#chart-timeline").scroll_into_view_if_needed()
     page.locator("#chart-learning_curves").scroll_into_view_if_needed()
     page.wait_for_timeout(300)
-    assert page.evaluate("redraws")["learning_curves"] == 1
+    assert page.evaluate("redraws")["learning_curves"] == drawn["learning_curves"]
 
 
 def test_hovering_a_mark_tells_the_config(look: Callable[..., Page], run: RunFolder) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,7 @@ FAINT = """(least) => {
   }
   return found;
 }"""
+RIGHT = "name => document.querySelector(name).getBoundingClientRect().right"
 SIZES = "() => [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 
 
@@ -78,6 +80,38 @@ def test_nothing_is_cut_off_and_every_text_is_legible(
     expect(page.locator("#details")).to_be_visible()
     assert page.evaluate(OUTSIDE) == []
     assert page.evaluate(FAINT, LEAST_CONTRAST) == []
+
+
+def test_details_cover_nothing_of_a_wide_page(look: Callable[..., Page]) -> None:
+    page = look(place="#trial-0")
+    page.locator("#chart-learning_curves").scroll_into_view_if_needed()
+    panel = page.locator("#details").bounding_box()
+    assert panel is not None
+    for part in ("#best", "#trials .tall", "#chart-learning_curves .main-svg"):
+        eventually(page, f"({RIGHT})({part!r}) <= {panel['x']}")
+    page.keyboard.press("Escape")
+    eventually(page, f"({RIGHT})('#chart-learning_curves .main-svg') > {panel['x']}")
+
+
+def test_rank_and_trial_stay_in_sight_on_a_narrow_page(look: Callable[..., Page]) -> None:
+    page = look(width_px=390)
+    cells = page.locator("tr[data-trial='0'] td")
+    before = [cells.nth(place).bounding_box() for place in range(3)]
+    page.locator(".tall").evaluate("table => { table.scrollLeft = 100; }")
+    after = [cells.nth(place).bounding_box() for place in range(3)]
+    assert None not in before + after
+    moved = [round(b["x"] - a["x"]) for b, a in zip(before, after, strict=True) if a and b]
+    assert moved == [0, 0, 100]
+
+
+def test_figures_of_the_best_leave_no_one_alone_in_a_row(look: Callable[..., Page]) -> None:
+    page = look()
+    tops = "all => all.map(each => each.getBoundingClientRect().top)"
+    tiles = page.locator("dl.tiles > div")
+    while (count := tiles.count()) > 3:
+        rows = Counter(tiles.evaluate_all(tops))
+        assert min(rows.values()) > 1, f"{count} tiles in rows of {list(rows.values())}"
+        tiles.last.evaluate("each => each.remove()")
 
 
 @pytest.mark.parametrize(

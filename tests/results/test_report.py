@@ -13,6 +13,7 @@ import pytest
 
 from results.journal import FAULT_KINDS, Journal
 from results.report import write_report
+from results.report_parts import stages_of
 from results.run_folder import RunFolder
 from tests.results.pages import Page, rich_records, write_run
 from trainable.errors import RunError
@@ -128,10 +129,10 @@ def test_the_best_trial_is_set_against_teacher_and_criteria(
     lines = page_of(shared_run).text.split("\n")
     best = lines[lines.index("Best trial", lines.index("Best trial") + 1) :]
     assert best[2:11] == [
-        "trial1",
         "VEER10.25 %after epoch 1 of 1",
-        "median of the last five epochs10.25 %the VEER is the luckiest epoch's, and so too low",
         "VEER of the teacher11.50 %",
+        "trial1",
+        "median of the last five epochs10.25 %the VEER is the luckiest epoch's, and so too low",
         "meetstargetbaseline 12 %, target 11 %, stretch 10 %",
         "parameters1,001",
         "",
@@ -179,6 +180,26 @@ def test_every_start_of_the_search_is_on_the_page(
     assert "lists train sha256ab12" in page.text
     assert "rungsepochs 3, 9" in page.text
     assert "model: {}" in page.folded
+
+
+def test_what_a_resumed_search_has_as_before_is_said_once() -> None:
+    told = [
+        {"command": "veer search", "host": "a", "git": "abc"},
+        {"command": "veer resume", "host": "a"},
+        {"command": "veer resume", "host": "a"},
+    ]
+    events = ("search_started", "search_resumed", "search_resumed")
+    stages = stages_of(
+        [
+            {"event": event, "time_s": 0.0, "provenance": each}
+            for event, each in zip(events, told, strict=True)
+        ]
+    )
+    assert [(dict(stage.facts), stage.rest) for stage in stages] == [
+        (told[0], ""),
+        ({"command": "veer resume", "git": "-"}, "All else as before."),
+        ({}, "All as before."),
+    ]
 
 
 def test_a_run_without_trials_has_a_page(
