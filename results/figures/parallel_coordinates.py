@@ -26,6 +26,13 @@ from results.history import TrialHistory
 from results.run_view import RunView
 
 NUM_SHADES = 8
+# Low VEER to high.
+SHADES = tuple(
+    sample_colorscale([list(stop) for stop in VEER_SCALE], part / (NUM_SHADES - 1))[0]
+    for part in range(NUM_SHADES)
+)
+# Above so many lines are thin and let others through.
+MOST_BOLD = 200
 # Where a line passes an axis whose parameter had no effect in the trial.
 NOT_USED_AT = -0.12
 # Lines through one category are spread over this part of the axis, the best lowest.
@@ -52,20 +59,21 @@ def parallel_coordinates(view: RunView) -> go.Figure | None:
     figure = new_figure("", "")
     stopped = [line for line in lines[1:] if line.trial.state == "stopped_early"]
     others = [line for line in lines[1:] if line.trial.state != "stopped_early"]
+    is_crowd = len(lines) > MOST_BOLD
     if stopped:
-        look = {"color": STATE_COLOURS["stopped_early"], "width": 0.8}
-        figure.add_trace(_trace(view, stopped, look, name="stopped early", opacity=0.7))
-    shades = [list(stop) for stop in VEER_SCALE]
-    for shade, members in enumerate(_shades(others)):
-        colour = sample_colorscale(shades, 1 - shade / (NUM_SHADES - 1))[0]
+        look = {"color": STATE_COLOURS["stopped_early"], "width": 0.5 if is_crowd else 0.8}
+        faint = 0.3 if is_crowd else 0.7
+        figure.add_trace(_trace(view, stopped, look, name="stopped early", opacity=faint))
+    for colour, members in zip(reversed(SHADES), _shades(others), strict=True):
         if members:
-            figure.add_trace(_trace(view, members, {"color": colour, "width": 1.2}))
+            look = {"color": colour, "width": 0.7 if is_crowd else 1.2}
+            figure.add_trace(_trace(view, members, look, opacity=0.5 if is_crowd else 1.0))
     best = f"best: trial {lines[0].trial.trial}"
     figure.add_trace(_trace(view, lines[:1], {"color": BEST, "width": 3.5}, name=best))
-    if others:
-        _add_colour_bar(figure, [line.trial for line in others])
     names = [words(view.short_names[name]) for name in view.varied]
     _draw_axes(figure, [*names, "VEER, %"], [*scales, veer_scale])
+    if others:
+        _colour_axis(figure, len(names), [line.heights[-1] for line in others])
     return figure
 
 
@@ -127,24 +135,14 @@ def _trace(
     )
 
 
-def _add_colour_bar(figure: go.Figure, trials: Sequence[TrialHistory]) -> None:
-    veers = [trial.best["veer_pct"] for trial in trials if trial.best]
-    marker = {
-        "color": [min(veers), max(veers)],
-        "colorscale": VEER_SCALE,
-        "showscale": True,
-        "colorbar": {"title": {"text": "VEER, %"}, "thickness": 12, "outlinewidth": 0},
-    }
-    figure.add_trace(
-        go.Scatter(
-            x=[None, None],
-            y=[None, None],
-            mode="markers",
-            marker=marker,
-            showlegend=False,
-            hoverinfo="skip",
-        )
-    )
+def _colour_axis(figure: go.Figure, place: int, heights: Sequence[float]) -> None:
+    """Colours the VEER's axis as the lines that end there: their legend, on the same range."""
+    low, high = min(heights), max(heights)
+    for shade, colour in enumerate(SHADES):
+        ends = (low + (high - low) * (shade + each) / NUM_SHADES for each in (0, 1))
+        y0, y1 = (round(end, 4) for end in ends)
+        line = {"color": colour, "width": 7}
+        figure.add_shape(type="line", x0=place, x1=place, y0=y0, y1=y1, line=line)
 
 
 def _draw_axes(figure: go.Figure, names: Sequence[str], scales: Sequence[Scale]) -> None:
@@ -174,5 +172,7 @@ def _at(trace: go.Scatter, place: int) -> set[float | None]:
 
 def _label(figure: go.Figure, place: int, height: float, text: str) -> None:
     figure.add_annotation(
-        x=place, y=height, text=text, showarrow=False, xanchor="left", xshift=4, font={"size": 10}
+        x=place, y=height, text=text, showarrow=False, xanchor="left", xshift=6,
+        # The halo, of a colour against that of the text, keeps lines off it.
+        font={"size": 12, "shadow": "auto"},
     )

@@ -110,6 +110,28 @@ def test_colours_follow_the_veer(searched: RunView) -> None:
     assert len({by_trial[0], by_trial[1], by_trial[2], by_trial[3]}) == 4
 
 
+def test_the_axis_of_the_veer_has_the_colours_of_the_lines_that_end_there(
+    searched: RunView,
+) -> None:
+    """Trials 0 and 3, of 12 and 15 %, on an axis from 10 to 20 %: 0.2 and 0.5 of its height."""
+    figure = parallel_coordinates(searched)
+    assert figure is not None
+    shades = [shape for shape in figure.layout.shapes if shape.line.width > 5]
+    assert {shape.x0 for shape in shades} == {3}
+    ends = [shades[0].y0, *(shape.y1 for shape in shades)]
+    assert ends == pytest.approx([0.2 + 0.3 * part / 8 for part in range(9)], abs=1e-4)
+    lines = {trace.customdata[0][0]: trace.line.color for trace in figure.data}
+    assert (shades[0].line.color, shades[-1].line.color) == (lines[0], lines[3])
+
+
+def test_a_crowd_of_lines_lets_others_through(view: RunView, large: RunView) -> None:
+    few, many = parallel_coordinates(view), parallel_coordinates(large)
+    for figure, is_crowd in ((few, False), (many, True)):
+        for trace in (each for each in figure.data if not (each.name or "").startswith("best")):
+            assert (trace.opacity <= 0.5) == is_crowd
+            assert (trace.line.width < 0.75) == is_crowd
+
+
 @pytest.mark.parametrize(
     ("scale", "value", "height"),
     [
