@@ -12,7 +12,7 @@ from results.faults import counted, fault_in_words
 from results.journal import Record
 from results.run_view import RunView
 
-UNTOLD = "place not told"
+UNTOLD = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +83,11 @@ def schedule_of(view: RunView) -> Schedule:
     """The spans of a run, empty where no trial has an epoch, a place or a fault."""
     clock = _Clock(view.records)
     stretches = sorted(_stretches(view), key=lambda each: (each.begin_s, each.trial))
-    rows = _rows(stretches)
+    places = _places(stretches)
     states = {trial.trial: trial.state for trial in view.histories}
     spans, faults = [], []
-    for stretch, row in zip(stretches, rows, strict=True):
+    for stretch, place in zip(stretches, places, strict=True):
+        row = _row(*place)
         begin_s, end_s = clock(stretch.begin_s), clock(stretch.end_s)
         spans.append(
             Span(trial=stretch.trial, state=states[stretch.trial], row=row, begin_s=begin_s,
@@ -100,7 +101,7 @@ def schedule_of(view: RunView) -> Schedule:
     return Schedule(
         spans=tuple(spans),
         faults=tuple(faults),
-        rows=tuple(sorted(set(rows), key=lambda row: (row.rpartition(" ")[0], len(row), row))),
+        rows=tuple(_row(*place) for place in sorted(set(places))),
         pauses=clock.pauses,
         end_s=max((span.end_s for span in spans), default=0.0),
     )
@@ -171,8 +172,16 @@ def _take_epoch(stretch: _Stretch, record: Record) -> None:
     stretch.end_s = record["time_s"]
 
 
-def _rows(stretches: Sequence[_Stretch]) -> list[str]:
-    """A row each, in the order given: a process keeps its own, which a later one may take over."""
+def _row(host: str, number: int) -> str:
+    """What a row is called."""
+    return f"worker {number} (place not recorded)" if host == UNTOLD else f"{host} {number}"
+
+
+def _places(stretches: Sequence[_Stretch]) -> list[tuple[str, int]]:
+    """Host and number of a row each, in the order given.
+
+    A process keeps its row, which a later one may take over.
+    """
     processes: dict[object, tuple[float, float]] = {}
     keys = [
         (each.host, number if each.pid is None else -1, each.pid)
@@ -182,14 +191,14 @@ def _rows(stretches: Sequence[_Stretch]) -> list[str]:
         begin_s, end_s = processes.get(key, (each.begin_s, each.end_s))
         processes[key] = (min(begin_s, each.begin_s), max(end_s, each.end_s))
     free_from_s: dict[str, list[float]] = {}
-    taken: dict[object, str] = {}
+    taken: dict[object, tuple[str, int]] = {}
     for key, each in zip(keys, stretches, strict=True):
         if key not in taken:
             begin_s, end_s = processes[key]
             slots = free_from_s.setdefault(each.host, [])
             slot = next((n for n, free_s in enumerate(slots) if free_s <= begin_s), len(slots))
             slots[slot:slot + 1] = [end_s]  # fmt: skip
-            taken[key] = f"{each.host} {slot + 1}"
+            taken[key] = (each.host, slot + 1)
     return [taken[key] for key in keys]
 
 

@@ -1,6 +1,7 @@
 """Which trial ran where and when, a bar a placement."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -18,6 +19,14 @@ from results.figures.style import (
 from results.run_view import RunView
 
 ROW_PX = 34
+# Keeps neighbours apart; of many bars little else would be seen.
+EDGE = {"width": 0.8, "color": "rgba(128,128,128,0.6)"}
+MOST_EDGED = 100
+# Pauses nearer to each other than this part of the width, of which a narrow screen has too little
+# for both their names, have a sign.
+NEAR = 0.4
+NEAR_EDGE = 0.2
+SIGN = "\u2016"
 MARGINS_PX = 130
 UNITS = ((2 * 86_400.0, "days", 86_400.0), (2 * 3600.0, "hours", 3600.0), (120.0, "minutes", 60.0))
 
@@ -32,14 +41,15 @@ def timeline(view: RunView) -> go.Figure | None:
     title = f"{unit} of the search" + ", without pauses" * bool(schedule.pauses)
     figure = new_figure(title, "", height_px=height_px)
     best = None if view.best is None else view.best.trial
+    edge = EDGE if len(schedule.spans) <= MOST_EDGED else {"width": 0}
     for state in STATE_COLOURS:
         spans = [each for each in schedule.spans if each.state == state and each.trial != best]
         if spans:
-            figure.add_trace(_bars(view, spans, unit_s, STATE_COLOURS[state]))
+            figure.add_trace(_bars(view, spans, unit_s, STATE_COLOURS[state], edge))
             figure.data[-1].name = STATE_WORDS[state]
     own = [each for each in schedule.spans if each.trial == best]
     if own:
-        figure.add_trace(_bars(view, own, unit_s, BEST))
+        figure.add_trace(_bars(view, own, unit_s, BEST, edge))
         figure.data[-1].name = f"best: trial {best}"
     if schedule.faults:
         figure.add_trace(_faults(schedule.faults, unit_s))
@@ -51,7 +61,7 @@ def timeline(view: RunView) -> go.Figure | None:
     )  # fmt: skip
     figure.update_xaxes(**axis(title, rangemode="tozero"))
     # Below the axis: above stand the pauses.
-    legend = {"y": -60 / (height_px - MARGINS_PX), "yanchor": "top"}
+    legend = {"y": 0, "yref": "container", "yanchor": "bottom"}
     figure.update_layout(barmode="overlay", bargap=0.25, legend=legend, margin={"b": 100})
     return figure
 
@@ -60,7 +70,9 @@ def _unit(end_s: float) -> tuple[str, float]:
     return next(((unit, size) for least, unit, size in UNITS if end_s >= least), ("seconds", 1.0))
 
 
-def _bars(view: RunView, spans: Sequence[Span], unit_s: float, colour: str) -> go.Bar:
+def _bars(
+    view: RunView, spans: Sequence[Span], unit_s: float, colour: str, edge: dict[str, Any]
+) -> go.Bar:
     trials = {trial.trial: trial for trial in view.histories}
     return go.Bar(
         base=[round(each.begin_s / unit_s, 5) for each in spans],
@@ -71,8 +83,7 @@ def _bars(view: RunView, spans: Sequence[Span], unit_s: float, colour: str) -> g
             for each in spans
         ],
         orientation="h",
-        # The edge keeps neighbours apart.
-        marker={"color": colour, "line": {"width": 0.8, "color": "rgba(255,255,255,0.85)"}},
+        marker={"color": colour, "line": edge},
         hovertemplate="%{customdata[1]}" + NO_BOX,
     )
 
@@ -90,11 +101,21 @@ def _faults(faults: Sequence[Mark], unit_s: float) -> go.Scatter:
 
 
 def _mark_pauses(figure: go.Figure, schedule: Schedule, unit_s: float) -> None:
+    """A line and a name each; pauses that lie close together tell theirs on hovering."""
+    every = [at_s for at_s, _ in schedule.pauses]
     for at_s, lasted_s in schedule.pauses:
         unit, size = _unit(lasted_s)
+        name = f"paused {lasted_s / size:.3g} {unit}"
+        near_s = NEAR * schedule.end_s
+        is_close = sum(abs(at_s - other_s) < near_s for other_s in every) > 1
+        part = at_s / schedule.end_s if schedule.end_s else 0.5
+        side = "left" if part < NEAR_EDGE else "right" if part > 1 - NEAR_EDGE else "center"
         figure.add_vline(
             x=at_s / unit_s,
             line={"color": "rgba(128,128,128,0.9)", "dash": "dash", "width": 1},
-            annotation={"text": f"paused {lasted_s / size:.3g} {unit}", "yanchor": "bottom"},
+            annotation={
+                "text": SIGN if is_close else name, "hovertext": name, "yanchor": "bottom",
+                "xanchor": "center" if is_close else side,
+            },
             annotation_position="top",
-        )
+        )  # fmt: skip

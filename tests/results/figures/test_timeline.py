@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.figures.spans import schedule_of
-from results.figures.timeline import timeline
+from results.figures.timeline import EDGE, MOST_EDGED, SIGN, timeline
 from results.journal import Record
 from results.run_view import RunView
 from tests.results.figures.drawing import STARTED, named
@@ -121,7 +121,42 @@ def test_a_journal_of_before_places_has_rows_too(view_of: ViewOf) -> None:
         ])
     )  # fmt: skip
     rows = {span.trial: span.row for span in schedule.spans}
-    assert rows == {0: "place not told 1", 1: "place not told 2", 2: "place not told 1"}
+    one, two = (f"worker {number} (place not recorded)" for number in (1, 2))
+    assert rows == {0: one, 1: two, 2: one}
+
+
+def test_rows_of_unknown_places_are_in_the_order_of_their_numbers(view_of: ViewOf) -> None:
+    records = [START, *(started(0, trial) for trial in range(11))]
+    records += [epoch(10 + trial, trial, 1) for trial in range(11)]
+    rows = schedule_of(view_of(records + [epoch(30, trial, 2) for trial in range(11)])).rows
+    assert [int(row.split()[1]) for row in rows] == list(range(1, 12))
+
+
+def test_pauses_close_together_tell_their_names_on_hovering(view_of: ViewOf) -> None:
+    """Of a search of 300 s, pauses after 20, 60 and 220 s."""
+    records = [START, started(0, 0), placed(10, 0, 1), epoch(10, 0, 1)]
+    records += [at(20, "search_ended", reason="interrupted")]
+    records += [at(120, "search_resumed", settings={}), placed(160, 0, 2, 1), epoch(160, 0, 2)]
+    records += [at(260, "search_resumed", settings={}), placed(420, 0, 3, 2), epoch(420, 0, 3)]
+    records += [at(1420, "search_resumed", settings={}), placed(1500, 0, 4, 3), epoch(1500, 0, 4)]
+    figure = timeline(view_of(records))
+    assert figure is not None
+    notes = figure.layout.annotations
+    assert [note.text for note in notes] == [SIGN, SIGN, "paused 16.7 minutes"]
+    assert [note.hovertext for note in notes[:2]] == ["paused 100 seconds"] * 2
+
+
+@pytest.mark.parametrize(
+    ("num_spans", "width"), [(MOST_EDGED, EDGE["width"]), (MOST_EDGED + 1, 0)]
+)
+def test_many_bars_have_no_edges(view_of: ViewOf, num_spans: int, width: float) -> None:
+    records = [START]
+    for trial in range(num_spans):
+        records += [started(10 * trial, trial), epoch(10 * trial + 5, trial, 1, took_s=5.0)]
+        records.append(ended(10 * trial + 6, trial))
+    figure = timeline(view_of(records))
+    assert figure is not None
+    assert {bars.marker.line.width for bars in figure.data} == {width}
 
 
 def test_a_trial_that_still_runs_ends_with_its_last_epoch(view_of: ViewOf) -> None:
