@@ -76,15 +76,15 @@ def _later(audit: Audit, controls: ControlsAudit) -> str:
     seeds = audit.seeds
     noise = ""
     if seeds is not None and by < seeds.pair_pct:
-        noise = f", which two seeds of one config may differ by too ({seeds.pair_pct:.2f} %)"
+        noise = f", which two seeds of one config may differ by too ({seeds.pair_pct:.2f} points)"
     change = (
         f"raise grace_epochs from {audit.grace_epochs} to {better}"
         if better < audit.max_epochs
         else "turn early stopping off (--scheduler none)"
     )
     return (
-        f"the best control is ahead by {by:.2f} %{noise}; it was stopped after epoch {latest}: "
-        f"{change}, which would have cost these trials {more:,} epochs more"
+        f"the best control is ahead by {by:.2f} points{noise}; it was stopped after epoch "
+        f"{latest}: {change}, which would have cost these trials {more:,} epochs more"
     )
 
 
@@ -142,17 +142,20 @@ def _on_seeds(seeds: SeedsAudit | None) -> str:
             "the spread due to seeds is not known: no config was run to the end with two seeds "
             "(--repeat N does)"
         )
+    runs = sum(len(group.trials) for group in seeds.groups)
     said = (
         f"runs of one config with other seeds differ by a standard deviation of "
-        f"{seeds.pooled_sd_pct:.2f} % ({seeds.degrees} degrees of freedom)"
+        f"{seeds.pooled_sd_pct:.2f} points (from {counted(runs, 'run')} of "
+        f"{counted(len(seeds.groups), 'config')}, "
+        f"{counted(seeds.degrees, 'degree')} of freedom)"
     )
     needed_pct = seeds.told_apart_pct
     if needed_pct is None:
         return said
     by = "single runs" if seeds.runs_each == 1 else f"means of {seeds.runs_each} repeats"
     said += (
-        f"; the best {len(seeds.best)} lie {seeds.spread_pct:.2f} % apart by {by}, and seeds "
-        f"alone may set them {needed_pct:.2f} % apart"
+        f"; the best {len(seeds.best)} lie {seeds.spread_pct:.2f} points apart by {by}, where "
+        f"differences below {needed_pct:.2f} points may be luck of the seed"
     )
     if seeds.spread_pct >= needed_pct:
         return f"{said}: the first is better than the last of them"

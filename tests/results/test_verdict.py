@@ -12,6 +12,7 @@ from results.audit_figures import (
     Correlation,
     CostAudit,
     RungAudit,
+    SeedGroup,
     SeedsAudit,
 )
 from results.verdict import verdict
@@ -20,8 +21,14 @@ COST = CostAudit(
     num_trials=24, num_complete=4, num_stopped=20, epochs=300, epochs_without=1000,
     epochs_saved=700, follow_up_epochs=0,
 )  # fmt: skip
+GROUPS = tuple(
+    SeedGroup(
+        trials=(10 * n, 10 * n + 1, 10 * n + 2), kind="repeat", mean_pct=9.0 + n, sd_pct=0.4
+    )
+    for n in range(3)
+)
 SEEDS = SeedsAudit(
-    groups=(), pooled_sd_pct=0.4, degrees=6, pair_pct=1.38, best=(3, 1, 7), runs_each=3,
+    groups=GROUPS, pooled_sd_pct=0.4, degrees=6, pair_pct=1.38, best=(3, 1, 7), runs_each=3,
     spread_pct=0.5, told_apart_pct=1.0,
 )  # fmt: skip
 
@@ -79,14 +86,15 @@ def test_a_control_that_would_have_won_calls_for_a_later_rung():
     assert "1 of 10 controls would have won" in words
     assert "of all 40 stopped trials 1 to 18 would have won, with 95 % confidence" in words
     assert (
-        "the best control is ahead by 0.80 %; it was stopped after epoch 9: raise grace_epochs "
-        "from 9 to 27, which would have cost these trials 180 epochs more" in words
+        "the best control is ahead by 0.80 points; it was stopped after epoch 9: raise "
+        "grace_epochs from 9 to 27, which would have cost these trials 180 epochs more" in words
     )
 
 
 def test_a_lead_that_seeds_may_make_is_said_to_be_one():
     found = replace(AUDIT, controls=controls([-0.8]), seeds=SEEDS)
-    assert "which two seeds of one config may differ by too (1.38 %)" in " ".join(verdict(found))
+    words = " ".join(verdict(found))
+    assert "which two seeds of one config may differ by too (1.38 points)" in words
     found = replace(AUDIT, controls=controls([-1.5]), seeds=SEEDS)
     assert "two seeds of one config may differ" not in " ".join(verdict(found))
 
@@ -141,8 +149,11 @@ def test_too_few_trials_are_said_to_be_too_few():
 def test_seeds_tell_the_best_apart_or_not():
     """Twice the spread needs a quarter of the runs: 3 x (1.0 / 0.5) squared is 12."""
     words = " ".join(verdict(replace(AUDIT, seeds=SEEDS)))
-    assert "differ by a standard deviation of 0.40 % (6 degrees of freedom)" in words
-    assert "the best 3 lie 0.50 % apart by means of 3 repeats, and seeds alone may set" in words
+    assert (
+        "differ by a standard deviation of 0.40 points (from 9 runs of 3 configs, 6 degrees of "
+        "freedom); the best 3 lie 0.50 points apart by means of 3 repeats, where differences "
+        "below 1.00 points may be luck of the seed" in words
+    )
     assert words.count("any of them may be the best; about 12 repeats of each would tell") == 1
     apart = replace(SEEDS, spread_pct=1.2)
     assert "the first is better than the last" in " ".join(verdict(replace(AUDIT, seeds=apart)))
