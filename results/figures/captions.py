@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from results.figures.loss_shares import MOST_TRIALS, shares_of
 from results.figures.spans import schedule_of
 from results.figures.veer_by_cost import MOST_BARS
+from results.figures.veer_by_latency import SAME_LATENCY, highs_of
 from results.history import TrialHistory
 from results.run_view import RunView, interval_of
 
@@ -30,8 +31,11 @@ def veer_by_latency(view: RunView) -> str:
     if len(drawn) > 1:
         said = (
             f"What the {len(drawn)} benchmarked students cost on a CPU; none of these is both "
-            "faster and better than one on the front."
+            f"faster and better than one on the front (times within "
+            f"{SAME_LATENCY * 100:g} % of each other count as equal)."
         )
+    if highs_of(view) and len(view.ranked) <= MOST_BARS:
+        said += " Bars to the right end where 95 % of the calls were done."
     return f"{said}{_bars_in_words(view, drawn)}"
 
 

@@ -1,7 +1,8 @@
 """VEER against what a student costs: a point a trial, and the front that no trial beats."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -26,6 +27,8 @@ from results.run_view import RunView
 
 # Above so many trials only the best has error bars.
 MOST_BARS = 100
+# Points of VEER that the axis shows at least: smaller differences are mostly noise.
+LEAST_SPAN_PCT = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,8 @@ class Cost:
         form: The value's format there, as d3 has it.
         values: By trial number; a trial without one is not drawn.
         teacher: The teacher's, None where it is unknown.
+        highs: Upper ends of the values' bars, by trial number; without one there is no bar.
+        tie: Values of which one is above the other by at most this part count as equal.
     """
 
     title: str
@@ -45,6 +50,8 @@ class Cost:
     form: str
     values: Mapping[int, float]
     teacher: float | None
+    highs: Mapping[int, float] = field(default_factory=dict)
+    tie: float = 0.0
 
 
 def veer_by_cost(view: RunView, cost: Cost) -> go.Figure | None:
@@ -67,6 +74,7 @@ def veer_by_cost(view: RunView, cost: Cost) -> go.Figure | None:
         )
         figure.add_trace(best)
     _add_teacher(figure, view, cost)
+    _widen(figure)
     every = [cost.values[trial.trial] for trial in trials]
     if cost.teacher is not None:
         every.append(cost.teacher)
@@ -82,6 +90,7 @@ def _points(view: RunView, trials: list[TrialHistory], cost: Cost, colour: str) 
         x=[cost.values[trial.trial] for trial in trials],
         y=[round(trial.best["veer_pct"], 4) for trial in trials if trial.best],
         error_y=None if bars is None else {**bars, "color": colour},
+        error_x=None if is_crowded else _bars_to_highs(trials, cost, colour),
         customdata=[[trial.trial, trial_lines(view, trial)] for trial in trials],
         mode="markers",
         marker={"color": colour, "size": 5 if is_crowded else 8, "line": {"width": 0}},
@@ -89,9 +98,53 @@ def _points(view: RunView, trials: list[TrialHistory], cost: Cost, colour: str) 
     )
 
 
+def _bars_to_highs(
+    trials: list[TrialHistory], cost: Cost, colour: str
+) -> dict[str, Any] | None:
+    """Plotly's error bars to the right; None where no trial has one."""
+    ends = [(cost.values[trial.trial], cost.highs.get(trial.trial)) for trial in trials]
+    array = [None if high is None else round(max(high - at, 0.0), 4) for at, high in ends]
+    if all(length is None for length in array):
+        return None
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": array,
+        "arrayminus": [0.0] * len(array),
+        "thickness": 1,
+        "width": 3,
+        "color": colour,
+    }
+
+
+def _widen(figure: go.Figure) -> None:
+    """Gives the axis a range of its own where points and bars lie closer than its least."""
+    ends: list[float] = []
+    for trace in figure.data:
+        up, down = trace.error_y.array, trace.error_y.arrayminus
+        ends += trace.y
+        ends += [y + more for y, more in zip(trace.y, up or (), strict=False) if more]
+        ends += [y - less for y, less in zip(trace.y, down or (), strict=False) if less]
+    low, high = min(ends), max(ends)
+    if high - low < LEAST_SPAN_PCT:
+        middle, half = (low + high) / 2, 0.55 * LEAST_SPAN_PCT
+        figure.update_yaxes(range=[middle - half, middle + half])
+
+
+def _front(points: list[tuple[float, float]], tie: float) -> list[int]:
+    """The Pareto front without points that one of lower VEER on it costs as much as, nearly."""
+    kept: list[int] = []
+    for place in reversed(pareto_front(points)):
+        cost, veer_pct = points[place]
+        better = points[kept[-1]] if kept else None
+        if better is None or better[1] >= veer_pct or better[0] > cost * (1 + tie):
+            kept.append(place)
+    return kept[::-1]
+
+
 def _add_front(figure: go.Figure, trials: list[TrialHistory], cost: Cost) -> None:
     points = [(cost.values[trial.trial], trial.best["veer_pct"]) for trial in trials if trial.best]
-    front = pareto_front(points)
+    front = _front(points, cost.tie)
     figure.add_trace(
         go.Scatter(
             x=[points[place][0] for place in front],
@@ -101,7 +154,7 @@ def _add_front(figure: go.Figure, trials: list[TrialHistory], cost: Cost) -> Non
             # A smaller VEER is had only at the next point's cost: steps, not slopes.
             line={"color": FRONT, "width": 1.5, "shape": "hv"},
             marker={"size": 13, "symbol": "circle-open", "color": FRONT},
-            name="Pareto front: no trial is better in both",
+            name="Pareto front: none of these is better in both",
             hoverinfo="skip",
         )
     )

@@ -67,6 +67,54 @@ def test_intervals_are_bars_where_they_are_known(measured: RunView) -> None:
     assert complete.error_y.arrayminus == (1.0, None)
 
 
+def test_times_that_differ_by_noise_make_no_front(view_of: ViewOf) -> None:
+    """Within 2 %: 3.05 as 3.10, which is better, and 3.00 as 3.03, which is not as 3.10."""
+    records: list[Record] = [STARTED]
+    rows = []
+    points = ((3.00, 12.0), (3.03, 11.0), (3.05, 10.5), (3.10, 10.0), (9.0, 10.0))
+    for trial, (ms, veer_pct) in enumerate(points):
+        records += trial_records(trial, [veer_pct])
+        rows.append(row(f"trial {trial}", ms))
+    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    front = named(veer_by_latency(view_of(records)), "Pareto front")
+    assert [entry[0] for entry in front.customdata] == [1, 3]
+
+
+def test_bars_to_the_right_end_at_the_95th_percentile(view_of: ViewOf) -> None:
+    rows = [row("trial 0", 4.0) | {"latency_p95_ms": 5.5}, row("trial 1", 3.0)]
+    records = [STARTED, *trial_records(0, [9.0]), *trial_records(1, [12.0])]
+    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    figure = veer_by_latency(view_of(records))
+    best = named(figure, "best: trial 0")
+    assert (best.error_x.array, best.error_x.arrayminus) == ((1.5,), (0.0,))
+    assert named(figure, "complete").error_x.array is None
+
+
+@pytest.mark.parametrize(
+    ("veers", "half_width", "ends"),
+    [
+        ((10.0, 10.2), None, [9.55, 10.65]),
+        ((10.0, 12.0), None, None),
+        ((10.0, 10.2), 0.1, [9.55, 10.65]),
+        ((10.0, 10.2), 2.0, None),
+    ],
+)
+def test_the_axis_does_not_magnify_small_differences(
+    view_of: ViewOf, veers: tuple[float, float], half_width: float | None, ends: list[float] | None
+) -> None:
+    records: list[Record] = [STARTED]
+    for trial, veer_pct in enumerate(veers):
+        own = trial_records(trial, [veer_pct])
+        own[1] |= {"num_params": 1000 + trial}
+        if half_width is not None:
+            own[1] |= {"veer_low_pct": veer_pct - half_width}
+            own[1] |= {"veer_high_pct": veer_pct + half_width}
+        records += own
+    figure = veer_by_parameters(view_of(records))
+    assert figure is not None
+    assert figure.layout.yaxis.range == (None if ends is None else pytest.approx(ends))
+
+
 def test_the_axis_is_logarithmic_where_the_range_asks(measured: RunView) -> None:
     latency, size = veer_by_latency(measured), veer_by_parameters(measured)
     assert latency is not None
