@@ -71,8 +71,7 @@ def listing_view(
     if scale is not None and any(column.name == CURVE for column in kept):
         lines.append(scale.meaning)
     if left_out:
-        names = ", ".join(name.removeprefix(PARAM_PREFIX) for name in left_out)
-        lines.append(f"left out to fit {width} characters (--columns shows them): {names}")
+        lines.append(_left_out_in_words(left_out, width))
     view = grid(kept, [row_style(row) for row in listing.rows], width)
     if lines:
         view.caption = Text("\n").join(
@@ -156,6 +155,15 @@ def _veer_column(rows: Sequence[Row]) -> GridColumn:
     heading = WITH_INTERVAL if any("(" in each for each in intervals) else NO_INTERVAL
     indent = " " * (width - len(NO_INTERVAL))
     return GridColumn(name="veer_pct", heading=indent + heading, cells=texts)
+
+
+def _left_out_in_words(left_out: Sequence[str], width: int | None) -> str:
+    """What did not fit; the curve is no column of the table that --columns could name."""
+    names = [name.removeprefix(PARAM_PREFIX) for name in left_out if name != CURVE]
+    parts = [f"{', '.join(names)} (--columns shows them)"] if names else []
+    if CURVE in left_out:
+        parts.append("curve (a wider screen shows it)")
+    return f"left out to fit {width} characters: {'; '.join(parts)}"
 
 
 def _line(row: Row, curves: Mapping[int, Curve], scale: CurveScale) -> str:

@@ -173,6 +173,11 @@ def test_every_width_is_kept_and_nothing_is_cut(width: int) -> None:
     said = " ".join(text.split())
     assert ("left out" in said) is (width < 160)
     assert ("worker died" in text) is True
+    is_drawn = "curve: VEER by epoch" in said
+    assert ("curve (a wider screen shows it)" in said) is not is_drawn
+    for names in re.findall(r"characters: ([^;]*) \(--columns shows them\)", said):
+        columns = {name.removeprefix("param.") for name in FULL.column_names}
+        assert set(names.split(", ")) <= columns
 
 
 def test_a_screen_that_is_too_narrow_for_what_must_be_shown_wraps_it() -> None:
