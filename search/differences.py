@@ -5,6 +5,7 @@ from typing import Any
 
 from results.journal import Record
 from search.provenance import CODE_DIGITS
+from search.tokens import MODE
 
 UNKNOWN = "not recorded"
 UNSET = "not set"
@@ -86,6 +87,8 @@ def changed_variables(
 ) -> list[str]:
     """Variables of the environment that were changed, set or unset, a sentence each.
 
+    How Ray is joined is left out: while a search is connected it has set that itself.
+
     Args:
         then: The earlier provenance; one that tells of no environment had none set.
         now: The later one.
@@ -95,7 +98,7 @@ def changed_variables(
         {
             name: value
             for name, value in (led.get("environment") or {}).items()
-            if name.startswith(prefixes)
+            if name.startswith(prefixes) and name != MODE
         }
         for led in (then, now)
     )

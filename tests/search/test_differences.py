@@ -56,6 +56,13 @@ def test_variables_are_chosen_by_how_they_begin():
     assert changed_variables({}, {"environment": None}, NUMERIC) == []
 
 
+def test_how_ray_is_joined_is_no_difference():
+    begun = {"environment": {"OMP_NUM_THREADS": "1"}}
+    connected = {"environment": {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "token"}}
+    assert changed_variables(begun, connected) == []
+    assert changed_variables(connected, begun) == []
+
+
 def test_what_cannot_be_told_now_is_named_all_the_same():
     found = changes(THEN, THEN | {"git": None})
     assert found == ["git commit 1111111111111111 then, not recorded now"]
