@@ -93,7 +93,7 @@ def anytime(views: Sequence[RunView]) -> list[Row]:
     budgets = sorted({math.ceil(share * smallest) for share in BUDGET_SHARES if smallest})
     return [
         Row(
-            name=f"{budget:,} epochs",
+            name="1 epoch" if budget == 1 else f"{budget:,} epochs",
             values=tuple(
                 None if math.isinf(course[budget - 1]) else course[budget - 1]
                 for course in courses

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from results.compare import TOO_FEW, Comparison, RunFacts
 from results.compare_parts import Row
+from results.faults import counted
 from results.grid import GridColumn, grid
 from results.render import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
 from results.schema import PARAM_PREFIX
@@ -20,6 +21,7 @@ COST_WORDS = {
     "core_hours": "core-hours",
     "gpu_hours": "GPU-hours",
 }
+HOURS = ("duration_s", "core_hours", "gpu_hours")
 S_PER_H = 3600
 
 
@@ -174,7 +176,7 @@ def _trials(run: RunFacts) -> str:
         f"{count} {STATE_WORDS.get(state, state)}" for state, count in run.trials.items()
     )
     total = sum(run.trials.values())
-    more = f"; {run.follow_ups} follow-ups" if run.follow_ups else ""
+    more = f"; {counted(run.follow_ups, 'follow-up')}" if run.follow_ups else ""
     return f"{total} ({states}){more}" if states else f"{total}{more}"
 
 
@@ -182,9 +184,10 @@ def _cost(run: RunFacts, name: str) -> str:
     value = run.costs.get(name)
     if value is None:
         return MISSING
-    if name == "duration_s":
-        return f"{value / S_PER_H:.2f}"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+    if isinstance(value, int) and name not in HOURS:
+        return f"{value:,}"
+    hours = value / S_PER_H if name == "duration_s" else value
+    return f"{hours:,.2f}" if hours >= 1 or hours == 0 else f"{hours:.2g}"
 
 
 def _importance_rows(runs: Sequence[RunFacts]) -> list[Row]:

@@ -4,6 +4,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_runs_are_compared_after_parts_of_the_smaller_budget(
     short = make("b", STOPPED, GOOD)  # 4 epochs
     rows = {row.name: row.values for row in anytime([long, short])}
     assert rows == {
-        "1 epochs": (20.0, 25.0),
+        "1 epoch": (20.0, 25.0),
         "2 epochs": (12.0, 20.0),
         "3 epochs": (11.0, 12.0),
         "4 epochs": (9.0, 11.0),
@@ -188,6 +189,20 @@ def test_everything_is_told_of_each_run(make: Callable[..., RunView]) -> None:
     assert "its VEER % (95 %) 11.00 10.00" in text
     assert "sampler tpe random" in text
     assert "a: no importance, fewer than 5 complete trials" in text
+
+
+def test_a_short_search_has_hours_too(make: Callable[..., RunView]) -> None:
+    comparison = compare_runs([make("a", GOOD), make("b", GOOD)])
+    told = [
+        replace(run, costs={"duration_s": 7.2, "core_hours": hours, "gpu_hours": 0.0})
+        for run, hours in zip(comparison.runs, (0.0123, 1234.5), strict=True)
+    ]
+    shown = io.StringIO()
+    console = Console(width=120, color_system=None, file=shown)
+    console.print(comparison_view(replace(comparison, runs=tuple(told)), 120))
+    text = " ".join(shown.getvalue().split())
+    assert "training and validation, h 0.002 0.002 core-hours 0.012 1,234.50" in text
+    assert "GPU-hours 0.00 0.00" in text
 
 
 def test_spaces_are_compared_by_their_parts(make: Callable[..., RunView]) -> None:
