@@ -57,7 +57,7 @@ class SearchStatus:
 def status_of(conductor: Conductor) -> SearchStatus:
     """Sums up a search."""
     states = Counter(trial.state for trial in conductor.own_trials)
-    best = next(iter(ranked(conductor.trials)), None)
+    best = next(iter(ranked(conductor.own_trials)), None)
     return SearchStatus(
         num_trials=conductor.budget.num_trials,
         running=sum(trial.is_running for trial in conductor.trials),
