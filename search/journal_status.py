@@ -7,8 +7,10 @@ from results.history import RUNNING, UNRANKED, TrialHistory
 from results.journal import Record
 from results.ranking import ranked
 from results.remarks import latest_settings
+from search.follow_up_plan import FollowUpPlan
 from search.progress import SearchStatus
 
+PLANNED = ("repeat", "finalists", "control")
 STARTS = ("search_started", "search_resumed")
 
 
@@ -49,19 +51,20 @@ def journal_status(
         best_trial=None if best is None else best.trial,
         best_veer_pct=None if best is None or best.best is None else best.best["veer_pct"],
         elapsed_s=max(now_s - begun_s, 0.0),
-        left_s=_left_s(records, own, begun_s, now_s),
+        left_s=_left_s(records, trials, begun_s, now_s),
         faults=Counter(fault["kind"] for trial in own for fault in trial.faults),
     )
 
 
 def _left_s(
-    records: Sequence[Record], own: Sequence[TrialHistory], begun_s: float, now_s: float
+    records: Sequence[Record], trials: Sequence[TrialHistory], begun_s: float, now_s: float
 ) -> float | None:
     """Epochs still to run, at the pace since the last start; None before its first epoch.
 
     A trial should last as the ended ones did; see `search.progress`, which does it from inside.
     """
     settings = latest_settings(records)
+    own = [trial for trial in trials if not trial.started.get("follow_up")]
     since = [each for each in records if each["time_s"] >= begun_s]
     reported = [each["time_s"] for each in since if each["event"] == "epoch"]
     placed = [each["time_s"] for each in since if each["event"] in ("trial_started", "placed")]
@@ -75,9 +78,20 @@ def _left_s(
     if settings.get("total_epochs") is not None:
         spent = sum(len(trial.epochs) for trial in own)
         epochs = min(epochs, int(settings["total_epochs"]) - spent)
+    epochs = max(epochs, 0.0) + _follow_up_epochs(settings, trials)
     working_s = max(reported) - min([*placed, *reported])
-    left_s: float = max(epochs, 0.0) * working_s / len(reported)
+    left_s: float = epochs * working_s / len(reported)
     limit_s: float | None = settings.get("time_limit_s")
     if limit_s is None:
         return left_s
     return min(left_s, max(float(limit_s) - (now_s - begun_s), 0.0))
+
+
+def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float:
+    """Epochs of follow-ups still to run, at most: they all run to the last epoch."""
+    begun = [trial for trial in trials if trial.started.get("follow_up")]
+    plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in PLANNED})
+    max_epochs = int(settings.get("max_epochs") or 0)
+    open_trials = [len(trial.epochs) for trial in begun if trial.ended is None]
+    waiting = max(plan.most - len(begun), 0)
+    return waiting * max_epochs + sum(max(max_epochs - epoch, 0) for epoch in open_trials)

@@ -299,12 +299,18 @@ def test_the_status_counts_own_trials_and_says_how_long_is_left() -> None:
     assert (status.num_trials, status.ended, status.running, status.epochs) == (5, 1, 1, 3)
     assert (status.best_trial, status.best_veer_pct) == (0, 10.0)
     assert status.elapsed_s == 100.0
-    # 3 epochs in 40 s; a trial lasts 2: one of trial 1 is left and three trials wait.
-    assert status.left_s == pytest.approx((1 + 3 * 2) * 40 / 3)
+    # 3 epochs in 40 s; a trial lasts 2: one of trial 1 is left and three trials wait; a follow-up
+    # lasts 4, and one has begun.
+    assert status.left_s == pytest.approx((1 + 3 * 2 + 4) * 40 / 3)
+    settings |= {"repeat": 2, "finalists": 2, "control": 1}
+    left_s = journal_status(records, trial_histories(records), 200.0).left_s
+    assert left_s == pytest.approx((1 + 3 * 2 + 5 * 4) * 40 / 3)
+    settings |= {"repeat": 0, "control": 0}
     settings["time_limit_s"] = 120.0  # type: ignore[assignment]
     assert journal_status(records, trial_histories(records), 200.0).left_s == 20.0
     settings |= {"total_epochs": 4, "time_limit_s": None}  # type: ignore[dict-item]
-    assert journal_status(records, trial_histories(records), 200.0).left_s == pytest.approx(40 / 3)
+    left_s = journal_status(records, trial_histories(records), 200.0).left_s
+    assert left_s == pytest.approx((1 + 4) * 40 / 3)
     assert not has_ended(records)
     assert has_ended([*records, {"event": "search_ended", "time_s": 1.0, "reason": "finished"}])
 
