@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from results.render import MISSING, NO_EFFECT, STATE_WORDS, TEACHER, cell, headings
+from results.trials_view import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]
 NUMBER = re.compile(r"-|-?[\d,]+(\.\d+)?")
@@ -51,7 +52,7 @@ def cells_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Cells
             for name in columns
         ),
         rows=tuple(
-            tuple(_cell(name, row.get(name), name in numeric) for name in columns) for row in rows
+            tuple(_cell(name, row, name in numeric) for name in columns) for row in rows
         ),
         trials=tuple(_trial_of(row) for row in rows),
     )
@@ -98,9 +99,17 @@ def _trial_of(row: Mapping[str, Any]) -> int | None:
     return next((number for number in numbers if isinstance(number, int)), None)
 
 
-def _cell(name: str, value: object, is_number: bool) -> Cell:
+def _cell(name: str, row: Mapping[str, Any], is_number: bool) -> Cell:
+    value = row.get(name)
     text = cell(name, value)
     match name:
+        # As on a terminal; a sort goes by the first number.
+        case "trial" if value is not None:
+            return Cell(text=trial_text(dict(row)), style="number")
+        case "veer_pct" if within := interval_text(dict(row)):
+            return Cell(text=f"{text} {within}", style="number")
+        case "repeat_mean_pct":
+            return Cell(text=repeats_text(dict(row)), style="number")
         case "state":
             style = text if text in STATES else "text"
             return Cell(text=STATE_WORDS.get(text, text), style=style)
