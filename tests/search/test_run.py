@@ -57,7 +57,7 @@ def test_run_folder_holds_all_of_a_search(search, make_settings):
     assert story(folder, "search_ended") == [{"event": "search_ended", "reason": "finished"}]
     names = {"trials.parquet", "epochs.parquet", "benchmark.json", "search.yaml", "space.yaml"}
     assert names <= {path.name for path in folder.iterdir()}
-    assert "finished: every trial has ended" in (folder / "report.html").read_text()
+    assert "Finished: every trial has ended" in (folder / "report.html").read_text()
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
     study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     assert len(study.trials) == 4
