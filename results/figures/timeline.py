@@ -26,6 +26,7 @@ MOST_EDGED = 100
 # for both their names, have a sign.
 NEAR = 0.4
 NEAR_EDGE = 0.2
+LEVEL_PX = 16
 SIGN = "\u2016"
 MARGINS_PX = 130
 UNITS = ((2 * 86_400.0, "days", 86_400.0), (2 * 3600.0, "hours", 3600.0), (120.0, "minutes", 60.0))
@@ -57,12 +58,13 @@ def timeline(view: RunView) -> go.Figure | None:
     rows = [words(row) for row in schedule.rows]
     figure.update_yaxes(
         showgrid=False, categoryorder="array", categoryarray=rows, autorange="reversed",
-        range=None, type="category",
+        range=None, type="category", tickvals=rows,
+        ticktext=[row.replace(" (place ", " (place<br>") for row in rows],
     )  # fmt: skip
     figure.update_xaxes(**axis(title, rangemode="tozero"))
     # Below the axis: above stand the pauses.
     legend = {"y": 0, "yref": "container", "yanchor": "bottom"}
-    figure.update_layout(barmode="overlay", bargap=0.25, legend=legend, margin={"b": 100})
+    figure.update_layout(barmode="overlay", bargap=0.25, legend=legend, margin={"t": 45, "b": 85})
     return figure
 
 
@@ -101,9 +103,9 @@ def _faults(faults: Sequence[Mark], unit_s: float) -> go.Scatter:
 
 
 def _mark_pauses(figure: go.Figure, schedule: Schedule, unit_s: float) -> None:
-    """A line and a name each; pauses that lie close together tell theirs on hovering."""
+    """A line and a name each, on two levels; those close together tell theirs on hovering."""
     every = [at_s for at_s, _ in schedule.pauses]
-    for at_s, lasted_s in schedule.pauses:
+    for number, (at_s, lasted_s) in enumerate(schedule.pauses):
         unit, size = _unit(lasted_s)
         name = f"paused {lasted_s / size:.3g} {unit}"
         near_s = NEAR * schedule.end_s
@@ -115,7 +117,7 @@ def _mark_pauses(figure: go.Figure, schedule: Schedule, unit_s: float) -> None:
             line={"color": "rgba(128,128,128,0.9)", "dash": "dash", "width": 1},
             annotation={
                 "text": SIGN if is_close else name, "hovertext": name, "yanchor": "bottom",
-                "xanchor": "center" if is_close else side,
+                "xanchor": "center" if is_close else side, "yshift": LEVEL_PX * (number % 2),
             },
             annotation_position="top",
         )  # fmt: skip

@@ -143,6 +143,7 @@ def test_pauses_close_together_tell_their_names_on_hovering(view_of: ViewOf) -> 
     assert figure is not None
     notes = figure.layout.annotations
     assert [note.text for note in notes] == [SIGN, SIGN, "paused 16.7 minutes"]
+    assert len({notes[1].yshift, notes[2].yshift}) == 2
     assert [note.hovertext for note in notes[:2]] == ["paused 100 seconds"] * 2
 
 
