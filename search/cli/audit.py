@@ -86,7 +86,7 @@ def _controls(found: ControlsAudit) -> Table:
         title=f"Controls: stopped trials run to the end; the best complete one is trial "
         f"{found.best_trial} with {found.best_end_pct:.2f} %"
     )
-    names = ("trial", "follows", "stopped after", "VEER % at the end", "behind %", "place")
+    names = ("trial", "follows", "stopped after", "VEER % at the end", "points behind", "place")
     for name in (*names, "differs %"):
         table.add_column(name, justify="right")
     for each in found.controls:
