@@ -70,14 +70,6 @@
     return lines.join("<br>");
   }
 
-  // A colour bar takes a third of a narrow window.
-  function dataOf(figure, traces) {
-    if (figure.clientWidth >= NARROW_PX) return traces;
-    return traces.map((each) =>
-      each.marker && each.marker.showscale ? { ...each, marker: { ...each.marker, showscale: false } } : each,
-    );
-  }
-
   function trialOf(customdata) {
     const first = Array.isArray(customdata) || ArrayBuffer.isView(customdata) ? customdata[0] : customdata;
     return Number.isInteger(first) ? first : null;
@@ -89,7 +81,7 @@
     const spec = JSON.parse(document.getElementById(`data-${figure.dataset.chart}`).textContent);
     const plot = plotOf(figure);
     try {
-      await Plotly.newPlot(plot, [...dataOf(figure, spec.data), ...emptyMarks(spec.data)], layoutOf(figure, spec.layout), {
+      await Plotly.newPlot(plot, [...spec.data, ...emptyMarks(spec.data)], layoutOf(figure, spec.layout), {
         displaylogo: false,
         responsive: true,
         modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],

@@ -154,7 +154,8 @@ def report(
     chart or in the table, shows its details and the commands to export and train it. It tells of a
     search that runs, that was killed, or that has ended.
     """
-    written = write_report(RunFolder(run), out, audit=audit_search)
+    with console.status("drawing the charts"):
+        written = write_report(RunFolder(run), out, audit=audit_search)
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
