@@ -85,6 +85,8 @@ def test_nothing_is_cut_off_and_every_text_is_legible(
 def test_details_cover_nothing_of_a_wide_page(look: Callable[..., Page]) -> None:
     page = look(place="#trial-0")
     page.locator("#chart-learning_curves").scroll_into_view_if_needed()
+    expect(page.locator("#chart-learning_curves[data-state=drawn]")).to_have_count(1)
+    expect(page.locator("#details")).to_be_visible()
     panel = page.locator("#details").bounding_box()
     assert panel is not None
     for part in ("#best", "#trials .tall", "#chart-learning_curves .main-svg"):
