@@ -37,8 +37,9 @@ BLOCKS_A_TRIAL = 5
 # Tables and study hold what the journal holds, and no more, and so do TensorBoard's files (both
 # tested); while tables and study are replaced there are two of each.
 TIMES_THE_JOURNAL = 4
-# What is written once: settings, the log's beginning, the tables' own descriptions.
-FIXED_BYTES = 1_000_000
+# What is written once: settings, the log's beginning, the tables' own descriptions, and the page,
+# most of it Plotly's script; while it is replaced there are two.
+FIXED_BYTES = 12_000_000
 # Where a trial was begun, how it ended, what was said of it, and the suggestions before it that
 # were outside the limits.
 OTHER_RECORDS_BYTES = 4000
@@ -54,7 +55,7 @@ class DiskEstimate:
         checkpoint_bytes: Of one file, of the largest config.
         keep_best: Ended trials whose files are kept.
         num_unfinished: Trials that have not ended, at most at a time.
-        records_bytes: Journal, tables, study, TensorBoard's and a trial's small files.
+        records_bytes: Journal, tables, study, page, TensorBoard's and a trial's small files.
         scores_bytes: Scores of every trial, with the list that they are of.
     """
 
