@@ -163,8 +163,13 @@ def test_ctrl_c_leaves_the_last_screen_and_its_status(path: Path, terminal: Term
             terminal.wait_for(r"1 of 4 trials ended")
             os.kill(os.getpid(), signal.SIGINT)
 
-        with meanwhile(press):
-            assert watch(RunFolder(path), terminal.screen, TICK_S) == 130
+        # A process that was started in the background ignores Ctrl-C.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with meanwhile(press):
+                assert watch(RunFolder(path), terminal.screen, TICK_S) == 130
+        finally:
+            signal.signal(signal.SIGINT, before)
     terminal.file.flush()
     terminal.wait_for(r"\x1b\[\?25h[\s\S]*1 of 4 trials ended")
     assert "Traceback" not in terminal.text
