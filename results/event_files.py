@@ -125,7 +125,7 @@ class EventLog:
         return self._files[record["trial"]]
 
     def _is_follow_up(self, number: int) -> bool:
-        return bool(self._trials[number].started.get("follow_up"))
+        return self._trials[number].follow_up is not None
 
 
 def event_files(

@@ -11,6 +11,8 @@ from trainable.errors import RunError
 
 RUNNING = "running"
 NO_TRIAL = -1
+# Events with which a process begins to lead a search.
+STARTS = ("search_started", "search_resumed")
 # So many epochs tell where a trial stands, without the luck of the best one.
 LAST_EPOCHS = 5
 UNRANKED = frozenset({"failed", "diverged"})
@@ -221,6 +223,12 @@ def recipe_of(config: Mapping[str, Any]) -> str:
 def median_of_last(veer_pct: Sequence[float]) -> float | None:
     """Median of the last `LAST_EPOCHS` VEERs, percent; None of nothing."""
     return median(veer_pct[-LAST_EPOCHS:]) if veer_pct else None
+
+
+def last_turn(records: Iterable[Record]) -> Record | None:
+    """The last beginning or end of a search; None before the first."""
+    turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
+    return turns[-1] if turns else None
 
 
 def latest(records: Iterable[Record], event: str) -> Record | None:

@@ -11,10 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.history import NO_RETRY
+from results.history import NO_RETRY, STARTS
 from results.journal import Record
 
-STARTS = ("search_started", "search_resumed")
 # Only a search that runs writes these; the others may come before it goes on, or after its end.
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
 OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})

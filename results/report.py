@@ -8,7 +8,6 @@ from typing import Any
 
 from results.benchmark import BENCHMARK_COLUMNS
 from results.faults import Tally, fault_tallies, utc
-from results.history import latest
 from results.page import render_page
 from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
@@ -30,9 +29,7 @@ from results.report_parts import (
 )
 from results.report_sections import Auditor, Section, search_sections
 from results.run_folder import RunFolder
-from results.scores import RunScores
 from results.trial_facts import sampled_facts
-from results.trials import trials_table
 from spaces.atomic import write_text_atomically
 from spaces.errors import DiskFullError
 from spaces.yaml_file import yaml_text
@@ -136,10 +133,9 @@ def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
 
     view = RunView.read(run)
     records, trials, settings = view.records, view.histories, view.settings
-    teacher, benchmark = latest(records, "teacher"), latest(records, "benchmark") or {}
-    table = trials_table(records, RunScores(run))
-    rows = table.to_pylist()
-    listing = trial_listing(table, teacher, run_remarks(records))
+    teacher, benchmark = view.teacher, view.benchmark or {}
+    rows = view.table.to_pylist()
+    listing = trial_listing(view.table, teacher, run_remarks(records))
     best = rows[0] if rows and rows[0]["rank"] == 1 else None
     return Report(
         name=run.path.absolute().name,

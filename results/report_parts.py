@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from results.faults import fault_in_words, reason_of, utc
-from results.history import UNRANKED, TrialHistory, latest
+from results.history import STARTS, UNRANKED, TrialHistory, last_turn, latest
 from results.journal import ENDINGS, Record
 from results.page_table import Cells, Facts, facts_of, plain_cells
 from results.page_trials import flag_of
@@ -21,7 +21,6 @@ from results.trial_facts import percent, repeat_words, spread_words, tie_words
 MAX_SPACE_BYTES = 100_000
 PLAIN_SETTINGS = ("num_trials", "max_epochs", "repetitions", "time_limit_s", "seed")
 NOT_LUCKIEST = "the VEER is the luckiest epoch's, and so too low"
-STARTS = ("search_started", "search_resumed")
 ENDED = {
     "finished": "finished: every trial has ended",
     "target_met": "finished: a trial met the target",
@@ -66,15 +65,9 @@ class Stage:
     rest: str = ""
 
 
-def _last_turn(records: Iterable[Record]) -> Record | None:
-    """The last beginning or end of the search."""
-    turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
-    return turns[-1] if turns else None
-
-
 def state_of(records: Sequence[Record]) -> str:
     """How the search stands."""
-    last = _last_turn(records)
+    last = last_turn(records)
     if last is None:
         return "Not begun: the journal has no start of a search"
     if last["event"] != "search_ended":
@@ -132,7 +125,7 @@ def next_commands(
         number, flag = str(ended[0].trial), _permission(ended[:1])
         does = f"Export trial {number}: config, weights, model card"
         yield Command(does=does, text=veer_command("export", folder, "--trial", number, *flag))
-    last = _last_turn(records)
+    last = last_turn(records)
     if last is None or last.get("reason") not in ENDINGS:
         does = "Go on with the search, where it does not run"
         yield Command(does=does, text=veer_command("resume", folder, *_permission(trials)))

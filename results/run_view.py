@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from results.benchmark_rows import single_utterance_rows, trial_of
-from results.history import TrialHistory, latest, trial_histories
+from results.history import TrialHistory, last_turn, latest, trial_histories
 from results.journal import Record
 from results.ranking import Repeats, ranked, repeats_of
 from results.remarks import latest_settings
@@ -21,8 +23,6 @@ from spaces.dimensions import Dimension
 
 if TYPE_CHECKING:
     import pandas as pd
-
-TURNS = ("search_started", "search_resumed", "search_ended")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,14 @@ class RunView:
         return self.ranked[0] if self.ranked else None
 
     @cached_property
-    def trials(self) -> "pd.DataFrame":
+    def table(self) -> pa.Table:
         """The trials table; its columns stand in docs/tables.md."""
-        frame: pd.DataFrame = trials_table(self.records, self.kept).to_pandas()
+        return trials_table(self.records, self.kept)
+
+    @cached_property
+    def trials(self) -> "pd.DataFrame":
+        """The same as a DataFrame."""
+        frame: pd.DataFrame = self.table.to_pandas()
         return frame
 
     @cached_property
@@ -134,13 +139,13 @@ class RunView:
     @cached_property
     def teacher_scores(self) -> TrialScores | None:
         """The teacher's validation scores, None where they were not kept."""
-        return self.kept.teacher()
+        return self.kept.teacher(self.teacher)
 
     @property
     def is_running(self) -> bool:
         """Whether the journal has no end of the search: it runs, or was killed."""
-        turns = [record["event"] for record in self.records if record["event"] in TURNS]
-        return bool(turns) and turns[-1] != "search_ended"
+        turn = last_turn(self.records)
+        return turn is not None and turn["event"] != "search_ended"
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:

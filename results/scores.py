@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from results.history import TrialHistory, latest
+from results.journal import Record
 from results.run_folder import RunFolder
 from trainable.errors import DamagedError
 from trainable.intervals import Difference, difference
@@ -106,9 +107,12 @@ class RunScores:
             return None
         return self._fitting(found)
 
-    def teacher(self) -> TrialScores | None:
-        """The teacher's scores, as it was measured when the search began; None without them."""
-        told = latest(self._run.read(), "teacher")
+    def teacher(self, told: Record | None) -> TrialScores | None:
+        """The teacher's scores, as it was measured when the search began; None without them.
+
+        Args:
+            told: The journal's latest `teacher` record.
+        """
         if told is None:
             return None
         found = self._read(teacher_file(self._run.path))
@@ -224,7 +228,7 @@ def trial_scores(run: RunFolder, history: TrialHistory) -> TrialScores | None:
 
 def teacher_scores(run: RunFolder) -> TrialScores | None:
     """The teacher's scores; None where there are none."""
-    return RunScores(run).teacher()
+    return RunScores(run).teacher(latest(run.read(), "teacher"))
 
 
 def pairs_file(run: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from results.history import RUNNING, UNRANKED, TrialHistory
+from results.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal import Record
 from results.ranking import ranked
 from results.remarks import latest_settings
@@ -11,13 +11,6 @@ from search.follow_up_plan import FollowUpPlan
 from search.progress import SearchStatus
 
 PLANNED = ("repeat", "finalists", "control")
-STARTS = ("search_started", "search_resumed")
-
-
-def last_turn(records: Iterable[Record]) -> Record | None:
-    """The last beginning or end of a search; None before the first."""
-    turns = [each for each in records if each["event"] in (*STARTS, "search_ended")]
-    return turns[-1] if turns else None
 
 
 def has_ended(records: Iterable[Record]) -> bool:
@@ -36,7 +29,7 @@ def journal_status(
         trials: Gathered from them.
         now_s: The time, seconds since 1970.
     """
-    own = [trial for trial in trials if not trial.started.get("follow_up")]
+    own = [trial for trial in trials if trial.follow_up is None]
     states = Counter(trial.state for trial in own)
     best = next(iter(ranked(own)), None)
     settings = latest_settings(records)
@@ -64,7 +57,7 @@ def _left_s(
     A trial should last as the ended ones did; see `search.progress`, which does it from inside.
     """
     settings = latest_settings(records)
-    own = [trial for trial in trials if not trial.started.get("follow_up")]
+    own = [trial for trial in trials if trial.follow_up is None]
     since = [each for each in records if each["time_s"] >= begun_s]
     reported = [each["time_s"] for each in since if each["event"] == "epoch"]
     placed = [each["time_s"] for each in since if each["event"] in ("trial_started", "placed")]
@@ -89,7 +82,7 @@ def _left_s(
 
 def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float:
     """Epochs of follow-ups still to run, at most: they all run to the last epoch."""
-    begun = [trial for trial in trials if trial.started.get("follow_up")]
+    begun = [trial for trial in trials if trial.follow_up is not None]
     plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in PLANNED})
     max_epochs = int(settings.get("max_epochs") or 0)
     open_trials = [len(trial.epochs) for trial in begun if trial.ended is None]

@@ -69,14 +69,14 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
     Raises:
         RunError: The journal is damaged, or was replaced.
     """
-    tail = JournalTail(run.journal)
+    tail, scores = JournalTail(run.journal), RunScores(run)
     shown: _Frames | _Lines = _Frames(run, screen) if screen.is_terminal else _Lines(screen)
     try:
         with terminable(), shown:
-            is_led = _follow(run, tail, shown.show, interval_s)
+            is_led = _follow(run, tail, scores, shown.show, interval_s)
     except KeyboardInterrupt as interrupt:
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
-    _print_all(run, tail.records, screen)
+    _print_all(tail.records, scores, screen)
     if is_led:
         screen.print(f"the search has ended. {state_of(tail.records)}", highlight=False)
         return 0
@@ -86,7 +86,11 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
 
 
 def _follow(
-    run: RunFolder, tail: JournalTail, show: Callable[[Look], None], interval_s: float
+    run: RunFolder,
+    tail: JournalTail,
+    scores: RunScores,
+    show: Callable[[Look], None],
+    interval_s: float,
 ) -> bool:
     """Shows each state of the journal until there will be no other.
 
@@ -94,7 +98,6 @@ def _follow(
         Whether the search came to its end; otherwise no process leads it.
     """
     seen: Look | None = None
-    scores = RunScores(run)
     while True:
         begun_s = time.monotonic()
         is_led = is_held(run.path)  # before the reading: who dies after it is seen the next time
@@ -124,11 +127,11 @@ def look_at(records: Sequence[Record], scores: RunScores | None = None) -> Look:
     )
 
 
-def _print_all(run: RunFolder, records: Sequence[Record], screen: Screen) -> None:
+def _print_all(records: Sequence[Record], scores: RunScores, screen: Screen) -> None:
     """The trials, as without --watch."""
     teacher, remarks = latest(records, "teacher"), run_remarks(records)
     curves = veer_curves(trial_histories(records))
-    table = trials_table(records, RunScores(run))
+    table = trials_table(records, scores)
     screen.print(trials_view(table, teacher, remarks=remarks, width=screen.width, curves=curves))
 
 
@@ -209,7 +212,7 @@ def _header(look: Look, run: RunFolder, now_s: float) -> Text:
     ]
     if status.faults:
         parts.append(faults_in_words(status.faults))
-    if follow_ups := [trial for trial in look.trials if trial.started.get("follow_up")]:
+    if follow_ups := [trial for trial in look.trials if trial.follow_up is not None]:
         ended = sum(trial.ended is not None for trial in follow_ups)
         parts.append(f"follow-ups: {ended} of {len(follow_ups)} begun have ended")
     title = f"{run.path.absolute().name}: {status.ended} of {status.num_trials} trials ended"
