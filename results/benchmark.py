@@ -27,7 +27,7 @@ from results.macs import count_macs
 from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.timing import Call, time_interleaved
-from spaces.atomic import write_text_atomically
+from spaces.files.atomic import write_text_atomically
 from trainable.any_teacher import is_stored
 from trainable.checkpoint import load_speaker_model
 from trainable.hardware import available_cores, describe_hardware

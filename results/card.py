@@ -17,7 +17,7 @@ from results.render import MISSING, cell, heading
 from results.repeats import figure_of
 from results.shell import veer_command
 from results.trials import distill_has_no_effect
-from spaces.yaml_file import yaml_text
+from spaces.files.yaml_file import yaml_text
 from trainable.checkpoint import LoadedModel
 from trainable.config import TrainRunConfig
 from trainable.own_code import needs_code

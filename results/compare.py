@@ -20,8 +20,8 @@ from results.run_view import RunView
 from results.schema import PARAM_PREFIX
 from results.trials import trials_table
 from spaces.errors import VeerError
-from spaces.yaml_file import read_yaml
-from trainable.errors import RunError
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml
 
 SEED = 0
 # What a run folder keeps a copy of is compared by content.

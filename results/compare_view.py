@@ -13,7 +13,7 @@ from results.grid import GridColumn, grid
 from results.render import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
 from results.schema import PARAM_PREFIX
 from results.trials_view import interval_text, repeats_text
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 COST_WORDS = {
     "duration_s": "training and validation, h",

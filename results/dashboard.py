@@ -21,7 +21,7 @@ from results.journal_tail import JournalTail
 from results.run_folder import RunFolder
 from results.study import StudyLog
 from spaces.dimensions import Dimension
-from trainable.errors import ConfigError, RunError
+from spaces.files.errors import ConfigError, RunError
 
 logger = logging.getLogger(__name__)
 

@@ -30,8 +30,8 @@ from results.history import TrialHistory
 from results.journal import Record
 from results.schema import EPOCHS
 from results.speed import speed_ratios
-from spaces.atomic import write_bytes_atomically
 from spaces.dimensions import Dimension
+from spaces.files.atomic import write_bytes_atomically
 
 # Columns of the epochs table that are no scalars, or no epoch's.
 NOT_SCALARS = frozenset({"trial", "epoch", "num_params", "time"})

@@ -15,13 +15,13 @@ from results.journal import Record
 from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
-from spaces.disk import room_for
-from spaces.yaml_file import yaml_text
+from spaces.files.disk import room_for
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import yaml_text
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
-from trainable.errors import RunError
 from trainable.own_code import CODE_NOTE, needs_code
 
 CONFIG = "config.yaml"

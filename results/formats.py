@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from spaces.atomic import write_bytes_atomically
 from spaces.errors import ConfigError
+from spaces.files.atomic import write_bytes_atomically
 
 FileFormat = Literal["csv", "json", "parquet"]
 

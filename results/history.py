@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from results.journal import Record
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 RUNNING = "running"
 NO_TRIAL = -1

@@ -47,10 +47,10 @@ from typing import Any, Literal, Self, get_args
 
 from results.chain import START, chained, follows, split_check
 from results.record_rules import END_STATES, RecordOrder, fault_of
-from spaces.atomic import WholeAppends
-from spaces.disk import room_for
-from trainable.errors import RunError
-from trainable.in_place import open_in_place
+from spaces.files.atomic import WholeAppends
+from spaces.files.disk import room_for
+from spaces.files.errors import RunError
+from spaces.files.locks import open_in_place
 
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from results.chain import split_check
 from results.journal import Record, first_check, record_of
 from results.record_rules import RecordOrder
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 
 class JournalTail:

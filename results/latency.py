@@ -16,8 +16,8 @@ from torch import Tensor
 
 from models import SpeakerModel
 from results.timing import time_interleaved
-from spaces.atomic import write_text_atomically
 from spaces.errors import ConfigError, DiskFullError
+from spaces.files.atomic import write_text_atomically
 from trainable.hardware import describe_hardware
 from trainable.places import CACHE_VARIABLE
 

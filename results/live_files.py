@@ -15,9 +15,9 @@ from results.event_files import EventLog, write_event_files
 from results.journal import Record
 from results.run_folder import RunFolder
 from results.study import StudyLog
-from spaces.atomic import write_bytes_atomically
 from spaces.dimensions import Dimension
-from trainable.in_place import open_in_place
+from spaces.files.atomic import write_bytes_atomically
+from spaces.files.locks import open_in_place
 
 logger = logging.getLogger(__name__)
 

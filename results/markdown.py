@@ -2,7 +2,7 @@
 
 import re
 
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 
 def plain(text: object) -> str:

@@ -17,9 +17,9 @@ from results.repeats import why_best
 from results.run_folder import RunFolder
 from results.run_view import RunView, interval_of
 from results.trial_view import find_trial
-from spaces.complaints import did_you_mean
-from spaces.visible import visible
-from trainable.errors import RunError
+from spaces.files.complaints import did_you_mean
+from spaces.files.errors import RunError
+from spaces.files.visible import visible
 from trainable.intervals import Difference
 
 LATENCY = "latency_median_ms"

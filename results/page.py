@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.page_figures import PageFigures
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")
 PAGE = "report.html.jinja"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from typing import Protocol, TypeVar
 
 from results.history import REPEAT, UNRANKED, TrialHistory
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 
 class Rankable(Protocol):

@@ -12,7 +12,7 @@ from results.grid import GridColumn, fitted, grid
 from results.headings import DECIMALS, HEADINGS
 from results.journal import Record
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 Row = dict[str, Any]
 

@@ -30,10 +30,10 @@ from results.report_parts import (
 from results.report_sections import Auditor, Section, search_sections
 from results.run_folder import RunFolder
 from results.trial_facts import sampled_facts
-from spaces.atomic import write_text_atomically
 from spaces.errors import DiskFullError
-from spaces.yaml_file import yaml_text
-from trainable.errors import RunError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import yaml_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 
 from results.journal import Record, read_journal
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"
 TRIALS = "trials"

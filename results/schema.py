@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from results.queries_page import queries_section
-from spaces.atomic import write_text_atomically
+from spaces.files.atomic import write_text_atomically
 from trainable.distillation import DIRECTED
 
 PARAM_PREFIX = "param."

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from results.history import TrialHistory, latest
 from results.journal import Record
 from results.run_folder import RunFolder
-from trainable.errors import DamagedError
+from spaces.files.errors import DamagedError
 from trainable.intervals import Difference, difference
 from trainable.scores import SCORES_FILE, MeasuredScores, read_scores
 

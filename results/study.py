@@ -46,10 +46,10 @@ from results.study_words import (
     of_the_search,
     of_the_teacher,
 )
-from spaces.atomic import write_bytes_atomically
 from spaces.dimensions import Dimension
+from spaces.files.atomic import write_bytes_atomically
+from spaces.files.errors import RunError
 from spaces.limits import Violation
-from trainable.errors import RunError
 
 STUDY_NAME = "veer"
 OBJECTIVE = "validation EER in percent"

@@ -19,9 +19,9 @@ from results.scores import RunScores
 from results.sparklines import sparkline
 from results.trial_facts import sampled_facts, trial_facts
 from results.trials import epochs_table, trials_table
-from spaces.visible import visible
-from spaces.yaml_file import yaml_text
-from trainable.errors import RunError
+from spaces.files.errors import RunError
+from spaces.files.visible import visible
+from spaces.files.yaml_file import yaml_text
 
 # What a narrow screen does without, the first first.
 SPARE_EPOCH_COLUMNS = (

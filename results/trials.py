@@ -23,7 +23,7 @@ from results.schema import (
 )
 from results.scores import RunScores
 from results.speed import speed_ratios
-from spaces.atomic import write_bytes_atomically
+from spaces.files.atomic import write_bytes_atomically
 from trainable.distillation import DIRECTED
 from trainable.intervals import Difference
 

@@ -26,7 +26,7 @@ from results.render import (
 )
 from results.schema import PARAM_PREFIX
 from results.sparklines import Curve, CurveScale, curve_scale
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 # What a narrow screen does without, the first first; then the parameters but `KEPT_VARIED`, the
 # last first, and then what is behind them.

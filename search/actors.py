@@ -26,7 +26,7 @@ from ray.tune.execution import tune_controller
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.course import Fault
-from trainable.errors import DeviceError
+from spaces.files.errors import DeviceError
 from trainable.faults import MAX_MESSAGE_CHARS, in_a_line
 from trainable.memory_share import OUT_OF_MEMORY
 

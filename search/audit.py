@@ -14,7 +14,7 @@ from results.rungs import rungs_of
 from search.forecast import rung_epochs
 from search.scheduler_config import SchedulerConfig
 from search.stop_check import rung_stops, stop_faults
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 DEFAULT_FINALISTS = 3
 

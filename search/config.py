@@ -12,14 +12,14 @@ from search.merged_document import NO_FILE, MergedDocument
 from search.resource_config import ResourceConfig
 from search.samplers import SamplerKind
 from search.scheduler_config import SchedulerConfig
-from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
+from spaces.files.complaints import did_you_mean
+from spaces.files.settings import Settings
+from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading import bundled_spaces
-from spaces.yaml_file import YamlDocument, load_model, read_yaml
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
-from trainable.settings import Settings
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")

@@ -6,11 +6,11 @@ from typing import Any
 
 from results.history import latest
 from results.journal import Journal, Record
+from spaces.files.errors import RunError
 from trainable.checkpoint import file_sha256
 from trainable.corpus import CorpusConfig
 from trainable.corpus_lists import TrialPair, speaker_of
 from trainable.data import TrainingData
-from trainable.errors import RunError
 from trainable.known_lists import known_list_warning
 from trainable.list_content import content_sha256
 from trainable.openings import OpeningLedger

@@ -17,12 +17,12 @@ from search.course import TrialCourse
 from search.forecast import Forecast
 from search.largest import StepCosts, largest_step
 from search.setup import config_of
-from spaces.disk import free_bytes, said_bytes
 from spaces.errors import ConfigError
+from spaces.files.disk import free_bytes, said_bytes
+from spaces.files.errors import TrainingError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
 from trainable.config import TrialConfig
-from trainable.errors import TrainingError
 from trainable.places import cache_dir
 from trainable.scores import scores_bytes
 from trainable.step_memory import META, Computing

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from trainable.settings import Settings
+from spaces.files.settings import Settings
 
 
 class FaultConfig(Settings):

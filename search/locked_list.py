@@ -9,10 +9,10 @@ from results.faults import counted, utc
 from results.journal import Journal
 from search.model_source import ModelSource
 from search.run_lock import run_lock
+from spaces.files.errors import ConfigError, DiskFullError, RunError
 from trainable.checkpoint import file_sha256
 from trainable.corpus import CorpusConfig, TrialPair, read_trial_list
 from trainable.corpus_lists import parse_trial_list
-from trainable.errors import ConfigError, DiskFullError, RunError
 from trainable.known_lists import known_list
 from trainable.list_content import content_sha256, is_same_file, overlap_warnings, paths_of
 from trainable.openings import Opening, OpeningLedger, PastOpenings, new_opening

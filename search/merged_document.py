@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.complaints import Keys
+from spaces.files.complaints import Keys
+from spaces.files.yaml_file import YamlDocument
 from spaces.overlaid import OverlaidDocument
-from spaces.yaml_file import YamlDocument
 
 # Stands for a settings file in messages where there is none.
 NO_FILE = Path("command line")

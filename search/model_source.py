@@ -12,10 +12,10 @@ from results.ranking import best_ended
 from results.remarks import latest_settings
 from results.run_folder import JOURNAL, TRIALS, RunFolder
 from results.trial_view import find_trial
+from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoint import LoadedModel, load_speaker_model
 from trainable.config import read_train_config
 from trainable.corpus import CorpusConfig
-from trainable.errors import ConfigError, RunError
 
 TRAIN_CONFIG = "config.yaml"
 

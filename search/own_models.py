@@ -7,9 +7,9 @@ from models.user_code import require_permission
 from search.config import SearchConfig
 from spaces.conditions import Params
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import load_mapping
 from spaces.probing import allowed_values
 from spaces.space import Space
-from spaces.yaml_file import load_mapping
 from trainable.config import TrialConfig
 from trainable.own_code import check_own_model, check_own_teacher
 

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 from results.journal import EndState, Journal, Record
 from search.course import TrialCourse
 from search.suggestions import Suggestion, Suggestions
-from spaces.complaints import complaints
+from spaces.files.complaints import complaints
+from spaces.files.errors import RunError
 from spaces.limits import BROKEN_RULE, Violation
 from trainable.config import TrialConfig
-from trainable.errors import RunError
 
 # A sampler that has settled proposes one config again and again: chance then finds another.
 RANDOM_AFTER = 10

@@ -14,12 +14,12 @@ from results.run_folder import RunFolder
 from results.trial_view import find_trial
 from search.corpus_record import require_same_lists
 from search.teacher import require_same_teacher
+from spaces.files.errors import RunError
 from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
-from trainable.errors import RunError
 
 # Of a corpus what no trial reads.
 TEST = ("test_dir", "test_list")

@@ -19,12 +19,12 @@ from search.conditions_then import conditions_differ
 from search.corpus_record import corpus_facts
 from search.provenance import provenance
 from search.recorded_trial import RecordedTrial, Sitting, recorded_trial
-from spaces.disk import room_for
-from spaces.yaml_file import write_yaml
+from spaces.files.disk import room_for
+from spaces.files.errors import DiskFullError, DivergedError, RunError
+from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig
 from trainable.data import load_training_data
-from trainable.errors import DiskFullError, DivergedError, RunError
 from trainable.places import cache_dir
 from trainable.training import EpochReport, Trainer
 from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from spaces.complaints import did_you_mean
-from trainable.settings import Settings
+from spaces.files.complaints import did_you_mean
+from spaces.files.settings import Settings
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 64

@@ -46,10 +46,10 @@ from search.signals import Terminated
 from search.store_build import ShardBuilder
 from search.teacher import measure_teacher
 from search.trial_tasks import task_maker
-from spaces.disk import room_for
 from spaces.errors import DiskFullError
+from spaces.files.disk import room_for
+from spaces.files.errors import CheckpointError, RunError
 from spaces.space import Space
-from trainable.errors import CheckpointError, RunError
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 

@@ -9,10 +9,10 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from results.run_folder import JOURNAL
-from spaces.disk import is_disk_full, room_for
 from spaces.errors import VeerError
-from trainable.errors import RunError
-from trainable.in_place import LOCK, POLL_S, hold, open_in_place
+from spaces.files.disk import is_disk_full, room_for
+from spaces.files.errors import RunError
+from spaces.files.locks import LOCK, POLL_S, hold, open_in_place
 
 LOGGED = ("ray", "search", "trainable", "results")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

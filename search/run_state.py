@@ -14,8 +14,8 @@ from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_
 from search.differences import since_the_start
 from search.follow_ups import due_by_journal
 from search.provenance import provenance
-from spaces.yaml_file import load_mapping, read_yaml, write_yaml
-from trainable.errors import ConfigError, RunError
+from spaces.files.errors import ConfigError, RunError
+from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml
 
 SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from trainable.settings import Settings
+from spaces.files.settings import Settings
 
 
 class SchedulerConfig(Settings):

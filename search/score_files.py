@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from results.formats import format_table
 from results.scores import PAIRS_SCHEMA, pairs_file, teacher_file
-from spaces.atomic import write_bytes_atomically
-from spaces.disk import room_for
+from spaces.files.atomic import write_bytes_atomically
+from spaces.files.disk import room_for
 from trainable.data import TrainingData
 from trainable.pair_speakers import speakers_of
 from trainable.scores import ScoreMeter, write_scores

@@ -25,9 +25,9 @@ from search.suggestions import Suggestion, Suggestions
 from spaces.conditions import Params
 from spaces.dimensions import PRESET
 from spaces.errors import ConfigError, VeerError
+from spaces.files.yaml_file import read_yaml
 from spaces.space import Space
 from spaces.starting import fit_into
-from spaces.yaml_file import read_yaml
 from trainable.config import TrialConfig
 from trainable.engine import require_precision
 from trainable.scaling import WIDTH, scale_width

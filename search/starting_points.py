@@ -16,11 +16,11 @@ from results.history import TrialHistory, trial_histories
 from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.trial_view import find_trial
-from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
-from spaces.yaml_file import load_mapping, load_model, read_yaml
+from spaces.files.complaints import did_you_mean
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import load_mapping, load_model, read_yaml
 from trainable.config import TrainRunConfig, TrialConfig
-from trainable.errors import RunError
 from trainable.presets import bundled_configs, read_trial_config
 
 RUN = "run:"

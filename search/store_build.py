@@ -34,7 +34,7 @@ from search.connection import check_entry, connected
 from search.resources import cluster_nodes
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
-from trainable.errors import DiskFullError, StoreError
+from spaces.files.errors import DiskFullError, StoreError
 from trainable.places import cache_dir
 from trainable.store.tasks import Progress, ShardTask, build_shards
 

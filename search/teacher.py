@@ -12,6 +12,7 @@ from search.deciding import deciding_configs
 from search.score_files import keep_teacher_scores
 from spaces.dimensions import PRESET
 from spaces.errors import ConfigError
+from spaces.files.errors import RunError, TrainingError
 from spaces.space import Space
 from trainable.any_teacher import (
     find_teacher,
@@ -25,7 +26,6 @@ from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.data import TrainingData
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
-from trainable.errors import RunError, TrainingError
 from trainable.evaluation import validation_scores
 from trainable.metrics import equal_error_rate
 from trainable.places import cache_dir

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
-from spaces.complaints import shown
+from spaces.files.complaints import shown
 
 Value = bool | int | float | str | None
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spaces.complaints import Complaint, shown
 from spaces.conditions import above, representatives
 from spaces.dimensions import PRESET, Condition, Dimension, Value
+from spaces.files.complaints import Complaint, shown
 from spaces.trees import dropped, leaves, merged, put
 
 Needs = Mapping[str, tuple[Condition, ...]]

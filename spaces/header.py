@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spaces.complaints import Complaint, Keys, complaints, did_you_mean, shown
+from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, shown
 from spaces.limits import Limits
 
 Trees = Mapping[str, Mapping[str, Any]]

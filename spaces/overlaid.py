@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from spaces.complaints import Keys, dotted
-from spaces.yaml_file import YamlDocument
+from spaces.files.complaints import Keys, dotted
+from spaces.files.yaml_file import YamlDocument
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

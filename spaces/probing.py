@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.complaints import Complaint, Keys, complaints, did_you_mean, shown
 from spaces.conditions import Params, representatives, witness
 from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
+from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, shown
 from spaces.space import Space
 
 Allowed = dict[str, list[Value]]

@@ -21,17 +21,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.complaints import Complaint, did_you_mean
 from spaces.conditions import in_order
 from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
 from spaces.effects import EffectConditions, Surroundings
 from spaces.errors import ConfigError
+from spaces.files.complaints import Complaint, did_you_mean
+from spaces.files.yaml_file import YamlDocument, read_yaml
 from spaces.header import Header, Trees, part
 from spaces.parting import Parting
 from spaces.probing import condition_complaints, never_complaints, probe_complaints
 from spaces.space import Space
 from spaces.trees import dropped, leaves, merged, put
-from spaces.yaml_file import YamlDocument, read_yaml
 
 PRESETS_DIR = Path(__file__).parent / "presets"
 CAN_NEVER_HOLD = "can never hold: no value of {} meets all conditions on the way here"

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spaces import conditions
-from spaces.complaints import did_you_mean, shown
 from spaces.conditions import Params
 from spaces.dimensions import PRESET, Choice, Dimension, Value, is_active, same
+from spaces.files.complaints import did_you_mean, shown
 from spaces.limits import Limits
 from spaces.stage_weights import StageWeights, are_weights, set_weights
 from spaces.trees import leaves, merged, put

@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.complaints import complaints, shown
 from spaces.conditions import Params
 from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value, same
+from spaces.files.complaints import complaints, shown
 from spaces.space import Space, plain, range_of
 from spaces.stage_weights import StageWeights, are_weights, clip, normalised
 from spaces.trees import leaves

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from models import user_code
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 
 SAMPLE_RATE_HZ = 16_000
 

@@ -123,7 +123,7 @@ def told(disk: Disk, write: Callable[[], object], *, left_bytes: int = 0) -> dic
 
 
 def text(disk: Disk) -> dict[str, Any]:
-    from spaces.atomic import write_text_atomically
+    from spaces.files.atomic import write_text_atomically
 
     path = disk.folder / "a.txt"
     write_text_atomically(path, "old")
@@ -131,7 +131,7 @@ def text(disk: Disk) -> dict[str, Any]:
 
 
 def yaml(disk: Disk) -> dict[str, Any]:
-    from spaces.yaml_file import write_yaml
+    from spaces.files.yaml_file import write_yaml
 
     path = disk.folder / "config.yaml"
     write_yaml(path, {"a": 1})

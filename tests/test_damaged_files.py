@@ -14,8 +14,9 @@ import torch
 
 from results.journal import Journal, read_journal
 from spaces.errors import VeerError
+from spaces.files.errors import StoreError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading import read_space
-from spaces.yaml_file import read_yaml, write_yaml
 from tests.conftest import write_corpus
 from tests.damage import DAMAGES
 from tests.tiny_mixer import TINY_MIXER
@@ -24,7 +25,6 @@ from trainable.config import TrialConfig, read_train_config
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import load_training_data
 from trainable.embedding_file import EmbeddingWriter, read_embeddings
-from trainable.errors import StoreError
 from trainable.plugin import read_plugin
 from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store

@@ -18,7 +18,8 @@ from results.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float
 from spaces.errors import ConfigError, VeerError
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.errors import CheckpointError, TrainingError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from trainable.any_teacher import find_teacher
 from trainable.audio import AudioError, load_wave
@@ -29,7 +30,6 @@ from trainable.checkpoint import (
     read_checkpoint,
 )
 from trainable.embedding_file import read_embeddings
-from trainable.errors import CheckpointError, TrainingError
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("models", "spaces", "trainable", "results", "search")

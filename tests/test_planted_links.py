@@ -9,8 +9,8 @@ import pytest
 
 from results.journal import Journal
 from search.run_lock import logging_to, run_lock
+from spaces.files.errors import RunError
 from trainable.checkpoint import BUILDING_SUFFIX, CheckpointFolder
-from trainable.errors import RunError
 from trainable.full_training import ScoreLog
 from trainable.trial_lock import TrialLock
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

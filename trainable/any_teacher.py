@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from models.user_code import require_permission
+from spaces.files.errors import CheckpointError
 from trainable.checkpoint import resolve_model_file
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
-from trainable.errors import CheckpointError
 from trainable.plugin import read_plugin
 from trainable.plugin_bank import build_bank
 from trainable.store.tasks import Builder, Progress, build_shards

@@ -13,15 +13,15 @@ from pydantic import Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
 from models.frontend import NUM_MELS
-from spaces.complaints import models_in
 from spaces.effects import Needs, Neutral, only, unless, with_effect
+from spaces.files.complaints import models_in
+from spaces.files.overlaid import apply_overrides
+from spaces.files.settings import Settings
+from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalised
-from spaces.yaml_file import load_model, read_yaml
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig
-from trainable.overrides import apply_overrides
-from trainable.settings import Settings
 
 HASH_DIGITS = 12
 # By so much 0.9 + 0.1 and the like may miss 1.

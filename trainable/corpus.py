@@ -10,7 +10,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spaces.yaml_file import load_model, read_yaml
+from spaces.files.errors import CorpusError
+from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio import AudioEntry
 from trainable.augmentation_config import AugmentationConfig
 from trainable.corpus_lists import (
@@ -20,7 +21,6 @@ from trainable.corpus_lists import (
     parse_trial_list,
     speaker_of,
 )
-from trainable.errors import CorpusError
 from trainable.list_content import is_same_file
 
 __all__ = [

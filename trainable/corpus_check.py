@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from spaces.files.errors import CorpusError
 from trainable.audio import scan_audio
 from trainable.corpus import (
     NOT_APART,
@@ -15,7 +16,6 @@ from trainable.corpus import (
     shared_speaker_faults,
 )
 from trainable.corpus_lists import parse_trial_list, speaker_of
-from trainable.errors import CorpusError
 from trainable.known_lists import known_list_warning
 from trainable.list_content import content_sha256, is_same_file, overlap_warnings
 

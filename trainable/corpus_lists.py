@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
-from spaces.complaints import shown
+from spaces.files.complaints import shown
 
 Item = TypeVar("Item")
 

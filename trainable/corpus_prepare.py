@@ -11,10 +11,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spaces.atomic import write_text_atomically
 from spaces.errors import VeerError
-from spaces.yaml_file import write_yaml
-from trainable.errors import CorpusError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import CorpusError
+from spaces.files.yaml_file import write_yaml
 
 Layout = Literal["voxceleb", "librispeech"]
 # speaker -> session -> paths relative to the root, all sorted

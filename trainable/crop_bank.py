@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from trainable.settings import Settings
+from spaces.files.settings import Settings
 
 Index = NDArray[np.int64]
 NO_CROP = -1

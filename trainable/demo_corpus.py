@@ -21,8 +21,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.frontend import SAMPLE_RATE_HZ
-from spaces.atomic import write_text_atomically
 from spaces.errors import VeerError
+from spaces.files.atomic import write_text_atomically
 from trainable.audio import Wave
 from trainable.corpus_prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo_sentences import draw_sentence

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from spaces.complaints import did_you_mean
-from spaces.disk import room_for
-from trainable.digest import verify_digest, write_digest
-from trainable.errors import TrainingError
+from spaces.files.complaints import did_you_mean
+from spaces.files.digest import verify_digest, write_digest
+from spaces.files.disk import room_for
+from spaces.files.errors import TrainingError
 
 UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
     "utterance",

@@ -10,9 +10,9 @@ from pydantic import Field
 from torch.amp.grad_scaler import GradScaler
 
 from spaces.errors import ConfigError
-from trainable.errors import TrainingError
+from spaces.files.errors import TrainingError
+from spaces.files.settings import Settings
 from trainable.memory_share import is_out_of_memory
-from trainable.settings import Settings
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices that have Adam's fused form.

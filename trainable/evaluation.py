@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import LogMel, SpeakerModel
+from spaces.files.errors import TrainingError
 from trainable.audio import Wave, load_wave
 from trainable.corpus import TrialPair
 from trainable.data import TrainingData
 from trainable.engine import Engine
-from trainable.errors import TrainingError
 from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
 from trainable.prefetch import prefetched, to_device
 from trainable.resident import CropSource

@@ -7,7 +7,7 @@ arguments and memory are sticky).
 
 import torch
 
-from trainable.errors import DeviceError
+from spaces.files.errors import DeviceError
 from trainable.memory_share import error_chain, is_out_of_memory
 
 MAX_MESSAGE_CHARS = 300

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from models import frontend
+from spaces.files.errors import CorpusError
 from trainable.audio import AudioEntry
-from trainable.errors import CorpusError
 from trainable.store.plan import FORMAT_VERSION
 
 FRONT_END: dict[str, float] = {

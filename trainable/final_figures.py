@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from spaces.atomic import write_text_atomically
+from spaces.files.atomic import write_text_atomically
 from trainable.evaluation import EvaluationResult
 from trainable.metrics import VerificationMetrics
 

@@ -14,17 +14,17 @@ import torch
 from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
-from spaces.atomic import WholeAppends
-from spaces.yaml_file import write_yaml
+from spaces.files.atomic import WholeAppends
+from spaces.files.errors import ConfigError
+from spaces.files.locks import open_in_place
+from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config import TrainRunConfig
 from trainable.corpus import read_trial_list
 from trainable.data import TrainingData
-from trainable.errors import ConfigError
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
-from trainable.in_place import open_in_place
 from trainable.places import cache_dir
 from trainable.scores import keep_new_scores
 from trainable.store.tasks import Progress

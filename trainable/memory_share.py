@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import torch
 
-from trainable.errors import TrainingError
+from spaces.files.errors import TrainingError
 
 # A trial's outcome that another try with more memory may not meet.
 OUT_OF_MEMORY = "out_of_memory"

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from trainable.digest import verify_digest
-from trainable.errors import CheckpointError, DamagedError, VeerError
+from spaces.files.digest import verify_digest
+from spaces.files.errors import CheckpointError, DamagedError, VeerError
 from trainable.memory_share import is_out_of_memory
 
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")

@@ -25,10 +25,10 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spaces.atomic import WholeAppends
 from spaces.errors import DiskFullError
-from trainable.errors import RunError
-from trainable.in_place import open_in_place
+from spaces.files.atomic import WholeAppends
+from spaces.files.errors import RunError
+from spaces.files.locks import open_in_place
 
 LEDGER = "test_openings.jsonl"
 OPENED, FIGURES = "opened", "figures"

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from spaces.complaints import did_you_mean
-from spaces.yaml_file import YamlDocument, load_model, read_yaml
-from trainable.errors import ConfigError, TrainingError
+from spaces.files.complaints import did_you_mean
+from spaces.files.errors import ConfigError, TrainingError
+from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 
 WORKER = Path(__file__).with_name("plugin_worker.py")
 SHAPE = struct.Struct("<II")

@@ -17,12 +17,12 @@ import numpy as np
 
 from models.frontend import HOP_SAMPLES
 from models.user_code import require_permission
+from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio import NUM_READERS, load_wave
 from trainable.checkpoint import file_sha256
 from trainable.corpus import CorpusConfig
 from trainable.data import TrainingData
 from trainable.embedding_file import EmbeddingWriter, Index, read_meta
-from trainable.errors import ConfigError, RunError, TrainingError
 from trainable.plugin import Floats, PluginConfig, PluginProcess, read_plugin
 from trainable.scoring import (
     WINDOW_TAIL_SAMPLES,

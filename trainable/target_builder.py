@@ -13,10 +13,10 @@ import numpy as np
 import torch
 
 from models.user_code import allow_code
+from spaces.files.errors import CheckpointError
 from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.device import choose_device
-from trainable.errors import CheckpointError
 from trainable.features import FeatureTable
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import SpeakerModel
+from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoint import (
     LoadedClassifier,
     LoadedModel,
@@ -21,7 +22,6 @@ from trainable.checkpoint import (
 )
 from trainable.config import LossConfig
 from trainable.distillation import LABEL_LEVEL
-from trainable.errors import CheckpointError, TrainingError
 from trainable.losses import cosine_logits
 from trainable.stages import stage_dims
 

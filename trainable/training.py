@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import build_model, count_parameters
+from spaces.files.errors import DivergedError, TrainingError
 from trainable.augment import spec_augment
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
@@ -24,7 +25,6 @@ from trainable.crop_bank import latest_starts
 from trainable.data import TrainingData
 from trainable.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.epoch_report import EpochReport, RunningMeans
-from trainable.errors import DivergedError, TrainingError
 from trainable.evaluation import USUAL_FRAMES, Validation
 from trainable.meter import epoch_meter
 from trainable.objective import Objective

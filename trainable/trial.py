@@ -18,8 +18,9 @@ from ray import tune
 
 from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
-from spaces.disk import is_disk_full, room_for
-from spaces.yaml_file import write_yaml
+from spaces.files.disk import is_disk_full, room_for
+from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
+from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
@@ -27,7 +28,6 @@ from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data, reopen_training_data
 from trainable.engine import EngineConfig
-from trainable.errors import BusyError, DivergedError, TrainingError, VeerError
 from trainable.faults import device_error, in_a_line
 from trainable.hardware import describe_hardware
 from trainable.memory_share import (

@@ -7,8 +7,8 @@ trial which a resumed search hands out again; both would write the same checkpoi
 import os
 from pathlib import Path
 
-from trainable.errors import BusyError
-from trainable.in_place import hold
+from spaces.files.errors import BusyError
+from spaces.files.locks import hold
 
 WAIT_S = 60.0
 

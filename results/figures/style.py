@@ -16,7 +16,7 @@ from results.faults import counted
 from results.history import RUNNING, TrialHistory
 from results.ranking import Repeats
 from results.run_view import RunView, interval_of
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 BEST = "#e6550d"
 TEACHER = "#b8860b"

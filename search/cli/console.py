@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.segment import Segment
 from rich.text import Span, Text
 
-from spaces.visible import visible
+from spaces.files.visible import visible
 from trainable.training import EpochReport
 
 FILE_WIDTH = 160

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from search.cli import store
 from search.cli.console import console, counting
-from spaces.yaml_file import load_mapping
+from spaces.files.yaml_file import load_mapping
 from trainable.corpus import read_corpus_config
 from trainable.corpus_check import CorpusReport, check_corpus
 from trainable.corpus_prepare import PrepareConfig, prepare_corpus

@@ -26,7 +26,7 @@ from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
 from spaces.errors import ConfigError
-from spaces.visible import visible
+from spaces.files.visible import visible
 from trainable.hardware import describe_hardware
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]

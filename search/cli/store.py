@@ -12,12 +12,12 @@ from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
 from search.store_build import ShardBuilder
 from spaces.errors import ConfigError
+from spaces.files.errors import StoreError
 from trainable.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.checkpoint import file_sha256
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, feature_requests, load_training_data
-from trainable.errors import StoreError
 from trainable.places import cache_dir
 from trainable.store.cache import StoreInfo, list_stores, prunable
 from trainable.store.folder import OpenStore

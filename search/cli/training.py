@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.table import Table
 
 from search.cli.console import console, counting, epochs
-from spaces.yaml_file import load_mapping
+from spaces.files.yaml_file import load_mapping
 from trainable.any_teacher import find_teacher
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config

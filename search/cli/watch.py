@@ -25,7 +25,7 @@ from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.journal_status import has_ended, journal_status
 from search.progress import duration, faults_in_words, line
 from search.signals import TERMINATED_STATUS, Terminated, terminable
-from trainable.in_place import is_held
+from spaces.files.locks import is_held
 
 INTERVAL_S = 2.0
 # Of the time at most such a part is spent on looking: a long journal is looked at less often.

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from search.connection import connected
 from search.store_build import ShardBuilder
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
 from trainable.audio import load_wave

@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from spaces.atomic import write_text_atomically
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.atomic import write_text_atomically
+from spaces.files.yaml_file import read_yaml, write_yaml
 from trainable.corpus import CorpusConfig, read_corpus
 from trainable.corpus_lists import speaker_of
 

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from results.history import trial_histories
 from results.run_folder import RunFolder
-from spaces.yaml_file import read_yaml
+from spaces.files.yaml_file import read_yaml
 from tests.browser.pictures import eventually
 
 pytestmark = pytest.mark.browser

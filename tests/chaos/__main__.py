@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from search.progress import duration
-from spaces.atomic import write_text_atomically
+from spaces.files.atomic import write_text_atomically
 from tests.chaos.faults import (
     Outcome,
     cut_power,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import tiny_settings
 from tests.search.tiny_world import build_tiny_world
 

@@ -10,7 +10,7 @@ import torch
 
 from models import CustomModelConfig, SpeakerModel, build_model
 from spaces.errors import ConfigError
-from spaces.yaml_file import load_mapping
+from spaces.files.yaml_file import load_mapping
 from trainable.config import TrialConfig
 
 # An embedding of means; each test below changes a line of it.

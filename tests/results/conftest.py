@@ -10,7 +10,7 @@ import torch
 from results.journal import Journal
 from results.run_folder import RunFolder
 from spaces.dimensions import Choice, Dimension, Float, Integer
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder, file_sha256
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config

@@ -11,9 +11,9 @@ from results.export import export_trial
 from results.history import trial_histories
 from results.journal import Journal
 from results.run_folder import RunFolder
+from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from trainable.checkpoint import CheckpointFolder
-from trainable.errors import CheckpointError, DamagedError
 
 
 def best_file(run: RunFolder) -> Path:

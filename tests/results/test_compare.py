@@ -17,9 +17,9 @@ from results.compare_view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal import Journal
 from results.run_view import RunView
+from spaces.files.errors import RunError
 from tests.results.conftest import report
 from tests.search.commands import veer
-from trainable.errors import RunError
 
 SETTINGS = {"sampler": "tpe", "max_epochs": 3, "scheduler": {"kind": "asha"}, "space": "a.yaml"}
 SPACE = {

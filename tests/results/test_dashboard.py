@@ -18,9 +18,9 @@ from results.journal import Journal, record_of
 from results.run_folder import RunFolder
 from results.study import OBJECTIVE, STUDY_NAME, rebuild_study
 from spaces.dimensions import Dimension
+from spaces.files.errors import ConfigError, RunError
 from tests.results.conftest import DIMENSIONS, report, start
 from tests.search.commands import veer
-from trainable.errors import ConfigError, RunError
 
 # optuna-dashboard keeps what it has read so long.
 KEPT_S = 2.1

@@ -13,12 +13,12 @@ from results.export import export_trial
 from results.history import latest
 from results.journal import Journal
 from results.run_folder import RunFolder
-from spaces.yaml_file import read_yaml
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
 from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import read_train_config
 from trainable.engine import EngineConfig
-from trainable.errors import RunError
 
 
 def test_the_config_trains_in_full_from_the_file_alone(trained_run: RunFolder) -> None:

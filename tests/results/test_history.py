@@ -8,7 +8,7 @@ from results.history import latest, repetitions, trial_histories
 from results.journal import Journal
 from results.ranking import best_ended, ranked
 from results.run_folder import RunFolder
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 
 def test_failed_and_diverged_trials_have_no_rank(journal_run: RunFolder) -> None:

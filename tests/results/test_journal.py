@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from results.journal import Journal, read_journal
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 HASHED = {"config_hash": "ab", "seed": 0}
 

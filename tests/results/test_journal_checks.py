@@ -13,7 +13,7 @@ from results.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
 from results.journal import Journal, as_recorded, read_journal
 from results.run_folder import RunFolder
 from results.value_rules import ROW_NUMBERS
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 from trainable.hardware import describe_hardware
 
 CHAIN = "altered, or lines before it were altered, taken out or put in; restore the file"

@@ -6,8 +6,8 @@ import pytest
 
 from results.journal import Journal, read_journal
 from results.journal_tail import JournalTail
+from spaces.files.errors import RunError
 from tests.results.conftest import report, start
-from trainable.errors import RunError
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from results.journal import Journal
 from results.live_files import LiveFiles, append
 from results.run_folder import RunFolder
 from results.study import STUDY_NAME, rebuild_study, write_study
+from spaces.files.errors import RunError
 from spaces.limits import Violation
 from tests.results.conftest import DIMENSIONS, report, start
 from tests.search.conducting import SPACE, Killed, make_conductor, work
-from trainable.errors import RunError
 
 
 @pytest.fixture

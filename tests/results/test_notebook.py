@@ -15,9 +15,9 @@ from results.journal import Journal
 from results.notebook import Run
 from results.run_folder import RunFolder
 from results.schema import EPOCHS, TRIALS
+from spaces.files.errors import RunError
 from tests.results.conftest import report, start
 from tests.results.made_up import keep_made_up_scores, write_made_up_run
-from trainable.errors import RunError
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "notebook.md"

@@ -15,7 +15,7 @@ from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import trials_table
 from results.trials_view import trials_view
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 
 def text_of(view: RenderableType, width: int = 250) -> str:

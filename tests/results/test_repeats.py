@@ -15,7 +15,7 @@ from results.run_folder import RunFolder
 from results.study import rebuild_study
 from results.trials import trials_table
 from spaces.dimensions import Float
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 LR = (Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
 

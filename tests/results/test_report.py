@@ -15,8 +15,8 @@ from results.journal import FAULT_KINDS, Journal
 from results.report import write_report
 from results.report_parts import stages_of
 from results.run_folder import RunFolder
+from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
-from trainable.errors import RunError
 
 
 @pytest.fixture

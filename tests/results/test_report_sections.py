@@ -8,8 +8,8 @@ from results.journal import Record
 from results.report_sections import audit_section, cost_section, search_sections
 from results.run_folder import RunFolder
 from search.audit import audit_search
+from spaces.files.errors import RunError
 from tests.results.made_up import write_made_up_run
-from trainable.errors import RunError
 
 
 def test_the_audit_is_told_in_words_and_by_rung(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from results.journal import Journal
 from results.run_folder import RunFolder
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 
 def make_run(path: Path) -> Path:

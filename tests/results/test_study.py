@@ -15,7 +15,7 @@ from results.journal import Record
 from results.run_folder import RunFolder
 from results.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
 from spaces.dimensions import Choice, Dimension, Float, Integer
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 # That of `shared_run`.
 SHARED_DIMENSIONS = (

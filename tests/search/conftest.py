@@ -14,8 +14,8 @@ from search.conductor import Conductor
 from search.config import SearchConfig, read_search_config
 from search.connection import connected
 from spaces.dimensions import Choice, Float, Integer
+from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from spaces.yaml_file import write_yaml
 from tests.search.conducting import make_conductor
 from tests.search.own_student import NET, Person
 from tests.search.proposing import Search

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from results.journal import read_journal
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from trainable.epoch_report import TIMING as EPOCH_TIMING
 
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]

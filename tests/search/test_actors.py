@@ -13,7 +13,7 @@ from ray.exceptions import (
 )
 
 from search.actors import LostActorError, as_known, fault_of
-from trainable.errors import DeviceError
+from spaces.files.errors import DeviceError
 
 # What Ray 2.60 said when it was tried: a worker killed, `ray.kill`, a node's raylet killed.
 DIED = (

@@ -8,9 +8,9 @@ import pytest
 from results.journal import Journal, read_journal
 from search.audit import audit_search
 from search.follow_up_plan import FollowUpPlan
+from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.search.conducting import MAX_EPOCHS, make_conductor, work
-from trainable.errors import RunError
 
 SETTINGS = {
     "scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3},

@@ -6,8 +6,8 @@ from typer.testing import CliRunner
 
 from search.cli.data import app
 from spaces.errors import VeerError
+from spaces.files.errors import CorpusError
 from trainable.demo_corpus import DemoConfig
-from trainable.errors import CorpusError
 
 runner = CliRunner()
 

@@ -15,13 +15,13 @@ from results.run_folder import RunFolder
 from results.trials import trials_table
 from search.run_lock import run_lock
 from spaces.errors import ConfigError
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT
 from trainable import known_lists
 from trainable.checkpoint import load_speaker_model
 from trainable.corpus import read_corpus_config
-from trainable.errors import RunError
 from trainable.openings import LEDGER
 
 LOCKED = "a test list is opened once, at the end"

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from search.cli import app as cli
 from spaces.errors import ConfigError, VeerError
+from spaces.files.yaml_file import write_yaml
 from spaces.reading import bundled_spaces
-from spaces.yaml_file import write_yaml
 
 TREE: dict[str, Any] = {
     "model": {

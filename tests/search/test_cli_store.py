@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.errors import ConfigError
+from spaces.files.errors import StoreError
 from tests.trainable.store.small import flip_byte
 from trainable import target_builder
 from trainable.any_teacher import find_teacher
-from trainable.errors import StoreError
 from trainable.store import sizes
 from trainable.store.lock import use_store
 

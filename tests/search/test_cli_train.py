@@ -7,7 +7,7 @@ import pytest
 
 from search.cli import app as cli
 from spaces.errors import VeerError
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 
 SMALL_TEACHER = {

@@ -6,8 +6,8 @@ import pytest
 from results.journal import Journal
 from results.rungs import asha_rungs
 from search.early_stopping import SuccessiveHalving
+from spaces.files.errors import RunError
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
-from trainable.errors import RunError
 
 
 def test_undisturbed_search_ends_every_trial_once(conduct, tmp_path):

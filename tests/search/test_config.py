@@ -5,8 +5,8 @@ from typer.testing import CliRunner
 
 from search.config import PRESETS, SearchConfig, differing_keys, read_search_config
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading import bundled_spaces
-from spaces.yaml_file import read_yaml, write_yaml
 
 CORPUS = {"train_dir": "t", "train_list": "t.txt", "val_dir": "v", "val_list": "v.txt"}
 

@@ -12,8 +12,8 @@ from search.config import SearchConfig
 from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.setup import config_maker, start_points
 from search.suggestions import Suggestions
+from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from spaces.yaml_file import write_yaml
 from trainable.presets import read_trial_space
 
 MODEL = {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 32]}}

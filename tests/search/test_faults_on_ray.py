@@ -13,7 +13,7 @@ from results.run_folder import RunFolder
 from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 

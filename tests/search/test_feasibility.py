@@ -13,11 +13,11 @@ from models import MLPMixerConfig, build_model, count_parameters
 from search import feasibility as module
 from search.feasibility import LimitChecker, num_macs, num_params
 from spaces.errors import ConfigError
+from spaces.files.errors import CheckpointError
 from spaces.limits import Limits
 from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
 from trainable.crop_bank import TargetsConfig
-from trainable.errors import CheckpointError
 from trainable.step_memory import Computing, StepMemory
 
 STUDENT = {

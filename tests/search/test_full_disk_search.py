@@ -10,7 +10,7 @@ import pytest
 
 from results.history import trial_histories
 from results.journal import read_journal
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from tests.full_disk import can_mount
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

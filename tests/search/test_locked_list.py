@@ -17,12 +17,12 @@ from search.corpus_record import note_corpus
 from search.materials import SearchJob, gather
 from search.progress import SearchView
 from search.run import run_search
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.errors import CorpusError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT
 from trainable import known_lists
 from trainable.corpus import read_trial_list
-from trainable.errors import CorpusError
 from trainable.list_content import content_sha256
 from trainable.openings import OpeningLedger, new_opening
 from trainable.presets import read_trial_space

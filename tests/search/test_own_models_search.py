@@ -19,7 +19,7 @@ from search.own_models import check_own_models
 from search.progress import SearchView
 from search.run import run_search
 from spaces.errors import ConfigError
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.own_student import MODEL, REFUSED, TRIAL, Person
 from trainable.config import read_train_config

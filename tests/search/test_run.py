@@ -21,11 +21,11 @@ from search.audit import audit_search
 from search.progress import SearchView
 from search.run import run_search
 from spaces.errors import ConfigError
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import story
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
-from trainable.errors import RunError
 
 # Of Optuna's journal.
 CREATE_TRIAL, SET_VEER = 4, 7

@@ -8,7 +8,7 @@ import pytest
 from results.run_folder import JOURNAL
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from spaces.errors import ConfigError
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 
 HOLD = """
 import sys, pathlib

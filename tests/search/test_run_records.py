@@ -10,8 +10,8 @@ from results.trials import trials_table
 from search.progress import SearchView
 from search.reproduce import Conditions, reproduce
 from search.run import run_search
+from spaces.files.errors import RunError
 from tests.search.forging import rewrite
-from trainable.errors import RunError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 TOKEN = "feedc0ffee" * 6

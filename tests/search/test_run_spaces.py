@@ -12,7 +12,7 @@ from results.journal import read_journal
 from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.yaml_file import read_yaml, write_yaml
 from trainable.config import TrialConfig
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]

@@ -16,10 +16,10 @@ from search.run_state import (
     resumed_settings,
 )
 from search.scheduler_config import SchedulerConfig
-from spaces.yaml_file import read_yaml, write_yaml
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.damage import DAMAGES
 from tests.search.conducting import make_conductor, work
-from trainable.errors import RunError
 
 SPACE = {
     "model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 24, 32]}},

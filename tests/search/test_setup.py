@@ -16,8 +16,8 @@ from search.setup import (
 )
 from search.suggestions import Suggestions
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from spaces.yaml_file import write_yaml
 from trainable.config import TrialConfig
 from trainable.presets import read_trial_space
 

@@ -15,7 +15,7 @@ import pytest
 from results.history import trial_histories
 from results.journal import read_journal
 from results.trials import trials_table
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

@@ -7,7 +7,7 @@ import pytest
 from results.journal import Journal
 from search.starting_points import starting_trees
 from spaces.errors import VeerError
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from trainable.config import TrialConfig
 from trainable.presets import read_trial_config
 

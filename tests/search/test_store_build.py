@@ -16,6 +16,7 @@ import torch
 
 from search import store_build
 from search.store_build import ShardBuilder, pays
+from spaces.files.errors import CorpusError, StoreError
 from tests.search.own_student import NET
 from trainable.any_teacher import find_teacher
 from trainable.checkpoint import CheckpointFolder
@@ -23,7 +24,6 @@ from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
-from trainable.errors import CorpusError, StoreError
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.targets import open_targets

@@ -12,7 +12,7 @@ import pytest
 from search import store_worker
 from search.store_worker import MAX_BEGINNINGS, Outcome, built
 from search.ticker import Ticker
-from trainable.errors import StoreError
+from spaces.files.errors import StoreError
 from trainable.store.shards import ShardKind, ShardPlace, Vectors, open_shard
 from trainable.store.tasks import Tick
 

@@ -15,13 +15,13 @@ from search.teacher import (
 )
 from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
+from spaces.files.errors import RunError
+from spaces.files.yaml_file import write_yaml
 from spaces.reading import read_space
 from spaces.space import Space
-from spaces.yaml_file import write_yaml
 from trainable.config import TrialConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.embedding_file import EmbeddingWriter
-from trainable.errors import RunError
 from trainable.teacher import SpeakerCentres, TeacherFacts
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)

@@ -25,10 +25,10 @@ from search.cli.watch import watch
 from search.journal_status import has_ended, journal_status
 from search.run_lock import run_lock
 from spaces.errors import VeerError
+from spaces.files.errors import RunError
+from spaces.files.locks import is_held
 from tests.results.conftest import report, start
 from tests.search.commands import veer
-from trainable.errors import RunError
-from trainable.in_place import is_held
 
 TICK_S = 0.05
 LONG_S = 30.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig

@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import load_mapping
 from spaces.reading import bundled_spaces, read_space
 from spaces.space import Space
-from spaces.yaml_file import load_mapping
 from trainable.config import TrialConfig
 from trainable.presets import read_trial_space
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from models.catalogue import BUILDERS
+from spaces.files.errors import CheckpointError, ConfigError
 from trainable.any_teacher import find_teacher, open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.errors import CheckpointError, ConfigError
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

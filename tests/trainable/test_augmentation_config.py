@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from spaces.errors import ConfigError
-from spaces.yaml_file import load_model, read_yaml
+from spaces.files.yaml_file import load_model, read_yaml
 from trainable.augmentation_config import LIMITS, AugmentationConfig
 
 

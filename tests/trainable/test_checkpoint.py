@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from spaces.files.digest import digest_of
+from spaces.files.errors import CheckpointError
 from trainable.checkpoint import (
     CheckpointFolder,
     file_sha256,
@@ -17,8 +19,6 @@ from trainable.checkpoint import (
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.digest import digest_of
-from trainable.errors import CheckpointError
 from trainable.training import Trainer
 
 CONFIG = TrialConfig.model_validate(

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from spaces.errors import ConfigError
+from spaces.files.errors import CorpusError
 from trainable.corpus import (
     Corpus,
     CorpusConfig,
@@ -13,7 +14,6 @@ from trainable.corpus import (
     read_corpus_config,
     read_trial_list,
 )
-from trainable.errors import CorpusError
 
 TRAIN = ["a a/s1/1.wav", "a a/s2/1.wav", "b b/s1/1.wav"]
 PAIRS = ["1 y/s1/1.wav y/s2/1.wav", "0 x/s1/1.wav y/s1/1.wav"]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from spaces.files.errors import CorpusError
 from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.corpus_check import PartReport, check_corpus
-from trainable.errors import CorpusError
 
 MakeCorpus = Callable[..., Path]
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from spaces.files.digest import digest_of
+from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import (
@@ -20,8 +22,6 @@ from trainable.checkpoint import (
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import TrainingData, load_training_data
-from trainable.digest import digest_of
-from trainable.errors import CheckpointError, DamagedError
 from trainable.training import EpochReport, Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spaces.files.errors import TrainingError
 from trainable.embedding_file import EmbeddingWriter, read_embeddings, read_meta
-from trainable.errors import TrainingError
 
 ROWS = {
     "utterance": ["a.wav", "b.wav", "a.wav"],

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from trainable.errors import DeviceError
+from spaces.files.errors import DeviceError
 from trainable.faults import device_error
 
 ILLEGAL = (

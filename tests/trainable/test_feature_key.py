@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from spaces.files.errors import CorpusError
 from trainable import feature_key as module
 from trainable.audio import AudioEntry
-from trainable.errors import CorpusError
 from trainable.feature_key import audio_dirs_of, lists_of, store_key
 
 

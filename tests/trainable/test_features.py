@@ -11,9 +11,9 @@ import soundfile
 import torch
 
 from models import LogMel
+from spaces.files.errors import CorpusError, StoreError
 from trainable.audio import AudioEntry, load_wave
 from trainable.corpus import read_corpus, read_corpus_config
-from trainable.errors import CorpusError, StoreError
 from trainable.features import FeatureTable, open_features
 
 

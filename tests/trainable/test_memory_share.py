@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
+from spaces.files.errors import TrainingError
 from tests.trainable.made_up_gpu import MadeUpGpu
-from trainable.errors import TrainingError
 from trainable.memory_share import (
     cap_memory,
     compute_with,

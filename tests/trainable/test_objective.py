@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from models import build_model
+from spaces.files.errors import TrainingError
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
-from trainable.errors import TrainingError
 from trainable.objective import Objective
 from trainable.teacher import Crops, SpeakerCentres, Teacher
 from trainable.training import EpochReport, Trainer

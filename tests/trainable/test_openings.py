@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trainable.errors import RunError
+from spaces.files.errors import RunError
 from trainable.openings import LEDGER, Opening, OpeningLedger, new_opening
 
 SHA256 = "a" * 64

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from spaces.files.errors import ConfigError, TrainingError
 from tests.trainable.toy_trainer import CROP_SAMPLES, network, weights
-from trainable.errors import ConfigError, TrainingError
 from trainable.plugin import PluginProcess, read_plugin
 from trainable.plugin_worker import network_weights, serve
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from spaces.files.errors import ConfigError, RunError, TrainingError
 from tests.trainable.toy_trainer import (
     CROP_FRAMES,
     CROP_SAMPLES,
@@ -22,7 +23,6 @@ from trainable.config import TrainRunConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.embedding_file import read_meta
-from trainable.errors import ConfigError, RunError, TrainingError
 from trainable.full_training import TrainResult, run_training
 from trainable.plugin import read_plugin
 from trainable.plugin_bank import build_bank, plan_crops

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 
+from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, write
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import TrainingData, load_training_data
-from trainable.errors import TrainingError
 from trainable.evaluation import validation_veer_pct
 from trainable.scoring import evenly_spaced_starts
 from trainable.stored_teacher import load_stored_teacher, stored_veer_pct

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, without, write
 from trainable.data import TrainingData
-from trainable.errors import TrainingError
 from trainable.stored_teacher import load_stored_teacher
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, build_model
+from spaces.files.digest import write_digest
+from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.digest import write_digest
-from trainable.errors import CheckpointError, TrainingError
 from trainable.teacher import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer
 

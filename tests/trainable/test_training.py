@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from models import LSTMAutoencoderConfig, build_model
+from spaces.files.errors import TrainingError
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.engine import EngineConfig
-from trainable.errors import TrainingError
 from trainable.prefetch import NAME
 from trainable.resident import ResidentFeatures
 from trainable.step import Batch

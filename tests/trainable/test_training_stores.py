@@ -8,13 +8,13 @@ import pytest
 import soundfile
 import torch
 
+from spaces.files.errors import CorpusError
 from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, feature_requests, load_training_data
-from trainable.errors import CorpusError
 from trainable.features import open_features
 from trainable.targets import open_targets
 from trainable.training import Trainer

@@ -5,12 +5,12 @@ import weakref
 import pytest
 import torch
 
+from spaces.files.errors import DeviceError, DivergedError, TrainingError
 from tests.damage import flip_bit
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.errors import DeviceError, DivergedError, TrainingError
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
 from trainable.trial_lock import TrialLock

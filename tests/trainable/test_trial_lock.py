@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.errors import BusyError
+from spaces.files.errors import BusyError
 from trainable.trial_lock import TrialLock
 
 HOLD = """

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from spaces.yaml_file import write_yaml
+from spaces.files.yaml_file import write_yaml
 
 CROP_FRAMES, CROP_SAMPLES, EMBEDDING = 40, 40 * 160 + 240, 24
 # As in that trainer: no __init__.py, names that Veer and others have too, and modules that import

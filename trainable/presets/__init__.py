@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spaces.complaints import did_you_mean
 from spaces.errors import ConfigError
+from spaces.files.complaints import did_you_mean
+from spaces.files.overlaid import apply_overrides
+from spaces.files.yaml_file import load_model, read_yaml
 from spaces.reading import read_space
 from spaces.space import Space
-from spaces.yaml_file import load_model, read_yaml
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import read_corpus_config
-from trainable.overrides import apply_overrides
 
 FOLDER = Path(__file__).parent
 # In the order of the notes.

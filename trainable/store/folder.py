@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spaces.atomic import write_text_atomically
-from spaces.disk import is_disk_full, room_for
-from trainable.errors import CorpusError, DiskFullError, StoreError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.disk import is_disk_full, room_for
+from spaces.files.errors import CorpusError, DiskFullError, StoreError
 from trainable.store.lock import UseLock, remove_store, sole_builder, use_store
 from trainable.store.plan import (
     MANIFEST,

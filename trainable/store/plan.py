@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from spaces.atomic import write_text_atomically
-from trainable.errors import StoreError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import StoreError
 from trainable.store.shards import ShardKind, ShardPlace, ShardRecord
 from trainable.store.tasks import ShardTask
 

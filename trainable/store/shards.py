@@ -26,7 +26,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from spaces.disk import room_for
+from spaces.files.disk import room_for
 
 Vectors = NDArray[np.float16]
 _Number = TypeVar("_Number", bound=np.generic)

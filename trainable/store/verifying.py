@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from trainable.errors import StoreError
+from spaces.files.errors import StoreError
 from trainable.store.folder import place_of
 from trainable.store.lock import sole_builder, use_store
 from trainable.store.plan import MANIFEST, StoreManifest, read_json

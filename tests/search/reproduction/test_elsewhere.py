@@ -10,10 +10,10 @@ from results.run_folder import RunFolder
 from search.cli.app import app
 from search.config import SearchConfig
 from search.recorded_trial import recorded_trial
+from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from trainable.checkpoint import resolve_model_file
 from trainable.corpus import read_corpus_config
-from trainable.errors import RunError
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 
 from results.run_folder import RunFolder
 from search.reproduce import Reproduction
+from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from tests.search.reproduction.recorded import again, forged
 from trainable.checkpoint import file_sha256
-from trainable.errors import RunError
 
 
 @pytest.mark.parametrize("trial", [0, 1])

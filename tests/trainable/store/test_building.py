@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 
+from spaces.files.errors import CorpusError
 from tests.trainable.store.small import (
     NUM_FILES,
     build_elsewhere,
@@ -23,7 +24,6 @@ from tests.trainable.store.small import (
     store,
 )
 from trainable.audio import AudioEntry
-from trainable.errors import CorpusError
 from trainable.feature_plan import LOG_MELS
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from spaces.files.errors import CorpusError
 from trainable.audio import AudioEntry
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.errors import CorpusError
 from trainable.features import open_features
 from trainable.store.cache import StoreState, list_stores, prunable
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StoreManifest, StorePlan

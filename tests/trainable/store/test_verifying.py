@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spaces.files.errors import StoreError
 from tests.trainable.store.small import (
     NUM_FILES,
     flip_byte,
@@ -13,7 +14,6 @@ from tests.trainable.store.small import (
     store,
 )
 from trainable.audio import AudioEntry
-from trainable.errors import StoreError
 from trainable.feature_plan import LOG_MELS
 from trainable.store.verifying import remove_damaged
 

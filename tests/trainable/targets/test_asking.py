@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from spaces.files.errors import CheckpointError
 from tests.trainable.targets.asking import BANK, CROP_FRAMES, drawn, opened
 from trainable.data import TrainingData
-from trainable.errors import CheckpointError
 from trainable.store.tasks import ShardTask, build_shards
 from trainable.targets import StoredTargets, open_targets
 from trainable.teacher import load_teacher

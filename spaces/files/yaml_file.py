@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from spaces.atomic import write_text_atomically
-from spaces.complaints import Complaint, Keys, complaints, dotted, shown
 from spaces.errors import ConfigError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.complaints import Complaint, Keys, complaints, dotted, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 

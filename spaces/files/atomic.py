@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from spaces.disk import room_for
+from spaces.files.disk import room_for
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.atomic import write_bytes_atomically, write_text_atomically
+from spaces.files.atomic import write_bytes_atomically, write_text_atomically
 
 
 def test_text_is_written_as_utf8_with_its_line_ends(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Files that are written in place: never through a link, and a folder's lock among them.
 
 Whoever may write to a folder could make `.lock` a link to a file of the person's, which opening it
-by name would overwrite. What replaces files as `spaces.atomic` does replaces such a link itself.
+by name would overwrite. What replaces files as `spaces.files.atomic` does replaces such a link itself.
 """
 
 import errno
@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spaces.disk import room_for
-from trainable.errors import RunError, VeerError
+from spaces.files.disk import room_for
+from spaces.files.errors import RunError, VeerError
 
 LOCK = ".lock"
 POLL_S = 0.2

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import YamlDocument, parse_yaml
 from spaces.overlaid import OverlaidDocument
-from spaces.yaml_file import YamlDocument, parse_yaml
 
 
 def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlDocument:

@@ -6,8 +6,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from spaces.errors import ConfigError
+from spaces.files.yaml_file import load_model
 from spaces.overlaid import OverlaidDocument
-from spaces.yaml_file import load_model
 
 
 class Inner(BaseModel):

@@ -9,8 +9,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from spaces.atomic import write_text_atomically
-from trainable.errors import DamagedError
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import DamagedError
 
 SUFFIX = ".sha256"
 LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)\n?")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spaces.visible import visible
+from spaces.files.visible import visible
 
 
 @pytest.mark.parametrize(
