@@ -6,7 +6,7 @@ from typing import Any
 
 from spaces.dimensions import Choice, Dimension, Float, Integer, same
 from spaces.errors import VeerError
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from trainable.config import TrialConfig
 from trainable.presets import preset_trees
 

@@ -16,7 +16,7 @@ from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
-from spaces.reading import bundled_spaces
+from spaces.reading.space_file import bundled_spaces
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
 from trainable.engine import EngineConfig

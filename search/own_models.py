@@ -8,7 +8,7 @@ from search.config import SearchConfig
 from spaces.conditions import Params
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
-from spaces.probing import allowed_values
+from spaces.reading.space_checks import allowed_values
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.own_code import check_own_model, check_own_teacher

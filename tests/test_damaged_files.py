@@ -16,7 +16,7 @@ from results.journal import Journal, read_journal
 from spaces.errors import VeerError
 from spaces.files.errors import StoreError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from tests.conftest import write_corpus
 from tests.damage import DAMAGES
 from tests.tiny_mixer import TINY_MIXER

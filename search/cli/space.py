@@ -15,7 +15,7 @@ from search.setup import start_points
 from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
 from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
-from spaces.reading import bundled_spaces, space_file
+from spaces.reading.space_file import bundled_spaces, space_file
 from trainable.places import cache_dir
 from trainable.presets import read_trial_space
 

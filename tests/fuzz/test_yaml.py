@@ -13,7 +13,7 @@ from search.config import check_suggested, read_search_config
 from search.setup import resolve
 from spaces.errors import ConfigError, VeerError
 from spaces.files.yaml_file import parse_yaml, read_yaml
-from spaces.reading import bundled_spaces
+from spaces.reading.space_file import bundled_spaces
 from tests.fuzz.mutation import ODD_TEXTS, ODD_VALUES, fuzzed, yaml_texts
 from trainable.config import read_train_config
 from trainable.corpus import read_corpus_config

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from search.cli import app as cli
 from spaces.errors import ConfigError, VeerError
 from spaces.files.yaml_file import write_yaml
-from spaces.reading import bundled_spaces
+from spaces.reading.space_file import bundled_spaces
 
 TREE: dict[str, Any] = {
     "model": {

@@ -6,7 +6,7 @@ from typer.testing import CliRunner
 from search.config import PRESETS, SearchConfig, differing_keys, read_search_config
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from spaces.reading import bundled_spaces
+from spaces.reading.space_file import bundled_spaces
 
 CORPUS = {"train_dir": "t", "train_list": "t.txt", "val_dir": "v", "val_list": "v.txt"}
 

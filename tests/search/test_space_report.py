@@ -17,7 +17,7 @@ from search.space_report import ReportConfig, SpaceReport, describe_space
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.limits import Limits
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.step_memory import step_memory

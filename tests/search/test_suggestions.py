@@ -17,7 +17,7 @@ from spaces.space import Space
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from search.samplers import SamplerKind, refuse_unfit
 from search.suggestions import Suggestions
 from tests.search.test_suggestions import SPACES

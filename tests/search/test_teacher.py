@@ -17,7 +17,7 @@ from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import write_yaml
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.data import TrainingData, load_training_data

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spaces.errors import ConfigError
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 

@@ -9,7 +9,7 @@ import pytest
 from models import build_model, count_parameters
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from spaces.reading import bundled_spaces
+from spaces.reading.space_file import bundled_spaces
 from trainable.config import OWN_PARAMETERS, TrialConfig
 from trainable.presets import (
     FOLDER,

@@ -12,7 +12,7 @@ from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 from spaces.files.overlaid import apply_overrides
 from spaces.files.yaml_file import load_model, read_yaml
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import read_corpus_config

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag
 
 from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
-from spaces.reading import read_space
+from spaces.reading.space_file import read_space
 from spaces.space import Space
 
 

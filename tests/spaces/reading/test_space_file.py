@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
-from spaces.reading import bundled_spaces, read_space
+from spaces.reading.space_file import bundled_spaces, read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
 from trainable.presets import read_trial_space

@@ -27,9 +27,9 @@ from spaces.effects import EffectConditions, Surroundings
 from spaces.errors import ConfigError
 from spaces.files.complaints import Complaint, did_you_mean
 from spaces.files.yaml_file import YamlDocument, read_yaml
-from spaces.header import Header, Trees, part
-from spaces.parting import Parting
-from spaces.probing import condition_complaints, never_complaints, probe_complaints
+from spaces.reading.header import Header, Trees, part
+from spaces.reading.space_checks import condition_complaints, never_complaints, probe_complaints
+from spaces.reading.split_tree import Parting
 from spaces.space import Space
 from spaces.trees import dropped, leaves, merged, put
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from spaces.dimensions import Choice, Condition, Dimension, Float, Integer, Value
 from spaces.effects import unless
 from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, dotted, models_in
-from spaces.own_keys import RANGE_KEYS, may_stand, own_range_kind, takes_own_keys
+from spaces.reading.own_keys import RANGE_KEYS, may_stand, own_range_kind, takes_own_keys
 from spaces.stage_weights import StageWeights, StageWeightsRange
 from spaces.trees import put
 
