@@ -30,7 +30,7 @@ from results.timing import Call, time_interleaved
 from spaces.files.atomic import write_text_atomically
 from trainable.any_teacher import is_stored
 from trainable.checkpoint import load_speaker_model
-from trainable.hardware import available_cores, describe_hardware
+from trainable.machine.hardware import available_cores, describe_hardware
 
 Progress = Callable[[int, int], None]
 

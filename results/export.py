@@ -21,7 +21,7 @@ from spaces.files.yaml_file import yaml_text
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 from trainable.own_code import CODE_NOTE, needs_code
 
 CONFIG = "config.yaml"

@@ -18,8 +18,8 @@ from models import SpeakerModel
 from results.timing import time_interleaved
 from spaces.errors import ConfigError, DiskFullError
 from spaces.files.atomic import write_text_atomically
-from trainable.hardware import describe_hardware
-from trainable.places import CACHE_VARIABLE
+from trainable.machine.cache_dir import CACHE_VARIABLE
+from trainable.machine.hardware import describe_hardware
 
 Timer = Callable[..., Mapping[str, list[float]]]
 

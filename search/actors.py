@@ -27,8 +27,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.course import Fault
 from spaces.files.errors import DeviceError
-from trainable.faults import MAX_MESSAGE_CHARS, in_a_line
-from trainable.memory_share import OUT_OF_MEMORY
+from trainable.machine.device_errors import MAX_MESSAGE_CHARS, in_a_line
+from trainable.machine.memory_share import OUT_OF_MEMORY
 
 NODE_ERRORS = (NodeDiedError, LocalRayletDiedError, ActorUnavailableError)
 # What GCS writes where a node's death took the actor along.

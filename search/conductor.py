@@ -20,7 +20,7 @@ from search.proposals import Proposals
 from search.reopening import standing
 from search.search_state import SearchState
 from search.shares import RaisedShare
-from trainable.memory_share import OUT_OF_MEMORY
+from trainable.machine.memory_share import OUT_OF_MEMORY
 
 
 class Conductor(SearchState):

@@ -19,7 +19,7 @@ from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 
 DEFAULT_SETTINGS = "demo"
 PRESETS = Path(__file__).with_name("presets")

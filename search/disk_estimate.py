@@ -23,7 +23,7 @@ from spaces.files.errors import TrainingError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
 from trainable.config import TrialConfig
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.scores import scores_bytes
 from trainable.step_memory import META, Computing
 

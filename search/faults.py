@@ -13,7 +13,7 @@ from results.journal import EndState, Journal, Record
 from search.course import Fault, TrialCourse
 from search.fault_config import FaultConfig
 from search.shares import RaisedShare
-from trainable.memory_share import OUT_OF_MEMORY
+from trainable.machine.memory_share import OUT_OF_MEMORY
 
 # What is said of a trial; a kind that is not here is said by its message.
 PHRASES: Mapping[str, str] = MappingProxyType(

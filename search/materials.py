@@ -24,7 +24,7 @@ from search.teacher import (
 )
 from spaces.space import Space
 from trainable.data import TrainingData, load_training_data
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.step_memory import Computing
 from trainable.store.tasks import Builder
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 
 PACKAGES = ("veer", "torch", "torchaudio", "ray", "optuna", "numpy")
 # What all machines of a search must have alike; the sampler, and so Optuna, runs on one.

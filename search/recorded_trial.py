@@ -19,7 +19,7 @@ from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 
 # Of a corpus what no trial reads.
 TEST = ("test_dir", "test_list")

@@ -15,8 +15,8 @@ from search.conductor import Conductor
 from search.course import Fault
 from search.hangs import HangWatch
 from search.scheduler import ConductorScheduler
-from trainable.faults import MAX_MESSAGE_CHARS
-from trainable.memory_share import OUT_OF_MEMORY
+from trainable.machine.device_errors import MAX_MESSAGE_CHARS
+from trainable.machine.memory_share import OUT_OF_MEMORY
 
 logger = logging.getLogger(__name__)
 

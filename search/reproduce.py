@@ -25,7 +25,7 @@ from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig
 from trainable.data import load_training_data
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.training import EpochReport, Trainer
 from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of
 

@@ -50,7 +50,7 @@ from spaces.errors import DiskFullError
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, RunError
 from spaces.space import Space
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.presets import read_trial_space
 
 

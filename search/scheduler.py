@@ -9,7 +9,7 @@ from search.conductor import Conductor
 from search.hangs import HangWatch
 from search.placement import other_config, place_in
 from search.shares import Lending
-from trainable.memory_share import OUT_OF_MEMORY
+from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training import EpochReport
 from trainable.trial import DAMAGED, DISK_FULL, OUTCOME, REASON
 

@@ -29,7 +29,7 @@ from spaces.files.yaml_file import read_yaml
 from spaces.space import Space
 from spaces.starting import fit_into
 from trainable.config import TrialConfig
-from trainable.engine import require_precision
+from trainable.machine.engine import require_precision
 from trainable.scaling import WIDTH, scale_width
 
 DEFAULT_NUM_TRIALS = 12

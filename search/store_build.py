@@ -35,7 +35,7 @@ from search.resources import cluster_nodes
 from search.store_worker import Outcome, build_packed
 from search.ticker import Ticker
 from spaces.files.errors import DiskFullError, StoreError
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress, ShardTask, build_shards
 
 POLL_S = 0.2

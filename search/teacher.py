@@ -27,8 +27,8 @@ from trainable.data import TrainingData
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.evaluation import validation_scores
+from trainable.machine.cache_dir import cache_dir
 from trainable.metrics import equal_error_rate
-from trainable.places import cache_dir
 from trainable.plugin_bank import NUM_PARAMS
 from trainable.scoring import Floats
 from trainable.store.tasks import Builder, Progress, build_shards

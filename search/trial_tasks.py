@@ -10,7 +10,7 @@ from search.materials import Materials, SearchJob
 from search.provenance import versions
 from search.shares import Lending
 from trainable.data import opened_from
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.trial import TrialTask
 
 

@@ -12,7 +12,7 @@ from search.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoint import BUILDING_SUFFIX, CheckpointFolder
 from trainable.full_training import ScoreLog
-from trainable.trial_lock import TrialLock
+from trainable.machine.trial_lock import TrialLock
 
 PRECIOUS = "what a person wrote"
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.prefetch import to_device
+from trainable.machine.prefetch import to_device
 
 
 def spec_augment(

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
 from trainable.config import TrialConfig
-from trainable.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.epoch_report import EpochReport
+from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.step_memory import CPU, META, AskedTeacher, StepMemory, StepOnNoise
 
 # Longer than the names of most corpora's speakers.

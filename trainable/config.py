@@ -21,7 +21,7 @@ from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalised
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 
 HASH_DIGITS = 12
 # By so much 0.9 + 0.1 and the like may miss 1.

@@ -19,9 +19,9 @@ from spaces.files.errors import TrainingError
 from trainable.audio import Wave, load_wave
 from trainable.corpus import TrialPair
 from trainable.data import TrainingData
-from trainable.engine import Engine
+from trainable.machine.engine import Engine
+from trainable.machine.prefetch import prefetched, to_device
 from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
-from trainable.prefetch import prefetched, to_device
 from trainable.resident import CropSource
 from trainable.scoring import (
     VOXCELEB_TRAINER_CROPS,

@@ -25,7 +25,7 @@ from trainable.corpus import read_trial_list
 from trainable.data import TrainingData
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.scores import keep_new_scores
 from trainable.store.tasks import Progress
 from trainable.teacher import AnyTeacher, require_fit

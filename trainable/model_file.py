@@ -11,7 +11,7 @@ import torch
 
 from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
-from trainable.memory_share import is_out_of_memory
+from trainable.machine.memory_share import is_out_of_memory
 
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 MISFIT = (ValueError, LookupError, TypeError, AttributeError, OverflowError)

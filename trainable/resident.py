@@ -14,8 +14,8 @@ from torch import Tensor
 from models.frontend import NUM_MELS
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
-from trainable.memory_share import gpu_index
-from trainable.prefetch import to_device
+from trainable.machine.memory_share import gpu_index
+from trainable.machine.prefetch import to_device
 
 # Of a trial's share of the GPU, where nobody measured what its steps need: the rest is for
 # weights, activations and the teacher.

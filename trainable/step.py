@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models import SpeakerModel
 from trainable.config import TrainingConfig
-from trainable.engine import Engine, say_what_compiling_needs
+from trainable.machine.engine import Engine, say_what_compiling_needs
 from trainable.objective import Objective
 from trainable.teacher import Crops
 

@@ -27,7 +27,7 @@ from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.distillation import LABEL_LEVEL
-from trainable.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
+from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
 from trainable.stand_in import StandIn, stand_in
 from trainable.step import Batch, TrainingStep

@@ -19,7 +19,7 @@ from models.user_code import code_root
 from trainable.checkpoint import file_sha256
 from trainable.crop_bank import CropBank, Index
 from trainable.data import TrainingData
-from trainable.prefetch import to_device
+from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace

@@ -23,12 +23,12 @@ from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
 from trainable.crop_bank import latest_starts
 from trainable.data import TrainingData
-from trainable.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.evaluation import USUAL_FRAMES, Validation
+from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
+from trainable.machine.prefetch import prefetched, to_device
 from trainable.meter import epoch_meter
 from trainable.objective import Objective
-from trainable.prefetch import prefetched, to_device
 from trainable.resident import crop_source
 from trainable.scores import MeasuredScores, ScoreMeter
 from trainable.step import Batch, TrainingStep

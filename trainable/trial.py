@@ -27,21 +27,21 @@ from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data, reopen_training_data
-from trainable.engine import EngineConfig
-from trainable.faults import device_error, in_a_line
-from trainable.hardware import describe_hardware
-from trainable.memory_share import (
+from trainable.machine.device_errors import device_error, in_a_line
+from trainable.machine.engine import EngineConfig
+from trainable.machine.hardware import describe_hardware
+from trainable.machine.memory_share import (
     OUT_OF_MEMORY,
     cap_memory,
     compute_with,
     is_out_of_memory,
     release_memory,
 )
+from trainable.machine.trial_lock import TrialLock
 from trainable.resident import resident_budget
 from trainable.scores import keep_new_scores
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
-from trainable.trial_lock import TrialLock
 
 # An outcome that says nothing of the trial: there was no room to write.
 DISK_FULL = "disk_full"

@@ -25,7 +25,7 @@ from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
 from trainable.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
 from trainable.final_interval import FinalEER, final_eer
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 
 
 def evaluate(

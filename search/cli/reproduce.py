@@ -20,7 +20,7 @@ from search.reproduce import Conditions, Reproduction, make_place
 from search.reproduce import reproduce as reproduce_trial
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 
 FAILED_STATUS = 1
 

@@ -27,7 +27,7 @@ from search.cli.options import AllowCode, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
 from spaces.errors import ConfigError
 from spaces.files.visible import visible
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 
 Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 

@@ -16,7 +16,7 @@ from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceRep
 from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
 from spaces.reading.space_file import bundled_spaces, space_file
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.presets import read_trial_space
 
 app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check one.")

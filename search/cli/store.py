@@ -18,7 +18,7 @@ from trainable.checkpoint import file_sha256
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, feature_requests, load_training_data
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.store.cache import StoreInfo, list_stores, prunable
 from trainable.store.folder import OpenStore
 from trainable.store.lock import remove_store

@@ -13,11 +13,11 @@ from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import load_training_data
 from trainable.device import choose_device
-from trainable.engine import DEFAULT_ENGINE, EngineConfig
 from trainable.evaluation import EvaluationResult
 from trainable.full_training import TrainResult, run_training
+from trainable.machine.cache_dir import cache_dir
+from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig
 from trainable.own_code import check_own_model, check_own_teacher
-from trainable.places import cache_dir
 
 
 def run_and_show(

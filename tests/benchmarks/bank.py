@@ -46,8 +46,8 @@ from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.evaluation import validation_veer_pct
 from trainable.full_training import run_training
-from trainable.hardware import describe_hardware
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
+from trainable.machine.hardware import describe_hardware
 from trainable.presets import read_trial_config
 from trainable.teacher import load_teacher
 

@@ -24,7 +24,7 @@ from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig
 from trainable.crop_bank import Index, TargetsConfig
 from trainable.data import TrainingData
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.teacher import AnyTeacher, Crops, Lesson, Teacher, TeacherFacts, random_starts
 from trainable.training import Trainer
 

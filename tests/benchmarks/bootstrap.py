@@ -15,7 +15,7 @@ import torch
 
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.metrics import equal_error_rate
 from trainable.speaker_draws import Floats, multiplicities
 

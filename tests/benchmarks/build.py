@@ -42,7 +42,7 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.presets import read_trial_config
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards

@@ -29,7 +29,7 @@ from tests.conftest import write_corpus
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
-from trainable.hardware import available_cores, describe_hardware
+from trainable.machine.hardware import available_cores, describe_hardware
 from trainable.trial import TrialTask, build_trainer
 
 NO_GPU_STATUS = 2

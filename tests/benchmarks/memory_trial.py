@@ -17,7 +17,7 @@ from tests.benchmarks.made_up_trial import CPU, made_up_data
 from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
 from trainable.features import FeatureTable
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable

@@ -37,7 +37,7 @@ from trainable.config import TrialConfig
 from trainable.corpus import CorpusConfig, read_corpus
 from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.teacher import AnyTeacher
 from trainable.training import Trainer
 

@@ -24,7 +24,7 @@ from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from tests.benchmarks.made_up_trial import CPU
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.engine import DEFAULT_ENGINE, resolve_engine
+from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
 from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import Crops, Index, Lesson, Teacher, TeacherFacts, load_teacher

@@ -28,7 +28,7 @@ from tests.benchmarks.simulation import (
     paired_ratio,
     play,
 )
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 
 NUM_SEEDS = 50
 NUM_WORKERS = 4

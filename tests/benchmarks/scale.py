@@ -29,7 +29,7 @@ from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.feature_key import store_key
 from trainable.features import FeatureTable
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.store.plan import MANIFEST
 from trainable.training import Trainer
 

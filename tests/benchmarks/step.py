@@ -27,7 +27,7 @@ from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
 from trainable.features import FeatureTable
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.step import Batch
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind

@@ -9,7 +9,7 @@ import torch
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
 from results.benchmark import BenchmarkConfig, benchmark_models
 from tests.benchmarks.report import finish
-from trainable.hardware import available_cores, describe_hardware
+from trainable.machine.hardware import available_cores, describe_hardware
 
 TARGET = 2.04
 

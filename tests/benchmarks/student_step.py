@@ -24,8 +24,8 @@ from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config import LossConfig
 from trainable.distillation import cosine_distillation
-from trainable.hardware import available_cores, describe_hardware
 from trainable.losses import aam_softmax_logits
+from trainable.machine.hardware import available_cores, describe_hardware
 
 BATCH_SIZE = 64
 NUM_SPEAKERS = 275

@@ -30,7 +30,7 @@ from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 from trainable.targets import StoredTargets, open_targets
 from trainable.training import Trainer
 

@@ -24,7 +24,7 @@ from results.journal import Journal
 from results.macs import count_macs
 from results.run_folder import RunFolder
 from spaces.files.errors import RunError
-from trainable.hardware import available_cores, cpu_name, describe_hardware
+from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
 
 QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
 

@@ -18,7 +18,7 @@ from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
 from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.config import read_train_config
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 
 
 def test_the_config_trains_in_full_from_the_file_alone(trained_run: RunFolder) -> None:

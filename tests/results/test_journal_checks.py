@@ -14,7 +14,7 @@ from results.journal import Journal, as_recorded, read_journal
 from results.run_folder import RunFolder
 from results.value_rules import ROW_NUMBERS
 from spaces.files.errors import RunError
-from trainable.hardware import describe_hardware
+from trainable.machine.hardware import describe_hardware
 
 CHAIN = "altered, or lines before it were altered, taken out or put in; restore the file"
 TIMED = {"time_s": 1.0}

@@ -14,7 +14,7 @@ from spaces.space import Space
 from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
 from trainable.crop_bank import TargetsConfig
-from trainable.engine import EngineConfig
+from trainable.machine.engine import EngineConfig
 from trainable.step_memory import Computing, StepMemory, step_memory
 
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ from spaces.files.errors import DivergedError
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.engine import Engine
+from trainable.machine.engine import Engine
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from trainable.config import TrialConfig
 from trainable.corpus import read_corpus, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.features import FeatureTable, open_features
-from trainable.memory_share import cap_memory
+from trainable.machine.memory_share import cap_memory
 from trainable.resident import (
     BYTES_OF_FRAME,
     ResidentFeatures,

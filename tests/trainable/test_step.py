@@ -10,7 +10,7 @@ from torch import nn
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
 from trainable.config import TrialConfig
-from trainable.engine import Engine, EngineConfig, resolve_engine
+from trainable.machine.engine import Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import Crops, Teacher

@@ -13,8 +13,8 @@ from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
-from trainable.engine import EngineConfig
-from trainable.prefetch import NAME
+from trainable.machine.engine import EngineConfig
+from trainable.machine.prefetch import NAME
 from trainable.resident import ResidentFeatures
 from trainable.step import Batch
 from trainable.teacher import Teacher

@@ -11,9 +11,9 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
+from trainable.machine.trial_lock import TrialLock
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
-from trainable.trial_lock import TrialLock
 
 CPU = torch.device("cpu")
 SMALL = {

@@ -15,7 +15,7 @@ from tests.search.reproduction.recorded import NUM_EPOCHS, STUDENT, begin, sit, 
 from trainable.checkpoint import file_sha256, resolve_model_file
 from trainable.config import TrialConfig
 from trainable.data import load_training_data
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 
 
 @pytest.fixture(autouse=True)

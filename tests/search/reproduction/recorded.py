@@ -9,7 +9,7 @@ from search.config import SearchConfig
 from search.reproduce import Conditions, Reproduction, reproduce
 from tests.search.forging import rewrite
 from trainable.config import TrialConfig
-from trainable.places import cache_dir
+from trainable.machine.cache_dir import cache_dir
 from trainable.trial import StudentTrial, TrialTask
 
 STUDENT = {

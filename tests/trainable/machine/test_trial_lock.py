@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from spaces.files.errors import BusyError
-from trainable.trial_lock import TrialLock
+from trainable.machine.trial_lock import TrialLock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from trainable.trial_lock import TrialLock
+from trainable.machine.trial_lock import TrialLock
 lock = TrialLock()
 lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
@@ -26,7 +26,7 @@ time.sleep(60)
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that has the folder."""
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdout=subprocess.PIPE,

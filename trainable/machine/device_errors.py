@@ -8,7 +8,7 @@ arguments and memory are sticky).
 import torch
 
 from spaces.files.errors import DeviceError
-from trainable.memory_share import error_chain, is_out_of_memory
+from trainable.machine.memory_share import error_chain, is_out_of_memory
 
 MAX_MESSAGE_CHARS = 300
 # Of errors that are no torch.AcceleratorError: the driver's, the libraries', and NCCL's.

@@ -7,8 +7,8 @@ from torch import nn
 
 from spaces.errors import ConfigError
 from spaces.files.errors import TrainingError
-from trainable.engine import EngineConfig, resolve_engine, say_what_compiling_needs
-from trainable.memory_share import is_out_of_memory
+from trainable.machine.engine import EngineConfig, resolve_engine, say_what_compiling_needs
+from trainable.machine.memory_share import is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from spaces.files.errors import DeviceError
-from trainable.faults import device_error
+from trainable.machine.device_errors import device_error
 
 ILLEGAL = (
     "CUDA error: an illegal memory access was encountered\nSearch for `cudaErrorIllegalAddress'\n"

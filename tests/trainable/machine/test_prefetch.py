@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 import torch
 
-from trainable.prefetch import NAME, prefetched, to_device
+from trainable.machine.prefetch import NAME, prefetched, to_device
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from torch.amp.grad_scaler import GradScaler
 from spaces.errors import ConfigError
 from spaces.files.errors import TrainingError
 from spaces.files.settings import Settings
-from trainable.memory_share import is_out_of_memory
+from trainable.machine.memory_share import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices that have Adam's fused form.

@@ -7,7 +7,7 @@ import torch
 
 from spaces.files.errors import TrainingError
 from tests.trainable.made_up_gpu import MadeUpGpu
-from trainable.memory_share import (
+from trainable.machine.memory_share import (
     cap_memory,
     compute_with,
     is_out_of_memory,
@@ -18,7 +18,7 @@ from trainable.memory_share import (
 MIB = 2**20
 TAKES_TOO_MUCH = """
 import sys, torch
-from trainable.memory_share import cap_memory
+from trainable.machine.memory_share import cap_memory
 device = torch.device("cuda")
 total = torch.cuda.get_device_properties(device).total_memory
 share = 0.2
@@ -34,7 +34,7 @@ print("half is fine", flush=True)
 COUNTS_THREADS = """
 import sys, torch
 from pathlib import Path
-from trainable.memory_share import compute_with
+from trainable.machine.memory_share import compute_with
 
 def busy_threads():  # with more than 50 ms of processor time; PyTorch has idle ones too
     ticks = {}
