@@ -22,7 +22,7 @@ from spaces.files.errors import CheckpointError, TrainingError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from trainable.any_teacher import find_teacher
-from trainable.audio import AudioError, load_wave
+from trainable.audio.reading import AudioError, load_wave
 from trainable.checkpoint import (
     CheckpointFolder,
     load_classifier,

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainable.audio import Wave
-from trainable.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
-from trainable.augmentation_config import AugmentationConfig
+from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
+from trainable.audio.augmentation_config import AugmentationConfig
+from trainable.audio.reading import Wave
 from trainable.feature_builder import CopyPlan
 
 

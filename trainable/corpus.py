@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import load_model, read_yaml
-from trainable.audio import AudioEntry
-from trainable.augmentation_config import AugmentationConfig
+from trainable.audio.augmentation_config import AugmentationConfig
+from trainable.audio.reading import AudioEntry
 from trainable.corpus_lists import (
     TrialPair,
     Utterance,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from spaces.files.errors import CorpusError
-from trainable.audio import scan_audio
+from trainable.audio.reading import scan_audio
 from trainable.corpus import (
     NOT_APART,
     Corpus,

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import VeerError
 from spaces.files.atomic import write_text_atomically
-from trainable.audio import Wave
+from trainable.audio.reading import Wave
 from trainable.corpus_prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo_sentences import draw_sentence
 from trainable.demo_sessions import BLOCK_SAMPLES, draw_session, record

@@ -12,7 +12,7 @@ import torchaudio.functional as F
 from torch import Tensor
 
 from models.frontend import SAMPLE_RATE_HZ
-from trainable.audio import Wave
+from trainable.audio.reading import Wave
 
 BLOCK_SAMPLES = 800
 

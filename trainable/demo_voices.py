@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from spaces.errors import VeerError
-from trainable.audio import Wave, resampled
+from trainable.audio.reading import Wave, resampled
 
 ACCENTS = (
     "en",

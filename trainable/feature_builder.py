@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from models import LogMel
-from trainable.audio import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
+from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from models import frontend
 from spaces.files.errors import CorpusError
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.store.plan import FORMAT_VERSION
 
 FRONT_END: dict[str, float] = {

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.feature_builder import CopyPlan, FeatureTask
 from trainable.feature_key import FRONT_END, StoreKey, audio_dirs_of, lists_of, store_key
 from trainable.store.folder import store_folder

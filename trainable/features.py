@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.feature_plan import feature_request
 from trainable.store.folder import open_stores
 from trainable.store.sizes import DEFAULT_SHARD_BYTES

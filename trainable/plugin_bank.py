@@ -18,7 +18,7 @@ import numpy as np
 from models.frontend import HOP_SAMPLES
 from models.user_code import require_permission
 from spaces.files.errors import ConfigError, RunError, TrainingError
-from trainable.audio import NUM_READERS, load_wave
+from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.checkpoint import file_sha256
 from trainable.corpus import CorpusConfig
 from trainable.data import TrainingData

@@ -37,7 +37,7 @@ from search.store_build import ShardBuilder
 from spaces.files.yaml_file import write_yaml
 from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
-from trainable.audio import load_wave
+from trainable.audio.reading import load_wave
 from trainable.checkpoint import CheckpointFolder
 from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank

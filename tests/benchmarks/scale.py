@@ -24,7 +24,7 @@ import torch
 from tests.benchmarks.made_up_store import NUM_SPEAKERS, open_features_of, write_store
 from tests.benchmarks.made_up_trial import CPU, made_up_data
 from tests.benchmarks.report import finish
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.config import TrialConfig
 from trainable.data import TrainingData
 from trainable.feature_key import store_key

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from trainable.augmentation import Augmenter, make_augmenter
-from trainable.augmentation_config import AugmentationConfig
+from trainable.audio.augmentation import Augmenter, make_augmenter
+from trainable.audio.augmentation_config import AugmentationConfig
 
 NUM_SAMPLES = 24_000
 

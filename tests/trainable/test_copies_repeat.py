@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from tests.trainable.sounds import augmenter, noise, write_musan, write_rirs, write_sound
-from trainable import augmentation
-from trainable.augmentation import Augmenter, augmentation_digest, copy_rng
-from trainable.augmentation_config import KINDS
+from trainable.audio import augmentation
+from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng
+from trainable.audio.augmentation_config import KINDS
 
 # Of PCG64, seeded with the SHA-256 that `printf 'veer copy\\0005\\0002\\000id1/a.wav' | sha256sum`
 # prints, read as a number.

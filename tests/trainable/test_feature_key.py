@@ -7,7 +7,7 @@ import pytest
 
 from spaces.files.errors import CorpusError
 from trainable import feature_key as module
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.feature_key import audio_dirs_of, lists_of, store_key
 
 

@@ -18,7 +18,7 @@ from tests.trainable.toy_trainer import (
     network,
     weights,
 )
-from trainable.audio import load_wave
+from trainable.audio.reading import load_wave
 from trainable.config import TrainRunConfig
 from trainable.corpus import CorpusConfig, read_corpus_config
 from trainable.data import TrainingData, load_training_data

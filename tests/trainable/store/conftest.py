@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from tests.trainable.store.small import NUM_FILES
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.features import FeatureTable, open_features
 from trainable.store.plan import StoreManifest
 
@@ -16,7 +16,7 @@ NUM_FILES = 6
 BUILD = """
 import sys, time
 from pathlib import Path
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.feature_plan import LOG_MELS
 from trainable.features import open_features
 

@@ -23,7 +23,7 @@ from tests.trainable.store.small import (
     opened,
     store,
 )
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.feature_plan import LOG_MELS
 
 

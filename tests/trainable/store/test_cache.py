@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from spaces.files.errors import CorpusError
-from trainable.audio import AudioEntry
+from trainable.audio.reading import AudioEntry
 from trainable.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.features import open_features

@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 
 from models.frontend import SAMPLE_RATE_HZ
-from trainable.audio import SILENCE_DBFS, Wave
+from trainable.audio.reading import SILENCE_DBFS, Wave
 
 FLAT_BELOW_HZ = 50.0
 """Without a floor the lowest bins of brown noise would hold all its power, below any speech."""

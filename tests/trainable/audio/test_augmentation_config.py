@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_model, read_yaml
-from trainable.augmentation_config import LIMITS, AugmentationConfig
+from trainable.audio.augmentation_config import LIMITS, AugmentationConfig
 
 
 def test_defaults_are_voxceleb_trainers() -> None:

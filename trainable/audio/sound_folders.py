@@ -15,7 +15,7 @@ import soundfile
 
 from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import ConfigError
-from trainable.audio import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
+from trainable.audio.reading import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
 
 SUFFIXES = (".wav", ".flac")
 MAX_SHOWN = 5

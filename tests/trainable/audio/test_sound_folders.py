@@ -10,8 +10,8 @@ import scipy.signal
 import soundfile
 
 from spaces.errors import ConfigError
-from trainable.audio import AudioError
-from trainable.sound_folders import SoundFolder, list_sounds
+from trainable.audio.reading import AudioError
+from trainable.audio.sound_folders import SoundFolder, list_sounds
 
 
 def write(path: Path, wave: np.ndarray, rate_hz: int = 16_000, subtype: str = "FLOAT") -> Path:
@@ -142,7 +142,7 @@ def test_only_the_stretch_of_a_long_file_is_read(
         return whole_read(path, frames, start, **options)
 
     monkeypatch.setattr(soundfile, "read", read)
-    monkeypatch.delattr("trainable.sound_folders.load_wave")
+    monkeypatch.delattr("trainable.audio.sound_folders.load_wave")
     folder.stretch(folder.files[0], 500, rng())
     assert asked == [500]
 

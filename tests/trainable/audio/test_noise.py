@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from trainable.noise import (
+from trainable.audio.noise import (
     LEVEL_RANGE_DB,
     NoiseColour,
     at_snr,

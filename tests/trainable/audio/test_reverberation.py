@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainable.reverberation import direct_path, generated_rir, reverberated
+from trainable.audio.reverberation import direct_path, generated_rir, reverberated
 
 
 def noise(num_samples: int, seed: int = 0) -> np.ndarray:

@@ -17,17 +17,17 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from spaces.errors import ConfigError
-from trainable.audio import AudioError, Wave
-from trainable.augmentation_config import (
+from trainable.audio.augmentation_config import (
     KINDS,
     MUSAN_KINDS,
     NEEDS_MUSAN,
     AugmentationConfig,
     CopyKind,
 )
-from trainable.noise import at_snr, generated_noise, is_silent
-from trainable.reverberation import direct_path, generated_rir, reverberated
-from trainable.sound_folders import SoundFile, SoundFolder, fault_text, list_sounds
+from trainable.audio.noise import at_snr, generated_noise, is_silent
+from trainable.audio.reading import AudioError, Wave
+from trainable.audio.reverberation import direct_path, generated_rir, reverberated
+from trainable.audio.sound_folders import SoundFile, SoundFolder, fault_text, list_sounds
 
 VERSION = 1
 """Raised whenever the same settings and sounds give other copies."""

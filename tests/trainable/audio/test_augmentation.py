@@ -15,9 +15,9 @@ from tests.trainable.sounds import (
     write_rirs,
     write_sound,
 )
-from trainable.audio import AudioError
-from trainable.augmentation import Augmenter, copy_rng, musan_kind
-from trainable.augmentation_config import KINDS, CopyKind
+from trainable.audio.augmentation import Augmenter, copy_rng, musan_kind
+from trainable.audio.augmentation_config import KINDS, CopyKind
+from trainable.audio.reading import AudioError
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ Shapes: S samples of an utterance, R samples of an impulse response; both at 16 
 import numpy as np
 
 from models.frontend import SAMPLE_RATE_HZ
-from trainable.audio import Wave
+from trainable.audio.reading import Wave
 
 
 def generated_rir(

@@ -1,0 +1,1 @@
+"""Audio read, checked and changed: noise, reverberation, augmented copies."""
