@@ -19,7 +19,7 @@ from spaces.files.disk import room_for
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
 from trainable.config import TrainRunConfig, TrialConfig
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.own_code import CODE_NOTE, needs_code

@@ -32,7 +32,7 @@ infrastructure   what happened to a trial and says nothing of its config: trial,
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
 test_opened      a test list was opened for a trial's model: opening (its id in the ledger, see
-                 `trainable.openings`), trial, epoch, path, list_sha256 (of its content),
+                 `trainable.corpus.test_list_ledger`), trial, epoch, path, list_sha256 (of its content),
                  num_pairs, model_sha256
 """
 

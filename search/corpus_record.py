@@ -8,12 +8,12 @@ from results.history import latest
 from results.journal import Journal, Record
 from spaces.files.errors import RunError
 from trainable.checkpoint import file_sha256
-from trainable.corpus import CorpusConfig
-from trainable.corpus_lists import TrialPair, speaker_of
+from trainable.corpus.corpus import CorpusConfig
+from trainable.corpus.known_lists import known_list_warning
+from trainable.corpus.lists import TrialPair, speaker_of
+from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.data import TrainingData
-from trainable.known_lists import known_list_warning
 from trainable.list_content import content_sha256
-from trainable.openings import OpeningLedger
 
 SHORT = 12
 

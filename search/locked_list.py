@@ -11,11 +11,11 @@ from search.model_source import ModelSource
 from search.run_lock import run_lock
 from spaces.files.errors import ConfigError, DiskFullError, RunError
 from trainable.checkpoint import file_sha256
-from trainable.corpus import CorpusConfig, TrialPair, read_trial_list
-from trainable.corpus_lists import parse_trial_list
-from trainable.known_lists import known_list
+from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list
+from trainable.corpus.known_lists import known_list
+from trainable.corpus.lists import parse_trial_list
+from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
 from trainable.list_content import content_sha256, is_same_file, overlap_warnings, paths_of
-from trainable.openings import Opening, OpeningLedger, PastOpenings, new_opening
 
 MOST_TOLD = 5
 CHOOSING = (

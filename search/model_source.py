@@ -15,7 +15,7 @@ from results.trial_view import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoint import LoadedModel, load_speaker_model
 from trainable.config import read_train_config
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 
 TRAIN_CONFIG = "config.yaml"
 

@@ -17,7 +17,7 @@ from search.teacher import require_same_teacher
 from spaces.files.errors import RunError
 from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config import TrialConfig
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 

@@ -23,7 +23,7 @@ from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.training import EpochReport, Trainer

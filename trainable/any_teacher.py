@@ -6,7 +6,7 @@ from pathlib import Path
 from models.user_code import require_permission
 from spaces.files.errors import CheckpointError
 from trainable.checkpoint import resolve_model_file
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData
 from trainable.plugin import read_plugin

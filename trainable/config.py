@@ -19,7 +19,7 @@ from spaces.files.overlaid import apply_overrides
 from spaces.files.settings import Settings
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalised
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
 from trainable.copies import copy_plans
-from trainable.corpus import Corpus, CorpusConfig, read_corpus
+from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
 from trainable.feature_plan import feature_request
 from trainable.features import FeatureTable
 from trainable.store.folder import open_complete, open_stores

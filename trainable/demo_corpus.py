@@ -24,7 +24,7 @@ from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import VeerError
 from spaces.files.atomic import write_text_atomically
 from trainable.audio.reading import Wave
-from trainable.corpus_prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
+from trainable.corpus.prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo_sentences import draw_sentence
 from trainable.demo_sessions import BLOCK_SAMPLES, draw_session, record
 from trainable.demo_voices import Speech, Voice, draw_voices, drifted, open_espeak, require_espeak

@@ -17,7 +17,7 @@ from torch import Tensor
 from models import LogMel, SpeakerModel
 from spaces.files.errors import TrainingError
 from trainable.audio.reading import Wave, load_wave
-from trainable.corpus import TrialPair
+from trainable.corpus.corpus import TrialPair
 from trainable.data import TrainingData
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device

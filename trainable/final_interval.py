@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from numpy.typing import ArrayLike
 
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.corpus_lists import TrialPair, speaker_of
+from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.intervals import MIN_SPEAKERS, Interval
 from trainable.metrics import equal_error_rate
 

@@ -21,7 +21,7 @@ from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config import TrainRunConfig
-from trainable.corpus import read_trial_list
+from trainable.corpus.corpus import read_trial_list
 from trainable.data import TrainingData
 from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.final_figures import read_final, write_final

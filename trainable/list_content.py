@@ -5,7 +5,7 @@ import posixpath
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from trainable.corpus_lists import TrialPair, speaker_of
+from trainable.corpus.lists import TrialPair, speaker_of
 
 
 def content_sha256(pairs: Iterable[TrialPair]) -> str:

@@ -11,7 +11,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from trainable.bootstrap import SpeakerPairs
-from trainable.corpus_lists import speaker_of
+from trainable.corpus.lists import speaker_of
 from trainable.data import TrainingData
 
 Index = NDArray[np.int64]

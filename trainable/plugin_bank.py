@@ -20,7 +20,7 @@ from models.user_code import require_permission
 from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.checkpoint import file_sha256
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.data import TrainingData
 from trainable.embedding_file import EmbeddingWriter, Index, read_meta
 from trainable.plugin import Floats, PluginConfig, PluginProcess, read_plugin

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.frontend import HOP_SAMPLES, WINDOW_SAMPLES
-from trainable.corpus import TrialPair
+from trainable.corpus.corpus import TrialPair
 
 # What a window of 400 samples adds to the hops: so many samples give the stated frames.
 WINDOW_TAIL_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES

@@ -24,7 +24,7 @@ from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import CropBank, TargetsConfig
 from trainable.data import TrainingData, load_training_data, reopen_training_data
 from trainable.machine.device_errors import device_error, in_a_line

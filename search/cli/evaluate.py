@@ -21,7 +21,7 @@ from search.locked_list import (
 )
 from search.model_source import ModelSource, find_model
 from spaces.errors import ConfigError
-from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
 from trainable.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
 from trainable.final_interval import FinalEER, final_eer

@@ -15,7 +15,7 @@ from spaces.errors import ConfigError
 from spaces.files.errors import StoreError
 from trainable.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.checkpoint import file_sha256
-from trainable.corpus import read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, feature_requests, load_training_data
 from trainable.machine.cache_dir import cache_dir

@@ -41,7 +41,7 @@ from tests.benchmarks.bank_runs import CPU, Bench
 from tests.benchmarks.report import finish
 from trainable.checkpoint import resolve_model_file
 from trainable.config import TrainRunConfig
-from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.evaluation import validation_veer_pct

@@ -21,7 +21,7 @@ from tests.benchmarks.bank_figures import Arm, Run, arm_name
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import file_sha256
 from trainable.config import TrialConfig
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 from trainable.crop_bank import Index, TargetsConfig
 from trainable.data import TrainingData
 from trainable.machine.cache_dir import cache_dir

@@ -39,7 +39,7 @@ from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
 from trainable.audio.reading import load_wave
 from trainable.checkpoint import CheckpointFolder
-from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
+from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
 from trainable.machine.hardware import describe_hardware

@@ -19,8 +19,8 @@ from results.ranking import ranked
 from results.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.corpus import CorpusConfig, read_trial_list
-from trainable.corpus_lists import TrialPair, speaker_of
+from trainable.corpus.corpus import CorpusConfig, read_trial_list
+from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.evaluation import score_pairs
 from trainable.intervals import LEVEL, Difference, Interval, difference
 from trainable.metrics import equal_error_rate

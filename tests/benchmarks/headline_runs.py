@@ -18,8 +18,8 @@ from typing import Any
 
 from spaces.files.atomic import write_text_atomically
 from spaces.files.yaml_file import read_yaml, write_yaml
-from trainable.corpus import CorpusConfig, read_corpus
-from trainable.corpus_lists import speaker_of
+from trainable.corpus.corpus import CorpusConfig, read_corpus
+from trainable.corpus.lists import speaker_of
 
 SEARCH = "search"
 PRESET = "preset"

@@ -34,7 +34,7 @@ from tests.benchmarks.naive_loop import NaiveLoop, Split, Turn
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.any_teacher import open_teacher
 from trainable.config import TrialConfig
-from trainable.corpus import CorpusConfig, read_corpus
+from trainable.corpus.corpus import CorpusConfig, read_corpus
 from trainable.crop_bank import TargetsConfig
 from trainable.data import TrainingData, load_training_data
 from trainable.machine.hardware import describe_hardware

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from models.frontend import SAMPLE_RATE_HZ
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 
 MINIVOX = "VEER_MINIVOX"
 TRAIN_LIST, VAL_LIST = "train_list.txt", "veri_val.txt"

@@ -11,7 +11,7 @@ from models import LogMel, LSTMAutoencoderConfig, build_model
 from tests.benchmarks.naive import Split, Turn, best_of, contenders, epochs_until_paid
 from tests.benchmarks.naive_corpus import make_corpus, noise
 from tests.benchmarks.naive_loop import CropDataset, OnlineTeacher, read_crop
-from trainable.corpus import read_corpus
+from trainable.corpus.corpus import read_corpus
 from trainable.data import load_training_data
 from trainable.teacher import Crops, Teacher
 

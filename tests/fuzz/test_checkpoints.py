@@ -20,7 +20,7 @@ from trainable.checkpoint import (
     resolve_model_file,
 )
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.own_code import check_own_teacher
 from trainable.training import Trainer

@@ -54,7 +54,7 @@ from spaces.space import Space
 from tests.fuzz.mutation import fuzzed, mutated
 from trainable.checkpoint import LoadedModel, file_sha256
 from trainable.config import TrainRunConfig, TrialConfig
-from trainable.corpus import CorpusConfig
+from trainable.corpus.corpus import CorpusConfig
 
 CONFIG = TrialConfig.model_validate(
     {"model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "embedding_dim": 16}}

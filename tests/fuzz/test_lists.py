@@ -13,10 +13,10 @@ from spaces.errors import VeerError
 from spaces.files.errors import CorpusError
 from tests.fuzz.mutation import fuzzed
 from trainable.audio.sound_folders import list_sounds
-from trainable.corpus import CorpusConfig, read_corpus, read_trial_list
-from trainable.corpus_check import check_corpus
-from trainable.corpus_lists import parse_train_list, parse_trial_list
-from trainable.corpus_prepare import PrepareConfig, prepare_corpus
+from trainable.corpus.check import check_corpus
+from trainable.corpus.corpus import CorpusConfig, read_corpus, read_trial_list
+from trainable.corpus.lists import parse_train_list, parse_trial_list
+from trainable.corpus.prepare import PrepareConfig, prepare_corpus
 
 # Each leaves the root, on some system or other.
 LEAVING = (

@@ -19,10 +19,10 @@ from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT
-from trainable import known_lists
 from trainable.checkpoint import load_speaker_model
-from trainable.corpus import read_corpus_config
-from trainable.openings import LEDGER
+from trainable.corpus import known_lists
+from trainable.corpus.corpus import read_corpus_config
+from trainable.corpus.test_list_ledger import LEDGER
 
 LOCKED = "a test list is opened once, at the end"
 

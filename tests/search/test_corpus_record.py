@@ -15,7 +15,7 @@ from search.corpus_record import (
     require_same_stores,
 )
 from spaces.files.errors import RunError
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import load_training_data
 
 

@@ -21,7 +21,7 @@ from tests.search.own_student import NET
 from trainable.any_teacher import find_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, load_training_data
 from trainable.store import sizes

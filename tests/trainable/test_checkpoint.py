@@ -17,7 +17,7 @@ from trainable.checkpoint import (
     resolve_model_file,
 )
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.training import Trainer
 

@@ -9,8 +9,8 @@ import torch
 
 from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import VeerError
-from trainable.corpus import read_corpus, read_corpus_config
-from trainable.corpus_check import check_corpus
+from trainable.corpus.check import check_corpus
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.demo_corpus import DemoConfig, build_demo_corpus
 from trainable.demo_sentences import draw_sentence
 from trainable.demo_sessions import draw_session, record

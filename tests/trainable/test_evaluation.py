@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from models import LogMel, MLPMixerConfig, SpeakerModel, build_model
-from trainable.corpus import read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.data import load_training_data
 from trainable.evaluation import Validation, evaluate_pairs, validation_veer_pct
 from trainable.machine.engine import Engine

@@ -13,7 +13,7 @@ import torch
 from models import LogMel
 from spaces.files.errors import CorpusError, StoreError
 from trainable.audio.reading import AudioEntry, load_wave
-from trainable.corpus import read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features import FeatureTable, open_features
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.corpus_lists import TrialPair
+from trainable.corpus.lists import TrialPair
 from trainable.final_interval import final_eer
 from trainable.metrics import equal_error_rate
 

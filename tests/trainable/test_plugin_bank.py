@@ -20,7 +20,7 @@ from tests.trainable.toy_trainer import (
 )
 from trainable.audio.reading import load_wave
 from trainable.config import TrainRunConfig
-from trainable.corpus import CorpusConfig, read_corpus_config
+from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.embedding_file import read_meta
 from trainable.full_training import TrainResult, run_training

@@ -7,7 +7,7 @@ import torch
 from tests.conftest import write_corpus
 from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.features import FeatureTable, open_features
 from trainable.machine.memory_share import cap_memory

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from trainable import scoring
-from trainable.corpus import TrialPair
+from trainable.corpus.corpus import TrialPair
 from trainable.scoring import (
     PairIndex,
     cosine_scores,

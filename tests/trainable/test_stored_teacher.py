@@ -12,7 +12,7 @@ import torch
 from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, write
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import TrainingData, load_training_data
 from trainable.evaluation import validation_veer_pct
 from trainable.scoring import evenly_spaced_starts

@@ -12,7 +12,7 @@ from spaces.files.errors import CorpusError
 from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus, read_corpus_config
+from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.crop_bank import CropBank
 from trainable.data import TrainingData, feature_requests, load_training_data
 from trainable.features import open_features

@@ -9,7 +9,7 @@ from spaces.files.errors import DeviceError, DivergedError, TrainingError
 from tests.damage import flip_bit
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.machine.trial_lock import TrialLock
 from trainable.training import Trainer

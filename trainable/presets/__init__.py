@@ -15,7 +15,7 @@ from spaces.files.yaml_file import load_model, read_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrainRunConfig, TrialConfig
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 
 FOLDER = Path(__file__).parent
 # In the order of the notes.

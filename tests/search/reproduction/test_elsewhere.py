@@ -13,7 +13,7 @@ from search.recorded_trial import recorded_trial
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from trainable.checkpoint import resolve_model_file
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import soundfile
 
 from spaces.files.errors import CorpusError
 from trainable.audio.reading import AudioEntry
-from trainable.corpus import read_corpus_config
+from trainable.corpus.corpus import read_corpus_config
 from trainable.data import load_training_data
 from trainable.features import open_features
 from trainable.store.cache import StoreState, list_stores, prunable

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.corpus_lists import TrialPair
+from trainable.corpus.lists import TrialPair
 from trainable.list_content import content_sha256, is_same_file, overlap_warnings, same_pairs
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from spaces.errors import VeerError
 from spaces.files.errors import CorpusError
-from trainable.corpus import Corpus, read_corpus, read_corpus_config, read_trial_list
-from trainable.corpus_prepare import Layout, PrepareConfig, prepare_corpus
+from trainable.corpus.corpus import Corpus, read_corpus, read_corpus_config, read_trial_list
+from trainable.corpus.prepare import Layout, PrepareConfig, prepare_corpus
 
 LISTS = ("train_list.txt", "veri_val.txt", "veri_test.txt", "corpus.yaml")
 

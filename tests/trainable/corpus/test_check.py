@@ -6,8 +6,8 @@ import pytest
 import soundfile
 
 from spaces.files.errors import CorpusError
-from trainable.corpus import CorpusConfig, read_corpus, read_corpus_config
-from trainable.corpus_check import PartReport, check_corpus
+from trainable.corpus.check import PartReport, check_corpus
+from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 
 MakeCorpus = Callable[..., Path]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spaces.files.errors import CorpusError
 from trainable.audio.reading import scan_audio
-from trainable.corpus import (
+from trainable.corpus.corpus import (
     NOT_APART,
     Corpus,
     CorpusConfig,
@@ -15,8 +15,8 @@ from trainable.corpus import (
     parse_corpus,
     shared_speaker_faults,
 )
-from trainable.corpus_lists import parse_trial_list, speaker_of
-from trainable.known_lists import known_list_warning
+from trainable.corpus.known_lists import known_list_warning
+from trainable.corpus.lists import parse_trial_list, speaker_of
 from trainable.list_content import content_sha256, is_same_file, overlap_warnings
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spaces.files.errors import RunError
-from trainable.openings import LEDGER, Opening, OpeningLedger, new_opening
+from trainable.corpus.test_list_ledger import LEDGER, Opening, OpeningLedger, new_opening
 
 SHA256 = "a" * 64
 

@@ -14,7 +14,7 @@ from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry
-from trainable.corpus_lists import (
+from trainable.corpus.lists import (
     TrialPair,
     Utterance,
     parse_train_list,

@@ -5,7 +5,7 @@ import pytest
 
 from spaces.errors import ConfigError
 from spaces.files.errors import CorpusError
-from trainable.corpus import (
+from trainable.corpus.corpus import (
     Corpus,
     CorpusConfig,
     TrialPair,

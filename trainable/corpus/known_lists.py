@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from trainable.corpus_lists import speaker_of
+from trainable.corpus.lists import speaker_of
 
 # VoxCeleb1's own test speakers: those whose names begin with E.
 TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))

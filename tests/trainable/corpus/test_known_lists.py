@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from trainable.known_lists import KNOWN, KnownList, known_list, known_list_warning
+from trainable.corpus.known_lists import KNOWN, KnownList, known_list, known_list_warning
 
 VIDEO = "5r0dWxy17C8"
 

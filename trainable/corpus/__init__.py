@@ -1,0 +1,1 @@
+"""Train lists, trial lists and `corpus.yaml`: reading, checking, preparing, and the test list's ledger."""
