@@ -14,7 +14,7 @@ from spaces.files.yaml_file import load_mapping
 from trainable.corpus.check import CorpusReport, check_corpus
 from trainable.corpus.corpus import read_corpus_config
 from trainable.corpus.prepare import PrepareConfig, prepare_corpus
-from trainable.demo_corpus import DemoConfig, build_demo_corpus
+from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
 
 app = typer.Typer(no_args_is_help=True, help="Prepare and check a corpus; keep its log-mels.")
 app.command()(store.build)

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 from search.cli.data import app
 from spaces.errors import VeerError
 from spaces.files.errors import CorpusError
-from trainable.demo_corpus import DemoConfig
+from trainable.demo.demo_corpus import DemoConfig
 
 runner = CliRunner()
 

@@ -25,9 +25,9 @@ from spaces.errors import VeerError
 from spaces.files.atomic import write_text_atomically
 from trainable.audio.reading import Wave
 from trainable.corpus.prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
-from trainable.demo_sentences import draw_sentence
-from trainable.demo_sessions import BLOCK_SAMPLES, draw_session, record
-from trainable.demo_voices import Speech, Voice, draw_voices, drifted, open_espeak, require_espeak
+from trainable.demo.sentences import draw_sentence
+from trainable.demo.sessions import BLOCK_SAMPLES, draw_session, record
+from trainable.demo.voices import Speech, Voice, draw_voices, drifted, open_espeak, require_espeak
 
 WAV_DIR = "wav"
 MANIFEST_FILE = "demo.json"

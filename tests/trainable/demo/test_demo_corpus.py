@@ -11,10 +11,10 @@ from models.frontend import SAMPLE_RATE_HZ
 from spaces.errors import VeerError
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.demo_corpus import DemoConfig, build_demo_corpus
-from trainable.demo_sentences import draw_sentence
-from trainable.demo_sessions import draw_session, record
-from trainable.demo_voices import draw_voices, drifted, open_espeak
+from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
+from trainable.demo.sentences import draw_sentence
+from trainable.demo.sessions import draw_session, record
+from trainable.demo.voices import draw_voices, drifted, open_espeak
 
 pytest.importorskip("espeakng_loader", reason="the demo extra is not installed")
 

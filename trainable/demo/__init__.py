@@ -1,0 +1,1 @@
+"""The embedded demo corpus: synthetic speakers, sentences and recording sessions."""
