@@ -20,7 +20,7 @@ from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.own_code import CODE_NOTE, needs_code
 

@@ -18,7 +18,7 @@ from spaces.files.settings import Settings
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 DEFAULT_SETTINGS = "demo"

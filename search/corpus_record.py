@@ -12,7 +12,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import known_list_warning
 from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.list_content import content_sha256
 
 SHORT = 12

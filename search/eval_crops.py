@@ -6,8 +6,8 @@ from results.history import latest
 from results.journal import Journal, Record
 from spaces.space import Space
 from trainable.config import TrainingConfig, TrialConfig
-from trainable.data import TrainingData
 from trainable.eval_budget import MAX_EVAL_SHARE, affordable_eval_crops, expected_eval_share
+from trainable.features.training_data import TrainingData
 
 EVAL_CROPS = "training.eval_crops"
 

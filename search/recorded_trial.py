@@ -18,7 +18,7 @@ from spaces.files.errors import RunError
 from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 # Of a corpus what no trial reads.

@@ -24,7 +24,7 @@ from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder
 from trainable.corpus.corpus import CorpusConfig
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.training import EpochReport, Trainer
 from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of

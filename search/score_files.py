@@ -9,7 +9,7 @@ from results.formats import format_table
 from results.scores import PAIRS_SCHEMA, pairs_file, teacher_file
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.pair_speakers import speakers_of
 from trainable.scores import ScoreMeter, write_scores
 from trainable.scoring import Floats

@@ -23,10 +23,10 @@ from trainable.any_teacher import (
     teacher_facts,
 )
 from trainable.checkpoint import file_sha256, load_speaker_model
-from trainable.data import TrainingData
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.evaluation import validation_scores
+from trainable.features.training_data import TrainingData
 from trainable.machine.cache_dir import cache_dir
 from trainable.metrics import equal_error_rate
 from trainable.plugin_bank import NUM_PARAMS

@@ -9,7 +9,7 @@ from search.course import TrialCourse
 from search.materials import Materials, SearchJob
 from search.provenance import versions
 from search.shares import Lending
-from trainable.data import opened_from
+from trainable.features.training_data import opened_from
 from trainable.machine.cache_dir import cache_dir
 from trainable.trial import TrialTask
 

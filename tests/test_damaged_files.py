@@ -23,8 +23,8 @@ from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import CheckpointFolder, load_classifier, load_speaker_model
 from trainable.config import TrialConfig, read_train_config
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.data import load_training_data
 from trainable.embedding_file import EmbeddingWriter, read_embeddings
+from trainable.features.training_data import load_training_data
 from trainable.plugin import read_plugin
 from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store

@@ -7,8 +7,8 @@ from models.user_code import require_permission
 from spaces.files.errors import CheckpointError
 from trainable.checkpoint import resolve_model_file
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData
 from trainable.plugin import read_plugin
 from trainable.plugin_bank import build_bank
 from trainable.store.tasks import Builder, Progress, build_shards

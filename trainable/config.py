@@ -20,7 +20,7 @@ from spaces.files.settings import Settings
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.stage_weights import normalised
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 HASH_DIGITS = 12

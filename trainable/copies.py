@@ -7,7 +7,7 @@ from pathlib import Path
 from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import Wave
-from trainable.feature_builder import CopyPlan
+from trainable.features.builder import CopyPlan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

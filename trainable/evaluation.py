@@ -18,11 +18,11 @@ from models import LogMel, SpeakerModel
 from spaces.files.errors import TrainingError
 from trainable.audio.reading import Wave, load_wave
 from trainable.corpus.corpus import TrialPair
-from trainable.data import TrainingData
+from trainable.features.resident import CropSource
+from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
-from trainable.resident import CropSource
 from trainable.scoring import (
     VOXCELEB_TRAINER_CROPS,
     Floats,

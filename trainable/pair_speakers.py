@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from trainable.bootstrap import SpeakerPairs
 from trainable.corpus.lists import speaker_of
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 
 Index = NDArray[np.int64]
 

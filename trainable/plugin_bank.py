@@ -21,8 +21,8 @@ from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.checkpoint import file_sha256
 from trainable.corpus.corpus import CorpusConfig
-from trainable.data import TrainingData
 from trainable.embedding_file import EmbeddingWriter, Index, read_meta
+from trainable.features.training_data import TrainingData
 from trainable.plugin import Floats, PluginConfig, PluginProcess, read_plugin
 from trainable.scoring import (
     WINDOW_TAIL_SAMPLES,

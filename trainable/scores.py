@@ -18,8 +18,8 @@ from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from spaces.files.errors import DamagedError
 from trainable.bootstrap import SpeakerBootstrap
-from trainable.data import TrainingData
 from trainable.epoch_report import EpochReport
+from trainable.features.training_data import TrainingData
 from trainable.intervals import Interval
 from trainable.metrics import equal_error_rate
 from trainable.pair_speakers import validation_pairs

@@ -25,8 +25,8 @@ from models import build_model
 from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
 from trainable.config import TrialConfig
-from trainable.crop_bank import TargetsConfig
 from trainable.distillation import LABEL_LEVEL
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
 from trainable.stand_in import StandIn, stand_in

@@ -1,7 +1,7 @@
 """What a store holds, in a person's words: the kinds that Veer has."""
 
 from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
-from trainable.feature_plan import LOG_MELS
+from trainable.features.request import LOG_MELS
 from trainable.store.plan import StorePlan
 from trainable.targets import STEM as TARGETS
 

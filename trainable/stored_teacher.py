@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spaces.files.errors import TrainingError
-from trainable.data import TrainingData
 from trainable.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
+from trainable.features.training_data import TrainingData
 from trainable.metrics import equal_error_rate
 from trainable.scoring import Floats, cosine_scores
 from trainable.teacher import NUM_NAMED, Crops, Lesson, TeacherFacts

@@ -15,9 +15,9 @@ import torch
 from models.user_code import allow_code
 from spaces.files.errors import CheckpointError
 from trainable.checkpoint import file_sha256
-from trainable.crop_bank import CropBank, Index
 from trainable.device import choose_device
-from trainable.features import FeatureTable
+from trainable.features.crop_bank import CropBank, Index
+from trainable.features.feature_table import FeatureTable
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from models.user_code import code_root
 from trainable.checkpoint import file_sha256
-from trainable.crop_bank import CropBank, Index
-from trainable.data import TrainingData
+from trainable.features.crop_bank import CropBank, Index
+from trainable.features.training_data import TrainingData
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest

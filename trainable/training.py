@@ -18,18 +18,18 @@ from torch import Tensor, nn
 
 from models import build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
-from trainable.augment import spec_augment
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config import TrialConfig
-from trainable.crop_bank import latest_starts
-from trainable.data import TrainingData
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.evaluation import USUAL_FRAMES, Validation
+from trainable.features.crop_bank import latest_starts
+from trainable.features.resident import crop_source
+from trainable.features.spec_augment import spec_augment
+from trainable.features.training_data import TrainingData
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.meter import epoch_meter
 from trainable.objective import Objective
-from trainable.resident import crop_source
 from trainable.scores import MeasuredScores, ScoreMeter
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import AnyTeacher, Crops, random_starts

@@ -25,8 +25,9 @@ from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import CropBank, TargetsConfig
-from trainable.data import TrainingData, load_training_data, reopen_training_data
+from trainable.features.crop_bank import CropBank, TargetsConfig
+from trainable.features.resident import resident_budget
+from trainable.features.training_data import TrainingData, load_training_data, reopen_training_data
 from trainable.machine.device_errors import device_error, in_a_line
 from trainable.machine.engine import EngineConfig
 from trainable.machine.hardware import describe_hardware
@@ -38,7 +39,6 @@ from trainable.machine.memory_share import (
     release_memory,
 )
 from trainable.machine.trial_lock import TrialLock
-from trainable.resident import resident_budget
 from trainable.scores import keep_new_scores
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer

@@ -19,7 +19,7 @@ from search.comparison import EpochPair
 from search.reproduce import Conditions, Reproduction, make_place
 from search.reproduce import reproduce as reproduce_trial
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 
 FAILED_STATUS = 1

@@ -16,8 +16,8 @@ from spaces.files.errors import StoreError
 from trainable.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.checkpoint import file_sha256
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData, feature_requests, load_training_data
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData, feature_requests, load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.cache import StoreInfo, list_stores, prunable
 from trainable.store.folder import OpenStore

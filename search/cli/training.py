@@ -11,9 +11,9 @@ from spaces.files.yaml_file import load_mapping
 from trainable.any_teacher import find_teacher
 from trainable.config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.data import load_training_data
 from trainable.device import choose_device
 from trainable.evaluation import EvaluationResult
+from trainable.features.training_data import load_training_data
 from trainable.full_training import TrainResult, run_training
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig

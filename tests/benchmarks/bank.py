@@ -42,9 +42,9 @@ from tests.benchmarks.report import finish
 from trainable.checkpoint import resolve_model_file
 from trainable.config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.crop_bank import TargetsConfig
-from trainable.data import TrainingData, load_training_data
 from trainable.evaluation import validation_veer_pct
+from trainable.features.crop_bank import TargetsConfig
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.full_training import run_training
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import describe_hardware

@@ -22,8 +22,8 @@ from trainable.any_teacher import open_teacher
 from trainable.checkpoint import file_sha256
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
-from trainable.crop_bank import Index, TargetsConfig
-from trainable.data import TrainingData
+from trainable.features.crop_bank import Index, TargetsConfig
+from trainable.features.training_data import TrainingData
 from trainable.machine.cache_dir import cache_dir
 from trainable.teacher import AnyTeacher, Crops, Lesson, Teacher, TeacherFacts, random_starts
 from trainable.training import Trainer

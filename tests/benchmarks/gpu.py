@@ -28,7 +28,7 @@ from search.shares import USUAL_CONTEXT_BYTES
 from tests.conftest import write_corpus
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.machine.hardware import available_cores, describe_hardware
 from trainable.trial import TrialTask, build_trainer
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from trainable.feature_plan import LOG_MELS
-from trainable.features import FeatureTable
+from trainable.features.feature_table import FeatureTable
+from trainable.features.request import LOG_MELS
 from trainable.store.folder import open_complete
 from trainable.store.plan import FORMAT_VERSION, MANIFEST, StoreManifest, StorePlan
 from trainable.store.shards import ShardKind, ShardPlace, Vectors, write_shard

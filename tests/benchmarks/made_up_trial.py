@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from models import LSTMAutoencoderConfig
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.data import TrainingData
-from trainable.features import FeatureTable
+from trainable.features.feature_table import FeatureTable
+from trainable.features.training_data import TrainingData
 from trainable.training import Trainer
 
 NUM_SPEAKERS = 100

@@ -15,8 +15,8 @@ import torch
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import CPU, made_up_data
 from trainable.config import TrialConfig
-from trainable.crop_bank import CropBank
-from trainable.features import FeatureTable
+from trainable.features.crop_bank import CropBank
+from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import describe_hardware
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind

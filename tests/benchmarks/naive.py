@@ -35,8 +35,8 @@ from tests.benchmarks.report import Verdict, finish_all
 from trainable.any_teacher import open_teacher
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus
-from trainable.crop_bank import TargetsConfig
-from trainable.data import TrainingData, load_training_data
+from trainable.features.crop_bank import TargetsConfig
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.hardware import describe_hardware
 from trainable.teacher import AnyTeacher
 from trainable.training import Trainer

@@ -24,9 +24,9 @@ from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import made_up_data
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.config import TrialConfig
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData
-from trainable.features import FeatureTable
+from trainable.features.crop_bank import CropBank
+from trainable.features.feature_table import FeatureTable
+from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
 from trainable.step import Batch
 from trainable.store.folder import open_complete

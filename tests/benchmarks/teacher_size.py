@@ -28,8 +28,8 @@ from tests.benchmarks.made_up_trial import CPU, made_up_data, write_teacher
 from tests.benchmarks.report import finish
 from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
 from trainable.targets import StoredTargets, open_targets
 from trainable.training import Trainer

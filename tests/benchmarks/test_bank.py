@@ -28,8 +28,8 @@ from tests.benchmarks.bank_runs import Answered, Witness, mean_cosine
 from tests.conftest import write_corpus
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData, load_training_data
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teacher import AnyTeacher, Crops, Lesson, Teacher
 from trainable.training import Trainer
 

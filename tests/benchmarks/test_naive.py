@@ -12,7 +12,7 @@ from tests.benchmarks.naive import Split, Turn, best_of, contenders, epochs_unti
 from tests.benchmarks.naive_corpus import make_corpus, noise
 from tests.benchmarks.naive_loop import CropDataset, OnlineTeacher, read_crop
 from trainable.corpus.corpus import read_corpus
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.teacher import Crops, Teacher
 
 

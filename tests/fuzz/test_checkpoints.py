@@ -21,7 +21,7 @@ from trainable.checkpoint import (
 )
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.own_code import check_own_teacher
 from trainable.training import Trainer
 

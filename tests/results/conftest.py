@@ -14,7 +14,7 @@ from spaces.files.yaml_file import write_yaml
 from trainable.checkpoint import CheckpointFolder, file_sha256
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.teacher import load_teacher
 from trainable.training import Trainer
 

@@ -16,7 +16,7 @@ from search.corpus_record import (
 )
 from spaces.files.errors import RunError
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 
 
 @pytest.fixture

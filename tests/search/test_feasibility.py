@@ -17,7 +17,7 @@ from spaces.files.errors import CheckpointError
 from spaces.limits import Limits
 from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.step_memory import Computing, StepMemory
 
 STUDENT = {

@@ -13,7 +13,7 @@ from spaces.limits import Limits
 from spaces.space import Space
 from trainable.checkpoint import load_speaker_model
 from trainable.config import TrialConfig
-from trainable.crop_bank import TargetsConfig
+from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.step_memory import Computing, StepMemory, step_memory
 

@@ -22,8 +22,8 @@ from trainable.any_teacher import find_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData, load_training_data
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.targets import open_targets

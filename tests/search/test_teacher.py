@@ -20,8 +20,8 @@ from spaces.files.yaml_file import write_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config import TrialConfig
-from trainable.data import TrainingData, load_training_data
 from trainable.embedding_file import EmbeddingWriter
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teacher import SpeakerCentres, TeacherFacts
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)

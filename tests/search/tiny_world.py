@@ -9,7 +9,7 @@ from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.training import Trainer
 
 TINY_TEACHER = {

@@ -13,7 +13,7 @@ from tests.conftest import write_corpus
 from tests.trainable.embedding_rows import Columns
 from tests.trainable.toy_trainer import write_plugin, write_worker
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teacher import Teacher
 
 

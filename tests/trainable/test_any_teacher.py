@@ -10,7 +10,7 @@ from spaces.files.errors import CheckpointError, ConfigError
 from trainable.any_teacher import find_teacher, open_teacher
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

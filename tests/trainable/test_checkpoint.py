@@ -18,7 +18,7 @@ from trainable.checkpoint import (
 )
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.training import Trainer
 
 CONFIG = TrialConfig.model_validate(

@@ -21,7 +21,7 @@ from trainable.checkpoint import (
 )
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.training import EpochReport, Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)

@@ -10,7 +10,7 @@ from models import ModelOutput
 from spaces.files.errors import DivergedError
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
 from trainable.training import Trainer
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 
 from models import LogMel, MLPMixerConfig, SpeakerModel, build_model
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.data import load_training_data
 from trainable.evaluation import Validation, evaluate_pairs, validation_veer_pct
+from trainable.features.training_data import load_training_data
 from trainable.machine.engine import Engine
 from trainable.metrics import equal_error_rate, verification_metrics
 from trainable.scoring import evenly_spaced_starts

@@ -14,7 +14,7 @@ from spaces.files.errors import ConfigError
 from trainable.checkpoint import file_sha256, load_speaker_model, resolve_model_file
 from trainable.config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.full_training import TrainResult, run_training
 from trainable.training import EpochReport
 

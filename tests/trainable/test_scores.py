@@ -10,7 +10,7 @@ from tests.damage import empty, flip_bit, halve
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.metrics import equal_error_rate
 from trainable.scores import (
     MeasuredScores,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from trainable.feature_plan import LOG_MELS
+from trainable.features.request import LOG_MELS
 from trainable.store.plan import FORMAT_VERSION, StorePlan
 from trainable.store.shards import ShardKind
 from trainable.store_kinds import amount_of, kind_of

@@ -7,7 +7,7 @@ import pytest
 
 from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, without, write
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.stored_teacher import load_stored_teacher
 
 

@@ -11,7 +11,7 @@ from spaces.files.digest import write_digest
 from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.teacher import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer
 

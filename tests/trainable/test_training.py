@@ -12,10 +12,10 @@ import torch
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
 from trainable.config import TrialConfig
-from trainable.data import TrainingData
+from trainable.features.resident import ResidentFeatures
+from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import NAME
-from trainable.resident import ResidentFeatures
 from trainable.step import Batch
 from trainable.teacher import Teacher
 from trainable.training import EpochReport, Trainer

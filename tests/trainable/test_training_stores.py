@@ -13,9 +13,9 @@ from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData, feature_requests, load_training_data
-from trainable.features import open_features
+from trainable.features.crop_bank import CropBank
+from trainable.features.feature_table import open_features
+from trainable.features.training_data import TrainingData, feature_requests, load_training_data
 from trainable.targets import open_targets
 from trainable.training import Trainer
 

@@ -10,7 +10,7 @@ from tests.damage import flip_bit
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
+from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device

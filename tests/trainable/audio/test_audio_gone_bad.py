@@ -15,7 +15,7 @@ from spaces.files.errors import CorpusError
 from trainable.config import TrialConfig
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.data import load_training_data, opened_from, reopen_training_data
+from trainable.features.training_data import load_training_data, opened_from, reopen_training_data
 from trainable.training import Trainer
 from trainable.trial import StudentTrial, TrialTask
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import torch
 
 from trainable.audio.reading import AudioEntry
-from trainable.features import FeatureTable, open_features
+from trainable.features.feature_table import FeatureTable, open_features
 from trainable.store.plan import StoreManifest
 
 NUM_FILES = 6
@@ -17,8 +17,8 @@ BUILD = """
 import sys, time
 from pathlib import Path
 from trainable.audio.reading import AudioEntry
-from trainable.feature_plan import LOG_MELS
-from trainable.features import open_features
+from trainable.features.request import LOG_MELS
+from trainable.features.feature_table import open_features
 
 folder, num_files, cache, pause_s = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 entries = [AudioEntry(path=folder / f"{n}.wav", place=f"list:{n + 1}") for n in range(num_files)]

@@ -24,7 +24,7 @@ from tests.trainable.store.small import (
     store,
 )
 from trainable.audio.reading import AudioEntry
-from trainable.feature_plan import LOG_MELS
+from trainable.features.request import LOG_MELS
 
 
 def test_the_manifest_says_what_the_shards_are(entries: list[AudioEntry], tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import soundfile
 from spaces.files.errors import CorpusError
 from trainable.audio.reading import AudioEntry
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import load_training_data
-from trainable.features import open_features
+from trainable.features.feature_table import open_features
+from trainable.features.training_data import load_training_data
 from trainable.store.cache import StoreState, list_stores, prunable
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StoreManifest, StorePlan
 from trainable.store.shards import ShardKind, ShardPlace, write_shard

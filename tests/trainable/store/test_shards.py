@@ -16,7 +16,7 @@ from tests.trainable.store.small import (
     store,
 )
 from trainable.audio.reading import AudioEntry
-from trainable.feature_plan import LOG_MELS
+from trainable.features.request import LOG_MELS
 from trainable.store.folder import place_of
 from trainable.store.shards import (
     ShardDamage,

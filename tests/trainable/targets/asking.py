@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainable.crop_bank import CropBank
-from trainable.data import TrainingData
+from trainable.features.crop_bank import CropBank
+from trainable.features.training_data import TrainingData
 from trainable.targets import StoredTargets, open_targets
 from trainable.teacher import Crops
 

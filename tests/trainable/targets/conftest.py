@@ -9,7 +9,7 @@ from tests.trainable.targets.asking import CPU, TEACHER, opened
 from trainable.checkpoint import CheckpointFolder
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
-from trainable.data import TrainingData, load_training_data
+from trainable.features.training_data import TrainingData, load_training_data
 from trainable.targets import StoredTargets
 from trainable.training import Trainer
 

@@ -11,7 +11,7 @@ import torch
 
 from spaces.files.errors import CheckpointError
 from tests.trainable.targets.asking import BANK, CROP_FRAMES, drawn, opened
-from trainable.data import TrainingData
+from trainable.features.training_data import TrainingData
 from trainable.store.tasks import ShardTask, build_shards
 from trainable.targets import StoredTargets, open_targets
 from trainable.teacher import load_teacher

@@ -8,16 +8,16 @@ from tests.conftest import write_corpus
 from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.data import TrainingData, load_training_data
-from trainable.features import FeatureTable, open_features
-from trainable.machine.memory_share import cap_memory
-from trainable.resident import (
+from trainable.features.feature_table import FeatureTable, open_features
+from trainable.features.resident import (
     BYTES_OF_FRAME,
     ResidentFeatures,
     beside_steps,
     crop_source,
     resident_budget,
 )
+from trainable.features.training_data import TrainingData, load_training_data
+from trainable.machine.memory_share import cap_memory
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")
@@ -41,7 +41,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> FeatureTable:
 def test_crops_are_those_of_the_files(
     table: FeatureTable, num_frames: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainable.resident.CHUNK_FRAMES", chunk)
+    monkeypatch.setattr("trainable.features.resident.CHUNK_FRAMES", chunk)
     rng = np.random.default_rng(0)
     # Gaps within shards and across them.
     row = np.sort(rng.choice(len(table.length), len(table.length) * 2 // 3, replace=False))

@@ -9,8 +9,8 @@ import soundfile
 
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from trainable.audio.reading import AudioEntry
-from trainable.feature_builder import CopyPlan, FeatureTask
 from trainable.feature_key import FRONT_END, StoreKey, audio_dirs_of, lists_of, store_key
+from trainable.features.builder import CopyPlan, FeatureTask
 from trainable.store.folder import store_folder
 from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
 from trainable.store.shards import ShardKind, ShardPlace

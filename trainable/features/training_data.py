@@ -12,8 +12,8 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
 from trainable.copies import copy_plans
 from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
-from trainable.feature_plan import feature_request
-from trainable.features import FeatureTable
+from trainable.features.feature_table import FeatureTable
+from trainable.features.request import feature_request
 from trainable.store.folder import open_complete, open_stores
 from trainable.store.plan import StoreRequest
 from trainable.store.tasks import Builder, Progress, build_shards

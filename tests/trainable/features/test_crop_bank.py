@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainable.crop_bank import CropBank, TargetsConfig
+from trainable.features.crop_bank import CropBank, TargetsConfig
 
 
 def bank(num_crops: int = 4, seed: int = 0) -> CropBank:

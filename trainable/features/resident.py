@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.frontend import NUM_MELS
-from trainable.data import TrainingData
-from trainable.features import FeatureTable
+from trainable.features.feature_table import FeatureTable
+from trainable.features.training_data import TrainingData
 from trainable.machine.memory_share import gpu_index
 from trainable.machine.prefetch import to_device
 

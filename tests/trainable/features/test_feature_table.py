@@ -14,7 +14,7 @@ from models import LogMel
 from spaces.files.errors import CorpusError, StoreError
 from trainable.audio.reading import AudioEntry, load_wave
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.features import FeatureTable, open_features
+from trainable.features.feature_table import FeatureTable, open_features
 
 
 def write_wave(path: Path, num_samples: int, seed: int) -> np.ndarray:

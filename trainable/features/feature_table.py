@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainable.audio.reading import AudioEntry
-from trainable.feature_plan import feature_request
+from trainable.features.request import feature_request
 from trainable.store.folder import open_stores
 from trainable.store.sizes import DEFAULT_SHARD_BYTES
 from trainable.store.table import Index, RowTable

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from trainable.augment import spec_augment
+from trainable.features.spec_augment import spec_augment
 
 
 def masked(feat_BTF: torch.Tensor, **limits: int) -> torch.Tensor:
