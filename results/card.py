@@ -19,7 +19,7 @@ from results.shell import veer_command
 from results.trials import distill_has_no_effect
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoint import LoadedModel
-from trainable.config import TrainRunConfig
+from trainable.config.trial_config import TrainRunConfig
 from trainable.own_code import needs_code
 
 # What rebuilds the environment; too long for a card, the run's journal has it.
@@ -31,7 +31,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from models import LogMel, build_model
-from trainable.config import read_train_config
+from trainable.config.trial_config import read_train_config
 
 folder = Path(".")  # this folder
 model = build_model(read_train_config(folder / "config.yaml").trial.model)

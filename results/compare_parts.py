@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from results.history import UNRANKED, TrialHistory
 from results.run_view import RunView
 from spaces.errors import VeerError
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 # A range of a space is one value, and so is a list.
 RANGE_KEYS = frozenset({"choices", "low", "high", "ramp", "free"})

@@ -7,8 +7,8 @@ from typing import Any
 from spaces.dimensions import Choice, Dimension, Float, Integer, same
 from spaces.errors import VeerError
 from spaces.reading.space_file import read_space
-from trainable.config import TrialConfig
-from trainable.presets import preset_trees
+from trainable.config.reading import preset_trees
+from trainable.config.trial_config import TrialConfig
 
 
 def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dimension, ...]:

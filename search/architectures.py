@@ -14,7 +14,7 @@ from spaces.conditions import grid, representatives
 from spaces.dimensions import PRESET, Choice, Dimension
 from spaces.space import Space
 from spaces.trees import put
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 MODEL = "model"
 

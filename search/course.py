@@ -9,7 +9,7 @@ from search.early_stopping import Verdict
 from search.follow_up_plan import FollowUpPlan
 from search.shares import RaisedShare
 from search.suggestions import Suggestion
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from spaces.dimensions import Dimension, Value
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 
 def deciding_configs(

@@ -22,7 +22,7 @@ from spaces.files.disk import free_bytes, said_bytes
 from spaces.files.errors import TrainingError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
 from trainable.scores import scores_bytes
 from trainable.step_memory import META, Computing

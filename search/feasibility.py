@@ -20,7 +20,7 @@ from spaces.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.any_teacher import is_plugin, is_stored
 from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 

@@ -22,7 +22,7 @@ from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value
 from spaces.limits import Limits
 from spaces.space import Space
 from trainable.any_teacher import is_stored
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.teacher import Teacher, load_teacher
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.trial import PLACE
 
 DELIMITER = "/"

@@ -17,7 +17,7 @@ from search.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
 from spaces.files.errors import RunError
 from spaces.limits import BROKEN_RULE, Violation
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 # A sampler that has settled proposes one config again and again: chance then finds another.
 RANDOM_AFTER = 10

@@ -16,7 +16,7 @@ from search.corpus_record import require_same_lists
 from search.teacher import require_same_teacher
 from spaces.files.errors import RunError
 from trainable.any_teacher import BANK_FILE, find_teacher
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig

@@ -50,8 +50,8 @@ from spaces.errors import DiskFullError
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, RunError
 from spaces.space import Space
+from trainable.config.reading import read_trial_space
 from trainable.machine.cache_dir import cache_dir
-from trainable.presets import read_trial_space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

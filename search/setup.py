@@ -28,7 +28,7 @@ from spaces.errors import ConfigError, VeerError
 from spaces.files.yaml_file import read_yaml
 from spaces.space import Space
 from spaces.starting import fit_into
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.machine.engine import require_precision
 from trainable.scaling import WIDTH, scale_width
 

@@ -13,7 +13,7 @@ from search.feasibility import Cost, LimitChecker, num_macs, num_params
 from spaces.dimensions import Value
 from spaces.errors import ConfigError
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 Progress = Callable[[int, int], None]
 

@@ -20,8 +20,8 @@ from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import load_mapping, load_model, read_yaml
-from trainable.config import TrainRunConfig, TrialConfig
-from trainable.presets import bundled_configs, read_trial_config
+from trainable.config.reading import bundled_configs, read_trial_config
+from trainable.config.trial_config import TrainRunConfig, TrialConfig
 
 RUN = "run:"
 WHICH = re.compile(r"top(?P<most>[1-9][0-9]*)|(?P<trial>[0-9]+)")

@@ -21,7 +21,7 @@ from tests.conftest import write_corpus
 from tests.damage import DAMAGES
 from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoint import CheckpointFolder, load_classifier, load_speaker_model
-from trainable.config import TrialConfig, read_train_config
+from trainable.config.trial_config import TrialConfig, read_train_config
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.embedding_file import EmbeddingWriter, read_embeddings
 from trainable.features.training_data import load_training_data

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.epoch_report import EpochReport
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.step_memory import CPU, META, AskedTeacher, StepMemory, StepOnNoise

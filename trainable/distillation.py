@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 
 MIN_DISTANCE = 1e-6
 

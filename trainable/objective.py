@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models import ModelOutput, SpeakerModel, instance_norm
 from spaces.files.errors import TrainingError
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.losses import aam_softmax_logits, reconstruction_loss
 from trainable.stages import stage_dims, stage_losses, stage_projections, stretched_weights

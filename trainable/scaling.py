@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 WIDTH = "hidden_dim"
 WIDTH_STEP = 8

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.teacher import (
     Crops,
     Index,

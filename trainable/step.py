@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models import SpeakerModel
-from trainable.config import TrainingConfig
+from trainable.config.trial_config import TrainingConfig
 from trainable.machine.engine import Engine, say_what_compiling_needs
 from trainable.objective import Objective
 from trainable.teacher import Crops

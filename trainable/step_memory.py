@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from models import build_model
 from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine

@@ -20,7 +20,7 @@ from trainable.checkpoint import (
     load_classifier,
     load_speaker_model,
 )
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 from trainable.distillation import LABEL_LEVEL
 from trainable.losses import cosine_logits
 from trainable.stages import stage_dims

@@ -23,7 +23,7 @@ from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerErr
 from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank, TargetsConfig
 from trainable.features.resident import resident_budget

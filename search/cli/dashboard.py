@@ -10,7 +10,7 @@ from results.dashboard import DashboardServer
 from results.run_folder import RunFolder
 from search.cli.console import console
 from search.cli.options import AllowCode, permit
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
 
 
 def dashboard(

@@ -8,8 +8,8 @@ from rich.table import Table
 
 from models import build_model, count_parameters
 from search.cli.console import console
-from trainable.config import TrialConfig
-from trainable.presets import STUDENTS, bundled_configs, read_trial_config, summary_of
+from trainable.config.reading import STUDENTS, bundled_configs, read_trial_config, summary_of
+from trainable.config.trial_config import TrialConfig
 
 
 def presets() -> None:

@@ -16,8 +16,8 @@ from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceRep
 from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
 from spaces.reading.space_file import bundled_spaces, space_file
+from trainable.config.reading import read_trial_space
 from trainable.machine.cache_dir import cache_dir
-from trainable.presets import read_trial_space
 
 app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check one.")
 

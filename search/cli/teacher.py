@@ -7,8 +7,8 @@ import typer
 
 from search.cli.options import AllowCode, Corpus, Device, Seed, Set, permit
 from search.cli.training import run_and_show
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_config
+from trainable.config.reading import read_trial_config
+from trainable.config.trial_config import TrialConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
 

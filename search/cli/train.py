@@ -9,8 +9,8 @@ import typer
 from search.cli.options import AllowCode, Device, RunSet, Seed, permit
 from search.cli.training import run_and_show
 from spaces.errors import ConfigError
-from trainable.config import TrainRunConfig, TrialConfig, read_train_config
-from trainable.presets import read_preset_run
+from trainable.config.reading import read_preset_run
+from trainable.config.trial_config import TrainRunConfig, TrialConfig, read_train_config
 
 
 def train(

@@ -9,7 +9,7 @@ from rich.table import Table
 from search.cli.console import console, counting, epochs
 from spaces.files.yaml_file import load_mapping
 from trainable.any_teacher import find_teacher
-from trainable.config import TrainRunConfig, TrialConfig
+from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
 from trainable.evaluation import EvaluationResult

@@ -40,7 +40,8 @@ from tests.benchmarks.bank_figures import (
 from tests.benchmarks.bank_runs import CPU, Bench
 from tests.benchmarks.report import finish
 from trainable.checkpoint import resolve_model_file
-from trainable.config import TrainRunConfig
+from trainable.config.reading import read_trial_config
+from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.evaluation import validation_veer_pct
 from trainable.features.crop_bank import TargetsConfig
@@ -48,7 +49,6 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.full_training import run_training
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import describe_hardware
-from trainable.presets import read_trial_config
 from trainable.teacher import load_teacher
 
 DEFAULT_BANK = TargetsConfig().num_crops

@@ -20,7 +20,7 @@ from models import SpeakerModel
 from tests.benchmarks.bank_figures import Arm, Run, arm_name
 from trainable.any_teacher import open_teacher
 from trainable.checkpoint import file_sha256
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index, TargetsConfig
 from trainable.features.training_data import TrainingData

@@ -39,11 +39,11 @@ from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
 from trainable.audio.reading import load_wave
 from trainable.checkpoint import CheckpointFolder
+from trainable.config.reading import read_trial_config
 from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.hardware import describe_hardware
-from trainable.presets import read_trial_config
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
 from trainable.target_builder import CROPS_AT_ONCE

@@ -26,7 +26,7 @@ import torch
 
 from search.shares import USUAL_CONTEXT_BYTES
 from tests.conftest import write_corpus
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.hardware import available_cores, describe_hardware

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models import LSTMAutoencoderConfig
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
 from trainable.training import Trainer

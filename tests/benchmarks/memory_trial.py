@@ -14,7 +14,7 @@ import torch
 
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import CPU, made_up_data
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import describe_hardware

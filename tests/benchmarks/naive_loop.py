@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from models import LogMel, build_model
 from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from tests.benchmarks.made_up_trial import CPU
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
 from trainable.objective import Objective

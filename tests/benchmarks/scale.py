@@ -25,7 +25,7 @@ from tests.benchmarks.made_up_store import NUM_SPEAKERS, open_features_of, write
 from tests.benchmarks.made_up_trial import CPU, made_up_data
 from tests.benchmarks.report import finish
 from trainable.audio.reading import AudioEntry
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.feature_key import store_key
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData

@@ -23,7 +23,7 @@ from models.frontend import NUM_MELS
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import made_up_data
 from tests.benchmarks.report import Verdict, finish_all
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData

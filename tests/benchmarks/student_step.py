@@ -22,7 +22,7 @@ from results.macs import count_macs
 from results.timing import time_interleaved
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 from trainable.distillation import cosine_distillation
 from trainable.losses import aam_softmax_logits
 from trainable.machine.hardware import available_cores, describe_hardware

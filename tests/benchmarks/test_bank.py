@@ -26,7 +26,7 @@ from tests.benchmarks.bank_figures import (
 )
 from tests.benchmarks.bank_runs import Answered, Witness, mean_cosine
 from tests.conftest import write_corpus
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data

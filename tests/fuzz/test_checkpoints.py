@@ -19,7 +19,7 @@ from trainable.checkpoint import (
     load_speaker_model,
     resolve_model_file,
 )
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.own_code import check_own_teacher

@@ -15,10 +15,10 @@ from spaces.errors import ConfigError, VeerError
 from spaces.files.yaml_file import parse_yaml, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from tests.fuzz.mutation import ODD_TEXTS, ODD_VALUES, fuzzed, yaml_texts
-from trainable.config import read_train_config
+from trainable.config.reading import bundled_configs, read_trial_config, read_trial_space
+from trainable.config.trial_config import read_train_config
 from trainable.corpus.corpus import read_corpus_config
 from trainable.plugin import read_plugin
-from trainable.presets import bundled_configs, read_trial_config, read_trial_space
 
 CORPUS = {
     "train_dir": "wav",

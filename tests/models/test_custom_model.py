@@ -11,7 +11,7 @@ import torch
 from models import CustomModelConfig, SpeakerModel, build_model
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 # An embedding of means; each test below changes a line of it.
 NET = """

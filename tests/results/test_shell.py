@@ -11,7 +11,7 @@ from results.shell import veer_command
 from search.cli import outcome
 from search.cli.options import training_command
 from search.run import SearchResult
-from trainable.config import TrainRunConfig
+from trainable.config.trial_config import TrainRunConfig
 
 HOSTILE = (
     "runs/first",

@@ -17,7 +17,7 @@ from search.samplers import SamplerKind
 from search.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 MAX_EPOCHS = 9
 SPACE = Space(

@@ -11,7 +11,7 @@ from search.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Violation
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 NINE = Space(
     name="nine",

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from search.architectures import drawn_trees, find_architectures
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 FIXED = {"model": {"family": "mlp_mixer", "num_frames": 80}, "training": {"crop_frames": 80}}
 KIND = Choice(name="loss.distillation", choices=("none", "mse", "cosine"))

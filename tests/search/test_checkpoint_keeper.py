@@ -9,7 +9,7 @@ from results.run_folder import RunFolder
 from search.checkpoint_keeper import CheckpointKeeper
 from search.disk_estimate import DiskEstimate
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 
 def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None):

@@ -34,8 +34,8 @@ from search.score_files import keep_pairs, keep_teacher_scores
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
+from trainable.config.trial_config import TrialConfig
 
 ESTIMATE = DiskEstimate(
     checkpoint_bytes=50_000_000, keep_best=3, num_unfinished=4, records_bytes=90_000_000

@@ -14,7 +14,7 @@ from search.setup import config_maker, start_points
 from search.suggestions import Suggestions
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
 
 MODEL = {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 32]}}
 

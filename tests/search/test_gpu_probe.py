@@ -17,8 +17,8 @@ from search.resources import Node, cluster_nodes
 from search.shares import USUAL_CONTEXT_BYTES, Share
 from spaces.errors import ConfigError
 from spaces.limits import Limits
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
+from trainable.config.trial_config import TrialConfig
 from trainable.step_memory import Computing
 
 MIB = 2**20

@@ -12,7 +12,7 @@ from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Limits
 from spaces.space import Space
 from trainable.checkpoint import load_speaker_model
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.step_memory import Computing, StepMemory, step_memory

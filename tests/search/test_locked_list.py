@@ -21,11 +21,11 @@ from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT
+from trainable.config.reading import read_trial_space
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_trial_list
 from trainable.corpus.test_list_ledger import OpeningLedger, new_opening
 from trainable.list_content import content_sha256
-from trainable.presets import read_trial_space
 from trainable.store.tasks import build_shards
 
 _WATCHED: list[list[str]] = []

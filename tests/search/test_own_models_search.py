@@ -22,8 +22,8 @@ from spaces.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.own_student import MODEL, REFUSED, TRIAL, Person
-from trainable.config import read_train_config
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
+from trainable.config.trial_config import read_train_config
 
 
 @pytest.mark.parametrize(

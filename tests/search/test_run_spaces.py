@@ -13,7 +13,7 @@ from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from spaces.files.yaml_file import read_yaml, write_yaml
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 

@@ -18,7 +18,7 @@ from search.shares import Lending, Share
 from search.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 SPACE = Space(
     name="s", fixed={}, dimensions=(Float(name="training.lr", low=1e-4, high=1e-2, log=True),)

@@ -18,8 +18,8 @@ from search.suggestions import Suggestions
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
+from trainable.config.trial_config import TrialConfig
 
 CORPUS = {"train_dir": "t", "train_list": "t.txt", "val_dir": "v", "val_list": "v.txt"}
 WIDTHS = {"model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 32, 64]}}}

@@ -19,7 +19,7 @@ from spaces.files.yaml_file import write_yaml
 from spaces.limits import Limits
 from spaces.reading.space_file import read_space
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.step_memory import step_memory
 
 TREE = {

@@ -8,8 +8,8 @@ from results.journal import Journal
 from search.starting_points import starting_trees
 from spaces.errors import VeerError
 from spaces.files.yaml_file import write_yaml
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_config
+from trainable.config.reading import read_trial_config
+from trainable.config.trial_config import TrialConfig
 
 SMALL = {"model": {"family": "mlp_mixer", "hidden_dim": 64}, "loss": {"distillation": "none"}}
 

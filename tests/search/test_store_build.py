@@ -20,7 +20,7 @@ from spaces.files.errors import CorpusError, StoreError
 from tests.search.own_student import NET
 from trainable.any_teacher import find_teacher
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data

@@ -19,7 +19,7 @@ from spaces.files.errors import RunError
 from spaces.files.yaml_file import write_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.embedding_file import EmbeddingWriter
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teacher import SpeakerCentres, TeacherFacts

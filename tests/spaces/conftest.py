@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from spaces.errors import ConfigError
 from spaces.reading.space_file import read_space
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 
 class Part(BaseModel):

@@ -10,7 +10,7 @@ from spaces.dimensions import Dimension, Float
 from spaces.effects import all_needs, only, unless, with_effect
 from spaces.space import Space
 from spaces.trees import leaves
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 PRESETS = {
     "v1": {"model": {"family": "mlp_mixer"}, "loss": {"distillation": "mse", "alpha": 0.5}},

@@ -7,7 +7,7 @@ import pytest
 
 from spaces.space import Space
 from spaces.starting import fit_into
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 SPACE = """
 model:

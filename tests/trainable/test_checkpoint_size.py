@@ -9,7 +9,7 @@ import torch
 
 from trainable.checkpoint import CheckpointFolder
 from trainable.checkpoint_size import checkpoint_memory, weights_memory
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teacher import load_teacher

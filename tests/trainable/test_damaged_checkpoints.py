@@ -19,7 +19,7 @@ from trainable.checkpoint import (
     read_checkpoint,
     resolve_model_file,
 )
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.training import EpochReport, Trainer

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 from trainable.distillation import (
     DIRECTED,
     EMBEDDING_LEVEL,

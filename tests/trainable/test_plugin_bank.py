@@ -19,7 +19,7 @@ from tests.trainable.toy_trainer import (
     weights,
 )
 from trainable.audio.reading import load_wave
-from trainable.config import TrainRunConfig
+from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.embedding_file import read_meta
 from trainable.features.training_data import TrainingData, load_training_data

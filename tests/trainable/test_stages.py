@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
-from trainable.config import LossConfig
+from trainable.config.trial_config import LossConfig
 from trainable.stages import (
     matched_stages,
     stage_dims,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, build_model
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.stages import stage_dims
 from trainable.stand_in import stand_in
 from trainable.step_memory import META, live_peak

@@ -9,7 +9,7 @@ from torch import nn
 
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
 from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep

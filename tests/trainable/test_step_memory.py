@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from models import LSTMAutoencoderConfig, build_model, count_parameters
 from spaces.files.errors import TrainingError
 from trainable import step_memory as module
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.step_memory import CPU, META, LiveBytes, live_peak, step_memory
 from trainable.teacher import SpeakerCentres, Teacher
 

@@ -11,7 +11,7 @@ import torch
 
 from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, write
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.evaluation import validation_veer_pct
 from trainable.features.training_data import TrainingData, load_training_data

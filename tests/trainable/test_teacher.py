@@ -10,7 +10,7 @@ from models import MLPMixerConfig, build_model
 from spaces.files.digest import write_digest
 from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.teacher import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer

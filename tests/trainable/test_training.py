@@ -11,7 +11,7 @@ import torch
 
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.resident import ResidentFeatures
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig

@@ -11,7 +11,7 @@ import torch
 from spaces.files.errors import CorpusError
 from tests.conftest import write_corpus
 from trainable.checkpoint import CheckpointFolder
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import open_features

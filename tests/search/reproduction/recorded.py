@@ -8,7 +8,7 @@ from results.run_folder import RunFolder
 from search.config import SearchConfig
 from search.reproduce import Conditions, Reproduction, reproduce
 from tests.search.forging import rewrite
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
 from trainable.trial import StudentTrial, TrialTask
 

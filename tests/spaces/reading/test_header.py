@@ -8,7 +8,7 @@ import pytest
 
 from spaces.limits import Limits
 from spaces.space import Space
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 
 PRESETS = {
     "v1": {"loss": {"distillation": "mse", "alpha": 0.5, "temperature": 4}},

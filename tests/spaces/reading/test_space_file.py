@@ -10,8 +10,8 @@ from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from spaces.reading.space_file import bundled_spaces, read_space
 from spaces.space import Space
-from trainable.config import TrialConfig
-from trainable.presets import read_trial_space
+from trainable.config.reading import read_trial_space
+from trainable.config.trial_config import TrialConfig
 
 Read = Callable[[str], Space]
 Mistakes = Callable[[str], list[str]]

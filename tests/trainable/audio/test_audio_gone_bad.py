@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from spaces.files.errors import CorpusError
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.features.training_data import load_training_data, opened_from, reopen_training_data

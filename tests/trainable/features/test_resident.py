@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import write_corpus
 from tests.trainable.made_up_gpu import MadeUpGpu
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.feature_table import FeatureTable, open_features
 from trainable.features.resident import (

@@ -9,7 +9,7 @@ import torch
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import CorpusError, TrainingError
 from tests.trainable.targets.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
-from trainable.config import TrialConfig
+from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.objective import Objective
 from trainable.stored_teacher import load_stored_teacher

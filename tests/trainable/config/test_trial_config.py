@@ -7,14 +7,14 @@ from pydantic import ValidationError
 
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_model, read_yaml, write_yaml
-from trainable.config import (
+from trainable.config.reading import read_trial_config
+from trainable.config.trial_config import (
     OWN_PARAMETERS,
     LossConfig,
     TrainRunConfig,
     TrialConfig,
     read_train_config,
 )
-from trainable.presets import read_trial_config
 
 
 def config(**parts: object) -> TrialConfig:

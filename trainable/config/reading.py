@@ -14,10 +14,10 @@ from spaces.files.overlaid import apply_overrides
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space
-from trainable.config import TrainRunConfig, TrialConfig
+from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).with_name("presets")
 # In the order of the notes.
 STUDENTS = (
     "v1_mse",

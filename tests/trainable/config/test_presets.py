@@ -10,8 +10,7 @@ from models import build_model, count_parameters
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
-from trainable.config import OWN_PARAMETERS, TrialConfig
-from trainable.presets import (
+from trainable.config.reading import (
     FOLDER,
     STUDENTS,
     bundled_configs,
@@ -20,6 +19,7 @@ from trainable.presets import (
     read_preset_run,
     read_trial_config,
 )
+from trainable.config.trial_config import OWN_PARAMETERS, TrialConfig
 
 # Of the notes: family, hidden_dim, num_blocks, expansion_factor; and the parameters counted.
 DEFAULT = ("mlp_mixer", 192, 6, 3, 2_667_392)

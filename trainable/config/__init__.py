@@ -1,0 +1,1 @@
+"""What defines a trial or a full training run: config classes, reading them, the bundled presets."""
