@@ -20,7 +20,7 @@ from results.trial_view import find_trial
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError
 from spaces.files.visible import visible
-from trainable.intervals import Difference
+from trainable.verification.intervals import Difference
 
 LATENCY = "latency_median_ms"
 NUM_PARAMS = "num_params"

@@ -20,8 +20,8 @@ from results.history import TrialHistory, latest
 from results.journal import Record
 from results.run_folder import RunFolder
 from spaces.files.errors import DamagedError
-from trainable.intervals import Difference, difference
-from trainable.scores import SCORES_FILE, MeasuredScores, read_scores
+from trainable.verification.intervals import Difference, difference
+from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores
 
 FOLDER = "scores"
 PAIRS_SCHEMA = pa.schema(

@@ -24,8 +24,8 @@ from spaces.space import Space
 from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
-from trainable.scores import scores_bytes
 from trainable.step_memory import META, Computing
+from trainable.verification.scores import scores_bytes
 
 FILES_A_TRIAL = 3
 # Of the kept validation list, whose paths repeat: more than any list at hand takes.

@@ -11,8 +11,8 @@ from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from trainable.features.training_data import TrainingData
 from trainable.pair_speakers import speakers_of
-from trainable.scores import ScoreMeter, write_scores
-from trainable.scoring import Floats
+from trainable.verification.scores import ScoreMeter, write_scores
+from trainable.verification.scoring import Floats
 
 
 def keep_pairs(run: Path, data: TrainingData) -> None:

@@ -5,8 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from spaces.files.atomic import write_text_atomically
-from trainable.evaluation import EvaluationResult
-from trainable.metrics import VerificationMetrics
+from trainable.verification.evaluation import EvaluationResult
+from trainable.verification.metrics import VerificationMetrics
 
 FILE = Path("result") / "final.json"
 

@@ -22,14 +22,14 @@ from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_t
 from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
-from trainable.evaluation import EvaluationResult, evaluate_pairs
 from trainable.features.training_data import TrainingData
 from trainable.final_figures import read_final, write_final
 from trainable.machine.cache_dir import cache_dir
-from trainable.scores import keep_new_scores
 from trainable.store.tasks import Progress
 from trainable.teacher import AnyTeacher, require_fit
 from trainable.training import EpochReport, Trainer
+from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
+from trainable.verification.scores import keep_new_scores
 
 TENSORBOARD_FIELDS = (
     "veer_pct",

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from trainable.bootstrap import SpeakerPairs
 from trainable.corpus.lists import speaker_of
 from trainable.features.training_data import TrainingData
+from trainable.verification.bootstrap import SpeakerPairs
 
 Index = NDArray[np.int64]
 

@@ -24,7 +24,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.embedding_file import EmbeddingWriter, Index, read_meta
 from trainable.features.training_data import TrainingData
 from trainable.plugin import Floats, PluginConfig, PluginProcess, read_plugin
-from trainable.scoring import (
+from trainable.verification.scoring import (
     WINDOW_TAIL_SAMPLES,
     evenly_spaced_starts,
     voxceleb_trainer_crop_samples,

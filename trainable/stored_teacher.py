@@ -16,9 +16,9 @@ from torch import Tensor
 from spaces.files.errors import TrainingError
 from trainable.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
 from trainable.features.training_data import TrainingData
-from trainable.metrics import equal_error_rate
-from trainable.scoring import Floats, cosine_scores
 from trainable.teacher import NUM_NAMED, Crops, Lesson, TeacherFacts
+from trainable.verification.metrics import equal_error_rate
+from trainable.verification.scoring import Floats, cosine_scores
 
 # A crop's key is its utterance times this, plus its first frame.
 STRIDE = 2**32

@@ -21,7 +21,6 @@ from spaces.files.errors import DivergedError, TrainingError
 from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config.trial_config import TrialConfig
 from trainable.epoch_report import EpochReport, RunningMeans
-from trainable.evaluation import USUAL_FRAMES, Validation
 from trainable.features.crop_bank import latest_starts
 from trainable.features.resident import crop_source
 from trainable.features.spec_augment import spec_augment
@@ -30,9 +29,10 @@ from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engin
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.meter import epoch_meter
 from trainable.objective import Objective
-from trainable.scores import MeasuredScores, ScoreMeter
 from trainable.step import Batch, TrainingStep
 from trainable.teacher import AnyTeacher, Crops, random_starts
+from trainable.verification.evaluation import USUAL_FRAMES, Validation
+from trainable.verification.scores import MeasuredScores, ScoreMeter
 
 __all__ = ["EpochReport", "Trainer"]
 

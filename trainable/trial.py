@@ -39,9 +39,9 @@ from trainable.machine.memory_share import (
     release_memory,
 )
 from trainable.machine.trial_lock import TrialLock
-from trainable.scores import keep_new_scores
 from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
+from trainable.verification.scores import keep_new_scores
 
 # An outcome that says nothing of the trial: there was no room to write.
 DISK_FULL = "disk_full"

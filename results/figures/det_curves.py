@@ -20,7 +20,7 @@ from results.figures.style import (
 )
 from results.run_view import RunView
 from results.scores import TrialScores
-from trainable.metrics import equal_error_rate, error_rates
+from trainable.verification.metrics import equal_error_rate, error_rates
 
 MOST_TRIALS = 5
 # Enough that the eye sees no corner.
@@ -63,7 +63,7 @@ def det_curve(found: TrialScores) -> DetCurve:
     """The curve of some scores, thinned evenly along it; its corners at 0 and 100 % left out.
 
     Raises:
-        ValueError: As `trainable.metrics.error_rates`.
+        ValueError: As `trainable.verification.metrics.error_rates`.
     """
     fpr, fnr = error_rates(found.scores, found.is_target)
     inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)

@@ -7,7 +7,7 @@ from plotly.subplots import make_subplots
 from results.figures.style import AXIS_LINE, NO_BOX, SERIES, axis, base_layout
 from results.run_view import RunView
 from results.scores import TrialScores
-from trainable.metrics import eer_threshold, equal_error_rate
+from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 NUM_BINS = 60
 TARGET, NON_TARGET = SERIES[0], SERIES[1]

@@ -23,9 +23,9 @@ from search.model_source import ModelSource, find_model
 from spaces.errors import ConfigError
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
-from trainable.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
-from trainable.final_interval import FinalEER, final_eer
 from trainable.machine.cache_dir import cache_dir
+from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
+from trainable.verification.final import FinalEER, final_eer
 
 
 def evaluate(

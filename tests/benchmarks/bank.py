@@ -43,13 +43,13 @@ from trainable.checkpoint import resolve_model_file
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.evaluation import validation_veer_pct
 from trainable.features.crop_bank import TargetsConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.full_training import run_training
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import describe_hardware
 from trainable.teacher import load_teacher
+from trainable.verification.evaluation import validation_veer_pct
 
 DEFAULT_BANK = TargetsConfig().num_crops
 ALLOWED_PCT = 0.5

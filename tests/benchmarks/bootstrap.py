@@ -2,7 +2,7 @@
 
 `make bench NAME=bootstrap`, or `python -m tests.benchmarks.bootstrap`. 10,000 pairs of 40
 speakers, 1,000 replicates, on one core. The other side weighs the pairs of a replicate, repeats
-each so often and takes the EER of `trainable.metrics`, as one would write it; it does a part of
+each so often and takes the EER of `trainable.verification.metrics`, as one would write it; it does a part of
 the replicates, each of which takes as long. Both must find the same, and the seconds of a whole
 interval are told and limited too.
 """
@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from tests.benchmarks.report import Verdict, finish_all
-from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.machine.hardware import describe_hardware
-from trainable.metrics import equal_error_rate
 from trainable.speaker_draws import Floats, multiplicities
+from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.metrics import equal_error_rate
 
 NUM_PAIRS = 10_000
 NUM_SPEAKERS = 40

@@ -18,13 +18,13 @@ from results.history import trial_histories
 from results.ranking import ranked
 from results.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
-from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of
-from trainable.evaluation import score_pairs
-from trainable.intervals import LEVEL, Difference, Interval, difference
-from trainable.metrics import equal_error_rate
 from trainable.speaker_draws import Floats
+from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.evaluation import score_pairs
+from trainable.verification.intervals import LEVEL, Difference, Interval, difference
+from trainable.verification.metrics import equal_error_rate
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ from results.journal import Record
 from results.run_folder import RunFolder
 from results.run_view import RunView
 from results.scores import PAIRS_SCHEMA, pairs_file, teacher_file
-from trainable.scores import SCORES_FILE, MeasuredScores, write_scores
+from trainable.verification.scores import SCORES_FILE, MeasuredScores, write_scores
 
 SPACE = """\
 loss:

@@ -16,9 +16,9 @@ from results.run_view import RunView
 from results.scores import PAIRS_SCHEMA, pairs_file
 from tests.results.conftest import report, start
 from tests.results.test_trials_view import text_of
-from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference
-from trainable.metrics import equal_error_rate
-from trainable.scores import MeasuredScores, write_scores
+from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference
+from trainable.verification.metrics import equal_error_rate
+from trainable.verification.scores import MeasuredScores, write_scores
 
 SPEAKERS = [f"s{number:02d}" for number in range(12)]
 

@@ -22,9 +22,9 @@ from results.trials import rebuild_tables, trials_table
 from tests.damage import flip_bit, halve
 from tests.results.conftest import report, start
 from tests.trainable.speaker_world import trial_list
-from trainable.bootstrap import SpeakerBootstrap, paired_difference
-from trainable.metrics import equal_error_rate
-from trainable.scores import MeasuredScores, write_scores
+from trainable.verification.bootstrap import SpeakerBootstrap, paired_difference
+from trainable.verification.metrics import equal_error_rate
+from trainable.verification.scores import MeasuredScores, write_scores
 
 LIST = trial_list(np.random.default_rng(0), 20, 20)
 BEST_EPOCH = 2

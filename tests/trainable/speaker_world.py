@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from trainable.bootstrap import SpeakerPairs
-from trainable.metrics import equal_error_rate
+from trainable.verification.bootstrap import SpeakerPairs
+from trainable.verification.metrics import equal_error_rate
 
 UTTERANCES = 10
 

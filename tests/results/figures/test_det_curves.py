@@ -11,7 +11,7 @@ from results.figures.score_histograms import NUM_BINS, score_histograms
 from results.run_view import RunView
 from tests.results.figures.drawing import named
 from tests.results.made_up import MadeUpScores, made_up_scores
-from trainable.metrics import eer_threshold, equal_error_rate
+from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 GAUSS = NormalDist()
 

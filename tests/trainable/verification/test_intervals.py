@@ -7,10 +7,16 @@ import pytest
 from scipy import stats
 
 from tests.trainable.speaker_world import Effects, World, trial_list
-from trainable.bootstrap import SpeakerBootstrap
-from trainable.intervals import MIN_SPEAKERS, Difference, Interval, difference, eer_interval
-from trainable.metrics import equal_error_rate
 from trainable.speaker_draws import multiplicities, speakers_sd
+from trainable.verification.bootstrap import SpeakerBootstrap
+from trainable.verification.intervals import (
+    MIN_SPEAKERS,
+    Difference,
+    Interval,
+    difference,
+    eer_interval,
+)
+from trainable.verification.metrics import equal_error_rate
 
 SPREAD = np.linspace(8, 12, 101)
 

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 from models import LogMel, MLPMixerConfig, SpeakerModel, build_model
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.evaluation import Validation, evaluate_pairs, validation_veer_pct
 from trainable.features.training_data import load_training_data
 from trainable.machine.engine import Engine
-from trainable.metrics import equal_error_rate, verification_metrics
-from trainable.scoring import evenly_spaced_starts
+from trainable.verification.evaluation import Validation, evaluate_pairs, validation_veer_pct
+from trainable.verification.metrics import equal_error_rate, verification_metrics
+from trainable.verification.scoring import evenly_spaced_starts
 
 CPU = torch.device("cpu")
 
@@ -64,7 +64,7 @@ def test_veer_does_not_depend_on_the_batches(
 ) -> None:
     data = load_training_data(read_corpus_config(corpus_file), cache_dir=tmp_path / "cache")
     expected = validation_veer_pct(model, data, num_crops=3, device=CPU)
-    monkeypatch.setattr("trainable.evaluation.EVAL_BATCH", {"cpu": batch_size})
+    monkeypatch.setattr("trainable.verification.evaluation.EVAL_BATCH", {"cpu": batch_size})
     assert validation_veer_pct(model, data, num_crops=3, device=CPU) == expected
 
 

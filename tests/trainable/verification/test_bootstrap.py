@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from tests.trainable.speaker_world import trial_list
-from trainable.bootstrap import (
+from trainable.speaker_draws import multiplicities
+from trainable.verification.bootstrap import (
     BLOCK_PAIRS,
     SpeakerBootstrap,
     SpeakerPairs,
     paired_difference,
 )
-from trainable.metrics import equal_error_rate
-from trainable.speaker_draws import multiplicities
+from trainable.verification.metrics import equal_error_rate
 
 
 def repeated_eer_pct(scores, pairs, times_K):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
-from trainable.metrics import (
+from trainable.verification.metrics import (
     eer_threshold,
     equal_error_rate,
     error_rates,

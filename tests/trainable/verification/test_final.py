@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.corpus.lists import TrialPair
-from trainable.final_interval import final_eer
-from trainable.metrics import equal_error_rate
+from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.final import final_eer
+from trainable.verification.metrics import equal_error_rate
 
 
 def pairs_of(num_speakers: int, pre: str = "") -> list[TrialPair]:

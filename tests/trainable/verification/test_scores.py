@@ -11,8 +11,9 @@ from trainable.checkpoint import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.metrics import equal_error_rate
-from trainable.scores import (
+from trainable.training import Trainer
+from trainable.verification.metrics import equal_error_rate
+from trainable.verification.scores import (
     MeasuredScores,
     ScoreMeter,
     keep_new_scores,
@@ -20,7 +21,6 @@ from trainable.scores import (
     scores_bytes,
     write_scores,
 )
-from trainable.training import Trainer
 
 CONFIG = TrialConfig.model_validate(
     {

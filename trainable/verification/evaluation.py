@@ -22,8 +22,12 @@ from trainable.features.resident import CropSource
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
-from trainable.metrics import VerificationMetrics, equal_error_rate, verification_metrics
-from trainable.scoring import (
+from trainable.verification.metrics import (
+    VerificationMetrics,
+    equal_error_rate,
+    verification_metrics,
+)
+from trainable.verification.scoring import (
     VOXCELEB_TRAINER_CROPS,
     Floats,
     PairIndex,

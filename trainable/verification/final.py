@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
 
-from trainable.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.corpus.lists import TrialPair, speaker_of
-from trainable.intervals import MIN_SPEAKERS, Interval
-from trainable.metrics import equal_error_rate
+from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.intervals import MIN_SPEAKERS, Interval
+from trainable.verification.metrics import equal_error_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from trainable import scoring
 from trainable.corpus.corpus import TrialPair
-from trainable.scoring import (
+from trainable.verification import scoring
+from trainable.verification.scoring import (
     PairIndex,
     cosine_scores,
     evenly_spaced_starts,

@@ -1,0 +1,1 @@
+"""How well a model verifies speakers: metrics, scoring protocols, evaluation, intervals."""
