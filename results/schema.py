@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from results.queries_page import queries_section
 from spaces.files.atomic import write_text_atomically
-from trainable.distillation import DIRECTED
+from trainable.loss.distillation import DIRECTED
 
 PARAM_PREFIX = "param."
 NO_EFFECT_SHARE = 0.01

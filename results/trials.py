@@ -24,7 +24,7 @@ from results.schema import (
 from results.scores import RunScores
 from results.speed import speed_ratios
 from spaces.files.atomic import write_bytes_atomically
-from trainable.distillation import DIRECTED
+from trainable.loss.distillation import DIRECTED
 from trainable.verification.intervals import Difference
 
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")

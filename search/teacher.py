@@ -26,12 +26,12 @@ from trainable.checkpoint import file_sha256, load_speaker_model
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.features.training_data import TrainingData
+from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.plugin_bank import NUM_PARAMS
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.stored_teacher import stored_scores
 from trainable.targets import open_targets
-from trainable.teacher import TeacherFacts, require_fit
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scoring import Floats

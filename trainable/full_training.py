@@ -24,9 +24,9 @@ from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
 from trainable.final_figures import read_final, write_final
+from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress
-from trainable.teacher import AnyTeacher, require_fit
 from trainable.training import EpochReport, Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
 from trainable.verification.scores import keep_new_scores

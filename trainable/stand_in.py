@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from trainable.config.trial_config import TrialConfig
-from trainable.teacher import (
+from trainable.loss.teacher_output import (
     Crops,
     Index,
     Lesson,

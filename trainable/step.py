@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from models import SpeakerModel
 from trainable.config.trial_config import TrainingConfig
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, say_what_compiling_needs
-from trainable.objective import Objective
-from trainable.teacher import Crops
 
 
 class Batch(NamedTuple):

@@ -25,13 +25,13 @@ from models import build_model
 from models.custom_config import CustomModelConfig
 from models.parallel_lstm import with_parallel_lstms
 from trainable.config.trial_config import TrialConfig
-from trainable.distillation import LABEL_LEVEL
 from trainable.features.crop_bank import TargetsConfig
+from trainable.loss.distillation import LABEL_LEVEL
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Crops, Teacher
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
-from trainable.objective import Objective
 from trainable.stand_in import StandIn, stand_in
 from trainable.step import Batch, TrainingStep
-from trainable.teacher import Crops, Teacher
 
 META = torch.device("meta")
 CPU = torch.device("cpu")

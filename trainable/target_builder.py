@@ -18,10 +18,10 @@ from trainable.checkpoint import file_sha256
 from trainable.device import choose_device
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
+from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick
-from trainable.teacher import Teacher, load_teacher
 
 CROPS_AT_ONCE = 64
 

@@ -19,6 +19,14 @@ from models.user_code import code_root
 from trainable.checkpoint import file_sha256
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.training_data import TrainingData
+from trainable.loss.teacher_output import (
+    Crops,
+    Lesson,
+    SpeakerCentres,
+    TeacherFacts,
+    load_centres,
+    load_teacher,
+)
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest
@@ -27,14 +35,6 @@ from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.target_builder import TargetTask
-from trainable.teacher import (
-    Crops,
-    Lesson,
-    SpeakerCentres,
-    TeacherFacts,
-    load_centres,
-    load_teacher,
-)
 
 STEM = "targets"
 BYTES_A_NUMBER = 2

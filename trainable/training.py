@@ -25,12 +25,12 @@ from trainable.features.crop_bank import latest_starts
 from trainable.features.resident import crop_source
 from trainable.features.spec_augment import spec_augment
 from trainable.features.training_data import TrainingData
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import AnyTeacher, Crops, random_starts
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.meter import epoch_meter
-from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep
-from trainable.teacher import AnyTeacher, Crops, random_starts
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.scores import MeasuredScores, ScoreMeter
 

@@ -28,6 +28,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank, TargetsConfig
 from trainable.features.resident import resident_budget
 from trainable.features.training_data import TrainingData, load_training_data, reopen_training_data
+from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.device_errors import device_error, in_a_line
 from trainable.machine.engine import EngineConfig
 from trainable.machine.hardware import describe_hardware
@@ -39,7 +40,6 @@ from trainable.machine.memory_share import (
     release_memory,
 )
 from trainable.machine.trial_lock import TrialLock
-from trainable.teacher import AnyTeacher
 from trainable.training import EpochReport, Trainer
 from trainable.verification.scores import keep_new_scores
 

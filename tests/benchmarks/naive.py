@@ -37,8 +37,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus
 from trainable.features.crop_bank import TargetsConfig
 from trainable.features.training_data import TrainingData, load_training_data
+from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.hardware import describe_hardware
-from trainable.teacher import AnyTeacher
 from trainable.training import Trainer
 
 NUM_CORES = 2

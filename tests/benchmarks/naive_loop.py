@@ -24,10 +24,10 @@ from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from tests.benchmarks.made_up_trial import CPU
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Crops, Index, Lesson, Teacher, TeacherFacts, load_teacher
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
-from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep
-from trainable.teacher import Crops, Index, Lesson, Teacher, TeacherFacts, load_teacher
 
 Wave = NDArray[np.float32]
 

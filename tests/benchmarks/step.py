@@ -27,13 +27,13 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
+from trainable.loss.teacher_output import Crops, Lesson
 from trainable.machine.hardware import describe_hardware
 from trainable.step import Batch
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
 from trainable.targets import StoredTargets
-from trainable.teacher import Crops, Lesson
 from trainable.training import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512

@@ -23,8 +23,8 @@ from results.timing import time_interleaved
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config.trial_config import LossConfig
-from trainable.distillation import cosine_distillation
-from trainable.losses import aam_softmax_logits
+from trainable.loss.distillation import cosine_distillation
+from trainable.loss.terms import aam_softmax_logits
 from trainable.machine.hardware import available_cores, describe_hardware
 
 BATCH_SIZE = 64

@@ -15,7 +15,7 @@ from trainable.checkpoint import CheckpointFolder, file_sha256
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.teacher import load_teacher
+from trainable.loss.teacher_output import load_teacher
 from trainable.training import Trainer
 
 DIMENSIONS: tuple[Dimension, ...] = (

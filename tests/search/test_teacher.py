@@ -22,7 +22,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.embedding_file import EmbeddingWriter
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.teacher import SpeakerCentres, TeacherFacts
+from trainable.loss.teacher_output import SpeakerCentres, TeacherFacts
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)
 

@@ -20,7 +20,7 @@ from spaces.stage_weights import (
     stretched,
 )
 from trainable.config.trial_config import LossConfig, TrialConfig
-from trainable.stages import stretched_weights
+from trainable.loss.stages import stretched_weights
 
 NOTES = [0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 2.0]
 

@@ -10,10 +10,10 @@ from torch import nn
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Crops, Teacher
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
-from trainable.objective import Objective
 from trainable.step import Batch, TrainingStep
-from trainable.teacher import Crops, Teacher
 
 CPU = torch.device("cpu")
 FRAMES, SPEAKERS = 40, 5

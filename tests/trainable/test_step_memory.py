@@ -10,8 +10,8 @@ from models import LSTMAutoencoderConfig, build_model, count_parameters
 from spaces.files.errors import TrainingError
 from trainable import step_memory as module
 from trainable.config.trial_config import TrialConfig
+from trainable.loss.teacher_output import SpeakerCentres, Teacher
 from trainable.step_memory import CPU, META, LiveBytes, live_peak, step_memory
-from trainable.teacher import SpeakerCentres, Teacher
 
 FLOAT = 4
 BATCH, FRAMES, SPEAKERS = 6, 40, 10

@@ -12,9 +12,9 @@ import torch
 from spaces.files.errors import CheckpointError
 from tests.trainable.targets.asking import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
+from trainable.loss.teacher_output import load_teacher
 from trainable.store.tasks import ShardTask, build_shards
 from trainable.targets import StoredTargets, open_targets
-from trainable.teacher import load_teacher
 
 
 def test_the_teacher_is_asked_once(

@@ -11,10 +11,10 @@ from spaces.files.errors import CorpusError, TrainingError
 from tests.trainable.targets.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.objective import Objective
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.stored_teacher import load_stored_teacher
 from trainable.targets import StoredTargets
-from trainable.teacher import Teacher, load_teacher
 from trainable.training import Trainer
 
 

@@ -21,9 +21,9 @@ from trainable.checkpoint import (
     load_speaker_model,
 )
 from trainable.config.trial_config import LossConfig
-from trainable.distillation import LABEL_LEVEL
-from trainable.losses import cosine_logits
-from trainable.stages import stage_dims
+from trainable.loss.distillation import LABEL_LEVEL
+from trainable.loss.stages import stage_dims
+from trainable.loss.terms import cosine_logits
 
 NUM_NAMED = 3
 

@@ -12,7 +12,7 @@ from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoint import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.teacher import SpeakerCentres, Teacher, load_teacher
+from trainable.loss.teacher_output import SpeakerCentres, Teacher, load_teacher
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

@@ -13,10 +13,10 @@ from models import build_model
 from spaces.files.errors import TrainingError
 from trainable.checkpoint import CheckpointFolder, load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.features.training_data import TrainingData
-from trainable.objective import Objective
-from trainable.teacher import Crops, SpeakerCentres, Teacher
+from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
+from trainable.loss.objective import Objective
+from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
 from trainable.training import EpochReport, Trainer
 
 CPU = torch.device("cpu")

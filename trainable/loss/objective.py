@@ -14,10 +14,9 @@ from torch import Tensor, nn
 from models import ModelOutput, SpeakerModel, instance_norm
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import LossConfig
-from trainable.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
-from trainable.losses import aam_softmax_logits, reconstruction_loss
-from trainable.stages import stage_dims, stage_losses, stage_projections, stretched_weights
-from trainable.teacher import (
+from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
+from trainable.loss.stages import stage_dims, stage_losses, stage_projections, stretched_weights
+from trainable.loss.teacher_output import (
     AnyTeacher,
     Crops,
     Lesson,
@@ -25,6 +24,7 @@ from trainable.teacher import (
     no_stages,
     require_fit,
 )
+from trainable.loss.terms import aam_softmax_logits, reconstruction_loss
 
 
 class SpeakerClassifier(nn.Module):

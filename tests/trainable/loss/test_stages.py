@@ -6,7 +6,7 @@ from torch import nn
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
 from trainable.config.trial_config import LossConfig
-from trainable.stages import (
+from trainable.loss.stages import (
     matched_stages,
     stage_dims,
     stage_losses,

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from trainable.losses import aam_softmax_logits, cosine_logits, reconstruction_loss
+from trainable.loss.terms import aam_softmax_logits, cosine_logits, reconstruction_loss
 
 
 def test_aam_softmax_without_margin_is_scaled_cosine() -> None:

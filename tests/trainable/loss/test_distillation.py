@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainable.config.trial_config import LossConfig
-from trainable.distillation import (
+from trainable.loss.distillation import (
     DIRECTED,
     EMBEDDING_LEVEL,
     LABEL_LEVEL,
