@@ -8,7 +8,7 @@ from results.history import TrialHistory
 from results.journal import Record
 from results.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError, RunError
-from trainable.checkpoint import CheckpointFolder, LoadedModel, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 
 FIX = "restore it from a copy, or name another trial"

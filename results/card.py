@@ -18,9 +18,9 @@ from results.repeats import figure_of
 from results.shell import veer_command
 from results.trials import distill_has_no_effect
 from spaces.files.yaml_file import yaml_text
-from trainable.checkpoint import LoadedModel
+from trainable.checkpoints.folder import LoadedModel
+from trainable.checkpoints.own_code import needs_code
 from trainable.config.trial_config import TrainRunConfig
-from trainable.own_code import needs_code
 
 # What rebuilds the environment; too long for a card, the run's journal has it.
 FOR_REBUILDING = frozenset({"packages", "environment"})

@@ -18,11 +18,11 @@ from results.trial_view import find_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
+from trainable.checkpoints.own_code import CODE_NOTE, needs_code
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
-from trainable.own_code import CODE_NOTE, needs_code
 
 CONFIG = "config.yaml"
 WEIGHTS = "weights.safetensors"

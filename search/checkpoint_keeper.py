@@ -4,7 +4,7 @@ from results.ranking import ranked
 from results.run_folder import RunFolder
 from search.conductor import Conductor
 from search.follow_ups import finalists_so_far
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 
 
 class CheckpointKeeper:

@@ -7,7 +7,7 @@ from typing import Any
 from results.history import latest
 from results.journal import Journal, Record
 from spaces.files.errors import RunError
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import known_list_warning
 from trainable.corpus.lists import TrialPair, speaker_of

@@ -19,7 +19,7 @@ from results.timing import time_interleaved
 from spaces.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.any_teacher import is_plugin, is_stored
-from trainable.checkpoint import LoadedModel, file_sha256, load_speaker_model
+from trainable.checkpoints.folder import LoadedModel, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory

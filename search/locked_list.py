@@ -10,7 +10,7 @@ from results.journal import Journal
 from search.model_source import ModelSource
 from search.run_lock import run_lock
 from spaces.files.errors import ConfigError, DiskFullError, RunError
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list
 from trainable.corpus.known_lists import known_list
 from trainable.corpus.lists import parse_trial_list

@@ -13,7 +13,7 @@ from results.remarks import latest_settings
 from results.run_folder import JOURNAL, TRIALS, RunFolder
 from results.trial_view import find_trial
 from spaces.files.errors import ConfigError, RunError
-from trainable.checkpoint import LoadedModel, load_speaker_model
+from trainable.checkpoints.folder import LoadedModel, load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.corpus.corpus import CorpusConfig
 

@@ -10,8 +10,8 @@ from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from spaces.reading.space_checks import allowed_values
 from spaces.space import Space
+from trainable.checkpoints.own_code import check_own_model, check_own_teacher
 from trainable.config.trial_config import TrialConfig
-from trainable.own_code import check_own_model, check_own_teacher
 
 FAMILY = "model.family"
 

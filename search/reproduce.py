@@ -22,7 +22,7 @@ from search.recorded_trial import RecordedTrial, Sitting, recorded_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir

@@ -22,7 +22,7 @@ from trainable.any_teacher import (
     ready_teacher,
     teacher_facts,
 )
-from trainable.checkpoint import file_sha256, load_speaker_model
+from trainable.checkpoints.folder import file_sha256, load_speaker_model
 from trainable.device import choose_device
 from trainable.embedding_file import read_meta
 from trainable.features.training_data import TrainingData

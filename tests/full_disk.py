@@ -195,7 +195,7 @@ def study(disk: Disk) -> dict[str, Any]:
 def checkpoint(disk: Disk) -> dict[str, Any]:
     import torch
 
-    from trainable.checkpoint import CheckpointFolder
+    from trainable.checkpoints.folder import CheckpointFolder
 
     class Made(SimpleNamespace):
         def state(self) -> dict[str, Any]:

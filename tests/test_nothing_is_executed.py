@@ -23,7 +23,7 @@ from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from trainable.any_teacher import find_teacher
 from trainable.audio.reading import AudioError, load_wave
-from trainable.checkpoint import (
+from trainable.checkpoints.folder import (
     CheckpointFolder,
     load_classifier,
     load_speaker_model,

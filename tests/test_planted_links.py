@@ -10,7 +10,7 @@ import pytest
 from results.journal import Journal
 from search.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
-from trainable.checkpoint import BUILDING_SUFFIX, CheckpointFolder
+from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder
 from trainable.full_training import ScoreLog
 from trainable.machine.trial_lock import TrialLock
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from models.user_code import require_permission
 from spaces.files.errors import CheckpointError
-from trainable.checkpoint import resolve_model_file
+from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
+from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
 from trainable.config.trial_config import TrialConfig
 from trainable.epoch_report import EpochReport
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig

@@ -19,7 +19,7 @@ from spaces.files.errors import ConfigError
 from spaces.files.locks import open_in_place
 from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
-from trainable.checkpoint import CheckpointFolder, file_sha256, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData

@@ -19,7 +19,7 @@ from models.frontend import HOP_SAMPLES
 from models.user_code import require_permission
 from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
 from trainable.embedding_file import EmbeddingWriter, Index, read_meta
 from trainable.features.training_data import TrainingData

@@ -14,7 +14,7 @@ import torch
 
 from models.user_code import allow_code
 from spaces.files.errors import CheckpointError
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.device import choose_device
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable

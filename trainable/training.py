@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models import build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
-from trainable.checkpoint import CLASSIFIER, NETWORK, PROJECTIONS, part_of
+from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config.trial_config import TrialConfig
 from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.features.crop_bank import latest_starts

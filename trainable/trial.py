@@ -22,7 +22,7 @@ from spaces.files.disk import is_disk_full, room_for
 from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.any_teacher import open_teacher
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank, TargetsConfig

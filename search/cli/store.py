@@ -14,7 +14,7 @@ from search.store_build import ShardBuilder
 from spaces.errors import ConfigError
 from spaces.files.errors import StoreError
 from trainable.any_teacher import find_teacher, is_plugin, is_stored
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, feature_requests, load_training_data

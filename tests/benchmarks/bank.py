@@ -39,7 +39,7 @@ from tests.benchmarks.bank_figures import (
 )
 from tests.benchmarks.bank_runs import CPU, Bench
 from tests.benchmarks.report import finish
-from trainable.checkpoint import resolve_model_file
+from trainable.checkpoints.folder import resolve_model_file
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config

@@ -19,7 +19,7 @@ from torch import Tensor
 from models import SpeakerModel
 from tests.benchmarks.bank_figures import Arm, Run, arm_name
 from trainable.any_teacher import open_teacher
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index, TargetsConfig

@@ -38,7 +38,7 @@ from spaces.files.yaml_file import write_yaml
 from tests.benchmarks.report import finish
 from tests.conftest import write_corpus
 from trainable.audio.reading import load_wave
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.reading import read_trial_config
 from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from models import LSTMAutoencoderConfig
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData

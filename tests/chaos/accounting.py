@@ -13,7 +13,7 @@ from results.history import TrialHistory, trial_histories
 from results.journal import Record, read_journal
 from results.run_folder import JOURNAL
 from search.stop_check import stop_faults
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 
 TrialEpoch = tuple[int, int]
 

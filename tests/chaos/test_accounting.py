@@ -15,7 +15,7 @@ from tests.chaos.faults import (
     press_ctrl_c_twice,
     terminate,
 )
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 
 COMMON = ("event", "time_s")
 SETTINGS = {"scheduler": {"kind": "none"}, "max_epochs": 3, "num_trials": 2}

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from spaces.errors import VeerError
 from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
 from tests.tiny_mixer import TINY_MIXER
-from trainable.checkpoint import (
+from trainable.checkpoints.folder import (
     CheckpointFolder,
     load_classifier,
     load_speaker_model,
     resolve_model_file,
 )
+from trainable.checkpoints.own_code import check_own_teacher
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.own_code import check_own_teacher
 from trainable.training import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)

@@ -52,7 +52,7 @@ from spaces.dimensions import Choice, Float
 from spaces.errors import VeerError
 from spaces.space import Space
 from tests.fuzz.mutation import fuzzed, mutated
-from trainable.checkpoint import LoadedModel, file_sha256
+from trainable.checkpoints.folder import LoadedModel, file_sha256
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 

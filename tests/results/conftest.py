@@ -11,7 +11,7 @@ from results.journal import Journal
 from results.run_folder import RunFolder
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.files.yaml_file import write_yaml
-from trainable.checkpoint import CheckpointFolder, file_sha256
+from trainable.checkpoints.folder import CheckpointFolder, file_sha256
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

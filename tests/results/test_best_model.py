@@ -13,7 +13,7 @@ from results.journal import Journal
 from results.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 
 
 def best_file(run: RunFolder) -> Path:

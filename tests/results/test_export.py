@@ -16,7 +16,7 @@ from results.run_folder import RunFolder
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
-from trainable.checkpoint import file_sha256, load_speaker_model
+from trainable.checkpoints.folder import file_sha256, load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.machine.engine import EngineConfig
 

@@ -8,7 +8,7 @@ from results.journal import Journal
 from results.run_folder import RunFolder
 from search.checkpoint_keeper import CheckpointKeeper
 from search.disk_estimate import DiskEstimate
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 
 

@@ -15,7 +15,7 @@ from search.feasibility import LimitChecker, num_macs, num_params
 from spaces.errors import ConfigError
 from spaces.files.errors import CheckpointError
 from spaces.limits import Limits
-from trainable.checkpoint import load_speaker_model
+from trainable.checkpoints.folder import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.step_memory import Computing, StepMemory

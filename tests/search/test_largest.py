@@ -11,7 +11,7 @@ from search.largest import StepCosts, largest_step
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Limits
 from spaces.space import Space
-from trainable.checkpoint import load_speaker_model
+from trainable.checkpoints.folder import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig

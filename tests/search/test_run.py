@@ -24,7 +24,7 @@ from spaces.errors import ConfigError
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import story
-from trainable.checkpoint import CheckpointFolder, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 
 # Of Optuna's journal.

@@ -19,7 +19,7 @@ from search.store_build import ShardBuilder, pays
 from spaces.files.errors import CorpusError, StoreError
 from tests.search.own_student import NET
 from trainable.any_teacher import find_teacher
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank

@@ -6,7 +6,7 @@ import torch
 
 from spaces.files.yaml_file import write_yaml
 from tests.conftest import write_corpus
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

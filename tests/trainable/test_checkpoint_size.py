@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from trainable.checkpoint import CheckpointFolder
 from trainable.checkpoint_size import checkpoint_memory, weights_memory
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data

@@ -8,7 +8,7 @@ import torch
 
 from models import ModelOutput
 from spaces.files.errors import DivergedError
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine

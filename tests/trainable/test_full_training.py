@@ -11,7 +11,7 @@ from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 
 from spaces.files.errors import ConfigError
-from trainable.checkpoint import file_sha256, load_speaker_model, resolve_model_file
+from trainable.checkpoints.folder import file_sha256, load_speaker_model, resolve_model_file
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data

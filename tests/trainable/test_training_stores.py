@@ -10,7 +10,7 @@ import torch
 
 from spaces.files.errors import CorpusError
 from tests.conftest import write_corpus
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank

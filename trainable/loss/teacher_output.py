@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models import SpeakerModel
 from spaces.files.errors import CheckpointError, TrainingError
-from trainable.checkpoint import (
+from trainable.checkpoints.folder import (
     LoadedClassifier,
     LoadedModel,
     load_classifier,

@@ -12,7 +12,7 @@ from search.config import SearchConfig
 from search.corpus_record import corpus_facts
 from search.provenance import provenance
 from tests.search.reproduction.recorded import NUM_EPOCHS, STUDENT, begin, sit, task
-from trainable.checkpoint import file_sha256, resolve_model_file
+from trainable.checkpoints.folder import file_sha256, resolve_model_file
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir

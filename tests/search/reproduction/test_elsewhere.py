@@ -12,7 +12,7 @@ from search.config import SearchConfig
 from search.recorded_trial import recorded_trial
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
-from trainable.checkpoint import resolve_model_file
+from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import read_corpus_config
 
 

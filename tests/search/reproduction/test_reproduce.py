@@ -11,7 +11,7 @@ from search.reproduce import Reproduction
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from tests.search.reproduction.recorded import again, forged
-from trainable.checkpoint import file_sha256
+from trainable.checkpoints.folder import file_sha256
 
 
 @pytest.mark.parametrize("trial", [0, 1])

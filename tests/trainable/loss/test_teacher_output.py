@@ -9,7 +9,7 @@ import torch
 from models import MLPMixerConfig, build_model
 from spaces.files.digest import write_digest
 from spaces.files.errors import CheckpointError, TrainingError
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import SpeakerCentres, Teacher, load_teacher

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import write_corpus
 from tests.trainable.targets.asking import CPU, TEACHER, opened
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data

@@ -7,7 +7,7 @@ import torch
 from spaces.files.errors import DamagedError
 from tests.conftest import write_corpus
 from tests.damage import empty, flip_bit, halve
-from trainable.checkpoint import CheckpointFolder
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

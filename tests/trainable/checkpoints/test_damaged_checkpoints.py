@@ -12,7 +12,7 @@ from spaces.files.digest import digest_of
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from tests.tiny_mixer import TINY_MIXER
-from trainable.checkpoint import (
+from trainable.checkpoints.folder import (
     CheckpointFolder,
     load_classifier,
     load_speaker_model,

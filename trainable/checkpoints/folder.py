@@ -21,8 +21,8 @@ from models import SpeakerModel, build_model
 from spaces.files.digest import digest_of, file_sha256, write_digest
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, DamagedError
+from trainable.checkpoints.model_file import FILE_PATTERN, does_not_fit, read_checkpoint
 from trainable.config.trial_config import TrialConfig
-from trainable.model_file import FILE_PATTERN, does_not_fit, read_checkpoint
 
 if TYPE_CHECKING:  # the trainer itself reads teachers from model files
     from trainable.training import Trainer

@@ -9,7 +9,7 @@ import torch
 
 from spaces.files.digest import digest_of
 from spaces.files.errors import CheckpointError
-from trainable.checkpoint import (
+from trainable.checkpoints.folder import (
     CheckpointFolder,
     file_sha256,
     load_speaker_model,

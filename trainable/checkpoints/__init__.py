@@ -1,0 +1,1 @@
+"""Model files and checkpoint folders: written, verified, loaded."""
