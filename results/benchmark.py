@@ -28,9 +28,9 @@ from results.ranking import best_ended
 from results.run_folder import RunFolder
 from results.timing import Call, time_interleaved
 from spaces.files.atomic import write_text_atomically
-from trainable.any_teacher import is_stored
 from trainable.checkpoints.folder import load_speaker_model
 from trainable.machine.hardware import available_cores, describe_hardware
+from trainable.teachers.any_teacher import is_stored
 
 Progress = Callable[[int, int], None]
 

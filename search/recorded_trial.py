@@ -15,11 +15,11 @@ from results.trial_view import find_trial
 from search.corpus_record import require_same_lists
 from search.teacher import require_same_teacher
 from spaces.files.errors import RunError
-from trainable.any_teacher import BANK_FILE, find_teacher
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
+from trainable.teachers.any_teacher import BANK_FILE, find_teacher
 
 # Of a corpus what no trial reads.
 TEST = ("test_dir", "test_list")

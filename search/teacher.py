@@ -14,7 +14,13 @@ from spaces.dimensions import PRESET
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError, TrainingError
 from spaces.space import Space
-from trainable.any_teacher import (
+from trainable.checkpoints.folder import file_sha256, load_speaker_model
+from trainable.device import choose_device
+from trainable.features.training_data import TrainingData
+from trainable.loss.teacher_output import TeacherFacts, require_fit
+from trainable.machine.cache_dir import cache_dir
+from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.teachers.any_teacher import (
     find_teacher,
     is_plugin,
     is_stored,
@@ -22,16 +28,10 @@ from trainable.any_teacher import (
     ready_teacher,
     teacher_facts,
 )
-from trainable.checkpoints.folder import file_sha256, load_speaker_model
-from trainable.device import choose_device
-from trainable.embedding_file import read_meta
-from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import TeacherFacts, require_fit
-from trainable.machine.cache_dir import cache_dir
-from trainable.plugin_bank import NUM_PARAMS
-from trainable.store.tasks import Builder, Progress, build_shards
-from trainable.stored_teacher import stored_scores
-from trainable.targets import open_targets
+from trainable.teachers.embedding_file import read_meta
+from trainable.teachers.plugin_bank import NUM_PARAMS
+from trainable.teachers.stored import stored_scores
+from trainable.teachers.targets import open_targets
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scoring import Floats

@@ -235,7 +235,7 @@ def export(disk: Disk) -> dict[str, Any]:
 def embeddings(disk: Disk) -> dict[str, Any]:
     import numpy as np
 
-    from trainable.embedding_file import EmbeddingWriter
+    from trainable.teachers.embedding_file import EmbeddingWriter
 
     file = disk.folder / "e.parquet"
     rng = np.random.default_rng(0)

@@ -23,11 +23,11 @@ from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder, load_classifier, load_speaker_model
 from trainable.config.trial_config import TrialConfig, read_train_config
 from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.embedding_file import EmbeddingWriter, read_embeddings
 from trainable.features.training_data import load_training_data
-from trainable.plugin import read_plugin
 from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store
+from trainable.teachers.embedding_file import EmbeddingWriter, read_embeddings
+from trainable.teachers.plugin import read_plugin
 from trainable.training import Trainer
 
 

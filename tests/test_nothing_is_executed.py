@@ -21,7 +21,6 @@ from spaces.errors import ConfigError, VeerError
 from spaces.files.errors import CheckpointError, TrainingError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
-from trainable.any_teacher import find_teacher
 from trainable.audio.reading import AudioError, load_wave
 from trainable.checkpoints.folder import (
     CheckpointFolder,
@@ -29,7 +28,8 @@ from trainable.checkpoints.folder import (
     load_speaker_model,
     read_checkpoint,
 )
-from trainable.embedding_file import read_embeddings
+from trainable.teachers.any_teacher import find_teacher
+from trainable.teachers.embedding_file import read_embeddings
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("models", "spaces", "trainable", "results", "search")
@@ -57,7 +57,7 @@ READS = {
 }
 ALLOWED = {
     ("models/user_class.py", "importlib.import_module"): "only with --allow-code",
-    ("trainable/plugin_worker.py", "importlib.import_module"): "only with --allow-code",
+    ("trainable/teachers/plugin_worker.py", "importlib.import_module"): "only with --allow-code",
     ("search/recorder.py", "cloudpickle.loads"): "what this search's own workers raised, from a "
     "file that this process wrote in a folder of its own",
     ("search/store_build.py", "pickle.loads"): "what this build's own workers return through Ray",

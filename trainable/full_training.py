@@ -18,7 +18,6 @@ from spaces.files.atomic import WholeAppends
 from spaces.files.errors import ConfigError
 from spaces.files.locks import open_in_place
 from spaces.files.yaml_file import write_yaml
-from trainable.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.checkpoints.folder import CheckpointFolder, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
@@ -27,6 +26,7 @@ from trainable.final_figures import read_final, write_final
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress
+from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.training import EpochReport, Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
 from trainable.verification.scores import keep_new_scores

@@ -3,7 +3,7 @@
 from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from trainable.features.request import LOG_MELS
 from trainable.store.plan import StorePlan
-from trainable.targets import STEM as TARGETS
+from trainable.teachers.targets import STEM as TARGETS
 
 SHOWN_DIGITS = 12
 HOUR_S = 3_600

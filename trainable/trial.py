@@ -21,7 +21,6 @@ from models.user_code import allow_code
 from spaces.files.disk import is_disk_full, room_for
 from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
 from spaces.files.yaml_file import write_yaml
-from trainable.any_teacher import open_teacher
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
@@ -40,6 +39,7 @@ from trainable.machine.memory_share import (
     release_memory,
 )
 from trainable.machine.trial_lock import TrialLock
+from trainable.teachers.any_teacher import open_teacher
 from trainable.training import EpochReport, Trainer
 from trainable.verification.scores import keep_new_scores
 

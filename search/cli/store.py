@@ -13,7 +13,6 @@ from search.cli.store_table import stores_table
 from search.store_build import ShardBuilder
 from spaces.errors import ConfigError
 from spaces.files.errors import StoreError
-from trainable.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
@@ -24,7 +23,8 @@ from trainable.store.folder import OpenStore
 from trainable.store.lock import remove_store
 from trainable.store.plan import MANIFEST, SOURCE
 from trainable.store.verifying import remove_damaged, verify_store
-from trainable.targets import StoredTargets, open_targets
+from trainable.teachers.any_teacher import find_teacher, is_plugin, is_stored
+from trainable.teachers.targets import StoredTargets, open_targets
 
 Corpus = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 

@@ -8,7 +8,6 @@ from rich.table import Table
 
 from search.cli.console import console, counting, epochs
 from spaces.files.yaml_file import load_mapping
-from trainable.any_teacher import find_teacher
 from trainable.checkpoints.own_code import check_own_model, check_own_teacher
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
@@ -17,6 +16,7 @@ from trainable.features.training_data import load_training_data
 from trainable.full_training import TrainResult, run_training
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig
+from trainable.teachers.any_teacher import find_teacher
 from trainable.verification.evaluation import EvaluationResult
 
 

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from models import SpeakerModel
 from tests.benchmarks.bank_figures import Arm, Run, arm_name
-from trainable.any_teacher import open_teacher
 from trainable.checkpoints.folder import file_sha256
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
@@ -33,6 +32,7 @@ from trainable.loss.teacher_output import (
     random_starts,
 )
 from trainable.machine.cache_dir import cache_dir
+from trainable.teachers.any_teacher import open_teacher
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

@@ -47,8 +47,8 @@ from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.machine.hardware import describe_hardware
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
-from trainable.target_builder import CROPS_AT_ONCE
-from trainable.targets import open_targets
+from trainable.teachers.target_builder import CROPS_AT_ONCE
+from trainable.teachers.targets import open_targets
 from trainable.training import Trainer
 
 ROUNDS = 5

@@ -21,7 +21,7 @@ from trainable.machine.hardware import describe_hardware
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
-from trainable.targets import STEM, StoredTargets
+from trainable.teachers.targets import STEM, StoredTargets
 from trainable.training import Trainer
 
 FRAMES_OF_ROW = 300

@@ -32,13 +32,13 @@ from tests.benchmarks.made_up_trial import CPU, write_teacher
 from tests.benchmarks.naive_corpus import make_corpus
 from tests.benchmarks.naive_loop import NaiveLoop, Split, Turn
 from tests.benchmarks.report import Verdict, finish_all
-from trainable.any_teacher import open_teacher
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus
 from trainable.features.crop_bank import TargetsConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.hardware import describe_hardware
+from trainable.teachers.any_teacher import open_teacher
 from trainable.training import Trainer
 
 NUM_CORES = 2

@@ -33,7 +33,7 @@ from trainable.step import Batch
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
-from trainable.targets import StoredTargets
+from trainable.teachers.targets import StoredTargets
 from trainable.training import Trainer
 
 BATCH_SIZE, CROP_FRAMES, EMBEDDING = 64, 200, 512

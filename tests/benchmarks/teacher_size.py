@@ -31,7 +31,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
-from trainable.targets import StoredTargets, open_targets
+from trainable.teachers.targets import StoredTargets, open_targets
 from trainable.training import Trainer
 
 TEACHERS = {

@@ -15,10 +15,10 @@ from search.cli.data import app
 from spaces.errors import ConfigError
 from spaces.files.errors import StoreError
 from tests.trainable.store.small import flip_byte
-from trainable import target_builder
-from trainable.any_teacher import find_teacher
 from trainable.store import sizes
 from trainable.store.lock import use_store
+from trainable.teachers import target_builder
+from trainable.teachers.any_teacher import find_teacher
 
 runner = CliRunner()
 

@@ -18,7 +18,6 @@ from search import store_build
 from search.store_build import ShardBuilder, pays
 from spaces.files.errors import CorpusError, StoreError
 from tests.search.own_student import NET
-from trainable.any_teacher import find_teacher
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -26,7 +25,8 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, build_shards
-from trainable.targets import open_targets
+from trainable.teachers.any_teacher import find_teacher
+from trainable.teachers.targets import open_targets
 from trainable.training import Trainer
 
 NUM_SHARDS = 4

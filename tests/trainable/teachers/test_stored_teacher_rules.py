@@ -8,7 +8,7 @@ import pytest
 from spaces.files.errors import TrainingError
 from tests.trainable.embedding_rows import Columns, with_row, without, write
 from trainable.features.training_data import TrainingData
-from trainable.stored_teacher import load_stored_teacher
+from trainable.teachers.stored import load_stored_teacher
 
 
 def test_utterances_without_a_crop_are_counted_and_the_first_named(

@@ -8,7 +8,7 @@ import torch
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import Crops
-from trainable.targets import StoredTargets, open_targets
+from trainable.teachers.targets import StoredTargets, open_targets
 
 CROP_FRAMES = 40
 BANK = CropBank(num_crops=3, crop_frames=CROP_FRAMES, seed=4)

@@ -7,10 +7,10 @@ import torch
 
 from models.catalogue import BUILDERS
 from spaces.files.errors import CheckpointError, ConfigError
-from trainable.any_teacher import find_teacher, open_teacher
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
+from trainable.teachers.any_teacher import find_teacher, open_teacher
 from trainable.training import Trainer
 
 CPU = torch.device("cpu")

@@ -15,7 +15,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
-from trainable.stored_teacher import load_stored_teacher, stored_veer_pct
+from trainable.teachers.stored import load_stored_teacher, stored_veer_pct
 from trainable.training import Trainer
 from trainable.verification.evaluation import validation_veer_pct
 from trainable.verification.scoring import evenly_spaced_starts
@@ -199,7 +199,7 @@ def test_the_documented_example_writes_a_teacher(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "teachers.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "teachers.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     # The page's crops of 200 frames need longer audio than the tests have.
     code = code.replace("num_frames=200", "num_frames=40").replace("200", "40")

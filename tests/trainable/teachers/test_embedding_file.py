@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spaces.files.errors import TrainingError
-from trainable.embedding_file import EmbeddingWriter, read_embeddings, read_meta
+from trainable.teachers.embedding_file import EmbeddingWriter, read_embeddings, read_meta
 
 ROWS = {
     "utterance": ["a.wav", "b.wav", "a.wav"],
@@ -95,7 +95,7 @@ def test_what_is_written_piece_by_piece_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small enough that there are several row groups, and pieces that straddle them.
-    monkeypatch.setattr("trainable.embedding_file.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("trainable.teachers.embedding_file.ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     emb_ND = rng.normal(size=(50, 3)).astype(np.float32)
     names = [f"{number % 10}.wav" for number in range(50)]

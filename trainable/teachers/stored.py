@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spaces.files.errors import TrainingError
-from trainable.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import NUM_NAMED, Crops, Lesson, TeacherFacts
+from trainable.teachers.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scoring import Floats, cosine_scores
 

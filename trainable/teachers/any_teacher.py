@@ -10,11 +10,11 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, TeacherFacts, load_teacher
-from trainable.plugin import read_plugin
-from trainable.plugin_bank import build_bank
 from trainable.store.tasks import Builder, Progress, build_shards
-from trainable.stored_teacher import load_stored_teacher
-from trainable.targets import open_targets
+from trainable.teachers.plugin import read_plugin
+from trainable.teachers.plugin_bank import build_bank
+from trainable.teachers.stored import load_stored_teacher
+from trainable.teachers.targets import open_targets
 
 EMBEDDINGS = ".parquet"
 PLUGIN = (".yaml", ".yml")

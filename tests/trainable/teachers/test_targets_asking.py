@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from spaces.files.errors import CheckpointError
-from tests.trainable.targets.asking import BANK, CROP_FRAMES, drawn, opened
+from tests.trainable.teachers.asking import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import load_teacher
 from trainable.store.tasks import ShardTask, build_shards
-from trainable.targets import StoredTargets, open_targets
+from trainable.teachers.targets import StoredTargets, open_targets
 
 
 def test_the_teacher_is_asked_once(
@@ -24,8 +24,8 @@ def test_the_teacher_is_asked_once(
     bank = replace(BANK, seed=77)
     first = opened(corpus, data, teacher_file, bank, told)
     assert told == list(range(1, data.copy_row.size + 1))
-    monkeypatch.setattr("trainable.targets.load_teacher", None)
-    monkeypatch.setattr("trainable.target_builder.load_teacher", None)
+    monkeypatch.setattr("trainable.teachers.targets.load_teacher", None)
+    monkeypatch.setattr("trainable.teachers.target_builder.load_teacher", None)
     told.clear()
     again = opened(corpus, data, teacher_file, bank, told)
     assert told == []

@@ -8,13 +8,13 @@ import torch
 
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import CorpusError, TrainingError
-from tests.trainable.targets.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
+from tests.trainable.teachers.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Teacher, load_teacher
-from trainable.stored_teacher import load_stored_teacher
-from trainable.targets import StoredTargets
+from trainable.teachers.stored import load_stored_teacher
+from trainable.teachers.targets import StoredTargets
 from trainable.training import Trainer
 
 

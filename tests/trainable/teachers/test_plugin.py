@@ -13,8 +13,8 @@ import torch
 
 from spaces.files.errors import ConfigError, TrainingError
 from tests.trainable.toy_trainer import CROP_SAMPLES, network, weights
-from trainable.plugin import PluginProcess, read_plugin
-from trainable.plugin_worker import network_weights, serve
+from trainable.teachers.plugin import PluginProcess, read_plugin
+from trainable.teachers.plugin_worker import network_weights, serve
 
 
 @pytest.mark.slow

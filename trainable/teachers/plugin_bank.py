@@ -21,9 +21,9 @@ from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
-from trainable.embedding_file import EmbeddingWriter, Index, read_meta
 from trainable.features.training_data import TrainingData
-from trainable.plugin import Floats, PluginConfig, PluginProcess, read_plugin
+from trainable.teachers.embedding_file import EmbeddingWriter, Index, read_meta
+from trainable.teachers.plugin import Floats, PluginConfig, PluginProcess, read_plugin
 from trainable.verification.scoring import (
     WINDOW_TAIL_SAMPLES,
     evenly_spaced_starts,

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_corpus
-from tests.trainable.targets.asking import CPU, TEACHER, opened
+from tests.trainable.teachers.asking import CPU, TEACHER, opened
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.targets import StoredTargets
+from trainable.teachers.targets import StoredTargets
 from trainable.training import Trainer
 
 

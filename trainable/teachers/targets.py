@@ -34,7 +34,7 @@ from trainable.store.shards import ShardKind, ShardPlace
 from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
-from trainable.target_builder import TargetTask
+from trainable.teachers.target_builder import TargetTask
 
 STEM = "targets"
 BYTES_A_NUMBER = 2

@@ -1,0 +1,1 @@
+"""Every kind of teacher: network, stored embeddings, plug-in process, stored targets."""
