@@ -3,7 +3,7 @@
 from typing import Any
 
 from search.cluster_check import require_versions
-from trainable.trial import StudentTrial
+from trainable.training.ray_trial import StudentTrial
 
 
 class CheckedTrial(StudentTrial):

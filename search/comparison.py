@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainable.epoch_report import TIMING, EpochReport
+from trainable.training.epoch_report import TIMING, EpochReport
 
 COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING), "num_params")
 # How far runs of the same code drift apart by rounding alone; measured, see docs/reproduce.md.

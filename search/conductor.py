@@ -226,7 +226,7 @@ class Conductor(SearchState):
 
         Args:
             trial: Its number.
-            place: As `trainable.trial` reports it.
+            place: As `trainable.training.ray_trial` reports it.
         """
         self._journal.append("placed", trial=trial, epoch=self.trials[trial].epoch, **place)
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainable.config.trial_config import TrialConfig
-from trainable.trial import PLACE
+from trainable.training.ray_trial import PLACE
 
 DELIMITER = "/"
 
 
 def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where a trial was begun, as `trainable.trial.place_of` gave it; None in later results.
+    """Where a trial was begun, as `trainable.training.ray_trial.place_of` gave it; None in later results.
 
     Args:
         result: As Tune hands it to a scheduler: `place/host` in place of `host` in `place`.
@@ -34,7 +34,7 @@ def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:
 
     Args:
         asked: The trial's config.
-        place: What the worker says, as `trainable.trial.place_of` gives it; one that names no
+        place: What the worker says, as `trainable.training.ray_trial.place_of` gives it; one that names no
             config is left to the comparison of versions.
     """
     wanted, built = asked.config_hash(), place.get("config_hash")

@@ -26,8 +26,8 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
-from trainable.training import EpochReport, Trainer
-from trainable.trial import CONFIG_FILE, TrialTask, build_trainer, place_of
+from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, place_of
+from trainable.training.trainer import EpochReport, Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from search.hangs import HangWatch
 from search.placement import other_config, place_in
 from search.shares import Lending
 from trainable.machine.memory_share import OUT_OF_MEMORY
-from trainable.training import EpochReport
-from trainable.trial import DAMAGED, DISK_FULL, OUTCOME, REASON
+from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, REASON
+from trainable.training.trainer import EpochReport
 
 # Ray adds fields of its own to a result; the journal takes these.
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}

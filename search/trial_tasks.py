@@ -11,7 +11,7 @@ from search.provenance import versions
 from search.shares import Lending
 from trainable.features.training_data import opened_from
 from trainable.machine.cache_dir import cache_dir
-from trainable.trial import TrialTask
+from trainable.training.ray_trial import TrialTask
 
 
 def task_maker(

@@ -28,7 +28,7 @@ from trainable.store.folder import open_complete
 from trainable.store.verifying import verify_store
 from trainable.teachers.embedding_file import EmbeddingWriter, read_embeddings
 from trainable.teachers.plugin import read_plugin
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 
 def folder_in_its_place(file: Path) -> None:

@@ -11,8 +11,8 @@ from results.journal import Journal
 from search.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder
-from trainable.full_training import ScoreLog
 from trainable.machine.trial_lock import TrialLock
+from trainable.training.full import ScoreLog
 
 PRECIOUS = "what a person wrote"
 

@@ -31,7 +31,7 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, Teacher
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.stand_in import StandIn, stand_in
-from trainable.step import Batch, TrainingStep
+from trainable.training.step import Batch, TrainingStep
 
 META = torch.device("meta")
 CPU = torch.device("cpu")

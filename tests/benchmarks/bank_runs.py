@@ -33,7 +33,7 @@ from trainable.loss.teacher_output import (
 )
 from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import open_teacher
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 NUM_DRAWS = 2

@@ -49,7 +49,7 @@ from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
 from trainable.teachers.target_builder import CROPS_AT_ONCE
 from trainable.teachers.targets import open_targets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 ROUNDS = 5
 NUM_SHARDS = 8

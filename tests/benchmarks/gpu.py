@@ -30,7 +30,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.hardware import available_cores, describe_hardware
-from trainable.trial import TrialTask, build_trainer
+from trainable.training.ray_trial import TrialTask, build_trainer
 
 NO_GPU_STATUS = 2
 COUNTS = (1, 2, 4, 8)

@@ -11,7 +11,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 NUM_SPEAKERS = 100
 NUM_VAL = 3

@@ -22,7 +22,7 @@ from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
 from trainable.teachers.targets import STEM, StoredTargets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 FRAMES_OF_ROW = 300
 BANK = CropBank(num_crops=8, crop_frames=200, seed=0)

@@ -39,7 +39,7 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.hardware import describe_hardware
 from trainable.teachers.any_teacher import open_teacher
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 NUM_CORES = 2
 BATCH_SIZE, CROP_FRAMES = 64, 200

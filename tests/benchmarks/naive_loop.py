@@ -27,7 +27,7 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, Index, Lesson, Teacher, TeacherFacts, load_teacher
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
-from trainable.step import Batch, TrainingStep
+from trainable.training.step import Batch, TrainingStep
 
 Wave = NDArray[np.float32]
 

@@ -31,7 +31,7 @@ from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
 from trainable.store.plan import MANIFEST
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 NUM_SMALL, NUM_LARGE = 10_000, 1_000_000
 FRAMES_OF_ROW = 4

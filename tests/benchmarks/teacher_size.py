@@ -32,7 +32,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
 from trainable.teachers.targets import StoredTargets, open_targets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 TEACHERS = {
     "usual": LSTMAutoencoderConfig(),

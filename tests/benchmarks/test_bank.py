@@ -31,7 +31,7 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson, Teacher
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 FRAMES = 40
 RUN = Run(

@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from results.schema import EPOCHS, TRIALS, arrow_schema, tables_page
-from trainable.epoch_report import EpochReport
+from trainable.training.epoch_report import EpochReport
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
 

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from results.journal import read_journal
 from spaces.files.yaml_file import write_yaml
-from trainable.epoch_report import TIMING as EPOCH_TIMING
+from trainable.training.epoch_report import TIMING as EPOCH_TIMING
 
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]

@@ -171,7 +171,7 @@ def test_checked_trial_asks_before_its_first_step(monkeypatch):
     monkeypatch.setattr("search.checked_trial.require_versions", asked.append)
     trial = object.__new__(CheckedTrial)
     trial._task = type("Task", (), {"versions": {"veer": "0.1.0"}})()
-    monkeypatch.setattr("trainable.trial.StudentTrial.step", lambda self: {"trial": self})
+    monkeypatch.setattr("trainable.training.ray_trial.StudentTrial.step", lambda self: {"trial": self})
     assert trial.step() == {"trial": trial}
     assert asked == [{"veer": "0.1.0"}]
 

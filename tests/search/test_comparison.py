@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from search.comparison import COMPARED, EpochPair, first_difference, veer_tolerance_pct
-from trainable.epoch_report import TIMING
+from trainable.training.epoch_report import TIMING
 
 EPOCH: dict[str, Any] = {
     "epoch": 2, "veer_pct": 12.5, "loss_total": 4.0, "loss_classification": 4.5,

@@ -12,7 +12,7 @@ from tests.search.commands import veer
 from tests.search.own_student import REFUSED, TRIAL, Person
 from trainable.checkpoints.folder import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
-from trainable.trial import TrialTask, build_trainer
+from trainable.training.ray_trial import TrialTask, build_trainer
 
 
 @pytest.fixture

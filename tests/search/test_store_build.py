@@ -27,7 +27,7 @@ from trainable.store import sizes
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.teachers.any_teacher import find_teacher
 from trainable.teachers.targets import open_targets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 NUM_SHARDS = 4
 DEADLINE_S = 120

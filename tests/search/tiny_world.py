@@ -10,7 +10,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 TINY_TEACHER = {
     "model": {

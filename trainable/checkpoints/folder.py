@@ -25,7 +25,7 @@ from trainable.checkpoints.model_file import FILE_PATTERN, does_not_fit, read_ch
 from trainable.config.trial_config import TrialConfig
 
 if TYPE_CHECKING:  # the trainer itself reads teachers from model files
-    from trainable.training import Trainer
+    from trainable.training.trainer import Trainer
 
 __all__ = [
     "CheckpointFolder",

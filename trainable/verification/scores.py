@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from spaces.files.errors import DamagedError
-from trainable.epoch_report import EpochReport
 from trainable.features.training_data import TrainingData
 from trainable.pair_speakers import validation_pairs
 from trainable.speaker_draws import NUM_REPLICATES, Floats
+from trainable.training.epoch_report import EpochReport
 from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.intervals import Interval
 from trainable.verification.metrics import equal_error_rate
 
 if TYPE_CHECKING:  # the trainer measures with what is here
-    from trainable.training import Trainer
+    from trainable.training.trainer import Trainer
 
 SCORES_FILE = "scores.npz"
 # The archive's own: names, sizes and checksums of four arrays, each with a header.

@@ -10,7 +10,7 @@ from search.reproduce import Conditions, Reproduction, reproduce
 from tests.search.forging import rewrite
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
-from trainable.trial import StudentTrial, TrialTask
+from trainable.training.ray_trial import StudentTrial, TrialTask
 
 STUDENT = {
     "model": {

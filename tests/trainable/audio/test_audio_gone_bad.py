@@ -16,8 +16,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.features.training_data import load_training_data, opened_from, reopen_training_data
-from trainable.training import Trainer
-from trainable.trial import StudentTrial, TrialTask
+from trainable.training.ray_trial import StudentTrial, TrialTask
+from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(
     {

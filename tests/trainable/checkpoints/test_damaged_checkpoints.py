@@ -22,7 +22,7 @@ from trainable.checkpoints.folder import (
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.training import EpochReport, Trainer
+from trainable.training.trainer import EpochReport, Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
 

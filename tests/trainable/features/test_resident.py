@@ -18,7 +18,7 @@ from trainable.features.resident import (
 )
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.memory_share import cap_memory
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MIB = 2**20

@@ -17,7 +17,7 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
-from trainable.training import EpochReport, Trainer
+from trainable.training.trainer import EpochReport, Trainer
 
 CPU = torch.device("cpu")
 SPEAKERS = ("a", "b", "c")

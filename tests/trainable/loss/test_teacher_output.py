@@ -13,7 +13,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import SpeakerCentres, Teacher, load_teacher
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 CONFIG = TrialConfig.model_validate(

@@ -11,7 +11,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teachers.targets import StoredTargets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.teachers.any_teacher import find_teacher, open_teacher
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3}

@@ -16,7 +16,7 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
 from trainable.teachers.stored import load_stored_teacher, stored_veer_pct
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import validation_veer_pct
 from trainable.verification.scoring import evenly_spaced_starts
 

@@ -15,7 +15,7 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.teachers.stored import load_stored_teacher
 from trainable.teachers.targets import StoredTargets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 
 def test_a_stored_lesson_is_the_networks_within_float16(

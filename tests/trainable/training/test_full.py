@@ -15,8 +15,8 @@ from trainable.checkpoints.folder import file_sha256, load_speaker_model, resolv
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.full_training import TrainResult, run_training
-from trainable.training import EpochReport
+from trainable.training.full import TrainResult, run_training
+from trainable.training.trainer import EpochReport
 
 TEACHER = {
     "model": {

@@ -17,8 +17,8 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import Teacher
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import NAME
-from trainable.step import Batch
-from trainable.training import EpochReport, Trainer
+from trainable.training.step import Batch
+from trainable.training.trainer import EpochReport, Trainer
 
 CPU = torch.device("cpu")
 MIXER = {
@@ -191,7 +191,7 @@ def test_batches_made_ahead_are_those_made_in_turn(
 ) -> None:
     trial = config(training=TRAINING | {"num_masks": 2})
     ahead = curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2))
-    monkeypatch.setattr("trainable.training.prefetched", lambda source: source)
+    monkeypatch.setattr("trainable.training.trainer.prefetched", lambda source: source)
     assert curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2)) == ahead
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trainable.step import Meter
+from trainable.training.step import Meter
 
 BYTES_OF_MIB = 2**20
 # Reading /proc takes some 20 us; a step of a tiny student a millisecond.

@@ -12,8 +12,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
-from trainable.training import Trainer
-from trainable.trial import StudentTrial, TrialTask, build_trainer, trial_device
+from trainable.training.ray_trial import StudentTrial, TrialTask, build_trainer, trial_device
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -67,7 +67,7 @@ def test_step_for_want_of_memory_is_an_outcome_of_its_own(student, monkeypatch, 
         del task
         raise error
 
-    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    monkeypatch.setattr("trainable.training.ray_trial.build_trainer", fail)
     assert student.step() == {"outcome": "out_of_memory", "reason": reason}
 
 
@@ -88,14 +88,14 @@ def test_broken_gpu_is_raised_so_that_the_process_is_not_used_again(student, mon
         del task
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    monkeypatch.setattr("trainable.training.ray_trial.build_trainer", fail)
     with pytest.raises(DeviceError, match="illegal memory access"):
         student.step()
 
 
 def test_trial_that_another_process_trains_is_not_touched(student, tmp_path, monkeypatch):
     monkeypatch.setattr(TrialLock.acquire, "__defaults__", (0.0,))
-    monkeypatch.setattr("trainable.trial.build_trainer", lambda task: pytest.fail(str(task)))
+    monkeypatch.setattr("trainable.training.ray_trial.build_trainer", lambda task: pytest.fail(str(task)))
     other = TrialLock()
     other.acquire(tmp_path)
     with contextlib.suppress(TrainingError):  # said as an outcome, or raised to be tried again
@@ -110,7 +110,7 @@ def test_trial_gives_its_folder_back(student, tmp_path, monkeypatch, way):
         del task
         raise DivergedError("the loss is nan") if way == "outcome" else RuntimeError("CUDA error")
 
-    monkeypatch.setattr("trainable.trial.build_trainer", fail)
+    monkeypatch.setattr("trainable.training.ray_trial.build_trainer", fail)
     if way in ("outcome", "raise"):
         with contextlib.suppress(RuntimeError):
             student.step()

@@ -13,7 +13,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, Teacher
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
-from trainable.step import Batch, TrainingStep
+from trainable.training.step import Batch, TrainingStep
 
 CPU = torch.device("cpu")
 FRAMES, SPEAKERS = 40, 5

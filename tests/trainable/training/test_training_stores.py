@@ -17,7 +17,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import open_features
 from trainable.features.training_data import TrainingData, feature_requests, load_training_data
 from trainable.teachers.targets import open_targets
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 BANK = CropBank(num_crops=2, crop_frames=40, seed=4)
 TEACHER = {

@@ -20,7 +20,6 @@ from models import build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
 from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config.trial_config import TrialConfig
-from trainable.epoch_report import EpochReport, RunningMeans
 from trainable.features.crop_bank import latest_starts
 from trainable.features.resident import crop_source
 from trainable.features.spec_augment import spec_augment
@@ -29,8 +28,9 @@ from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import AnyTeacher, Crops, random_starts
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.machine.prefetch import prefetched, to_device
-from trainable.meter import epoch_meter
-from trainable.step import Batch, TrainingStep
+from trainable.training.epoch_report import EpochReport, RunningMeans
+from trainable.training.meter import epoch_meter
+from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.scores import MeasuredScores, ScoreMeter
 

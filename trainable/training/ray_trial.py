@@ -40,7 +40,7 @@ from trainable.machine.memory_share import (
 )
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
-from trainable.training import EpochReport, Trainer
+from trainable.training.trainer import EpochReport, Trainer
 from trainable.verification.scores import keep_new_scores
 
 # An outcome that says nothing of the trial: there was no room to write.

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainable import meter as module
-from trainable.meter import CudaMeter, EpochMeter, epoch_meter, own_memory_mib
+from trainable.training import meter as module
+from trainable.training.meter import CudaMeter, EpochMeter, epoch_meter, own_memory_mib
 
 MEASURED = pytest.mark.skipif(
     not Path("/proc/self/status").is_file(), reason="the platform does not tell its memory"

@@ -12,7 +12,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
-from trainable.training import Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MIXER = {
