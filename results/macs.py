@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from models.parallel_lstm import with_parallel_lstms
+from trainable.cost.macs import with_parallel_lstms
 
 
 def count_macs(model: nn.Module, shape: tuple[int, ...], method: str = "forward") -> int:

@@ -21,10 +21,10 @@ from spaces.errors import ConfigError
 from spaces.files.disk import free_bytes, said_bytes
 from spaces.files.errors import TrainingError
 from spaces.space import Space
-from trainable.checkpoint_size import checkpoint_memory, full_report, weights_memory
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.checkpoint_size import checkpoint_memory, full_report, weights_memory
+from trainable.cost.step_memory import META, Computing
 from trainable.machine.cache_dir import cache_dir
-from trainable.step_memory import META, Computing
 from trainable.verification.scores import scores_bytes
 
 FILES_A_TRIAL = 3

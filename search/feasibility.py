@@ -13,15 +13,15 @@ import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
-from results.latency import LatencyMemory, Timer, latency_ratio
 from results.macs import count_macs
 from results.timing import time_interleaved
 from spaces.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.checkpoints.folder import LoadedModel, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.latency import LatencyMemory, Timer, latency_ratio
+from trainable.cost.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.loss.teacher_output import Teacher, load_teacher
-from trainable.step_memory import AskedTeacher, Computing, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_plugin, is_stored
 
 # An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.

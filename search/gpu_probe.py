@@ -27,9 +27,9 @@ from search.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.step_memory import Computing
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.memory_share import release_memory
-from trainable.step_memory import Computing
 
 MIB = 2**20
 EVENT = "gpu_share"

@@ -23,9 +23,9 @@ from search.teacher import (
     teacher_file,
 )
 from spaces.space import Space
+from trainable.cost.step_memory import Computing
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import cache_dir
-from trainable.step_memory import Computing
 from trainable.store.tasks import Builder
 
 

@@ -33,9 +33,9 @@ from search.run import run_search
 from search.score_files import keep_pairs, keep_teacher_scores
 from spaces.errors import ConfigError
 from spaces.space import Space
-from trainable.checkpoint_size import checkpoint_memory, full_report
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.checkpoint_size import checkpoint_memory, full_report
 
 ESTIMATE = DiskEstimate(
     checkpoint_bytes=50_000_000, keep_best=3, num_unfinished=4, records_bytes=90_000_000

@@ -17,8 +17,8 @@ from spaces.files.errors import CheckpointError
 from spaces.limits import Limits
 from trainable.checkpoints.folder import load_speaker_model
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.step_memory import Computing, StepMemory
 from trainable.features.crop_bank import TargetsConfig
-from trainable.step_memory import Computing, StepMemory
 
 STUDENT = {
     "family": "mlp_mixer",

@@ -19,7 +19,7 @@ from spaces.errors import ConfigError
 from spaces.limits import Limits
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig
-from trainable.step_memory import Computing
+from trainable.cost.step_memory import Computing
 
 MIB = 2**20
 BIG = Node(address="10.0.0.1", num_cpus=64, num_gpus=1, node_id="big")

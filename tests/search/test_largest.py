@@ -13,9 +13,9 @@ from spaces.limits import Limits
 from spaces.space import Space
 from trainable.checkpoints.folder import load_speaker_model
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.step_memory import Computing, StepMemory, step_memory
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
-from trainable.step_memory import Computing, StepMemory, step_memory
 
 CPU = torch.device("cpu")
 NOT_DISTILLED = {"loss": {"distillation": "none"}}

@@ -20,7 +20,7 @@ from spaces.limits import Limits
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.step_memory import step_memory
+from trainable.cost.step_memory import step_memory
 
 TREE = {
     "model": {

@@ -7,10 +7,10 @@ import torch
 
 from models import MLPMixerConfig, build_model
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.stand_in import stand_in
+from trainable.cost.step_memory import META, live_peak
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
-from trainable.stand_in import stand_in
-from trainable.step_memory import META, live_peak
 
 BATCH, FRAMES, SPEAKERS, EMBEDDING = 6, 40, 50, 24
 STUDENT = {

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from models import LSTMAutoencoderConfig, build_model, count_parameters
 from spaces.files.errors import TrainingError
-from trainable import step_memory as module
 from trainable.config.trial_config import TrialConfig
+from trainable.cost import step_memory as module
+from trainable.cost.step_memory import CPU, META, LiveBytes, live_peak, step_memory
 from trainable.loss.teacher_output import SpeakerCentres, Teacher
-from trainable.step_memory import CPU, META, LiveBytes, live_peak, step_memory
 
 FLOAT = 4
 BATCH, FRAMES, SPEAKERS = 6, 40, 10

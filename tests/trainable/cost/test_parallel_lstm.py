@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from models import LSTMAutoencoderConfig, build_model
-from models.parallel_lstm import ParallelLSTM, with_parallel_lstms
+from trainable.cost.macs import ParallelLSTM, with_parallel_lstms
 
 KINDS = [
     {},

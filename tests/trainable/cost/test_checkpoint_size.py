@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import torch
 
-from trainable.checkpoint_size import checkpoint_memory, weights_memory
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
+from trainable.cost.checkpoint_size import checkpoint_memory, weights_memory
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import load_teacher
 from trainable.training.trainer import Trainer

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.step_memory import CPU, META, AskedTeacher, StepMemory, StepOnNoise
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
-from trainable.step_memory import CPU, META, AskedTeacher, StepMemory, StepOnNoise
 from trainable.training.epoch_report import EpochReport
 
 # Longer than the names of most corpora's speakers.

@@ -4,7 +4,7 @@ The estimate runs the step on PyTorch's meta device, which computes nothing and 
 counts the bytes of the storages that are alive: weights, gradients, Adam's two moments, what is
 saved for the backward pass, what passes take and give back, and the frozen teacher. Not in it:
 PyTorch's rounding to blocks and the work space of cuBLAS and cuDNN (some tens of MiB). An LSTM
-counts as the operators that it is made of (see `models.parallel_lstm`), not as cuDNN has it.
+counts as the operators that it is made of (see `trainable.cost.macs`), not as cuDNN has it.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -23,14 +23,14 @@ from torch.utils._pytree import tree_leaves
 
 from models import build_model
 from models.custom_config import CustomModelConfig
-from models.parallel_lstm import with_parallel_lstms
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.macs import with_parallel_lstms
+from trainable.cost.stand_in import StandIn, stand_in
 from trainable.features.crop_bank import TargetsConfig
 from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, Teacher
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
-from trainable.stand_in import StandIn, stand_in
 from trainable.training.step import Batch, TrainingStep
 
 META = torch.device("meta")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
-from results import latency as module
-from results.latency import LatencyMemory, latency_ratio
 from spaces.errors import ConfigError
+from trainable.cost import latency as module
+from trainable.cost.latency import LatencyMemory, latency_ratio
 
 FEAT_BTF = torch.zeros(1, 40, 80)
 
