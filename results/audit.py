@@ -23,7 +23,7 @@ from results.audit_figures import (
     SeedsAudit,
     Share,
 )
-from results.history import CONTROL, REPEAT, TrialHistory, median_of_last
+from results.journal.history import CONTROL, REPEAT, TrialHistory, median_of_last
 from results.ranking import may_rank, ranked, repeats_of
 
 FEWEST_FOR_CORRELATION = 3

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from results.journal import Record
+from results.journal.journal import Record
 
 TRIAL = "trial "
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from results.history import TrialHistory
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError, RunError
 from trainable.checkpoints.folder import CheckpointFolder, LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig

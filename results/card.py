@@ -9,8 +9,8 @@ from models import count_parameters
 from models.user_code import code_roots
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.faults import counted
-from results.history import TrialHistory, latest, trial_histories
-from results.journal import Record
+from results.journal.history import TrialHistory, latest, trial_histories
+from results.journal.journal import Record
 from results.markdown import code, plain
 from results.ranking import repeats_of
 from results.render import MISSING, cell, heading

@@ -15,7 +15,7 @@ from results.compare_parts import (
     only_here,
 )
 from results.figures.importance import MIN_TRIALS, importances
-from results.history import TrialHistory, latest
+from results.journal.history import TrialHistory, latest
 from results.run_view import RunView
 from results.schema import PARAM_PREFIX
 from results.trials import trials_table

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.history import UNRANKED, TrialHistory
+from results.journal.history import UNRANKED, TrialHistory
 from results.run_view import RunView
 from spaces.errors import VeerError
 from trainable.config.trial_config import TrialConfig

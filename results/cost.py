@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from results.faults import counted
-from results.history import TrialHistory, trial_histories
-from results.journal import Record
+from results.journal.history import TrialHistory, trial_histories
+from results.journal.journal import Record
 from results.metering import Meter, Session, meters, sessions
 from results.rungs import AT_RUNG
 

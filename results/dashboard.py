@@ -17,8 +17,8 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from results.journal_tail import JournalTail
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
+from results.journal.tail import JournalTail
 from results.study import StudyLog
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError

@@ -26,8 +26,8 @@ from results.event_records import (
     session_end,
     session_start,
 )
-from results.history import TrialHistory
-from results.journal import Record
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
 from results.schema import EPOCHS
 from results.speed import speed_ratios
 from spaces.dimensions import Dimension

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from results.history import TrialHistory
-from results.journal import FAULT_KINDS, Record
+from results.journal.history import TrialHistory
+from results.journal.journal import FAULT_KINDS, Record
 
 MOST_TRIALS_NAMED = 8
 MAX_REASON_CHARS = 120

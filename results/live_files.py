@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from results.event_files import EventLog, write_event_files
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.study import StudyLog
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.history import NO_RETRY, STARTS
-from results.journal import Record
+from results.journal.history import NO_RETRY, STARTS
+from results.journal.journal import Record
 
 # Only a search that runs writes these; the others may come before it goes on, or after its end.
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})

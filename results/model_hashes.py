@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from results.history import TrialHistory, trial_histories
-from results.journal import Record
+from results.journal.history import TrialHistory, trial_histories
+from results.journal.journal import Record
 
 NOT_GIVEN = "-"
 

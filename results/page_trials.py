@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.custom_config import names_a_file
-from results.history import TrialHistory
+from results.journal.history import TrialHistory
 from results.shell import veer_command
 from results.trial_facts import sampled_facts, trial_facts
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Protocol, TypeVar
 
-from results.history import REPEAT, UNRANKED, TrialHistory
+from results.journal.history import REPEAT, UNRANKED, TrialHistory
 from spaces.files.errors import RunError
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from results.cost import cost_remark
 from results.faults import counted, fault_remarks, utc
-from results.history import latest, trial_histories
-from results.journal import Record
+from results.journal.history import latest, trial_histories
+from results.journal.journal import Record
 from results.model_hashes import model_counts, same_models
 from results.ranking import ranked
 from results.repeats import repeat_remarks

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from results.grid import GridColumn, fitted, grid
 from results.headings import DECIMALS, HEADINGS
-from results.journal import Record
+from results.journal.journal import Record
 from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 from spaces.files.visible import visible
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from results.faults import counted
-from results.history import LAST_EPOCHS, TrialHistory
+from results.journal.history import LAST_EPOCHS, TrialHistory
 from results.ranking import Repeats, may_rank, ranked, repeats_of
 
 

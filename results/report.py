@@ -8,6 +8,7 @@ from typing import Any
 
 from results.benchmark import BENCHMARK_COLUMNS
 from results.faults import Tally, fault_tallies, utc
+from results.journal.run_folder import RunFolder
 from results.page import render_page
 from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
@@ -28,7 +29,6 @@ from results.report_parts import (
     unranked_cells,
 )
 from results.report_sections import Auditor, Section, search_sections
-from results.run_folder import RunFolder
 from results.trial_facts import sampled_facts
 from spaces.errors import DiskFullError
 from spaces.files.atomic import write_text_atomically

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from results.audit_figures import Audit, Correlation
 from results.cost import Cost, search_cost
-from results.journal import Record
+from results.journal.journal import Record
 from results.page_table import Cells, Facts, plain_cells
 from results.render import MISSING
 from results.verdict import verdict

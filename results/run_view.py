@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from results.benchmark_rows import single_utterance_rows, trial_of
-from results.history import TrialHistory, last_turn, latest, trial_histories
-from results.journal import Record
+from results.journal.history import TrialHistory, last_turn, latest, trial_histories
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.ranking import Repeats, ranked, repeats_of
 from results.remarks import latest_settings
-from results.run_folder import RunFolder
 from results.rungs import rungs_of
 from results.scores import RunScores, TrialScores
 from results.space_of import dimensions_of

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from results.history import TrialHistory, latest
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.history import TrialHistory, latest
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from spaces.files.errors import DamagedError
 from trainable.verification.intervals import Difference, difference
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from results.history import TrialHistory
+from results.journal.history import TrialHistory
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_BARS = 16

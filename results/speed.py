@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from results.benchmark_rows import single_utterance_rows, trial_of
-from results.history import latest
-from results.journal import Record
+from results.journal.history import latest
+from results.journal.journal import Record
 
 
 def speed_ratios(records: Iterable[Record]) -> dict[int, float]:

@@ -35,8 +35,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from results.distributions import to_distribution
-from results.history import TrialHistory
-from results.journal import Record
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
 from results.study_entries import Entries
 from results.study_words import (
     at_its_end,

@@ -10,9 +10,9 @@ busy the machine is.
 from collections.abc import Mapping
 from pathlib import Path
 
-from results.history import TrialHistory
-from results.journal import Record
-from results.run_folder import TRIALS
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
+from results.journal.run_folder import TRIALS
 
 Attributes = dict[str, str | int | float]
 LISTS = ("train_list", "val_list")

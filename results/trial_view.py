@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from results.faults import incidents, utc
-from results.history import TrialHistory
-from results.journal import Record
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
 from results.query import where
 from results.render import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
 from results.schema import EPOCHS

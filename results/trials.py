@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from results.cost import trial_costs
 from results.formats import format_table
-from results.history import TrialHistory, repetitions, trial_histories
-from results.journal import Record
+from results.journal.history import TrialHistory, repetitions, trial_histories
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.model_hashes import model_hashes
 from results.ranking import Repeats, ranked, repeats_of
 from results.remarks import hardest_met, success_criteria
-from results.run_folder import RunFolder
 from results.schema import (
     EPOCHS,
     NO_EFFECT_COSINE,

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.grid import GridColumn, fitted, grid
-from results.journal import Record
+from results.journal.journal import Record
 from results.remarks import WARNING
 from results.render import (
     CURVE,

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from results.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
 from results.audit_figures import Audit
-from results.history import trial_histories
-from results.journal import Record
+from results.journal.history import trial_histories
+from results.journal.journal import Record
 from results.remarks import latest_settings
 from results.rungs import rungs_of
 from search.forecast import rung_epochs

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from results.journal import Record
+from results.journal.journal import Record
 from search.corpus_record import SHORT, changed_stores
 from search.differences import UNKNOWN, changed, changed_variables
 from search.provenance import CODE_DIGITS

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from results.journal import EndState, HaltReason, Journal, Record
+from results.journal.journal import EndState, HaltReason, Journal, Record
 from search.course import Budget, Fault, TrialCourse, following
 from search.early_stopping import SuccessiveHalving
 from search.endings import ending
@@ -195,7 +195,7 @@ class Conductor(SearchState):
 
         Args:
             trial: Its number.
-            kind: One of `results.journal.FAULT_KINDS`.
+            kind: One of `results.journal.journal.FAULT_KINDS`.
             message: What happened, in a line.
         """
         course = self.trials[trial]

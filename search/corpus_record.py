@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from results.history import latest
-from results.journal import Journal, Record
+from results.journal.history import latest
+from results.journal.journal import Journal, Record
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from results.history import median_of_last
-from results.journal import EndState
+from results.journal.history import median_of_last
+from results.journal.journal import EndState
 from search.early_stopping import Verdict
 from search.follow_up_plan import FollowUpPlan
 from search.shares import RaisedShare
@@ -17,7 +17,7 @@ class Fault:
     """What happened to a trial and says nothing of its config.
 
     Attributes:
-        kind: One of `results.journal.FAULT_KINDS`.
+        kind: One of `results.journal.journal.FAULT_KINDS`.
         message: What is known of it, in a line.
     """
 

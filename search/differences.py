@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.journal import Record
+from results.journal.journal import Record
 from search.provenance import CODE_DIGITS
 from search.tokens import MODE
 

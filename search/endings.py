@@ -2,7 +2,7 @@
 
 import math
 
-from results.journal import EndState
+from results.journal.journal import EndState
 from results.rungs import AT_RUNG
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from results.history import latest
-from results.journal import Journal, Record
+from results.journal.history import latest
+from results.journal.journal import Journal, Record
 from spaces.space import Space
 from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.eval_budget import MAX_EVAL_SHARE, affordable_eval_crops, expected_eval_share

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from results.faults import counted, reason_tallies
-from results.journal import EndState, Journal, Record
+from results.journal.journal import EndState, Journal, Record
 from search.course import Fault, TrialCourse
 from search.fault_config import FaultConfig
 from search.shares import RaisedShare

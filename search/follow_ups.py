@@ -12,8 +12,8 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from results.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
-from results.journal import Record, as_recorded
+from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
+from results.journal.journal import Record, as_recorded
 from results.ranking import may_rank
 from search.course import TrialCourse
 from search.follow_up_plan import FollowUpPlan

@@ -16,8 +16,8 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.user_code import allow_code, code_root
-from results.history import latest
-from results.journal import Journal, Record
+from results.journal.history import latest
+from results.journal.journal import Journal, Record
 from search.config import SearchConfig
 from search.largest import Costly, StepCosts, largest_step
 from search.resource_config import AUTO

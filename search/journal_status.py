@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from results.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
-from results.journal import Record
+from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
+from results.journal.journal import Record
 from results.ranking import ranked
 from results.remarks import latest_settings
 from search.follow_up_plan import FollowUpPlan

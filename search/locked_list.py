@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.faults import counted, utc
-from results.journal import Journal
+from results.journal.journal import Journal
 from search.model_source import ModelSource
 from search.run_lock import run_lock
 from spaces.files.errors import ConfigError, DiskFullError, RunError

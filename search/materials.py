@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.journal import Record
+from results.journal.journal import Record
 from search.config import SearchConfig
 from search.corpus_record import (
     corpus_facts,

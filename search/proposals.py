@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.journal import EndState, Journal, Record
+from results.journal.journal import EndState, Journal, Record
 from search.course import TrialCourse
 from search.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints

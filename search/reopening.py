@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from results.history import trial_histories
-from results.journal import FIELDS, Journal, Record
-from results.record_rules import FOLLOW_UP
+from results.journal.history import trial_histories
+from results.journal.journal import FIELDS, Journal, Record
+from results.journal.records import FOLLOW_UP
 from search.faults import NOT_COUNTED
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.user_code import code_root
 from results.faults import counted
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from search.comparison import (
     LOSS_TOLERANCE,
     EpochPair,

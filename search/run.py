@@ -7,12 +7,12 @@ from pathlib import Path
 
 from results.benchmark import benchmark_run
 from results.event_files import event_files, write_event_files
-from results.history import trial_histories
-from results.journal import ENDINGS, EndReason, Journal
+from results.journal.history import trial_histories
+from results.journal.journal import ENDINGS, EndReason, Journal
+from results.journal.run_folder import JOURNAL, RunFolder
 from results.live_files import LiveFiles
 from results.ranking import ranked
 from results.report import write_report
-from results.run_folder import JOURNAL, RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
 from search.audit import audit_search
@@ -60,7 +60,7 @@ class SearchResult:
 
     Attributes:
         run: Its folder.
-        reason: Why it ended; one that is none of `results.journal.ENDINGS` can be resumed.
+        reason: Why it ended; one that is none of `results.journal.journal.ENDINGS` can be resumed.
         was_finished: Whether it had been finished before, so that nothing was run.
         message: What the person is to know of the reason; empty where there is nothing.
         is_terminated: Whether SIGTERM ended it.

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
 
-from results.run_folder import JOURNAL
+from results.journal.run_folder import JOURNAL
 from spaces.errors import VeerError
 from spaces.files.disk import is_disk_full, room_for
 from spaces.files.errors import RunError

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from results.history import trial_histories
-from results.journal import Journal, Record, as_recorded, read_journal
-from results.run_folder import JOURNAL, TRIALS, RunFolder
+from results.journal.history import trial_histories
+from results.journal.journal import Journal, Record, as_recorded, read_journal
+from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
 from results.shell import veer_command
 from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_config
 from search.differences import since_the_start

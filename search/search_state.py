@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from results.journal import HaltReason
+from results.journal.journal import HaltReason
 from search.course import Budget, TrialCourse
 
 

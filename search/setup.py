@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.history import latest
-from results.journal import Journal, Record
+from results.journal.history import latest
+from results.journal.journal import Journal, Record
 from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.config import SearchConfig

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.journal import ENDINGS, Record
+from results.journal.journal import ENDINGS, Record
 from results.rungs import asha_rungs
 from search.early_stopping import GO_ON, SuccessiveHalving, Verdict
 from search.scheduler_config import SchedulerConfig

@@ -16,7 +16,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from results.distributions import to_distribution
-from results.journal import EndState
+from results.journal.journal import EndState
 from search.samplers import SamplerKind, make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from models import count_parameters
-from results.history import latest
-from results.journal import Journal, Record, read_journal
-from results.run_folder import JOURNAL
+from results.journal.history import latest
+from results.journal.journal import Journal, Record, read_journal
+from results.journal.run_folder import JOURNAL
 from search.config import SearchConfig
 from search.deciding import deciding_configs
 from search.score_files import keep_teacher_scores

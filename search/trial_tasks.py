@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from models.user_code import code_root
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from search.course import TrialCourse
 from search.materials import Materials, SearchJob
 from search.provenance import versions

@@ -139,7 +139,7 @@ def yaml(disk: Disk) -> dict[str, Any]:
 
 
 def journal(disk: Disk) -> dict[str, Any]:
-    from results.journal import Journal, read_journal
+    from results.journal.journal import Journal, read_journal
 
     path = disk.folder / "journal.jsonl"
     with Journal(path) as writer:
@@ -152,7 +152,7 @@ def journal(disk: Disk) -> dict[str, Any]:
 
 
 def new_journal(disk: Disk) -> dict[str, Any]:
-    from results.journal import Journal
+    from results.journal.journal import Journal
 
     (disk.folder / "other").write_text("there before")
 
@@ -165,8 +165,8 @@ def new_journal(disk: Disk) -> dict[str, Any]:
 
 def _records(disk: Disk) -> Any:
     """A run with one trial of 40 epochs, and the dimensions of its space."""
-    from results.journal import Journal
-    from results.run_folder import RunFolder
+    from results.journal.journal import Journal
+    from results.journal.run_folder import RunFolder
     from tests.results.conftest import DIMENSIONS, report, start
 
     with Journal(disk.folder / "journal.jsonl") as writer:
@@ -225,7 +225,7 @@ def shard(disk: Disk) -> dict[str, Any]:
 
 def export(disk: Disk) -> dict[str, Any]:
     from results.export import export_trial
-    from results.run_folder import RunFolder
+    from results.journal.run_folder import RunFolder
 
     run, out = RunFolder(Path(sys.argv[4])), disk.folder / "best"
     export_trial(run, out=out)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from spaces.errors import VeerError
 from spaces.files.errors import StoreError
 from spaces.files.yaml_file import read_yaml, write_yaml

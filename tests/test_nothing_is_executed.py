@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from results.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float

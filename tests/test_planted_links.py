@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from search.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder

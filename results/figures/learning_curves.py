@@ -15,7 +15,7 @@ from results.figures.style import (
     teacher_line,
     trial_lines,
 )
-from results.history import RUNNING, TrialHistory
+from results.journal.history import RUNNING, TrialHistory
 from results.run_view import RunView
 
 # Curves with a trace of their own, so that a page can single them out; the rest share one a group.

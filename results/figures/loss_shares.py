@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.figures.style import NO_BOX, SERIES, axis, base_layout
-from results.history import TrialHistory
-from results.journal import Record
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
 from results.run_view import RunView
 
 MOST_TRIALS = 6

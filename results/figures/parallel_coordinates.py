@@ -22,7 +22,7 @@ from results.figures.style import (
     words,
 )
 from results.figures.values import Scale, scale_of
-from results.history import TrialHistory
+from results.journal.history import TrialHistory
 from results.run_view import RunView
 
 NUM_SHADES = 8

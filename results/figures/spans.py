@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from results.faults import counted, fault_in_words
-from results.journal import Record
+from results.journal.journal import Record
 from results.run_view import RunView
 
 UNTOLD = ""

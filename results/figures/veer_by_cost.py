@@ -21,7 +21,7 @@ from results.figures.style import (
     spans_decades,
     trial_lines,
 )
-from results.history import TrialHistory
+from results.journal.history import TrialHistory
 from results.pareto import pareto_front
 from results.run_view import RunView
 

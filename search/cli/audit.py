@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.audit_figures import Audit, ControlsAudit, Correlation, SeedsAudit
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.shell import veer_command
 from results.verdict import verdict
 from search.audit import audit_search

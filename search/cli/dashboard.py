@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from results.dashboard import DashboardServer
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from search.cli.console import console
 from search.cli.options import AllowCode, permit
 from trainable.config.reading import read_trial_space

@@ -8,13 +8,13 @@ import typer
 
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import export_trial
-from results.history import latest, trial_histories
-from results.journal import ENDINGS, Record
+from results.journal.history import latest, trial_histories
+from results.journal.journal import ENDINGS, Record
+from results.journal.run_folder import RunFolder
 from results.ranking import ranked
 from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.repeats import why_best
-from results.run_folder import RunFolder
 from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves

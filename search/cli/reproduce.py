@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from results.run_folder import RunFolder
-from results.value_rules import MOST_THREADS
+from results.journal.run_folder import RunFolder
+from results.journal.values import MOST_THREADS
 from search.cli.console import console, counting
 from search.cli.console import epochs as epochs_bar
 from search.cli.options import AllowCode, permit

@@ -10,12 +10,12 @@ import typer
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import export_trial
 from results.formats import FileFormat, write_table
-from results.history import latest, trial_histories
+from results.journal.history import latest, trial_histories
+from results.journal.run_folder import RunFolder
 from results.query import select
 from results.remarks import run_remarks
 from results.render import benchmark_view, rows_view, trial_rows
 from results.report import write_report
-from results.run_folder import RunFolder
 from results.scores import RunScores
 from results.sparklines import veer_curves
 from results.trial_view import find_trial, trial_view

@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from results.history import RUNNING, TrialHistory, latest, trial_histories
-from results.journal import Record
-from results.journal_tail import JournalTail
+from results.journal.history import RUNNING, TrialHistory, latest, trial_histories
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
+from results.journal.tail import JournalTail
 from results.remarks import run_remarks
 from results.render import Listing, trial_listing
 from results.report_parts import state_of
-from results.run_folder import RunFolder
 from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves

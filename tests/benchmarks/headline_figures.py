@@ -14,9 +14,9 @@ from scipy.special import stdtrit
 
 from models import SpeakerModel
 from results.best_model import load_best
-from results.history import trial_histories
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from results.ranking import ranked
-from results.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of

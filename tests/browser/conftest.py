@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from results.journal.run_folder import RunFolder
 from results.report import write_report
-from results.run_folder import RunFolder
 from tests.browser.chromium import chromium
 from tests.results.made_up import write_made_up_run
 

@@ -9,8 +9,8 @@ from playwright.sync_api import Page, expect
 
 from results.figures import FIGURES
 from results.figures.style import digits
-from results.history import trial_histories
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from results.run_view import RunView
 from tests.browser.pictures import draw_all, eventually
 

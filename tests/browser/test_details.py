@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from results.history import trial_histories
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from spaces.files.yaml_file import read_yaml
 from tests.browser.pictures import eventually
 

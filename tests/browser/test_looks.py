@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from results.journal.run_folder import RunFolder
 from results.report import write_report
-from results.run_folder import RunFolder
 from tests.browser.pictures import draw_all, eventually, screenshot
 
 pytestmark = pytest.mark.browser

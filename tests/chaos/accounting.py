@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from results.history import TrialHistory, trial_histories
-from results.journal import Record, read_journal
-from results.run_folder import JOURNAL
+from results.journal.history import TrialHistory, trial_histories
+from results.journal.journal import Record, read_journal
+from results.journal.run_folder import JOURNAL
 from search.stop_check import stop_faults
 from trainable.checkpoints.folder import CheckpointFolder
 

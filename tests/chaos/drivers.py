@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from results.journal import Record, read_journal
+from results.journal.journal import Record, read_journal
 from search.faults import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
 from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, Tell

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from tests.chaos.accounting import Losses, Snapshot, losses, snapshot
 from tests.chaos.faults import (
     GENTLE,

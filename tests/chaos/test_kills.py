@@ -9,9 +9,9 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from results.history import trial_histories
-from results.journal import read_journal
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.journal import read_journal
+from results.journal.run_folder import RunFolder
 from results.study import STUDY_NAME
 from tests.chaos.faults import cut_power, kill_driver, kill_group
 from tests.chaos.scenarios import (

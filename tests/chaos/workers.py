@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.journal import Record, read_journal
+from results.journal.journal import Record, read_journal
 from search.faults import silent
 from tests.chaos.accounting import losses, snapshot
 from tests.chaos.faults import Injection, Outcome, Tell

@@ -17,15 +17,16 @@ from results.compare import compare_runs
 from results.compare_view import comparison_view
 from results.export import export_trial
 from results.formats import format_table
-from results.history import latest, repetitions, trial_histories
-from results.journal import Journal, Record, read_journal
-from results.journal_tail import JournalTail
+from results.journal.history import latest, repetitions, trial_histories
+from results.journal.journal import Journal, Record, read_journal
+from results.journal.run_folder import RunFolder
+from results.journal.tail import JournalTail
+from results.journal.values import ROW_NUMBERS
 from results.page import render_page
 from results.ranking import best_ended
 from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.report import make_report
-from results.run_folder import RunFolder
 from results.run_view import RunView
 from results.rungs import asha_rungs
 from results.sparklines import veer_curves
@@ -33,7 +34,6 @@ from results.study import rebuild_study
 from results.trial_view import trial_view
 from results.trials import epochs_table, trials_table
 from results.trials_view import trials_view
-from results.value_rules import ROW_NUMBERS
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at

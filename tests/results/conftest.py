@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder, file_sha256

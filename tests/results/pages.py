@@ -4,8 +4,8 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-from results.journal import FAULT_KINDS, Record
-from results.run_folder import RunFolder
+from results.journal.journal import FAULT_KINDS, Record
+from results.journal.run_folder import RunFolder
 
 SETTINGS: Record = {
     "space": "space.yaml",

@@ -16,7 +16,7 @@ from results.audit import (
     correlation,
     share,
 )
-from results.history import TrialHistory
+from results.journal.history import TrialHistory
 
 
 def trial(number, veer_pct, state="complete", *, recipe=None, follow_up=None, follows=None):

@@ -19,10 +19,10 @@ from results.benchmark import (
     benchmark_run,
     paired_ratio,
 )
-from results.history import latest
-from results.journal import Journal
+from results.journal.history import latest
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.macs import count_macs
-from results.run_folder import RunFolder
 from spaces.files.errors import RunError
 from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
 

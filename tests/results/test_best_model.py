@@ -8,9 +8,9 @@ import pytest
 from results.benchmark import BenchmarkConfig, benchmark_run
 from results.best_model import load_best
 from results.export import export_trial
-from results.history import trial_histories
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from trainable.checkpoints.folder import CheckpointFolder

@@ -3,9 +3,9 @@
 import pytest
 
 from results.export import export_trial
-from results.journal import Journal
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.markdown import code, plain
-from results.run_folder import RunFolder
 
 HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
 

@@ -15,7 +15,7 @@ from results.compare import compare_runs, run_names
 from results.compare_parts import anytime, best_so_far, differing, favoured, leaves, only_here
 from results.compare_view import comparison_view, value_text
 from results.figures.importance import importances
-from results.journal import Journal
+from results.journal.journal import Journal
 from results.run_view import RunView
 from spaces.files.errors import RunError
 from tests.results.conftest import report

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from results.compare import compare_runs
 from results.compare_pairs import bests_behind
 from results.compare_view import comparison_view
-from results.journal import Journal
+from results.journal.journal import Journal
 from results.run_view import RunView
 from results.scores import PAIRS_SCHEMA, pairs_file
 from tests.results.conftest import report, start

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from results.cost import cost_remark, search_cost, trial_costs
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.trials import trials_table
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict

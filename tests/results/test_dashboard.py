@@ -14,8 +14,8 @@ from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from results.dashboard import DashboardServer, FollowedRun
-from results.journal import Journal, record_of
-from results.run_folder import RunFolder
+from results.journal.journal import Journal, record_of
+from results.journal.run_folder import RunFolder
 from results.study import OBJECTIVE, STUDY_NAME, rebuild_study
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
@@ -185,8 +185,8 @@ def test_records_that_were_read_are_not_read_again(
         checked.append(line)
         return record_of(line, *rest)
 
-    monkeypatch.setattr("results.journal_tail.record_of", counting)
-    monkeypatch.delattr("results.run_folder.read_journal")
+    monkeypatch.setattr("results.journal.tail.record_of", counting)
+    monkeypatch.delattr("results.journal.run_folder.read_journal")
     assert followed.read_logs(num_entries) == []
     assert checked == []
     report(journal, 0, 2, 12.5)

@@ -17,8 +17,8 @@ from results.event_files import (
     write_event_files,
 )
 from results.event_records import FILE_NAME
-from results.journal import Journal, Record
-from results.run_folder import RunFolder
+from results.journal.journal import Journal, Record
+from results.journal.run_folder import RunFolder
 from results.schema import EPOCHS
 from spaces.dimensions import Choice, Dimension, Float
 from tests.results.conftest import report, start

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from models import build_model
 from results.benchmark import BenchmarkConfig, benchmark_run
 from results.export import export_trial
-from results.history import latest
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.history import latest
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case

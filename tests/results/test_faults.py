@@ -14,8 +14,8 @@ from results.faults import (
     incidents,
     utc,
 )
-from results.history import TrialHistory, trial_histories
-from results.journal import FAULT_KINDS, Journal, read_journal
+from results.journal.history import TrialHistory, trial_histories
+from results.journal.journal import FAULT_KINDS, Journal, read_journal
 from results.trials import trials_table
 from tests.results.conftest import report, start
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from results.formats import FileFormat, write_table
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.trials import epochs_table, trials_table
 from spaces.errors import ConfigError
 

@@ -14,9 +14,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from results.event_files import event_files
-from results.journal import Journal
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.live_files import LiveFiles, append
-from results.run_folder import RunFolder
 from results.study import STUDY_NAME, rebuild_study, write_study
 from spaces.files.errors import RunError
 from spaces.limits import Violation

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from results.journal import Record
+from results.journal.journal import Record
 from results.model_hashes import model_counts, model_hashes, same_models
 from results.remarks import run_remarks
 from results.trials import trials_table

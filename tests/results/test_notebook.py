@@ -11,9 +11,9 @@ import pytest
 
 import results
 from results.figures import FIGURES
-from results.journal import Journal
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.notebook import Run
-from results.run_folder import RunFolder
 from results.schema import EPOCHS, TRIALS
 from spaces.files.errors import RunError
 from tests.results.conftest import report, start
@@ -156,7 +156,7 @@ def test_its_text_is_short_and_its_html_escapes(tmp_path: Path) -> None:
     assert "&lt;script&gt;\\x1b[2J" in shown
 
 
-@pytest.mark.parametrize("module", ["results", "results.journal", "results.history"])
+@pytest.mark.parametrize("module", ["results", "results.journal.journal", "results.journal.history"])
 def test_what_only_reads_a_journal_imports_neither_pandas_nor_plotly(module: str) -> None:
     heavy = "{'pandas', 'plotly', 'optuna'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

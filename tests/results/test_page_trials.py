@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from results.history import trial_histories
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from results.page_trials import beyond, in_common, trials_data
-from results.run_folder import RunFolder
 from results.trials import trials_table
 
 

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from results.journal.run_folder import RunFolder
 from results.query import order_by, resolve_column, select, where
-from results.run_folder import RunFolder
 from results.trials import epochs_table, trials_table
 from spaces.errors import ConfigError
 

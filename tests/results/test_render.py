@@ -7,11 +7,11 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
-from results.history import latest, trial_histories
+from results.journal.history import latest, trial_histories
+from results.journal.run_folder import RunFolder
 from results.query import where
 from results.remarks import run_remarks
 from results.render import cell, fold_constant, rows_view
-from results.run_folder import RunFolder
 from results.trial_view import find_trial, trial_view
 from results.trials import trials_table
 from results.trials_view import trials_view

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from results.export import export_trial
-from results.history import trial_histories
-from results.journal import Journal
+from results.journal.history import trial_histories
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.ranking import best_ended, ranked, repeats_of
 from results.remarks import run_remarks
 from results.repeats import figure_of, repeat_remarks, why_best
-from results.run_folder import RunFolder
 from results.study import rebuild_study
 from results.trials import trials_table
 from spaces.dimensions import Float

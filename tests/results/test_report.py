@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import FAULT_KINDS, Journal
+from results.journal.journal import FAULT_KINDS, Journal
+from results.journal.run_folder import RunFolder
 from results.report import write_report
 from results.report_parts import stages_of
-from results.run_folder import RunFolder
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from results.audit_figures import Audit
-from results.journal import Record
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.report_sections import audit_section, cost_section, search_sections
-from results.run_folder import RunFolder
 from search.audit import audit_search
 from spaces.files.errors import RunError
 from tests.results.made_up import write_made_up_run

@@ -6,7 +6,7 @@ import pytest
 
 from results.benchmark_rows import trial_of
 from results.figures.style import trial_lines
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.run_view import RunView, interval_of, shortened
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.errors import RunError

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.history import trial_histories
-from results.journal import Journal
+from results.journal.history import trial_histories
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.ranking import ranked
-from results.run_folder import RunFolder
 from results.scores import (
     PAIRS_SCHEMA,
     RunScores,

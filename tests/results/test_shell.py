@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from results.export import Export
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.shell import veer_command
 from search.cli import outcome
 from search.cli.options import training_command

@@ -2,8 +2,8 @@
 
 import math
 
-from results.history import trial_histories
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from results.sparklines import BARS, CurveScale, curve_scale, sparkline, veer_curves
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.speed import speed_ratios
 from results.trials import trials_table
 

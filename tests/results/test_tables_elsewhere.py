@@ -9,7 +9,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from results.trials import rebuild_tables
 
 POLARS: dict[Any, Any] = {

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.journal import Journal, read_journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal, read_journal
+from results.journal.run_folder import RunFolder
 from results.schema import EPOCHS, PARAM_PREFIX, TRIALS
 from results.trials import epochs_table, rebuild_tables, trials_table
 from tests.results.conftest import report, start

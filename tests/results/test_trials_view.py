@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from results.grid import GridColumn, fitted, grid, grid_width
+from results.journal.run_folder import RunFolder
 from results.render import trial_listing
-from results.run_folder import RunFolder
 from results.schema import TRIALS, arrow_schema
 from results.sparklines import BARS
 from results.trials import trials_table

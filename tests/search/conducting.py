@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.course import Budget

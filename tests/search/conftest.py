@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from models import user_code
-from results.journal import Journal
+from results.journal.journal import Journal
 from search.conductor import Conductor
 from search.config import SearchConfig, read_search_config
 from search.connection import connected

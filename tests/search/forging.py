@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from results.journal import Journal, Record
-from results.run_folder import RunFolder
+from results.journal.journal import Journal, Record
+from results.journal.run_folder import RunFolder
 
 
 def rewrite(run: RunFolder, records: Sequence[Record]) -> None:

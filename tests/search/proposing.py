@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from results.journal import read_journal
+from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
 from trainable.training.epoch_report import TIMING as EPOCH_TIMING
 

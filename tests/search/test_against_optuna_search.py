@@ -18,7 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from ray.tune.search.optuna import OptunaSearch
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from tests.search.two_sides import MAX_EPOCHS, RaysSide, VeersSide, define_by_run
 
 

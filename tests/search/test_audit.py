@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.audit import audit_search
 from search.follow_up_plan import FollowUpPlan
 from spaces.files.errors import RunError

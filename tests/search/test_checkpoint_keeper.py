@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from search.checkpoint_keeper import CheckpointKeeper
 from search.disk_estimate import DiskEstimate
 from trainable.checkpoints.folder import CheckpointFolder

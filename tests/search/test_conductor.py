@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from results.rungs import asha_rungs
 from search.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.corpus_record import (
     changed_stores,
     corpus_facts,

@@ -13,8 +13,8 @@ import pytest
 from rich.console import Console
 
 from results.event_files import event_files
-from results.journal import Journal, read_journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal, read_journal
+from results.journal.run_folder import RunFolder
 from results.study import write_study
 from results.trials import rebuild_tables
 from search import disk_estimate

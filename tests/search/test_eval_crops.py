@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.config import SearchConfig
 from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.setup import config_maker, start_points

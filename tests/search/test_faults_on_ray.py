@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from results.journal import read_journal
-from results.run_folder import RunFolder
+from results.journal.journal import read_journal
+from results.journal.run_folder import RunFolder
 from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search

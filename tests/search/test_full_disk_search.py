@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from results.history import trial_histories
-from results.journal import read_journal
+from results.journal.history import trial_histories
+from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
 from tests.full_disk import can_mount
 

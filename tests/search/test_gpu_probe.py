@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search import gpu_probe as module
 from search.connection import connected
 from search.gpu_probe import Lender, ProbedStep, probe_step

@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from models.user_code import allow_code, is_code_allowed
 from results.benchmark import BenchmarkConfig, benchmark_run
 from results.export import export_trial
-from results.history import trial_histories
+from results.journal.history import trial_histories
+from results.journal.run_folder import RunFolder
 from results.ranking import ranked
-from results.run_folder import RunFolder
 from search.own_models import check_own_models
 from search.progress import SearchView
 from search.run import run_search

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from ray.tune.utils import flatten_dict
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving

@@ -1,7 +1,7 @@
 """Failed trials that are run again."""
 
-from results.history import trial_histories
-from results.journal import Journal, read_journal
+from results.journal.history import trial_histories
+from results.journal.journal import Journal, read_journal
 from search.follow_up_plan import FollowUpPlan
 from search.reopening import num_failed, reopen_failed, standing
 from tests.search.conducting import MAX_EPOCHS, story, work

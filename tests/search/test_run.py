@@ -14,8 +14,8 @@ from optuna.storages.journal import JournalFileBackend
 from ray._private import worker as ray_worker
 from rich.console import Console
 
-from results.history import trial_histories
-from results.journal import read_journal
+from results.journal.history import trial_histories
+from results.journal.journal import read_journal
 from results.study import STUDY_NAME
 from search.audit import audit_search
 from search.progress import SearchView

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from results.run_folder import JOURNAL
+from results.journal.run_folder import JOURNAL
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError

@@ -4,8 +4,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from results.history import latest, trial_histories
-from results.run_folder import RunFolder
+from results.journal.history import latest, trial_histories
+from results.journal.run_folder import RunFolder
 from results.trials import trials_table
 from search.progress import SearchView
 from search.reproduce import Conditions, reproduce

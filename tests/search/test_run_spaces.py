@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from models import build_model, count_parameters
-from results.journal import read_journal
+from results.journal.journal import read_journal
 from results.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search

@@ -8,7 +8,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from search.cli import app as cli
 from search.cli import console as screen
 from search.cli.console import Screen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.config import SearchConfig, read_search_config
 from search.setup import (
     config_maker,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from results.history import trial_histories
-from results.journal import read_journal
+from results.journal.history import trial_histories
+from results.journal.journal import read_journal
 from results.trials import trials_table
 from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from results.journal import read_journal
+from results.journal.journal import read_journal
 from search.signals import Interrupts, Terminated, keeping_sigterm, terminable
 from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
 

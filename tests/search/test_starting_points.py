@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Journal
+from results.journal.journal import Journal
 from search.starting_points import starting_trees
 from spaces.errors import VeerError
 from spaces.files.yaml_file import write_yaml

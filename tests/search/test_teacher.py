@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from search.config import SearchConfig
 from search.teacher import (
     check_teacher,

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from results.history import trial_histories
-from results.journal import Journal, read_journal
-from results.run_folder import RunFolder
+from results.journal.history import trial_histories
+from results.journal.journal import Journal, read_journal
+from results.journal.run_folder import RunFolder
 from search.cli import results as commands
 from search.cli.console import Screen
 from search.cli.watch import watch

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.run_view import RunView
 from tests.results.made_up import ScoredView, write_made_up_run
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.journal import Record
+from results.journal.journal import Record
 
 STARTED: Record = {"event": "search_started", "settings": {}, "provenance": {}}
 

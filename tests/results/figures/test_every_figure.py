@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import pytest
 
 from results.figures import FIGURES
-from results.journal import Record
-from results.run_folder import RunFolder
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 from results.run_view import RunView
 from tests.results.figures.drawing import STARTED, leaves, trial_records
 

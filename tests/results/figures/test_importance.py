@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from results.figures.importance import MIN_TRIALS, importance, importances
-from results.journal import Record
+from results.journal.journal import Record
 from results.run_view import RunView
 from tests.results.figures.drawing import STARTED, trial_records
 

@@ -12,8 +12,8 @@ from results.figures.learning_curves import (
     learning_curves,
     points_of,
 )
-from results.history import trial_histories
-from results.journal import Record
+from results.journal.history import trial_histories
+from results.journal.journal import Record
 from results.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 

@@ -9,8 +9,8 @@ from results.figures.loss_shares import MOST_TRIALS, loss_shares, shares_of
 from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_coordinates
 from results.figures.slices import GAP_PX, LETTER_PX, MOST_LABEL, ROW_PX, slices
 from results.figures.values import Scale
-from results.history import trial_histories
-from results.journal import Record
+from results.journal.history import trial_histories
+from results.journal.journal import Record
 from results.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from search.config import SearchConfig
 from search.corpus_record import corpus_facts
 from search.provenance import provenance

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from search.config import SearchConfig
 from search.reproduce import Conditions, Reproduction, reproduce
 from tests.search.forging import rewrite

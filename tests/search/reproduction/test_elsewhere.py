@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from search.cli.app import app
 from search.config import SearchConfig
 from search.recorded_trial import recorded_trial

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from results.run_folder import RunFolder
+from results.journal.run_folder import RunFolder
 from search.reproduce import Reproduction
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite

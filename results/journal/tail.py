@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from results.chain import split_check
-from results.journal import Record, first_check, record_of
-from results.record_rules import RecordOrder
+from results.journal.hash_chain import split_check
+from results.journal.journal import Record, first_check, record_of
+from results.journal.records import RecordOrder
 from spaces.files.errors import RunError
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
-from results.journal import Journal, as_recorded, read_journal
-from results.run_folder import RunFolder
-from results.value_rules import ROW_NUMBERS
+from results.journal.journal import Journal, as_recorded, read_journal
+from results.journal.run_folder import RunFolder
+from results.journal.values import ROW_NUMBERS
 from spaces.files.errors import RunError
 from trainable.machine.hardware import describe_hardware
 

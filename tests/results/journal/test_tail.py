@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Journal, read_journal
-from results.journal_tail import JournalTail
+from results.journal.journal import Journal, read_journal
+from results.journal.tail import JournalTail
 from spaces.files.errors import RunError
 from tests.results.conftest import report, start
 

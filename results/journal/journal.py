@@ -45,8 +45,8 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
 
-from results.chain import START, chained, follows, split_check
-from results.record_rules import END_STATES, RecordOrder, fault_of
+from results.journal.hash_chain import START, chained, follows, split_check
+from results.journal.records import END_STATES, RecordOrder, fault_of
 from spaces.files.atomic import WholeAppends
 from spaces.files.disk import room_for
 from spaces.files.errors import RunError

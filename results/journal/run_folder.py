@@ -3,7 +3,7 @@
 import difflib
 from pathlib import Path
 
-from results.journal import Record, read_journal
+from results.journal.journal import Record, read_journal
 from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"

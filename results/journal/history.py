@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from results.journal import Record
+from results.journal.journal import Record
 from spaces.files.errors import RunError
 
 RUNNING = "running"

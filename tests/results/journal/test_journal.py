@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.journal import Journal, read_journal
+from results.journal.journal import Journal, read_journal
 from spaces.files.errors import RunError
 
 HASHED = {"config_hash": "ab", "seed": 0}
@@ -31,13 +31,13 @@ def test_records_are_read_back_in_order(tmp_path: Path) -> None:
 def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     code = (
-        "import os, sys; from pathlib import Path; from results.journal import Journal;"
+        "import os, sys; from pathlib import Path; from results.journal.journal import Journal;"
         "Journal(Path(sys.argv[1])).append('search_ended', reason='finished'); os._exit(9)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert done.returncode == 9
     assert [record["reason"] for record in read_journal(path)] == ["finished"]

@@ -7,7 +7,7 @@ was altered or put together by hand, is refused before anything is computed from
 from collections.abc import Mapping
 from typing import Any
 
-from results.value_rules import (
+from results.journal.values import (
     COUNT,
     HARDWARE,
     LISTS,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from results.journal import Journal
-from results.run_folder import RunFolder
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from spaces.files.errors import RunError
 
 

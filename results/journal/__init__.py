@@ -1,0 +1,1 @@
+"""The journal of a run: records written, checked, read back and gathered by trial."""
