@@ -13,6 +13,7 @@ from statistics import fmean, stdev
 from scipy.stats import binomtest, kendalltau, spearmanr, studentized_range
 from scipy.stats import t as student_t
 
+from results.analysis.ranking import may_rank, ranked, repeats_of
 from results.audit_figures import (
     Control,
     ControlsAudit,
@@ -24,7 +25,6 @@ from results.audit_figures import (
     Share,
 )
 from results.journal.history import CONTROL, REPEAT, TrialHistory, median_of_last
-from results.ranking import may_rank, ranked, repeats_of
 
 FEWEST_FOR_CORRELATION = 3
 CONFIDENCE = 0.95

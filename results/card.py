@@ -7,12 +7,12 @@ from typing import Any
 
 from models import count_parameters
 from models.user_code import code_roots
+from results.analysis.faults import counted
+from results.analysis.ranking import repeats_of
 from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
-from results.faults import counted
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.markdown import code, plain
-from results.ranking import repeats_of
 from results.render import MISSING, cell, heading
 from results.repeats import figure_of
 from results.shell import veer_command

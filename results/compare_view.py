@@ -6,9 +6,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from results.analysis.faults import counted
 from results.compare import TOO_FEW, Comparison, RunFacts
 from results.compare_parts import Row
-from results.faults import counted
 from results.grid import GridColumn, grid
 from results.render import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
 from results.schema import PARAM_PREFIX

@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 from pydantic import ValidationError
 from safetensors.torch import save
 
+from results.analysis.ranking import best_ended
 from results.best_model import load_best
 from results.card import CardFacts, model_card
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.ranking import best_ended
 from results.trial_view import find_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import RunError

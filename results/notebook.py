@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from results.analysis.ranking import repeats_of
 from results.figures import FIGURES
 from results.journal.run_folder import RunFolder
 from results.pareto import pareto_front
-from results.ranking import repeats_of
 from results.repeats import why_best
 from results.run_view import RunView, interval_of
 from results.trial_view import find_trial

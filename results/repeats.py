@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from results.faults import counted
+from results.analysis.faults import counted
+from results.analysis.ranking import Repeats, may_rank, ranked, repeats_of
 from results.journal.history import LAST_EPOCHS, TrialHistory
-from results.ranking import Repeats, may_rank, ranked, repeats_of
 
 
 def figure_of(repeats: Repeats) -> str:

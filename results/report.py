@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.analysis.faults import Tally, fault_tallies, utc
+from results.analysis.remarks import run_remarks
 from results.benchmark import BENCHMARK_COLUMNS
-from results.faults import Tally, fault_tallies, utc
 from results.journal.run_folder import RunFolder
 from results.page import render_page
 from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
 from results.page_trials import trials_data
-from results.remarks import run_remarks
 from results.render import trial_listing
 from results.report_parts import (
     Command,

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.faults import fault_in_words, reason_of, utc
+from results.analysis.faults import fault_in_words, reason_of, utc
+from results.analysis.ranking import ranked
+from results.analysis.remarks import success_criteria
+from results.analysis.rungs import rungs_of
 from results.journal.history import STARTS, UNRANKED, TrialHistory, last_turn, latest
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
 from results.page_table import Cells, Facts, facts_of, plain_cells
 from results.page_trials import flag_of
-from results.ranking import ranked
-from results.remarks import success_criteria
 from results.render import MISSING, cell
-from results.rungs import rungs_of
 from results.shell import veer_command
 from results.trial_facts import percent, repeat_words, spread_words, tie_words
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from results.analysis.cost import Cost, search_cost
 from results.audit_figures import Audit, Correlation
-from results.cost import Cost, search_cost
 from results.journal.journal import Record
 from results.page_table import Cells, Facts, plain_cells
 from results.render import MISSING

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from results.benchmark_rows import single_utterance_rows, trial_of
+from results.analysis.ranking import Repeats, ranked, repeats_of
+from results.analysis.remarks import latest_settings
+from results.analysis.rungs import rungs_of
+from results.analysis.speed import single_utterance_rows, trial_of
+from results.analysis.trial_scores import RunScores, TrialScores
 from results.journal.history import TrialHistory, last_turn, latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.ranking import Repeats, ranked, repeats_of
-from results.remarks import latest_settings
-from results.rungs import rungs_of
-from results.scores import RunScores, TrialScores
 from results.space_of import dimensions_of
 from results.trials import epochs_table, trials_table
 from spaces.dimensions import Dimension

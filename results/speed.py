@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from results.benchmark_rows import single_utterance_rows, trial_of
+from results.analysis.speed import single_utterance_rows, trial_of
 from results.journal.history import latest
 from results.journal.journal import Record
 

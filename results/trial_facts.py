@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.faults import MOST_TRIALS_NAMED
+from results.analysis.faults import MOST_TRIALS_NAMED
 from results.render import NO_EFFECT_MEANS, STATE_WORDS, cell
 from results.schema import PARAM_PREFIX
 

@@ -9,13 +9,13 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from results.faults import incidents, utc
+from results.analysis.faults import incidents, utc
+from results.analysis.trial_scores import RunScores
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.query import where
 from results.render import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
 from results.schema import EPOCHS
-from results.scores import RunScores
 from results.sparklines import sparkline
 from results.trial_facts import sampled_facts, trial_facts
 from results.trials import epochs_table, trials_table

@@ -5,14 +5,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from results.cost import trial_costs
+from results.analysis.cost import trial_costs
+from results.analysis.model_hashes import model_hashes
+from results.analysis.ranking import Repeats, ranked, repeats_of
+from results.analysis.remarks import hardest_met, success_criteria
+from results.analysis.trial_scores import RunScores
 from results.formats import format_table
 from results.journal.history import TrialHistory, repetitions, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.model_hashes import model_hashes
-from results.ranking import Repeats, ranked, repeats_of
-from results.remarks import hardest_met, success_criteria
 from results.schema import (
     EPOCHS,
     NO_EFFECT_COSINE,
@@ -21,7 +22,6 @@ from results.schema import (
     arrow_schema,
     param_field,
 )
-from results.scores import RunScores
 from results.speed import speed_ratios
 from spaces.files.atomic import write_bytes_atomically
 from trainable.loss.distillation import DIRECTED

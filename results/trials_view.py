@@ -8,9 +8,9 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from results.analysis.remarks import WARNING
 from results.grid import GridColumn, fitted, grid
 from results.journal.journal import Record
-from results.remarks import WARNING
 from results.render import (
     CURVE,
     MISSING,

@@ -2,8 +2,8 @@
 
 import math
 
+from results.analysis.faults import counted
 from results.audit_figures import Audit, ControlsAudit, RungAudit, SeedsAudit
-from results.faults import counted
 
 TELLS_WELL, TELLS_SOMETHING = 0.7, 0.3
 CHANCE = 0.05

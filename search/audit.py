@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from results.analysis.remarks import latest_settings
+from results.analysis.rungs import rungs_of
 from results.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
 from results.audit_figures import Audit
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from results.remarks import latest_settings
-from results.rungs import rungs_of
 from search.forecast import rung_epochs
 from search.scheduler_config import SchedulerConfig
 from search.stop_check import rung_stops, stop_faults

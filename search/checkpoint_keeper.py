@@ -1,7 +1,7 @@
 """Bounded disk: checkpoints of the best trials and of the unfinished ones only."""
 
+from results.analysis.ranking import ranked
 from results.journal.run_folder import RunFolder
-from results.ranking import ranked
 from search.conductor import Conductor
 from search.follow_ups import finalists_so_far
 from trainable.checkpoints.folder import CheckpointFolder

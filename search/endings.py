@@ -2,8 +2,8 @@
 
 import math
 
+from results.analysis.rungs import AT_RUNG
 from results.journal.journal import EndState
-from results.rungs import AT_RUNG
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict
 

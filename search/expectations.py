@@ -1,6 +1,6 @@
 """What a search will spend and need, told before it starts; knows no Ray."""
 
-from results.faults import counted
+from results.analysis.faults import counted
 from search.config import SearchConfig
 from search.disk_estimate import DiskGuard
 from search.forecast import Forecast, describe, forecast

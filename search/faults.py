@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from results.faults import counted, reason_tallies
+from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import EndState, Journal, Record
 from search.course import Fault, TrialCourse
 from search.fault_config import FaultConfig

@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
+from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import Record, as_recorded
-from results.ranking import may_rank
 from search.course import TrialCourse
 from search.follow_up_plan import FollowUpPlan
 from search.stop_check import rung_stops

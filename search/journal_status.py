@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from results.analysis.ranking import ranked
+from results.analysis.remarks import latest_settings
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal.journal import Record
-from results.ranking import ranked
-from results.remarks import latest_settings
 from search.follow_up_plan import FollowUpPlan
 from search.progress import SearchStatus
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from results.faults import counted, utc
+from results.analysis.faults import counted, utc
 from results.journal.journal import Journal
 from search.model_source import ModelSource
 from search.run_lock import run_lock

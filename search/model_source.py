@@ -5,12 +5,12 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from results.analysis.ranking import best_ended
+from results.analysis.remarks import latest_settings
 from results.best_model import load_best
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import read_journal
 from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
-from results.ranking import best_ended
-from results.remarks import latest_settings
 from results.trial_view import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoints.folder import LoadedModel, load_speaker_model

@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from results.analysis.ranking import ranked
 from results.journal.history import CONTROL, REPEAT
-from results.ranking import ranked
 from search.conductor import Conductor
 from search.faults import kinds_in_words
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from models.user_code import code_root
-from results.faults import counted
+from results.analysis.faults import counted
 from results.journal.run_folder import RunFolder
 from search.comparison import (
     LOSS_TOLERANCE,

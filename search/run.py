@@ -5,13 +5,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from results.analysis.ranking import ranked
 from results.benchmark import benchmark_run
 from results.event_files import event_files, write_event_files
 from results.journal.history import trial_histories
 from results.journal.journal import ENDINGS, EndReason, Journal
 from results.journal.run_folder import JOURNAL, RunFolder
 from results.live_files import LiveFiles
-from results.ranking import ranked
 from results.report import write_report
 from results.study import write_study
 from results.trials import rebuild_tables

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
-from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.config import SearchConfig
 from search.course import Budget

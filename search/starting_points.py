@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from results.analysis.ranking import best_ended
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.run_folder import RunFolder
-from results.ranking import best_ended
 from results.trial_view import find_trial
 from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean

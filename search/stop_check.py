@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from results.analysis.rungs import asha_rungs
 from results.journal.journal import ENDINGS, Record
-from results.rungs import asha_rungs
 from search.early_stopping import GO_ON, SuccessiveHalving, Verdict
 from search.scheduler_config import SchedulerConfig
 

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from results.analysis.trial_scores import TrialScores
 from results.figures.style import (
     BEST,
     NO_BOX,
@@ -19,7 +20,6 @@ from results.figures.style import (
     trial_lines,
 )
 from results.run_view import RunView
-from results.scores import TrialScores
 from trainable.verification.metrics import equal_error_rate, error_rates
 
 MOST_TRIALS = 5

@@ -8,7 +8,7 @@ at the same time share a row.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from results.faults import counted, fault_in_words
+from results.analysis.faults import counted, fault_in_words
 from results.journal.journal import Record
 from results.run_view import RunView
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.faults import counted
+from results.analysis.faults import counted
+from results.analysis.ranking import Repeats
 from results.journal.history import RUNNING, TrialHistory
-from results.ranking import Repeats
 from results.run_view import RunView, interval_of
 from spaces.files.visible import visible
 

@@ -6,16 +6,16 @@ from types import MappingProxyType
 
 import typer
 
+from results.analysis.ranking import ranked
+from results.analysis.remarks import run_remarks
+from results.analysis.trial_scores import RunScores
 from results.benchmark import BENCHMARK_COLUMNS
 from results.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
-from results.ranking import ranked
-from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.repeats import why_best
-from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves
 from results.trials import trials_table

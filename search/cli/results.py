@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
+from results.analysis.remarks import run_remarks
+from results.analysis.trial_scores import RunScores
 from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import export_trial
 from results.formats import FileFormat, write_table
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
 from results.query import select
-from results.remarks import run_remarks
 from results.render import benchmark_view, rows_view, trial_rows
 from results.report import write_report
-from results.scores import RunScores
 from results.sparklines import veer_curves
 from results.trial_view import find_trial, trial_view
 from results.trials import epochs_table, trials_table, write_tables

@@ -9,14 +9,14 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from results.analysis.remarks import run_remarks
+from results.analysis.trial_scores import RunScores
 from results.journal.history import RUNNING, TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
-from results.remarks import run_remarks
 from results.render import Listing, trial_listing
 from results.report_parts import state_of
-from results.scores import RunScores
 from results.shell import veer_command
 from results.sparklines import veer_curves
 from results.trials import trials_table

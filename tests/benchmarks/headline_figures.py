@@ -13,10 +13,10 @@ import torch
 from scipy.special import stdtrit
 
 from models import SpeakerModel
+from results.analysis.ranking import ranked
 from results.best_model import load_best
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.ranking import ranked
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of

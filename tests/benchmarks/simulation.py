@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from results.rungs import asha_rungs
+from results.analysis.rungs import asha_rungs
 from search.early_stopping import SuccessiveHalving
 from search.suggestions import SamplerKind, Suggestions
 from spaces.dimensions import Choice, Float, Integer

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import build_model
+from results.analysis.ranking import best_ended
+from results.analysis.remarks import run_remarks
+from results.analysis.rungs import asha_rungs
 from results.benchmark import BENCHMARK_COLUMNS
 from results.card import CardFacts, model_card
 from results.compare import compare_runs
@@ -23,12 +26,9 @@ from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.journal.values import ROW_NUMBERS
 from results.page import render_page
-from results.ranking import best_ended
-from results.remarks import run_remarks
 from results.render import benchmark_view
 from results.report import make_report
 from results.run_view import RunView
-from results.rungs import asha_rungs
 from results.sparklines import veer_curves
 from results.study import rebuild_study
 from results.trial_view import trial_view

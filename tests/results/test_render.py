@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console, RenderableType
 from rich.text import Text
 
+from results.analysis.remarks import run_remarks
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
 from results.query import where
-from results.remarks import run_remarks
 from results.render import cell, fold_constant, rows_view
 from results.trial_view import find_trial, trial_view
 from results.trials import trials_table

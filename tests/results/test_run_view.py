@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from results.benchmark_rows import trial_of
+from results.analysis.speed import trial_of
 from results.figures.style import trial_lines
 from results.journal.run_folder import RunFolder
 from results.run_view import RunView, interval_of, shortened

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving

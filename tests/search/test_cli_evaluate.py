@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.remarks import run_remarks
 from results.trials import trials_table
 from search.run_lock import run_lock
 from spaces.errors import ConfigError

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
-from results.rungs import asha_rungs
 from search.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
-from results.rungs import asha_rungs
+from results.analysis.rungs import asha_rungs
 from search.early_stopping import SuccessiveHalving
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from results.analysis.ranking import ranked
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from results.ranking import ranked
 from search.follow_up_plan import FollowUpPlan
 from search.follow_ups import Ended, due_by_journal, due_follow_ups, finalists, repeat_seeds
 from search.stop_check import stop_faults

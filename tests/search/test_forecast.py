@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from results.rungs import asha_rungs
+from results.analysis.rungs import asha_rungs
 from search import forecast as forecast_module
 from search.early_stopping import SuccessiveHalving
 from search.forecast import Forecast, RungForecast, describe, forecast, rung_epochs, simulate

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
-from results.remarks import run_remarks
 from search.config import SearchConfig
 from search.corpus_record import note_corpus
 from search.materials import SearchJob, gather

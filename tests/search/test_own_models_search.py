@@ -10,11 +10,11 @@ from rich.console import Console
 from safetensors.torch import load_file
 
 from models.user_code import allow_code, is_code_allowed
+from results.analysis.ranking import ranked
 from results.benchmark import BenchmarkConfig, benchmark_run
 from results.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.ranking import ranked
 from search.own_models import check_own_models
 from search.progress import SearchView
 from search.run import run_search

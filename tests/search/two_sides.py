@@ -8,8 +8,8 @@ from optuna.storages import JournalStorage
 from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from results.rungs import asha_rungs
 from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving

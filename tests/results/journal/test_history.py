@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.ranking import best_ended, ranked
 from results.journal.history import latest, repetitions, trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.ranking import best_ended, ranked
 from spaces.files.errors import RunError
 
 

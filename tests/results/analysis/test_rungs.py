@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from results.rungs import asha_rungs, rungs_of
+from results.analysis.rungs import asha_rungs, rungs_of
 
 ASHA = {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3.0}
 

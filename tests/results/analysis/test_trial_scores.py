@@ -5,11 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.journal.history import trial_histories
-from results.journal.journal import Journal
-from results.journal.run_folder import RunFolder
-from results.ranking import ranked
-from results.scores import (
+from results.analysis.ranking import ranked
+from results.analysis.trial_scores import (
     PAIRS_SCHEMA,
     RunScores,
     pairs,
@@ -18,6 +15,9 @@ from results.scores import (
     teacher_scores,
     trial_scores,
 )
+from results.journal.history import trial_histories
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
 from results.trials import rebuild_tables, trials_table
 from tests.damage import flip_bit, halve
 from tests.results.conftest import report, start

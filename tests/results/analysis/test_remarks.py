@@ -2,14 +2,14 @@
 
 import pytest
 
-from results.journal.journal import Record
-from results.journal.run_folder import RunFolder
-from results.remarks import (
+from results.analysis.remarks import (
     hardest_met,
     run_remarks,
     success_criteria,
     undistilled_beats_teacher,
 )
+from results.journal.journal import Record
+from results.journal.run_folder import RunFolder
 
 NOTES = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from results.analysis.ranking import best_ended, ranked, repeats_of
+from results.analysis.remarks import run_remarks
 from results.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.ranking import best_ended, ranked, repeats_of
-from results.remarks import run_remarks
 from results.repeats import figure_of, repeat_remarks, why_best
 from results.study import rebuild_study
 from results.trials import trials_table

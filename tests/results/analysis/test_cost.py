@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from results.cost import cost_remark, search_cost, trial_costs
+from results.analysis.cost import cost_remark, search_cost, trial_costs
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.trials import trials_table

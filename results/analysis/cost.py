@@ -6,11 +6,11 @@ Core-hours are the CPUs that a trial was given times the time that it had them, 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from results.faults import counted
+from results.analysis.faults import counted
+from results.analysis.metering import Meter, Session, meters, sessions
+from results.analysis.rungs import AT_RUNG
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
-from results.metering import Meter, Session, meters, sessions
-from results.rungs import AT_RUNG
 
 HOUR_S = 3600.0
 # Begins the remark.

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from results.faults import (
+from results.analysis.faults import (
     failure_tallies,
     fault_in_words,
     fault_remarks,

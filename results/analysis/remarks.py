@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from results.cost import cost_remark
-from results.faults import counted, fault_remarks, utc
+from results.analysis.cost import cost_remark
+from results.analysis.faults import counted, fault_remarks, utc
+from results.analysis.model_hashes import model_counts, same_models
+from results.analysis.ranking import ranked
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
-from results.model_hashes import model_counts, same_models
-from results.ranking import ranked
 from results.repeats import repeat_remarks
 from spaces.limits import BROKEN_RULE
 

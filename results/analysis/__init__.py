@@ -1,0 +1,1 @@
+"""Numbers from the journal: ranking, cost, faults, scores, speed."""
