@@ -16,7 +16,7 @@ from results.markdown import code, plain
 from results.render import MISSING, cell, heading
 from results.repeats import figure_of
 from results.shell import veer_command
-from results.trials import distill_has_no_effect
+from results.tables.trials import distill_has_no_effect
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.folder import LoadedModel
 from trainable.checkpoints.own_code import needs_code

@@ -16,9 +16,9 @@ from results.compare_parts import (
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory, latest
-from results.run_view import RunView
-from results.schema import PARAM_PREFIX
-from results.trials import trials_table
+from results.tables.run_view import RunView
+from results.tables.schema import PARAM_PREFIX
+from results.tables.trials import trials_table
 from spaces.errors import VeerError
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml

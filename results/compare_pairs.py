@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from results.journal.history import UNRANKED, TrialHistory
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from spaces.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 

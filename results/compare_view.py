@@ -11,7 +11,7 @@ from results.compare import TOO_FEW, Comparison, RunFacts
 from results.compare_parts import Row
 from results.grid import GridColumn, grid
 from results.render import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
-from results.schema import PARAM_PREFIX
+from results.tables.schema import PARAM_PREFIX
 from results.trials_view import interval_text, repeats_text
 from spaces.files.visible import visible
 

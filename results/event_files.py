@@ -28,8 +28,8 @@ from results.event_records import (
 )
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.schema import EPOCHS
 from results.speed import speed_ratios
+from results.tables.schema import EPOCHS
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 

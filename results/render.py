@@ -11,7 +11,7 @@ from rich.table import Table
 from results.grid import GridColumn, fitted, grid
 from results.headings import DECIMALS, HEADINGS
 from results.journal.journal import Record
-from results.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
+from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 from spaces.files.visible import visible
 
 Row = dict[str, Any]

@@ -129,7 +129,7 @@ def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
     """
     # Plotly and pandas take a second to import, which other commands need not wait for.
     from results.figures import FIGURES
-    from results.run_view import RunView
+    from results.tables.run_view import RunView
 
     view = RunView.read(run)
     records, trials, settings = view.records, view.histories, view.settings

@@ -5,7 +5,7 @@ from typing import Any
 
 from results.analysis.faults import MOST_TRIALS_NAMED
 from results.render import NO_EFFECT_MEANS, STATE_WORDS, cell
-from results.schema import PARAM_PREFIX
+from results.tables.schema import PARAM_PREFIX
 
 Row = Mapping[str, Any]
 

@@ -24,8 +24,8 @@ from results.render import (
     row_style,
     trial_listing,
 )
-from results.schema import PARAM_PREFIX
 from results.sparklines import Curve, CurveScale, curve_scale
+from results.tables.schema import PARAM_PREFIX
 from spaces.files.visible import visible
 
 # What a narrow screen does without, the first first; then the parameters but `KEPT_VARIED`, the

@@ -14,7 +14,7 @@ from results.journal.run_folder import JOURNAL, RunFolder
 from results.live_files import LiveFiles
 from results.report import write_report
 from results.study import write_study
-from results.trials import rebuild_tables
+from results.tables.trials import rebuild_tables
 from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_file
-from results.formats import format_table
+from results.tables.formats import format_table
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from trainable.features.training_data import TrainingData

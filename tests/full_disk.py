@@ -177,7 +177,7 @@ def _records(disk: Disk) -> Any:
 
 
 def tables(disk: Disk) -> dict[str, Any]:
-    from results.trials import rebuild_tables
+    from results.tables.trials import rebuild_tables
 
     run, _ = _records(disk)
     rebuild_tables(run)

@@ -21,7 +21,7 @@ from results.figures.slices import slices
 from results.figures.timeline import timeline
 from results.figures.veer_by_latency import veer_by_latency
 from results.figures.veer_by_parameters import veer_by_parameters
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from results.figures.spans import schedule_of
 from results.figures.veer_by_cost import MOST_BARS
 from results.figures.veer_by_latency import SAME_LATENCY, highs_of
 from results.journal.history import TrialHistory
-from results.run_view import RunView, interval_of
+from results.tables.run_view import RunView, interval_of
 
 
 def learning_curves(view: RunView) -> str:

@@ -19,7 +19,7 @@ from results.figures.style import (
     new_figure,
     trial_lines,
 )
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from trainable.verification.metrics import equal_error_rate, error_rates
 
 MOST_TRIALS = 5

@@ -24,7 +24,7 @@ from optuna.trial import FrozenTrial
 
 from results.distributions import to_distribution
 from results.figures.style import NO_BOX, SERIES, axis, new_figure, words
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 MIN_TRIALS = 5
 # More trials than these add little but time: it grows with the square of their number.

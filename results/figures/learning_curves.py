@@ -16,7 +16,7 @@ from results.figures.style import (
     trial_lines,
 )
 from results.journal.history import RUNNING, TrialHistory
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 # Curves with a trace of their own, so that a page can single them out; the rest share one a group.
 MOST_OWN = 20

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from results.figures.style import NO_BOX, SERIES, axis, base_layout
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 MOST_TRIALS = 6
 NUM_COLUMNS = 2

@@ -23,7 +23,7 @@ from results.figures.style import (
 )
 from results.figures.values import Scale, scale_of
 from results.journal.history import TrialHistory
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 NUM_SHADES = 8
 # Low VEER to high.

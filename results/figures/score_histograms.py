@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 
 from results.analysis.trial_scores import TrialScores
 from results.figures.style import AXIS_LINE, NO_BOX, SERIES, axis, base_layout
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 NUM_BINS = 60

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from results.analysis.faults import counted, fault_in_words
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 UNTOLD = ""
 

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from results.analysis.faults import counted
 from results.analysis.ranking import Repeats
 from results.journal.history import RUNNING, TrialHistory
-from results.run_view import RunView, interval_of
+from results.tables.run_view import RunView, interval_of
 from spaces.files.visible import visible
 
 BEST = "#e6550d"

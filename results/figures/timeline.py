@@ -16,7 +16,7 @@ from results.figures.style import (
     trial_lines,
     words,
 )
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 ROW_PX = 34
 # Keeps neighbours apart; of many bars little else would be seen.

@@ -6,7 +6,7 @@ from math import log10
 from typing import Any
 
 from results.figures.style import digits
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from spaces.dimensions import Choice
 
 NUM_TICKS = 3

@@ -23,7 +23,7 @@ from results.figures.style import (
 )
 from results.journal.history import TrialHistory
 from results.pareto import pareto_front
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 # Above so many trials only the best has error bars.
 MOST_BARS = 100

@@ -3,7 +3,7 @@
 import plotly.graph_objects as go
 
 from results.figures.veer_by_cost import Cost, veer_by_cost
-from results.run_view import RunView
+from results.tables.run_view import RunView
 
 # Two benchmarks of one network differ by about so much.
 SAME_LATENCY = 0.02

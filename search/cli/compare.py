@@ -8,7 +8,7 @@ import typer
 
 from results.compare import compare_runs
 from results.compare_view import comparison_view
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from search.cli.console import console
 
 

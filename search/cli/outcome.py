@@ -18,7 +18,7 @@ from results.render import benchmark_view
 from results.repeats import why_best
 from results.shell import veer_command
 from results.sparklines import veer_curves
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from results.trials_view import trials_view
 from search.cli.console import (
     INTERRUPTED_STATUS,

@@ -19,7 +19,7 @@ from results.render import Listing, trial_listing
 from results.report_parts import state_of
 from results.shell import veer_command
 from results.sparklines import veer_curves
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from results.trials_view import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.journal_status import has_ended, journal_status

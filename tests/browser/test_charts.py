@@ -11,7 +11,7 @@ from results.figures import FIGURES
 from results.figures.style import digits
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.browser.pictures import draw_all, eventually
 
 pytestmark = pytest.mark.browser

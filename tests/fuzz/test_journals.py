@@ -19,7 +19,6 @@ from results.card import CardFacts, model_card
 from results.compare import compare_runs
 from results.compare_view import comparison_view
 from results.export import export_trial
-from results.formats import format_table
 from results.journal.history import latest, repetitions, trial_histories
 from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import RunFolder
@@ -28,11 +27,12 @@ from results.journal.values import ROW_NUMBERS
 from results.page import render_page
 from results.render import benchmark_view
 from results.report import make_report
-from results.run_view import RunView
 from results.sparklines import veer_curves
 from results.study import rebuild_study
+from results.tables.formats import format_table
+from results.tables.run_view import RunView
+from results.tables.trials import epochs_table, trials_table
 from results.trial_view import trial_view
-from results.trials import epochs_table, trials_table
 from results.trials_view import trials_view
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table

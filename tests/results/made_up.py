@@ -14,7 +14,7 @@ from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_file
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, write_scores
 
 SPACE = """\

@@ -16,7 +16,7 @@ from results.compare_parts import anytime, best_so_far, differing, favoured, lea
 from results.compare_view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from spaces.files.errors import RunError
 from tests.results.conftest import report
 from tests.search.commands import veer

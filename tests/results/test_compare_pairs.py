@@ -13,7 +13,7 @@ from results.compare import compare_runs
 from results.compare_pairs import bests_behind
 from results.compare_view import comparison_view
 from results.journal.journal import Journal
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.conftest import report, start
 from tests.results.test_trials_view import text_of
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference

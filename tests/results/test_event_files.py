@@ -19,7 +19,7 @@ from results.event_files import (
 from results.event_records import FILE_NAME
 from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
-from results.schema import EPOCHS
+from results.tables.schema import EPOCHS
 from spaces.dimensions import Choice, Dimension, Float
 from tests.results.conftest import report, start
 

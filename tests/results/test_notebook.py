@@ -14,7 +14,7 @@ from results.figures import FIGURES
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.notebook import Run
-from results.schema import EPOCHS, TRIALS
+from results.tables.schema import EPOCHS, TRIALS
 from spaces.files.errors import RunError
 from tests.results.conftest import report, start
 from tests.results.made_up import keep_made_up_scores, write_made_up_run

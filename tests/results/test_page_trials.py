@@ -9,7 +9,7 @@ import pytest
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from results.page_trials import beyond, in_common, trials_data
-from results.trials import trials_table
+from results.tables.trials import trials_table
 
 
 def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from rich.text import Text
 from results.analysis.remarks import run_remarks
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
-from results.query import where
 from results.render import cell, fold_constant, rows_view
+from results.tables.query import where
+from results.tables.trials import trials_table
 from results.trial_view import find_trial, trial_view
-from results.trials import trials_table
 from results.trials_view import trials_view
 from spaces.files.errors import RunError
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from results.schema import TRIALS
+from results.tables.schema import TRIALS
 from results.trial_facts import sampled_facts, tie_words, trial_facts
 
 

@@ -12,7 +12,7 @@ import pytest
 from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from search.run_lock import run_lock
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError

@@ -16,7 +16,7 @@ from results.event_files import event_files
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from results.study import write_study
-from results.trials import rebuild_tables
+from results.tables.trials import rebuild_tables
 from search import disk_estimate
 from search.config import SearchConfig
 from search.disk_estimate import (

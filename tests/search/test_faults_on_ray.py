@@ -10,7 +10,7 @@ from rich.console import Console
 
 from results.journal.journal import read_journal
 from results.journal.run_folder import RunFolder
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from spaces.files.yaml_file import write_yaml

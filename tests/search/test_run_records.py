@@ -6,7 +6,7 @@ from rich.console import Console
 
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from search.progress import SearchView
 from search.reproduce import Conditions, reproduce
 from search.run import run_search

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from models import build_model, count_parameters
 from results.journal.journal import read_journal
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from spaces.files.yaml_file import read_yaml, write_yaml

@@ -14,7 +14,7 @@ import pytest
 
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE
 

@@ -7,7 +7,7 @@ import pytest
 from results.analysis.cost import cost_remark, search_cost, trial_costs
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict
 from search.endings import ending

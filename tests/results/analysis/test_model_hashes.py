@@ -5,7 +5,7 @@ from typing import Any
 from results.analysis.model_hashes import model_counts, model_hashes, same_models
 from results.analysis.remarks import run_remarks
 from results.journal.journal import Record
-from results.trials import trials_table
+from results.tables.trials import trials_table
 
 MIXER = {"family": "mlp_mixer", "hidden_dim": 64, "groups": 4}
 

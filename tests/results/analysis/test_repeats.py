@@ -13,7 +13,7 @@ from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.repeats import figure_of, repeat_remarks, why_best
 from results.study import rebuild_study
-from results.trials import trials_table
+from results.tables.trials import trials_table
 from spaces.dimensions import Float
 from spaces.files.errors import RunError
 

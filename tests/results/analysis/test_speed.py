@@ -4,7 +4,7 @@ from typing import Any
 
 from results.journal.run_folder import RunFolder
 from results.speed import speed_ratios
-from results.trials import trials_table
+from results.tables.trials import trials_table
 
 
 def row(model: str, num_threads: int, batch_size: int, ratio: float | None) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from results.analysis.trial_scores import (
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.trials import rebuild_tables, trials_table
+from results.tables.trials import rebuild_tables, trials_table
 from tests.damage import flip_bit, halve
 from tests.results.conftest import report, start
 from tests.trainable.speaker_world import trial_list

@@ -7,7 +7,7 @@ import pytest
 
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.made_up import ScoredView, write_made_up_run
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from results.figures import FIGURES
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, trial_records
 from tests.results.figures.test_veer_by_cost import row
 

@@ -8,7 +8,7 @@ from sklearn.metrics import det_curve as sklearn_det_curve
 
 from results.figures.det_curves import MOST_POINTS, TICKS_PCT, det_curve, det_curves
 from results.figures.score_histograms import NUM_BINS, score_histograms
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import named
 from tests.results.made_up import MadeUpScores, made_up_scores
 from trainable.verification.metrics import eer_threshold, equal_error_rate

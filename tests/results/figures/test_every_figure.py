@@ -12,7 +12,7 @@ import pytest
 from results.figures import FIGURES
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, leaves, trial_records
 
 NAMES = (

@@ -8,7 +8,7 @@ import pytest
 
 from results.figures.importance import MIN_TRIALS, importance, importances
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

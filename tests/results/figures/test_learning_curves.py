@@ -14,7 +14,7 @@ from results.figures.learning_curves import (
 )
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

@@ -9,7 +9,7 @@ import pytest
 from results.figures.spans import schedule_of
 from results.figures.timeline import EDGE, MOST_EDGED, SIGN, timeline
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named
 
 ViewOf = Callable[[list[Record]], RunView]

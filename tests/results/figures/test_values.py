@@ -11,7 +11,7 @@ from results.figures.slices import GAP_PX, LETTER_PX, MOST_LABEL, ROW_PX, slices
 from results.figures.values import Scale
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from results.run_view import RunView
+from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from results.schema import PARAM_PREFIX
+from results.tables.schema import PARAM_PREFIX
 from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 

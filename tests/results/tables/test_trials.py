@@ -9,8 +9,8 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.schema import EPOCHS, PARAM_PREFIX, TRIALS
-from results.trials import epochs_table, rebuild_tables, trials_table
+from results.tables.schema import EPOCHS, PARAM_PREFIX, TRIALS
+from results.tables.trials import epochs_table, rebuild_tables, trials_table
 from tests.results.conftest import report, start
 
 

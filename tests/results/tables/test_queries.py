@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.queries_page import QUERIES, SEVERAL_RUNS
-from results.schema import EPOCHS, TRIALS, arrow_schema
+from results.tables.queries_page import QUERIES, SEVERAL_RUNS
+from results.tables.schema import EPOCHS, TRIALS, arrow_schema
 
 DIM, LOSS = "param.model.hidden_dim", "param.loss.distillation"
 PARAMS = [pa.field(DIM, pa.int64()), pa.field(LOSS, pa.string())]

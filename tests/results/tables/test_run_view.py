@@ -7,7 +7,7 @@ import pytest
 from results.analysis.speed import trial_of
 from results.figures.style import trial_lines
 from results.journal.run_folder import RunFolder
-from results.run_view import RunView, interval_of, shortened
+from results.tables.run_view import RunView, interval_of, shortened
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.errors import RunError
 from tests.results.made_up import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run

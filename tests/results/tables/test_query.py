@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from results.journal.run_folder import RunFolder
-from results.query import order_by, resolve_column, select, where
-from results.trials import epochs_table, trials_table
+from results.tables.query import order_by, resolve_column, select, where
+from results.tables.trials import epochs_table, trials_table
 from spaces.errors import ConfigError
 
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-QUERIES = Path(__file__).parents[1] / "docs" / "queries"
+QUERIES = Path(__file__).parents[2] / "docs" / "queries"
 SEVERAL_RUNS = "several-runs"
 COMMENT = "-- "
 

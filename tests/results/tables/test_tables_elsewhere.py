@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from results.journal.run_folder import RunFolder
-from results.trials import rebuild_tables
+from results.tables.trials import rebuild_tables
 
 POLARS: dict[Any, Any] = {
     pa.int64(): pl.Int64,

@@ -18,7 +18,7 @@ from results.journal.history import TrialHistory, last_turn, latest, trial_histo
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.space_of import dimensions_of
-from results.trials import epochs_table, trials_table
+from results.tables.trials import epochs_table, trials_table
 from spaces.dimensions import Dimension
 
 if TYPE_CHECKING:

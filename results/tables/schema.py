@@ -1,6 +1,6 @@
 """Columns of the tables: name, type, unit, meaning.
 
-`python -m results.schema` writes them to docs/tables.md; a test compares the two.
+`python -m results.tables.schema` writes them to docs/tables.md; a test compares the two.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from results.queries_page import queries_section
+from results.tables.queries_page import queries_section
 from spaces.files.atomic import write_text_atomically
 from trainable.loss.distillation import DIRECTED
 
@@ -238,7 +238,7 @@ def tables_page() -> str:
         [
             "# Tables of a run",
             "",
-            "Written by `python -m results.schema`: change columns there, queries in their files.",
+            "Written by `python -m results.tables.schema`: change columns there, queries in their files.",
             "A run folder holds both tables as Parquet, unit and meaning in each field's",
             "metadata. They are rebuilt from `journal.jsonl`; an epoch reported twice (a worker",
             "died) counts once, the last time.",
@@ -266,4 +266,4 @@ def _markdown(columns: Sequence[Column]) -> list[str]:
 
 
 if __name__ == "__main__":
-    write_text_atomically(Path(__file__).parents[1] / "docs" / "tables.md", tables_page())
+    write_text_atomically(Path(__file__).parents[2] / "docs" / "tables.md", tables_page())

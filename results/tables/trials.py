@@ -10,11 +10,12 @@ from results.analysis.model_hashes import model_hashes
 from results.analysis.ranking import Repeats, ranked, repeats_of
 from results.analysis.remarks import hardest_met, success_criteria
 from results.analysis.trial_scores import RunScores
-from results.formats import format_table
 from results.journal.history import TrialHistory, repetitions, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.schema import (
+from results.speed import speed_ratios
+from results.tables.formats import format_table
+from results.tables.schema import (
     EPOCHS,
     NO_EFFECT_COSINE,
     NO_EFFECT_SHARE,
@@ -22,7 +23,6 @@ from results.schema import (
     arrow_schema,
     param_field,
 )
-from results.speed import speed_ratios
 from spaces.files.atomic import write_bytes_atomically
 from trainable.loss.distillation import DIRECTED
 from trainable.verification.intervals import Difference

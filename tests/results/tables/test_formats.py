@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.formats import FileFormat, write_table
 from results.journal.run_folder import RunFolder
-from results.trials import epochs_table, trials_table
+from results.tables.formats import FileFormat, write_table
+from results.tables.trials import epochs_table, trials_table
 from spaces.errors import ConfigError
 
 

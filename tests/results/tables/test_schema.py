@@ -3,14 +3,14 @@
 import dataclasses
 from pathlib import Path
 
-from results.schema import EPOCHS, TRIALS, arrow_schema, tables_page
+from results.tables.schema import EPOCHS, TRIALS, arrow_schema, tables_page
 from trainable.training.epoch_report import EpochReport
 
-PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
+PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 
 
 def test_the_page_is_what_the_schema_says() -> None:
-    assert PAGE.read_text() == tables_page(), "run: python -m results.schema"
+    assert PAGE.read_text() == tables_page(), "run: python -m results.tables.schema"
 
 
 def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
