@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from results.analysis.cost import Cost, search_cost
-from results.audit_figures import Audit, Correlation
+from results.audit.findings import Audit, Correlation
+from results.audit.verdict import verdict
 from results.journal.journal import Record
 from results.page_table import Cells, Facts, plain_cells
 from results.render import MISSING
-from results.verdict import verdict
 from spaces.errors import VeerError
 
 RUNG_HEADS = (

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from results.analysis.remarks import latest_settings
 from results.analysis.rungs import rungs_of
-from results.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
-from results.audit_figures import Audit
+from results.audit.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
+from results.audit.findings import Audit
 from results.journal.history import trial_histories
 from results.journal.journal import Record
 from search.forecast import rung_epochs

@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from results.audit_figures import Audit, ControlsAudit, Correlation, SeedsAudit
+from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
+from results.audit.verdict import verdict
 from results.journal.run_folder import RunFolder
 from results.shell import veer_command
-from results.verdict import verdict
 from search.audit import audit_search
 from search.cli.console import console
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from results.audit_figures import Audit
+from results.audit.findings import Audit
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.report_sections import audit_section, cost_section, search_sections

@@ -14,7 +14,7 @@ from scipy.stats import binomtest, kendalltau, spearmanr, studentized_range
 from scipy.stats import t as student_t
 
 from results.analysis.ranking import may_rank, ranked, repeats_of
-from results.audit_figures import (
+from results.audit.findings import (
     Control,
     ControlsAudit,
     Correlation,

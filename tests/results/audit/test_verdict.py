@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from results.audit import share
-from results.audit_figures import (
+from results.audit.audit import share
+from results.audit.findings import (
     Audit,
     Control,
     ControlsAudit,
@@ -15,7 +15,7 @@ from results.audit_figures import (
     SeedGroup,
     SeedsAudit,
 )
-from results.verdict import verdict
+from results.audit.verdict import verdict
 
 COST = CostAudit(
     num_trials=24, num_complete=4, num_stopped=20, epochs=300, epochs_without=1000,

@@ -1,4 +1,4 @@
-"""What an audit of early stopping finds; see `results.audit`."""
+"""What an audit of early stopping finds; see `results.audit.audit`."""
 
 from dataclasses import dataclass
 

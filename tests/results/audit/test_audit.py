@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import beta, studentized_range
 from scipy.stats import t as student_t
 
-from results.audit import (
+from results.audit.audit import (
     audit_controls,
     audit_cost,
     audit_rungs,

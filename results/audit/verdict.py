@@ -3,7 +3,7 @@
 import math
 
 from results.analysis.faults import counted
-from results.audit_figures import Audit, ControlsAudit, RungAudit, SeedsAudit
+from results.audit.findings import Audit, ControlsAudit, RungAudit, SeedsAudit
 
 TELLS_WELL, TELLS_SOMETHING = 0.7, 0.3
 CHANCE = 0.05

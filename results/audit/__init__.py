@@ -1,0 +1,1 @@
+"""Whether early stopping was right: numbers, and the verdict in words."""
