@@ -9,10 +9,10 @@ from rich.text import Text
 from results.analysis.faults import counted
 from results.compare import TOO_FEW, Comparison, RunFacts
 from results.compare_parts import Row
-from results.grid import GridColumn, grid
-from results.render import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
 from results.tables.schema import PARAM_PREFIX
-from results.trials_view import interval_text, repeats_text
+from results.terminal.cells import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
+from results.terminal.grid import GridColumn, grid
+from results.terminal.trials import interval_text, repeats_text
 from spaces.files.visible import visible
 
 COST_WORDS = {

@@ -14,7 +14,7 @@ from results.card import CardFacts, model_card
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.trial_view import find_trial
+from results.terminal.trial import find_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text

@@ -16,7 +16,7 @@ from results.journal.run_folder import RunFolder
 from results.pareto import pareto_front
 from results.repeats import why_best
 from results.tables.run_view import RunView, interval_of
-from results.trial_view import find_trial
+from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError
 from spaces.files.visible import visible

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.render import MISSING, NO_EFFECT, STATE_WORDS, TEACHER, cell, headings
-from results.trials_view import interval_text, repeats_text, trial_text
+from results.terminal.cells import MISSING, NO_EFFECT, STATE_WORDS, TEACHER, cell, headings
+from results.terminal.trials import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]
 NUMBER = re.compile(r"-|-?[\d,]+(\.\d+)?")

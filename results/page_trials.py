@@ -9,8 +9,8 @@ from typing import Any
 
 from models.custom_config import names_a_file
 from results.journal.history import TrialHistory
-from results.shell import veer_command
-from results.trial_facts import sampled_facts, trial_facts
+from results.terminal.facts import sampled_facts, trial_facts
+from results.terminal.quoting import veer_command
 
 VEER_DECIMALS = 3
 ABSENT = object()

@@ -14,7 +14,6 @@ from results.page import render_page
 from results.page_figures import PageFigures, draw_figures
 from results.page_table import Cells, Facts, cells_of, facts_of
 from results.page_trials import trials_data
-from results.render import trial_listing
 from results.report_parts import (
     Command,
     Stage,
@@ -29,7 +28,8 @@ from results.report_parts import (
     unranked_cells,
 )
 from results.report_sections import Auditor, Section, search_sections
-from results.trial_facts import sampled_facts
+from results.terminal.cells import trial_listing
+from results.terminal.facts import sampled_facts
 from spaces.errors import DiskFullError
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import RunError

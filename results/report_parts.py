@@ -14,9 +14,9 @@ from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
 from results.page_table import Cells, Facts, facts_of, plain_cells
 from results.page_trials import flag_of
-from results.render import MISSING, cell
-from results.shell import veer_command
-from results.trial_facts import percent, repeat_words, spread_words, tie_words
+from results.terminal.cells import MISSING, cell
+from results.terminal.facts import percent, repeat_words, spread_words, tie_words
+from results.terminal.quoting import veer_command
 
 MAX_SPACE_BYTES = 100_000
 PLAIN_SETTINGS = ("num_trials", "max_epochs", "repetitions", "time_limit_s", "seed")

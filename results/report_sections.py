@@ -8,7 +8,7 @@ from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
 from results.journal.journal import Record
 from results.page_table import Cells, Facts, plain_cells
-from results.render import MISSING
+from results.terminal.cells import MISSING
 from spaces.errors import VeerError
 
 RUNG_HEADS = (

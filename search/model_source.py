@@ -11,7 +11,7 @@ from results.best_model import load_best
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import read_journal
 from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
-from results.trial_view import find_trial
+from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoints.folder import LoadedModel, load_speaker_model
 from trainable.config.trial_config import read_train_config

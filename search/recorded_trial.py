@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.trial_view import find_trial
+from results.terminal.trial import find_trial
 from search.corpus_record import require_same_lists
 from search.teacher import require_same_teacher
 from spaces.files.errors import RunError

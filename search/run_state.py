@@ -9,7 +9,7 @@ from typing import Any
 from results.journal.history import trial_histories
 from results.journal.journal import Journal, Record, as_recorded, read_journal
 from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from search.config import MAY_CHANGE, SearchConfig, differing_keys, read_search_config
 from search.differences import since_the_start
 from search.follow_ups import due_by_journal

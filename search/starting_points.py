@@ -15,7 +15,7 @@ from typing import Any
 from results.analysis.ranking import best_ended
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.run_folder import RunFolder
-from results.trial_view import find_trial
+from results.terminal.trial import find_trial
 from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError

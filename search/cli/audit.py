@@ -12,7 +12,7 @@ from rich.text import Text
 from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
 from results.audit.verdict import verdict
 from results.journal.run_folder import RunFolder
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from search.audit import audit_search
 from search.cli.console import console
 

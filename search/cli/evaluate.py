@@ -7,7 +7,7 @@ from typing import Annotated
 import torch
 import typer
 
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from search.cli.console import console, counting
 from search.cli.options import AllowCode, Device, permission_flag, permit
 from search.cli.training import evaluation_table

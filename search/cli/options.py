@@ -7,7 +7,7 @@ import typer
 
 from models.user_code import allow_code, is_code_allowed
 from results.export import CONFIG, Export
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from trainable.checkpoints.own_code import needs_code
 
 FLAG = " --allow-code"

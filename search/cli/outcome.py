@@ -14,12 +14,12 @@ from results.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
-from results.render import benchmark_view
 from results.repeats import why_best
-from results.shell import veer_command
-from results.sparklines import veer_curves
 from results.tables.trials import trials_table
-from results.trials_view import trials_view
+from results.terminal.cells import benchmark_view
+from results.terminal.quoting import veer_command
+from results.terminal.sparklines import veer_curves
+from results.terminal.trials import trials_view
 from search.cli.console import (
     INTERRUPTED_STATUS,
     STOPPED_STATUS,

@@ -13,14 +13,14 @@ from results.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
 from results.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
-from results.render import benchmark_view, rows_view, trial_rows
 from results.report import write_report
-from results.sparklines import veer_curves
 from results.tables.formats import FileFormat, write_table
 from results.tables.query import select
 from results.tables.trials import epochs_table, trials_table, write_tables
-from results.trial_view import find_trial, trial_view
-from results.trials_view import trials_view
+from results.terminal.cells import benchmark_view, rows_view, trial_rows
+from results.terminal.sparklines import veer_curves
+from results.terminal.trial import find_trial, trial_view
+from results.terminal.trials import trials_view
 from search.audit import audit_search
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command

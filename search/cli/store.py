@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table

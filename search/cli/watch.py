@@ -15,12 +15,12 @@ from results.journal.history import RUNNING, TrialHistory, latest, trial_histori
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
-from results.render import Listing, trial_listing
 from results.report_parts import state_of
-from results.shell import veer_command
-from results.sparklines import veer_curves
 from results.tables.trials import trials_table
-from results.trials_view import listing_view, trials_view
+from results.terminal.cells import Listing, trial_listing
+from results.terminal.quoting import veer_command
+from results.terminal.sparklines import veer_curves
+from results.terminal.trials import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.journal_status import has_ended, journal_status
 from search.progress import duration, faults_in_words, line

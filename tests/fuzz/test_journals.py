@@ -25,15 +25,15 @@ from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.journal.values import ROW_NUMBERS
 from results.page import render_page
-from results.render import benchmark_view
 from results.report import make_report
-from results.sparklines import veer_curves
 from results.study import rebuild_study
 from results.tables.formats import format_table
 from results.tables.run_view import RunView
 from results.tables.trials import epochs_table, trials_table
-from results.trial_view import trial_view
-from results.trials_view import trials_view
+from results.terminal.cells import benchmark_view
+from results.terminal.sparklines import veer_curves
+from results.terminal.trial import trial_view
+from results.terminal.trials import trials_view
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at

@@ -15,7 +15,7 @@ from results.compare_view import comparison_view
 from results.journal.journal import Journal
 from results.tables.run_view import RunView
 from tests.results.conftest import report, start
-from tests.results.test_trials_view import text_of
+from tests.results.terminal.test_trials import text_of
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import MeasuredScores, write_scores

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from results.tables.schema import TRIALS
-from results.trial_facts import sampled_facts, tie_words, trial_facts
+from results.terminal.facts import sampled_facts, tie_words, trial_facts
 
 
 def row(**values: Any) -> dict[str, Any]:

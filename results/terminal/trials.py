@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from results.analysis.remarks import WARNING
-from results.grid import GridColumn, fitted, grid
 from results.journal.journal import Record
-from results.render import (
+from results.tables.schema import PARAM_PREFIX
+from results.terminal.cells import (
     CURVE,
     MISSING,
     NOTE_STYLE,
@@ -24,8 +24,8 @@ from results.render import (
     row_style,
     trial_listing,
 )
-from results.sparklines import Curve, CurveScale, curve_scale
-from results.tables.schema import PARAM_PREFIX
+from results.terminal.grid import GridColumn, fitted, grid
+from results.terminal.sparklines import Curve, CurveScale, curve_scale
 from spaces.files.visible import visible
 
 # What a narrow screen does without, the first first; then the parameters but `KEPT_VARIED`, the

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.analysis.faults import MOST_TRIALS_NAMED
-from results.render import NO_EFFECT_MEANS, STATE_WORDS, cell
 from results.tables.schema import PARAM_PREFIX
+from results.terminal.cells import NO_EFFECT_MEANS, STATE_WORDS, cell
 
 Row = Mapping[str, Any]
 

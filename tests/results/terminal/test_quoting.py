@@ -7,7 +7,7 @@ import pytest
 
 from results.export import Export
 from results.journal.run_folder import RunFolder
-from results.shell import veer_command
+from results.terminal.quoting import veer_command
 from search.cli import outcome
 from search.cli.options import training_command
 from search.run import SearchResult

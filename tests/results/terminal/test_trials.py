@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 from rich.console import Console, RenderableType
 
-from results.grid import GridColumn, fitted, grid, grid_width
 from results.journal.run_folder import RunFolder
-from results.render import trial_listing
-from results.sparklines import BARS
 from results.tables.schema import TRIALS, arrow_schema
 from results.tables.trials import trials_table
-from results.trials_view import interval_text, repeats_text, trials_view
+from results.terminal.cells import trial_listing
+from results.terminal.grid import GridColumn, fitted, grid, grid_width
+from results.terminal.sparklines import BARS
+from results.terminal.trials import interval_text, repeats_text, trials_view
 
 TEACHER = {"veer_pct": 7.5, "num_params": 3_871_904}
 

@@ -4,7 +4,7 @@ import math
 
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.sparklines import BARS, CurveScale, curve_scale, sparkline, veer_curves
+from results.terminal.sparklines import BARS, CurveScale, curve_scale, sparkline, veer_curves
 
 
 def test_a_sparkline_follows_the_curve() -> None:

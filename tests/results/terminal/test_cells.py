@@ -10,11 +10,11 @@ from rich.text import Text
 from results.analysis.remarks import run_remarks
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
-from results.render import cell, fold_constant, rows_view
 from results.tables.query import where
 from results.tables.trials import trials_table
-from results.trial_view import find_trial, trial_view
-from results.trials_view import trials_view
+from results.terminal.cells import cell, fold_constant, rows_view
+from results.terminal.trial import find_trial, trial_view
+from results.terminal.trials import trials_view
 from spaces.files.errors import RunError
 
 
@@ -199,7 +199,7 @@ def test_one_trial_shows_interval_repeats_and_cost(
             "repeat_mean_pct": 12.4, "repeat_sd_pct": 0.3, "speed_ratio": 2.5}  # fmt: skip
     rows = [row | told for row in trials_table(records).to_pylist()]
     table = pa.Table.from_pylist(rows, schema=trials_table(records).schema)
-    monkeypatch.setattr("results.trial_view.trials_table", lambda *_: table)
+    monkeypatch.setattr("results.terminal.trial.trials_table", lambda *_: table)
     text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
     said = " ".join(text.split())
     for each in (

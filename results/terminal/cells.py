@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 from rich.table import Table
 
-from results.grid import GridColumn, fitted, grid
 from results.headings import DECIMALS, HEADINGS
 from results.journal.journal import Record
 from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
+from results.terminal.grid import GridColumn, fitted, grid
 from spaces.files.visible import visible
 
 Row = dict[str, Any]

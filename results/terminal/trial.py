@@ -13,12 +13,12 @@ from results.analysis.faults import incidents, utc
 from results.analysis.trial_scores import RunScores
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.render import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
-from results.sparklines import sparkline
 from results.tables.query import where
 from results.tables.schema import EPOCHS
 from results.tables.trials import epochs_table, trials_table
-from results.trial_facts import sampled_facts, trial_facts
+from results.terminal.cells import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
+from results.terminal.facts import sampled_facts, trial_facts
+from results.terminal.sparklines import sparkline
 from spaces.files.errors import RunError
 from spaces.files.visible import visible
 from spaces.files.yaml_file import yaml_text

@@ -1,0 +1,1 @@
+"""Views for the terminal: tables, one trial, sparklines, quoting."""
