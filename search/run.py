@@ -7,14 +7,14 @@ from pathlib import Path
 
 from results.analysis.ranking import ranked
 from results.benchmark import benchmark_run
-from results.event_files import event_files, write_event_files
 from results.journal.history import trial_histories
 from results.journal.journal import ENDINGS, EndReason, Journal
 from results.journal.run_folder import JOURNAL, RunFolder
-from results.live_files import LiveFiles
 from results.report import write_report
-from results.study import write_study
 from results.tables.trials import rebuild_tables
+from results.trackers.live_files import LiveFiles
+from results.trackers.study import write_study
+from results.trackers.tensorboard import event_files, write_event_files
 from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike

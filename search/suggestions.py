@@ -15,8 +15,8 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from results.distributions import to_distribution
 from results.journal.journal import EndState
+from results.trackers.distributions import to_distribution
 from search.samplers import SamplerKind, make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension

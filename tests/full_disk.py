@@ -185,7 +185,7 @@ def tables(disk: Disk) -> dict[str, Any]:
 
 
 def study(disk: Disk) -> dict[str, Any]:
-    from results.study import write_study
+    from results.trackers.study import write_study
 
     run, dimensions = _records(disk)
     write_study(run.read(), dimensions, run.study)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
-from results.study import write_study
+from results.trackers.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float
 from spaces.errors import ConfigError, VeerError

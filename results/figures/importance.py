@@ -22,9 +22,9 @@ import plotly.graph_objects as go
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 
-from results.distributions import to_distribution
 from results.figures.style import NO_BOX, SERIES, axis, new_figure, words
 from results.tables.run_view import RunView
+from results.trackers.distributions import to_distribution
 
 MIN_TRIALS = 5
 # More trials than these add little but time: it grows with the square of their number.

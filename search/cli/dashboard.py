@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from results.dashboard import DashboardServer
 from results.journal.run_folder import RunFolder
+from results.trackers.dashboard import DashboardServer
 from search.cli.console import console
 from search.cli.options import AllowCode, permit
 from trainable.config.reading import read_trial_space

@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
 from results.journal.run_folder import RunFolder
-from results.study import STUDY_NAME
+from results.trackers.study import STUDY_NAME
 from tests.chaos.faults import cut_power, kill_driver, kill_group
 from tests.chaos.scenarios import (
     LONG,

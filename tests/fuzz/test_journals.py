@@ -26,7 +26,6 @@ from results.journal.tail import JournalTail
 from results.journal.values import ROW_NUMBERS
 from results.page import render_page
 from results.report import make_report
-from results.study import rebuild_study
 from results.tables.formats import format_table
 from results.tables.run_view import RunView
 from results.tables.trials import epochs_table, trials_table
@@ -34,6 +33,7 @@ from results.terminal.cells import benchmark_view
 from results.terminal.sparklines import veer_curves
 from results.terminal.trial import trial_view
 from results.terminal.trials import trials_view
+from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from results.event_files import event_files
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.study import write_study
 from results.tables.trials import rebuild_tables
+from results.trackers.study import write_study
+from results.trackers.tensorboard import event_files
 from search import disk_estimate
 from search.config import SearchConfig
 from search.disk_estimate import (

@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState
 
 from results.journal.journal import read_journal
-from results.study import rebuild_study
+from results.trackers.study import rebuild_study
 from search.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space

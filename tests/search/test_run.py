@@ -16,7 +16,7 @@ from rich.console import Console
 
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from results.study import STUDY_NAME
+from results.trackers.study import STUDY_NAME
 from search.audit import audit_search
 from search.progress import SearchView
 from search.run import run_search

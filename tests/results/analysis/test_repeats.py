@@ -12,8 +12,8 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.repeats import figure_of, repeat_remarks, why_best
-from results.study import rebuild_study
 from results.tables.trials import trials_table
+from results.trackers.study import rebuild_study
 from spaces.dimensions import Float
 from spaces.files.errors import RunError
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from results.event_files import EventLog, write_event_files
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.study import StudyLog
+from results.trackers.study import StudyLog
+from results.trackers.tensorboard import EventLog, write_event_files
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.locks import open_in_place

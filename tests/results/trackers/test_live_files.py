@@ -13,11 +13,11 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from results.event_files import event_files
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.live_files import LiveFiles, append
-from results.study import STUDY_NAME, rebuild_study, write_study
+from results.trackers.live_files import LiveFiles, append
+from results.trackers.study import STUDY_NAME, rebuild_study, write_study
+from results.trackers.tensorboard import event_files
 from spaces.files.errors import RunError
 from spaces.limits import Violation
 from tests.results.conftest import DIMENSIONS, report, start

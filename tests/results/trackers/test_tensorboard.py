@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from results.event_files import (
+from results.journal.journal import Journal, Record
+from results.journal.run_folder import RunFolder
+from results.tables.schema import EPOCHS
+from results.trackers.event_records import FILE_NAME
+from results.trackers.tensorboard import (
     METRICS,
     NOT_SCALARS,
     SCALARS,
     event_files,
     write_event_files,
 )
-from results.event_records import FILE_NAME
-from results.journal.journal import Journal, Record
-from results.journal.run_folder import RunFolder
-from results.tables.schema import EPOCHS
 from spaces.dimensions import Choice, Dimension, Float
 from tests.results.conftest import report, start
 

@@ -10,10 +10,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from results.distributions import to_distribution
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
+from results.trackers.distributions import to_distribution
+from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.files.errors import RunError
 

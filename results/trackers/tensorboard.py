@@ -17,7 +17,11 @@ from typing import Any
 
 from tensorboardX.proto.summary_pb2 import Summary
 
-from results.event_records import (
+from results.journal.history import TrialHistory
+from results.journal.journal import Record
+from results.speed import speed_ratios
+from results.tables.schema import EPOCHS
+from results.trackers.event_records import (
     FILE_NAME,
     event_record,
     experiment,
@@ -26,10 +30,6 @@ from results.event_records import (
     session_end,
     session_start,
 )
-from results.journal.history import TrialHistory
-from results.journal.journal import Record
-from results.speed import speed_ratios
-from results.tables.schema import EPOCHS
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 

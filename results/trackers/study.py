@@ -13,7 +13,7 @@ infeasible      PRUNED, with a constraint above 0 for each limit that it breaks:
 
 The study has a trial for each suggestion, in their order, as the search had, and one more for each
 failed trial that was begun again; follow-ups are no suggestions. Its metric name says the unit,
-user attributes of study and trials say the rest in words (`results.study_words`).
+user attributes of study and trials say the rest in words (`results.trackers.study_attributes`).
 
 Every record adds entries to the study and changes none, so the file of a journal begins with the
 file of that journal's beginning: one that grows while the search runs is, at any moment, the one
@@ -34,11 +34,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from results.distributions import to_distribution
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.study_entries import Entries
-from results.study_words import (
+from results.trackers.distributions import to_distribution
+from results.trackers.study_attributes import (
     at_its_end,
     at_its_start,
     of_an_epoch,
@@ -46,6 +45,7 @@ from results.study_words import (
     of_the_search,
     of_the_teacher,
 )
+from results.trackers.study_entries import Entries
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.errors import RunError

@@ -19,7 +19,7 @@ from optuna.storages.journal import BaseJournalBackend
 
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
-from results.study import StudyLog
+from results.trackers.study import StudyLog
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
 

@@ -13,10 +13,10 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
-from results.dashboard import DashboardServer, FollowedRun
 from results.journal.journal import Journal, record_of
 from results.journal.run_folder import RunFolder
-from results.study import OBJECTIVE, STUDY_NAME, rebuild_study
+from results.trackers.dashboard import DashboardServer, FollowedRun
+from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
 from tests.results.conftest import DIMENSIONS, report, start
