@@ -8,7 +8,7 @@ from typing import Any
 
 from results.analysis.faults import Tally, fault_tallies, utc
 from results.analysis.remarks import run_remarks
-from results.benchmark import BENCHMARK_COLUMNS
+from results.export.benchmark import BENCHMARK_COLUMNS
 from results.journal.run_folder import RunFolder
 from results.page import render_page
 from results.page_figures import PageFigures, draw_figures

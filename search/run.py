@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.analysis.ranking import ranked
-from results.benchmark import benchmark_run
+from results.export.benchmark import benchmark_run
 from results.journal.history import trial_histories
 from results.journal.journal import ENDINGS, EndReason, Journal
 from results.journal.run_folder import JOURNAL, RunFolder

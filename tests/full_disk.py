@@ -224,7 +224,7 @@ def shard(disk: Disk) -> dict[str, Any]:
 
 
 def export(disk: Disk) -> dict[str, Any]:
-    from results.export import export_trial
+    from results.export.export import export_trial
     from results.journal.run_folder import RunFolder
 
     run, out = RunFolder(Path(sys.argv[4])), disk.folder / "best"

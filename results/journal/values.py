@@ -108,7 +108,7 @@ def _is_listing(value: Any) -> bool:
 
 
 def _is_benchmark_row(value: Any) -> bool:
-    """As `results.benchmark.BenchmarkRow` has it."""
+    """As `results.export.benchmark.BenchmarkRow` has it."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("model"), str)

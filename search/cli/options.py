@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from models.user_code import allow_code, is_code_allowed
-from results.export import CONFIG, Export
+from results.export.export import CONFIG, Export
 from results.terminal.quoting import veer_command
 from trainable.checkpoints.own_code import needs_code
 

@@ -9,8 +9,8 @@ import typer
 from results.analysis.ranking import ranked
 from results.analysis.remarks import run_remarks
 from results.analysis.trial_scores import RunScores
-from results.benchmark import BENCHMARK_COLUMNS
-from results.export import export_trial
+from results.export.benchmark import BENCHMARK_COLUMNS
+from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from models import SpeakerModel
 from results.analysis.ranking import ranked
-from results.best_model import load_best
+from results.export.best_model import load_best
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH

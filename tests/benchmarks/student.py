@@ -7,7 +7,7 @@ figure, which was measured on another machine.
 import torch
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
-from results.benchmark import BenchmarkConfig, benchmark_models
+from results.export.benchmark import BenchmarkConfig, benchmark_models
 from tests.benchmarks.report import finish
 from trainable.machine.hardware import available_cores, describe_hardware
 

@@ -14,11 +14,11 @@ from models import build_model
 from results.analysis.ranking import best_ended
 from results.analysis.remarks import run_remarks
 from results.analysis.rungs import asha_rungs
-from results.benchmark import BENCHMARK_COLUMNS
-from results.card import CardFacts, model_card
 from results.compare import compare_runs
 from results.compare_view import comparison_view
-from results.export import export_trial
+from results.export.benchmark import BENCHMARK_COLUMNS
+from results.export.card import CardFacts, model_card
+from results.export.export import export_trial
 from results.journal.history import latest, repetitions, trial_histories
 from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import RunFolder

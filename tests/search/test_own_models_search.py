@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from models.user_code import allow_code, is_code_allowed
 from results.analysis.ranking import ranked
-from results.benchmark import BenchmarkConfig, benchmark_run
-from results.export import export_trial
+from results.export.benchmark import BenchmarkConfig, benchmark_run
+from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from search.own_models import check_own_models

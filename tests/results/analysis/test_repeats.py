@@ -7,7 +7,7 @@ import pytest
 
 from results.analysis.ranking import best_ended, ranked, repeats_of
 from results.analysis.remarks import run_remarks
-from results.export import export_trial
+from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from results.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
+from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
 from results.journal.journal import Journal, as_recorded, read_journal
 from results.journal.run_folder import RunFolder
 from results.journal.values import ROW_NUMBERS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from results.export import Export
+from results.export.export import Export
 from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
 from search.cli import outcome

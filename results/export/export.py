@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from safetensors.torch import save
 
 from results.analysis.ranking import best_ended
-from results.best_model import load_best
-from results.card import CardFacts, model_card
+from results.export.best_model import load_best
+from results.export.card import CardFacts, model_card
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder

@@ -21,7 +21,7 @@ import torch
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from results.analysis.ranking import best_ended
-from results.best_model import load_best
+from results.export.best_model import load_best
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder

@@ -10,7 +10,7 @@ import torch
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
 from models.base import ModelOutput
-from results.benchmark import (
+from results.export.benchmark import (
     BENCHMARK_COLUMNS,
     FRONT_END,
     BenchmarkConfig,

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from models import build_model
-from results.benchmark import BenchmarkConfig, benchmark_run
-from results.export import export_trial
+from results.export.benchmark import BenchmarkConfig, benchmark_run
+from results.export.export import export_trial
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder

@@ -9,7 +9,7 @@ from models import count_parameters
 from models.user_code import code_roots
 from results.analysis.faults import counted
 from results.analysis.ranking import repeats_of
-from results.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
+from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.markdown import code, plain

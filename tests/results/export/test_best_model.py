@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from results.benchmark import BenchmarkConfig, benchmark_run
-from results.best_model import load_best
-from results.export import export_trial
+from results.export.benchmark import BenchmarkConfig, benchmark_run
+from results.export.best_model import load_best
+from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder

@@ -2,7 +2,7 @@
 
 import pytest
 
-from results.export import export_trial
+from results.export.export import export_trial
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.markdown import code, plain

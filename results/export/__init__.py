@@ -1,0 +1,1 @@
+"""What is handed over: best weights, model card, exported folder, CPU benchmark."""
