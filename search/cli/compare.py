@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from results.compare import compare_runs
-from results.compare_view import comparison_view
+from results.compare.compare import compare_runs
+from results.compare.view import comparison_view
 from results.tables.run_view import RunView
 from search.cli.console import console
 

@@ -14,8 +14,8 @@ from models import build_model
 from results.analysis.ranking import best_ended
 from results.analysis.remarks import run_remarks
 from results.analysis.rungs import asha_rungs
-from results.compare import compare_runs
-from results.compare_view import comparison_view
+from results.compare.compare import compare_runs
+from results.compare.view import comparison_view
 from results.export.benchmark import BENCHMARK_COLUMNS
 from results.export.card import CardFacts, model_card
 from results.export.export import export_trial

@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from results.analysis.faults import counted
-from results.compare import TOO_FEW, Comparison, RunFacts
-from results.compare_parts import Row
+from results.compare.compare import TOO_FEW, Comparison, RunFacts
+from results.compare.parts import Row
 from results.tables.schema import PARAM_PREFIX
 from results.terminal.cells import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
 from results.terminal.grid import GridColumn, grid

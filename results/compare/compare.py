@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from results.compare_pairs import BestBehind, bests_behind
-from results.compare_parts import (
+from results.compare.parts import (
     SEED_KEY,
     Row,
     anytime,
@@ -14,6 +13,7 @@ from results.compare_parts import (
     favoured,
     only_here,
 )
+from results.compare_pairs import BestBehind, bests_behind
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory, latest
 from results.tables.run_view import RunView

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from results.compare import compare_runs, run_names
-from results.compare_parts import anytime, best_so_far, differing, favoured, leaves, only_here
-from results.compare_view import comparison_view, value_text
+from results.compare.compare import compare_runs, run_names
+from results.compare.parts import anytime, best_so_far, differing, favoured, leaves, only_here
+from results.compare.view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
 from results.tables.run_view import RunView
