@@ -10,7 +10,7 @@ from results.export.benchmark import benchmark_run
 from results.journal.history import trial_histories
 from results.journal.journal import ENDINGS, EndReason, Journal
 from results.journal.run_folder import JOURNAL, RunFolder
-from results.report import write_report
+from results.page.report import write_report
 from results.tables.trials import rebuild_tables
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import write_study

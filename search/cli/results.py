@@ -13,7 +13,7 @@ from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchma
 from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
-from results.report import write_report
+from results.page.report import write_report
 from results.tables.formats import FileFormat, write_table
 from results.tables.query import select
 from results.tables.trials import epochs_table, trials_table, write_tables

@@ -15,7 +15,7 @@ from results.journal.history import RUNNING, TrialHistory, latest, trial_histori
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
-from results.report_parts import state_of
+from results.page.parts import state_of
 from results.tables.trials import trials_table
 from results.terminal.cells import Listing, trial_listing
 from results.terminal.quoting import veer_command

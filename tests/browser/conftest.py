@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from results.journal.run_folder import RunFolder
-from results.report import write_report
+from results.page.report import write_report
 from tests.browser.chromium import chromium
 from tests.results.made_up import write_made_up_run
 

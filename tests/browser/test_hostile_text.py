@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from results.report import write_report
+from results.page.report import write_report
 from tests.browser.pictures import draw_all
 from tests.results.made_up import write_made_up_run
 from tests.results.pages import write_run

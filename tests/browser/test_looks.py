@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from results.journal.run_folder import RunFolder
-from results.report import write_report
+from results.page.report import write_report
 from tests.browser.pictures import draw_all, eventually, screenshot
 
 pytestmark = pytest.mark.browser

@@ -24,8 +24,8 @@ from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.journal.values import ROW_NUMBERS
-from results.page import render_page
-from results.report import make_report
+from results.page.page import render_page
+from results.page.report import make_report
 from results.tables.formats import format_table
 from results.tables.run_view import RunView
 from results.tables.trials import epochs_table, trials_table

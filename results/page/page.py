@@ -21,7 +21,7 @@ from typing import Protocol
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from results.page_figures import PageFigures
+from results.page.charts import PageFigures
 from spaces.files.visible import visible
 
 TEMPLATES = Path(__file__).with_name("templates")

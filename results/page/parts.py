@@ -12,8 +12,8 @@ from results.analysis.rungs import rungs_of
 from results.journal.history import STARTS, UNRANKED, TrialHistory, last_turn, latest
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
-from results.page_table import Cells, Facts, facts_of, plain_cells
-from results.page_trials import flag_of
+from results.page.table import Cells, Facts, facts_of, plain_cells
+from results.page.trials import flag_of
 from results.terminal.cells import MISSING, cell
 from results.terminal.facts import percent, repeat_words, spread_words, tie_words
 from results.terminal.quoting import veer_command

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import pytest
 
 from results.journal.run_folder import RunFolder
-from results.page_figures import draw_figures, harmless_text
-from results.report import write_report
+from results.page.charts import draw_figures, harmless_text
+from results.page.report import write_report
 from tests.results.made_up import write_made_up_run
 from tests.results.pages import Page
 

@@ -10,11 +10,9 @@ from results.analysis.faults import Tally, fault_tallies, utc
 from results.analysis.remarks import run_remarks
 from results.export.benchmark import BENCHMARK_COLUMNS
 from results.journal.run_folder import RunFolder
-from results.page import render_page
-from results.page_figures import PageFigures, draw_figures
-from results.page_table import Cells, Facts, cells_of, facts_of
-from results.page_trials import trials_data
-from results.report_parts import (
+from results.page.charts import PageFigures, draw_figures
+from results.page.page import render_page
+from results.page.parts import (
     Command,
     Stage,
     Tile,
@@ -27,7 +25,9 @@ from results.report_parts import (
     state_of,
     unranked_cells,
 )
-from results.report_sections import Auditor, Section, search_sections
+from results.page.sections import Auditor, Section, search_sections
+from results.page.table import Cells, Facts, cells_of, facts_of
+from results.page.trials import trials_data
 from results.terminal.cells import trial_listing
 from results.terminal.facts import sampled_facts
 from spaces.errors import DiskFullError

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from results.journal.run_folder import RunFolder
-from results.page import shown as on_page
-from results.report import write_report
+from results.page.page import shown as on_page
+from results.page.report import write_report
 from tests.results.pages import Page, rich_records, write_run
 
 PAYLOADS = (

@@ -7,7 +7,7 @@ from results.analysis.cost import Cost, search_cost
 from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
 from results.journal.journal import Record
-from results.page_table import Cells, Facts, plain_cells
+from results.page.table import Cells, Facts, plain_cells
 from results.terminal.cells import MISSING
 from spaces.errors import VeerError
 

@@ -13,8 +13,8 @@ import pytest
 
 from results.journal.journal import FAULT_KINDS, Journal
 from results.journal.run_folder import RunFolder
-from results.report import write_report
-from results.report_parts import stages_of
+from results.page.parts import stages_of
+from results.page.report import write_report
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
 

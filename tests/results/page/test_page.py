@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from results.page import content_policy, json_for_script, plotly_script, shown
+from results.page.page import content_policy, json_for_script, plotly_script, shown
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<!--<script>",

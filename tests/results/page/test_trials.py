@@ -8,7 +8,7 @@ import pytest
 
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.page_trials import beyond, in_common, trials_data
+from results.page.trials import beyond, in_common, trials_data
 from results.tables.trials import trials_table
 
 
