@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.course import TrialCourse
 from search.forecast import Forecast
 from search.largest import StepCosts, largest_step

@@ -13,7 +13,7 @@ from ray.tune import TuneError
 from search.actors import own_actor_manager
 from search.checked_trial import CheckedTrial
 from search.conductor import Conductor
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.connection import connected, environment
 from search.course import TrialCourse
 from search.hangs import HangWatch

@@ -1,7 +1,7 @@
 """What a search will spend and need, told before it starts; knows no Ray."""
 
 from results.analysis.faults import counted
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.disk_estimate import DiskGuard
 from search.forecast import Forecast, describe, forecast
 from search.materials import Materials, SearchJob

@@ -18,9 +18,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from models.user_code import allow_code, code_root
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
-from search.config import SearchConfig
+from search.config.parts import AUTO
+from search.config.search_config import SearchConfig
 from search.largest import Costly, StepCosts, largest_step
-from search.resource_config import AUTO
 from search.resources import Node, num_by_cpu
 from search.setup import config_of
 from search.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.journal.journal import Record
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.corpus_record import (
     corpus_facts,
     list_warnings,

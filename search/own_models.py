@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from models.custom_config import names_a_file
 from models.user_code import require_permission
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from spaces.conditions import Params
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import load_mapping

@@ -19,7 +19,8 @@ from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike
 from search.conductor import Conductor
-from search.config import SearchConfig
+from search.config.parts import AUTO
+from search.config.search_config import SearchConfig
 from search.corpus_record import note_corpus
 from search.driver import drive
 from search.eval_crops import choose_eval_crops, crops_of_teacher
@@ -30,7 +31,6 @@ from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
 from search.reopening import num_failed, reopen_failed
-from search.resource_config import AUTO
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run

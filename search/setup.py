@@ -12,7 +12,7 @@ from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
 from search.conductor import Conductor
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.course import Budget
 from search.deciding import deciding_configs
 from search.early_stopping import SuccessiveHalving

@@ -7,7 +7,7 @@ from models import count_parameters
 from results.journal.history import latest
 from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import JOURNAL
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.deciding import deciding_configs
 from search.score_files import keep_teacher_scores
 from spaces.dimensions import PRESET

@@ -26,7 +26,7 @@ from search.cli.console import (
     console,
 )
 from search.cli.options import permission_flag, training_command
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.progress import SearchView
 from search.run import SearchResult, run_search
 from search.signals import TERMINATED_STATUS, Terminated, terminable

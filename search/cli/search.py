@@ -20,7 +20,7 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-from search.config import DEFAULT_SETTINGS, read_search_config
+from search.config.search_config import DEFAULT_SETTINGS, read_search_config
 
 
 class Sampler(StrEnum):

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from search.cli.console import console, counting
-from search.config import check_suggested
+from search.config.search_config import check_suggested
 from search.feasibility import LimitChecker
 from search.setup import start_points
 from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space

@@ -18,7 +18,7 @@ from results.tables.trials import rebuild_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files
 from search import disk_estimate
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.disk_estimate import (
     DiskEstimate,
     DiskGuard,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.setup import config_maker, start_points
 from search.suggestions import Suggestions

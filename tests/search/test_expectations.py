@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.config import SearchConfig, read_search_config
+from search.config.search_config import SearchConfig, read_search_config
 from search.disk_estimate import num_kept
 from search.expectations import describe_follow_ups
 

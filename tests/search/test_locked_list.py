@@ -12,7 +12,7 @@ from rich.console import Console
 
 from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.corpus_record import note_corpus
 from search.materials import SearchJob, gather
 from search.progress import SearchView

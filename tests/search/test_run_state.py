@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.journal.journal import Journal, Record, read_journal
-from search.config import SearchConfig, read_search_config
+from search.config.search_config import SearchConfig, read_search_config
 from search.run_state import (
     differing_values,
     earlier_records,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.config import SearchConfig, read_search_config
+from search.config.search_config import SearchConfig, read_search_config
 from search.setup import (
     config_maker,
     make_conductor,

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.teacher import (
     check_teacher,
     may_distil,

@@ -8,7 +8,7 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from search.config import SearchConfig
+from search.config.search_config import SearchConfig
 from search.corpus_record import corpus_facts
 from search.provenance import provenance
 from tests.search.reproduction.recorded import NUM_EPOCHS, STUDENT, begin, sit, task

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from search.config.parts import ResourceConfig
+from search.config.reading import NO_FILE, MergedDocument
 from search.fault_config import FaultConfig
 from search.follow_up_plan import FollowUpPlan
-from search.merged_document import NO_FILE, MergedDocument
-from search.resource_config import ResourceConfig
 from search.samplers import SamplerKind
 from search.scheduler_config import SchedulerConfig
 from spaces.errors import ConfigError

@@ -1,0 +1,1 @@
+"""The settings of a search and where they are read from."""
