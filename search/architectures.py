@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from models import AnyModelConfig, ModelConfig
-from search.suggestions import Suggestions
+from search.suggest.suggestions import Suggestions
 from spaces.conditions import grid, representatives
 from spaces.dimensions import PRESET, Choice, Dimension
 from spaces.space import Space

@@ -8,7 +8,7 @@ from results.journal.journal import EndState
 from search.early_stopping import Verdict
 from search.follow_up_plan import FollowUpPlan
 from search.shares import RaisedShare
-from search.suggestions import Suggestion
+from search.suggest.suggestions import Suggestion
 from trainable.config.trial_config import TrialConfig
 
 

@@ -16,7 +16,7 @@ import torch
 from pydantic import ValidationError
 
 from search.feasibility import LimitChecker
-from search.suggestions import Suggestions
+from search.suggest.suggestions import Suggestions
 from spaces.conditions import Params
 from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value
 from spaces.limits import Limits

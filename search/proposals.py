@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from results.journal.journal import EndState, Journal, Record
 from search.course import TrialCourse
-from search.suggestions import Suggestion, Suggestions
+from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
 from spaces.files.errors import RunError
 from spaces.limits import BROKEN_RULE, Violation

@@ -23,7 +23,6 @@ from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.corpus_record import note_corpus
 from search.driver import drive
-from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.expectations import disk_guard, say_forecast
 from search.faults import FaultLedger
 from search.gpu_probe import Lender
@@ -44,6 +43,7 @@ from search.setup import (
 from search.shares import Lending
 from search.signals import Terminated
 from search.store_build import ShardBuilder
+from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from search.teacher import measure_teacher
 from search.trial_tasks import task_maker
 from spaces.errors import DiskFullError

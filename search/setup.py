@@ -14,14 +14,14 @@ from results.journal.journal import Journal, Record
 from search.conductor import Conductor
 from search.config.search_config import SearchConfig
 from search.course import Budget
-from search.deciding import deciding_configs
 from search.early_stopping import SuccessiveHalving
-from search.eval_crops import EVAL_CROPS, names_eval_crops
 from search.faults import FaultLedger
 from search.proposals import Check, Proposals, no_limits
-from search.samplers import refuse_unfit
-from search.starting_points import starting_trees
-from search.suggestions import Suggestion, Suggestions
+from search.suggest.corner_configs import deciding_configs
+from search.suggest.eval_crops import EVAL_CROPS, names_eval_crops
+from search.suggest.samplers import refuse_unfit
+from search.suggest.starting_points import starting_trees
+from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.conditions import Params
 from spaces.dimensions import PRESET
 from spaces.errors import ConfigError, VeerError

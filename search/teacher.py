@@ -8,8 +8,8 @@ from results.journal.history import latest
 from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import JOURNAL
 from search.config.search_config import SearchConfig
-from search.deciding import deciding_configs
 from search.score_files import keep_teacher_scores
+from search.suggest.corner_configs import deciding_configs
 from spaces.dimensions import PRESET
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError, TrainingError

@@ -10,8 +10,8 @@ from search.config.parts import ResourceConfig
 from search.config.reading import NO_FILE, MergedDocument
 from search.fault_config import FaultConfig
 from search.follow_up_plan import FollowUpPlan
-from search.samplers import SamplerKind
 from search.scheduler_config import SchedulerConfig
+from search.suggest.samplers import SamplerKind
 from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings

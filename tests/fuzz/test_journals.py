@@ -46,8 +46,8 @@ from search.early_stopping import SuccessiveHalving
 from search.proposals import Proposals, no_limits
 from search.recorded_trial import Sitting, recorded_trial
 from search.reproduce import Reproduction
-from search.starting_points import starting_trees
-from search.suggestions import Suggestions
+from search.suggest.starting_points import starting_trees
+from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.errors import VeerError
 from spaces.space import Space

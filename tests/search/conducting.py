@@ -13,8 +13,8 @@ from search.early_stopping import SuccessiveHalving
 from search.fault_config import FaultConfig
 from search.faults import FaultLedger, silent
 from search.proposals import Check, Proposals, no_limits
-from search.samplers import SamplerKind
-from search.suggestions import Suggestions
+from search.suggest.samplers import SamplerKind
+from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

@@ -7,7 +7,7 @@ from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
 from search.proposals import Check, Proposals, no_limits
-from search.suggestions import Suggestion, Suggestions
+from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Violation
 from spaces.space import Space

@@ -15,7 +15,7 @@ from search.proposals import Proposals
 from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
 from search.shares import Lending, Share
-from search.suggestions import Suggestions
+from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

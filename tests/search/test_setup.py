@@ -14,7 +14,7 @@ from search.setup import (
     resolve,
     start_points,
 )
-from search.suggestions import Suggestions
+from search.suggest.suggestions import Suggestions
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space

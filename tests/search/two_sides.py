@@ -14,7 +14,7 @@ from search.conductor import Conductor
 from search.course import Budget
 from search.early_stopping import SuccessiveHalving
 from search.proposals import Proposals
-from search.suggestions import Suggestions
+from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

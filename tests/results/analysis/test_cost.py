@@ -11,7 +11,7 @@ from results.tables.trials import trials_table
 from search.course import Budget, TrialCourse
 from search.early_stopping import Verdict
 from search.endings import ending
-from search.suggestions import Suggestion
+from search.suggest.suggestions import Suggestion
 from trainable.config.trial_config import TrialConfig
 
 TWO_CPUS = {"resources": {"cpu": 2.0, "gpu": 0.0}, "max_epochs": 10}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal
-from search.starting_points import starting_trees
+from search.suggest.starting_points import starting_trees
 from spaces.errors import VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.config.reading import read_trial_config

@@ -9,9 +9,9 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
-from search.eval_crops import choose_eval_crops, crops_of_teacher
 from search.setup import config_maker, start_points
-from search.suggestions import Suggestions
+from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
+from search.suggest.suggestions import Suggestions
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
 from trainable.config.reading import read_trial_space

@@ -8,19 +8,19 @@ import pytest
 from optuna.samplers._tpe.sampler import _split_trials
 from optuna.trial import TrialState
 
-from search.samplers import SamplerKind, refuse_unfit
-from search.suggestions import Suggestion, Suggestions
+from search.suggest.samplers import SamplerKind, refuse_unfit
+from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.errors import ConfigError
 from spaces.limits import Limits
 from spaces.space import Space
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = """
 from spaces.reading.space_file import read_space
-from search.samplers import SamplerKind, refuse_unfit
-from search.suggestions import Suggestions
-from tests.search.test_suggestions import SPACES
+from search.suggest.samplers import SamplerKind, refuse_unfit
+from search.suggest.suggestions import Suggestions
+from tests.search.suggest.test_suggestions import SPACES
 suggestions = Suggestions(SPACES["{kind}"], kind="{kind}", seed=7)
 for n in range(14):
     print(suggestions.suggest())
@@ -268,6 +268,6 @@ def test_values_outside_the_space_are_not_restored(space):
 
 
 def test_search_needs_no_ray():
-    code = "import sys; import search.suggestions, search.early_stopping, search.conductor; " \
+    code = "import sys; import search.suggest.suggestions, search.early_stopping, search.conductor; " \
         "assert not any(name.split('.')[0] == 'ray' for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
