@@ -25,7 +25,7 @@ from ray.exceptions import (
 from ray.tune.execution import tune_controller
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.course import Fault
+from search.loop.trial_course import Fault
 from spaces.files.errors import DeviceError
 from trainable.machine.device_errors import MAX_MESSAGE_CHARS, in_a_line
 from trainable.machine.memory_share import OUT_OF_MEMORY

@@ -12,8 +12,8 @@ from results.audit.findings import Audit
 from results.journal.history import trial_histories
 from results.journal.journal import Record
 from search.forecast import rung_epochs
+from search.loop.stop_check import rung_stops, stop_faults
 from search.scheduler_config import SchedulerConfig
-from search.stop_check import rung_stops, stop_faults
 from spaces.files.errors import RunError
 
 DEFAULT_FINALISTS = 3

@@ -2,8 +2,8 @@
 
 from results.analysis.ranking import ranked
 from results.journal.run_folder import RunFolder
-from search.conductor import Conductor
-from search.follow_ups import finalists_so_far
+from search.loop.coordinator import Conductor
+from search.loop.follow_ups import finalists_so_far
 from trainable.checkpoints.folder import CheckpointFolder
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from search.config.search_config import SearchConfig
-from search.course import TrialCourse
 from search.forecast import Forecast
 from search.largest import StepCosts, largest_step
-from search.setup import config_of
+from search.loop.setup import config_of
+from search.loop.trial_course import TrialCourse
 from spaces.errors import ConfigError
 from spaces.files.disk import free_bytes, said_bytes
 from spaces.files.errors import TrainingError

@@ -4,8 +4,8 @@ import math
 
 from results.analysis.rungs import AT_RUNG
 from results.journal.journal import EndState
-from search.course import Budget, TrialCourse
-from search.early_stopping import Verdict
+from search.loop.early_stopping import Verdict
+from search.loop.trial_course import Budget, TrialCourse
 
 
 def ending(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import SuccessiveHalving
 
 MOST_SIMULATED_TRIALS = 20_000
 MOST_SIMULATIONS, FEWEST_SIMULATIONS = 200, 5

@@ -21,9 +21,9 @@ from results.journal.journal import Journal, Record
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.largest import Costly, StepCosts, largest_step
+from search.loop.setup import config_of
+from search.loop.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
 from search.resources import Node, num_by_cpu
-from search.setup import config_of
-from search.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

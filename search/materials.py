@@ -13,8 +13,8 @@ from search.corpus_record import (
     require_same_stores,
 )
 from search.feasibility import LimitChecker
+from search.loop.setup import check_batches
 from search.progress import SearchView
-from search.setup import check_batches
 from search.teacher import (
     ask_teacher,
     check_teacher,

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from results.analysis.ranking import ranked
 from results.journal.history import CONTROL, REPEAT
-from search.conductor import Conductor
-from search.faults import kinds_in_words
+from search.loop.coordinator import Conductor
+from search.loop.fault_ledger import kinds_in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

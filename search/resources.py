@@ -12,7 +12,7 @@ from typing import Any
 import ray
 import torch
 
-from search.shares import PARTS, Share
+from search.loop.shares import PARTS, Share
 from spaces.errors import ConfigError
 
 

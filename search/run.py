@@ -18,29 +18,24 @@ from results.trackers.tensorboard import event_files, write_event_files
 from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike
-from search.conductor import Conductor
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.corpus_record import note_corpus
 from search.driver import drive
 from search.expectations import disk_guard, say_forecast
-from search.faults import FaultLedger
 from search.gpu_probe import Lender
+from search.loop.coordinator import Conductor
+from search.loop.fault_ledger import FaultLedger
+from search.loop.retry_failed import num_failed, reopen_failed
+from search.loop.setup import make_conductor, note_start_points, resolve, start_points
+from search.loop.shares import Lending
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
-from search.reopening import num_failed, reopen_failed
 from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.run_lock import leaving_no_trace, logging_to, run_lock
 from search.run_state import earlier_records, is_finished, open_run
 from search.score_files import keep_pairs
-from search.setup import (
-    make_conductor,
-    note_start_points,
-    resolve,
-    start_points,
-)
-from search.shares import Lending
 from search.signals import Terminated
 from search.store_build import ShardBuilder
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher

@@ -17,7 +17,7 @@ from search.config.search_config import (
     read_search_config,
 )
 from search.differences import since_the_start
-from search.follow_ups import due_by_journal
+from search.loop.follow_ups import due_by_journal
 from search.provenance import provenance
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml

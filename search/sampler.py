@@ -5,9 +5,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.conductor import Conductor
-from search.course import TrialCourse
-from search.shares import Lending
+from search.loop.coordinator import Conductor
+from search.loop.shares import Lending
+from search.loop.trial_course import TrialCourse
 
 # Shares are fractions in ten-thousandths.
 TOLERANCE = 1e-3

@@ -5,10 +5,10 @@ from typing import Any
 
 from models.user_code import code_root
 from results.journal.run_folder import RunFolder
-from search.course import TrialCourse
+from search.loop.shares import Lending
+from search.loop.trial_course import TrialCourse
 from search.materials import Materials, SearchJob
 from search.provenance import versions
-from search.shares import Lending
 from trainable.features.training_data import opened_from
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import TrialTask

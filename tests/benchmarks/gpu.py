@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 
-from search.shares import USUAL_CONTEXT_BYTES
+from search.loop.shares import USUAL_CONTEXT_BYTES
 from tests.conftest import write_corpus
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config

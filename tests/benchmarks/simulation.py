@@ -13,7 +13,7 @@ from ray.tune.schedulers import AsyncHyperBandScheduler
 from ray.tune.search.optuna import OptunaSearch
 
 from results.analysis.rungs import asha_rungs
-from search.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import SuccessiveHalving
 from search.suggest.suggestions import SamplerKind, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from tests.benchmarks.curves import MAX_EPOCHS, SPACE, curve_pct, epoch_s, noise_pct

@@ -6,7 +6,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import SuccessiveHalving
 from spaces.dimensions import Choice, Float, Integer
 from tests.benchmarks.curves import (
     MAX_EPOCHS,

@@ -12,7 +12,7 @@ from pathlib import Path
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record, read_journal
 from results.journal.run_folder import JOURNAL
-from search.stop_check import stop_faults
+from search.loop.stop_check import stop_faults
 from trainable.checkpoints.folder import CheckpointFolder
 
 TrialEpoch = tuple[int, int]

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from results.journal.journal import Record, read_journal
-from search.faults import silent
+from search.loop.fault_ledger import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
 from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, Tell
 from tests.chaos.moments import Moment

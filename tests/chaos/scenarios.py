@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from search.faults import silent
+from search.loop.fault_ledger import silent
 from tests.chaos.drivers import hit_drivers
 from tests.chaos.faults import DriverFault, Outcome, Tell, kill_driver
 from tests.chaos.moments import Moment, draw_ending, draw_moments

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from results.journal.journal import Record, read_journal
-from search.faults import silent
+from search.loop.fault_ledger import silent
 from tests.chaos.accounting import losses, snapshot
 from tests.chaos.faults import Injection, Outcome, Tell
 from tests.chaos.processes import wait_until_gone

@@ -7,12 +7,12 @@ import numpy as np
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from search.conductor import Conductor
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
 from search.fault_config import FaultConfig
-from search.faults import FaultLedger, silent
-from search.proposals import Check, Proposals, no_limits
+from search.loop.coordinator import Conductor
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.fault_ledger import FaultLedger, silent
+from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.trial_course import Budget
 from search.suggest.samplers import SamplerKind
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float

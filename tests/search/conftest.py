@@ -10,9 +10,9 @@ import pytest
 
 from models import user_code
 from results.journal.journal import Journal
-from search.conductor import Conductor
 from search.config.search_config import SearchConfig, read_search_config
 from search.connection import connected
+from search.loop.coordinator import Conductor
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from results.journal.journal import Journal, read_journal
-from search.conductor import Conductor
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
-from search.proposals import Check, Proposals, no_limits
+from search.loop.coordinator import Conductor
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.trial_course import Budget
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Violation

@@ -9,8 +9,8 @@ import pytest
 
 from results.analysis.rungs import asha_rungs
 from search import forecast as forecast_module
-from search.early_stopping import SuccessiveHalving
 from search.forecast import Forecast, RungForecast, describe, forecast, rung_epochs, simulate
+from search.loop.early_stopping import SuccessiveHalving
 
 
 def counts_by_the_search_itself(veer_pct, rungs, factor, max_epochs, num_at_once):

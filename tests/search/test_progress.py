@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from search.course import Budget
 from search.follow_up_plan import FollowUpPlan
-from search.follow_ups import FollowUp
+from search.loop.follow_ups import FollowUp
+from search.loop.trial_course import Budget
 from search.progress import SearchStatus, SearchView, duration, line, status_of
 
 STATUS = SearchStatus(

@@ -6,15 +6,15 @@ from types import SimpleNamespace
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.conductor import Conductor
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
 from search.fault_config import FaultConfig
 from search.hangs import HangWatch
-from search.proposals import Proposals
+from search.loop.coordinator import Conductor
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.proposals import Proposals
+from search.loop.shares import Lending, Share
+from search.loop.trial_course import Budget
 from search.sampler import ConductorSearcher, Places
 from search.scheduler import ConductorScheduler
-from search.shares import Lending, Share
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space

@@ -10,10 +10,10 @@ from ray.tune.search.optuna import OptunaSearch
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from search.conductor import Conductor
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
-from search.proposals import Proposals
+from search.loop.coordinator import Conductor
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.proposals import Proposals
+from search.loop.trial_course import Budget
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space

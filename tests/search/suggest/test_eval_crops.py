@@ -9,7 +9,7 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
-from search.setup import config_maker, start_points
+from search.loop.setup import config_maker, start_points
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from search.suggest.suggestions import Suggestions
 from spaces.files.yaml_file import write_yaml

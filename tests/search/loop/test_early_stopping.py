@@ -5,7 +5,7 @@ import pytest
 from ray.tune.schedulers import AsyncHyperBandScheduler
 
 from results.analysis.rungs import asha_rungs
-from search.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import SuccessiveHalving
 
 
 @pytest.mark.parametrize("seed", range(8))

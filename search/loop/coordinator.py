@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import EndState, HaltReason, Journal, Record
-from search.course import Budget, Fault, TrialCourse, following
-from search.early_stopping import SuccessiveHalving
 from search.endings import ending
-from search.faults import FaultLedger
-from search.follow_ups import Ended, FollowUp, due_follow_ups
-from search.proposals import Proposals
-from search.reopening import standing
-from search.search_state import SearchState
-from search.shares import RaisedShare
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.fault_ledger import FaultLedger
+from search.loop.follow_ups import Ended, FollowUp, due_follow_ups
+from search.loop.proposals import Proposals
+from search.loop.retry_failed import standing
+from search.loop.shares import RaisedShare
+from search.loop.state import SearchState
+from search.loop.trial_course import Budget, Fault, TrialCourse, following
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from search.early_stopping import SuccessiveHalving
-from search.stop_check import rung_stops, stop_faults
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.stop_check import rung_stops, stop_faults
 
 ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from results.journal.history import trial_histories
 from results.journal.journal import FIELDS, Journal, Record
 from results.journal.records import FOLLOW_UP
-from search.faults import NOT_COUNTED
+from search.loop.fault_ledger import NOT_COUNTED
 
 
 def num_failed(records: Sequence[Record]) -> int:

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
-from search.conductor import Conductor
 from search.config.search_config import SearchConfig
-from search.course import Budget
-from search.early_stopping import SuccessiveHalving
-from search.faults import FaultLedger
-from search.proposals import Check, Proposals, no_limits
+from search.loop.coordinator import Conductor
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.fault_ledger import FaultLedger
+from search.loop.proposals import Check, Proposals, no_limits
+from search.loop.trial_course import Budget
 from search.suggest.corner_configs import deciding_configs
 from search.suggest.eval_crops import EVAL_CROPS, names_eval_crops
 from search.suggest.samplers import refuse_unfit

@@ -15,9 +15,9 @@ import numpy as np
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import Record, as_recorded
-from search.course import TrialCourse
 from search.follow_up_plan import FollowUpPlan
-from search.stop_check import rung_stops
+from search.loop.stop_check import rung_stops
+from search.loop.trial_course import TrialCourse
 
 # These keep the seeds of repeats and the draw of controls apart from the search's own draws.
 REPEAT_STREAM, CONTROL_STREAM = 1_000_003, 1_000_033

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.shares import Lending, RaisedShare, Share, gpu_share
+from search.loop.shares import Lending, RaisedShare, Share, gpu_share
 
 MIB = 2**20
 GIB = 1024 * MIB

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from results.journal.journal import EndState, Journal, Record
-from search.course import TrialCourse
+from search.loop.trial_course import TrialCourse
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
 from spaces.files.errors import RunError

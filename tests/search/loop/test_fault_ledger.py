@@ -1,8 +1,8 @@
 import pytest
 
-from search.course import Fault
 from search.fault_config import FaultConfig
-from search.faults import FailingShare, failure_reason, kinds_in_words, reason_lines
+from search.loop.fault_ledger import FailingShare, failure_reason, kinds_in_words, reason_lines
+from search.loop.trial_course import Fault
 
 
 def ended(share: FailingShare, *states: str, reason: str = "boom") -> list[str | None]:

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import EndState, Journal, Record
-from search.course import Fault, TrialCourse
 from search.fault_config import FaultConfig
-from search.shares import RaisedShare
+from search.loop.shares import RaisedShare
+from search.loop.trial_course import Fault, TrialCourse
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 # What is said of a trial; a kind that is not here is said by its message.

@@ -5,7 +5,7 @@ from optuna.trial import TrialState
 
 from results.journal.journal import read_journal
 from results.trackers.study import rebuild_study
-from search.proposals import MAX_IN_A_ROW
+from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space
 from tests.search.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, never, told

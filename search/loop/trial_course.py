@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from results.journal.history import median_of_last
 from results.journal.journal import EndState
-from search.early_stopping import Verdict
 from search.follow_up_plan import FollowUpPlan
-from search.shares import RaisedShare
+from search.loop.early_stopping import Verdict
+from search.loop.shares import RaisedShare
 from search.suggest.suggestions import Suggestion
 from trainable.config.trial_config import TrialConfig
 

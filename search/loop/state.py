@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from results.journal.journal import HaltReason
-from search.course import Budget, TrialCourse
+from search.loop.trial_course import Budget, TrialCourse
 
 
 class SearchState:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from search.fault_config import FaultConfig
-from search.shares import RaisedShare
+from search.loop.shares import RaisedShare
 from tests.search.conducting import story, veer_pct, work
 
 HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))

@@ -7,7 +7,7 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig, read_search_config
-from search.setup import (
+from search.loop.setup import (
     config_maker,
     make_conductor,
     note_start_points,

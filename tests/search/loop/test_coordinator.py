@@ -5,7 +5,7 @@ import pytest
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
-from search.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
 
