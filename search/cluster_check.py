@@ -17,7 +17,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.provenance import versions
+from search.provenance.provenance import versions
 from search.resources import Node
 from spaces.errors import ConfigError
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from results.journal.journal import Record
-from search.corpus_record import SHORT, changed_stores
-from search.differences import UNKNOWN, changed, changed_variables
-from search.provenance import CODE_DIGITS
+from search.provenance.data_record import SHORT, changed_stores
+from search.provenance.differences import UNKNOWN, changed, changed_variables
+from search.provenance.provenance import CODE_DIGITS
 from search.recorded_trial import RecordedTrial, Sitting
 
 # Variables that choose other kernels, or how threads share the work, and so round otherwise. The

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from results.journal.journal import Record
 from search.config.search_config import SearchConfig
-from search.corpus_record import (
+from search.feasibility import LimitChecker
+from search.loop.setup import check_batches
+from search.progress import SearchView
+from search.provenance.data_record import (
     corpus_facts,
     list_warnings,
     require_same_lists,
     require_same_stores,
 )
-from search.feasibility import LimitChecker
-from search.loop.setup import check_batches
-from search.progress import SearchView
 from search.teacher import (
     ask_teacher,
     check_teacher,

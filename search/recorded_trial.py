@@ -12,7 +12,7 @@ from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
-from search.corpus_record import require_same_lists
+from search.provenance.data_record import require_same_lists
 from search.teacher import require_same_teacher
 from spaces.files.errors import RunError
 from trainable.config.trial_config import TrialConfig

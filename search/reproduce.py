@@ -16,8 +16,8 @@ from search.comparison import (
     veer_tolerance_pct,
 )
 from search.conditions_then import conditions_differ
-from search.corpus_record import corpus_facts
-from search.provenance import provenance
+from search.provenance.data_record import corpus_facts
+from search.provenance.provenance import provenance
 from search.recorded_trial import RecordedTrial, Sitting, recorded_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError

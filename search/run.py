@@ -20,7 +20,6 @@ from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster_check import require_alike
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
-from search.corpus_record import note_corpus
 from search.driver import drive
 from search.expectations import disk_guard, say_forecast
 from search.gpu_probe import Lender
@@ -32,9 +31,10 @@ from search.loop.shares import Lending
 from search.materials import Materials, SearchJob, gather, limit_checker
 from search.own_models import check_own_models
 from search.progress import SearchView, status_of
+from search.provenance.data_record import note_corpus
+from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
+from search.provenance.run_state import earlier_records, is_finished, open_run
 from search.resources import Node, num_trials_at_once, require_gpus_here
-from search.run_lock import leaving_no_trace, logging_to, run_lock
-from search.run_state import earlier_records, is_finished, open_run
 from search.score_files import keep_pairs
 from search.signals import Terminated
 from search.store_build import ShardBuilder

@@ -250,7 +250,7 @@ def embeddings(disk: Disk) -> dict[str, Any]:
 
 
 def log(disk: Disk) -> dict[str, Any]:
-    from search.run_lock import logging_to
+    from search.provenance.run_lock import logging_to
 
     said: list[str] = []
 
@@ -265,7 +265,7 @@ def log(disk: Disk) -> dict[str, Any]:
 
 
 def lock(disk: Disk) -> dict[str, Any]:
-    from search.run_lock import leaving_no_trace, run_lock
+    from search.provenance.run_lock import leaving_no_trace, run_lock
 
     def write() -> None:
         with run_lock(disk.folder), leaving_no_trace(disk.folder, disk.folder / "log.txt"):

@@ -82,7 +82,7 @@ def _is_hardware(value: Any) -> bool:
 
 
 def _is_provenance(value: Any) -> bool:
-    """As `search.provenance.provenance` gives it; an older Veer may have told less."""
+    """As `search.provenance.provenance.provenance` gives it; an older Veer may have told less."""
     if not isinstance(value, dict):
         return False
     git, cuda = value.get("git"), value.get("cuda")

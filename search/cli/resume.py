@@ -19,7 +19,7 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-from search.run_state import resumed_settings
+from search.provenance.run_state import resumed_settings
 
 
 def resume(

@@ -39,11 +39,11 @@ from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at
 from search.comparison import COMPARED, EpochPair
 from search.conditions_then import conditions_differ
-from search.differences import since_the_start
 from search.loop.coordinator import Conductor
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
+from search.provenance.differences import since_the_start
 from search.recorded_trial import Sitting, recorded_trial
 from search.reproduce import Reproduction
 from search.suggest.starting_points import starting_trees

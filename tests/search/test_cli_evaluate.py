@@ -13,7 +13,7 @@ from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
-from search.run_lock import run_lock
+from search.provenance.run_lock import run_lock
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml

@@ -12,7 +12,7 @@ from search import cluster_check
 from search.checked_trial import CheckedTrial
 from search.cluster_check import differing_versions, look, require_alike, require_versions
 from search.connection import connected
-from search.provenance import versions
+from search.provenance.provenance import versions
 from search.resources import Node, cluster_nodes
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes

@@ -23,7 +23,7 @@ from search.cli import results as commands
 from search.cli.console import Screen
 from search.cli.watch import watch
 from search.journal_status import has_ended, journal_status
-from search.run_lock import run_lock
+from search.provenance.run_lock import run_lock
 from spaces.errors import VeerError
 from spaces.files.errors import RunError
 from spaces.files.locks import is_held

@@ -8,7 +8,7 @@ import pytest
 
 from results.journal.journal import Journal, Record, read_journal
 from search.config.search_config import SearchConfig, read_search_config
-from search.run_state import (
+from search.provenance.run_state import (
     differing_values,
     earlier_records,
     is_finished,

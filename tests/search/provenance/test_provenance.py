@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import pytest
 
-from search.provenance import (
+from search.provenance.provenance import (
     code_sha256,
     git_state,
     installed_packages,

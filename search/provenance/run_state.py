@@ -16,9 +16,9 @@ from search.config.search_config import (
     differing_keys,
     read_search_config,
 )
-from search.differences import since_the_start
 from search.loop.follow_ups import due_by_journal
-from search.provenance import provenance
+from search.provenance.differences import since_the_start
+from search.provenance.provenance import provenance
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml
 

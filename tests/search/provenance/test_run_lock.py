@@ -6,13 +6,13 @@ import sys
 import pytest
 
 from results.journal.run_folder import JOURNAL
-from search.run_lock import leaving_no_trace, logging_to, run_lock
+from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError
 
 HOLD = """
 import sys, pathlib
-from search.run_lock import run_lock
+from search.provenance.run_lock import run_lock
 with run_lock(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

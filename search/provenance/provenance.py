@@ -87,7 +87,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def code_sha256(root: Path = Path(__file__).parents[1]) -> str:
+def code_sha256(root: Path = Path(__file__).parents[2]) -> str:
     """SHA-256 of Veer's own source: the modules and bundled YAML files below a folder.
 
     Names and contents count, in the order of the names; when they were written does not.

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.corpus_record import (
+from search.provenance.data_record import (
     changed_stores,
     corpus_facts,
     note_corpus,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import Record
-from search.provenance import CODE_DIGITS
+from search.provenance.provenance import CODE_DIGITS
 from search.tokens import MODE
 
 UNKNOWN = "not recorded"
@@ -25,7 +25,7 @@ def since_the_start(records: Sequence[Record], now: Mapping[str, Any]) -> list[s
 
     Args:
         records: The run's journal.
-        now: As `search.provenance.provenance` gives it.
+        now: As `search.provenance.provenance.provenance` gives it.
     """
     started = next((each for each in records if each["event"] == "search_started"), None)
     if started is None or not started.get("provenance"):

@@ -3,8 +3,8 @@
 from typing import Any
 
 from search.conditions_then import NUMERIC
-from search.differences import changed_variables, changes, since_the_start
-from search.provenance import provenance
+from search.provenance.differences import changed_variables, changes, since_the_start
+from search.provenance.provenance import provenance
 
 THEN: dict[str, Any] = {
     "command": "veer search a.yaml",
