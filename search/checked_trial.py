@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from search.cluster_check import require_versions
+from search.cluster.check import require_versions
 from trainable.training.ray_trial import StudentTrial
 
 
 class CheckedTrial(StudentTrial):
     """A trial that first compares its process's versions with those that the search began with.
 
-    The nodes that are there at the start are asked before (`search.cluster_check`); this is for
+    The nodes that are there at the start are asked before (`search.cluster.check`); this is for
     those that join later.
     """
 

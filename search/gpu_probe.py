@@ -18,12 +18,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from models.user_code import allow_code, code_root
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
+from search.cluster.resources import Node, num_by_cpu
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.largest import Costly, StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
-from search.resources import Node, num_by_cpu
 from spaces.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

@@ -17,7 +17,10 @@ from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
 from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
-from search.cluster_check import require_alike
+from search.cluster.check import require_alike
+from search.cluster.resources import Node, num_trials_at_once, require_gpus_here
+from search.cluster.signals import Terminated
+from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.driver import drive
@@ -34,10 +37,7 @@ from search.progress import SearchView, status_of
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished, open_run
-from search.resources import Node, num_trials_at_once, require_gpus_here
 from search.score_files import keep_pairs
-from search.signals import Terminated
-from search.store_build import ShardBuilder
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from search.teacher import measure_teacher
 from search.trial_tasks import task_maker

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from search import cluster
 from search.cli.console import console, errors
-from search.tokens import TOKEN, Token, keep_from_others
+from search.cluster import nodes as cluster
+from search.cluster.tokens import TOKEN, Token, keep_from_others
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -10,7 +10,7 @@ from results.terminal.quoting import veer_command
 from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
-from search.store_build import ShardBuilder
+from search.cluster.store_build import ShardBuilder
 from spaces.errors import ConfigError
 from spaces.files.errors import StoreError
 from trainable.checkpoints.folder import file_sha256

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import Record
+from search.cluster.tokens import MODE
 from search.provenance.provenance import CODE_DIGITS
-from search.tokens import MODE
 
 UNKNOWN = "not recorded"
 UNSET = "not set"

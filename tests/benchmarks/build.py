@@ -32,8 +32,8 @@ import ray
 import torch
 from torch import Tensor
 
-from search.connection import connected
-from search.store_build import ShardBuilder
+from search.cluster.connection import connected
+from search.cluster.store_build import ShardBuilder
 from spaces.files.yaml_file import write_yaml
 from tests.benchmarks.report import finish
 from tests.conftest import write_corpus

@@ -13,8 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from models.user_code import allow_code
+from search.cluster.connection import connected
 from search.config.search_config import read_search_config
-from search.connection import connected
 from search.progress import SearchView
 from search.run import run_search
 

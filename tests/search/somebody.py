@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from search.tokens import MODE, TOKEN, TOKEN_PATH
+from search.cluster.tokens import MODE, TOKEN, TOKEN_PATH
 
 
 def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:

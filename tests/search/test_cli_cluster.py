@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from search import cluster
-from search.connection import connected
-from search.tokens import TOKEN, find_token
+from search.cluster import nodes as cluster
+from search.cluster.connection import connected
+from search.cluster.tokens import TOKEN, find_token
 from spaces.errors import ConfigError
 from tests.search.commands import veer
 from tests.search.ray_nodes import free_port

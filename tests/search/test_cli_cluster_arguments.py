@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from search import cluster
-from search.tokens import MODE, TOKEN, TOKEN_PATH
+from search.cluster import nodes as cluster
+from search.cluster.tokens import MODE, TOKEN, TOKEN_PATH
 from spaces.errors import ConfigError
 from tests.search.commands import veer
 

@@ -11,10 +11,10 @@ import torch
 
 from results.journal.journal import Journal, read_journal
 from search import gpu_probe as module
-from search.connection import connected
+from search.cluster.connection import connected
+from search.cluster.resources import Node, cluster_nodes
 from search.gpu_probe import Lender, ProbedStep, probe_step
 from search.loop.shares import USUAL_CONTEXT_BYTES, Share
-from search.resources import Node, cluster_nodes
 from spaces.errors import ConfigError
 from spaces.limits import Limits
 from trainable.config.reading import read_trial_space

@@ -11,7 +11,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {root!r})
 import ray
-from search.connection import connected
+from search.cluster.connection import connected
 
 @ray.remote
 def look():

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from search import store_worker
-from search.store_worker import MAX_BEGINNINGS, Outcome, built
+from search.cluster import store_worker
+from search.cluster.store_worker import MAX_BEGINNINGS, Outcome, built
 from search.ticker import Ticker
 from spaces.files.errors import StoreError
 from trainable.store.shards import ShardKind, ShardPlace, Vectors, open_shard

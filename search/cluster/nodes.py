@@ -19,8 +19,16 @@ from pathlib import Path
 
 import ray
 
-from search.connection import ENVIRONMENT, mismatch, require_entry
-from search.tokens import MODE, TOKEN_PATH, Token, find_token, make_token, ray_told, token_file
+from search.cluster.connection import ENVIRONMENT, mismatch, require_entry
+from search.cluster.tokens import (
+    MODE,
+    TOKEN_PATH,
+    Token,
+    find_token,
+    make_token,
+    ray_told,
+    token_file,
+)
 from spaces.errors import ConfigError
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")

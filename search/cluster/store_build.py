@@ -29,10 +29,10 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from search.cluster_check import require_alike
-from search.connection import check_entry, connected
-from search.resources import cluster_nodes
-from search.store_worker import Outcome, build_packed
+from search.cluster.check import require_alike
+from search.cluster.connection import check_entry, connected
+from search.cluster.resources import cluster_nodes
+from search.cluster.store_worker import Outcome, build_packed
 from search.ticker import Ticker
 from spaces.files.errors import DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir

@@ -19,8 +19,8 @@ import ray
 from ray._raylet import GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
-from search.signals import keeping_sigterm
-from search.tokens import (
+from search.cluster.signals import keeping_sigterm
+from search.cluster.tokens import (
     MODE,
     Token,
     find_token,

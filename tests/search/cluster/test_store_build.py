@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from search import store_build
-from search.store_build import ShardBuilder, pays
+from search.cluster import store_build
+from search.cluster.store_build import ShardBuilder, pays
 from spaces.files.errors import CorpusError, StoreError
 from tests.search.own_student import NET
 from trainable.checkpoints.folder import CheckpointFolder

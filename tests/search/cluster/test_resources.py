@@ -2,8 +2,8 @@ import pytest
 import ray
 import torch
 
+from search.cluster.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
 from search.loop.shares import Share
-from search.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
 from spaces.errors import ConfigError
 
 CPU_NODE = Node(address="10.0.0.1", num_cpus=8, num_gpus=0)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from results.journal.journal import read_journal
-from search.signals import Interrupts, Terminated, keeping_sigterm, terminable
+from search.cluster.signals import Interrupts, Terminated, keeping_sigterm, terminable
 from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
 
 
@@ -28,7 +28,7 @@ def test_sigterm_ends_at_once_and_says_so_once():
 
 @pytest.mark.parametrize("lasts", [True, False])
 def test_what_does_not_end_after_sigterm_is_left_after_a_while(monkeypatch, lasts):
-    monkeypatch.setattr("search.signals.STUCK_AFTER_S", 0.05)
+    monkeypatch.setattr("search.cluster.signals.STUCK_AFTER_S", 0.05)
     stuck = threading.Event()
     with Interrupts(lambda: None, lambda: None, stuck.set):
         terminate()

@@ -17,8 +17,8 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.cluster.resources import Node
 from search.provenance.provenance import versions
-from search.resources import Node
 from spaces.errors import ConfigError
 
 # A worker imports PyTorch first.

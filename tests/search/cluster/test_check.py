@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from search import cluster_check
 from search.checked_trial import CheckedTrial
-from search.cluster_check import differing_versions, look, require_alike, require_versions
-from search.connection import connected
+from search.cluster import check as cluster_check
+from search.cluster.check import differing_versions, look, require_alike, require_versions
+from search.cluster.connection import connected
+from search.cluster.resources import Node, cluster_nodes
 from search.provenance.provenance import versions
-from search.resources import Node, cluster_nodes
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes
 from tests.search.real_search import RealSearch, tiny_settings

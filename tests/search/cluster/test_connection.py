@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from search.connection import connected, mismatch, require_entry
-from search.tokens import MODE, TOKEN
+from search.cluster.connection import connected, mismatch, require_entry
+from search.cluster.tokens import MODE, TOKEN
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
 from tests.search.ray_nodes import RayNodes, ray_nodes
@@ -20,7 +20,7 @@ from tests.search.ray_nodes import RayNodes, ray_nodes
 WRONG = "f" * 64
 LOCAL = """
 import os, pathlib, ray
-from search.connection import connected
+from search.cluster.connection import connected
 
 @ray.remote
 def token():
@@ -125,7 +125,7 @@ def test_token_does_no_harm_where_none_is_demanded(home):
 @pytest.mark.slow
 def test_ray_of_this_process_leaves_nothing_at_home_and_no_token_in_its_logs(home):
     done = subprocess.run(
-        [sys.executable, "-c", LOCAL], cwd=Path(__file__).parents[2],
+        [sys.executable, "-c", LOCAL], cwd=Path(__file__).parents[3],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -138,9 +138,9 @@ def test_ray_of_this_process_leaves_nothing_at_home_and_no_token_in_its_logs(hom
 def test_nobody_without_its_token_joins_the_ray_of_another_process():
     with connected(None, num_cpus=1):
         address = ray.get_runtime_context().gcs_address
-        script = f"from search.connection import connected\nwith connected({address!r}): pass"
+        script = f"from search.cluster.connection import connected\nwith connected({address!r}): pass"
         done = subprocess.run(
-            [sys.executable, "-c", script], cwd=Path(__file__).parents[2],
+            [sys.executable, "-c", script], cwd=Path(__file__).parents[3],
             env={k: v for k, v in os.environ.items() if k not in (MODE, TOKEN)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip

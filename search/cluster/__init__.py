@@ -1,0 +1,1 @@
+"""Ray's nodes: connection, token, resources, signals, stores built in parallel."""
