@@ -23,7 +23,6 @@ from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
-from search.driver import drive
 from search.expectations import disk_guard, say_forecast
 from search.gpu_probe import Lender
 from search.loop.coordinator import Conductor
@@ -37,6 +36,7 @@ from search.progress import SearchView, status_of
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished, open_run
+from search.ray_tune.driver import drive
 from search.score_files import keep_pairs
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from search.teacher import measure_teacher

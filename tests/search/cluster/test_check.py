@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import ray
 
-from search.checked_trial import CheckedTrial
 from search.cluster import check as cluster_check
 from search.cluster.check import differing_versions, look, require_alike, require_versions
 from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
 from search.provenance.provenance import versions
+from search.ray_tune.checked_trial import CheckedTrial
 from spaces.errors import ConfigError
 from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes
 from tests.search.real_search import RealSearch, tiny_settings
@@ -168,7 +168,7 @@ def test_trial_in_a_process_of_other_versions_is_not_run(monkeypatch):
 
 def test_checked_trial_asks_before_its_first_step(monkeypatch):
     asked = []
-    monkeypatch.setattr("search.checked_trial.require_versions", asked.append)
+    monkeypatch.setattr("search.ray_tune.checked_trial.require_versions", asked.append)
     trial = object.__new__(CheckedTrial)
     trial._task = type("Task", (), {"versions": {"veer": "0.1.0"}})()
     monkeypatch.setattr("trainable.training.ray_trial.StudentTrial.step", lambda self: {"trial": self})

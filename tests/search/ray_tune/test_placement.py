@@ -7,14 +7,14 @@ from ray.tune.utils import flatten_dict
 
 from results.journal.journal import Journal, read_journal
 from search.fault_config import FaultConfig
-from search.hangs import HangWatch
 from search.loop.coordinator import Conductor
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
 from search.loop.shares import Lending, Share
 from search.loop.trial_course import Budget
 from search.placement import other_config, place_in
-from search.scheduler import ConductorScheduler
+from search.ray_tune.hangs import HangWatch
+from search.ray_tune.scheduler import ConductorScheduler
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space

@@ -5,10 +5,10 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.hangs import HangWatch
 from search.loop.coordinator import Conductor
 from search.loop.shares import Lending
 from search.placement import other_config, place_in
+from search.ray_tune.hangs import HangWatch
 from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, REASON
 from trainable.training.trainer import EpochReport

@@ -12,7 +12,7 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from search.actors import LostActorError, as_known, fault_of
+from search.ray_tune.actors import LostActorError, as_known, fault_of
 from spaces.files.errors import DeviceError
 
 # What Ray 2.60 said when it was tried: a worker killed, `ray.kill`, a node's raylet killed.

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from search.recorder import HaltStopper, line_that_says_most
+from search.ray_tune.recorder import HaltStopper, line_that_says_most
 
 RAISED = """Failure # 1 (occurred at 2026-01-01_10-00-00)
 ray::StudentTrial.train() (pid=1)

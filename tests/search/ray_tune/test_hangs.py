@@ -1,7 +1,7 @@
 import pytest
 
 from search.fault_config import FaultConfig
-from search.hangs import HangWatch
+from search.ray_tune.hangs import HangWatch
 from tests.search.conducting import Clock
 
 CONFIG = FaultConfig(hang_factor=10, hang_floor_s=20, first_epoch_s=1000)

@@ -10,19 +10,19 @@ from typing import Any
 from ray import tune
 from ray.tune import TuneError
 
-from search.actors import own_actor_manager
-from search.checked_trial import CheckedTrial
 from search.cluster.connection import connected, environment
 from search.cluster.resources import Node, at_once_line, cluster_nodes, num_trials_at_once
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
 from search.config.search_config import SearchConfig
-from search.hangs import HangWatch
 from search.loop.coordinator import Conductor
 from search.loop.shares import Lending
 from search.loop.trial_course import TrialCourse
-from search.recorder import HaltStopper, Recorder
-from search.sampler import ConductorSearcher, Places
-from search.scheduler import ConductorScheduler
+from search.ray_tune.actors import own_actor_manager
+from search.ray_tune.checked_trial import CheckedTrial
+from search.ray_tune.hangs import HangWatch
+from search.ray_tune.recorder import HaltStopper, Recorder
+from search.ray_tune.scheduler import ConductorScheduler
+from search.ray_tune.searcher import ConductorSearcher, Places
 
 
 def drive(

@@ -10,11 +10,11 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.stopper import Stopper
 
-from search.actors import fault_of, kill_actor
-from search.hangs import HangWatch
 from search.loop.coordinator import Conductor
 from search.loop.trial_course import Fault
-from search.scheduler import ConductorScheduler
+from search.ray_tune.actors import fault_of, kill_actor
+from search.ray_tune.hangs import HangWatch
+from search.ray_tune.scheduler import ConductorScheduler
 from trainable.machine.device_errors import MAX_MESSAGE_CHARS
 from trainable.machine.memory_share import OUT_OF_MEMORY
 

@@ -1,0 +1,1 @@
+"""The adapters to Ray Tune: driver, searcher, scheduler, callbacks, actors."""
