@@ -2,8 +2,8 @@
 
 from results.analysis.faults import counted
 from search.config.search_config import SearchConfig
-from search.disk_estimate import DiskGuard
-from search.forecast import Forecast, describe, forecast
+from search.estimates.disk_estimate import DiskGuard
+from search.estimates.forecast import Forecast, describe, forecast
 from search.loop.setup import rungs_of
 from search.materials import Materials, SearchJob
 from search.progress import SearchView

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from results.journal.journal import Record
 from search.config.search_config import SearchConfig
-from search.feasibility import LimitChecker
+from search.estimates.feasibility import LimitChecker
 from search.loop.setup import check_batches
 from search.progress import SearchView
 from search.provenance.data_record import (

@@ -23,8 +23,8 @@ from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
+from search.estimates.gpu_probe import Lender
 from search.expectations import disk_guard, say_forecast
-from search.gpu_probe import Lender
 from search.loop.coordinator import Conductor
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import num_failed, reopen_failed

@@ -10,9 +10,15 @@ from rich.table import Table
 
 from search.cli.console import console, counting
 from search.config.search_config import check_suggested
-from search.feasibility import LimitChecker
+from search.estimates.feasibility import LimitChecker
+from search.estimates.space_report import (
+    CostRange,
+    RandomConfigs,
+    ReportConfig,
+    SpaceReport,
+    describe_space,
+)
 from search.loop.setup import start_points
-from search.space_report import CostRange, RandomConfigs, ReportConfig, SpaceReport, describe_space
 from spaces.dimensions import Choice, Condition, Dimension
 from spaces.limits import limit_text
 from spaces.reading.space_file import bundled_spaces, space_file

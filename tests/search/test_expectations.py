@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from search.config.search_config import SearchConfig, read_search_config
-from search.disk_estimate import num_kept
+from search.estimates.disk_estimate import num_kept
 from search.expectations import describe_follow_ups
 
 CORPUS = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")

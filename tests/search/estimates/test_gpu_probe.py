@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
-from search import gpu_probe as module
 from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
-from search.gpu_probe import Lender, ProbedStep, probe_step
+from search.estimates import gpu_probe as module
+from search.estimates.gpu_probe import Lender, ProbedStep, probe_step
 from search.loop.shares import USUAL_CONTEXT_BYTES, Share
 from spaces.errors import ConfigError
 from spaces.limits import Limits

@@ -21,7 +21,7 @@ from results.journal.journal import Journal, Record
 from search.cluster.resources import Node, num_by_cpu
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
-from search.largest import Costly, StepCosts, largest_step
+from search.estimates.largest_step import Costly, StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
 from spaces.errors import ConfigError

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from search.config.search_config import SearchConfig
-from search.forecast import Forecast
-from search.largest import StepCosts, largest_step
+from search.estimates.forecast import Forecast
+from search.estimates.largest_step import StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.trial_course import TrialCourse
 from spaces.errors import ConfigError

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from search.feasibility import LimitChecker
+from search.estimates.feasibility import LimitChecker
 from search.suggest.suggestions import Suggestions
 from spaces.conditions import Params
 from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value

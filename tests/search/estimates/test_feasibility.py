@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, build_model, count_parameters
-from search import feasibility as module
-from search.feasibility import LimitChecker, num_macs, num_params
+from search.estimates import feasibility as module
+from search.estimates.feasibility import LimitChecker, num_macs, num_params
 from spaces.errors import ConfigError
 from spaces.files.errors import CheckpointError
 from spaces.limits import Limits
@@ -268,6 +268,6 @@ def test_a_teacher_of_stored_embeddings_takes_no_memory(tmp_path: Path) -> None:
 
 
 def test_ray_is_not_loaded() -> None:
-    modules = "search.feasibility, search.space_report"
+    modules = "search.estimates.feasibility, search.estimates.space_report"
     code = f"import sys, {modules}; raise SystemExit('ray' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,9 +17,9 @@ from results.journal.run_folder import RunFolder
 from results.tables.trials import rebuild_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files
-from search import disk_estimate
 from search.config.search_config import SearchConfig
-from search.disk_estimate import (
+from search.estimates import disk_estimate
+from search.estimates.disk_estimate import (
     DiskEstimate,
     DiskGuard,
     kept_scores_bytes,
@@ -27,7 +27,7 @@ from search.disk_estimate import (
     require_room,
     used_bytes,
 )
-from search.forecast import forecast
+from search.estimates.forecast import forecast
 from search.progress import SearchView
 from search.run import run_search
 from search.score_files import keep_pairs, keep_teacher_scores

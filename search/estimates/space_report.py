@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from models import ModelConfig
-from search.architectures import MODEL, Architectures, drawn_trees, find_architectures
-from search.feasibility import Cost, LimitChecker, num_macs, num_params
+from search.estimates.architectures import MODEL, Architectures, drawn_trees, find_architectures
+from search.estimates.feasibility import Cost, LimitChecker, num_macs, num_params
 from spaces.dimensions import Value
 from spaces.errors import ConfigError
 from spaces.space import Space

@@ -8,8 +8,15 @@ import numpy as np
 import pytest
 
 from results.analysis.rungs import asha_rungs
-from search import forecast as forecast_module
-from search.forecast import Forecast, RungForecast, describe, forecast, rung_epochs, simulate
+from search.estimates import forecast as forecast_module
+from search.estimates.forecast import (
+    Forecast,
+    RungForecast,
+    describe,
+    forecast,
+    rung_epochs,
+    simulate,
+)
 from search.loop.early_stopping import SuccessiveHalving
 
 
@@ -186,7 +193,7 @@ def test_what_no_search_would_take_is_refused(changes, message):
 
 def test_forecast_needs_no_ray():
     code = (
-        "import sys; import search.forecast; "
+        "import sys; import search.estimates.forecast; "
         "assert not any(name.split('.')[0] == 'ray' for name in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])

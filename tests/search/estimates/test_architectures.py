@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from search.architectures import drawn_trees, find_architectures
+from search.estimates.architectures import drawn_trees, find_architectures
 from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from search.feasibility import num_params
-from search.largest import StepCosts, largest_step
+from search.estimates.feasibility import num_params
+from search.estimates.largest_step import StepCosts, largest_step
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Limits
 from spaces.space import Space
@@ -121,7 +121,7 @@ def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
         seen.append(config.training.batch_size)
         return step_memory(config, *args, **options)
 
-    monkeypatch.setattr("search.largest.step_memory", counted)
+    monkeypatch.setattr("search.estimates.largest_step.step_memory", counted)
     costs = StepCosts(None, 10, CPU, Computing())
     small = {"model": {**TINY, **FIXED["model"]}, **NOT_DISTILLED}
     found = [
@@ -163,7 +163,7 @@ def test_the_step_is_the_one_of_the_searchs_engine(monkeypatch: pytest.MonkeyPat
         asked.append(engine)
         return StepMemory(1, False)
 
-    monkeypatch.setattr("search.largest.step_memory", noted)
+    monkeypatch.setattr("search.estimates.largest_step.step_memory", noted)
     engine = EngineConfig(precision="float32", compile=True)
     model = {**TINY, "num_frames": 40, "embedding_dim": 32}
     costs = StepCosts(None, 10, CPU, Computing(engine=engine))

@@ -10,10 +10,10 @@ import torch
 from models import count_parameters
 from models.catalogue import build_model
 from results.macs import count_macs
-from search import space_report as module
-from search.architectures import drawn_trees
-from search.feasibility import LimitChecker
-from search.space_report import ReportConfig, SpaceReport, describe_space
+from search.estimates import space_report as module
+from search.estimates.architectures import drawn_trees
+from search.estimates.feasibility import LimitChecker
+from search.estimates.space_report import ReportConfig, SpaceReport, describe_space
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.limits import Limits
