@@ -6,7 +6,7 @@ from results.journal.journal import Record
 from search.provenance.data_record import SHORT, changed_stores
 from search.provenance.differences import UNKNOWN, changed, changed_variables
 from search.provenance.provenance import CODE_DIGITS
-from search.recorded_trial import RecordedTrial, Sitting
+from search.review.recorded_trial import RecordedTrial, Sitting
 
 # Variables that choose other kernels, or how threads share the work, and so round otherwise. The
 # number of threads (OMP_NUM_THREADS) is set by every trial, and compared itself.

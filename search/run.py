@@ -15,7 +15,6 @@ from results.tables.trials import rebuild_tables
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
-from search.audit import audit_search
 from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster.check import require_alike
 from search.cluster.resources import Node, num_trials_at_once, require_gpus_here
@@ -37,6 +36,7 @@ from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished, open_run
 from search.ray_tune.driver import drive
+from search.review.audit_run import audit_search
 from search.score_files import keep_pairs
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from search.teacher import measure_teacher

@@ -13,8 +13,8 @@ from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
 from results.audit.verdict import verdict
 from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
-from search.audit import audit_search
 from search.cli.console import console
+from search.review.audit_run import audit_search
 
 NONE = "-"
 

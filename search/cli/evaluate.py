@@ -11,7 +11,8 @@ from results.terminal.quoting import veer_command
 from search.cli.console import console, counting
 from search.cli.options import AllowCode, Device, permission_flag, permit
 from search.cli.training import evaluation_table
-from search.locked_list import (
+from search.review.model_source import ModelSource, find_model
+from search.review.test_list import (
     TrialList,
     described,
     final_list_of,
@@ -19,7 +20,6 @@ from search.locked_list import (
     read_list,
     refuse_locked,
 )
-from search.model_source import ModelSource, find_model
 from spaces.errors import ConfigError
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device

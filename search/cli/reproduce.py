@@ -15,9 +15,9 @@ from results.journal.values import MOST_THREADS
 from search.cli.console import console, counting
 from search.cli.console import epochs as epochs_bar
 from search.cli.options import AllowCode, permit
-from search.comparison import EpochPair
-from search.reproduce import Conditions, Reproduction, make_place
-from search.reproduce import reproduce as reproduce_trial
+from search.review.epoch_comparison import EpochPair
+from search.review.reproduce import Conditions, Reproduction, make_place
+from search.review.reproduce import reproduce as reproduce_trial
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir

@@ -21,10 +21,10 @@ from results.terminal.cells import benchmark_view, rows_view, trial_rows
 from results.terminal.sparklines import veer_curves
 from results.terminal.trial import find_trial, trial_view
 from results.terminal.trials import trials_view
-from search.audit import audit_search
 from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
+from search.review.audit_run import audit_search
 from spaces.errors import ConfigError
 from spaces.files.visible import visible
 from trainable.machine.hardware import describe_hardware

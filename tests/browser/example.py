@@ -21,7 +21,7 @@ from rich.text import Text
 from results.figures import FIGURES
 from results.journal.run_folder import RunFolder
 from results.page.report import write_report
-from search.audit import audit_search
+from search.review.audit_run import audit_search
 from tests.browser.chromium import chromium
 from tests.browser.pictures import draw_all
 

@@ -7,7 +7,7 @@ from results.audit.findings import Audit
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.page.sections import audit_section, cost_section, search_sections
-from search.audit import audit_search
+from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.results.made_up import write_made_up_run
 

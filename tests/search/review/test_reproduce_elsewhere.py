@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from results.journal.run_folder import RunFolder
 from search.cli.app import app
 from search.config.search_config import SearchConfig
-from search.recorded_trial import recorded_trial
+from search.review.recorded_trial import recorded_trial
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from trainable.checkpoints.folder import resolve_model_file

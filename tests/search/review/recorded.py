@@ -6,7 +6,7 @@ from typing import Any
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.config.search_config import SearchConfig
-from search.reproduce import Conditions, Reproduction, reproduce
+from search.review.reproduce import Conditions, Reproduction, reproduce
 from tests.search.forging import rewrite
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from search.comparison import COMPARED, EpochPair, first_difference, veer_tolerance_pct
+from search.review.epoch_comparison import (
+    COMPARED,
+    EpochPair,
+    first_difference,
+    veer_tolerance_pct,
+)
 from trainable.training.epoch_report import TIMING
 
 EPOCH: dict[str, Any] = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from results.analysis.faults import counted, utc
 from results.journal.journal import Journal
-from search.model_source import ModelSource
 from search.provenance.run_lock import run_lock
+from search.review.model_source import ModelSource
 from spaces.files.errors import ConfigError, DiskFullError, RunError
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list

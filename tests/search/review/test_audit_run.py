@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.audit import audit_search
 from search.follow_up_plan import FollowUpPlan
+from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.search.conducting import MAX_EPOCHS, make_conductor, work

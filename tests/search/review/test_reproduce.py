@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from results.journal.run_folder import RunFolder
-from search.reproduce import Reproduction
+from search.review.reproduce import Reproduction
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
-from tests.search.reproduction.recorded import again, forged
+from tests.search.review.recorded import again, forged
 from trainable.checkpoints.folder import file_sha256
 
 

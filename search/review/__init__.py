@@ -1,0 +1,1 @@
+"""A finished run looked at again: audit, reproduction, the test list."""
