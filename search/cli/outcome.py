@@ -28,8 +28,8 @@ from search.cli.console import (
 from search.cli.options import permission_flag, training_command
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 from search.config.search_config import SearchConfig
-from search.progress import SearchView
-from search.run import SearchResult, run_search
+from search.run.progress import SearchView
+from search.run.run_search import SearchResult, run_search
 
 # Why a search ended before its end, and the exit status then.
 STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(

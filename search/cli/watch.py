@@ -23,8 +23,8 @@ from results.terminal.sparklines import veer_curves
 from results.terminal.trials import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
-from search.journal_status import has_ended, journal_status
-from search.progress import duration, faults_in_words, line
+from search.run.journal_status import has_ended, journal_status
+from search.run.progress import duration, faults_in_words, line
 from spaces.files.locks import is_held
 
 INTERVAL_S = 2.0

@@ -13,7 +13,7 @@ from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
 from search.provenance.data_record import require_same_lists
-from search.teacher import require_same_teacher
+from search.run.teacher_setup import require_same_teacher
 from spaces.files.errors import RunError
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from search.progress import duration
+from search.run.progress import duration
 from spaces.files.atomic import write_text_atomically
 from tests.chaos.faults import (
     Outcome,

@@ -15,8 +15,8 @@ from rich.console import Console
 from models.user_code import allow_code
 from search.cluster.connection import connected
 from search.config.search_config import read_search_config
-from search.progress import SearchView
-from search.run import run_search
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 
 WIDE = 12
 NET = """

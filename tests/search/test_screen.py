@@ -12,7 +12,7 @@ from results.journal.journal import Journal
 from search.cli import app as cli
 from search.cli import console as screen
 from search.cli.console import Screen
-from search.progress import SearchView
+from search.run.progress import SearchView
 from tests.search.commands import veer
 from trainable.corpus.lists import parse_train_list
 

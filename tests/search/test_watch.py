@@ -22,8 +22,8 @@ from results.journal.run_folder import RunFolder
 from search.cli import results as commands
 from search.cli.console import Screen
 from search.cli.watch import watch
-from search.journal_status import has_ended, journal_status
 from search.provenance.run_lock import run_lock
+from search.run.journal_status import has_ended, journal_status
 from spaces.errors import VeerError
 from spaces.files.errors import RunError
 from spaces.files.locks import is_held

@@ -10,7 +10,7 @@ from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
 from search.cli import outcome
 from search.cli.options import training_command
-from search.run import SearchResult
+from search.run.run_search import SearchResult
 from trainable.config.trial_config import TrainRunConfig
 
 HOSTILE = (

@@ -83,7 +83,7 @@ def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_pa
             driver.signal_group(signal.SIGTERM)
         assert driver.wait() == 143, driver.said
         assert "stopping now" in driver.said
-        assert f"veer resume {search.run}" in driver.said
+        assert f"veer resume {search.run.run_search}" in driver.said
         assert "Traceback" not in driver.said
     assert 10 <= epochs_of(search.run) < 24
     records = read_journal(search.run / "journal.jsonl")

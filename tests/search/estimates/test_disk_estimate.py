@@ -28,8 +28,8 @@ from search.estimates.disk_estimate import (
     used_bytes,
 )
 from search.estimates.forecast import forecast
-from search.progress import SearchView
-from search.run import run_search
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 from search.score_files import keep_pairs, keep_teacher_scores
 from spaces.errors import ConfigError
 from spaces.space import Space

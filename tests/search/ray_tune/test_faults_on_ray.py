@@ -11,8 +11,8 @@ from rich.console import Console
 from results.journal.journal import read_journal
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
-from search.progress import SearchView
-from search.run import SearchResult, run_search
+from search.run.progress import SearchView
+from search.run.run_search import SearchResult, run_search
 from spaces.files.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]

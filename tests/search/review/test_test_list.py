@@ -13,10 +13,10 @@ from rich.console import Console
 from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
-from search.materials import SearchJob, gather
-from search.progress import SearchView
 from search.provenance.data_record import note_corpus
-from search.run import run_search
+from search.run.materials import SearchJob, gather
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer

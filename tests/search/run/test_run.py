@@ -17,9 +17,9 @@ from rich.console import Console
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
 from results.trackers.study import STUDY_NAME
-from search.progress import SearchView
 from search.review.audit_run import audit_search
-from search.run import run_search
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 from spaces.errors import ConfigError
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml

@@ -8,7 +8,7 @@ from results.analysis.remarks import latest_settings
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal.journal import Record
 from search.follow_up_plan import FollowUpPlan
-from search.progress import SearchStatus
+from search.run.progress import SearchStatus
 
 PLANNED = ("repeat", "finalists", "control")
 
@@ -54,7 +54,7 @@ def _left_s(
 ) -> float | None:
     """Epochs still to run, at the pace since the last start; None before its first epoch.
 
-    A trial should last as the ended ones did; see `search.progress`, which does it from inside.
+    A trial should last as the ended ones did; see `search.run.progress`, which does it from inside.
     """
     settings = latest_settings(records)
     own = [trial for trial in trials if trial.follow_up is None]

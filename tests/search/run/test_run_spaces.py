@@ -10,8 +10,8 @@ from rich.console import Console
 from models import build_model, count_parameters
 from results.journal.journal import read_journal
 from results.tables.trials import trials_table
-from search.progress import SearchView
-from search.run import SearchResult, run_search
+from search.run.progress import SearchView
+from search.run.run_search import SearchResult, run_search
 from spaces.files.yaml_file import read_yaml, write_yaml
 from trainable.config.trial_config import TrialConfig
 

@@ -8,14 +8,14 @@ from results.journal.journal import Record
 from search.config.search_config import SearchConfig
 from search.estimates.feasibility import LimitChecker
 from search.loop.setup import check_batches
-from search.progress import SearchView
 from search.provenance.data_record import (
     corpus_facts,
     list_warnings,
     require_same_lists,
     require_same_stores,
 )
-from search.teacher import (
+from search.run.progress import SearchView
+from search.run.teacher_setup import (
     ask_teacher,
     check_teacher,
     prepared_teacher,

@@ -6,7 +6,7 @@ import pytest
 
 from search.config.search_config import SearchConfig, read_search_config
 from search.estimates.disk_estimate import num_kept
-from search.expectations import describe_follow_ups
+from search.run.expectations import describe_follow_ups
 
 CORPUS = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
 

@@ -15,7 +15,6 @@ from results.tables.trials import rebuild_tables
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
-from search.checkpoint_keeper import CheckpointKeeper
 from search.cluster.check import require_alike
 from search.cluster.resources import Node, num_trials_at_once, require_gpus_here
 from search.cluster.signals import Terminated
@@ -23,24 +22,25 @@ from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.estimates.gpu_probe import Lender
-from search.expectations import disk_guard, say_forecast
 from search.loop.coordinator import Conductor
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import num_failed, reopen_failed
 from search.loop.setup import make_conductor, note_start_points, resolve, start_points
 from search.loop.shares import Lending
-from search.materials import Materials, SearchJob, gather, limit_checker
-from search.own_models import check_own_models
-from search.progress import SearchView, status_of
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished, open_run
 from search.ray_tune.driver import drive
 from search.review.audit_run import audit_search
+from search.run.checkpoint_keeper import CheckpointKeeper
+from search.run.expectations import disk_guard, say_forecast
+from search.run.materials import Materials, SearchJob, gather, limit_checker
+from search.run.own_models import check_own_models
+from search.run.progress import SearchView, status_of
+from search.run.teacher_setup import measure_teacher
+from search.run.trial_tasks import task_maker
 from search.score_files import keep_pairs
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
-from search.teacher import measure_teacher
-from search.trial_tasks import task_maker
 from spaces.errors import DiskFullError
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, RunError

@@ -5,7 +5,7 @@ import torch
 
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
-from search.teacher import (
+from search.run.teacher_setup import (
     check_teacher,
     may_distil,
     measure_teacher,

@@ -5,8 +5,8 @@ from search.config.search_config import SearchConfig
 from search.estimates.disk_estimate import DiskGuard
 from search.estimates.forecast import Forecast, describe, forecast
 from search.loop.setup import rungs_of
-from search.materials import Materials, SearchJob
-from search.progress import SearchView
+from search.run.materials import Materials, SearchJob
+from search.run.progress import SearchView
 
 
 def say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:

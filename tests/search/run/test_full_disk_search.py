@@ -75,7 +75,7 @@ def world(tmp_path: Path, make_corpus: Callable[..., Path]) -> Path:
 
 
 def done_in(world: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     environment = os.environ | {
         "VEER_CACHE": str(world / "cache"), "COLUMNS": "200", "PYTHONPATH": root,
     }  # fmt: skip

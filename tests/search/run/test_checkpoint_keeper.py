@@ -6,8 +6,8 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from search.checkpoint_keeper import CheckpointKeeper
 from search.estimates.disk_estimate import DiskEstimate
+from search.run.checkpoint_keeper import CheckpointKeeper
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 

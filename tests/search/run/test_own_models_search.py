@@ -15,9 +15,9 @@ from results.export.benchmark import BenchmarkConfig, benchmark_run
 from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from search.own_models import check_own_models
-from search.progress import SearchView
-from search.run import run_search
+from search.run.own_models import check_own_models
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 from spaces.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer

@@ -7,8 +7,8 @@ from models.user_code import code_root
 from results.journal.run_folder import RunFolder
 from search.loop.shares import Lending
 from search.loop.trial_course import TrialCourse
-from search.materials import Materials, SearchJob
 from search.provenance.provenance import versions
+from search.run.materials import Materials, SearchJob
 from trainable.features.training_data import opened_from
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import TrialTask

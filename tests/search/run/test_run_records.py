@@ -7,9 +7,9 @@ from rich.console import Console
 from results.journal.history import latest, trial_histories
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
-from search.progress import SearchView
 from search.review.reproduce import Conditions, reproduce
-from search.run import run_search
+from search.run.progress import SearchView
+from search.run.run_search import run_search
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from search.follow_up_plan import FollowUpPlan
 from search.loop.follow_ups import FollowUp
 from search.loop.trial_course import Budget
-from search.progress import SearchStatus, SearchView, duration, line, status_of
+from search.run.progress import SearchStatus, SearchView, duration, line, status_of
 
 STATUS = SearchStatus(
     num_trials=12, running=2, complete=1, stopped_early=3, failed=1, epochs=40, best_trial=4,
