@@ -13,8 +13,8 @@ from torch import Tensor
 from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.custom_config import CustomModelConfig
 from models.user_class import code_error, load_class
-from spaces.errors import ConfigError, VeerError
 from spaces.files.complaints import Complaint, complaints, did_you_mean
+from spaces.files.errors import ConfigError, VeerError
 
 PROBE_BATCH = 2
 # For a model that takes any length: 1 s, and one that divides into nothing.

@@ -8,8 +8,8 @@ from types import ModuleType
 
 from models.base import SpeakerModel
 from models.user_code import code_roots, require_permission
-from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
+from spaces.files.errors import ConfigError
 
 VEER_PACKAGES = ("models", "spaces", "trainable", "search", "results")
 VEER_ROOT = Path(__file__).resolve().parent.parent

@@ -7,7 +7,7 @@ file can give it. Workers are told along with their first task.
 import sys
 from pathlib import Path
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 _roots: list[Path] = []
 

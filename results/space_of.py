@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from spaces.dimensions import Choice, Dimension, Float, Integer, same
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from spaces.reading.space_file import read_space
 from trainable.config.reading import preset_trees
 from trainable.config.trial_config import TrialConfig

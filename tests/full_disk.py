@@ -19,7 +19,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from spaces.errors import DiskFullError
+from spaces.files.errors import DiskFullError
 
 SIZE = "400k"
 FILLER = "filler"

@@ -13,8 +13,7 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
-from spaces.errors import VeerError
-from spaces.files.errors import StoreError
+from spaces.files.errors import StoreError, VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import read_space
 from tests.conftest import write_corpus

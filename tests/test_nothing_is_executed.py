@@ -17,8 +17,7 @@ from results.journal.journal import Journal, read_journal
 from results.trackers.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float
-from spaces.errors import ConfigError, VeerError
-from spaces.files.errors import CheckpointError, TrainingError
+from spaces.files.errors import CheckpointError, ConfigError, TrainingError, VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from trainable.audio.reading import AudioError, load_wave

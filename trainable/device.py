@@ -2,7 +2,7 @@
 
 import torch
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 
 def choose_device(name: str) -> torch.device:

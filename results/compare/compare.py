@@ -19,8 +19,7 @@ from results.journal.history import TrialHistory, latest
 from results.tables.run_view import RunView
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
-from spaces.errors import VeerError
-from spaces.files.errors import RunError
+from spaces.files.errors import RunError, VeerError
 from spaces.files.yaml_file import read_yaml
 
 SEED = 0

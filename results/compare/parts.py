@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from results.journal.history import UNRANKED, TrialHistory
 from results.tables.run_view import RunView
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 
 # A range of a space is one value, and so is a list.

@@ -9,7 +9,7 @@ from results.audit.verdict import verdict
 from results.journal.journal import Record
 from results.page.table import Cells, Facts, plain_cells
 from results.terminal.cells import MISSING
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 
 RUNG_HEADS = (
     "rung, epochs",

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from spaces.errors import ConfigError
 from spaces.files.atomic import write_bytes_atomically
+from spaces.files.errors import ConfigError
 
 FileFormat = Literal["csv", "json", "parquet"]
 

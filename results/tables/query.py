@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from results.tables.schema import PARAM_PREFIX
-from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
+from spaces.files.errors import ConfigError
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,

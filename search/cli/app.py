@@ -15,7 +15,7 @@ from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
 from search.cli.search import search
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 
 USER_ERROR_STATUS = 2
 

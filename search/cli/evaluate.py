@@ -20,7 +20,7 @@ from search.review.test_list import (
     read_list,
     refuse_locked,
 )
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.device import choose_device
 from trainable.machine.cache_dir import cache_dir

@@ -25,7 +25,7 @@ from search.cli.console import console, counting, errors
 from search.cli.options import AllowCode, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
 from search.review.audit_run import audit_search
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 from trainable.machine.hardware import describe_hardware
 

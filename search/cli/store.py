@@ -11,8 +11,7 @@ from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
 from search.cluster.store_build import ShardBuilder
-from spaces.errors import ConfigError
-from spaces.files.errors import StoreError
+from spaces.files.errors import ConfigError, StoreError
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank

@@ -8,7 +8,7 @@ import typer
 
 from search.cli.options import AllowCode, Device, RunSet, Seed, permit
 from search.cli.training import run_and_show
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.config.reading import read_preset_run
 from trainable.config.trial_config import TrainRunConfig, TrialConfig, read_train_config
 

@@ -19,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.cluster.resources import Node
 from search.provenance.provenance import versions
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 # A worker imports PyTorch first.
 ANSWER_WITHIN_S = 120.0

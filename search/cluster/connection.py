@@ -29,7 +29,7 @@ from search.cluster.tokens import (
     of_this_process,
     ray_told,
 )
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 OBJECT_STORE_BYTES = 128 * 2**20
 ANSWER_TIMEOUT_S = 5.0

@@ -29,7 +29,7 @@ from search.cluster.tokens import (
     ray_told,
     token_file,
 )
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 MARK = "VEER_CLUSTER"

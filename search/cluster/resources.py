@@ -13,7 +13,7 @@ import ray
 import torch
 
 from search.loop.shares import PARTS, Share
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

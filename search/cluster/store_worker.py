@@ -12,7 +12,7 @@ from typing import Any
 import ray
 import torch
 
-from spaces.errors import DiskFullError, VeerError
+from spaces.files.errors import DiskFullError, VeerError
 from trainable.store.plan import PLAN
 from trainable.store.tasks import ShardTask, build_shard
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 MODE = "RAY_AUTH_MODE"
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name

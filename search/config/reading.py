@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.files.complaints import Keys
+from spaces.files.overlaid import OverlaidDocument
 from spaces.files.yaml_file import YamlDocument
-from spaces.overlaid import OverlaidDocument
 
 # Stands for a settings file in messages where there is none.
 NO_FILE = Path("command line")

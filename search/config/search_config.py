@@ -12,8 +12,8 @@ from search.fault_config import FaultConfig
 from search.follow_up_plan import FollowUpPlan
 from search.scheduler_config import SchedulerConfig
 from search.suggest.samplers import SamplerKind
-from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
+from spaces.files.errors import ConfigError
 from spaces.files.settings import Settings
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces

@@ -17,9 +17,8 @@ from search.estimates.forecast import Forecast
 from search.estimates.largest_step import StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.trial_course import TrialCourse
-from spaces.errors import ConfigError
 from spaces.files.disk import free_bytes, said_bytes
-from spaces.files.errors import TrainingError
+from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.checkpoint_size import checkpoint_memory, full_report, weights_memory

@@ -15,7 +15,7 @@ from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
 from results.macs import count_macs
 from results.timing import time_interleaved
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.checkpoints.folder import LoadedModel, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrialConfig

@@ -24,7 +24,7 @@ from search.config.search_config import SearchConfig
 from search.estimates.largest_step import Costly, StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import Computing

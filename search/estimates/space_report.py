@@ -11,7 +11,7 @@ from models import ModelConfig
 from search.estimates.architectures import MODEL, Architectures, drawn_trees, find_architectures
 from search.estimates.feasibility import Cost, LimitChecker, num_macs, num_params
 from spaces.dimensions import Value
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 

@@ -24,7 +24,7 @@ from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.conditions import Params
 from spaces.dimensions import PRESET
-from spaces.errors import ConfigError, VeerError
+from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import read_yaml
 from spaces.space import Space
 from spaces.starting import fit_into

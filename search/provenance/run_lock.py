@@ -9,9 +9,8 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from results.journal.run_folder import JOURNAL
-from spaces.errors import VeerError
 from spaces.files.disk import is_disk_full, room_for
-from spaces.files.errors import RunError
+from spaces.files.errors import RunError, VeerError
 from spaces.files.locks import LOCK, POLL_S, hold, open_in_place
 
 LOGGED = ("ray", "search", "trainable", "results")

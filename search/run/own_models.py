@@ -6,7 +6,7 @@ from models.custom_config import names_a_file
 from models.user_code import require_permission
 from search.config.search_config import SearchConfig
 from spaces.conditions import Params
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from spaces.reading.space_checks import allowed_values
 from spaces.space import Space

@@ -41,9 +41,8 @@ from search.run.teacher_setup import measure_teacher
 from search.run.trial_tasks import task_maker
 from search.score_files import keep_pairs
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
-from spaces.errors import DiskFullError
 from spaces.files.disk import room_for
-from spaces.files.errors import CheckpointError, RunError
+from spaces.files.errors import CheckpointError, DiskFullError, RunError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
 from trainable.machine.cache_dir import cache_dir

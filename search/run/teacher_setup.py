@@ -11,8 +11,7 @@ from search.config.search_config import SearchConfig
 from search.score_files import keep_teacher_scores
 from search.suggest.corner_configs import deciding_configs
 from spaces.dimensions import PRESET
-from spaces.errors import ConfigError
-from spaces.files.errors import RunError, TrainingError
+from spaces.files.errors import ConfigError, RunError, TrainingError
 from spaces.space import Space
 from trainable.checkpoints.folder import file_sha256, load_speaker_model
 from trainable.device import choose_device

@@ -7,7 +7,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
 from spaces.dimensions import Float
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.space import Space
 
 SamplerKind = Literal["tpe", "random", "grid", "gp"]

@@ -16,9 +16,8 @@ from results.analysis.ranking import best_ended
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
-from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
-from spaces.files.errors import RunError
+from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import load_mapping, load_model, read_yaml
 from trainable.config.reading import bundled_configs, read_trial_config
 from trainable.config.trial_config import TrainRunConfig, TrialConfig

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
-from spaces.errors import DiskFullError
+from spaces.files.errors import DiskFullError
 
 # What the system says where there is no room, and what gives room then.
 FULL = MappingProxyType(

@@ -1,8 +1,8 @@
 """What goes wrong with data, checkpoints and training, and can be mended by a person.
 
-VeerError                 (spaces.errors)
-├── ConfigError           (spaces.errors)
-├── DiskFullError         (spaces.errors)
+VeerError                 (spaces.files.errors)
+├── ConfigError           (spaces.files.errors)
+├── DiskFullError         (spaces.files.errors)
 ├── CorpusError           lists and audio; carries every fault found
 ├── CheckpointError       a model file that cannot be used as asked
 │   └── DamagedError      its bytes are not those that were written
@@ -16,7 +16,18 @@ VeerError                 (spaces.errors)
 
 from collections.abc import Sequence
 
-from spaces.errors import ConfigError, DiskFullError, VeerError
+
+class VeerError(Exception):
+    """Root of the errors that are shown without a stack trace: the message says the fix."""
+
+
+class ConfigError(VeerError, ValueError):
+    """A setting breaks a rule; the message names the file and line, or the key."""
+
+
+class DiskFullError(VeerError, OSError):
+    """A file could not be written for want of room; the message names it and the room needed."""
+
 
 __all__ = [
     "BusyError",

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from spaces.errors import ConfigError
 from spaces.files.atomic import write_text_atomically
 from spaces.files.complaints import Complaint, Keys, complaints, dotted, shown
+from spaces.files.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
 

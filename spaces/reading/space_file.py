@@ -24,8 +24,8 @@ from pydantic import BaseModel, ValidationError
 from spaces.conditions import in_order
 from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
 from spaces.effects import EffectConditions, Surroundings
-from spaces.errors import ConfigError
 from spaces.files.complaints import Complaint, did_you_mean
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import YamlDocument, read_yaml
 from spaces.reading.header import Header, Trees, part
 from spaces.reading.space_checks import condition_complaints, never_complaints, probe_complaints

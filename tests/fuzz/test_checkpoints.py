@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
 from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoints.folder import (

@@ -49,7 +49,7 @@ from search.review.reproduce import Reproduction
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from spaces.space import Space
 from tests.fuzz.mutation import fuzzed, mutated
 from trainable.checkpoints.folder import LoadedModel, file_sha256

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.errors import VeerError
-from spaces.files.errors import CorpusError
+from spaces.files.errors import CorpusError, VeerError
 from tests.fuzz.mutation import fuzzed
 from trainable.audio.sound_folders import list_sounds
 from trainable.corpus.check import check_corpus

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from search.config.search_config import check_suggested, read_search_config
 from search.loop.setup import resolve
-from spaces.errors import ConfigError, VeerError
+from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import parse_yaml, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from tests.fuzz.mutation import ODD_TEXTS, ODD_VALUES, fuzzed, yaml_texts

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models import CustomModelConfig, SpeakerModel, build_model
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from trainable.config.trial_config import TrialConfig
 

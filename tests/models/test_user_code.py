@@ -10,7 +10,7 @@ import pytest
 from models import CustomModelConfig, build_model
 from models.user_class import VEER_PACKAGES, load_class
 from models.user_code import code_roots, is_code_allowed, require_permission
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 Write = Callable[..., Path]
 

@@ -3,7 +3,7 @@
 from typer.testing import CliRunner, Result
 
 from search.cli import app as cli
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 
 
 def veer(*arguments: object) -> Result:

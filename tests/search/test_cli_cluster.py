@@ -9,7 +9,7 @@ import ray
 from search.cluster import nodes as cluster
 from search.cluster.connection import connected
 from search.cluster.tokens import TOKEN, find_token
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 from tests.search.ray_nodes import free_port
 from tests.search.somebody import be_somebody

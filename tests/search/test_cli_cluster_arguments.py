@@ -9,7 +9,7 @@ import ray
 
 from search.cluster import nodes as cluster
 from search.cluster.tokens import MODE, TOKEN, TOKEN_PATH
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 
 

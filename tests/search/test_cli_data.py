@@ -5,8 +5,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search.cli.data import app
-from spaces.errors import VeerError
-from spaces.files.errors import CorpusError
+from spaces.files.errors import CorpusError, VeerError
 from trainable.demo.demo_corpus import DemoConfig
 
 runner = CliRunner()

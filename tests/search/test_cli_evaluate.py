@@ -14,8 +14,7 @@ from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
 from search.provenance.run_lock import run_lock
-from spaces.errors import ConfigError
-from spaces.files.errors import RunError
+from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT

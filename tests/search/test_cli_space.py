@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search.cli import app as cli
-from spaces.errors import ConfigError, VeerError
+from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import write_yaml
 from spaces.reading.space_file import bundled_spaces
 

@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from search.cli import store as store_cli
 from search.cli.data import app
-from spaces.errors import ConfigError
-from spaces.files.errors import StoreError
+from spaces.files.errors import ConfigError, StoreError
 from tests.trainable.store.small import flip_byte
 from trainable.store import sizes
 from trainable.store.lock import use_store

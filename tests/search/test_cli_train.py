@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.cli import app as cli
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 

@@ -24,8 +24,7 @@ from search.cli.console import Screen
 from search.cli.watch import watch
 from search.provenance.run_lock import run_lock
 from search.run.journal_status import has_ended, journal_status
-from spaces.errors import VeerError
-from spaces.files.errors import RunError
+from spaces.files.errors import RunError, VeerError
 from spaces.files.locks import is_held
 from tests.results.conftest import report, start
 from tests.search.commands import veer

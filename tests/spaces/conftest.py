@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from spaces.dimensions import Float
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.stage_weights import (
     SMALLEST_REST,
     Free,

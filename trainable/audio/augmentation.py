@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.audio.augmentation_config import (
     KINDS,
     MUSAN_KINDS,

@@ -14,7 +14,7 @@ import numpy as np
 import soundfile
 
 from models.frontend import SAMPLE_RATE_HZ
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.audio.reading import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
 
 SUFFIXES = (".wav", ".flac")

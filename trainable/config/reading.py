@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spaces.errors import ConfigError
 from spaces.files.complaints import did_you_mean
+from spaces.files.errors import ConfigError
 from spaces.files.overlaid import apply_overrides
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.reading.space_file import read_space

@@ -11,9 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spaces.errors import VeerError
 from spaces.files.atomic import write_text_atomically
-from spaces.files.errors import CorpusError
+from spaces.files.errors import CorpusError, VeerError
 from spaces.files.yaml_file import write_yaml
 
 Layout = Literal["voxceleb", "librispeech"]

@@ -25,9 +25,8 @@ from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spaces.errors import DiskFullError
 from spaces.files.atomic import WholeAppends
-from spaces.files.errors import RunError
+from spaces.files.errors import DiskFullError, RunError
 from spaces.files.locks import open_in_place
 
 LEDGER = "test_openings.jsonl"

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from models import SpeakerModel
 from results.timing import time_interleaved
-from spaces.errors import ConfigError, DiskFullError
 from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import ConfigError, DiskFullError
 from trainable.machine.cache_dir import CACHE_VARIABLE
 from trainable.machine.hardware import describe_hardware
 

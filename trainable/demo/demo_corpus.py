@@ -21,8 +21,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.frontend import SAMPLE_RATE_HZ
-from spaces.errors import VeerError
 from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import VeerError
 from trainable.audio.reading import Wave
 from trainable.corpus.prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo.sentences import draw_sentence

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from trainable.audio.reading import Wave, resampled
 
 ACCENTS = (

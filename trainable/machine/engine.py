@@ -9,8 +9,7 @@ import torch
 from pydantic import Field
 from torch.amp.grad_scaler import GradScaler
 
-from spaces.errors import ConfigError
-from spaces.files.errors import TrainingError
+from spaces.files.errors import ConfigError, TrainingError
 from spaces.files.settings import Settings
 from trainable.machine.memory_share import is_out_of_memory
 

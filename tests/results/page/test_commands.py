@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.cli import results as commands
-from spaces.errors import DiskFullError, VeerError
+from spaces.files.errors import DiskFullError, VeerError
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from results.journal.run_folder import RunFolder
 from results.tables.formats import FileFormat, write_table
 from results.tables.trials import epochs_table, trials_table
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 
 def test_json_holds_the_rows(journal_run: RunFolder) -> None:

@@ -6,7 +6,7 @@ import pytest
 from results.journal.run_folder import RunFolder
 from results.tables.query import order_by, resolve_column, select, where
 from results.tables.trials import epochs_table, trials_table
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
 from search.provenance.provenance import versions
 from search.ray_tune.checked_trial import CheckedTrial
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes
 from tests.search.real_search import RealSearch, tiny_settings
 

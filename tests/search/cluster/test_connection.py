@@ -13,7 +13,7 @@ import ray
 
 from search.cluster.connection import connected, mismatch, require_entry
 from search.cluster.tokens import MODE, TOKEN
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
 from tests.search.ray_nodes import RayNodes, ray_nodes
 

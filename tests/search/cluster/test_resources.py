@@ -4,7 +4,7 @@ import torch
 
 from search.cluster.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
 from search.loop.shares import Share
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 
 CPU_NODE = Node(address="10.0.0.1", num_cpus=8, num_gpus=0)
 GPU_NODE = Node(address="10.0.0.2", num_cpus=16, num_gpus=2)

@@ -31,7 +31,7 @@ from search.estimates.forecast import forecast
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from search.score_files import keep_pairs, keep_teacher_scores
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig

@@ -12,8 +12,7 @@ import torch
 from models import MLPMixerConfig, build_model, count_parameters
 from search.estimates import feasibility as module
 from search.estimates.feasibility import LimitChecker, num_macs, num_params
-from spaces.errors import ConfigError
-from spaces.files.errors import CheckpointError
+from spaces.files.errors import CheckpointError, ConfigError
 from spaces.limits import Limits
 from trainable.checkpoints.folder import load_speaker_model
 from trainable.config.trial_config import TrialConfig

@@ -15,7 +15,7 @@ from search.cluster.resources import Node, cluster_nodes
 from search.estimates import gpu_probe as module
 from search.estimates.gpu_probe import Lender, ProbedStep, probe_step
 from search.loop.shares import USUAL_CONTEXT_BYTES, Share
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.limits import Limits
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig

@@ -14,7 +14,7 @@ from search.estimates import space_report as module
 from search.estimates.architectures import drawn_trees
 from search.estimates.feasibility import LimitChecker
 from search.estimates.space_report import ReportConfig, SpaceReport, describe_space
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.limits import Limits
 from spaces.reading.space_file import read_space

@@ -15,7 +15,7 @@ from search.loop.setup import (
     start_points,
 )
 from search.suggest.suggestions import Suggestions
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
 from trainable.config.reading import read_trial_space

@@ -7,8 +7,7 @@ import pytest
 
 from results.journal.run_folder import JOURNAL
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
-from spaces.errors import ConfigError
-from spaces.files.errors import RunError
+from spaces.files.errors import ConfigError, RunError
 
 HOLD = """
 import sys, pathlib

@@ -8,7 +8,7 @@ import pytest
 
 from search.cluster.connection import connected
 from search.cluster.signals import Interrupts
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import WITH_TOKEN, ray_nodes
 from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
 

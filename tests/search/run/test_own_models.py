@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.user_code import allow_code, is_code_allowed
-from spaces.errors import ConfigError, VeerError
+from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import write_yaml
 from tests.search.commands import veer
 from tests.search.own_student import REFUSED, TRIAL, Person

@@ -18,7 +18,7 @@ from results.journal.run_folder import RunFolder
 from search.run.own_models import check_own_models
 from search.run.progress import SearchView
 from search.run.run_search import run_search
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.own_student import MODEL, REFUSED, TRIAL, Person

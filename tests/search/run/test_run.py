@@ -20,8 +20,7 @@ from results.trackers.study import STUDY_NAME
 from search.review.audit_run import audit_search
 from search.run.progress import SearchView
 from search.run.run_search import run_search
-from spaces.errors import ConfigError
-from spaces.files.errors import RunError
+from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import story
 from trainable.checkpoints.folder import CheckpointFolder, load_speaker_model

@@ -14,8 +14,7 @@ from search.run.teacher_setup import (
     teacher_file,
 )
 from spaces.dimensions import Choice, Float, Integer
-from spaces.errors import ConfigError
-from spaces.files.errors import RunError
+from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import write_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space

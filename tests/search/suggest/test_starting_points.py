@@ -6,7 +6,7 @@ import pytest
 
 from results.journal.journal import Journal
 from search.suggest.starting_points import starting_trees
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrialConfig

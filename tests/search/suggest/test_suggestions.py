@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from search.suggest.samplers import SamplerKind, refuse_unfit
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.limits import Limits
 from spaces.space import Space
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spaces.errors import DiskFullError
 from spaces.files.disk import free_bytes, is_disk_full, room_for, said_bytes
+from spaces.files.errors import DiskFullError
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

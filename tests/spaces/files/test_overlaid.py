@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
+from spaces.files.overlaid import OverlaidDocument
 from spaces.files.yaml_file import load_model
-from spaces.overlaid import OverlaidDocument
 
 
 class Inner(BaseModel):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping, load_model, read_yaml, write_yaml
 
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Tag
 
 from spaces.dimensions import Choice, Float, Integer
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 

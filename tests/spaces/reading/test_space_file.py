@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from spaces.dimensions import Choice, Float, Integer
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from spaces.reading.space_file import bundled_spaces, read_space
 from spaces.space import Space

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from tests.trainable.sounds import (
     NUM_SAMPLES,
     augmenter,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio.augmentation_config import LIMITS, AugmentationConfig
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.signal
 import soundfile
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.audio.reading import AudioError
 from trainable.audio.sound_folders import SoundFolder, list_sounds
 

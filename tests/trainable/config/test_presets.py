@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from models import build_model, count_parameters
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.config.reading import (

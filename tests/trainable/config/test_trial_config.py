@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_model, read_yaml, write_yaml
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import (

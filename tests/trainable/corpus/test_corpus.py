@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.errors import ConfigError
-from spaces.files.errors import CorpusError
+from spaces.files.errors import ConfigError, CorpusError
 from trainable.corpus.corpus import (
     Corpus,
     CorpusConfig,

@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.errors import VeerError
-from spaces.files.errors import CorpusError
+from spaces.files.errors import CorpusError, VeerError
 from trainable.corpus.corpus import Corpus, read_corpus, read_corpus_config, read_trial_list
 from trainable.corpus.prepare import Layout, PrepareConfig, prepare_corpus
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
-from spaces.errors import ConfigError
+from spaces.files.errors import ConfigError
 from trainable.cost import latency as module
 from trainable.cost.latency import LatencyMemory, latency_ratio
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.frontend import SAMPLE_RATE_HZ
-from spaces.errors import VeerError
+from spaces.files.errors import VeerError
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus

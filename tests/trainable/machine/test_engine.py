@@ -5,8 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from spaces.errors import ConfigError
-from spaces.files.errors import TrainingError
+from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.engine import EngineConfig, resolve_engine, say_what_compiling_needs
 from trainable.machine.memory_share import is_out_of_memory
 
