@@ -22,8 +22,8 @@ from search.review.test_list import (
 )
 from spaces.files.errors import ConfigError
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.device import choose_device
 from trainable.machine.cache_dir import cache_dir
+from trainable.machine.hardware import choose_device
 from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
 from trainable.verification.final import FinalEER, final_eer
 

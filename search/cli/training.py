@@ -11,10 +11,10 @@ from spaces.files.yaml_file import load_mapping
 from trainable.checkpoints.own_code import check_own_model, check_own_teacher
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.device import choose_device
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig
+from trainable.machine.hardware import choose_device
 from trainable.teachers.any_teacher import find_teacher
 from trainable.training.full import TrainResult, run_training
 from trainable.verification.evaluation import EvaluationResult

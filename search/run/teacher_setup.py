@@ -14,10 +14,10 @@ from spaces.dimensions import PRESET
 from spaces.files.errors import ConfigError, RunError, TrainingError
 from spaces.space import Space
 from trainable.checkpoints.folder import file_sha256, load_speaker_model
-from trainable.device import choose_device
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
+from trainable.machine.hardware import choose_device
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.teachers.any_teacher import (
     find_teacher,

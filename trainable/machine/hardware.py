@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from spaces.files.errors import ConfigError
+
 
 def available_cores() -> int:
     """Cores that this process may use."""
@@ -36,3 +38,17 @@ def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def choose_device(name: str) -> torch.device:
+    """`cpu`, `cuda`, or `auto`: CUDA where PyTorch can use it, else the CPU.
+
+    Raises:
+        ConfigError: Another name, or CUDA was asked for and cannot be used.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}")
+    usable = torch.cuda.is_available()
+    if name == "cuda" and not usable:
+        raise ConfigError("device is cuda, but PyTorch finds no usable GPU; set device: cpu")
+    return torch.device("cuda" if usable and name != "cpu" else "cpu")

@@ -15,10 +15,10 @@ import torch
 from models.user_code import allow_code
 from spaces.files.errors import CheckpointError
 from trainable.checkpoints.folder import file_sha256
-from trainable.device import choose_device
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
 from trainable.loss.teacher_output import Teacher, load_teacher
+from trainable.machine.hardware import choose_device
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick
