@@ -9,11 +9,10 @@ from results.journal.journal import Journal, Record
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
-from trainable.corpus.known_lists import known_list_warning
+from trainable.corpus.known_lists import content_sha256, known_list_warning
 from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
-from trainable.list_content import content_sha256
 
 SHORT = 12
 

@@ -12,10 +12,15 @@ from search.review.model_source import ModelSource
 from spaces.files.errors import ConfigError, DiskFullError, RunError
 from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list
-from trainable.corpus.known_lists import known_list
+from trainable.corpus.known_lists import (
+    content_sha256,
+    is_same_file,
+    known_list,
+    overlap_warnings,
+    paths_of,
+)
 from trainable.corpus.lists import parse_trial_list
 from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
-from trainable.list_content import content_sha256, is_same_file, overlap_warnings, paths_of
 
 MOST_TOLD = 5
 CHOOSING = (

@@ -15,9 +15,13 @@ from trainable.corpus.corpus import (
     parse_corpus,
     shared_speaker_faults,
 )
-from trainable.corpus.known_lists import known_list_warning
+from trainable.corpus.known_lists import (
+    content_sha256,
+    is_same_file,
+    known_list_warning,
+    overlap_warnings,
+)
 from trainable.corpus.lists import parse_trial_list, speaker_of
-from trainable.list_content import content_sha256, is_same_file, overlap_warnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

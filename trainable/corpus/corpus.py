@@ -14,6 +14,7 @@ from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry
+from trainable.corpus.known_lists import is_same_file
 from trainable.corpus.lists import (
     TrialPair,
     Utterance,
@@ -21,7 +22,6 @@ from trainable.corpus.lists import (
     parse_trial_list,
     speaker_of,
 )
-from trainable.list_content import is_same_file
 
 __all__ = [
     "Corpus",

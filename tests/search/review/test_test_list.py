@@ -24,8 +24,8 @@ from tests.search.test_cli_train import SMALL_STUDENT
 from trainable.config.reading import read_trial_space
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_trial_list
+from trainable.corpus.known_lists import content_sha256
 from trainable.corpus.test_list_ledger import OpeningLedger, new_opening
-from trainable.list_content import content_sha256
 from trainable.store.tasks import build_shards
 
 _WATCHED: list[list[str]] = []
