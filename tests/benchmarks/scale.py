@@ -26,8 +26,8 @@ from tests.benchmarks.made_up_trial import CPU, made_up_data
 from tests.benchmarks.report import finish
 from trainable.audio.reading import AudioEntry
 from trainable.config.trial_config import TrialConfig
-from trainable.feature_key import store_key
 from trainable.features.feature_table import FeatureTable
+from trainable.features.request import store_key
 from trainable.features.training_data import TrainingData
 from trainable.machine.hardware import describe_hardware
 from trainable.store.plan import MANIFEST

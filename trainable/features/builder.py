@@ -3,6 +3,7 @@
 Shapes: S samples, T frames, F mel bins.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,8 @@ import numpy as np
 import torch
 
 from models import LogMel
+from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
+from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick
@@ -123,3 +126,48 @@ def _map_in_order(
         finally:
             for future in ahead:
                 future.cancel()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentedCopy:
+    """Makes one copy of any utterance.
+
+    Attributes:
+        augmenter: What makes copies.
+        number: Of the copy, from 1.
+    """
+
+    augmenter: Augmenter
+    number: int
+
+    def __call__(self, wave_S: Wave, path: Path) -> Wave:
+        """The copy, of the same length.
+
+        Raises:
+            AudioError: A sound that is to be added cannot be read.
+        """
+        rng = copy_rng(self.augmenter.config.seed, self.number, path)
+        return self.augmenter.augment(wave_S, rng)
+
+
+def copy_plans(config: AugmentationConfig) -> tuple[CopyPlan, ...]:
+    """One plan for each copy that is asked for.
+
+    Raises:
+        ConfigError: A folder of sounds cannot be used.
+    """
+    if config.copies == 0:
+        return ()
+    # With another number of copies those that are there must stay what they are.
+    augmenter = make_augmenter(config.model_copy(update={"copies": 1}))
+    digest = augmentation_digest(augmenter)
+    settings = config.model_dump(mode="json", exclude={"copies"})
+    return tuple(
+        CopyPlan(
+            number=number,
+            change=AugmentedCopy(augmenter=augmenter, number=number),
+            settings=settings | {"copy": number},
+            digest=hashlib.sha256(f"{digest} {number}".encode()).hexdigest(),
+        )
+        for number in range(1, config.copies + 1)
+    )

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
-from trainable.copies import copy_plans
 from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
+from trainable.features.builder import copy_plans
 from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
 from trainable.store.folder import open_complete, open_stores

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from spaces.files.errors import CorpusError
-from trainable import feature_key as module
 from trainable.audio.reading import AudioEntry
-from trainable.feature_key import audio_dirs_of, lists_of, store_key
+from trainable.features import request as module
+from trainable.features.request import audio_dirs_of, lists_of, store_key
 
 
 @pytest.fixture
