@@ -10,8 +10,7 @@ from results.tables.formats import format_table
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from trainable.features.training_data import TrainingData
-from trainable.pair_speakers import speakers_of
-from trainable.verification.scores import ScoreMeter, write_scores
+from trainable.verification.scores import ScoreMeter, speakers_of, write_scores
 from trainable.verification.scoring import Floats
 
 

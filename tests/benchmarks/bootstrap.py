@@ -15,8 +15,8 @@ import torch
 
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.machine.hardware import describe_hardware
-from trainable.speaker_draws import Floats, multiplicities
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.intervals import Floats, multiplicities
 from trainable.verification.metrics import equal_error_rate
 
 NUM_PAIRS = 10_000

@@ -20,10 +20,9 @@ from results.journal.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of
-from trainable.speaker_draws import Floats
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.evaluation import score_pairs
-from trainable.verification.intervals import LEVEL, Difference, Interval, difference
+from trainable.verification.intervals import LEVEL, Difference, Floats, Interval, difference
 from trainable.verification.metrics import equal_error_rate
 
 CPU = torch.device("cpu")

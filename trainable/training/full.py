@@ -22,13 +22,13 @@ from trainable.checkpoints.folder import CheckpointFolder, file_sha256, load_spe
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
-from trainable.final_figures import read_final, write_final
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.training.trainer import EpochReport, Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
+from trainable.verification.final import read_final, write_final
 from trainable.verification.scores import keep_new_scores
 
 TENSORBOARD_FIELDS = (

@@ -24,8 +24,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trainable.speaker_draws import NUM_REPLICATES, Floats, Index, multiplicities
-from trainable.verification.intervals import Difference, Interval, difference, eer_interval
+from trainable.verification.intervals import (
+    NUM_REPLICATES,
+    Difference,
+    Floats,
+    Index,
+    Interval,
+    difference,
+    eer_interval,
+    multiplicities,
+)
 from trainable.verification.metrics import checked_pairs, equal_error_rate
 
 Sums = tuple[Floats, Floats]  # over non-target and over target pairs

@@ -1,14 +1,18 @@
 """How sure the final EER on a trial list is, in words."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from numpy.typing import ArrayLike
 
+from spaces.files.atomic import write_text_atomically
 from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.evaluation import EvaluationResult
 from trainable.verification.intervals import MIN_SPEAKERS, Interval
-from trainable.verification.metrics import equal_error_rate
+from trainable.verification.metrics import VerificationMetrics, equal_error_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,3 +72,26 @@ def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
         bootstrap = SpeakerBootstrap(speakers)
         interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
     return FinalEER(eer_pct=eer_pct, interval=interval, num_speakers=speakers.num_speakers)
+
+
+FILE = Path("result") / "final.json"
+
+
+def write_final(folder: Path, epoch: int, result: EvaluationResult) -> None:
+    """Record the figures of an epoch."""
+    text = json.dumps({"epoch": epoch} | asdict(result), indent=2)
+    write_text_atomically(folder / FILE, text + "\n")
+
+
+def read_final(folder: Path, epoch: int) -> EvaluationResult | None:
+    """The recorded figures of this epoch; None where there are none that can be read."""
+    try:
+        recorded = json.loads((folder / FILE).read_text())
+        if recorded["epoch"] != epoch:
+            return None
+        return EvaluationResult(
+            cosine=VerificationMetrics(**recorded["cosine"]),
+            voxceleb_trainer=VerificationMetrics(**recorded["voxceleb_trainer"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

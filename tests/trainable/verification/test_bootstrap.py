@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from tests.trainable.speaker_world import trial_list
-from trainable.speaker_draws import multiplicities
 from trainable.verification.bootstrap import (
     BLOCK_PAIRS,
     SpeakerBootstrap,
     SpeakerPairs,
     paired_difference,
 )
+from trainable.verification.intervals import multiplicities
 from trainable.verification.metrics import equal_error_rate
 
 

@@ -7,7 +7,6 @@ import pytest
 from scipy import stats
 
 from tests.trainable.speaker_world import Effects, World, trial_list
-from trainable.speaker_draws import multiplicities, speakers_sd
 from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.intervals import (
     MIN_SPEAKERS,
@@ -15,6 +14,8 @@ from trainable.verification.intervals import (
     Interval,
     difference,
     eer_interval,
+    multiplicities,
+    speakers_sd,
 )
 from trainable.verification.metrics import equal_error_rate
 
