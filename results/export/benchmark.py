@@ -25,10 +25,10 @@ from results.export.best_model import load_best
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.macs import count_macs
-from results.timing import Call, time_interleaved
 from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.folder import load_speaker_model
+from trainable.cost.latency import Call, time_interleaved
+from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, describe_hardware
 from trainable.teachers.any_teacher import is_stored
 

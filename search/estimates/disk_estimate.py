@@ -22,7 +22,8 @@ from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.checkpoint_size import checkpoint_memory, full_report, weights_memory
-from trainable.cost.step_memory import META, Computing
+from trainable.cost.step_memory import Computing
+from trainable.cost.step_on_noise import META
 from trainable.machine.cache_dir import cache_dir
 from trainable.verification.scores import scores_bytes
 

@@ -13,14 +13,14 @@ import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
-from results.macs import count_macs
-from results.timing import time_interleaved
 from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.checkpoints.folder import LoadedModel, file_sha256, load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.latency import LatencyMemory, Timer, latency_ratio
-from trainable.cost.step_memory import AskedTeacher, Computing, StepMemory, step_memory
+from trainable.cost.latency import LatencyMemory, Timer, latency_ratio, time_interleaved
+from trainable.cost.macs import count_macs
+from trainable.cost.step_memory import Computing, StepMemory, step_memory
+from trainable.cost.step_on_noise import AskedTeacher
 from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.teachers.any_teacher import is_plugin, is_stored
 

@@ -22,7 +22,8 @@ from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value
 from spaces.limits import Limits
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import AskedTeacher, Computing, StepMemory, step_memory
+from trainable.cost.step_memory import Computing, StepMemory, step_memory
+from trainable.cost.step_on_noise import AskedTeacher
 from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.teachers.any_teacher import is_stored
 

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from models import MLPMixerConfig, build_model
 from models.products import linear
-from results.macs import count_macs
-from results.timing import time_interleaved
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config.trial_config import LossConfig
+from trainable.cost.latency import time_interleaved
+from trainable.cost.macs import count_macs
 from trainable.loss.distillation import cosine_distillation
 from trainable.loss.terms import aam_softmax_logits
 from trainable.machine.hardware import available_cores, describe_hardware

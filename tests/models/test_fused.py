@@ -16,7 +16,7 @@ from models.fused_layers import FusedGroupedLinear, FusedLinear, FusedMaximum, F
 from models.fused_token import FusedTokenMixing
 from models.mlp_mixer import MixerBlock, MLPMixerSpeaker
 from models.products import Sums, chunk_length, linear, linear_plus, runs_fused
-from results.macs import count_macs
+from trainable.cost.macs import count_macs
 
 CONFIG = MLPMixerConfig(hidden_dim=8, num_blocks=2, num_frames=12, embedding_dim=10)
 

@@ -13,7 +13,8 @@ from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import CPU, META, AskedTeacher, StepMemory, StepOnNoise
+from trainable.cost.step_memory import StepMemory
+from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.training.epoch_report import EpochReport
 

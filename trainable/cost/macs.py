@@ -8,10 +8,12 @@ backward pass. What comes out is no LSTM's output.
 Shapes: T frames, B batch, C channels, H hidden units.
 """
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 class ParallelLSTM(nn.Module):
@@ -72,3 +74,31 @@ def _layer(x_TBC: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     i, f, g, o = gates_TBH4.chunk(4, dim=-1)
     c_TBH = f.sigmoid() * c_TBH + i.sigmoid() * g.tanh()
     return o.sigmoid() * c_TBH.tanh(), c_TBH
+
+
+def count_macs(model: nn.Module, shape: tuple[int, ...], method: str = "forward") -> int:
+    """Multiply-accumulates of one pass of the model, in the mode that it is in.
+
+    Args:
+        model: Stays as it is.
+        shape: The input's; for the cost of one utterance (1, frames, mel bins).
+        method: What is called with the input.
+
+    Nothing is computed where the model's code lets it run on the meta device.
+    """
+    try:
+        return _counted(model, shape, method, torch.device("meta"))
+    except (NotImplementedError, RuntimeError):  # its code reads values: it must be computed
+        return _counted(model, shape, method, torch.device("cpu"))
+
+
+def _counted(
+    model: nn.Module, shape: tuple[int, ...], method: str, device: torch.device
+) -> int:
+    # On the CPU oneDNN runs a whole LSTM as one operator that the counter does not know (it would
+    # count 0); the stand-in has the same products.
+    copied = with_parallel_lstms(copy.deepcopy(model).to(device))
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), counter:
+        getattr(copied, method)(torch.zeros(shape, device=device))
+    return int(counter.get_total_flops()) // 2

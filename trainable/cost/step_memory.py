@@ -9,38 +9,28 @@ counts as the operators that it is made of (see `trainable.cost.macs`), not as c
 Shapes: B batch, T frames, F mel bins.
 """
 
-import copy
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from models import build_model
-from models.custom_config import CustomModelConfig
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.macs import with_parallel_lstms
-from trainable.cost.stand_in import StandIn, stand_in
+from trainable.cost.stand_in import stand_in
+from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise
 from trainable.features.crop_bank import TargetsConfig
-from trainable.loss.distillation import LABEL_LEVEL
-from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Teacher
+from trainable.loss.teacher_output import Teacher
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
-from trainable.training.step import Batch, TrainingStep
 
-META = torch.device("meta")
-CPU = torch.device("cpu")
 # Batches from which the bytes of a step are extended in a straight line, where it takes real work.
 SMALL_BATCHES = (8, 16)
 
 
 DEFAULT_TARGETS = TargetsConfig()
-AskedTeacher = Teacher | StandIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,70 +196,3 @@ def live_peak(
     return counted.peak
 
 
-class StepOnNoise:
-    """A trial's training step, on crops of noise.
-
-    The first step makes gradients and moments; the ones after it are like all others.
-
-    Attributes:
-        student: The network.
-        objective: Its loss.
-        step: What is done with a batch.
-    """
-
-    def __init__(
-        self,
-        config: TrialConfig,
-        teacher: AskedTeacher | None,
-        num_speakers: int,
-        engine: Engine,
-    ) -> None:
-        self._config = config
-        self._device = device = engine.device
-        if config.loss.distill_weight == 0:
-            teacher = None
-        forked = [device] if device.type == "cuda" else []
-        # A model of the person's own is tried out when it is built, which takes a real device.
-        builds_on = CPU if isinstance(config.model, CustomModelConfig) else device
-        with torch.random.fork_rng(devices=forked), device:
-            with builds_on:
-                student = build_model(config.model).to(device)
-            if teacher is not None:
-                teacher = copy.deepcopy(teacher).to(device)
-            if device == META:
-                with_parallel_lstms(student)
-                if isinstance(teacher, Teacher):
-                    with_parallel_lstms(teacher.model)
-            objective = Objective(
-                config.loss,
-                student,
-                teacher,
-                speakers=_speakers(config, teacher, num_speakers),
-                probe_BTF=self._crops(1),
-            )
-        self._num_speakers = objective.classifier.weight.shape[0]
-        self.student, self.objective = student, objective
-        self.step = TrainingStep(student, objective, config.training, engine)
-
-    def run(self, batch_size: int) -> None:
-        """One step."""
-        feat_BTF = self._crops(batch_size)
-        speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
-        nowhere_B = np.zeros(batch_size, np.int64)
-        crops = Crops(feat_BTF, nowhere_B, nowhere_B)
-        self.step.run(Batch(feat_BTF, crops, speaker_B))
-
-    def _crops(self, batch_size: int) -> Tensor:
-        shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)
-        generator = None if self._device == META else torch.Generator(self._device).manual_seed(0)
-        return torch.randn(shape, device=self._device, generator=generator)
-
-
-def _speakers(
-    config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int
-) -> tuple[str, ...]:
-    """Names of the classes: the teacher's where labels are compared, else any."""
-    compares_labels = config.loss.distillation in LABEL_LEVEL
-    if teacher is not None and teacher.centres is not None and compares_labels:
-        return teacher.centres.speakers
-    return tuple(str(number) for number in range(num_speakers))

@@ -22,8 +22,8 @@ from results.export.benchmark import (
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.macs import count_macs
 from spaces.files.errors import RunError
+from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
 
 QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)

@@ -9,7 +9,6 @@ import torch
 
 from models import count_parameters
 from models.catalogue import build_model
-from results.macs import count_macs
 from search.estimates import space_report as module
 from search.estimates.architectures import drawn_trees
 from search.estimates.feasibility import LimitChecker
@@ -20,6 +19,7 @@ from spaces.limits import Limits
 from spaces.reading.space_file import read_space
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.macs import count_macs
 from trainable.cost.step_memory import step_memory
 
 TREE = {

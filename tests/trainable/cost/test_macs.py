@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from models import LSTMAutoencoderConfig, MLPMixerConfig, MLPMixerHybridConfig, build_model
-from results.macs import count_macs
+from trainable.cost.macs import count_macs
 
 FRAMES = 200
 

@@ -8,7 +8,8 @@ import torch
 from models import MLPMixerConfig, build_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.stand_in import stand_in
-from trainable.cost.step_memory import META, live_peak
+from trainable.cost.step_memory import live_peak
+from trainable.cost.step_on_noise import META
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
 

@@ -10,7 +10,8 @@ from models import LSTMAutoencoderConfig, build_model, count_parameters
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.cost import step_memory as module
-from trainable.cost.step_memory import CPU, META, LiveBytes, live_peak, step_memory
+from trainable.cost.step_memory import LiveBytes, live_peak, step_memory
+from trainable.cost.step_on_noise import CPU, META
 from trainable.loss.teacher_output import SpeakerCentres, Teacher
 
 FLOAT = 4

@@ -1,6 +1,6 @@
 """Calls take turns."""
 
-from results.timing import time_interleaved
+from trainable.cost.latency import time_interleaved
 
 
 def turns(seed: int, rounds: int = 20, warmup_rounds: int = 2) -> tuple[str, dict[str, int]]:
