@@ -45,7 +45,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.machine.hardware import describe_hardware
-from trainable.store import sizes
+from trainable.store import plan as sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
 from trainable.teachers.target_builder import CROPS_AT_ONCE
 from trainable.teachers.targets import open_targets

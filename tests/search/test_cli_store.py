@@ -14,7 +14,7 @@ from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.files.errors import ConfigError, StoreError
 from tests.trainable.store.small import flip_byte
-from trainable.store import sizes
+from trainable.store import plan as sizes
 from trainable.store.lock import use_store
 from trainable.teachers import target_builder
 from trainable.teachers.any_teacher import find_teacher

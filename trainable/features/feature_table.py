@@ -14,7 +14,7 @@ from torch import Tensor
 from trainable.audio.reading import AudioEntry
 from trainable.features.request import feature_request
 from trainable.store.folder import open_stores
-from trainable.store.sizes import DEFAULT_SHARD_BYTES
+from trainable.store.plan import DEFAULT_SHARD_BYTES
 from trainable.store.table import Index, RowTable
 from trainable.store.tasks import Progress, build_shards
 

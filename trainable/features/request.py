@@ -17,9 +17,14 @@ from spaces.files.errors import CorpusError
 from trainable.audio.reading import AudioEntry
 from trainable.features.builder import CopyPlan, FeatureTask
 from trainable.store.folder import store_folder
-from trainable.store.plan import FORMAT_VERSION, StorePlan, StoreRequest
+from trainable.store.plan import (
+    DEFAULT_SHARD_BYTES,
+    FORMAT_VERSION,
+    StorePlan,
+    StoreRequest,
+    rows_by_size,
+)
 from trainable.store.shards import ShardKind, ShardPlace
-from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 
 FRONT_END: dict[str, float] = {
     "sample_rate_hz": frontend.SAMPLE_RATE_HZ,

@@ -2,11 +2,12 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spaces.files.atomic import write_text_atomically
@@ -137,3 +138,18 @@ def fits(plan: StorePlan, request: StoreRequest) -> bool:
         and plan.key == request.key
         and sum(plan.num_rows) == request.num_rows
     )
+
+
+DEFAULT_SHARD_BYTES = 512 * 2**20
+# So many shards at least, so that processes can share the work, unless they were tiny.
+NUM_PIECES = 32
+SMALLEST_SHARD_BYTES = 16 * 2**20
+
+
+def rows_by_size(sizes: Sequence[float], shard_bytes: int) -> tuple[int, ...]:
+    """Cut rows of these sizes, bytes, into shards of a size: where those before reach it."""
+    total = float(np.sum(sizes))
+    wanted = min(shard_bytes, max(SMALLEST_SHARD_BYTES, total / NUM_PIECES))
+    shard = (np.cumsum(sizes) - sizes) // wanted
+    _, num_rows = np.unique(shard, return_counts=True)
+    return tuple(num_rows.tolist())

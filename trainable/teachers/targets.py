@@ -29,9 +29,15 @@ from trainable.loss.teacher_output import (
 )
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
-from trainable.store.plan import FORMAT_VERSION, SOURCE, StorePlan, StoreRequest
+from trainable.store.plan import (
+    DEFAULT_SHARD_BYTES,
+    FORMAT_VERSION,
+    SOURCE,
+    StorePlan,
+    StoreRequest,
+    rows_by_size,
+)
 from trainable.store.shards import ShardKind, ShardPlace
-from trainable.store.sizes import DEFAULT_SHARD_BYTES, rows_by_size
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.teachers.target_builder import TargetTask

@@ -23,7 +23,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.store import sizes
+from trainable.store import plan as sizes
 from trainable.store.tasks import Builder, Progress, build_shards
 from trainable.teachers.any_teacher import find_teacher
 from trainable.teachers.targets import open_targets
