@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from results.analysis.cost import cost_remark
 from results.analysis.faults import counted, fault_remarks, utc
 from results.analysis.model_hashes import model_counts, same_models
-from results.analysis.ranking import ranked
+from results.analysis.ranking import ranked, repeat_remarks
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
-from results.repeats import repeat_remarks
 from spaces.limits import BROKEN_RULE
 
 WARNING = "warning: "

@@ -1,7 +1,8 @@
 """Rows of a `benchmark` record, told apart."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from results.journal.history import latest
 from results.journal.journal import Record
 
 TRIAL = "trial "
@@ -22,3 +23,17 @@ def trial_of(row: Record) -> int | None:
     number = str(row["model"]).removeprefix(TRIAL)
     is_trial = str(row["model"]).startswith(TRIAL) and number.isdecimal() and number.isascii()
     return int(number) if is_trial else None
+
+
+def speed_ratios(records: Iterable[Record]) -> dict[int, float]:
+    """The teacher's latency over the student's, by the trial's number.
+
+    Of one utterance at a time, with as few threads as were measured. Only the latest benchmark
+    counts, since an earlier one may be of another machine; a trial that it lacks is left out.
+    """
+    rows = single_utterance_rows(latest(records, "benchmark"))
+    return {
+        trial: float(row["speed_ratio"])
+        for row in rows
+        if (trial := trial_of(row)) is not None and row.get("speed_ratio") is not None
+    }

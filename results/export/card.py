@@ -8,12 +8,11 @@ from typing import Any
 from models import count_parameters
 from models.user_code import code_roots
 from results.analysis.faults import counted
-from results.analysis.ranking import repeats_of
+from results.analysis.ranking import figure_of, repeats_of
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.markdown import code, plain
-from results.repeats import figure_of
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import veer_command

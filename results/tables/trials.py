@@ -9,11 +9,11 @@ from results.analysis.cost import trial_costs
 from results.analysis.model_hashes import model_hashes
 from results.analysis.ranking import Repeats, ranked, repeats_of
 from results.analysis.remarks import hardest_met, success_criteria
+from results.analysis.speed import speed_ratios
 from results.analysis.trial_scores import RunScores
 from results.journal.history import TrialHistory, repetitions, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.speed import speed_ratios
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCHS,

@@ -17,9 +17,9 @@ from typing import Any
 
 from tensorboardX.proto.summary_pb2 import Summary
 
+from results.analysis.speed import speed_ratios
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.speed import speed_ratios
 from results.tables.schema import EPOCHS
 from results.trackers.event_records import (
     FILE_NAME,

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import typer
 
-from results.analysis.ranking import ranked
+from results.analysis.ranking import ranked, why_best
 from results.analysis.remarks import run_remarks
 from results.analysis.trial_scores import RunScores
 from results.export.benchmark import BENCHMARK_COLUMNS
@@ -14,7 +14,6 @@ from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.journal import ENDINGS, Record
 from results.journal.run_folder import RunFolder
-from results.repeats import why_best
 from results.tables.trials import trials_table
 from results.terminal.cells import benchmark_view
 from results.terminal.quoting import veer_command

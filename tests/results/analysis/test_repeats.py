@@ -5,13 +5,19 @@ from typing import Any
 
 import pytest
 
-from results.analysis.ranking import best_ended, ranked, repeats_of
+from results.analysis.ranking import (
+    best_ended,
+    figure_of,
+    ranked,
+    repeat_remarks,
+    repeats_of,
+    why_best,
+)
 from results.analysis.remarks import run_remarks
 from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.repeats import figure_of, repeat_remarks, why_best
 from results.tables.trials import trials_table
 from results.trackers.study import rebuild_study
 from spaces.dimensions import Float

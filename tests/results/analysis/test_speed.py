@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from results.analysis.speed import speed_ratios
 from results.journal.run_folder import RunFolder
-from results.speed import speed_ratios
 from results.tables.trials import trials_table
 
 
