@@ -12,8 +12,8 @@ import plotly.graph_objects as go
 
 from results.analysis.ranking import repeats_of, why_best
 from results.figures import FIGURES
+from results.figures.veer_by_cost import pareto_front
 from results.journal.run_folder import RunFolder
-from results.pareto import pareto_front
 from results.tables.run_view import RunView, interval_of
 from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean

@@ -19,8 +19,7 @@ from results.figures.parallel_coordinates import parallel_coordinates
 from results.figures.score_histograms import score_histograms
 from results.figures.slices import slices
 from results.figures.timeline import timeline
-from results.figures.veer_by_latency import veer_by_latency
-from results.figures.veer_by_parameters import veer_by_parameters
+from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
 from results.tables.run_view import RunView
 
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 from results.figures.loss_shares import MOST_TRIALS, shares_of
 from results.figures.spans import schedule_of
-from results.figures.veer_by_cost import MOST_BARS
-from results.figures.veer_by_latency import SAME_LATENCY, highs_of
+from results.figures.veer_by_cost import MOST_BARS, SAME_LATENCY, highs_of
 from results.journal.history import TrialHistory
 from results.tables.run_view import RunView, interval_of
 

@@ -1,6 +1,6 @@
 """VEER against what a student costs: a point a trial, and the front that no trial beats."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +22,26 @@ from results.figures.style import (
     trial_lines,
 )
 from results.journal.history import TrialHistory
-from results.pareto import pareto_front
 from results.tables.run_view import RunView
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places of the points that no other is at or below in both, and below in one.
+
+    Args:
+        points: Two finite costs each.
+
+    Returns:
+        Places in `points`, by the first cost, ascending; of equal points all.
+    """
+    order = sorted(range(len(points)), key=points.__getitem__)
+    front: list[int] = []
+    for place in order:
+        last = points[front[-1]] if front else None
+        if last is None or points[place][1] < last[1] or points[place] == last:
+            front.append(place)
+    return front
+
 
 # Above so many trials only the best has error bars.
 MOST_BARS = 100
@@ -175,3 +193,48 @@ def _add_teacher(figure: go.Figure, view: RunView, cost: Cost) -> None:
             hovertemplate=f"{said}<br>{cost.short}: %{{x:{cost.form}}}{NO_BOX}",
         )
     )
+
+
+# Two benchmarks of one network differ by about so much.
+SAME_LATENCY = 0.02
+
+
+def veer_by_latency(view: RunView) -> go.Figure | None:
+    """VEER against median CPU latency of one utterance; None where none was measured."""
+    speeds = view.speeds
+    threads = {row["num_threads"] for row in speeds.values()}
+    words = ", ".join(f"{number} thread{'s' * (number > 1)}" for number in sorted(threads))
+    cost = Cost(
+        title=f"median CPU latency, ms, {words}",
+        short="latency (ms)",
+        form=".2f",
+        values={trial: round(row["latency_median_ms"], 4) for trial, row in speeds.items()},
+        teacher=None if view.teacher_speed is None else view.teacher_speed["latency_median_ms"],
+        highs=highs_of(view),
+        tie=SAME_LATENCY,
+    )
+    return veer_by_cost(view, cost)
+
+
+def highs_of(view: RunView) -> dict[int, float]:
+    """The time, ms, that 95 % of a student's calls stayed within, by trial, where it was told."""
+    told = {trial: row.get("latency_p95_ms") for trial, row in view.speeds.items()}
+    return {trial: round(high_ms, 4) for trial, high_ms in told.items() if high_ms is not None}
+
+
+def veer_by_parameters(view: RunView) -> go.Figure | None:
+    """VEER against the number of parameters; None where it is unknown of every trial."""
+    last = {trial.trial: trial.last for trial in view.ranked}
+    sizes = {
+        number: record["num_params"]
+        for number, record in last.items()
+        if record is not None and record.get("num_params")
+    }
+    cost = Cost(
+        title="parameters of the network",
+        short="parameters",
+        form=",",
+        values=sizes,
+        teacher=None if view.teacher is None else view.teacher["num_params"],
+    )
+    return veer_by_cost(view, cost)

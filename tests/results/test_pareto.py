@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from results.pareto import pareto_front
+from results.figures.veer_by_cost import pareto_front
 
 
 def brute_force(points: list[tuple[float, float]]) -> set[int]:
