@@ -12,10 +12,9 @@ from results.analysis.ranking import figure_of, repeats_of
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
-from results.markdown import code, plain
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
-from results.terminal.quoting import veer_command
+from results.terminal.quoting import code, plain, veer_command
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.folder import LoadedModel
 from trainable.checkpoints.own_code import needs_code

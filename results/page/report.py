@@ -28,8 +28,8 @@ from results.page.parts import (
 from results.page.sections import Auditor, Section, search_sections
 from results.page.table import Cells, Facts, cells_of, facts_of
 from results.page.trials import trials_data
-from results.terminal.cells import trial_listing
 from results.terminal.facts import sampled_facts
+from results.terminal.listing import trial_listing
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import DiskFullError, RunError
 from spaces.files.yaml_file import yaml_text

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.terminal.cells import MISSING, NO_EFFECT, STATE_WORDS, TEACHER, cell, headings
+from results.terminal.cells import MISSING, STATE_WORDS, TEACHER, cell, headings
+from results.terminal.listing import NO_EFFECT
 from results.terminal.trials import interval_text, repeats_text, trial_text
 
 Facts = tuple[tuple[str, str], ...]

@@ -5,7 +5,8 @@ from typing import Any
 
 from results.analysis.faults import MOST_TRIALS_NAMED
 from results.tables.schema import PARAM_PREFIX
-from results.terminal.cells import NO_EFFECT_MEANS, STATE_WORDS, cell
+from results.terminal.cells import STATE_WORDS, cell
+from results.terminal.listing import NO_EFFECT_MEANS
 
 Row = Mapping[str, Any]
 

@@ -1,8 +1,11 @@
 """Commands that a person copies into a shell, whatever a path in them is called."""
 
 import os
+import re
 import shlex
 from pathlib import Path
+
+from spaces.files.visible import visible
 
 
 def veer_command(*words: str | Path) -> str:
@@ -33,3 +36,13 @@ def _escaped(char: str) -> str:
     if char.isprintable():
         return char
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(char))
+
+
+def plain(text: object) -> str:
+    """The text without effect: no HTML, link, emphasis, table cell or line of its own."""
+    return re.sub(r"[\\`*<>\[\]|&]", r"\\\g<0>", visible(str(text)))
+
+
+def code(text: object) -> str:
+    """The text between backticks; a backtick in it becomes an apostrophe."""
+    return f"`{visible(str(text)).replace('`', chr(39))}`"

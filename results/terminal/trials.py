@@ -11,20 +11,9 @@ from rich.text import Text
 from results.analysis.remarks import WARNING
 from results.journal.journal import Record
 from results.tables.schema import PARAM_PREFIX
-from results.terminal.cells import (
-    CURVE,
-    MISSING,
-    NOTE_STYLE,
-    PRESET,
-    TIED,
-    Listing,
-    Row,
-    cell,
-    plain_columns,
-    row_style,
-    trial_listing,
-)
+from results.terminal.cells import MISSING, NOTE_STYLE, PRESET, Row, cell, plain_columns, row_style
 from results.terminal.grid import GridColumn, fitted, grid
+from results.terminal.listing import CURVE, TIED, Listing, trial_listing
 from results.terminal.sparklines import Curve, CurveScale, curve_scale
 from spaces.files.visible import visible
 

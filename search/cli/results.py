@@ -17,7 +17,8 @@ from results.page.report import write_report
 from results.tables.formats import FileFormat, write_table
 from results.tables.query import select
 from results.tables.trials import epochs_table, trials_table, write_tables
-from results.terminal.cells import benchmark_view, rows_view, trial_rows
+from results.terminal.cells import benchmark_view, rows_view
+from results.terminal.listing import trial_rows
 from results.terminal.sparklines import veer_curves
 from results.terminal.trial import find_trial, trial_view
 from results.terminal.trials import trials_view

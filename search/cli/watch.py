@@ -17,7 +17,7 @@ from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.page.parts import state_of
 from results.tables.trials import trials_table
-from results.terminal.cells import Listing, trial_listing
+from results.terminal.listing import Listing, trial_listing
 from results.terminal.quoting import veer_command
 from results.terminal.sparklines import veer_curves
 from results.terminal.trials import listing_view, trials_view

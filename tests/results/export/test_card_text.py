@@ -5,7 +5,7 @@ import pytest
 from results.export.export import export_trial
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.markdown import code, plain
+from results.terminal.quoting import code, plain
 
 HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
 

@@ -11,8 +11,8 @@ from rich.console import Console, RenderableType
 from results.journal.run_folder import RunFolder
 from results.tables.schema import TRIALS, arrow_schema
 from results.tables.trials import trials_table
-from results.terminal.cells import trial_listing
 from results.terminal.grid import GridColumn, fitted, grid, grid_width
+from results.terminal.listing import trial_listing
 from results.terminal.sparklines import BARS
 from results.terminal.trials import interval_text, repeats_text, trials_view
 
