@@ -6,14 +6,15 @@ from typing import Any
 
 from results.compare.parts import (
     SEED_KEY,
+    BestBehind,
     Row,
     anytime,
+    bests_behind,
     config_key,
     differing,
     favoured,
     only_here,
 )
-from results.compare_pairs import BestBehind, bests_behind
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory, latest
 from results.tables.run_view import RunView

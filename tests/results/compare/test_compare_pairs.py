@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file
 from results.compare.compare import compare_runs
+from results.compare.parts import bests_behind
 from results.compare.view import comparison_view
-from results.compare_pairs import bests_behind
 from results.journal.journal import Journal
 from results.tables.run_view import RunView
 from tests.results.conftest import report, start
