@@ -20,7 +20,8 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-from search.config.search_config import DEFAULT_SETTINGS, read_search_config
+from search.config.reading import read_search_config
+from search.config.search_config import DEFAULT_SETTINGS
 
 
 class Sampler(StrEnum):

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from search.cli.console import console, counting
-from search.config.search_config import check_suggested
+from search.config.reading import check_suggested
 from search.estimates.feasibility import LimitChecker
 from search.estimates.space_report import (
     CostRange,

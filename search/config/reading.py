@@ -1,11 +1,17 @@
 """Settings of several sources as one document, whose mistakes are placed where they stand."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from spaces.files.complaints import Keys
+from search.config.search_config import MAY_CHANGE, PRESETS, SUGGESTIBLE, SearchConfig
+from spaces.files.complaints import Keys, did_you_mean
+from spaces.files.errors import ConfigError
 from spaces.files.overlaid import OverlaidDocument
-from spaces.files.yaml_file import YamlDocument
+from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
+from spaces.reading.space_file import bundled_spaces
+from trainable.corpus.corpus import read_corpus_config
 
 # Stands for a settings file in messages where there is none.
 NO_FILE = Path("command line")
@@ -23,3 +29,133 @@ class MergedDocument(OverlaidDocument):
         if self.space is not None and keys and keys[0] in self.suggested:
             return self.space.place_of(("search", *keys))
         return str(NO_FILE) if self.path == NO_FILE else OverlaidDocument.place_of(self, keys)
+
+
+def read_search_config(
+    source: str | Path | None, overrides: Mapping[str, Any] | None = None
+) -> SearchConfig:
+    """Read and resolve a search's settings.
+
+    Relative paths in a file count from its folder, those in overrides from the working folder.
+    What the space suggests under `search` counts where neither says anything.
+
+    Args:
+        source: A bundled name (`demo`) or a YAML file; None for the overrides alone.
+        overrides: Settings of the command line by dotted name (`resources.gpu`); they win.
+
+    Raises:
+        ConfigError: With file, line and fix.
+    """
+    path, base = (NO_FILE, Path.cwd()) if source is None else _find_settings(source)
+    nothing = YamlDocument(path=NO_FILE, data={}, lines={(): 1})
+    document = nothing if source is None else read_yaml(path)
+    data = {key: _resolved(key, value, base) for key, value in document.data.items()}
+    given = _tree(overrides or {})
+    for key, value in given.items():
+        data[key] = _laid_over(data.get(key), _resolved(key, value, Path.cwd()))
+    space = read_yaml(data["space"]) if isinstance(data.get("space"), Path) else None
+    suggested = {} if space is None else suggested_settings(space)
+    for key, value in suggested.items():
+        data[key] = _laid_over(value, data[key]) if key in data else value
+    merged = MergedDocument(
+        path=path,
+        data=data,
+        lines=document.lines,
+        over=frozenset(tuple(name.split(".")) for name in overrides or ()),
+        source=str(NO_FILE),
+        space=space,
+        suggested=frozenset(suggested.keys() - document.data.keys() - given.keys()),
+    )
+    return load_model(SearchConfig, merged)
+
+
+def suggested_settings(space: YamlDocument) -> dict[str, Any]:
+    """The search settings that a space file suggests.
+
+    Raises:
+        ConfigError: They are no mapping, or a key may not be suggested.
+    """
+    suggested = space.data.get("search", {})
+    if not isinstance(suggested, dict):
+        raise ConfigError(f"{space.place_of(('search',))}: search: must be a mapping")
+    for key in suggested:
+        if key not in SUGGESTIBLE:
+            hint = did_you_mean(key, SUGGESTIBLE)
+            raise ConfigError(
+                f"{space.place_of(('search', key))}: search.{key}: a space cannot suggest it{hint}"
+            )
+    return dict(suggested)
+
+
+def check_suggested(space: Path) -> None:
+    """Refuse what a space file suggests, if no search could take it.
+
+    Raises:
+        ConfigError: With file, line and fix.
+    """
+    corpus = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
+    read_search_config(None, {"corpus": corpus, "space": space})
+
+
+def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
+    """Settings that differ, except those that a resumed search may change.
+
+    Spaces are compared by content: a run folder keeps a copy of its own.
+    """
+    a, b = (
+        settings.model_dump(mode="json") | {"space": read_yaml(settings.space).data}
+        for settings in (one, other)
+    )
+    return [key for key in a if key not in MAY_CHANGE and a[key] != b[key]]
+
+
+def _find_settings(source: str | Path) -> tuple[Path, Path]:
+    """The file, and the folder that its paths count from."""
+    if Path(source).suffix in (".yaml", ".yml"):
+        return Path(source), Path(source).resolve().parent
+    bundled = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    if str(source) not in bundled:
+        raise ConfigError(
+            f"search settings must be a .yaml file or a bundled name, got {str(source)!r}"
+            f"{did_you_mean(source, bundled)}"
+        )
+    return bundled[str(source)], Path.cwd()
+
+
+def _laid_over(under: Any, over: Any) -> Any:
+    """One setting over another; of two mappings the keys of both."""
+    return under | over if isinstance(under, dict) and isinstance(over, dict) else over
+
+
+def _resolved(key: str, value: Any, base: Path) -> Any:
+    """Paths made absolute; a corpus that is named replaced by its content."""
+    if key == "teacher" and isinstance(value, str | Path):
+        return (base / value).resolve()
+    if key == "corpus" and isinstance(value, str | Path):
+        return read_corpus_config((base / value).resolve()).model_dump()
+    if key == "space" and isinstance(value, str | Path):
+        return _find_space(value, base)
+    return value
+
+
+def _find_space(source: str | Path, base: Path) -> Path:
+    bundled = bundled_spaces()
+    if str(source) in bundled:
+        return bundled[str(source)]
+    path = (base / source).resolve()
+    if not path.is_file():
+        hint = did_you_mean(source, bundled)
+        raise ConfigError(f"space must be a file or a bundled name, got {str(source)!r}{hint}")
+    return path
+
+
+def _tree(dotted: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    tree: dict[str, Any] = {}
+    for name, value in dotted.items():
+        *parents, last = name.split(".")
+        inner = tree
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return tree

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import EndState, Journal, Record
-from search.fault_config import FaultConfig
+from search.config.parts import FaultConfig
 from search.loop.shares import RaisedShare
 from search.loop.trial_course import Fault, TrialCourse
 from trainable.machine.memory_share import OUT_OF_MEMORY

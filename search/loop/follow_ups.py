@@ -15,7 +15,7 @@ import numpy as np
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import Record, as_recorded
-from search.follow_up_plan import FollowUpPlan
+from search.config.parts import FollowUpPlan
 from search.loop.stop_check import rung_stops
 from search.loop.trial_course import TrialCourse
 

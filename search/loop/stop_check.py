@@ -11,8 +11,8 @@ from typing import Any
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import ENDINGS, Record
+from search.config.parts import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
-from search.scheduler_config import SchedulerConfig
 
 STOPPED = "stopped_early"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from results.journal.history import median_of_last
 from results.journal.journal import EndState
-from search.follow_up_plan import FollowUpPlan
+from search.config.parts import FollowUpPlan
 from search.loop.early_stopping import Verdict
 from search.loop.shares import RaisedShare
 from search.suggest.suggestions import Suggestion

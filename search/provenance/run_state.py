@@ -10,12 +10,8 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal, Record, as_recorded, read_journal
 from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
 from results.terminal.quoting import veer_command
-from search.config.search_config import (
-    MAY_CHANGE,
-    SearchConfig,
-    differing_keys,
-    read_search_config,
-)
+from search.config.reading import differing_keys, read_search_config
+from search.config.search_config import MAY_CHANGE, SearchConfig
 from search.loop.follow_ups import due_by_journal
 from search.provenance.differences import since_the_start
 from search.provenance.provenance import provenance

@@ -11,9 +11,9 @@ from results.audit.audit import audit_controls, audit_cost, audit_rungs, audit_s
 from results.audit.findings import Audit
 from results.journal.history import trial_histories
 from results.journal.journal import Record
+from search.config.parts import SchedulerConfig
 from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults
-from search.scheduler_config import SchedulerConfig
 from spaces.files.errors import RunError
 
 DEFAULT_FINALISTS = 3

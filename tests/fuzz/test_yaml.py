@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.config.search_config import check_suggested, read_search_config
+from search.config.reading import check_suggested, read_search_config
 from search.loop.setup import resolve
 from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import parse_yaml, read_yaml

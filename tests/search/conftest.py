@@ -11,7 +11,8 @@ import pytest
 from models import user_code
 from results.journal.journal import Journal
 from search.cluster.connection import connected
-from search.config.search_config import SearchConfig, read_search_config
+from search.config.reading import read_search_config
+from search.config.search_config import SearchConfig
 from search.loop.coordinator import Conductor
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.yaml_file import write_yaml

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from models.user_code import allow_code
 from search.cluster.connection import connected
-from search.config.search_config import read_search_config
+from search.config.reading import read_search_config
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 

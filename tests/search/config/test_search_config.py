@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from search.config.search_config import PRESETS, SearchConfig, differing_keys, read_search_config
+from search.config.reading import differing_keys, read_search_config
+from search.config.search_config import PRESETS, SearchConfig
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces

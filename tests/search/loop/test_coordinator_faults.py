@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from search.fault_config import FaultConfig
+from search.config.parts import FaultConfig
 from search.loop.shares import RaisedShare
 from tests.search.conducting import story, veer_pct, work
 

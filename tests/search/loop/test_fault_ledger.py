@@ -1,6 +1,6 @@
 import pytest
 
-from search.fault_config import FaultConfig
+from search.config.parts import FaultConfig
 from search.loop.fault_ledger import FailingShare, failure_reason, kinds_in_words, reason_lines
 from search.loop.trial_course import Fault
 

@@ -8,7 +8,7 @@ import pytest
 from results.analysis.ranking import ranked
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from search.follow_up_plan import FollowUpPlan
+from search.config.parts import FollowUpPlan
 from search.loop.follow_ups import Ended, due_by_journal, due_follow_ups, finalists, repeat_seeds
 from search.loop.stop_check import stop_faults
 from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work

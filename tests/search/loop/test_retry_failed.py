@@ -2,7 +2,7 @@
 
 from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
-from search.follow_up_plan import FollowUpPlan
+from search.config.parts import FollowUpPlan
 from search.loop.retry_failed import num_failed, reopen_failed, standing
 from tests.search.conducting import MAX_EPOCHS, story, work
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.config.search_config import SearchConfig, read_search_config
+from search.config.reading import read_search_config
+from search.config.search_config import SearchConfig
 from search.loop.setup import (
     config_maker,
     make_conductor,

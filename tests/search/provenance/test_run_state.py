@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from results.journal.journal import Journal, Record, read_journal
-from search.config.search_config import SearchConfig, read_search_config
+from search.config.parts import SchedulerConfig
+from search.config.reading import read_search_config
+from search.config.search_config import SearchConfig
 from search.provenance.run_state import (
     differing_values,
     earlier_records,
@@ -15,7 +17,6 @@ from search.provenance.run_state import (
     open_run,
     resumed_settings,
 )
-from search.scheduler_config import SchedulerConfig
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.damage import DAMAGES

@@ -1,6 +1,6 @@
 import pytest
 
-from search.fault_config import FaultConfig
+from search.config.parts import FaultConfig
 from search.ray_tune.hangs import HangWatch
 from tests.search.conducting import Clock
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from search.config.search_config import SearchConfig, read_search_config
+from search.config.reading import read_search_config
+from search.config.search_config import SearchConfig
 from search.estimates.disk_estimate import num_kept
 from search.run.expectations import describe_follow_ups
 

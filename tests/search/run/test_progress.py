@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from search.follow_up_plan import FollowUpPlan
+from search.config.parts import FollowUpPlan
 from search.loop.follow_ups import FollowUp
 from search.loop.trial_course import Budget
 from search.run.progress import SearchStatus, SearchView, duration, line, status_of
