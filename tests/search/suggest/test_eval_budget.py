@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainable.eval_budget import affordable_eval_crops, expected_eval_share
+from search.suggest.eval_crops import affordable_eval_crops, expected_eval_share
 
 
 @pytest.mark.parametrize(
