@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import EndState, HaltReason, Journal, Record
-from search.endings import ending
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
 from search.loop.follow_ups import Ended, FollowUp, due_follow_ups
@@ -19,7 +18,7 @@ from search.loop.proposals import Proposals
 from search.loop.retry_failed import standing
 from search.loop.shares import RaisedShare
 from search.loop.state import SearchState
-from search.loop.trial_course import Budget, Fault, TrialCourse, following
+from search.loop.trial_course import Budget, Fault, TrialCourse, ending, following
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 

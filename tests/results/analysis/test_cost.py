@@ -8,9 +8,8 @@ from results.analysis.cost import cost_remark, search_cost, trial_costs
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
-from search.endings import ending
 from search.loop.early_stopping import Verdict
-from search.loop.trial_course import Budget, TrialCourse
+from search.loop.trial_course import Budget, TrialCourse, ending
 from search.suggest.suggestions import Suggestion
 from trainable.config.trial_config import TrialConfig
 
