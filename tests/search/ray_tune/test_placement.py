@@ -12,9 +12,8 @@ from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
 from search.loop.shares import Lending, Share
 from search.loop.trial_course import Budget
-from search.placement import other_config, place_in
 from search.ray_tune.hangs import HangWatch
-from search.ray_tune.scheduler import ConductorScheduler
+from search.ray_tune.scheduler import ConductorScheduler, other_config, place_in
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
