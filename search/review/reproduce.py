@@ -9,7 +9,6 @@ from typing import Any
 from models.user_code import code_root
 from results.analysis.faults import counted
 from results.journal.run_folder import RunFolder
-from search.conditions_then import conditions_differ
 from search.provenance.data_record import corpus_facts
 from search.provenance.provenance import provenance
 from search.review.epoch_comparison import (
@@ -18,7 +17,7 @@ from search.review.epoch_comparison import (
     first_difference,
     veer_tolerance_pct,
 )
-from search.review.recorded_trial import RecordedTrial, Sitting, recorded_trial
+from search.review.recorded_trial import RecordedTrial, Sitting, conditions_differ, recorded_trial
 from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml

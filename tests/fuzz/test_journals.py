@@ -37,14 +37,13 @@ from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at
-from search.conditions_then import conditions_differ
 from search.loop.coordinator import Conductor
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
 from search.provenance.differences import since_the_start
 from search.review.epoch_comparison import COMPARED, EpochPair
-from search.review.recorded_trial import Sitting, recorded_trial
+from search.review.recorded_trial import Sitting, conditions_differ, recorded_trial
 from search.review.reproduce import Reproduction
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestions

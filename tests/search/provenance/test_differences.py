@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from search.conditions_then import NUMERIC
 from search.provenance.differences import changed_variables, changes, since_the_start
 from search.provenance.provenance import provenance
+from search.review.recorded_trial import NUMERIC
 
 THEN: dict[str, Any] = {
     "command": "veer search a.yaml",
