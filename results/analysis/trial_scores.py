@@ -115,7 +115,7 @@ class RunScores:
         """
         if told is None:
             return None
-        found = self._read(teacher_file(self._run.path))
+        found = self._read(teacher_scores_file(self._run.path))
         if found is None or found.veer_pct != told["veer_pct"]:
             return None
         return self._fitting(found)
@@ -236,7 +236,7 @@ def pairs_file(run: Path) -> Path:
     return run / FOLDER / "pairs.parquet"
 
 
-def teacher_file(run: Path) -> Path:
+def teacher_scores_file(run: Path) -> Path:
     """Where a run folder keeps the teacher's scores."""
     return run / FOLDER / "teacher.npz"
 

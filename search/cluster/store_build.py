@@ -32,7 +32,8 @@ from ray.exceptions import RayError
 from search.cluster.check import require_alike
 from search.cluster.connection import check_entry, connected
 from search.cluster.resources import cluster_nodes
-from search.cluster.store_worker import Outcome, Ticker, build_packed
+from search.cluster.store_worker import Outcome, build_packed
+from search.cluster.ticker import Ticker
 from spaces.files.errors import DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress, ShardTask, build_shards

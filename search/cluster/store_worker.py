@@ -6,7 +6,6 @@ import socket
 import time
 import traceback
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,25 +95,3 @@ def built(task: ShardTask, ticker: Any) -> Outcome:
         return Outcome(number=number, error=f"{path}: cannot be built:\n{traceback.format_exc()}")
     ticker.tell.remote(number, done)
     return Outcome(number=number, faults=faults)
-
-
-class Ticker:
-    """Counts utterances, and how often a shard was begun; an actor of Ray's."""
-
-    def __init__(self) -> None:
-        self._done: dict[int, int] = {}
-        self._begun: Counter[int] = Counter()
-
-    def begin(self, shard: int) -> int:
-        """Note that a shard is begun, perhaps anew; how often it was."""
-        self._done[shard] = 0
-        self._begun[shard] += 1
-        return self._begun[shard]
-
-    def tell(self, shard: int, done: int) -> None:
-        """Note how many utterances of a shard are done."""
-        self._done[shard] = done
-
-    def total(self) -> int:
-        """Utterances of all shards."""
-        return sum(self._done.values())

@@ -37,9 +37,8 @@ from search.run.expectations import disk_guard, say_forecast
 from search.run.materials import Materials, SearchJob, gather, limit_checker
 from search.run.own_models import check_own_models
 from search.run.progress import SearchView, status_of
-from search.run.teacher_setup import measure_teacher
+from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.run.trial_tasks import task_maker
-from search.score_files import keep_pairs
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, DiskFullError, RunError

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_file
+from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
@@ -259,7 +259,7 @@ def keep_made_up_scores(run: RunFolder, num_pairs: int = 300) -> None:
             run.trial(trial.trial) / SCORES_FILE,
             _measured(first.scores, noise, trial.best["epoch"], trial.best["veer_pct"]),
         )
-    write_scores(teacher_file(run.path), _measured(first.scores, noise, 0, TEACHER_PCT))
+    write_scores(teacher_scores_file(run.path), _measured(first.scores, noise, 0, TEACHER_PCT))
 
 
 def _measured(

@@ -11,8 +11,8 @@ from results.analysis.trial_scores import (
     RunScores,
     pairs,
     pairs_file,
-    teacher_file,
     teacher_scores,
+    teacher_scores_file,
     trial_scores,
 )
 from results.journal.history import trial_histories
@@ -72,7 +72,7 @@ def run(tmp_path):
         teacher = measured(SCORES[0], 0)
         journal.append("search_started", settings={}, provenance={})
         journal.append("teacher", path="t", veer_pct=teacher.veer_pct, num_params=1, sha256="a")
-        write_scores(teacher_file(path), teacher)
+        write_scores(teacher_scores_file(path), teacher)
         for trial in range(4):
             start(journal, trial, loss__distillation="none", training__lr=1e-3)
             report(journal, trial, 1, 60.0)
@@ -99,7 +99,7 @@ def test_scores_come_with_labels_and_the_best_epoch(run):
 
 def test_the_teachers_scores_are_those_that_were_journalled(run):
     assert teacher_scores(run).epoch == 0
-    write_scores(teacher_file(run.path), measured(SCORES[2], 0))
+    write_scores(teacher_scores_file(run.path), measured(SCORES[2], 0))
     assert teacher_scores(run) is None
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from search.cluster import store_worker
-from search.cluster.store_worker import MAX_BEGINNINGS, Outcome, Ticker, built
+from search.cluster.store_worker import MAX_BEGINNINGS, Outcome, built
+from search.cluster.ticker import Ticker
 from spaces.files.errors import StoreError
 from trainable.store.shards import ShardKind, ShardPlace, Vectors, open_shard
 from trainable.store.tasks import Tick

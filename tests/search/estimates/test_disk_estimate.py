@@ -30,7 +30,7 @@ from search.estimates.disk_estimate import (
 from search.estimates.forecast import forecast
 from search.run.progress import SearchView
 from search.run.run_search import run_search
-from search.score_files import keep_pairs, keep_teacher_scores
+from search.run.teacher_setup import keep_pairs, keep_teacher_scores
 from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
