@@ -10,7 +10,7 @@ import typer
 from results.terminal.quoting import veer_command
 from search.cli.console import console, counting
 from search.cli.options import AllowCode, Device, permission_flag, permit
-from search.cli.training import evaluation_table
+from search.cli.train import evaluation_table
 from search.review.model_source import ModelSource, find_model
 from search.review.test_list import (
     TrialList,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli.options import AllowCode, Corpus, Device, Seed, Set, permit
-from search.cli.training import run_and_show
+from search.cli.train import run_and_show
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrialConfig
 

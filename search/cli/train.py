@@ -1,16 +1,102 @@
 """`veer train`."""
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from search.cli.console import console, counting, epochs
 from search.cli.options import AllowCode, Device, RunSet, Seed, permit
-from search.cli.training import run_and_show
 from spaces.files.errors import ConfigError
+from spaces.files.yaml_file import load_mapping
+from trainable.checkpoints.own_code import check_own_model, check_own_teacher
 from trainable.config.reading import read_preset_run
 from trainable.config.trial_config import TrainRunConfig, TrialConfig, read_train_config
+from trainable.corpus.corpus import CorpusConfig, read_corpus_config
+from trainable.features.training_data import load_training_data
+from trainable.machine.cache_dir import cache_dir
+from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig
+from trainable.machine.hardware import choose_device
+from trainable.teachers.any_teacher import find_teacher
+from trainable.training.full import TrainResult, run_training
+from trainable.verification.evaluation import EvaluationResult
+
+
+def run_and_show(
+    *,
+    corpus: Path | CorpusConfig,
+    teacher: Path | None,
+    trial: TrialConfig,
+    out: Path,
+    device: str,
+    teacher_sha256: str | None = None,
+    engine: EngineConfig = DEFAULT_ENGINE,
+) -> TrainResult:
+    """Train, or go on training, with a bar; then print the figures."""
+    check_own_model(trial.model)
+    if teacher is not None and trial.loss.distill_weight > 0:
+        # Before the corpus is read, which may take long.
+        check_own_teacher(find_teacher(teacher))
+    where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
+    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
+    config = load_mapping(
+        TrainRunConfig,
+        {"corpus": where, **parts, "trial": trial, "engine": engine},
+        "command line",
+    )
+    with counting("log-mels") as progress:
+        data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
+    console.print(
+        f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
+        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
+        soft_wrap=True,
+    )
+    try:
+        with epochs(str(out), trial.training.max_epochs) as bar:
+            result = run_training(
+                config, data, out, device=choose_device(device), watcher=bar
+            )
+    except KeyboardInterrupt:
+        console.print(f"stopped; go on with the same command: {shlex.join(sys.argv)}")
+        raise SystemExit(130) from None
+    _print_result(result, out)
+    return result
+
+
+def evaluation_table(result: EvaluationResult, title: str) -> Table:
+    """Both protocols, each metric with its name."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("protocol", no_wrap=True)
+    for name in ("EER %", "EER %, that\ntrainer's way", "minDCF\np=0.01", "minDCF\np=0.05"):
+        table.add_column(name, justify="right")
+    for protocol, metrics in (
+        ("cosine of mean embeddings", result.cosine),
+        ("voxceleb_trainer", result.voxceleb_trainer),
+    ):
+        table.add_row(
+            protocol,
+            f"{metrics.eer_pct:.2f}",
+            f"{metrics.eer_pct_voxceleb_trainer:.2f}",
+            f"{metrics.min_dcf_p01:.4f}",
+            f"{metrics.min_dcf_p05:.4f}",
+        )
+    return table
+
+
+def _print_result(result: TrainResult, out: Path) -> None:
+    if result.resumed_from == result.last.epoch:
+        console.print(f"reusing {out}: it is trained already ({result.last.epoch} epochs)")
+    elif result.resumed_from:
+        console.print(f"went on from epoch {result.resumed_from}")
+    console.print(
+        f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
+        f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
+    )
+    console.print(evaluation_table(result.final, "validation list, best epoch"))
 
 
 def train(

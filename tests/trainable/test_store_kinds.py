@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from search.cli.store_table import amount_of, kind_of
 from trainable.features.request import LOG_MELS
 from trainable.store.plan import FORMAT_VERSION, StorePlan
 from trainable.store.shards import ShardKind
-from trainable.store_kinds import amount_of, kind_of
 
 CROPS = ShardKind(stem="targets", vectors="crops", width=8)
 
