@@ -21,7 +21,6 @@ from ray.exceptions import AuthenticationError, RayError
 
 from search.cluster.signals import keeping_sigterm
 from search.cluster.tokens import (
-    MODE,
     Token,
     find_token,
     keep_from_others,
@@ -29,6 +28,7 @@ from search.cluster.tokens import (
     of_this_process,
     ray_told,
 )
+from search.provenance.provenance import MODE
 from spaces.files.errors import ConfigError
 
 OBJECT_STORE_BYTES = 128 * 2**20

@@ -20,15 +20,8 @@ from pathlib import Path
 import ray
 
 from search.cluster.connection import ENVIRONMENT, mismatch, require_entry
-from search.cluster.tokens import (
-    MODE,
-    TOKEN_PATH,
-    Token,
-    find_token,
-    make_token,
-    ray_told,
-    token_file,
-)
+from search.cluster.tokens import TOKEN_PATH, Token, find_token, make_token, ray_told, token_file
+from search.provenance.provenance import MODE
 from spaces.files.errors import ConfigError
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")

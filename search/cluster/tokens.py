@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
+from search.provenance.provenance import MODE
 from spaces.files.errors import ConfigError
 
-MODE = "RAY_AUTH_MODE"
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - likewise
 NUM_BYTES = 32

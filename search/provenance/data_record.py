@@ -132,3 +132,19 @@ def note_corpus(
     earlier = latest(records, "corpus")
     if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
         journal.append("corpus", **facts)
+
+
+def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
+    """The SHA-256 of the teacher's file; it must be the one that the run began with.
+
+    Raises:
+        RunError: It is another.
+    """
+    sha256 = file_sha256(file)
+    earlier = latest(records, "teacher")
+    if earlier is not None and earlier["sha256"] != sha256:
+        raise RunError(
+            f"{file} is not the teacher that this run began with (SHA-256 "
+            f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
+        )
+    return sha256

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import Record
-from search.cluster.tokens import MODE
-from search.provenance.provenance import CODE_DIGITS
+from search.provenance.provenance import CODE_DIGITS, MODE
 
 UNKNOWN = "not recorded"
 UNSET = "not set"

@@ -117,3 +117,6 @@ def _git(folder: Path, *args: str) -> str | None:
         [git, *args], cwd=folder, capture_output=True, text=True, check=False
     )
     return done.stdout.strip() if done.returncode == 0 else None
+
+
+MODE = "RAY_AUTH_MODE"

@@ -12,10 +12,14 @@ from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
-from search.provenance.data_record import SHORT, changed_stores, require_same_lists
+from search.provenance.data_record import (
+    SHORT,
+    changed_stores,
+    require_same_lists,
+    require_same_teacher,
+)
 from search.provenance.differences import UNKNOWN, changed, changed_variables
 from search.provenance.provenance import CODE_DIGITS
-from search.run.teacher_setup import require_same_teacher
 from spaces.files.errors import RunError
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig

@@ -13,15 +13,10 @@ from search.provenance.data_record import (
     list_warnings,
     require_same_lists,
     require_same_stores,
+    require_same_teacher,
 )
 from search.run.progress import SearchView
-from search.run.teacher_setup import (
-    ask_teacher,
-    check_teacher,
-    prepared_teacher,
-    require_same_teacher,
-    teacher_file,
-)
+from search.run.teacher_setup import ask_teacher, check_teacher, prepared_teacher, teacher_file
 from spaces.space import Space
 from trainable.cost.step_memory import Computing
 from trainable.features.training_data import TrainingData, load_training_data

@@ -13,13 +13,14 @@ from results.journal.journal import Journal, Record, read_journal
 from results.journal.run_folder import JOURNAL
 from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
+from search.provenance.data_record import require_same_teacher
 from search.suggest.corner_configs import deciding_configs
 from spaces.dimensions import PRESET
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
-from spaces.files.errors import ConfigError, RunError, TrainingError
+from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
-from trainable.checkpoints.folder import file_sha256, load_speaker_model
+from trainable.checkpoints.folder import load_speaker_model
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
@@ -211,22 +212,6 @@ def require_teachable(
             raise ConfigError(
                 f"space {space.name}{place} does not fit teacher {teacher}: {error}"
             ) from error
-
-
-def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
-    """The SHA-256 of the teacher's file; it must be the one that the run began with.
-
-    Raises:
-        RunError: It is another.
-    """
-    sha256 = file_sha256(file)
-    earlier = latest(records, "teacher")
-    if earlier is not None and earlier["sha256"] != sha256:
-        raise RunError(
-            f"{file} is not the teacher that this run began with (SHA-256 "
-            f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
-        )
-    return sha256
 
 
 def measure_teacher(

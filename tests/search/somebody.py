@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from search.cluster.tokens import MODE, TOKEN, TOKEN_PATH
+from search.cluster.tokens import TOKEN, TOKEN_PATH
+from search.provenance.provenance import MODE
 
 
 def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ import pytest
 import ray
 
 from search.cluster import nodes as cluster
-from search.cluster.tokens import MODE, TOKEN, TOKEN_PATH
+from search.cluster.tokens import TOKEN, TOKEN_PATH
+from search.provenance.provenance import MODE
 from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 

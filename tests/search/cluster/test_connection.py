@@ -12,7 +12,8 @@ import pytest
 import ray
 
 from search.cluster.connection import connected, mismatch, require_entry
-from search.cluster.tokens import MODE, TOKEN
+from search.cluster.tokens import TOKEN
+from search.provenance.provenance import MODE
 from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
 from tests.search.ray_nodes import RayNodes, ray_nodes
