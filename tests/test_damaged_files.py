@@ -19,7 +19,8 @@ from spaces.reading.space_file import read_space
 from tests.conftest import write_corpus
 from tests.damage import DAMAGES
 from tests.tiny_mixer import TINY_MIXER
-from trainable.checkpoints.folder import CheckpointFolder, load_classifier, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.config.trial_config import TrialConfig, read_train_config
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data

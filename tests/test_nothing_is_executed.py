@@ -21,12 +21,9 @@ from spaces.files.errors import CheckpointError, ConfigError, TrainingError, Vee
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from trainable.audio.reading import AudioError, load_wave
-from trainable.checkpoints.folder import (
-    CheckpointFolder,
-    load_classifier,
-    load_speaker_model,
-    read_checkpoint,
-)
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import load_classifier, load_speaker_model
+from trainable.checkpoints.model_file import read_checkpoint
 from trainable.teachers.any_teacher import find_teacher
 from trainable.teachers.embedding_file import read_embeddings
 

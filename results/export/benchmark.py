@@ -26,7 +26,7 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from spaces.files.atomic import write_text_atomically
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call, time_interleaved
 from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, describe_hardware

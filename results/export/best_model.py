@@ -8,7 +8,8 @@ from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError, RunError
-from trainable.checkpoints.folder import CheckpointFolder, LoadedModel, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 
 FIX = "restore it from a copy, or name another trial"

@@ -16,7 +16,7 @@ from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import code, plain, veer_command
 from spaces.files.yaml_file import yaml_text
-from trainable.checkpoints.folder import LoadedModel
+from trainable.checkpoints.loading import LoadedModel
 from trainable.checkpoints.own_code import needs_code
 from trainable.config.trial_config import TrainRunConfig
 

@@ -11,8 +11,8 @@ from search.cli.console import INTERRUPTED_STATUS, console, counting
 from search.cli.options import AllowCode, permit
 from search.cli.store_table import stores_table
 from search.cluster.store_build import ShardBuilder
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError, StoreError
-from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, feature_requests, load_training_data

@@ -13,9 +13,10 @@ import torch
 
 from models import ModelConfig, SpeakerModel, build_model, count_parameters
 from models.custom_config import CustomModelConfig
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
-from trainable.checkpoints.folder import LoadedModel, file_sha256, load_speaker_model
+from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.latency import LatencyMemory, Timer, latency_ratio, time_interleaved
 from trainable.cost.macs import count_macs

@@ -6,8 +6,8 @@ from typing import Any
 
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
+from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
-from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import content_sha256, known_list_warning
 from trainable.corpus.lists import TrialPair, speaker_of

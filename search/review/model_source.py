@@ -13,7 +13,7 @@ from results.journal.journal import read_journal
 from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
 from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
-from trainable.checkpoints.folder import LoadedModel, load_speaker_model
+from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.corpus.corpus import CorpusConfig
 

@@ -21,11 +21,11 @@ from search.review.recorded_trial import RecordedTrial, Sitting, conditions_diff
 from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
-from trainable.checkpoints.folder import CheckpointFolder
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, place_of
+from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import EpochReport, Trainer
 
 
@@ -147,7 +147,7 @@ def reproduce(
     now = Sitting(place=place_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
     differences = conditions_differ(trial, run.read(), now, stores)
-    pairs, stopped = _run_again(trial, trainer, CheckpointFolder(folder), watcher)
+    pairs, stopped = _run_again(trial, trainer, folder, watcher)
     return Reproduction(
         trial=number,
         pairs=tuple(pairs),
@@ -199,17 +199,16 @@ def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTa
 def _run_again(
     trial: RecordedTrial,
     trainer: Trainer,
-    checkpoints: CheckpointFolder,
+    folder: Path,
     watcher: Callable[[EpochReport], None],
 ) -> tuple[list[EpochPair], str | None]:
     """The epochs, and why they are fewer than recorded, where they are."""
     pairs: list[EpochPair] = []
     for recorded in trial.history.in_order:
         try:
-            report = trainer.run_epoch()
+            report = run_saved_epoch(trainer, folder)
         except DivergedError as error:
             return pairs, f"{error}, where a VEER of {recorded['veer_pct']} % is recorded"
-        checkpoints.save(trainer)
         watcher(report)
         pairs.append(EpochPair(recorded=recorded, again=_as_journalled(report, trainer)))
     return pairs, None

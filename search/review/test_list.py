@@ -9,8 +9,8 @@ from results.analysis.faults import counted, utc
 from results.journal.journal import Journal
 from search.provenance.run_lock import run_lock
 from search.review.model_source import ModelSource
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError, DiskFullError, RunError
-from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list
 from trainable.corpus.known_lists import (
     content_sha256,

@@ -20,7 +20,7 @@ from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import room_for
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir

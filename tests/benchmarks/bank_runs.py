@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models import SpeakerModel
+from spaces.files.digest import file_sha256
 from tests.benchmarks.bank_figures import Arm, Run, arm_name
-from trainable.checkpoints.folder import file_sha256
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index, TargetsConfig

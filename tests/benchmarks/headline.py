@@ -16,7 +16,7 @@ from tests.benchmarks.headline_figures import (
     table,
 )
 from tests.benchmarks.headline_runs import ARMS, Plan, cut_in_two, run_search_of
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
 from trainable.machine.hardware import describe_hardware
 

@@ -26,7 +26,7 @@ from models import LSTMAutoencoderConfig
 from tests.benchmarks.made_up_store import open_features_of, write_store
 from tests.benchmarks.made_up_trial import CPU, made_up_data, write_teacher
 from tests.benchmarks.report import finish
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData

@@ -13,12 +13,8 @@ from hypothesis import strategies as st
 from spaces.files.errors import VeerError
 from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
 from tests.tiny_mixer import TINY_MIXER
-from trainable.checkpoints.folder import (
-    CheckpointFolder,
-    load_classifier,
-    load_speaker_model,
-    resolve_model_file,
-)
+from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
+from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.own_code import check_own_teacher
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config

@@ -48,10 +48,11 @@ from search.review.reproduce import Reproduction
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
+from spaces.files.digest import file_sha256
 from spaces.files.errors import VeerError
 from spaces.space import Space
 from tests.fuzz.mutation import fuzzed, mutated
-from trainable.checkpoints.folder import LoadedModel, file_sha256
+from trainable.checkpoints.loading import LoadedModel
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 

@@ -10,8 +10,9 @@ import torch
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.files.digest import file_sha256
 from spaces.files.yaml_file import write_yaml
-from trainable.checkpoints.folder import CheckpointFolder, file_sha256
+from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

@@ -18,7 +18,7 @@ from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
 from tests.search.test_cli_train import SMALL_STUDENT
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_corpus_config
 from trainable.corpus.test_list_ledger import LEDGER

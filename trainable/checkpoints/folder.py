@@ -9,74 +9,37 @@ without one, as a person may bring it, is read as it is.
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
-from models import SpeakerModel, build_model
-from spaces.files.digest import digest_of, file_sha256, write_digest
+from spaces.files.digest import digest_of, write_digest
 from spaces.files.disk import room_for
 from spaces.files.errors import CheckpointError, DamagedError
 from trainable.checkpoints.model_file import FILE_PATTERN, does_not_fit, read_checkpoint
-from trainable.config.trial_config import TrialConfig
-
-if TYPE_CHECKING:  # the trainer itself reads teachers from model files
-    from trainable.training.trainer import Trainer
-
-__all__ = [
-    "CheckpointFolder",
-    "LoadedClassifier",
-    "LoadedModel",
-    "file_sha256",
-    "load_classifier",
-    "load_speaker_model",
-    "part_of",
-    "read_checkpoint",
-    "resolve_model_file",
-]
 
 MODEL_FOLDER = "model"
-# What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
-# them, and the projections of multi-stage distillation.
-NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
 FILE_SUFFIX, BUILDING_SUFFIX = ".model", ".building"
 SET_ASIDE = ".damaged"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedClassifier:
-    """A classifier read from a model file, on the CPU.
+class Saveable(Protocol):
+    """What is saved and restored here: the trainer, of which this folder knows no more.
 
     Attributes:
-        centres_KD: The speaker centres, None in a file without them.
-        config: The trial that trained it.
-        speakers: Training speakers.
-        file: Where it came from.
+        epoch: Finished epochs.
     """
 
-    centres_KD: Tensor | None
-    config: TrialConfig
-    speakers: tuple[str, ...]
-    file: Path
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoadedModel(LoadedClassifier):
-    """A model read from a file, in eval mode on the CPU.
-
-    Attributes:
-        model: The network.
-        epoch: Epochs it was trained for.
-        history: Report fields of each epoch.
-    """
-
-    model: SpeakerModel
     epoch: int
-    history: tuple[dict[str, Any], ...]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a restored run needs; `veer.history` has a mapping an epoch."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state` gave."""
+        ...
 
 
 class CheckpointFolder:
@@ -89,7 +52,7 @@ class CheckpointFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder / MODEL_FOLDER
 
-    def save(self, trainer: "Trainer") -> Path:
+    def save(self, trainer: Saveable) -> Path:
         """Write the trainer's state, then drop what is neither best nor last.
 
         The file appears under its name only when complete, and after its digest.
@@ -101,7 +64,7 @@ class CheckpointFolder:
         state = trainer.state()
         with room_for(file, lambda: saved_bytes(state)):
             self._write(file, state)
-        self._keep({trainer.epoch, _best_epoch([r.as_dict() for r in trainer.history])})
+        self._keep({trainer.epoch, _best_epoch(state["veer"]["history"])})
         return file
 
     def _write(self, file: Path, state: dict[str, Any]) -> None:
@@ -123,7 +86,7 @@ class CheckpointFolder:
         finally:
             building.unlink(missing_ok=True)
 
-    def restore(self, trainer: "Trainer") -> list[str]:
+    def restore(self, trainer: Saveable) -> list[str]:
         """Load the newest whole checkpoint into a trainer, if there is one.
 
         A damaged one is set aside as `*.damaged`, of which the last alone is kept; the epochs
@@ -236,56 +199,6 @@ def resolve_model_file(path: Path) -> Path:
             f"epoch's file itself, such as {newest}"
         )
     return file
-
-
-def load_speaker_model(path: Path) -> LoadedModel:
-    """Load a model file, or the best epoch of a run folder; every tensor must fit.
-
-    Raises:
-        CheckpointError: Missing, damaged, or the weights do not fit the recorded config.
-    """
-    file = resolve_model_file(path)
-    state = read_checkpoint(file)
-    with does_not_fit(file):
-        config = TrialConfig.model_validate(state["veer"]["config"])
-        model = build_model(config.model)
-        model.load_state_dict(part_of(state["model_state_dict"], NETWORK))
-        return LoadedModel(
-            model=model.eval(),
-            centres_KD=state["model_state_dict"].get(f"{CLASSIFIER}weight"),
-            config=config,
-            epoch=state["epoch"],
-            history=tuple(state["veer"]["history"]),
-            speakers=tuple(state["veer"]["speakers"]),
-            file=file,
-        )
-
-
-def load_classifier(path: Path) -> LoadedClassifier:
-    """Load the classifier of a model file, or of the best epoch of a run folder, and no more.
-
-    The file is mapped, so that the rest of it takes no memory; comparing it with its digest reads
-    it once all the same: wrong centres would cost more than the half second a gigabyte.
-
-    Raises:
-        CheckpointError: Missing or damaged.
-    """
-    file = resolve_model_file(path)
-    state = read_checkpoint(file, is_mapped=True)
-    with does_not_fit(file):
-        config = TrialConfig.model_validate(state["veer"]["config"])
-        centres_KD = state["model_state_dict"].get(f"{CLASSIFIER}weight")
-        return LoadedClassifier(
-            centres_KD=None if centres_KD is None else centres_KD.clone(),
-            config=config,
-            speakers=tuple(state["veer"]["speakers"]),
-            file=file,
-        )
-
-
-def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The weights whose names begin so, without that beginning."""
-    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
 
 
 def _best_epoch(history: list[dict[str, Any]]) -> int:

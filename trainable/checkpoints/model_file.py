@@ -2,17 +2,21 @@
 
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
 from trainable.machine.memory_share import is_out_of_memory
 
+# What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
+# them, and the projections of multi-stage distillation.
+NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 MISFIT = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT)
@@ -101,3 +105,8 @@ def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
+
+
+def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin so, without that beginning."""
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

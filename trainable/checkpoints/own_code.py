@@ -7,7 +7,8 @@ import torch
 from models import CustomModelConfig, ModelConfig, build_model
 from models.custom_config import names_a_file
 from models.user_code import require_permission
-from trainable.checkpoints.folder import read_checkpoint, resolve_model_file
+from trainable.checkpoints.folder import resolve_model_file
+from trainable.checkpoints.model_file import read_checkpoint
 
 # Above a config that names the person's own file.
 CODE_NOTE = "# model.family is a class in a file of your own: give --allow-code to run it.\n"

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, saved_bytes
+from trainable.checkpoints.folder import saved_bytes
+from trainable.checkpoints.model_file import CLASSIFIER, NETWORK, PROJECTIONS
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import StepMemory
 from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models import SpeakerModel
 from spaces.files.errors import CheckpointError, TrainingError
-from trainable.checkpoints.folder import (
+from trainable.checkpoints.loading import (
     LoadedClassifier,
     LoadedModel,
     load_classifier,

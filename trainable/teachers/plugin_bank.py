@@ -17,9 +17,9 @@ import numpy as np
 
 from models.frontend import HOP_SAMPLES
 from models.user_code import require_permission
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
-from trainable.checkpoints.folder import file_sha256
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import TrainingData
 from trainable.teachers.embedding_file import EmbeddingWriter, Index, read_meta

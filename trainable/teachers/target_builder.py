@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from models.user_code import allow_code
+from spaces.files.digest import file_sha256
 from spaces.files.errors import CheckpointError
-from trainable.checkpoints.folder import file_sha256
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
 from trainable.loss.teacher_output import Teacher, load_teacher

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from models.user_code import code_root
-from trainable.checkpoints.folder import file_sha256
+from spaces.files.digest import file_sha256
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import (

@@ -15,10 +15,12 @@ from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
 from spaces.files.atomic import WholeAppends
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
 from spaces.files.locks import open_in_place
 from spaces.files.yaml_file import write_yaml
-from trainable.checkpoints.folder import CheckpointFolder, file_sha256, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
@@ -26,10 +28,10 @@ from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
+from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import EpochReport, Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
 from trainable.verification.final import read_final, write_final
-from trainable.verification.scores import keep_new_scores
 
 TENSORBOARD_FIELDS = (
     "veer_pct",
@@ -206,9 +208,7 @@ def run_training(
     figures.make_if_due(trainer)
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
-            report = trainer.run_epoch()
-            keep_new_scores(trainer, out)
-            checkpoints.save(trainer)
+            report = run_saved_epoch(trainer, out)
             _tell(report, figures.scores, writer, watcher)
             figures.make_if_due(trainer)
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))

@@ -40,8 +40,8 @@ from trainable.machine.memory_share import (
 )
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
+from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import EpochReport, Trainer
-from trainable.verification.scores import keep_new_scores
 
 # An outcome that says nothing of the trial: there was no room to write.
 DISK_FULL = "disk_full"
@@ -187,10 +187,7 @@ class StudentTrial(tune.Trainable):
             self._untold = history[self._task.num_known :] or history[-1:]
         if self._untold:
             return self._told(self._untold.pop(0))
-        report = self._trainer.run_epoch()
-        keep_new_scores(self._trainer, self._task.folder)
-        checkpoints.save(self._trainer)
-        return self._told(report)
+        return self._told(run_saved_epoch(self._trainer, self._task.folder))
 
     def _told(self, report: EpochReport) -> dict[str, Any]:
         """An epoch as Ray is told of it, and with the first what else there is to say."""

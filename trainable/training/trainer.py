@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from models import build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
-from trainable.checkpoints.folder import CLASSIFIER, NETWORK, PROJECTIONS, part_of
+from trainable.checkpoints.model_file import CLASSIFIER, NETWORK, PROJECTIONS, part_of
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import latest_starts
 from trainable.features.resident import crop_source
@@ -118,6 +118,11 @@ class Trainer:
         self.epoch = 0
         self.history: list[EpochReport] = []
 
+    @property
+    def best_pct(self) -> float:
+        """The lowest VEER so far, percent; infinite before the first epoch."""
+        return min((report.veer_pct for report in self.history), default=math.inf)
+
     def run_epoch(self) -> EpochReport:
         """Train one epoch, evaluate, step the schedule.
 
@@ -146,7 +151,7 @@ class Trainer:
         scores = self._validation.scores(self.model, self._engine)
         if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
-        veer, self.new_scores = self._meter.epoch(scores, self.history)
+        veer, self.new_scores = self._meter.epoch(scores, self.best_pct, self.epoch + 1)
         num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,

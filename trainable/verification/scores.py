@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,6 @@ from spaces.files.disk import room_for
 from spaces.files.errors import DamagedError
 from trainable.corpus.lists import speaker_of
 from trainable.features.training_data import TrainingData
-from trainable.training.epoch_report import EpochReport
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.intervals import NUM_REPLICATES, Floats, Interval
 from trainable.verification.metrics import equal_error_rate
@@ -65,9 +64,6 @@ def validation_pairs(data: TrainingData) -> SpeakerPairs:
     )
 
 
-if TYPE_CHECKING:  # the trainer measures with what is here
-    from trainable.training.trainer import Trainer
-
 SCORES_FILE = "scores.npz"
 # The archive's own: names, sizes and checksums of four arrays, each with a header.
 ARCHIVE_BYTES = 2000
@@ -107,23 +103,24 @@ class ScoreMeter:
         self._bootstrap: SpeakerBootstrap | None = None
 
     def epoch(
-        self, scores: Floats, before: Sequence[EpochReport]
+        self, scores: Floats, best_pct: float, number: int
     ) -> tuple[dict[str, Any], MeasuredScores | None]:
         """What an epoch's report says of its VEER, and its scores if no earlier one is as good.
 
         Args:
             scores: (P,) of the model after the epoch.
-            before: The earlier epochs.
+            best_pct: The lowest VEER of the earlier epochs, percent; infinite before the first.
+            number: The epoch, from 1.
         """
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
-        if any(report.veer_pct <= veer_pct for report in before):
+        if best_pct <= veer_pct:
             return {"veer_pct": veer_pct}, None
-        measured = self.measured(scores, len(before) + 1)
-        told = {"veer_pct": veer_pct}
+        measured = self.measured(scores, number)
+        fields = {"veer_pct": veer_pct}
         if measured.interval is not None:
-            told["veer_low_pct"] = measured.interval.low_pct
-            told["veer_high_pct"] = measured.interval.high_pct
-        return told, measured
+            fields["veer_low_pct"] = measured.interval.low_pct
+            fields["veer_high_pct"] = measured.interval.high_pct
+        return fields, measured
 
     def measured(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
         """Scores of a model, after so many epochs, with replicates and interval."""
@@ -157,15 +154,6 @@ def write_scores(path: Path, measured: MeasuredScores) -> None:
     with room_for(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomically(path, content.getvalue())
-
-
-def keep_new_scores(trainer: "Trainer", folder: Path) -> None:
-    """Write the scores of the epoch just trained to a run's folder, if it is the best so far.
-
-    To be called before the epoch is saved or told of: so whoever hears of it finds its scores.
-    """
-    if trainer.new_scores is not None:
-        write_scores(folder / SCORES_FILE, trainer.new_scores)
 
 
 def read_scores(path: Path) -> MeasuredScores:

@@ -13,10 +13,11 @@ from results.export.export import export_trial
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
-from trainable.checkpoints.folder import file_sha256, load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.machine.engine import EngineConfig
 

@@ -14,7 +14,7 @@ from search.estimates import feasibility as module
 from search.estimates.feasibility import LimitChecker, num_macs, num_params
 from spaces.files.errors import CheckpointError, ConfigError
 from spaces.limits import Limits
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import Computing, StepMemory
 from trainable.features.crop_bank import TargetsConfig

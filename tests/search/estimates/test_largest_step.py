@@ -11,7 +11,7 @@ from search.estimates.largest_step import StepCosts, largest_step
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Limits
 from spaces.space import Space
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import Computing, StepMemory, step_memory
 from trainable.features.crop_bank import TargetsConfig

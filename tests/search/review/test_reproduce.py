@@ -8,10 +8,10 @@ import pytest
 
 from results.journal.run_folder import RunFolder
 from search.review.reproduce import Reproduction
+from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from tests.search.forging import rewrite
 from tests.search.review.recorded import again, forged
-from trainable.checkpoints.folder import file_sha256
 
 
 @pytest.mark.parametrize("trial", [0, 1])

@@ -10,7 +10,7 @@ from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import write_yaml
 from tests.search.commands import veer
 from tests.search.own_student import REFUSED, TRIAL, Person
-from trainable.checkpoints.folder import load_speaker_model
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
 from trainable.training.ray_trial import TrialTask, build_trainer
 

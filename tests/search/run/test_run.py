@@ -23,7 +23,8 @@ from search.run.run_search import run_search
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import story
-from trainable.checkpoints.folder import CheckpointFolder, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 
 # Of Optuna's journal.

@@ -12,13 +12,9 @@ from spaces.files.digest import digest_of
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from tests.tiny_mixer import TINY_MIXER
-from trainable.checkpoints.folder import (
-    CheckpointFolder,
-    load_classifier,
-    load_speaker_model,
-    read_checkpoint,
-    resolve_model_file,
-)
+from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
+from trainable.checkpoints.loading import load_classifier, load_speaker_model
+from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data

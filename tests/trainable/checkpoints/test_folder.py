@@ -7,15 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from spaces.files.digest import digest_of
+from spaces.files.digest import digest_of, file_sha256
 from spaces.files.errors import CheckpointError
-from trainable.checkpoints.folder import (
-    CheckpointFolder,
-    file_sha256,
-    load_speaker_model,
-    read_checkpoint,
-    resolve_model_file,
-)
+from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
+from trainable.checkpoints.loading import load_speaker_model
+from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

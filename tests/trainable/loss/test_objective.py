@@ -11,7 +11,8 @@ import torch
 
 from models import build_model
 from spaces.files.errors import TrainingError
-from trainable.checkpoints.folder import CheckpointFolder, load_speaker_model
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL

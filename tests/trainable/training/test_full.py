@@ -10,8 +10,10 @@ import torch
 from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 
+from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
-from trainable.checkpoints.folder import file_sha256, load_speaker_model, resolve_model_file
+from trainable.checkpoints.folder import resolve_model_file
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data

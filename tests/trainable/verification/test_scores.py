@@ -11,12 +11,12 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.training.saved_epoch import keep_new_scores
 from trainable.training.trainer import Trainer
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import (
     MeasuredScores,
     ScoreMeter,
-    keep_new_scores,
     read_scores,
     scores_bytes,
     write_scores,

@@ -1,0 +1,35 @@
+"""One epoch of training whose scores and checkpoint are on disk before it is reported."""
+
+from pathlib import Path
+
+from trainable.checkpoints.folder import CheckpointFolder
+from trainable.training.epoch_report import EpochReport
+from trainable.training.trainer import Trainer
+from trainable.verification.scores import SCORES_FILE, write_scores
+
+
+def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
+    """Train an epoch and save what it gave: new best scores first, then the checkpoint.
+
+    Args:
+        trainer: Trained by one epoch.
+        folder: The run's folder.
+
+    Raises:
+        DivergedError: Loss, weights or embeddings are NaN or infinite; nothing is saved.
+        DiskFullError: There is no room; the files of earlier epochs stand.
+    """
+    report = trainer.run_epoch()
+    keep_new_scores(trainer, folder)
+    CheckpointFolder(folder).save(trainer)
+    return report
+
+
+def keep_new_scores(trainer: Trainer, folder: Path) -> None:
+    """Write the scores of the epoch just trained to a run's folder, if it is the best so far.
+
+    To be called before the epoch is saved or reported, so that a reader of the report finds its
+    scores.
+    """
+    if trainer.new_scores is not None:
+        write_scores(folder / SCORES_FILE, trainer.new_scores)
