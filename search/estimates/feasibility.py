@@ -22,8 +22,8 @@ from trainable.cost.latency import LatencyMemory, Timer, latency_ratio, time_int
 from trainable.cost.macs import count_macs
 from trainable.cost.step_memory import Computing, StepMemory, step_memory
 from trainable.cost.step_on_noise import AskedTeacher
-from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.teachers.any_teacher import is_plugin, is_stored
+from trainable.teachers.network import Teacher, load_teacher
 
 # An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.
 NUM_FRAMES = 200

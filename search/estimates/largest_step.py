@@ -24,8 +24,8 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import Computing, StepMemory, step_memory
 from trainable.cost.step_on_noise import AskedTeacher
-from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.network import Teacher, load_teacher
 
 FAMILY = "model.family"
 # Random configs that the walk may start from, beside each family's first.

@@ -45,9 +45,9 @@ from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
 from trainable.features.crop_bank import TargetsConfig
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import load_teacher
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import describe_hardware
+from trainable.teachers.network import load_teacher
 from trainable.training.full import run_training
 from trainable.verification.evaluation import validation_veer_pct
 

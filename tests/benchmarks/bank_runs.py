@@ -23,16 +23,10 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index, TargetsConfig
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import (
-    AnyTeacher,
-    Crops,
-    Lesson,
-    Teacher,
-    TeacherFacts,
-    random_starts,
-)
+from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson, TeacherFacts, random_starts
 from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import open_teacher
+from trainable.teachers.network import Teacher
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

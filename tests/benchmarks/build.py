@@ -43,10 +43,10 @@ from trainable.config.reading import read_trial_config
 from trainable.corpus.corpus import CorpusConfig, read_corpus, read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.machine.hardware import describe_hardware
 from trainable.store import plan as sizes
 from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
+from trainable.teachers.network import Teacher, load_teacher
 from trainable.teachers.target_builder import CROPS_AT_ONCE
 from trainable.teachers.targets import open_targets
 from trainable.training.trainer import Trainer

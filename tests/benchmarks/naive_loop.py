@@ -25,8 +25,9 @@ from tests.benchmarks.made_up_trial import CPU
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Index, Lesson, Teacher, TeacherFacts, load_teacher
+from trainable.loss.teacher_output import Crops, Index, Lesson, TeacherFacts
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
+from trainable.teachers.network import Teacher, load_teacher
 from trainable.training.step import Batch, TrainingStep
 
 Wave = NDArray[np.float32]

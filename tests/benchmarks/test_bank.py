@@ -30,7 +30,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson, Teacher
+from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson
+from trainable.teachers.network import Teacher
 from trainable.training.trainer import Trainer
 
 FRAMES = 40

@@ -13,7 +13,8 @@ from tests.benchmarks.naive_corpus import make_corpus, noise
 from tests.benchmarks.naive_loop import CropDataset, OnlineTeacher, read_crop
 from trainable.corpus.corpus import read_corpus
 from trainable.features.training_data import load_training_data
-from trainable.loss.teacher_output import Crops, Teacher
+from trainable.loss.teacher_output import Crops
+from trainable.teachers.network import Teacher
 
 
 def turn(samples_per_s: float) -> Turn:

@@ -16,7 +16,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.loss.teacher_output import load_teacher
+from trainable.teachers.network import load_teacher
 from trainable.training.trainer import Trainer
 
 DIMENSIONS: tuple[Dimension, ...] = (

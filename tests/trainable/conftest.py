@@ -14,7 +14,7 @@ from tests.trainable.embedding_rows import Columns
 from tests.trainable.toy_trainer import write_plugin, write_worker
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import Teacher
+from trainable.teachers.network import Teacher
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from trainable.loss.teacher_output import (
     Index,
     Lesson,
     SpeakerCentres,
-    Teacher,
     TeacherFacts,
     random_starts,
 )
+from trainable.teachers.network import Teacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost.stand_in import stand_in
 from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise
 from trainable.features.crop_bank import TargetsConfig
-from trainable.loss.teacher_output import Teacher
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
+from trainable.teachers.network import Teacher
 
 # Batches from which the bytes of a step are extended in a straight line, where it takes real work.
 SMALL_BATCHES = (8, 16)

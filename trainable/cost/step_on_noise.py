@@ -13,8 +13,9 @@ from trainable.cost.macs import with_parallel_lstms
 from trainable.cost.stand_in import StandIn
 from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Teacher
+from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
+from trainable.teachers.network import Teacher
 from trainable.training.step import Batch, TrainingStep
 
 META = torch.device("meta")

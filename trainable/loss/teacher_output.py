@@ -4,7 +4,6 @@ Shapes: B batch, N utterances, T frames, F mel bins, C channels, D embedding, K 
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -12,17 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import SpeakerModel
-from spaces.files.errors import CheckpointError, TrainingError
-from trainable.checkpoints.loading import (
-    LoadedClassifier,
-    LoadedModel,
-    load_classifier,
-    load_speaker_model,
-)
+from spaces.files.errors import TrainingError
 from trainable.config.trial_config import LossConfig
 from trainable.loss.distillation import LABEL_LEVEL
-from trainable.loss.stages import stage_dims
 from trainable.loss.terms import cosine_logits
 
 NUM_NAMED = 3
@@ -139,92 +130,6 @@ class AnyTeacher(Protocol):
 def random_starts(rng: np.random.Generator, latest_N: Index) -> Index:
     """Any start from 0 to the latest, each as likely."""
     return rng.integers(0, latest_N + 1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Teacher:
-    """A trained model, frozen: in eval mode and without gradients from here on.
-
-    Attributes:
-        model: The network.
-        centres: Its classifier, None where the file does not have it.
-    """
-
-    model: SpeakerModel
-    centres: SpeakerCentres | None = None
-
-    def __post_init__(self) -> None:
-        self.model.eval().requires_grad_(False)
-
-    @property
-    def facts(self) -> TeacherFacts:
-        """It takes crops of any length, and shows its stages."""
-        return TeacherFacts(
-            embedding_dim=self.model.embedding_dim,
-            centres=self.centres,
-            has_stages=True,
-            crop_frames=None,
-        )
-
-    def to(self, device: torch.device) -> "Teacher":
-        """The teacher on a device; the network itself is moved there."""
-        self.model.to(device)
-        if self.centres is None:
-            return self
-        return replace(self, centres=self.centres.to(device))
-
-    def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
-        """Channels of each stage before the embedding, found by embedding a crop."""
-        return stage_dims(self.model, feat_BTF)
-
-    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - any crop of any utterance will do
-        """Random ones."""
-        return random_starts(rng, latest_N)
-
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
-        """The crops embedded."""
-        return self.teach(crops.feat_BTF, with_stages=with_stages)
-
-    @torch.no_grad()
-    def teach(self, feat_BTF: Tensor, *, with_stages: bool = False) -> Lesson:
-        """Embed crops of any length, log-mels before instance normalisation."""
-        if not with_stages:
-            return Lesson(self.model.embed(feat_BTF), ())
-        *stages, embedding_BD = self.model.embed_stages(feat_BTF)
-        return Lesson(embedding_BD, tuple(stages))
-
-
-def load_teacher(path: Path) -> Teacher:
-    """The teacher in a model file, or in the best epoch's of a run folder.
-
-    Raises:
-        CheckpointError: Missing, damaged, or the weights do not fit what the file says of them.
-    """
-    loaded = load_speaker_model(path)
-    return Teacher(model=loaded.model, centres=_centres(loaded))
-
-
-def load_centres(path: Path) -> SpeakerCentres | None:
-    """The classifier alone of such a file, None where it has none; the network is not read.
-
-    Raises:
-        CheckpointError: As `load_teacher`.
-    """
-    return _centres(load_classifier(path))
-
-
-def _centres(loaded: LoadedModel | LoadedClassifier) -> SpeakerCentres | None:
-    if loaded.centres_KD is None:
-        return None
-    expected = (len(loaded.speakers), loaded.config.model.embedding_dim)
-    if loaded.centres_KD.shape != expected:
-        raise CheckpointError(
-            f"{loaded.file}: the classifier must be {expected[0]} speakers by {expected[1]} "
-            f"dimensions, got {tuple(loaded.centres_KD.shape)}"
-        )
-    return SpeakerCentres(
-        weight_KD=loaded.centres_KD, scale=loaded.config.loss.scale, speakers=loaded.speakers
-    )
 
 
 def require_fit(

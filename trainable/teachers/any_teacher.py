@@ -9,8 +9,9 @@ from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import AnyTeacher, TeacherFacts, load_teacher
+from trainable.loss.teacher_output import AnyTeacher, TeacherFacts
 from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.teachers.network import load_teacher
 from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank
 from trainable.teachers.stored import load_stored_teacher

@@ -17,11 +17,11 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import CheckpointError
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
-from trainable.loss.teacher_output import Teacher, load_teacher
 from trainable.machine.hardware import choose_device
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardPlace, Vectors
 from trainable.store.tasks import Tick
+from trainable.teachers.network import Teacher, load_teacher
 
 CROPS_AT_ONCE = 64
 

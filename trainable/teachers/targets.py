@@ -19,14 +19,7 @@ from models.user_code import code_root
 from spaces.files.digest import file_sha256
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import (
-    Crops,
-    Lesson,
-    SpeakerCentres,
-    TeacherFacts,
-    load_centres,
-    load_teacher,
-)
+from trainable.loss.teacher_output import Crops, Lesson, SpeakerCentres, TeacherFacts
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import (
@@ -40,6 +33,7 @@ from trainable.store.plan import (
 from trainable.store.shards import ShardKind, ShardPlace
 from trainable.store.table import RowTable
 from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.teachers.network import load_centres, load_teacher
 from trainable.teachers.target_builder import TargetTask
 
 STEM = "targets"

@@ -12,7 +12,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.cost.checkpoint_size import checkpoint_memory, weights_memory
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import load_teacher
+from trainable.teachers.network import load_teacher
 from trainable.training.trainer import Trainer
 
 TEACHER = {"family": "lstm_autoencoder", "hidden_dim": 16, "num_layers": 1, "bottleneck_dim": 8}

@@ -11,7 +11,8 @@ from trainable.cost.stand_in import stand_in
 from trainable.cost.step_memory import live_peak
 from trainable.cost.step_on_noise import META
 from trainable.loss.stages import stage_dims
-from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
+from trainable.loss.teacher_output import Crops, SpeakerCentres
+from trainable.teachers.network import Teacher
 
 BATCH, FRAMES, SPEAKERS, EMBEDDING = 6, 40, 50, 24
 STUDENT = {

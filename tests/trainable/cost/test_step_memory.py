@@ -12,7 +12,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost import step_memory as module
 from trainable.cost.step_memory import LiveBytes, live_peak, step_memory
 from trainable.cost.step_on_noise import CPU, META
-from trainable.loss.teacher_output import SpeakerCentres, Teacher
+from trainable.loss.teacher_output import SpeakerCentres
+from trainable.teachers.network import Teacher
 
 FLOAT = 4
 BATCH, FRAMES, SPEAKERS = 6, 40, 10

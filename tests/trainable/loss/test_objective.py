@@ -17,7 +17,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
+from trainable.loss.teacher_output import Crops, SpeakerCentres
+from trainable.teachers.network import Teacher
 from trainable.training.trainer import EpochReport, Trainer
 
 CPU = torch.device("cpu")

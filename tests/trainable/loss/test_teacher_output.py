@@ -12,7 +12,8 @@ from spaces.files.errors import CheckpointError, TrainingError
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import SpeakerCentres, Teacher, load_teacher
+from trainable.loss.teacher_output import SpeakerCentres
+from trainable.teachers.network import Teacher, load_teacher
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")

@@ -14,7 +14,8 @@ from tests.trainable.embedding_rows import Columns, with_row, write
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import Crops, SpeakerCentres, Teacher
+from trainable.loss.teacher_output import Crops, SpeakerCentres
+from trainable.teachers.network import Teacher
 from trainable.teachers.stored import load_stored_teacher, stored_veer_pct
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import validation_veer_pct

@@ -12,8 +12,8 @@ import torch
 from spaces.files.errors import CheckpointError
 from tests.trainable.teachers.asking import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import load_teacher
 from trainable.store.tasks import ShardTask, build_shards
+from trainable.teachers.network import load_teacher
 from trainable.teachers.targets import StoredTargets, open_targets
 
 

@@ -12,7 +12,7 @@ from tests.trainable.teachers.asking import BANK, CPU, CROP_FRAMES, STUDENT, TEA
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Teacher, load_teacher
+from trainable.teachers.network import Teacher, load_teacher
 from trainable.teachers.stored import load_stored_teacher
 from trainable.teachers.targets import StoredTargets
 from trainable.training.trainer import Trainer

@@ -11,8 +11,9 @@ from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Teacher
+from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, EngineConfig, resolve_engine
+from trainable.teachers.network import Teacher
 from trainable.training.step import Batch, TrainingStep
 
 CPU = torch.device("cpu")

@@ -14,9 +14,9 @@ from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.features.resident import ResidentFeatures
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import Teacher
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import NAME
+from trainable.teachers.network import Teacher
 from trainable.training.step import Batch
 from trainable.training.trainer import EpochReport, Trainer
 
