@@ -1,4 +1,7 @@
-"""Students, teachers and the front end: networks from waveforms to speaker embeddings."""
+"""Students, teachers and the front end: networks from waveforms to speaker embeddings.
+
+May import: spaces.files.
+"""
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.catalogue import AnyModelConfig, build_model, count_parameters

@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from models.fused_layers import FusedGroupedLinear, FusedMaximum
-from models.products import runs_fused
+from models.fused.layers import FusedGroupedLinear, FusedMaximum
+from models.fused.products import runs_fused
 
 
 def uniform_(parameter: Tensor, fan_in: int) -> None:

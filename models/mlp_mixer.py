@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
-from models.fused_channel import channel_mixing
-from models.fused_layers import FusedLinear
-from models.fused_token import token_mixing
+from models.fused.channel_mixing import channel_mixing
+from models.fused.layers import FusedLinear
+from models.fused.products import runs_fused
+from models.fused.token_mixing import token_mixing
 from models.layers import GroupedLinear, GroupedTokenLinear, IDConv, MaxFeatureMap
 from models.pooling import AttentiveStatisticsPooling
-from models.products import runs_fused
 
 ATTENTION_DIM = 128
 

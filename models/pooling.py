@@ -6,8 +6,8 @@ Shapes: T frames, B batch, C channels.
 import torch
 from torch import Tensor, nn
 
-from models.fused_layers import FusedLinear, FusedStatistics
-from models.products import runs_fused
+from models.fused.layers import FusedLinear, FusedStatistics
+from models.fused.products import runs_fused
 
 VARIANCE_FLOOR = 1e-5
 

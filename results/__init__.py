@@ -1,6 +1,9 @@
 """What a run wrote, read back: journal, tables, benchmark, export.
 
 `load` opens a run in a notebook; what it needs, pandas and Plotly among it, is imported only then.
+
+May import: spaces.files, trainable.verification, results.analysis, results.figures,
+results.journal, results.tables, results.terminal.
 """
 
 from pathlib import Path

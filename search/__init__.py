@@ -1,1 +1,4 @@
-"""The search: Ray, Optuna, early stopping, the command line."""
+"""The search: settings, sampler, early stopping, Ray, the command line.
+
+May import: no other package of Veer.
+"""

@@ -1,1 +1,4 @@
-"""Search spaces and configuration files; knows no other package."""
+"""Search spaces: dimensions, conditions, limits, and the config tree in which they stand.
+
+May import: spaces.files.
+"""

@@ -54,10 +54,12 @@ READS = {
 ALLOWED = {
     ("models/user_class.py", "importlib.import_module"): "only with --allow-code",
     ("trainable/teachers/plugin_worker.py", "importlib.import_module"): "only with --allow-code",
-    ("search/ray_tune/recorder.py", "cloudpickle.loads"): "what this search's own workers raised, from a "
-    "file that this process wrote in a folder of its own",
-    ("search/cluster/store_build.py", "pickle.loads"): "what this build's own workers return through Ray",
-    ("search/cluster/store_worker.py", "pickle.loads"): "what the building process sent through Ray",
+    ("search/ray_tune/recorder.py", "cloudpickle.loads"): "what this search's own workers raised, "
+    "from a file that this process wrote in a folder of its own",
+    ("search/cluster/store_build.py", "pickle.loads"): "what this build's own workers return "
+    "through Ray",
+    ("search/cluster/store_worker.py", "pickle.loads"): "what the building process sent through "
+    "Ray",
 }
 
 

@@ -1,1 +1,4 @@
-"""Trials: data, losses, metrics, the one training loop, checkpoints."""
+"""What one trial needs, from lists of audio to a trained and evaluated model.
+
+May import: no other package of Veer.
+"""

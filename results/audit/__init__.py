@@ -1,1 +1,4 @@
-"""Whether early stopping was right: numbers, and the verdict in words."""
+"""Whether early stopping was right: the numbers, and the verdict in words.
+
+May import: results.analysis, results.journal.
+"""

@@ -1,1 +1,5 @@
-"""Several searches side by side."""
+"""Several searches side by side.
+
+May import: spaces.files, trainable.config, results.analysis, results.figures, results.journal,
+results.tables, results.terminal.
+"""

@@ -1,1 +1,5 @@
-"""What is handed over: best weights, model card, exported folder, CPU benchmark."""
+"""What is handed over: best weights, model card, exported folder, CPU benchmark.
+
+May import: models, spaces.files, trainable, results.analysis, results.journal, results.tables,
+results.terminal.
+"""

@@ -2,6 +2,9 @@
 
 Each takes a `RunView` and returns a Plotly figure, None where the run has nothing for it. A mark
 that stands for a trial has the trial's number in `customdata[0]`.
+
+May import: spaces, trainable.verification, results.analysis, results.journal, results.tables,
+results.trackers.
 """
 
 from collections.abc import Callable, Mapping

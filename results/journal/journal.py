@@ -32,8 +32,8 @@ infrastructure   what happened to a trial and says nothing of its config: trial,
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
 test_opened      a test list was opened for a trial's model: opening (its id in the ledger, see
-                 `trainable.corpus.test_list_ledger`), trial, epoch, path, list_sha256 (of its content),
-                 num_pairs, model_sha256
+                 `trainable.corpus.test_list_ledger`), trial, epoch, path, list_sha256 (of its
+                 content), num_pairs, model_sha256
 """
 
 import json

@@ -73,7 +73,7 @@ def _is_list_of(kind: type, value: Any) -> bool:
 
 
 def _is_hardware(value: Any) -> bool:
-    """As `trainable.machine.hardware.describe_hardware` gives it; what is not known may be absent."""
+    """As `machine.hardware.describe_hardware` gives it; what is not known may be absent."""
     return (
         isinstance(value, dict)
         and all(each is None or isinstance(each, str) or is_whole(each) for each in value.values())

@@ -1,1 +1,4 @@
-"""The HTML page of a run: data, sections, charts, template."""
+"""The HTML page of a run: its data, sections, charts and template.
+
+May import: models, spaces.files, results.
+"""

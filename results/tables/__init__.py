@@ -1,1 +1,5 @@
-"""The tables of a run: columns, rows, formats, queries, and one run at one moment (`RunView`)."""
+"""The tables of a run: columns, rows, formats, queries; `RunView`, one run at one moment.
+
+May import: spaces, trainable.config, trainable.loss, trainable.verification, results.analysis,
+results.journal.
+"""

@@ -238,7 +238,8 @@ def tables_page() -> str:
         [
             "# Tables of a run",
             "",
-            "Written by `python -m results.tables.schema`: change columns there, queries in their files.",
+            "Written by `python -m results.tables.schema`: change columns there, queries in",
+            "their files.",
             "A run folder holds both tables as Parquet, unit and meaning in each field's",
             "metadata. They are rebuilt from `journal.jsonl`; an epoch reported twice (a worker",
             "died) counts once, the last time.",

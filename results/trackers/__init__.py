@@ -1,1 +1,4 @@
-"""The journal in the forms of other programs: Optuna study, TensorBoard, optuna-dashboard."""
+"""The journal in other programs' forms: Optuna study, TensorBoard, optuna-dashboard.
+
+May import: spaces, results.analysis, results.journal, results.tables.
+"""

@@ -1,1 +1,4 @@
-"""The command line: arguments to settings, results to tables."""
+"""The command line: a file a command, and what they share.
+
+May import: models, spaces, trainable, results, search.
+"""

@@ -24,7 +24,7 @@ from rich.segment import Segment
 from rich.text import Span, Text
 
 from spaces.files.visible import visible
-from trainable.training.trainer import EpochReport
+from trainable.training.epoch_report import EpochReport
 
 FILE_WIDTH = 160
 # The exit status of what Ctrl-C ended: 128 and the signal's number.

@@ -1,1 +1,4 @@
-"""Ray's nodes: connection, token, resources, signals, stores built in parallel."""
+"""Ray's nodes: connection, token, resources, signals, stores built in parallel.
+
+May import: spaces.files, trainable.machine, trainable.store, search.loop, search.provenance.
+"""

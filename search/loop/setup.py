@@ -28,7 +28,8 @@ from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import read_yaml
 from spaces.space import Space
 from spaces.starting import fit_into
-from trainable.config.trial_config import WIDTH, TrialConfig, scale_width
+from trainable.config.trial_config import TrialConfig
+from trainable.config.width_scale import WIDTH, scale_width
 from trainable.machine.engine import require_precision
 
 DEFAULT_NUM_TRIALS = 12

@@ -1,1 +1,5 @@
-"""The adapters to Ray Tune: driver, searcher, scheduler, callbacks, actors."""
+"""Adapters to Ray Tune: driver, searcher, scheduler, callbacks, actors.
+
+May import: spaces.files, trainable.config, trainable.machine, trainable.training, search.cluster,
+search.config, search.loop.
+"""

@@ -11,14 +11,14 @@ from search.loop.shares import Lending
 from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
+from trainable.training.epoch_report import EpochReport
 from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACE, REASON
-from trainable.training.trainer import EpochReport
 
 DELIMITER = "/"
 
 
 def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where a trial was begun, as `trainable.training.ray_trial.place_of` gave it; None in later results.
+    """Where a trial was begun, as `ray_trial.place_of` gave it; None in later results.
 
     Args:
         result: As Tune hands it to a scheduler: `place/host` in place of `host` in `place`.
@@ -42,8 +42,8 @@ def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:
 
     Args:
         asked: The trial's config.
-        place: What the worker says, as `trainable.training.ray_trial.place_of` gives it; one that names no
-            config is left to the comparison of versions.
+        place: What the worker says, as `ray_trial.place_of` gives it; one that names no config
+            is left to the comparison of versions.
     """
     wanted, built = asked.config_hash(), place.get("config_hash")
     if built in (wanted, None):

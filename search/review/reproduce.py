@@ -24,9 +24,10 @@ from spaces.files.yaml_file import write_yaml
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
+from trainable.training.epoch_report import EpochReport
 from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, place_of
 from trainable.training.saved_epoch import run_saved_epoch
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.trainer import Trainer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ def _left_s(
 ) -> float | None:
     """Epochs still to run, at the pace since the last start; None before its first epoch.
 
-    A trial should last as the ended ones did; see `search.run.progress`, which does it from inside.
+    A trial should last as the ended ones did; see `search.run.progress`, which does it inside.
     """
     settings = latest_settings(records)
     own = [trial for trial in trials if trial.follow_up is None]

@@ -1,4 +1,4 @@
-"""Files and text of any program here: YAML with line numbers, errors, atomic writes, locks, digests.
+"""Files and text, whatever is in them: YAML with lines, errors, atomic writes, locks, digests.
 
-Imports nothing else of Veer.
+May import: no other package of Veer.
 """

@@ -1,7 +1,8 @@
 """Files that are written in place: never through a link, and a folder's lock among them.
 
 Whoever may write to a folder could make `.lock` a link to a file of the person's, which opening it
-by name would overwrite. What replaces files as `spaces.files.atomic` does replaces such a link itself.
+by name would overwrite. What replaces files as `spaces.files.atomic` does
+replaces such a link itself.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Space files: from YAML to a `Space`, with every fault at its line.
+"""Space files: from YAML to a `Space`, every fault with its file and line.
 
-Imports `spaces.files` and the modules of `spaces`.
+May import: spaces.
 """

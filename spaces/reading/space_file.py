@@ -33,7 +33,7 @@ from spaces.reading.split_tree import Parting
 from spaces.space import Space
 from spaces.trees import dropped, leaves, merged, put
 
-PRESETS_DIR = Path(__file__).parent / "presets"
+PRESETS_DIR = Path(__file__).parents[1] / "presets"
 CAN_NEVER_HOLD = "can never hold: no value of {} meets all conditions on the way here"
 NEVER_MATTERS = "where its condition holds it has no effect, whatever {} is"
 

@@ -2,9 +2,9 @@
 
 `make bench NAME=bootstrap`, or `python -m tests.benchmarks.bootstrap`. 10,000 pairs of 40
 speakers, 1,000 replicates, on one core. The other side weighs the pairs of a replicate, repeats
-each so often and takes the EER of `trainable.verification.metrics`, as one would write it; it does a part of
-the replicates, each of which takes as long. Both must find the same, and the seconds of a whole
-interval are told and limited too.
+each so often and takes the EER of `trainable.verification.metrics`, as one would write it; it does
+a part of the replicates, each of which takes as long. Both must find the same, and the seconds of
+a whole interval are told and limited too.
 """
 
 import time

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models import MLPMixerConfig, build_model
-from models.products import linear
+from models.fused.products import linear
 from tests.benchmarks.plain_mixer import plain_twin
 from tests.benchmarks.report import finish
 from trainable.config.trial_config import LossConfig

@@ -156,7 +156,9 @@ def test_its_text_is_short_and_its_html_escapes(tmp_path: Path) -> None:
     assert "&lt;script&gt;\\x1b[2J" in shown
 
 
-@pytest.mark.parametrize("module", ["results", "results.journal.journal", "results.journal.history"])
+@pytest.mark.parametrize(
+    "module", ["results", "results.journal.journal", "results.journal.history"]
+)
 def test_what_only_reads_a_journal_imports_neither_pandas_nor_plotly(module: str) -> None:
     heavy = "{'pandas', 'plotly', 'optuna'}"
     code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"

@@ -59,7 +59,8 @@ def use_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     """A function that puts a quick worker in place of the real one; see `write_worker`."""
 
     def use(answer: str, start: str = "") -> None:
-        monkeypatch.setattr("trainable.teachers.plugin.WORKER", write_worker(tmp_path, answer, start))
+        worker = write_worker(tmp_path, answer, start)
+        monkeypatch.setattr("trainable.teachers.plugin.WORKER", worker)
 
     return use
 

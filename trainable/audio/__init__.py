@@ -1,1 +1,4 @@
-"""Audio read, checked and changed: noise, reverberation, augmented copies."""
+"""Audio read, checked and changed: noise, reverberation, augmented copies.
+
+May import: models, spaces.files.
+"""

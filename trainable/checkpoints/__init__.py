@@ -1,1 +1,4 @@
-"""Model files and checkpoint folders: written, verified, loaded."""
+"""Model files and checkpoint folders: written, verified, loaded.
+
+May import: models, spaces.files, trainable.config, trainable.machine.
+"""

@@ -1,1 +1,4 @@
-"""What defines a trial or a full training run: config classes, reading them, the bundled presets."""
+"""What defines a trial or a full run: config classes, how they are read, bundled presets.
+
+May import: models, spaces, trainable.corpus, trainable.features, trainable.machine.
+"""

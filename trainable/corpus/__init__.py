@@ -1,1 +1,4 @@
-"""Train lists, trial lists and `corpus.yaml`: reading, checking, preparing, and the test list's ledger."""
+"""Train lists, trial lists, `corpus.yaml`: read, checked, prepared; the test list's ledger.
+
+May import: spaces.files, trainable.audio.
+"""

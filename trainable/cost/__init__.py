@@ -1,1 +1,4 @@
-"""What a trial or a model costs: memory of a step, checkpoint size, MACs, CPU latency."""
+"""What a trial or model costs: memory of a step, checkpoint size, MACs, CPU latency.
+
+May import: models, spaces.files, trainable.
+"""

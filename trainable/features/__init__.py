@@ -1,1 +1,5 @@
-"""Log-mels of a corpus: which store is needed, how it is built, batches read from it."""
+"""Log-mels of a corpus: the store they need, how it is built, crops read from it.
+
+May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.machine,
+trainable.store.
+"""

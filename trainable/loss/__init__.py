@@ -1,1 +1,4 @@
-"""The loss of a trial: margin and distillation terms, stages, and the teacher output they compare with."""
+"""The loss of a trial: margin, distillation and stage terms, and what a teacher must offer.
+
+May import: models, spaces.files, trainable.config.
+"""

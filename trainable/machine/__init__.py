@@ -1,1 +1,4 @@
-"""What a process may use of its machine: devices, threads, memory, precision."""
+"""What a process may use of its machine: devices, threads, memory, precision.
+
+May import: spaces.files.
+"""

@@ -1,1 +1,4 @@
-"""Every kind of teacher: network, stored embeddings, plug-in process, stored targets."""
+"""Every kind of teacher: network, stored targets, file of embeddings, plug-in process.
+
+May import: models, spaces.files, trainable.
+"""

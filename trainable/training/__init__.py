@@ -1,1 +1,4 @@
-"""The one training loop and its users: step, meter, full run, Ray trial."""
+"""The one training loop and its users: search trials, single runs, full retraining.
+
+May import: models, spaces.files, trainable.
+"""

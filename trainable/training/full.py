@@ -28,8 +28,9 @@ from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Progress
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
+from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
 from trainable.verification.final import read_final, write_final
 

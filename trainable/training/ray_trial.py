@@ -40,8 +40,9 @@ from trainable.machine.memory_share import (
 )
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
+from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.trainer import Trainer
 
 # An outcome that says nothing of the trial: there was no room to write.
 DISK_FULL = "disk_full"

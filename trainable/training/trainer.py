@@ -34,8 +34,6 @@ from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.scores import MeasuredScores, ScoreMeter
 
-__all__ = ["EpochReport", "Trainer"]
-
 Rows = NDArray[np.int64]
 
 
@@ -118,11 +116,6 @@ class Trainer:
         self.epoch = 0
         self.history: list[EpochReport] = []
 
-    @property
-    def best_pct(self) -> float:
-        """The lowest VEER so far, percent; infinite before the first epoch."""
-        return min((report.veer_pct for report in self.history), default=math.inf)
-
     def run_epoch(self) -> EpochReport:
         """Train one epoch, evaluate, step the schedule.
 
@@ -151,7 +144,8 @@ class Trainer:
         scores = self._validation.scores(self.model, self._engine)
         if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
-        veer, self.new_scores = self._meter.epoch(scores, self.best_pct, self.epoch + 1)
+        best_pct = min((each.veer_pct for each in self.history), default=math.inf)
+        veer, self.new_scores = self._meter.epoch(scores, best_pct, self.epoch + 1)
         num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,

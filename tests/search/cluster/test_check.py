@@ -171,7 +171,8 @@ def test_checked_trial_asks_before_its_first_step(monkeypatch):
     monkeypatch.setattr("search.ray_tune.checked_trial.require_versions", asked.append)
     trial = object.__new__(CheckedTrial)
     trial._task = type("Task", (), {"versions": {"veer": "0.1.0"}})()
-    monkeypatch.setattr("trainable.training.ray_trial.StudentTrial.step", lambda self: {"trial": self})
+    step = "trainable.training.ray_trial.StudentTrial.step"
+    monkeypatch.setattr(step, lambda self: {"trial": self})
     assert trial.step() == {"trial": trial}
     assert asked == [{"veer": "0.1.0"}]
 

@@ -139,7 +139,8 @@ def test_ray_of_this_process_leaves_nothing_at_home_and_no_token_in_its_logs(hom
 def test_nobody_without_its_token_joins_the_ray_of_another_process():
     with connected(None, num_cpus=1):
         address = ray.get_runtime_context().gcs_address
-        script = f"from search.cluster.connection import connected\nwith connected({address!r}): pass"
+        imports = "from search.cluster.connection import connected"
+        script = f"{imports}\nwith connected({address!r}): pass"
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=Path(__file__).parents[3],
             env={k: v for k, v in os.environ.items() if k not in (MODE, TOKEN)},

@@ -268,6 +268,7 @@ def test_values_outside_the_space_are_not_restored(space):
 
 
 def test_search_needs_no_ray():
-    code = "import sys; import search.suggest.suggestions, search.loop.early_stopping, search.loop.coordinator; " \
+    modules = "search.suggest.suggestions, search.loop.early_stopping, search.loop.coordinator"
+    code = f"import sys; import {modules}; " \
         "assert not any(name.split('.')[0] == 'ray' for name in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -18,7 +18,8 @@ from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.epoch_report import EpochReport
+from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
 

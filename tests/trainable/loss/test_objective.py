@@ -19,7 +19,8 @@ from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops, SpeakerCentres
 from trainable.teachers.network import Teacher
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.epoch_report import EpochReport
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SPEAKERS = ("a", "b", "c")

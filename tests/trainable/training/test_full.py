@@ -17,8 +17,8 @@ from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.training.epoch_report import EpochReport
 from trainable.training.full import TrainResult, run_training
-from trainable.training.trainer import EpochReport
 
 TEACHER = {
     "model": {

@@ -95,7 +95,8 @@ def test_broken_gpu_is_raised_so_that_the_process_is_not_used_again(student, mon
 
 def test_trial_that_another_process_trains_is_not_touched(student, tmp_path, monkeypatch):
     monkeypatch.setattr(TrialLock.acquire, "__defaults__", (0.0,))
-    monkeypatch.setattr("trainable.training.ray_trial.build_trainer", lambda task: pytest.fail(str(task)))
+    builds = "trainable.training.ray_trial.build_trainer"
+    monkeypatch.setattr(builds, lambda task: pytest.fail(str(task)))
     other = TrialLock()
     other.acquire(tmp_path)
     with contextlib.suppress(TrainingError):  # said as an outcome, or raised to be tried again

@@ -17,8 +17,9 @@ from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig
 from trainable.machine.prefetch import NAME
 from trainable.teachers.network import Teacher
+from trainable.training.epoch_report import EpochReport
 from trainable.training.step import Batch
-from trainable.training.trainer import EpochReport, Trainer
+from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 MIXER = {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from models.products import Sums, chunk_length, linear, linear_plus
+from models.fused.products import Sums, chunk_length, linear, linear_plus
 
 _NORM_BACKWARD = torch.ops.aten.native_layer_norm_backward.default
 _GELU_BACKWARD = torch.ops.aten.gelu_backward.grad_input

@@ -11,11 +11,11 @@ from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models import MLPMixerConfig, build_model, products
-from models.fused_channel import FusedChannelMixing
-from models.fused_layers import FusedGroupedLinear, FusedLinear, FusedMaximum, FusedStatistics
-from models.fused_token import FusedTokenMixing
+from models.fused.channel_mixing import FusedChannelMixing
+from models.fused.layers import FusedGroupedLinear, FusedLinear, FusedMaximum, FusedStatistics
+from models.fused.products import Sums, chunk_length, linear, linear_plus, runs_fused
+from models.fused.token_mixing import FusedTokenMixing
 from models.mlp_mixer import MixerBlock, MLPMixerSpeaker
-from models.products import Sums, chunk_length, linear, linear_plus, runs_fused
 from trainable.cost.macs import count_macs
 
 CONFIG = MLPMixerConfig(hidden_dim=8, num_blocks=2, num_frames=12, embedding_dim=10)
