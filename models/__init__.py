@@ -1,6 +1,6 @@
 """Students, teachers and the front end: networks from waveforms to speaker embeddings.
 
-May import: spaces.files.
+May import: spaces.files, models.fused.
 """
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel
