@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models import MLPMixerConfig, build_model, products
+from models import MLPMixerConfig, build_model
+from models.fused import products
 from models.fused.channel_mixing import FusedChannelMixing
 from models.fused.layers import FusedGroupedLinear, FusedLinear, FusedMaximum, FusedStatistics
 from models.fused.products import Sums, chunk_length, linear, linear_plus, runs_fused
