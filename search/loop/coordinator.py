@@ -22,7 +22,7 @@ from search.loop.trial_course import Budget, Fault, TrialCourse, ending, followi
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 
-class Conductor(SearchState):
+class Coordinator(SearchState):
     """Leads a search from result to result.
 
     Args:

@@ -12,7 +12,7 @@ from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
 from search.config.search_config import SearchConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
 from search.loop.proposals import Check, Proposals, no_limits
@@ -81,7 +81,7 @@ def check_batches(space: Space, num_utterances: int) -> None:
             )
 
 
-def make_conductor(
+def make_coordinator(
     settings: SearchConfig,
     space: Space,
     journal: Journal,
@@ -90,7 +90,7 @@ def make_conductor(
     check: Check = no_limits,
     eval_crops: int | None = None,
     **options: Any,
-) -> Conductor:
+) -> Coordinator:
     """Puts sampler, limits, early stopping and budget together.
 
     Args:
@@ -100,7 +100,7 @@ def make_conductor(
         first: Parameters to try before anything is drawn.
         check: The limits that a config breaks.
         eval_crops: Crops of a validation utterance where the space does not say.
-        options: More of the conductor's; its own `ledger` where faults are to be said.
+        options: More of the coordinator's; its own `ledger` where faults are to be said.
     """
     suggestions = Suggestions(
         space,
@@ -126,7 +126,7 @@ def make_conductor(
     )
     halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
     options = {"ledger": FaultLedger(journal, settings.faults)} | options
-    return Conductor(proposals, halving, journal, budget=budget, **options)
+    return Coordinator(proposals, halving, journal, budget=budget, **options)
 
 
 def rungs_of(settings: SearchConfig) -> list[float]:

@@ -14,19 +14,19 @@ from search.cluster.connection import connected, environment
 from search.cluster.resources import Node, at_once_line, cluster_nodes, num_trials_at_once
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
 from search.config.search_config import SearchConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.shares import Lending
 from search.loop.trial_course import TrialCourse
 from search.ray_tune.actors import own_actor_manager
 from search.ray_tune.checked_trial import CheckedTrial
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.recorder import HaltStopper, Recorder
-from search.ray_tune.scheduler import ConductorScheduler
-from search.ray_tune.searcher import ConductorSearcher, Places
+from search.ray_tune.scheduler import CoordinatorScheduler
+from search.ray_tune.searcher import CoordinatorSearcher, Places
 
 
 def drive(
-    conductor: Conductor,
+    coordinator: Coordinator,
     settings: SearchConfig,
     make_task: Callable[[TrialCourse, Lending], dict[str, Any]],
     *,
@@ -34,10 +34,10 @@ def drive(
     on_step: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
-    """Runs the conductor's trials on Ray until it has no more, or is halted.
+    """Runs the coordinator's trials on Ray until it has no more, or is halted.
 
     Args:
-        conductor: The search.
+        coordinator: The search.
         settings: Its settings.
         make_task: Gives a trial's Ray config: small and plain.
         lend: Decides what a trial is given of the cluster; called once Ray is there.
@@ -55,27 +55,27 @@ def drive(
         at_once = min(settings.max_concurrent or fitting, fitting)
         say(at_once_line(at_once, fitting, lending.base))
         places = Places(lending, fitting, at_once)
-        searcher = ConductorSearcher(
-            conductor, lambda course: make_task(course, lending), places=places
+        searcher = CoordinatorSearcher(
+            coordinator, lambda course: make_task(course, lending), places=places
         )
         watch = HangWatch(settings.faults, time.monotonic)
-        scheduler = ConductorScheduler(conductor, lending, watch)
+        scheduler = CoordinatorScheduler(coordinator, lending, watch)
         # Else Tune starts one worker after the other.
         pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
-        with _interrupts(conductor, say) as interrupts, pending, own_actor_manager():
-            _run(conductor, searcher, scheduler, interrupts, watch, on_step)
+        with _interrupts(coordinator, say) as interrupts, pending, own_actor_manager():
+            _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
 
 
 def _run(
-    conductor: Conductor,
-    searcher: ConductorSearcher,
-    scheduler: ConductorScheduler,
+    coordinator: Coordinator,
+    searcher: CoordinatorSearcher,
+    scheduler: CoordinatorScheduler,
     interrupts: Interrupts,
     watch: HangWatch,
     on_step: Callable[[], None],
 ) -> None:
     recorder = Recorder(
-        conductor,
+        coordinator,
         scheduler,
         watch,
         on_step=on_step,
@@ -101,14 +101,14 @@ def _run(
                 verbose=0,
             )
         except TuneError:
-            if conductor.error is not None:
-                raise conductor.error from None
+            if coordinator.error is not None:
+                raise coordinator.error from None
             raise
 
 
-def _interrupts(conductor: Conductor, say: Callable[[str], None]) -> Interrupts:
+def _interrupts(coordinator: Coordinator, say: Callable[[str], None]) -> Interrupts:
     def halt(line: str) -> None:
-        conductor.halt("interrupted")
+        coordinator.halt("interrupted")
         say(line)
 
     return Interrupts(

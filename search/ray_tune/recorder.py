@@ -1,4 +1,4 @@
-"""Ray Tune's callbacks: faults go to the conductor, every step refreshes the view."""
+"""Ray Tune's callbacks: faults go to the coordinator, every step refreshes the view."""
 
 import logging
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.stopper import Stopper
 
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.trial_course import Fault
 from search.ray_tune.actors import fault_of, kill_actor
 from search.ray_tune.hangs import HangWatch
-from search.ray_tune.scheduler import ConductorScheduler
+from search.ray_tune.scheduler import CoordinatorScheduler
 from trainable.machine.device_errors import MAX_MESSAGE_CHARS
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
@@ -22,13 +22,13 @@ logger = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
-    """Tells the conductor what happened to trials, and kills those that hang.
+    """Tells the coordinator what happened to trials, and kills those that hang.
 
     Epochs and regular ends reach it through the scheduler, which Ray asks first and whose errors
     Ray does not swallow.
 
     Args:
-        conductor: The search.
+        coordinator: The search.
         scheduler: Told of trials that Ray's memory monitor killed.
         watch: What says that a trial hangs; the scheduler tells it of reports.
         on_step: Called after every step of Ray's loop, at least ten times a second.
@@ -38,15 +38,15 @@ class Recorder(Callback):
 
     def __init__(
         self,
-        conductor: Conductor,
-        scheduler: ConductorScheduler,
+        coordinator: Coordinator,
+        scheduler: CoordinatorScheduler,
         watch: HangWatch,
         *,
         on_step: Callable[[], None],
         on_start: Callable[[str], None],
         is_stopping: Callable[[], bool],
     ) -> None:
-        self._conductor = conductor
+        self._coordinator = coordinator
         self._scheduler = scheduler
         self._watch = watch
         self._on_step = on_step
@@ -70,18 +70,18 @@ class Recorder(Callback):
             return
         number, fault = int(trial.config["trial"]), self._fault(trial)
         logger.warning("trial %d, %s: %s", number, fault.kind, fault.message)
-        with self._conductor.noting_errors():
+        with self._coordinator.noting_errors():
             if fault.kind == OUT_OF_MEMORY:
                 self._scheduler.out_of_memory(number, fault.message)
             else:
-                self._conductor.fault(number, fault.kind, fault.message)
+                self._coordinator.fault(number, fault.kind, fault.message)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Kills what hangs and refreshes the view."""
         del iteration, info
         if not self._is_stopping():
             self._kill_hung(trials)
-        with self._conductor.noting_errors():
+        with self._coordinator.noting_errors():
             self._on_step()
 
     def _fault(self, trial: Trial) -> Fault:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.shares import Lending
 from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
@@ -58,18 +58,18 @@ def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
 
 
-class ConductorScheduler(FIFOScheduler):
-    """Passes every result to the conductor and its answer back to Ray.
+class CoordinatorScheduler(FIFOScheduler):
+    """Passes every result to the coordinator and its answer back to Ray.
 
     Args:
-        conductor: The search.
+        coordinator: The search.
         lending: What a trial is given, and what after it ran out of memory.
         watch: Told of every report.
     """
 
-    def __init__(self, conductor: Conductor, lending: Lending, watch: HangWatch) -> None:
+    def __init__(self, coordinator: Coordinator, lending: Lending, watch: HangWatch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._conductor = conductor
+        self._coordinator = coordinator
         self._lending = lending
         self._watch = watch
 
@@ -77,9 +77,9 @@ class ConductorScheduler(FIFOScheduler):
         """Takes an epoch's report, or the word that a trial cannot go on."""
         del tune_controller
         number = int(trial.config["trial"])
-        with self._conductor.noting_errors():
+        with self._coordinator.noting_errors():
             epoch = result.get("epoch")
-            is_new = epoch is not None and epoch not in self._conductor.trials[number].veer_pct
+            is_new = epoch is not None and epoch not in self._coordinator.trials[number].veer_pct
             self._watch.reported(trial.trial_id, is_new=is_new)
             goes_on = self._take(number, result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
@@ -91,32 +91,32 @@ class ConductorScheduler(FIFOScheduler):
             number: The trial.
             message: What ran out.
         """
-        raised = self._lending.doubled(self._conductor.trials[number].raised)
+        raised = self._lending.doubled(self._coordinator.trials[number].raised)
         if raised is not None:
-            self._conductor.out_of_memory(number, raised, message)
+            self._coordinator.out_of_memory(number, raised, message)
         else:
             reason = f"out of memory with {self._lending.whole()}: {message}"
-            self._conductor.end(number, "failed", reason)
+            self._coordinator.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
         if (place := place_in(result)) is not None:
-            self._conductor.place(number, place)
-            config = self._conductor.trials[number].config
+            self._coordinator.place(number, place)
+            config = self._coordinator.trials[number].config
             if (reason := other_config(config, place)) is not None:
-                self._conductor.end(number, "failed", reason)
+                self._coordinator.end(number, "failed", reason)
                 return False
         for message in result.get(DAMAGED, ()):
-            self._conductor.note_damage(number, message)
+            self._coordinator.note_damage(number, message)
         match result.get(OUTCOME):
             case None:
                 report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
                 epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
-                return self._conductor.report(number, epoch, veer_pct, report)
+                return self._coordinator.report(number, epoch, veer_pct, report)
             case value if value == OUT_OF_MEMORY:
                 self.out_of_memory(number, result[REASON])
             case value if value == DISK_FULL:
                 # The journal may be on the same disk; the trial stays unfinished.
-                self._conductor.halt("disk_full", result[REASON])
+                self._coordinator.halt("disk_full", result[REASON])
             case state:
-                self._conductor.end(number, state, result[REASON])
+                self._coordinator.end(number, state, result[REASON])
         return False

@@ -5,7 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.shares import Lending
 from search.loop.trial_course import TrialCourse
 
@@ -54,27 +54,27 @@ class Places:
         self._waits.discard(name)
 
 
-class ConductorSearcher(Searcher):
-    """Hands the conductor's trials to Ray, as many at a time as there are places.
+class CoordinatorSearcher(Searcher):
+    """Hands the coordinator's trials to Ray, as many at a time as there are places.
 
     Results do not come this way: Ray drops some before it tells the searcher, and swallows what
-    the searcher raises. The scheduler tells the conductor.
+    the searcher raises. The scheduler tells the coordinator.
 
     Args:
-        conductor: The search.
+        coordinator: The search.
         make_task: Gives a trial's Ray config.
         places: Where trials may be.
     """
 
     def __init__(
         self,
-        conductor: Conductor,
+        coordinator: Coordinator,
         make_task: Callable[[TrialCourse], dict[str, Any]],
         *,
         places: Places,
     ) -> None:
         super().__init__()
-        self._conductor = conductor
+        self._coordinator = coordinator
         self._make_task = make_task
         self._places = places
 
@@ -82,13 +82,13 @@ class ConductorSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Gives the next trial's Ray config, None while all places are taken, or the end."""
-        if self._places.are_full and self._conductor.halted is None:
+        if self._places.are_full and self._coordinator.halted is None:
             return None
-        with self._conductor.noting_errors():
-            course = self._conductor.next_trial()
+        with self._coordinator.noting_errors():
+            course = self._coordinator.next_trial()
         if course is None:
             # After the end Ray asks no more, and a trial that is out may have to run again.
-            waits = self._conductor.halted is None and self._conductor.has_running
+            waits = self._coordinator.halted is None and self._coordinator.has_running
             return None if waits else self.FINISHED
         self._places.take(trial_id, course)
         return self._make_task(course)

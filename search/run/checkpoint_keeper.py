@@ -2,7 +2,7 @@
 
 from results.analysis.ranking import ranked
 from results.journal.run_folder import RunFolder
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.follow_ups import finalists_so_far
 from trainable.checkpoints.folder import CheckpointFolder
 
@@ -26,20 +26,20 @@ class CheckpointKeeper:
         self._dropped: set[int] = set()
         self._seen = -1
 
-    def sweep(self, conductor: Conductor) -> None:
+    def sweep(self, coordinator: Coordinator) -> None:
         """Looks at every trial again: an earlier process, or a late worker, may have left more.
 
         To be called while no trial runs.
         """
-        for trial in conductor.trials:
+        for trial in coordinator.trials:
             CheckpointFolder(self._run.trial(trial.trial)).delete_half_written()
         self._dropped.clear()
         self._seen = -1
-        self.tidy(conductor)
+        self.tidy(coordinator)
 
-    def tidy(self, conductor: Conductor) -> None:
+    def tidy(self, coordinator: Coordinator) -> None:
         """Deletes what is not needed any more; cheap where no trial has ended since."""
-        ended = [trial for trial in conductor.trials if trial.state is not None]
+        ended = [trial for trial in coordinator.trials if trial.state is not None]
         if len(ended) == self._seen:
             return
         self._seen = len(ended)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from results.analysis.ranking import ranked
 from results.journal.history import CONTROL, REPEAT
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import kinds_in_words
 
 
@@ -54,34 +54,34 @@ class SearchStatus:
         return self.complete + self.stopped_early + self.failed
 
 
-def status_of(conductor: Conductor) -> SearchStatus:
+def status_of(coordinator: Coordinator) -> SearchStatus:
     """Sums up a search."""
-    states = Counter(trial.state for trial in conductor.own_trials)
-    best = next(iter(ranked(conductor.own_trials)), None)
+    states = Counter(trial.state for trial in coordinator.own_trials)
+    best = next(iter(ranked(coordinator.own_trials)), None)
     return SearchStatus(
-        num_trials=conductor.budget.num_trials,
-        running=sum(trial.is_running for trial in conductor.trials),
+        num_trials=coordinator.budget.num_trials,
+        running=sum(trial.is_running for trial in coordinator.trials),
         complete=states["complete"],
         stopped_early=states["stopped_early"],
         failed=states["failed"] + states["diverged"],
-        epochs=sum(len(trial.veer_pct) for trial in conductor.trials),
+        epochs=sum(len(trial.veer_pct) for trial in coordinator.trials),
         best_trial=None if best is None else best.trial,
         best_veer_pct=None if best is None else best.best_veer_pct,
-        elapsed_s=conductor.elapsed_s,
-        left_s=_left_s(conductor),
-        faults=dict(conductor.ledger.kinds),
-        follow_ups=follow_ups_in_words(conductor),
+        elapsed_s=coordinator.elapsed_s,
+        left_s=_left_s(coordinator),
+        faults=dict(coordinator.ledger.kinds),
+        follow_ups=follow_ups_in_words(coordinator),
     )
 
 
-def follow_ups_in_words(conductor: Conductor) -> str:
+def follow_ups_in_words(coordinator: Coordinator) -> str:
     """What is run after the search's own trials, and how much is left of it; empty before."""
-    begun = [trial for trial in conductor.trials if trial.follow_up is not None]
-    if not conductor.have_own_ended:
+    begun = [trial for trial in coordinator.trials if trial.follow_up is not None]
+    if not coordinator.have_own_ended:
         return ""
     parts = []
     for kind, doing in ((REPEAT, "repeating the best"), (CONTROL, "running stopped trials")):
-        due = [each.follows for each in conductor.due if each.kind == kind]
+        due = [each.follows for each in coordinator.due if each.kind == kind]
         own = [trial for trial in begun if trial.follow_up == kind]
         left = len(due) + sum(trial.state is None for trial in own)
         if left:
@@ -203,31 +203,31 @@ def _table(status: SearchStatus) -> Table:
     return table
 
 
-def _left_s(conductor: Conductor) -> float | None:
+def _left_s(coordinator: Coordinator) -> float | None:
     """Epochs still to run, at the pace so far; a trial should last as the ended ones did."""
-    if conductor.num_reported == 0:
+    if coordinator.num_reported == 0:
         return None
-    budget, own = conductor.budget, conductor.own_trials
+    budget, own = coordinator.budget, coordinator.own_trials
     lengths = [trial.epoch for trial in own if trial.state and trial.epoch]
     usual = sum(lengths) / len(lengths) if lengths else budget.max_epochs
-    waiting = 0 if conductor.have_own_ended else budget.num_trials - len(own)
+    waiting = 0 if coordinator.have_own_ended else budget.num_trials - len(own)
     open_trials = [trial.epoch for trial in own if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     if budget.total_epochs is not None:
-        epochs = min(epochs, budget.total_epochs - conductor.num_epochs)
-    epochs = max(epochs, 0) + _follow_up_epochs(conductor)
-    left_s = max(epochs, 0) * conductor.working_s / conductor.num_reported
+        epochs = min(epochs, budget.total_epochs - coordinator.num_epochs)
+    epochs = max(epochs, 0) + _follow_up_epochs(coordinator)
+    left_s = max(epochs, 0) * coordinator.working_s / coordinator.num_reported
     limit_s = budget.time_limit_s
-    return left_s if limit_s is None else min(left_s, max(limit_s - conductor.elapsed_s, 0.0))
+    return left_s if limit_s is None else min(left_s, max(limit_s - coordinator.elapsed_s, 0.0))
 
 
-def _follow_up_epochs(conductor: Conductor) -> int:
+def _follow_up_epochs(coordinator: Coordinator) -> int:
     """Epochs of follow-ups still to run, at most as long as the finalists are not known."""
-    budget = conductor.budget
-    running = [each.epoch for each in conductor.trials if each.follow_up and each.state is None]
-    if conductor.have_own_ended:
-        waiting = len(conductor.due)
+    budget = coordinator.budget
+    running = [each.epoch for each in coordinator.trials if each.follow_up and each.state is None]
+    if coordinator.have_own_ended:
+        waiting = len(coordinator.due)
     else:
-        begun = sum(trial.follow_up is not None for trial in conductor.trials)
+        begun = sum(trial.follow_up is not None for trial in coordinator.trials)
         waiting = max(budget.follow_ups.most - begun, 0)
     return waiting * budget.max_epochs + sum(budget.max_epochs - epoch for epoch in running)

@@ -22,10 +22,10 @@ from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.estimates.gpu_probe import Lender
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import num_failed, reopen_failed
-from search.loop.setup import make_conductor, note_start_points, resolve, start_points
+from search.loop.setup import make_coordinator, note_start_points, resolve, start_points
 from search.loop.shares import Lending
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
@@ -128,7 +128,7 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             open_run(settings, job.folder, journal, ())
         note_corpus(materials.facts, journal, job.records)
         keep_pairs(job.folder, materials.data)
-        conductor = make_conductor(
+        coordinator = make_coordinator(
             settings,
             job.space,
             journal,
@@ -138,14 +138,14 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             ledger=FaultLedger(journal, settings.faults, job.view.say),
         )
         records = job.records
-        conductor.replay(reopen_failed(records, journal) if job.retry_failed else records)
-        is_terminated = _drive(conductor, job, materials, journal)
+        coordinator.replay(reopen_failed(records, journal) if job.retry_failed else records)
+        is_terminated = _drive(coordinator, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
-    run, reason = RunFolder(job.folder), _end_reason(conductor, job.view)
+    run, reason = RunFolder(job.folder), _end_reason(coordinator, job.view)
     result = SearchResult(
         run=run,
         reason=reason,
-        message=conductor.halt_message,
+        message=coordinator.halt_message,
         is_terminated=is_terminated,
     )
     with _surviving_a_full_disk(result, job.view):
@@ -201,13 +201,13 @@ def rebuild_results(run: RunFolder, space: Space) -> None:
 
 
 def _drive(
-    conductor: Conductor, job: SearchJob, materials: Materials, journal: Journal
+    coordinator: Coordinator, job: SearchJob, materials: Materials, journal: Journal
 ) -> bool:
     """Runs the trials; whether SIGTERM ended that."""
     settings, run, view = job.settings, RunFolder(job.folder), job.view
     keeper = CheckpointKeeper(run, settings.keep_best, settings.finalists)
-    keeper.sweep(conductor)
-    if conductor.is_finished:
+    keeper.sweep(coordinator)
+    if coordinator.is_finished:
         _go_on(job, journal)
         return False
     guard = disk_guard(job, materials, say_forecast(settings, view))
@@ -218,28 +218,28 @@ def _drive(
             require_alike(nodes, [run.path, cache_dir()])
         lending = lender.lend(nodes)
         fitting = num_trials_at_once(lending.base, nodes)
-        guard.check(min(settings.max_concurrent or fitting, fitting), conductor.trials)
+        guard.check(min(settings.max_concurrent or fitting, fitting), coordinator.trials)
         _go_on(job, journal)
         return lending
 
     def on_step() -> None:
-        view.show(status_of(conductor))
-        keeper.tidy(conductor)
+        view.show(status_of(coordinator))
+        keeper.tidy(coordinator)
 
     journal.follow(LiveFiles(run, job.space.dimensions, view.say).take)
     make_task = task_maker(job, materials)
     is_terminated = False
     try:
-        drive(conductor, settings, make_task, lend=lend, on_step=on_step, say=view.say)
+        drive(coordinator, settings, make_task, lend=lend, on_step=on_step, say=view.say)
         on_step()
     except DiskFullError as error:
-        conductor.halt("disk_full", str(error))
+        coordinator.halt("disk_full", str(error))
     except KeyboardInterrupt as interrupt:
-        conductor.halt("interrupted")
+        coordinator.halt("interrupted")
         is_terminated = isinstance(interrupt, Terminated)
     finally:
         view.close()
-    keeper.sweep(conductor)
+    keeper.sweep(coordinator)
     return is_terminated
 
 
@@ -262,17 +262,17 @@ def _lender(job: SearchJob, materials: Materials, journal: Journal) -> Lender:
     )
 
 
-def _end_reason(conductor: Conductor, view: SearchView) -> EndReason:
-    if not conductor.is_finished:
-        return conductor.halted or "interrupted"
-    if conductor.met_by is not None:
-        view.say(f"trial {conductor.met_by} met the target: the search ends")
+def _end_reason(coordinator: Coordinator, view: SearchView) -> EndReason:
+    if not coordinator.is_finished:
+        return coordinator.halted or "interrupted"
+    if coordinator.met_by is not None:
+        view.say(f"trial {coordinator.met_by} met the target: the search ends")
         return "target_met"
-    num_trials = len(conductor.own_trials)
-    if conductor.exhausted is not None and num_trials < conductor.budget.num_trials:
-        view.say(f"the search ends after {num_trials} trials: {conductor.exhausted}")
+    num_trials = len(coordinator.own_trials)
+    if coordinator.exhausted is not None and num_trials < coordinator.budget.num_trials:
+        view.say(f"the search ends after {num_trials} trials: {coordinator.exhausted}")
         return "exhausted"
-    if conductor.is_spent and num_trials < conductor.budget.num_trials:
-        view.say(f"the search ends: it has had its {conductor.budget.total_epochs} epochs")
+    if coordinator.is_spent and num_trials < coordinator.budget.num_trials:
+        view.say(f"the search ends: it has had its {coordinator.budget.total_epochs} epochs")
         return "epochs_spent"
     return "finished"

@@ -32,7 +32,7 @@ class Arm(Protocol):
 
 
 class Veer:
-    """Veer's suggestions and early stopping, told as the conductor tells them.
+    """Veer's suggestions and early stopping, told as the coordinator tells them.
 
     Args:
         kind: Veer's name of the sampler.

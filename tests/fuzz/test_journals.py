@@ -37,7 +37,7 @@ from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, look_at
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
@@ -72,8 +72,8 @@ SPACE = Space(
 )
 
 
-def conductor_on(journal: Journal) -> Conductor:
-    return Conductor(
+def coordinator_on(journal: Journal) -> Coordinator:
+    return Coordinator(
         Proposals(
             Suggestions(SPACE, kind="random", seed=0, passes=1),
             journal,
@@ -90,14 +90,14 @@ def conductor_on(journal: Journal) -> Conductor:
 
 def searched(journal: Journal) -> None:
     """A search of four trials."""
-    conductor = conductor_on(journal)
-    while (course := conductor.next_trial()) is not None:
+    coordinator = coordinator_on(journal)
+    while (course := coordinator.next_trial()) is not None:
         epoch, goes_on = 0, True
         while goes_on:
             epoch += 1
             veer_pct = 20.0 / epoch + course.trial
             fields = {"train_s": 1.0, "eval_s": 0.5, "num_params": 9, "distill_share": 0.1}
-            goes_on = conductor.report(course.trial, epoch, veer_pct, fields)
+            goes_on = coordinator.report(course.trial, epoch, veer_pct, fields)
 
 
 def without_check(line: bytes) -> bytes:
@@ -245,7 +245,7 @@ def reproduced(records: Sequence[Record], run: Path) -> None:
 
 def gone_on_from(records: Sequence[Record], run: Path) -> None:
     with Journal(run / "replayed.jsonl") as journal:
-        conductor_on(journal).replay(records)
+        coordinator_on(journal).replay(records)
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (

@@ -13,13 +13,13 @@ from results.journal.journal import Journal
 from search.cluster.connection import connected
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from tests.search.conducting import make_conductor
 from tests.search.own_student import NET, Person
 from tests.search.proposing import Search
+from tests.search.simulated_search import make_coordinator
 from tests.search.somebody import be_somebody
 from tests.search.tiny_world import build_tiny_world
 
@@ -99,10 +99,10 @@ def person(
 
 
 @pytest.fixture
-def conduct() -> Iterator[Callable[..., Conductor]]:
-    """A function that gives a conductor on a journal, taking over what is in it."""
+def search_on() -> Iterator[Callable[..., Coordinator]]:
+    """A function that gives a coordinator on a journal, taking over what is in it."""
     with ExitStack() as journals:
-        yield lambda path, **options: make_conductor(
+        yield lambda path, **options: make_coordinator(
             journals.enter_context(Journal(path)), **options
         )
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from results.journal.journal import Journal, read_journal
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
@@ -50,7 +50,7 @@ def never(config: TrialConfig) -> list[Violation]:
 
 
 class Search:
-    """A conductor on a journal, and its parts."""
+    """A coordinator on a journal, and its parts."""
 
     def __init__(self, space: Space, journal: Journal, *, kind="random", num_trials=9, **options):
         repetitions = options.pop("repetitions", 1)
@@ -63,15 +63,15 @@ class Search:
             repetitions=repetitions,
         )  # fmt: skip
         budget = Budget(num_trials=num_trials, max_epochs=3, **options)
-        self.conductor = Conductor(proposals, SuccessiveHalving([], 3), journal, budget=budget)
-        self.conductor.replay(read_journal(journal.path))
+        self.coordinator = Coordinator(proposals, SuccessiveHalving([], 3), journal, budget=budget)
+        self.coordinator.replay(read_journal(journal.path))
 
     def run(self, most: int | None = None) -> None:
         """Runs trial after trial; a VEER follows from the config."""
-        while (most is None or most > 0) and (course := self.conductor.next_trial()) is not None:
+        while (most is None or most > 0) and (course := self.coordinator.next_trial()) is not None:
             most = None if most is None else most - 1
             for epoch in (1, 2, 3):
-                self.conductor.report(course.trial, epoch, veer_pct(course.config) - epoch, {})
+                self.coordinator.report(course.trial, epoch, veer_pct(course.config) - epoch, {})
 
 
 def make_config(suggestion: Suggestion) -> TrialConfig:

@@ -10,7 +10,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
 from search.loop.trial_course import Budget
@@ -71,11 +71,11 @@ class RaysSide:
 
 
 class VeersSide:
-    """Veer's conductor on a journal."""
+    """Veer's coordinator on a journal."""
 
     def __init__(self, journal: Journal, *, grace_epochs: int) -> None:
         self.suggestions = Suggestions(SPACE, kind="tpe", seed=0)
-        self.conductor = Conductor(
+        self.coordinator = Coordinator(
             Proposals(
                 self.suggestions,
                 journal,
@@ -85,16 +85,16 @@ class VeersSide:
             journal,
             budget=Budget(num_trials=40, max_epochs=MAX_EPOCHS),
         )
-        self.conductor.replay(read_journal(journal.path))
+        self.coordinator.replay(read_journal(journal.path))
 
     @property
     def told(self) -> list[optuna.trial.FrozenTrial]:
         return self.suggestions.study.trials
 
     def start(self) -> int:
-        course = self.conductor.next_trial()
+        course = self.coordinator.next_trial()
         assert course is not None
         return course.trial
 
     def report(self, trial: int, epoch: int, veer_pct: float) -> bool:
-        return self.conductor.report(trial, epoch, veer_pct, {})
+        return self.coordinator.report(trial, epoch, veer_pct, {})

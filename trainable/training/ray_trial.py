@@ -269,7 +269,7 @@ def place_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_threads": task.num_threads,
         "hardware": describe_hardware(),
-        # Of what was built: the conductor compares it with what was asked for.
+        # Of what was built: the coordinator compares it with what was asked for.
         "config_hash": trainer.config.config_hash(),
         "model_hash": model_fingerprint(trainer.model),
     }

@@ -21,7 +21,7 @@ from results.trackers.tensorboard import event_files
 from spaces.files.errors import RunError
 from spaces.limits import Violation
 from tests.results.conftest import DIMENSIONS, report, start
-from tests.search.conducting import SPACE, Killed, make_conductor, work
+from tests.search.simulated_search import SPACE, Killed, make_coordinator, work
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_files_that_grew_are_the_rebuilt_ones(journal: Journal, seed: int) -> No
     run = run_of(journal)
     live = LiveFiles(run, SPACE.dimensions, pytest.fail)
     journal.follow(live.take)
-    conductor = make_conductor(journal, num_trials=12, check=too_wide)
-    work(conductor, at_once=3, rng=np.random.default_rng(seed))
+    coordinator = make_coordinator(journal, num_trials=12, check=too_wide)
+    work(coordinator, at_once=3, rng=np.random.default_rng(seed))
     states = {trial.state for trial in loaded(run).trials}
     assert {TrialState.COMPLETE, TrialState.PRUNED} <= states
     assert any(trial.constraints for trial in loaded(run).trials)
@@ -84,16 +84,16 @@ def test_a_killed_search_goes_on_with_files_of_its_journal(journal: Journal) -> 
     for epochs in (5, 9, 17, 1000):
         with Journal(journal.path) as writer:
             writer.follow(LiveFiles(run, SPACE.dimensions, pytest.fail).take)
-            conductor = make_conductor(writer, num_trials=8)
+            coordinator = make_coordinator(writer, num_trials=8)
             try:
-                work(conductor, at_once=2, rng=np.random.default_rng(epochs), epochs=epochs)
+                work(coordinator, at_once=2, rng=np.random.default_rng(epochs), epochs=epochs)
             except Killed:
                 same_everywhere(run)
                 # What a kill tore, and what one before the write left out.
                 with run.study.open("ab") as file:
                     file.write(b'{"op_code":7,"wor')
                 next(run.tensorboard.glob("trial-*/*")).write_bytes(b"torn")
-    assert conductor.is_finished
+    assert coordinator.is_finished
     same_everywhere(run)
 
 
@@ -150,9 +150,9 @@ def test_a_fault_is_said_once_and_ends_nothing(
     run, said = run_of(journal), list[str]()
     journal.follow(LiveFiles(run, SPACE.dimensions, said.append).take)
     breaking(run)
-    conductor = make_conductor(journal, num_trials=3)
-    work(conductor)
-    assert conductor.is_finished
+    coordinator = make_coordinator(journal, num_trials=3)
+    work(coordinator)
+    assert coordinator.is_finished
     assert len(said) == 1
     assert "do not follow the search for now" in said[0]
     assert not (run.path / "elsewhere").exists()

@@ -7,58 +7,58 @@ from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
 from search.loop.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
-from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
+from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, story, work
 
 
-def test_undisturbed_search_ends_every_trial_once(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j")
-    work(conductor)
+def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
+    work(coordinator)
     records = story(tmp_path / "j")
     ended = [r["trial"] for r in records if r["event"] == "trial_ended"]
     assert sorted(ended) == list(range(8))
-    states = {trial.state for trial in conductor.trials}
+    states = {trial.state for trial in coordinator.trials}
     assert states == {"complete", "stopped_early"}
-    assert conductor.is_finished
-    for trial in conductor.trials:
+    assert coordinator.is_finished
+    for trial in coordinator.trials:
         assert (trial.epoch == MAX_EPOCHS) == (trial.state == "complete")
 
 
 # 13 trials: tpe samples at random before it has seen ten.
 @pytest.mark.slow
-def test_search_killed_at_any_epoch_goes_on_to_the_same_end(conduct, tmp_path):
-    work(conduct(tmp_path / "whole", num_trials=13))
+def test_search_killed_at_any_epoch_goes_on_to_the_same_end(search_on, tmp_path):
+    work(search_on(tmp_path / "whole", num_trials=13))
     whole = story(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
     for epochs in range(0, num_epochs, 3):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
-            work(conduct(path, num_trials=13), epochs=epochs)
-        work(conduct(path, num_trials=13))
+            work(search_on(path, num_trials=13), epochs=epochs)
+        work(search_on(path, num_trials=13))
         assert story(path) == whole, epochs
 
 
 @pytest.mark.slow
-def test_search_torn_after_any_record_goes_on_to_the_same_end(conduct, tmp_path):
-    work(conduct(tmp_path / "whole", num_trials=13))
+def test_search_torn_after_any_record_goes_on_to_the_same_end(search_on, tmp_path):
+    work(search_on(tmp_path / "whole", num_trials=13))
     whole = story(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     for kept in range(0, len(lines), 4):
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + lines[kept][:20])
-        work(conduct(path, num_trials=13))
+        work(search_on(path, num_trials=13))
         assert story(path) == whole, kept
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_several_at_a_time_killed_again_and_again_lose_and_repeat_nothing(conduct, tmp_path, seed):
+def test_several_trials_at_once_killed_often_lose_and_repeat_nothing(search_on, tmp_path, seed):
     rng = np.random.default_rng(seed)
     path = tmp_path / "j"
     for _ in range(6):
         try:
-            work(conduct(path, num_trials=12), at_once=3, rng=rng, epochs=int(rng.integers(20)))
+            work(search_on(path, num_trials=12), at_once=3, rng=rng, epochs=int(rng.integers(20)))
         except Killed:
             continue
-    work(conduct(path, num_trials=12), at_once=3, rng=rng)
+    work(search_on(path, num_trials=12), at_once=3, rng=rng)
     records = story(path)
     epochs = [(r["trial"], r["epoch"]) for r in records if r["event"] == "epoch"]
     assert len(epochs) == len(set(epochs))
@@ -79,31 +79,31 @@ def test_several_at_a_time_killed_again_and_again_lose_and_repeat_nothing(conduc
     assert stops == {r["trial"] for r in records if r.get("state") == "stopped_early"}
 
 
-def test_every_record_is_written_before_it_takes_effect(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j")
-    conductor.next_trial()
+def test_every_record_is_written_before_it_takes_effect(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
+    coordinator.next_trial()
     assert story(tmp_path / "j")[-1]["event"] == "trial_started"
-    conductor.report(0, 1, 30.0, {"lr": 0.1})
+    coordinator.report(0, 1, 30.0, {"lr": 0.1})
     assert story(tmp_path / "j")[-1] == {
         "event": "epoch", "trial": 0, "epoch": 1, "veer_pct": 30.0, "lr": 0.1
     }  # fmt: skip
 
 
-def test_repeated_epoch_changes_nothing(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j")
-    conductor.next_trial()
-    assert conductor.report(0, 1, 30.0, {})
+def test_repeated_epoch_changes_nothing(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
+    coordinator.next_trial()
+    assert coordinator.report(0, 1, 30.0, {})
     before = story(tmp_path / "j")
-    assert conductor.report(0, 1, 12.0, {})
+    assert coordinator.report(0, 1, 12.0, {})
     assert story(tmp_path / "j") == before
-    assert (conductor.trials[0].veer_pct, conductor.num_reported) == ({1: 30.0}, 1)
+    assert (coordinator.trials[0].veer_pct, coordinator.num_reported) == ({1: 30.0}, 1)
 
 
-def test_stopped_trial_says_why(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j")
+def test_stopped_trial_says_why(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
     for number in (0, 1):
-        conductor.next_trial()
-        conductor.report(number, 1, 30.0 + number, {})
+        coordinator.next_trial()
+        coordinator.report(number, 1, 30.0 + number, {})
     assert story(tmp_path / "j")[-1] == {
         "event": "trial_ended",
         "trial": 1,
@@ -113,25 +113,25 @@ def test_stopped_trial_says_why(conduct, tmp_path):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_trial_without_a_finite_veer_has_diverged(conduct, tmp_path, value):
-    conductor = conduct(tmp_path / "j", num_trials=2)
-    conductor.next_trial()
-    conductor.report(0, 1, 30.0, {})
-    assert not conductor.report(0, 2, value, {})
+def test_trial_without_a_finite_veer_has_diverged(search_on, tmp_path, value):
+    coordinator = search_on(tmp_path / "j", num_trials=2)
+    coordinator.next_trial()
+    coordinator.report(0, 1, 30.0, {})
+    assert not coordinator.report(0, 2, value, {})
     ended = story(tmp_path / "j")[-1]
     assert (ended["state"], ended["reason"]) == ("diverged", "the VEER of epoch 2 is not a number")
-    assert conductor.trials[0].best_veer_pct == 30.0
+    assert coordinator.trials[0].best_veer_pct == 30.0
     json.dumps(story(tmp_path / "j"), allow_nan=False)
-    work(conduct(tmp_path / "j", num_trials=2))
+    work(search_on(tmp_path / "j", num_trials=2))
     assert sum(r["event"] == "trial_ended" for r in story(tmp_path / "j")) == 2
 
 
-def test_failed_trial_is_not_tried_again_and_teaches_nothing(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", num_trials=2)
-    conductor.next_trial()
-    conductor.end(0, "failed", "out of memory")
-    conductor.end(0, "failed", "again")
-    work(conductor)
+def test_failed_trial_is_not_tried_again_and_teaches_nothing(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=2)
+    coordinator.next_trial()
+    coordinator.end(0, "failed", "out of memory")
+    coordinator.end(0, "failed", "again")
+    work(coordinator)
     ended = [r for r in story(tmp_path / "j") if r["event"] == "trial_ended"]
     assert [(r["trial"], r["state"], r["reason"]) for r in ended] == [
         (0, "failed", "out of memory"),
@@ -139,39 +139,39 @@ def test_failed_trial_is_not_tried_again_and_teaches_nothing(conduct, tmp_path):
     ]
 
 
-def test_halted_search_ends_after_the_running_epochs(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j")
-    conductor.next_trial()
-    conductor.next_trial()
-    conductor.halt("interrupted")
-    conductor.halt("time_limit")
-    assert not conductor.report(0, 1, 30.0, {})
-    assert conductor.next_trial() is None
-    assert conductor.halted == "interrupted"
+def test_halted_search_ends_after_the_running_epochs(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
+    coordinator.next_trial()
+    coordinator.next_trial()
+    coordinator.halt("interrupted")
+    coordinator.halt("time_limit")
+    assert not coordinator.report(0, 1, 30.0, {})
+    assert coordinator.next_trial() is None
+    assert coordinator.halted == "interrupted"
     assert not any(r["event"] == "trial_ended" for r in story(tmp_path / "j"))
-    again = conduct(tmp_path / "j")
+    again = search_on(tmp_path / "j")
     assert [again.next_trial().trial for _ in range(3)] == [0, 1, 2]
 
 
-def test_time_limit_counts_on_the_given_clock(conduct, tmp_path):
+def test_time_limit_counts_on_the_given_clock(search_on, tmp_path):
     clock = Clock()
-    conductor = conduct(tmp_path / "j", clock=clock, time_limit_s=60.0)
-    conductor.next_trial()
+    coordinator = search_on(tmp_path / "j", clock=clock, time_limit_s=60.0)
+    coordinator.next_trial()
     clock.now_s += 59.9
-    assert conductor.report(0, 1, 30.0, {})
+    assert coordinator.report(0, 1, 30.0, {})
     clock.now_s += 0.1
-    assert not conductor.report(0, 2, 25.0, {})
-    assert (conductor.halted, conductor.trials[0].epoch) == ("time_limit", 2)
+    assert not coordinator.report(0, 2, 25.0, {})
+    assert (coordinator.halted, coordinator.trials[0].epoch) == ("time_limit", 2)
 
 
-def test_more_trials_can_be_asked_of_a_finished_search(conduct, tmp_path):
-    work(conduct(tmp_path / "j", num_trials=4))
-    work(conduct(tmp_path / "j", num_trials=8))
-    work(conduct(tmp_path / "whole", num_trials=8))
+def test_more_trials_can_be_asked_of_a_finished_search(search_on, tmp_path):
+    work(search_on(tmp_path / "j", num_trials=4))
+    work(search_on(tmp_path / "j", num_trials=8))
+    work(search_on(tmp_path / "whole", num_trials=8))
     assert story(tmp_path / "j") == story(tmp_path / "whole")
 
 
-def test_a_journal_that_does_not_fit_the_space_is_refused(conduct, tmp_path):
+def test_a_journal_that_does_not_fit_the_space_is_refused(search_on, tmp_path):
     with Journal(tmp_path / "j") as journal:
         config = {"loss": {"distillation": "none"}}
         journal.append(
@@ -183,30 +183,30 @@ def test_a_journal_that_does_not_fit_the_space_is_refused(conduct, tmp_path):
             seed=0,
         )
     with pytest.raises(RunError, match=r"journal's trial_started does not fit .*'kl' not in"):
-        conduct(tmp_path / "j")
+        search_on(tmp_path / "j")
 
 
-def test_a_search_that_has_had_its_epochs_ends_to_the_epoch(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", num_trials=100, total_epochs=20)
-    work(conductor)
+def test_a_search_that_has_had_its_epochs_ends_to_the_epoch(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=100, total_epochs=20)
+    work(coordinator)
     records = story(tmp_path / "j")
     assert sum(record["event"] == "epoch" for record in records) == 20
-    assert conductor.is_finished
-    assert conductor.is_spent
+    assert coordinator.is_finished
+    assert coordinator.is_spent
     last = [record for record in records if record["event"] == "trial_ended"][-1]
     assert last["reason"] == "the search has had its 20 epochs"
 
 
-def test_trials_side_by_side_finish_at_most_an_epoch_more_each(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", num_trials=100, total_epochs=20)
-    work(conductor, at_once=3, rng=np.random.default_rng(1))
-    assert 20 <= conductor.num_epochs <= 22
-    assert conductor.is_finished
+def test_trials_side_by_side_finish_at_most_an_epoch_more_each(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=100, total_epochs=20)
+    work(coordinator, at_once=3, rng=np.random.default_rng(1))
+    assert 20 <= coordinator.num_epochs <= 22
+    assert coordinator.is_finished
 
 
-def test_a_search_goes_on_with_more_epochs(conduct, tmp_path):
-    work(conduct(tmp_path / "j", num_trials=100, total_epochs=20))
-    more = conduct(tmp_path / "j", num_trials=100, total_epochs=31)
+def test_a_search_goes_on_with_more_epochs(search_on, tmp_path):
+    work(search_on(tmp_path / "j", num_trials=100, total_epochs=20))
+    more = search_on(tmp_path / "j", num_trials=100, total_epochs=31)
     assert not more.is_finished
     work(more)
     assert more.num_epochs == 31

@@ -11,7 +11,7 @@ from results.journal.journal import read_journal
 from search.config.parts import FollowUpPlan
 from search.loop.follow_ups import Ended, due_by_journal, due_follow_ups, finalists, repeat_seeds
 from search.loop.stop_check import stop_faults
-from tests.search.conducting import MAX_EPOCHS, Clock, Killed, story, work
+from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, story, work
 
 PLAN = FollowUpPlan(repeat=2, finalists=3, control=2, seed=0)
 
@@ -37,10 +37,10 @@ def own_veers(path: Path) -> dict[int, float]:
     return {t.trial: t.best_veer_pct for t in trials if t.follow_up is None}
 
 
-def test_the_best_are_repeated_and_stopped_ones_run_to_the_end(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", follow_ups=PLAN)
-    work(conductor)
-    assert conductor.is_finished
+def test_the_best_are_repeated_and_stopped_ones_run_to_the_end(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", follow_ups=PLAN)
+    work(coordinator)
+    assert coordinator.is_finished
     veers = own_veers(tmp_path / "j")
     best = sorted(veers, key=lambda trial: (veers[trial], trial))[:3]
     repeats, controls = begun(tmp_path / "j", "repeat"), begun(tmp_path / "j", "control")
@@ -48,30 +48,30 @@ def test_the_best_are_repeated_and_stopped_ones_run_to_the_end(conduct, tmp_path
     assert [record["trial"] for record in (*repeats, *controls)] == list(range(8, 16))
     assert len({record["follows"] for record in controls}) == 2
     for record in (*repeats, *controls):
-        followed = conductor.trials[record["follows"]]
+        followed = coordinator.trials[record["follows"]]
         assert record["params"] == followed.suggestion.params
         assert record["config"] == followed.config.canonical() | {"seed": record["seed"]}
-        course = conductor.trials[record["trial"]]
+        course = coordinator.trials[record["trial"]]
         assert (course.state, course.epoch) == ("complete", MAX_EPOCHS)
         is_repeat = record["follow_up"] == "repeat"
         assert (record["seed"] != followed.config.seed) == is_repeat
         assert is_repeat or followed.state == "stopped_early"
 
 
-def test_a_control_has_the_epochs_of_the_trial_that_it_follows(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", follow_ups=PLAN)
-    work(conductor)
+def test_a_control_has_the_epochs_of_the_trial_that_it_follows(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", follow_ups=PLAN)
+    work(coordinator)
     for record in begun(tmp_path / "j", "control"):
-        one, other = (conductor.trials[record[key]].veer_pct for key in ("follows", "trial"))
+        one, other = (coordinator.trials[record[key]].veer_pct for key in ("follows", "trial"))
         assert {epoch: other[epoch] for epoch in one} == one
         assert len(other) > len(one)
 
 
-def test_the_sampler_and_early_stopping_know_nothing_of_follow_ups(conduct, tmp_path):
+def test_the_sampler_and_early_stopping_know_nothing_of_follow_ups(search_on, tmp_path):
     """Those asked for early and late give the same search; more trials see no difference."""
-    work(conduct(tmp_path / "plain", num_trials=12))
-    work(conduct(tmp_path / "j", num_trials=8, follow_ups=PLAN))
-    work(conduct(tmp_path / "j", num_trials=12))
+    work(search_on(tmp_path / "plain", num_trials=12))
+    work(search_on(tmp_path / "j", num_trials=8, follow_ups=PLAN))
+    work(search_on(tmp_path / "j", num_trials=12))
     plain, followed = story(tmp_path / "plain"), story(tmp_path / "j")
     number = {8 + place: 16 + place for place in range(4)}  # eight follow-ups came before
 
@@ -85,41 +85,42 @@ def test_the_sampler_and_early_stopping_know_nothing_of_follow_ups(conduct, tmp_
 
 
 @pytest.mark.slow
-def test_killed_at_any_epoch_it_goes_on_to_the_same_end(conduct, tmp_path):
-    work(conduct(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
+def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path):
+    work(search_on(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
     whole = story(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
     for epochs in range(0, num_epochs, 7):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
-            work(conduct(path, num_trials=5, follow_ups=PLAN), epochs=epochs)
-        work(conduct(path, num_trials=5, follow_ups=PLAN))
+            work(search_on(path, num_trials=5, follow_ups=PLAN), epochs=epochs)
+        work(search_on(path, num_trials=5, follow_ups=PLAN))
         assert story(path) == whole, epochs
 
 
 @pytest.mark.slow
-def test_torn_after_any_record_it_goes_on_to_the_same_end(conduct, tmp_path):
-    work(conduct(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
+def test_torn_after_any_record_it_goes_on_to_the_same_end(search_on, tmp_path):
+    work(search_on(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
     whole = story(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     for kept in range(1, len(lines), 8):
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + lines[kept][:20])
-        work(conduct(path, num_trials=5, follow_ups=PLAN))
+        work(search_on(path, num_trials=5, follow_ups=PLAN))
         assert story(path) == whole, kept
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_several_at_a_time_killed_again_and_again_lose_and_repeat_nothing(conduct, tmp_path, seed):
+def test_several_trials_at_once_killed_often_lose_and_repeat_nothing(search_on, tmp_path, seed):
     rng, path = np.random.default_rng(seed), tmp_path / "j"
     for _ in range(9):
         try:
-            work(conduct(path, follow_ups=PLAN), at_once=3, rng=rng, epochs=int(rng.integers(20)))
+            epochs = int(rng.integers(20))
+            work(search_on(path, follow_ups=PLAN), at_once=3, rng=rng, epochs=epochs)
         except Killed:
             continue
-    conductor = conduct(path, follow_ups=PLAN)
-    work(conductor, at_once=3, rng=rng)
-    assert conductor.is_finished
+    coordinator = search_on(path, follow_ups=PLAN)
+    work(coordinator, at_once=3, rng=rng)
+    assert coordinator.is_finished
     assert len(begun(path, "repeat")) == 6
     assert len(begun(path, "control")) == 2
     epochs = [(r["trial"], r["epoch"]) for r in story(path) if r["event"] == "epoch"]
@@ -129,21 +130,21 @@ def test_several_at_a_time_killed_again_and_again_lose_and_repeat_nothing(conduc
     assert max(place for trial, place in own.items() if trial < 8) < first
 
 
-def test_a_finished_search_may_be_given_repeats_and_then_more(conduct, tmp_path):
+def test_a_finished_search_may_be_given_repeats_and_then_more(search_on, tmp_path):
     path = tmp_path / "j"
-    work(conduct(path))
-    later = conduct(path, follow_ups=FollowUpPlan(repeat=1, finalists=3))
+    work(search_on(path))
+    later = search_on(path, follow_ups=FollowUpPlan(repeat=1, finalists=3))
     assert not later.is_finished
     work(later)
-    work(conduct(path, follow_ups=FollowUpPlan(repeat=2, finalists=3, control=2)))
-    work(conduct(tmp_path / "at-once", follow_ups=PLAN))
+    work(search_on(path, follow_ups=FollowUpPlan(repeat=2, finalists=3, control=2)))
+    work(search_on(tmp_path / "at-once", follow_ups=PLAN))
     assert story(path) == story(tmp_path / "at-once")
 
 
-def test_a_new_finalist_of_more_trials_is_repeated_too(conduct, tmp_path):
+def test_a_new_finalist_of_more_trials_is_repeated_too(search_on, tmp_path):
     path, plan = tmp_path / "j", FollowUpPlan(repeat=2, finalists=2)
-    work(conduct(path, num_trials=3, follow_ups=plan))
-    work(conduct(path, num_trials=12, follow_ups=plan))
+    work(search_on(path, num_trials=3, follow_ups=plan))
+    work(search_on(path, num_trials=12, follow_ups=plan))
     veers = own_veers(path)
     best = sorted(veers, key=lambda trial: (veers[trial], trial))[:2]
     repeated = [record["follows"] for record in begun(path, "repeat")]
@@ -151,86 +152,86 @@ def test_a_new_finalist_of_more_trials_is_repeated_too(conduct, tmp_path):
     assert all(repeated.count(trial) == 2 for trial in repeated)
 
 
-def test_no_follow_up_is_begun_once_the_time_is_up(conduct, tmp_path):
+def test_no_follow_up_is_begun_once_the_time_is_up(search_on, tmp_path):
     clock = Clock()
     plan = FollowUpPlan(repeat=2, finalists=1)
-    conductor = conduct(
+    coordinator = search_on(
         tmp_path / "j", num_trials=1, clock=clock, time_limit_s=60.0, follow_ups=plan
     )
-    work_one(conductor, conductor.next_trial())
-    repeat = conductor.next_trial()
-    assert conductor.report(repeat.trial, 1, 20.0, {})
+    work_one(coordinator, coordinator.next_trial())
+    repeat = coordinator.next_trial()
+    assert coordinator.report(repeat.trial, 1, 20.0, {})
     clock.now_s += 60
-    assert not conductor.report(repeat.trial, 2, 10.0, {})
-    assert conductor.next_trial() is None
-    assert (conductor.halted, conductor.is_finished) == ("time_limit", False)
-    again = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
+    assert not coordinator.report(repeat.trial, 2, 10.0, {})
+    assert coordinator.next_trial() is None
+    assert (coordinator.halted, coordinator.is_finished) == ("time_limit", False)
+    again = search_on(tmp_path / "j", num_trials=1, follow_ups=plan)
     assert [again.next_trial().trial for _ in range(2)] == [1, 2]
 
 
-def work_one(conductor, course):
+def work_one(coordinator, course):
     epoch = 1
-    while conductor.report(course.trial, epoch, 20.0 / epoch, {}):
+    while coordinator.report(course.trial, epoch, 20.0 / epoch, {}):
         epoch += 1
 
 
-def test_the_budget_of_epochs_is_of_the_searchs_own_trials(conduct, tmp_path):
+def test_the_budget_of_epochs_is_of_the_searchs_own_trials(search_on, tmp_path):
     path = tmp_path / "j"
-    conductor = conduct(path, num_trials=100, total_epochs=20, follow_ups=PLAN)
-    work(conductor)
-    assert (conductor.num_epochs, conductor.is_finished) == (20, True)
-    following = {trial.trial for trial in conductor.trials if trial.follow_up}
-    assert {conductor.trials[number].epoch for number in following} == {MAX_EPOCHS}
+    coordinator = search_on(path, num_trials=100, total_epochs=20, follow_ups=PLAN)
+    work(coordinator)
+    assert (coordinator.num_epochs, coordinator.is_finished) == (20, True)
+    following = {trial.trial for trial in coordinator.trials if trial.follow_up}
+    assert {coordinator.trials[number].epoch for number in following} == {MAX_EPOCHS}
     assert not any(r["trial"] in following for r in story(path) if r.get("state") not in (
         None, "complete"
     ))  # fmt: skip
 
 
-def test_a_met_target_ends_the_search_and_then_the_best_are_repeated(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", num_trials=50, target_pct=10.0, follow_ups=PLAN)
-    work(conductor)
-    assert conductor.met_by is not None
-    assert len(conductor.own_trials) < 50
-    repeats = [trial for trial in conductor.trials if trial.follow_up == "repeat"]
+def test_a_met_target_ends_the_search_and_then_the_best_are_repeated(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=50, target_pct=10.0, follow_ups=PLAN)
+    work(coordinator)
+    assert coordinator.met_by is not None
+    assert len(coordinator.own_trials) < 50
+    repeats = [trial for trial in coordinator.trials if trial.follow_up == "repeat"]
     assert [trial.state for trial in repeats] == ["complete"] * 6
 
 
-def test_a_repeat_that_meets_the_target_ends_nothing(conduct, tmp_path):
-    conductor = conduct(tmp_path / "j", num_trials=1, target_pct=1.0, follow_ups=PLAN)
-    work_one(conductor, conductor.next_trial())
-    repeat = conductor.next_trial()
-    assert conductor.report(repeat.trial, 1, 0.5, {})
-    assert conductor.met_by is None
+def test_a_repeat_that_meets_the_target_ends_nothing(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=1, target_pct=1.0, follow_ups=PLAN)
+    work_one(coordinator, coordinator.next_trial())
+    repeat = coordinator.next_trial()
+    assert coordinator.report(repeat.trial, 1, 0.5, {})
+    assert coordinator.met_by is None
 
 
-def test_a_repeat_that_diverged_or_failed_is_not_begun_again(conduct, tmp_path):
+def test_a_repeat_that_diverged_or_failed_is_not_begun_again(search_on, tmp_path):
     plan = FollowUpPlan(repeat=2, finalists=1)
-    conductor = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
-    work_one(conductor, conductor.next_trial())
-    assert not conductor.report(conductor.next_trial().trial, 1, float("nan"), {})
-    conductor.end(conductor.next_trial().trial, "failed", "a bug")
-    assert conductor.is_finished
-    assert [trial.state for trial in conductor.trials] == ["complete", "diverged", "failed"]
-    assert [trial.trial for trial in ranked(conductor.trials)] == [0]
-    assert conduct(tmp_path / "j", num_trials=1, follow_ups=plan).is_finished
+    coordinator = search_on(tmp_path / "j", num_trials=1, follow_ups=plan)
+    work_one(coordinator, coordinator.next_trial())
+    assert not coordinator.report(coordinator.next_trial().trial, 1, float("nan"), {})
+    coordinator.end(coordinator.next_trial().trial, "failed", "a bug")
+    assert coordinator.is_finished
+    assert [trial.state for trial in coordinator.trials] == ["complete", "diverged", "failed"]
+    assert [trial.trial for trial in ranked(coordinator.trials)] == [0]
+    assert search_on(tmp_path / "j", num_trials=1, follow_ups=plan).is_finished
 
 
-def test_journal_and_conductor_agree_on_what_is_due(conduct, tmp_path):
+def test_journal_and_coordinator_agree_on_what_is_due(search_on, tmp_path):
     path = tmp_path / "j"
-    conductor = conduct(path, num_trials=12)
-    work(conductor)
+    coordinator = search_on(path, num_trials=12)
+    work(coordinator)
     for plan in (PLAN, FollowUpPlan(control=50), FollowUpPlan(repeat=3, finalists=9, seed=5)):
-        # The settings that the rungs of `conducting` have.
+        # The settings that the rungs of `simulated_search` have.
         settings = {"scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}}
         settings |= {"max_epochs": MAX_EPOCHS}
         records = [{"event": "search_started", "settings": settings}, *read_journal(path)]
         due = due_by_journal(records, plan)
         assert due
-        assert due == list(conduct(path, num_trials=12, follow_ups=plan).due)
+        assert due == list(search_on(path, num_trials=12, follow_ups=plan).due)
 
 
-def test_the_stops_of_a_search_with_follow_ups_follow_from_its_rungs(conduct, tmp_path):
-    work(conduct(tmp_path / "j", num_trials=12, follow_ups=PLAN))
+def test_the_stops_of_a_search_with_follow_ups_follow_from_its_rungs(search_on, tmp_path):
+    work(search_on(tmp_path / "j", num_trials=12, follow_ups=PLAN))
     settings = {"scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}}
     started = {"event": "search_started", "settings": settings | {"max_epochs": MAX_EPOCHS}}
     records = [started, *read_journal(tmp_path / "j")]

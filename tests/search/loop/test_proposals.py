@@ -15,12 +15,12 @@ class TestRepeats:
     def test_same_config_is_not_run_twice(self, begin, tmp_path):
         search = begin(NINE)
         search.run()
-        hashes = [course.config.recipe_hash() for course in search.conductor.trials]
+        hashes = [course.config.recipe_hash() for course in search.coordinator.trials]
         assert len(hashes) == len(set(hashes)) == 9
         repeated = told(tmp_path / "journal", "repeated")
         assert repeated
         for record in repeated:
-            twin = search.conductor.trials[record["same_as"]]
+            twin = search.coordinator.trials[record["same_as"]]
             assert twin.suggestion.params == record["params"]
 
     def test_sampler_is_told_the_known_value(self, begin):
@@ -34,37 +34,37 @@ class TestRepeats:
 
     def test_repeat_of_a_running_trial_is_told_when_that_ends(self, begin):
         search = begin(NINE)
-        courses = [search.conductor.next_trial() for _ in range(9)]
-        assert search.conductor.next_trial() is None
+        courses = [search.coordinator.next_trial() for _ in range(9)]
+        assert search.coordinator.next_trial() is None
         waiting = [t for t in search.suggestions.study.trials if t.state is TrialState.RUNNING]
         assert len(waiting) == search.suggestions.num_suggested > 9
         for course in courses:
             for epoch in (1, 2, 3):
-                search.conductor.report(course.trial, epoch, 20.0 + course.trial, {})
+                search.coordinator.report(course.trial, epoch, 20.0 + course.trial, {})
         states = {trial.state for trial in search.suggestions.study.trials}
         assert states == {TrialState.COMPLETE}
 
     def test_failed_trial_says_nothing_of_its_config(self, begin):
         search = begin(NINE, first=[{"model.hidden_dim": 16, "model.num_blocks": 1}] * 2)
-        first = search.conductor.next_trial()
-        search.conductor.end(first.trial, "failed", "the node was lost")
-        second = search.conductor.next_trial()
+        first = search.coordinator.next_trial()
+        search.coordinator.end(first.trial, "failed", "the node was lost")
+        second = search.coordinator.next_trial()
         assert second.config.recipe_hash() == first.config.recipe_hash()
 
     def test_repetitions_have_seeds_of_their_own(self, begin):
         search = begin(NINE, num_trials=27, repetitions=3)
         search.run()
         by_recipe: dict[str, set[int]] = {}
-        for course in search.conductor.trials:
+        for course in search.coordinator.trials:
             by_recipe.setdefault(course.config.recipe_hash(), set()).add(course.config.seed)
         assert [len(seeds) for seeds in by_recipe.values()] == [3] * 9
 
     def test_search_ends_when_a_small_space_has_been_run(self, begin, tmp_path):
         search = begin(NINE, num_trials=50)
         search.run()
-        assert len(search.conductor.trials) == 9
-        assert search.conductor.is_finished
-        assert search.conductor.exhausted.startswith(
+        assert len(search.coordinator.trials) == 9
+        assert search.coordinator.is_finished
+        assert search.coordinator.exhausted.startswith(
             "200 suggestions in a row broke a limit or had been run before (the last: the config "
             "of trial "
         )
@@ -73,15 +73,15 @@ class TestRepeats:
     def test_settled_sampler_is_helped_by_chance(self, begin):
         search = begin(NINE, kind="tpe", num_trials=9)
         search.run()
-        assert len(search.conductor.trials) == 9
+        assert len(search.coordinator.trials) == 9
 
 
 class TestLimits:
     def test_config_outside_the_limits_costs_no_trial(self, begin, tmp_path):
         search = begin(WIDE, num_trials=12, check=at_most_64_wide)
         search.run()
-        assert [course.trial for course in search.conductor.trials] == list(range(12))
-        assert all(course.config.model.hidden_dim <= 64 for course in search.conductor.trials)
+        assert [course.trial for course in search.coordinator.trials] == list(range(12))
+        assert all(course.config.model.hidden_dim <= 64 for course in search.coordinator.trials)
         infeasible = told(tmp_path / "journal", "infeasible")
         assert infeasible
         for record in infeasible:
@@ -115,13 +115,13 @@ class TestLimits:
     def test_space_without_a_config_inside_ends_the_search(self, begin):
         search = begin(WIDE, check=never)
         search.run()
-        assert search.conductor.trials == []
-        assert "the last: max_params is 1, the config has 2" in search.conductor.exhausted
+        assert search.coordinator.trials == []
+        assert "the last: max_params is 1, the config has 2" in search.coordinator.exhausted
         assert search.suggestions.num_suggested == MAX_IN_A_ROW
 
     def test_rule_of_the_config_that_a_combination_breaks_rejects_it(self, begin, tmp_path):
         search = begin(BOTH_WEIGHTS, num_trials=12)
-        courses = [search.conductor.next_trial() for _ in range(12)]
+        courses = [search.coordinator.next_trial() for _ in range(12)]
         assert all(c.config.loss.alpha + c.config.loss.beta <= 1 for c in courses)
         violation = told(tmp_path / "journal", "infeasible")[0]["violations"][0]
         assert violation["limit"] == "config"
@@ -150,11 +150,11 @@ class TestGrid:
     def test_points_that_no_config_can_have_are_passed_over(self, begin, tmp_path):
         search = begin(self.WEIGHTS, kind="grid", num_trials=5)
         search.run()
-        assert len(search.conductor.trials) == 5
-        assert search.conductor.is_finished
+        assert len(search.coordinator.trials) == 5
+        assert search.coordinator.is_finished
         assert len(told(tmp_path / "journal", "infeasible")) == 4
         # 0.9 and 0.1 add up to 1 but for rounding.
-        assert search.conductor.trials[-1].config.loss.classification_weight == 0
+        assert search.coordinator.trials[-1].config.loss.classification_weight == 0
         study = rebuild_study(read_journal(tmp_path / "journal"), self.WEIGHTS.dimensions)
         broken = [t for t in study.trials if t.constraints]
         assert [trial.constraints for trial in broken] == [{"config": 1.0}] * 4
@@ -163,11 +163,11 @@ class TestGrid:
     def test_long_run_of_rejected_points_does_not_end_it(self, begin):
         search = begin(self.LONG, kind="grid", num_trials=600, check=at_most_64_wide)
         for _ in range(300):
-            course = search.conductor.next_trial()
+            course = search.coordinator.next_trial()
             assert course.config.model.hidden_dim == 64
-            search.conductor.end(course.trial, "diverged", "not run here")
-        assert search.conductor.next_trial() is None
-        assert search.conductor.exhausted == "every config of the grid has been tried"
+            search.coordinator.end(course.trial, "diverged", "not run here")
+        assert search.coordinator.next_trial() is None
+        assert search.coordinator.exhausted == "every config of the grid has been tried"
 
 
 @pytest.mark.parametrize(
@@ -191,5 +191,5 @@ def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
 def test_first_suggestions_are_the_given_ones(begin):
     first = [{"model.hidden_dim": 24, "training.lr": 1e-3}]
     search = begin(WIDE, kind="tpe", first=first)
-    assert search.conductor.next_trial().suggestion.params == first[0]
-    assert search.conductor.next_trial().suggestion.params != first[0]
+    assert search.coordinator.next_trial().suggestion.params == first[0]
+    assert search.coordinator.next_trial().suggestion.params != first[0]

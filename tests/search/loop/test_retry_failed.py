@@ -4,31 +4,31 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
 from search.config.parts import FollowUpPlan
 from search.loop.retry_failed import num_failed, reopen_failed, standing
-from tests.search.conducting import MAX_EPOCHS, story, work
+from tests.search.simulated_search import MAX_EPOCHS, story, work
 
 
-def failed_search(conduct, path):
+def failed_search(search_on, path):
     """A search of which trial 1 failed after an epoch, and the rest ended."""
-    conductor = conduct(path)
-    conductor.next_trial()
-    conductor.next_trial()
-    conductor.report(1, 1, 30.0, {"lr": 0.1})
-    conductor.report(0, 1, 90.0, {"lr": 0.1})
+    coordinator = search_on(path)
+    coordinator.next_trial()
+    coordinator.next_trial()
+    coordinator.report(1, 1, 30.0, {"lr": 0.1})
+    coordinator.report(0, 1, 90.0, {"lr": 0.1})
     for _ in range(3):
-        conductor.fault(1, "worker_lost", "its process died")
-    assert conductor.trials[1].state == "failed"
+        coordinator.fault(1, "worker_lost", "its process died")
+    assert coordinator.trials[1].state == "failed"
 
 
-def test_failed_trial_is_handed_out_again_with_its_config_and_goes_on_to_an_end(conduct, tmp_path):
-    failed_search(conduct, tmp_path / "j")
+def test_failed_trial_is_handed_out_again_with_its_config_and_runs_to_an_end(search_on, tmp_path):
+    failed_search(search_on, tmp_path / "j")
     before = read_journal(tmp_path / "j")
     assert num_failed(before) == 1
     with Journal(tmp_path / "j") as journal:
         assert reopen_failed(before, journal) == read_journal(tmp_path / "j")
-    conductor = conduct(tmp_path / "j")
-    course = conductor.trials[1]
+    coordinator = search_on(tmp_path / "j")
+    course = coordinator.trials[1]
     assert (course.state, course.epoch, course.faults) == (None, 1, [])
-    work(conductor)
+    work(coordinator)
     again = trial_histories(read_journal(tmp_path / "j"))[1]
     assert again.state in ("complete", "stopped_early")
     assert again.started["config"] == trial_histories(before)[1].started["config"]
@@ -37,29 +37,29 @@ def test_failed_trial_is_handed_out_again_with_its_config_and_goes_on_to_an_end(
     assert len(again.epochs) <= MAX_EPOCHS
 
 
-def test_a_failed_repeat_that_is_run_again_follows_the_same_trial(conduct, tmp_path):
+def test_a_failed_repeat_that_is_run_again_follows_the_same_trial(search_on, tmp_path):
     plan = FollowUpPlan(repeat=1, finalists=1)
-    conductor = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
-    conductor.next_trial()
+    coordinator = search_on(tmp_path / "j", num_trials=1, follow_ups=plan)
+    coordinator.next_trial()
     for epoch in range(1, MAX_EPOCHS + 1):
-        conductor.report(0, epoch, 20.0, {})
-    conductor.end(conductor.next_trial().trial, "failed", "a bug")
+        coordinator.report(0, epoch, 20.0, {})
+    coordinator.end(coordinator.next_trial().trial, "failed", "a bug")
     with Journal(tmp_path / "j") as journal:
         reopen_failed(read_journal(tmp_path / "j"), journal)
-    again = conduct(tmp_path / "j", num_trials=1, follow_ups=plan)
+    again = search_on(tmp_path / "j", num_trials=1, follow_ups=plan)
     course = again.next_trial()
     assert (course.trial, course.follow_up, course.follows) == (1, "repeat", 0)
-    assert course.config == conductor.trials[1].config
+    assert course.config == coordinator.trials[1].config
     assert not again.due
 
 
-def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(conduct, tmp_path):
-    failed_search(conduct, tmp_path / "j")
+def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(search_on, tmp_path):
+    failed_search(search_on, tmp_path / "j")
     with Journal(tmp_path / "j") as journal:
         reopen_failed(read_journal(tmp_path / "j"), journal)
-    work(conduct(tmp_path / "j"))
+    work(search_on(tmp_path / "j"))
     told = story(tmp_path / "j")
-    again = conduct(tmp_path / "j")
+    again = search_on(tmp_path / "j")
     assert again.is_finished
     ends = {r["trial"]: r["state"] for r in told if r["event"] == "trial_ended"}
     assert {trial.trial: trial.state for trial in again.trials} == ends

@@ -10,7 +10,7 @@ from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.loop.setup import (
     config_maker,
-    make_conductor,
+    make_coordinator,
     note_start_points,
     resolve,
     start_points,
@@ -53,12 +53,12 @@ def write_corpus(folder: Path) -> Path:
 def run_all(settings: SearchConfig, space: Space, path: Path) -> list[TrialConfig]:
     """Every config that the search runs, one at a time; VEER by number of the trial."""
     with Journal(path) as journal:
-        conductor = make_conductor(settings, space, journal)
-        while (course := conductor.next_trial()) is not None:
+        coordinator = make_coordinator(settings, space, journal)
+        while (course := coordinator.next_trial()) is not None:
             for epoch in range(1, settings.max_epochs + 1):
-                conductor.report(course.trial, epoch, 30.0 - course.trial, {})
-        assert conductor.is_finished
-    return [course.config for course in conductor.trials]
+                coordinator.report(course.trial, epoch, 30.0 - course.trial, {})
+        assert coordinator.is_finished
+    return [course.config for course in coordinator.trials]
 
 
 def test_grid_of_presets_runs_each_config_once_and_keeps_every_row(prepare, tmp_path):
@@ -165,8 +165,8 @@ class TestStartPoints:
         with Journal(tmp_path / "j") as journal:
             found = start_points(space, settings.space, ())
             points = note_start_points(found, journal, (), said.append)
-            conductor = make_conductor(resolve(settings, space), space, journal, first=points)
-            first = conductor.next_trial()
+            coordinator = make_coordinator(resolve(settings, space), space, journal, first=points)
+            first = coordinator.next_trial()
         assert points == [{"model.hidden_dim": 64}] * 2
         assert first.suggestion.params == {"model.hidden_dim": 64}
         assert said[0].startswith("start from v2_cosine: model.hidden_dim 192 -> 64, the nearest")

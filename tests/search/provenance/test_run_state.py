@@ -20,7 +20,7 @@ from search.provenance.run_state import (
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.damage import DAMAGES
-from tests.search.conducting import make_conductor, work
+from tests.search.simulated_search import make_coordinator, work
 
 SPACE = {
     "model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 24, 32]}},
@@ -155,13 +155,13 @@ def finished(folder: Path, settings: SearchConfig) -> tuple[Record, ...]:
     """The records of that search, played to its end with the follow-ups that it asks for."""
     with Journal(folder / "journal.jsonl") as journal:
         open_run(settings, folder, journal, ())
-        conductor = make_conductor(
+        coordinator = make_coordinator(
             journal,
             num_trials=3,
             follow_ups=settings.follow_ups,
         )
-        work(conductor)
-        assert conductor.is_finished
+        work(coordinator)
+        assert coordinator.is_finished
         journal.append("search_ended", reason="finished")
     return read_journal(folder / "journal.jsonl")
 

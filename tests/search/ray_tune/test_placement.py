@@ -7,13 +7,13 @@ from ray.tune.utils import flatten_dict
 
 from results.journal.journal import Journal, read_journal
 from search.config.parts import FaultConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
 from search.loop.shares import Lending, Share
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
-from search.ray_tune.scheduler import ConductorScheduler, other_config, place_in
+from search.ray_tune.scheduler import CoordinatorScheduler, other_config, place_in
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
@@ -48,9 +48,9 @@ def test_a_place_is_found_in_a_result_as_tune_flattens_it():
 
 
 @pytest.fixture
-def conductor(tmp_path):
+def coordinator(tmp_path):
     with Journal(tmp_path / "journal.jsonl") as journal:
-        yield Conductor(
+        yield Coordinator(
             Proposals(
                 Suggestions(SPACE, kind="random", seed=0),
                 journal,
@@ -64,17 +64,17 @@ def conductor(tmp_path):
 
 @pytest.mark.parametrize("is_same", [True, False])
 def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
-    conductor, tmp_path, is_same
+    coordinator, tmp_path, is_same
 ):
     lending = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=2)
-    course = conductor.next_trial()
+    course = coordinator.next_trial()
     built = course.config if is_same else course.config.model_copy(update={"seed": 99})
     result = {
         "epoch": 1, "veer_pct": 20.0, "place": PLACE | {"config_hash": built.config_hash()},
     }  # fmt: skip
     trial = SimpleNamespace(config={"trial": course.trial}, trial_id="a")
     watch = HangWatch(FaultConfig(), lambda: 0.0)
-    scheduler = ConductorScheduler(conductor, lending, watch)
+    scheduler = CoordinatorScheduler(coordinator, lending, watch)
     assert scheduler.on_trial_result(None, trial, flatten_dict(result)) == "STOP"
     records = read_journal(tmp_path / "journal.jsonl")
     [placed] = (record for record in records if record["event"] == "placed")

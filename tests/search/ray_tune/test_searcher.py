@@ -7,14 +7,14 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from search.config.parts import FaultConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
 from search.loop.shares import Lending, Share
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
-from search.ray_tune.scheduler import ConductorScheduler
-from search.ray_tune.searcher import ConductorSearcher, Places
+from search.ray_tune.scheduler import CoordinatorScheduler
+from search.ray_tune.searcher import CoordinatorSearcher, Places
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
@@ -30,15 +30,15 @@ NO_MEMORY = {"outcome": "out_of_memory", "reason": "Tried to allocate 2 GiB"}
 class Ray:
     """Plays Ray: asks for trials, starts them, passes their results on."""
 
-    def __init__(self, conductor, lending, *, num_places, max_concurrent=99):
-        self.conductor = conductor
-        self.searcher = ConductorSearcher(
-            conductor,
+    def __init__(self, coordinator, lending, *, num_places, max_concurrent=99):
+        self.coordinator = coordinator
+        self.searcher = CoordinatorSearcher(
+            coordinator,
             lambda course: {"trial": course.trial},
             places=Places(lending, num_places, max_concurrent),
         )
-        self.scheduler = ConductorScheduler(
-            conductor, lending, HangWatch(FaultConfig(), lambda: 0.0)
+        self.scheduler = CoordinatorScheduler(
+            coordinator, lending, HangWatch(FaultConfig(), lambda: 0.0)
         )
         self._names = (f"ray{number}" for number in itertools.count())
         self.out = {}
@@ -68,7 +68,7 @@ def make_ray(tmp_path):
     with Journal(tmp_path / "j") as journal:
 
         def make(lending=QUARTER, *, num_trials=8, **options):
-            conductor = Conductor(
+            coordinator = Coordinator(
                 Proposals(
                     Suggestions(SPACE, kind="random", seed=0),
                     journal,
@@ -78,7 +78,7 @@ def make_ray(tmp_path):
                 journal,
                 budget=Budget(num_trials=num_trials, max_epochs=1),
             )
-            return Ray(conductor, lending, **options)
+            return Ray(coordinator, lending, **options)
 
         yield make
 
@@ -126,13 +126,13 @@ def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
     assert ray.ask() is None
     ray.result(1, DONE)
     assert ray.ask() == "FINISHED"
-    assert ray.conductor.is_finished
+    assert ray.coordinator.is_finished
 
 
 def test_halted_search_waits_for_nobody(make_ray):
     ray = make_ray(num_places=4)
     ray.ask()
-    ray.conductor.halt("interrupted")
+    ray.coordinator.halt("interrupted")
     assert ray.ask() == "FINISHED"
 
 

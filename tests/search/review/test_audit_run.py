@@ -10,7 +10,7 @@ from search.config.parts import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer
-from tests.search.conducting import MAX_EPOCHS, make_conductor, work
+from tests.search.simulated_search import MAX_EPOCHS, make_coordinator, work
 
 SETTINGS = {
     "scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3},
@@ -27,7 +27,7 @@ def play(tmp_path: Path):
         folder = tmp_path / "run"
         with Journal(folder / "journal.jsonl") as journal:
             journal.append("search_started", settings=SETTINGS | settings, provenance={})
-            work(make_conductor(journal, num_trials=16, follow_ups=plan))
+            work(make_coordinator(journal, num_trials=16, follow_ups=plan))
             journal.append("search_ended", reason="finished")
         return folder
 

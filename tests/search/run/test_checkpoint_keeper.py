@@ -122,15 +122,15 @@ def test_a_thousand_trials_never_have_more_files_than_the_bound(tmp_path, monkey
     run, keep_best, at_once, max_epochs = RunFolder(tmp_path), 3, 4, 3
     rng = np.random.default_rng(0)
     keeper = CheckpointKeeper(run, keep_best)
-    conductor = SimpleNamespace(trials=[])
+    coordinator = SimpleNamespace(trials=[])
     running, most_files, most_bytes, num_saves = {}, 0, 0, 0
-    while len(conductor.trials) < 1000 or running:
-        while len(running) < at_once and len(conductor.trials) < 1000:
-            number = len(conductor.trials)
-            conductor.trials.append(trial(number, None, None))
+    while len(coordinator.trials) < 1000 or running:
+        while len(running) < at_once and len(coordinator.trials) < 1000:
+            number = len(coordinator.trials)
+            coordinator.trials.append(trial(number, None, None))
             running[number] = Made(epoch=0, history=[])
         number = int(rng.choice(list(running)))
-        trainer, course = running[number], conductor.trials[number]
+        trainer, course = running[number], coordinator.trials[number]
         veer_pct = float(rng.uniform(5, 40))
         trainer.epoch += 1
         report = {"veer_pct": veer_pct, "epoch": trainer.epoch}
@@ -145,13 +145,13 @@ def test_a_thousand_trials_never_have_more_files_than_the_bound(tmp_path, monkey
         if trainer.epoch == max_epochs or fate != "on":
             course.state = "complete" if fate == "on" else str(fate)
             del running[number]
-        keeper.tidy(conductor)
+        keeper.tidy(coordinator)
     assert most_files <= 2 * 2 * (keep_best + at_once)  # each with its digest
     estimate = DiskEstimate(
         checkpoint_bytes=max(files), keep_best=keep_best, num_unfinished=at_once, records_bytes=0
     )
     assert most_bytes <= estimate.checkpoints_bytes
-    good = [each for each in conductor.trials if each.state in ("complete", "stopped_early")]
+    good = [each for each in coordinator.trials if each.state in ("complete", "stopped_early")]
     best = sorted(good, key=lambda each: each.best_veer_pct)[:keep_best]
     left = {int(path.parents[1].name) for path in tmp_path.glob("trials/*/model/*")}
     assert left == {each.trial for each in best}

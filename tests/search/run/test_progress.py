@@ -30,14 +30,14 @@ def course(number, veer_pct, state, *, is_running=False):
     )
 
 
-def conductor_of(trials, **more):
+def coordinator_of(trials, **more):
     own = [trial for trial in trials if trial.follow_up is None]
     known = {"own_trials": own, "have_own_ended": False, "due": ()}
     return SimpleNamespace(trials=trials, **known | more)
 
 
 def test_status_sums_up_a_search():
-    conductor = conductor_of(
+    coordinator = coordinator_of(
         budget=Budget(num_trials=6, max_epochs=9),
         trials=[
             course(0, {1: 9.0, 2: 8.0, 3: 8.5, 4: 8.2}, "complete"),
@@ -51,7 +51,7 @@ def test_status_sums_up_a_search():
         elapsed_s=20.0,
         working_s=16.0,
     )
-    status = status_of(conductor)
+    status = status_of(coordinator)
     assert (status.complete, status.stopped_early, status.failed, status.ended) == (1, 1, 2, 4)
     assert (status.running, status.epochs, status.elapsed_s) == (1, 8, 20.0)
     assert (status.best_trial, status.best_veer_pct) == (0, 8.0)
@@ -61,11 +61,11 @@ def test_status_sums_up_a_search():
 
 
 def test_nothing_is_foretold_before_the_first_epoch():
-    conductor = conductor_of(
+    coordinator = coordinator_of(
         budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0,
         ledger=SimpleNamespace(kinds={}),
     )
-    status = status_of(conductor)
+    status = status_of(coordinator)
     assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
 
 
@@ -132,7 +132,7 @@ def repeat(number, veer_pct, state):
 
 def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
     due = [FollowUp(kind="repeat", follows=1, seed=5), FollowUp(kind="control", follows=2, seed=2)]
-    conductor = conductor_of(
+    coordinator = coordinator_of(
         budget=Budget(num_trials=3, max_epochs=9, follow_ups=FollowUpPlan(repeat=2, control=1)),
         trials=[
             course(0, {1: 9.0, 2: 8.0}, "complete"),
@@ -148,7 +148,7 @@ def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
         elapsed_s=10.0,
         working_s=10.0,
     )
-    status = status_of(conductor)
+    status = status_of(coordinator)
     assert (status.ended, status.num_trials, status.complete) == (3, 3, 2)
     doing = "repeating the best 2 (2 of 3 left), running stopped trials to the end (1 of 1 left)"
     assert status.follow_ups == doing
@@ -160,11 +160,11 @@ def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
 
 
 def test_follow_ups_to_come_count_before_they_are_known():
-    conductor = conductor_of(
+    coordinator = coordinator_of(
         budget=Budget(num_trials=2, max_epochs=9, follow_ups=FollowUpPlan(repeat=2, finalists=1)),
         trials=[course(0, {1: 9.0}, "complete"), course(1, {}, None)],
         num_reported=1, elapsed_s=1.0, working_s=1.0, ledger=SimpleNamespace(kinds={}),
     )  # fmt: skip
-    status = status_of(conductor)
+    status = status_of(coordinator)
     assert status.follow_ups == ""
     assert status.left_s == pytest.approx(1 + 2 * 9)

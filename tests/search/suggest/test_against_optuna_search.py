@@ -134,7 +134,7 @@ def test_a_trial_whose_veer_is_no_number_is_ended_as_diverged_and_does_not_run_o
         _ = rays.searcher._ot_study.best_trial
     # Veer: the first one ends it.
     assert not veers.report(0, 1, math.nan)
-    assert veers.conductor.trials[0].state == "diverged"
+    assert veers.coordinator.trials[0].state == "diverged"
     assert veers.told[0].state.is_finished()
     assert veers.told[0].state is not TrialState.COMPLETE
 
@@ -146,7 +146,7 @@ def test_an_errored_trial_teaches_nothing_on_either_side(veers_side):
     rays.report("0", 1, 20.0)
     veers.report(0, 1, 20.0)
     rays.searcher.on_trial_complete("0", error=True)
-    veers.conductor.end(0, "failed", "out of memory")
+    veers.coordinator.end(0, "failed", "out of memory")
     assert rays.told[0].state is veers.told[0].state is TrialState.FAIL
 
 
@@ -159,7 +159,7 @@ def test_a_trial_that_errs_with_a_result_is_complete_for_ray_alone(veers_side):
     result = {"training_iteration": 1, "veer_pct": 20.0}
     rays.searcher.on_trial_complete("0", result=result, error=True)
     veers.report(0, 1, 20.0)
-    veers.conductor.end(0, "failed", "out of memory")
+    veers.coordinator.end(0, "failed", "out of memory")
     assert (rays.told[0].state, rays.told[0].value) == (TrialState.COMPLETE, 20.0)
     assert veers.told[0].state is TrialState.FAIL
 
@@ -198,10 +198,10 @@ def test_a_search_killed_after_its_last_snapshot_goes_on_where_ray_cannot(veers_
     for side in (whole, killed):
         for epoch, veer_pct in enumerate(GOOD, start=1):
             side.report(13, epoch, veer_pct)
-        assert side.conductor.trials[13].state == "complete"
+        assert side.coordinator.trials[13].state == "complete"
         assert side.start() == 14
     assert [t.state for t in killed.told] == [t.state for t in whole.told]
-    assert killed.conductor.trials[14].suggestion == whole.conductor.trials[14].suggestion
+    assert killed.coordinator.trials[14].suggestion == whole.coordinator.trials[14].suggestion
 
 
 def test_points_to_evaluate_come_first_in_spaces_with_conditions_too():

@@ -1,4 +1,4 @@
-"""A conductor without Ray: a space, a clock, and workers that are played."""
+"""A coordinator without Ray: a space, a clock, and workers that are played."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
 from search.config.parts import FaultConfig
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger, silent
 from search.loop.proposals import Check, Proposals, no_limits
@@ -53,7 +53,7 @@ def veer_pct(config: TrialConfig, epoch: int) -> float:
     return 5 + abs(np.log10(config.training.lr / 2e-3)) * 8 + 20 / epoch + rng.normal(scale=0.3)
 
 
-def make_conductor(
+def make_coordinator(
     journal: Journal,
     *,
     num_trials: int = 8,
@@ -65,9 +65,9 @@ def make_conductor(
     faults: FaultConfig | None = None,
     say: Callable[[str], None] = silent,
     **budget,
-) -> Conductor:
-    """A conductor on a journal, with what is in it taken over."""
-    conductor = Conductor(
+) -> Coordinator:
+    """A coordinator on a journal, with what is in it taken over."""
+    coordinator = Coordinator(
         Proposals(
             Suggestions(space, kind=kind, seed=0, passes=repetitions),
             journal,
@@ -81,18 +81,20 @@ def make_conductor(
         ledger=FaultLedger(journal, faults, say),
         clock=clock or Clock(),
     )
-    conductor.replay(read_journal(journal.path))
-    return conductor
+    coordinator.replay(read_journal(journal.path))
+    return coordinator
 
 
-def work(conductor: Conductor, *, at_once: int = 1, rng=None, epochs: int | None = None) -> None:
+def work(
+    coordinator: Coordinator, *, at_once: int = 1, rng=None, epochs: int | None = None
+) -> None:
     """Plays the workers: trials finish an epoch in turn, or in random order.
 
     A trial handed out again repeats its last epoch first, as a restored one does.
     """
     running = {}
     while True:
-        while len(running) < at_once and (course := conductor.next_trial()) is not None:
+        while len(running) < at_once and (course := coordinator.next_trial()) is not None:
             running[course.trial] = (course, max(course.epoch, 1))
         if not running:
             return
@@ -102,7 +104,7 @@ def work(conductor: Conductor, *, at_once: int = 1, rng=None, epochs: int | None
                 raise Killed
             epochs -= 1
         course, epoch = running[number]
-        if conductor.report(number, epoch, veer_pct(course.config, epoch), {"lr": 0.1}):
+        if coordinator.report(number, epoch, veer_pct(course.config, epoch), {"lr": 0.1}):
             running[number] = (course, epoch + 1)
         else:
             del running[number]
