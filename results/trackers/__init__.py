@@ -1,4 +1,4 @@
-"""The journal in other programs' forms: Optuna study, TensorBoard, optuna-dashboard.
+"""The journal in the formats of other programs: Optuna study, TensorBoard, optuna-dashboard.
 
 May import: spaces, results.analysis, results.journal, results.tables.
 """

@@ -1,7 +1,7 @@
-"""optuna-dashboard over a run, read-only: what it shows is read from the run's journal.
+"""optuna-dashboard for one run, read-only, with data from the run's journal.
 
-The journal is followed, so that trials appear and go on while the search runs, and one that was
-killed is shown as it stands. Nothing is written: whatever its buttons would change is refused.
+The journal is read again for each request, so trials appear and continue while the search runs; a
+killed search is shown as it was left. Nothing is written: every request to change data is refused.
 """
 
 import logging
@@ -25,22 +25,22 @@ from spaces.files.errors import ConfigError, RunError
 
 logger = logging.getLogger(__name__)
 
-# This machine alone: the dashboard knows no passwords.
-HOST = "127.0.0.1"
-READING = frozenset({"GET", "HEAD"})
+# Only this machine may connect, because optuna-dashboard has no passwords.
+_HOST = "127.0.0.1"
+_READING_METHODS = frozenset({"GET", "HEAD"})
 
 
 class FollowedRun(BaseJournalBackend):
-    """Optuna's journal of a run, read from Veer's, which may still be growing.
+    """Optuna's journal of a run, made from Veer's journal, which may still be growing.
 
-    Optuna calls it under a lock of its own.
+    Not thread-safe: Optuna's storage calls it under a lock of its own.
 
     Args:
-        run: The run.
-        dimensions: Its space's.
+        run: The run folder.
+        dimensions: The dimensions of the run's space.
 
     Raises:
-        RunError: The journal is damaged, or not of this space.
+        RunError: The journal is damaged, or belongs to another space.
     """
 
     def __init__(self, run: RunFolder, dimensions: Sequence[Dimension]) -> None:
@@ -52,35 +52,35 @@ class FollowedRun(BaseJournalBackend):
         self._catch_up()
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """The entries from this one on."""
+        """Read the journal again, and return all entries from this number on."""
         self._catch_up()
         return self._entries[log_number_from:]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Refuse.
+        """Refuse to write.
 
         Raises:
             RunError: Always.
         """
-        raise RunError(f"{self._run.path} is shown, and not changed; got {len(logs)} entries")
+        raise RunError(f"{self._run.path} is shown read-only; got {len(logs)} entries to write")
 
     def _catch_up(self) -> None:
         self._tail.read()
         for record in self._tail.records[self._num_taken :]:
             self._study.take(record)
-            self._num_taken += 1
+            self._num_taken += 1  # at once: `take` may raise, and must not get a record twice
         self._entries += self._study.new_entries()
 
 
 class ReadOnly:
-    """A web application that is only asked to read, and by nobody's page but its own.
+    """A web application that passes only reading requests on, and only from its own page.
 
-    A page of somebody else could have its name point to this machine, and read along; the name
-    that it is asked by tells.
+    A foreign web page could make its own host name resolve to this machine (DNS rebinding) and
+    read the run. Such a request has the foreign name in its `Host` header, so it is refused.
 
     Args:
         app: The application.
-        hosts: Names and ports that it may be asked by.
+        hosts: Allowed values of the `Host` header, such as `localhost:8080`.
     """
 
     def __init__(self, app: WSGIApplication, hosts: Iterable[str]) -> None:
@@ -88,58 +88,60 @@ class ReadOnly:
         self._hosts = frozenset(hosts)
 
     def __call__(self, environ: WSGIEnvironment, respond: StartResponse) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request, or refuse it."""
         if environ.get("HTTP_HOST") not in self._hosts:
-            return _refused(respond, HTTPStatus.FORBIDDEN, "ask by the printed address")
-        if environ["REQUEST_METHOD"] not in READING:
-            why = "veer dashboard shows a run and changes nothing"
+            why = "open the address that veer dashboard printed"
+            return _refused(respond, HTTPStatus.FORBIDDEN, why)
+        if environ["REQUEST_METHOD"] not in _READING_METHODS:
+            why = "veer dashboard is read-only"
             return _refused(respond, HTTPStatus.METHOD_NOT_ALLOWED, why)
         return self._app(environ, respond)
 
 
 class DashboardServer:
-    """optuna-dashboard over a run, on this machine's loopback address.
+    """optuna-dashboard for one run, on the loopback address of this machine.
 
     Args:
-        run: The run.
-        dimensions: Its space's.
-        port: Where to listen; 0 for any free one.
+        run: The run folder.
+        dimensions: The dimensions of the run's space.
+        port: The port to listen on; 0 for any free one.
 
     Raises:
         ConfigError: optuna-dashboard is not installed, or the port is taken.
-        RunError: The journal is damaged, or not of this space.
+        RunError: The journal is damaged, or belongs to another space.
     """
 
     def __init__(self, run: RunFolder, dimensions: Sequence[Dimension], port: int) -> None:
         app = _make_app(FollowedRun(run, dimensions))
         try:
             self._server = make_server(
-                HOST, port, _not_ready, server_class=_Threads, handler_class=_Quiet
+                _HOST, port, _not_ready, server_class=_ThreadingServer, handler_class=_QuietHandler
             )
         except OSError as error:
             raise ConfigError(
-                f"--port must be a free port of {HOST}, got {port}: {error.strerror or error}; "
+                f"--port must be a free port of {_HOST}, got {port}: {error.strerror or error}; "
                 "name another, or 0 for any"
             ) from error
+        # The allowed hosts contain the port, which is known only now if `port` was 0.
         self.port = self._server.server_port
-        hosts = (f"{HOST}:{self.port}", f"localhost:{self.port}")
+        hosts = (f"{_HOST}:{self.port}", f"localhost:{self.port}")
         self._server.set_app(ReadOnly(app, hosts))
 
     @property
     def url(self) -> str:
-        """Where the study is shown."""
-        return f"http://{HOST}:{self.port}/dashboard/studies/0"
+        """The address of the page of the study."""
+        return f"http://{_HOST}:{self.port}/dashboard/studies/0"
 
     def serve(self) -> None:
-        """Answers until `close`, or an interrupt."""
+        """Answer requests until `close` or an interrupt."""
         self._server.serve_forever(poll_interval=0.1)
 
     def close(self) -> None:
-        """Frees the port."""
+        """Free the port."""
         self._server.server_close()
 
     def __enter__(self) -> Self:
-        """Answers in a thread of its own, until the end of the block."""
+        """Answer requests in another thread, until the end of the block."""
         threading.Thread(target=self.serve, daemon=True).start()
         return self
 
@@ -153,12 +155,12 @@ class DashboardServer:
         self.close()
 
 
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+class _ThreadingServer(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # an open connection must not keep the process alive
 
 
-class _Quiet(WSGIRequestHandler):
-    """Logs requests where a person asks for debugging, and prints none."""
+class _QuietHandler(WSGIRequestHandler):
+    """A handler that logs requests at DEBUG, where the standard one prints each of them."""
 
     def log_message(self, format: str, *args: Any) -> None:
         logger.debug(format, *args)
@@ -172,12 +174,13 @@ def _make_app(backend: BaseJournalBackend) -> WSGIApplication:
             "veer dashboard needs optuna-dashboard, which is not installed: "
             "pip install 'veer[dashboard]'"
         ) from error
+    # optuna-dashboard has no types for this function.
     make: Callable[[JournalStorage], WSGIApplication] = wsgi
     return make(JournalStorage(backend))
 
 
 def _refused(respond: StartResponse, status: HTTPStatus, why: str) -> list[bytes]:
-    # As optuna-dashboard's own refusals, which its pages show.
+    # The form of optuna-dashboard's own errors, whose reason its page shows.
     respond(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
     return [f'{{"reason": "{why}"}}'.encode()]
 

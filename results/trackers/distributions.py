@@ -11,7 +11,7 @@ from spaces.dimensions import Choice, Dimension, Float, Integer
 
 
 def to_distribution(dimension: Dimension) -> BaseDistribution:
-    """The same values for Optuna."""
+    """Return the distribution with the same values as the dimension."""
     match dimension:
         case Float(low=low, high=high, log=log, step=step):
             return FloatDistribution(low, high, log=log, step=step)

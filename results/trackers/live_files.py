@@ -1,8 +1,8 @@
-"""Files that grow beside a journal: the Optuna study and TensorBoard's.
+"""Files that grow with a journal: the Optuna study and TensorBoard's event files.
 
-They hold what the journal holds in forms that other programs show, so a fault of theirs ends
-nothing: it is logged and told once, what was to be written waits for the next record, and all of
-it is written anew at the search's end.
+They hold the content of the journal in formats that other programs show. So an error in writing
+them never stops the search: it is logged and printed once, the content waits for the next record,
+and all files are written again at the end of the search.
 """
 
 import logging
@@ -23,32 +23,33 @@ logger = logging.getLogger(__name__)
 
 
 class LiveFiles:
-    """Keeps a run's study and event files in step with its journal, a record at a time.
+    """The study and the event files of a run, updated with each record of its journal.
 
-    Begins with both as the journal so far has them, whatever lay there.
+    Both are first replaced by files made from the journal so far.
 
     Args:
-        run: The run.
-        dimensions: Its space's.
-        say: Prints a line.
+        run: The run folder.
+        dimensions: The dimensions of the run's space.
+        print_line: Prints one line to the user.
     """
 
     def __init__(
-        self, run: RunFolder, dimensions: Sequence[Dimension], say: Callable[[str], None]
+        self, run: RunFolder, dimensions: Sequence[Dimension], print_line: Callable[[str], None]
     ) -> None:
-        self._say = say
-        self._is_said = self._is_begun = False
+        self._print_line = print_line
+        self._has_warned = self._has_begun = False
         self._waiting: dict[Path, bytes] = {}
         self._study_file = run.study
         self._study = StudyLog(dimensions, run.path.resolve().name)
         self._events_folder = run.tensorboard
         self._events = EventLog(dimensions)
-        self._guarded(self._begin, run.read())
+        self._catch_errors(self._begin, run.read())
 
     def take(self, record: Record) -> None:
-        """Writes what a record says, which the journal has; raises nothing."""
-        if self._is_begun:
-            self._guarded(self._take, (record,))
+        """Write the content of a record that the journal already has; never raises."""
+        # Without a first version there is nothing to append to.
+        if self._has_begun:
+            self._catch_errors(self._take, (record,))
 
     def _begin(self, records: Iterable[Record]) -> None:
         parts = {name: [content] for name, content in self._events.first()}
@@ -59,43 +60,43 @@ class LiveFiles:
         write_bytes_atomically(self._study_file, self._study.new_lines())
         content = {name: b"".join(each) for name, each in parts.items()}
         write_event_files(self._events_folder, content)
-        self._is_begun = True
+        self._has_begun = True
 
     def _take(self, records: Iterable[Record]) -> None:
         for record in records:
             self._study.take(record)
-            self._wait(self._study_file, self._study.new_lines())
+            self._queue(self._study_file, self._study.new_lines())
             for name, more in self._events.take(record):
-                self._wait(self._events_folder / name, more)
+                self._queue(self._events_folder / name, more)
         for path, content in tuple(self._waiting.items()):
             append(path, content)
-            del self._waiting[path]
+            del self._waiting[path]  # only after `append`: what it could not write waits
 
-    def _wait(self, path: Path, content: bytes) -> None:
+    def _queue(self, path: Path, content: bytes) -> None:
         if content:
             self._waiting[path] = self._waiting.get(path, b"") + content
 
-    def _guarded(
+    def _catch_errors(
         self, write: Callable[[Iterable[Record]], None], records: Iterable[Record]
     ) -> None:
         try:
             write(records)
         except Exception as error:
-            if not self._is_said:
-                self._is_said = True
-                logger.exception("study and TensorBoard files do not follow the search")
-                self._say(
-                    f"study and TensorBoard files do not follow the search for now: {error}; they "
-                    "are written anew at its end"
+            if not self._has_warned:
+                self._has_warned = True
+                logger.exception("the study and TensorBoard files are not up to date")
+                self._print_line(
+                    f"the study and TensorBoard files are not up to date for now: {error}; they "
+                    "are written again at the end of the search"
                 )
 
 
 def append(path: Path, content: bytes) -> None:
-    """Adds to a file, whole or, where that fails, not at all; not forced to the disk.
+    """Append to a file: all of the content or, on an error, nothing. Does not call fsync.
 
     Raises:
-        OSError: It cannot be written.
-        RunError: It is a link.
+        OSError: The file cannot be written.
+        RunError: The path is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     file = open_in_place(path, os.O_WRONLY | os.O_APPEND)
@@ -106,6 +107,7 @@ def append(path: Path, content: bytes) -> None:
             while written < len(content):
                 written += os.write(file, content[written:])
         except OSError:
+            # A part of an entry would make the file unreadable.
             with suppress(OSError):
                 os.ftruncate(file, size_bytes)
             raise

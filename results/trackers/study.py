@@ -1,29 +1,28 @@
-"""The Optuna study of a run, which grows by the journal's records.
+"""The Optuna study of a run, built record by record from the run's journal.
 
-complete        COMPLETE, its value the best VEER, as in the trials table
+complete        COMPLETE; its value is the best VEER, as in the trials table
 stopped_early   PRUNED, with a VEER by epoch and no value: it can never be the best trial
-diverged        PRUNED, with a constraint above 0 (`diverged`): Optuna puts it behind all trials
-                that keep theirs, so that the epochs before do not speak for it
-failed          FAIL; also a trial said to be complete that never had a VEER
-follow-ups      left out: no sampler suggested them, and none is told of them
+diverged        PRUNED, with a constraint above 0 (`diverged`): Optuna ranks it behind all trials
+                that meet their constraints, so its good early epochs do not count
+failed          FAIL; also a trial recorded as complete that never had a VEER
+follow-ups      left out, because no sampler suggested them
 unfinished      RUNNING
-repeated        as the trial whose config it has, from then on
+repeated        the same state as the trial with the same config, from then on
 infeasible      PRUNED, with a constraint above 0 for each limit that it breaks: the excess over
-                the limit, as a part of it
+                the limit, as a fraction of the limit
 
-The study has a trial for each suggestion, in their order, as the search had, and one more for each
-failed trial that was begun again; follow-ups are no suggestions. Its metric name says the unit,
-user attributes of study and trials say the rest in words (`results.trackers.study_attributes`).
+The study has one trial for each suggestion, in the order of the search, and one more for each
+failed trial that was started again. Its metric name includes the unit. User attributes of the
+study and its trials hold the rest as text (`results.trackers.study_attributes`).
 
-Every record adds entries to the study and changes none, so the file of a journal begins with the
-file of that journal's beginning: one that grows while the search runs is, at any moment, the one
-that is written of the whole journal (tested).
+Each record only adds entries to the study and changes none. So a file that grows while the search
+runs is, at any moment, equal to the file written from the whole journal (tested).
 """
 
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -38,12 +37,13 @@ from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.trackers.distributions import to_distribution
 from results.trackers.study_attributes import (
-    at_its_end,
-    at_its_start,
-    of_an_epoch,
-    of_the_best_epoch,
-    of_the_search,
-    of_the_teacher,
+    UserAttributes,
+    best_epoch_attributes,
+    end_attributes,
+    first_epoch_attributes,
+    search_attributes,
+    start_attributes,
+    teacher_attributes,
 )
 from results.trackers.study_entries import Entries
 from spaces.dimensions import Dimension
@@ -54,24 +54,29 @@ from spaces.limits import Violation
 STUDY_NAME = "veer"
 OBJECTIVE = "validation EER in percent"
 DIVERGED = "diverged"
-STATES = {
+_OPTUNA_STATES = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
     "failed": TrialState.FAIL,
     "diverged": TrialState.PRUNED,
     "running": TrialState.RUNNING,
 }
-Attributes = Mapping[str, str | int | float]
+_EPOCH_FIELDS = ("epoch", "veer_pct", "veer_low_pct", "veer_high_pct", "num_params")
+# A storage takes constraints only as system attributes, whose names are private to Optuna. So the
+# attribute is read from a trial that Optuna made.
+_DIVERGED_CONSTRAINT = dict(
+    optuna.trial.create_trial(state=TrialState.PRUNED, constraints={DIVERGED: 1.0}).system_attrs
+)
 
 
 def rebuild_study(
     records: Iterable[Record], dimensions: Sequence[Dimension], run: str = ""
 ) -> optuna.Study:
-    """Rebuilds the study in memory, its trials in the order of their suggestions.
+    """Rebuild the study in memory, with trials in the order of their suggestions.
 
     Args:
-        records: A journal's.
-        dimensions: The space's.
+        records: The records of a journal.
+        dimensions: The dimensions of the space.
         run: Name of the run, for the study's attributes.
 
     Raises:
@@ -86,16 +91,16 @@ def rebuild_study(
 def write_study(
     records: Iterable[Record], dimensions: Sequence[Dimension], path: Path
 ) -> None:
-    """Writes the rebuilt study in Optuna's journal format, replacing the file in one step.
+    """Write the rebuilt study in Optuna's journal format; replace the file atomically.
 
     Args:
-        records: A journal's.
-        dimensions: The space's.
+        records: The records of a journal.
+        dimensions: The dimensions of the space.
         path: The file, in the run's folder.
 
     Raises:
-        DiskFullError: There is no room; the file that was there stands.
-        RunError: As `rebuild_study`; the file that was there stands.
+        DiskFullError: The disk is full; the previous file is kept.
+        RunError: As `rebuild_study`; the previous file is kept.
     """
     log = StudyLog(dimensions, path.resolve().parent.name)
     for record in records:
@@ -104,29 +109,31 @@ def write_study(
 
 
 @dataclass(slots=True, kw_only=True)
-class _Told:
-    """What the study was told of one trial.
+class _SuggestedTrial:
+    """A trial that the sampler suggested, and its entries in the study.
 
     Attributes:
-        history: The trial so far; of its epochs what the study needs.
-        ids: Its entries in the study that have not ended: its own and those of repetitions.
+        history: The trial so far, with only those fields of its epochs that the study needs.
+        open_ids: Optuna's ids of its trials in the study that have not ended: its own and those
+            of repetitions of its config.
     """
 
     history: TrialHistory
-    ids: list[int] = field(default_factory=list)
+    open_ids: list[int] = field(default_factory=list)
 
 
 class StudyLog:
-    """A study that is told a journal's records one by one.
+    """A study that grows with the records of a journal, one at a time.
 
     Not thread-safe.
 
     Args:
-        dimensions: The space's.
+        dimensions: The dimensions of the space.
         run: Name of the run, for the study's attributes.
     """
 
     def __init__(self, dimensions: Sequence[Dimension], run: str = "") -> None:
+        # At INFO, Optuna logs a line for each study and trial that it creates.
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._entries = Entries()
         self._storage = JournalStorage(self._entries)
@@ -135,25 +142,26 @@ class StudyLog:
         )
         self._id = self._storage.get_study_id_from_name(STUDY_NAME)
         with warnings.catch_warnings():
-            # Names the values in optuna-dashboard; experimental since 3.2.
+            # optuna-dashboard shows the name with the values. Experimental since Optuna 3.2.
             warnings.simplefilter("ignore", ExperimentalWarning)
             self.study.set_metric_names([OBJECTIVE])
         if run:
             self.study.set_user_attr("run", run)
         self._distributions = {each.name: to_distribution(each) for each in dimensions}
-        self._told: dict[int, _Told] = {}
+        self._trials: dict[int, _SuggestedTrial] = {}
 
     def new_entries(self) -> list[dict[str, Any]]:
-        """The entries of Optuna's journal since the last call."""
+        """Return the entries of Optuna's journal that were added since the last call."""
         return self._entries.pop()
 
     def new_lines(self) -> bytes:
-        """The same as `JournalFileBackend` would have written them."""
+        """Return the new entries as lines, as Optuna's `JournalFileBackend` would write them."""
+        # The separators are those of `JournalFileBackend`, so that the bytes are the same.
         lines = (json.dumps(entry, separators=(",", ":")) for entry in self.new_entries())
         return "".join(f"{line}\n" for line in lines).encode()
 
     def take(self, record: Record) -> None:
-        """Takes the next record.
+        """Add the next record to the study.
 
         Raises:
             RunError: A trial has a parameter that the space lacks, or a value outside its range,
@@ -162,89 +170,93 @@ class StudyLog:
         self._entries.now_s = record["time_s"]
         match record["event"]:
             case "search_started":
-                self._say_of_the_study(of_the_search(record))
+                self._set_study_attributes(search_attributes(record))
             case "teacher":
-                self._say_of_the_study(of_the_teacher(record))
+                self._set_study_attributes(teacher_attributes(record))
             case "trial_started" if not record.get("follow_up"):
                 self._start(record)
-            case "epoch" if (told := self._told.get(record["trial"])) is not None:
-                self._epoch(told, record)
-            case "trial_ended" if (told := self._told.get(record["trial"])) is not None:
-                told.history.ended = record
-                for number in told.ids:
-                    self._end(number, told.history)
-                told.ids.clear()
+            # Follow-ups are not in `_trials`, so their epochs and ends match no case.
+            case "epoch" if (trial := self._trials.get(record["trial"])) is not None:
+                self._add_epoch(trial, record)
+            case "trial_ended" if (trial := self._trials.get(record["trial"])) is not None:
+                trial.history.ended = record
+                for optuna_id in trial.open_ids:
+                    self._end(optuna_id, trial.history)
+                trial.open_ids.clear()
             case "repeated":
                 self._repeat(record)
             case "infeasible":
                 self._reject(record)
 
     def _start(self, record: Record) -> None:
-        trial = record["trial"]
-        told = self._told.get(trial)
-        if told is None:
-            history = TrialHistory(trial=trial, started=record, start_s=record["time_s"])
-            told = self._told[trial] = _Told(history=history)
-        elif told.history.ended is None:
-            told.history.started = record
+        number = record["trial"]
+        trial = self._trials.get(number)
+        if trial is None:
+            history = TrialHistory(trial=number, started=record, start_s=record["time_s"])
+            trial = self._trials[number] = _SuggestedTrial(history=history)
+        elif trial.history.ended is None:  # a resumed search continues it
+            trial.history.started = record
             return
-        told.history.started, told.history.ended = record, None
-        self._add(f"trial {trial}", record, told, {"trial": trial})
+        # Optuna cannot reopen a trial that ended, so a failed trial gets another one.
+        trial.history.started, trial.history.ended = record, None
+        self._add(f"trial {number}", record, trial, {"trial": number})
 
     def _repeat(self, record: Record) -> None:
-        trial = record["same_as"]
-        if (told := self._told.get(trial)) is None:
-            raise RunError(f"trial {trial} is repeated, and is no suggestion of the search")
-        of_whom = {"same as trial": trial}
-        self._add(f"the repetition of trial {trial}", record, told, of_whom)
-        if told.history.ended is not None:
-            self._end(told.ids.pop(), told.history)
+        number = record["same_as"]
+        if (trial := self._trials.get(number)) is None:
+            raise RunError(f"trial {number} is repeated, but the search did not suggest it")
+        self._add(f"the repetition of trial {number}", record, trial, {"same as trial": number})
+        if trial.history.ended is not None:
+            self._end(trial.open_ids.pop(), trial.history)
 
-    def _add(self, what: str, record: Record, told: _Told, attributes: Attributes) -> None:
-        """Adds a running trial with all that is known of it.
+    def _add(
+        self, what: str, record: Record, trial: _SuggestedTrial, attributes: UserAttributes
+    ) -> None:
+        """Add a running trial to the study, with everything that is known about it.
 
         Args:
-            what: What it is, for messages.
-            record: What suggested it.
-            told: The trial that it is, or repeats.
-            attributes: Its own.
+            what: What is added, for messages.
+            record: The record of the suggestion.
+            trial: The suggested trial, or the one that the suggestion repeats.
+            attributes: User attributes of this entry alone.
         """
-        history = told.history
+        history = trial.history
         frozen = self._frozen(
             what,
             record,
             state=TrialState.RUNNING,
-            user_attrs={**attributes, **at_its_start(history)},
+            user_attrs={**attributes, **start_attributes(history)},
             intermediate_values={
                 epoch: epoch_record["veer_pct"]
                 for epoch, epoch_record in sorted(history.epochs.items())
                 if epoch_record["veer_pct"] is not None
             },
         )
-        told.ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
+        trial.open_ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
 
-    def _epoch(self, told: _Told, record: Record) -> None:
-        history, veer_pct = told.history, record["veer_pct"]
+    def _add_epoch(self, trial: _SuggestedTrial, record: Record) -> None:
+        history, veer_pct = trial.history, record["veer_pct"]
         is_first, before = not history.epochs, history.best
-        history.epochs[record["epoch"]] = {key: record.get(key) for key in _OF_AN_EPOCH}
-        attributes = dict(of_an_epoch(record)) if is_first else {}
+        history.epochs[record["epoch"]] = {key: record.get(key) for key in _EPOCH_FIELDS}
+        attributes = first_epoch_attributes(record) if is_first else {}
         if (best := history.best) is not before and best is not None:
-            attributes |= of_the_best_epoch(best)
-        for number in told.ids:
+            attributes |= best_epoch_attributes(best)
+        for optuna_id in trial.open_ids:
             if veer_pct is not None:
-                self._storage.set_trial_intermediate_value(number, record["epoch"], veer_pct)
-            self._say(number, attributes)
+                self._storage.set_trial_intermediate_value(optuna_id, record["epoch"], veer_pct)
+            self._set_trial_attributes(optuna_id, attributes)
 
-    def _end(self, number: int, history: TrialHistory) -> None:
-        best, state = history.best, STATES[history.state]
+    def _end(self, optuna_id: int, history: TrialHistory) -> None:
+        best, state = history.best, _OPTUNA_STATES[history.state]
         if state is TrialState.COMPLETE and best is None:
-            state = TrialState.FAIL
-        self._say(number, at_its_end(history))
+            state = TrialState.FAIL  # Optuna refuses COMPLETE without a value
+        self._set_trial_attributes(optuna_id, end_attributes(history))
         if history.state == "diverged":
-            for key, value in _CONSTRAINT.items():
-                self._storage.set_trial_system_attr(number, key, value)
+            for key, value in _DIVERGED_CONSTRAINT.items():
+                self._storage.set_trial_system_attr(optuna_id, key, value)
         values = [best["veer_pct"]] if best and state is TrialState.COMPLETE else None
-        self._storage.set_trial_state_values(number, state, values)
+        # Last: Optuna refuses attributes of a trial that has ended.
+        self._storage.set_trial_state_values(optuna_id, state, values)
 
     def _reject(self, record: Record) -> None:
         violations = [Violation(**violation) for violation in record["violations"]]
@@ -259,7 +271,13 @@ class StudyLog:
         self._storage.create_new_trial(self._id, template_trial=frozen)
 
     def _frozen(self, what: str, record: Record, **fields: Any) -> FrozenTrial:
-        """Optuna's trial, begun when the record was written; `fields` are its `create_trial`'s."""
+        """Return a trial of Optuna's that started when the record was written.
+
+        Args:
+            what: What it is, for messages.
+            record: The record of the suggestion.
+            **fields: More arguments of `optuna.trial.create_trial`.
+        """
         params: dict[str, Any] = record["params"]
         unknown = params.keys() - self._distributions.keys()
         if unknown:
@@ -269,20 +287,14 @@ class StudyLog:
             frozen = optuna.trial.create_trial(params=dict(params), distributions=known, **fields)
         except ValueError as error:
             raise RunError(f"{what} does not fit the space: {error}") from error
+        # In local time without a zone, as all datetimes of Optuna's trials.
         frozen.datetime_start = datetime.fromtimestamp(record["time_s"])
         return frozen
 
-    def _say(self, number: int, attributes: Attributes) -> None:
+    def _set_trial_attributes(self, optuna_id: int, attributes: UserAttributes) -> None:
         for name, value in attributes.items():
-            self._storage.set_trial_user_attr(number, name, value)
+            self._storage.set_trial_user_attr(optuna_id, name, value)
 
-    def _say_of_the_study(self, attributes: Attributes) -> None:
+    def _set_study_attributes(self, attributes: UserAttributes) -> None:
         for name, value in attributes.items():
             self.study.set_user_attr(name, value)
-
-
-_OF_AN_EPOCH = ("epoch", "veer_pct", "veer_low_pct", "veer_high_pct", "num_params")
-# As Optuna keeps it.
-_CONSTRAINT = dict(
-    optuna.trial.create_trial(state=TrialState.PRUNED, constraints={DIVERGED: 1.0}).system_attrs
-)

@@ -1,10 +1,12 @@
-"""What the Optuna study says of a run and its trials, in words: the names of its user attributes.
+"""User attributes of the Optuna study and its trials: what a run knows, as text and numbers.
 
-Of a trial: `trial` (its number in the run) or `same as trial` (of a repetition), `config` (its
-file in the run's folder), `seed`, `config hash`, `parameters`, `best VEER, %`, `best epoch`,
-`VEER interval, %`, and at its end `how it ended`, `why`, `last VEER, %`, `median VEER of the last
-epochs, %`. Of an infeasible suggestion: `infeasible`, which limits it breaks. None depends on how
-busy the machine is.
+The study has `run`, `corpus`, `teacher`, `teacher's VEER, %` and `teacher's parameters`.
+A trial has `trial` (its number in the run) or `same as trial` (for a repetition), `config` (its
+file in the run folder), `seed`, `config hash`, `parameters`, `best VEER, %`, `best epoch` and
+`VEER interval, %`; at its end also `how it ended`, `why`, `last VEER, %` and `median VEER of the
+last epochs, %`. An infeasible suggestion has `infeasible`, the limits that it breaks.
+
+No attribute depends on how busy the machine is, so that two runs of one search give equal studies.
 """
 
 from collections.abc import Mapping
@@ -14,72 +16,72 @@ from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.journal.run_folder import TRIALS
 
-Attributes = dict[str, str | int | float]
-LISTS = ("train_list", "val_list")
-# Decimals of a percentage.
-DECIMALS = 3
+UserAttributes = dict[str, str | int | float]
+_CORPUS_LISTS = ("train_list", "val_list")
+# One error in 100,000 trial pairs still shows.
+_PERCENT_DECIMALS = 3
 
 
-def of_the_search(record: Record) -> Attributes:
-    """What `search_started` says of the study."""
+def search_attributes(record: Record) -> UserAttributes:
+    """Return attributes of the study from the record `search_started`."""
     corpus = record["settings"].get("corpus")
-    told = corpus if isinstance(corpus, Mapping) else {}
-    lists = [str(told[name]) for name in LISTS if name in told]
+    paths = corpus if isinstance(corpus, Mapping) else {}
+    lists = [str(paths[name]) for name in _CORPUS_LISTS if name in paths]
     return {"corpus": ", ".join(lists)} if lists else {}
 
 
-def of_the_teacher(record: Record) -> Attributes:
-    """What `teacher` says of the study."""
+def teacher_attributes(record: Record) -> UserAttributes:
+    """Return attributes of the study from the record `teacher`."""
     veer_pct, num_params = record["veer_pct"], record["num_params"]
-    said: Attributes = {"teacher": Path(record["path"]).as_posix()}
+    attributes: UserAttributes = {"teacher": Path(record["path"]).as_posix()}
     if veer_pct is not None:
-        said["teacher's VEER, %"] = round(veer_pct, DECIMALS)
+        attributes["teacher's VEER, %"] = round(veer_pct, _PERCENT_DECIMALS)
     if num_params is not None:
-        said["teacher's parameters"] = num_params
-    return said
+        attributes["teacher's parameters"] = num_params
+    return attributes
 
 
-def at_its_start(trial: TrialHistory) -> Attributes:
-    """What is known of a trial when it is begun, or a repetition of it is suggested."""
+def start_attributes(trial: TrialHistory) -> UserAttributes:
+    """Return what is known about a trial when it starts, or when a suggestion repeats it."""
     started = trial.started
-    said: Attributes = {
+    attributes: UserAttributes = {
         "config": f"{TRIALS}/{trial.trial:04d}/config.yaml",
         "seed": started["seed"],
         "config hash": started["config_hash"],
     }
     if trial.epochs and trial.last is not None:
-        said |= of_an_epoch(trial.last)
+        attributes |= first_epoch_attributes(trial.last)
     if (best := trial.best) is not None:
-        said |= of_the_best_epoch(best)
-    return said
+        attributes |= best_epoch_attributes(best)
+    return attributes
 
 
-def of_an_epoch(record: Record) -> Attributes:
-    """What a trial's first epoch tells of its model."""
+def first_epoch_attributes(record: Record) -> UserAttributes:
+    """Return what the first epoch of a trial shows about its model."""
     num_params = record.get("num_params")
     return {} if num_params is None else {"parameters": num_params}
 
 
-def of_the_best_epoch(record: Record) -> Attributes:
-    """What the epoch with the lowest VEER so far tells of a trial."""
-    said: Attributes = {
-        "best VEER, %": round(record["veer_pct"], DECIMALS),
+def best_epoch_attributes(record: Record) -> UserAttributes:
+    """Return attributes of a trial from its epoch with the lowest VEER so far."""
+    attributes: UserAttributes = {
+        "best VEER, %": round(record["veer_pct"], _PERCENT_DECIMALS),
         "best epoch": record["epoch"],
     }
     low_pct, high_pct = record.get("veer_low_pct"), record.get("veer_high_pct")
     if low_pct is not None and high_pct is not None:
-        said["VEER interval, %"] = f"{low_pct:.2f} to {high_pct:.2f}"
-    return said
+        attributes["VEER interval, %"] = f"{low_pct:.2f} to {high_pct:.2f}"
+    return attributes
 
 
-def at_its_end(trial: TrialHistory) -> Attributes:
-    """What is known of a trial at its end."""
-    said: Attributes = {"how it ended": trial.state.replace("_", " ")}
+def end_attributes(trial: TrialHistory) -> UserAttributes:
+    """Return what is known about a trial at its end."""
+    attributes: UserAttributes = {"how it ended": trial.state.replace("_", " ")}
     if trial.ended is not None and trial.ended["reason"]:
-        said["why"] = trial.ended["reason"]
+        attributes["why"] = trial.ended["reason"]
     last, median_pct = trial.last, trial.median_veer_pct
     if last is not None and last["veer_pct"] is not None:
-        said["last VEER, %"] = round(last["veer_pct"], DECIMALS)
+        attributes["last VEER, %"] = round(last["veer_pct"], _PERCENT_DECIMALS)
     if median_pct is not None:
-        said["median VEER of the last epochs, %"] = round(median_pct, DECIMALS)
-    return said
+        attributes["median VEER of the last epochs, %"] = round(median_pct, _PERCENT_DECIMALS)
+    return attributes

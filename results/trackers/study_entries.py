@@ -1,4 +1,4 @@
-"""Optuna's journal in memory: what a study's file holds, an entry a line."""
+"""Optuna's journal in memory: the entries that a study file holds, one per line."""
 
 import json
 from datetime import UTC, datetime
@@ -6,15 +6,16 @@ from typing import Any
 
 from optuna.storages.journal import BaseJournalBackend
 
-# In place of the process and thread that Optuna names: the same journal gives the same file.
-WORKER = "veer"
+# Replaces the ids of process and thread that Optuna writes: the same journal of Veer must always
+# give the same file.
+_WORKER_ID = "veer"
 
 
 class Entries(BaseJournalBackend):
-    """Optuna's journal in memory, with the times of Veer's.
+    """Optuna's journal in memory, with the times of Veer's journal.
 
     Attributes:
-        now_s: When what follows happened, seconds since 1970.
+        now_s: The time given to the entries that follow, in seconds since 1970.
     """
 
     def __init__(self) -> None:
@@ -23,20 +24,23 @@ class Entries(BaseJournalBackend):
         self._entries: list[dict[str, Any]] = []
 
     def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """The entries from this one on, which must not have been popped."""
+        """Return the entries from this number on, which must not have been popped."""
         return self._entries[log_number_from - self._num_popped :]
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Take entries, in the types that a file gives back."""
+        """Append entries, with the types that they would have after reading a file."""
+        # Through JSON, since for example tuples come back from a file as lists.
         for entry in json.loads(json.dumps(logs)):
+            # Optuna writes the present time where a trial ends. A trial that is created at its
+            # end (such an entry has `params`) has its own time already.
             if "datetime_complete" in entry and "params" not in entry:
                 now = datetime.fromtimestamp(self.now_s, tz=UTC)
                 entry["datetime_complete"] = now.isoformat(timespec="microseconds")
             self._entries.append(entry)
 
     def pop(self) -> list[dict[str, Any]]:
-        """The entries that no call has had before; the storage has read them all."""
-        popped = [entry | {"worker_id": WORKER} for entry in self._entries]
+        """Return the entries since the last call; the storage must have read them all."""
+        popped = [entry | {"worker_id": _WORKER_ID} for entry in self._entries]
         self._num_popped += len(self._entries)
         self._entries.clear()
         return popped

@@ -1,14 +1,14 @@
-"""TensorBoard's files of a run, by its journal: what every trial reported, and HParams.
+"""TensorBoard's event files of a run, made from its journal: scalars of each epoch, and HParams.
 
-    tensorboard/events...                  what HParams shows: parameters with bounds, metrics
+    tensorboard/events...                  the experiment of HParams: parameters, bounds, metrics
     tensorboard/trial-0007/events...       trial 7: its epochs and its HParams session
     tensorboard/trial-0012-repeat-of-0003  a follow-up: its epochs, no session
-    tensorboard/trial-0004-again           a failed trial that was begun again: the rest of it
+    tensorboard/trial-0004-again           a failed trial that was started again: the epochs since
 
-Epochs have the tags of the epochs table, so that `veer train`'s lie in the same charts. An
-event's bytes depend on the journal alone: files that grow while a search runs are the ones that
-are written of the whole journal (tested). tensorboardX's writers are not used, since each holds a
-thread and a file open.
+The tags are the columns of the epochs table, so that epochs of `veer train` appear in the same
+charts. The bytes of an event depend on the journal alone, so files that grow while a search runs
+are equal to files written from the whole journal (tested). The writers of tensorboardX are not
+used, because each keeps a thread and an open file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,27 +33,27 @@ from results.trackers.event_records import (
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 
-# Columns of the epochs table that are no scalars, or no epoch's.
+# Columns of the epochs table that are the step, the time, or the same in every epoch.
 NOT_SCALARS = frozenset({"trial", "epoch", "num_params", "time"})
 SCALARS = tuple(column.name for column in EPOCHS if column.name not in NOT_SCALARS)
-BEST, MEDIAN, PARAMETERS, SPEED = (
+_BEST, _MEDIAN, _PARAMETERS, _SPEED = (
     f"trial/{name}" for name in ("best_veer_pct", "median_veer_pct", "num_params", "speed_ratio")
 )
-# What HParams shows of a trial: tag to name.
+# The metrics of a trial in HParams: tag to display name.
 METRICS: Mapping[str, str] = {
-    BEST: "best VEER, %",
+    _BEST: "best VEER, %",
     "veer_pct": "last VEER, %",
-    MEDIAN: "median VEER of the last five epochs, %",
-    PARAMETERS: "parameters",
-    SPEED: "speed / teacher",
+    _MEDIAN: "median VEER of the last five epochs, %",
+    _PARAMETERS: "parameters",
+    _SPEED: "speed / teacher",
 }
 
 
 class EventLog:
-    """Turns a journal's records into what they add to event files.
+    """A conversion of journal records into the bytes that they add to event files.
 
     Args:
-        dimensions: The space's.
+        dimensions: The dimensions of the space.
     """
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
@@ -62,12 +62,13 @@ class EventLog:
         self._files: dict[int, str] = {}
 
     def first(self) -> list[tuple[str, bytes]]:
-        """What is there before any record: (file below the folder, its content)."""
+        """Return the files before any record, as pairs of path below the folder and content."""
+        # Time 0, since the bytes must depend on the journal alone.
         described = event_record(0.0, experiment(self._dimensions, METRICS))
         return [(FILE_NAME, first_record(0.0) + described)]
 
     def take(self, record: Record) -> Iterator[tuple[str, bytes]]:
-        """What the next record adds: (file below the folder, bytes at its end)."""
+        """Yield what the next record adds: path below the folder, and bytes to append there."""
         match record["event"]:
             case "trial_started":
                 yield from self._start(record)
@@ -85,12 +86,12 @@ class EventLog:
         number = record["trial"]
         before = self._trials.get(number)
         if before is not None and before.ended is None:
-            return
+            return  # a resumed search continues the trial in the same file
         if before is None:
             folder = _folder(record)
             history = TrialHistory(trial=number, started=record, start_s=record["time_s"])
             self._trials[number] = history
-        else:  # TensorBoard would keep the first end of a session
+        else:  # in another folder, since HParams keeps the first end of a session
             folder = f"{Path(self._files[number]).parent.name}-again"
             before.started, before.ended = record, None
         self._files[number] = f"{folder}/{FILE_NAME}"
@@ -102,14 +103,14 @@ class EventLog:
 
     def _epoch(self, record: Record) -> bytes:
         history = self._trials[record["trial"]]
-        kept = ("epoch", "veer_pct", "num_params")
+        kept = ("epoch", "veer_pct", "num_params")  # all that `best` and the median need
         history.epochs[record["epoch"]] = {name: record.get(name) for name in kept}
         values = [value for name in SCALARS for value in _scalars(name, record.get(name))]
         best = history.best
         of_trial = {
-            BEST: None if best is None else best["veer_pct"],
-            MEDIAN: history.median_veer_pct,
-            PARAMETERS: record.get("num_params"),
+            _BEST: None if best is None else best["veer_pct"],
+            _MEDIAN: history.median_veer_pct,
+            _PARAMETERS: record.get("num_params"),
         }
         values += [value for name, number in of_trial.items() for value in _scalars(name, number)]
         return event_record(record["time_s"], Summary(value=values), record["epoch"])
@@ -118,7 +119,7 @@ class EventLog:
         for number, ratio in speed_ratios([record]).items():
             if number in self._files:
                 step = max(self._trials[number].epochs, default=0)
-                summary = Summary(value=[scalar(SPEED, ratio)])
+                summary = Summary(value=[scalar(_SPEED, ratio)])
                 yield self._files[number], event_record(record["time_s"], summary, step)
 
     def _file(self, record: Record) -> str:
@@ -131,7 +132,7 @@ class EventLog:
 def event_files(
     records: Iterable[Record], dimensions: Sequence[Dimension]
 ) -> dict[str, bytes]:
-    """The content of every file, by its path below the folder."""
+    """Return the content of every file, by its path below the folder."""
     log = EventLog(dimensions)
     parts: dict[str, list[bytes]] = {name: [content] for name, content in log.first()}
     for record in records:
@@ -141,14 +142,14 @@ def event_files(
 
 
 def write_event_files(folder: Path, content: Mapping[str, bytes]) -> None:
-    """Writes the files that differ, each in one step, and takes away those of other trials.
+    """Write the files that differ, each atomically, and delete event files of other trials.
 
     Args:
-        folder: Made if need be.
-        content: By path below the folder, all of them.
+        folder: The folder of the event files; created if it does not exist.
+        content: Content of all files, by path below the folder.
 
     Raises:
-        DiskFullError: There is no room for one; the earlier file stands.
+        DiskFullError: The disk is full; the previous version of that file is kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob(f"*/{FILE_NAME}"):
@@ -172,5 +173,5 @@ def _scalars(name: str, value: Any) -> list[Summary.Value]:
     if value is None:
         return []
     if isinstance(value, list | tuple):
-        return [scalar(f"{name}/{place}", each) for place, each in enumerate(value, start=1)]
+        return [scalar(f"{name}/{index}", each) for index, each in enumerate(value, start=1)]
     return [scalar(name, value)]

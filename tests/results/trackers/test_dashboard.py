@@ -76,10 +76,10 @@ def test_trials_appear_and_go_on_while_the_journal_grows(
     params = {each["name"]: each["param_external_value"] for each in trial["params"]}
     assert params["loss.distillation"] == "cosine"
     assert float(params["loss.alpha"]) == 0.7
-    said = {each["key"]: each["value"] for each in trial["user_attrs"]}
-    assert said["VEER interval, %"] == "17.00 to 23.50"
-    assert said["parameters"] == "1000"
-    assert said["config"] == "trials/0000/config.yaml"
+    attributes = {each["key"]: each["value"] for each in trial["user_attrs"]}
+    assert attributes["VEER interval, %"] == "17.00 to 23.50"
+    assert attributes["parameters"] == "1000"
+    assert attributes["config"] == "trials/0000/config.yaml"
 
     report(journal, 0, 2, 12.5)
     journal.append("trial_ended", trial=0, state="stopped_early", reason="rung 2")
@@ -88,8 +88,8 @@ def test_trials_appear_and_go_on_while_the_journal_grows(
     first, second = asked(server, path)["trials"]
     assert first["state"] == "Pruned"
     assert first["intermediate_values"] == [{"step": 1, "value": 20.0}, {"step": 2, "value": 12.5}]
-    said = {each["key"]: each["value"] for each in first["user_attrs"]}
-    assert (said["how it ended"], said["why"]) == ("stopped early", "rung 2")
+    attributes = {each["key"]: each["value"] for each in first["user_attrs"]}
+    assert (attributes["how it ended"], attributes["why"]) == ("stopped early", "rung 2")
     assert second["state"] == "Running"
 
 
@@ -117,9 +117,9 @@ def test_what_would_change_it_is_refused(
     before = journal.path.read_bytes()
     body = b'{"study_name": "x", "directions": ["minimize"], "body": "x", "version": 1}'
     headers = {"Content-Type": "application/json"}
-    status, said = answer(server, path, method=method, data=body, headers=headers)
+    status, answered = answer(server, path, method=method, data=body, headers=headers)
     assert status == 405
-    assert json.loads(said)["reason"] == "veer dashboard shows a run and changes nothing"
+    assert json.loads(answered)["reason"] == "veer dashboard is read-only"
     assert len(asked(server, "/api/studies")["study_summaries"]) == 1
     assert journal.path.read_bytes() == before
     assert [path.name for path in journal.path.parent.iterdir()] == ["journal.jsonl"]
@@ -128,9 +128,9 @@ def test_what_would_change_it_is_refused(
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1"])
 def test_a_page_that_asks_by_another_name_is_refused(server: DashboardServer, host: str) -> None:
     headers = {"Host": host.format(port=server.port)}
-    status, said = answer(server, "/api/studies", headers=headers)
+    status, answered = answer(server, "/api/studies", headers=headers)
     assert status == 403
-    assert json.loads(said)["reason"] == "ask by the printed address"
+    assert json.loads(answered)["reason"] == "open the address that veer dashboard printed"
 
 
 def test_it_listens_on_loopback_alone(server: DashboardServer) -> None:
@@ -143,7 +143,7 @@ def test_a_port_that_is_taken_is_named(server: DashboardServer, journal: Journal
         DashboardServer(RunFolder(journal.path.parent), DIMENSIONS, server.port)
 
 
-def test_without_optuna_dashboard_the_fix_is_said(
+def test_without_optuna_dashboard_the_fix_is_named(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = builtins.__import__
@@ -170,7 +170,7 @@ def test_the_followed_study_is_the_rebuilt_one(
     with Journal(journal_run.journal) as journal:
         journal.append("trial_ended", trial=4, state="complete", reason=None)
     assert storage.get_all_trials(0)[4].state is TrialState.COMPLETE
-    with pytest.raises(RunError, match="is shown, and not changed; got 1 entries"):
+    with pytest.raises(RunError, match="is shown read-only; got 1 entries to write"):
         storage.set_study_user_attr(0, "a", 1)
 
 

@@ -1,4 +1,4 @@
-"""Study and event files that grow with a journal are the ones written of the whole journal."""
+"""Study and event files that grow with a journal equal those written from the whole journal."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def too_wide(config: Any) -> list[Violation]:
 
 
 def same_everywhere(run: RunFolder, space: Any = SPACE.dimensions) -> None:
-    """What grew is what is written of the whole journal, byte by byte."""
+    """Check that the grown files equal those written from the whole journal, byte by byte."""
     records, grown = run.read(), run.study.read_bytes()
     assert plain(loaded(run)) == plain(rebuild_study(records, space))
     assert on_disk(run.tensorboard) == event_files(records, space)
@@ -144,23 +144,23 @@ def broken_events(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("breaking", [broken_study, broken_link, broken_events])
-def test_a_fault_is_said_once_and_ends_nothing(
+def test_an_error_is_printed_once_and_ends_nothing(
     journal: Journal, breaking: Callable[[RunFolder], None]
 ) -> None:
-    run, said = run_of(journal), list[str]()
-    journal.follow(LiveFiles(run, SPACE.dimensions, said.append).take)
+    run, printed = run_of(journal), list[str]()
+    journal.follow(LiveFiles(run, SPACE.dimensions, printed.append).take)
     breaking(run)
     coordinator = make_coordinator(journal, num_trials=3)
     work(coordinator)
     assert coordinator.is_finished
-    assert len(said) == 1
-    assert "do not follow the search for now" in said[0]
+    assert len(printed) == 1
+    assert "are not up to date for now" in printed[0]
     assert not (run.path / "elsewhere").exists()
 
 
 def test_what_waited_for_room_is_written_with_the_next_record(journal: Journal) -> None:
-    run, said = run_of(journal), list[str]()
-    journal.follow(LiveFiles(run, DIMENSIONS, said.append).take)
+    run, printed = run_of(journal), list[str]()
+    journal.follow(LiveFiles(run, DIMENSIONS, printed.append).take)
     aside = run.study.rename(run.path / "aside")
     run.study.mkdir()
     start(journal, 0, loss__distillation="none", model__num_blocks=2, training__lr=1e-3)
@@ -168,16 +168,16 @@ def test_what_waited_for_room_is_written_with_the_next_record(journal: Journal) 
     run.study.rmdir()
     aside.rename(run.study)
     report(journal, 0, 2, 19.0)
-    assert len(said) == 1
+    assert len(printed) == 1
     same_everywhere(run, DIMENSIONS)
 
 
 def test_files_that_could_not_be_begun_are_left_alone(journal: Journal) -> None:
-    run, said = run_of(journal), list[str]()
+    run, printed = run_of(journal), list[str]()
     run.study.mkdir()
-    journal.follow(LiveFiles(run, DIMENSIONS, said.append).take)
+    journal.follow(LiveFiles(run, DIMENSIONS, printed.append).take)
     start(journal, 0, loss__distillation="none", model__num_blocks=2, training__lr=1e-3)
-    assert len(said) == 1
+    assert len(printed) == 1
     assert list(run.study.iterdir()) == []
 
 

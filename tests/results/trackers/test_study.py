@@ -1,4 +1,4 @@
-"""The rebuilt study tells Optuna what happened, and opens from its file."""
+"""The rebuilt study has the states of the trials, and opens from its file."""
 
 from collections.abc import Sequence
 
@@ -116,7 +116,7 @@ def test_every_suggestion_is_a_trial_in_its_order(shared_run: RunFolder) -> None
     ]  # fmt: skip
 
 
-def test_a_repetition_is_told_as_the_trial_that_it_repeats(shared_run: RunFolder) -> None:
+def test_a_repetition_is_recorded_as_the_trial_that_it_repeats(shared_run: RunFolder) -> None:
     trials = rebuild_study(shared_run.read(), SHARED_DIMENSIONS).trials
     first, again = trials[0], trials[3]
     assert (again.state, again.value) == (TrialState.COMPLETE, 11.0)
@@ -197,7 +197,7 @@ def without_id(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
     return {name: value for name, value in vars(trial).items() if name != "_trial_id"}
 
 
-def test_the_study_says_run_teacher_and_corpus() -> None:
+def test_the_study_has_run_teacher_and_corpus() -> None:
     lists = {"train_list": "data/train.txt", "val_list": "data/val.txt", "train_dir": "wav"}
     begun = {"event": "search_started", "time_s": 1.0, "settings": {"corpus": lists}}
     teacher = {"event": "teacher", "time_s": 2.0, "path": "t.model", "veer_pct": 7.5}
@@ -230,7 +230,7 @@ def test_follow_ups_are_no_suggestions() -> None:
     (trial,) = rebuild_study(records, ()).trials
     assert (trial.value, trial.user_attrs["trial"]) == (9.0, 0)
     wrong = made_up("repeated", 7.0, same_as=1, params={})
-    with pytest.raises(RunError, match="trial 1 is repeated, and is no suggestion"):
+    with pytest.raises(RunError, match="trial 1 is repeated, but the search did not suggest it"):
         rebuild_study([*records, wrong], ())
 
 
@@ -270,7 +270,7 @@ def test_a_repetition_of_a_running_trial_goes_on_with_it() -> None:
     assert trial.datetime_complete == same.datetime_complete
 
 
-def test_an_epoch_that_is_told_twice_counts_once_the_last_time() -> None:
+def test_an_epoch_that_is_reported_twice_counts_once_the_last_time() -> None:
     records = [
         made_up("trial_started", 1.0),
         made_up("epoch", 2.0, epoch=1, veer_pct=9.0),

@@ -1,4 +1,4 @@
-"""TensorBoard's own readers find what the journal says."""
+"""TensorBoard's own readers find the content of the journal."""
 
 import struct
 import warnings
@@ -102,14 +102,15 @@ def test_every_epoch_is_a_step(journal_run: RunFolder, dimensions: Dimensions) -
     assert scalars(run, "trial-0002", "lr") == [(1, pytest.approx(1e-3)), (2, pytest.approx(1e-3))]
 
 
-def test_all_figures_of_an_epoch_are_there(tmp_path: Path) -> None:
+def test_all_numbers_of_an_epoch_are_there(tmp_path: Path) -> None:
     lists = {"loss_stages", "stage_shares"}
-    told = {name: 0.5 + place for place, name in enumerate(SCALARS) if name not in lists}
+    values = {name: 0.5 + index for index, name in enumerate(SCALARS) if name not in lists}
     with Journal(tmp_path / "journal.jsonl") as journal:
         start(journal, 0, loss__distillation="none", training__lr=1e-3)
-        report(journal, 0, 1, told.pop("veer_pct"), **told, loss_stages=[1.0], stage_shares=[2.0])
+        veer_pct = values.pop("veer_pct")
+        report(journal, 0, 1, veer_pct, **values, loss_stages=[1.0], stage_shares=[2.0])
     run = written(RunFolder(tmp_path), ())
-    for name, value in told.items():
+    for name, value in values.items():
         assert scalars(run, "trial-0000", name) == [(1, value)]
     assert scalars(run, "trial-0000", "loss_stages/1") == [(1, 1.0)]
     assert {each.name for each in EPOCHS} == set(SCALARS) | NOT_SCALARS
@@ -237,7 +238,7 @@ def test_written_twice_nothing_is_doubled_and_other_trials_go(
 
 def test_events_have_the_journals_times(journal_run: RunFolder, dimensions: Dimensions) -> None:
     records = journal_run.read()
-    told = [each["time_s"] for each in records if each.get("trial") == 0 and "epoch" in each]
+    times_s = [each["time_s"] for each in records if each.get("trial") == 0 and "epoch" in each]
     content = event_files(records, dimensions)[f"trial-0000/{FILE_NAME}"]
     events = []
     while content:
@@ -245,4 +246,4 @@ def test_events_have_the_journals_times(journal_run: RunFolder, dimensions: Dime
         events.append(Event.FromString(content[12 : 12 + size]))
         content = content[16 + size :]
     assert events[0].file_version == "brain.Event:2"
-    assert [event.wall_time for event in events if event.step] == told
+    assert [event.wall_time for event in events if event.step] == times_s
