@@ -23,7 +23,13 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index, TargetsConfig
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson, TeacherFacts, random_starts
+from trainable.loss.teacher_output import (
+    AnyTeacher,
+    Crops,
+    TeacherFacts,
+    TeacherOutput,
+    random_starts,
+)
 from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import open_teacher
 from trainable.teachers.network import Teacher
@@ -83,11 +89,11 @@ class Witness:
         """
         return self.teacher.draw_starts(rng.spawn(1)[0], row_N, latest_N)
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         """The teacher's, kept."""
-        lesson = self.teacher.lesson(crops, with_stages=with_stages)
-        self.answers.append(Answered(crops.row_B, crops.start_B, lesson.embedding_BD))
-        return lesson
+        teacher_output = self.teacher.output(crops, with_stages=with_stages)
+        self.answers.append(Answered(crops.row_B, crops.start_B, teacher_output.embedding_BD))
+        return teacher_output
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,7 +180,7 @@ def asked(
     for first in range(0, len(row_N), BATCH):
         row_B, start_B = row_N[first : first + BATCH], start_N[first : first + BATCH]
         feat_BTF = data.features.crops(row_B, start_B, crop_frames)
-        yield Answered(row_B, start_B, teacher.teach(feat_BTF).embedding_BD)
+        yield Answered(row_B, start_B, teacher.embed(feat_BTF).embedding_BD)
 
 
 @torch.inference_mode()

@@ -100,7 +100,7 @@ def decode(paths: Sequence[Path]) -> None:
 def forward(teacher: Teacher, batches: Sequence[Tensor]) -> None:
     """The limit of building targets."""
     for feat_BTF in batches:
-        teacher.teach(feat_BTF, with_stages=True)
+        teacher.embed(feat_BTF, with_stages=True)
 
 
 def batches_of(data: TrainingData, numbers: Sequence[int]) -> list[Tensor]:

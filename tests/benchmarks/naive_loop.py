@@ -25,7 +25,7 @@ from tests.benchmarks.made_up_trial import CPU
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Index, Lesson, TeacherFacts
+from trainable.loss.teacher_output import Crops, Index, TeacherFacts, TeacherOutput
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
 from trainable.teachers.network import Teacher, load_teacher
 from trainable.training.step import Batch, TrainingStep
@@ -136,14 +136,14 @@ class OnlineTeacher:
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
         return self.teacher.draw_starts(rng, row_N, latest_N)
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         started = time.perf_counter()
         with torch.inference_mode():
-            embedding_BD, stages = self.teacher.lesson(crops, with_stages=with_stages)
+            embedding_BD, stages = self.teacher.output(crops, with_stages=with_stages)
         # Autograd refuses tensors of the inference mode, and takes copies of them.
-        lesson = Lesson(embedding_BD.clone(), tuple(stage.clone() for stage in stages))
+        copied = TeacherOutput(embedding_BD.clone(), tuple(stage.clone() for stage in stages))
         self.spent_s += time.perf_counter() - started
-        return lesson
+        return copied
 
 
 class NaiveLoop:

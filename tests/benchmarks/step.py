@@ -27,7 +27,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.feature_table import FeatureTable
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import Crops, Lesson
+from trainable.loss.teacher_output import Crops, TeacherOutput
 from trainable.machine.hardware import describe_hardware
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
@@ -85,8 +85,8 @@ def bare_s(trainer: Trainer, num_steps: int) -> float:
     device = trainer.device
     feat_BTF = torch.randn(BATCH_SIZE, CROP_FRAMES, NUM_MELS, device=device)
     row_B = np.arange(BATCH_SIZE)
-    lesson = Lesson(torch.randn(BATCH_SIZE, EMBEDDING, device=device), ())
-    crops = Crops(feat_BTF, row_B, row_B, lesson)
+    teacher_output = TeacherOutput(torch.randn(BATCH_SIZE, EMBEDDING, device=device), ())
+    crops = Crops(feat_BTF, row_B, row_B, teacher_output)
     batch = Batch(feat_BTF, crops, torch.arange(BATCH_SIZE, device=device))
     synchronise(device)
     started = time.perf_counter()

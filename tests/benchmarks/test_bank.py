@@ -30,7 +30,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.loss.teacher_output import AnyTeacher, Crops, Lesson
+from trainable.loss.teacher_output import AnyTeacher, Crops, TeacherOutput
 from trainable.teachers.network import Teacher
 from trainable.training.trainer import Trainer
 
@@ -156,9 +156,9 @@ class Recorder:
         crop = rng.integers(0, self.bank.counts(latest))
         return self.bank.starts(row, latest)[np.arange(len(row)), crop]
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         self.asked.append(crops)
-        return self.network.lesson(crops, with_stages=with_stages)
+        return self.network.output(crops, with_stages=with_stages)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_a_witness_keeps_the_last_answers_with_the_crops_they_are_about(
     for answer, crops in zip(witness.answers, recorder.asked, strict=True):
         feat_btf = data.features.crops(answer.row_B, answer.start_B, FRAMES)
         assert torch.equal(feat_btf, crops.feat_BTF)
-        assert torch.equal(answer.emb_BD, network.teach(feat_btf).embedding_BD)
+        assert torch.equal(answer.emb_BD, network.embed(feat_btf).embedding_BD)
 
 
 def test_the_mean_cosine_is_over_crops_whatever_the_batches(
@@ -238,7 +238,7 @@ def test_the_mean_cosine_is_over_crops_whatever_the_batches(
     student = trainer(data, network).model
     row, start = data.train_row[:5], np.arange(5)
     feat_btf = data.features.crops(row, start, FRAMES)
-    said = network.teach(feat_btf).embedding_BD
+    said = network.embed(feat_btf).embedding_BD
     student.eval()
     with torch.no_grad():
         own = student.embed(feat_btf)

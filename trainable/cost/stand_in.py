@@ -15,9 +15,9 @@ from trainable.config.trial_config import TrialConfig
 from trainable.loss.teacher_output import (
     Crops,
     Index,
-    Lesson,
     SpeakerCentres,
     TeacherFacts,
+    TeacherOutput,
     random_starts,
 )
 from trainable.teachers.network import Teacher
@@ -25,7 +25,7 @@ from trainable.teachers.network import Teacher
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StandIn:
-    """A teacher whose lessons are zeros.
+    """A teacher whose outputs are zeros.
 
     Attributes:
         embedding_dim: Size of its embedding.
@@ -61,13 +61,13 @@ class StandIn:
         """Random ones."""
         return random_starts(rng, latest_N)
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         """Zeros on the device of the crops."""
         sizes = (self.embedding_dim, *(self.stages if with_stages else ()))
         embedding_BD, *stages = (
             crops.feat_BTF.new_zeros(len(crops.feat_BTF), size) for size in sizes
         )
-        return Lesson(embedding_BD, tuple(stages))
+        return TeacherOutput(embedding_BD, tuple(stages))
 
 
 def stand_in(teacher: Teacher, config: TrialConfig) -> StandIn:

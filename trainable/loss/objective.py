@@ -19,8 +19,8 @@ from trainable.loss.stages import stage_dims, stage_losses, stage_projections, s
 from trainable.loss.teacher_output import (
     AnyTeacher,
     Crops,
-    Lesson,
     SpeakerCentres,
+    TeacherOutput,
     no_stages,
     require_fit,
 )
@@ -106,12 +106,13 @@ class Objective(nn.Module):
                 near 1, as AAM-softmax and the distillation terms have it, loses its digits there.
         """
         config, with_stages = self.config, bool(self.stage_weights)
-        lesson = None
+        taught = None
         with autocast or nullcontext():
             output = _in_float32(student(seen_BTF, with_stages=with_stages))
             if self.teacher is not None:
-                taught = crops.lesson or self.teacher.lesson(crops, with_stages=with_stages)
-                lesson = Lesson(taught.embedding_BD.float(), _all_float32(taught.stages))
+                taught = crops.teacher_output
+                taught = taught or self.teacher.output(crops, with_stages=with_stages)
+                taught = TeacherOutput(taught.embedding_BD.float(), _all_float32(taught.stages))
         with_margin_BK, logits_BK = aam_softmax_logits(
             output.embedding_BD,
             self.classifier.weight,
@@ -124,8 +125,8 @@ class Objective(nn.Module):
             "accuracy": (logits_BK.argmax(dim=1) == speaker_B).float().mean(),
         }
         total = config.classification_weight * terms["classification"]
-        if lesson is not None:
-            terms |= self._distillation(lesson, output, logits_BK, speaker_B)
+        if taught is not None:
+            terms |= self._distillation(taught, output, logits_BK, speaker_B)
             total = total + config.alpha * terms["distillation"]
         if config.beta > 0:
             if output.reconstruction_BTF is None:
@@ -138,7 +139,7 @@ class Objective(nn.Module):
             total = total + config.beta * rebuilt
         return terms | {"total": total}
 
-    def with_lesson(self, crops: Crops) -> Crops:
+    def with_teacher_output(self, crops: Crops) -> Crops:
         """The crops with what a teacher that only looks it up says about them; any thread may ask.
 
         A network is asked by the step itself: it computes.
@@ -146,8 +147,8 @@ class Objective(nn.Module):
         teacher = self.teacher
         if teacher is None or teacher.facts.crop_frames is None:
             return crops
-        lesson = teacher.lesson(crops, with_stages=bool(self.stage_weights))
-        return crops._replace(lesson=lesson)
+        found = teacher.output(crops, with_stages=bool(self.stage_weights))
+        return crops._replace(teacher_output=found)
 
     def summary(self, means: Mapping[str, float]) -> dict[str, Any]:
         """The fields of an `EpochReport` that tell of the loss, from an epoch's mean terms."""
@@ -170,22 +171,22 @@ class Objective(nn.Module):
         }
 
     def _distillation(
-        self, lesson: Lesson, output: ModelOutput, logits_BK: Tensor, speaker_B: Tensor
+        self, taught: TeacherOutput, output: ModelOutput, logits_BK: Tensor, speaker_B: Tensor
     ) -> dict[str, Tensor]:
         """The distillation term, its stages where there are any, and the cosine to the teacher."""
         config, student_BD = self.config, output.embedding_BD
         if self.teacher_centres is None:
             compare = EMBEDDING_LEVEL[config.distillation]
-            term = compare(student_BD, lesson.embedding_BD, config)
+            term = compare(student_BD, taught.embedding_BD, config)
         else:
-            taught_BK = self.teacher_centres.logits(lesson.embedding_BD)
-            term = LABEL_LEVEL[config.distillation](logits_BK, taught_BK, speaker_B, config)
+            teacher_BK = self.teacher_centres.logits(taught.embedding_BD)
+            term = LABEL_LEVEL[config.distillation](logits_BK, teacher_BK, speaker_B, config)
         terms = {
             "distillation": term,
-            "teacher_cosine": F.cosine_similarity(student_BD, lesson.embedding_BD).mean(),
+            "teacher_cosine": F.cosine_similarity(student_BD, taught.embedding_BD).mean(),
         }
         if self.stage_weights:
-            inner = stage_losses(output.vectors[:-1], lesson.stages, self.projections)
+            inner = stage_losses(output.vectors[:-1], taught.stages, self.projections)
             losses = (*inner, term)
             weighted = [w * loss for w, loss in zip(self.stage_weights, losses, strict=True)]
             terms["distillation"] = torch.stack(weighted).sum()

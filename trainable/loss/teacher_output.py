@@ -62,8 +62,8 @@ class SpeakerCentres:
         return replace(self, weight_KD=weight_KD, speakers=speakers)
 
 
-class Lesson(NamedTuple):
-    """What a teacher says about a batch of crops.
+class TeacherOutput(NamedTuple):
+    """What a teacher computes for a batch of crops.
 
     Attributes:
         embedding_BD: Not normalised.
@@ -81,13 +81,13 @@ class Crops(NamedTuple):
         feat_BTF: Log-mels before instance normalisation.
         row_B: Rows of the feature table.
         start_B: First frame of each crop, counted within its utterance.
-        lesson: What the teacher says about them, where that was looked up already.
+        teacher_output: The teacher's output for them, where it was looked up in advance.
     """
 
     feat_BTF: Tensor
     row_B: Index
     start_B: Index
-    lesson: Lesson | None = None
+    teacher_output: TeacherOutput | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ class AnyTeacher(Protocol):
         """What it can teach."""
 
     def to(self, device: torch.device) -> "AnyTeacher":
-        """The teacher, giving its lessons on a device."""
+        """Return the teacher with its outputs on a device."""
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
         """Channels of each stage before the embedding; empty without stages."""
@@ -123,8 +123,8 @@ class AnyTeacher(Protocol):
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
         """The first frame of one crop of each utterance, each from 0 to `latest_N`."""
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
-        """What it says about these crops, without gradients."""
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
+        """Return the teacher's output for these crops, without gradients."""
 
 
 def random_starts(rng: np.random.Generator, latest_N: Index) -> Index:

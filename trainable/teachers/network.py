@@ -19,9 +19,9 @@ from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import (
     Crops,
     Index,
-    Lesson,
     SpeakerCentres,
     TeacherFacts,
+    TeacherOutput,
     random_starts,
 )
 
@@ -66,17 +66,17 @@ class Teacher:
         """Random ones."""
         return random_starts(rng, latest_N)
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         """The crops embedded."""
-        return self.teach(crops.feat_BTF, with_stages=with_stages)
+        return self.embed(crops.feat_BTF, with_stages=with_stages)
 
     @torch.no_grad()
-    def teach(self, feat_BTF: Tensor, *, with_stages: bool = False) -> Lesson:
+    def embed(self, feat_BTF: Tensor, *, with_stages: bool = False) -> TeacherOutput:
         """Embed crops of any length, log-mels before instance normalisation."""
         if not with_stages:
-            return Lesson(self.model.embed(feat_BTF), ())
+            return TeacherOutput(self.model.embed(feat_BTF), ())
         *stages, embedding_BD = self.model.embed_stages(feat_BTF)
-        return Lesson(embedding_BD, tuple(stages))
+        return TeacherOutput(embedding_BD, tuple(stages))
 
 
 def load_teacher(path: Path) -> Teacher:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spaces.files.errors import TrainingError
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import NUM_NAMED, Crops, Lesson, TeacherFacts
+from trainable.loss.teacher_output import NUM_NAMED, Crops, TeacherFacts, TeacherOutput
 from trainable.teachers.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scoring import Floats, cosine_scores
@@ -37,7 +37,7 @@ class StoredTeacher:
             none for training.
         first_U: Place in `key_N` of each utterance's first crop.
         count_U: Crops of each utterance.
-        device: Where lessons are given; the embeddings stay in memory.
+        device: Where outputs are put; the embeddings stay in memory.
     """
 
     embedding_ND: Embeddings
@@ -60,7 +60,7 @@ class StoredTeacher:
         )
 
     def to(self, device: torch.device) -> "StoredTeacher":
-        """The same embeddings, with lessons on a device."""
+        """Return the same embeddings with outputs on a device."""
         return replace(self, device=device)
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
@@ -74,7 +74,7 @@ class StoredTeacher:
         start_N: Index = self.key_N[self.first_U[utterance_N] + drawn_N] % STRIDE
         return start_N
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:  # noqa: ARG002 - refused before
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:  # noqa: ARG002 - unused
         """The stored embeddings of these crops.
 
         Raises:
@@ -85,7 +85,7 @@ class StoredTeacher:
         if not np.array_equal(self.key_N[found_B], key_B):
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         emb_BD = self.embedding_ND[self.place_N[found_B]].astype(np.float32)
-        return Lesson(torch.from_numpy(emb_BD).to(self.device), ())
+        return TeacherOutput(torch.from_numpy(emb_BD).to(self.device), ())
 
 
 def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:

@@ -101,7 +101,7 @@ class TargetTask:
 @torch.inference_mode()
 def taught(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
     """What a teacher says about crops, (B, W) float16; infinite where that is too large for it."""
-    embedding_BD, stages = teacher.teach(feat_BTF, with_stages=True)
+    embedding_BD, stages = teacher.embed(feat_BTF, with_stages=True)
     with np.errstate(over="ignore"):
         vector_BW: Vectors = torch.cat((embedding_BD, *stages), dim=1).half().cpu().numpy()
     return vector_BW

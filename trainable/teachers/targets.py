@@ -19,7 +19,7 @@ from models.user_code import code_root
 from spaces.files.digest import file_sha256
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import Crops, Lesson, SpeakerCentres, TeacherFacts
+from trainable.loss.teacher_output import Crops, SpeakerCentres, TeacherFacts, TeacherOutput
 from trainable.machine.prefetch import to_device
 from trainable.store.folder import OpenStore, complete_plan, open_stores, store_folder
 from trainable.store.plan import (
@@ -52,7 +52,7 @@ class StoredTargets:
             none for training.
         latest_of_row: Its latest start, frames.
         centres: The teacher's classifier, None where its file has none.
-        device: Where lessons are given.
+        device: Where outputs are put.
     """
 
     table: RowTable
@@ -74,7 +74,7 @@ class StoredTargets:
         )
 
     def to(self, device: torch.device) -> "StoredTargets":
-        """The same targets, with lessons on a device."""
+        """Return the same targets with outputs on a device."""
         centres = None if self.centres is None else self.centres.to(device)
         return replace(self, device=device, centres=centres)
 
@@ -88,7 +88,7 @@ class StoredTargets:
         crop_N = rng.integers(0, self.bank.counts(latest_N))
         return np.take_along_axis(start_NC, crop_N[:, None], axis=1)[:, 0]
 
-    def lesson(self, crops: Crops, *, with_stages: bool) -> Lesson:
+    def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         """What is stored of these crops.
 
         Raises:
@@ -104,7 +104,7 @@ class StoredTargets:
         said_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
         sizes = list(self.sizes) if with_stages else [width]
         embedding_BD, *stages = torch.split(said_BW, sizes, dim=1)
-        return Lesson(embedding_BD, tuple(stages))
+        return TeacherOutput(embedding_BD, tuple(stages))
 
 
 def open_targets(

@@ -218,9 +218,7 @@ class Trainer:
         weights = state["model_state_dict"]
         for prefix, part in self._parts().items():
             part.load_state_dict(part_of(weights, prefix))
-        self.step.load_state(
-            veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]}
-        )
+        self.step.load_state(veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]})
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         self.epoch, self.new_scores = state["epoch"], None
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
@@ -274,7 +272,8 @@ class Trainer:
         drawn = self._draw(rng)
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = slice(first, first + batch_size)
-            crops = self.objective.with_lesson(self._crops(drawn.row[part], drawn.start[part]))
+            crops = self._crops(drawn.row[part], drawn.start[part])
+            crops = self.objective.with_teacher_output(crops)
             speaker_B = to_device(torch.from_numpy(drawn.speaker[part]), self.device)
             yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
 

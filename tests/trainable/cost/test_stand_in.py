@@ -55,17 +55,17 @@ def peak(teacher: Teacher) -> Callable[[TrialConfig, int], int]:
     return peak
 
 
-def test_lessons_have_the_networks_shapes(teacher: Teacher) -> None:
+def test_outputs_have_the_networks_shapes(teacher: Teacher) -> None:
     feat_BTF = torch.randn(BATCH, FRAMES, 80)
     crops = Crops(feat_BTF, *(torch.zeros(BATCH, dtype=torch.int64).numpy(),) * 2)
     config = trial(distillation="cosine", stages="cosine")
     found = stand_in(teacher, config)
     assert found.stage_dims(feat_BTF) == stage_dims(teacher.model, feat_BTF) != ()
     for with_stages in (True, False):
-        taught = teacher.lesson(crops, with_stages=with_stages)
-        said = found.lesson(crops, with_stages=with_stages)
-        assert said.embedding_BD.shape == taught.embedding_BD.shape
-        assert [s.shape for s in said.stages] == [s.shape for s in taught.stages]
+        expected = teacher.output(crops, with_stages=with_stages)
+        output = found.output(crops, with_stages=with_stages)
+        assert output.embedding_BD.shape == expected.embedding_BD.shape
+        assert [s.shape for s in output.stages] == [s.shape for s in expected.stages]
     # A trial that does not compare stages has none stored.
     assert stand_in(teacher, trial(distillation="cosine")).stages == ()
 

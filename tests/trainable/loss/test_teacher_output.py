@@ -52,8 +52,8 @@ def centres(*speakers: str) -> SpeakerCentres:
 def test_a_teacher_is_read_with_its_classifier(trainer: Trainer, file: Path) -> None:
     teacher = load_teacher(file)
     feat_BTF = torch.randn(3, 40, 80)
-    lesson = teacher.teach(feat_BTF)
-    torch.testing.assert_close(lesson.embedding_BD, trainer.model.eval().embed(feat_BTF))
+    teacher_output = teacher.embed(feat_BTF)
+    torch.testing.assert_close(teacher_output.embedding_BD, trainer.model.eval().embed(feat_BTF))
     assert teacher.centres is not None
     assert teacher.centres.scale == 17.0
     assert teacher.centres.speakers == trainer.data.speakers
@@ -64,26 +64,26 @@ def test_a_teacher_is_frozen(file: Path) -> None:
     teacher = load_teacher(file)
     assert not any(parameter.requires_grad for parameter in teacher.model.parameters())
     assert not teacher.model.training
-    assert not teacher.teach(torch.randn(2, 40, 80)).embedding_BD.requires_grad
+    assert not teacher.embed(torch.randn(2, 40, 80)).embedding_BD.requires_grad
 
 
 def test_stages_come_pooled_on_request(file: Path) -> None:
     teacher = load_teacher(file)
     feat_BTF = torch.randn(3, 40, 80)
-    assert teacher.teach(feat_BTF).stages == ()
-    lesson = teacher.teach(feat_BTF, with_stages=True)
-    assert [stage_BC.shape for stage_BC in lesson.stages] == [(3, 8), (3, 8), (3, 12)]
+    assert teacher.embed(feat_BTF).stages == ()
+    teacher_output = teacher.embed(feat_BTF, with_stages=True)
+    assert [stage_BC.shape for stage_BC in teacher_output.stages] == [(3, 8), (3, 8), (3, 12)]
     first_BTC = teacher.model(feat_BTF, with_stages=True).stages[0]
-    assert torch.equal(lesson.stages[0], first_BTC.mean(dim=1))
-    assert torch.equal(lesson.embedding_BD, teacher.teach(feat_BTF).embedding_BD)
+    assert torch.equal(teacher_output.stages[0], first_BTC.mean(dim=1))
+    assert torch.equal(teacher_output.embedding_BD, teacher.embed(feat_BTF).embedding_BD)
 
 
 def test_a_teacher_of_fixed_length_sees_longer_crops_in_windows() -> None:
     config = MLPMixerConfig(hidden_dim=8, num_blocks=2, num_frames=40, embedding_dim=24)
     teacher = Teacher(model=build_model(config))
     feat_BTF = torch.randn(2, 80, 80)
-    whole = teacher.teach(feat_BTF, with_stages=True)
-    halves = [teacher.teach(half, with_stages=True) for half in feat_BTF.split(40, dim=1)]
+    whole = teacher.embed(feat_BTF, with_stages=True)
+    halves = [teacher.embed(half, with_stages=True) for half in feat_BTF.split(40, dim=1)]
     for stage, (one, other) in zip(
         whole.stages, zip(*(half.stages for half in halves), strict=True), strict=True
     ):

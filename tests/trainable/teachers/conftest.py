@@ -16,7 +16,7 @@ from trainable.training.trainer import Trainer
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With one augmented copy of every training utterance, and one that is shorter than a crop."""
+    """One augmented copy per training utterance; one utterance is shorter than a crop."""
     folder = tmp_path_factory.mktemp("targets")
     file = write_corpus(folder)
     file.write_text(file.read_text() + "augmentation: {copies: 1}\nmin_duration_s: 0.2\n")
@@ -24,17 +24,17 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def data(corpus: Path) -> TrainingData:
+def data_with_copies(corpus: Path) -> TrainingData:
     return load_training_data(read_corpus_config(corpus), cache_dir=corpus.parent / "cache")
 
 
 @pytest.fixture(scope="module")
-def teacher_file(corpus: Path, data: TrainingData) -> Path:
-    trainer = Trainer(TrialConfig.model_validate(TEACHER), data, device=CPU)
+def teacher_file(corpus: Path, data_with_copies: TrainingData) -> Path:
+    trainer = Trainer(TrialConfig.model_validate(TEACHER), data_with_copies, device=CPU)
     trainer.run_epoch()
     return CheckpointFolder(corpus.parent / "teacher").save(trainer)
 
 
 @pytest.fixture(scope="module")
-def targets(corpus: Path, data: TrainingData, teacher_file: Path) -> StoredTargets:
-    return opened(corpus, data, teacher_file)
+def targets(corpus: Path, data_with_copies: TrainingData, teacher_file: Path) -> StoredTargets:
+    return opened(corpus, data_with_copies, teacher_file)

@@ -1,4 +1,4 @@
-"""A teacher that is a file of embeddings: the same lessons as the network that wrote it."""
+"""A teacher that is a file of embeddings: the same outputs as the network that wrote it."""
 
 import re
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class Online:
 
     def __init__(self, network: Teacher, stored: object) -> None:
         self.network, self.facts, self.draw_starts = network, stored.facts, stored.draw_starts
-        self.lesson = network.lesson
+        self.output = network.output
 
     def to(self, _: torch.device) -> "Online":
         return self
@@ -106,13 +106,13 @@ def test_same_seed_same_crops_whatever_the_order_of_the_file(
     assert curves[0] == curves[1]
 
 
-def test_a_crop_that_is_not_stored_is_no_lesson(
+def test_a_crop_that_is_not_stored_has_no_output(
     data: TrainingData, columns: Columns, tmp_path: Path
 ) -> None:
     teacher = load_stored_teacher(write(tmp_path / "e.parquet", columns), data)
     crops = Crops(torch.zeros(2, 40, 80), data.train_row[:2], np.array([7, 8]))
     with pytest.raises(ValueError, match="drawn by draw_starts, got one that is not stored"):
-        teacher.lesson(crops, with_stages=False)
+        teacher.output(crops, with_stages=False)
 
 
 def test_an_utterance_that_the_list_has_twice_needs_its_crops_once(
@@ -128,7 +128,7 @@ def test_an_utterance_that_the_list_has_twice_needs_its_crops_once(
     crops = [
         Crops(torch.zeros(1, 40, 80), data.train_row[n : n + 1], np.array([7])) for n in (3, 30)
     ]
-    one, other = (teacher.lesson(each, with_stages=False).embedding_BD for each in crops)
+    one, other = (teacher.output(each, with_stages=False).embedding_BD for each in crops)
     assert torch.equal(one, other)
 
 

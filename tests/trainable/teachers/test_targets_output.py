@@ -1,4 +1,4 @@
-"""Stored targets: the same lessons as the network's, asked for once."""
+"""Stored targets: the same outputs as the network's, computed once."""
 
 from pathlib import Path
 
@@ -18,20 +18,27 @@ from trainable.teachers.targets import StoredTargets
 from trainable.training.trainer import Trainer
 
 
-def test_a_stored_lesson_is_the_networks_within_float16(
+@pytest.fixture(scope="module")
+def data(data_with_copies: TrainingData) -> TrainingData:
+    return data_with_copies
+
+
+def test_a_stored_output_is_the_networks_within_float16(
     targets: StoredTargets, data: TrainingData, teacher_file: Path
 ) -> None:
     crops = drawn(targets, data)
-    stored = targets.lesson(crops, with_stages=True)
-    said = load_teacher(teacher_file).lesson(crops, with_stages=True)
-    assert len(stored.stages) == len(said.stages) == 3
+    stored = targets.output(crops, with_stages=True)
+    expected = load_teacher(teacher_file).output(crops, with_stages=True)
+    assert len(stored.stages) == len(expected.stages) == 3
     both = zip(
-        (stored.embedding_BD, *stored.stages), (said.embedding_BD, *said.stages), strict=True
+        (stored.embedding_BD, *stored.stages),
+        (expected.embedding_BD, *expected.stages),
+        strict=True,
     )
     for kept, own in both:
         # float16 has 11 significant bits.
         torch.testing.assert_close(kept, own, rtol=2**-11, atol=1e-6)
-    alone = targets.lesson(crops, with_stages=False)
+    alone = targets.output(crops, with_stages=False)
     assert torch.equal(alone.embedding_BD, stored.embedding_BD)
     assert alone.stages == ()
 
@@ -82,7 +89,7 @@ def test_a_whole_epoch_with_stored_targets_is_that_with_the_network_on_the_same_
     assert stored_report.teacher_cosine == pytest.approx(online_report.teacher_cosine, abs=1e-3)
 
 
-def test_a_copy_has_crops_and_lessons_of_its_own(
+def test_a_copy_has_crops_and_outputs_of_its_own(
     targets: StoredTargets, data: TrainingData
 ) -> None:
     original, copy = data.copy_row[0]
@@ -100,10 +107,10 @@ def test_a_crop_that_is_not_in_the_bank_is_refused(
 ) -> None:
     crops = drawn(targets, data, 4)
     with pytest.raises(ValueError, match="one that is not stored"):
-        targets.lesson(crops._replace(start_B=crops.start_B + 1), with_stages=False)
+        targets.output(crops._replace(start_B=crops.start_B + 1), with_stages=False)
     validation = crops._replace(row_B=np.repeat(data.val_row[:1], 4))
     with pytest.raises(ValueError, match="one that is not stored"):
-        targets.lesson(validation, with_stages=False)
+        targets.output(validation, with_stages=False)
 
 
 def test_every_stored_crop_is_drawn_as_often(targets: StoredTargets, data: TrainingData) -> None:
@@ -158,16 +165,16 @@ def test_a_file_of_embeddings_is_refused_for_augmented_copies(
         load_stored_teacher(corpus.parent / "teacher.parquet", data)
 
 
-def test_stored_lessons_are_looked_up_ahead_of_the_step_and_a_networks_are_not(
+def test_stored_outputs_are_looked_up_ahead_of_the_step_and_a_networks_are_not(
     targets: StoredTargets, data: TrainingData, teacher_file: Path
 ) -> None:
     config = TrialConfig.model_validate(STUDENT | {"loss": {"stages": "cosine"}})
     crops = drawn(targets, data)
     for teacher, is_ahead in ((targets, True), (load_teacher(teacher_file), False)):
         trainer = Trainer(config, data, teacher=teacher, device=CPU)
-        found = trainer.objective.with_lesson(crops).lesson
+        found = trainer.objective.with_teacher_output(crops).teacher_output
         assert (found is not None) == is_ahead
         if found is not None:
-            said = targets.lesson(crops, with_stages=True)
-            assert torch.equal(found.embedding_BD, said.embedding_BD)
-            assert all(map(torch.equal, found.stages, said.stages))
+            expected = targets.output(crops, with_stages=True)
+            assert torch.equal(found.embedding_BD, expected.embedding_BD)
+            assert all(map(torch.equal, found.stages, expected.stages))
