@@ -144,7 +144,7 @@ class _Metering:
     def _given(self, trial: int, device: str | None) -> _Given:
         """What a trial has, by the settings and by what it was given after it ran out of memory.
 
-        As `search.loop.shares.Lending.share_of` has it.
+        As `search.loop.shares.ShareAllocator.share_of` has it.
         """
         resources = self._settings.get("resources") or {}
         cpus, gpus = resources.get("cpu"), resources.get("gpu")

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 import torch
 
-from search.loop.shares import PARTS, Share
+from search.loop.shares import UNITS_PER_WHOLE, ResourceShare
 from spaces.files.errors import ConfigError
 
 
@@ -52,7 +52,7 @@ def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:
     ]
 
 
-def num_trials_at_once(share: Share, nodes: Sequence[Node]) -> int:
+def num_trials_at_once(share: ResourceShare, nodes: Sequence[Node]) -> int:
     """How many trials the whole cluster can run at a time, if each is given this share.
 
     Raises:
@@ -76,7 +76,7 @@ def require_gpus_here(num_gpus: float) -> None:
         num_gpus=torch.cuda.device_count(),
     )
     if num_gpus > here.num_gpus and not ray.is_initialized():
-        raise ConfigError(_nothing_fits(Share(num_cpus=0, num_gpus=num_gpus), [here]))
+        raise ConfigError(_nothing_fits(ResourceShare(num_cpus=0, num_gpus=num_gpus), [here]))
 
 
 def num_by_cpu(num_cpus: float, node: Node) -> int:
@@ -84,7 +84,7 @@ def num_by_cpu(num_cpus: float, node: Node) -> int:
     return _times(node.num_cpus, num_cpus)
 
 
-def at_once_line(at_once: int, fitting: int, share: Share) -> str:
+def at_once_line(at_once: int, fitting: int, share: ResourceShare) -> str:
     """How many trials run at a time and what each has, in a line."""
     threads = "1 thread" if share.num_threads == 1 else f"{share.num_threads} threads"
     many = "1 trial" if at_once == 1 else f"{at_once} trials"
@@ -100,7 +100,7 @@ def at_once_line(at_once: int, fitting: int, share: Share) -> str:
     return line
 
 
-def _num_on(share: Share, node: Node) -> int:
+def _num_on(share: ResourceShare, node: Node) -> int:
     by_cpu = num_by_cpu(share.num_cpus, node)
     if share.num_gpus == 0:
         return by_cpu
@@ -111,10 +111,10 @@ def _num_on(share: Share, node: Node) -> int:
 
 def _times(there: float, asked: float) -> int:
     """How often a quantity fits, counted as Ray does."""
-    return math.floor(round(there * PARTS) / round(asked * PARTS))
+    return math.floor(round(there * UNITS_PER_WHOLE) / round(asked * UNITS_PER_WHOLE))
 
 
-def _nothing_fits(share: Share, nodes: Sequence[Node]) -> str:
+def _nothing_fits(share: ResourceShare, nodes: Sequence[Node]) -> str:
     found = "; ".join(
         f"{node.address}: {node.num_cpus:g} CPUs, {node.num_gpus:g} GPUs" for node in nodes
     )

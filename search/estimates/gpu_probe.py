@@ -1,7 +1,7 @@
 """`gpu: auto`: the share of a GPU that a trial needs, from one measured training step.
 
-The step runs as a task of Ray that holds a whole GPU, on each node that has one; where the nodes
-differ, the trial's share is what the smallest GPU asks for.
+The step runs as a task of Ray that holds a whole GPU, on each node that has one. Where the nodes
+differ, the smallest GPU decides the share.
 """
 
 import math
@@ -23,7 +23,13 @@ from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
 from search.estimates.largest_step import Costly, StepCosts, largest_step
 from search.loop.setup import config_of
-from search.loop.shares import MARGIN, USUAL_CONTEXT_BYTES, Lending, Share, gpu_share
+from search.loop.shares import (
+    MEMORY_MARGIN,
+    USUAL_CONTEXT_BYTES,
+    ResourceShare,
+    ShareAllocator,
+    gpu_share,
+)
 from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
@@ -37,14 +43,14 @@ EVENT = "gpu_share"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbedStep:
-    """One training step on one GPU.
+    """The memory of one training step on one GPU.
 
     Attributes:
-        num_bytes: Of the step's tensors at most.
-        is_estimated: Whether they were counted: a whole GPU could not hold the step.
-        context_bytes: What the GPU held beside PyTorch's allocator: context, kernels, others.
+        num_bytes: Peak memory of the step's tensors.
+        is_estimated: Whether `num_bytes` was computed: a whole GPU could not hold the step.
+        context_bytes: Memory in use outside PyTorch's allocator: context, kernels, other programs.
         total_bytes: The GPU's memory.
-        gpu: Its name.
+        gpu: The GPU's name.
     """
 
     num_bytes: int
@@ -54,20 +60,20 @@ class ProbedStep:
     gpu: str
 
 
-Probe = Callable[[Node, TrialConfig], ProbedStep]
+MeasureStep = Callable[[Node, TrialConfig], ProbedStep]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lender:
-    """Decides what a search's trials are given of a cluster.
+class GpuShareProbe:
+    """Decides the shares of a search's trials; measures a step where `resources.gpu` is auto.
 
     Attributes:
-        settings: The search's, resolved.
-        space: What it searches.
+        settings: The search's settings, resolved.
+        space: The space that is searched.
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
-        journal: Where the probe's result is written.
-        records: An earlier run's: its probe stands.
+        journal: Receives the probe's result.
+        records: Records of the run that is resumed: its probe is not repeated.
         say: Prints a line.
     """
 
@@ -79,31 +85,35 @@ class Lender:
     records: Sequence[Record]
     say: Callable[[str], None]
 
-    def lend(self, nodes: Sequence[Node], probe: Probe | None = None) -> Lending:
-        """What a trial is given of these nodes.
+    def make_allocator(
+        self, nodes: Sequence[Node], measure: MeasureStep | None = None
+    ) -> ShareAllocator:
+        """Return the shares for trials on these nodes.
 
         Args:
-            nodes: The cluster's.
-            probe: Stands in for a task of Ray in tests.
+            nodes: The cluster's nodes.
+            measure: Replaces the task of Ray in tests.
 
         Raises:
             ConfigError: `gpu: auto` cannot be decided: PyTorch cannot use a node's GPU, or
                 `device: cuda` has none.
         """
-        release_memory()  # measuring the teacher may have left some of this process's on the GPU
-        most_cpus = max((node.num_cpus for node in nodes), default=0.0)
+        # Measuring the teacher may have left memory of this process on the GPU: the probe, another
+        # process, would count it as taken.
+        release_memory()
+        max_cpus = max((node.num_cpus for node in nodes), default=0.0)
         share, context_bytes, step_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES, 0
         if share == AUTO:
-            share, context_bytes, step_bytes = self._auto(nodes, probe or self._probe_by_ray)
-        return Lending(
-            base=Share(num_cpus=self.settings.resources.cpu, num_gpus=float(share)),
-            most_cpus=most_cpus,
+            share, context_bytes, step_bytes = self._auto(nodes, measure or self._measure_by_ray)
+        return ShareAllocator(
+            base=ResourceShare(num_cpus=self.settings.resources.cpu, num_gpus=float(share)),
+            max_cpus=max_cpus,
             context_bytes=context_bytes,
             step_bytes=step_bytes,
         )
 
-    def _auto(self, nodes: Sequence[Node], probe: Probe) -> tuple[float, int, int]:
-        """The share, and the bytes of it that are the process's and that are the steps'."""
+    def _auto(self, nodes: Sequence[Node], measure: MeasureStep) -> tuple[float, int, int]:
+        """Return the share, and the bytes in it for the process and for the steps."""
         with_gpu = [node for node in nodes if node.num_gpus >= 1]
         if self.settings.device == "cpu" or not with_gpu:
             if self.settings.device == "cuda":
@@ -116,27 +126,27 @@ class Lender:
             return 0.0, 0, 0
         known = latest(self.records, EVENT)
         if known is None or self._is_of_another_gpu(known):
-            known = self._probed(with_gpu, probe)
+            known = self._probed(with_gpu, measure)
         self.say(described(known))
-        step_bytes = round(self._bounded(known["num_bytes"]) * MARGIN)
+        step_bytes = round(self._bounded(known["num_bytes"]) * MEMORY_MARGIN)
         return float(known["share"]), int(known["context_bytes"]), step_bytes
 
     def _is_of_another_gpu(self, probed: Record) -> bool:
-        """Whether this machine has GPUs, and none like it; those of a cluster are not asked."""
+        """Whether this machine has GPUs, none of them of that kind; False on a cluster."""
         if self.settings.address is not None or not torch.cuda.is_available():
             return False
         here = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         return not any(
             gpu.name == probed["gpu"]
-            # What the driver keeps for itself is counted or not.
+            # Drivers differ in whether total_memory includes what they reserve for themselves.
             and math.isclose(gpu.total_memory, probed["total_bytes"], rel_tol=0.05)
             for gpu in here
         )
 
-    def _probed(self, nodes: Sequence[Node], probe: Probe) -> Record:
+    def _probed(self, nodes: Sequence[Node], measure: MeasureStep) -> Record:
         self.say("resources.gpu=auto: looking for the space's largest configuration")
         costly = self._largest()
-        steps = [(node, probe(node, costly.config)) for node in nodes]
+        steps = [(node, measure(node, costly.config)) for node in nodes]
         shares = [
             gpu_share(
                 step_bytes=self._bounded(step.num_bytes),
@@ -163,7 +173,7 @@ class Lender:
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
             config = config_of(tree, self.settings.seed, self.settings)
-            return TrialConfig.model_validate(config.canonical())  # what workers are given
+            return TrialConfig.model_validate(config.canonical())  # as workers read it
 
         costly = largest_step(self.space, make_config, costs, cache_dir())
         if costly is None:
@@ -178,12 +188,12 @@ class Lender:
         return Computing(engine=self.settings.engine, targets=self.settings.targets)
 
     def _bounded(self, num_bytes: int) -> int:
-        """No trial's step takes more than the space allows."""
+        """Return `num_bytes`, at most the limit of the space: no config of a trial exceeds it."""
         most = self.space.limits.max_gpu_memory
         return num_bytes if most is None else min(num_bytes, int(most))
 
-    def _probe_by_ray(self, node: Node, config: TrialConfig) -> ProbedStep:
-        # After one call the process ends, and its CUDA context with it.
+    def _measure_by_ray(self, node: Node, config: TrialConfig) -> ProbedStep:
+        # max_calls=1 ends the process after the call: its CUDA context would keep GPU memory.
         held = ray.remote(num_cpus=0, num_gpus=1, max_calls=1, max_retries=0)(probe_step)
         there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
         task = held.options(scheduling_strategy=there)
@@ -213,7 +223,7 @@ def probe_step(
     computing: Computing,
     own_code: Path | None,
 ) -> dict[str, Any] | None:
-    """Measures one training step in this process, which has a GPU to itself.
+    """Measure one training step in this process, which has a GPU to itself.
 
     Args:
         config: A `TrialConfig` as JSON has it.
@@ -243,7 +253,7 @@ def probe_step(
 
 
 def described(probed: Record) -> str:
-    """A `gpu_share` record in a line."""
+    """Return a `gpu_share` record in a line."""
     values = ", ".join(f"{name}={value}" for name, value in probed["params"].items())
     how = "is estimated to need" if probed["is_estimated"] else "needs"
     num_mib, context_mib, total_mib = (
@@ -251,7 +261,7 @@ def described(probed: Record) -> str:
     )
     return (
         f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
-        f"{how} {num_mib:.0f} MiB; with a margin of {MARGIN - 1:.0%} and {context_mib:.0f} MiB "
-        f"for each process, a trial gets {probed['share']:g} of a GPU ({probed['gpu']}, "
+        f"{how} {num_mib:.0f} MiB; with a margin of {MEMORY_MARGIN - 1:.0%} and "
+        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU ({probed['gpu']}, "
         f"{total_mib:.0f} MiB)"
     )

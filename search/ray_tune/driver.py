@@ -15,7 +15,7 @@ from search.cluster.resources import Node, at_once_line, cluster_nodes, num_tria
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
 from search.config.search_config import SearchConfig
 from search.loop.coordinator import Coordinator
-from search.loop.shares import Lending
+from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.ray_tune.actors import own_actor_manager
 from search.ray_tune.checked_trial import CheckedTrial
@@ -28,9 +28,9 @@ from search.ray_tune.searcher import CoordinatorSearcher, Places
 def drive(
     coordinator: Coordinator,
     settings: SearchConfig,
-    make_task: Callable[[TrialCourse, Lending], dict[str, Any]],
+    make_task: Callable[[TrialCourse, ShareAllocator], dict[str, Any]],
     *,
-    lend: Callable[[Sequence[Node]], Lending],
+    make_allocator: Callable[[Sequence[Node]], ShareAllocator],
     on_step: Callable[[], None],
     say: Callable[[str], None],
 ) -> None:
@@ -40,7 +40,7 @@ def drive(
         coordinator: The search.
         settings: Its settings.
         make_task: Gives a trial's Ray config: small and plain.
-        lend: Decides what a trial is given of the cluster; called once Ray is there.
+        make_allocator: Decides the trials' shares of the cluster; called once Ray is connected.
         on_step: Called often, to refresh what is on the screen.
         say: Prints a line.
 
@@ -50,16 +50,16 @@ def drive(
     """
     with connected(settings.address):
         nodes = cluster_nodes()
-        lending = lend(nodes)
-        fitting = num_trials_at_once(lending.base, nodes)
+        allocator = make_allocator(nodes)
+        fitting = num_trials_at_once(allocator.base, nodes)
         at_once = min(settings.max_concurrent or fitting, fitting)
-        say(at_once_line(at_once, fitting, lending.base))
-        places = Places(lending, fitting, at_once)
+        say(at_once_line(at_once, fitting, allocator.base))
+        places = Places(allocator, fitting, at_once)
         searcher = CoordinatorSearcher(
-            coordinator, lambda course: make_task(course, lending), places=places
+            coordinator, lambda course: make_task(course, allocator), places=places
         )
         watch = HangWatch(settings.faults, time.monotonic)
-        scheduler = CoordinatorScheduler(coordinator, lending, watch)
+        scheduler = CoordinatorScheduler(coordinator, allocator, watch)
         # Else Tune starts one worker after the other.
         pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
         with _interrupts(coordinator, say) as interrupts, pending, own_actor_manager():

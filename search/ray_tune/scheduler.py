@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.loop.coordinator import Coordinator
-from search.loop.shares import Lending
+from search.loop.shares import ShareAllocator
 from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
@@ -63,14 +63,16 @@ class CoordinatorScheduler(FIFOScheduler):
 
     Args:
         coordinator: The search.
-        lending: What a trial is given, and what after it ran out of memory.
+        allocator: Decides the share of a trial, also after it ran out of memory.
         watch: Told of every report.
     """
 
-    def __init__(self, coordinator: Coordinator, lending: Lending, watch: HangWatch) -> None:
+    def __init__(
+        self, coordinator: Coordinator, allocator: ShareAllocator, watch: HangWatch
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._coordinator = coordinator
-        self._lending = lending
+        self._allocator = allocator
         self._watch = watch
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
@@ -91,11 +93,11 @@ class CoordinatorScheduler(FIFOScheduler):
             number: The trial.
             message: What ran out.
         """
-        raised = self._lending.doubled(self._coordinator.trials[number].raised)
+        raised = self._allocator.doubled(self._coordinator.trials[number].raised)
         if raised is not None:
             self._coordinator.out_of_memory(number, raised, message)
         else:
-            reason = f"out of memory with {self._lending.whole()}: {message}"
+            reason = f"out of memory with {self._allocator.largest_in_words()}: {message}"
             self._coordinator.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:

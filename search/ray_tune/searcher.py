@@ -6,7 +6,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from search.loop.coordinator import Coordinator
-from search.loop.shares import Lending
+from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 
 # Shares are fractions in ten-thousandths.
@@ -20,13 +20,13 @@ class Places:
     each place that becomes free would go to a smaller trial.
 
     Args:
-        lending: What a trial is given.
+        allocator: Decides the share of a trial.
         num_places: Trials with the search's own share that the cluster fits.
         max_concurrent: Trials that may be out at once.
     """
 
-    def __init__(self, lending: Lending, num_places: int, max_concurrent: int) -> None:
-        self._lending = lending
+    def __init__(self, allocator: ShareAllocator, num_places: int, max_concurrent: int) -> None:
+        self._allocator = allocator
         self._num_places = num_places
         self._max_concurrent = max_concurrent
         self._taken: dict[str, float] = {}
@@ -40,7 +40,7 @@ class Places:
 
     def take(self, name: str, course: TrialCourse) -> None:
         """Gives a trial, by Ray's name, its places."""
-        self._taken[name] = self._lending.places(course.raised)
+        self._taken[name] = self._allocator.num_base_shares(course.raised)
         if self._taken[name] > 1:
             self._waits.add(name)
 

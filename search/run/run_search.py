@@ -21,12 +21,12 @@ from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
 from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
-from search.estimates.gpu_probe import Lender
+from search.estimates.gpu_probe import GpuShareProbe
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import num_failed, reopen_failed
 from search.loop.setup import make_coordinator, note_start_points, resolve, start_points
-from search.loop.shares import Lending
+from search.loop.shares import ShareAllocator
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished, open_run
@@ -211,16 +211,16 @@ def _drive(
         _go_on(job, journal)
         return False
     guard = disk_guard(job, materials, say_forecast(settings, view))
-    lender = _lender(job, materials, journal)
+    gpu_probe = _gpu_probe(job, materials, journal)
 
-    def lend(nodes: Sequence[Node]) -> Lending:
+    def make_allocator(nodes: Sequence[Node]) -> ShareAllocator:
         if settings.address is not None:
             require_alike(nodes, [run.path, cache_dir()])
-        lending = lender.lend(nodes)
-        fitting = num_trials_at_once(lending.base, nodes)
+        allocator = gpu_probe.make_allocator(nodes)
+        fitting = num_trials_at_once(allocator.base, nodes)
         guard.check(min(settings.max_concurrent or fitting, fitting), coordinator.trials)
         _go_on(job, journal)
-        return lending
+        return allocator
 
     def on_step() -> None:
         view.show(status_of(coordinator))
@@ -230,7 +230,14 @@ def _drive(
     make_task = task_maker(job, materials)
     is_terminated = False
     try:
-        drive(coordinator, settings, make_task, lend=lend, on_step=on_step, say=view.say)
+        drive(
+            coordinator,
+            settings,
+            make_task,
+            make_allocator=make_allocator,
+            on_step=on_step,
+            say=view.say,
+        )
         on_step()
     except DiskFullError as error:
         coordinator.halt("disk_full", str(error))
@@ -250,8 +257,8 @@ def _go_on(job: SearchJob, journal: Journal) -> None:
             job.view.say(difference)
 
 
-def _lender(job: SearchJob, materials: Materials, journal: Journal) -> Lender:
-    return Lender(
+def _gpu_probe(job: SearchJob, materials: Materials, journal: Journal) -> GpuShareProbe:
+    return GpuShareProbe(
         settings=job.settings,
         space=job.space,
         teacher=materials.teacher,

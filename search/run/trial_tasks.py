@@ -5,7 +5,7 @@ from typing import Any
 
 from models.user_code import code_root
 from results.journal.run_folder import RunFolder
-from search.loop.shares import Lending
+from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
 from search.run.materials import Materials, SearchJob
@@ -16,7 +16,7 @@ from trainable.training.ray_trial import TrialTask
 
 def task_maker(
     job: SearchJob, materials: Materials
-) -> Callable[[TrialCourse, Lending], dict[str, Any]]:
+) -> Callable[[TrialCourse, ShareAllocator], dict[str, Any]]:
     """What turns a trial and its share into its Ray config.
 
     Args:
@@ -28,8 +28,8 @@ def task_maker(
     # On this machine alone all processes run what was installed when they started.
     expected = {} if settings.address is None else versions()
 
-    def make_task(course: TrialCourse, lending: Lending) -> dict[str, Any]:
-        share = lending.share_of(course.raised)
+    def make_task(course: TrialCourse, allocator: ShareAllocator) -> dict[str, Any]:
+        share = allocator.share_of(course.raised)
         return TrialTask(
             trial=course.trial,
             config=course.config.canonical(),
@@ -40,11 +40,11 @@ def task_maker(
             targets=settings.targets,
             device=settings.device,
             # Of the first share: results do not depend on how often memory ran out.
-            num_threads=lending.base.num_threads,
+            num_threads=allocator.base.num_threads,
             num_cpus=share.num_cpus,
             num_gpus=share.num_gpus,
-            context_bytes=lending.context_bytes,
-            step_bytes=lending.step_bytes_of(course.raised),
+            context_bytes=allocator.context_bytes,
+            step_bytes=allocator.step_bytes_of(course.raised),
             opened=opened,
             num_known=course.epoch,
             code_root=code_root(),

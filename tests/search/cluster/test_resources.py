@@ -3,7 +3,7 @@ import ray
 import torch
 
 from search.cluster.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
-from search.loop.shares import Share
+from search.loop.shares import ResourceShare
 from spaces.files.errors import ConfigError
 
 CPU_NODE = Node(address="10.0.0.1", num_cpus=8, num_gpus=0)
@@ -25,7 +25,7 @@ GPU_NODE = Node(address="10.0.0.2", num_cpus=16, num_gpus=2)
     ],
 )
 def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
-    assert num_trials_at_once(Share(num_cpus=cpu, num_gpus=gpu), nodes) == fits
+    assert num_trials_at_once(ResourceShare(num_cpus=cpu, num_gpus=gpu), nodes) == fits
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_trials_at_once_on_the_whole_cluster(cpu, gpu, nodes, fits):
 )
 def test_what_no_node_has_is_named(cpu, gpu, message):
     with pytest.raises(ConfigError, match=message):
-        num_trials_at_once(Share(num_cpus=cpu, num_gpus=gpu), [CPU_NODE])
+        num_trials_at_once(ResourceShare(num_cpus=cpu, num_gpus=gpu), [CPU_NODE])
 
 
 @pytest.mark.parametrize(("asked", "there"), [(0.5, 0), (2, 1)])
@@ -58,7 +58,7 @@ def test_gpus_that_this_machine_lacks_are_refused_before_ray_is_started(
 def test_cpus_of_one_node_and_gpus_of_another_are_not_added():
     small = Node(address="10.0.0.3", num_cpus=2, num_gpus=1)
     with pytest.raises(ConfigError, match=r"resources.cpu=4 together with resources.gpu=1"):
-        num_trials_at_once(Share(num_cpus=4, num_gpus=1), [CPU_NODE, small])
+        num_trials_at_once(ResourceShare(num_cpus=4, num_gpus=1), [CPU_NODE, small])
 
 
 def test_dead_nodes_do_not_count():

@@ -13,8 +13,8 @@ from results.journal.journal import Journal, read_journal
 from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
 from search.estimates import gpu_probe as module
-from search.estimates.gpu_probe import Lender, ProbedStep, probe_step
-from search.loop.shares import USUAL_CONTEXT_BYTES, Share
+from search.estimates.gpu_probe import GpuShareProbe, ProbedStep, probe_step
+from search.loop.shares import USUAL_CONTEXT_BYTES, ResourceShare
 from spaces.files.errors import ConfigError
 from spaces.limits import Limits
 from trainable.config.reading import read_trial_space
@@ -51,21 +51,23 @@ def never(node: Node, config: TrialConfig) -> ProbedStep:
 
 
 @pytest.fixture
-def make_lender(
+def make_gpu_probe(
     make_settings: Callable[..., Any], tmp_path: Path
-) -> Iterator[Callable[..., tuple[Lender, list[str]]]]:
-    """A function that gives a lender on a journal, and what it says."""
+) -> Iterator[Callable[..., tuple[GpuShareProbe, list[str]]]]:
+    """A function that returns a probe with a journal, and the lines that it prints."""
 
     journals = ExitStack()
 
-    def make(max_gpu_memory: int | None = None, **settings: Any) -> tuple[Lender, list[str]]:
+    def make(
+        max_gpu_memory: int | None = None, **settings: Any
+    ) -> tuple[GpuShareProbe, list[str]]:
         resolved = make_settings(**({"resources__gpu": "auto"} | settings))
         space = read_trial_space(resolved.space)
         if max_gpu_memory is not None:
             object.__setattr__(space, "limits", Limits(max_gpu_memory=max_gpu_memory))
         path, said = tmp_path / "j", []
         records = read_journal(path) if path.exists() else ()
-        lender = Lender(
+        gpu_probe = GpuShareProbe(
             settings=resolved,
             space=space,
             teacher=resolved.teacher / "model" / "model000000002.model",
@@ -74,21 +76,21 @@ def make_lender(
             records=records,
             say=said.append,
         )
-        return lender, said
+        return gpu_probe, said
 
     with journals:
         yield make
 
 
-def test_share_is_what_the_smallest_gpu_asks_for(make_lender, tmp_path) -> None:
-    lender, said = make_lender()
+def test_share_is_what_the_smallest_gpu_asks_for(make_gpu_probe, tmp_path) -> None:
+    gpu_probe, said = make_gpu_probe()
     probe = Seen()
-    lending = lender.lend([BIG, CPU_NODE, SMALL], probe)
+    allocator = gpu_probe.make_allocator([BIG, CPU_NODE, SMALL], probe)
     # 1200 x 1.25 + 500 = 2000 MiB: 4 in 8,000 and 40 in 80,000.
-    assert lending.base == Share(num_cpus=1, num_gpus=0.25)
-    assert lending.context_bytes == CONTEXT_MIB * MIB
-    assert lending.step_bytes == 1500 * MIB
-    assert lending.most_cpus == 128
+    assert allocator.base == ResourceShare(num_cpus=1, num_gpus=0.25)
+    assert allocator.context_bytes == CONTEXT_MIB * MIB
+    assert allocator.step_bytes == 1500 * MIB
+    assert allocator.max_cpus == 128
     assert [address for address, _ in probe.asked] == ["10.0.0.1", "10.0.0.2"]
     [event] = read_journal(tmp_path / "j")
     assert (event["event"], event["share"], event["gpu"]) == ("gpu_share", 0.25, "GPU small")
@@ -99,10 +101,10 @@ def test_share_is_what_the_smallest_gpu_asks_for(make_lender, tmp_path) -> None:
     assert "a trial gets 0.25 of a GPU (GPU small, 8000 MiB)" in said[-1]
 
 
-def test_the_config_that_is_probed_is_the_largest(make_lender) -> None:
-    lender, _ = make_lender()
+def test_the_config_that_is_probed_is_the_largest(make_gpu_probe) -> None:
+    gpu_probe, _ = make_gpu_probe()
     probe = Seen()
-    lender.lend([BIG], probe)
+    gpu_probe.make_allocator([BIG], probe)
     [(_, config)] = probe.asked
     assert config.model.hidden_dim == 16  # of 8 and 16
     assert config.loss.distillation != "none"  # the teacher takes memory
@@ -119,19 +121,19 @@ def test_the_config_that_is_probed_is_the_largest(make_lender) -> None:
     ],
 )
 def test_no_more_trials_share_a_gpu_than_its_cpus_carry(
-    make_lender, num_cpus, num_gpus, cpu, share
+    make_gpu_probe, num_cpus, num_gpus, cpu, share
 ) -> None:
     node = Node(address="a", num_cpus=num_cpus, num_gpus=num_gpus, node_id="big")
-    lender, _ = make_lender(resources__cpu=cpu)
-    assert lender.lend([node], Seen()).base.num_gpus == pytest.approx(share, abs=1e-4)
+    gpu_probe, _ = make_gpu_probe(resources__cpu=cpu)
+    assert gpu_probe.make_allocator([node], Seen()).base.num_gpus == pytest.approx(share, abs=1e-4)
 
 
-def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_lender) -> None:
-    lender, _ = make_lender(max_gpu_memory=400 * MIB)
-    lending = lender.lend([SMALL], Seen())
+def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_gpu_probe) -> None:
+    gpu_probe, _ = make_gpu_probe(max_gpu_memory=400 * MIB)
+    allocator = gpu_probe.make_allocator([SMALL], Seen())
     # 400 x 1.25 + 500 = 1000 MiB.
-    assert lending.base.num_gpus == pytest.approx(1 / 8)
-    assert lending.step_bytes == 500 * MIB
+    assert allocator.base.num_gpus == pytest.approx(1 / 8)
+    assert allocator.step_bytes == 500 * MIB
 
 
 @pytest.mark.parametrize(
@@ -144,30 +146,30 @@ def test_a_limit_on_memory_bounds_what_a_trial_can_need(make_lender) -> None:
     ],
 )
 def test_resumed_search_probes_again_on_another_gpu(
-    make_lender, tmp_path, monkeypatch, name, total_mib, is_another
+    make_gpu_probe, tmp_path, monkeypatch, name, total_mib, is_another
 ) -> None:
-    first, _ = make_lender()
-    first.lend([SMALL], Seen())
+    first, _ = make_gpu_probe()
+    first.make_allocator([SMALL], Seen())
     gpu = SimpleNamespace(name=name, total_memory=total_mib * MIB)
     cuda = SimpleNamespace(
         is_available=lambda: True, device_count=lambda: 1, get_device_properties=lambda _: gpu
     )
     # In this module alone: PyTorch's own use of it goes on.
     monkeypatch.setattr(module, "torch", SimpleNamespace(cuda=cuda, device=torch.device))
-    again, _ = make_lender()
-    lending = again.lend([BIG], Seen() if is_another else never)
-    assert lending.base.num_gpus == (0.025 if is_another else 0.25)
+    again, _ = make_gpu_probe()
+    allocator = again.make_allocator([BIG], Seen() if is_another else never)
+    assert allocator.base.num_gpus == (0.025 if is_another else 0.25)
     assert len(read_journal(tmp_path / "j")) == 1 + is_another
-    on_a_cluster, _ = make_lender(address="10.0.0.1:6379")
-    assert on_a_cluster.lend([SMALL], never) == lending
+    on_a_cluster, _ = make_gpu_probe(address="10.0.0.1:6379")
+    assert on_a_cluster.make_allocator([SMALL], never) == allocator
 
 
-def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender, monkeypatch) -> None:
+def test_resumed_search_keeps_its_share_and_does_not_probe(make_gpu_probe, monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    first, _ = make_lender()
-    lending = first.lend([SMALL], Seen())
-    again, said = make_lender()
-    assert again.lend([BIG], never) == lending
+    first, _ = make_gpu_probe()
+    allocator = first.make_allocator([SMALL], Seen())
+    again, said = make_gpu_probe()
+    assert again.make_allocator([BIG], never) == allocator
     assert "a trial gets 0.25 of a GPU" in said[-1]
 
 
@@ -179,37 +181,37 @@ def test_resumed_search_keeps_its_share_and_does_not_probe(make_lender, monkeypa
     ],
 )
 def test_without_a_gpu_trials_train_on_cpus_and_that_is_said(
-    make_lender, tmp_path, settings, nodes, why
+    make_gpu_probe, tmp_path, settings, nodes, why
 ) -> None:
-    lender, said = make_lender(**settings)
-    assert lender.lend(nodes, never).base == Share(num_cpus=1, num_gpus=0)
+    gpu_probe, said = make_gpu_probe(**settings)
+    assert gpu_probe.make_allocator(nodes, never).base == ResourceShare(num_cpus=1, num_gpus=0)
     assert said == [f"resources.gpu=auto: {why}, so trials train on CPUs"]
     assert read_journal(tmp_path / "j") == ()
 
 
-def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(make_lender) -> None:
-    lender, _ = make_lender(device="cuda")
+def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(make_gpu_probe) -> None:
+    gpu_probe, _ = make_gpu_probe(device="cuda")
     with pytest.raises(ConfigError, match=r"device cuda with resources.gpu=auto .* has none"):
-        lender.lend([CPU_NODE], never)
+        gpu_probe.make_allocator([CPU_NODE], never)
 
 
-def test_a_share_that_the_person_gives_is_not_probed(make_lender) -> None:
-    lender, said = make_lender(resources__gpu=0.5)
-    lending = lender.lend([BIG], never)
-    assert lending.base == Share(num_cpus=1, num_gpus=0.5)
-    assert (lending.context_bytes, lending.step_bytes) == (USUAL_CONTEXT_BYTES, 0)
+def test_a_share_that_the_person_gives_is_not_probed(make_gpu_probe) -> None:
+    gpu_probe, said = make_gpu_probe(resources__gpu=0.5)
+    allocator = gpu_probe.make_allocator([BIG], never)
+    assert allocator.base == ResourceShare(num_cpus=1, num_gpus=0.5)
+    assert (allocator.context_bytes, allocator.step_bytes) == (USUAL_CONTEXT_BYTES, 0)
     assert said == []
 
 
 @pytest.mark.cluster
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a GPU that is only declared")
 @pytest.mark.usefixtures("ray_here")
-def test_a_declared_gpu_that_torch_cannot_use_is_an_error(make_lender) -> None:
+def test_a_declared_gpu_that_torch_cannot_use_is_an_error(make_gpu_probe) -> None:
     """The probe runs as a task of Ray that holds a whole GPU."""
-    lender, _ = make_lender()
+    gpu_probe, _ = make_gpu_probe()
     message = r"Ray has 1 GPUs on .*, but torch .* cannot use CUDA there; install .* set resources"
     with connected(None), pytest.raises(ConfigError, match=message):
-        lender.lend(cluster_nodes())
+        gpu_probe.make_allocator(cluster_nodes())
 
 
 @pytest.mark.gpu

@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.loop.shares import Lending, RaisedShare, Share, gpu_share
+from search.loop.shares import RaisedShare, ResourceShare, ShareAllocator, gpu_share
 
 MIB = 2**20
 GIB = 1024 * MIB
@@ -48,54 +48,57 @@ def test_n_trials_with_the_share_fit_a_gpu_as_ray_counts_it(num):
 
 
 def test_gpu_share_doubles_up_to_a_whole_gpu():
-    lending = Lending(base=Share(num_cpus=1, num_gpus=0.3333), most_cpus=8)
+    allocator = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=0.3333), max_cpus=8)
     raised, shares, places = None, [], []
-    while (raised := lending.doubled(raised)) is not None:
-        shares.append(lending.share_of(raised))
-        places.append(lending.places(raised))
-    assert shares == [Share(num_cpus=1, num_gpus=0.6666), Share(num_cpus=1, num_gpus=1.0)]
+    while (raised := allocator.doubled(raised)) is not None:
+        shares.append(allocator.share_of(raised))
+        places.append(allocator.num_base_shares(raised))
+    assert shares == [
+        ResourceShare(num_cpus=1, num_gpus=0.6666),
+        ResourceShare(num_cpus=1, num_gpus=1.0),
+    ]
     assert places == pytest.approx([2, 3], abs=1e-3)
-    assert lending.places(None) == 1
+    assert allocator.num_base_shares(None) == 1
 
 
 def test_what_a_raised_share_adds_is_for_the_steps_too():
     """Else log-mels would take what a trial was given after it ran out of memory."""
-    lending = Lending(
-        base=Share(num_cpus=1, num_gpus=0.25), most_cpus=8, step_bytes=1500 * MIB
+    allocator = ShareAllocator(
+        base=ResourceShare(num_cpus=1, num_gpus=0.25), max_cpus=8, step_bytes=1500 * MIB
     )
-    assert lending.step_bytes_of(None) == 1500 * MIB
-    assert lending.step_bytes_of(RaisedShare(resource="gpu", share=0.5)) == 3000 * MIB
-    assert lending.step_bytes_of(RaisedShare(resource="cpu", share=4)) == 1500 * MIB
+    assert allocator.step_bytes_of(None) == 1500 * MIB
+    assert allocator.step_bytes_of(RaisedShare(resource="gpu", share=0.5)) == 3000 * MIB
+    assert allocator.step_bytes_of(RaisedShare(resource="cpu", share=4)) == 1500 * MIB
 
 
 def test_trial_with_whole_gpus_gets_no_more():
-    lending = Lending(base=Share(num_cpus=1, num_gpus=2), most_cpus=8)
-    assert lending.doubled(None) is None
-    assert lending.whole() == "a whole GPU"
+    allocator = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=2), max_cpus=8)
+    assert allocator.doubled(None) is None
+    assert allocator.largest_in_words() == "a whole GPU"
 
 
 def test_trial_on_cpus_gets_more_of_them_until_the_largest_node_is_its_own():
-    lending = Lending(base=Share(num_cpus=1.5, num_gpus=0), most_cpus=4)
-    first = lending.doubled(None)
+    allocator = ShareAllocator(base=ResourceShare(num_cpus=1.5, num_gpus=0), max_cpus=4)
+    first = allocator.doubled(None)
     assert first == RaisedShare(resource="cpu", share=3.0)
-    second = lending.doubled(first)
-    assert lending.share_of(second) == Share(num_cpus=4, num_gpus=0)
-    assert lending.doubled(second) is None
-    assert lending.whole() == "all 4 CPUs of the largest node to itself"
+    second = allocator.doubled(first)
+    assert allocator.share_of(second) == ResourceShare(num_cpus=4, num_gpus=0)
+    assert allocator.doubled(second) is None
+    assert allocator.largest_in_words() == "all 4 CPUs of the largest node to itself"
 
 
 def test_raised_share_is_a_least_one_and_of_its_own_resource():
     """A resumed search may be given other resources."""
     raised = RaisedShare(resource="gpu", share=0.5)
-    larger = Lending(base=Share(num_cpus=1, num_gpus=1), most_cpus=8)
+    larger = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=1), max_cpus=8)
     assert larger.share_of(raised) == larger.base
-    on_cpus = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=8)
+    on_cpus = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=0), max_cpus=8)
     assert on_cpus.share_of(raised) == on_cpus.base
     assert on_cpus.doubled(raised) == RaisedShare(resource="cpu", share=2.0)
-    on_one_cpu = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=1)
+    on_one_cpu = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=0), max_cpus=1)
     assert on_one_cpu.share_of(RaisedShare(resource="cpu", share=8)).num_cpus == 1
 
 
 @pytest.mark.parametrize(("num_cpus", "threads"), [(0.25, 1), (1, 1), (1.5, 1), (4, 4), (4.9, 4)])
 def test_threads_are_no_more_than_the_cpus_of_the_share(num_cpus, threads):
-    assert Share(num_cpus=num_cpus, num_gpus=0).num_threads == threads
+    assert ResourceShare(num_cpus=num_cpus, num_gpus=0).num_threads == threads

@@ -10,7 +10,7 @@ from search.config.parts import FaultConfig
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
-from search.loop.shares import Lending, Share
+from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.scheduler import CoordinatorScheduler, other_config, place_in
@@ -66,7 +66,7 @@ def coordinator(tmp_path):
 def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
     coordinator, tmp_path, is_same
 ):
-    lending = Lending(base=Share(num_cpus=1, num_gpus=0), most_cpus=2)
+    allocator = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=0), max_cpus=2)
     course = coordinator.next_trial()
     built = course.config if is_same else course.config.model_copy(update={"seed": 99})
     result = {
@@ -74,7 +74,7 @@ def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
     }  # fmt: skip
     trial = SimpleNamespace(config={"trial": course.trial}, trial_id="a")
     watch = HangWatch(FaultConfig(), lambda: 0.0)
-    scheduler = CoordinatorScheduler(coordinator, lending, watch)
+    scheduler = CoordinatorScheduler(coordinator, allocator, watch)
     assert scheduler.on_trial_result(None, trial, flatten_dict(result)) == "STOP"
     records = read_journal(tmp_path / "journal.jsonl")
     [placed] = (record for record in records if record["event"] == "placed")

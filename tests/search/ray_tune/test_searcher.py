@@ -10,7 +10,7 @@ from search.config.parts import FaultConfig
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
-from search.loop.shares import Lending, Share
+from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.scheduler import CoordinatorScheduler
@@ -23,22 +23,22 @@ from trainable.config.trial_config import TrialConfig
 SPACE = Space(
     name="s", fixed={}, dimensions=(Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
 )
-QUARTER = Lending(base=Share(num_cpus=1, num_gpus=0.25), most_cpus=4)
+QUARTER = ShareAllocator(base=ResourceShare(num_cpus=1, num_gpus=0.25), max_cpus=4)
 NO_MEMORY = {"outcome": "out_of_memory", "reason": "Tried to allocate 2 GiB"}
 
 
 class Ray:
     """Plays Ray: asks for trials, starts them, passes their results on."""
 
-    def __init__(self, coordinator, lending, *, num_places, max_concurrent=99):
+    def __init__(self, coordinator, allocator, *, num_places, max_concurrent=99):
         self.coordinator = coordinator
         self.searcher = CoordinatorSearcher(
             coordinator,
             lambda course: {"trial": course.trial},
-            places=Places(lending, num_places, max_concurrent),
+            places=Places(allocator, num_places, max_concurrent),
         )
         self.scheduler = CoordinatorScheduler(
-            coordinator, lending, HangWatch(FaultConfig(), lambda: 0.0)
+            coordinator, allocator, HangWatch(FaultConfig(), lambda: 0.0)
         )
         self._names = (f"ray{number}" for number in itertools.count())
         self.out = {}
@@ -67,7 +67,7 @@ class Ray:
 def make_ray(tmp_path):
     with Journal(tmp_path / "j") as journal:
 
-        def make(lending=QUARTER, *, num_trials=8, **options):
+        def make(allocator=QUARTER, *, num_trials=8, **options):
             coordinator = Coordinator(
                 Proposals(
                     Suggestions(SPACE, kind="random", seed=0),
@@ -78,7 +78,7 @@ def make_ray(tmp_path):
                 journal,
                 budget=Budget(num_trials=num_trials, max_epochs=1),
             )
-            return Ray(coordinator, lending, **options)
+            return Ray(coordinator, allocator, **options)
 
         yield make
 
@@ -151,8 +151,8 @@ def test_trial_that_a_whole_gpu_cannot_hold_has_failed(make_ray, tmp_path):
 
 
 def test_trial_that_a_whole_node_cannot_hold_has_failed(make_ray, tmp_path):
-    lending = Lending(base=Share(num_cpus=2, num_gpus=0), most_cpus=4)
-    ray = make_ray(lending, num_places=2, num_trials=1)
+    allocator = ShareAllocator(base=ResourceShare(num_cpus=2, num_gpus=0), max_cpus=4)
+    ray = make_ray(allocator, num_places=2, num_trials=1)
     for _ in range(2):
         assert ray.ask() == 0
         ray.start(0)
