@@ -117,14 +117,14 @@ class SpeakerModel(nn.Module):
     def _vectors(self, feat_BTF: Tensor, *, with_stages: bool) -> tuple[Tensor, ...]:
         if self.num_frames is None or feat_BTF.shape[1] == self.num_frames:
             return self(feat_BTF, with_stages=with_stages).vectors  # type: ignore[no-any-return]
-        window_WT = windows(feat_BTF.shape[1], self.num_frames, feat_BTF.device)
+        window_WT = window_indices(feat_BTF.shape[1], self.num_frames, feat_BTF.device)
         feat_ZTF = feat_BTF[:, window_WT].flatten(0, 1)
         shape = (-1, window_WT.shape[0])
         vectors = self(feat_ZTF, with_stages=with_stages).vectors
         return tuple(vector_ZC.unflatten(0, shape).mean(dim=1) for vector_ZC in vectors)
 
 
-def windows(length: int, window: int, device: torch.device | None = None) -> Tensor:
+def window_indices(length: int, window: int, device: torch.device | None = None) -> Tensor:
     """Frame indices of the fewest evenly spaced windows that cover a crop.
 
     Args:

@@ -7,7 +7,7 @@ from pydantic import Discriminator, Field, Tag
 from torch import nn
 
 from models.base import ModelConfig, SpeakerModel
-from models.custom_config import CustomModelConfig, names_a_file
+from models.custom_config import CustomModelConfig, is_custom_family
 from models.custom_model import build_custom
 from models.ecapa_tdnn import ECAPATDNN, ECAPATDNNConfig
 from models.lstm_autoencoder import LSTMAutoencoder, LSTMAutoencoderConfig
@@ -29,7 +29,7 @@ BundledModelConfig = Annotated[
 
 def _origin(config: object) -> str:
     family = config.get("family") if isinstance(config, Mapping) else getattr(config, "family", "")
-    return "custom" if names_a_file(family) else "bundled"
+    return "custom" if is_custom_family(family) else "bundled"
 
 
 # Two steps, so that a misspelt family is still told the names of the bundled ones.

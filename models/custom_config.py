@@ -10,7 +10,7 @@ from models.base import ModelConfig
 CLASS_PATTERN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*", re.ASCII)
 
 
-def names_a_file(family: object) -> bool:
+def is_custom_family(family: object) -> bool:
     """Whether a family is meant as a class in a file: the bundled names are single words."""
     return isinstance(family, str) and bool(set(":./\\") & set(family))
 

@@ -20,7 +20,7 @@ PROBE_BATCH = 2
 # For a model that takes any length: 1 s, and one that divides into nothing.
 PROBE_FRAMES = (100, 37)
 # What every class is given.
-GIVEN = ("num_mels", "embedding_dim")
+REQUIRED_ARGUMENTS = ("num_mels", "embedding_dim")
 
 
 def build_custom(config: CustomModelConfig) -> SpeakerModel:
@@ -87,11 +87,11 @@ def _check_keywords(cls: type[SpeakerModel], config: CustomModelConfig) -> None:
     parameters = inspect.signature(cls).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return
-    if missing := [name for name in GIVEN if name not in parameters]:
+    if missing := [name for name in REQUIRED_ARGUMENTS if name not in parameters]:
         raise _breach(
             config,
-            f"its constructor must take {' and '.join(GIVEN)}, and takes no {missing[0]}; "
-            "or give it a Config",
+            f"its constructor must take {' and '.join(REQUIRED_ARGUMENTS)}, "
+            f"and takes no {missing[0]}; or give it a Config",
         )
     faults = [
         Complaint(keys=(key,), text=f"unknown key{did_you_mean(key, parameters)}")

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from spaces.dimensions import Choice, Condition, Dimension, Float, Value, is_active, same
+from spaces.dimensions import Choice, Condition, Dimension, Float, Value, equal_values, is_active
 
 Params = dict[str, Value]
 # Places between the bounds of a continuous range at which a value that no condition names is
 # looked for.
-NUM_LOOKS = 64
+NUM_CANDIDATES = 64
 
 
-def in_order(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
+def order_by_conditions(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
     """Sorted so that a condition's parameter comes first, else as they were.
 
     Raises:
@@ -32,7 +32,7 @@ def in_order(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
     return tuple(done)
 
 
-def above(name: str, by_name: Mapping[str, Dimension]) -> set[str]:
+def ancestors(name: str, by_name: Mapping[str, Dimension]) -> set[str]:
     """The dimensions on which this one's conditions depend, along the whole chain."""
     found, waiting = set[str](), [name]
     while waiting:
@@ -44,7 +44,7 @@ def above(name: str, by_name: Mapping[str, Dimension]) -> set[str]:
     return found
 
 
-def witness(
+def activating_params(
     dimension: Dimension, dimensions: Sequence[Dimension], fixed: Mapping[str, Any]
 ) -> Params | None:
     """Values of the dimensions above this one with which it is active, None if there are none.
@@ -54,7 +54,7 @@ def witness(
         dimensions: In order.
         fixed: The values that do not vary, by dotted name.
     """
-    names = above(dimension.name, {each.name: each for each in dimensions})
+    names = ancestors(dimension.name, {each.name: each for each in dimensions})
     chosen = [each for each in dimensions if each.name in names]
     asked = _conditions_by_parameter([*chosen, dimension])
 
@@ -100,7 +100,7 @@ def num_points(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> int
     return count(0, fixed)
 
 
-def grid(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Iterator[Params]:
+def grid_points(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Iterator[Params]:
     """All sets of active parameters, the first dimension slowest; each value has points."""
 
     def walk(place: int, params: Params) -> Iterator[Params]:
@@ -142,12 +142,14 @@ def _weighed_numbers(
     """The numbers that conditions name, one of the others, and how many others there are."""
     named: list[Value] = []
     for value in chain.from_iterable((*each.values, *each.excluded) for each in conditions):
-        if dimension.contains(value) and not any(same(value, other) for other in named):
+        if dimension.contains(value) and not any(equal_values(value, other) for other in named):
             named.append(value)
     total = dimension.num_points()
     others = (total or len(named) + 1) - len(named)
     looks = dimension.points() if total is not None else _looks(dimension)
-    other = next((value for value in looks if not any(same(value, each) for each in named)), None)
+    other = next(
+        (value for value in looks if not any(equal_values(value, each) for each in named)), None
+    )
     first = [(other, others)] if other is not None and others > 0 else []
     return [*first, *((value, 1) for value in named)]
 
@@ -155,8 +157,8 @@ def _weighed_numbers(
 def _looks(dimension: Dimension) -> Iterator[float]:
     assert isinstance(dimension, Float)  # noqa: S101 - nothing else is continuous
     yield from dimension.extremes()
-    for place in range(1, NUM_LOOKS):
-        yield dimension.low + (dimension.high - dimension.low) * place / NUM_LOOKS
+    for place in range(1, NUM_CANDIDATES):
+        yield dimension.low + (dimension.high - dimension.low) * place / NUM_CANDIDATES
 
 
 def _conditions_by_parameter(dimensions: Iterable[Dimension]) -> dict[str, list[Condition]]:

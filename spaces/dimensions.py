@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, field_validator, model_validator
 
-from spaces.files.complaints import shown
+from spaces.files.complaints import short_repr
 
 Value = bool | int | float | str | None
 
@@ -19,14 +19,14 @@ STEP_TOLERANCE = 1e-9
 PRESET = "preset"
 
 
-def same(one: object, other: object) -> bool:
+def equal_values(one: object, other: object) -> bool:
     """Equality of values; unlike Python's, True is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
 def _scalar(value: Any) -> Value:
     if value is not None and not isinstance(value, bool | int | float | str):
-        raise ValueError(f"must be one number, word or truth value, got {shown(value)}")
+        raise ValueError(f"must be one number, word or truth value, got {short_repr(value)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"must be finite, got {value}")
     return value
@@ -66,8 +66,8 @@ class Condition(_Frozen):
     def allows(self, value: object) -> bool:
         """Whether the other parameter may have this value."""
         if self.excluded:
-            return not any(same(value, each) for each in self.excluded)
-        return any(same(value, each) for each in self.values)
+            return not any(equal_values(value, each) for each in self.excluded)
+        return any(equal_values(value, each) for each in self.values)
 
 
 def is_active(when: Iterable[Condition], values: Mapping[str, object]) -> bool:
@@ -201,13 +201,13 @@ class Choice(WithConditions):
     @classmethod
     def _differ(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
         for place, value in enumerate(choices):
-            if any(same(value, earlier) for earlier in choices[:place]):
+            if any(equal_values(value, earlier) for earlier in choices[:place]):
                 raise ValueError(f"choices must differ, got {value!r} twice")
         return choices
 
     def contains(self, value: object) -> bool:
         """Whether the value is among the choices."""
-        return any(same(value, choice) for choice in self.choices)
+        return any(equal_values(value, choice) for choice in self.choices)
 
     def extremes(self) -> tuple[Value, ...]:
         """All choices, since none lies between others."""

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spaces.conditions import above, representatives
+from spaces.conditions import ancestors, representatives
 from spaces.dimensions import PRESET, Condition, Dimension, Value
-from spaces.files.complaints import Complaint, shown
-from spaces.trees import dropped, leaves, merged, put
+from spaces.files.complaints import Complaint, short_repr
+from spaces.trees import drop_values, flatten, merge_trees, set_value
 
 Needs = Mapping[str, tuple[Condition, ...]]
 Neutral = Mapping[str, Value]
@@ -31,17 +31,17 @@ def unless(parameter: str, *values: Value) -> Condition:
     return Condition(parameter=parameter, excluded=values)
 
 
-def with_effect(tree: Mapping[str, Any], needs: Needs, neutral: Neutral) -> dict[str, Any]:
+def effective_tree(tree: Mapping[str, Any], needs: Needs, neutral: Neutral) -> dict[str, Any]:
     """The tree without what has no effect in it; a condition on what it lacks is not asked."""
-    rest = merged(tree)
+    rest = merge_trees(tree)
     for name in sorted(_idle(tree, needs) & neutral.keys()):
-        put(rest, name, neutral[name])
+        set_value(rest, name, neutral[name])
     # Anew, since a neutral value may take the effect from others.
-    return dropped(rest, _idle(rest, needs) - neutral.keys())
+    return drop_values(rest, _idle(rest, needs) - neutral.keys())
 
 
 def _idle(tree: Mapping[str, Any], needs: Needs) -> frozenset[str]:
-    values = leaves(tree)
+    values = flatten(tree)
     return frozenset(
         name
         for name in needs
@@ -67,7 +67,7 @@ def all_needs(name: str, needs: Needs) -> list[Condition]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
+class UnvariedValues:
     """What a config of the space holds where no dimension varies it.
 
     Attributes:
@@ -113,7 +113,7 @@ class EffectConditions:
     """
 
     dimensions: dict[str, Dimension]
-    around: Surroundings
+    around: UnvariedValues
     faults: list[Complaint] = field(default_factory=list)
 
     def lay(self, key: str, parts: Iterable[str], needs: Needs) -> None:
@@ -148,7 +148,7 @@ class EffectConditions:
     def _add(self, name: str, condition: Condition) -> None:
         dimension = self.dimensions[condition.parameter]
         here = self.dimensions[name]
-        if name == dimension.name or name in above(dimension.name, self.dimensions):
+        if name == dimension.name or name in ancestors(dimension.name, self.dimensions):
             return
         if any(_implies(each, condition) for each in here.when):
             return
@@ -165,8 +165,8 @@ def _implies(one: Condition, other: Condition) -> bool:
     return bool(other.excluded) and not any(one.allows(value) for value in other.excluded)
 
 
-def _why_never(name: str, values: list[Any], around: Surroundings) -> str:
-    given = " or ".join(map(shown, values))
+def _why_never(name: str, values: list[Any], around: UnvariedValues) -> str:
+    given = " or ".join(map(short_repr, values))
     if name in around.fixed:
         return f"{name} is fixed at {given}"
     return f"{name} is {given} {'in every preset' if around.presets else 'unless given'}"
@@ -174,5 +174,5 @@ def _why_never(name: str, values: list[Any], around: Surroundings) -> str:
 
 def _never(need: Condition) -> str:
     if need.excluded:
-        return f"always {' or '.join(map(shown, need.excluded))}"
-    return f"never {' or '.join(map(shown, need.values))}"
+        return f"always {' or '.join(map(short_repr, need.excluded))}"
+    return f"never {' or '.join(map(short_repr, need.values))}"

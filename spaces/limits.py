@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
-BYTES_A_MIB = 2**20
+BYTES_PER_MIB = 2**20
 # Stands for a limit where values break a rule of the config together.
 BROKEN_RULE = "config"
 
@@ -70,5 +70,5 @@ class Violation:
 def limit_text(limit: str, value: float) -> str:
     """A value of this limit as a person reads it: `7,366,592`, `0.482`, `1350.0MiB`."""
     if limit == "max_gpu_memory":
-        return f"{value / BYTES_A_MIB:.1f}MiB"
+        return f"{value / BYTES_PER_MIB:.1f}MiB"
     return f"{value:,.3g}" if limit == "max_cpu_latency_vs_teacher" else f"{value:,.0f}"

@@ -6,11 +6,11 @@ from typing import Any
 
 from spaces import conditions
 from spaces.conditions import Params
-from spaces.dimensions import PRESET, Choice, Dimension, Value, is_active, same
-from spaces.files.complaints import did_you_mean, shown
+from spaces.dimensions import PRESET, Choice, Dimension, Value, equal_values, is_active
+from spaces.files.complaints import did_you_mean, short_repr
 from spaces.limits import Limits
-from spaces.stage_weights import StageWeights, are_weights, set_weights
-from spaces.trees import leaves, merged, put
+from spaces.stage_weights import StageWeights, are_weights, weights_from_params
+from spaces.trees import flatten, merge_trees, set_value
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,11 +64,11 @@ class Space:
 
     def fixed_values(self) -> dict[str, Any]:
         """The values that do not vary, by dotted name."""
-        return leaves(self.fixed)
+        return flatten(self.fixed)
 
     def base(self, preset: str | None) -> dict[str, Any]:
         """The tree below the parameters: the preset's, with the fixed values over it; a copy."""
-        return merged(self.presets[preset] if preset is not None else {}, self.fixed)
+        return merge_trees(self.presets[preset] if preset is not None else {}, self.fixed)
 
     def sample(self, pick: Callable[[Dimension], Value]) -> Params:
         """Walk the dimensions in order and let `pick` choose a value for each active one.
@@ -86,7 +86,7 @@ class Space:
                 params[dimension.name] = value = pick(dimension)
                 if not dimension.contains(value):
                     raise ValueError(
-                        f"{dimension.name} is {shown(value)}, not in {range_of(dimension)}"
+                        f"{dimension.name} is {short_repr(value)}, not in {range_text(dimension)}"
                     )
         return params
 
@@ -102,7 +102,7 @@ class Space:
         """
         for dimension in self.dimensions:
             dimension.points()
-        return conditions.grid(self.dimensions, self.fixed_values())
+        return conditions.grid_points(self.dimensions, self.fixed_values())
 
     def num_points(self) -> int | None:
         """How many sets the grid has, None where a dimension is continuous.
@@ -128,10 +128,10 @@ class Space:
         parts = {part.name for made in self.made.values() for part in made.parts}
         for name, value in params.items():
             if name not in parts and name != PRESET:
-                put(tree, name, value)
+                set_value(tree, name, value)
         for name, made in self.made.items():
-            if (weights := set_weights(made, params)) is not None:
-                put(tree, name, weights)
+            if (weights := weights_from_params(made, params)) is not None:
+                set_value(tree, name, weights)
         return tree
 
     def params_of(self, tree: Mapping[str, Any]) -> Params:
@@ -144,7 +144,7 @@ class Space:
         Raises:
             ValueError: The tree is not in the space; with every reason.
         """
-        given = leaves(tree)
+        given = flatten(tree)
         for name, made in self.made.items():
             if are_weights(given.get(name)):
                 given |= made.numbers(given[name])
@@ -163,13 +163,13 @@ class Space:
         made = {name for name, each in self.made.items() if each.parts[0].name in active}
         fixed = {
             name: value
-            for name, value in leaves(self.base(given.get(PRESET))).items()
+            for name, value in flatten(self.base(given.get(PRESET))).items()
             if name in given and name not in active and name not in made
         }
         differing = [
-            f"{name} is {shown(given[name])}, fixed at {shown(value)}"
+            f"{name} is {short_repr(given[name])}, fixed at {short_repr(value)}"
             for name, value in fixed.items()
-            if not same(plain(given[name]), plain(value))
+            if not equal_values(json_value(given[name]), json_value(value))
         ]
         return differing + misfits, len(fixed) - len(differing)
 
@@ -186,7 +186,9 @@ class Space:
                 continue
             active[name] = params[name]
             if not dimension.contains(params[name]):
-                misfits.append(f"{name} is {shown(params[name])}, not in {range_of(dimension)}")
+                misfits.append(
+                    f"{name} is {short_repr(params[name])}, not in {range_text(dimension)}"
+                )
         return active, misfits
 
     def _surplus(self, params: Mapping[str, Any]) -> list[str]:
@@ -202,12 +204,12 @@ class Space:
         ]
 
 
-def plain(value: object) -> object:
+def json_value(value: object) -> object:
     """The value as JSON has it: a tuple as a list."""
     return list(value) if isinstance(value, tuple) else value
 
 
-def range_of(dimension: Dimension) -> str:
+def range_text(dimension: Dimension) -> str:
     """The dimension's values, for a message."""
     if isinstance(dimension, Choice):
         return f"{list(dimension.choices)}"

@@ -20,7 +20,7 @@ from spaces.dimensions import Dimension, Flag, Float, Number, Value, Whole, With
 SHARE_DIGITS = 12
 SHARE_TOLERANCE = 1e-6
 # Weights this near are the same but for rounding, where a value lies just outside its range.
-NEAR = 1e-10
+ROUNDING_TOLERANCE = 1e-10
 MAX_RATIO = 1000.0
 # More free weights would lose too much of the simplex to the bound below.
 MAX_STAGES = 16
@@ -29,7 +29,7 @@ MAX_STAGES = 16
 SMALLEST_REST = 1e-5
 
 
-def normalised(weights: Sequence[float]) -> list[float]:
+def normalise_weights(weights: Sequence[float]) -> list[float]:
     """The weights over their sum, rounded so that equal ratios give equal numbers."""
     total = sum(weights)
     if abs(total - 1) < SHARE_TOLERANCE:
@@ -38,7 +38,7 @@ def normalised(weights: Sequence[float]) -> list[float]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ramp:
+class RampWeights:
     """Two weights, of the first stage and of the last, by their ratio.
 
     Attributes:
@@ -54,10 +54,10 @@ class Ramp:
         """The dimension that is sampled."""
         return (self.ratio,)
 
-    def with_parts(self, dimensions: Iterable[Dimension]) -> "Ramp":
+    def with_parts(self, dimensions: Iterable[Dimension]) -> "RampWeights":
         """The same with the part as it stands among the dimensions."""
         (ratio,) = _matching(self.parts, dimensions)
-        return Ramp(name=self.name, ratio=ratio)
+        return RampWeights(name=self.name, ratio=ratio)
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
         """The two weights; their sum is 1."""
@@ -73,7 +73,7 @@ class Ramp:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Free:
+class FreeWeights:
     """One weight a stage, by breaking a stick of length 1.
 
     Weight k of n takes 1 - (1-u)^(1/(n-k)) of what the earlier ones left. With each u even on
@@ -91,9 +91,9 @@ class Free:
     name: str
     parts: tuple[Float, ...]
 
-    def with_parts(self, dimensions: Iterable[Dimension]) -> "Free":
+    def with_parts(self, dimensions: Iterable[Dimension]) -> "FreeWeights":
         """The same with the parts as they stand among the dimensions."""
-        return Free(name=self.name, parts=_matching(self.parts, dimensions))
+        return FreeWeights(name=self.name, parts=_matching(self.parts, dimensions))
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
         """The weights; their sum is 1."""
@@ -108,7 +108,7 @@ class Free:
 
     def numbers(self, weights: Sequence[float]) -> dict[str, float]:
         """The inverse; another number of weights is first taken to this one, linearly."""
-        shares = normalised(stretched(weights, len(self.parts) + 1))
+        shares = normalise_weights(stretch_weights(weights, len(self.parts) + 1))
         found: dict[str, float] = {}
         rest, num_after = 1.0, len(self.parts)
         for part, weight in zip(self.parts, shares, strict=False):
@@ -118,7 +118,7 @@ class Free:
         return _onto_bounds(self, found, shares)
 
 
-StageWeights = Ramp | Free
+StageWeights = RampWeights | FreeWeights
 
 
 class RampRange(BaseModel):
@@ -161,17 +161,17 @@ class StageWeightsRange(WithConditions):
         """The dimensions."""
         if self.ramp is not None:
             data = self.ramp.model_dump() | {"when": self.when}
-            return Ramp(name=self.name, ratio=Float(name=f"{self.name}.ratio", **data))
+            return RampWeights(name=self.name, ratio=Float(name=f"{self.name}.ratio", **data))
         num_weights = self.free or 0
         high = _highest_part(num_weights)
         parts = (
             Float(name=f"{self.name}.u{number}", low=0, high=high, when=self.when)
             for number in range(1, num_weights)
         )
-        return Free(name=self.name, parts=tuple(parts))
+        return FreeWeights(name=self.name, parts=tuple(parts))
 
 
-def stretched(weights: Sequence[float], num_weights: int) -> list[float]:
+def stretch_weights(weights: Sequence[float], num_weights: int) -> list[float]:
     """Weights taken to another number of stages by linear interpolation."""
     if len(weights) == num_weights:
         return list(weights)
@@ -206,19 +206,19 @@ def _onto_bounds(
     made: StageWeights, numbers: dict[str, float], weights: Sequence[float]
 ) -> dict[str, float]:
     """The numbers, moved onto the bounds where no more than rounding had them outside."""
-    clipped = clip(made, numbers)
-    here, there = made.weights(clipped), normalised(weights)
-    is_near = all(abs(a - b) <= NEAR for a, b in zip(here, there, strict=True))
+    clipped = clip_to_bounds(made, numbers)
+    here, there = made.weights(clipped), normalise_weights(weights)
+    is_near = all(abs(a - b) <= ROUNDING_TOLERANCE for a, b in zip(here, there, strict=True))
     return clipped if is_near else numbers
 
 
-def clip(made: StageWeights, numbers: Mapping[str, float]) -> dict[str, float]:
+def clip_to_bounds(made: StageWeights, numbers: Mapping[str, float]) -> dict[str, float]:
     """Each number, or the bound that it lies beyond."""
     bounds = {part.name: (part.low, part.high) for part in made.parts}
     return {name: min(max(u, bounds[name][0]), bounds[name][1]) for name, u in numbers.items()}
 
 
-def set_weights(made: StageWeights, params: Mapping[str, Value]) -> list[float] | None:
+def weights_from_params(made: StageWeights, params: Mapping[str, Value]) -> list[float] | None:
     """The list, or None where its numbers are not among the parameters."""
     names = [part.name for part in made.parts]
     return made.weights(params) if all(name in params for name in names) else None

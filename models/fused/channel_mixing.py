@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from models.fused.products import Sums, chunk_length, linear, linear_plus
+from models.fused.products import GradientSums, chunk_length, linear, linear_plus
 
 _NORM_BACKWARD = torch.ops.aten.native_layer_norm_backward.default
 _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.default
@@ -89,7 +89,7 @@ class FusedChannelMixing(Function):
             zip(*[iter(kept)] * 4, strict=True),
             strict=True,
         )
-        sums = Sums()
+        sums = GradientSums()
         for x_YC, grad_YC, grad_x_YC, kept_of_chunk in chunks:
             branch_YC, *parts = _chunk_gradients(x_YC, grad_YC, weights, kept_of_chunk, ctx.eps)
             torch.add(branch_YC, grad_YC, out=grad_x_YC)

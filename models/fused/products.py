@@ -83,7 +83,7 @@ def linear_plus(
     return other_NO + F.linear(x_NI, weight_OI, bias_O)
 
 
-class Sums:
+class GradientSums:
     """Sums of the gradients of several chunks; the first chunk's are added to in place."""
 
     def __init__(self) -> None:

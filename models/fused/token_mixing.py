@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from models.fused.products import Sums, chunk_length, linear, linear_plus
+from models.fused.products import GradientSums, chunk_length, linear, linear_plus
 
 _NORM_BACKWARD = torch.ops.aten.native_layer_norm_backward.default
 _GELU_BACKWARD = torch.ops.aten.gelu_backward.grad_input
@@ -81,7 +81,7 @@ class FusedTokenMixing(Function):
         """Gradients of the frames and of the eight parameters, summed over the chunks."""
         x_TBC, scale_C, shift_C, conv_3C, conv_C, *mixing = ctx.saved_tensors
         grad_x_TBC = torch.empty_like(x_TBC)
-        sums = Sums()
+        sums = GradientSums()
         for x_TAC, grad_TAC, grad_x_TAC in _chunks(len(mixing[1]), x_TBC, grad_TBC, grad_x_TBC):
             x_TAC, grad_TAC = x_TAC.contiguous(), grad_TAC.contiguous()
             norm_TAC, mean_TA1, rstd_TA1 = torch.native_layer_norm(

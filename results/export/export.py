@@ -15,7 +15,7 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.own_code import CODE_NOTE, needs_code
@@ -93,7 +93,7 @@ def _files(facts: CardFacts) -> dict[str, bytes]:
 def _replace(out: Path, files: Mapping[str, bytes]) -> None:
     """Makes a folder of these files, in the place of what is there."""
     num_bytes = sum(map(len, files.values()))
-    with room_for(out, num_bytes):
+    with translate_disk_full(out, num_bytes):
         out.parent.mkdir(parents=True, exist_ok=True)
         # In the same folder, since a rename is atomic only within one file system.
         with TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:

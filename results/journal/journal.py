@@ -48,9 +48,9 @@ from typing import Any, Literal, Self, get_args
 from results.journal.hash_chain import START, chained, follows, split_check
 from results.journal.records import END_STATES, RecordOrder, fault_of
 from spaces.files.atomic import WholeAppends
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
-from spaces.files.locks import open_in_place
+from spaces.files.locks import open_no_follow
 
 Record = dict[str, Any]
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
@@ -108,9 +108,9 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with room_for(path):
+        with translate_disk_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            file = open_in_place(path, os.O_RDWR | os.O_APPEND)
+            file = open_no_follow(path, os.O_RDWR | os.O_APPEND)
         self._file = os.fdopen(file, "a+b", buffering=0)
         self._appends = WholeAppends(self._file, path)
         self._followers: list[Callable[[Record], None]] = []

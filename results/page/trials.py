@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from models.custom_config import names_a_file
+from models.custom_config import is_custom_family
 from results.journal.history import TrialHistory
 from results.terminal.facts import sampled_facts, trial_facts
 from results.terminal.quoting import veer_command
@@ -73,7 +73,7 @@ def curve_points(trial: TrialHistory) -> list[tuple[int, float]]:
 def flag_of(trial: TrialHistory) -> list[str]:
     """The flag without which the trial's model may not be built."""
     family = trial.started["config"].get("model", {}).get("family")
-    return ["--allow-code"] if names_a_file(family) else []
+    return ["--allow-code"] if is_custom_family(family) else []
 
 
 def _trial(

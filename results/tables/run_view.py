@@ -18,7 +18,7 @@ from results.journal.history import TrialHistory, last_turn, latest, trial_histo
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import epochs_table, trials_table
-from spaces.dimensions import Choice, Dimension, Float, Integer, same
+from spaces.dimensions import Choice, Dimension, Float, Integer, equal_values
 from spaces.files.errors import VeerError
 from spaces.reading.space_file import read_space
 from trainable.config.reading import preset_trees
@@ -52,7 +52,7 @@ def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dim
 
 def _holds(dimension: Dimension, value: Any) -> bool:
     if isinstance(dimension, Choice):
-        return any(same(value, each) for each in dimension.choices)
+        return any(equal_values(value, each) for each in dimension.choices)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return is_number and dimension.low <= value <= dimension.high
 

@@ -17,7 +17,7 @@ from results.trackers.study import StudyLog
 from results.trackers.tensorboard import EventLog, write_event_files
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
-from spaces.files.locks import open_in_place
+from spaces.files.locks import open_no_follow
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ def append(path: Path, content: bytes) -> None:
         RunError: The path is a link.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = open_in_place(path, os.O_WRONLY | os.O_APPEND)
+    file = open_no_follow(path, os.O_WRONLY | os.O_APPEND)
     try:
         size_bytes = os.fstat(file).st_size
         try:

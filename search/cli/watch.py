@@ -25,7 +25,7 @@ from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 from search.run.journal_status import has_ended, journal_status
 from search.run.progress import duration, faults_in_words, line
-from spaces.files.locks import is_held
+from spaces.files.locks import is_locked
 
 INTERVAL_S = 2.0
 # Of the time at most such a part is spent on looking: a long journal is looked at less often.
@@ -100,7 +100,7 @@ def _follow(
     seen: Look | None = None
     while True:
         begun_s = time.monotonic()
-        is_led = is_held(run.path)  # before the reading: who dies after it is seen the next time
+        is_led = is_locked(run.path)  # before the reading: who dies after it is seen the next time
         if tail.read() or seen is None:
             seen = look_at(tail.records, scores)
         if has_ended(tail.records):

@@ -8,7 +8,7 @@ from typing import Any
 from search.config.search_config import MAY_CHANGE, PRESETS, SUGGESTIBLE, SearchConfig
 from spaces.files.complaints import Keys, did_you_mean
 from spaces.files.errors import ConfigError
-from spaces.files.overlaid import OverlaidDocument
+from spaces.files.overrides import OverriddenDocument
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.corpus.corpus import read_corpus_config
@@ -18,17 +18,17 @@ NO_FILE = Path("command line")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MergedDocument(OverlaidDocument):
+class MergedDocument(OverriddenDocument):
     """A file, the command line over it, the space's suggestions under it."""
 
     space: YamlDocument | None
     suggested: frozenset[str]
 
-    def place_of(self, keys: Keys) -> str:
+    def location_of(self, keys: Keys) -> str:
         """Where a key was given: a file with its line, or the command line."""
         if self.space is not None and keys and keys[0] in self.suggested:
-            return self.space.place_of(("search", *keys))
-        return str(NO_FILE) if self.path == NO_FILE else OverlaidDocument.place_of(self, keys)
+            return self.space.location_of(("search", *keys))
+        return str(NO_FILE) if self.path == NO_FILE else OverriddenDocument.location_of(self, keys)
 
 
 def read_search_config(
@@ -77,12 +77,13 @@ def suggested_settings(space: YamlDocument) -> dict[str, Any]:
     """
     suggested = space.data.get("search", {})
     if not isinstance(suggested, dict):
-        raise ConfigError(f"{space.place_of(('search',))}: search: must be a mapping")
+        raise ConfigError(f"{space.location_of(('search',))}: search: must be a mapping")
     for key in suggested:
         if key not in SUGGESTIBLE:
             hint = did_you_mean(key, SUGGESTIBLE)
             raise ConfigError(
-                f"{space.place_of(('search', key))}: search.{key}: a space cannot suggest it{hint}"
+                f"{space.location_of(('search', key))}: search.{key}: a space cannot suggest it"
+                f"{hint}"
             )
     return dict(suggested)
 

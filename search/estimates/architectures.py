@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from models import AnyModelConfig, ModelConfig
 from search.suggest.suggestions import Suggestions
-from spaces.conditions import grid, representatives
+from spaces.conditions import grid_points, representatives
 from spaces.dimensions import PRESET, Choice, Dimension
 from spaces.space import Space
-from spaces.trees import put
+from spaces.trees import set_value
 from trainable.config.trial_config import TrialConfig
 
 MODEL = "model"
@@ -106,10 +106,10 @@ def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
 
 def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
     """The model part of every setting of what decides the model; a part may come twice."""
-    for params in grid(_deciding(space), space.fixed_values()):
+    for params in grid_points(_deciding(space), space.fixed_values()):
         preset = params.get(PRESET)
         tree = space.base(None if preset is None else str(preset))
         for name, value in params.items():
             if name.startswith(f"{MODEL}."):
-                put(tree, name, value)
+                set_value(tree, name, value)
         yield tree.get(MODEL, {})

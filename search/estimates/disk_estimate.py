@@ -17,7 +17,7 @@ from search.estimates.forecast import Forecast
 from search.estimates.largest_step import StepCosts, largest_step
 from search.loop.setup import config_of
 from search.loop.trial_course import TrialCourse
-from spaces.files.disk import free_bytes, said_bytes
+from spaces.files.disk import format_bytes, free_bytes
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
@@ -78,10 +78,10 @@ class DiskEstimate:
     def __str__(self) -> str:
         trials = "trial" if self.num_unfinished == 1 else "trials"
         return (
-            f"at most about {said_bytes(self.num_bytes)} (checkpoints of the best "
+            f"at most about {format_bytes(self.num_bytes)} (checkpoints of the best "
             f"{self.keep_best} and {self.num_unfinished} running {trials} "
-            f"{said_bytes(self.checkpoints_bytes)}, journal, tables and scores "
-            f"{said_bytes(self.records_bytes + self.scores_bytes)})"
+            f"{format_bytes(self.checkpoints_bytes)}, journal, tables and scores "
+            f"{format_bytes(self.records_bytes + self.scores_bytes)})"
         )
 
 
@@ -210,8 +210,8 @@ def require_room(
         ConfigError: What is free is less than what is still needed.
     """
     used, free = used_bytes(folder), free_bytes(folder)
-    there = f", of which {said_bytes(used)} are there" if used >= MENTIONED_BYTES else ""
-    line = f"{estimate}{there}; {said_bytes(free)} free"
+    there = f", of which {format_bytes(used)} are there" if used >= MENTIONED_BYTES else ""
+    line = f"{estimate}{there}; {format_bytes(free)} free"
     if estimate.num_bytes - used > free:
         raise ConfigError(
             f"{folder}: a search must find room for its files, and needs {line}; free some room, "

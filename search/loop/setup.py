@@ -26,8 +26,8 @@ from spaces.conditions import Params
 from spaces.dimensions import PRESET
 from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import read_yaml
+from spaces.fitting import fit_config
 from spaces.space import Space
-from spaces.starting import fit_into
 from trainable.config.trial_config import TrialConfig
 from trainable.config.width_scale import WIDTH, scale_width
 from trainable.machine.engine import require_precision
@@ -172,10 +172,10 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
         try:
             found = starting_trees([text], file.parent)
         except VeerError as error:
-            where = read_yaml(file).place_of(("start_from", place))
+            where = read_yaml(file).location_of(("start_from", place))
             raise ConfigError(f"{where}: start_from[{place}]: {error}") from error
         for source, tree in found:
-            fitted = fit_into(space, tree, TrialConfig, ignore=own)
+            fitted = fit_config(space, tree, TrialConfig, ignore=own)
             remarks = list(fitted.remarks)
             points.append({"source": source, "params": fitted.params, "remarks": remarks})
     return points

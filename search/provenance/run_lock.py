@@ -9,9 +9,9 @@ from io import TextIOWrapper
 from pathlib import Path
 
 from results.journal.run_folder import JOURNAL
-from spaces.files.disk import is_disk_full, room_for
+from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import RunError, VeerError
-from spaces.files.locks import LOCK, POLL_S, hold, open_in_place
+from spaces.files.locks import LOCK_FILE, LOCK_POLL_S, lock_folder, open_no_follow
 
 LOGGED = ("ray", "search", "trainable", "results")
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -25,13 +25,13 @@ def run_lock(folder: Path) -> Iterator[None]:
         RunError: Another process holds it, or the lock is a link to another file.
         DiskFullError: There is no room for the lock.
     """
-    held = hold(
+    held = lock_folder(
         folder,
         lambda holder: RunError(
             f"{folder} is in use by another search ({holder}); wait for it, stop it, or choose "
             "another run folder"
         ),
-        POLL_S / 2,  # `is_held` may have it for a moment
+        LOCK_POLL_S / 2,  # `is_locked` may have it for a moment
     )
     try:
         yield
@@ -54,7 +54,7 @@ def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
     except VeerError:
         journal = folder / JOURNAL
         if not journal.exists() or journal.stat().st_size == 0:  # a full disk took not a record
-            for file in (log, folder / LOCK, journal):
+            for file in (log, folder / LOCK_FILE, journal):
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # not empty: it was there before
                 folder.rmdir()
@@ -74,13 +74,13 @@ class RunLog(logging.FileHandler):
     """
 
     def __init__(self, file: Path, say: Callable[[str], None]) -> None:
-        with room_for(file):
+        with translate_disk_full(file):
             super().__init__(file, encoding="utf-8")
         self._say = say
         self._is_told = False
 
     def _open(self) -> TextIOWrapper:
-        file = open_in_place(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
+        file = open_no_follow(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
         return open(file, "a", encoding=self.encoding)  # noqa: PTH123 - a descriptor, no path
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name

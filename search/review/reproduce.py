@@ -18,7 +18,7 @@ from search.review.epoch_comparison import (
     veer_tolerance_pct,
 )
 from search.review.recorded_trial import RecordedTrial, Sitting, conditions_differ, recorded_trial
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
 from trainable.corpus.corpus import CorpusConfig
@@ -166,7 +166,7 @@ def make_place(folder: Path) -> None:
         DiskFullError: There is no room for it.
     """
     try:
-        with room_for(folder):
+        with translate_disk_full(folder):
             folder.mkdir(parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
     except DiskFullError:

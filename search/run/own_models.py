@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from models.custom_config import names_a_file
+from models.custom_config import is_custom_family
 from models.user_code import require_permission
 from search.config.search_config import SearchConfig
 from spaces.conditions import Params
@@ -46,7 +46,7 @@ def _probes(space: Space) -> Iterator[Params]:
         by_name[FAMILY].extremes() if FAMILY in by_name else [space.fixed_values().get(FAMILY)]
     )
     seen: list[Params] = []
-    for family in filter(names_a_file, families):
+    for family in filter(is_custom_family, families):
         for name, dimension in by_name.items():
             needed = allowed_values(dimension, by_name)
             forced = {key: values[0] for key, values in needed.items()} | {FAMILY: family}

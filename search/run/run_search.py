@@ -40,7 +40,7 @@ from search.run.progress import SearchView, status_of
 from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.run.trial_tasks import task_maker
 from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import CheckpointError, DiskFullError, RunError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
@@ -89,7 +89,7 @@ def run_search(
     space = read_trial_space(settings.space)
     check_own_models(settings, space)
     settings = resolve(settings, space)
-    with room_for(folder):
+    with translate_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.say):

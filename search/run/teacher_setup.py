@@ -17,7 +17,7 @@ from search.provenance.data_record import require_same_teacher
 from search.suggest.corner_configs import deciding_configs
 from spaces.dimensions import PRESET
 from spaces.files.atomic import write_bytes_atomically
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.checkpoints.loading import load_speaker_model
@@ -65,7 +65,7 @@ def keep_pairs(run: Path, data: TrainingData) -> None:
         },
         schema=PAIRS_SCHEMA,
     )
-    with room_for(file):
+    with translate_disk_full(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomically(file, format_table(table, "parquet"))
 

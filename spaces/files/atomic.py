@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 
 
 def write_text_atomically(path: Path, text: str) -> None:
@@ -26,7 +26,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     """
     # In the same folder, since a rename is atomic only within one file system.
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with room_for(path, len(content)):
+    with translate_disk_full(path, len(content)):
         try:
             with partial.open("xb") as file:
                 file.write(content)
@@ -66,7 +66,7 @@ class WholeAppends:
             os.ftruncate(descriptor, self._torn_at)
             self._torn_at = None
         size_bytes = os.fstat(descriptor).st_size
-        with room_for(self._path, len(content)):
+        with translate_disk_full(self._path, len(content)):
             try:
                 written = 0
                 while written < len(content):  # a full disk takes a part, and refuses the next

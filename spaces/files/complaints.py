@@ -45,7 +45,7 @@ def dotted(keys: Keys) -> str:
     return text.removeprefix(".")
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """The value as Python writes it, cut to a line."""
     text = repr(value)
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
@@ -60,7 +60,7 @@ def did_you_mean(name: object, valid: Iterable[str]) -> str:
     return f"; valid: {', '.join(options)}" if options else ""
 
 
-def models_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
+def config_classes_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
     """The config classes that can stand at a place.
 
     Args:
@@ -73,7 +73,7 @@ def models_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
             model
             for outer in classes
             if part in outer.model_fields
-            for model in models_in(outer.model_fields[str(part)].annotation)
+            for model in config_classes_in(outer.model_fields[str(part)].annotation)
         ]
         tagged = [model for model in classes if part in _tags(model)]
         classes = inner or tagged or classes
@@ -84,7 +84,9 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     loc, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     keys, value = _keys_in(data, loc, missing=kind == "missing"), detail["input"]
     if kind == "extra_forbidden":
-        fields = [name for model in models_at(cls, loc[:-1]) for name in model.model_fields]
+        fields = [
+            name for model in config_classes_at(cls, loc[:-1]) for name in model.model_fields
+        ]
         hint = did_you_mean(loc[-1], dict.fromkeys(fields))
         return Complaint(keys=keys, text=f"unknown key{hint}")
     if kind == "missing":
@@ -102,7 +104,7 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
         return Complaint(keys=keys, text=rule)
     near = difflib.get_close_matches(str(value), re.findall(r"'([^']*)'", valid), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return Complaint(keys=keys, text=f"{rule}, got {shown(value)}{hint}")
+    return Complaint(keys=keys, text=f"{rule}, got {short_repr(value)}{hint}")
 
 
 def _rule(message: str) -> str:
@@ -124,13 +126,13 @@ def _keys_in(data: object, loc: Keys, *, missing: bool) -> Keys:
     return tuple(keys)
 
 
-def models_in(annotation: object) -> list[type[BaseModel]]:
+def config_classes_in(annotation: object) -> list[type[BaseModel]]:
     """The config classes that a field's annotation names, unions and lists included."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) is Literal or annotation is NoneType:
         return []
-    return [model for part in get_args(annotation) for model in models_in(part)]
+    return [model for part in get_args(annotation) for model in config_classes_in(part)]
 
 
 def _tags(model: type[BaseModel]) -> set[object]:

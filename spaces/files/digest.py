@@ -22,7 +22,7 @@ def file_sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest_of(file: Path) -> Path:
+def digest_path(file: Path) -> Path:
     """Where the digest of a file is, or would be."""
     return file.with_name(file.name + SUFFIX)
 
@@ -34,7 +34,7 @@ def write_digest(file: Path, content: Path) -> None:
         file: It gets the digest beside it; need not exist.
         content: Holds those bytes, under another name.
     """
-    write_text_atomically(digest_of(file), f"{file_sha256(content)}  {file.name}\n")
+    write_text_atomically(digest_path(file), f"{file_sha256(content)}  {file.name}\n")
 
 
 def verify_digest(file: Path) -> None:
@@ -47,7 +47,7 @@ def verify_digest(file: Path) -> None:
         DamagedError: They differ, or the digest cannot be read.
         OSError: The file cannot be read.
     """
-    noted_at = digest_of(file)
+    noted_at = digest_path(file)
     try:
         found = LINE.fullmatch(noted_at.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:

@@ -11,18 +11,20 @@ from types import MappingProxyType
 from spaces.files.errors import DiskFullError
 
 # What the system says where there is no room, and what gives room then.
-FULL = MappingProxyType(
+FIX_BY_ERRNO = MappingProxyType(
     {
         errno.ENOSPC: "free room there",
         errno.EDQUOT: "free room there, or ask for a larger quota",
         errno.EFBIG: "raise the limit on the size of a file (`ulimit -f`)",
     }
 )
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
+BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 @contextmanager
-def room_for(path: Path, num_bytes: int | Callable[[], int] | None = None) -> Iterator[None]:
+def translate_disk_full(
+    path: Path, num_bytes: int | Callable[[], int] | None = None
+) -> Iterator[None]:
     """Translates what is raised inside for want of room.
 
     Args:
@@ -58,13 +60,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
-def said_bytes(num_bytes: float) -> str:
+def format_bytes(num_bytes: float) -> str:
     """A number of bytes with two digits or more in a decimal unit, such as `1.2 GB`."""
     unit = 0
-    while num_bytes >= 999.5 and unit < len(UNITS) - 1:
+    while num_bytes >= 999.5 and unit < len(BYTE_UNITS) - 1:
         num_bytes, unit = num_bytes / 1000, unit + 1
     digits = 1 if unit and num_bytes < 9.95 else 0
-    return f"{num_bytes:.{digits}f} {UNITS[unit]}"
+    return f"{num_bytes:.{digits}f} {BYTE_UNITS[unit]}"
 
 
 def _full(error: BaseException) -> OSError | None:
@@ -75,7 +77,7 @@ def _full(error: BaseException) -> OSError | None:
     next_: BaseException | None = error
     while next_ is not None:
         if isinstance(next_, OSError) and (
-            next_.errno in FULL or isinstance(next_, DiskFullError)
+            next_.errno in FIX_BY_ERRNO or isinstance(next_, DiskFullError)
         ):
             return next_
         next_ = next_.__cause__ or next_.__context__
@@ -91,5 +93,5 @@ def _message(path: Path, num_bytes: int | None, error: OSError) -> str:
         free = f"how many are free cannot be found out ({unknown.strerror})"
     return (
         f"{path}: cannot be written ({os.strerror(number)}): {needs}{free}; "
-        f"{FULL[number]} and go on from here: what was written before stands"
+        f"{FIX_BY_ERRNO[number]} and go on from here: what was written before stands"
     )

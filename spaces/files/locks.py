@@ -13,15 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError, VeerError
 
-LOCK = ".lock"
-POLL_S = 0.2
+LOCK_FILE = ".lock"
+LOCK_POLL_S = 0.2
 NEW_FILE_MODE = 0o666
 
 
-def open_in_place(path: Path, flags: int) -> int:
+def open_no_follow(path: Path, flags: int) -> int:
     """Opens a file, made if need be, that must be no link itself; its folder may be one.
 
     Args:
@@ -36,7 +36,7 @@ def open_in_place(path: Path, flags: int) -> int:
         DiskFullError: There is no room for it.
     """
     try:
-        with room_for(path):
+        with translate_disk_full(path):
             return os.open(
                 path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, NEW_FILE_MODE
             )
@@ -49,7 +49,7 @@ def open_in_place(path: Path, flags: int) -> int:
         ) from error
 
 
-def hold(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0) -> int:
+def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0) -> int:
     """Takes a folder's lock (`flock`), which names its holder; the system frees a dead one's.
 
     Over NFS it holds between machines, as Linux passes it on to the server.
@@ -66,14 +66,14 @@ def hold(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0)
         RunError: The lock is a link.
         DiskFullError: There is no room for it.
     """
-    path, until_s = folder / LOCK, time.monotonic() + wait_s
-    file = open_in_place(path, os.O_RDWR)
+    path, until_s = folder / LOCK_FILE, time.monotonic() + wait_s
+    file = open_no_follow(path, os.O_RDWR)
     try:
         while not _try_hold(file):
             if time.monotonic() >= until_s:
                 raise refusal(_holder(file))
-            time.sleep(POLL_S)
-        with room_for(path):
+            time.sleep(LOCK_POLL_S)
+        with translate_disk_full(path):
             os.ftruncate(file, 0)
             os.pwrite(file, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
     except BaseException:
@@ -82,13 +82,13 @@ def hold(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0)
     return file
 
 
-def is_held(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
     """Whether a process holds a folder's lock; where it cannot be looked at, none is known to.
 
     It is looked at by sharing it for a moment, in which whoever wants it must wait.
     """
     try:
-        file = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
     try:

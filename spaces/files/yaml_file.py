@@ -17,7 +17,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from spaces.files.atomic import write_text_atomically
-from spaces.files.complaints import Complaint, Keys, complaints, dotted, shown
+from spaces.files.complaints import Complaint, Keys, complaints, dotted, short_repr
 from spaces.files.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,7 +62,7 @@ class YamlDocument:
             keys = keys[:-1]
         return self.lines[keys]
 
-    def place_of(self, keys: Keys) -> str:
+    def location_of(self, keys: Keys) -> str:
         """`FILE:LINE` of the key, for messages."""
         return f"{self.path}:{self.line_of(keys)}"
 
@@ -118,7 +118,7 @@ def load_model(cls: type[Model], document: YamlDocument) -> Model:
     Raises:
         ConfigError: All broken rules, one a line: `FILE:LINE: key.path: rule, got VALUE`.
     """
-    return _validated(cls, document.data, lambda found: document.place_of(found.keys))
+    return _validated(cls, document.data, lambda found: document.location_of(found.keys))
 
 
 def load_mapping(cls: type[Model], mapping: Mapping[str, Any], source: str) -> Model:
@@ -206,7 +206,9 @@ class _Parser:
         self._open.append(node)
         try:
             if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
-                raise self._error(node, f"cannot read a list or a mapping as {shown(node.tag)}")
+                raise self._error(
+                    node, f"cannot read a list or a mapping as {short_repr(node.tag)}"
+                )
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, keys)
             if isinstance(node, yaml.SequenceNode):
@@ -222,7 +224,9 @@ class _Parser:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._error(key_node, "a key must be a word, got a list or a mapping")
             if key_node.tag != f"{_TAG}str":
-                raise self._error(key_node, f"a key must be a word, got {shown(key)}; quote it")
+                raise self._error(
+                    key_node, f"a key must be a word, got {short_repr(key)}; quote it"
+                )
             self._refuse_unwritable(key_node)
             if key in mapping:
                 first = self.lines[(*keys, key)]
@@ -238,10 +242,10 @@ class _Parser:
         if kind == "str":
             return text
         if kind not in _CORE_SCHEMA or not _CORE_SCHEMA[kind].match(text):
-            raise self._error(node, f"cannot read {shown(text)} as {shown(node.tag)}")
+            raise self._error(node, f"cannot read {short_repr(text)} as {short_repr(node.tag)}")
         if len(text) > MAX_DIGITS and kind in ("int", "float"):
             raise self._error(
-                node, f"cannot read {shown(text)} as a number: at most {MAX_DIGITS} digits"
+                node, f"cannot read {short_repr(text)} as a number: at most {MAX_DIGITS} digits"
             )
         if kind == "int":
             return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
@@ -252,7 +256,7 @@ class _Parser:
     def _refuse_unwritable(self, node: yaml.Node) -> None:
         if _UNWRITABLE.search(node.value):
             rule = "text must hold neither NUL nor half a surrogate pair (no file's name can)"
-            raise self._error(node, f"{rule}, got {shown(node.value)}")
+            raise self._error(node, f"{rule}, got {short_repr(node.value)}")
 
     def _error(self, node: yaml.Node, message: str) -> ConfigError:
         return ConfigError(f"{self._path}:{node.start_mark.line + 1}: {message}")

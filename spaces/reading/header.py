@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, shown
+from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, short_repr
 from spaces.limits import Limits
 
 Trees = Mapping[str, Mapping[str, Any]]
@@ -40,7 +40,7 @@ class HeaderAndRest:
     faults: list[Complaint]
 
 
-def part(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
+def split_header(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
     """Part a file's mapping.
 
     Args:
@@ -68,7 +68,7 @@ def _preset_faults(names: object, known: Trees) -> list[Complaint]:
         keys: Keys = ("presets", place)
         if name not in known:
             hint = did_you_mean(name, known)
-            faults.append(Complaint(keys=keys, text=f"no bundled config {shown(name)}{hint}"))
+            faults.append(Complaint(keys=keys, text=f"no bundled config {short_repr(name)}{hint}"))
         elif name in listed[:place]:
             faults.append(Complaint(keys=keys, text=f"presets must differ, got {name!r} twice"))
     return faults

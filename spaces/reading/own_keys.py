@@ -8,22 +8,22 @@ from pydantic.fields import FieldInfo
 
 from spaces.dimensions import Choice, Float, Integer
 
-RANGE_KEYS = frozenset({"choices", "low", "high"})
+RANGE_MARKERS = frozenset({"choices", "low", "high"})
 NUMBER_KEYS = ("low", "high", "step")
 
 
-def takes_own_keys(model: type[BaseModel]) -> bool:
+def allows_extra_keys(model: type[BaseModel]) -> bool:
     """Whether a config class takes keys that it does not know."""
     return model.model_config.get("extra") == "allow"
 
 
-def may_stand(model: type[BaseModel], node: Mapping[str, Any]) -> bool:
+def is_candidate(model: type[BaseModel], node: Mapping[str, Any]) -> bool:
     """Whether a config class can be meant by a part of a space.
 
     One that takes any key must be named: each of its required settings stands in the node with a
     value that it allows, fixed or among the choices.
     """
-    if not takes_own_keys(model):
+    if not allows_extra_keys(model):
         return True
     required = {name: field for name, field in model.model_fields.items() if field.is_required()}
     return all(
@@ -32,12 +32,12 @@ def may_stand(model: type[BaseModel], node: Mapping[str, Any]) -> bool:
     )
 
 
-def own_range_kind(spec: object) -> type[Choice] | type[Float] | type[Integer] | None:
+def own_range_class(spec: object) -> type[Choice] | type[Float] | type[Integer] | None:
     """The kind of range that a key's own value is, None where it is no range.
 
     Nothing is known of the key, so a range is whole where all its numbers are.
     """
-    if not isinstance(spec, Mapping) or not RANGE_KEYS & spec.keys():
+    if not isinstance(spec, Mapping) or not RANGE_MARKERS & spec.keys():
         return None
     if "choices" in spec:
         return Choice

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.conditions import Params, representatives, witness
+from spaces.conditions import Params, activating_params, representatives
 from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
-from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, shown
+from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, short_repr
 from spaces.space import Space
 
 Allowed = dict[str, list[Value]]
@@ -30,7 +30,7 @@ def condition_complaints(dimensions: Sequence[Dimension], fixed: Mapping[str, An
     ]
 
 
-def never_complaints(
+def inactive_complaints(
     dimensions: Sequence[Dimension], fixed: Mapping[str, Any], text: str
 ) -> Faults:
     """Dimensions that no values of the others make active.
@@ -43,7 +43,7 @@ def never_complaints(
     by_name = {each.name: each for each in dimensions}
     found = []
     for dimension in dimensions:
-        if witness(dimension, dimensions, fixed) is None:
+        if activating_params(dimension, dimensions, fixed) is None:
             allowed = allowed_values(dimension, by_name)
             empty = [name for name, values in allowed.items() if not values] or list(allowed)
             keys = (*_keys(dimension), "when")
@@ -51,7 +51,7 @@ def never_complaints(
     return found
 
 
-def probe_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
+def value_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
     """What the config class says of each bound and choice, the others at their first value."""
     own = {_keys(dimension): dimension for dimension in space.dimensions}
     first = _refusals(space, space.first_but({}), config_class)
@@ -106,7 +106,7 @@ def _fault(
     name = condition.parameter
     if name in fixed:
         met = condition.allows(fixed[name])
-        return None if met else f"can never hold: {name} is fixed at {shown(fixed[name])}"
+        return None if met else f"can never hold: {name} is fixed at {short_repr(fixed[name])}"
     if name not in by_name:
         names = sorted({*by_name, *fixed})
         return f"is not a parameter of this space{did_you_mean(name, names)}"
@@ -114,7 +114,7 @@ def _fault(
     for value in (*condition.values, *condition.excluded):
         if not other.contains(value):
             words = [str(each) for each in other.extremes()] if isinstance(other, Choice) else []
-            return f"can never be {shown(value)}{did_you_mean(value, words)}"
+            return f"can never be {short_repr(value)}{did_you_mean(value, words)}"
     return None
 
 
@@ -128,7 +128,7 @@ def _condition_keys(dimension: Dimension, condition: Condition) -> Keys:
 
 def _probes(space: Space, dimension: Dimension) -> list[Params]:
     """Parameters in which the dimension is active, one set for each of its extremes."""
-    forced = witness(dimension, space.dimensions, space.fixed_values()) or {}
+    forced = activating_params(dimension, space.dimensions, space.fixed_values()) or {}
     extremes = dimension.extremes()
     return [space.first_but({**forced, dimension.name: value}) for value in extremes]
 
@@ -156,7 +156,7 @@ def _traced(
 def _blamed(fault: Complaint, dimension: Dimension, place: int) -> Complaint:
     """The complaint moved to the bound or choice that drew it."""
     keys = ("presets",) if dimension.name == PRESET else _keys(dimension)
-    value = shown(dimension.extremes()[place])
+    value = short_repr(dimension.extremes()[place])
     text = fault.text if fault.keys == keys else f"with {value}, {fault}"
     if text.startswith("unknown key"):
         # No misspelling, that was refused before: another choice decides which keys there are.

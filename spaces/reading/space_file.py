@@ -21,17 +21,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from spaces.conditions import in_order
+from spaces.conditions import order_by_conditions
 from spaces.dimensions import PRESET, Choice, Condition, Dimension, Value
-from spaces.effects import EffectConditions, Surroundings
+from spaces.effects import EffectConditions, UnvariedValues
 from spaces.files.complaints import Complaint, did_you_mean
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import YamlDocument, read_yaml
-from spaces.reading.header import Header, Trees, part
-from spaces.reading.space_checks import condition_complaints, never_complaints, probe_complaints
-from spaces.reading.split_tree import Parting
+from spaces.reading.header import Header, Trees, split_header
+from spaces.reading.space_checks import condition_complaints, inactive_complaints, value_complaints
+from spaces.reading.split_tree import SplitTree
 from spaces.space import Space
-from spaces.trees import dropped, leaves, merged, put
+from spaces.trees import drop_values, flatten, merge_trees, set_value
 
 PRESETS_DIR = Path(__file__).parents[1] / "presets"
 CAN_NEVER_HOLD = "can never hold: no value of {} meets all conditions on the way here"
@@ -58,8 +58,8 @@ def read_space(
         ConfigError: Every mistake found, one a line: `FILE:LINE: key.path: rule, got VALUE`.
     """
     document = read_yaml(space_file(source))
-    parted = part(document.data, presets or {})
-    parting = Parting()
+    parted = split_header(document.data, presets or {})
+    parting = SplitTree()
     parting.read(parted.rest, (), [config_class], tuple(Header.model_fields))
     _refuse(document, parted.faults + parting.faults)
     if not parting.dimensions and not parted.presets:
@@ -78,12 +78,12 @@ def read_space(
         start_from=parted.header.start_from,
         search=parted.header.search,
     )
-    _refuse(document, probe_complaints(space, config_class))
+    _refuse(document, value_complaints(space, config_class))
     return space
 
 
 def _conditioned(
-    document: YamlDocument, parting: Parting, trees: Trees, config_class: type[BaseModel]
+    document: YamlDocument, parting: SplitTree, trees: Trees, config_class: type[BaseModel]
 ) -> tuple[dict[str, Any], tuple[Dimension, ...]]:
     """Fixed values and dimensions, with what the config class says of effects as conditions."""
     around = _surroundings(parting.fixed, trees, config_class)
@@ -92,7 +92,7 @@ def _conditioned(
         dimensions.insert(0, Choice(name=PRESET, choices=tuple(trees)))
     _refuse(document, condition_complaints(dimensions, around.fixed))
     ordered = _ordered(document, dimensions)
-    _refuse(document, never_complaints(ordered, around.fixed, CAN_NEVER_HOLD))
+    _refuse(document, inactive_complaints(ordered, around.fixed, CAN_NEVER_HOLD))
     # A fixed value that only some families have is set for those only.
     single = {
         name: Choice(name=name, choices=(value,))
@@ -109,11 +109,11 @@ def _conditioned(
     varied = {name: each for name, each in laid.dimensions.items() if name not in single}
     chosen = {name: each for name, each in laid.dimensions.items() if name in single and each.when}
     ordered = _ordered(document, [*varied.values(), *chosen.values()])
-    _refuse(document, never_complaints(ordered, around.fixed, NEVER_MATTERS))
-    return dropped(parting.fixed, frozenset(chosen)), ordered
+    _refuse(document, inactive_complaints(ordered, around.fixed, NEVER_MATTERS))
+    return drop_values(parting.fixed, frozenset(chosen)), ordered
 
 
-def _parts(key: str, parting: Parting, dimensions: Mapping[str, Dimension]) -> list[str]:
+def _parts(key: str, parting: SplitTree, dimensions: Mapping[str, Dimension]) -> list[str]:
     """The dimensions that make up the value of a config key."""
     if key in parting.made:
         return [each.name for each in parting.made[key].parts]
@@ -125,23 +125,25 @@ def _completed(trees: Trees, fixed: Mapping[str, Any], config_class: type[BaseMo
 
     So a preset that leaves a setting alone is told from one that sets it.
     """
-    stated = {name for tree in trees.values() for name in leaves(tree)}
+    stated = {name for tree in trees.values() for name in flatten(tree)}
     found = {}
     for preset, tree in trees.items():
-        full, own = _full(merged(tree, fixed), config_class), leaves(tree)
-        found[preset] = merged(tree)
+        full, own = _full(merge_trees(tree, fixed), config_class), flatten(tree)
+        found[preset] = merge_trees(tree)
         for name in sorted(stated - own.keys()):
             if name in full:
-                put(found[preset], name, full[name])
+                set_value(found[preset], name, full[name])
     return found
 
 
 def _surroundings(
     fixed: Mapping[str, Any], trees: Trees, config_class: type[BaseModel]
-) -> Surroundings:
-    return Surroundings(
-        fixed=leaves(fixed),
-        presets={name: _full(merged(tree, fixed), config_class) for name, tree in trees.items()},
+) -> UnvariedValues:
+    return UnvariedValues(
+        fixed=flatten(fixed),
+        presets={
+            name: _full(merge_trees(tree, fixed), config_class) for name, tree in trees.items()
+        },
         defaults=_full({}, config_class),
     )
 
@@ -149,12 +151,12 @@ def _surroundings(
 def _full(tree: Mapping[str, Any], config_class: type[BaseModel]) -> dict[str, Any]:
     """All values of a config by dotted name; where the tree is not valid, those that it has."""
     try:
-        return leaves(config_class.model_validate(tree).model_dump(mode="json"))
+        return flatten(config_class.model_validate(tree).model_dump(mode="json"))
     except ValidationError:
-        return leaves(tree)
+        return flatten(tree)
 
 
-def _on_presets(dimensions: list[Dimension], around: Surroundings) -> list[Dimension]:
+def _on_presets(dimensions: list[Dimension], around: UnvariedValues) -> list[Dimension]:
     """The dimensions, their conditions on what only presets set as conditions on the preset."""
     names = {*around.fixed, *(each.name for each in dimensions)}
 
@@ -173,7 +175,7 @@ def _on_presets(dimensions: list[Dimension], around: Surroundings) -> list[Dimen
 
 def _ordered(document: YamlDocument, dimensions: list[Dimension]) -> tuple[Dimension, ...]:
     try:
-        return in_order(dimensions)
+        return order_by_conditions(dimensions)
     except ValueError as error:
         raise ConfigError(f"{document.path}: {error}") from error
 
@@ -195,5 +197,5 @@ def space_file(source: str | Path) -> Path:
 
 def _refuse(document: YamlDocument, faults: list[Complaint]) -> None:
     if faults:
-        lines = (f"{document.place_of(fault.keys)}: {fault}" for fault in dict.fromkeys(faults))
+        lines = (f"{document.location_of(fault.keys)}: {fault}" for fault in dict.fromkeys(faults))
         raise ConfigError("\n".join(lines))

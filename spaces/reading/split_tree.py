@@ -7,15 +7,22 @@ from pydantic import BaseModel, ValidationError
 
 from spaces.dimensions import Choice, Condition, Dimension, Float, Integer, Value
 from spaces.effects import unless
-from spaces.files.complaints import Complaint, Keys, complaints, did_you_mean, dotted, models_in
-from spaces.reading.own_keys import RANGE_KEYS, may_stand, own_range_kind, takes_own_keys
+from spaces.files.complaints import (
+    Complaint,
+    Keys,
+    complaints,
+    config_classes_in,
+    did_you_mean,
+    dotted,
+)
+from spaces.reading.own_keys import RANGE_MARKERS, allows_extra_keys, is_candidate, own_range_class
 from spaces.stage_weights import StageWeights, StageWeightsRange
-from spaces.trees import put
+from spaces.trees import set_value
 
 STAGE_WEIGHTS_KEYS = frozenset({"ramp", "free"})
 
 
-class Parting:
+class SplitTree:
     """Parts a tree and notes what fits nowhere.
 
     Attributes:
@@ -51,7 +58,7 @@ class Parting:
         """
         fitting = _fitting(classes, node)
         annotations = _annotations(fitting)
-        is_open = any(map(takes_own_keys, fitting))
+        is_open = any(map(allows_extra_keys, fitting))
         for key, value in node.items():
             here = (*keys, key)
             if key not in annotations and not is_open:
@@ -68,11 +75,11 @@ class Parting:
     ) -> None:
         """Read what stands at a key; without annotations it is a model's own."""
         known = annotations or []
-        inner = [model for each in known for model in models_in(each)]
-        own_kind = own_range_kind(value) if annotations is None else None
+        inner = [model for each in known for model in config_classes_in(each)]
+        own_kind = own_range_class(value) if annotations is None else None
         is_own_value = annotations is None and own_kind is None
         if not isinstance(value, Mapping) or is_own_value or _mappings_in(known):
-            put(self.fixed, dotted(keys), value)
+            set_value(self.fixed, dotted(keys), value)
         elif inner:
             self.read(value, keys, inner)
         elif own_kind is not None:
@@ -95,7 +102,7 @@ class Parting:
         return None
 
     def _weigh(self, keys: Keys, spec: Mapping[str, Any]) -> None:
-        if RANGE_KEYS & spec.keys():
+        if RANGE_MARKERS & spec.keys():
             text = "takes a list of numbers: give ramp: {low: ..., high: ...} or free: NUMBER"
             return self._complain(keys, text)
         if (built := self._built(StageWeightsRange, keys, spec)) is not None:
@@ -127,7 +134,7 @@ def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[ty
 
     A class that takes keys of its own fits only where it is named.
     """
-    classes = [model for model in classes if may_stand(model, node)] or classes
+    classes = [model for model in classes if is_candidate(model, node)] or classes
     fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
     for name in fields:
         wanted = _wanted(node.get(name))
@@ -161,7 +168,7 @@ def _lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] 
     without = [
         model
         for model in classes
-        if key not in model.model_fields and not takes_own_keys(model)
+        if key not in model.model_fields and not allows_extra_keys(model)
     ]
     tags = {name for model in without for name in _literals(model)}
     told = [tag for tag in tags if all(tag in model.model_fields for model in classes)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models import MLPMixerConfig, SpeakerModel, build_model
-from models.base import windows
+from models.base import window_indices
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def model() -> SpeakerModel:
     ],
 )
 def test_windows_cover_the_crop(length: int, expected: list[list[int]]) -> None:
-    assert windows(length, 4).tolist() == expected
+    assert window_indices(length, 4).tolist() == expected
 
 
 def test_windows_of_a_long_crop_are_averaged(model: SpeakerModel) -> None:

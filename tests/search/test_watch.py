@@ -25,7 +25,7 @@ from search.cli.watch import watch
 from search.provenance.run_lock import run_lock
 from search.run.journal_status import has_ended, journal_status
 from spaces.files.errors import RunError, VeerError
-from spaces.files.locks import is_held
+from spaces.files.locks import is_locked
 from tests.results.conftest import report, start
 from tests.search.commands import veer
 
@@ -223,11 +223,11 @@ def test_a_damaged_journal_ends_it_with_the_line(path: Path) -> None:
 
 
 def test_looking_at_the_lock_neither_takes_nor_makes_it(path: Path) -> None:
-    assert not is_held(path)
+    assert not is_locked(path)
     assert not (path / ".lock").exists()
     with run_lock(path):
-        assert is_held(path)
-    assert not is_held(path)
+        assert is_locked(path)
+    assert not is_locked(path)
     with run_lock(path):
         pass
 

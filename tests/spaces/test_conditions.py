@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 
-from spaces.conditions import num_points, representatives, witness
+from spaces.conditions import activating_params, num_points, representatives
 from spaces.dimensions import Choice, Condition, Dimension, Float, Integer, is_active
 from spaces.space import Space
 
@@ -91,7 +91,7 @@ def test_counts_grid_and_reach_agree_with_plain_enumeration(seed: int) -> None:
     assert num_points(dimensions, {}) == len(plain)
     for each in dimensions:
         reached = any(each.name in dict(point) for point in plain)
-        found = witness(each, dimensions, {})
+        found = activating_params(each, dimensions, {})
         assert (found is not None) is reached
         if found is not None:
             assert is_active(each.when, found)

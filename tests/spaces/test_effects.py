@@ -7,9 +7,9 @@ from functools import partial
 import pytest
 
 from spaces.dimensions import Dimension, Float
-from spaces.effects import all_needs, only, unless, with_effect
+from spaces.effects import all_needs, effective_tree, only, unless
 from spaces.space import Space
-from spaces.trees import leaves
+from spaces.trees import flatten
 from trainable.config.trial_config import TrialConfig
 
 PRESETS = {
@@ -61,7 +61,7 @@ def test_a_space_without_any_condition_samples_exactly_what_is_canonical(read) -
     seen = set()
     for _ in range(300):
         params = space.sample(drawing(rng))
-        canonical = leaves(TrialConfig.model_validate(space.tree(params)).canonical())
+        canonical = flatten(TrialConfig.model_validate(space.tree(params)).canonical())
         sampled = {name.removesuffix(".ratio") for name in params}
         # Distillation is said to be none where it has no effect; the rest is left out.
         assert {*varied, "loss.stage_weights"} & canonical.keys() == sampled
@@ -208,9 +208,9 @@ def test_needs_are_followed_through_other_parameters_and_around_circles() -> Non
 
 def test_a_neutral_value_takes_the_effect_from_others() -> None:
     needs = {"kind": (unless("weight", 0),), "weight": (unless("kind", "none"),)}
-    without = with_effect({"kind": "mse", "weight": 0, "x": 1}, needs, {"kind": "none"})
+    without = effective_tree({"kind": "mse", "weight": 0, "x": 1}, needs, {"kind": "none"})
     assert without == {"kind": "none", "x": 1}
-    assert with_effect(without, needs, {"kind": "none"}) == without
+    assert effective_tree(without, needs, {"kind": "none"}) == without
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spaces.conditions import in_order
+from spaces.conditions import order_by_conditions
 from spaces.dimensions import Choice, Dimension, Float, Integer, Value
 from spaces.space import Space
 
@@ -167,11 +167,11 @@ def test_a_name_that_stands_twice_is_refused(again: Choice) -> None:
 
 def test_dimensions_are_ordered_by_condition_else_as_written() -> None:
     mixed = [WEIGHT, RATE, ALPHA, DECOUPLED, KIND, DEPTH]
-    assert in_order(mixed) == (RATE, KIND, ALPHA, DECOUPLED, WEIGHT, DEPTH)
+    assert order_by_conditions(mixed) == (RATE, KIND, ALPHA, DECOUPLED, WEIGHT, DEPTH)
 
 
 def test_conditions_in_a_circle_are_refused() -> None:
     one = Choice(name="a", choices=(1,), when={"b": 1})  # type: ignore[arg-type]
     other = Choice(name="b", choices=(1,), when={"a": 1})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="wait for each other: a, b"):
-        in_order([RATE, one, other])
+        order_by_conditions([RATE, one, other])

@@ -12,12 +12,12 @@ from spaces.dimensions import Float
 from spaces.files.errors import ConfigError
 from spaces.stage_weights import (
     SMALLEST_REST,
-    Free,
-    Ramp,
+    FreeWeights,
+    RampWeights,
     StageWeightsRange,
     are_weights,
-    normalised,
-    stretched,
+    normalise_weights,
+    stretch_weights,
 )
 from trainable.config.trial_config import LossConfig, TrialConfig
 from trainable.loss.stages import stretched_weights
@@ -25,19 +25,19 @@ from trainable.loss.stages import stretched_weights
 NOTES = [0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 2.0]
 
 
-def ramp(**spec: object) -> Ramp:
+def ramp(**spec: object) -> RampWeights:
     built = StageWeightsRange.model_validate({"name": "w", "ramp": spec}).build()
-    assert isinstance(built, Ramp)
+    assert isinstance(built, RampWeights)
     return built
 
 
-def free(num_weights: int) -> Free:
+def free(num_weights: int) -> FreeWeights:
     built = StageWeightsRange.model_validate({"name": "w", "free": num_weights}).build()
-    assert isinstance(built, Free)
+    assert isinstance(built, FreeWeights)
     return built
 
 
-def drawn(made: Ramp | Free, rng: random.Random) -> dict[str, float]:
+def drawn(made: RampWeights | FreeWeights, rng: random.Random) -> dict[str, float]:
     """Even draws, and every so often a bound."""
     return {
         part.name: rng.choice([part.low, part.high, *[rng.uniform(part.low, part.high)] * 4])
@@ -94,7 +94,7 @@ def test_free_weights_give_their_numbers_back(num_weights: int, rng: random.Rand
     assert back == pytest.approx(numbers, abs=1e-6)
     assert all(part.contains(back[part.name]) for part in made.parts)
     assert made.weights(back) == weights
-    assert normalised(weights) == weights
+    assert normalise_weights(weights) == weights
 
 
 @pytest.mark.parametrize("bounds", [(0.1, 4), (0.001, 1000), (0.25, 0.25), (1 / 3, 3)])
@@ -107,7 +107,7 @@ def test_a_ramp_gives_its_ratio_back(bounds: tuple[float, float], rng: random.Ra
     assert back == pytest.approx(numbers, rel=1e-6)
     assert made.ratio.contains(back["w.ratio"])
     assert made.weights(back) == weights
-    assert normalised(weights) == weights
+    assert normalise_weights(weights) == weights
 
 
 def test_the_upper_bound_leaves_something_to_the_last_two_weights() -> None:
@@ -127,9 +127,9 @@ def test_weights_outside_a_ramp_stay_outside() -> None:
 @pytest.mark.parametrize("num_weights", [1, 2, 5, 7, 12])
 def test_weights_are_stretched_as_the_training_stretches_them(num_weights: int) -> None:
     expected = stretched_weights(NOTES, num_weights)
-    ours = stretched(NOTES, num_weights)
+    ours = stretch_weights(NOTES, num_weights)
     if num_weights > 1:
-        assert normalised(ours) == pytest.approx(expected)
+        assert normalise_weights(ours) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import torch
 
-from spaces.files.digest import digest_of, write_digest
-from spaces.files.disk import room_for
+from spaces.files.digest import digest_path, write_digest
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import CheckpointError, DamagedError
 from trainable.checkpoints.model_file import FILE_PATTERN, does_not_fit, read_checkpoint
 
@@ -62,7 +62,7 @@ class CheckpointFolder:
         """
         file = self.file_of(trainer.epoch)
         state = trainer.state()
-        with room_for(file, lambda: saved_bytes(state)):
+        with translate_disk_full(file, lambda: saved_bytes(state)):
             self._write(file, state)
         self._keep({trainer.epoch, _best_epoch(state["veer"]["history"])})
         return file
@@ -81,7 +81,7 @@ class CheckpointFolder:
             building.replace(file)
         except BaseException:
             if not file.exists():
-                digest_of(file).unlink(missing_ok=True)
+                digest_path(file).unlink(missing_ok=True)
             raise
         finally:
             building.unlink(missing_ok=True)
@@ -126,7 +126,7 @@ class CheckpointFolder:
             building.unlink(missing_ok=True)
             file = building.with_suffix(FILE_SUFFIX)
             if not file.exists():
-                digest_of(file).unlink(missing_ok=True)
+                digest_path(file).unlink(missing_ok=True)
 
     def epochs(self) -> list[int]:
         """Epochs that have a file, in order."""
@@ -144,13 +144,13 @@ class CheckpointFolder:
         for epoch in self.epochs():
             if epoch not in epochs:
                 self.file_of(epoch).unlink(missing_ok=True)
-                digest_of(self.file_of(epoch)).unlink(missing_ok=True)
+                digest_path(self.file_of(epoch)).unlink(missing_ok=True)
 
     def _set_aside(self, file: Path) -> Path:
         for earlier in self.folder.glob(f"*{SET_ASIDE}"):
             earlier.unlink()
         aside = file.rename(file.with_name(file.name + SET_ASIDE))
-        digest_of(file).unlink(missing_ok=True)
+        digest_path(file).unlink(missing_ok=True)
         return aside
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from models import CustomModelConfig, ModelConfig, build_model
-from models.custom_config import names_a_file
+from models.custom_config import is_custom_family
 from models.user_code import require_permission
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.model_file import read_checkpoint
@@ -44,5 +44,5 @@ def check_own_teacher(teacher: Path | None) -> None:
     file = resolve_model_file(teacher)
     config = read_checkpoint(file)["veer"].get("config", {})
     family = config.get("model", {}).get("family")
-    if names_a_file(family):
+    if is_custom_family(family):
         require_permission(f"teacher {file} (model.family {family})")

@@ -10,7 +10,7 @@ from typing import Any
 
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import ConfigError
-from spaces.files.overlaid import apply_overrides
+from spaces.files.overrides import apply_overrides
 from spaces.files.yaml_file import load_model, read_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space

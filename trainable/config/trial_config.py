@@ -13,12 +13,12 @@ from pydantic import Field, model_validator
 
 from models import AnyModelConfig, MLPMixerConfig
 from models.frontend import NUM_MELS
-from spaces.effects import Needs, Neutral, only, unless, with_effect
-from spaces.files.complaints import models_in
-from spaces.files.overlaid import apply_overrides
+from spaces.effects import Needs, Neutral, effective_tree, only, unless
+from spaces.files.complaints import config_classes_in
+from spaces.files.overrides import apply_overrides
 from spaces.files.settings import Settings
 from spaces.files.yaml_file import load_model, read_yaml
-from spaces.stage_weights import normalised
+from spaces.stage_weights import normalise_weights
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
@@ -44,7 +44,7 @@ def _needs() -> Needs:
     kinds = {name: [kind for kind, has in OWN_PARAMETERS.items() if name in has] for name in own}
     plain = [
         family
-        for model in models_in(AnyModelConfig)
+        for model in config_classes_in(AnyModelConfig)
         if getattr(model, "has_reconstruction", None) is False
         for family in get_args(model.model_fields["family"].annotation)
     ]
@@ -136,8 +136,8 @@ class LossConfig(Settings):
         Distillation of weight 0 is none at all; stage weights are divided by their sum.
         """
         data = {"loss": self.model_dump(mode="json")}
-        data["loss"]["stage_weights"] = normalised(self.stage_weights)
-        loss: dict[str, Any] = with_effect(data, TrialConfig.needs, TrialConfig.neutral)["loss"]
+        data["loss"]["stage_weights"] = normalise_weights(self.stage_weights)
+        loss: dict[str, Any] = effective_tree(data, TrialConfig.needs, TrialConfig.neutral)["loss"]
         return loss
 
 
@@ -217,8 +217,8 @@ class TrialConfig(Settings):
         Two configs that mean the same have the same canonical form.
         """
         data = self.model_dump(mode="json")
-        data["loss"]["stage_weights"] = normalised(self.loss.stage_weights)
-        return with_effect(data, self.needs, self.neutral)
+        data["loss"]["stage_weights"] = normalise_weights(self.loss.stage_weights)
+        return effective_tree(data, self.needs, self.neutral)
 
     def config_hash(self) -> str:
         """12 hexadecimal digits that name the canonical form."""

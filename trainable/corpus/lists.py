@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
-from spaces.files.complaints import shown
+from spaces.files.complaints import short_repr
 
 Item = TypeVar("Item")
 
@@ -61,7 +61,7 @@ def parse_train_list(
 
     def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
-            faults.append(f"{place}: must be 'SPEAKER PATH', got {shown(' '.join(fields))}")
+            faults.append(f"{place}: must be 'SPEAKER PATH', got {short_repr(' '.join(fields))}")
             return None
         speaker, audio = fields
         if fault := files.fault(audio):
@@ -80,13 +80,13 @@ def parse_trial_list(
 
     def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
-            got = shown(" ".join(fields))
+            got = short_repr(" ".join(fields))
             faults.append(f"{place}: must be '1|0 PATH_A PATH_B', got {got}")
             return None
         label, path_a, path_b = fields
         found = [fault for audio in (path_a, path_b) if (fault := files.fault(audio))]
         if label not in _LABELS:
-            found.insert(0, f"the label must be 1 (same speaker) or 0, got {shown(label)}")
+            found.insert(0, f"the label must be 1 (same speaker) or 0, got {short_repr(label)}")
         faults.extend(f"{place}: {fault}" for fault in found)
         if found:
             return None

@@ -27,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spaces.files.atomic import WholeAppends
 from spaces.files.errors import DiskFullError, RunError
-from spaces.files.locks import open_in_place
+from spaces.files.locks import open_no_follow
 
 LEDGER = "test_openings.jsonl"
 OPENED, FIGURES = "opened", "figures"
@@ -165,7 +165,7 @@ class OpeningLedger:
                 try:
                     if path is self.files[-1]:
                         path.parent.mkdir(parents=True, exist_ok=True)
-                    descriptor = open_in_place(path, os.O_RDWR | os.O_APPEND)
+                    descriptor = open_no_follow(path, os.O_RDWR | os.O_APPEND)
                 except DiskFullError:
                     raise
                 except OSError as error:

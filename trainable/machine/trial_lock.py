@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from spaces.files.errors import BusyError
-from spaces.files.locks import hold
+from spaces.files.locks import lock_folder
 
 WAIT_S = 60.0
 
@@ -32,7 +32,7 @@ class TrialLock:
             DiskFullError: There is no room for it.
         """
         if self._held is None:
-            self._held = hold(
+            self._held = lock_folder(
                 folder,
                 lambda holder: BusyError(
                     f"{folder}: another process trains this trial ({holder}), left over from an "

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spaces.files.atomic import write_text_atomically
-from spaces.files.disk import is_disk_full, room_for
+from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import CorpusError, DiskFullError, StoreError
 from trainable.store.lock import UseLock, remove_store, sole_builder, use_store
 from trainable.store.plan import (
@@ -85,7 +85,7 @@ def open_store(request: StoreRequest, build: Builder, progress: Progress | None)
     """
     folder = request.folder
     try:
-        with room_for(folder):
+        with translate_disk_full(folder):
             use = use_store(folder)
         try:
             plan, shards = _opened(request, build, progress)

@@ -26,7 +26,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 
 Vectors = NDArray[np.float16]
 _Number = TypeVar("_Number", bound=np.generic)
@@ -142,7 +142,7 @@ def write_shard(place: ShardPlace, rows: Iterable[tuple[str, Vectors]]) -> Shard
     path = place.path
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     vector_bytes = 2 * place.kind.width  # float16
-    room = room_for(path, lambda: sum(lengths) * vector_bytes)
+    room = translate_disk_full(path, lambda: sum(lengths) * vector_bytes)
     with room, tempfile.TemporaryFile(dir=place.folder) as spill:
         for name, vectors_TW in rows:
             content = np.ascontiguousarray(vectors_TW, np.float16).data

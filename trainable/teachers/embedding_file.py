@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from spaces.files.complaints import did_you_mean
 from spaces.files.digest import verify_digest, write_digest
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import TrainingError
 
 UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
@@ -164,7 +164,7 @@ class EmbeddingWriter:
                 self._partial.unlink(missing_ok=True)
 
     def _room(self) -> contextlib.AbstractContextManager[None]:
-        return room_for(self._file, lambda: self._num_bytes)
+        return translate_disk_full(self._file, lambda: self._num_bytes)
 
     def write(
         self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: Embeddings

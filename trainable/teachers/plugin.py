@@ -225,14 +225,14 @@ def _check_files(config: PluginConfig, document: YamlDocument) -> None:
     plugins = sorted((config.trainer / "models").glob("*.py"))
     if not plugins:
         raise ConfigError(
-            f"{document.place_of(('trainer',))}: trainer: must be a folder with models/*.py, "
+            f"{document.location_of(('trainer',))}: trainer: must be a folder with models/*.py, "
             f"got {config.trainer}"
         )
     if config.model not in (names := [file.stem for file in plugins]):
         raise ConfigError(
-            f"{document.place_of(('model',))}: model: must be a file of {plugins[0].parent}, got "
-            f"{config.model!r}{did_you_mean(config.model, names)}"
+            f"{document.location_of(('model',))}: model: must be a file of {plugins[0].parent}, "
+            f"got {config.model!r}{did_you_mean(config.model, names)}"
         )
     for key, what in (("weights", config.weights), ("python", config.python)):
         if not what.is_file():
-            raise ConfigError(f"{document.place_of((key,))}: {key}: there is no file {what}")
+            raise ConfigError(f"{document.location_of((key,))}: {key}: there is no file {what}")

@@ -17,7 +17,7 @@ from models import SpeakerModel
 from spaces.files.atomic import WholeAppends
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
-from spaces.files.locks import open_in_place
+from spaces.files.locks import open_no_follow
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
@@ -120,7 +120,7 @@ class ScoreLog:
     def _write(self, text: str) -> None:
         now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         line = f"[INFO] :: {now} :: {text}\n".encode()
-        file = open_in_place(self.file, os.O_WRONLY | os.O_APPEND)
+        file = open_no_follow(self.file, os.O_WRONLY | os.O_APPEND)
         with os.fdopen(file, "ab", buffering=0) as out:
             WholeAppends(out, self.file).append(line)
 

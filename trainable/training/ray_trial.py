@@ -18,7 +18,7 @@ from ray import tune
 
 from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
-from spaces.files.disk import is_disk_full, room_for
+from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
@@ -175,7 +175,7 @@ class StudentTrial(tune.Trainable):
         self._lock.release()
 
     def _report(self) -> dict[str, Any]:
-        with room_for(self._task.folder):
+        with translate_disk_full(self._task.folder):
             self._task.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(self._task.folder)
         checkpoints = CheckpointFolder(self._task.folder)

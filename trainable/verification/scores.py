@@ -17,7 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from spaces.files.atomic import write_bytes_atomically
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import DamagedError
 from trainable.corpus.lists import speaker_of
 from trainable.features.training_data import TrainingData
@@ -151,7 +151,7 @@ def write_scores(path: Path, measured: MeasuredScores) -> None:
         epoch=np.int64(measured.epoch),
         veer_pct=np.float64(measured.veer_pct),
     )
-    with room_for(path):
+    with translate_disk_full(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomically(path, content.getvalue())
 

@@ -14,7 +14,7 @@ from models import MLPMixerConfig, build_model
 from models.fused import products
 from models.fused.channel_mixing import FusedChannelMixing
 from models.fused.layers import FusedGroupedLinear, FusedLinear, FusedMaximum, FusedStatistics
-from models.fused.products import Sums, chunk_length, linear, linear_plus, runs_fused
+from models.fused.products import GradientSums, chunk_length, linear, linear_plus, runs_fused
 from models.fused.token_mixing import FusedTokenMixing
 from models.mlp_mixer import MixerBlock, MLPMixerSpeaker
 from trainable.cost.macs import count_macs
@@ -255,7 +255,7 @@ def test_chunks_fit_and_have_about_the_same_length(
 
 
 def test_sums_add_up_part_by_part() -> None:
-    sums = Sums()
+    sums = GradientSums()
     for scale in (1.0, 2.0, 4.0):
         sums.add((torch.tensor([scale]), torch.full((2,), 10 * scale)))
     assert [part.tolist() for part in sums.parts] == [[7.0], [70.0, 70.0]]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spaces.files.disk import free_bytes, is_disk_full, room_for, said_bytes
+from spaces.files.disk import format_bytes, free_bytes, is_disk_full, translate_disk_full
 from spaces.files.errors import DiskFullError
 
 
@@ -35,23 +35,23 @@ def test_the_error_names_path_bytes_and_fix(tmp_path: Path, number: int, fix: st
         rf"{path}: cannot be written \({os.strerror(number)}\): 12,345 bytes are to be written, "
         rf"[\d,]+ bytes are free on its file system; {fix} from here"
     )
-    with pytest.raises(DiskFullError, match=told), room_for(path, lambda: 12_345):
+    with pytest.raises(DiskFullError, match=told), translate_disk_full(path, lambda: 12_345):
         raise OSError(number, os.strerror(number))
 
 
 def test_the_innermost_file_is_named(tmp_path: Path) -> None:
     with (
         pytest.raises(DiskFullError, match=f"^{tmp_path}/inner: .*: 3 bytes"),
-        room_for(tmp_path / "outer", 9),
-        room_for(tmp_path / "inner", 3),
+        translate_disk_full(tmp_path / "outer", 9),
+        translate_disk_full(tmp_path / "inner", 3),
     ):
         raise OSError(errno.ENOSPC, "full")
 
 
 def test_other_errors_pass(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError, match="not yours"), room_for(tmp_path):
+    with pytest.raises(PermissionError, match="not yours"), translate_disk_full(tmp_path):
         raise PermissionError(errno.EACCES, "not yours")
-    with pytest.raises(RuntimeError, match="of the shapes"), room_for(tmp_path):
+    with pytest.raises(RuntimeError, match="of the shapes"), translate_disk_full(tmp_path):
         raise RuntimeError("of the shapes")
 
 
@@ -75,4 +75,4 @@ def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
     ],
 )
 def test_bytes_in_words(num_bytes: float, said: str) -> None:
-    assert said_bytes(num_bytes) == said
+    assert format_bytes(num_bytes) == said

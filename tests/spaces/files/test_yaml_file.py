@@ -100,7 +100,7 @@ def test_lines_are_known_for_keys_items_and_missing_children(tmp_path: Path) -> 
     assert document.line_of(("model", "sizes", 1)) == 5
     assert document.line_of(("model", "other", "deep")) == 2
     assert document.line_of(("lr", "high")) == 7
-    assert document.place_of(("lr",)) == f"{tmp_path}/a.yaml:6"
+    assert document.location_of(("lr",)) == f"{tmp_path}/a.yaml:6"
 
 
 @pytest.mark.parametrize(

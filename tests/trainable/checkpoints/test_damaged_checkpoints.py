@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spaces.files.digest import digest_of
+from spaces.files.digest import digest_path
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from tests.tiny_mixer import TINY_MIXER
@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> CheckpointFolder:
 def test_sha256sum_checks_the_digests(tiny: TrainingData, folder: CheckpointFolder) -> None:
     trained(tiny, folder, 2)
     for epoch in folder.epochs():
-        name = digest_of(folder.file_of(epoch)).name
+        name = digest_path(folder.file_of(epoch)).name
         done = subprocess.run(
             ["sha256sum", "--check", name], cwd=folder.folder, capture_output=True, check=False
         )
@@ -98,7 +98,7 @@ def test_a_file_without_a_digest_is_read_as_it_is(
     tiny: TrainingData, folder: CheckpointFolder
 ) -> None:
     trained(tiny, folder, 1)
-    digest_of(folder.file_of(1)).unlink()
+    digest_path(folder.file_of(1)).unlink()
     assert load_speaker_model(folder.file_of(1)).epoch == 1
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_digest_is_refused_with_the_fix(
     tiny: TrainingData, folder: CheckpointFolder, text: str
 ) -> None:
     trained(tiny, folder, 1)
-    digest_of(folder.file_of(1)).write_text(text)
+    digest_path(folder.file_of(1)).write_text(text)
     with pytest.raises(DamagedError, match=r"\.model\.sha256: must hold one line, .* or delete"):
         read_checkpoint(folder.file_of(1))
 
@@ -187,7 +187,7 @@ def test_a_history_that_does_not_fit_the_epoch_is_refused(
     file = folder.file_of(2)
     state = read_checkpoint(file)
     del state["veer"]["history"][0]
-    digest_of(file).unlink()
+    digest_path(file).unlink()
     torch.save(state, file)
     with pytest.raises(DamagedError, match=r"holds epoch 2, but a history of epochs \[2\]"):
         read_checkpoint(file)
@@ -200,7 +200,7 @@ def test_weights_that_do_not_fit_are_refused_on_restoring(
     file = folder.file_of(1)
     state = read_checkpoint(file)
     del state["model_state_dict"]["__L__.weight"]
-    digest_of(file).unlink()
+    digest_path(file).unlink()
     torch.save(state, file)
     with pytest.raises(CheckpointError, match=r"do not fit: (.|\n)*\"weight\""):
         folder.restore(fresh(tiny))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from spaces.files.digest import digest_of, file_sha256
+from spaces.files.digest import digest_path, file_sha256
 from spaces.files.errors import CheckpointError
 from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
@@ -105,7 +105,7 @@ def test_deleting_weights_leaves_no_model_file(trainer: Trainer, tmp_path: Path)
 def test_a_truncated_file_is_refused_by_name(trainer: Trainer, tmp_path: Path, size: int) -> None:
     trainer.run_epoch()
     file = CheckpointFolder(tmp_path).save(trainer)
-    digest_of(file).unlink()  # as a file of before there were digests
+    digest_path(file).unlink()  # as a file of before there were digests
     with file.open("r+b") as stream:
         stream.truncate(size)
     with pytest.raises(CheckpointError, match=r"model000000001.model: not a readable model file"):
@@ -129,7 +129,7 @@ def test_weights_of_another_model_are_refused(trainer: Trainer, tmp_path: Path) 
     state = torch.load(file, weights_only=True)
     state["veer"]["config"]["model"]["hidden_dim"] = 32
     torch.save(state, file)
-    digest_of(file).unlink()
+    digest_path(file).unlink()
     with pytest.raises(CheckpointError, match="weights and config do not fit"):
         load_speaker_model(file)
 

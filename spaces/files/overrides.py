@@ -11,7 +11,7 @@ from spaces.files.yaml_file import YamlDocument, parse_yaml
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OverlaidDocument(YamlDocument):
+class OverriddenDocument(YamlDocument):
     """A file's mapping, with other values in it than the file's.
 
     Attributes:
@@ -22,18 +22,18 @@ class OverlaidDocument(YamlDocument):
     over: frozenset[Keys]
     source: str
 
-    def place_of(self, keys: Keys) -> str:
+    def location_of(self, keys: Keys) -> str:
         """Where a value is: the file's line, or the source of what was laid over it.
 
         A rule about several values, of which only some were laid over, names these.
         """
         if any(keys[: len(each)] == each for each in self.over):
             return self.source
-        place = str(self.path) if not keys else YamlDocument.place_of(self, keys)
+        place = str(self.path) if not keys else YamlDocument.location_of(self, keys)
         within = sorted(dotted(each) for each in self.over if each[: len(keys)] == keys)
         if within:
             return f"{place} with {', '.join(within)} from the {self.source}"
-        return YamlDocument.place_of(self, keys)
+        return YamlDocument.location_of(self, keys)
 
 
 def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlDocument:
@@ -58,7 +58,7 @@ def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlD
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {key}: {parent} holds a value, not settings")
         node[last] = parse_yaml(f"value: {text}", Path("--set")).data["value"]
-    return OverlaidDocument(
+    return OverriddenDocument(
         path=document.path, data=data, lines=document.lines, over=frozenset(over), source="--set"
     )
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from spaces.files.errors import ConfigError
-from spaces.files.overlaid import OverlaidDocument
+from spaces.files.overrides import OverriddenDocument
 from spaces.files.yaml_file import load_model
 
 
@@ -35,7 +35,7 @@ class Outer(BaseModel):
 
 
 def load(data: dict[str, object], *over: str) -> None:
-    document = OverlaidDocument(
+    document = OverriddenDocument(
         path=Path("f.yaml"),
         data=data,
         lines={(): 1, ("inner",): 2, ("inner", "a"): 3, ("inner", "b"): 4, ("top",): 5},

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
+from spaces.fitting import fit_config
 from spaces.space import Space
-from spaces.starting import fit_into
 from trainable.config.trial_config import TrialConfig
 
 SPACE = """
@@ -56,7 +56,7 @@ DEFAULT = {
 
 @pytest.mark.parametrize("dump", [full, canonical])
 def test_a_config_in_the_space_comes_as_it_is(read, dump) -> None:
-    fitted = fit_into(read(SPACE), dump(), TrialConfig)
+    fitted = fit_config(read(SPACE), dump(), TrialConfig)
     assert fitted.params == DEFAULT
     assert fitted.remarks == ()
 
@@ -93,7 +93,7 @@ def test_a_config_in_the_space_comes_as_it_is(read, dump) -> None:
 def test_what_does_not_fit_is_brought_near_and_said(
     read, dump, parts: dict, params: dict, remarks: list[str]
 ) -> None:
-    fitted = fit_into(read(SPACE), dump(**parts), TrialConfig, ignore={"seed"})
+    fitted = fit_config(read(SPACE), dump(**parts), TrialConfig, ignore={"seed"})
     assert fitted.params == DEFAULT | params
     if dump is canonical or "loss" not in parts or "stages" not in parts["loss"]:
         assert list(fitted.remarks) == remarks
@@ -103,13 +103,13 @@ def test_what_does_not_fit_is_brought_near_and_said(
 
 
 def test_a_word_that_is_no_choice_fits_nowhere(read) -> None:
-    fitted = fit_into(read(SPACE), canonical(loss={"distillation": "rkd"}), TrialConfig)
+    fitted = fit_config(read(SPACE), canonical(loss={"distillation": "rkd"}), TrialConfig)
     assert fitted.params is None
     assert fitted.remarks == ("loss.distillation is 'rkd' there, not in ['mse', 'cosine'] here",)
 
 
 def test_no_distillation_is_alpha_0_where_the_space_has_no_other_word_for_it(read) -> None:
-    fitted = fit_into(read(SPACE), canonical(loss={"distillation": "none"}), TrialConfig)
+    fitted = fit_config(read(SPACE), canonical(loss={"distillation": "none"}), TrialConfig)
     assert fitted.params is not None
     assert fitted.params["loss.alpha"] == 0
     assert "loss.distillation" not in fitted.params
@@ -117,7 +117,7 @@ def test_no_distillation_is_alpha_0_where_the_space_has_no_other_word_for_it(rea
 
 
 def test_another_family_is_said_with_all_that_it_loses(read) -> None:
-    fitted = fit_into(read(SPACE), canonical(model={"family": "resnet_se34l"}), TrialConfig)
+    fitted = fit_config(read(SPACE), canonical(model={"family": "resnet_se34l"}), TrialConfig)
     assert fitted.params == DEFAULT
     assert fitted.remarks == (
         "model.num_blocks is not given there: 6, the default",
@@ -130,10 +130,10 @@ def test_another_family_is_said_with_all_that_it_loses(read) -> None:
 
 def test_what_is_missing_comes_from_the_defaults_or_from_the_middle(read) -> None:
     space = read("loss: {alpha: {low: 0.1, high: 0.3}}\nseed: {choices: [4, 5]}\n")
-    without = fit_into(space, {})
+    without = fit_config(space, {})
     assert without.params == {"loss.alpha": pytest.approx(0.2), "seed": 4}
     assert without.remarks[1] == "seed is not given there: 4, the first choice here"
-    known = fit_into(space, {}, TrialConfig)
+    known = fit_config(space, {}, TrialConfig)
     assert known.params == {"loss.alpha": 0.3, "seed": 4}
     assert known.remarks == (
         "loss.alpha is not given there: 0.7, the default -> 0.3, the nearest here",
@@ -143,21 +143,21 @@ def test_what_is_missing_comes_from_the_defaults_or_from_the_middle(read) -> Non
 
 def test_without_the_class_every_setting_that_is_not_here_is_said(read) -> None:
     space = read("loss: {alpha: {low: 0.1, high: 0.9}}\n")
-    fitted = fit_into(space, {"loss": {"alpha": 0.5, "margin": 0.3}})
+    fitted = fit_config(space, {"loss": {"alpha": 0.5, "margin": 0.3}})
     assert fitted.params == {"loss.alpha": 0.5}
     assert fitted.remarks == ("loss.margin is 0.3 there and is not set here",)
 
 
 def test_a_config_that_is_not_valid_is_refused_with_the_rule(read) -> None:
-    fitted = fit_into(read(SPACE), {"training": {"lr": "fast"}}, TrialConfig)
+    fitted = fit_config(read(SPACE), {"training": {"lr": "fast"}}, TrialConfig)
     assert fitted.params is None
     assert "not a valid config: training.lr: must be a valid number" in fitted.remarks[0]
 
 
 def test_the_preset_that_needs_the_fewest_remarks_is_taken(read) -> None:
     space = read("presets: [v1, v2]\n")
-    assert fit_into(space, PRESETS["v2"], TrialConfig).params == {"preset": "v2"}
-    near = fit_into(space, canonical(loss={"distillation": "mse", "alpha": 0.4}), TrialConfig)
+    assert fit_config(space, PRESETS["v2"], TrialConfig).params == {"preset": "v2"}
+    near = fit_config(space, canonical(loss={"distillation": "mse", "alpha": 0.4}), TrialConfig)
     assert near.params == {"preset": "v1"}
     assert near.remarks == (
         "preset v1 is the nearest",
@@ -171,7 +171,7 @@ def test_values_that_do_not_go_together_here_fit_nowhere(read) -> None:
         "loss: {alpha: {choices: [0.1, 0.9]}, beta: {choices: [0.05, 0.3]}}\n"
     )
     tree = canonical(model={"family": "mlp_mixer_autoencoder"}, loss={"alpha": 0.7, "beta": 0.2})
-    fitted = fit_into(space, tree, TrialConfig)
+    fitted = fit_config(space, tree, TrialConfig)
     assert fitted.params is None
     assert fitted.remarks == (
         "loss.alpha 0.7 -> 0.9, the nearest here",

@@ -11,17 +11,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from spaces.conditions import Params
-from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value, same
-from spaces.files.complaints import complaints, shown
-from spaces.space import Space, plain, range_of
-from spaces.stage_weights import StageWeights, are_weights, clip, normalised
-from spaces.trees import leaves
+from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value, equal_values
+from spaces.files.complaints import complaints, short_repr
+from spaces.space import Space, json_value, range_text
+from spaces.stage_weights import StageWeights, are_weights, clip_to_bounds, normalise_weights
+from spaces.trees import flatten
 
-NEAR = 1e-6
+WEIGHT_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fitted:
+class FitResult:
     """A config's place in a space.
 
     Attributes:
@@ -33,13 +33,13 @@ class Fitted:
     remarks: tuple[str, ...]
 
 
-def fit_into(
+def fit_config(
     space: Space,
     tree: Mapping[str, Any],
     config_class: type[BaseModel] | None = None,
     *,
     ignore: Collection[str] = (),
-) -> Fitted:
+) -> FitResult:
     """Map a config onto a space.
 
     Numbers go to the nearest that the space allows. A word that is not among the choices fits
@@ -58,7 +58,8 @@ def fit_into(
     except ValidationError as error:
         assert config_class is not None  # noqa: S101 - who else would validate
         found = complaints(config_class, error, tree)
-        return Fitted(params=None, remarks=tuple(f"not a valid config: {each}" for each in found))
+        remarks = tuple(f"not a valid config: {each}" for each in found)
+        return FitResult(params=None, remarks=remarks)
     fits = [
         _tried(space, there, tree, preset=preset, config_class=config_class)
         for preset in (tuple(space.presets) or (None,))
@@ -66,8 +67,8 @@ def fit_into(
     best = min(fits, key=lambda fit: (fit.params is None, len(fit.notes)))
     if len(fits) > 1 and best.params is not None and best.notes:
         best.notes = {PRESET: f"{PRESET} {best.params[PRESET]} is the nearest", **best.notes}
-    remarks = [note for name, note in best.notes.items() if name not in ignore]
-    return Fitted(params=best.params, remarks=tuple(remarks))
+    notes = (note for name, note in best.notes.items() if name not in ignore)
+    return FitResult(params=best.params, remarks=tuple(notes))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,8 +104,8 @@ class _Fit:
             value, source = self._value_of(dimension)
             nearest = _nearest(dimension, value)
             if nearest is None and value is not None:
-                where = range_of(dimension)
-                misfits[name] = f"{name} is {shown(value)} there, not in {where} here"
+                where = range_text(dimension)
+                misfits[name] = f"{name} is {short_repr(value)} there, not in {where} here"
                 return dimension.extremes()[0]
             moved = f" -> {nearest}, the nearest here" if nearest != value else ""
             if source:
@@ -143,8 +144,8 @@ def _tried(
 ) -> _Fit:
     """The config, which means `there`, with this preset."""
     given = dict(there) | ({} if preset is None else {PRESET: preset})
-    defaults = {} if config_class is None else leaves(_dump(config_class, {}))
-    stated = frozenset({*leaves(tree), PRESET})
+    defaults = {} if config_class is None else flatten(_dump(config_class, {}))
+    stated = frozenset({*flatten(tree), PRESET})
     fit = _Fit(space=space, given=given, stated=stated, defaults=defaults)
     _switch_off(fit, config_class)
     fit.run()
@@ -165,15 +166,15 @@ def _compare(fit: _Fit, config_class: type[BaseModel] | None) -> None:
         fit.notes |= {f"!{each}": f"not a valid config here: {each}" for each in found}
         fit.params = None
         return
-    fixed = leaves(fit.space.base(str(params[PRESET]) if PRESET in params else None))
+    fixed = flatten(fit.space.base(str(params[PRESET]) if PRESET in params else None))
     for name in dict.fromkeys([*given, *here]):
         if name in fit.notes or name in params or name in fit.space.made:
             continue
-        a, b = shown(plain(given.get(name))), shown(plain(here.get(name)))
+        a, b = short_repr(json_value(given.get(name))), short_repr(json_value(here.get(name)))
         if name not in here:
             what = "has no effect" if config_class is not None else "is not set"
             fit.notes[name] = f"{name} is {a} there and {what} here"
-        elif name in given and not same(plain(given[name]), plain(here[name])):
+        elif name in given and not equal_values(json_value(given[name]), json_value(here[name])):
             where = "fixed at" if name in fixed else "the default"
             fit.notes[name] = f"{name} is {a} there, {where} {b} here"
         elif name not in given and name in fixed and config_class is not None:
@@ -200,7 +201,7 @@ def _switch_off(fit: _Fit, config_class: type[BaseModel] | None) -> None:
                 fit.given[need.parameter] = off[0]
                 fit.stated |= {need.parameter}
                 means = f"{need.parameter} {off[0]}, which means the same"
-                fit.notes[name] = f"{name} {shown(neutral)} -> {means}"
+                fit.notes[name] = f"{name} {short_repr(neutral)} -> {means}"
                 break
 
 
@@ -213,10 +214,10 @@ def _spread(made: StageWeights, value: object, notes: dict[str, str]) -> dict[st
         )
         return middle
     assert isinstance(value, list | tuple)  # noqa: S101 - are_weights
-    numbers = clip(made, made.numbers(value))
-    here, there = made.weights(numbers), normalised(value)
+    numbers = clip_to_bounds(made, made.numbers(value))
+    here, there = made.weights(numbers), normalise_weights(value)
     if len(here) != len(there) or any(
-        abs(a - b) > NEAR for a, b in zip(here, there, strict=True)
+        abs(a - b) > WEIGHT_TOLERANCE for a, b in zip(here, there, strict=True)
     ):
         notes[made.name] = f"{made.name} {list(value)} -> {here}, the nearest here"
     return numbers
@@ -252,10 +253,10 @@ def _middle(dimension: Dimension) -> Any:
 def _meant(tree: Mapping[str, Any], config_class: type[BaseModel] | None) -> dict[str, Any]:
     """What a config says by dotted name: all that has an effect, where its class is known."""
     if config_class is None:
-        return leaves(tree)
+        return flatten(tree)
     config = config_class.model_validate(tree)
     canonical = getattr(config, "canonical", None)
-    return leaves(canonical() if canonical else config.model_dump(mode="json"))
+    return flatten(canonical() if canonical else config.model_dump(mode="json"))
 
 
 def _dump(config_class: type[BaseModel], tree: Mapping[str, Any]) -> dict[str, Any]:
