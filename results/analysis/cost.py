@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from results.analysis.faults import counted
-from results.analysis.metering import Meter, Session, meters, sessions
+from results.analysis.metering import SearchSession, TrialMeter, search_sessions, trial_meters
 from results.analysis.rungs import AT_RUNG
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 
-HOUR_S = 3600.0
+SECONDS_PER_HOUR = 3600.0
 # Begins the remark.
 COST = "cost: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class TrialCost:
     """What trials took; None for what the journal does not tell.
 
     Attributes:
@@ -47,25 +47,25 @@ class SearchCost:
         saved_core_hours: These, each at its trial's mean; None where that is not known.
     """
 
-    total: Cost
-    stopped: Cost
-    failed: Cost
+    total: TrialCost
+    stopped: TrialCost
+    failed: TrialCost
     wall_h: float
     saved_epochs: int
     saved_core_hours: float | None
 
 
-def trial_costs(records: Iterable[Record]) -> dict[int, Cost]:
+def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
     """What each trial took, by its number."""
     records = tuple(records)
-    metered, found = meters(records), {}
+    metered, found = trial_meters(records), {}
     for trial in trial_histories(records):
-        meter = metered.get(trial.trial, Meter())
-        found[trial.trial] = Cost(
+        meter = metered.get(trial.trial, TrialMeter())
+        found[trial.trial] = TrialCost(
             num_epochs=len(trial.epochs),
             num_samples=_num_samples(trial),
-            core_hours=None if meter.core_s is None else meter.core_s / HOUR_S,
-            gpu_hours=None if meter.gpu_s is None else meter.gpu_s / HOUR_S,
+            core_hours=None if meter.core_s is None else meter.core_s / SECONDS_PER_HOUR,
+            gpu_hours=None if meter.gpu_s is None else meter.gpu_s / SECONDS_PER_HOUR,
         )
     return found
 
@@ -74,8 +74,8 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
     """What a search took so far, over all its resumptions."""
     records = tuple(records)
     trials, costs = trial_histories(records), trial_costs(records)
-    led = sessions(records)
-    of_state: dict[str, list[Cost]] = {}
+    led = search_sessions(records)
+    of_state: dict[str, list[TrialCost]] = {}
     for trial in trials:
         of_state.setdefault(trial.state, []).append(costs[trial.trial])
     saved_epochs, saved_core_hours = _saved(trials, costs, _max_epochs(led))
@@ -83,7 +83,7 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
         total=_sum(costs.values()),
         stopped=_sum(of_state.get("stopped_early", ())),
         failed=_sum([*of_state.get("failed", ()), *of_state.get("diverged", ())]),
-        wall_h=sum(each.wall_s for each in led) / HOUR_S,
+        wall_h=sum(each.wall_s for each in led) / SECONDS_PER_HOUR,
         saved_epochs=saved_epochs,
         saved_core_hours=saved_core_hours,
     )
@@ -92,7 +92,7 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
 def cost_remark(records: Iterable[Record]) -> str | None:
     """What a search took, in a line; None before its first epoch and its first second."""
     cost = search_cost(records)
-    if not cost.total.num_epochs or cost.wall_h < 1 / HOUR_S:
+    if not cost.total.num_epochs or cost.wall_h < 1 / SECONDS_PER_HOUR:
         return None
     parts = [f"{COST}{_in_words(cost.total)} in {_time(cost.wall_h)}"]
     for name, part in (("stopped", cost.stopped), ("failed", cost.failed)):
@@ -110,13 +110,13 @@ def _num_samples(trial: TrialHistory) -> int | None:
     return None if not told or None in told else sum(each for each in told if each is not None)
 
 
-def _max_epochs(led: Sequence[Session]) -> int | None:
+def _max_epochs(led: Sequence[SearchSession]) -> int | None:
     told = [each.start.get("settings", {}).get("max_epochs") for each in led]
     return next((each for each in reversed(told) if isinstance(each, int)), None)
 
 
 def _saved(
-    trials: Sequence[TrialHistory], costs: Mapping[int, Cost], max_epochs: int | None
+    trials: Sequence[TrialHistory], costs: Mapping[int, TrialCost], max_epochs: int | None
 ) -> tuple[int, float | None]:
     epochs, core_hours = 0, list[float | None]()
     for trial in trials:
@@ -130,11 +130,11 @@ def _saved(
     return epochs, _total(core_hours)
 
 
-def _sum(costs: Iterable[Cost]) -> Cost:
+def _sum(costs: Iterable[TrialCost]) -> TrialCost:
     costs = tuple(costs)
     with_epochs = [each for each in costs if each.num_epochs]
     samples = _total([each.num_samples for each in with_epochs])
-    return Cost(
+    return TrialCost(
         num_epochs=sum(each.num_epochs for each in costs),
         num_samples=None if samples is None or not with_epochs else int(samples),
         core_hours=_total([each.core_hours for each in costs]),
@@ -148,7 +148,7 @@ def _total(values: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(values) else None
 
 
-def _in_words(cost: Cost) -> str:
+def _in_words(cost: TrialCost) -> str:
     parts = [counted(cost.num_epochs, "epoch")]
     if cost.num_samples is not None:
         parts.append(f"{cost.num_samples:,} samples")

@@ -17,11 +17,11 @@ from results.journal.journal import Record
 # Only a search that runs writes these; the others may come before it goes on, or after its end.
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
 OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
-AUTO = "auto"
+AUTO_GPU_SHARE = "auto"
 
 
 @dataclass(slots=True, kw_only=True)
-class Session:
+class SearchSession:
     """A process that led the search, from its start to its end or its last sign of life.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Given:
 
 
 @dataclass(slots=True, kw_only=True)
-class Meter:
+class TrialMeter:
     """One trial's clock: CPU- and GPU-seconds.
 
     Attributes:
@@ -80,7 +80,7 @@ class Meter:
             self.since_s = now_s
 
 
-def meters(records: Iterable[Record]) -> dict[int, Meter]:
+def trial_meters(records: Iterable[Record]) -> dict[int, TrialMeter]:
     """The clock of each trial, by its number."""
     return _Metering(tuple(records)).meters()
 
@@ -89,14 +89,14 @@ class _Metering:
     """Goes through a journal with a clock for every trial."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        self._led = sessions(records)
+        self._led = search_sessions(records)
         self._has_places = any(record["event"] == "placed" for record in records)
-        self._meters: dict[int, Meter] = {}
+        self._meters: dict[int, TrialMeter] = {}
         self._raised: dict[int, Record] = {}
         self._settings: Mapping[str, Any] = {}
         self._gpu_share: float | None = None
 
-    def meters(self) -> dict[int, Meter]:
+    def meters(self) -> dict[int, TrialMeter]:
         """Each trial's, by its number."""
         for session in self._led:
             self._settings = session.start.get("settings") or self._settings
@@ -106,14 +106,14 @@ class _Metering:
                 self._take(session, place)
         return self._meters
 
-    def _take(self, session: Session, place: int) -> None:
+    def _take(self, session: SearchSession, place: int) -> None:
         record = session.records[place]
         event, now_s = record["event"], record["time_s"]
         if event == "gpu_share":
             self._gpu_share = record["share"]
         if event not in OF_TRIALS:
             return
-        meter = self._meters.setdefault(record["trial"], Meter())
+        meter = self._meters.setdefault(record["trial"], TrialMeter())
         if event == "epoch" and meter.since_s is None:
             meter.add(_own_s(record), self._given(record["trial"], None))
         if not self._has_places:
@@ -129,7 +129,7 @@ class _Metering:
                 self._count(meter, record, session)
         meter.seen_s = now_s
 
-    def _count(self, meter: Meter, record: Record, session: Session) -> None:
+    def _count(self, meter: TrialMeter, record: Record, session: SearchSession) -> None:
         now_s, trial = record["time_s"], record["trial"]
         is_last = record["event"] != "epoch" and record.get("kind") != NO_RETRY
         if meter.since_s is None and is_last:
@@ -148,7 +148,7 @@ class _Metering:
         """
         resources = self._settings.get("resources") or {}
         cpus, gpus = resources.get("cpu"), resources.get("gpu")
-        if gpus == AUTO:
+        if gpus == AUTO_GPU_SHARE:
             is_cpu = self._settings.get("device") == "cpu" or device == "cpu"
             gpus = 0.0 if is_cpu else self._gpu_share or 0.0
         raised = self._raised.get(trial)
@@ -160,17 +160,17 @@ class _Metering:
         return _Given(num_cpus=cpus, num_gpus=gpus)
 
 
-def sessions(records: Iterable[Record]) -> list[Session]:
+def search_sessions(records: Iterable[Record]) -> list[SearchSession]:
     """The records by the process that wrote them, oldest first.
 
     What comes between the last sign of life of one and the start of the next was written while
     the next one made itself ready; what comes after an end is of none.
     """
-    found: list[Session] = []
+    found: list[SearchSession] = []
     waiting: list[Record] = []
     for record in records:
         if record["event"] in STARTS:
-            found.append(Session(start=record, records=waiting))
+            found.append(SearchSession(start=record, records=waiting))
             waiting = []
             continue
         waiting.append(record)

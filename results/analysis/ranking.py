@@ -120,7 +120,7 @@ def best_ended(trials: Iterable[TrialHistory], most: int) -> list[TrialHistory]:
     return ended[:most]
 
 
-def figure_of(repeats: Repeats) -> str:
+def mean_in_words(repeats: Repeats) -> str:
     """`9.80 % ± 0.40`: mean and standard deviation, without the latter of one repeat."""
     spread = "" if repeats.sd_pct is None else f" ± {repeats.sd_pct:.2f}"
     return f"{repeats.mean_pct:.2f} %{spread}"
@@ -140,7 +140,7 @@ def why_best(trials: Iterable[TrialHistory]) -> str | None:
         return f"by its lowest VEER: {best.best_veer_pct:.2f} %"
     lost = f", {repeats.num_lost} more did not come to the end" if repeats.num_lost else ""
     many = counted(len(repeats.veer_pct), "repeat")
-    return f"by the mean of {many}: {figure_of(repeats)}{lost}"
+    return f"by the mean of {many}: {mean_in_words(repeats)}{lost}"
 
 
 def repeat_remarks(trials: Sequence[TrialHistory]) -> list[str]:
@@ -149,7 +149,7 @@ def repeat_remarks(trials: Sequence[TrialHistory]) -> list[str]:
     if not repeats:
         return []
     figures = [
-        f"trial {trial.trial} {figure_of(repeats[trial.trial])} of {len(each.veer_pct)}"
+        f"trial {trial.trial} {mean_in_words(repeats[trial.trial])} of {len(each.veer_pct)}"
         + (f" ({each.num_lost} lost)" if each.num_lost else "")
         for trial in order
         if (each := repeats.get(trial.trial)) is not None

@@ -61,7 +61,7 @@ def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
     return None
 
 
-def list_warnings(records: Iterable[Record]) -> list[str]:
+def corpus_warnings(records: Iterable[Record]) -> list[str]:
     """What the search was told of its validation list, such as that it is a known test list."""
     corpus = latest(records, "corpus")
     return [] if corpus is None else list(corpus.get("warnings", ()))
@@ -81,7 +81,7 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
     records = tuple(records)
     warning = undistilled_beats_teacher(records)
     remarks = [f"{WARNING}{warning}"] if warning else []
-    remarks += [f"{WARNING}{text}" for text in (*list_warnings(records), *same_models(records))]
+    remarks += [f"{WARNING}{text}" for text in (*corpus_warnings(records), *same_models(records))]
     if criteria := success_criteria(records):
         hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)

@@ -23,7 +23,7 @@ from spaces.files.errors import DamagedError
 from trainable.verification.intervals import Difference, difference
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores
 
-FOLDER = "scores"
+SCORES_FOLDER = "scores"
 PAIRS_SCHEMA = pa.schema(
     [
         pa.field("path_a", pa.string()),
@@ -233,12 +233,12 @@ def teacher_scores(run: RunFolder) -> TrialScores | None:
 
 def pairs_file(run: Path) -> Path:
     """Where a run folder keeps its validation list."""
-    return run / FOLDER / "pairs.parquet"
+    return run / SCORES_FOLDER / "pairs.parquet"
 
 
 def teacher_scores_file(run: Path) -> Path:
     """Where a run folder keeps the teacher's scores."""
-    return run / FOLDER / "teacher.npz"
+    return run / SCORES_FOLDER / "teacher.npz"
 
 
 def _trial_file(run: RunFolder, number: int) -> Path:

@@ -15,14 +15,14 @@ from scipy.stats import t as student_t
 
 from results.analysis.ranking import may_rank, ranked, repeats_of
 from results.audit.findings import (
-    Control,
+    ControlResult,
     ControlsAudit,
+    ControlShare,
     Correlation,
     CostAudit,
     RungAudit,
     SeedGroup,
     SeedsAudit,
-    Share,
 )
 from results.journal.history import CONTROL, REPEAT, TrialHistory, median_of_last
 
@@ -45,7 +45,7 @@ def correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
     )
 
 
-def share(num: int, of: int, num_stopped: int) -> Share:
+def control_share(num: int, of: int, num_stopped: int) -> ControlShare:
     """A share of controls with its exact 95 % interval, scaled to all stopped trials.
 
     Of these no fewer than the controls themselves have shown, and no more than they leave.
@@ -57,7 +57,7 @@ def share(num: int, of: int, num_stopped: int) -> Share:
     """
     found = binomtest(num, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
     low, high = float(found.low), float(found.high)
-    return Share(
+    return ControlShare(
         num=num,
         of=of,
         low=low,
@@ -134,7 +134,7 @@ def audit_controls(
         end = end_pct(control)
         followed = by_number[control.follows or 0]
         found.append(
-            Control(
+            ControlResult(
                 trial=control.trial,
                 follows=followed.trial,
                 stopped_at=stopped_at.get(followed.trial, len(followed.epochs)),
@@ -151,8 +151,8 @@ def audit_controls(
         best_end_pct=best_pct,
         most=most,
         controls=tuple(sorted(found, key=lambda each: (each.end_veer_pct, each.trial))),
-        would_have_won=share(sum(c.place == 1 for c in found), len(found), num_stopped),
-        among_best=share(sum(c.place <= most for c in found), len(found), num_stopped),
+        would_have_won=control_share(sum(c.place == 1 for c in found), len(found), num_stopped),
+        among_best=control_share(sum(c.place <= most for c in found), len(found), num_stopped),
     )
 
 

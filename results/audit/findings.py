@@ -40,7 +40,7 @@ class RungAudit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class ControlShare:
     """Of the controls so many, and what that says of all stopped trials.
 
     Attributes:
@@ -61,7 +61,7 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
+class ControlResult:
     """A stopped trial that was run to the end.
 
     Attributes:
@@ -103,9 +103,9 @@ class ControlsAudit:
     best_trial: int
     best_end_pct: float
     most: int
-    controls: tuple[Control, ...]
-    would_have_won: Share
-    among_best: Share
+    controls: tuple[ControlResult, ...]
+    would_have_won: ControlShare
+    among_best: ControlShare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from results.analysis.faults import counted
 from results.compare.compare import TOO_FEW, Comparison, RunFacts
 from results.compare.parts import Row
 from results.tables.schema import PARAM_PREFIX
-from results.terminal.cells import MISSING, NOTE_STYLE, STATE_WORDS, cell, in_words
+from results.terminal.cells import MISSING, NOTE_STYLE, STATE_LABELS, cell, in_words
 from results.terminal.grid import GridColumn, grid
 from results.terminal.trials import interval_text, repeats_text
 from spaces.files.visible import visible
@@ -173,7 +173,7 @@ def _teacher(run: RunFacts) -> str:
 
 def _trials(run: RunFacts) -> str:
     states = ", ".join(
-        f"{count} {STATE_WORDS.get(state, state)}" for state, count in run.trials.items()
+        f"{count} {STATE_LABELS.get(state, state)}" for state, count in run.trials.items()
     )
     total = sum(run.trials.values())
     more = f"; {counted(run.follow_ups, 'follow-up')}" if run.follow_ups else ""

@@ -8,13 +8,13 @@ from typing import Any
 from models import count_parameters
 from models.user_code import code_roots
 from results.analysis.faults import counted
-from results.analysis.ranking import figure_of, repeats_of
+from results.analysis.ranking import mean_in_words, repeats_of
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
-from results.terminal.quoting import code, plain, veer_command
+from results.terminal.quoting import escape_markdown, inline_code, veer_command
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.loading import LoadedModel
 from trainable.checkpoints.own_code import needs_code
@@ -72,7 +72,7 @@ def model_card(facts: CardFacts) -> str:
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
     flag = " --allow-code" if needs_code(facts.config.trial.model) else ""
     sections = {
-        f"Speaker embeddings: trial {facts.trial.trial} of {plain(facts.run.name)}": (
+        f"Speaker embeddings: trial {facts.trial.trial} of {escape_markdown(facts.run.name)}": (
             f"A {facts.loaded.config.model.family} of "
             f"{count_parameters(facts.loaded.model):,} parameters, from log-mels of 16 kHz speech "
             f"to {facts.loaded.model.embedding_dim} dimensions, found by a search of Veer."
@@ -115,9 +115,9 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
         )
         if repeats := repeats_of(trial_histories(facts.records)).get(facts.trial.trial):
             found["VEER with other seeds"] = (
-                f"{figure_of(repeats)} over {counted(len(repeats.veer_pct), 'repeat')} of this "
-                "config, each the median of its last five epochs; the weights here are none of "
-                "theirs but the search's own run of it"
+                f"{mean_in_words(repeats)} over {counted(len(repeats.veer_pct), 'repeat')} of "
+                "this config, each the median of its last five epochs; the weights here are none "
+                "of theirs but the search's own run of it"
             )
         found["VEER after the last epoch"] = f"{cell('veer_pct', last['veer_pct'])} %"
         found["share of distillation in the loss"] = cell("x", best.get("distill_share"))
@@ -136,8 +136,8 @@ def _data(facts: CardFacts) -> dict[str, object]:
     corpus = facts.config.corpus
     return {
         "speakers": len(facts.loaded.speakers),
-        "training utterances": f"{_lines(corpus.train_list)} in {code(corpus.train_list)}",
-        "validation trial pairs": f"{_lines(corpus.val_list)} in {code(corpus.val_list)}",
+        "training utterances": f"{_lines(corpus.train_list)} in {inline_code(corpus.train_list)}",
+        "validation trial pairs": f"{_lines(corpus.val_list)} in {inline_code(corpus.val_list)}",
     }
 
 
@@ -153,9 +153,10 @@ def _speed(facts: CardFacts) -> str:
     names = (TEACHER, trial_name(facts.trial.trial), FRONT_END)
     rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
     if benchmark is None or names[1] not in {row["model"] for row in rows}:
-        return f"Not measured; run {code(veer_command('benchmark', facts.run))} and export again."
+        command = inline_code(veer_command("benchmark", facts.run))
+        return f"Not measured; run {command} and export again."
     machine = benchmark["hardware"].items()
-    hardware = plain(", ".join(f"{name} {value}" for name, value in machine))
+    hardware = escape_markdown(", ".join(f"{name} {value}" for name, value in machine))
     return (
         "From a 2-s waveform to the embedding, front end included, which is also measured alone; "
         f"MMACs are of one utterance without it.\n\n{_markdown(rows)}\n\nOn: {hardware}."
@@ -167,7 +168,7 @@ def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
     rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
     lines = [f"| {headings} |", f"|{rule}|"]
     for row in rows:
-        cells = (plain(cell(name, row[name])) for name in BENCHMARK_COLUMNS)
+        cells = (escape_markdown(cell(name, row[name])) for name in BENCHMARK_COLUMNS)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -187,9 +188,9 @@ def _provenance(facts: CardFacts) -> dict[str, object]:
             if name not in FOR_REBUILDING
         },
     }
-    return {name: plain(value) for name, value in found.items()}
+    return {name: escape_markdown(value) for name, value in found.items()}
 
 
 def _bullets(facts: Mapping[str, object]) -> str:
     """A line a fact; the values are Markdown."""
-    return "\n".join(f"- {plain(name)}: {value}" for name, value in facts.items())
+    return "\n".join(f"- {escape_markdown(name)}: {value}" for name, value in facts.items())

@@ -10,7 +10,7 @@ from results.journal.journal import Record
 from spaces.files.errors import RunError
 
 RUNNING = "running"
-NO_TRIAL = -1
+WITHOUT_TRIAL = -1
 # Events with which a process begins to lead a search.
 STARTS = ("search_started", "search_resumed")
 # So many epochs tell where a trial stands, without the luck of the best one.
@@ -148,7 +148,7 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
     trials: dict[int, TrialHistory] = {}
     struck: set[int] = set()  # trials with a fault after which nothing came yet
     for record in records:
-        number = int(record.get("trial", NO_TRIAL))
+        number = int(record.get("trial", WITHOUT_TRIAL))
         match record["event"]:
             case "trial_started" if number in trials:
                 trials[number].started, trials[number].ended = record, None

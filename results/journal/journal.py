@@ -46,7 +46,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, get_args
 
 from results.journal.hash_chain import START, chained, follows, split_check
-from results.journal.records import END_STATES, RecordOrder, fault_of
+from results.journal.records import END_STATES, RecordOrder, record_error
 from spaces.files.atomic import WholeAppends
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
@@ -229,7 +229,7 @@ def record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record |
             return "either every record or none must have a check"
     elif not follows(text, check, before):
         return "altered, or lines before it were altered, taken out or put in"
-    return fault_of(record, FIELDS) or order.fault_of(record) or record
+    return record_error(record, FIELDS) or order.next_error(record) or record
 
 
 def as_recorded(value: Any) -> Any:

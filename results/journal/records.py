@@ -8,86 +8,84 @@ from collections.abc import Mapping
 from typing import Any
 
 from results.journal.values import (
-    COUNT,
-    HARDWARE,
-    LISTS,
-    MAPPING,
-    NUMBER,
-    NUMBER_OR_NULL,
-    NUMBERS_OR_NULL,
-    POINTS,
-    PROVENANCE,
-    ROWS,
-    SETTINGS,
-    STORES,
-    TEXT,
-    TEXT_OR_NULL,
-    TEXTS,
-    THREADS,
-    VIOLATIONS,
-    WHOLE,
+    COUNT_RULE,
+    HARDWARE_RULE,
+    LISTS_RULE,
+    MAPPING_RULE,
+    NUMBER_OR_NULL_RULE,
+    NUMBER_RULE,
+    NUMBERS_OR_NULL_RULE,
+    POINTS_RULE,
+    PROVENANCE_RULE,
+    ROWS_RULE,
+    SETTINGS_RULE,
+    STORES_RULE,
+    TEXT_OR_NULL_RULE,
+    TEXT_RULE,
+    TEXTS_RULE,
+    THREADS_RULE,
+    VIOLATIONS_RULE,
+    WHOLE_RULE,
     Rule,
     is_number,
     is_whole,
 )
 
-Record = dict[str, Any]
-
 END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
 
 RULES: Mapping[str, Rule] = {
     "time_s": ("a number of seconds since 1970", lambda v: is_number(v) and 0 <= v < 1e11),
-    "trial": COUNT,
-    "same_as": COUNT,
-    "epoch": COUNT,
-    "veer_pct": NUMBER_OR_NULL,
-    "seed": WHOLE,
-    "params": MAPPING,
-    "config": MAPPING,
-    "config_hash": TEXT,
+    "trial": COUNT_RULE,
+    "same_as": COUNT_RULE,
+    "epoch": COUNT_RULE,
+    "veer_pct": NUMBER_OR_NULL_RULE,
+    "seed": WHOLE_RULE,
+    "params": MAPPING_RULE,
+    "config": MAPPING_RULE,
+    "config_hash": TEXT_RULE,
     "follow_up": ("repeat or control", lambda value: value in ("repeat", "control")),
-    "follows": COUNT,
-    "settings": SETTINGS,
-    "provenance": PROVENANCE,
-    "space": MAPPING,
-    "path": TEXT,
-    "sha256": TEXT,
-    "num_params": NUMBER_OR_NULL,
-    "kind": TEXT,
-    "message": TEXT,
+    "follows": COUNT_RULE,
+    "settings": SETTINGS_RULE,
+    "provenance": PROVENANCE_RULE,
+    "space": MAPPING_RULE,
+    "path": TEXT_RULE,
+    "sha256": TEXT_RULE,
+    "num_params": NUMBER_OR_NULL_RULE,
+    "kind": TEXT_RULE,
+    "message": TEXT_RULE,
     "resource": ("gpu or cpu", lambda value: value in ("gpu", "cpu")),
-    "share": NUMBER,
-    "host": TEXT,
-    "pid": WHOLE,
-    "device": TEXT,
-    "num_threads": THREADS,
-    "num_bytes": NUMBER,
-    "context_bytes": NUMBER,
-    "total_bytes": NUMBER,
-    "hardware": HARDWARE,
-    "rows": ROWS,
-    "lists": LISTS,
-    "stores": STORES,
-    "eval_crops": WHOLE,
-    "wanted": WHOLE,
-    "expected_share": NUMBER_OR_NULL,
-    "points": POINTS,
-    "violations": VIOLATIONS,
-    "warnings": TEXTS,
-    "opening": TEXT,
-    "list_sha256": TEXT,
-    "model_sha256": TEXT,
-    "num_pairs": COUNT,
-    "had_s": NUMBER,
+    "share": NUMBER_RULE,
+    "host": TEXT_RULE,
+    "pid": WHOLE_RULE,
+    "device": TEXT_RULE,
+    "num_threads": THREADS_RULE,
+    "num_bytes": NUMBER_RULE,
+    "context_bytes": NUMBER_RULE,
+    "total_bytes": NUMBER_RULE,
+    "hardware": HARDWARE_RULE,
+    "rows": ROWS_RULE,
+    "lists": LISTS_RULE,
+    "stores": STORES_RULE,
+    "eval_crops": WHOLE_RULE,
+    "wanted": WHOLE_RULE,
+    "expected_share": NUMBER_OR_NULL_RULE,
+    "points": POINTS_RULE,
+    "violations": VIOLATIONS_RULE,
+    "warnings": TEXTS_RULE,
+    "opening": TEXT_RULE,
+    "list_sha256": TEXT_RULE,
+    "model_sha256": TEXT_RULE,
+    "num_pairs": COUNT_RULE,
+    "had_s": NUMBER_RULE,
 }
 # Where an event has a rule of its own for a field.
 OWN_RULES: Mapping[tuple[str, str], Rule] = {
     ("epoch", "epoch"): ("a whole number of at least 1", lambda v: is_whole(v) and v >= 1),
-    ("epoch", "loss_stages"): NUMBERS_OR_NULL,
-    ("epoch", "stage_shares"): NUMBERS_OR_NULL,
+    ("epoch", "loss_stages"): NUMBERS_OR_NULL_RULE,
+    ("epoch", "stage_shares"): NUMBERS_OR_NULL_RULE,
     ("trial_ended", "state"): (f"one of {sorted(END_STATES)}", lambda v: v in list(END_STATES)),
-    ("trial_ended", "reason"): TEXT_OR_NULL,
-    ("search_ended", "reason"): TEXT,
+    ("trial_ended", "reason"): TEXT_OR_NULL_RULE,
+    ("search_ended", "reason"): TEXT_RULE,
 }
 # Numbers of an epoch that the tables add up or show.
 EPOCH_NUMBERS = frozenset(
@@ -116,7 +114,7 @@ FOLLOW_UP = frozenset({"follow_up", "follows"})
 NEEDED_OF_KIND: Mapping[str, frozenset[str]] = {"out_of_memory": frozenset({"resource", "share"})}
 
 
-def fault_of(record: Record, needed: Mapping[str, frozenset[str]]) -> str | None:
+def record_error(record: Mapping[str, Any], needed: Mapping[str, frozenset[str]]) -> str | None:
     """What is wrong with one record by itself; None where nothing is.
 
     Args:
@@ -138,7 +136,7 @@ def fault_of(record: Record, needed: Mapping[str, frozenset[str]]) -> str | None
     for key, value in record.items():
         rule = OWN_RULES.get((event, key)) or RULES.get(key)
         if event == "epoch" and key in EPOCH_NUMBERS:
-            rule = NUMBER_OR_NULL
+            rule = NUMBER_OR_NULL_RULE
         if rule is not None and not rule[1](value):
             return f"{key} of {event} must be {rule[0]}, got {str(value)[:60]!r}"
     return None
@@ -152,7 +150,7 @@ class RecordOrder:
         self._ended: set[int] = set()
         self._follows: dict[int, tuple[str, int] | None] = {}  # None of a search's own trials
 
-    def fault_of(self, record: Record) -> str | None:
+    def next_error(self, record: Mapping[str, Any]) -> str | None:
         """What is wrong with the next record, itself without fault; None where nothing is."""
         event = record["event"]
         if event == "trial_started":
@@ -179,7 +177,7 @@ class RecordOrder:
         self._ended.discard(trial)
         return None
 
-    def _follow(self, record: Record) -> str | None:
+    def _follow(self, record: Mapping[str, Any]) -> str | None:
         trial = record["trial"]
         said = (record["follow_up"], record["follows"]) if "follows" in record else None
         if self._follows.setdefault(trial, said) != said:

@@ -7,7 +7,7 @@ from results.journal.journal import Record, read_journal
 from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"
-TRIALS = "trials"
+TRIALS_FOLDER = "trials"
 
 
 class RunFolder:
@@ -82,7 +82,7 @@ class RunFolder:
 
     def trial(self, number: int) -> Path:
         """The folder of one trial: config, checkpoints, scores."""
-        return self.path / TRIALS / f"{number:04d}"
+        return self.path / TRIALS_FOLDER / f"{number:04d}"
 
     def read(self) -> tuple[Record, ...]:
         """Reads the journal."""

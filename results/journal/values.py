@@ -121,43 +121,43 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
-COUNT: Rule = ("a whole number of at least 0", _is_count)
-WHOLE: Rule = ("a whole number", is_whole)
-NUMBER: Rule = ("a number", is_number)
-NUMBER_OR_NULL: Rule = ("a number or null", lambda value: value is None or is_number(value))
-NUMBERS_OR_NULL: Rule = (
+COUNT_RULE: Rule = ("a whole number of at least 0", _is_count)
+WHOLE_RULE: Rule = ("a whole number", is_whole)
+NUMBER_RULE: Rule = ("a number", is_number)
+NUMBER_OR_NULL_RULE: Rule = ("a number or null", lambda value: value is None or is_number(value))
+NUMBERS_OR_NULL_RULE: Rule = (
     "a list of numbers or null",
     lambda value: (
         value is None
         or (isinstance(value, list) and all(x is None or is_number(x) for x in value))
     ),
 )
-TEXT: Rule = ("text", lambda value: isinstance(value, str))
-TEXT_OR_NULL: Rule = ("text or null", lambda value: isinstance(value, str | None))
-TEXTS: Rule = ("a list of text", lambda value: _is_list_of(str, value))
-MAPPING: Rule = ("a mapping", lambda value: isinstance(value, dict))
-THREADS: Rule = (
+TEXT_RULE: Rule = ("text", lambda value: isinstance(value, str))
+TEXT_OR_NULL_RULE: Rule = ("text or null", lambda value: isinstance(value, str | None))
+TEXTS_RULE: Rule = ("a list of text", lambda value: _is_list_of(str, value))
+MAPPING_RULE: Rule = ("a mapping", lambda value: isinstance(value, dict))
+THREADS_RULE: Rule = (
     f"a whole number from 1 to {MOST_THREADS}",
     lambda value: is_whole(value) and 1 <= value <= MOST_THREADS,
 )
-HARDWARE: Rule = ("a mapping of text and whole numbers, its python text", _is_hardware)
-PROVENANCE: Rule = (
+HARDWARE_RULE: Rule = ("a mapping of text and whole numbers, its python text", _is_hardware)
+PROVENANCE_RULE: Rule = (
     "a mapping with versions and environment of text, packages a list of text, hardware, git and "
     "cuda mappings",
     _is_provenance,
 )
-LISTS: Rule = ("a mapping of lists by role, each with sha256", _is_listing)
-STORES: Rule = ("a mapping of keys, which are text, by name", _is_texts)
-ROWS: Rule = (
+LISTS_RULE: Rule = ("a mapping of lists by role, each with sha256", _is_listing)
+STORES_RULE: Rule = ("a mapping of keys, which are text, by name", _is_texts)
+ROWS_RULE: Rule = (
     "a list of rows, each with model, " + ", ".join(sorted(ROW_NUMBERS)),
     lambda value: isinstance(value, list) and all(_is_benchmark_row(row) for row in value),
 )
-SETTINGS: Rule = ("a mapping, its success one of numbers", _is_settings)
-POINTS: Rule = (
+SETTINGS_RULE: Rule = ("a mapping, its success one of numbers", _is_settings)
+POINTS_RULE: Rule = (
     "a list of mappings with source, params and remarks",
     lambda value: isinstance(value, list) and all(_is_point(each) for each in value),
 )
-VIOLATIONS: Rule = (
+VIOLATIONS_RULE: Rule = (
     "a list of mappings with limit, value and allowed",
     lambda value: isinstance(value, list) and all(_is_violation(each) for each in value),
 )

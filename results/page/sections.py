@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from results.analysis.cost import Cost, search_cost
+from results.analysis.cost import TrialCost, search_cost
 from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
 from results.journal.journal import Record
@@ -93,7 +93,7 @@ def cost_section(records: Sequence[Record]) -> Section:
     return Section(id="cost", title="Cost", lines=tuple(lines), cells=plain_cells(heads, rows))
 
 
-def _figures(cost: Cost) -> list[str]:
+def _figures(cost: TrialCost) -> list[str]:
     hours = (cost.core_hours, cost.gpu_hours)
     samples = MISSING if cost.num_samples is None else f"{cost.num_samples:,}"
     told = [MISSING if each is None else f"{each:,.2f}" for each in hours]

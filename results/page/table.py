@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.terminal.cells import MISSING, STATE_WORDS, TEACHER, cell, headings
+from results.terminal.cells import MISSING, STATE_LABELS, TEACHER_ROW, cell, headings
 from results.terminal.listing import NO_EFFECT
 from results.terminal.trials import interval_text, repeats_text, trial_text
 
@@ -113,7 +113,7 @@ def _cell(name: str, row: Mapping[str, Any], is_number: bool) -> Cell:
             return Cell(text=repeats_text(dict(row)), style="number")
         case "state":
             style = text if text in STATES else "text"
-            return Cell(text=STATE_WORDS.get(text, text), style=style)
+            return Cell(text=STATE_LABELS.get(text, text), style=style)
         case "note":
             style = "note" if value == NO_EFFECT else "text"
             return Cell(text=text if value else "", style=style)
@@ -123,7 +123,7 @@ def _cell(name: str, row: Mapping[str, Any], is_number: bool) -> Cell:
 
 def _is_numeric(name: str, values: Iterable[object]) -> bool:
     return name == "trial" or all(
-        isinstance(value, int | float) or value in (None, TEACHER) for value in values
+        isinstance(value, int | float) or value in (None, TEACHER_ROW) for value in values
     )
 
 

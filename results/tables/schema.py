@@ -50,7 +50,7 @@ def _number(name: str, meaning: str, unit: str = "") -> Column:
     return Column(name=name, dtype=pa.float64(), unit=unit, meaning=meaning)
 
 
-TRIALS: tuple[Column, ...] = (
+TRIAL_COLUMNS: tuple[Column, ...] = (
     _count(
         "rank",
         "Place, 1 the best: trials whose config was repeated with other seeds first, by "
@@ -161,7 +161,7 @@ TRIALS: tuple[Column, ...] = (
     _number("eval_share", "Validation's part of `duration_s`, 0 to 1."),
 )
 
-EPOCHS: tuple[Column, ...] = (
+EPOCH_COLUMNS: tuple[Column, ...] = (
     _count("trial", "Number of the trial."),
     _count("epoch", "Epoch, from 1."),
     _number("veer_pct", "Validation EER after the epoch.", "%"),
@@ -246,13 +246,13 @@ def tables_page() -> str:
             "",
             "## trials.parquet: a row a trial",
             "",
-            *_markdown(TRIALS),
+            *_markdown(TRIAL_COLUMNS),
             f"| `{PARAM_PREFIX}NAME` | by values | | One column a sampled parameter, such as "
             f"`{PARAM_PREFIX}loss.alpha`. {PARAM_MEANING} |",
             "",
             "## epochs.parquet: a row a trial and epoch",
             "",
-            *_markdown(EPOCHS),
+            *_markdown(EPOCH_COLUMNS),
             "",
             *queries_section(),
         ]

@@ -16,10 +16,10 @@ from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.formats import format_table
 from results.tables.schema import (
-    EPOCHS,
+    EPOCH_COLUMNS,
     NO_EFFECT_COSINE,
     NO_EFFECT_SHARE,
-    TRIALS,
+    TRIAL_COLUMNS,
     arrow_schema,
     param_field,
 )
@@ -31,7 +31,7 @@ COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
 
 def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> pa.Table:
-    """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIALS`.
+    """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIAL_COLUMNS`.
 
     What the first in rank is ahead by needs the run's scores, and is null without them.
 
@@ -63,18 +63,18 @@ def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> 
         for other in (each for each in repeated if each.same_as == trial.trial):
             rows.append(row | {"trial": None, "same_as": trial.trial})
             params.append(other.params)
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIALS))
+    table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIAL_COLUMNS))
     return _with_params(table, _names(records), params)
 
 
 def epochs_table(records: Iterable[Record]) -> pa.Table:
-    """A row a trial and epoch, in that order; see `schema.EPOCHS`."""
+    """A row a trial and epoch, in that order; see `schema.EPOCH_COLUMNS`."""
     rows = [
         {**record, "time": round(1000 * record["time_s"])}
         for trial in trial_histories(records)
         for record in trial.in_order
     ]
-    return pa.Table.from_pylist(rows, schema=arrow_schema(EPOCHS))
+    return pa.Table.from_pylist(rows, schema=arrow_schema(EPOCH_COLUMNS))
 
 
 def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:

@@ -43,7 +43,7 @@ HEADINGS = {
     "overhead_share": "over-\nhead\nshare",
     "eval_share": "eval\nshare",
 }
-DECIMALS = {
+COLUMN_DECIMALS = {
     "veer_pct": 2,
     "last_veer_pct": 2,
     "median_veer_pct": 2,
@@ -75,26 +75,28 @@ DECIMALS = {
 }
 
 
-Row = dict[str, Any]
+TableRow = dict[str, Any]
 
 MISSING = "-"
-TEACHER = "teacher"
+TEACHER_ROW = "teacher"
 # Names the row where a search tries presets, so no screen does without.
-PRESET = f"{PARAM_PREFIX}preset"
-WRAPPED = frozenset({"note", PRESET})
+PRESET_COLUMN = f"{PARAM_PREFIX}preset"
+WRAPPED = frozenset({"note", PRESET_COLUMN})
 # Readable on dark and light ground, which yellow is not.
 NOTE_STYLE = "magenta"
 STYLES = {"stopped_early": "dim", "failed": "red", "diverged": "red"}
-STATE_WORDS = {"stopped_early": "stopped early", "running": "unfinished"}
+STATE_LABELS = {"stopped_early": "stopped early", "running": "unfinished"}
 
 
-def benchmark_view(rows: Sequence[Row], columns: Sequence[str], width: int | None = None) -> Table:
+def benchmark_view(
+    rows: Sequence[TableRow], columns: Sequence[str], width: int | None = None
+) -> Table:
     """The rows of a benchmark, without what a screen of this width has no room for."""
     return fitted_view(rows, columns, ("real_time_factor", "samples_per_s", "macs"), width)[0]
 
 
 def fitted_view(
-    rows: Sequence[Row], columns: Sequence[str], spare: Sequence[str], width: int | None
+    rows: Sequence[TableRow], columns: Sequence[str], spare: Sequence[str], width: int | None
 ) -> tuple[Table, list[str]]:
     """The table with as many columns as fit, and the names of the others.
 
@@ -108,12 +110,12 @@ def fitted_view(
     return grid(kept, width=width), left_out
 
 
-def rows_view(rows: Sequence[Row], columns: Sequence[str]) -> Table:
+def rows_view(rows: Sequence[TableRow], columns: Sequence[str]) -> Table:
     """Rows with the columns named, numbers to the right; nothing is cut off, only wrapped."""
     return grid(plain_columns(rows, columns), [row_style(row) for row in rows])
 
 
-def plain_columns(rows: Sequence[Row], columns: Sequence[str]) -> list[GridColumn]:
+def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[GridColumn]:
     """The columns with each value by itself, as `cell` writes it."""
     named = headings(columns)
     return [
@@ -123,7 +125,7 @@ def plain_columns(rows: Sequence[Row], columns: Sequence[str]) -> list[GridColum
             cells=[_text(name, row.get(name)) for row in rows],
             is_numeric=name == "trial"
             or all(
-                isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER)
+                isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER_ROW)
                 for row in rows
             ),
             wraps=name in WRAPPED,
@@ -133,9 +135,9 @@ def plain_columns(rows: Sequence[Row], columns: Sequence[str]) -> list[GridColum
     ]
 
 
-def row_style(row: Row) -> str:
+def row_style(row: TableRow) -> str:
     """How a trial's row stands out: the best, what equals it, what was stopped or failed."""
-    if row.get("trial") == TEACHER:
+    if row.get("trial") == TEACHER_ROW:
         return "bold"
     if row.get("rank") == 1:
         return "bold green"
@@ -146,7 +148,7 @@ def row_style(row: Row) -> str:
     return STYLES.get(str(row.get("state")), "")
 
 
-def fold_constant(rows: Sequence[Row], names: Sequence[str]) -> tuple[list[str], Row]:
+def fold_constant(rows: Sequence[TableRow], names: Sequence[str]) -> tuple[list[str], TableRow]:
     """Splits columns into those that vary, and those with one value in all of several rows."""
     if len(rows) < 2:
         return list(names), {}
@@ -170,8 +172,8 @@ def cell(name: str, value: object) -> str:
             return str(value)
         case int():
             return f"{value:,}"
-        case float() if name in DECIMALS:
-            return f"{value:,.{DECIMALS[name]}f}"
+        case float() if name in COLUMN_DECIMALS:
+            return f"{value:,.{COLUMN_DECIMALS[name]}f}"
         case float():
             return f"{value:.4g}"
         case list() | tuple():
@@ -180,7 +182,7 @@ def cell(name: str, value: object) -> str:
             return visible(str(value))
 
 
-def in_words(values: Row) -> str:
+def in_words(values: TableRow) -> str:
     """Columns and their values in a line of text."""
     return ", ".join(
         f"{visible(name.removeprefix(PARAM_PREFIX))} {cell(name, value)}"
@@ -208,4 +210,4 @@ def _text(name: str, value: object) -> str:
     text = cell(name, value)
     if name == "note":
         return text if value else ""
-    return STATE_WORDS.get(text, text) if name == "state" else text
+    return STATE_LABELS.get(text, text) if name == "state" else text

@@ -5,16 +5,16 @@ from typing import Any
 
 from results.analysis.faults import MOST_TRIALS_NAMED
 from results.tables.schema import PARAM_PREFIX
-from results.terminal.cells import STATE_WORDS, cell
+from results.terminal.cells import STATE_LABELS, cell
 from results.terminal.listing import NO_EFFECT_MEANS
 
-Row = Mapping[str, Any]
+TrialRow = Mapping[str, Any]
 
 
-def trial_facts(row: Row) -> dict[str, str]:
+def trial_facts(row: TrialRow) -> dict[str, str]:
     """Figures of a trial by what they are called; what is unknown is left out."""
     facts = {
-        "state": STATE_WORDS.get(row["state"], row["state"]),
+        "state": STATE_LABELS.get(row["state"], row["state"]),
         "rank": _plain("rank", row),
         "VEER": veer_words(row),
         "behind the best": behind_words(row),
@@ -38,7 +38,7 @@ def trial_facts(row: Row) -> dict[str, str]:
     return {name: text for name, text in facts.items() if text is not None}
 
 
-def sampled_facts(row: Row) -> dict[str, str]:
+def sampled_facts(row: TrialRow) -> dict[str, str]:
     """The sampled values of a trial, by dotted name."""
     return {
         name.removeprefix(PARAM_PREFIX): cell(name, value)
@@ -52,27 +52,27 @@ def percent(value: float | None) -> str | None:
     return None if value is None else f"{value:.2f} %"
 
 
-def interval(row: Row, name: str) -> str | None:
+def interval(row: TrialRow, name: str) -> str | None:
     """The 95 % interval of a column in percent, `4.90 to 6.31 %`, where it is known."""
     low, high = row[f"{name}_low_pct"], row[f"{name}_high_pct"]
     return None if low is None or high is None else f"{low:.2f} to {high:.2f} %"
 
 
-def veer_words(row: Row) -> str | None:
+def veer_words(row: TrialRow) -> str | None:
     """The lowest VEER with interval and epoch."""
     if row["veer_pct"] is None:
         return None
     return f"{percent(row['veer_pct'])}, {spread_words(row)}"
 
 
-def spread_words(row: Row) -> str:
+def spread_words(row: TrialRow) -> str:
     """What is to be known about the lowest VEER: its interval and epoch."""
     spread = interval(row, "veer")
     known = f"95 % interval {spread}, " if spread else ""
     return f"{known}after epoch {row['best_epoch']} of {row['epochs']}"
 
 
-def behind_words(row: Row) -> str | None:
+def behind_words(row: TrialRow) -> str | None:
     """How far it is behind the first in rank, and whether that can be told; nothing of the first.
 
     The difference is in percentage points of VEER, both trials on the same replicates.
@@ -84,7 +84,7 @@ def behind_words(row: Row) -> str | None:
     return f"{row['behind_pct']:+.2f} points (95 % interval {spread[:-2]}){verdict}"
 
 
-def repeat_words(row: Row) -> str | None:
+def repeat_words(row: TrialRow) -> str | None:
     """Mean and spread over the repeats of its config with other seeds."""
     mean_pct, count = row["repeat_mean_pct"], row["num_repeats"]
     if mean_pct is None or not count:
@@ -93,20 +93,20 @@ def repeat_words(row: Row) -> str | None:
     return f"{mean_pct:.2f}{spread} % over {count} {'seed' if count == 1 else 'seeds'}"
 
 
-def follow_up_words(row: Row) -> str | None:
+def follow_up_words(row: TrialRow) -> str | None:
     """Why the search ran it after its own trials."""
     what = {"repeat": "repeat with another seed", "control": "control, run to the end"}
     kind = row["follow_up"]
     return None if kind is None else f"{what.get(kind, kind)}, of trial {row['follows']}"
 
 
-def speed_words(row: Row) -> str | None:
+def speed_words(row: TrialRow) -> str | None:
     """How many times as fast as the teacher it is."""
     ratio = row["speed_ratio"]
     return None if ratio is None else f"{ratio:.2f} x the teacher's, one utterance at a time"
 
 
-def cost_words(row: Row) -> str | None:
+def cost_words(row: TrialRow) -> str | None:
     """Time, and what was occupied meanwhile."""
     told = {"core_hours": "core-hours", "gpu_hours": "GPU-hours"}
     costs = [f"{row[name]:.3g} {unit}" for name, unit in told.items() if row[name]]
@@ -117,7 +117,7 @@ def cost_words(row: Row) -> str | None:
     return ", ".join(costs) or None
 
 
-def tie_words(rows: Sequence[Row]) -> str | None:
+def tie_words(rows: Sequence[TrialRow]) -> str | None:
     """Which trials cannot be told apart from the first in rank; None where that is unknown."""
     others = [row for row in rows if row["trial"] is not None and row["rank"] not in (None, 1)]
     if all(row["is_tied"] is None for row in others):
@@ -130,5 +130,5 @@ def tie_words(rows: Sequence[Row]) -> str | None:
     return f"trial{'s' * (len(tied) > 1)} {named}"
 
 
-def _plain(name: str, row: Row) -> str | None:
+def _plain(name: str, row: TrialRow) -> str | None:
     return None if row[name] is None else cell(name, row[name])

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from results.journal.journal import Record
 from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
-from results.terminal.cells import TEACHER, Row, fold_constant, in_words
+from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words
 
 NO_EFFECT = "no effect"
 
@@ -77,7 +77,7 @@ class Listing:
         remarks: What is said below, a line each.
     """
 
-    rows: list[Row]
+    rows: list[TableRow]
     columns: list[str]
     varied: list[str]
     remarks: list[str]
@@ -108,17 +108,17 @@ def trial_listing(
     lines = [*remarks, *_explanations(rows, constant)]
     if teacher is not None:
         fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
-        rows = [{"trial": TEACHER, **fields}, *rows]
+        rows = [{"trial": TEACHER_ROW, **fields}, *rows]
     return Listing(rows=rows, columns=columns, varied=varied, remarks=lines)
 
 
-def _follow_ups_below(rows: Sequence[Row]) -> list[Row]:
+def _follow_ups_below(rows: Sequence[TableRow]) -> list[TableRow]:
     """The rows in their order, each follow-up below the trial that it follows, if that is there.
 
     They have no rank: they say how far the rank of another trial is to be trusted.
     """
     numbers = {row["trial"] for row in rows if row["same_as"] is None}
-    below: dict[int, list[Row]] = {}
+    below: dict[int, list[TableRow]] = {}
     for row in rows:
         if row["follow_up"] and row["follows"] in numbers:
             below.setdefault(row["follows"], []).append(row)
@@ -134,7 +134,7 @@ def _follow_ups_below(rows: Sequence[Row]) -> list[Row]:
     return placed
 
 
-def _explanations(rows: Sequence[Row], constant: Row) -> list[str]:
+def _explanations(rows: Sequence[TableRow], constant: TableRow) -> list[str]:
     """What the trials have in common, and what marks in their rows mean."""
     lines = []
     if constant:
@@ -149,13 +149,13 @@ def _explanations(rows: Sequence[Row], constant: Row) -> list[str]:
     return lines
 
 
-def _has(rows: Sequence[Row], follow_up: str) -> bool:
+def _has(rows: Sequence[TableRow], follow_up: str) -> bool:
     return any(row["follow_up"] == follow_up for row in rows)
 
 
-def trial_rows(table: pa.Table) -> list[Row]:
+def trial_rows(table: pa.Table) -> list[TableRow]:
     """The rows of a trial table; one that shares trial 3's run is called `= 3`."""
-    rows: list[Row] = table.to_pylist()
+    rows: list[TableRow] = table.to_pylist()
     for row in rows:
         if row["same_as"] is not None:
             row["trial"] = f"= {row['same_as']}"

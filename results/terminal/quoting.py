@@ -38,11 +38,11 @@ def _escaped(char: str) -> str:
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(char))
 
 
-def plain(text: object) -> str:
+def escape_markdown(text: object) -> str:
     """The text without effect: no HTML, link, emphasis, table cell or line of its own."""
     return re.sub(r"[\\`*<>\[\]|&]", r"\\\g<0>", visible(str(text)))
 
 
-def code(text: object) -> str:
+def inline_code(text: object) -> str:
     """The text between backticks; a backtick in it becomes an apostrophe."""
     return f"`{visible(str(text)).replace('`', chr(39))}`"

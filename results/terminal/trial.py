@@ -14,7 +14,7 @@ from results.analysis.trial_scores import RunScores
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.tables.query import where
-from results.tables.schema import EPOCHS
+from results.tables.schema import EPOCH_COLUMNS
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.cells import NOTE_STYLE, cell, fitted_view, fold_constant, in_words
 from results.terminal.facts import sampled_facts, trial_facts
@@ -119,7 +119,7 @@ def _config(config: Record) -> Syntax:
 
 def _epochs(epochs: pa.Table, width: int | None) -> list[RenderableType]:
     rows = epochs.to_pylist()
-    names = [column.name for column in EPOCHS if column.name not in HIDDEN_EPOCH_COLUMNS]
+    names = [column.name for column in EPOCH_COLUMNS if column.name not in HIDDEN_EPOCH_COLUMNS]
     known = [name for name in names if any(row[name] is not None for row in rows)]
     shown, constant = fold_constant(rows, known)
     view, left_out = fitted_view(rows, shown, SPARE_EPOCH_COLUMNS, width)

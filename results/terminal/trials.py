@@ -11,7 +11,15 @@ from rich.text import Text
 from results.analysis.remarks import WARNING
 from results.journal.journal import Record
 from results.tables.schema import PARAM_PREFIX
-from results.terminal.cells import MISSING, NOTE_STYLE, PRESET, Row, cell, plain_columns, row_style
+from results.terminal.cells import (
+    MISSING,
+    NOTE_STYLE,
+    PRESET_COLUMN,
+    TableRow,
+    cell,
+    plain_columns,
+    row_style,
+)
 from results.terminal.grid import GridColumn, fitted, grid
 from results.terminal.listing import CURVE, TIED, Listing, trial_listing
 from results.terminal.sparklines import Curve, CurveScale, curve_scale
@@ -100,14 +108,14 @@ def trial_columns(
     return made
 
 
-def trial_text(row: Row) -> str:
+def trial_text(row: TableRow) -> str:
     """A trial's number; what it is, where it is a follow-up: `repeat 12`."""
     number = cell("trial", row["trial"])
     kind = row.get("follow_up")
     return f"{cell('', kind)} {number}" if kind else number
 
 
-def interval_text(row: Row) -> str:
+def interval_text(row: TableRow) -> str:
     """The 95 % interval of the VEER, `(8.1-11.2)`, and a mark where it is tied with the best."""
     low, high = row.get("veer_low_pct"), row.get("veer_high_pct")
     text = "" if low is None or high is None else f"({low:.1f}-{high:.1f})"
@@ -115,7 +123,7 @@ def interval_text(row: Row) -> str:
     return f"{text} {TIED}".lstrip() if is_tied else text
 
 
-def repeats_text(row: Row) -> str:
+def repeats_text(row: TableRow) -> str:
     """Mean and standard deviation over how many repeats: `9.61 ± 0.12 (3)`."""
     mean, spread = row.get("repeat_mean_pct"), row.get("repeat_sd_pct")
     if mean is None:
@@ -125,14 +133,14 @@ def repeats_text(row: Row) -> str:
     return f"{text} ({cell('', row.get('num_repeats'))})"
 
 
-def row_run(row: Row) -> int | None:
+def row_run(row: TableRow) -> int | None:
     """The number of the trial whose run a row tells of; None for the teacher's."""
     run = row.get("same_as")
     run = row["trial"] if run is None else run
     return run if isinstance(run, int) else None
 
 
-def _veer_column(rows: Sequence[Row]) -> GridColumn:
+def _veer_column(rows: Sequence[TableRow]) -> GridColumn:
     """VEER to the right, its interval to the left behind it, so that both can be read down."""
     veers = [cell("veer_pct", row.get("veer_pct")) for row in rows]
     intervals = [interval_text(row) for row in rows]
@@ -155,7 +163,7 @@ def _left_out_in_words(left_out: Sequence[str], width: int | None) -> str:
     return f"left out to fit {width} characters: {'; '.join(parts)}"
 
 
-def _line(row: Row, curves: Mapping[int, Curve], scale: CurveScale) -> str:
+def _line(row: TableRow, curves: Mapping[int, Curve], scale: CurveScale) -> str:
     run = row_run(row)
     return "" if run is None or run not in curves else scale.line(curves[run])
 
@@ -166,7 +174,7 @@ def _before_curve(names: Sequence[str]) -> str:
 
 
 def _spare(listing: Listing) -> list[str]:
-    varied = [name for name in listing.varied if name != PRESET]
+    varied = [name for name in listing.varied if name != PRESET_COLUMN]
     first, more = varied[:KEPT_VARIED], varied[KEPT_VARIED:]
     return [
         *LEAST_FIRST, *reversed(more), *LESS_THAN_VARIED, *reversed(first), *LESS_THAN_REST,

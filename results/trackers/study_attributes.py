@@ -14,7 +14,7 @@ from pathlib import Path
 
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.journal.run_folder import TRIALS
+from results.journal.run_folder import TRIALS_FOLDER
 
 UserAttributes = dict[str, str | int | float]
 _CORPUS_LISTS = ("train_list", "val_list")
@@ -45,7 +45,7 @@ def start_attributes(trial: TrialHistory) -> UserAttributes:
     """Return what is known about a trial when it starts, or when a suggestion repeats it."""
     started = trial.started
     attributes: UserAttributes = {
-        "config": f"{TRIALS}/{trial.trial:04d}/config.yaml",
+        "config": f"{TRIALS_FOLDER}/{trial.trial:04d}/config.yaml",
         "seed": started["seed"],
         "config hash": started["config_hash"],
     }

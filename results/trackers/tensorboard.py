@@ -20,7 +20,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from results.analysis.speed import speed_ratios
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.tables.schema import EPOCHS
+from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import (
     FILE_NAME,
     event_record,
@@ -35,7 +35,7 @@ from spaces.files.atomic import write_bytes_atomically
 
 # Columns of the epochs table that are the step, the time, or the same in every epoch.
 NOT_SCALARS = frozenset({"trial", "epoch", "num_params", "time"})
-SCALARS = tuple(column.name for column in EPOCHS if column.name not in NOT_SCALARS)
+SCALARS = tuple(column.name for column in EPOCH_COLUMNS if column.name not in NOT_SCALARS)
 _BEST, _MEDIAN, _PARAMETERS, _SPEED = (
     f"trial/{name}" for name in ("best_veer_pct", "median_veer_pct", "num_params", "speed_ratio")
 )

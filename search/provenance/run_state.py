@@ -8,7 +8,7 @@ from typing import Any
 
 from results.journal.history import trial_histories
 from results.journal.journal import Journal, Record, as_recorded, read_journal
-from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
+from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
 from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig
@@ -135,7 +135,7 @@ def _refuse_orphans(folder: Path) -> None:
     Raises:
         RunError: There are some.
     """
-    trials = folder / TRIALS
+    trials = folder / TRIALS_FOLDER
     if trials.is_dir() and any(trials.iterdir()):
         raise RunError(
             f"{folder} holds trials, but its journal is missing or empty: restore {JOURNAL} "

@@ -10,7 +10,7 @@ from results.analysis.remarks import latest_settings
 from results.export.best_model import load_best
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import read_journal
-from results.journal.run_folder import JOURNAL, TRIALS, RunFolder
+from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
 from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
@@ -79,7 +79,7 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
     loaded = load_speaker_model(path)
     folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
     run_path = folder.parents[1]
-    if folder.parent.name == TRIALS and folder.name.isdecimal():
+    if folder.parent.name == TRIALS_FOLDER and folder.name.isdecimal():
         number = int(folder.name)
         if (run_path / JOURNAL).is_file() and _has_trial(run_path, number):
             return ModelSource(loaded=loaded, run=RunFolder(run_path), trial=number)

@@ -14,7 +14,7 @@ from results.figures import FIGURES
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.notebook import Run
-from results.tables.schema import EPOCHS, TRIALS
+from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from spaces.files.errors import RunError
 from tests.results.conftest import report, start
 from tests.results.made_up import keep_made_up_scores, write_made_up_run
@@ -30,8 +30,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_tables_have_the_documented_columns(run: Run) -> None:
     fixed = [name for name in run.trials.columns if not name.startswith("param.")]
-    assert fixed == [column.name for column in TRIALS]
-    assert list(run.epochs.columns) == [column.name for column in EPOCHS]
+    assert fixed == [column.name for column in TRIAL_COLUMNS]
+    assert list(run.epochs.columns) == [column.name for column in EPOCH_COLUMNS]
     assert len(run.trials) == 30
 
 

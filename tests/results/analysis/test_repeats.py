@@ -7,7 +7,7 @@ import pytest
 
 from results.analysis.ranking import (
     best_ended,
-    figure_of,
+    mean_in_words,
     ranked,
     repeat_remarks,
     repeats_of,
@@ -160,7 +160,7 @@ def test_the_card_tells_of_repeats_whose_weights_these_are_not(trained_run: RunF
     exported = export_trial(trained_run)
     assert exported.trial == best.trial
     repeats = repeats_of(trial_histories(trained_run.read()))[best.trial]
-    assert figure_of(repeats) == "11.50 % ± 0.71"
+    assert mean_in_words(repeats) == "11.50 % ± 0.71"
     assert (
         "- VEER with other seeds: 11.50 % ± 0.71 over 2 repeats of this config"
         in exported.folder.joinpath("README.md").read_text()

@@ -13,8 +13,8 @@ from results.audit.audit import (
     audit_cost,
     audit_rungs,
     audit_seeds,
+    control_share,
     correlation,
-    share,
 )
 from results.journal.history import TrialHistory
 
@@ -65,17 +65,17 @@ def test_too_few_trials_or_equal_ones_have_no_correlation(pairs):
 
 def test_a_share_has_its_exact_interval():
     """Clopper and Pearson's, as quantiles of beta distributions."""
-    found = share(2, 10, 40)
+    found = control_share(2, 10, 40)
     low, high = beta.ppf(0.025, 2, 9), beta.ppf(0.975, 3, 8)
     assert (found.low, found.high) == pytest.approx((low, high))
     # 40 * low is 1.01, but two of the controls are among the 40.
     assert (found.of_stopped_low, found.of_stopped_high) == pytest.approx((2, 40 * high))
-    few = share(2, 10, 11)  # 11 * high is 6.1, and eight of the eleven are known not to be
+    few = control_share(2, 10, 11)  # 11 * high is 6.1, and eight of the eleven are known not to be
     assert (few.of_stopped_low, few.of_stopped_high) == (2, 3)
 
 
 def test_of_none_the_interval_begins_at_0():
-    found = share(0, 5, 20)
+    found = control_share(0, 5, 20)
     assert found.low == 0
     assert found.high == pytest.approx(1 - 0.025 ** (1 / 5))  # solves (1 - p)^5 = 0.025
 
@@ -85,7 +85,7 @@ def test_the_interval_holds_the_share_at_least_19_times_in_20():
         covered = sum(
             math.comb(12, num) * truth**num * (1 - truth) ** (12 - num)
             for num in range(13)
-            if (found := share(num, 12, 12)).low <= truth <= found.high
+            if (found := control_share(num, 12, 12)).low <= truth <= found.high
         )
         assert covered >= 0.95
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from results.audit.audit import share
+from results.audit.audit import control_share
 from results.audit.findings import (
     Audit,
-    Control,
+    ControlResult,
     ControlsAudit,
     Correlation,
     CostAudit,
@@ -57,14 +57,14 @@ def controls(behind_pct, *, of=10, stopped_at=9, num_stopped=40):
         best_end_pct=10.0,
         most=3,
         controls=tuple(
-            Control(
+            ControlResult(
                 trial=30 + n, follows=n, stopped_at=stopped_at, end_veer_pct=10 + behind,
                 behind_pct=behind, place=1 if behind < 0 else 5, largest_gap_pct=0.0,
             )
             for n, behind in enumerate(behind_pct)
         ),
-        would_have_won=share(won, of, num_stopped),
-        among_best=share(won, of, num_stopped),
+        would_have_won=control_share(won, of, num_stopped),
+        among_best=control_share(won, of, num_stopped),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import pytest
 from results.export.export import export_trial
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.terminal.quoting import code, plain
+from results.terminal.quoting import escape_markdown, inline_code
 
 HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
 
@@ -17,7 +17,7 @@ def test_names_are_shown_and_not_obeyed(trained_run: RunFolder) -> None:
         journal.append("search_started", settings=settings, provenance={HOSTILE: HOSTILE})
     card = export_trial(trained_run).folder.joinpath("README.md").read_text()
     added = [line for line in card.splitlines() if line not in before]
-    assert added == [f"- {plain(HOSTILE)}: {plain(HOSTILE)}"]
+    assert added == [f"- {escape_markdown(HOSTILE)}: {escape_markdown(HOSTILE)}"]
     assert "<script" not in card.replace("\\<", "")
     assert "\x1b" not in card
 
@@ -34,8 +34,8 @@ def test_names_are_shown_and_not_obeyed(trained_run: RunFolder) -> None:
     ],
 )
 def test_marks_of_markdown_are_escaped(text: str, shown: str) -> None:
-    assert plain(text) == shown
+    assert escape_markdown(text) == shown
 
 
 def test_code_does_not_end_before_its_end() -> None:
-    assert code("a`b\n<c>") == "`a'b\\n<c>`"
+    assert inline_code("a`b\n<c>") == "`a'b\\n<c>`"

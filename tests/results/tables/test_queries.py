@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from results.tables.queries_page import QUERIES, SEVERAL_RUNS
-from results.tables.schema import EPOCHS, TRIALS, arrow_schema
+from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
 
 DIM, LOSS = "param.model.hidden_dim", "param.loss.distillation"
 PARAMS = [pa.field(DIM, pa.int64()), pa.field(LOSS, pa.string())]
@@ -108,10 +108,10 @@ def write_run(folder: Path, rows: list[dict[str, Any]]) -> None:
         if row.get("trial") in CURVES
         for epoch, veer_pct in enumerate(CURVES[row["trial"]], start=1)
     ]
-    trials = pa.schema([*arrow_schema(TRIALS), *PARAMS])
+    trials = pa.schema([*arrow_schema(TRIAL_COLUMNS), *PARAMS])
     pq.write_table(pa.Table.from_pylist(rows, schema=trials), folder / "trials.parquet")
     pq.write_table(
-        pa.Table.from_pylist(epochs, schema=arrow_schema(EPOCHS)), folder / "epochs.parquet"
+        pa.Table.from_pylist(epochs, schema=arrow_schema(EPOCH_COLUMNS)), folder / "epochs.parquet"
     )
 
 
@@ -147,7 +147,8 @@ def test_several_runs_stand_beside_each_other(
 ) -> None:
     write_run(tmp_path / "runs" / "first", ROWS)
     only = {key: value for key, value in ROWS[0].items() if key != LOSS} | {"veer_pct": 8.0}
-    table = pa.Table.from_pylist([only], schema=pa.schema([*arrow_schema(TRIALS), PARAMS[0]]))
+    schema = pa.schema([*arrow_schema(TRIAL_COLUMNS), PARAMS[0]])
+    table = pa.Table.from_pylist([only], schema=schema)
     (tmp_path / "runs" / "second").mkdir()
     pq.write_table(table, tmp_path / "runs" / "second" / "trials.parquet")
     monkeypatch.chdir(tmp_path)

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from results.tables.schema import EPOCHS, TRIALS, arrow_schema, tables_page
+from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema, tables_page
 from trainable.training.epoch_report import EpochReport
 
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
@@ -14,7 +14,7 @@ def test_the_page_is_what_the_schema_says() -> None:
 
 
 def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
-    for column in (*TRIALS, *EPOCHS):
+    for column in (*TRIAL_COLUMNS, *EPOCH_COLUMNS):
         assert column.meaning.endswith("."), column.name
         if column.name.endswith("_pct"):
             assert column.unit == "%"
@@ -24,9 +24,9 @@ def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
 
 def test_every_field_of_an_epochs_report_has_a_column() -> None:
     fields = {field.name for field in dataclasses.fields(EpochReport)}
-    assert {column.name for column in EPOCHS} == fields | {"trial", "num_params", "time"}
+    assert {column.name for column in EPOCH_COLUMNS} == fields | {"trial", "num_params", "time"}
 
 
 def test_metadata_reaches_arrow() -> None:
-    field = arrow_schema(EPOCHS).field("train_s")
+    field = arrow_schema(EPOCH_COLUMNS).field("train_s")
     assert field.metadata == {b"unit": b"s", b"meaning": b"Training time."}

@@ -9,7 +9,7 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.tables.schema import EPOCHS, PARAM_PREFIX, TRIALS
+from results.tables.schema import EPOCH_COLUMNS, PARAM_PREFIX, TRIAL_COLUMNS
 from results.tables.trials import epochs_table, rebuild_tables, trials_table
 from tests.results.conftest import report, start
 
@@ -215,8 +215,8 @@ def test_a_run_without_trials_gives_empty_tables_of_the_same_columns(tmp_path: P
         journal.append("search_started", settings={}, provenance={})
     trials, epochs = rebuild_tables(RunFolder(tmp_path / "run"))
     assert trials.num_rows == epochs.num_rows == 0
-    assert trials.column_names == [column.name for column in TRIALS]
-    assert epochs.column_names == [column.name for column in EPOCHS]
+    assert trials.column_names == [column.name for column in TRIAL_COLUMNS]
+    assert epochs.column_names == [column.name for column in EPOCH_COLUMNS]
 
 
 @pytest.mark.parametrize(

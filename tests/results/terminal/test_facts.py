@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from results.tables.schema import TRIALS
+from results.tables.schema import TRIAL_COLUMNS
 from results.terminal.facts import sampled_facts, tie_words, trial_facts
 
 
 def row(**values: Any) -> dict[str, Any]:
     """A row of the trials table, null but for these values."""
     known = {"trial": 3, "rank": 2, "state": "complete", "retries": 0}
-    return {**{column.name: None for column in TRIALS}, **known, **values}
+    return {**{column.name: None for column in TRIAL_COLUMNS}, **known, **values}
 
 
 def test_what_is_unknown_is_left_out() -> None:

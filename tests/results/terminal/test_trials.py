@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from results.journal.run_folder import RunFolder
-from results.tables.schema import TRIALS, arrow_schema
+from results.tables.schema import TRIAL_COLUMNS, arrow_schema
 from results.tables.trials import trials_table
 from results.terminal.grid import GridColumn, fitted, grid, grid_width
 from results.terminal.listing import trial_listing
@@ -37,7 +37,7 @@ def coloured(view: RenderableType, **options: Any) -> str:
 def table_of(*rows: dict[str, Any]) -> pa.Table:
     """A table of trials by what is said of them, with a parameter."""
     plain = {"epochs": 9, "num_params": 583_712, "state": "complete", "follow_up": None}
-    schema = arrow_schema(TRIALS)
+    schema = arrow_schema(TRIAL_COLUMNS)
     table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
     lr = [0.001 * (number + 1) for number in range(len(rows))]
     return table.append_column("param.training.lr", pa.array(lr))

@@ -11,7 +11,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
-from results.tables.schema import EPOCHS
+from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import FILE_NAME
 from results.trackers.tensorboard import (
     METRICS,
@@ -113,7 +113,7 @@ def test_all_numbers_of_an_epoch_are_there(tmp_path: Path) -> None:
     for name, value in values.items():
         assert scalars(run, "trial-0000", name) == [(1, value)]
     assert scalars(run, "trial-0000", "loss_stages/1") == [(1, 1.0)]
-    assert {each.name for each in EPOCHS} == set(SCALARS) | NOT_SCALARS
+    assert {each.name for each in EPOCH_COLUMNS} == set(SCALARS) | NOT_SCALARS
 
 
 def test_hparams_has_parameters_states_and_metrics(
