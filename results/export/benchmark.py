@@ -1,8 +1,7 @@
-"""Speed of models on this machine's CPU.
+"""Speed of models on the CPU of this machine, from waveform to embedding.
 
-From waveform to embedding: the front end is part of every figure, and is also measured alone as a
-row of its own. All models run in one process, one call each a round, in an order drawn anew for
-each round.
+All times include the front end, which is also measured alone in a row of its own. All models run
+in one process, one call per round, in a new random order for each round.
 
 Shapes: B batch, S samples.
 """
@@ -32,24 +31,24 @@ from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, describe_hardware
 from trainable.teachers.any_teacher import is_stored
 
-Progress = Callable[[int, int], None]
-
 FRONT_END = "front end"
-TEACHER = "teacher"
-MS_PER_S = 1000.0
+TEACHER_NAME = "teacher"
+
+_Progress = Callable[[int, int], None]
+_MS_PER_S = 1000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkConfig:
-    """How to measure.
+    """Settings of a benchmark.
 
     Attributes:
-        batch_sizes: Utterances a call.
-        num_threads: Threads a call; one, and all cores.
+        batch_sizes: Numbers of utterances per call, each measured.
+        num_threads: Numbers of threads per call, each measured; one and all cores by default.
         rounds: Timed calls of each model in each setting.
-        warmup_rounds: Calls before them that are not timed.
-        num_frames: Length of an utterance, 10 ms each.
-        seed: Of the input and of the order in the rounds.
+        warmup_rounds: Calls before the timed ones.
+        num_frames: Length of an utterance in frames of 10 ms; 200 are the 2 s of a training crop.
+        seed: Seed of the input and of the order of models in each round.
     """
 
     batch_sizes: tuple[int, ...] = (1, 8)
@@ -71,27 +70,28 @@ class BenchmarkConfig:
 
     @property
     def num_samples(self) -> int:
-        """Samples of an utterance: with centred frames T frames span T-1 hops."""
+        """Length of an utterance in samples: with centred frames, T frames span T-1 hops."""
         return (self.num_frames - 1) * HOP_SAMPLES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkRow:
-    """One model in one setting.
+    """Results of one model in one setting.
 
     Attributes:
-        model: Its name.
-        num_params: Parameters of the network.
-        macs: Multiply-accumulates for one utterance, without the front end; see `macs`.
-        batch_size: Utterances a call.
-        num_threads: Threads a call.
-        latency_median_ms: Time of a call.
-        latency_p95_ms: Time that 95 % of the calls stay within.
-        samples_per_s: Utterances a second, by the median.
-        real_time_factor: Computing time over the time of the audio, by the median; below 1 is
-            faster than the audio.
-        speed_ratio: Median over the rounds of the teacher's time over this model's in the same
-            round; above 1 is faster than the teacher. None without a teacher.
+        model: Name of the model.
+        num_params: Parameters of the network; 0 for the front end.
+        macs: Multiply-accumulates for one utterance, without the front end; see
+            `trainable.cost.macs`. 0 for the front end.
+        batch_size: Utterances per call.
+        num_threads: Threads per call.
+        latency_median_ms: Median time of a call.
+        latency_p95_ms: 95th percentile of the times of a call.
+        samples_per_s: Utterances per second, from the median time.
+        real_time_factor: Median time divided by the duration of the audio; below 1 is faster than
+            real time.
+        speed_ratio: The teacher's time divided by this model's time in the same round, median
+            over the rounds; above 1 is faster than the teacher. None without a teacher.
     """
 
     model: str
@@ -106,7 +106,7 @@ class BenchmarkRow:
     speed_ratio: float | None
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the row as a dict of plain values, by column name."""
         return asdict(self)
 
 
@@ -117,22 +117,22 @@ def benchmark_models(
     models: Mapping[str, SpeakerModel],
     teacher: str | None = None,
     config: BenchmarkConfig | None = None,
-    progress: Progress | None = None,
+    progress: _Progress | None = None,
 ) -> list[BenchmarkRow]:
-    """Measures models against each other; all take 80 mel bins.
+    """Measure models against each other; all must take 80 mel bins.
 
     Args:
-        models: By name, in eval mode, on the CPU.
-        teacher: Name of the one that the others are compared with.
-        config: How to measure.
-        progress: Told (rounds done, rounds in all).
+        models: Models by name, in eval mode, on the CPU.
+        teacher: Name of the model that the others are compared with.
+        config: Settings of the benchmark; the default ones if not given.
+        progress: Called after each round with the rounds done and the rounds in all.
 
     Returns:
-        A row a model and setting: settings (threads, then batch) in the order of the config, in
-        each the models in theirs, then the front end alone.
+        One row per setting and model. Settings (threads, then batch) have the order of the
+        config; in each setting the models have their own order, and the front end is last.
 
     Raises:
-        ValueError: There is no model of the teacher's name, or a model is in training mode.
+        ValueError: No model has the teacher's name, or a model is in training mode.
     """
     config = config or BenchmarkConfig()
     if teacher is not None and teacher not in models:
@@ -140,7 +140,7 @@ def benchmark_models(
     training = [name for name, model in models.items() if model.training]
     if training:
         raise ValueError(f"models must be in eval mode, got {training} in training mode")
-    before = torch.get_num_threads()
+    before = torch.get_num_threads()  # global to the process, so it is restored below
     rows: list[BenchmarkRow] = []
     on_round = _round_counter(config, progress)
     try:
@@ -158,12 +158,22 @@ def benchmark_run(
     run: RunFolder,
     top_k: int = 3,
     config: BenchmarkConfig | None = None,
-    progress: Progress | None = None,
+    progress: _Progress | None = None,
 ) -> list[BenchmarkRow]:
-    """Measures the teacher, if the run had one with a network, and the best ended trials.
+    """Measure the teacher and the best ended trials of a run.
 
-    The outcome goes to benchmark.json and, with the hardware, into the journal; so the run's
-    search must not be running.
+    A teacher that is a file of stored embeddings has no network, and is left out. Rows and
+    hardware are written to benchmark.json and appended to the journal, so the search must not be
+    running.
+
+    Args:
+        run: The run folder.
+        top_k: Number of trials, the best first.
+        config: Settings of the benchmark; the default ones if not given.
+        progress: Called after each round with the rounds done and the rounds in all.
+
+    Returns:
+        The rows of `benchmark_models`.
 
     Raises:
         RunError: No trial has ended with a VEER.
@@ -173,10 +183,11 @@ def benchmark_run(
     models = {}
     teacher = latest(records, "teacher")
     if teacher is not None and not is_stored(Path(teacher["path"])):
-        models[TEACHER] = load_speaker_model(Path(teacher["path"])).model
+        models[TEACHER_NAME] = load_speaker_model(Path(teacher["path"])).model
     for trial in best_ended(trial_histories(records), top_k):
         models[trial_name(trial.trial)] = load_best(run, trial).model
-    rows = benchmark_models(models, TEACHER if TEACHER in models else None, config, progress)
+    reference = TEACHER_NAME if TEACHER_NAME in models else None
+    rows = benchmark_models(models, reference, config, progress)
     outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     with Journal(run.journal) as journal:
@@ -185,20 +196,24 @@ def benchmark_run(
 
 
 def trial_name(trial: int) -> str:
-    """How a trial is called among benchmarked models."""
+    """Return the name of a trial in the benchmark, as in `BenchmarkRow.model`."""
     return f"trial {trial}"
 
 
 def paired_ratio(reference_s: Sequence[float], own_s: Sequence[float]) -> float:
-    """How many times faster than the reference: the median over the rounds."""
+    """Return how many times faster than the reference a model is.
+
+    The ratio is taken within each round, because other load on the machine slows both times of a
+    round down; then the median over the rounds.
+    """
     pairs = zip(reference_s, own_s, strict=True)
     return statistics.median(reference / own for reference, own in pairs)
 
 
-def _round_counter(config: BenchmarkConfig, progress: Progress | None) -> Callable[[], None]:
-    """Counts the rounds of all settings."""
-    settings = len(config.num_threads) * len(config.batch_sizes)
-    total = settings * (config.rounds + config.warmup_rounds)
+def _round_counter(config: BenchmarkConfig, progress: _Progress | None) -> Callable[[], None]:
+    """Return a callback for each round that counts the rounds over all settings."""
+    num_settings = len(config.num_threads) * len(config.batch_sizes)
+    total = num_settings * (config.rounds + config.warmup_rounds)
     done = itertools.count(1)
 
     def on_round() -> None:
@@ -214,6 +229,7 @@ def _measure(
     config: BenchmarkConfig,
     on_round: Callable[[], None],
 ) -> dict[str, list[float]]:
+    # Noise is enough as input, since the time of a call does not depend on the content.
     generator = torch.Generator().manual_seed(config.seed)
     wave_BS = 0.1 * torch.randn(batch_size, config.num_samples, generator=generator)
     front_end = LogMel(NUM_MELS)
@@ -253,8 +269,8 @@ def _rows(
                 macs=_macs(models[name], config.num_frames) if name in models else 0,
                 batch_size=batch_size,
                 num_threads=num_threads,
-                latency_median_ms=MS_PER_S * median_s,
-                latency_p95_ms=MS_PER_S * float(np.percentile(times, 95)),
+                latency_median_ms=_MS_PER_S * median_s,
+                latency_p95_ms=_MS_PER_S * float(np.percentile(times, 95)),
                 samples_per_s=batch_size / median_s,
                 real_time_factor=median_s / audio_s,
                 speed_ratio=paired_ratio(reference, times) if reference else None,

@@ -9,7 +9,7 @@ from models import count_parameters
 from models.user_code import code_roots
 from results.analysis.faults import counted
 from results.analysis.ranking import mean_in_words, repeats_of
-from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER, trial_name
+from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER_NAME, trial_name
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Record
 from results.tables.trials import distill_has_no_effect
@@ -20,9 +20,9 @@ from trainable.checkpoints.loading import LoadedModel
 from trainable.checkpoints.own_code import needs_code
 from trainable.config.trial_config import TrainRunConfig
 
-# What rebuilds the environment; too long for a card, the run's journal has it.
-FOR_REBUILDING = frozenset({"packages", "environment"})
-LOADING = """\
+# Fields of the provenance that are too long for a card; the journal has them.
+_LONG_FIELDS = frozenset({"packages", "environment"})
+_LOADING_CODE = """\
 ```python
 from pathlib import Path
 
@@ -39,8 +39,8 @@ model.eval()
 embedding = model.embed(LogMel()(wave))
 ```"""
 
-# Before the first line that builds the model.
-ALLOWING = """\
+# Goes before the first line that builds the model, for a class in a file of the user.
+_ALLOWING_CODE = """\
 from models.user_code import allow_code
 
 allow_code(Path({root!r}))  # the folder that {module} is in
@@ -50,14 +50,14 @@ allow_code(Path({root!r}))  # the folder that {module} is in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What a card is written from.
+    """The data of a model card.
 
     Attributes:
-        run: The search's folder.
-        trial: What the journal says about the trial.
-        loaded: Its model at the best epoch.
-        config: The config for a full training.
-        records: The journal.
+        run: Folder of the run.
+        trial: History of the trial, from the journal.
+        loaded: Model of the trial's best epoch.
+        config: Config for a full training.
+        records: All records of the journal.
     """
 
     run: Path
@@ -68,22 +68,23 @@ class CardFacts:
 
 
 def model_card(facts: CardFacts) -> str:
-    """The card as Markdown."""
+    """Return the card as Markdown."""
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
     flag = " --allow-code" if needs_code(facts.config.trial.model) else ""
     sections = {
         f"Speaker embeddings: trial {facts.trial.trial} of {escape_markdown(facts.run.name)}": (
-            f"A {facts.loaded.config.model.family} of "
-            f"{count_parameters(facts.loaded.model):,} parameters, from log-mels of 16 kHz speech "
-            f"to {facts.loaded.model.embedding_dim} dimensions, found by a search of Veer."
+            f"A model of the family {facts.loaded.config.model.family} with "
+            f"{count_parameters(facts.loaded.model):,} parameters. It takes log-mels of 16 kHz "
+            f"speech and returns embeddings of {facts.loaded.model.embedding_dim} dimensions. "
+            "Veer found it by a hyperparameter search."
         ),
         "Validation": _bullets(_metrics(facts)),
         "Training data": _bullets(_data(facts)),
         "Speed": _speed(facts),
         "Config": f"```yaml\n{yaml_text(config).rstrip()}\n```",
         "Loading": _loading(facts),
-        "Training in full": f"`veer train config.yaml --out FOLDER{flag}`, on a machine that has "
-        "the corpus and the teacher under the paths in config.yaml.",
+        "Training in full": f"`veer train config.yaml --out FOLDER{flag}`, on a machine "
+        "that has the corpus and the teacher at the paths in config.yaml.",
         "Provenance": _bullets(_provenance(facts)),
     }
     parts = [
@@ -95,13 +96,14 @@ def model_card(facts: CardFacts) -> str:
 
 def _loading(facts: CardFacts) -> str:
     if not needs_code(facts.config.trial.model):
-        return LOADING
+        return _LOADING_CODE
     family = facts.config.trial.model.family
-    allowing = ALLOWING.format(root=str(code_roots()[0]), module=family.partition(":")[0])
-    begin, folder, end = LOADING.partition("folder = ")
+    allowing = _ALLOWING_CODE.format(root=str(code_roots()[0]), module=family.partition(":")[0])
+    begin, folder, end = _LOADING_CODE.partition("folder = ")
     return (
-        f"The model is a class in a file of your own, `{family}`: Veer's commands take it with "
-        f"`--allow-code`, in the folder that the file is in.\n\n{begin}{allowing}{folder}{end}"
+        f"The model is a class in your own file, `{family}`. Veer's commands run its code only "
+        "with `--allow-code`, and only in the folder of that file.\n\n"
+        f"{begin}{allowing}{folder}{end}"
     )
 
 
@@ -111,19 +113,20 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
     if best is not None and last is not None:
         found["VEER"] = (
             f"{best['veer_pct']:.2f} % after epoch {best['epoch']} of {len(facts.trial.epochs)}, "
-            "the epoch of these weights; chosen on the validation list itself, so optimistic"
+            "the epoch of these weights; the epoch was chosen on the validation list itself, so "
+            "this VEER is optimistic"
         )
         if repeats := repeats_of(trial_histories(facts.records)).get(facts.trial.trial):
             found["VEER with other seeds"] = (
                 f"{mean_in_words(repeats)} over {counted(len(repeats.veer_pct), 'repeat')} of "
-                "this config, each the median of its last five epochs; the weights here are none "
-                "of theirs but the search's own run of it"
+                "this config, each with the median of its last five epochs; these weights are not "
+                "from a repeat but from the trial itself"
             )
         found["VEER after the last epoch"] = f"{cell('veer_pct', last['veer_pct'])} %"
         found["share of distillation in the loss"] = cell("x", best.get("distill_share"))
         found["cosine to the teacher in training"] = cell("x", best.get("teacher_cosine"))
     if distill_has_no_effect(facts.trial):
-        found["warning"] = "its distillation has no effect"
+        found["warning"] = "distillation has no effect on this trial"
     if teacher is not None:
         known = teacher["veer_pct"] is not None
         found["VEER of the teacher"] = (
@@ -145,12 +148,12 @@ def _lines(path: Path) -> str:
     try:
         return f"{sum(1 for line in path.read_bytes().splitlines() if line.strip()):,}"
     except OSError:
-        return "unknown (the list is gone)"
+        return "unknown number (the list no longer exists)"
 
 
 def _speed(facts: CardFacts) -> str:
     benchmark = latest(facts.records, "benchmark")
-    names = (TEACHER, trial_name(facts.trial.trial), FRONT_END)
+    names = (TEACHER_NAME, trial_name(facts.trial.trial), FRONT_END)
     rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
     if benchmark is None or names[1] not in {row["model"] for row in rows}:
         command = inline_code(veer_command("benchmark", facts.run))
@@ -158,8 +161,9 @@ def _speed(facts: CardFacts) -> str:
     machine = benchmark["hardware"].items()
     hardware = escape_markdown(", ".join(f"{name} {value}" for name, value in machine))
     return (
-        "From a 2-s waveform to the embedding, front end included, which is also measured alone; "
-        f"MMACs are of one utterance without it.\n\n{_markdown(rows)}\n\nOn: {hardware}."
+        "Times are from a waveform of 2 s to the embedding, with the front end, which is also "
+        "measured alone. MMACs are for one utterance, without the front end.\n\n"
+        f"{_markdown(rows)}\n\nHardware: {hardware}."
     )
 
 
@@ -185,12 +189,12 @@ def _provenance(facts: CardFacts) -> dict[str, object]:
         **{
             name: value
             for name, value in started.get("provenance", {}).items()
-            if name not in FOR_REBUILDING
+            if name not in _LONG_FIELDS
         },
     }
     return {name: escape_markdown(value) for name, value in found.items()}
 
 
 def _bullets(facts: Mapping[str, object]) -> str:
-    """A line a fact; the values are Markdown."""
+    """Return one list item per fact; values must be Markdown already."""
     return "\n".join(f"- {escape_markdown(name)}: {value}" for name, value in facts.items())

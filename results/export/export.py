@@ -1,4 +1,4 @@
-"""A trial as files that stand by themselves: config, weights, model card."""
+"""Export of one trial as files that need nothing else of the run: config, weights, model card."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
-CONFIG = "config.yaml"
-WEIGHTS = "weights.safetensors"
-CARD = "README.md"
+EXPORTED_CONFIG = "config.yaml"
+_WEIGHTS = "weights.safetensors"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +34,9 @@ class Export:
     """An exported trial.
 
     Attributes:
-        trial: Its number.
-        folder: Holds config.yaml, weights.safetensors and README.md.
-        config: What config.yaml says.
+        trial: Number of the trial.
+        folder: Folder with config.yaml, weights.safetensors and README.md.
+        config: Content of config.yaml.
     """
 
     trial: int
@@ -47,21 +47,21 @@ class Export:
 def export_trial(
     run: RunFolder, trial: int | None = None, out: Path | None = None, epochs: int | None = None
 ) -> Export:
-    """Writes the config for a full training, the weights of the best epoch and a model card.
+    """Write the config for a full training, the weights of the best epoch and a model card.
 
-    The folder appears, or replaces an earlier export, in one step.
+    The folder appears complete, and replaces an earlier export only when it is complete.
 
     Args:
-        run: The search's.
-        trial: Its number; the best that has ended unless given.
-        out: The folder; `export/trial-NNNN` in the run unless given.
-        epochs: Epochs of the full training; as in the trial unless given.
+        run: The run folder of the search.
+        trial: Number of the trial; by default the best one that has ended.
+        out: Folder of the export; by default `export/trial-NNNN` in the run folder.
+        epochs: Epochs of the full training; by default those of the trial.
 
     Raises:
         RunError: The run has no such trial, its checkpoints were not kept, it needs a teacher
-            that the run does not name, or the folder holds something else.
-        CheckpointError: The best epoch's checkpoint is missing or damaged, or of another run.
-        DiskFullError: There is no room; an earlier export stands.
+            that the journal does not name, or the folder has other content.
+        CheckpointError: The best epoch's checkpoint is missing or damaged, or from another run.
+        DiskFullError: The disk is full; an earlier export is kept.
     """
     records = run.read()
     histories = trial_histories(records)
@@ -78,20 +78,21 @@ def export_trial(
 
 
 def _files(facts: CardFacts) -> dict[str, bytes]:
-    """The content of each file, by its name."""
+    """Return the content of each file, by file name."""
     note = CODE_NOTE if needs_code(facts.config.trial.model) else ""
     text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
     state = facts.loaded.model.state_dict()
+    # safetensors refuses tensors that are not contiguous.
     weights = {name: each.contiguous() for name, each in state.items()}
     return {
-        CONFIG: (note + text).encode(),
-        WEIGHTS: save(weights, metadata={"format": "pt"}),
-        CARD: model_card(facts).encode(),
+        EXPORTED_CONFIG: (note + text).encode(),
+        _WEIGHTS: save(weights, metadata={"format": "pt"}),
+        _CARD: model_card(facts).encode(),
     }
 
 
 def _replace(out: Path, files: Mapping[str, bytes]) -> None:
-    """Makes a folder of these files, in the place of what is there."""
+    """Replace a folder with a new one that has these files."""
     num_bytes = sum(map(len, files.values()))
     with translate_disk_full(out, num_bytes):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +102,20 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
             building.mkdir()
             for name, content in files.items():
                 (building / name).write_bytes(content)
+            # A folder with content cannot be renamed over, so the old one is moved away first;
+            # the temporary folder takes it along when it is deleted.
             if out.exists():
                 out.rename(before)
             building.rename(out)
 
 
 def _check_replaceable(out: Path) -> None:
-    if out.exists() and not (out / WEIGHTS).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise RunError(f"{out} exists and is no earlier export; name another folder with --out")
+    if not out.exists() or (out / _WEIGHTS).is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise RunError(
+            f"{out} exists and is not an earlier export; choose another folder with --out"
+        )
 
 
 def _train_config(
@@ -116,7 +123,7 @@ def _train_config(
 ) -> TrainRunConfig:
     started, teacher = latest(records, "search_started"), latest(records, "teacher")
     if started is None:
-        raise RunError("the journal does not say how the search was started (no search_started)")
+        raise RunError("the journal has no record search_started with the settings of the search")
     if epochs is not None:
         training = trial.training.model_copy(update={"max_epochs": epochs})
         trial = trial.model_copy(update={"training": training})
@@ -129,8 +136,8 @@ def _train_config(
             targets=TargetsConfig.model_validate(started["settings"].get("targets", {})),
             teacher_sha256=None if teacher is None else teacher["sha256"],
             trial=TrialConfig.model_validate(trial.model_dump()),
-            # Searches of before there was a choice do not name it.
+            # Journals written before this setting existed do not have it.
             engine=EngineConfig.model_validate(started["settings"].get("engine", {})),
         )
     except (ValidationError, KeyError) as error:
-        raise RunError(f"the journal does not hold a config that trains: {error}") from error
+        raise RunError(f"the config in the journal is not valid for training: {error}") from error

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from models.user_code import allow_code, is_code_allowed
-from results.export.export import CONFIG, Export
+from results.export.export import EXPORTED_CONFIG, Export
 from results.terminal.quoting import veer_command
 from trainable.checkpoints.own_code import needs_code
 
@@ -101,4 +101,4 @@ def permission_flag() -> str:
 def training_command(exported: Export) -> str:
     """The command that trains an exported trial in full."""
     flag = FLAG if needs_code(exported.config.trial.model) else ""
-    return f"{veer_command('train', exported.folder / CONFIG)}{flag}"
+    return f"{veer_command('train', exported.folder / EXPORTED_CONFIG)}{flag}"

@@ -49,7 +49,7 @@ def by_setting(rows: list[BenchmarkRow]) -> dict[tuple[str, int, int], Benchmark
     return {(row.model, row.num_threads, row.batch_size): row for row in rows}
 
 
-def test_figures_agree_with_a_known_time() -> None:
+def test_numbers_agree_with_a_known_time() -> None:
     fast, slow = Sleeper(0.01).eval(), Sleeper(0.04).eval()
     config = BenchmarkConfig(batch_sizes=(8,), num_threads=(1,), rounds=5, warmup_rounds=1)
     rows = {r.model: r for r in benchmark_models({"fast": fast, "slow": slow}, "slow", config)}
@@ -143,7 +143,7 @@ def test_a_trial_whose_checkpoint_was_not_kept_is_an_error(trained_run: RunFolde
     assert not trained_run.benchmark.exists()
 
 
-def test_the_cpu_says_its_name(tmp_path: Path) -> None:
+def test_the_cpu_has_its_name(tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
     file.write_text("processor\t: 0\nmodel name\t: Fast CPU 9000\nprocessor\t: 1\n")
     assert cpu_name(file) == "Fast CPU 9000"

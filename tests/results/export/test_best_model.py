@@ -42,7 +42,7 @@ def test_nor_is_it_benchmarked(trained_run: RunFolder) -> None:
 def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: RunFolder) -> None:
     checkpoints = CheckpointFolder(trained_run.trial(0))
     checkpoints.file_of(1).rename(checkpoints.file_of(2))
-    fault = r"000001\.model: the best epoch's file of trial 0 is missing; restore it"
+    fault = r"000001\.model: the file of the best epoch of trial 0 is missing; restore it"
     with pytest.raises(CheckpointError, match=fault):
         export_trial(trained_run, 0)
 
@@ -51,7 +51,7 @@ def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: Ru
     (trial, _) = trial_histories(trained_run.read())
     told = trial.epochs[1]["veer_pct"]
     other = replace(trial, epochs={1: trial.epochs[1] | {"veer_pct": told - 1}})
-    with pytest.raises(CheckpointError, match=r"the journal says .* of different runs"):
+    with pytest.raises(CheckpointError, match=r"the journal has .* from different runs"):
         load_best(trained_run, other)
 
 
@@ -64,5 +64,5 @@ def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
             **{key: trial.started[key] for key in ("trial", "params", "config_hash", "seed")},
             config=config | {"seed": 99},
         )
-    with pytest.raises(CheckpointError, match="its config is not the one that the journal has"):
+    with pytest.raises(CheckpointError, match="its config differs from the one in the journal"):
         export_trial(trained_run, 0)

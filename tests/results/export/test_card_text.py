@@ -1,4 +1,4 @@
-"""Whatever a run's texts hold, the model card shows them, and nothing more."""
+"""The model card shows text of a run as text, whatever markup it contains."""
 
 import pytest
 

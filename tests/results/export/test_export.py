@@ -98,7 +98,7 @@ def test_after_a_benchmark_the_card_has_its_rows(trained_run: RunFolder) -> None
     card = (export_trial(trained_run).folder / "README.md").read_text()
     rows = re.findall(r"^\| (teacher|trial 0|front end) \|", card, flags=re.MULTILINE)
     assert rows == ["teacher", "trial 0", "front end"] * 2
-    assert "On: cpu " in card
+    assert "Hardware: cpu " in card
 
 
 def test_an_earlier_export_is_replaced_whole(trained_run: RunFolder, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_an_earlier_export_is_replaced_whole(trained_run: RunFolder, tmp_path: P
 
 def test_a_folder_of_something_else_is_left_alone(trained_run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(RunError, match="exists and is no earlier export"):
+    with pytest.raises(RunError, match="exists and is not an earlier export"):
         export_trial(trained_run, out=tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
