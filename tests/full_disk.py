@@ -50,9 +50,7 @@ def on_a_small_disk(
     return command, "limited"
 
 
-def run_case(
-    name: str, folder: Path, *more: object, is_limited: bool = False
-) -> dict[str, Any]:
+def run_case(name: str, folder: Path, *more: object, is_limited: bool = False) -> dict[str, Any]:
     """Run a case in a process of its own, and return what it printed."""
     case = [sys.executable, "-m", "tests.full_disk", name, str(folder)]
     command, kind = on_a_small_disk(folder, case, is_limited=is_limited)
@@ -211,13 +209,14 @@ def checkpoint(disk: Disk) -> dict[str, Any]:
 def shard(disk: Disk) -> dict[str, Any]:
     import numpy as np
 
-    from trainable.store.shards import ShardKind, ShardPlace, write_shard
+    from trainable.store.shard_writing import write_shard
+    from trainable.store.shards import ShardKind, ShardLocation
 
     kind = ShardKind(stem="things", vectors="things", width=4)
     rows = [(f"{number}.wav", np.full((2500, 4), number, np.float16)) for number in range(5)]
 
     def write(number: int) -> None:
-        write_shard(ShardPlace(folder=disk.folder, kind=kind, key="k", number=number), rows)
+        write_shard(ShardLocation(folder=disk.folder, kind=kind, key="k", number=number), rows)
 
     write(0)
     return told(disk, lambda: write(1), left_bytes=int(sys.argv[4]))

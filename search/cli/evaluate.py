@@ -126,14 +126,12 @@ def _known_corpus(source: ModelSource) -> CorpusConfig | None:
         return None
 
 
-def _open(
-    source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
-) -> None:
+def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:
     opened = open_test_list(source, trials, cache_dir(), _say)
     scores, eer = _scored(source, trials, eval_frames, device)
     figures = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
     figures["interval"] = None if eer.interval is None else asdict(eer.interval)
-    opened.ledger.note_figures(opened.opening, figures)
+    opened.ledger.record_metrics(opened.opening, figures)
     _print(source, trials, scores, eer)
     _say(described(opened.past))
     for warning in opened.warnings:

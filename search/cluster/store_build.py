@@ -36,7 +36,7 @@ from search.cluster.store_worker import Outcome, build_packed
 from search.cluster.ticker import Ticker
 from spaces.files.errors import DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir
-from trainable.store.tasks import Progress, ShardTask, build_shards
+from trainable.store.tasks import ProgressCallback, ShardTask, build_shards
 
 POLL_S = 0.2
 # An NFS client may look at its own, older list of a folder's files for a minute.
@@ -80,7 +80,7 @@ class ShardBuilder:
         self._connection = contextlib.ExitStack()
 
     def __call__(
-        self, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+        self, tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
     ) -> tuple[str, ...]:
         """Build shards; see `trainable.store.tasks.build_shards`.
 
@@ -122,7 +122,7 @@ class ShardBuilder:
 def _build_on_ray(
     tasks: Sequence[ShardTask],
     num_all: int,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     num_workers: int | None,
 ) -> tuple[str, ...]:
     ticker = ray.remote(Ticker).options(num_cpus=0, max_restarts=-1).remote()
@@ -134,7 +134,7 @@ def _build_on_ray(
     except RayError as error:
         why = str(error).strip().splitlines()[0]
         raise StoreError(
-            f"{tasks[0].place.folder}: Ray ended the build: {why}; what is built stays, and "
+            f"{tasks[0].location.folder}: Ray ended the build: {why}; what is built stays, and "
             "building again goes on"
         ) from error
     ended = [outcomes[number] for number in sorted(outcomes)]
@@ -142,7 +142,9 @@ def _build_on_ray(
     if errors := [outcome.error for outcome in ended if outcome.error]:
         kind = DiskFullError if any(outcome.is_disk_full for outcome in ended) else StoreError
         raise kind("\n".join([*errors, *faults]))
-    _require_there([task.place.path for task in tasks if not outcomes[task.place.number].faults])
+    _require_there(
+        [task.location.path for task in tasks if not outcomes[task.location.number].faults]
+    )
     if progress:
         progress(num_all, num_all)
     return faults
@@ -168,7 +170,7 @@ def _outcomes(
 
 @contextmanager
 def _telling(
-    ticker: Any, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+    ticker: Any, tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
 ) -> Iterator[None]:
     """Tell of the utterances that the workers have done, from a thread, until the end."""
     if progress is None:

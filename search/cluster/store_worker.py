@@ -58,8 +58,8 @@ def build_packed(row: dict[str, Any], ticker: Any) -> dict[str, bytes]:
 
 def built(task: ShardTask, ticker: Any) -> Outcome:
     """Build a shard, telling the ticker twice a second; nothing is raised."""
-    number, path = task.place.number, task.place.path
-    if not (task.place.folder / PLAN).is_file():
+    number, path = task.location.number, task.location.path
+    if not (task.location.folder / PLAN).is_file():
         error = (
             f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
             "name one that all nodes of the cluster share"

@@ -27,7 +27,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from search.loop.trial_course import Fault
 from spaces.files.errors import DeviceError
-from trainable.machine.device_errors import MAX_MESSAGE_CHARS, in_a_line
+from trainable.machine.device_errors import MAX_MESSAGE_CHARS, one_line_message
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 NODE_ERRORS = (NodeDiedError, LocalRayletDiedError, ActorUnavailableError)
@@ -93,8 +93,8 @@ def fault_of(error: Exception) -> Fault:
     if isinstance(error, RayTaskError):
         cause = error.cause
         if isinstance(cause, DeviceError):
-            return Fault(kind="device_error", message=in_a_line(cause))
-        return Fault(kind="error", message=f"{type(cause).__name__}: {in_a_line(cause)}")
+            return Fault(kind="device_error", message=one_line_message(cause))
+        return Fault(kind="error", message=f"{type(cause).__name__}: {one_line_message(cause)}")
     text = str(error)
     if getattr(error, "is_memory", False):
         return Fault(kind=OUT_OF_MEMORY, message=_first_line(text))

@@ -112,7 +112,7 @@ def _is_list(trials: TrialList, other: Path) -> bool:
     if not other.is_file():
         return False
     faults: list[str] = []
-    pairs = parse_trial_list(other, other.parent, faults, looks=False)
+    pairs = parse_trial_list(other, other.parent, faults, check_files=False)
     return not faults and content_sha256(pairs) == trials.sha256
 
 
@@ -233,7 +233,7 @@ def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
     if corpus is None or not corpus.val_list.is_file():
         return ()
     faults: list[str] = []
-    val_pairs = parse_trial_list(corpus.val_list, corpus.val_dir, faults, looks=False)
+    val_pairs = parse_trial_list(corpus.val_list, corpus.val_dir, faults, check_files=False)
     if faults:
         return ()
     if content_sha256(val_pairs) == trials.sha256:
@@ -244,9 +244,7 @@ def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
 def _ledger_warnings(
     ledger: OpeningLedger, past: PastOpenings, files: Sequence[Path]
 ) -> Sequence[str]:
-    warnings = [
-        f"{place}: cannot be read, and may be an opening too" for place in past.unreadable
-    ]
+    warnings = [f"{place}: cannot be read, and may be an opening too" for place in past.unreadable]
     beside = ledger.files[0]
     if beside not in files:
         warnings.append(

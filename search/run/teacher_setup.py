@@ -25,7 +25,7 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import choose_device
-from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import (
     find_teacher,
     is_plugin,
@@ -160,7 +160,7 @@ def ask_teacher(
     settings: SearchConfig,
     space: Space,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> dict[str, str]:
     """Ask a network about the crops of every length that it may teach, unless it was before.
@@ -240,9 +240,7 @@ def measure_teacher(
     if scores is not None:
         veer_pct = equal_error_rate(scores, data.val_is_target)
         keep_teacher_scores(journal.path.parent, data, scores)  # before it is known as measured
-    journal.append(
-        "teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256
-    )
+    journal.append("teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256)
     return veer_pct
 
 

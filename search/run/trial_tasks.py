@@ -9,7 +9,7 @@ from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
 from search.run.materials import Materials, SearchJob
-from trainable.features.training_data import opened_from
+from trainable.features.training_data import reopening_keys
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import TrialTask
 
@@ -24,7 +24,7 @@ def task_maker(
         materials: What trials learn from.
     """
     settings, run = job.settings, RunFolder(job.folder)
-    opened = opened_from(settings.corpus, materials.data)
+    opened = reopening_keys(settings.corpus, materials.data)
     # On this machine alone all processes run what was installed when they started.
     expected = {} if settings.address is None else versions()
 

@@ -45,7 +45,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.hardware import describe_hardware
 from trainable.store import plan as sizes
-from trainable.store.tasks import Builder, Progress, ShardTask, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, ShardTask, build_shards
 from trainable.teachers.network import Teacher, load_teacher
 from trainable.teachers.target_builder import CROPS_AT_ONCE
 from trainable.teachers.targets import open_targets
@@ -68,7 +68,7 @@ class Timed:
         self.utterances_per_s = 0.0
 
     def __call__(
-        self, tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+        self, tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
     ) -> tuple[str, ...]:
         """Build, in time."""
         start_s = time.perf_counter()

@@ -9,7 +9,8 @@ from trainable.features.feature_table import FeatureTable
 from trainable.features.request import LOG_MELS
 from trainable.store.folder import open_complete
 from trainable.store.plan import FORMAT_VERSION, MANIFEST, StoreManifest, StorePlan
-from trainable.store.shards import ShardKind, ShardPlace, Vectors, write_shard
+from trainable.store.shard_writing import write_shard
+from trainable.store.shards import ShardKind, ShardLocation, Vectors
 
 KEY = "0" * 64
 NUM_SPEAKERS = 5_994
@@ -33,7 +34,7 @@ def write_store(
 
     shards = tuple(
         write_shard(
-            ShardPlace(folder=folder, kind=kind, key=KEY, number=number),
+            ShardLocation(folder=folder, kind=kind, key=KEY, number=number),
             rows(number * ROWS_OF_SHARD, size),
         )
         for number, size in enumerate(sizes)

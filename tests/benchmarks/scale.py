@@ -93,7 +93,7 @@ def measure_elsewhere(folder: Path) -> dict[str, float]:
 
 def key_s(folder: Path, num_rows: int) -> float:
     """Seconds of the key over as many files."""
-    entries = [AudioEntry(path=folder / MANIFEST, place="train_list.txt:1")] * num_rows
+    entries = [AudioEntry(path=folder / MANIFEST, listed_at="train_list.txt:1")] * num_rows
     started = time.perf_counter()
     store_key(entries, 0)
     return time.perf_counter() - started

@@ -29,7 +29,7 @@ from trainable.audio.reading import AudioError, Wave
 from trainable.audio.reverberation import direct_path, generated_rir, reverberated
 from trainable.audio.sound_folders import SoundFile, SoundFolder, fault_text, list_sounds
 
-VERSION = 1
+AUGMENTATION_VERSION = 1
 """Raised whenever the same settings and sounds give other copies."""
 
 MAX_RIR_S = 10.0
@@ -147,7 +147,7 @@ def augmentation_digest(augmenter: Augmenter) -> str:
     the time of its last change. Where the folders lie is no part of it.
     """
     settings = augmenter.config.model_dump(mode="json", exclude={"musan_dir", "rir_dir", "kinds"})
-    settings |= {"version": VERSION, "kinds": augmenter.kinds}
+    settings |= {"version": AUGMENTATION_VERSION, "kinds": augmenter.kinds}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for kind, folder in sorted(augmenter.sounds.items()):
         for file in folder.files:

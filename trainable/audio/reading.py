@@ -37,11 +37,11 @@ class AudioEntry:
 
     Attributes:
         path: The file.
-        place: Where it is named first, `LIST:LINE`.
+        listed_at: Where a list names it first, `LIST:LINE`.
     """
 
     path: Path
-    place: str
+    listed_at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ def _inspect(entry: AudioEntry, *, min_duration_s: float) -> tuple[str | None, f
     try:
         wave_S = load_wave(entry.path)
     except AudioError as fault:
-        return f"{entry.place}: {fault}", 0.0
+        return f"{entry.listed_at}: {fault}", 0.0
     text = check_wave(wave_S, min_duration_s)
-    fault_text = f"{entry.place}: {entry.path}: {text}" if text else None
+    fault_text = f"{entry.listed_at}: {entry.path}: {text}" if text else None
     return fault_text, len(wave_S) / SAMPLE_RATE_HZ

@@ -17,8 +17,8 @@ from models.frontend import SAMPLE_RATE_HZ
 from spaces.files.errors import ConfigError
 from trainable.audio.reading import FORMATS, NUM_READERS, AudioError, Wave, load_wave, resampled
 
-SUFFIXES = (".wav", ".flac")
-MAX_SHOWN = 5
+_SUFFIXES = (".wav", ".flac")
+_MAX_FAULTS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +144,9 @@ def list_sounds(key: str, folder: Path) -> SoundFolder:
 
 def fault_text(key: str, faults: Sequence[str], fix: str) -> str:
     """Faults of a folder's files, the first few of them, and what to do."""
-    shown = [f"{key}: {fault}" for fault in faults[:MAX_SHOWN]]
-    if len(faults) > MAX_SHOWN:
-        shown.append(f"... and {len(faults) - MAX_SHOWN} more")
+    shown = [f"{key}: {fault}" for fault in faults[:_MAX_FAULTS_SHOWN]]
+    if len(faults) > _MAX_FAULTS_SHOWN:
+        shown.append(f"... and {len(faults) - _MAX_FAULTS_SHOWN} more")
     return "\n".join([*shown, fix])
 
 
@@ -161,7 +161,7 @@ def _audio_below(folder: Path) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             # macOS leaves `._NAME.wav` beside every file that it copies.
-            if name.lower().endswith(SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
                 yield (Path(place) / name).relative_to(folder).as_posix()
 
 

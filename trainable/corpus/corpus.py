@@ -100,7 +100,7 @@ class Corpus:
         """All files with their places in the lists: those of `train`, then of `val_paths`."""
         config = self.config
         train = (
-            AudioEntry(path=config.train_dir / u.path, place=f"{config.train_list}:{u.line}")
+            AudioEntry(path=config.train_dir / u.path, listed_at=f"{config.train_list}:{u.line}")
             for u in self.train
         )
         return (*train, *audio_of_pairs(self.val_pairs, config.val_list, config.val_dir))
@@ -115,28 +115,29 @@ def read_corpus_config(path: Path) -> CorpusConfig:
     return load_model(CorpusConfig, read_yaml(path)).resolved_against(path.parent)
 
 
-def read_corpus(config: CorpusConfig, *, looks: bool = True) -> Corpus:
+def read_corpus(config: CorpusConfig, *, check_files: bool = True) -> Corpus:
     """Read and check the train and validation lists; no audio is opened.
 
     Args:
         config: Where they are.
-        looks: Whether the audio files are looked for; not for lists that were checked before.
+        check_files: Whether to check that each audio file exists; false for lists that were
+            checked before.
 
     Raises:
         CorpusError: With every fault: a line that does not parse, a missing file, a path outside
             the root, an empty list, a class or a second speaker missing, shared speakers.
     """
     faults: list[str] = []
-    corpus = parse_corpus(config, faults, looks=looks)
+    corpus = parse_corpus(config, faults, check_files=check_files)
     if faults:
         raise CorpusError(faults)
     return corpus
 
 
-def parse_corpus(config: CorpusConfig, faults: list[str], *, looks: bool = True) -> Corpus:
+def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool = True) -> Corpus:
     """As `read_corpus`, but what is wrong goes to `faults` and what is right comes back."""
-    train = parse_train_list(config.train_list, config.train_dir, faults, looks=looks)
-    pairs = parse_trial_list(config.val_list, config.val_dir, faults, looks=looks)
+    train = parse_train_list(config.train_list, config.train_dir, faults, check_files=check_files)
+    pairs = parse_trial_list(config.val_list, config.val_dir, faults, check_files=check_files)
     faults += _speaker_faults(train, config.train_list)
     faults += class_faults(pairs, config.val_list)
     if config.test_list is not None and is_same_file(config.val_list, config.test_list):
@@ -179,7 +180,7 @@ def audio_of_pairs(
         first_line.setdefault(pair.path_a, pair.line)
         first_line.setdefault(pair.path_b, pair.line)
     return tuple(
-        AudioEntry(path=root / path, place=f"{trial_list}:{first_line[path]}")
+        AudioEntry(path=root / path, listed_at=f"{trial_list}:{first_line[path]}")
         for path in sorted(first_line)
     )
 

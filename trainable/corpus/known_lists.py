@@ -15,11 +15,11 @@ from pathlib import Path
 from trainable.corpus.lists import TrialPair, speaker_of
 
 # VoxCeleb1's own test speakers: those whose names begin with E.
-TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
+VOXCELEB1_TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
 # An utterance of VoxCeleb1: speaker (id10001 to id11251), video, number; in any folder, as any
 # kind of file.
-UTTERANCE = re.compile(r"(?:^|/)(id1[01]\d{3})/[\w-]{11}/\d{5}(?:\.\w+)?$")
-MOST_NAMED = 3
+_VOXCELEB1_UTTERANCE = re.compile(r"(?:^|/)(id1[01]\d{3})/[\w-]{11}/\d{5}(?:\.\w+)?$")
+_MAX_SPEAKERS_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class KnownList:
     has_test_speakers: bool = False
 
 
-KNOWN: tuple[KnownList, ...] = (
+KNOWN_LISTS: tuple[KnownList, ...] = (
     KnownList(
         name="VoxCeleb1-O",
         num_pairs=37_720,
@@ -78,14 +78,16 @@ def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> Know
         num_targets: Those of one speaker.
     """
     fitting = [
-        each for each in KNOWN if (each.num_pairs, each.num_targets) == (num_pairs, num_targets)
+        each
+        for each in KNOWN_LISTS
+        if (each.num_pairs, each.num_targets) == (num_pairs, num_targets)
     ]
     if not fitting:
         return None
     own = voxceleb1_speakers(paths)
     num_speakers = len(own or {speaker_of(path) for path in paths})
     for each in fitting:
-        are_others = each.has_test_speakers and own and not own <= TEST_SPEAKERS
+        are_others = each.has_test_speakers and own and not own <= VOXCELEB1_TEST_SPEAKERS
         if num_speakers == each.num_speakers and not are_others:
             return each
     return None
@@ -95,7 +97,7 @@ def voxceleb1_speakers(paths: Collection[str]) -> frozenset[str]:
     """The VoxCeleb1 speakers of utterances; empty where one path is not laid out as there."""
     speakers = set()
     for path in paths:
-        found = UTTERANCE.search(path)
+        found = _VOXCELEB1_UTTERANCE.search(path)
         if found is None:
             return frozenset()
         speakers.add(found[1])
@@ -118,9 +120,9 @@ def known_list_warning(paths: Collection[str], num_pairs: int, num_targets: int)
             "more; validate on pairs of other speakers (`veer data prepare` draws them)"
         )
     speakers = voxceleb1_speakers(paths)
-    if speakers and speakers <= TEST_SPEAKERS:
-        named = ", ".join(sorted(speakers)[:MOST_NAMED])
-        more = ", ..." if len(speakers) > MOST_NAMED else ""
+    if speakers and speakers <= VOXCELEB1_TEST_SPEAKERS:
+        named = ", ".join(sorted(speakers)[:_MAX_SPEAKERS_NAMED])
+        more = ", ..." if len(speakers) > _MAX_SPEAKERS_NAMED else ""
         return (
             f"all {len(speakers)} speakers of the validation list ({named}{more}) are among the "
             "40 test speakers of VoxCeleb1: a student that is chosen by it has no honest figure "
@@ -143,7 +145,7 @@ def same_pairs(pairs: Iterable[TrialPair], others: Iterable[TrialPair]) -> int:
     return len(_normal(pairs) & _normal(others))
 
 
-def speakers_of(pairs: Iterable[TrialPair]) -> set[str]:
+def speakers_in_pairs(pairs: Iterable[TrialPair]) -> set[str]:
     """The speakers of a trial list: the first folders of its paths."""
     return {speaker_of(path) for path in paths_of(pairs)}
 
@@ -161,17 +163,15 @@ def is_same_file(one: Path, other: Path) -> bool:
         return one.absolute() == other.absolute()
 
 
-def overlap_warnings(
-    val_pairs: Sequence[TrialPair], test_pairs: Sequence[TrialPair]
-) -> list[str]:
+def overlap_warnings(val_pairs: Sequence[TrialPair], test_pairs: Sequence[TrialPair]) -> list[str]:
     """What is to be said of a validation and a test list that are not apart."""
-    shared = sorted(speakers_of(val_pairs) & speakers_of(test_pairs))
+    shared = sorted(speakers_in_pairs(val_pairs) & speakers_in_pairs(test_pairs))
     if not shared:
         return []
     named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
     warning = (
         f"validation and test list share {len(shared)} of the test list's "
-        f"{len(speakers_of(test_pairs))} speakers ({named})"
+        f"{len(speakers_in_pairs(test_pairs))} speakers ({named})"
     )
     if num_pairs := same_pairs(val_pairs, test_pairs):
         warning += f" and {num_pairs} of its {len(test_pairs)} trial pairs"

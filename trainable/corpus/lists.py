@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from spaces.files.complaints import short_repr
 
-Item = TypeVar("Item")
+_Line = TypeVar("_Line")
 
 # Of Linux; a longer path names no file.
 MAX_PATH_CHARS = 4096
@@ -51,13 +51,13 @@ class TrialPair:
 
 
 def parse_train_list(
-    path: Path, root: Path, faults: list[str], *, looks: bool = True
+    path: Path, root: Path, faults: list[str], *, check_files: bool = True
 ) -> tuple[Utterance, ...]:
     """Read `SPEAKER PATH` lines; what is wrong goes to `faults`, what is right comes back.
 
-    Without `looks` no audio file is looked for: of lists that were checked before.
+    Without `check_files` no audio file is looked for; for lists that were checked before.
     """
-    files = _Files(root, looks=looks)
+    files = _Files(root, check_files=check_files)
 
     def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
@@ -69,14 +69,14 @@ def parse_train_list(
             return None
         return Utterance(path=audio, speaker=speaker, line=line)
 
-    return _parse(path, root if looks else path.parent, parse, faults)
+    return _parse(path, root if check_files else path.parent, parse, faults)
 
 
 def parse_trial_list(
-    path: Path, root: Path, faults: list[str], *, looks: bool = True
+    path: Path, root: Path, faults: list[str], *, check_files: bool = True
 ) -> tuple[TrialPair, ...]:
     """Read `1|0 PATH_A PATH_B` lines; what is wrong goes to `faults`, what is right comes back."""
-    files = _Files(root, looks=looks)
+    files = _Files(root, check_files=check_files)
 
     def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
@@ -92,7 +92,7 @@ def parse_trial_list(
             return None
         return TrialPair(is_target=_LABELS[label], path_a=path_a, path_b=path_b, line=line)
 
-    return _parse(path, root if looks else path.parent, parse, faults)
+    return _parse(path, root if check_files else path.parent, parse, faults)
 
 
 def speaker_of(path: str) -> str:
@@ -103,9 +103,9 @@ def speaker_of(path: str) -> str:
 def _parse(
     path: Path,
     root: Path,
-    parse: Callable[[str, int, list[str]], Item | None],
+    parse: Callable[[str, int, list[str]], _Line | None],
     faults: list[str],
-) -> tuple[Item, ...]:
+) -> tuple[_Line, ...]:
     if not root.is_dir():
         # Else every line would be a fault.
         faults.append(f"{path}: there is no folder {root} for its paths to start from")
@@ -122,8 +122,8 @@ def _parse(
 
 
 def _parsed(
-    path: Path, lines: list[str], parse: Callable[[str, int, list[str]], Item | None]
-) -> Iterator[Item]:
+    path: Path, lines: list[str], parse: Callable[[str, int, list[str]], _Line | None]
+) -> Iterator[_Line]:
     for line, text in enumerate(lines, 1):
         item = parse(f"{path}:{line}", line, text.split())
         if item is not None:
@@ -133,14 +133,14 @@ def _parsed(
 class _Files:
     """Checks relative paths against a root; every file and folder is looked up once."""
 
-    def __init__(self, root: Path, *, looks: bool) -> None:
+    def __init__(self, root: Path, *, check_files: bool) -> None:
         self._root = root.resolve()
-        self._looks = looks
+        self._check_files = check_files
         self._file_faults: dict[str, str | None] = {}
         self._inside: dict[Path, bool] = {}
 
     def fault(self, path: str) -> str | None:
-        if self._looks and path not in self._file_faults:
+        if self._check_files and path not in self._file_faults:
             self._file_faults[path] = self._find_fault(path)
         return self._file_faults.get(path)
 

@@ -19,7 +19,7 @@ Layout = Literal["voxceleb", "librispeech"]
 # speaker -> session -> paths relative to the root, all sorted
 Speakers = Mapping[str, Mapping[str, Sequence[str]]]
 
-SUFFIXES: dict[Layout, tuple[str, ...]] = {
+_LAYOUT_SUFFIXES: dict[Layout, tuple[str, ...]] = {
     "voxceleb": (".wav", ".flac"),
     "librispeech": (".flac",),
 }
@@ -98,7 +98,7 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
     """
     if not root.is_dir():
         raise CorpusError([f"{root}: there is no such folder"])
-    suffixes = SUFFIXES[layout]
+    suffixes = _LAYOUT_SUFFIXES[layout]
     files = sorted(
         path
         for path in root.glob("*/*/*")

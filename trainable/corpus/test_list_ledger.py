@@ -30,7 +30,7 @@ from spaces.files.errors import DiskFullError, RunError
 from spaces.files.locks import open_no_follow
 
 LEDGER = "test_openings.jsonl"
-OPENED, FIGURES = "opened", "figures"
+_OPENED_EVENT, _METRICS_EVENT = "opened", "figures"
 
 
 class Opening(BaseModel):
@@ -136,21 +136,21 @@ class OpeningLedger:
             RunError: No file can be written, so the list may not be opened; or one is a link.
             DiskFullError: There is no room for it.
         """
-        line = {"event": OPENED} | opening.model_dump(mode="json", exclude={"figures"})
+        line = {"event": _OPENED_EVENT} | opening.model_dump(mode="json", exclude={"figures"})
         with self._held() as held:
             past = self.past(opening.list_sha256)
             for path, file in held:
                 _append(file, path, line)
         return past, tuple(path for path, _ in held)
 
-    def note_figures(self, opening: Opening, figures: Mapping[str, Any]) -> None:
+    def record_metrics(self, opening: Opening, metrics: Mapping[str, Any]) -> None:
         """Writes what an opening has shown, to the files that hold it.
 
         Raises:
             RunError: No file can be written, or one is a link.
             DiskFullError: There is no room for it.
         """
-        line = {"event": FIGURES, "id": opening.id, "figures": dict(figures)}
+        line = {"event": _METRICS_EVENT, "id": opening.id, "figures": dict(metrics)}
         with self._held() as held:
             for path, file in held:
                 _append(file, path, line)

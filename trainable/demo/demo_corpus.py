@@ -27,7 +27,14 @@ from trainable.audio.reading import Wave
 from trainable.corpus.prepare import CORPUS_FILE, PrepareConfig, prepare_corpus
 from trainable.demo.sentences import draw_sentence
 from trainable.demo.sessions import BLOCK_SAMPLES, draw_session, record
-from trainable.demo.voices import Speech, Voice, draw_voices, drifted, open_espeak, require_espeak
+from trainable.demo.voices import (
+    EspeakSynthesizer,
+    Voice,
+    draw_voices,
+    drifted,
+    open_espeak,
+    require_espeak,
+)
 
 WAV_DIR = "wav"
 MANIFEST_FILE = "demo.json"
@@ -103,9 +110,7 @@ def build_demo_corpus(
     return DemoCorpus(config_path=out_dir / CORPUS_FILE, reused=False)
 
 
-def _build(
-    folder: Path, config: DemoConfig, progress: Callable[[int, int], None] | None
-) -> None:
+def _build(folder: Path, config: DemoConfig, progress: Callable[[int, int], None] | None) -> None:
     voices = draw_voices(config.num_speakers, config.seed)
     num_workers = min(os.cpu_count() or 1, config.num_speakers)
     # Spawned, since a fork of a process with threads may hang.
@@ -153,11 +158,11 @@ def _build_speaker(root: Path, number: int, voice: Voice, config: DemoConfig) ->
                 )
 
 
-def _draw_speech(speech: Speech, voice: Voice, rng: np.random.Generator) -> Wave:
+def _draw_speech(speech: EspeakSynthesizer, voice: Voice, rng: np.random.Generator) -> Wave:
     num_samples = int(rng.integers(MIN_BLOCKS, MAX_BLOCKS + 1)) * BLOCK_SAMPLES
-    wave_S = speech.say(draw_sentence(rng), voice)
+    wave_S = speech.synthesize(draw_sentence(rng), voice)
     while len(wave_S) < num_samples:
-        wave_S = np.concatenate([wave_S, speech.say(draw_sentence(rng), voice)])
+        wave_S = np.concatenate([wave_S, speech.synthesize(draw_sentence(rng), voice)])
     wave_S = wave_S[:num_samples]
     num_fade = round(FADE_S * SAMPLE_RATE_HZ)
     wave_S[-num_fade:] *= np.linspace(1.0, 0.0, num_fade, dtype=np.float32)

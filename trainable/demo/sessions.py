@@ -18,7 +18,7 @@ BLOCK_SAMPLES = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
+class RecordingSession:
     """The circumstances of one recording session.
 
     Attributes:
@@ -40,9 +40,9 @@ class Session:
     level_dbfs: float
 
 
-def draw_session(rng: np.random.Generator) -> Session:
+def draw_session(rng: np.random.Generator) -> RecordingSession:
     """Draw the circumstances of a session."""
-    return Session(
+    return RecordingSession(
         impulse=_draw_room(rng),
         noise_slope=rng.uniform(0.0, 2.0),
         snr_db=rng.uniform(3.0, 22.0),
@@ -56,7 +56,7 @@ def draw_session(rng: np.random.Generator) -> Session:
     )
 
 
-def record(wave_S: Wave, session: Session, rng: np.random.Generator) -> Wave:
+def record(wave_S: Wave, session: RecordingSession, rng: np.random.Generator) -> Wave:
     """What the session's microphone hears of a voice; the noise is drawn anew.
 
     Whole blocks of `BLOCK_SAMPLES` are fastest.

@@ -108,7 +108,7 @@ def drifted(voice: Voice, rng: np.random.Generator) -> Voice:
     )
 
 
-class Speech:
+class EspeakSynthesizer:
     """One loaded espeak-ng; what it says depends only on what it was asked since loading."""
 
     def __init__(self, library: ctypes.CDLL, data: Path) -> None:
@@ -120,7 +120,7 @@ class Speech:
             raise VeerError(f"espeak-ng cannot start with its data in {data}")
         library.espeak_SetSynthCallback(self._callback)
 
-    def say(self, text: str, voice: Voice) -> Wave:
+    def synthesize(self, text: str, voice: Voice) -> Wave:
         """Speak.
 
         Returns:
@@ -150,7 +150,7 @@ class Speech:
 
 
 @contextmanager
-def open_espeak() -> Iterator[Speech]:
+def open_espeak() -> Iterator[EspeakSynthesizer]:
     """Load a fresh espeak-ng and unload it afterwards.
 
     The library keeps state between utterances (flutter, wave phases) that no call resets: only
@@ -163,7 +163,7 @@ def open_espeak() -> Iterator[Speech]:
     libc = ctypes.CDLL(None)
     library = ctypes.CDLL(str(path))
     try:
-        speech = Speech(library, data)
+        speech = EspeakSynthesizer(library, data)
         # Breath noise: starting espeak-ng seeds its own generator with the time.
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         # Some voices draw from libc's instead.

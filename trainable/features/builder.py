@@ -18,13 +18,13 @@ from models import LogMel
 from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
-from trainable.store.shards import ShardPlace, Vectors
+from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 
-NUM_READERS = 4
-READ_AHEAD = 16
+_NUM_THREADS = 4
+_FILES_AHEAD = 16
 
-Row = tuple[str, Vectors] | str
+_FileRow = tuple[str, Vectors] | str
 
 
 class ChangeWave(Protocol):
@@ -56,13 +56,13 @@ class FeatureTask:
     """A shard of log-mels to build.
 
     Attributes:
-        place: Where it goes.
+        location: Where it goes.
         entries: Audio files; row i of the shard is file i.
         min_duration_s: Shorter files are refused, seconds.
         copy: How the waves are changed first; None leaves them.
     """
 
-    place: ShardPlace
+    location: ShardLocation
     entries: Sequence[AudioEntry]
     min_duration_s: float
     copy: CopyPlan | None = None
@@ -77,22 +77,22 @@ class FeatureTask:
         """Never."""
         return False
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[_FileRow]:
         """Path and log-mels (T, F) of each file, or what is wrong with it."""
         log_mel = LogMel()
 
-        def compute(entry: AudioEntry) -> Row:
+        def compute(entry: AudioEntry) -> _FileRow:
             try:
                 wave_S = load_wave(entry.path)
             except AudioError as fault:
-                return f"{entry.place}: {fault}"
+                return f"{entry.listed_at}: {fault}"
             if fault_text := check_wave(wave_S, self.min_duration_s):
-                return f"{entry.place}: {entry.path}: {fault_text}"
+                return f"{entry.listed_at}: {entry.path}: {fault_text}"
             if self.copy is not None:
                 try:
                     wave_S = self.copy.change(wave_S, entry.path)
                 except AudioError as fault:
-                    return f"{entry.place}: {entry.path}: its copy {self.copy.number}: {fault}"
+                    return f"{entry.listed_at}: {entry.path}: its copy {self.copy.number}: {fault}"
             feat_1TF = log_mel(torch.from_numpy(wave_S)[None])
             return str(entry.path), feat_1TF[0].numpy().astype(np.float16)
 
@@ -109,17 +109,17 @@ class FeatureTask:
 
 
 def _map_in_order(
-    function: Callable[[AudioEntry], Row], entries: Iterable[AudioEntry]
-) -> Iterator[Row]:
+    function: Callable[[AudioEntry], _FileRow], entries: Iterable[AudioEntry]
+) -> Iterator[_FileRow]:
     """Map with a few threads, a few files ahead of the one that is asked for."""
-    ahead: deque[Future[Row]] = deque()
+    ahead: deque[Future[_FileRow]] = deque()
     # A process that has one CPU has other processes beside it: it must not take theirs.
-    num_readers = NUM_READERS if torch.get_num_threads() > 1 else 1
+    num_readers = _NUM_THREADS if torch.get_num_threads() > 1 else 1
     with ThreadPoolExecutor(num_readers) as pool:
         try:
             for entry in entries:
                 ahead.append(pool.submit(function, entry))
-                if len(ahead) > READ_AHEAD:
+                if len(ahead) > _FILES_AHEAD:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

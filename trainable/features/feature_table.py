@@ -16,9 +16,7 @@ from trainable.features.request import feature_request
 from trainable.store.folder import open_stores
 from trainable.store.plan import DEFAULT_SHARD_BYTES
 from trainable.store.table import Index, RowTable
-from trainable.store.tasks import Progress, build_shards
-
-__all__ = ["FeatureTable", "Progress", "open_features"]
+from trainable.store.tasks import ProgressCallback, build_shards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ def open_features(
     *,
     min_duration_s: float,
     cache_dir: Path,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     shard_bytes: int = DEFAULT_SHARD_BYTES,
 ) -> FeatureTable:
     """Open the log-mels of these files, computing them where the cache has none.

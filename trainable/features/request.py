@@ -24,9 +24,9 @@ from trainable.store.plan import (
     StoreRequest,
     rows_by_size,
 )
-from trainable.store.shards import ShardKind, ShardPlace
+from trainable.store.shards import ShardKind, ShardLocation
 
-FRONT_END: dict[str, float] = {
+FRONT_END_SETTINGS: dict[str, float] = {
     "sample_rate_hz": frontend.SAMPLE_RATE_HZ,
     "hop_samples": frontend.HOP_SAMPLES,
     "window_samples": frontend.WINDOW_SAMPLES,
@@ -67,7 +67,7 @@ def store_key(
     """
     settings = {
         "format": FORMAT_VERSION,
-        "front_end": FRONT_END,
+        "front_end": FRONT_END_SETTINGS,
         "min_duration_s": min_duration_s,
         "augmentation": augmentation,
     }
@@ -79,7 +79,7 @@ def store_key(
         try:
             stat = os.stat(path)  # noqa: PTH116 - a million files: Path.stat takes twice as long
         except OSError as error:
-            faults.append(f"{entry.place}: {path}: {error.strerror}")
+            faults.append(f"{entry.listed_at}: {path}: {error.strerror}")
             continue
         digest.update(os.fsencode(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
         sizes.append(stat.st_size)
@@ -103,7 +103,7 @@ def audio_dirs_of(entries: Iterable[AudioEntry]) -> tuple[str, ...]:
 
 
 def _list_of(entry: AudioEntry) -> str:
-    return entry.place.rpartition(":")[0]
+    return entry.listed_at.rpartition(":")[0]
 
 
 LOG_MELS = ShardKind(stem="features", vectors="frames", width=NUM_MELS)
@@ -134,7 +134,7 @@ def feature_request(
         CorpusError: With every file that is missing or may not be looked at.
     """
     key = store_key(entries, min_duration_s, None if copy is None else copy.digest)
-    settings = {"front_end": FRONT_END, "min_duration_s": min_duration_s}
+    settings = {"front_end": FRONT_END_SETTINGS, "min_duration_s": min_duration_s}
     if copy is not None:
         settings["augmentation"] = copy.settings
 
@@ -149,9 +149,9 @@ def feature_request(
             num_rows=_rows_by_shard(entries, key, shard_bytes),
         )
 
-    def task(place: ShardPlace, first: int, num_rows: int) -> FeatureTask:
+    def task(location: ShardLocation, first: int, num_rows: int) -> FeatureTask:
         return FeatureTask(
-            place=place,
+            location=location,
             entries=entries[first : first + num_rows],
             min_duration_s=min_duration_s,
             copy=copy,

@@ -114,10 +114,10 @@ def resident_budget(device: torch.device, step_bytes: int = 0) -> float:
         return 0.0
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     share_bytes = total_bytes * torch.cuda.get_per_process_memory_fraction(gpu_index(device))
-    return beside_steps(min(share_bytes, free_bytes), step_bytes)
+    return log_mel_room(min(share_bytes, free_bytes), step_bytes)
 
 
-def beside_steps(room_bytes: float, step_bytes: int) -> float:
+def log_mel_room(room_bytes: float, step_bytes: int) -> float:
     """Bytes left for log-mels of what PyTorch may allocate.
 
     Args:

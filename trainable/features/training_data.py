@@ -16,7 +16,7 @@ from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
 from trainable.store.folder import open_complete, open_stores
 from trainable.store.plan import StoreRequest
-from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, build_shards
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -64,7 +64,7 @@ def load_training_data(
     config: CorpusConfig,
     *,
     cache_dir: Path,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> TrainingData:
     """Check a corpus and open its log-mels, computing them on the first run.
@@ -83,14 +83,14 @@ def load_training_data(
     return _index(corpus, FeatureTable.of(open_stores(requests, build, progress)))
 
 
-def opened_from(config: CorpusConfig, data: TrainingData) -> tuple[str, ...]:
+def reopening_keys(config: CorpusConfig, data: TrainingData) -> tuple[str, ...]:
     """What another process needs to open the same data: digests of both lists, then the stores."""
     folders = (str(store.folder) for store in data.features.stores)
     return (file_sha256(config.train_list), file_sha256(config.val_list), *folders)
 
 
 def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> TrainingData:
-    """Open data again as `opened_from` describes it; no audio file is looked at.
+    """Open data again as `reopening_keys` describes it; no audio file is looked at.
 
     Raises:
         CorpusError: A list was changed.
@@ -99,7 +99,7 @@ def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> Trainin
     for file, expected in zip((config.train_list, config.val_list), opened, strict=False):
         if not file.is_file() or file_sha256(file) != expected:
             raise CorpusError([f"{file}: was changed since the search began; restore it"])
-    corpus = read_corpus(config, looks=False)
+    corpus = read_corpus(config, check_files=False)
     return _index(corpus, FeatureTable.of([open_complete(Path(each)) for each in opened[2:]]))
 
 
@@ -113,9 +113,7 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
         CorpusError: With every file of either list that is missing or may not be looked at.
     """
     config, audio, num_train = corpus.config, corpus.audio, len(corpus.train)
-    request = partial(
-        feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir
-    )
+    request = partial(feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir)
     copies = copy_plans(config.augmentation)
     originals: list[StoreRequest] = []
     faults: list[str] = []

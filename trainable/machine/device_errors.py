@@ -36,18 +36,18 @@ def device_error(error: BaseException) -> DeviceError | None:
     if is_out_of_memory(error):
         return None
     for each in error_chain(error):
-        if _says_device_error(each):
-            return DeviceError(f"{type(each).__name__}: {in_a_line(each)}")
+        if _is_device_error(each):
+            return DeviceError(f"{type(each).__name__}: {one_line_message(each)}")
     return None
 
 
-def in_a_line(error: BaseException) -> str:
+def one_line_message(error: BaseException) -> str:
     """What an error says, short; of CUDA's advice on debugging nothing."""
     text = str(error).partition("CUDA kernel errors might be")[0]
     return " ".join(text.split())[:MAX_MESSAGE_CHARS] or type(error).__name__
 
 
-def _says_device_error(error: BaseException) -> bool:
+def _is_device_error(error: BaseException) -> bool:
     if isinstance(error, torch.AcceleratorError):
         return True
     return isinstance(error, RuntimeError) and any(text in str(error) for text in DEVICE_TEXTS)

@@ -15,7 +15,7 @@ from trainable.machine.memory_share import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices that have Adam's fused form.
-FUSES = ("cpu", "cuda")
+FUSED_ADAM_DEVICES = ("cpu", "cuda")
 INDUCTOR = "inductor"
 
 
@@ -53,9 +53,9 @@ class Engine:
     compiler: str | None = None
 
     @property
-    def fuses(self) -> bool:
+    def has_fused_adam(self) -> bool:
         """Whether the device has the fused form of Adam; the others take the foreach form."""
-        return self.device.type in FUSES
+        return self.device.type in FUSED_ADAM_DEVICES
 
     def autocast(self) -> AbstractContextManager[None]:
         """What a network's pass runs in."""
@@ -116,7 +116,7 @@ def require_precision(precision: str, where: str) -> None:
         )
 
 
-def say_what_compiling_needs(error: RuntimeError) -> None:
+def explain_compile_error(error: RuntimeError) -> None:
     """Put a message that says the fix in place of the compiler's; other errors are left alone.
 
     So is a compiler's for want of memory, which has another fix.

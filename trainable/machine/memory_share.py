@@ -34,10 +34,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     One that another error led to counts as that: `torch.compile` raises errors of its own.
     """
-    return any(_says_out_of_memory(each) for each in error_chain(error))
+    return any(_is_memory_error(each) for each in error_chain(error))
 
 
-def _says_out_of_memory(error: BaseException) -> bool:
+def _is_memory_error(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(
@@ -113,7 +113,7 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     torch.cuda.set_per_process_memory_fraction(fraction, gpu_index(device))
 
 
-def compute_with(num_threads: int) -> None:
+def set_compute_threads(num_threads: int) -> None:
     """Lets PyTorch compute with so many threads in this process, one operator at a time."""
     torch.set_num_threads(num_threads)
     if torch.get_num_interop_threads() != 1:

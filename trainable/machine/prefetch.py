@@ -10,9 +10,9 @@ from torch import Tensor
 
 # Enough to bridge a slow read; more would only hold memory.
 BATCHES_AHEAD = 3
-NAME = "veer-prefetch"
+THREAD_NAME = "veer-prefetch"
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 class _Failure:
@@ -25,7 +25,7 @@ class _Failure:
 _END = object()
 
 
-def prefetched(source: Iterator[Item], ahead: int = BATCHES_AHEAD) -> Generator[Item]:
+def prefetched(source: Iterator[_Item], ahead: int = BATCHES_AHEAD) -> Generator[_Item]:
     """The items of an iterator, which a thread of its own runs through ahead of the consumer.
 
     The thread starts with the first item asked for. What it raises is raised here, with its
@@ -39,14 +39,14 @@ def prefetched(source: Iterator[Item], ahead: int = BATCHES_AHEAD) -> Generator[
     waiting: Queue[object] = Queue(ahead)
     stopped = threading.Event()
     thread = threading.Thread(
-        target=_run_through, args=(source, waiting, stopped), name=NAME, daemon=True
+        target=_run_through, args=(source, waiting, stopped), name=THREAD_NAME, daemon=True
     )
     thread.start()
     try:
         while (item := waiting.get()) is not _END:
             if isinstance(item, _Failure):
                 raise item.error
-            yield cast(Item, item)
+            yield cast(_Item, item)
     finally:
         stopped.set()
         # The thread may stand before a full queue; with it empty, its last item finds room.

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from trainable.store.folder import KEY_DIGITS
+from trainable.store.folder import FOLDER_KEY_DIGITS
 from trainable.store.lock import REMOVED_SUFFIX, USE_LOCK
 from trainable.store.plan import (
     MANIFEST,
@@ -19,7 +19,7 @@ from trainable.store.plan import (
     read_json,
 )
 
-STORES = ("features-*/", "targets-*/")
+_STORE_GLOBS = ("features-*/", "targets-*/")
 OLD_STORES, REMOVED = "log-mels-*/", f".*{REMOVED_SUFFIX}/"
 DAY_S = 86_400
 
@@ -75,7 +75,7 @@ class StoreInfo:
 
 def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     """All stores of a cache, those used last first. No audio and no frames are read."""
-    found = [_info(folder) for kind in (*STORES, REMOVED) for folder in cache_dir.glob(kind)]
+    found = [_info(folder) for kind in (*_STORE_GLOBS, REMOVED) for folder in cache_dir.glob(kind)]
     found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
     found.sort(key=lambda store: -store.last_used_s)
     return _without_source(_of_older_lists(found))
@@ -128,7 +128,7 @@ def _without_source(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
         source = store.settings.get(SOURCE)
         if source is None or store.state is not StoreState.COMPLETE:
             return False
-        return source[:KEY_DIGITS] not in alive
+        return source[:FOLDER_KEY_DIGITS] not in alive
 
     return tuple(
         replace(store, state=StoreState.SUPERSEDED) if is_left_over(store) else store

@@ -26,21 +26,21 @@ from trainable.store.plan import (
     StoreManifest,
     StorePlan,
     StoreRequest,
-    fits,
-    planned,
+    ensure_plan,
+    plan_fits,
     read_json,
 )
+from trainable.store.shard_writing import PARTIAL_SUFFIX
 from trainable.store.shards import (
-    PARTIAL_SUFFIX,
     Shard,
     ShardDamage,
-    ShardPlace,
+    ShardLocation,
     open_recorded_shard,
     open_shard,
 )
-from trainable.store.tasks import Builder, Progress, ShardTask, part_of
+from trainable.store.tasks import Builder, ProgressCallback, ShardTask, offset_progress
 
-KEY_DIGITS = 16
+FOLDER_KEY_DIGITS = 16
 ROOM = "`veer data prune` frees room, or name another folder in $VEER_CACHE"
 
 _log = logging.getLogger(__name__)
@@ -66,10 +66,12 @@ class OpenStore:
 
 def store_folder(cache_dir: Path, stem: str, key: str) -> Path:
     """Where a store of this kind with this key is."""
-    return cache_dir / f"{stem}-{key[:KEY_DIGITS]}"
+    return cache_dir / f"{stem}-{key[:FOLDER_KEY_DIGITS]}"
 
 
-def open_store(request: StoreRequest, build: Builder, progress: Progress | None) -> OpenStore:
+def open_store(
+    request: StoreRequest, build: Builder, progress: ProgressCallback | None
+) -> OpenStore:
     """Map all shards of a store, building what is missing or damaged.
 
     Args:
@@ -105,7 +107,7 @@ def open_store(request: StoreRequest, build: Builder, progress: Progress | None)
 
 
 def open_stores(
-    requests: Sequence[StoreRequest], build: Builder, progress: Progress | None
+    requests: Sequence[StoreRequest], build: Builder, progress: ProgressCallback | None
 ) -> tuple[OpenStore, ...]:
     """Map several stores, built one after the other; progress is told of all as one.
 
@@ -123,7 +125,7 @@ def open_stores(
     for request in requests:
         if request.same_audio_as not in faulty_keys:
             try:
-                stores.append(open_store(request, build, part_of(progress, done, num_all)))
+                stores.append(open_store(request, build, offset_progress(progress, done, num_all)))
             except CorpusError as error:
                 faulty_keys.add(request.key)
                 faults += error.faults
@@ -160,7 +162,7 @@ def has_shards(folder: Path) -> bool:
     return any(folder.glob("*.arrow"))
 
 
-def _opened(request: StoreRequest, build: Builder, progress: Progress | None) -> _Mapped:
+def _opened(request: StoreRequest, build: Builder, progress: ProgressCallback | None) -> _Mapped:
     if (complete := _complete(request)) is not None:
         return complete
 
@@ -180,23 +182,23 @@ def _intact_shards(
     damages: list[ShardDamage] = []
     for number, record in enumerate(manifest.shards if manifest else ()):
         try:
-            found[number] = open_recorded_shard(place_of(folder, manifest, number), record)
+            found[number] = open_recorded_shard(shard_location(folder, manifest, number), record)
         except ShardDamage as damage:
             damages.append(damage)
     return found, damages
 
 
-def place_of(folder: Path, manifest: StoreManifest | None, number: int) -> ShardPlace:
+def shard_location(folder: Path, manifest: StoreManifest | None, number: int) -> ShardLocation:
     """A shard of the store that a manifest tells of."""
     assert manifest is not None  # noqa: S101 - without one there is no shard to ask for
     plan = manifest.plan
-    return ShardPlace(folder=folder, kind=plan.kind, key=plan.key, number=number)
+    return ShardLocation(folder=folder, kind=plan.kind, key=plan.key, number=number)
 
 
 def _manifest(request: StoreRequest) -> StoreManifest | None:
     """The manifest, if it is one of this store."""
     manifest = read_json(request.folder / MANIFEST, StoreManifest)
-    if manifest is None or not fits(manifest.plan, request):
+    if manifest is None or not plan_fits(manifest.plan, request):
         return None
     return manifest if len(manifest.shards) == len(manifest.plan.num_rows) else None
 
@@ -207,7 +209,7 @@ def _complete(request: StoreRequest) -> _Mapped | None:
     return None if manifest is None or damages else (manifest.plan, tuple(found.values()))
 
 
-def _built(request: StoreRequest, build: Builder, progress: Progress | None) -> _Mapped:
+def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | None) -> _Mapped:
     # Another process may have built it in the meantime.
     if (complete := _complete(request)) is not None:
         return complete
@@ -218,15 +220,15 @@ def _built(request: StoreRequest, build: Builder, progress: Progress | None) -> 
     found, damages = _intact_shards(manifest, folder)
     for damage in damages:
         _log.warning("%s; this shard is rebuilt", damage)
-    plan = manifest.plan if manifest else planned(request)
+    plan = manifest.plan if manifest else ensure_plan(request)
     tasks = [
         task
         for task in _tasks(request, plan)
-        if task.place.number not in found and (manifest is not None or not _is_there(task))
+        if task.location.number not in found and (manifest is not None or not _is_there(task))
     ]
     if faults := build(tasks, request.num_rows, progress):
         raise CorpusError(faults)
-    built = [open_shard(request.place(number)) for number in range(len(plan.num_rows))]
+    built = [open_shard(request.location(number)) for number in range(len(plan.num_rows))]
     manifest = StoreManifest(plan=plan, shards=tuple(shard.record for shard in built))
     write_text_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return plan, tuple(built)
@@ -235,16 +237,16 @@ def _built(request: StoreRequest, build: Builder, progress: Progress | None) -> 
 def _tasks(request: StoreRequest, plan: StorePlan) -> Iterator[ShardTask]:
     first = 0
     for number, num_rows in enumerate(plan.num_rows):
-        yield request.task(request.place(number), first, num_rows)
+        yield request.task(request.location(number), first, num_rows)
         first += num_rows
 
 
 def _is_there(task: ShardTask) -> bool:
     """Whether a build that was interrupted has finished this shard."""
-    if not task.place.path.exists():
+    if not task.location.path.exists():
         return False
     try:
-        return open_shard(task.place).record.num_rows == task.num_rows
+        return open_shard(task.location).record.num_rows == task.num_rows
     except ShardDamage as damage:
         _log.warning("%s; this shard is rebuilt", damage)
         return False
@@ -253,4 +255,4 @@ def _is_there(task: ShardTask) -> bool:
 def _num_rows_there(request: StoreRequest) -> int:
     plan = read_json(request.folder / PLAN, StorePlan)
     rows = plan.num_rows if plan else ()
-    return sum(n for number, n in enumerate(rows) if request.place(number).path.exists())
+    return sum(n for number, n in enumerate(rows) if request.location(number).path.exists())

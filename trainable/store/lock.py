@@ -17,7 +17,7 @@ from pathlib import Path
 USE_LOCK = "in-use.lock"
 BUILD_LOCK = "build.lock"
 REMOVED_SUFFIX = ".removed"
-POLL_S = 0.2
+_POLL_S = 0.2
 
 
 class UseLock:
@@ -84,7 +84,7 @@ def sole_builder(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
     try:
         while not _try_exclusive(descriptor):
             waiting()
-            time.sleep(POLL_S)
+            time.sleep(_POLL_S)
         yield
     finally:
         held.release()

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import StoreError
-from trainable.store.shards import ShardKind, ShardPlace, ShardRecord
+from trainable.store.shards import ShardKind, ShardLocation, ShardRecord
 from trainable.store.tasks import ShardTask
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
@@ -83,12 +83,12 @@ class StoreRequest:
     key: str
     num_rows: int
     new_plan: Callable[[], StorePlan]
-    task: Callable[[ShardPlace, int, int], ShardTask]
+    task: Callable[[ShardLocation, int, int], ShardTask]
     same_audio_as: str | None = None
 
-    def place(self, number: int) -> ShardPlace:
+    def location(self, number: int) -> ShardLocation:
         """Of a shard."""
-        return ShardPlace(folder=self.folder, kind=self.kind, key=self.key, number=number)
+        return ShardLocation(folder=self.folder, kind=self.kind, key=self.key, number=number)
 
 
 def read_json(path: Path, kind: type[_Json]) -> _Json | None:
@@ -120,17 +120,17 @@ def is_other_format(folder: Path) -> bool:
     return bool(version != FORMAT_VERSION)
 
 
-def planned(request: StoreRequest) -> StorePlan:
+def ensure_plan(request: StoreRequest) -> StorePlan:
     """The plan that the folder has, or else a new one, then written."""
     path = request.folder / PLAN
     plan = read_json(path, StorePlan)
-    if plan is None or not fits(plan, request):
+    if plan is None or not plan_fits(plan, request):
         plan = request.new_plan()
         write_text_atomically(path, plan.model_dump_json(indent=1) + "\n")
     return plan
 
 
-def fits(plan: StorePlan, request: StoreRequest) -> bool:
+def plan_fits(plan: StorePlan, request: StoreRequest) -> bool:
     """Whether a plan is for what is asked."""
     return (
         plan.format_version == FORMAT_VERSION

@@ -1,7 +1,8 @@
-"""One shard of a store: an Arrow IPC file, a row an utterance, opened by memory map.
+"""One shard of a store: an Arrow IPC file with one row per utterance, opened by memory map.
 
-A shard is a single record batch, so that all vectors of its rows lie in one buffer, one after the
-other, and a NumPy view of it is a table of vectors. Columns, with log-mel frames as the vectors:
+A shard is a single record batch, so that the vectors of all rows lie in one buffer, one after the
+other, and a NumPy view of that buffer is a table of vectors. `shard_writing` writes the file. The
+columns, with log-mel frames as the vectors:
 
     path        string
     num_frames  int32
@@ -11,40 +12,34 @@ other, and a NumPy view of it is a table of vectors. Columns, with log-mel frame
 Shapes: N vectors of a shard, U rows of a shard, T vectors of a row, W numbers of a vector.
 """
 
-import mmap
 import os
-import secrets
-import tempfile
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from spaces.files.disk import translate_disk_full
-
 Vectors = NDArray[np.float16]
 _Number = TypeVar("_Number", bound=np.generic)
-PARTIAL_SUFFIX = ".tmp"
-KEY, NUMBER = b"veer.key", b"veer.shard"
+# Metadata of the Arrow schema: the key of the store, and the number of the shard in it.
+KEY_FIELD, NUMBER_FIELD = b"veer.key", b"veer.shard"
 
 
-class ShardDamage(ValueError):  # noqa: N818 - found and mended inside, not an error for a person
-    """A shard is not what its record says; the message names the file."""
+class ShardDamage(ValueError):  # noqa: N818 - repaired inside this room, no error for a person
+    """A shard that differs from its record; the message names the file."""
 
 
 class ShardKind(BaseModel):
     """What the vectors of a shard are.
 
     Attributes:
-        stem: What file names begin with.
-        vectors: Their name in the plural, which the columns have too.
-        width: Numbers of a vector.
+        stem: Beginning of the file names.
+        vectors: Name of the vectors in the plural, used in column names and messages.
+        width: Numbers in each vector.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,7 +50,7 @@ class ShardKind(BaseModel):
 
     @property
     def schema(self) -> pa.Schema:
-        """The columns."""
+        """The Arrow columns of a shard."""
         return pa.schema(
             [
                 ("path", pa.string()),
@@ -66,20 +61,20 @@ class ShardKind(BaseModel):
         )
 
     def file_name(self, number: int) -> str:
-        """Of a shard."""
+        """Return the file name of the shard with this number."""
         return f"{self.stem}-{number:05d}.arrow"
 
 
 class ShardRecord(BaseModel):
-    """What the manifest says of a shard.
+    """A shard as the manifest describes it.
 
     Attributes:
         name: File name.
-        num_rows: Utterances.
-        num_vectors: Vectors of all of them.
+        num_rows: Number of utterances.
+        num_vectors: Number of vectors of all utterances together.
         size_bytes: Size of the file.
-        crc32: CRC-32 of the columns of counts and of checksums, and through the latter of every
-            vector.
+        crc32: CRC-32 of the columns of counts and of checksums. It covers every vector, since the
+            checksums do.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,14 +87,14 @@ class ShardRecord(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShardPlace:
+class ShardLocation:
     """Which shard of which store.
 
     Attributes:
-        folder: The store.
+        folder: Folder of the store.
         kind: What its vectors are.
-        key: The store's, which every shard holds.
-        number: Of the shard, from 0.
+        key: Key of the store, which every shard holds.
+        number: Number of the shard, from 0.
     """
 
     folder: Path
@@ -109,7 +104,7 @@ class ShardPlace:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the shard's file."""
         return self.folder / self.kind.file_name(self.number)
 
 
@@ -118,9 +113,9 @@ class Shard:
     """An opened shard.
 
     Attributes:
-        record: What it holds.
+        record: What the shard holds.
         vectors_NW: float16 view of the mapped file.
-        length_U: Vectors of each row, int32 view of the mapped file.
+        length_U: Number of vectors of each row, int32 view of the mapped file.
     """
 
     record: ShardRecord
@@ -128,49 +123,14 @@ class Shard:
     length_U: NDArray[np.int32]
 
 
-def write_shard(place: ShardPlace, rows: Iterable[tuple[str, Vectors]]) -> ShardRecord:
-    """Write a shard under a temporary name and rename it when complete and on disk.
-
-    Memory does not grow with the shard: vectors go to an unnamed file, and from its pages into
-    the shard. A `DiskFullError` names the bytes of the vectors so far.
-
-    Args:
-        place: Where it goes.
-        rows: Path and vectors (T, W) of each utterance.
-    """
-    paths, lengths, checksums = list[str](), list[int](), list[int]()
-    path = place.path
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
-    vector_bytes = 2 * place.kind.width  # float16
-    room = translate_disk_full(path, lambda: sum(lengths) * vector_bytes)
-    with room, tempfile.TemporaryFile(dir=place.folder) as spill:
-        for name, vectors_TW in rows:
-            content = np.ascontiguousarray(vectors_TW, np.float16).data
-            paths.append(name)
-            lengths.append(len(vectors_TW))
-            checksums.append(_row_crc32(name, content))
-            spill.write(content)
-        spill.flush()
-        columns = (pa.array(paths, pa.string()), np.array(lengths, np.int32))
-        content_N = _mapped(spill, sum(lengths))
-        batch = _batch(place.kind, *columns, np.array(checksums, np.uint32), content_N)
-        batch = batch.replace_schema_metadata({KEY: place.key, NUMBER: str(place.number)})
-        try:
-            _write(partial, batch)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return open_shard(place).record
-
-
-def open_shard(place: ShardPlace) -> Shard:
-    """Map a shard; of the data only counts and checksums are read.
+def open_shard(location: ShardLocation) -> Shard:
+    """Map a shard. Only the counts and checksums are read, not the vectors.
 
     Raises:
-        ShardDamage: The file is missing, cut short, no shard, or one of another store.
+        ShardDamage: The file is missing, cut short, no shard, or a shard of another store.
     """
-    kind, path = place.kind, place.path
-    batch = _read(place)
+    kind, path = location.kind, location.path
+    batch = _read(location)
     lengths = _view(batch.column(1), np.int32)
     checksums = _view(batch.column("crc32"), np.uint32)
     num_vectors = int(lengths.sum(dtype=np.int64))
@@ -189,43 +149,45 @@ def open_shard(place: ShardPlace) -> Shard:
     return Shard(record=record, vectors_NW=vectors_NW, length_U=lengths)
 
 
-def open_recorded_shard(place: ShardPlace, record: ShardRecord) -> Shard:
-    """Map a shard that the manifest knows.
+def open_recorded_shard(location: ShardLocation, record: ShardRecord) -> Shard:
+    """Map a shard that the manifest lists.
 
     Raises:
-        ShardDamage: As `open_shard`; or size, rows or checksums are not those of the record.
+        ShardDamage: As `open_shard`; or size, rows or checksums differ from the record.
     """
-    path = place.path
+    path = location.path
+    # The size comes first: it needs no read, and finds most files that a crash cut short.
     size_bytes = path.stat().st_size if path.exists() else None
     if size_bytes not in (None, record.size_bytes):
         raise ShardDamage(f"{path}: must have {record.size_bytes} bytes, got {size_bytes}")
-    shard = open_shard(place)
+    shard = open_shard(location)
     if shard.record != record:
         named = set(type(record).model_fields)
         wrong = sorted(n for n in named if getattr(shard.record, n) != getattr(record, n))
-        told = ", ".join(
+        rules = (
             f"{n} must be {getattr(record, n)}, got {getattr(shard.record, n)}" for n in wrong
         )
-        raise ShardDamage(f"{path}: {told}")
+        raise ShardDamage(f"{path}: {', '.join(rules)}")
     return shard
 
 
-def verify_shard(place: ShardPlace, record: ShardRecord) -> None:
+def verify_shard(location: ShardLocation, record: ShardRecord) -> None:
     """Read a shard in full and compare every row with its checksum.
 
     Raises:
         ShardDamage: As `open_recorded_shard`, or naming the first utterance that differs.
     """
-    shard, path = open_recorded_shard(place, record), place.path
-    batch = _read(place)
+    shard, path = open_recorded_shard(location, record), location.path
+    batch = _read(location)
     try:
-        batch.validate(full=True)  # a wrong offset leads outside the file: a crash
+        # A wrong offset would lead outside the mapped file, and reading there ends the process.
+        batch.validate(full=True)
     except pa.ArrowException as error:
         raise ShardDamage(f"{path}: its columns contradict each other: {error}") from error
     end_U = np.cumsum(shard.length_U, dtype=np.int64)
-    offsets = _view(batch.column(place.kind.vectors).offsets, np.int32)
+    offsets = _view(batch.column(location.kind.vectors).offsets, np.int32)
     if not np.array_equal(offsets[1:], end_U) or offsets[0] != 0:
-        raise ShardDamage(f"{path}: offsets and lengths of the {place.kind.vectors} disagree")
+        raise ShardDamage(f"{path}: offsets and lengths of the {location.kind.vectors} disagree")
     checksums = _view(batch.column("crc32"), np.uint32)
     begin = 0
     for name, end, expected in zip(batch.column("path"), end_U, checksums, strict=True):
@@ -238,62 +200,29 @@ def verify_shard(place: ShardPlace, record: ShardRecord) -> None:
 
 
 def _view(column: pa.Array, dtype: type[_Number]) -> NDArray[_Number]:
-    """The column's memory; Arrow's own `to_numpy` imports pandas, 0.2 s and 27 MB a process."""
+    """Return the column's memory without a copy."""
+    # Arrow's own `to_numpy` imports pandas: 0.2 s and 27 MB in every process.
     size = np.dtype(dtype).itemsize
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * size)
 
 
-def _row_crc32(name: str, content: memoryview) -> int:
-    return zlib.crc32(content, zlib.crc32(name.encode()))
-
-
-def _read(place: ShardPlace) -> pa.RecordBatch:
-    path = place.path
+def _read(location: ShardLocation) -> pa.RecordBatch:
+    """Map the file's record batch; raise `ShardDamage` unless it is the shard of this location."""
+    path = location.path
     try:
         reader = pa.ipc.open_file(pa.memory_map(os.fspath(path)))
         if reader.num_record_batches != 1:
             raise ShardDamage(f"{path}: must have 1 batch, got {reader.num_record_batches}")
         batch = reader.get_batch(0)
-        batch.validate()  # lengths alone, reads no columns
+        batch.validate()  # checks lengths only; `full=True` would read all columns
     except FileNotFoundError:
         raise ShardDamage(f"{path}: is missing") from None
     except (pa.ArrowException, OSError) as error:
         raise ShardDamage(f"{path}: is no Arrow file, or cut short: {error}") from error
-    if not batch.schema.equals(place.kind.schema):
-        raise ShardDamage(f"{path}: has other columns than a shard of {place.kind.vectors}")
+    if not batch.schema.equals(location.kind.schema):
+        raise ShardDamage(f"{path}: has other columns than a shard of {location.kind.vectors}")
     metadata = batch.schema.metadata or {}
-    known = (metadata.get(KEY), metadata.get(NUMBER))
-    if known != (place.key.encode(), str(place.number).encode()):
+    known = (metadata.get(KEY_FIELD), metadata.get(NUMBER_FIELD))
+    if known != (location.key.encode(), str(location.number).encode()):
         raise ShardDamage(f"{path}: is a shard of another store, or another shard of this one")
     return batch
-
-
-def _mapped(spill: IO[bytes], num_vectors: int) -> mmap.mmap | bytes:
-    """The vectors that were written; an empty file cannot be mapped."""
-    return mmap.mmap(spill.fileno(), 0, access=mmap.ACCESS_READ) if num_vectors else b""
-
-
-def _batch(
-    kind: ShardKind,
-    paths: pa.Array,
-    lengths: NDArray[np.int32],
-    checksums: NDArray[np.uint32],
-    content: mmap.mmap | bytes,
-) -> pa.RecordBatch:
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    num_values = int(offsets[-1]) * kind.width
-    flat = pa.Array.from_buffers(pa.float16(), num_values, [None, pa.py_buffer(content)])
-    lists = pa.ListArray.from_arrays(
-        pa.array(offsets), pa.FixedSizeListArray.from_arrays(flat, kind.width)
-    )
-    return pa.RecordBatch.from_arrays(
-        [paths, pa.array(lengths), pa.array(checksums), lists], schema=kind.schema
-    )
-
-
-def _write(path: Path, batch: pa.RecordBatch) -> None:
-    with path.open("wb") as out:
-        with pa.ipc.new_file(out, batch.schema) as writer:
-            writer.write_batch(batch)
-        out.flush()
-        os.fsync(out.fileno())

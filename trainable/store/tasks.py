@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from trainable.store.shards import ShardPlace, Vectors, write_shard
+from trainable.store.shard_writing import write_shard
+from trainable.store.shards import ShardLocation, Vectors
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 Tick = Callable[[], None]
 
 
@@ -14,7 +15,7 @@ class ShardTask(Protocol):
     """One shard to build: small and picklable."""
 
     @property
-    def place(self) -> ShardPlace:
+    def location(self) -> ShardLocation:
         """Where it goes."""
 
     @property
@@ -32,7 +33,7 @@ class ShardTask(Protocol):
         """What is wrong with the utterances; nothing is computed. `tick` after each."""
 
 
-Builder = Callable[[Sequence[ShardTask], int, Progress | None], tuple[str, ...]]
+Builder = Callable[[Sequence[ShardTask], int, ProgressCallback | None], tuple[str, ...]]
 """Builds tasks; see `build_shards`, which is one."""
 
 
@@ -64,12 +65,12 @@ def build_shard(task: ShardTask, tick: Tick) -> tuple[str, ...]:
             raise _Faulty
 
     with suppress(_Faulty):
-        write_shard(task.place, sound(task.rows()))
+        write_shard(task.location, sound(task.rows()))
     return tuple(faults)
 
 
 def build_shards(
-    tasks: Sequence[ShardTask], num_all: int, progress: Progress | None
+    tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
 ) -> tuple[str, ...]:
     """Build shards one after the other; after the first fault only look for further ones.
 
@@ -95,7 +96,9 @@ def build_shards(
     return tuple(faults)
 
 
-def part_of(progress: Progress | None, before: int, num_all: int) -> Progress | None:
+def offset_progress(
+    progress: ProgressCallback | None, before: int, num_all: int
+) -> ProgressCallback | None:
     """Tells of one of several pieces of work as a part of the whole.
 
     Args:

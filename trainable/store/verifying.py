@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from spaces.files.errors import StoreError
-from trainable.store.folder import place_of
+from trainable.store.folder import shard_location
 from trainable.store.lock import sole_builder, use_store
 from trainable.store.plan import MANIFEST, StoreManifest, read_json
-from trainable.store.shards import ShardDamage, ShardPlace, verify_shard
-from trainable.store.tasks import Progress, part_of
+from trainable.store.shards import ShardDamage, ShardLocation, verify_shard
+from trainable.store.tasks import ProgressCallback, offset_progress
 
 
 def verify_store(folder: Path) -> tuple[str, ...]:
@@ -19,7 +19,9 @@ def verify_store(folder: Path) -> tuple[str, ...]:
     return tuple(str(damage) for _, damage in _damages(folder, manifest, None))
 
 
-def remove_damaged(folders: Sequence[Path], progress: Progress | None = None) -> tuple[str, ...]:
+def remove_damaged(
+    folders: Sequence[Path], progress: ProgressCallback | None = None
+) -> tuple[str, ...]:
     """Read all of complete stores, and remove each damaged shard; opening a store rebuilds it.
 
     No process builds in a store meanwhile. One that has a removed shard open keeps the old file.
@@ -38,17 +40,17 @@ def remove_damaged(folders: Sequence[Path], progress: Progress | None = None) ->
     num_all, done = sum(len(manifest.shards) for manifest in manifests), 0
     damages: list[str] = []
     for folder, manifest in zip(folders, manifests, strict=True):
-        damages += _removed(folder, part_of(progress, done, num_all))
+        damages += _removed(folder, offset_progress(progress, done, num_all))
         done += len(manifest.shards)
     return tuple(damages)
 
 
-def _removed(folder: Path, progress: Progress | None) -> Iterator[str]:
+def _removed(folder: Path, progress: ProgressCallback | None) -> Iterator[str]:
     use = use_store(folder)
     try:
         with sole_builder(folder, lambda: None):
-            for place, damage in _damages(folder, _manifest(folder), progress):
-                place.path.unlink(missing_ok=True)
+            for location, damage in _damages(folder, _manifest(folder), progress):
+                location.path.unlink(missing_ok=True)
                 yield str(damage)
     except OSError as error:
         raise StoreError(
@@ -60,14 +62,14 @@ def _removed(folder: Path, progress: Progress | None) -> Iterator[str]:
 
 
 def _damages(
-    folder: Path, manifest: StoreManifest, progress: Progress | None
-) -> Iterator[tuple[ShardPlace, ShardDamage]]:
+    folder: Path, manifest: StoreManifest, progress: ProgressCallback | None
+) -> Iterator[tuple[ShardLocation, ShardDamage]]:
     for number, record in enumerate(manifest.shards):
-        place = place_of(folder, manifest, number)
+        location = shard_location(folder, manifest, number)
         try:
-            verify_shard(place, record)
+            verify_shard(location, record)
         except ShardDamage as damage:
-            yield place, damage
+            yield location, damage
         if progress:
             progress(number + 1, len(manifest.shards))
 

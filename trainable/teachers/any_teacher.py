@@ -10,7 +10,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, TeacherFacts
-from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.network import load_teacher
 from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank
@@ -98,7 +98,7 @@ def open_teacher(
     bank: CropBank | None,
     *,
     cache_dir: Path,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> AnyTeacher:
     """The teacher in a model file or in a file of embeddings.
@@ -123,9 +123,7 @@ def open_teacher(
         return load_stored_teacher(file, data)
     if bank is None:
         return load_teacher(file)
-    return open_targets(
-        file, data, bank, cache_dir=cache_dir, progress=progress, build=build
-    )
+    return open_targets(file, data, bank, cache_dir=cache_dir, progress=progress, build=build)
 
 
 def teacher_facts(file: Path, data: TrainingData) -> TeacherFacts:

@@ -19,7 +19,7 @@ from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import choose_device
 from trainable.store.folder import open_complete
-from trainable.store.shards import ShardPlace, Vectors
+from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 from trainable.teachers.network import Teacher, load_teacher
 
@@ -31,7 +31,7 @@ class TargetTask:
     """A shard of targets to build.
 
     Attributes:
-        place: Where it goes.
+        location: Where it goes.
         teacher: Its model file.
         sha256: What the file must hash to: the store's key has it.
         features: Store of the log-mels; row i of it is utterance i.
@@ -42,7 +42,7 @@ class TargetTask:
         code_root: Folder of the person's own modules, None where they are not allowed.
     """
 
-    place: ShardPlace
+    location: ShardLocation
     teacher: Path
     sha256: str
     features: Path

@@ -30,9 +30,9 @@ from trainable.store.plan import (
     StoreRequest,
     rows_by_size,
 )
-from trainable.store.shards import ShardKind, ShardPlace
+from trainable.store.shards import ShardKind, ShardLocation
 from trainable.store.table import RowTable
-from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.network import load_centres, load_teacher
 from trainable.teachers.target_builder import TargetTask
 
@@ -113,7 +113,7 @@ def open_targets(
     bank: CropBank,
     *,
     cache_dir: Path,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> StoredTargets:
     """Open what a teacher says about a bank of crops, asking it where the cache has nothing.
@@ -194,8 +194,8 @@ class _Source:
                 num_rows=rows_by_size([row_bytes] * num_utterances, DEFAULT_SHARD_BYTES),
             )
 
-        def task(place: ShardPlace, first: int, num_rows: int) -> TargetTask:
-            return self._task(place, data, features, copy * num_utterances, (first, num_rows))
+        def task(location: ShardLocation, first: int, num_rows: int) -> TargetTask:
+            return self._task(location, data, features, copy * num_utterances, (first, num_rows))
 
         return StoreRequest(
             folder=folder,
@@ -208,7 +208,7 @@ class _Source:
 
     def _task(
         self,
-        place: ShardPlace,
+        location: ShardLocation,
         data: TrainingData,
         features: OpenStore,
         number: int,
@@ -216,7 +216,7 @@ class _Source:
     ) -> TargetTask:
         first, num_rows = rows
         return TargetTask(
-            place=place,
+            location=location,
             teacher=self.teacher,
             sha256=self.sha256,
             features=features.folder,

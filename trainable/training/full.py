@@ -26,7 +26,7 @@ from trainable.corpus.corpus import read_trial_list
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
-from trainable.store.tasks import Progress
+from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
 from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
@@ -149,7 +149,7 @@ def with_ready_teacher(
 
 
 def teacher_of(
-    config: TrainRunConfig, data: TrainingData, progress: Progress | None = None
+    config: TrainRunConfig, data: TrainingData, progress: ProgressCallback | None = None
 ) -> AnyTeacher | None:
     """The teacher in the file that a run names, or None where its loss uses none.
 

@@ -28,15 +28,15 @@ from trainable.features.crop_bank import CropBank, TargetsConfig
 from trainable.features.resident import resident_budget
 from trainable.features.training_data import TrainingData, load_training_data, reopen_training_data
 from trainable.loss.teacher_output import AnyTeacher
-from trainable.machine.device_errors import device_error, in_a_line
+from trainable.machine.device_errors import device_error, one_line_message
 from trainable.machine.engine import EngineConfig
 from trainable.machine.hardware import describe_hardware
 from trainable.machine.memory_share import (
     OUT_OF_MEMORY,
     cap_memory,
-    compute_with,
     is_out_of_memory,
     release_memory,
+    set_compute_threads,
 )
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
@@ -73,7 +73,7 @@ class TrialTask(BaseModel):
         num_gpus: GPUs that Ray reserves for the trial.
         context_bytes: GPU memory of its share that is not PyTorch's to allocate.
         step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
-        opened: Where the corpus's log-mels are (`opened_from`); empty opens them by the audio.
+        opened: Where the corpus's log-mels are (`reopening_keys`); empty opens them by the audio.
         num_known: Epochs that the journal has; what a checkpoint has beyond them is told first.
         code_root: Folder whose modules may be run, None where that was not allowed.
         engine: How the trial is computed.
@@ -212,7 +212,7 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
     if isinstance(error, VeerError) and not isinstance(error, BusyError):
         return "failed", str(error)
     if is_out_of_memory(error):
-        return OUT_OF_MEMORY, in_a_line(error)
+        return OUT_OF_MEMORY, one_line_message(error)
     return None
 
 
@@ -224,7 +224,7 @@ def build_trainer(task: TrialTask) -> Trainer:
     """
     if task.code_root is not None:
         allow_code(task.code_root)
-    compute_with(task.num_threads)
+    set_compute_threads(task.num_threads)
     device = trial_device(task.device, task.num_gpus)
     cap_memory(device, task.num_gpus, task.context_bytes)
     config = TrialConfig.model_validate(task.config)
@@ -284,7 +284,5 @@ def _training_data(corpus_json: str, cache_dir: Path, opened: tuple[str, ...]) -
 
 
 @lru_cache(maxsize=1)
-def _teacher(
-    file: Path, data: TrainingData, cache_dir: Path, bank: CropBank | None
-) -> AnyTeacher:
+def _teacher(file: Path, data: TrainingData, cache_dir: Path, bank: CropBank | None) -> AnyTeacher:
     return open_teacher(file, data, bank, cache_dir=cache_dir)

@@ -14,7 +14,7 @@ from models import SpeakerModel
 from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
-from trainable.machine.engine import Engine, say_what_compiling_needs
+from trainable.machine.engine import Engine, explain_compile_error
 
 
 class Batch(NamedTuple):
@@ -79,8 +79,8 @@ class TrainingStep:
             self._parameters,
             lr=config.lr,
             weight_decay=config.weight_decay,
-            fused=engine.fuses,
-            foreach=not engine.fuses,
+            fused=engine.has_fused_adam,
+            foreach=not engine.has_fused_adam,
         )
 
     def run(self, batch: Batch, meter: Meter | None = None) -> dict[str, Tensor]:
@@ -102,7 +102,7 @@ class TrainingStep:
             if meter:
                 meter.end()
         except RuntimeError as error:
-            say_what_compiling_needs(error)
+            explain_compile_error(error)
             raise
         return {name: term.detach() for name, term in terms.items()}
 
@@ -126,7 +126,7 @@ class TrainingStep:
 
         The form of Adam stays the one of this device, whatever the state was made on.
         """
-        form = {"fused": self._engine.fuses, "foreach": not self._engine.fuses}
+        form = {"fused": self._engine.has_fused_adam, "foreach": not self._engine.has_fused_adam}
         groups = [group | form for group in state["optimizer"]["param_groups"]]
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         if self._engine.scales_loss and state.get("scaler"):

@@ -167,7 +167,7 @@ def test_a_published_test_list_is_refused(
     student: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = known_lists.KnownList(name="Small-O", num_pairs=6, num_targets=2, num_speakers=2)
-    monkeypatch.setattr(known_lists, "KNOWN", (small,))
+    monkeypatch.setattr(known_lists, "KNOWN_LISTS", (small,))
     lists = ("--pairs", corpus.parent / "veri_val.txt", "--root", corpus.parent / "val")
     with pytest.raises(ConfigError, match=r"veri_val\.txt is Small-O, which results are publ"):
         veer("evaluate", student, *lists)

@@ -24,7 +24,7 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.store import plan as sizes
-from trainable.store.tasks import Builder, Progress, build_shards
+from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import find_teacher
 from trainable.teachers.targets import open_targets
 from trainable.training.trainer import Trainer
@@ -110,7 +110,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def opened(
-    corpus: Path, cache: Path, build: Builder, progress: Progress | None = None
+    corpus: Path, cache: Path, build: Builder, progress: ProgressCallback | None = None
 ) -> TrainingData:
     config = read_corpus_config(corpus)
     return load_training_data(config, cache_dir=cache, build=build, progress=progress)

@@ -13,7 +13,7 @@ from search.cluster import store_worker
 from search.cluster.store_worker import MAX_BEGINNINGS, Outcome, built
 from search.cluster.ticker import Ticker
 from spaces.files.errors import StoreError
-from trainable.store.shards import ShardKind, ShardPlace, Vectors, open_shard
+from trainable.store.shards import ShardKind, ShardLocation, Vectors, open_shard
 from trainable.store.tasks import Tick
 
 KIND = ShardKind(stem="things", vectors="things", width=4)
@@ -22,7 +22,7 @@ NUM_ROWS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    place: ShardPlace
+    location: ShardLocation
     row: Callable[[int], tuple[str, Vectors] | str]
     num_rows: int = NUM_ROWS
     uses_gpu: bool = False
@@ -51,9 +51,9 @@ def actor(monkeypatch: pytest.MonkeyPatch) -> Actor:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> ShardPlace:
+def location(tmp_path: Path) -> ShardLocation:
     (tmp_path / "plan.json").write_text("{}")
-    return ShardPlace(folder=tmp_path, kind=KIND, key="key", number=3)
+    return ShardLocation(folder=tmp_path, kind=KIND, key="key", number=3)
 
 
 def good(number: int) -> tuple[str, Vectors]:
@@ -69,18 +69,23 @@ def raising(error: Exception) -> Callable[[int], tuple[str, Vectors]]:
     return row
 
 
-def test_a_shard_is_written_and_its_utterances_counted(place: ShardPlace, actor: Actor) -> None:
-    assert built(Task(place=place, row=good), actor) == Outcome(number=3)
-    assert open_shard(place).record.num_rows == NUM_ROWS
+def test_a_shard_is_written_and_its_utterances_counted(
+    location: ShardLocation, actor: Actor
+) -> None:
+    assert built(Task(location=location, row=good), actor) == Outcome(number=3)
+    assert open_shard(location).record.num_rows == NUM_ROWS
     assert actor.ticker.total() == NUM_ROWS
 
 
-def test_all_faults_are_handed_over_and_nothing_written(place: ShardPlace, actor: Actor) -> None:
+def test_all_faults_are_handed_over_and_nothing_written(
+    location: ShardLocation, actor: Actor
+) -> None:
     outcome = built(
-        Task(place=place, row=lambda n: f"list:{n}: silent" if n in (1, 4) else good(n)), actor
+        Task(location=location, row=lambda n: f"list:{n}: silent" if n in (1, 4) else good(n)),
+        actor,
     )
     assert outcome == Outcome(number=3, faults=("list:1: silent", "list:4: silent"))
-    assert not place.path.exists()
+    assert not location.path.exists()
 
 
 @pytest.mark.parametrize(
@@ -101,34 +106,38 @@ def test_all_faults_are_handed_over_and_nothing_written(place: ShardPlace, actor
     ids=["disk", "full", "store", "memory", "own"],
 )
 def test_an_error_names_the_shard(
-    place: ShardPlace, actor: Actor, error: Exception, told: str
+    location: ShardLocation, actor: Actor, error: Exception, told: str
 ) -> None:
-    outcome = built(Task(place=place, row=raising(error)), actor)
-    assert outcome.error.startswith(f"{place.path}: {told}")
+    outcome = built(Task(location=location, row=raising(error)), actor)
+    assert outcome.error.startswith(f"{location.path}: {told}")
     assert outcome.faults == ()
     assert outcome.is_disk_full == (getattr(error, "errno", None) == errno.ENOSPC)
-    assert not list(place.folder.glob("*things*"))
+    assert not list(location.folder.glob("*things*"))
 
 
-def test_an_unknown_error_comes_with_its_trace(place: ShardPlace, actor: Actor) -> None:
-    outcome = built(Task(place=place, row=raising(ZeroDivisionError("by nought"))), actor)
+def test_an_unknown_error_comes_with_its_trace(location: ShardLocation, actor: Actor) -> None:
+    outcome = built(Task(location=location, row=raising(ZeroDivisionError("by nought"))), actor)
     assert "in row" in outcome.error
     assert outcome.error.rstrip().endswith("ZeroDivisionError: by nought")
 
 
-def test_a_node_that_does_not_see_the_folder_says_so(place: ShardPlace, actor: Actor) -> None:
-    (place.folder / "plan.json").unlink()
-    outcome = built(Task(place=place, row=good), actor)
+def test_a_node_that_does_not_see_the_folder_says_so(
+    location: ShardLocation, actor: Actor
+) -> None:
+    (location.folder / "plan.json").unlink()
+    outcome = built(Task(location=location, row=good), actor)
     assert "does not see this folder; $VEER_CACHE must name one that all nodes" in outcome.error
-    assert str(place.path) in outcome.error
+    assert str(location.path) in outcome.error
 
 
-def test_a_shard_that_killed_its_workers_is_given_up(place: ShardPlace, actor: Actor) -> None:
+def test_a_shard_that_killed_its_workers_is_given_up(
+    location: ShardLocation, actor: Actor
+) -> None:
     for _ in range(MAX_BEGINNINGS):
-        actor.ticker.begin(place.number)
-    outcome = built(Task(place=place, row=good), actor)
-    assert outcome.error.startswith(f"{place.path}: what built it was killed 3 times, perhaps")
-    assert not place.path.exists()
+        actor.ticker.begin(location.number)
+    outcome = built(Task(location=location, row=good), actor)
+    assert outcome.error.startswith(f"{location.path}: what built it was killed 3 times, perhaps")
+    assert not location.path.exists()
 
 
 def test_a_shard_that_is_begun_anew_counts_anew() -> None:

@@ -134,7 +134,7 @@ def test_a_published_test_list_is_warned_of_everywhere(
         num_targets=sum(pair.is_target for pair in pairs),
         num_speakers=4,
     )
-    monkeypatch.setattr(known_lists, "KNOWN", (known,))
+    monkeypatch.setattr(known_lists, "KNOWN_LISTS", (known,))
     said = io.StringIO()
     job = job_of(settings, tmp_path / "run", said)
     facts = gather(job, build_shards).facts

@@ -15,7 +15,11 @@ from spaces.files.errors import CorpusError
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.features.training_data import load_training_data, opened_from, reopen_training_data
+from trainable.features.training_data import (
+    load_training_data,
+    reopen_training_data,
+    reopening_keys,
+)
 from trainable.training.ray_trial import StudentTrial, TrialTask
 from trainable.training.trainer import Trainer
 
@@ -108,7 +112,7 @@ def test_another_rate_is_read_anew_at_16_khz(checked: CorpusConfig, tmp_path: Pa
 def test_a_trial_reads_no_audio(checked: CorpusConfig, tmp_path: Path) -> None:
     data = load_training_data(checked, cache_dir=tmp_path / "cache")
     expected = Trainer(CONFIG, data, device=torch.device("cpu")).run_epoch()
-    opened = opened_from(checked, data)
+    opened = reopening_keys(checked, data)
     shutil.rmtree(checked.train_dir)
     trial = StudentTrial.__new__(StudentTrial)
     task = TrialTask(
@@ -124,7 +128,7 @@ def test_a_trial_reads_no_audio(checked: CorpusConfig, tmp_path: Path) -> None:
 
 def test_a_list_that_changed_since_is_refused(checked: CorpusConfig, tmp_path: Path) -> None:
     data = load_training_data(checked, cache_dir=tmp_path / "cache")
-    opened = opened_from(checked, data)
+    opened = reopening_keys(checked, data)
     lines = checked.train_list.read_text().splitlines()
     checked.train_list.write_text("\n".join(lines[::-1]) + "\n")
     with pytest.raises(CorpusError, match=r"train_list\.txt: was changed since the search began"):

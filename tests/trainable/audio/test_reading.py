@@ -101,7 +101,7 @@ def test_scan_finds_all_faults_in_order(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", noise(1_600), 16_000)
     (tmp_path / "broken.wav").write_bytes(b"RIFF")
     entries = [
-        AudioEntry(path=tmp_path / f"{name}.wav", place=f"list.txt:{line}")
+        AudioEntry(path=tmp_path / f"{name}.wav", listed_at=f"list.txt:{line}")
         for line, name in enumerate(("broken", "good", "short"), 1)
     ]
     told: list[tuple[int, int]] = []
@@ -112,6 +112,4 @@ def test_scan_finds_all_faults_in_order(tmp_path: Path) -> None:
     assert told == [(1, 3), (2, 3), (3, 3)]
     broken, short = scan.faults
     assert broken.startswith(f"list.txt:1: {tmp_path}/broken.wav: cannot be read")
-    assert short == (
-        f"list.txt:3: {tmp_path}/short.wav: must last at least 0.5 s, got 0.1000 s"
-    )
+    assert short == (f"list.txt:3: {tmp_path}/short.wav: must last at least 0.5 s, got 0.1000 s")

@@ -78,7 +78,7 @@ def test_every_file_knows_the_line_that_names_it_first(make: Make) -> None:
     config = make()
     audio = read_corpus(config).audio
     assert [entry.path.relative_to(config.train_dir).as_posix() for entry in audio] == FILES
-    places = [entry.place.rsplit("/", 1)[1] for entry in audio]
+    places = [entry.listed_at.rsplit("/", 1)[1] for entry in audio]
     assert places == ["train.txt:1", "train.txt:2", "train.txt:3", "val.txt:2"] + ["val.txt:1"] * 2
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from trainable.corpus.known_lists import KNOWN, KnownList, known_list, known_list_warning
+from trainable.corpus.known_lists import KNOWN_LISTS, KnownList, known_list, known_list_warning
 
 VIDEO = "5r0dWxy17C8"
 
@@ -19,10 +19,10 @@ def voxceleb_paths(first: int, num_speakers: int, num_each: int = 2, pre: str = 
 
 
 def named(name: str) -> KnownList:
-    return next(each for each in KNOWN if each.name == name)
+    return next(each for each in KNOWN_LISTS if each.name == name)
 
 
-@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known.name)
+@pytest.mark.parametrize("known", KNOWN_LISTS, ids=lambda known: known.name)
 def test_a_published_list_is_recognised(known: KnownList) -> None:
     first = 10270 if known.has_test_speakers else 10001
     paths = voxceleb_paths(first, known.num_speakers)

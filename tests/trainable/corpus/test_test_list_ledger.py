@@ -109,7 +109,7 @@ def test_figures_are_told_of_their_opening(list_file: Path, cache: Path) -> None
     first, second = opening(list_file, "one.model"), opening(list_file, "two.model")
     ledger.record(first)
     ledger.record(second)
-    ledger.note_figures(first, {"eer_pct": 3.5})
+    ledger.record_metrics(first, {"eer_pct": 3.5})
     assert [each.figures for each in ledger.past(SHA256).openings] == [{"eer_pct": 3.5}, None]
 
 

@@ -80,9 +80,10 @@ class TestTinyCorpus:
         other = TINY.model_copy(update={"seed": 4})
         assert not build_demo_corpus(tiny, other).reused
         assert digests(tiny).keys() == before.keys()
-        assert digests(tiny)[audio.relative_to(tiny).as_posix()] != before[
-            audio.relative_to(tiny).as_posix()
-        ]
+        assert (
+            digests(tiny)[audio.relative_to(tiny).as_posix()]
+            != before[audio.relative_to(tiny).as_posix()]
+        )
         assert read_corpus(read_corpus_config(tiny / "corpus.yaml")).speakers
 
 
@@ -113,7 +114,7 @@ def test_voices_differ_and_follow_the_seed() -> None:
 def test_espeak_speaks_every_voice_audibly() -> None:
     for voice in draw_voices(85, seed=0):
         with open_espeak() as speech:
-            wave = speech.say("Every morning.", voice)
+            wave = speech.synthesize("Every morning.", voice)
         assert wave.dtype == np.float32
         assert 0.4 < len(wave) / SAMPLE_RATE_HZ < 2.5, voice
         assert 0.05 < np.abs(wave).max() < 1.5, voice
@@ -122,17 +123,17 @@ def test_espeak_speaks_every_voice_audibly() -> None:
 def test_speech_does_not_depend_on_what_was_said_before() -> None:
     first, second = draw_voices(2, seed=5)
     with open_espeak() as speech:
-        alone = speech.say("To our surprise.", second)
+        alone = speech.synthesize("To our surprise.", second)
     with open_espeak() as speech:
-        speech.say("Last July, the yellow engine.", first)
+        speech.synthesize("Last July, the yellow engine.", first)
     with open_espeak() as speech:
-        np.testing.assert_array_equal(speech.say("To our surprise.", second), alone)
+        np.testing.assert_array_equal(speech.synthesize("To our surprise.", second), alone)
 
 
 def test_unknown_voice_is_named() -> None:
     voice = replace(draw_voices(1, seed=0)[0], name="xx-nowhere")
     with open_espeak() as speech, pytest.raises(VeerError, match="no voice 'xx-nowhere'"):
-        speech.say("Perhaps.", voice)
+        speech.synthesize("Perhaps.", voice)
 
 
 def test_drift_keeps_the_speaker() -> None:

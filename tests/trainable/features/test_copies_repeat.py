@@ -118,7 +118,7 @@ def test_the_digest_follows_the_folders_given_and_the_version(
 ) -> None:
     makers = [everything(musan, rirs), augmenter(musan_dir=musan), augmenter(rir_dir=rirs)]
     digests = {augmentation_digest(maker) for maker in [*makers, augmenter()]}
-    monkeypatch.setattr(augmentation, "VERSION", 2)
+    monkeypatch.setattr(augmentation, "AUGMENTATION_VERSION", 2)
     digests |= {augmentation_digest(maker) for maker in makers}
     assert len(digests) == 7
 

@@ -19,7 +19,9 @@ def entries(tmp_path: Path) -> list[AudioEntry]:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x" * number)
         os.utime(path, ns=(5, 5))
-        found.append(AudioEntry(path=path, place=f"{'val' if number else 'train'}.txt:{number}"))
+        found.append(
+            AudioEntry(path=path, listed_at=f"{'val' if number else 'train'}.txt:{number}")
+        )
     return found
 
 
@@ -42,15 +44,15 @@ def test_whatever_decides_the_numbers_changes_the_key(
     entries[1].path.write_bytes(b"xyz")
     os.utime(entries[1].path, ns=(5, 6))
     digests.append(store_key(entries, 0.5).digest)
-    for setting in module.FRONT_END:
+    for setting in module.FRONT_END_SETTINGS:
         with monkeypatch.context() as patch:
-            patch.setitem(module.FRONT_END, setting, 7)
+            patch.setitem(module.FRONT_END_SETTINGS, setting, 7)
             digests.append(store_key(entries, 0.5).digest)
     assert len(set(digests)) == 6 + 7
 
 
 def test_where_a_list_names_a_file_does_not_matter(entries: list[AudioEntry]) -> None:
-    moved = [AudioEntry(path=entry.path, place="other.txt:1") for entry in entries]
+    moved = [AudioEntry(path=entry.path, listed_at="other.txt:1") for entry in entries]
     assert store_key(moved, 0.5) == store_key(entries, 0.5)
 
 

@@ -27,7 +27,7 @@ def write_wave(path: Path, num_samples: int, seed: int) -> np.ndarray:
 def entries(tmp_path: Path) -> list[AudioEntry]:
     for number, size in enumerate((16_000, 4_000, 24_000)):
         write_wave(tmp_path / f"{number}.wav", size, number)
-    return [AudioEntry(path=tmp_path / f"{n}.wav", place=f"list:{n + 1}") for n in range(3)]
+    return [AudioEntry(path=tmp_path / f"{n}.wav", listed_at=f"list:{n + 1}") for n in range(3)]
 
 
 def table(entries: list[AudioEntry], tmp_path: Path) -> FeatureTable:

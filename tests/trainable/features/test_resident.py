@@ -12,8 +12,8 @@ from trainable.features.feature_table import FeatureTable, open_features
 from trainable.features.resident import (
     BYTES_OF_FRAME,
     ResidentFeatures,
-    beside_steps,
     crop_source,
+    log_mel_room,
     resident_budget,
 )
 from trainable.features.training_data import TrainingData, load_training_data
@@ -85,7 +85,7 @@ def test_log_mels_take_a_part_of_the_current_gpus_share(
 def test_log_mels_take_no_room_that_steps_need(
     room_mib: int, step_mib: int, left_mib: int
 ) -> None:
-    left_bytes = beside_steps(room_mib * MIB, step_mib * MIB)
+    left_bytes = log_mel_room(room_mib * MIB, step_mib * MIB)
     assert left_bytes == pytest.approx(left_mib * MIB)
 
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from spaces.files.errors import ConfigError, TrainingError
-from trainable.machine.engine import EngineConfig, resolve_engine, say_what_compiling_needs
+from trainable.machine.engine import EngineConfig, explain_compile_error, resolve_engine
 from trainable.machine.memory_share import is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -78,10 +78,10 @@ def test_compiling_without_memory_is_not_taken_for_a_compiler_that_is_missing(
         compiled(torch.zeros(2, 3))
     assert is_out_of_memory(raised.value) == is_for_memory
     if is_for_memory:
-        say_what_compiling_needs(raised.value)
+        explain_compile_error(raised.value)
     else:
         with pytest.raises(TrainingError, match=r"Failed to find .* install a C\+\+ compiler"):
-            say_what_compiling_needs(raised.value)
+            explain_compile_error(raised.value)
 
 
 def test_unknown_settings_are_refused() -> None:

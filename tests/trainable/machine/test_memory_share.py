@@ -9,10 +9,10 @@ from spaces.files.errors import TrainingError
 from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.machine.memory_share import (
     cap_memory,
-    compute_with,
     is_out_of_memory,
     memory_fraction,
     release_memory,
+    set_compute_threads,
 )
 
 MIB = 2**20
@@ -34,7 +34,7 @@ print("half is fine", flush=True)
 COUNTS_THREADS = """
 import sys, torch
 from pathlib import Path
-from trainable.machine.memory_share import compute_with
+from trainable.machine.memory_share import set_compute_threads
 
 def busy_threads():  # with more than 50 ms of processor time; PyTorch has idle ones too
     ticks = {}
@@ -44,7 +44,7 @@ def busy_threads():  # with more than 50 ms of processor time; PyTorch has idle 
     return {name for name, spent in ticks.items() if spent > 5}
 
 before = busy_threads()
-compute_with(int(sys.argv[1]))
+set_compute_threads(int(sys.argv[1]))
 x = torch.randn(2048, 1024, requires_grad=True)
 for _ in range(60):
     torch.tanh(x).sum().backward()
@@ -120,9 +120,7 @@ def test_what_pytorch_raises_on_a_cpu_without_memory_is_known():
     ],
 )
 def test_pytorch_may_take_the_share_less_the_context(share, context_mib, total_mib, fraction):
-    found = memory_fraction(
-        share, context_bytes=context_mib * MIB, total_bytes=total_mib * MIB
-    )
+    found = memory_fraction(share, context_bytes=context_mib * MIB, total_bytes=total_mib * MIB)
     assert found == pytest.approx(fraction)
 
 
@@ -150,7 +148,7 @@ def test_threads_are_set_again_for_the_next_trial():
     before = torch.get_num_threads()
     try:
         for num in (2, 1):
-            compute_with(num)
+            set_compute_threads(num)
             assert torch.get_num_threads() == num
     finally:
         torch.set_num_threads(before)

@@ -9,13 +9,13 @@ from contextlib import closing
 import pytest
 import torch
 
-from trainable.machine.prefetch import NAME, prefetched, to_device
+from trainable.machine.prefetch import THREAD_NAME, prefetched, to_device
 
 
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    assert [t.name for t in threading.enumerate() if t.name == NAME] == []
+    assert [t.name for t in threading.enumerate() if t.name == THREAD_NAME] == []
 
 
 def numbers(count: int, seen: list[int]) -> Iterator[int]:

@@ -16,4 +16,4 @@ def entries(tmp_path: Path) -> list[AudioEntry]:
         wave = np.random.default_rng(number).normal(0, 0.1, 4_000 + 800 * number)
         soundfile.write(tmp_path / f"{number}.wav", wave, 16_000)
     numbers = range(NUM_FILES)
-    return [AudioEntry(path=tmp_path / f"{n}.wav", place=f"list:{n + 1}") for n in numbers]
+    return [AudioEntry(path=tmp_path / f"{n}.wav", listed_at=f"list:{n + 1}") for n in numbers]

@@ -21,7 +21,9 @@ from trainable.features.request import LOG_MELS
 from trainable.features.feature_table import open_features
 
 folder, num_files, cache, pause_s = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
-entries = [AudioEntry(path=folder / f"{n}.wav", place=f"list:{n + 1}") for n in range(num_files)]
+entries = [
+    AudioEntry(path=folder / f"{n}.wav", listed_at=f"list:{n + 1}") for n in range(num_files)
+]
 
 def progress(done, total):
     print(done, flush=True)

@@ -17,7 +17,8 @@ from trainable.features.feature_table import open_features
 from trainable.features.training_data import load_training_data
 from trainable.store.cache import StoreState, list_stores, prunable
 from trainable.store.plan import FORMAT_VERSION, SOURCE, StoreManifest, StorePlan
-from trainable.store.shards import ShardKind, ShardPlace, write_shard
+from trainable.store.shard_writing import write_shard
+from trainable.store.shards import ShardKind, ShardLocation
 from trainable.store.verifying import verify_store
 
 Build = Callable[..., None]
@@ -35,7 +36,8 @@ def build(tmp_path: Path) -> Build:
             soundfile.write(folder / f"{number}.wav", wave[number], 16_000)
             os.utime(folder / f"{number}.wav", (seed, seed))
         entries = [
-            AudioEntry(path=folder / f"{n}.wav", place=f"{name}.txt:{n}") for n in range(num_files)
+            AudioEntry(path=folder / f"{n}.wav", listed_at=f"{name}.txt:{n}")
+            for n in range(num_files)
         ]
         settings = {"min_duration_s": 0.2, "shard_bytes": 1, **more}
         open_features(entries, cache_dir=tmp_path / "cache", **settings)  # type: ignore[arg-type]
@@ -117,9 +119,9 @@ def test_the_same_lists_below_two_folders_are_two_corpora(
 def write_made_from(folder: Path, source: str, key: str) -> None:
     """A complete store with no rows, made from another."""
     kind = ShardKind(stem="targets", vectors="crops", width=4)
-    place = ShardPlace(folder=folder, kind=kind, key=key, number=0)
+    location = ShardLocation(folder=folder, kind=kind, key=key, number=0)
     folder.mkdir()
-    record = write_shard(place, [("a", np.zeros((2, 4), np.float16))])
+    record = write_shard(location, [("a", np.zeros((2, 4), np.float16))])
     plan = StorePlan(
         format_version=FORMAT_VERSION,
         kind=kind,

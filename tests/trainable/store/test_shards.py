@@ -17,14 +17,14 @@ from tests.trainable.store.small import (
 )
 from trainable.audio.reading import AudioEntry
 from trainable.features.request import LOG_MELS
-from trainable.store.folder import place_of
+from trainable.store.folder import shard_location
+from trainable.store.shard_writing import write_shard
 from trainable.store.shards import (
     ShardDamage,
     ShardKind,
-    ShardPlace,
+    ShardLocation,
     open_shard,
     verify_shard,
-    write_shard,
 )
 
 
@@ -54,10 +54,10 @@ def test_frames_are_the_pages_of_the_file(entries: list[AudioEntry], tmp_path: P
 
 def test_a_shard_knows_its_store_and_its_number(entries: list[AudioEntry], tmp_path: Path) -> None:
     opened(entries, tmp_path)
-    place = place_of(store(tmp_path), manifest(tmp_path), 1)
-    assert open_shard(place).record.num_rows == 1
-    (store(tmp_path) / LOG_MELS.file_name(2)).write_bytes(place.path.read_bytes())
-    for wrong in (replace(place, number=2), replace(place, key="0" * 64)):
+    location = shard_location(store(tmp_path), manifest(tmp_path), 1)
+    assert open_shard(location).record.num_rows == 1
+    (store(tmp_path) / LOG_MELS.file_name(2)).write_bytes(location.path.read_bytes())
+    for wrong in (replace(location, number=2), replace(location, key="0" * 64)):
         with pytest.raises(ShardDamage, match=r"0000\d\.arrow: is a shard of another store"):
             open_shard(wrong)
 
@@ -65,12 +65,12 @@ def test_a_shard_knows_its_store_and_its_number(entries: list[AudioEntry], tmp_p
 def test_full_checksums_find_one_flipped_bit(entries: list[AudioEntry], tmp_path: Path) -> None:
     opened(entries, tmp_path, shard_bytes=2**20)
     (record,) = manifest(tmp_path).shards
-    place = place_of(store(tmp_path), manifest(tmp_path), 0)
-    path = place.path
-    verify_shard(place, record)
+    location = shard_location(store(tmp_path), manifest(tmp_path), 0)
+    path = location.path
+    verify_shard(location, record)
     flip_byte(path, frames_position(path) + 26 * 160 + 7)
     with pytest.raises(ShardDamage, match=r"CRC-32 of .*/1\.wav must be \d+, got \d+"):
-        verify_shard(place, record)
+        verify_shard(location, record)
 
 
 def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
     pa.set_memory_pool(pool)
     tracemalloc.start()
     try:
-        place = ShardPlace(folder=tmp_path, kind=LOG_MELS, key="key", number=0)
-        record = write_shard(place, ((str(n), frames) for n in range(50)))
+        location = ShardLocation(folder=tmp_path, kind=LOG_MELS, key="key", number=0)
+        record = write_shard(location, ((str(n), frames) for n in range(50)))
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -92,23 +92,23 @@ def test_memory_of_a_build_does_not_grow_with_the_shard(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bit", [1, 128])
 def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(tmp_path: Path, bit: int) -> None:
     kind = ShardKind(stem="targets", vectors="crops", width=4)
-    place = ShardPlace(folder=tmp_path, kind=kind, key="a" * 64, number=0)
+    location = ShardLocation(folder=tmp_path, kind=kind, key="a" * 64, number=0)
     rng = np.random.default_rng(0)
     rows = [(f"id{n}/{n}.wav", rng.normal(size=(3, 4)).astype(np.float16)) for n in range(3)]
-    record = write_shard(place, rows)
-    whole, num_found = place.path.read_bytes(), 0
+    record = write_shard(location, rows)
+    whole, num_found = location.path.read_bytes(), 0
     vectors = np.concatenate([vectors for _, vectors in rows])
     for position in range(len(whole)):
         content = bytearray(whole)
         content[position] ^= bit
-        place.path.unlink()
-        place.path.write_bytes(content)
+        location.path.unlink()
+        location.path.write_bytes(content)
         try:
-            verify_shard(place, record)
+            verify_shard(location, record)
         except ShardDamage:
             num_found += 1
             continue
-        shard = open_shard(place)
+        shard = open_shard(location)
         assert np.array_equal(shard.vectors_NW, vectors), position
         assert shard.length_U.tolist() == [3, 3, 3], position
     # What is not found lies in padding, or in fields of Arrow's that nothing reads.

@@ -15,7 +15,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.resident import ResidentFeatures
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import EngineConfig
-from trainable.machine.prefetch import NAME
+from trainable.machine.prefetch import THREAD_NAME
 from trainable.teachers.network import Teacher
 from trainable.training.epoch_report import EpochReport
 from trainable.training.step import Batch
@@ -155,9 +155,7 @@ def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: Teacher
     restored.load_state(stopped.state())
     run(restored, 2)
     assert curve(restored.history) == curve(undisturbed.history)
-    for a, b in zip(
-        undisturbed.model.parameters(), restored.model.parameters(), strict=True
-    ):
+    for a, b in zip(undisturbed.model.parameters(), restored.model.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -208,7 +206,7 @@ def test_an_epoch_that_fails_leaves_no_thread(
     monkeypatch.setattr(trainer.step, "run", fail)
     with pytest.raises(KeyboardInterrupt):
         trainer.run_epoch()
-    assert NAME not in {thread.name for thread in threading.enumerate()}
+    assert THREAD_NAME not in {thread.name for thread in threading.enumerate()}
 
 
 def test_an_epoch_tells_its_memory_and_the_time_outside_its_steps(
@@ -246,9 +244,7 @@ def test_the_learning_rate_follows_the_notes_schedule(data: TrainingData) -> Non
         ),
     ],
 )
-def test_what_cannot_be_trained_is_refused(
-    data: TrainingData, parts: dict, message: str
-) -> None:
+def test_what_cannot_be_trained_is_refused(data: TrainingData, parts: dict, message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         Trainer(config(**parts), data, device=CPU)
 
