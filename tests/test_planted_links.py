@@ -81,7 +81,8 @@ def test_a_checkpoint_is_not_built_through_a_link(tmp_path: Path) -> None:
     checkpoints.folder.mkdir(parents=True)
     file = checkpoints.file_of(1)
     file.with_suffix(BUILDING_SUFFIX).symlink_to(precious)
-    trainer = SimpleNamespace(epoch=1, state=lambda: {"epoch": 1}, history=[])
+    state = {"epoch": 1, "veer": {"history": []}}
+    trainer = SimpleNamespace(epoch=1, state=lambda: state)
     checkpoints.save(trainer)  # type: ignore[arg-type]
     assert precious.read_text() == PRECIOUS
     assert file.is_file()

@@ -45,4 +45,5 @@ def test_command_fails_where_the_trial_does_not_come_again(run, tmp_path):
     assert result.exit_code == 1
     assert "epoch 3 in veer_pct" in result.output
     assert "-5.00e-01" in result.output
-    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "model"]
+    kept = ["config.yaml", "model", "scores.npz"]
+    assert sorted(path.name for path in out.iterdir()) == kept
