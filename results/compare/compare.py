@@ -1,4 +1,4 @@
-"""Several searches side by side: what they were told, what they spent, what they found."""
+"""Comparison of several searches: their settings, their costs and their results."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,13 +7,13 @@ from typing import Any
 from results.compare.parts import (
     SEED_KEY,
     BestBehind,
-    Row,
-    anytime,
+    ComparisonRow,
+    anytime_rows,
     bests_behind,
     config_key,
-    differing,
-    favoured,
-    only_here,
+    differing_rows,
+    favoured_rows,
+    trials_of_one_run,
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory, latest
@@ -23,12 +23,16 @@ from results.tables.trials import trials_table
 from spaces.files.errors import RunError, VeerError
 from spaces.files.yaml_file import read_yaml
 
-SEED = 0
-# What a run folder keeps a copy of is compared by content.
-NOT_COMPARED = frozenset({"space"})
-MOST_ONLY_HERE = 3
-# Columns of the trials table that are shown of each run's best.
-BEST_COLUMNS = (
+# Seed of the fANOVA forests; the charts of a run use the same.
+IMPORTANCE_SEED = 0
+WHY_NO_IMPORTANCE = (
+    f"fewer than {MIN_TRIALS} complete trials, or fewer than 2 parameters that varied in them"
+)
+# The setting is only the path of the space. Its content is compared by itself.
+_SETTINGS_NOT_COMPARED = frozenset({"space"})
+_MAX_TRIALS_OF_ONE_RUN = 3
+# Columns of the trials table that are shown for the best trial of each run.
+_BEST_COLUMNS = (
     "trial",
     "veer_pct",
     "veer_low_pct",
@@ -42,28 +46,28 @@ BEST_COLUMNS = (
     "num_params",
     "speed_ratio",
 )
-COSTS = ("duration_s", "num_samples", "core_hours", "gpu_hours")
+_COST_COLUMNS = ("duration_s", "num_samples", "core_hours", "gpu_hours")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What one run did and found.
+    """Costs and results of one run.
 
     Attributes:
-        name: How it is called beside the others.
-        path: Its folder.
-        is_running: Whether its journal has no end.
-        trials: The search's own trials by state.
-        follow_ups: Trials that were run after them.
-        epochs: Of its own trials, those of stopped ones counted in.
-        costs: By column of the trials table, of all trials; without those that no trial tells.
-        teacher: Its VEER in percent, parameters and SHA-256, None without one.
-        best: Columns of the best trial's row, None before the first VEER.
-        importance: Share of the VEER's variance and its spread by parameter, by fANOVA over the
-            complete trials; None where these are too few.
-        num_configs: Different configs that it tried.
-        num_only_here: Trials with a rank whose config no other run tried.
-        only_here: The best of them: trial, veer_pct and its sampled values.
+        name: Name of the run in the comparison.
+        path: The run folder.
+        is_running: Whether the journal has no end of the search: it runs, or was killed.
+        trials: Numbers of the search's own trials, by state.
+        follow_ups: Number of follow-up trials.
+        epochs: Number of epochs of the search's own trials, including stopped ones.
+        costs: Sums over all trials by column of the trials table; only columns with a value.
+        teacher: The teacher's VEER in percent, parameters and SHA-256; None without a teacher.
+        best: Columns of the best trial's row; None before the first VEER.
+        importance: By parameter, its share of the variance of the VEER and the spread of that
+            share, by fANOVA over the complete trials; None where these are too few.
+        num_configs: Number of different configs.
+        num_only_here: Number of ranked trials whose config no other run tried.
+        only_here: The best of those trials: `trial`, `veer_pct` and the sampled values.
     """
 
     name: str
@@ -83,43 +87,45 @@ class RunFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Several runs, in the order in which they were named.
+    """A comparison of several runs, in the order in which they were given.
+
+    The field names are the keys of `veer compare --json`.
 
     Attributes:
-        runs: Each by itself.
-        warnings: Why figures of different runs cannot be compared, or only with care.
-        same: What the runs have in common and could have had otherwise, a sentence each.
+        runs: Costs and results of each run.
+        warnings: Reasons why numbers of different runs cannot be compared, or only with care.
+        same: Sentences that state what all runs have in common.
         settings: Settings that differ.
         space: Parts of the spaces that differ.
-        anytime: Best VEER in percent after so many epochs, stopped trials counted in.
-        favoured: How often a value of a categorical parameter is in each run's best quarter.
-        best_configs: Keys in which the configs of the best trials differ.
-        bests_behind: How far each run's best but the first run's is behind that, on the same
-            bootstrap replicates; None where scores on one list were not kept.
-        importance_seed: Of the forests.
+        anytime: Best VEER in percent by number of epochs, including epochs of stopped trials.
+        favoured: How often each value of a categorical parameter is in a run's best quarter.
+        best_configs: Keys with different values in the configs of the best trials.
+        bests_behind: Difference to the first run's best for each other run, on the same bootstrap
+            replicates; None where scores on the same list were not kept.
+        importance_seed: Seed of the fANOVA forests.
     """
 
     runs: tuple[RunFacts, ...]
     warnings: tuple[str, ...]
     same: tuple[str, ...]
-    settings: tuple[Row, ...]
-    space: tuple[Row, ...]
-    anytime: tuple[Row, ...]
-    favoured: tuple[Row, ...]
-    best_configs: tuple[Row, ...]
+    settings: tuple[ComparisonRow, ...]
+    space: tuple[ComparisonRow, ...]
+    anytime: tuple[ComparisonRow, ...]
+    favoured: tuple[ComparisonRow, ...]
+    best_configs: tuple[ComparisonRow, ...]
     bests_behind: tuple[BestBehind | None, ...]
-    importance_seed: int = SEED
+    importance_seed: int = IMPORTANCE_SEED
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain data."""
+        """Return the comparison as plain data, for JSON."""
         return asdict(self)
 
 
 def compare_runs(views: Sequence[RunView]) -> Comparison:
-    """Puts runs side by side; their searches may be running.
+    """Compare runs; their searches may be running.
 
     Raises:
-        RunError: There are fewer than two.
+        RunError: There are fewer than two runs.
     """
     if len(views) < 2:
         raise RunError(f"a comparison needs at least two runs, got {len(views)}")
@@ -131,31 +137,33 @@ def compare_runs(views: Sequence[RunView]) -> Comparison:
         runs=_run_facts(views),
         warnings=tuple(warnings),
         same=tuple(same),
-        settings=tuple(differing([view.settings for view in views], NOT_COMPARED)),
-        space=tuple(differing([_space(view) for view in views])),
-        anytime=tuple(anytime(views)),
-        favoured=tuple(favoured(views)),
-        best_configs=tuple(differing([_best_config(view) for view in views], [SEED_KEY])),
+        settings=tuple(differing_rows([view.settings for view in views], _SETTINGS_NOT_COMPARED)),
+        space=tuple(differing_rows([_space(view) for view in views])),
+        anytime=tuple(anytime_rows(views)),
+        favoured=tuple(favoured_rows(views)),
+        best_configs=tuple(differing_rows([_best_config(view) for view in views], [SEED_KEY])),
         bests_behind=bests_behind(views),
     )
 
 
 def _lists(corpora: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Warnings, and what is the same, of validation and training lists."""
+    """Return warnings about the validation and training lists, and what is the same."""
     warnings, same = list[str](), list[str]()
     for role, words in (("val", "validation"), ("train", "training")):
         hashes = [(corpus.get("lists", {}).get(role) or {}).get("sha256") for corpus in corpora]
         if None in hashes:
-            unknown = f"whether the runs had the same {words} list is not known: not every journal"
-            warnings.append(f"{unknown} has its hash")
+            warnings.append(
+                f"it is unknown whether the {words} lists are the same: not every journal has the "
+                "hash of its list"
+            )
         elif len(set(hashes)) == 1:
             same.append(f"the {words} list is the same")
         elif role == "val":
             warnings.append(
-                "the validation lists differ: VEERs of one run cannot be compared with another's"
+                "the validation lists differ, so VEERs of different runs cannot be compared"
             )
         else:
-            warnings.append("the training lists differ: so do what the students learnt from")
+            warnings.append("the training lists differ, so the training data do too")
     return warnings, same
 
 
@@ -167,32 +175,35 @@ def _teachers(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
 
 
 def _crops(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
-    """Of two searches that take other numbers of crops one has the noisier VEER."""
-    told = [latest(view.records, "eval_crops") for view in views]
-    crops = [None if each is None else each["eval_crops"] for each in told]
+    """Return a warning where the numbers of validation crops differ."""
+    records = [latest(view.records, "eval_crops") for view in views]
+    crops = [None if each is None else each["eval_crops"] for each in records]
     if len(set(crops)) == 1:
         return [], []
-    words = ", ".join("as the trial says" if each is None else str(each) for each in crops)
-    return [f"validation crops of an utterance differ ({words}): more of them lower a VEER"], []
+    words = ", ".join("that of the trial" if each is None else str(each) for each in crops)
+    return [
+        f"the numbers of validation crops per utterance differ ({words}): more crops give a lower "
+        "VEER"
+    ], []
 
 
 def _run_facts(views: Sequence[RunView]) -> tuple[RunFacts, ...]:
     names = run_names(views)
     return tuple(
-        _facts(view, name, own)
-        for view, name, own in zip(views, names, only_here(views), strict=True)
+        _facts_of_run(view, name, unshared)
+        for view, name, unshared in zip(views, names, trials_of_one_run(views), strict=True)
     )
 
 
 def run_names(views: Sequence[RunView]) -> list[str]:
-    """The folders' names, or their paths where two have one name."""
+    """Return the names of the run folders, or their paths where two names are equal."""
     names = [view.folder.path.absolute().name for view in views]
     if len(set(names)) == len(names):
         return names
     return [str(view.folder.path) for view in views]
 
 
-def _facts(view: RunView, name: str, only: Sequence[TrialHistory]) -> RunFacts:
+def _facts_of_run(view: RunView, name: str, unshared: Sequence[TrialHistory]) -> RunFacts:
     rows = [row for row in trials_table(view.records).to_pylist() if row["trial"] is not None]
     best = next((row for row in rows if view.best and row["trial"] == view.best.trial), None)
     states = [trial.state for trial in view.own]
@@ -208,40 +219,42 @@ def _facts(view: RunView, name: str, only: Sequence[TrialHistory]) -> RunFacts:
         teacher=None
         if teacher is None
         else {key: teacher[key] for key in ("veer_pct", "num_params", "sha256")},
-        best=None if best is None else {key: best[key] for key in BEST_COLUMNS},
+        best=None if best is None else {key: best[key] for key in _BEST_COLUMNS},
         importance=_importance(view),
         num_configs=len(set(map(config_key, view.own))),
-        num_only_here=len(only),
-        only_here=[_found(trial) for trial in only[:MOST_ONLY_HERE]],
+        num_only_here=len(unshared),
+        only_here=[_trial_facts(trial) for trial in unshared[:_MAX_TRIALS_OF_ONE_RUN]],
     )
 
 
 def _costs(rows: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     costs = {}
-    for name in COSTS:
-        told = [row[name] for row in rows if row[name] is not None]
-        if told:
-            costs[name] = sum(told)
+    for name in _COST_COLUMNS:
+        known = [row[name] for row in rows if row[name] is not None]
+        if known:
+            costs[name] = sum(known)
     return costs
 
 
 def _importance(view: RunView) -> dict[str, tuple[float, float]] | None:
-    found = importances(view, SEED)
+    found = importances(view, IMPORTANCE_SEED)
     return {each.name: (each.share, each.spread) for each in found} or None
 
 
-def _found(trial: TrialHistory) -> dict[str, Any]:
+def _trial_facts(trial: TrialHistory) -> dict[str, Any]:
     veer_pct = None if trial.best is None else trial.best["veer_pct"]
     params = {f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()}
     return {"trial": trial.trial, "veer_pct": veer_pct, **params}
 
 
 def _space(view: RunView) -> Mapping[str, Any]:
-    """The journal's; of an earlier version's run the file's, and nothing where that is no use."""
+    """Return the space in the journal, or in the run folder; empty where there is none to read."""
     started = next((each for each in view.records if each["event"] == "search_started"), {})
     if started.get("space"):
         return dict(started["space"])
-    if view.folder.space.is_symlink():  # in somebody else's folder: any file of the reader's
+    # Journals of earlier versions do not have the space, but the run folder has a copy. A link in
+    # a foreign run folder could lead to any private file of the reader, so it is not followed.
+    if view.folder.space.is_symlink():
         return {}
     try:
         return read_yaml(view.folder.space).data
@@ -251,6 +264,3 @@ def _space(view: RunView) -> Mapping[str, Any]:
 
 def _best_config(view: RunView) -> Mapping[str, Any]:
     return {} if view.best is None else view.best.started["config"]
-
-
-TOO_FEW = f"fewer than {MIN_TRIALS} complete trials, or than 2 parameters that varied in them"

@@ -1,4 +1,9 @@
-"""Parts of a comparison of searches: what differs between mappings, and who found what when."""
+"""Parts of a comparison of searches.
+
+In this order: keys whose values differ between mappings; the best VEER by number of epochs; values
+that the best trials have most often; trials whose config only one run tried; and the difference
+between the runs' best trials on the same bootstrap replicates.
+"""
 
 import json
 import math
@@ -14,60 +19,86 @@ from results.tables.run_view import RunView
 from spaces.files.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 
-# A range of a space is one value, and so is a list.
-RANGE_KEYS = frozenset({"choices", "low", "high", "ramp", "free"})
-BUDGET_SHARES = (0.25, 0.5, 0.75, 1.0)
-TOP_SHARE = 0.25
 SEED_KEY = "seed"
+# A mapping with one of these keys is a dimension of a space: its bounds are compared together.
+_DIMENSION_KEYS = frozenset({"choices", "low", "high", "ramp", "free"})
+# Parts of the smallest budget at which the best VEERs are compared.
+_BUDGET_SHARES = (0.25, 0.5, 0.75, 1.0)
+_TOP_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing of several runs.
+class ComparisonRow:
+    """One setting or result, with its value in each run.
 
     Attributes:
-        name: What it is.
-        values: A value a run, in their order; None where a run has none.
+        name: Name of the setting or result.
+        values: One value per run, in the order of the runs; None where a run has none.
     """
 
     name: str
     values: tuple[Any, ...]
 
 
-def differing(mappings: Sequence[Mapping[str, Any]], leave_out: Iterable[str] = ()) -> list[Row]:
-    """The dotted keys whose values differ, in the order in which they first come.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BestBehind:
+    """The difference between one run's best trial and the first run's, in points of VEER.
+
+    Attributes:
+        behind_pct: VEER of this run's best minus that of the first run's; below 0 this one is
+            better.
+        low_pct: Lower end of the 95 % interval; None where the list has too few speakers.
+        high_pct: Upper end of the interval; None where the list has too few speakers.
+        is_tied: Whether the interval contains 0; None without an interval.
+    """
+
+    behind_pct: float
+    low_pct: float | None
+    high_pct: float | None
+    is_tied: bool | None
+
+
+def differing_rows(
+    mappings: Sequence[Mapping[str, Any]], leave_out: Iterable[str] = ()
+) -> list[ComparisonRow]:
+    """Return a row for each dotted key whose values differ, in order of first appearance.
 
     Args:
-        mappings: Nested, one a run.
-        leave_out: Keys at the top that are not compared.
+        mappings: One nested mapping per run.
+        leave_out: Top-level keys that are not compared.
     """
     dropped = frozenset(leave_out)
     flat = [
-        leaves({key: value for key, value in mapping.items() if key not in dropped})
+        flatten_settings({key: value for key, value in mapping.items() if key not in dropped})
         for mapping in mappings
     ]
     names = dict.fromkeys(name for each in flat for name in each)
-    rows = [Row(name=name, values=tuple(each.get(name) for each in flat)) for name in names]
+    rows = [
+        ComparisonRow(name=name, values=tuple(each.get(name) for each in flat)) for name in names
+    ]
+    # As text, because lists have no hash, and because 1 == True in Python.
     return [row for row in rows if len({_text(value) for value in row.values}) > 1]
 
 
-def leaves(value: Any, prefix: str = "") -> dict[str, Any]:
-    """A nested mapping by dotted keys; ranges of a space and lists are values."""
-    if not isinstance(value, Mapping) or not value or (prefix and RANGE_KEYS & value.keys()):
+def flatten_settings(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return a nested mapping by dotted keys; lists and dimensions of a space stay whole."""
+    # Without a prefix the mapping is the whole tree, which is never a dimension.
+    is_dimension = isinstance(value, Mapping) and prefix and _DIMENSION_KEYS & value.keys()
+    if not isinstance(value, Mapping) or not value or is_dimension:
         return {prefix: value} if prefix else {}
     return {
         name: leaf
         for key, each in value.items()
-        for name, leaf in leaves(each, f"{prefix}.{key}" if prefix else str(key)).items()
+        for name, leaf in flatten_settings(each, f"{prefix}.{key}" if prefix else str(key)).items()
     }
 
 
 def best_so_far(view: RunView) -> list[float]:
-    """The lowest VEER of the search's own trials after each of its epochs, percent.
+    """Return the lowest VEER of the search's own trials after each of its epochs, in percent.
 
-    Epochs count in the order in which they were reported, those of stopped, failed and diverged
-    trials too; one that was reported again after a fault counts once. A VEER of a trial that later
-    failed or diverged is nobody's best. Infinite before the first.
+    Epochs count in the order of their reports, also those of trials that were stopped, failed or
+    diverged; an epoch that was reported again after a fault counts once. The VEERs of failed and
+    diverged trials are not used. The value is infinite before the first VEER.
     """
     own = {trial.trial: trial for trial in view.own}
     best_pct, seen, course = math.inf, set[tuple[int, int]](), list[float]()
@@ -86,13 +117,13 @@ def best_so_far(view: RunView) -> list[float]:
     return course
 
 
-def anytime(views: Sequence[RunView]) -> list[Row]:
-    """The best VEER after parts of the smallest number of epochs that a run has had."""
+def anytime_rows(views: Sequence[RunView]) -> list[ComparisonRow]:
+    """Return the best VEERs after parts of the smallest number of epochs that any run has."""
     courses = [best_so_far(view) for view in views]
     smallest = min(map(len, courses))
-    budgets = sorted({math.ceil(share * smallest) for share in BUDGET_SHARES if smallest})
+    budgets = sorted({math.ceil(share * smallest) for share in _BUDGET_SHARES if smallest})
     return [
-        Row(
+        ComparisonRow(
             name="1 epoch" if budget == 1 else f"{budget:,} epochs",
             values=tuple(
                 None if math.isinf(course[budget - 1]) else course[budget - 1]
@@ -103,15 +134,13 @@ def anytime(views: Sequence[RunView]) -> list[Row]:
     ]
 
 
-def top_quarter(view: RunView) -> list[TrialHistory]:
-    """The best quarter of the search's own trials with a rank, at least one if there is any."""
-    best_first = view.ranked
-    return list(best_first[: math.ceil(TOP_SHARE * len(best_first))])
+def favoured_rows(views: Sequence[RunView]) -> list[ComparisonRow]:
+    """Return, for each categorical parameter, how often the best trials of a run have each value.
 
-
-def favoured(views: Sequence[RunView]) -> list[Row]:
-    """How often each value of the categorical parameters is in each run's top quarter."""
-    tops = [top_quarter(view) for view in views]
+    The best trials are the best quarter of those with a rank. Only parameters with more than one
+    value are included.
+    """
+    tops = [_top_quarter(view) for view in views]
     names = dict.fromkeys(
         name for view in views for trial in view.own for name in trial.params if name
     )
@@ -120,6 +149,7 @@ def favoured(views: Sequence[RunView]) -> list[Row]:
         values = [
             trial.params[name] for view in views for trial in view.own if name in trial.params
         ]
+        # The journal does not record which parameters are categorical: text and booleans are.
         if not any(isinstance(value, str | bool) for value in values):
             continue
         counts = [
@@ -127,14 +157,21 @@ def favoured(views: Sequence[RunView]) -> list[Row]:
             for top in tops
         ]
         if len({*map(_text, values)}) > 1:
-            rows.append(Row(name=name, values=tuple(dict(each.most_common()) for each in counts)))
+            counts_by_run = tuple(dict(each.most_common()) for each in counts)
+            rows.append(ComparisonRow(name=name, values=counts_by_run))
     return rows
 
 
-def only_here(views: Sequence[RunView]) -> list[list[TrialHistory]]:
-    """Of each run the ranked trials whose config no other of the runs has tried, best first.
+def _top_quarter(view: RunView) -> list[TrialHistory]:
+    """Return the best quarter of the ranked trials, rounded up."""
+    best_first = view.ranked
+    return list(best_first[: math.ceil(_TOP_SHARE * len(best_first))])
 
-    Configs are compared without their seeds, and without the parameters that have no effect.
+
+def trials_of_one_run(views: Sequence[RunView]) -> list[list[TrialHistory]]:
+    """Return, for each run, the ranked trials whose config no other run tried, best first.
+
+    Configs are compared without their seeds and without parameters that have no effect.
     """
     tried = [{config_key(trial) for trial in view.own} for view in views]
     found = []
@@ -145,55 +182,40 @@ def only_here(views: Sequence[RunView]) -> list[list[TrialHistory]]:
 
 
 def config_key(trial: TrialHistory) -> str:
-    """What is the same for two trials of one config, whatever their seeds.
-
-    A config of another version, or with a model of the person's own, is known by its text.
-    """
+    """Return a key that is equal for two trials of the same config, whatever their seeds."""
     config = trial.started["config"]
     try:
         return TrialConfig.model_validate(config).recipe_hash()
     except (ValidationError, VeerError):
+        # A config of another version of Veer, or one with a model class of the user's own.
         return _text({key: value for key, value in config.items() if key != SEED_KEY})
+
+
+def bests_behind(views: Sequence[RunView]) -> tuple[BestBehind | None, ...]:
+    """Return the difference to the first run for each other run.
+
+    A difference is None where the two runs did not keep scores on the same list.
+    """
+    first, *others = views
+    return tuple(_best_behind(other, first) for other in others)
+
+
+def _best_behind(other: RunView, first: RunView) -> BestBehind | None:
+    if other.best is None or first.best is None:
+        return None
+    difference = other.kept.behind(other.best, first.best, scores_of_first=first.kept)
+    if difference is None:
+        return None
+    interval = difference.interval
+    return BestBehind(
+        behind_pct=difference.behind_pct,
+        low_pct=None if interval is None else interval.low_pct,
+        high_pct=None if interval is None else interval.high_pct,
+        is_tied=difference.is_tied,
+    )
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, sort_keys=True, default=str)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BestBehind:
-    """How far one run's best is behind the first run's, percentage points of VEER.
-
-    Attributes:
-        behind_pct: Its VEER minus the first run's; below 0 it is ahead.
-        low_pct: Lower end of the 95 % interval; None where the list's speakers are too few.
-        high_pct: Its upper end.
-        is_tied: Whether the interval has 0 in it, None without one.
-    """
-
-    behind_pct: float
-    low_pct: float | None
-    high_pct: float | None
-    is_tied: bool | None
-
-
-def bests_behind(views: Sequence[RunView]) -> tuple[BestBehind | None, ...]:
-    """Of each run but the first; None where scores on one and the same list were not kept."""
-    first, *others = views
-    return tuple(_behind(other, first) for other in others)
-
-
-def _behind(one: RunView, first: RunView) -> BestBehind | None:
-    if one.best is None or first.best is None:
-        return None
-    told = one.kept.behind(one.best, first.best, scores_of_first=first.kept)
-    if told is None:
-        return None
-    return BestBehind(
-        behind_pct=told.behind_pct,
-        low_pct=None if told.interval is None else told.interval.low_pct,
-        high_pct=None if told.interval is None else told.interval.high_pct,
-        is_tied=told.is_tied,
-    )

@@ -1,4 +1,4 @@
-"""A comparison of searches in the terminal: a row a thing, a column a run."""
+"""A comparison of searches for the terminal: tables with one column per run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,76 +7,84 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from results.analysis.faults import counted
-from results.compare.compare import TOO_FEW, Comparison, RunFacts
-from results.compare.parts import Row
+from results.compare.compare import WHY_NO_IMPORTANCE, Comparison, RunFacts
+from results.compare.parts import ComparisonRow
 from results.tables.schema import PARAM_PREFIX
 from results.terminal.cells import MISSING, NOTE_STYLE, STATE_LABELS, cell, in_words
 from results.terminal.grid import GridColumn, grid
 from results.terminal.trials import interval_text, repeats_text
 from spaces.files.visible import visible
 
-COST_WORDS = {
+_COST_NAMES = {
     "duration_s": "training and validation, h",
     "num_samples": "training crops",
     "core_hours": "core-hours",
     "gpu_hours": "GPU-hours",
 }
-HOURS = ("duration_s", "core_hours", "gpu_hours")
-S_PER_H = 3600
+_COLUMNS_IN_HOURS = ("duration_s", "core_hours", "gpu_hours")
+_S_PER_H = 3600
 
 
 def comparison_view(comparison: Comparison, width: int | None = None) -> RenderableType:
-    """All of a comparison.
+    """Return all parts of a comparison, for printing with rich.
 
     Args:
-        comparison: Of two or more runs.
-        width: Characters of the screen; long values are wrapped to fit it.
+        comparison: The comparison of two or more runs.
+        width: Width of the screen in characters; longer values are wrapped.
     """
     runs = comparison.runs
     names = [run.name for run in runs]
 
-    def table(rows: Sequence[Row]) -> RenderableType:
+    def table(rows: Sequence[ComparisonRow]) -> RenderableType:
         return _table(names, rows, width)
 
     parts: list[RenderableType] = [
         Text(visible(warning), f"bold {NOTE_STYLE}") for warning in comparison.warnings
     ]
     parts += [Text(each, "dim") for each in comparison.same]
-    parts += [_title("What they did and found"), table(_found_rows(runs))]
-    parts += [Text(visible(line)) for line in _pairs(comparison)]
+    parts += [_title("Costs and results"), table(_found_rows(runs))]
+    parts += [Text(visible(line)) for line in _bests_behind(comparison)]
     best = [
-        Row(name=row.name, values=tuple(cell("veer_pct", value) for value in row.values))
+        ComparisonRow(name=row.name, values=tuple(cell("veer_pct", value) for value in row.values))
         for row in comparison.anytime
     ]
     parts += _section("Best VEER % after the same number of epochs", best, table)
-    told = "Settings that differ", "The spaces differ in", "The best configs differ in"
-    tables = comparison.settings, comparison.space, comparison.best_configs
-    for title, rows in zip(told, tables, strict=True):
+    differences = {
+        "Differences between the settings": comparison.settings,
+        "Differences between the spaces": comparison.space,
+        "Differences between the configs of the best trials": comparison.best_configs,
+    }
+    for title, rows in differences.items():
         parts += _section(title, rows, table)
-    title = f"Importance: share of the VEER's variance (fANOVA, seed {comparison.importance_seed})"
+    seed = comparison.importance_seed
+    title = f"Importance: share of the variance of the VEER (fANOVA, seed {seed})"
     parts += _section(title, _importance_rows(runs), table)
     parts += [
-        Text(visible(f"{run.name}: no importance, {TOO_FEW}"), "dim")
+        Text(visible(f"{run.name}: no importance: {WHY_NO_IMPORTANCE}"), "dim")
         for run in runs
         if run.importance is None
     ]
-    parts += _section("Values in the best quarter of the trials", comparison.favoured, table)
-    parts += [_title("Tried in one run only"), *(_only_here(run) for run in runs)]
+    title = "How often each value is in the best quarter of the trials"
+    parts += _section(title, comparison.favoured, table)
+    parts += [
+        _title("Configs that only one run tried"),
+        *(_trials_of_one_run(run) for run in runs),
+    ]
     return Group(*parts)
 
 
-def _pairs(comparison: Comparison) -> list[str]:
-    """How far each best is behind the first run's, a line each, where it is known."""
+def _bests_behind(comparison: Comparison) -> list[str]:
+    """Return one line per run with the difference between its best and the first run's best."""
     first, *others = (run.name for run in comparison.runs)
     lines = []
-    for name, told in zip(others, comparison.bests_behind, strict=True):
-        if told is None or told.low_pct is None or told.high_pct is None:
+    for name, behind in zip(others, comparison.bests_behind, strict=True):
+        if behind is None or behind.low_pct is None or behind.high_pct is None:
             continue
-        tied = ": they cannot be told apart" if told.is_tied else ""
+        tied = "; the difference may be due to chance" if behind.is_tied else ""
         lines.append(
-            f"the best of {name}: VEER {told.behind_pct:+.2f} points from the best of {first} "
-            f"(95 % interval {told.low_pct:+.2f} to {told.high_pct:+.2f}, on the same bootstrap "
-            f"replicates){tied}"
+            f"the best of {name}: VEER {behind.behind_pct:+.2f} points from the best of {first} "
+            f"(95 % interval {behind.low_pct:+.2f} to {behind.high_pct:+.2f}, on the same "
+            f"bootstrap replicates){tied}"
         )
     return lines
 
@@ -85,11 +93,13 @@ def _title(text: str) -> Text:
     return Text(f"\n{text}", "bold")
 
 
-def _section(title: str, rows: Sequence[Row], table: Any) -> list[RenderableType]:
+def _section(title: str, rows: Sequence[ComparisonRow], table: Any) -> list[RenderableType]:
     return [_title(title), table(rows)] if rows else []
 
 
-def _table(names: Sequence[str], rows: Sequence[Row], width: int | None) -> RenderableType:
+def _table(
+    names: Sequence[str], rows: Sequence[ComparisonRow], width: int | None
+) -> RenderableType:
     columns = [
         GridColumn(
             name="", heading="", cells=[visible(row.name) for row in rows], wraps=True
@@ -108,7 +118,7 @@ def _table(names: Sequence[str], rows: Sequence[Row], width: int | None) -> Rend
 
 
 def value_text(value: Any) -> str:
-    """A value of a row: a mapping as its pairs, a list as its items."""
+    """Return a value of a row as text: a mapping as its pairs, a list as its items."""
     match value:
         case Mapping() if value:
             return visible(", ".join(f"{key} {value_text(each)}" for key, each in value.items()))
@@ -117,36 +127,42 @@ def value_text(value: Any) -> str:
         case bool() | None:
             return cell("", value)
         case int():
-            return str(value)  # as in the file
+            return str(value)  # without separators, as in the YAML file
         case Mapping():
             return MISSING
         case _:
             return cell("", value)
 
 
-def _found_rows(runs: Sequence[RunFacts]) -> list[Row]:
+def _found_rows(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
     rows = [
-        Row(
+        ComparisonRow(
             name="search", values=tuple("not ended" if run.is_running else "ended" for run in runs)
         ),
-        Row(name="trials", values=tuple(_trials(run) for run in runs)),
-        Row(
-            name="epochs, stopped trials counted in",
+        ComparisonRow(name="trials", values=tuple(_trials(run) for run in runs)),
+        ComparisonRow(
+            name="epochs, including stopped trials",
             values=_each(runs, lambda run: cell("", run.epochs)),
         ),
-        Row(name="different configs", values=_each(runs, lambda run: cell("", run.num_configs))),
+        ComparisonRow(
+            name="different configs", values=_each(runs, lambda run: cell("", run.num_configs))
+        ),
     ]
-    for name, words in COST_WORDS.items():
+    for name, words in _COST_NAMES.items():
         if any(name in run.costs for run in runs):
-            rows.append(Row(name=words, values=tuple(_cost(run, name) for run in runs)))
+            rows.append(ComparisonRow(name=words, values=tuple(_cost(run, name) for run in runs)))
     rows += [
-        Row(name="teacher's VEER %", values=tuple(_teacher(run) for run in runs)),
-        Row(name="best trial", values=_best(runs, lambda best: cell("trial", best["trial"]))),
-        Row(name="its VEER % (95 %)", values=_best(runs, _veer)),
-        Row(name="median of its last 5", values=_best(runs, _value("median_veer_pct"))),
-        Row(name="repeats, mean ± sd (n)", values=_best(runs, repeats_text)),
-        Row(name="parameters", values=_best(runs, _value("num_params"))),
-        Row(name="speed / teacher", values=_best(runs, _value("speed_ratio"))),
+        ComparisonRow(name="teacher's VEER %", values=tuple(_teacher(run) for run in runs)),
+        ComparisonRow(
+            name="best trial", values=_best(runs, lambda best: cell("trial", best["trial"]))
+        ),
+        ComparisonRow(name="its VEER % (95 % interval)", values=_best(runs, _veer)),
+        ComparisonRow(
+            name="median of its last 5 epochs", values=_best(runs, _value("median_veer_pct"))
+        ),
+        ComparisonRow(name="repeats, mean ± sd (n)", values=_best(runs, repeats_text)),
+        ComparisonRow(name="parameters", values=_best(runs, _value("num_params"))),
+        ComparisonRow(name="speed / teacher", values=_best(runs, _value("speed_ratio"))),
     ]
     return [row for row in rows if set(row.values) != {MISSING}]
 
@@ -184,13 +200,14 @@ def _cost(run: RunFacts, name: str) -> str:
     value = run.costs.get(name)
     if value is None:
         return MISSING
-    if isinstance(value, int) and name not in HOURS:
+    if isinstance(value, int) and name not in _COLUMNS_IN_HOURS:
         return f"{value:,}"
-    hours = value / S_PER_H if name == "duration_s" else value
+    hours = value / _S_PER_H if name == "duration_s" else value
+    # Short searches take less than 0.01 h, so they get significant digits.
     return f"{hours:,.2f}" if hours >= 1 or hours == 0 else f"{hours:.2g}"
 
 
-def _importance_rows(runs: Sequence[RunFacts]) -> list[Row]:
+def _importance_rows(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
     known = [run.importance or {} for run in runs]
     highest = {
         name: max(each[name][0] for each in known if name in each)
@@ -198,7 +215,8 @@ def _importance_rows(runs: Sequence[RunFacts]) -> list[Row]:
     }
     names = sorted(highest, key=lambda name: -highest[name])
     return [
-        Row(name=name, values=tuple(_share(each.get(name)) for each in known)) for name in names
+        ComparisonRow(name=name, values=tuple(_share(each.get(name)) for each in known))
+        for name in names
     ]
 
 
@@ -206,11 +224,12 @@ def _share(found: tuple[float, float] | None) -> str:
     return MISSING if found is None else f"{found[0]:.0%} ± {found[1]:.0%}"
 
 
-def _only_here(run: RunFacts) -> Text:
+def _trials_of_one_run(run: RunFacts) -> Text:
     trials = "\n".join(
         f"  trial {found['trial']}, VEER {cell('veer_pct', found['veer_pct'])} %: "
         + in_words({key: value for key, value in found.items() if key.startswith(PARAM_PREFIX)})
         for found in run.only_here
     )
-    what = "trials with a config that no other run tried" + (", the best:" if trials else "")
-    return Text(visible(f"{run.name}: {run.num_only_here} {what}\n{trials}".rstrip(), keep="\n"))
+    count = counted(run.num_only_here, "trial")
+    what = "with a config that no other run tried" + ("; the best:" if trials else "")
+    return Text(visible(f"{run.name}: {count} {what}\n{trials}".rstrip(), keep="\n"))

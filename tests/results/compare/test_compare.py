@@ -12,7 +12,14 @@ import pytest
 from rich.console import Console
 
 from results.compare.compare import compare_runs, run_names
-from results.compare.parts import anytime, best_so_far, differing, favoured, leaves, only_here
+from results.compare.parts import (
+    anytime_rows,
+    best_so_far,
+    differing_rows,
+    favoured_rows,
+    flatten_settings,
+    trials_of_one_run,
+)
 from results.compare.view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
@@ -32,18 +39,18 @@ Trial = tuple[dict[str, Any], list[float | None], str]
 def make(tmp_path: Path) -> Callable[..., RunView]:
     """A run by its trials: sampled values, VEER by epoch, state; `running` has no end."""
 
-    def made(name: str, *trials: Trial, **told: Any) -> RunView:
+    def made(name: str, *trials: Trial, **more: Any) -> RunView:
         path = tmp_path / name
         with Journal(path / "journal.jsonl") as journal:
-            settings = SETTINGS | told.get("settings", {})
-            space = told.get("space", SPACE)
+            settings = SETTINGS | more.get("settings", {})
+            space = more.get("space", SPACE)
             journal.append("search_started", settings=settings, provenance={}, space=space)
-            if "val" in told:
-                lists = {"train": {"sha256": "t"}, "val": {"sha256": told["val"]}}
+            if "val" in more:
+                lists = {"train": {"sha256": "t"}, "val": {"sha256": more["val"]}}
                 journal.append("corpus", lists=lists, stores={})
-            if "teacher" in told:
+            if "teacher" in more:
                 facts = {"path": "t", "veer_pct": 7.5, "num_params": 9}
-                journal.append("teacher", sha256=told["teacher"], **facts)
+                journal.append("teacher", sha256=more["teacher"], **facts)
             for number, (params, veers, state) in enumerate(trials):
                 put(journal, number, params, veers, state)
             journal.append("search_ended", reason="finished")
@@ -82,15 +89,23 @@ OTHER = ({"loss.distillation": "none", "loss.alpha": 0.2}, [18.0, 10.0], "comple
 
 
 def test_only_what_differs_is_named() -> None:
-    rows = differing([{"a": 1, "b": {"c": [1, 2], "d": 3}}, {"a": 1, "b": {"c": [1], "d": 3}}])
+    rows = differing_rows(
+        [{"a": 1, "b": {"c": [1, 2], "d": 3}}, {"a": 1, "b": {"c": [1], "d": 3}}]
+    )
     assert [(row.name, row.values) for row in rows] == [("b.c", ([1, 2], [1]))]
-    rows = differing([{"a": 1, "space": "x"}, {"a": True, "space": "y", "e": None}], ["space"])
+    rows = differing_rows(
+        [{"a": 1, "space": "x"}, {"a": True, "space": "y", "e": None}], ["space"]
+    )
     assert [(row.name, row.values) for row in rows] == [("a", (1, True))]
 
 
 def test_a_range_is_one_value() -> None:
     tree = {"model": {"dim": {"low": 1, "high": 8}, "kind": "x"}, "limits": {}}
-    assert leaves(tree) == {"model.dim": {"low": 1, "high": 8}, "model.kind": "x", "limits": {}}
+    assert flatten_settings(tree) == {
+        "model.dim": {"low": 1, "high": 8},
+        "model.kind": "x",
+        "limits": {},
+    }
 
 
 def test_the_best_so_far_counts_epochs_of_stopped_trials_and_no_veer_of_diverged_ones(
@@ -113,14 +128,14 @@ def test_runs_are_compared_after_parts_of_the_smaller_budget(
 ) -> None:
     long = make("a", GOOD, ({"loss.alpha": 0.1}, [9.0, 8.0, 7.0], "complete"))  # 6 epochs
     short = make("b", STOPPED, GOOD)  # 4 epochs
-    rows = {row.name: row.values for row in anytime([long, short])}
+    rows = {row.name: row.values for row in anytime_rows([long, short])}
     assert rows == {
         "1 epoch": (20.0, 25.0),
         "2 epochs": (12.0, 20.0),
         "3 epochs": (11.0, 12.0),
         "4 epochs": (9.0, 11.0),
     }
-    assert anytime([long, make("c")]) == []
+    assert anytime_rows([long, make("c")]) == []
 
 
 def test_the_best_quarter_is_counted_by_value(make: Callable[..., RunView]) -> None:
@@ -129,19 +144,22 @@ def test_the_best_quarter_is_counted_by_value(make: Callable[..., RunView]) -> N
         for kind, veer in zip(["mse", "mse", "none", *["none"] * 5], range(10, 18), strict=True)
     ]
     first, second = make("a", *trials), make("b", *reversed(trials[2:]))
-    (row,) = favoured([first, second])  # alpha is no category
+    (row,) = favoured_rows([first, second])  # alpha is no category
     assert (row.name, row.values) == ("loss.distillation", ({"mse": 2}, {"none": 2}))
 
 
-def test_configs_are_told_apart_without_their_seeds(make: Callable[..., RunView]) -> None:
+def test_configs_are_compared_without_their_seeds(make: Callable[..., RunView]) -> None:
     first, second = make("a", GOOD, OTHER), make("b", STOPPED, GOOD)
-    assert [[trial.trial for trial in only] for only in only_here([first, second])] == [[1], [0]]
+    assert [[trial.trial for trial in only] for only in trials_of_one_run([first, second])] == [
+        [1],
+        [0],
+    ]
 
 
 def test_differing_validation_lists_are_a_warning_in_bold(make: Callable[..., RunView]) -> None:
     views = [make("a", GOOD, val="x"), make("b", GOOD, val="y")]
     comparison = compare_runs(views)
-    message = "the validation lists differ: VEERs of one run cannot be compared with another's"
+    message = "the validation lists differ, so VEERs of different runs cannot be compared"
     assert message in comparison.warnings
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=120, color_system="standard")
@@ -155,14 +173,14 @@ def test_differing_validation_lists_are_a_warning_in_bold(make: Callable[..., Ru
     )  # fmt: skip
 
 
-def test_what_is_not_known_or_differs_beside_is_said(make: Callable[..., RunView]) -> None:
+def test_unknown_lists_and_other_differences_are_warnings(make: Callable[..., RunView]) -> None:
     views = [make("a", GOOD, teacher="s"), make("b", GOOD, val="x", teacher="t")]
     warnings = compare_runs(views).warnings
-    assert warnings[0].startswith("whether the runs had the same validation list is not known")
+    assert warnings[0].startswith("it is unknown whether the validation lists are the same")
     assert "the teachers differ" in warnings
 
 
-def test_everything_is_told_of_each_run(make: Callable[..., RunView]) -> None:
+def test_each_run_has_all_its_facts(make: Callable[..., RunView]) -> None:
     first = make("a", GOOD, STOPPED, val="x")
     second = make("b", OTHER, DIVERGED, val="x", settings={"sampler": "random", "seed": 3})
     comparison = compare_runs([first, second])
@@ -186,20 +204,20 @@ def test_everything_is_told_of_each_run(make: Callable[..., RunView]) -> None:
     ]
     text = " ".join(text_of([first, second]).split())
     assert "trials 2 (1 complete, 1 stopped early) 2 (1 complete, 1 diverged)" in text
-    assert "its VEER % (95 %) 11.00 10.00" in text
+    assert "its VEER % (95 % interval) 11.00 10.00" in text
     assert "sampler tpe random" in text
-    assert "a: no importance, fewer than 5 complete trials" in text
+    assert "a: no importance: fewer than 5 complete trials" in text
 
 
 def test_a_short_search_has_hours_too(make: Callable[..., RunView]) -> None:
     comparison = compare_runs([make("a", GOOD), make("b", GOOD)])
-    told = [
+    facts = [
         replace(run, costs={"duration_s": 7.2, "core_hours": hours, "gpu_hours": 0.0})
         for run, hours in zip(comparison.runs, (0.0123, 1234.5), strict=True)
     ]
     shown = io.StringIO()
     console = Console(width=120, color_system=None, file=shown)
-    console.print(comparison_view(replace(comparison, runs=tuple(told)), 120))
+    console.print(comparison_view(replace(comparison, runs=tuple(facts)), 120))
     text = " ".join(shown.getvalue().split())
     assert "training and validation, h 0.002 0.002 core-hours 0.012 1,234.50" in text
     assert "GPU-hours 0.00 0.00" in text
@@ -213,7 +231,7 @@ def test_spaces_are_compared_by_their_parts(make: Callable[..., RunView]) -> Non
     assert [value_text(value) for value in row.values] == ["choices none mse", "choices none"]
 
 
-def test_importance_is_that_of_the_figures_with_its_seed(make: Callable[..., RunView]) -> None:
+def test_importance_is_that_of_the_charts_with_its_seed(make: Callable[..., RunView]) -> None:
     trials = [
         ({"loss.distillation": "none", "loss.alpha": 0.1 * n, "model.num_blocks": n % 3},
          [10.0 + n], "complete")
@@ -270,8 +288,8 @@ def test_a_run_without_trials_or_space_is_compared_all_the_same(
 
 def test_the_command_prints_text_and_json(make: Callable[..., RunView]) -> None:
     paths = [make(name, GOOD, OTHER).folder.path for name in "ab"]
-    assert "What they did and found" in veer("compare", *paths).output
-    told = json.loads(veer("compare", *paths, "--json").output)
-    assert [run["name"] for run in told["runs"]] == ["a", "b"]
-    assert told["runs"][0]["best"]["veer_pct"] == 10.0
-    assert told["importance_seed"] == 0
+    assert "Costs and results" in veer("compare", *paths).output
+    data = json.loads(veer("compare", *paths, "--json").output)
+    assert [run["name"] for run in data["runs"]] == ["a", "b"]
+    assert data["runs"][0]["best"]["veer_pct"] == 10.0
+    assert data["importance_seed"] == 0
