@@ -80,7 +80,7 @@ class UnvariedValues:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
-    def parted(self, need: Condition) -> tuple[list[str], list[str], list[Any]]:
+    def split_presets(self, need: Condition) -> tuple[list[str], list[str], list[Any]]:
         """Presets with which the condition holds and does not, and the values that break it.
 
         Without presets, or where the value is fixed, the one name is empty. A parameter that a
@@ -108,19 +108,19 @@ class EffectConditions:
 
     Attributes:
         dimensions: By name, changed as conditions are laid on them.
-        around: The rest of the space.
+        unvaried: The rest of the space.
         faults: Dimensions that can have no effect.
     """
 
     dimensions: dict[str, Dimension]
-    around: UnvariedValues
+    unvaried: UnvariedValues
     faults: list[Complaint] = field(default_factory=list)
 
-    def lay(self, key: str, parts: Iterable[str], needs: Needs) -> None:
+    def add_needs(self, key: str, parts: Iterable[str], needs: Needs) -> None:
         """Lay all needs of a config key on the dimensions that make up its value."""
         for name in parts:
             for need in all_needs(key, needs):
-                settled = self.settled(need)
+                settled = self.resolve(need)
                 if isinstance(settled, str):
                     fault = Complaint(keys=tuple(key.split(".")), text=f"has no effect: {settled}")
                     self.faults.append(fault)
@@ -128,13 +128,13 @@ class EffectConditions:
                 if settled is not None:
                     self._add(name, settled)
 
-    def settled(self, need: Condition) -> Condition | str | None:
+    def resolve(self, need: Condition) -> Condition | str | None:
         """The condition in terms of dimensions; None if it always holds, why if it never does."""
         name = need.parameter
-        good, bad, bad_values = self.around.parted(need)
+        good, bad, bad_values = self.unvaried.split_presets(need)
         if name not in self.dimensions:
             if not good:
-                return _why_never(name, bad_values, self.around)
+                return _why_never(name, bad_values, self.unvaried)
             return only(PRESET, *good) if bad else None
         other = self.dimensions[name]
         holding = [need.allows(value) for value, _ in representatives(other, [need])]
@@ -165,11 +165,11 @@ def _implies(one: Condition, other: Condition) -> bool:
     return bool(other.excluded) and not any(one.allows(value) for value in other.excluded)
 
 
-def _why_never(name: str, values: list[Any], around: UnvariedValues) -> str:
+def _why_never(name: str, values: list[Any], unvaried: UnvariedValues) -> str:
     given = " or ".join(map(short_repr, values))
-    if name in around.fixed:
+    if name in unvaried.fixed:
         return f"{name} is fixed at {given}"
-    return f"{name} is {given} {'in every preset' if around.presets else 'unless given'}"
+    return f"{name} is {given} {'in every preset' if unvaried.presets else 'unless given'}"
 
 
 def _never(need: Condition) -> str:

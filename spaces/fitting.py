@@ -94,7 +94,7 @@ class _Fit:
     def run(self) -> None:
         """Set the parameters, or leave them None where a word fits nowhere."""
         misfits, numbers = dict[str, str](), dict[str, float]()
-        for name, made in self.space.made.items():
+        for name, made in self.space.stage_weights.items():
             numbers |= _spread(made, self.given.get(name, self.defaults.get(name)), self.notes)
 
         def pick(dimension: Dimension) -> Value:
@@ -115,7 +115,7 @@ class _Fit:
             return nearest
 
         params = self.space.sample(pick)
-        for name, made in self.space.made.items():
+        for name, made in self.space.stage_weights.items():
             if made.parts[0].name not in params:
                 # They have no effect here.
                 self.notes.pop(name, None)
@@ -166,9 +166,9 @@ def _compare(fit: _Fit, config_class: type[BaseModel] | None) -> None:
         fit.notes |= {f"!{each}": f"not a valid config here: {each}" for each in found}
         fit.params = None
         return
-    fixed = flatten(fit.space.base(str(params[PRESET]) if PRESET in params else None))
+    fixed = flatten(fit.space.base_tree(str(params[PRESET]) if PRESET in params else None))
     for name in dict.fromkeys([*given, *here]):
-        if name in fit.notes or name in params or name in fit.space.made:
+        if name in fit.notes or name in params or name in fit.space.stage_weights:
             continue
         a, b = short_repr(json_value(given.get(name))), short_repr(json_value(here.get(name)))
         if name not in here:

@@ -32,7 +32,7 @@ class Space:
     name: str
     fixed: Mapping[str, Any]
     dimensions: tuple[Dimension, ...]
-    made: Mapping[str, StageWeights] = field(default_factory=dict)
+    stage_weights: Mapping[str, StageWeights] = field(default_factory=dict)
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     start_from: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class Space:
             ValueError: A name stands twice, a condition's parameter does not come first, or the
                 presets have no dimension or not all of its choices.
         """
-        known = {*self.fixed_values(), *self.made}
+        known = {*self.fixed_values(), *self.stage_weights}
         for dimension in self.dimensions:
             if dimension.name in known:
                 raise ValueError(f"{dimension.name} is given twice")
@@ -66,7 +66,7 @@ class Space:
         """The values that do not vary, by dotted name."""
         return flatten(self.fixed)
 
-    def base(self, preset: str | None) -> dict[str, Any]:
+    def base_tree(self, preset: str | None) -> dict[str, Any]:
         """The tree below the parameters: the preset's, with the fixed values over it; a copy."""
         return merge_trees(self.presets[preset] if preset is not None else {}, self.fixed)
 
@@ -90,11 +90,11 @@ class Space:
                     )
         return params
 
-    def first_but(self, chosen: Mapping[str, Value]) -> Params:
+    def params_with(self, chosen: Mapping[str, Value]) -> Params:
         """Every active dimension at its first value, but for the chosen ones."""
         return self.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
 
-    def grid(self) -> Iterator[Params]:
+    def grid_points(self) -> Iterator[Params]:
         """Every set of active parameters once, the first dimension slowest.
 
         Raises:
@@ -124,12 +124,12 @@ class Space:
         if misfits := self._walked(params)[1] + self._surplus(params):
             raise ValueError(f"not in space {self.name}: {'; '.join(misfits)}")
         preset = params.get(PRESET)
-        tree = self.base(None if preset is None else str(preset))
-        parts = {part.name for made in self.made.values() for part in made.parts}
+        tree = self.base_tree(None if preset is None else str(preset))
+        parts = {part.name for made in self.stage_weights.values() for part in made.parts}
         for name, value in params.items():
             if name not in parts and name != PRESET:
                 set_value(tree, name, value)
-        for name, made in self.made.items():
+        for name, made in self.stage_weights.items():
             if (weights := weights_from_params(made, params)) is not None:
                 set_value(tree, name, weights)
         return tree
@@ -145,7 +145,7 @@ class Space:
             ValueError: The tree is not in the space; with every reason.
         """
         given = flatten(tree)
-        for name, made in self.made.items():
+        for name, made in self.stage_weights.items():
             if are_weights(given.get(name)):
                 given |= made.numbers(given[name])
         tries = [given | {PRESET: name} for name in self.presets] or [given]
@@ -160,10 +160,10 @@ class Space:
     def _misfits_of(self, given: Mapping[str, Any]) -> tuple[list[str], int]:
         """Why these values of a tree are not in the space, and how many fixed ones agree."""
         active, misfits = self._walked(given)
-        made = {name for name, each in self.made.items() if each.parts[0].name in active}
+        made = {name for name, each in self.stage_weights.items() if each.parts[0].name in active}
         fixed = {
             name: value
-            for name, value in flatten(self.base(given.get(PRESET))).items()
+            for name, value in flatten(self.base_tree(given.get(PRESET))).items()
             if name in given and name not in active and name not in made
         }
         differing = [

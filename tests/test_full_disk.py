@@ -10,8 +10,8 @@ from tests.full_disk import run_case
 TOLD = re.compile(
     r"(?P<path>[^:]+): cannot be written \((No space left on device|File too large)\): "
     r"(?P<needed>[\d,]+) bytes are to be written, (?P<free>[\d,]+) bytes are free on its file "
-    r"system; (free room there|raise the limit .*) and go on from here: what was written before "
-    r"stands"
+    r"system; (free room there|raise the limit .*) and continue: what was written before is "
+    r"intact"
 )
 
 

@@ -61,7 +61,7 @@ def read_search_config(
         path=path,
         data=data,
         lines=document.lines,
-        over=frozenset(tuple(name.split(".")) for name in overrides or ()),
+        overridden=frozenset(tuple(name.split(".")) for name in overrides or ()),
         source=str(NO_FILE),
         space=space,
         suggested=frozenset(suggested.keys() - document.data.keys() - given.keys()),

@@ -108,7 +108,7 @@ def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
     """The model part of every setting of what decides the model; a part may come twice."""
     for params in grid_points(_deciding(space), space.fixed_values()):
         preset = params.get(PRESET)
-        tree = space.base(None if preset is None else str(preset))
+        tree = space.base_tree(None if preset is None else str(preset))
         for name, value in params.items():
             if name.startswith(f"{MODEL}."):
                 set_value(tree, name, value)

@@ -161,7 +161,7 @@ def _starts(space: Space) -> Iterator[Params]:
     """Each preset and family at its first values, and some random ones."""
     kinds = [each for each in space.dimensions if each.name in (PRESET, FAMILY)]
     for values in itertools.product(*(each.extremes() for each in kinds)):
-        yield space.first_but(dict(zip((each.name for each in kinds), values, strict=True)))
+        yield space.params_with(dict(zip((each.name for each in kinds), values, strict=True)))
     suggestions = Suggestions(space, kind="random", seed=0)
     for _ in range(NUM_DRAWN if len(space.dimensions) > len(kinds) else 0):
         if (suggestion := suggestions.suggest()) is not None:
@@ -179,7 +179,7 @@ def _climb(
             for value in _values(dimension, is_limited=is_limited):
                 if dimension.name in best.params:
                     chosen = best.params | {dimension.name: value}
-                    best = _larger(best, cost(space.first_but(chosen))) or best
+                    best = _larger(best, cost(space.params_with(chosen))) or best
         if best is before:
             break
     return best

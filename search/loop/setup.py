@@ -222,7 +222,7 @@ def config_of(
 def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
     """The distinct configs of a grid, without points that no config can have."""
     recipes = set()
-    for params in space.grid():
+    for params in space.grid_points():
         with suppress(ValidationError):
             recipes.add(config_of(space.tree(params), 0, settings).recipe_hash())
     return recipes

@@ -51,7 +51,7 @@ def _probes(space: Space) -> Iterator[Params]:
             needed = allowed_values(dimension, by_name)
             forced = {key: values[0] for key, values in needed.items()} | {FAMILY: family}
             for value in dimension.extremes() if _is_own(name) else [dimension.extremes()[0]]:
-                params = space.first_but({name: value} | forced)
+                params = space.params_with({name: value} | forced)
                 if params not in seen:
                     seen.append(params)
                     yield params

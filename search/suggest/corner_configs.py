@@ -26,7 +26,7 @@ def deciding_configs(
     seen = set[tuple[tuple[str, Value], ...]]()
     for values in itertools.product(*(each.extremes() for each in deciding)):
         chosen = dict(zip((each.name for each in deciding), values, strict=True))
-        params = space.first_but(chosen)
+        params = space.params_with(chosen)
         active = {name: value for name, value in params.items() if name in chosen}
         if (key := tuple(active.items())) in seen:
             continue

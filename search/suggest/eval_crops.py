@@ -46,7 +46,7 @@ EVAL_CROPS = "training.eval_crops"
 def names_eval_crops(space: Space) -> bool:
     """Whether the space decides it, for all of its trials or some."""
     varied = {dimension.name for dimension in space.dimensions}
-    presets = (space.base(preset) for preset in space.presets)
+    presets = (space.base_tree(preset) for preset in space.presets)
     return (
         EVAL_CROPS in varied | space.fixed_values().keys()
         or any("eval_crops" in preset.get("training", {}) for preset in presets)
@@ -104,4 +104,4 @@ def crops_of_teacher(space: Space, eval_crops: int | None) -> int:
     """Crops that the teacher is measured over: the trials', where they differ the first's."""
     if eval_crops is not None:
         return eval_crops
-    return TrialConfig.model_validate(space.tree(space.first_but({}))).training.eval_crops
+    return TrialConfig.model_validate(space.tree(space.params_with({}))).training.eval_crops

@@ -82,7 +82,7 @@ class Suggestions:
         self._veer_pct: dict[int, dict[int, float]] = {}
         self._first = first
         self._passes = passes
-        self._points: list[Params] = list(space.grid()) if kind == "grid" else []
+        self._points: list[Params] = list(space.grid_points()) if kind == "grid" else []
 
     @property
     def num_suggested(self) -> int:

@@ -1,4 +1,4 @@
-"""Files and text, whatever is in them: YAML with lines, errors, atomic writes, locks, digests.
+"""Files and text of any content: YAML with line numbers, errors, atomic writes, locks, digests.
 
 May import: no other package of Veer.
 """

@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, never half of one."""
+"""Atomic writes: after a crash a file holds its old content or its new content, never a part."""
 
 import os
 import secrets
@@ -10,27 +10,29 @@ from spaces.files.disk import translate_disk_full
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write text as UTF-8, line ends as they are; see `write_bytes_atomically`."""
+    """Write text as UTF-8 with unchanged line ends; see `write_bytes_atomically`."""
     write_bytes_atomically(path, text.encode())
 
 
 def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Replace the file's content in one step that a crash cannot split.
+    """Replace the content of a file in one step that a crash cannot split.
 
     The folder must exist. The file gets the permissions of any new file. On failure the old
-    file stands and nothing is left beside it.
+    file is unchanged and no temporary file remains.
 
     Raises:
-        DiskFullError: There is no room; names the file, the bytes that it needs and those free.
+        DiskFullError: There is no room; names the file, the bytes needed and the bytes free.
         OSError: The folder is missing or not writable.
     """
-    # In the same folder, since a rename is atomic only within one file system.
+    # In the same folder, since a rename is atomic only within one file system. The name is
+    # unique, so two processes that write the same file do not write into each other's bytes.
     partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with translate_disk_full(path, len(content)):
         try:
             with partial.open("xb") as file:
                 file.write(content)
                 file.flush()
+                # Without it a power cut after the rename can leave an empty file.
                 os.fsync(file.fileno())
             partial.replace(path)
         except BaseException:
@@ -39,11 +41,11 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
 
 
 class WholeAppends:
-    """Appends that are on disk when they return, or not in the file at all.
+    """Appends to a file that are on disk when they return, or not in the file at all.
 
     Args:
-        file: Opened for appending, and read through nothing else; unbuffered, since a buffer
-            would write what was given up once more.
+        file: Opened for appending and used by nothing else; unbuffered, since a buffer would
+            write bytes again after a failed append was cut off.
         path: Its path, for messages.
     """
 
@@ -53,13 +55,13 @@ class WholeAppends:
         self._torn_at: int | None = None
 
     def append(self, content: bytes) -> None:
-        """Write at the end of the file; what a failure wrote in part is cut off again at once.
+        """Write at the end of the file; cut off a partial write if it fails.
 
-        Where even that fails, the next call begins with it.
+        Where the file cannot be cut either, the next call starts with it.
 
         Raises:
-            DiskFullError: There is no room; the file is as it was.
-            OSError: It cannot be written.
+            DiskFullError: There is no room; the file is unchanged.
+            OSError: The file cannot be written.
         """
         descriptor = self._file.fileno()
         if self._torn_at is not None:
@@ -69,12 +71,12 @@ class WholeAppends:
         with translate_disk_full(self._path, len(content)):
             try:
                 written = 0
-                while written < len(content):  # a full disk takes a part, and refuses the next
+                while written < len(content):  # a full disk accepts a part and refuses the rest
                     written += os.write(descriptor, content[written:])
                 os.fsync(descriptor)
             except BaseException:
                 self._torn_at = size_bytes
-                with suppress(OSError):  # kept in `_torn_at`
+                with suppress(OSError):  # the next call retries, by `_torn_at`
                     os.ftruncate(descriptor, size_bytes)
                     self._torn_at = None
                 raise

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in the words and places of the person who wrote the setting."""
+"""Validation errors of pydantic, worded for the person who wrote the setting."""
 
 import difflib
 import re
@@ -12,16 +12,17 @@ from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
 
+# A value and its rule fit on one line of a terminal.
 MAX_VALUE_CHARS = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Complaint:
-    """One broken rule.
+    """One broken rule of a config.
 
     Attributes:
-        keys: Where, as the keys from the root to the setting; empty for the whole.
-        text: The rule, the value, and the nearest valid name where one is near.
+        keys: The keys from the root to the setting; empty for the whole config.
+        text: The rule, the value, and the nearest valid name if there is one.
     """
 
     keys: Keys
@@ -34,25 +35,25 @@ class Complaint:
 def complaints(
     cls: type[BaseModel], error: ValidationError, data: Mapping[str, Any]
 ) -> list[Complaint]:
-    """Translate pydantic's errors about `data`, in its order and without repetition."""
+    """Translate pydantic's errors about `data`, in pydantic's order and without duplicates."""
     found = (_complaint(cls, detail, data) for detail in error.errors(include_url=False))
     return list(dict.fromkeys(found))
 
 
 def dotted(keys: Keys) -> str:
-    """The key path as a person writes it: `loss.alpha`, `choices[2]`."""
+    """Return the key path as people write it: `loss.alpha`, `choices[2]`."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
     return text.removeprefix(".")
 
 
 def short_repr(value: object) -> str:
-    """The value as Python writes it, cut to a line."""
+    """Return `repr(value)`, shortened to `MAX_VALUE_CHARS` characters."""
     text = repr(value)
     return text if len(text) <= MAX_VALUE_CHARS else f"{text[: MAX_VALUE_CHARS - 3]}..."
 
 
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
-    """A clause that names the nearest valid name, or all of them when none is near."""
+    """Return a clause with the nearest valid name, or with all of them when none is near."""
     options = list(valid)
     near = difflib.get_close_matches(str(name), options, n=1)
     if near:
@@ -61,11 +62,11 @@ def did_you_mean(name: object, valid: Iterable[str]) -> str:
 
 
 def config_classes_at(cls: type[BaseModel], loc: Keys) -> list[type[BaseModel]]:
-    """The config classes that can stand at a place.
+    """Return the config classes that a config may have at a location.
 
     Args:
         cls: The class at the root.
-        loc: Field names, with pydantic's tags of discriminated unions between them or not.
+        loc: Field names. May include the tags of discriminated unions, which pydantic adds.
     """
     classes = [cls]
     for part in loc:
@@ -92,6 +93,7 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     if kind == "missing":
         return Complaint(keys=keys, text="required, but not given")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
+        # pydantic reports the union as a whole; the person must change its tag field.
         keys = (*keys, context["discriminator"].strip("'"))
         if kind == "union_tag_not_found":
             return Complaint(keys=keys, text="required, but not given")
@@ -100,6 +102,7 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     else:
         valid = context.get("expected", "") if kind == "literal_error" else ""
         rule = _rule(detail["msg"])
+    # Rules of Veer's own validators name the value already; a whole mapping is too long.
     if " got " in rule or isinstance(value, Mapping):
         return Complaint(keys=keys, text=rule)
     near = difflib.get_close_matches(str(value), re.findall(r"'([^']*)'", valid), n=1)
@@ -108,12 +111,13 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
 
 
 def _rule(message: str) -> str:
+    """Return pydantic's message in the form of Veer's own rules: `must be ...`."""
     rule = re.sub(r"^[A-Z]\w+ should", "must", message.removeprefix("Value error, "))
     return rule.partition(" after validation")[0]
 
 
 def _keys_in(data: object, loc: Keys, *, missing: bool) -> Keys:
-    """Drop what pydantic adds to a place: union tags and the names of validators."""
+    """Drop what pydantic adds to a location: union tags and the names of validators."""
     keys: list[str | int] = []
     for position, part in enumerate(loc):
         inside = (isinstance(data, Mapping) and part in data) or (
@@ -127,7 +131,7 @@ def _keys_in(data: object, loc: Keys, *, missing: bool) -> Keys:
 
 
 def config_classes_in(annotation: object) -> list[type[BaseModel]]:
-    """The config classes that a field's annotation names, unions and lists included."""
+    """Return the config classes that a field's annotation names, also inside unions and lists."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     if get_origin(annotation) is Literal or annotation is NoneType:

@@ -1,8 +1,8 @@
-"""A digest beside a file: what its bytes were when they were written.
+"""A digest beside a file: the SHA-256 of its bytes when they were written.
 
 `model000000007.model.sha256` holds one line in the format of `sha256sum`, which checks it too
-(`sha256sum --check model000000007.model.sha256` in its folder). Needed since torch reads a model
-file whose weights lost a bit without a word: it does not check the CRC-32 of its zip archive.
+(`sha256sum --check model000000007.model.sha256` in its folder). Needed because torch reads a model
+file with a flipped bit without an error: it does not check the CRC-32 of its zip archive.
 """
 
 import hashlib
@@ -17,31 +17,31 @@ LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)\n?")
 
 
 def file_sha256(file: Path) -> str:
-    """Hexadecimal SHA-256 of a file's bytes."""
+    """Return the hexadecimal SHA-256 of a file's bytes."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def digest_path(file: Path) -> Path:
-    """Where the digest of a file is, or would be."""
+    """Return the path of the digest of a file; need not exist."""
     return file.with_name(file.name + SUFFIX)
 
 
 def write_digest(file: Path, content: Path) -> None:
-    """Note what a file's bytes are to be.
+    """Write the digest of a file before the file itself is in place.
 
     Args:
-        file: It gets the digest beside it; need not exist.
-        content: Holds those bytes, under another name.
+        file: The digest is written beside it; need not exist.
+        content: Another file that holds the bytes that `file` will have.
     """
     write_text_atomically(digest_path(file), f"{file_sha256(content)}  {file.name}\n")
 
 
 def verify_digest(file: Path) -> None:
-    """Compare a file with the digest beside it; one without a digest passes.
+    """Compare a file with the digest beside it; a file without a digest passes.
 
-    Reads all of it, about 0.5 s a gigabyte, in constant memory. A file that is missing passes too:
-    whoever opens it next says so better.
+    Reads the whole file, about 0.5 s per gigabyte, in constant memory. A missing file passes too:
+    the code that opens it next raises a better error.
 
     Raises:
         DamagedError: They differ, or the digest cannot be read.
@@ -63,6 +63,6 @@ def verify_digest(file: Path) -> None:
     got = file_sha256(file)
     if got != found[1]:
         raise DamagedError(
-            f"{file}: damaged: its SHA-256 must be {found[1][:12]}..., as {noted_at.name} says, "
-            f"got {got[:12]}...; restore it from a copy, or delete both and make it anew"
+            f"{file}: damaged: its SHA-256 must be {found[1][:12]}..., by {noted_at.name}, "
+            f"got {got[:12]}...; restore it from a copy, or delete both and create it again"
         )

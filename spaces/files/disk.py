@@ -1,4 +1,4 @@
-"""A full disk, told in one way: which file, how much it needs, how much is free, what to do."""
+"""One error for a full disk: the file, the bytes it needs, the bytes free, and the fix."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from spaces.files.errors import DiskFullError
 
-# What the system says where there is no room, and what gives room then.
+# The error numbers of the system for lack of room, each with its fix.
 FIX_BY_ERRNO = MappingProxyType(
     {
         errno.ENOSPC: "free room there",
@@ -25,14 +25,15 @@ BYTE_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 def translate_disk_full(
     path: Path, num_bytes: int | Callable[[], int] | None = None
 ) -> Iterator[None]:
-    """Translates what is raised inside for want of room.
+    """Translate an error for lack of room, raised inside, into a `DiskFullError`.
 
     Args:
         path: The file or folder that is written, as the person knows it.
-        num_bytes: Bytes that it needs, or what tells them; None where nobody knows.
+        num_bytes: Bytes that it needs, or a function that returns them; None if unknown. The
+            function is called only after a failure.
 
     Raises:
-        DiskFullError: There is no room. One that was raised inside passes as it is.
+        DiskFullError: There is no room. A `DiskFullError` raised inside passes unchanged.
     """
     try:
         yield
@@ -45,15 +46,15 @@ def translate_disk_full(
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Whether an error came of a disk, a quota or a limit without room to write."""
+    """Return whether an error was caused by a full disk, a quota or a limit on the file size."""
     return error is not None and _full(error) is not None
 
 
 def free_bytes(path: Path) -> int:
-    """Bytes that may still be written to the file system of a path, which need not exist yet.
+    """Return the bytes free on the file system of a path, which need not exist yet.
 
     Raises:
-        OSError: The file system cannot be asked.
+        OSError: The file system does not report them.
     """
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -61,8 +62,9 @@ def free_bytes(path: Path) -> int:
 
 
 def format_bytes(num_bytes: float) -> str:
-    """A number of bytes with two digits or more in a decimal unit, such as `1.2 GB`."""
+    """Return a number of bytes in a decimal unit, with two digits or more, such as `1.2 GB`."""
     unit = 0
+    # From 999.5 on, rounding would print 1000 of a unit.
     while num_bytes >= 999.5 and unit < len(BYTE_UNITS) - 1:
         num_bytes, unit = num_bytes / 1000, unit + 1
     digits = 1 if unit and num_bytes < 9.95 else 0
@@ -70,9 +72,9 @@ def format_bytes(num_bytes: float) -> str:
 
 
 def _full(error: BaseException) -> OSError | None:
-    """The error of a full disk that is this one, or that this one was raised over.
+    """Return the full-disk error in the chain of causes of an error, the error itself included.
 
-    torch.save raises a RuntimeError of its own over the system's error.
+    torch.save hides the system's error behind a RuntimeError of its own.
     """
     next_: BaseException | None = error
     while next_ is not None:
@@ -90,8 +92,8 @@ def _message(path: Path, num_bytes: int | None, error: OSError) -> str:
     try:
         free = f"{free_bytes(path):,} bytes are free on its file system"
     except OSError as unknown:
-        free = f"how many are free cannot be found out ({unknown.strerror})"
+        free = f"the number of free bytes is unknown ({unknown.strerror})"
     return (
         f"{path}: cannot be written ({os.strerror(number)}): {needs}{free}; "
-        f"{FIX_BY_ERRNO[number]} and go on from here: what was written before stands"
+        f"{FIX_BY_ERRNO[number]} and continue: what was written before is intact"
     )

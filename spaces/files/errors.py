@@ -1,14 +1,14 @@
-"""What goes wrong with data, checkpoints and training, and can be mended by a person.
+"""Errors that a person can fix: in settings, files, data, checkpoints, runs and training.
 
-VeerError                 (spaces.files.errors)
-├── ConfigError           (spaces.files.errors)
-├── DiskFullError         (spaces.files.errors)
+VeerError                 root; shown by the command line without a stack trace
+├── ConfigError           a setting breaks a rule
+├── DiskFullError         no room to write a file
 ├── CorpusError           lists and audio; carries every fault found
-├── CheckpointError       a model file that cannot be used as asked
+├── CheckpointError       a model file that cannot be used as requested
 │   └── DamagedError      its bytes are not those that were written
 ├── StoreError            computed features that cannot be kept or read
-├── RunError              a run folder that cannot be used as asked
-└── TrainingError         training cannot go on
+├── RunError              a run folder that cannot be used as requested
+└── TrainingError         training cannot continue
     ├── DivergedError     the loss is no longer finite
     ├── DeviceError       a GPU or its driver failed; the process cannot use it any more
     └── BusyError         another process trains the same trial
@@ -16,9 +16,12 @@ VeerError                 (spaces.files.errors)
 
 from collections.abc import Sequence
 
+# A corpus with a wrong root folder has one fault for every line of its lists.
+MAX_SHOWN_FAULTS = 50
+
 
 class VeerError(Exception):
-    """Root of the errors that are shown without a stack trace: the message says the fix."""
+    """Root of the errors that are shown without a stack trace: the message states the fix."""
 
 
 class ConfigError(VeerError, ValueError):
@@ -26,29 +29,11 @@ class ConfigError(VeerError, ValueError):
 
 
 class DiskFullError(VeerError, OSError):
-    """A file could not be written for want of room; the message names it and the room needed."""
-
-
-__all__ = [
-    "BusyError",
-    "CheckpointError",
-    "ConfigError",
-    "CorpusError",
-    "DamagedError",
-    "DeviceError",
-    "DiskFullError",
-    "DivergedError",
-    "RunError",
-    "StoreError",
-    "TrainingError",
-    "VeerError",
-]
-
-MAX_SHOWN_FAULTS = 50
+    """A file could not be written for lack of room; the message names it and the bytes needed."""
 
 
 class CorpusError(VeerError):
-    """Faults of a corpus, all at once.
+    """All faults of a corpus together.
 
     Attributes:
         faults: Every fault, one sentence each, with file and line.
@@ -67,11 +52,11 @@ class CheckpointError(VeerError):
 
 
 class DamagedError(CheckpointError):
-    """A model file holds other bytes than were written: cut short, altered, or none of Veer's."""
+    """A model file holds other bytes than were written: cut short, altered, or not from Veer."""
 
 
 class StoreError(VeerError):
-    """The cache of computed features cannot be written, read, or used as asked."""
+    """The cache of computed features cannot be written, read, or used as requested."""
 
 
 class RunError(VeerError):
@@ -79,7 +64,7 @@ class RunError(VeerError):
 
 
 class TrainingError(VeerError):
-    """Training cannot start or cannot go on."""
+    """Training cannot start or cannot continue."""
 
 
 class DivergedError(TrainingError):
@@ -87,8 +72,8 @@ class DivergedError(TrainingError):
 
 
 class DeviceError(TrainingError):
-    """A GPU or its driver failed in a way that this process does not recover from."""
+    """A GPU or its driver failed in a way that this process cannot recover from."""
 
 
 class BusyError(TrainingError):
-    """Another process still trains this trial; once it has ended, the trial can go on."""
+    """Another process still trains this trial; it can be resumed when that process has ended."""

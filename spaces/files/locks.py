@@ -1,8 +1,8 @@
-"""Files that are written in place: never through a link, and a folder's lock among them.
+"""Locks of folders, and files that are opened for writing but never through a link.
 
-Whoever may write to a folder could make `.lock` a link to a file of the person's, which opening it
-by name would overwrite. What replaces files as `spaces.files.atomic` does
-replaces such a link itself.
+Another user who may write to a folder could make `.lock` a link to a file of the person's, and
+opening `.lock` by name would overwrite that file. Atomic writes (`spaces.files.atomic`) need no
+such guard: they replace the link itself.
 """
 
 import errno
@@ -17,22 +17,23 @@ from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError, VeerError
 
 LOCK_FILE = ".lock"
+# `flock` has no timeout, so a waiting process tries again and again.
 LOCK_POLL_S = 0.2
 NEW_FILE_MODE = 0o666
 
 
 def open_no_follow(path: Path, flags: int) -> int:
-    """Opens a file, made if need be, that must be no link itself; its folder may be one.
+    """Open a file, creating it if needed; refuse a symbolic link. Its folder may be a link.
 
     Args:
         path: The file.
-        flags: As for `os.open`, beside those that make it.
+        flags: As for `os.open`, without the flags that create the file.
 
     Returns:
-        The descriptor, the caller's to close.
+        The descriptor; the caller must close it.
 
     Raises:
-        RunError: It is a link.
+        RunError: The path is a link.
         DiskFullError: There is no room for it.
     """
     try:
@@ -44,32 +45,34 @@ def open_no_follow(path: Path, flags: int) -> int:
         if error.errno != errno.ELOOP or not path.is_symlink():
             raise
         raise RunError(
-            f"{path}: must be a file, but is a link to {path.readlink()}, which is not written "
-            "to; remove the link, or put the file itself there"
+            f"{path}: must be a file, but is a link to {path.readlink()}, and Veer does not "
+            "write through links; remove the link, or put the file itself there"
         ) from error
 
 
 def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0) -> int:
-    """Takes a folder's lock (`flock`), which names its holder; the system frees a dead one's.
+    """Take the lock of a folder (`flock`) and write the holder's name into it.
 
-    Over NFS it holds between machines, as Linux passes it on to the server.
+    The system frees the lock of a process that dies. Over NFS the lock works between machines,
+    since Linux passes it on to the server.
 
     Args:
         folder: Must exist.
-        refusal: What is raised, given the holder: `process 7 on host`.
-        wait_s: How long another process is waited for, seconds.
+        refusal: Returns the error to raise, given the holder: `process 7 on host`.
+        wait_s: How long to wait for another process, in seconds.
 
     Returns:
-        The lock's descriptor; closing it frees the lock.
+        The descriptor of the lock; closing it frees the lock.
 
     Raises:
-        RunError: The lock is a link.
-        DiskFullError: There is no room for it.
+        VeerError: Another process holds the lock; the error is the one from `refusal`.
+        RunError: The lock file is a link.
+        DiskFullError: There is no room for the lock file.
     """
     path, until_s = folder / LOCK_FILE, time.monotonic() + wait_s
     file = open_no_follow(path, os.O_RDWR)
     try:
-        while not _try_hold(file):
+        while not _try_lock(file):
             if time.monotonic() >= until_s:
                 raise refusal(_holder(file))
             time.sleep(LOCK_POLL_S)
@@ -83,9 +86,9 @@ def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds a folder's lock; where it cannot be looked at, none is known to.
+    """Return whether a process holds the lock of a folder; False if the lock cannot be opened.
 
-    It is looked at by sharing it for a moment, in which whoever wants it must wait.
+    The check takes a shared lock for a moment, during which `lock_folder` elsewhere must wait.
     """
     try:
         file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -100,7 +103,7 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def _try_hold(file: int) -> bool:
+def _try_lock(file: int) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -109,4 +112,4 @@ def _try_hold(file: int) -> bool:
 
 
 def _holder(file: int) -> str:
-    return os.pread(file, 200, 0).decode(errors="replace").strip() or "it did not say which"
+    return os.pread(file, 200, 0).decode(errors="replace").strip() or "an unknown process"

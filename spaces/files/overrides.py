@@ -1,4 +1,4 @@
-"""`KEY=VALUE` settings from the command line, over those of a file."""
+"""`KEY=VALUE` settings from the command line that override those of a file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,38 +12,38 @@ from spaces.files.yaml_file import YamlDocument, parse_yaml
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OverriddenDocument(YamlDocument):
-    """A file's mapping, with other values in it than the file's.
+    """A file's mapping in which some values were replaced.
 
     Attributes:
-        over: The keys, from the root, of the values that are not the file's.
-        source: Where these came from, for messages.
+        overridden: The keys, from the root, of the values that are not the file's.
+        source: Where those values came from, for messages.
     """
 
-    over: frozenset[Keys]
+    overridden: frozenset[Keys]
     source: str
 
     def location_of(self, keys: Keys) -> str:
-        """Where a value is: the file's line, or the source of what was laid over it.
+        """Return where a value comes from: the file's line, or the source of its override.
 
-        A rule about several values, of which only some were laid over, names these.
+        For a rule about several values of which only some were overridden, name these too.
         """
-        if any(keys[: len(each)] == each for each in self.over):
+        if any(keys[: len(each)] == each for each in self.overridden):
             return self.source
-        place = str(self.path) if not keys else YamlDocument.location_of(self, keys)
-        within = sorted(dotted(each) for each in self.over if each[: len(keys)] == keys)
+        location = str(self.path) if not keys else YamlDocument.location_of(self, keys)
+        within = sorted(dotted(each) for each in self.overridden if each[: len(keys)] == keys)
         if within:
-            return f"{place} with {', '.join(within)} from the {self.source}"
+            return f"{location} with {', '.join(within)} from the {self.source}"
         return YamlDocument.location_of(self, keys)
 
 
 def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlDocument:
-    """A document with `dotted.key=value` assignments laid over it; values are read as YAML.
+    """Return a document with `dotted.key=value` assignments applied; values are read as YAML.
 
     Raises:
-        ConfigError: An assignment has no `=`, or its key runs through a value.
+        ConfigError: An assignment has no `=`, or a part of its key names a value, not settings.
     """
     data = _copy(document.data)
-    over = set[tuple[str, ...]]()
+    overridden = set[tuple[str, ...]]()
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
         if not equals or not key:
@@ -51,7 +51,7 @@ def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlD
                 f"--set takes KEY=VALUE, as in --set training.lr=1e-3, got {assignment!r}"
             )
         *parents, last = keys = tuple(key.split("."))
-        over.add(keys)
+        overridden.add(keys)
         node = data
         for parent in parents:
             node = node.setdefault(parent, {})
@@ -59,7 +59,11 @@ def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlD
                 raise ConfigError(f"--set {key}: {parent} holds a value, not settings")
         node[last] = parse_yaml(f"value: {text}", Path("--set")).data["value"]
     return OverriddenDocument(
-        path=document.path, data=data, lines=document.lines, over=frozenset(over), source="--set"
+        path=document.path,
+        data=data,
+        lines=document.lines,
+        overridden=frozenset(overridden),
+        source="--set",
     )
 
 

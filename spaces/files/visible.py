@@ -1,7 +1,7 @@
-"""Text that came from elsewhere, made safe to show: control characters as their escapes.
+"""Safe display of text from outside: control characters are replaced by their escapes.
 
 A file name, a config, a speaker or an exception's message may hold escape sequences that clear
-the screen, newlines that forge a line, or overrides of the writing direction that turn text round.
+the screen, newlines that forge a line, or marks that reverse the writing direction.
 """
 
 import unicodedata
@@ -12,11 +12,11 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""The text, each character that a screen would obey shown as Python writes it: `\x1b`.
+    r"""Return the text with every character that controls a screen escaped, as in `\x1b`.
 
     Args:
-        text: Of any source.
-        keep: Characters that stay what they are, such as the newlines of a message of ours.
+        text: Text of any source.
+        keep: Characters to leave as they are, such as the newlines of Veer's own messages.
     """
     if text.isprintable():
         return text

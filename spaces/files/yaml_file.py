@@ -1,10 +1,10 @@
-"""YAML files in and out: one mapping a file, every value with its line.
+"""Read and write YAML files: one mapping per file, every value with its line.
 
 Scalars follow YAML 1.2's core schema, not PyYAML's 1.1: `1e-3` is a number, `no` is a word,
 `010` is ten and `1:30` is text. Anchors are kept, merge keys (`<<`) and custom tags are not.
 
-A file may come from anybody: its size, its depth and the values that its anchors stand for are
-bounded, and no tag builds an object.
+A file may come from anyone, so its size, its depth and the number of values that its anchors stand
+for are limited, and no tag builds an object.
 """
 
 import re
@@ -23,10 +23,12 @@ from spaces.files.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 
 MAX_BYTES = 2**20
-# Of a config some 300 are usual, and 6 levels; a kilobyte of anchors can stand for 10^9 values.
+# Usual configs have some 300 values in 6 levels; 1 kB of anchors can stand for 10^9 values.
 MAX_VALUES = 100_000
 MAX_LEVELS = 64
+# `int(text)` takes quadratic time, and above 4300 digits Python refuses with an error of its own.
 MAX_DIGITS = 400
+# PyYAML quotes the text of the file in some messages.
 MAX_PROBLEM_CHARS = 200
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
@@ -57,13 +59,13 @@ class YamlDocument:
     lines: Mapping[Keys, int]
 
     def line_of(self, keys: Keys) -> int:
-        """The line, counted from 1, of the key or of the nearest parent that is there."""
+        """Return the line, counted from 1, of the key or of its nearest parent in the file."""
         while keys not in self.lines:
             keys = keys[:-1]
         return self.lines[keys]
 
     def location_of(self, keys: Keys) -> str:
-        """`FILE:LINE` of the key, for messages."""
+        """Return `FILE:LINE` of the key, for messages."""
         return f"{self.path}:{self.line_of(keys)}"
 
 
@@ -72,7 +74,7 @@ def read_yaml(path: Path) -> YamlDocument:
 
     Raises:
         ConfigError: The file is missing, unreadable, empty, not YAML, not a mapping, gives a key
-            twice, or is too large or too deep; with the line where there is one.
+            twice, or is too large or too deep; with the line if known.
     """
     try:
         with path.open("rb") as file:
@@ -90,7 +92,7 @@ def parse_yaml(text: str, path: Path) -> YamlDocument:
     """Parse one mapping; `path` names its source in messages.
 
     Raises:
-        ConfigError: As `read_yaml`.
+        ConfigError: As for `read_yaml`.
     """
     try:
         root = yaml.compose(text, Loader=_CoreLoader)
@@ -113,7 +115,7 @@ def parse_yaml(text: str, path: Path) -> YamlDocument:
 
 
 def load_model(cls: type[Model], document: YamlDocument) -> Model:
-    """Validate a file's mapping.
+    """Validate a file's mapping and return the config.
 
     Raises:
         ConfigError: All broken rules, one a line: `FILE:LINE: key.path: rule, got VALUE`.
@@ -122,7 +124,7 @@ def load_model(cls: type[Model], document: YamlDocument) -> Model:
 
 
 def load_mapping(cls: type[Model], mapping: Mapping[str, Any], source: str) -> Model:
-    """Validate a mapping that came from no file; `source` opens each line of the error.
+    """Validate a mapping that came from no file; `source` starts each line of the error.
 
     Raises:
         ConfigError: All broken rules, one a line: `SOURCE: key.path: rule, got VALUE`.
@@ -131,29 +133,31 @@ def load_mapping(cls: type[Model], mapping: Mapping[str, Any], source: str) -> M
 
 
 def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
-    """Write plain values so that `read_yaml` returns them equal, keys in their order.
+    """Write plain values atomically so that `read_yaml` returns equal ones, keys in order.
 
-    The write is atomic. Paths are written as text, tuples as lists.
+    Paths are written as text, tuples as lists.
     """
     write_text_atomically(path, yaml_text(data))
 
 
 def yaml_text(data: Mapping[str, Any]) -> str:
-    """The text that `write_yaml` writes."""
+    """Return the text that `write_yaml` writes."""
     return yaml.dump(dict(data), Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=99)
 
 
 def _validated(
-    cls: type[Model], data: Mapping[str, Any], place: Callable[[Complaint], str]
+    cls: type[Model], data: Mapping[str, Any], location: Callable[[Complaint], str]
 ) -> Model:
     try:
         return cls.model_validate(data)
     except ValidationError as error:
         found = complaints(cls, error, data)
-        raise ConfigError("\n".join(f"{place(each)}: {each}" for each in found)) from error
+        raise ConfigError("\n".join(f"{location(each)}: {each}" for each in found)) from error
 
 
 class _CoreLoader(yaml.SafeLoader):
+    """Resolves scalars by YAML 1.2's core schema."""
+
     yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {  # noqa: RUF012 - PyYAML's
         None: [(_TAG + name, pattern) for name, pattern in _CORE_SCHEMA.items()]
     }
@@ -185,7 +189,7 @@ _CoreDumper.add_multi_representer(PurePath, lambda dumper, path: dumper.represen
 
 
 class _Parser:
-    """Turns the nodes of one file into values and notes their lines."""
+    """Converts the nodes of one file to values and records their lines."""
 
     def __init__(self, path: Path) -> None:
         self.lines: dict[Keys, int] = {}
@@ -197,10 +201,11 @@ class _Parser:
         self.lines.setdefault(keys, node.start_mark.line + 1)
         self._num_values += 1
         if self._num_values > MAX_VALUES:
-            rule = f"must hold at most {MAX_VALUES:,} values, what anchors stand for counted in"
+            rule = f"must hold at most {MAX_VALUES:,} values, including those of anchors"
             raise self._error(node, f"{rule}, got more than {MAX_VALUES:,} values")
         if len(self._open) > MAX_LEVELS:
             raise self._error(node, f"must be nested in at most {MAX_LEVELS} levels, got more")
+        # An anchor inside its own node would never end.
         if any(node is each for each in self._open):
             raise self._error(node, f"{dotted(keys)} contains itself")
         self._open.append(node)
@@ -230,8 +235,8 @@ class _Parser:
             self._refuse_unwritable(key_node)
             if key in mapping:
                 first = self.lines[(*keys, key)]
-                place = dotted((*keys, key))
-                raise self._error(key_node, f"{place} is given twice, first in line {first}")
+                name = dotted((*keys, key))
+                raise self._error(key_node, f"{name} is given twice, first in line {first}")
             self.lines[(*keys, key)] = line
             mapping[key] = self.value(value_node, (*keys, key))
         return mapping
@@ -250,6 +255,7 @@ class _Parser:
         if kind == "int":
             return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
         if kind == "float":
+            # Python reads `inf` and `nan` without the dot that YAML puts before them.
             return float(re.sub(r"\.(?=[a-zA-Z])", "", text))
         return None if kind == "null" else text.lower() == "true"
 

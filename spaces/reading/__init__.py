@@ -1,4 +1,4 @@
-"""Space files: from YAML to a `Space`, every fault with its file and line.
+"""Space files: read YAML into a `Space`, and report every fault with its file and line.
 
 May import: spaces.
 """

@@ -1,4 +1,4 @@
-"""What a space file says beside the config's own keys: limits, starts, settings, presets."""
+"""The keys of a space file that are not the config's: limits, starts, settings, presets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Trees = Mapping[str, Mapping[str, Any]]
 
 
 class Header(BaseModel):
-    """The keys of a space file that are not the config's."""
+    """The keys of a space file that are not the config's; `search` is checked by the search."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,13 +25,13 @@ class Header(BaseModel):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HeaderAndRest:
-    """A space file in two parts.
+    """A space file split into its header and the config's keys.
 
     Attributes:
-        header: What is not the config's.
-        presets: The trees of the presets that it names.
-        rest: The config's keys.
-        faults: What is wrong with the header; where there are any, it is empty.
+        header: The keys that are not the config's; the defaults where the header has faults.
+        presets: The config trees of the presets that the header names.
+        rest: The mapping without the header's keys.
+        faults: Faults of the header.
     """
 
     header: Header
@@ -41,11 +41,11 @@ class HeaderAndRest:
 
 
 def split_header(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
-    """Part a file's mapping.
+    """Split a file's mapping into its header and the config's keys.
 
     Args:
-        data: The file's.
-        known: Config trees by preset name.
+        data: The mapping of the file.
+        known: Config trees by preset name, from which the file may choose.
     """
     own = {key: data[key] for key in Header.model_fields if key in data}
     rest = {key: value for key, value in data.items() if key not in own}
@@ -62,13 +62,13 @@ def split_header(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
 def _preset_faults(names: object, known: Trees) -> list[Complaint]:
     faults: list[Complaint] = []
     listed = names if isinstance(names, list) else []
-    for place, name in enumerate(listed):
+    for position, name in enumerate(listed):
         if not isinstance(name, str):
-            continue
-        keys: Keys = ("presets", place)
+            continue  # reported by the validation of the header
+        keys: Keys = ("presets", position)
         if name not in known:
             hint = did_you_mean(name, known)
             faults.append(Complaint(keys=keys, text=f"no bundled config {short_repr(name)}{hint}"))
-        elif name in listed[:place]:
+        elif name in listed[:position]:
             faults.append(Complaint(keys=keys, text=f"presets must differ, got {name!r} twice"))
     return faults

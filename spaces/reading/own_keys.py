@@ -1,4 +1,7 @@
-"""Configs that take keys of their own: where one may stand, and what a range of such a key is."""
+"""Config classes with open keys: those of a user's own model, known to its class alone.
+
+This file decides where such a class is meant, and which kind of range one of its keys has.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -13,15 +16,15 @@ NUMBER_KEYS = ("low", "high", "step")
 
 
 def allows_extra_keys(model: type[BaseModel]) -> bool:
-    """Whether a config class takes keys that it does not know."""
+    """Return whether a config class accepts keys that it does not define."""
     return model.model_config.get("extra") == "allow"
 
 
 def is_candidate(model: type[BaseModel], node: Mapping[str, Any]) -> bool:
-    """Whether a config class can be meant by a part of a space.
+    """Return whether a part of a space can be a config of this class.
 
-    One that takes any key must be named: each of its required settings stands in the node with a
-    value that it allows, fixed or among the choices.
+    A class that accepts any key must be named, or no misspelt key would be found: the node must
+    give each of its required settings a value that it allows, fixed or among choices.
     """
     if not allows_extra_keys(model):
         return True
@@ -33,9 +36,9 @@ def is_candidate(model: type[BaseModel], node: Mapping[str, Any]) -> bool:
 
 
 def own_range_class(spec: object) -> type[Choice] | type[Float] | type[Integer] | None:
-    """The kind of range that a key's own value is, None where it is no range.
+    """Return the class of the range that an open key has, None if its value is no range.
 
-    Nothing is known of the key, so a range is whole where all its numbers are.
+    The type of the key is unknown, so a range of whole numbers becomes an `Integer`.
     """
     if not isinstance(spec, Mapping) or not RANGE_MARKERS & spec.keys():
         return None

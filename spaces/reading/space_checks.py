@@ -1,4 +1,4 @@
-"""Whether a space can be what it says: conditions that can hold, values that the config takes."""
+"""Checks of a space: every condition can hold, and the config accepts every bound and choice."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,10 +15,10 @@ Faults = list[Complaint]
 
 
 def condition_complaints(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Faults:
-    """Conditions on parameters that are not there or never have the value.
+    """Return the conditions on parameters that do not exist or never have the value.
 
     Args:
-        dimensions: In any order.
+        dimensions: The dimensions in any order.
         fixed: Values by dotted name.
     """
     by_name = {each.name: each for each in dimensions}
@@ -33,12 +33,12 @@ def condition_complaints(dimensions: Sequence[Dimension], fixed: Mapping[str, An
 def inactive_complaints(
     dimensions: Sequence[Dimension], fixed: Mapping[str, Any], text: str
 ) -> Faults:
-    """Dimensions that no values of the others make active.
+    """Return the dimensions that no values of the others make active.
 
     Args:
-        dimensions: In order.
+        dimensions: The dimensions as `order_by_conditions` sorts them.
         fixed: Values by dotted name.
-        text: What to say of one; `{}` stands for the parameters that rule it out.
+        text: The rule; `{}` stands for the parameters that rule the dimension out.
     """
     by_name = {each.name: each for each in dimensions}
     found = []
@@ -52,32 +52,37 @@ def inactive_complaints(
 
 
 def value_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
-    """What the config class says of each bound and choice, the others at their first value."""
+    """Return the bounds and choices that the config class refuses.
+
+    Each is tried with all other dimensions at their first value, so a pair of values that breaks
+    a rule only together is not found here; the search refuses such a config.
+    """
     own = {_keys(dimension): dimension for dimension in space.dimensions}
-    first = _refusals(space, space.first_but({}), config_class)
-    probes = {
+    first = _refusals(space, space.params_with({}), config_class)
+    tried = {
         dimension.name: [
-            _refusals(space, params, config_class) for params in _probes(space, dimension)
+            _refusals(space, params, config_class)
+            for params in _extreme_params(space, dimension)
         ]
         for dimension in space.dimensions
     }
-    found = [_traced(fault, first, space, probes) for fault in first if fault.keys not in own]
+    found = [_traced(fault, first, space, tried) for fault in first if fault.keys not in own]
     known = {fault.text for fault in first}
     for dimension in space.dimensions:
-        for place, faults in enumerate(probes[dimension.name]):
+        for position, faults in enumerate(tried[dimension.name]):
             for fault in faults:
-                # What is wrong with another dimension's value, that one's own probe shows.
+                # A fault of another dimension's value is found when that dimension is tried.
                 mine = own.get(fault.keys) is dimension
                 if mine or (fault.keys not in own and fault.text not in known):
-                    found.append(_blamed(fault, dimension, place))
+                    found.append(_moved_to(fault, dimension, position))
     return found
 
 
 def allowed_values(dimension: Dimension, by_name: Mapping[str, Dimension]) -> Allowed:
-    """The values left to each parameter that must be set for the dimension to be active.
+    """Return the values that each parameter may have where the dimension is active.
 
-    Conditions count along the whole chain, but not where one holds without its parameter. Of a
-    parameter that may have many values, those stand for all on which the conditions differ.
+    Follows the whole chain of conditions, except past a condition that also holds without its
+    parameter. A parameter with many values has one value here for each combination of conditions.
     """
     on: dict[str, list[Condition]] = {}
     waiting, seen = [dimension], set[str]()
@@ -105,8 +110,8 @@ def _fault(
 ) -> str | None:
     name = condition.parameter
     if name in fixed:
-        met = condition.allows(fixed[name])
-        return None if met else f"can never hold: {name} is fixed at {short_repr(fixed[name])}"
+        holds = condition.allows(fixed[name])
+        return None if holds else f"can never hold: {name} is fixed at {short_repr(fixed[name])}"
     if name not in by_name:
         names = sorted({*by_name, *fixed})
         return f"is not a parameter of this space{did_you_mean(name, names)}"
@@ -126,11 +131,11 @@ def _condition_keys(dimension: Dimension, condition: Condition) -> Keys:
     return (*_keys(dimension), "when", condition.parameter)
 
 
-def _probes(space: Space, dimension: Dimension) -> list[Params]:
-    """Parameters in which the dimension is active, one set for each of its extremes."""
+def _extreme_params(space: Space, dimension: Dimension) -> list[Params]:
+    """Return parameters with the dimension active, one set for each of its extremes."""
     forced = activating_params(dimension, space.dimensions, space.fixed_values()) or {}
     extremes = dimension.extremes()
-    return [space.first_but({**forced, dimension.name: value}) for value in extremes]
+    return [space.params_with({**forced, dimension.name: value}) for value in extremes]
 
 
 def _refusals(space: Space, params: Params, config_class: type[BaseModel]) -> Faults:
@@ -143,26 +148,26 @@ def _refusals(space: Space, params: Params, config_class: type[BaseModel]) -> Fa
 
 
 def _traced(
-    fault: Complaint, first: Faults, space: Space, probes: Mapping[str, list[Faults]]
+    fault: Complaint, first: Faults, space: Space, tried: Mapping[str, list[Faults]]
 ) -> Complaint:
-    """A complaint about the first values, moved to a dimension whose other values cure it."""
+    """Move a fault of the first values to the dimension whose other values do not have it."""
     others = {other for other in first if other != fault}
     for dimension in space.dimensions:
-        if any(others.issuperset(faults) for faults in probes[dimension.name][1:]):
-            return _blamed(fault, dimension, 0)
+        if any(others.issuperset(faults) for faults in tried[dimension.name][1:]):
+            return _moved_to(fault, dimension, 0)
     return fault
 
 
-def _blamed(fault: Complaint, dimension: Dimension, place: int) -> Complaint:
-    """The complaint moved to the bound or choice that drew it."""
+def _moved_to(fault: Complaint, dimension: Dimension, position: int) -> Complaint:
+    """Return the fault with the keys of the bound or choice that caused it."""
     keys = ("presets",) if dimension.name == PRESET else _keys(dimension)
-    value = short_repr(dimension.extremes()[place])
+    value = short_repr(dimension.extremes()[position])
     text = fault.text if fault.keys == keys else f"with {value}, {fault}"
     if text.startswith("unknown key"):
-        # No misspelling, that was refused before: another choice decides which keys there are.
-        text = "is a key under other choices only: say which ones by a condition (when)"
+        # A misspelt key was refused before, so another choice decides which keys exist.
+        text = "is a key under other choices only: name these in a condition (when)"
     if dimension.name == PRESET:
-        return Complaint(keys=(*keys, place), text=text)
+        return Complaint(keys=(*keys, position), text=text)
     if isinstance(dimension, Choice):
-        return Complaint(keys=(*keys, "choices", place), text=text)
-    return Complaint(keys=(*keys, dimension.bound_keys[place]), text=text)
+        return Complaint(keys=(*keys, "choices", position), text=text)
+    return Complaint(keys=(*keys, dimension.bound_keys[position]), text=text)

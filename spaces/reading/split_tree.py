@@ -1,4 +1,4 @@
-"""The tree of a space file, parted into fixed values and dimensions."""
+"""Split the tree of a space file into fixed values and dimensions."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -23,22 +23,22 @@ STAGE_WEIGHTS_KEYS = frozenset({"ramp", "free"})
 
 
 class SplitTree:
-    """Parts a tree and notes what fits nowhere.
+    """The parts of a space file's tree, filled by `read`.
 
     Attributes:
         fixed: The tree of the values that do not vary.
-        dimensions: In the order of the file, the parts of stage weights among them.
-        made: Stage weights by dotted name.
-        partly: Keys that only some of the classes have which can stand there, with the condition
-            on the class's tag (`model.family`).
-        faults: What is wrong.
+        dimensions: The dimensions in the order of the file, including the parts of stage weights.
+        stage_weights: Stage weights by dotted name.
+        family_conditions: Keys that only some of the possible config classes have, each with the
+            condition on the tag of the class (`model.family`).
+        faults: Keys and ranges that the config classes do not accept.
     """
 
     def __init__(self) -> None:
         self.fixed: dict[str, Any] = {}
         self.dimensions: list[Dimension] = []
-        self.made: dict[str, StageWeights] = {}
-        self.partly: dict[str, Condition] = {}
+        self.stage_weights: dict[str, StageWeights] = {}
+        self.family_conditions: dict[str, Condition] = {}
         self.faults: list[Complaint] = []
 
     def read(
@@ -48,13 +48,13 @@ class SplitTree:
         classes: list[type[BaseModel]],
         more_keys: tuple[str, ...] = (),
     ) -> None:
-        """Read the part of the tree at `keys`, where one of the classes will stand.
+        """Read a part of the tree, which will be a config of one of the classes.
 
         Args:
             node: The part.
-            keys: Its place.
-            classes: The config classes.
-            more_keys: Keys that are read elsewhere, for the hint about an unknown one.
+            keys: Its location: the keys from the root.
+            classes: The config classes that it may have.
+            more_keys: Keys that are read elsewhere, for the hint about an unknown key.
         """
         fitting = _fitting(classes, node)
         annotations = _annotations(fitting)
@@ -67,17 +67,19 @@ class SplitTree:
                 continue
             if lacking := _lacking(fitting, key):
                 tag, families = lacking
-                self.partly[dotted(here)] = unless(dotted((*keys, tag)), *families)
+                self.family_conditions[dotted(here)] = unless(dotted((*keys, tag)), *families)
             self._read_value(here, value, annotations.get(key))
 
     def _read_value(
         self, keys: tuple[str, ...], value: object, annotations: list[object] | None
     ) -> None:
-        """Read what stands at a key; without annotations it is a model's own."""
+        """Read the value of a key; without annotations it is an open key of a user's own model."""
         known = annotations or []
         inner = [model for each in known for model in config_classes_in(each)]
         own_kind = own_range_class(value) if annotations is None else None
         is_own_value = annotations is None and own_kind is None
+        # A field whose type is a mapping (`weights: dict[str, float]`) takes no range: its value
+        # could have a key `low` of its own.
         if not isinstance(value, Mapping) or is_own_value or _mappings_in(known):
             set_value(self.fixed, dotted(keys), value)
         elif inner:
@@ -107,12 +109,12 @@ class SplitTree:
             return self._complain(keys, text)
         if (built := self._built(StageWeightsRange, keys, spec)) is not None:
             made = built.build()
-            self.made[made.name] = made
+            self.stage_weights[made.name] = made
             self.dimensions += made.parts
         return None
 
     def _built(self, kind: type[Any], keys: Keys, spec: Mapping[str, Any]) -> Any:
-        """An instance, None where the file is wrong."""
+        """Return an instance of `kind`, or None after recording the faults of the file."""
         known = [name for name in kind.model_fields if name != "name"]
         for key in spec:
             if key not in known:
@@ -130,9 +132,9 @@ class SplitTree:
 
 
 def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[type[BaseModel]]:
-    """The classes of a union that what the node says of its literal fields (`family`) leaves.
+    """Return the classes of a union that agree with the node's literal fields (`family`).
 
-    A class that takes keys of its own fits only where it is named.
+    A class with open keys fits only where it is named.
     """
     classes = [model for model in classes if is_candidate(model, node)] or classes
     fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
@@ -149,7 +151,7 @@ def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[ty
 
 
 def _wanted(value: object) -> list[Value] | None:
-    """The words that a literal field may have, None where the node does not say."""
+    """Return the words that the node allows for a literal field, None if it names none."""
     if isinstance(value, Mapping) and isinstance(value.get("choices"), list):
         return [each for each in value["choices"] if isinstance(each, str)] or None
     return [value] if isinstance(value, str) else None
@@ -164,17 +166,20 @@ def _literals(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
 
 
 def _lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] | None:
-    """The field that tells the classes apart, and what it is in those that lack the key."""
+    """Return the tag field of the classes, and its values in those that lack the key.
+
+    None if all classes have the key, or no field tells those that lack it from the others.
+    """
     without = [
         model
         for model in classes
         if key not in model.model_fields and not allows_extra_keys(model)
     ]
     tags = {name for model in without for name in _literals(model)}
-    told = [tag for tag in tags if all(tag in model.model_fields for model in classes)]
-    if not told:
+    shared = [tag for tag in tags if all(tag in model.model_fields for model in classes)]
+    if not shared:
         return None
-    return told[0], [value for model in without for value in _literals(model)[told[0]]]
+    return shared[0], [value for model in without for value in _literals(model)[shared[0]]]
 
 
 def _annotations(classes: list[type[BaseModel]]) -> dict[str, list[object]]:

@@ -26,7 +26,7 @@ STEP = Float(name="step", low=0.1, high=0.4, step=0.1, when={"heat": [2, 3]})  #
 
 def test_a_chain_of_three_conditions_gives_each_point_once_the_first_dimension_slowest() -> None:
     varied = space(KIND, ALPHA, HEAT, STEP)
-    points = list(varied.grid())
+    points = list(varied.grid_points())
     steps = (0.1, 0.2, 0.3, 0.4)
     assert points == [
         {"kind": "none"},
@@ -44,7 +44,7 @@ def test_a_chain_of_three_conditions_gives_each_point_once_the_first_dimension_s
 def test_a_continuous_dimension_has_no_grid() -> None:
     varied = space(KIND, Float(name="lr", low=1, high=2))
     with pytest.raises(ValueError, match=r"lr is continuous, from 1.0 to 2.0: give it a step"):
-        varied.grid()
+        varied.grid_points()
     assert varied.num_points() is None
     assert space(KIND, Float(name="lr", low=2, high=2)).num_points() == 3
 
@@ -85,7 +85,7 @@ def test_counts_grid_and_reach_agree_with_plain_enumeration(seed: int) -> None:
             if is_active(each.when, params):
                 params[each.name] = value
         plain.add(tuple(params.items()))
-    points = [tuple(point.items()) for point in space(*dimensions).grid()]
+    points = [tuple(point.items()) for point in space(*dimensions).grid_points()]
     assert len(points) == len(set(points))
     assert set(points) == plain
     assert num_points(dimensions, {}) == len(plain)

@@ -86,7 +86,7 @@ def test_a_chain_of_three_effects_holds_together(read) -> None:
         "loss:\n  stage_weights: {ramp: {low: 1, high: 1}}\n  stages: {choices: [none, cosine]}\n"
         "  distillation: {choices: [none, mse]}\n  alpha: {choices: [0, 0.3]}\n"
     )
-    assert [tuple(point.values()) for point in space.grid()] == [
+    assert [tuple(point.values()) for point in space.grid_points()] == [
         ("none",),
         ("mse", 0),
         ("mse", 0.3, "none"),
@@ -96,9 +96,9 @@ def test_a_chain_of_three_effects_holds_together(read) -> None:
 
 def test_no_alpha_means_no_kind_of_distillation_either(read) -> None:
     space = read("loss: {distillation: {choices: [mse, cosine]}, alpha: {choices: [0, 0.3]}}\n")
-    points = [tuple(point.values()) for point in space.grid()]
+    points = [tuple(point.values()) for point in space.grid_points()]
     assert points == [(0,), (0.3, "mse"), (0.3, "cosine")]
-    hashes = {TrialConfig.model_validate(space.tree(p)).config_hash() for p in space.grid()}
+    hashes = {TrialConfig.model_validate(space.tree(p)).config_hash() for p in space.grid_points()}
     assert len(hashes) == 3
 
 
@@ -109,7 +109,7 @@ def test_a_persons_own_condition_stands_beside_the_effect(read) -> None:
         "  stages: {choices: [none, cosine]}\n"
     )
     # With cosine alpha is the default, so that stages have an effect.
-    assert [tuple(point.values()) for point in space.grid()] == [
+    assert [tuple(point.values()) for point in space.grid_points()] == [
         ("mse", 0),
         ("mse", 0.3, "none"),
         ("mse", 0.3, "cosine"),
@@ -192,7 +192,7 @@ def test_effects_reach_through_presets(read) -> None:
         "presets: [v1, v2, without, resnet]\nloss: {temperature: {choices: [1, 2]}}\n"
         "model: {num_blocks: {choices: [2, 3]}}\n"
     )
-    assert [tuple(point.values()) for point in space.grid()] == [
+    assert [tuple(point.values()) for point in space.grid_points()] == [
         *[("v1", heat, depth) for heat in (1, 2) for depth in (2, 3)],
         *[(preset, depth) for preset in ("v2", "without") for depth in (2, 3)],
         ("resnet",),

@@ -49,7 +49,7 @@ def every_config(space: Space) -> list[TrialConfig]:
     choices = [d.extremes() if isinstance(d, Choice) else (d.low,) for d in space.dimensions]
     names = [d.name for d in space.dimensions]
     found = [
-        make_config(space.tree(space.first_but(dict(zip(names, values, strict=True)))))
+        make_config(space.tree(space.params_with(dict(zip(names, values, strict=True)))))
         for values in itertools.product(*choices)
     ]
     return list({config.config_hash(): config for config in found}.values())

@@ -177,7 +177,7 @@ def test_grid_walks_every_point_in_order_and_ends():
     points = [s.params for s in asked]
     # 8 temperatures with mse, else none; 3 widths, 10 learning rates.
     assert len(points) == 2 * (8 + 1 + 1) * 3 * 10
-    assert points[:300] == points[300:] == list(space.grid())
+    assert points[:300] == points[300:] == list(space.grid_points())
     assert len({s.seed for s in asked[:300]}) == 1
     assert asked[0].seed != asked[300].seed
 

@@ -24,18 +24,18 @@ def test_full_disk_behind_another_error_is_found() -> None:
 @pytest.mark.parametrize(
     ("number", "fix"),
     [
-        (errno.ENOSPC, "free room there and go on"),
-        (errno.EDQUOT, "free room there, or ask for a larger quota and go on"),
-        (errno.EFBIG, r"raise the limit on the size of a file \(`ulimit -f`\) and go on"),
+        (errno.ENOSPC, "free room there and continue"),
+        (errno.EDQUOT, "free room there, or ask for a larger quota and continue"),
+        (errno.EFBIG, r"raise the limit on the size of a file \(`ulimit -f`\) and continue"),
     ],
 )
 def test_the_error_names_path_bytes_and_fix(tmp_path: Path, number: int, fix: str) -> None:
     path = tmp_path / "not" / "there" / "yet"
-    told = (
+    message = (
         rf"{path}: cannot be written \({os.strerror(number)}\): 12,345 bytes are to be written, "
-        rf"[\d,]+ bytes are free on its file system; {fix} from here"
+        rf"[\d,]+ bytes are free on its file system; {fix}: what"
     )
-    with pytest.raises(DiskFullError, match=told), translate_disk_full(path, lambda: 12_345):
+    with pytest.raises(DiskFullError, match=message), translate_disk_full(path, lambda: 12_345):
         raise OSError(number, os.strerror(number))
 
 
@@ -62,7 +62,7 @@ def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_bytes", "said"),
+    ("num_bytes", "text"),
     [
         (0, "0 bytes"),
         (999, "999 bytes"),
@@ -74,5 +74,5 @@ def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
         (5e15, "5000 TB"),
     ],
 )
-def test_bytes_in_words(num_bytes: float, said: str) -> None:
-    assert format_bytes(num_bytes) == said
+def test_bytes_are_formatted_in_decimal_units(num_bytes: float, text: str) -> None:
+    assert format_bytes(num_bytes) == text

@@ -39,7 +39,7 @@ def load(data: dict[str, object], *over: str) -> None:
         path=Path("f.yaml"),
         data=data,
         lines={(): 1, ("inner",): 2, ("inner", "a"): 3, ("inner", "b"): 4, ("top",): 5},
-        over=frozenset(tuple(name.split(".")) for name in over),
+        overridden=frozenset(tuple(name.split(".")) for name in over),
         source="command line",
     )
     load_model(Outer, document)

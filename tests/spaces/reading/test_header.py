@@ -61,7 +61,7 @@ def test_a_mistake_is_named_with_its_line(mistakes, text: str, expected: str) ->
 
 def test_presets_alone_are_a_space_with_a_point_each(read) -> None:
     space = read("presets: [v1, v2, hybrid]\n")
-    assert list(space.grid()) == [{"preset": name} for name in PRESETS]
+    assert list(space.grid_points()) == [{"preset": name} for name in PRESETS]
     assert space.contains({"preset": "v1"})
     assert not space.contains({"preset": "v3"})
     for name, tree in PRESETS.items():
@@ -94,7 +94,8 @@ def test_fixed_values_lie_over_the_preset_and_parameters_over_both(read) -> None
 def test_a_condition_may_be_on_the_preset_or_on_what_presets_set(read) -> None:
     for when in ("preset: v1", "loss.distillation: mse"):
         space = read(f"presets: [v1, v2]\nseed: {{choices: [1, 2], when: {{{when}}}}}\n")
-        assert [tuple(point.values()) for point in space.grid()] == [("v1", 1), ("v1", 2), ("v2",)]
+        points = [tuple(point.values()) for point in space.grid_points()]
+        assert points == [("v1", 1), ("v1", 2), ("v2",)]
 
 
 def test_a_space_whose_presets_are_not_its_choices_cannot_be_built() -> None:

@@ -111,7 +111,7 @@ KINDS = "loss:\n  distillation: {choices: [none, mse, cosine]}\n"
             "  temperature:\n    low: 1\n    high: 8\n"
             "    when: {loss.alpha: 0.5, loss.distillation: none}\n",
             "7: loss.temperature.when: can never hold: no value of loss.distillation meets all "
-            "conditions on the way here",
+            "of its conditions",
         ),
         (KINDS + "  alpha: {choices: [0.5], when: mse}\n",
          "3: loss.alpha.when: must be a valid tuple, got 'mse'"),

@@ -68,7 +68,7 @@ model:
         text = text.replace(f", when: {{model.family: {family}}}", "")
     unsaid = read(text)
     assert "when" not in text
-    assert list(unsaid.grid()) == list(space.grid())
+    assert list(unsaid.grid_points()) == list(space.grid_points())
     assert space.num_points() == 8 + 3
 
 
