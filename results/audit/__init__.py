@@ -1,4 +1,4 @@
-"""Whether early stopping was right: the numbers, and the verdict in words.
+"""Audits of early stopping: the measures, their results, and a verdict in words.
 
 May import: results.analysis, results.journal.
 """

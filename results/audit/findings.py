@@ -1,17 +1,22 @@
-"""What an audit of early stopping finds; see `results.audit.audit`."""
+"""The results of an audit of early stopping, as `results.audit.audit` computes them.
+
+The field names are the keys of `veer audit --json`, so they stay as they are.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """Of VEERs at a rung with those at the end, by rank.
+    """The rank correlation between the VEERs at a rung and the end VEERs.
 
     Attributes:
-        num: Trials.
-        spearman: From -1 to 1; None of fewer than three trials, or where one side is all equal.
-        kendall: Kendall's tau-b, likewise.
-        p_value: Probability of a tau so far from 0 by chance alone, likewise.
+        num: Number of trials compared.
+        spearman: Spearman's coefficient, -1 to 1; None with fewer than three trials, or where all
+            VEERs of one side are equal.
+        kendall: Kendall's tau-b, -1 to 1; None in the same cases.
+        p_value: Probability that chance alone gives a tau at least this far from 0; None in the
+            same cases.
     """
 
     num: int
@@ -22,14 +27,15 @@ class Correlation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungAudit:
-    """One rung.
+    """How early stopping acted at one rung, and how well the VEERs there predict the end VEERs.
 
     Attributes:
-        epoch: After which trials are compared.
-        num_reached: The search's own trials that came so far.
-        num_stopped: Those of them that were stopped there.
-        complete: Correlation over the complete trials, which are the survivors of all rungs.
-        with_controls: Likewise with the controls, which stand for the stopped; None without any.
+        epoch: The epoch after which trials are compared.
+        num_reached: Number of the search's own trials that reached this epoch.
+        num_stopped: Number of them that were stopped here.
+        complete: Correlation over the complete trials, which are those that passed every rung.
+        with_controls: The same with the controls added, which represent the stopped trials; None
+            without controls.
     """
 
     epoch: int
@@ -41,15 +47,15 @@ class RungAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlShare:
-    """Of the controls so many, and what that says of all stopped trials.
+    """How many controls have a property, with an estimate for all stopped trials.
 
     Attributes:
-        num: Controls of which it is true.
-        of: Controls in all.
-        low: Lower end of the 95 % interval of their share, 0 to 1.
-        high: Its upper end.
-        of_stopped_low: The lower end in stopped trials.
-        of_stopped_high: The upper end likewise.
+        num: Number of controls with the property.
+        of: Number of all controls.
+        low: Lower end of the 95 % confidence interval of the share, 0 to 1.
+        high: Upper end of that interval, 0 to 1.
+        of_stopped_low: Lower end as a number of stopped trials.
+        of_stopped_high: Upper end as a number of stopped trials.
     """
 
     num: int
@@ -62,18 +68,19 @@ class ControlShare:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlResult:
-    """A stopped trial that was run to the end.
+    """The result of one control: a second run of a stopped trial, to its last epoch.
 
     Attributes:
-        trial: Its own number.
-        follows: The trial that was stopped.
-        stopped_at: The epoch at which that was.
-        end_veer_pct: Its end VEER, percent.
-        behind_pct: By how much that is above the lowest of a complete trial; below 0 it would
-            have won.
-        place: The place that it would have had among the complete trials, 1 the best.
-        largest_gap_pct: Largest difference of its VEERs from the stopped trial's in the same
-            epochs: 0 where it was computed alike.
+        trial: Number of the control.
+        follows: Number of the stopped trial that it repeats.
+        stopped_at: Epoch after which that trial was stopped.
+        end_veer_pct: End VEER of the control, percent.
+        behind_pct: This VEER minus the lowest end VEER of a complete trial, percentage points;
+            below 0 the control would have won.
+        place: Rank that the control would have among the complete trials, 1 the best.
+        largest_gap_pct: Largest absolute difference between the VEERs of the control and of the
+            stopped trial in the same epoch, percentage points; 0 where both runs were computed
+            identically.
     """
 
     trial: int
@@ -87,16 +94,16 @@ class ControlResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlsAudit:
-    """What the controls say.
+    """The controls compared with the complete trials.
 
     Attributes:
-        num_stopped: Trials that early stopping has stopped.
-        best_trial: The complete trial with the lowest end VEER.
-        best_end_pct: That VEER, percent.
-        most: What `among_best` counts: places up to this one.
-        controls: Those that came to the end, the best first.
-        would_have_won: How many have a lower end VEER than every complete trial.
-        among_best: How many would have been among the first `most`.
+        num_stopped: Number of trials that early stopping stopped.
+        best_trial: Number of the complete trial with the lowest end VEER.
+        best_end_pct: Its end VEER, percent.
+        most: The last rank that `among_best` counts.
+        controls: The controls that ran to the end, the best first.
+        would_have_won: Controls with a lower end VEER than every complete trial.
+        among_best: Controls that would have a rank of at most `most`.
     """
 
     num_stopped: int
@@ -110,13 +117,13 @@ class ControlsAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedGroup:
-    """Runs of one config that differ in their seed alone.
+    """Complete runs of one config that differ only in the seed.
 
     Attributes:
-        trials: Their numbers.
+        trials: Numbers of the trials, at least two.
         kind: `repeat`, or `repetition` where the search itself ran the config several times.
-        mean_pct: Mean of their end VEERs, percent.
-        sd_pct: Standard deviation (n - 1), percent.
+        mean_pct: Mean of the end VEERs, percent.
+        sd_pct: Sample standard deviation (n - 1) of the end VEERs, percentage points.
     """
 
     trials: tuple[int, ...]
@@ -127,19 +134,20 @@ class SeedGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeedsAudit:
-    """The spread due to seeds, and what it says of the best.
+    """The spread due to seeds, compared with the spread of the best trials.
 
     Attributes:
         groups: Configs with at least two complete runs.
-        pooled_sd_pct: Of all groups together, percent.
-        degrees: Degrees of freedom behind it.
-        pair_pct: By how much two runs of one config differ at most, in 19 of 20 pairs, percent.
-        best: The first in rank that are compared: by means of repeats where two have some, else
-            by single runs.
-        runs_each: Runs behind each of them, the fewest; 1 of single runs.
-        spread_pct: From the best of them to the last, percent.
-        told_apart_pct: The same that seeds alone would exceed in one case of twenty (Tukey's
-            range), percent; None where there are not two to compare.
+        pooled_sd_pct: Standard deviation within the groups, pooled, percentage points.
+        degrees: Degrees of freedom of `pooled_sd_pct`.
+        pair_pct: Difference that 19 of 20 pairs of runs of one config do not exceed, percentage
+            points.
+        best: Numbers of the best trials, in rank order: those with repeats where at least two
+            have some, else the best complete ones.
+        runs_each: Smallest number of runs behind the VEER of one of them; 1 for single runs.
+        spread_pct: Largest minus smallest VEER of `best`, percentage points.
+        told_apart_pct: Spread of as many equal configs that seeds alone exceed in one of 20 cases
+            (Tukey's range), percentage points; None with fewer than two trials in `best`.
     """
 
     groups: tuple[SeedGroup, ...]
@@ -154,16 +162,16 @@ class SeedsAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostAudit:
-    """Epochs, of the search's own trials but for the last one.
+    """Epochs spent and saved; all but `follow_up_epochs` count the search's own trials.
 
     Attributes:
-        num_trials: Trials.
-        num_complete: Those that ran to the end.
-        num_stopped: Those that early stopping has stopped.
-        epochs: What they had together.
-        epochs_without: What they would have had if none had been stopped early.
-        epochs_saved: The difference.
-        follow_up_epochs: What repeats and controls had on top of it.
+        num_trials: Number of trials.
+        num_complete: Trials that ran to the end.
+        num_stopped: Trials that early stopping stopped.
+        epochs: Epochs run.
+        epochs_without: Epochs that the same trials would have run without early stopping.
+        epochs_saved: Difference of the two.
+        follow_up_epochs: Epochs run by repeats and controls.
     """
 
     num_trials: int
@@ -177,18 +185,19 @@ class CostAudit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """All of it.
+    """The result of the audit of one search.
 
     Attributes:
         is_stopping: Whether the search stops trials early.
-        grace_epochs: Its first rung.
-        reduction_factor: From each rung to the next.
-        max_epochs: Epochs of a trial that nothing stops.
-        rungs: Ascending.
-        controls: None where none came to the end.
-        seeds: None where no config was run twice to the end.
-        cost: Epochs.
-        stop_faults: Stops that do not follow from the rungs, and missing ones, a sentence each.
+        grace_epochs: Epoch of the first rung.
+        reduction_factor: Ratio of the epochs of consecutive rungs.
+        max_epochs: Epochs of a trial that is not stopped.
+        rungs: One entry a rung, by ascending epoch.
+        controls: None where no control ran to the end.
+        seeds: None where no config ran to the end with two seeds.
+        cost: Epochs spent and saved.
+        stop_faults: Stops that do not follow from the rungs, and stops that are missing, a
+            sentence each.
     """
 
     is_stopping: bool

@@ -7,8 +7,9 @@ from pydantic import ValidationError
 
 from results.analysis.remarks import latest_settings
 from results.analysis.rungs import rungs_of
-from results.audit.audit import audit_controls, audit_cost, audit_rungs, audit_seeds
+from results.audit.audit import audit_controls, audit_cost, audit_rungs
 from results.audit.findings import Audit
+from results.audit.seeds import audit_seeds
 from results.journal.history import trial_histories
 from results.journal.journal import Record
 from search.config.parts import SchedulerConfig

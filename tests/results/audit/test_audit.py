@@ -1,41 +1,25 @@
-"""The figures of an audit: worked by hand, and against SciPy or plain counting."""
+"""The measures of an audit: worked by hand, and against SciPy or plain counting."""
 
 import itertools
 import math
 
 import numpy as np
 import pytest
-from scipy.stats import beta, studentized_range
-from scipy.stats import t as student_t
+from scipy.stats import beta
 
 from results.audit.audit import (
     audit_controls,
     audit_cost,
     audit_rungs,
-    audit_seeds,
     control_share,
-    correlation,
+    rank_correlation,
 )
-from results.journal.history import TrialHistory
-
-
-def trial(number, veer_pct, state="complete", *, recipe=None, follow_up=None, follows=None):
-    """A trial with these VEERs by epoch; None for an epoch without one."""
-    started = {"config": {"lr": number if recipe is None else recipe, "seed": number}}
-    if follow_up is not None:
-        started |= {"follow_up": follow_up, "follows": follows}
-    epochs = {
-        epoch: {"epoch": epoch, "veer_pct": veer} for epoch, veer in enumerate(veer_pct, start=1)
-    }
-    ended = {"state": state, "reason": None}
-    return TrialHistory(
-        trial=number, started=started, start_s=0.0, epochs=epochs, ended=ended
-    )
+from tests.results.audit.made_up_trials import trial
 
 
 def test_correlations_worked_by_hand():
     """Ranks 1 2 3 4 against 2 1 3 4: d is 1 1 0 0, and one of six pairs is turned round."""
-    found = correlation([(10.0, 8.0), (11.0, 7.0), (12.0, 9.0), (13.0, 9.5)])
+    found = rank_correlation([(10.0, 8.0), (11.0, 7.0), (12.0, 9.0), (13.0, 9.5)])
     assert found.num == 4
     assert found.spearman == pytest.approx(1 - 6 * 2 / (4 * 15))
     assert found.kendall == pytest.approx((5 - 1) / 6)
@@ -46,7 +30,7 @@ def test_correlations_worked_by_hand():
 def test_correlations_against_plain_counting():
     rng = np.random.default_rng(0)
     pairs = [(float(a), float(a + b)) for a, b in rng.normal(size=(30, 2))]
-    found = correlation(pairs)
+    found = rank_correlation(pairs)
     signs = [
         np.sign(a[0] - b[0]) * np.sign(a[1] - b[1]) for a, b in itertools.combinations(pairs, 2)
     ]
@@ -59,7 +43,7 @@ def test_correlations_against_plain_counting():
     "pairs", [[], [(1.0, 2.0), (2.0, 1.0)], [(1.0, 2.0), (1.0, 3.0), (1.0, 4.0)]]
 )
 def test_too_few_trials_or_equal_ones_have_no_correlation(pairs):
-    found = correlation(pairs)
+    found = rank_correlation(pairs)
     assert (found.num, found.spearman, found.kendall) == (len(pairs), None, None)
 
 
@@ -132,7 +116,7 @@ CONTROLLED = [
 ]
 
 
-def test_controls_say_what_was_lost():
+def test_controls_are_compared_with_the_complete_trials():
     found = audit_controls(CONTROLLED, dict.fromkeys((2, 3, 4, 5), 1), 2)
     assert (found.num_stopped, found.best_trial, found.best_end_pct) == (4, 0, 10.0)
     assert [(c.trial, c.follows, c.place, c.behind_pct) for c in found.controls] == [
@@ -151,67 +135,6 @@ def test_controls_say_what_was_lost():
 def test_without_a_complete_trial_or_a_control_there_is_nothing_to_compare():
     assert audit_controls(CONTROLLED[2:], {}, 3) is None
     assert audit_controls(CONTROLLED[:6], {}, 3) is None
-
-
-def test_seeds_pool_the_spread_of_every_config():
-    """Deviations -1 0 1 of one and -1 1 of another: (2 + 2) / (2 + 1), so 2 / sqrt(3)."""
-    trials = [trial(0, [5.0]), trial(1, [6.0])]
-    trials += [
-        trial(2 + n, [veer], recipe=0, follow_up="repeat", follows=0)
-        for n, veer in enumerate((9.0, 10.0, 11.0))
-    ]
-    trials += [
-        trial(5 + n, [veer], recipe=1, follow_up="repeat", follows=1)
-        for n, veer in enumerate((7.0, 9.0))
-    ]
-    found = audit_seeds(trials, 3)
-    assert [(g.trials, g.kind, g.mean_pct) for g in found.groups] == [
-        ((2, 3, 4), "repeat", 10.0),
-        ((5, 6), "repeat", 8.0),
-    ]
-    assert [g.sd_pct for g in found.groups] == pytest.approx([1.0, math.sqrt(2)])
-    sd = math.sqrt(4 / 3)
-    assert (found.pooled_sd_pct, found.degrees) == (pytest.approx(sd), 3)
-    assert found.pair_pct == pytest.approx(student_t.ppf(0.975, 3) * sd * math.sqrt(2))
-    # Trial 1 is the first, by a mean of 8 against 10, over two runs at least.
-    assert (found.best, found.runs_each, found.spread_pct) == ((1, 0), 2, 2.0)
-    assert found.told_apart_pct == pytest.approx(studentized_range.ppf(0.95, 2, 3) * sd / 2**0.5)
-    # Of two the range is the difference: Tukey's is then Student's.
-    assert found.told_apart_pct == pytest.approx(found.pair_pct / math.sqrt(2), rel=1e-6)
-
-
-def test_repetitions_of_the_search_are_groups_too():
-    trials = [trial(0, [5.0], recipe="a"), trial(1, [7.0], recipe="a"), trial(2, [6.0])]
-    trials.append(trial(3, [30.0], "stopped_early", recipe="a"))
-    found = audit_seeds(trials, 2)
-    [group] = found.groups
-    assert (group.trials, group.kind) == ((0, 1), "repetition")
-    assert (found.best, found.runs_each, found.spread_pct) == ((0, 2), 1, 1.0)
-
-
-def test_a_finalists_own_run_is_not_among_its_repeats():
-    trials = [trial(0, [1.0])]
-    trials.append(trial(1, [5.0], recipe=0, follow_up="repeat", follows=0))
-    assert audit_seeds(trials, 3) is None
-    trials.append(trial(2, [7.0], recipe=0, follow_up="repeat", follows=0))
-    found = audit_seeds(trials, 3)
-    assert found.groups[0].mean_pct == 6.0
-    assert (found.best, found.told_apart_pct) == ((0,), None)
-
-
-def test_seeds_alone_set_the_best_so_far_apart_once_in_twenty():
-    """Means of 4 runs of three equal configs, their spread estimated from the same runs."""
-    trials = [trial(n, [20.0]) for n in range(3)]
-    for n in range(12):
-        repeat = trial(3 + n, [20.0 + n], recipe=n % 3, follow_up="repeat", follows=n % 3)
-        trials.append(repeat)
-    found = audit_seeds(trials, 3)
-    factor = found.told_apart_pct / found.pooled_sd_pct
-    runs = np.random.default_rng(1).normal(20, 0.5, (20_000, 3, 4))
-    pooled = np.sqrt(runs.var(axis=2, ddof=1).mean(axis=1))
-    assert np.mean(np.ptp(runs.mean(axis=2), axis=1) > factor * pooled) == pytest.approx(
-        0.05, abs=0.006
-    )
 
 
 def test_cost_counts_what_was_saved():

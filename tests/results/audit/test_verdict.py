@@ -1,4 +1,4 @@
-"""What an audit comes to, in words."""
+"""The verdict of an audit in words."""
 
 from dataclasses import replace
 
@@ -68,13 +68,13 @@ def controls(behind_pct, *, of=10, stopped_at=9, num_stopped=40):
     )  # fmt: skip
 
 
-def test_without_controls_it_says_what_is_not_known():
+def test_without_controls_the_loss_is_reported_as_unknown():
     words = verdict(AUDIT)
-    assert words[0] == "20 trials stopped early, each as the rungs say"
-    assert words[1].startswith("what was lost by stopping is not known")
-    assert "for 100 epochs each" in words[1]
+    assert words[0] == "20 trials stopped early, each as the rungs require"
+    assert words[1].startswith("the loss by stopping is not known")
+    assert "100 epochs each" in words[1]
     assert words[-1] == (
-        "the search had 300 epochs; without early stopping the same trials would have had 1,000: "
+        "the search ran 300 epochs; without early stopping the same trials would have run 1,000: "
         "700 saved (70%)"
     )
 
@@ -91,10 +91,10 @@ def test_a_control_that_would_have_won_calls_for_a_later_rung():
     )
 
 
-def test_a_lead_that_seeds_may_make_is_said_to_be_one():
+def test_a_lead_within_the_spread_of_seeds_is_reported_as_such():
     found = replace(AUDIT, controls=controls([-0.8]), seeds=SEEDS)
     words = " ".join(verdict(found))
-    assert "which two seeds of one config may differ by too (1.38 points)" in words
+    assert "no more than two seeds of one config may differ (1.38 points)" in words
     found = replace(AUDIT, controls=controls([-1.5]), seeds=SEEDS)
     assert "two seeds of one config may differ" not in " ".join(verdict(found))
 
@@ -105,63 +105,68 @@ def test_a_winner_of_the_last_rung_calls_for_no_early_stopping():
 
 
 @pytest.mark.parametrize(
-    ("of", "said"),
-    [(5, "5 controls can show little"), (30, "grace_epochs may stay at 9: stopping has cost")],
+    ("of", "advice"),
+    [
+        (5, "5 controls cannot show much"),
+        (30, "grace_epochs may stay at 9: the loss by stopping is small"),
+    ],
 )
-def test_no_winner_is_worth_as_much_as_there_are_controls(of, said):
+def test_no_winner_is_worth_as_much_as_there_are_controls(of, advice):
     """None of 5 leaves up to 52 % open, none of 30 up to 12 %."""
-    assert said in " ".join(verdict(replace(AUDIT, controls=controls([1.0] * of, of=of))))
+    assert advice in " ".join(verdict(replace(AUDIT, controls=controls([1.0] * of, of=of))))
 
 
 @pytest.mark.parametrize(
-    ("spearman", "said"), [(0.8, "says much"), (0.5, "says something"), (0.1, "says little")]
+    ("spearman", "how_well"), [(0.8, "well"), (0.5, "moderately"), (0.1, "poorly")]
 )
-def test_a_rungs_correlation_in_words(spearman, said):
+def test_a_rungs_correlation_in_words(spearman, how_well):
     words = " ".join(verdict(replace(AUDIT, rungs=(rung(9, spearman), rung(27, 0.9)))))
-    assert f"VEER after epoch 9 {said} of the end: rank correlation {spearman:.2f}" in words
+    expected = f"VEER after epoch 9 predicts the end {how_well}: rank correlation {spearman:.2f}"
+    assert expected in words
     assert "their correlation is lower than that of all trials would be" in words
     advice = "raise grace_epochs from 9 to 27, where the correlation is 0.90"
     assert (advice in words) == (spearman < 0.3)
 
 
-@pytest.mark.parametrize(("p_value", "is_said"), [(0.33, True), (0.01, False)])
-def test_a_correlation_that_chance_may_give_is_said_to_be_one(p_value, is_said):
+@pytest.mark.parametrize(("p_value", "is_reported"), [(0.33, True), (0.01, False)])
+def test_a_correlation_that_may_be_chance_is_reported_as_such(p_value, is_reported):
     found = Correlation(num=4, spearman=0.8, kendall=0.67, p_value=p_value)
     words = " ".join(verdict(replace(AUDIT, rungs=(replace(rung(9, 0.8), complete=found),))))
-    assert ("which may be chance (p = 0.33)" in words) == is_said
+    assert ("which may be chance (p = 0.33)" in words) == is_reported
 
 
 def test_controls_lift_the_restriction_of_range():
     wide = Correlation(num=14, spearman=0.75, kendall=0.6)
     words = " ".join(verdict(replace(AUDIT, rungs=(rung(9, 0.1, with_controls=wide),))))
-    assert "says much of the end: rank correlation 0.75 over 14 complete trials and con" in words
+    assert "predicts the end well: rank correlation 0.75 over 14 complete trials and con" in words
     assert "is lower than that of all" not in words
 
 
-def test_too_few_trials_are_said_to_be_too_few():
+def test_too_few_trials_are_reported_as_such():
     [few] = [RungAudit(
         epoch=9, num_reached=2, num_stopped=0, complete=Correlation(num=2), with_controls=None
     )]  # fmt: skip
     words = " ".join(verdict(replace(AUDIT, rungs=(few,))))
-    assert "how well epoch 9 foretells the end cannot be said: 2 complete trials" in words
+    assert "how well VEER after epoch 9 predicts the end is not known: 2 complete trials" in words
 
 
-def test_seeds_tell_the_best_apart_or_not():
+def test_seeds_separate_the_best_trials_or_not():
     """Twice the spread needs a quarter of the runs: 3 x (1.0 / 0.5) squared is 12."""
     words = " ".join(verdict(replace(AUDIT, seeds=SEEDS)))
     assert (
         "differ by a standard deviation of 0.40 points (from 9 runs of 3 configs, 6 degrees of "
-        "freedom); the best 3 lie 0.50 points apart by means of 3 repeats, where differences "
-        "below 1.00 points may be luck of the seed" in words
+        "freedom); the best 3 differ by 0.50 points by means of 3 repeats, where differences "
+        "below 1.00 points may be due to the seed" in words
     )
-    assert words.count("any of them may be the best; about 12 repeats of each would tell") == 1
+    advice = "any of them may be the best; about 12 repeats of each would decide it"
+    assert words.count(advice) == 1
     apart = replace(SEEDS, spread_pct=1.2)
     assert "the first is better than the last" in " ".join(verdict(replace(AUDIT, seeds=apart)))
 
 
 def test_stops_that_do_not_follow_are_named():
     words = verdict(replace(AUDIT, stop_faults=("trial 4 was to stop",)))
-    assert words[0].endswith("but not all as the rungs say: trial 4 was to stop")
+    assert words[0].endswith("but not all as the rungs require: trial 4 was to stop")
 
 
 def test_without_early_stopping_only_seeds_are_left():

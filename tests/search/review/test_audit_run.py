@@ -67,7 +67,7 @@ def test_the_command_prints_tables_and_a_verdict(play, monkeypatch):
     said = veer("audit", folder).output
     for words in ("Rungs: rank correlation", "Controls: stopped trials", "Seeds: runs of one"):
         assert words in said
-    assert "stopped early, each as the rungs say" in said
+    assert "stopped early, each as the rungs require" in said
     assert "to know more" not in said
 
 
@@ -82,7 +82,7 @@ def test_programs_get_json(play):
     found = json.loads(veer("audit", folder, "--json").output)
     assert found["rungs"][0]["epoch"] == 1
     assert found["controls"]["would_have_won"]["of"] == 4
-    assert found["verdict"][0].endswith("each as the rungs say")
+    assert found["verdict"][0].endswith("each as the rungs require")
 
 
 def test_a_search_that_runs_can_be_audited(tmp_path):
