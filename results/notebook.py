@@ -19,7 +19,7 @@ from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError
 from spaces.files.visible import visible
-from trainable.verification.intervals import Difference
+from trainable.verification.intervals import EERDifference
 
 LATENCY = "latency_median_ms"
 NUM_PARAMS = "num_params"
@@ -146,7 +146,7 @@ class Run:
         front.attrs["cost"] = cost
         return front
 
-    def compare_pair(self, trial: int, other: int) -> Difference:
+    def compare_pair(self, trial: int, other: int) -> EERDifference:
         """How far a trial's VEER is above another's, both on the same bootstrap replicates.
 
         Returns:

@@ -20,7 +20,7 @@ from results.journal.history import TrialHistory, latest
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import DamagedError
-from trainable.verification.intervals import Difference, difference
+from trainable.verification.intervals import EERDifference, eer_difference
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores
 
 SCORES_FOLDER = "scores"
@@ -126,7 +126,7 @@ class RunScores:
         first: TrialHistory,
         *,
         scores_of_first: "RunScores | None" = None,
-    ) -> Difference | None:
+    ) -> EERDifference | None:
         """How far a trial's VEER is above another's, on the same replicates; None without them.
 
         Args:
@@ -143,7 +143,7 @@ class RunScores:
             return None
         if both[0].replicates.shape != both[1].replicates.shape:
             return None  # of versions that drew another number of them
-        return difference(
+        return eer_difference(
             (both[0].veer_pct, both[1].veer_pct),
             (both[0].replicates, both[1].replicates),
             listed.num_speakers,

@@ -17,7 +17,7 @@ from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import escape_markdown, inline_code, veer_command
 from spaces.files.yaml_file import yaml_text
 from trainable.checkpoints.loading import LoadedModel
-from trainable.checkpoints.own_code import needs_code
+from trainable.checkpoints.user_models import needs_user_code
 from trainable.config.trial_config import TrainRunConfig
 
 # Fields of the provenance that are too long for a card; the journal has them.
@@ -70,7 +70,7 @@ class CardFacts:
 def model_card(facts: CardFacts) -> str:
     """Return the card as Markdown."""
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
-    flag = " --allow-code" if needs_code(facts.config.trial.model) else ""
+    flag = " --allow-code" if needs_user_code(facts.config.trial.model) else ""
     sections = {
         f"Speaker embeddings: trial {facts.trial.trial} of {escape_markdown(facts.run.name)}": (
             f"A model of the family {facts.loaded.config.model.family} with "
@@ -95,7 +95,7 @@ def model_card(facts: CardFacts) -> str:
 
 
 def _loading(facts: CardFacts) -> str:
-    if not needs_code(facts.config.trial.model):
+    if not needs_user_code(facts.config.trial.model):
         return _LOADING_CODE
     family = facts.config.trial.model.family
     allowing = _ALLOWING_CODE.format(root=str(code_roots()[0]), module=family.partition(":")[0])

@@ -18,7 +18,7 @@ from results.terminal.trial import find_trial
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import yaml_text
-from trainable.checkpoints.own_code import CODE_NOTE, needs_code
+from trainable.checkpoints.user_models import CODE_NOTE, needs_user_code
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
@@ -79,7 +79,7 @@ def export_trial(
 
 def _files(facts: CardFacts) -> dict[str, bytes]:
     """Return the content of each file, by file name."""
-    note = CODE_NOTE if needs_code(facts.config.trial.model) else ""
+    note = CODE_NOTE if needs_user_code(facts.config.trial.model) else ""
     text = yaml_text(facts.config.model_dump(mode="json", exclude_none=True))
     state = facts.loaded.model.state_dict()
     # safetensors refuses tensors that are not contiguous.

@@ -25,7 +25,7 @@ from results.tables.schema import (
 )
 from spaces.files.atomic import write_bytes_atomically
 from trainable.loss.distillation import DIRECTED
-from trainable.verification.intervals import Difference
+from trainable.verification.intervals import EERDifference
 
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
@@ -156,7 +156,7 @@ def _repeat_figures(repeats: Repeats | None) -> dict[str, float | None]:
     }
 
 
-def _behind(difference: Difference | None) -> dict[str, Any]:
+def _behind(difference: EERDifference | None) -> dict[str, Any]:
     """What paired comparison with the first in rank tells; nothing without scores."""
     if difference is None:
         return {}

@@ -8,7 +8,7 @@ import typer
 from models.user_code import allow_code, is_code_allowed
 from results.export.export import EXPORTED_CONFIG, Export
 from results.terminal.quoting import veer_command
-from trainable.checkpoints.own_code import needs_code
+from trainable.checkpoints.user_models import needs_user_code
 
 FLAG = " --allow-code"
 
@@ -100,5 +100,5 @@ def permission_flag() -> str:
 
 def training_command(exported: Export) -> str:
     """The command that trains an exported trial in full."""
-    flag = FLAG if needs_code(exported.config.trial.model) else ""
+    flag = FLAG if needs_user_code(exported.config.trial.model) else ""
     return f"{veer_command('train', exported.folder / EXPORTED_CONFIG)}{flag}"

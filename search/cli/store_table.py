@@ -9,7 +9,7 @@ from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from trainable.features.request import LOG_MELS
 from trainable.store.cache import StoreInfo, StoreState
 from trainable.store.plan import StorePlan
-from trainable.teachers.targets import STEM as TARGETS
+from trainable.teachers.targets import TARGETS_STEM as TARGETS
 
 SHOWN_DIGITS = 12
 HOUR_S = 3_600

@@ -13,7 +13,7 @@ from search.cli.console import console, counting, epochs
 from search.cli.options import AllowCode, Device, RunSet, Seed, permit
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
-from trainable.checkpoints.own_code import check_own_model, check_own_teacher
+from trainable.checkpoints.user_models import check_user_model, check_user_teacher
 from trainable.config.reading import read_preset_run
 from trainable.config.trial_config import TrainRunConfig, TrialConfig, read_train_config
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
@@ -37,10 +37,10 @@ def run_and_show(
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> TrainResult:
     """Train, or go on training, with a bar; then print the figures."""
-    check_own_model(trial.model)
+    check_user_model(trial.model)
     if teacher is not None and trial.loss.distill_weight > 0:
         # Before the corpus is read, which may take long.
-        check_own_teacher(find_teacher(teacher))
+        check_user_teacher(find_teacher(teacher))
     where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
     config = load_mapping(

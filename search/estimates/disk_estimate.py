@@ -21,9 +21,9 @@ from spaces.files.disk import format_bytes, free_bytes
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.checkpoint_size import checkpoint_memory, full_report, weights_memory
-from trainable.cost.step_memory import Computing
-from trainable.cost.step_on_noise import META
+from trainable.cost.checkpoint_size import checkpoint_memory, longest_report, weights_memory
+from trainable.cost.random_input_step import META
+from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
 from trainable.verification.scores import scores_bytes
 
@@ -150,7 +150,7 @@ class DiskGuard:
         Raises:
             TrainingError: A config cannot be trained with the search's teacher.
         """
-        computing = Computing(engine=self.settings.engine, targets=self.settings.targets)
+        computing = ComputeSettings(engine=self.settings.engine, targets=self.settings.targets)
         tensors, whole = (
             StepCosts(self.teacher, self.num_speakers, META, computing, measure)
             for measure in (weights_memory, checkpoint_memory)
@@ -184,7 +184,7 @@ def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> in
     """
     # Sampled values are a part of the config.
     a_trial = 2 * len(json.dumps(config.canonical())) + OTHER_RECORDS_BYTES
-    an_epoch = len(json.dumps(full_report(config.training.max_epochs).as_dict())) + EVENT_BYTES
+    an_epoch = len(json.dumps(longest_report(config.training.max_epochs).as_dict())) + EVENT_BYTES
     in_lines = num_trials * a_trial + num_epochs * an_epoch
     small_files = num_trials * BLOCKS_A_TRIAL * BLOCK_BYTES
     return round(TIMES_THE_JOURNAL * in_lines + small_files + FIXED_BYTES)

@@ -18,17 +18,17 @@ from spaces.files.errors import ConfigError
 from spaces.limits import Limits, Violation
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.latency import LatencyMemory, Timer, latency_ratio, time_interleaved
+from trainable.cost.latency import LatencyCache, Timer, latency_ratio, time_interleaved
 from trainable.cost.macs import count_macs
-from trainable.cost.step_memory import Computing, StepMemory, step_memory
-from trainable.cost.step_on_noise import AskedTeacher
+from trainable.cost.random_input_step import TeacherOrPlaceholder
+from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_plugin, is_stored
 from trainable.teachers.network import Teacher, load_teacher
 
 # An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.
 NUM_FRAMES = 200
 LATENCY_FOLDER = "latency"
-USUAL = Computing()
+USUAL = ComputeSettings()
 # VoxCeleb1's development part; stands in where neither caller nor teacher tells the number.
 USUAL_NUM_SPEAKERS = 1211
 
@@ -75,11 +75,11 @@ class LimitChecker:
         cache_dir: Path,
         num_speakers: int | None = None,
         timer: Timer = time_interleaved,
-        computing: Computing = USUAL,
+        computing: ComputeSettings = USUAL,
     ) -> None:
         self._limits = limits
         self._teacher_path = teacher
-        self._latencies = LatencyMemory(cache_dir / LATENCY_FOLDER)
+        self._latencies = LatencyCache(cache_dir / LATENCY_FOLDER)
         self._num_speakers = num_speakers
         self._timer = timer
         self._computing = computing
@@ -133,7 +133,7 @@ class LimitChecker:
     def _latency(self, config: TrialConfig) -> Cost:
         loaded, _, sha256 = self._teacher("max_cpu_latency_vs_teacher")
         model_hash = config.model_hash()
-        ratio = self._latencies.recall(model_hash, sha256)
+        ratio = self._latencies.get(model_hash, sha256)
         if ratio is None:
             student = built(config.model, torch.device("cpu")).eval()
             ratio = latency_ratio(
@@ -141,18 +141,18 @@ class LimitChecker:
                 (loaded.model, _utterance(loaded.config.model)),
                 self._timer,
             )
-            self._latencies.keep(model_hash, sha256, ratio)
+            self._latencies.put(model_hash, sha256, ratio)
         return Cost(value=ratio)
 
     def _gpu_memory(self, config: TrialConfig) -> Cost:
-        teacher: AskedTeacher | None = None
+        teacher: TeacherOrPlaceholder | None = None
         num_speakers = self._num_speakers
         if self._teacher_path is not None and _has_no_network(self._teacher_path):
             # Its embeddings come from a file; what the term of the loss takes is next to nothing.
             config = _without_distillation(config)
         if config.loss.distill_weight > 0:
             loaded, network, _ = self._teacher("max_gpu_memory of a config that distils")
-            teacher = self._computing.asked(network, config)
+            teacher = self._computing.loaded_teacher(network, config)
             num_speakers = num_speakers or len(loaded.speakers)
         memory: StepMemory = step_memory(
             config,

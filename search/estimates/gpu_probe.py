@@ -33,7 +33,7 @@ from search.loop.shares import (
 from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import Computing
+from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.memory_share import release_memory
 
@@ -184,8 +184,8 @@ class GpuShareProbe:
         return costly
 
     @property
-    def _computing(self) -> Computing:
-        return Computing(engine=self.settings.engine, targets=self.settings.targets)
+    def _computing(self) -> ComputeSettings:
+        return ComputeSettings(engine=self.settings.engine, targets=self.settings.targets)
 
     def _bounded(self, num_bytes: int) -> int:
         """Return `num_bytes`, at most the limit of the space: no config of a trial exceeds it."""
@@ -220,7 +220,7 @@ def probe_step(
     config: dict[str, Any],
     teacher: Path | None,
     num_speakers: int,
-    computing: Computing,
+    computing: ComputeSettings,
     own_code: Path | None,
 ) -> dict[str, Any] | None:
     """Measure one training step in this process, which has a GPU to itself.

@@ -22,8 +22,8 @@ from spaces.dimensions import PRESET, Choice, Dimension, Integer, Value
 from spaces.limits import Limits
 from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import Computing, StepMemory, step_memory
-from trainable.cost.step_on_noise import AskedTeacher
+from trainable.cost.random_input_step import TeacherOrPlaceholder
+from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.network import Teacher, load_teacher
 
@@ -66,7 +66,7 @@ class StepCosts:
         teacher: Path | None,
         num_speakers: int,
         device: torch.device,
-        computing: Computing,
+        computing: ComputeSettings,
         measure: Callable[..., StepMemory] | None = None,
     ) -> None:
         self._file = teacher
@@ -97,7 +97,7 @@ class StepCosts:
         return self._known[key]
 
     def _measured(self, config: TrialConfig) -> StepMemory:
-        teacher: AskedTeacher | None = None
+        teacher: TeacherOrPlaceholder | None = None
         if config.loss.distill_weight > 0 and self._file is not None:
             if is_stored(self._file):
                 # The teacher's embeddings come from a file; the term of the loss is next to none.
@@ -105,7 +105,7 @@ class StepCosts:
                 config = config.model_copy(update={"loss": loss})
             else:
                 self._teacher = self._teacher or load_teacher(self._file)
-                teacher = self._computing.asked(self._teacher, config)
+                teacher = self._computing.loaded_teacher(self._teacher, config)
         return (self._measure or step_memory)(
             config,
             teacher,

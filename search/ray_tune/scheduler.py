@@ -12,7 +12,7 @@ from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training.epoch_report import EpochReport
-from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACE, REASON
+from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACEMENT, REASON
 
 DELIMITER = "/"
 
@@ -23,11 +23,11 @@ def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
     Args:
         result: As Tune hands it to a scheduler: `place/host` in place of `host` in `place`.
     """
-    if PLACE in result:
-        return dict(result[PLACE])
+    if PLACEMENT in result:
+        return dict(result[PLACEMENT])
     place: dict[str, Any] = {}
     for key, value in result.items():
-        if not key.startswith(PLACE + DELIMITER):
+        if not key.startswith(PLACEMENT + DELIMITER):
             continue
         *outer, name = key.split(DELIMITER)[1:]
         inner = place

@@ -25,7 +25,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.epoch_report import EpochReport
-from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, place_of
+from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, placement_of
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
 
@@ -145,7 +145,7 @@ def reproduce(
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
-    now = Sitting(place=place_of(task, trainer), provenance=provenance())
+    now = Sitting(place=placement_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
     differences = conditions_differ(trial, run.read(), now, stores)
     pairs, stopped = _run_again(trial, trainer, folder, watcher)

@@ -18,7 +18,7 @@ from search.provenance.data_record import (
 from search.run.progress import SearchView
 from search.run.teacher_setup import ask_teacher, check_teacher, prepared_teacher, teacher_file
 from spaces.space import Space
-from trainable.cost.step_memory import Computing
+from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Builder
@@ -115,5 +115,5 @@ def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:
         teacher=materials.teacher,
         cache_dir=cache_dir(),
         num_speakers=materials.num_speakers,
-        computing=Computing(engine=job.settings.engine, targets=job.settings.targets),
+        computing=ComputeSettings(engine=job.settings.engine, targets=job.settings.targets),
     )

@@ -10,7 +10,7 @@ from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from spaces.reading.space_checks import allowed_values
 from spaces.space import Space
-from trainable.checkpoints.own_code import check_own_model, check_own_teacher
+from trainable.checkpoints.user_models import check_user_model, check_user_teacher
 from trainable.config.trial_config import TrialConfig
 
 FAMILY = "model.family"
@@ -24,12 +24,12 @@ def check_own_models(settings: SearchConfig, space: Space) -> None:
     Raises:
         ConfigError: One may not be built, or cannot; with the values that it was built with.
     """
-    check_own_teacher(settings.teacher)
+    check_user_teacher(settings.teacher)
     for params in _probes(space):
         config = load_mapping(TrialConfig, space.tree(params), f"space {space.name}")
         require_permission(f"space {space.name} (model.family {config.model.family})")
         try:
-            check_own_model(config.model)
+            check_user_model(config.model)
         except ConfigError as error:
             values = ", ".join(f"{key} {value}" for key, value in params.items() if _is_own(key))
             raise ConfigError(f"{error}" + (f" (with {values})" if values else "")) from error

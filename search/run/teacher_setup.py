@@ -31,7 +31,7 @@ from trainable.teachers.any_teacher import (
     is_plugin,
     is_stored,
     plugin_facts,
-    ready_teacher,
+    prepare_teacher,
     teacher_facts,
 )
 from trainable.teachers.embedding_file import read_meta
@@ -39,9 +39,8 @@ from trainable.teachers.plugin_bank import NUM_PARAMS
 from trainable.teachers.stored import stored_scores
 from trainable.teachers.targets import open_targets
 from trainable.verification.evaluation import validation_scores
-from trainable.verification.metrics import equal_error_rate
-from trainable.verification.scores import ScoreMeter, speakers_of, write_scores
-from trainable.verification.scoring import Floats
+from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.scores import ScoreEvaluator, speakers_of, write_scores
 
 
 def keep_pairs(run: Path, data: TrainingData) -> None:
@@ -76,7 +75,7 @@ def keep_teacher_scores(run: Path, data: TrainingData, scores: Floats) -> None:
     Raises:
         DiskFullError: There is no room.
     """
-    write_scores(teacher_scores_file(run), ScoreMeter(data).measured(scores))
+    write_scores(teacher_scores_file(run), ScoreEvaluator(data).measure(scores))
 
 
 DISTILLATION = "loss.distillation"
@@ -138,7 +137,7 @@ def prepared_teacher(
         require_teachable(space, plugin_facts(teacher), data.speakers, teacher)
     journal = folder / JOURNAL
     has_begun = journal.is_file() and latest(read_journal(journal), "teacher") is not None
-    return ready_teacher(
+    return prepare_teacher(
         teacher, settings.corpus, data, folder, progress=progress, may_replace=not has_begun
     )
 

@@ -16,8 +16,8 @@ import torch
 from tests.benchmarks.report import Verdict, finish_all
 from trainable.machine.hardware import describe_hardware
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.verification.intervals import Floats, multiplicities
-from trainable.verification.metrics import equal_error_rate
+from trainable.verification.intervals import draw_counts
+from trainable.verification.metrics import Floats, equal_error_rate
 
 NUM_PAIRS = 10_000
 NUM_SPEAKERS = 40
@@ -46,7 +46,7 @@ def made_up_list() -> tuple[SpeakerPairs, Floats]:
 def plain(pairs: SpeakerPairs, scores: Floats, num_replicates: int) -> Floats:
     """The first replicates, one at a time, (R,), percent."""
     found = []
-    for times_K in multiplicities(pairs.num_speakers, NUM_REPLICATES).T[:num_replicates]:
+    for times_K in draw_counts(pairs.num_speakers, NUM_REPLICATES).T[:num_replicates]:
         a, b = times_K[pairs.speaker_a], times_K[pairs.speaker_b]
         times = np.where(pairs.is_target, a, a * b)
         found.append(

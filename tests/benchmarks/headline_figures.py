@@ -22,8 +22,8 @@ from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.evaluation import score_pairs
-from trainable.verification.intervals import LEVEL, Difference, Floats, Interval, difference
-from trainable.verification.metrics import equal_error_rate
+from trainable.verification.intervals import LEVEL, EERDifference, Interval, eer_difference
+from trainable.verification.metrics import Floats, equal_error_rate
 
 CPU = torch.device("cpu")
 
@@ -125,8 +125,8 @@ class Against:
             t for the differences by seed.
     """
 
-    by_seed: tuple[Difference, ...]
-    mean: Difference
+    by_seed: tuple[EERDifference, ...]
+    mean: EERDifference
     over_seeds: Interval
 
 
@@ -199,8 +199,8 @@ def found_table(found: Mapping[str, Sequence[Chosen]]) -> list[str]:
     return lines
 
 
-def _difference(one: Judged, other: Judged, num_speakers: int) -> Difference:
-    return difference(
+def _difference(one: Judged, other: Judged, num_speakers: int) -> EERDifference:
+    return eer_difference(
         (one.eer_pct, other.eer_pct), (one.replicates_pct, other.replicates_pct), num_speakers
     )
 

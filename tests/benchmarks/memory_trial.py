@@ -21,7 +21,7 @@ from trainable.machine.hardware import describe_hardware
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardKind
 from trainable.store.table import RowTable
-from trainable.teachers.targets import STEM, StoredTargets
+from trainable.teachers.targets import TARGETS_STEM, StoredTargets
 from trainable.training.trainer import Trainer
 
 FRAMES_OF_ROW = 300
@@ -39,7 +39,7 @@ CONFIG = {
 def write_stores(folder: Path, num_rows: int) -> None:
     """A store of log-mels and one of targets for its utterances."""
     write_store(folder / "features", num_rows, FRAMES_OF_ROW)
-    kind = ShardKind(stem=STEM, vectors="crops", width=sum(SIZES))
+    kind = ShardKind(stem=TARGETS_STEM, vectors="crops", width=sum(SIZES))
     write_store(folder / "targets", num_rows, BANK.num_crops, kind)
 
 

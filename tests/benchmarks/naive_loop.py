@@ -23,9 +23,10 @@ from models import LogMel, build_model
 from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
 from tests.benchmarks.made_up_trial import CPU
 from trainable.config.trial_config import TrialConfig
+from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import Crops, Index, TeacherFacts, TeacherOutput
+from trainable.loss.teacher_output import Crops, TeacherFacts, TeacherOutput
 from trainable.machine.engine import DEFAULT_ENGINE, resolve_engine
 from trainable.teachers.network import Teacher, load_teacher
 from trainable.training.step import Batch, TrainingStep

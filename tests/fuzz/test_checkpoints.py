@@ -15,7 +15,7 @@ from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
 from tests.tiny_mixer import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_classifier, load_speaker_model
-from trainable.checkpoints.own_code import check_own_teacher
+from trainable.checkpoints.user_models import check_user_teacher
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
@@ -65,7 +65,7 @@ def test_a_checkpoint_of_another_shape_is_loaded_or_refused(
         lambda: load_speaker_model(file),
         lambda: load_classifier(file),
         lambda: resolve_model_file(folder),
-        lambda: check_own_teacher(file),
+        lambda: check_user_teacher(file),
         lambda: checkpoints.restore(trainer),
     )
     refusals = []

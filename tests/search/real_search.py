@@ -11,20 +11,20 @@ from typing import Any, Self
 
 from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
-from trainable.training.epoch_report import TIMING as EPOCH_TIMING
+from trainable.training.epoch_report import TIMING_FIELDS as EPOCH_TIMING
 
 VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300  # of a machine with other work on it
 # Fields of an epoch that differ between two runs of the same trial.
-TIMING = EPOCH_TIMING | {"time_s"}
+TIMING_FIELDS = EPOCH_TIMING | {"time_s"}
 STORY = ("trial_started", "epoch", "trial_ended")
 
 
 def story(folder: Path, *events: str) -> list[dict[str, Any]]:
     """The journal's records of these events, without what differs between two runs."""
     return [
-        {k: v for k, v in record.items() if k not in TIMING}
+        {k: v for k, v in record.items() if k not in TIMING_FIELDS}
         for record in read_journal(folder / "journal.jsonl")
         if record["event"] in (events or STORY)
     ]

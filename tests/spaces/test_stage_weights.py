@@ -20,7 +20,7 @@ from spaces.stage_weights import (
     stretch_weights,
 )
 from trainable.config.trial_config import LossConfig, TrialConfig
-from trainable.loss.stages import stretched_weights
+from trainable.loss.stages import interpolated_weights
 
 NOTES = [0.5, 0.5, 1.0, 1.0, 1.5, 1.5, 2.0]
 
@@ -126,7 +126,7 @@ def test_weights_outside_a_ramp_stay_outside() -> None:
 
 @pytest.mark.parametrize("num_weights", [1, 2, 5, 7, 12])
 def test_weights_are_stretched_as_the_training_stretches_them(num_weights: int) -> None:
-    expected = stretched_weights(NOTES, num_weights)
+    expected = interpolated_weights(NOTES, num_weights)
     ours = stretch_weights(NOTES, num_weights)
     if num_weights > 1:
         assert normalise_weights(ours) == pytest.approx(expected)

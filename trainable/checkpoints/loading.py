@@ -9,8 +9,8 @@ from torch import Tensor
 from models import SpeakerModel, build_model
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.model_file import (
-    CLASSIFIER,
-    NETWORK,
+    CLASSIFIER_PREFIX,
+    NETWORK_PREFIX,
     does_not_fit,
     part_of,
     read_checkpoint,
@@ -61,10 +61,10 @@ def load_speaker_model(path: Path) -> LoadedModel:
     with does_not_fit(file):
         config = TrialConfig.model_validate(state["veer"]["config"])
         model = build_model(config.model)
-        model.load_state_dict(part_of(state["model_state_dict"], NETWORK))
+        model.load_state_dict(part_of(state["model_state_dict"], NETWORK_PREFIX))
         return LoadedModel(
             model=model.eval(),
-            centres_KD=state["model_state_dict"].get(f"{CLASSIFIER}weight"),
+            centres_KD=state["model_state_dict"].get(f"{CLASSIFIER_PREFIX}weight"),
             config=config,
             epoch=state["epoch"],
             history=tuple(state["veer"]["history"]),
@@ -86,7 +86,7 @@ def load_classifier(path: Path) -> LoadedClassifier:
     state = read_checkpoint(file, is_mapped=True)
     with does_not_fit(file):
         config = TrialConfig.model_validate(state["veer"]["config"])
-        centres_KD = state["model_state_dict"].get(f"{CLASSIFIER}weight")
+        centres_KD = state["model_state_dict"].get(f"{CLASSIFIER_PREFIX}weight")
         return LoadedClassifier(
             centres_KD=None if centres_KD is None else centres_KD.clone(),
             config=config,

@@ -16,10 +16,10 @@ from trainable.machine.memory_share import is_out_of_memory
 
 # What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
 # them, and the projections of multi-stage distillation.
-NETWORK, CLASSIFIER, PROJECTIONS = "__S__.", "__L__.", "__P__."
+NETWORK_PREFIX, CLASSIFIER_PREFIX, PROJECTIONS_PREFIX = "__S__.", "__L__.", "__P__."
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
-MISFIT = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
-UNREADABLE = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT)
+MISFIT_ERRORS = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+READ_ERRORS = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT_ERRORS)
 WRONG_WEIGHTS = "Error(s) in loading state_dict"
 
 
@@ -45,7 +45,7 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
         ) from error
     except DamagedError:
         raise
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         if is_out_of_memory(error):
             raise
         raise DamagedError(
@@ -76,7 +76,7 @@ def does_not_fit(file: Path) -> Iterator[None]:
         yield
     except VeerError:
         raise
-    except (RuntimeError, *MISFIT) as error:
+    except (RuntimeError, *MISFIT_ERRORS) as error:
         text = str(error)
         if isinstance(error, RuntimeError) and WRONG_WEIGHTS not in text:
             raise

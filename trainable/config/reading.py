@@ -17,7 +17,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 
-FOLDER = Path(__file__).with_name("presets")
+PRESETS_FOLDER = Path(__file__).with_name("presets")
 # In the order of the notes.
 STUDENTS = (
     "v1_mse",
@@ -44,8 +44,9 @@ STUDENTS = (
 
 def bundled_configs() -> dict[str, Path]:
     """The bundled trial configs, students first: name to file."""
-    students = {name: FOLDER / "students" / f"{name}.yaml" for name in STUDENTS}
-    return students | {file.stem: file for file in sorted((FOLDER / "teachers").glob("*.yaml"))}
+    students = {name: PRESETS_FOLDER / "students" / f"{name}.yaml" for name in STUDENTS}
+    teachers = sorted((PRESETS_FOLDER / "teachers").glob("*.yaml"))
+    return students | {file.stem: file for file in teachers}
 
 
 def preset_trees() -> dict[str, dict[str, Any]]:

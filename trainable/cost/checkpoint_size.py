@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoints.folder import saved_bytes
-from trainable.checkpoints.model_file import CLASSIFIER, NETWORK, PROJECTIONS
+from trainable.checkpoints.model_file import CLASSIFIER_PREFIX, NETWORK_PREFIX, PROJECTIONS_PREFIX
 from trainable.config.trial_config import TrialConfig
+from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
-from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.training.epoch_report import EpochReport
 
@@ -27,7 +27,7 @@ MOST_STAGES = 16
 
 def weights_memory(
     config: TrialConfig,
-    teacher: AskedTeacher | None,
+    teacher: TeacherOrPlaceholder | None,
     *,
     num_speakers: int,
     device: torch.device = META,
@@ -54,7 +54,7 @@ def weights_memory(
 
 def checkpoint_memory(
     config: TrialConfig,
-    teacher: AskedTeacher | None,
+    teacher: TeacherOrPlaceholder | None,
     *,
     num_speakers: int,
     device: torch.device = META,
@@ -88,21 +88,23 @@ def checkpoint_memory(
     return StepMemory(num_bytes, True)
 
 
-def _built(config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int) -> StepOnNoise:
+def _built(
+    config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int
+) -> RandomInputStep:
     try:
-        return StepOnNoise(config, teacher, num_speakers, Engine(device=META))
+        return RandomInputStep(config, teacher, num_speakers, Engine(device=META))
     except (NotImplementedError, RuntimeError):
         # A network whose code reads values or fixes the device.
-        return StepOnNoise(config, teacher, num_speakers, Engine(device=CPU))
+        return RandomInputStep(config, teacher, num_speakers, Engine(device=CPU))
 
 
-def _weights(step: StepOnNoise) -> dict[str, Tensor]:
+def _weights(step: RandomInputStep) -> dict[str, Tensor]:
     """`model_state_dict`."""
     objective = step.objective
     parts = {
-        NETWORK: step.student,
-        CLASSIFIER: objective.classifier,
-        PROJECTIONS: objective.projections,
+        NETWORK_PREFIX: step.student,
+        CLASSIFIER_PREFIX: objective.classifier,
+        PROJECTIONS_PREFIX: objective.projections,
     }
     return {
         prefix + name: tensor
@@ -111,12 +113,12 @@ def _weights(step: StepOnNoise) -> dict[str, Tensor]:
     }
 
 
-def _learnt(step: StepOnNoise) -> list[Tensor]:
+def _learnt(step: RandomInputStep) -> list[Tensor]:
     """The weights that the optimizer moves."""
     return [weight for group in step.step.optimizer.param_groups for weight in group["params"]]
 
 
-def _state(step: StepOnNoise, config: TrialConfig, engine: EngineConfig) -> dict[str, Any]:
+def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> dict[str, Any]:
     """What `Trainer.state` gives after the last epoch."""
     optimizer = step.step.optimizer
     for weight in _learnt(step):
@@ -133,12 +135,12 @@ def _state(step: StepOnNoise, config: TrialConfig, engine: EngineConfig) -> dict
             "config": config.model_dump(mode="json"),
             "engine": engine.model_dump(mode="json"),
             "speakers": [f"{number:0{NAME_CHARS}d}" for number in range(num_speakers)],
-            "history": [full_report(epoch).as_dict() for epoch in epochs],
+            "history": [longest_report(epoch).as_dict() for epoch in epochs],
         },
     }
 
 
-def full_report(epoch: int) -> EpochReport:
+def longest_report(epoch: int) -> EpochReport:
     """A report with every field at its longest, for the size of a record."""
     number = 1 / 3 + epoch
     stages = tuple(number + k for k in range(MOST_STAGES))

@@ -100,7 +100,7 @@ def latency_ratio(
     return statistics.median(own / reference for own, reference in pairs)
 
 
-class LatencyMemory:
+class LatencyCache:
     """Ratios that were measured on this machine, a small file each.
 
     A file holds what it was measured for; one that is damaged, or that belongs to something
@@ -115,7 +115,7 @@ class LatencyMemory:
         hardware = describe_hardware()
         self._machine = {k: v for k, v in hardware.items() if k not in IRRELEVANT_HARDWARE}
 
-    def recall(self, model_hash: str, teacher_sha256: str) -> float | None:
+    def get(self, model_hash: str, teacher_sha256: str) -> float | None:
         """The ratio of this architecture to this teacher, None where it is not known."""
         key = self._key(model_hash, teacher_sha256)
         try:
@@ -128,7 +128,7 @@ class LatencyMemory:
         is_time = isinstance(ratio, float) and math.isfinite(ratio) and ratio > 0
         return ratio if is_time else None
 
-    def keep(self, model_hash: str, teacher_sha256: str, ratio: float) -> None:
+    def put(self, model_hash: str, teacher_sha256: str, ratio: float) -> None:
         """Remember a ratio.
 
         Raises:

@@ -20,8 +20,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.stand_in import stand_in
-from trainable.cost.step_on_noise import CPU, META, AskedTeacher, StepOnNoise
+from trainable.cost.placeholder_teacher import placeholder_teacher
+from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.teachers.network import Teacher
@@ -34,7 +34,7 @@ DEFAULT_TARGETS = TargetsConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Computing:
+class ComputeSettings:
     """How a search's trials are computed, as far as the memory of their steps depends on it.
 
     Attributes:
@@ -45,9 +45,9 @@ class Computing:
     engine: EngineConfig = DEFAULT_ENGINE
     targets: TargetsConfig = DEFAULT_TARGETS
 
-    def asked(self, teacher: Teacher, config: TrialConfig) -> AskedTeacher:
+    def loaded_teacher(self, teacher: Teacher, config: TrialConfig) -> TeacherOrPlaceholder:
         """What a trial holds of a network: all of it, or its answers alone."""
-        return teacher if self.targets.mode == "online" else stand_in(teacher, config)
+        return teacher if self.targets.mode == "online" else placeholder_teacher(teacher, config)
 
 
 class StepMemory(NamedTuple):
@@ -118,7 +118,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def step_memory(
     config: TrialConfig,
-    teacher: AskedTeacher | None,
+    teacher: TeacherOrPlaceholder | None,
     *,
     num_speakers: int,
     device: torch.device,
@@ -146,11 +146,11 @@ def step_memory(
 
 
 def _measured(
-    config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int, engine: Engine
+    config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int, engine: Engine
 ) -> int:
     device = engine.device
     before = torch.cuda.memory_allocated(device)
-    step = StepOnNoise(config, teacher, num_speakers, engine)
+    step = RandomInputStep(config, teacher, num_speakers, engine)
     step.run(config.training.batch_size)
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
@@ -158,7 +158,9 @@ def _measured(
     return int(torch.cuda.max_memory_allocated(device) - before)
 
 
-def _estimated(config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int) -> int:
+def _estimated(
+    config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int
+) -> int:
     batch_size = config.training.batch_size
     try:
         return live_peak(config, teacher, num_speakers, batch_size, META)
@@ -173,7 +175,7 @@ def _estimated(config: TrialConfig, teacher: AskedTeacher | None, num_speakers: 
 
 def live_peak(
     config: TrialConfig,
-    teacher: AskedTeacher | None,
+    teacher: TeacherOrPlaceholder | None,
     num_speakers: int,
     batch_size: int,
     device: torch.device,
@@ -189,7 +191,7 @@ def live_peak(
     """
     counted = LiveBytes(device)
     with counted:
-        step = StepOnNoise(config, teacher, num_speakers, Engine(device=device))
+        step = RandomInputStep(config, teacher, num_speakers, Engine(device=device))
         step.run(batch_size)
         counted.reset_peak()
         step.run(batch_size)

@@ -15,13 +15,13 @@ from models import ModelOutput, SpeakerModel, instance_norm
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import LossConfig
 from trainable.loss.distillation import EMBEDDING_LEVEL, LABEL_LEVEL
-from trainable.loss.stages import stage_dims, stage_losses, stage_projections, stretched_weights
+from trainable.loss.stages import interpolated_weights, stage_dims, stage_losses, stage_projections
 from trainable.loss.teacher_output import (
     AnyTeacher,
     Crops,
     SpeakerCentres,
     TeacherOutput,
-    no_stages,
+    no_stages_error,
     require_fit,
 )
 from trainable.loss.terms import aam_softmax_logits, reconstruction_loss
@@ -82,7 +82,7 @@ class Objective(nn.Module):
             student_dims = stage_dims(student, probe_BTF)
             teacher_dims = self.teacher.stage_dims(probe_BTF)
             if student_dims and not teacher_dims:
-                raise no_stages(config)
+                raise no_stages_error(config)
             self.projections = stage_projections(student_dims, teacher_dims)
             self.stage_weights = _stage_weights(config, len(student_dims) + 1)
 
@@ -230,7 +230,7 @@ def _usable_centres(
 
 def _stage_weights(config: LossConfig, num_stages: int) -> tuple[float, ...]:
     try:
-        return stretched_weights(config.stage_weights, num_stages)
+        return interpolated_weights(config.stage_weights, num_stages)
     except ValueError as error:
         raise TrainingError(f"loss.{error}") from error
 

@@ -25,7 +25,7 @@ def matched_stages(num_student: int, num_teacher: int) -> tuple[int, ...]:
     return tuple(max(1, int(depth + 0.5)) - 1 for depth in depths)
 
 
-def stretched_weights(weights: Sequence[float], num_stages: int) -> tuple[float, ...]:
+def interpolated_weights(weights: Sequence[float], num_stages: int) -> tuple[float, ...]:
     """Stage weights over their sum, taken to another depth by linear interpolation.
 
     Args:

@@ -8,17 +8,16 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import LossConfig
+from trainable.features.crop_bank import Index
 from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.terms import cosine_logits
 
-NUM_NAMED = 3
+MAX_LISTED = 3
 
-Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +166,7 @@ def require_fit(
             )
         facts.centres.of(speakers)
     if loss.stages != "none" and not facts.has_stages:
-        raise no_stages(loss)
+        raise no_stages_error(loss)
     if facts.crop_frames not in (None, crop_frames):
         raise TrainingError(
             f"training.crop_frames must equal the length of the teacher's stored crops "
@@ -175,7 +174,7 @@ def require_fit(
         )
 
 
-def no_stages(loss: LossConfig) -> TrainingError:
+def no_stages_error(loss: LossConfig) -> TrainingError:
     """The error of multi-stage distillation from a teacher that has no stages."""
     return TrainingError(
         f"loss.stages {loss.stages!r} needs a teacher with stages, and this one has an embedding "
@@ -185,6 +184,6 @@ def no_stages(loss: LossConfig) -> TrainingError:
 
 def _some(speakers: set[str]) -> str:
     """How many, and the names of the first."""
-    names = ", ".join(sorted(speakers)[:NUM_NAMED])
-    more = ", ..." if len(speakers) > NUM_NAMED else ""
+    names = ", ".join(sorted(speakers)[:MAX_LISTED])
+    more = ", ..." if len(speakers) > MAX_LISTED else ""
     return f"{len(speakers)} ({names}{more})" if speakers else "none"

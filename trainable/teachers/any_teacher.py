@@ -62,7 +62,7 @@ def plugin_facts(plugin: Path) -> TeacherFacts:
     )
 
 
-def ready_teacher(
+def prepare_teacher(
     teacher: Path,
     corpus: CorpusConfig,
     data: TrainingData,
@@ -104,7 +104,7 @@ def open_teacher(
     """The teacher in a model file or in a file of embeddings.
 
     Args:
-        file: As `ready_teacher` gives it.
+        file: As `prepare_teacher` gives it.
         data: The corpus, opened.
         bank: The crops that a network is asked about once; None has it run on every crop. A file
             of embeddings has crops of its own.

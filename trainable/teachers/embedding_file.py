@@ -25,6 +25,7 @@ from spaces.files.complaints import did_you_mean
 from spaces.files.digest import verify_digest, write_digest
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import TrainingError
+from trainable.features.crop_bank import Index
 
 UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
     "utterance",
@@ -36,8 +37,7 @@ META_KEY = b"veer"
 MAX_FAULTS = 10
 ROWS_AT_ONCE = 16_384
 
-Index = NDArray[np.int64]
-Embeddings = NDArray[np.float32] | NDArray[np.float16]
+StoredEmbeddings = NDArray[np.float32] | NDArray[np.float16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class EmbeddingTable:
     utterance_N: Index
     start_N: Index
     num_frames_N: Index
-    embedding_ND: Embeddings
+    embedding_ND: StoredEmbeddings
 
 
 def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
@@ -167,7 +167,7 @@ class EmbeddingWriter:
         return translate_disk_full(self._file, lambda: self._num_bytes)
 
     def write(
-        self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: Embeddings
+        self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: StoredEmbeddings
     ) -> None:
         """Append a row a crop, all of one length."""
         columns = [
@@ -241,7 +241,7 @@ def _rule_of(name: str, dtype: pa.DataType) -> tuple[str, bool]:
 
 def _embeddings(
     parquet: pq.ParquetFile, wanted_N: NDArray[np.bool_], faults: list[str]
-) -> Embeddings:
+) -> StoredEmbeddings:
     """(wanted, D): the embeddings of the wanted rows, read a piece at a time.
 
     What is wrong goes to `faults`; after that the rows are not filled in.
@@ -279,7 +279,7 @@ def _size_faults(rows: pa.Array, size: int, first: int) -> list[str]:
     ]
 
 
-def _value_faults(emb_BD: Embeddings, first: int) -> list[str]:
+def _value_faults(emb_BD: StoredEmbeddings, first: int) -> list[str]:
     """Embeddings that have no direction."""
     broken_B: NDArray[np.bool_] = ~np.asarray(np.isfinite(emb_BD).all(axis=1))
     zero_B = ~emb_BD.any(axis=1)

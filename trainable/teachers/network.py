@@ -15,10 +15,10 @@ from trainable.checkpoints.loading import (
     load_classifier,
     load_speaker_model,
 )
+from trainable.features.crop_bank import Index
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import (
     Crops,
-    Index,
     SpeakerCentres,
     TeacherFacts,
     TeacherOutput,

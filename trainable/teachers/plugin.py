@@ -27,12 +27,12 @@ from spaces.files.errors import ConfigError, TrainingError
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 
 WORKER = Path(__file__).with_name("plugin_worker.py")
-SHAPE = struct.Struct("<II")
+BATCH_HEADER = struct.Struct("<II")
 STDERR_LINES = 6
 # A process that was told to end has nothing to save.
 GRACE_S = 5.0
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 Answer = TypeVar("Answer")
 
 
@@ -140,11 +140,11 @@ class PluginProcess:
                     stream.close()
         self._errors.close()
 
-    def send(self, wave_BS: Floats) -> Future[Floats]:
+    def send(self, wave_BS: Float32Array) -> Future[Float32Array]:
         """Hand over a batch of crops; the next may be prepared meanwhile."""
         return self._thread.submit(self._exchange, np.ascontiguousarray(wave_BS, np.float32))
 
-    def receive(self, sent: Future[Floats]) -> Floats:
+    def receive(self, sent: Future[Float32Array]) -> Float32Array:
         """The embeddings of a batch that was sent, (B, D).
 
         Raises:
@@ -168,13 +168,13 @@ class PluginProcess:
     def _read_line(self) -> dict[str, Any]:
         return dict(json.loads(self._out.readline()))
 
-    def _exchange(self, wave_BS: Floats) -> Floats:
+    def _exchange(self, wave_BS: Float32Array) -> Float32Array:
         into = self._process.stdin
         assert into is not None  # noqa: S101 - opened as a pipe
-        into.write(SHAPE.pack(*wave_BS.shape))
+        into.write(BATCH_HEADER.pack(*wave_BS.shape))
         into.write(wave_BS.data)
         into.flush()
-        num_crops, size = SHAPE.unpack(self._read(SHAPE.size))
+        num_crops, size = BATCH_HEADER.unpack(self._read(BATCH_HEADER.size))
         raw = self._read(4 * num_crops * size)
         return np.frombuffer(raw, np.float32).reshape(num_crops, size)
 

@@ -5,7 +5,7 @@ Shapes: B batch, C crops of an utterance, S samples of a crop, D embedding.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,9 +21,11 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError, RunError, TrainingError
 from trainable.audio.reading import NUM_READERS, load_wave
 from trainable.corpus.corpus import CorpusConfig
+from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
-from trainable.teachers.embedding_file import EmbeddingWriter, Index, read_meta
-from trainable.teachers.plugin import Floats, PluginConfig, PluginProcess, read_plugin
+from trainable.store.tasks import ProgressCallback
+from trainable.teachers.embedding_file import EmbeddingWriter, read_meta
+from trainable.teachers.plugin import Float32Array, PluginConfig, PluginProcess, read_plugin
 from trainable.verification.scoring import (
     WINDOW_TAIL_SAMPLES,
     evenly_spaced_starts,
@@ -31,10 +33,8 @@ from trainable.verification.scoring import (
     wrap_padded,
 )
 
-Progress = Callable[[int, int], None]
-
 READ_AHEAD = 64
-KEY, NUM_PARAMS = "bank", "num_params"
+BANK_KEY, NUM_PARAMS = "bank", "num_params"
 
 
 class Crop(NamedTuple):
@@ -50,7 +50,7 @@ class Crop(NamedTuple):
     utterance: int
     path: str
     start_frame: int
-    wave_S: Floats
+    wave_S: Float32Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -131,7 +131,7 @@ def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
 def has_key(file: Path, key: str) -> bool:
     """Whether a file is the bank with this key."""
     try:
-        return read_meta(file).get(KEY) == key
+        return read_meta(file).get(BANK_KEY) == key
     except TrainingError:  # missing, or not ours
         return False
 
@@ -142,7 +142,7 @@ def build_bank(
     data: TrainingData,
     file: Path,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     may_replace: bool = True,
 ) -> None:
     """Ask a plug-in about its bank of crops, unless the file holds the answers already.
@@ -182,7 +182,7 @@ def _write_bank(
     plan: Sequence[PlannedCrops],
     *,
     place: str,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> None:
     """Ask about every crop and write the answers; `place` is the file to blame in errors."""
     with ExitStack() as stack:
@@ -192,7 +192,7 @@ def _write_bank(
             if faults := _faults(batch, emb_BD):
                 raise TrainingError(f"{place}: {faults}")
             if writer is None:
-                meta = {KEY: key, NUM_PARAMS: process.num_params}
+                meta = {BANK_KEY: key, NUM_PARAMS: process.num_params}
                 writer = stack.enter_context(EmbeddingWriter(file, meta, emb_BD.shape[1]))
             paths = [crop.path for crop in batch]
             start_B = np.array([crop.start_frame for crop in batch])
@@ -203,9 +203,9 @@ def _write_bank(
 
 def _asked(
     process: PluginProcess, plan: Sequence[PlannedCrops], config: PluginConfig
-) -> Iterator[tuple[list[Crop], Floats]]:
+) -> Iterator[tuple[list[Crop], Float32Array]]:
     """Batches with their embeddings; the next one is cut while the plug-in computes."""
-    before: tuple[list[Crop], Future[Floats]] | None = None
+    before: tuple[list[Crop], Future[Float32Array]] | None = None
     for batch in _batches(_cut(plan, config.crop_frames), config.batch_size):
         sent = process.send(np.stack([crop.wave_S for crop in batch]))
         if before is not None:
@@ -235,7 +235,7 @@ def _batches(crops: Iterator[Crop], batch_size: int) -> Iterator[list[Crop]]:
         yield batch
 
 
-def _faults(batch: Sequence[Crop], emb_BD: Floats) -> str | None:
+def _faults(batch: Sequence[Crop], emb_BD: Float32Array) -> str | None:
     """What makes embeddings useless: the first crop whose embedding has no direction."""
     useless_B = ~(np.isfinite(emb_BD).all(axis=1) & emb_BD.any(axis=1))
     if not useless_B.any():

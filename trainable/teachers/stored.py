@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spaces.files.errors import TrainingError
+from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import NUM_NAMED, Crops, TeacherFacts, TeacherOutput
-from trainable.teachers.embedding_file import Embeddings, EmbeddingTable, Index, read_embeddings
-from trainable.verification.metrics import equal_error_rate
-from trainable.verification.scoring import Floats, cosine_scores
+from trainable.loss.teacher_output import MAX_LISTED, Crops, TeacherFacts, TeacherOutput
+from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, read_embeddings
+from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.scoring import cosine_scores
 
 # A crop's key is its utterance times this, plus its first frame.
 STRIDE = 2**32
@@ -40,7 +41,7 @@ class StoredTeacher:
         device: Where outputs are put; the embeddings stay in memory.
     """
 
-    embedding_ND: Embeddings
+    embedding_ND: StoredEmbeddings
     crop_frames: int
     key_N: Index
     place_N: Index
@@ -187,12 +188,12 @@ def _places(table: EmbeddingTable, names: Sequence[str], which_N: NDArray[np.boo
     return _first(
         [
             f"{names[table.utterance_N[place]]} at frame {table.start_N[place]}"
-            for place in np.flatnonzero(which_N)[: NUM_NAMED + 1]
+            for place in np.flatnonzero(which_N)[: MAX_LISTED + 1]
         ]
     )
 
 
 def _first(items: Sequence[object] | NDArray[np.int64]) -> str:
     """The first few, and whether there are more."""
-    more = ", ..." if len(items) > NUM_NAMED else ""
-    return ", ".join(str(item) for item in items[:NUM_NAMED]) + more
+    more = ", ..." if len(items) > MAX_LISTED else ""
+    return ", ".join(str(item) for item in items[:MAX_LISTED]) + more

@@ -74,7 +74,7 @@ class TargetTask:
             row_U, start_UC = self.first + chosen, self._starts(features, chosen)
             row_B = np.repeat(row_U, (start_UC >= 0).sum(axis=1))
             feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
-            vector_BW = taught(teacher, feat_BTF.to(device))
+            vector_BW = teacher_vectors(teacher, feat_BTF.to(device))
             bounds = np.searchsorted(row_B, row_U[1:])
             for place, vector_CW in zip(chosen, np.split(vector_BW, bounds), strict=True):
                 path = self.paths[place]
@@ -99,7 +99,7 @@ class TargetTask:
 
 
 @torch.inference_mode()
-def taught(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
+def teacher_vectors(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
     """What a teacher says about crops, (B, W) float16; infinite where that is too large for it."""
     embedding_BD, stages = teacher.embed(feat_BTF, with_stages=True)
     with np.errstate(over="ignore"):

@@ -36,7 +36,7 @@ from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.network import load_centres, load_teacher
 from trainable.teachers.target_builder import TargetTask
 
-STEM = "targets"
+TARGETS_STEM = "targets"
 BYTES_A_NUMBER = 2
 
 
@@ -177,10 +177,10 @@ class _Source:
         }
         told = {"format": FORMAT_VERSION, **settings}
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-        folder = store_folder(self.cache_dir, STEM, key)
+        folder = store_folder(self.cache_dir, TARGETS_STEM, key)
         known = complete_plan(folder, key)
         sizes = self._sizes(data) if known is None else tuple(known.settings["sizes"])
-        kind = ShardKind(stem=STEM, vectors="crops", width=sum(sizes))
+        kind = ShardKind(stem=TARGETS_STEM, vectors="crops", width=sum(sizes))
 
         def new_plan() -> StorePlan:
             row_bytes = kind.width * BYTES_A_NUMBER * self.bank.num_crops

@@ -6,7 +6,9 @@ from typing import Any
 from torch import Tensor
 
 # Fields that depend on how busy the machine is: no two runs have the same.
-TIMING = frozenset({"samples_per_s", "train_s", "eval_s", "peak_memory_mib", "overhead_share"})
+TIMING_FIELDS = frozenset(
+    {"samples_per_s", "train_s", "eval_s", "peak_memory_mib", "overhead_share"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

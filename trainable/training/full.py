@@ -27,12 +27,12 @@ from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import ProgressCallback
-from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, ready_teacher
+from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
 from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
-from trainable.verification.final import read_final, write_final
+from trainable.verification.final import read_final_result, write_final_result
 
 TENSORBOARD_FIELDS = (
     "veer_pct",
@@ -125,13 +125,13 @@ class ScoreLog:
             WholeAppends(out, self.file).append(line)
 
 
-def with_ready_teacher(
+def with_prepared_teacher(
     config: TrainRunConfig, data: TrainingData, out: Path, watcher: Watcher | None = None
 ) -> TrainRunConfig:
     """The run with the teacher's own file; of a plug-in it is what it says, kept in `out`.
 
     Raises:
-        VeerError: The teacher cannot be used; see `ready_teacher`.
+        VeerError: The teacher cannot be used; see `prepare_teacher`.
     """
     if config.teacher is None or config.trial.loss.distill_weight == 0:
         return config
@@ -144,11 +144,11 @@ def with_ready_teacher(
             speakers=data.speakers,
         )
     progress = None if watcher is None else watcher.teacher
-    file = ready_teacher(config.teacher, config.corpus, data, out, progress=progress)
+    file = prepare_teacher(config.teacher, config.corpus, data, out, progress=progress)
     return config.model_copy(update={"teacher": file})
 
 
-def teacher_of(
+def open_run_teacher(
     config: TrainRunConfig, data: TrainingData, progress: ProgressCallback | None = None
 ) -> AnyTeacher | None:
     """The teacher in the file that a run names, or None where its loss uses none.
@@ -196,24 +196,24 @@ def run_training(
         device: Where to train.
         watcher: Told of every epoch and evaluation.
     """
-    config = with_ready_teacher(config, data, out, watcher)
-    teacher = teacher_of(config, data, None if watcher is None else watcher.teacher)
+    config = with_prepared_teacher(config, data, out, watcher)
+    teacher = open_run_teacher(config, data, None if watcher is None else watcher.teacher)
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
     for damage in checkpoints.restore(trainer):
         if watcher:
             watcher.say(damage)
     resumed_from = trainer.epoch
-    figures = _Figures(config, out, device, watcher)
+    evaluations = _FullEvaluations(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
-    figures.make_if_due(trainer)
+    evaluations.evaluate_if_due(trainer)
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
             report = run_saved_epoch(trainer, out)
-            _tell(report, figures.scores, writer, watcher)
-            figures.make_if_due(trainer)
+            _tell(report, evaluations.scores, writer, watcher)
+            evaluations.evaluate_if_due(trainer)
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
-    final = figures.write_final(best.epoch)
+    final = evaluations.write_final_result(best.epoch)
     return TrainResult(
         best=best,
         last=trainer.history[-1],
@@ -224,7 +224,7 @@ def run_training(
     )
 
 
-class _Figures:
+class _FullEvaluations:
     """Both protocols' figures of a run: made when due, logged, and at last kept for the best."""
 
     def __init__(
@@ -233,21 +233,21 @@ class _Figures:
         self.scores = ScoreLog(out)
         self._config, self._out, self._device = config, out, device
         self._progress = None if watcher is None else watcher.evaluation
-        self._made: dict[int, EvaluationResult] = {}
+        self._results: dict[int, EvaluationResult] = {}
 
-    def make_if_due(self, trainer: Trainer) -> None:
+    def evaluate_if_due(self, trainer: Trainer) -> None:
         """Evaluate the trainer's model and log it, where its epoch asks for that and has none."""
         epoch = trainer.epoch
         if self._is_due(epoch) and not self.scores.has_evaluation(epoch):
-            self._made[epoch] = self._evaluate(trainer.model)
-            self.scores.evaluation(epoch, self._made[epoch])
+            self._results[epoch] = self._evaluate(trainer.model)
+            self.scores.evaluation(epoch, self._results[epoch])
 
-    def write_final(self, best_epoch: int) -> EvaluationResult:
+    def write_final_result(self, best_epoch: int) -> EvaluationResult:
         """Keep the figures of the best epoch; they are made only where nobody has made them."""
-        final = self._made.get(best_epoch) or read_final(self._out, best_epoch)
+        final = self._results.get(best_epoch) or read_final_result(self._out, best_epoch)
         if final is None:
             final = self._evaluate(load_speaker_model(self._out).model)
-        write_final(self._out, best_epoch, final)
+        write_final_result(self._out, best_epoch, final)
         return final
 
     def _is_due(self, epoch: int) -> bool:

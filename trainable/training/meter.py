@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from trainable.training.step import Meter
+from trainable.training.step import StepMeter
 
 BYTES_OF_MIB = 2**20
 # Reading /proc takes some 20 us; a step of a tiny student a millisecond.
@@ -15,7 +15,7 @@ SAMPLE_EVERY_S = 0.05
 STATUS = Path("/proc/self/status")
 
 
-class EpochMeter(Meter):
+class CpuMeter(StepMeter):
     """Measures the steps of an epoch, on the CPU.
 
     Attributes:
@@ -33,13 +33,13 @@ class EpochMeter(Meter):
         """Start the clock."""
         self._began_s = time.perf_counter()
 
-    def fullest(self) -> None:
+    def forward_done(self) -> None:
         """Look at the memory, unless that was just done."""
         now_s = time.perf_counter()
         if now_s - self._sampled_s < SAMPLE_EVERY_S:
             return
         self._sampled_s = now_s
-        if (own_mib := own_memory_mib()) is not None:
+        if (own_mib := process_memory_mib()) is not None:
             self.peak_mib = max(own_mib, self.peak_mib or 0.0)
 
     def end(self) -> None:
@@ -51,7 +51,7 @@ class EpochMeter(Meter):
         return self._busy_s
 
 
-class CudaMeter(Meter):
+class CudaMeter(StepMeter):
     """Measures the steps of an epoch by events on the GPU's own stream.
 
     Args:
@@ -69,7 +69,7 @@ class CudaMeter(Meter):
         """Mark the stream."""
         self._began = self._mark()
 
-    def fullest(self) -> None:
+    def forward_done(self) -> None:
         """Nothing: the allocator keeps the peak."""
 
     def end(self) -> None:
@@ -101,12 +101,12 @@ class CudaMeter(Meter):
         self._busy_ms += began.elapsed_time(ended)
 
 
-def epoch_meter(device: torch.device) -> EpochMeter | CudaMeter:
+def epoch_meter(device: torch.device) -> CpuMeter | CudaMeter:
     """The meter for a device."""
-    return CudaMeter(device) if device.type == "cuda" else EpochMeter()
+    return CudaMeter(device) if device.type == "cuda" else CpuMeter()
 
 
-def own_memory_mib() -> float | None:
+def process_memory_mib() -> float | None:
     """Memory of this process that is no file's and nobody shares; None where it is not told."""
     try:
         found = re.search(r"^RssAnon:\s+(\d+) kB", STATUS.read_text(), re.MULTILINE)

@@ -51,7 +51,7 @@ OUTCOME = "outcome"
 REASON = "reason"
 # Keys of the first result of a trial in a process: where it runs, and the checkpoints that were
 # damaged, a sentence each.
-PLACE = "place"
+PLACEMENT = "place"
 DAMAGED = "damaged"
 CONFIG_FILE = "config.yaml"
 
@@ -183,7 +183,7 @@ class StudentTrial(tune.Trainable):
             self._trainer = build_trainer(self._task)
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             damaged = checkpoints.restore(self._trainer)
-            self._news = {PLACE: place_of(self._task, self._trainer), DAMAGED: damaged}
+            self._news = {PLACEMENT: placement_of(self._task, self._trainer), DAMAGED: damaged}
             history = self._trainer.history
             self._untold = history[self._task.num_known :] or history[-1:]
         if self._untold:
@@ -194,8 +194,8 @@ class StudentTrial(tune.Trainable):
         """An epoch as Ray is told of it, and with the first what else there is to say."""
         assert self._trainer is not None  # noqa: S101 - `_report` has built it
         news, self._news = self._news, {}
-        if PLACE in news:
-            news[PLACE]["had_s"] = time.monotonic() - self._since_s
+        if PLACEMENT in news:
+            news[PLACEMENT]["had_s"] = time.monotonic() - self._since_s
         return report.as_dict() | {"num_params": self._trainer.num_params} | news
 
 
@@ -260,7 +260,7 @@ def trial_device(device: str, num_gpus: float) -> torch.device:
     return torch.device("cuda")
 
 
-def place_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
+def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
     """Where a trial runs, as the journal's `placed` has it."""
     device = trainer.device
     return {

@@ -20,12 +20,12 @@ def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
         DiskFullError: There is no room; the files of earlier epochs stand.
     """
     report = trainer.run_epoch()
-    keep_new_scores(trainer, folder)
+    write_new_scores(trainer, folder)
     CheckpointFolder(folder).save(trainer)
     return report
 
 
-def keep_new_scores(trainer: Trainer, folder: Path) -> None:
+def write_new_scores(trainer: Trainer, folder: Path) -> None:
     """Write the scores of the epoch just trained to a run's folder, if it is the best so far.
 
     To be called before the epoch is saved or reported, so that a reader of the report finds its

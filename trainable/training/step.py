@@ -31,13 +31,13 @@ class Batch(NamedTuple):
     speaker_B: Tensor
 
 
-class Meter(Protocol):
+class StepMeter(Protocol):
     """Someone who measures steps."""
 
     def begin(self) -> None:
         """A step begins."""
 
-    def fullest(self) -> None:
+    def forward_done(self) -> None:
         """The forward pass is done, and most memory is held."""
 
     def end(self) -> None:
@@ -83,7 +83,7 @@ class TrainingStep:
             foreach=not engine.has_fused_adam,
         )
 
-    def run(self, batch: Batch, meter: Meter | None = None) -> dict[str, Tensor]:
+    def run(self, batch: Batch, meter: StepMeter | None = None) -> dict[str, Tensor]:
         """One step.
 
         Returns:
@@ -97,7 +97,7 @@ class TrainingStep:
                 meter.begin()
             terms = self._losses(batch)
             if meter:
-                meter.fullest()
+                meter.forward_done()
             self._learn(terms["total"])
             if meter:
                 meter.end()

@@ -9,46 +9,35 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models import build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
-from trainable.checkpoints.model_file import CLASSIFIER, NETWORK, PROJECTIONS, part_of
+from trainable.checkpoints.model_file import (
+    CLASSIFIER_PREFIX,
+    NETWORK_PREFIX,
+    PROJECTIONS_PREFIX,
+    part_of,
+)
 from trainable.config.trial_config import TrialConfig
-from trainable.features.crop_bank import latest_starts
+from trainable.features.crop_bank import Index
 from trainable.features.resident import crop_source
 from trainable.features.spec_augment import spec_augment
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
-from trainable.loss.teacher_output import AnyTeacher, Crops, random_starts
+from trainable.loss.teacher_output import AnyTeacher, Crops
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.machine.prefetch import prefetched, to_device
+from trainable.training.epoch_crops import draw_epoch_crops
 from trainable.training.epoch_report import EpochReport, RunningMeans
 from trainable.training.meter import epoch_meter
 from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
-from trainable.verification.scores import MeasuredScores, ScoreMeter
-
-Rows = NDArray[np.int64]
-
-
-class Drawn(NamedTuple):
-    """An epoch's training crops in their order, one entry each.
-
-    Attributes:
-        row: Rows of the feature table.
-        start: First frames, counted within the utterances.
-        speaker: Classes.
-    """
-
-    row: Rows
-    start: Rows
-    speaker: Rows
+from trainable.verification.scores import MeasuredScores, ScoreEvaluator
 
 
 class Trainer:
@@ -108,7 +97,7 @@ class Trainer:
             num_crops=config.training.eval_crops,
             crop_frames=self.model.num_frames or USUAL_FRAMES,
         )
-        self._meter = ScoreMeter(data)
+        self._score_evaluator = ScoreEvaluator(data)
         self.new_scores: MeasuredScores | None = None
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
@@ -145,7 +134,9 @@ class Trainer:
         if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
         best_pct = min((each.veer_pct for each in self.history), default=math.inf)
-        veer, self.new_scores = self._meter.epoch(scores, best_pct, self.epoch + 1)
+        veer, self.new_scores = self._score_evaluator.epoch_fields(
+            scores, best_pct, self.epoch + 1
+        )
         num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,
@@ -240,36 +231,21 @@ class Trainer:
 
     def _parts(self) -> dict[str, nn.Module]:
         return {
-            NETWORK: self.model,
-            CLASSIFIER: self.objective.classifier,
-            PROJECTIONS: self.objective.projections,
+            NETWORK_PREFIX: self.model,
+            CLASSIFIER_PREFIX: self.objective.classifier,
+            PROJECTIONS_PREFIX: self.objective.projections,
         }
 
-    def _crops(self, row_B: Rows, start_B: Rows) -> Crops:
+    def _crops(self, row_B: Index, start_B: Index) -> Crops:
         frames = self.config.training.crop_frames
         feat_BTF = to_device(self._features.crops(row_B, start_B, frames), self.device)
         return Crops(feat_BTF, row_B, start_B)
 
-    def _draw(self, rng: np.random.Generator) -> Drawn:
-        """The epoch's crops in their order: one of every utterance, or of a copy of it.
-
-        Where the loss has a teacher, it is one of the crops that the teacher knows.
-        """
-        data, crop_frames = self.data, self.config.training.crop_frames
-        order = rng.permutation(len(data.train_row))
-        row = data.drawn_rows(rng)
-        latest = latest_starts(data.features.length[row], crop_frames)
-        teacher = self.objective.teacher
-        if teacher is None:
-            start = random_starts(rng, latest)
-        else:
-            start = teacher.draw_starts(rng, row, latest)
-        return Drawn(row[order], start[order], data.train_speaker[order])
-
     def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
         """The epoch's batches; an incomplete last one is left out."""
         batch_size = self.config.training.batch_size
-        drawn = self._draw(rng)
+        frames = self.config.training.crop_frames
+        drawn = draw_epoch_crops(self.data, self.objective.teacher, frames, rng)
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = slice(first, first + batch_size)
             crops = self._crops(drawn.row[part], drawn.start[part])

@@ -24,17 +24,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trainable.features.crop_bank import Index
 from trainable.verification.intervals import (
     NUM_REPLICATES,
-    Difference,
-    Floats,
-    Index,
+    EERDifference,
     Interval,
-    difference,
+    draw_counts,
+    eer_difference,
     eer_interval,
-    multiplicities,
 )
-from trainable.verification.metrics import checked_pairs, equal_error_rate
+from trainable.verification.metrics import Floats, checked_pairs, equal_error_rate
 
 Sums = tuple[Floats, Floats]  # over non-target and over target pairs
 
@@ -91,7 +90,7 @@ class SpeakerBootstrap:
 
     def __init__(self, pairs: SpeakerPairs, num_replicates: int = NUM_REPLICATES) -> None:
         self.pairs = pairs
-        times_KR = multiplicities(pairs.num_speakers, num_replicates)
+        times_KR = draw_counts(pairs.num_speakers, num_replicates)
         is_exact = BLOCK_PAIRS * int(times_KR.max()) ** 2 < EXACT_IN_FLOAT32
         self._times_KR: NDArray[np.floating] = times_KR.astype(
             np.float32 if is_exact else np.float64
@@ -182,7 +181,7 @@ class SpeakerBootstrap:
 
 def paired_difference(
     scores_a: ArrayLike, scores_b: ArrayLike, pairs: SpeakerPairs
-) -> Difference:
+) -> EERDifference:
     """How far the EER of one model is above another's, both on one list and the same replicates.
 
     Args:
@@ -196,7 +195,7 @@ def paired_difference(
     bootstrap = SpeakerBootstrap(pairs)
     eer_pct = [equal_error_rate(each, pairs.is_target) for each in (scores_a, scores_b)]
     replicates = [bootstrap.eer_pct(each) for each in (scores_a, scores_b)]
-    return difference(
+    return eer_difference(
         (eer_pct[0], eer_pct[1]), (replicates[0], replicates[1]), pairs.num_speakers
     )
 

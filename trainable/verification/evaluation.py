@@ -23,13 +23,13 @@ from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.verification.metrics import (
+    Floats,
     VerificationMetrics,
     equal_error_rate,
     verification_metrics,
 )
 from trainable.verification.scoring import (
     VOXCELEB_TRAINER_CROPS,
-    Floats,
     PairIndex,
     cosine_scores,
     evenly_spaced_starts,

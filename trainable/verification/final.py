@@ -74,19 +74,19 @@ def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
     return FinalEER(eer_pct=eer_pct, interval=interval, num_speakers=speakers.num_speakers)
 
 
-FILE = Path("result") / "final.json"
+FINAL_FILE = Path("result") / "final.json"
 
 
-def write_final(folder: Path, epoch: int, result: EvaluationResult) -> None:
+def write_final_result(folder: Path, epoch: int, result: EvaluationResult) -> None:
     """Record the figures of an epoch."""
     text = json.dumps({"epoch": epoch} | asdict(result), indent=2)
-    write_text_atomically(folder / FILE, text + "\n")
+    write_text_atomically(folder / FINAL_FILE, text + "\n")
 
 
-def read_final(folder: Path, epoch: int) -> EvaluationResult | None:
+def read_final_result(folder: Path, epoch: int) -> EvaluationResult | None:
     """The recorded figures of this epoch; None where there are none that can be read."""
     try:
-        recorded = json.loads((folder / FILE).read_text())
+        recorded = json.loads((folder / FINAL_FILE).read_text())
         if recorded["epoch"] != epoch:
             return None
         return EvaluationResult(

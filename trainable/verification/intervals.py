@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit, logit, stdtrit
 
-Index = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from trainable.features.crop_bank import Index
+from trainable.verification.metrics import Floats
 
 NUM_REPLICATES = 1000
 # Which speakers a replicate draws follows from this and their number alone, so that all models on
@@ -31,7 +31,7 @@ REPLICATES_A_SPEAKER = 4
 
 
 @lru_cache(maxsize=4)
-def multiplicities(num_speakers: int, num_replicates: int = NUM_REPLICATES) -> Index:
+def draw_counts(num_speakers: int, num_replicates: int = NUM_REPLICATES) -> Index:
     """How often each replicate has each speaker, (K, R), read-only; each column adds up to K.
 
     From the raw stream of a fixed generator, which no version of NumPy changes: so the replicates
@@ -55,7 +55,7 @@ def speakers_sd(values_R: Floats, num_speakers: int) -> float:
     whole variance is the least that can be true.
 
     Args:
-        values_R: One a replicate of `multiplicities`, NaN where it has none.
+        values_R: One a replicate of `draw_counts`, NaN where it has none.
         num_speakers: Speakers of the list; with too many for so few replicates the standard
             deviation is that of the values.
     """
@@ -75,7 +75,7 @@ def speakers_sd(values_R: Floats, num_speakers: int) -> float:
 @lru_cache(maxsize=4)
 def _basis(num_speakers: int, num_replicates: int) -> Floats:
     """Orthonormal columns that span the draws, (R, K - 1): the last speaker's follow."""
-    times_RK = multiplicities(num_speakers, num_replicates).T
+    times_RK = draw_counts(num_speakers, num_replicates).T
     return np.linalg.qr(times_RK[:, :-1] - times_RK[:, :-1].mean(0))[0]
 
 
@@ -96,7 +96,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class EERDifference:
     """What one model's EER is above another's on the same list.
 
     Attributes:
@@ -144,9 +144,9 @@ def eer_interval(
     return Interval(low_pct=min(float(low), eer_pct), high_pct=max(float(high), eer_pct))
 
 
-def difference(
+def eer_difference(
     eer_pct: tuple[float, float], replicates: tuple[ArrayLike, ArrayLike], num_speakers: int
-) -> Difference:
+) -> EERDifference:
     """The first model's EER minus the second's, on the replicates of one list.
 
     Args:
@@ -164,10 +164,10 @@ def difference(
         )
     behind_pct = eer_pct[0] - eer_pct[1]
     if _usable(first - second, num_speakers) is None:
-        return Difference(behind_pct=behind_pct, interval=None)
+        return EERDifference(behind_pct=behind_pct, interval=None)
     half = _half_width(speakers_sd(first - second, num_speakers), num_speakers)
     interval = Interval(low_pct=behind_pct - half, high_pct=behind_pct + half)
-    return Difference(behind_pct=behind_pct, interval=interval)
+    return EERDifference(behind_pct=behind_pct, interval=interval)
 
 
 def _usable(replicates: ArrayLike, num_speakers: int) -> Floats | None:

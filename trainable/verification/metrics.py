@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-FloatArray = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,7 @@ def equal_error_rate(scores: ArrayLike, is_target: ArrayLike) -> float:
     return float(100 * np.interp(0, fpr - fnr, fpr))
 
 
-def error_rates(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def error_rates(scores: ArrayLike, is_target: ArrayLike) -> tuple[Floats, Floats]:
     """FPR and FNR, 0 to 1, at each threshold, from accept none to accept all.
 
     The arguments and what is raised are those of `equal_error_rate`.
@@ -131,7 +131,7 @@ def min_dcf(
     return float(cost.min() / min(c_miss * p_target, c_fa * (1 - p_target)))
 
 
-def _counts(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def _counts(scores: ArrayLike, is_target: ArrayLike) -> tuple[Floats, Floats]:
     """Accepted non-target and target pairs at each threshold, from accept none to accept all."""
     score, target = checked_pairs(scores, is_target)
     order = np.argsort(-score, kind="stable")
@@ -142,13 +142,13 @@ def _counts(scores: ArrayLike, is_target: ArrayLike) -> tuple[FloatArray, FloatA
     return np.append(0.0, num_false), np.append(0.0, num_true)
 
 
-def _error_rates(num_false: FloatArray, num_true: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _error_rates(num_false: Floats, num_true: Floats) -> tuple[Floats, Floats]:
     return num_false / num_false[-1], 1 - num_true / num_true[-1]
 
 
 def checked_pairs(
     scores: ArrayLike, is_target: ArrayLike
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+) -> tuple[Floats, NDArray[np.bool_]]:
     """Scores and labels as arrays; the arguments and what is raised are of `equal_error_rate`."""
     score, target = np.asarray(scores, dtype=np.float64), np.asarray(is_target)
     if score.ndim != 1 or score.shape != target.shape:

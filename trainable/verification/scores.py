@@ -20,12 +20,11 @@ from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import DamagedError
 from trainable.corpus.lists import speaker_of
+from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.verification.intervals import NUM_REPLICATES, Floats, Interval
-from trainable.verification.metrics import equal_error_rate
-
-Index = NDArray[np.int64]
+from trainable.verification.intervals import NUM_REPLICATES, Interval
+from trainable.verification.metrics import Floats, equal_error_rate
 
 
 def speakers_of(
@@ -68,7 +67,7 @@ SCORES_FILE = "scores.npz"
 # The archive's own: names, sizes and checksums of four arrays, each with a header.
 ARCHIVE_BYTES = 2000
 
-Float32s = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,12 +85,12 @@ class MeasuredScores:
 
     epoch: int
     veer_pct: float
-    scores: Float32s
-    replicates: Float32s
+    scores: Float32Array
+    replicates: Float32Array
     interval: Interval | None = None
 
 
-class ScoreMeter:
+class ScoreEvaluator:
     """The VEER of scores, and of the best so far all that their bootstrap tells.
 
     Args:
@@ -102,7 +101,7 @@ class ScoreMeter:
         self._data = data
         self._bootstrap: SpeakerBootstrap | None = None
 
-    def epoch(
+    def epoch_fields(
         self, scores: Floats, best_pct: float, number: int
     ) -> tuple[dict[str, Any], MeasuredScores | None]:
         """What an epoch's report says of its VEER, and its scores if no earlier one is as good.
@@ -115,14 +114,14 @@ class ScoreMeter:
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
         if best_pct <= veer_pct:
             return {"veer_pct": veer_pct}, None
-        measured = self.measured(scores, number)
+        measured = self.measure(scores, number)
         fields = {"veer_pct": veer_pct}
         if measured.interval is not None:
             fields["veer_low_pct"] = measured.interval.low_pct
             fields["veer_high_pct"] = measured.interval.high_pct
         return fields, measured
 
-    def measured(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
+    def measure(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
         """Scores of a model, after so many epochs, with replicates and interval."""
         if self._bootstrap is None:
             self._bootstrap = SpeakerBootstrap(validation_pairs(self._data))

@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 
 from models.frontend import HOP_SAMPLES, WINDOW_SAMPLES
 from trainable.corpus.corpus import TrialPair
+from trainable.features.crop_bank import Index
+from trainable.verification.metrics import Floats
 
 # What a window of 400 samples adds to the hops: so many samples give the stated frames.
 WINDOW_TAIL_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
 VOXCELEB_TRAINER_CROPS = 10
 CHUNK_BYTES = 64 * 2**20
 
-Index = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Embeddings = NDArray[np.float32] | NDArray[np.float64]
 
 

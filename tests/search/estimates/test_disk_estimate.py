@@ -35,7 +35,7 @@ from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.checkpoint_size import checkpoint_memory, full_report
+from trainable.cost.checkpoint_size import checkpoint_memory, longest_report
 
 ESTIMATE = DiskEstimate(
     checkpoint_bytes=50_000_000, keep_best=3, num_unfinished=4, records_bytes=90_000_000
@@ -138,7 +138,7 @@ def test_what_is_made_of_the_journal_takes_less_than_is_said(
 ) -> None:
     num_epochs = 27
     config = TrialConfig.model_validate({"training": {"max_epochs": num_epochs}})
-    canonical, reported = config.canonical(), full_report(num_epochs).as_dict()
+    canonical, reported = config.canonical(), longest_report(num_epochs).as_dict()
     place = {"host": "h" * 40, "pid": 1, "device": "d" * 40, "num_threads": 4, "hardware": {}}
     with Journal(tmp_path / "journal.jsonl") as journal:
         for trial in range(num_trials):

@@ -16,7 +16,7 @@ from spaces.files.errors import CheckpointError, ConfigError
 from spaces.limits import Limits
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import Computing, StepMemory
+from trainable.cost.step_memory import ComputeSettings, StepMemory
 from trainable.features.crop_bank import TargetsConfig
 
 STUDENT = {
@@ -200,7 +200,7 @@ def test_a_network_counts_only_where_trials_ask_it(
             Limits(max_gpu_memory=1),
             teacher=teacher,
             cache_dir=tmp_path,
-            computing=Computing(targets=TargetsConfig(mode=mode)),
+            computing=ComputeSettings(targets=TargetsConfig(mode=mode)),
         ).costs(trial(distillation=distillation))["max_gpu_memory"]
         for mode in ("stored", "online")
     )

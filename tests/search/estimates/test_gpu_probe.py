@@ -19,7 +19,7 @@ from spaces.files.errors import ConfigError
 from spaces.limits import Limits
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import Computing
+from trainable.cost.step_memory import ComputeSettings
 
 MIB = 2**20
 BIG = Node(address="10.0.0.1", num_cpus=64, num_gpus=1, node_id="big")
@@ -217,7 +217,7 @@ def test_a_declared_gpu_that_torch_cannot_use_is_an_error(make_gpu_probe) -> Non
 @pytest.mark.gpu
 def test_a_step_is_measured_on_a_real_gpu() -> None:
     config = TrialConfig.model_validate({"loss": {"distillation": "none"}})
-    found = probe_step(config.model_dump(mode="json"), None, 1211, Computing(), None)
+    found = probe_step(config.model_dump(mode="json"), None, 1211, ComputeSettings(), None)
     assert found is not None
     probed = ProbedStep(**found)
     assert not probed.is_estimated

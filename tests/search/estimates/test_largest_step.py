@@ -13,7 +13,7 @@ from spaces.limits import Limits
 from spaces.space import Space
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.step_memory import Computing, StepMemory, step_memory
+from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
@@ -122,7 +122,7 @@ def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
         return step_memory(config, *args, **options)
 
     monkeypatch.setattr("search.estimates.largest_step.step_memory", counted)
-    costs = StepCosts(None, 10, CPU, Computing())
+    costs = StepCosts(None, 10, CPU, ComputeSettings())
     small = {"model": {**TINY, **FIXED["model"]}, **NOT_DISTILLED}
     found = [
         costs(make_config(small | {"training": {"lr": lr, "batch_size": batch_size}}))
@@ -143,11 +143,11 @@ def test_a_network_that_trials_ask_is_held_and_one_whose_answers_are_stored_is_n
     alone = make_config({"model": model, **NOT_DISTILLED})
     teacher = tiny_world / "teacher" / "model" / "model000000002.model"
     online, said = (
-        StepCosts(teacher, 10, CPU, Computing(targets=TargetsConfig(mode=mode)))(config).num_bytes
-        for mode in ("online", "stored")
+        StepCosts(teacher, 10, CPU, ComputeSettings(targets=targets))(config).num_bytes
+        for targets in (TargetsConfig(mode="online"), TargetsConfig(mode="stored"))
     )
     bank, without = (
-        StepCosts(file, 10, CPU, Computing())(trial).num_bytes
+        StepCosts(file, 10, CPU, ComputeSettings())(trial).num_bytes
         for file, trial in ((Path("bank.parquet"), config), (None, alone))
     )
     assert bank == without
@@ -166,7 +166,7 @@ def test_the_step_is_the_one_of_the_searchs_engine(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("search.estimates.largest_step.step_memory", noted)
     engine = EngineConfig(precision="float32", compile=True)
     model = {**TINY, "num_frames": 40, "embedding_dim": 32}
-    costs = StepCosts(None, 10, CPU, Computing(engine=engine))
+    costs = StepCosts(None, 10, CPU, ComputeSettings(engine=engine))
     costs(make_config({"model": model, **NOT_DISTILLED}))
     assert asked == [engine]
 

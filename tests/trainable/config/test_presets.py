@@ -11,7 +11,7 @@ from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.config.reading import (
-    FOLDER,
+    PRESETS_FOLDER,
     STUDENTS,
     bundled_configs,
     preset_summaries,
@@ -147,7 +147,7 @@ def test_teachers_learn_from_nobody(name: str) -> None:
 
 
 def test_every_file_is_a_student_that_is_listed_or_a_teacher() -> None:
-    files = set(FOLDER.rglob("*.yaml"))
+    files = set(PRESETS_FOLDER.rglob("*.yaml"))
     assert files == set(bundled_configs().values())
     assert {"teacher", "teacher_demo", "teacher_half"} <= set(TEACHERS)
 

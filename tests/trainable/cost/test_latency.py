@@ -10,14 +10,14 @@ import torch
 from models import LSTMAutoencoderConfig, MLPMixerConfig, SpeakerModel, build_model
 from spaces.files.errors import ConfigError
 from trainable.cost import latency as module
-from trainable.cost.latency import LatencyMemory, latency_ratio
+from trainable.cost.latency import LatencyCache, latency_ratio
 
 FEAT_BTF = torch.zeros(1, 40, 80)
 
 
 @pytest.fixture
-def memory(tmp_path: Path) -> LatencyMemory:
-    return LatencyMemory(tmp_path / "latency")
+def memory(tmp_path: Path) -> LatencyCache:
+    return LatencyCache(tmp_path / "latency")
 
 
 def only_file(tmp_path: Path) -> Path:
@@ -61,33 +61,33 @@ def test_the_number_of_threads_is_put_back() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_a_ratio_is_recalled_in_another_process(memory: LatencyMemory, tmp_path: Path) -> None:
-    assert memory.recall("model", "teacher") is None
-    memory.keep("model", "teacher", 0.5)
-    assert LatencyMemory(tmp_path / "latency").recall("model", "teacher") == 0.5
+def test_a_ratio_is_recalled_in_another_process(memory: LatencyCache, tmp_path: Path) -> None:
+    assert memory.get("model", "teacher") is None
+    memory.put("model", "teacher", 0.5)
+    assert LatencyCache(tmp_path / "latency").get("model", "teacher") == 0.5
 
 
 def test_another_model_teacher_or_machine_is_not_known(
-    memory: LatencyMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: LatencyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory.keep("model", "teacher", 0.5)
-    assert memory.recall("other", "teacher") is None
-    assert memory.recall("model", "other") is None
+    memory.put("model", "teacher", 0.5)
+    assert memory.get("other", "teacher") is None
+    assert memory.get("model", "other") is None
     for changed in ({"cpu": "another"}, {"torch": "1.0"}):
         hardware = module.describe_hardware()
         with monkeypatch.context() as patch:
             patch.setattr(module, "describe_hardware", lambda h=hardware | changed: h)
-            elsewhere = LatencyMemory(tmp_path / "latency")
-        assert elsewhere.recall("model", "teacher") is None
+            elsewhere = LatencyCache(tmp_path / "latency")
+        assert elsewhere.get("model", "teacher") is None
 
 
 def test_the_number_of_cores_does_not_matter_to_one_thread(
-    memory: LatencyMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    memory: LatencyCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    memory.keep("model", "teacher", 0.5)
+    memory.put("model", "teacher", 0.5)
     hardware = module.describe_hardware() | {"num_cores": 1000}
     monkeypatch.setattr(module, "describe_hardware", lambda: hardware)
-    assert LatencyMemory(tmp_path / "latency").recall("model", "teacher") == 0.5
+    assert LatencyCache(tmp_path / "latency").get("model", "teacher") == 0.5
 
 
 @pytest.mark.parametrize(
@@ -104,25 +104,25 @@ def test_the_number_of_cores_does_not_matter_to_one_thread(
     ids=["torn", "empty", "another shape", "negative", "not a number", "text", "another key"],
 )
 def test_a_damaged_file_is_not_trusted_and_is_replaced(
-    memory: LatencyMemory, tmp_path: Path, damage: Callable[[str], str]
+    memory: LatencyCache, tmp_path: Path, damage: Callable[[str], str]
 ) -> None:
-    memory.keep("model", "teacher", 0.5)
+    memory.put("model", "teacher", 0.5)
     file = only_file(tmp_path)
     whole = file.read_text()
     assert json.loads(whole)["ratio"] == 0.5
     file.write_text(damage(whole))
-    assert memory.recall("model", "teacher") is None
-    memory.keep("model", "teacher", 0.5)
+    assert memory.get("model", "teacher") is None
+    memory.put("model", "teacher", 0.5)
     assert only_file(tmp_path).read_text() == whole
 
 
-def test_a_file_that_is_not_text_is_not_trusted(memory: LatencyMemory, tmp_path: Path) -> None:
-    memory.keep("model", "teacher", 0.5)
+def test_a_file_that_is_not_text_is_not_trusted(memory: LatencyCache, tmp_path: Path) -> None:
+    memory.put("model", "teacher", 0.5)
     only_file(tmp_path).write_bytes(b"\xff\xfe\x00")
-    assert memory.recall("model", "teacher") is None
+    assert memory.get("model", "teacher") is None
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/latency: cannot keep .* set \$VEER_CACHE"):
-        LatencyMemory(tmp_path / "file" / "latency").keep("model", "teacher", 0.5)
+        LatencyCache(tmp_path / "file" / "latency").put("model", "teacher", 0.5)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from models import LSTMAutoencoderConfig, build_model, count_parameters
 from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
-from trainable.cost import step_on_noise
+from trainable.cost import random_input_step
+from trainable.cost.random_input_step import CPU, META
 from trainable.cost.step_memory import LiveBytes, live_peak, step_memory
-from trainable.cost.step_on_noise import CPU, META
 from trainable.loss.teacher_output import SpeakerCentres
 from trainable.teachers.network import Teacher
 
@@ -194,7 +194,7 @@ def test_a_network_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
 ) -> None:
     def build_on_cpu_only(config: object) -> nn.Module:
         model = build_model(config)
-        float(next(model.parameters()).sum())  # reads a value, which meta tensors have not
+        float(next(model.parameters()).sum())  # reads a value, which a meta tensor does not have
         return model
 
     config = trial(STUDENT | {"hidden_dim": 64})
@@ -202,7 +202,7 @@ def test_a_network_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
         update={"training": config.training.model_copy(update={"batch_size": 128})}
     )
     expected = step_memory(config, None, num_speakers=SPEAKERS, device=CPU).num_bytes
-    monkeypatch.setattr(step_on_noise, "build_model", build_on_cpu_only)
+    monkeypatch.setattr(random_input_step, "build_model", build_on_cpu_only)
     memory = step_memory(config, None, num_speakers=SPEAKERS, device=CPU)
     assert memory.is_estimated
     assert memory.num_bytes == pytest.approx(expected, rel=0.05)

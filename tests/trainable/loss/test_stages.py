@@ -7,11 +7,11 @@ from torch import nn
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
 from trainable.config.trial_config import LossConfig
 from trainable.loss.stages import (
+    interpolated_weights,
     matched_stages,
     stage_dims,
     stage_losses,
     stage_projections,
-    stretched_weights,
 )
 
 NOTES = LossConfig().stage_weights
@@ -50,7 +50,7 @@ def test_no_other_stage_is_nearer_in_relative_depth(num_student: int, num_teache
 
 
 def test_the_notes_weights_are_divided_by_their_sum() -> None:
-    assert stretched_weights(NOTES, 7) == pytest.approx([w / 8 for w in NOTES])
+    assert interpolated_weights(NOTES, 7) == pytest.approx([w / 8 for w in NOTES])
 
 
 @pytest.mark.parametrize(
@@ -67,14 +67,14 @@ def test_the_notes_weights_are_divided_by_their_sum() -> None:
 def test_weights_are_stretched_linearly_to_another_depth(
     weights: tuple[float, ...], num_stages: int, ratios: tuple[float, ...]
 ) -> None:
-    found = stretched_weights(weights, num_stages)
+    found = interpolated_weights(weights, num_stages)
     assert found == pytest.approx([ratio / sum(ratios) for ratio in ratios])
     assert sum(found) == pytest.approx(1)
 
 
 def test_weights_that_vanish_at_a_depth_are_refused() -> None:
     with pytest.raises(ValueError, match=r"all be 0 at 2 stages, got \[0, 1, 0\]"):
-        stretched_weights((0, 1, 0), 2)
+        interpolated_weights((0, 1, 0), 2)
 
 
 def test_dims_of_the_notes_student_and_teacher() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainable.training import meter as module
-from trainable.training.meter import CudaMeter, EpochMeter, epoch_meter, own_memory_mib
+from trainable.training.meter import CpuMeter, CudaMeter, epoch_meter, process_memory_mib
 
 MEASURED = pytest.mark.skipif(
     not Path("/proc/self/status").is_file(), reason="the platform does not tell its memory"
@@ -17,27 +17,27 @@ MEASURED = pytest.mark.skipif(
 
 @MEASURED
 def test_own_memory_grows_by_what_is_filled_and_not_by_mapped_files(tmp_path: Path) -> None:
-    before = own_memory_mib()
+    before = process_memory_mib()
     filled = np.ones(40 * 2**20, np.uint8)
-    grown = own_memory_mib()
+    grown = process_memory_mib()
     assert 38 <= grown - before <= 45
     np.save(tmp_path / "mapped.npy", filled)
     mapped = np.load(tmp_path / "mapped.npy", mmap_mode="r")
     assert mapped.sum() == filled.size
-    assert own_memory_mib() - grown < 5
+    assert process_memory_mib() - grown < 5
 
 
 @MEASURED
 def test_the_peak_is_that_of_the_fullest_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAMPLE_EVERY_S", 0)
-    meter = EpochMeter()
+    meter = CpuMeter()
     for num_mib in (1, 60, 2):
         meter.begin()
         held = np.ones(num_mib * 2**20, np.uint8)
-        meter.fullest()
+        meter.forward_done()
         del held
         meter.end()
-    assert meter.peak_mib - own_memory_mib() > 50
+    assert meter.peak_mib - process_memory_mib() > 50
 
 
 def test_a_platform_that_does_not_tell_has_no_peak(
@@ -48,9 +48,9 @@ def test_a_platform_that_does_not_tell_has_no_peak(
         if text:
             file.write_text(text)
         monkeypatch.setattr(module, "STATUS", file)
-        meter = EpochMeter()
+        meter = CpuMeter()
         meter.begin()
-        meter.fullest()
+        meter.forward_done()
         meter.end()
         assert meter.peak_mib is None
 
@@ -61,7 +61,7 @@ def test_time_between_steps_is_not_theirs(monkeypatch: pytest.MonkeyPatch) -> No
     meter = epoch_meter(torch.device("cpu"))
     for _ in range(2):
         meter.begin()
-        meter.fullest()
+        meter.forward_done()
         meter.end()
     assert meter.busy_s() == 2.0 + 3.0
 
@@ -75,7 +75,7 @@ def test_events_add_up_and_the_allocator_keeps_the_peak() -> None:
     for _ in range(20):
         meter.begin()
         product = torch.ones(2048, 2048, device=device) @ torch.ones(2048, 2048, device=device)
-        meter.fullest()
+        meter.forward_done()
         meter.end()
     busy_s = meter.busy_s()
     assert 0 < busy_s <= time.perf_counter() - started

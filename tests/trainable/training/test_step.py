@@ -204,7 +204,7 @@ def test_a_meter_hears_of_every_step_in_order() -> None:
         def begin(self) -> None:
             heard.append("begin")
 
-        def fullest(self) -> None:
+        def forward_done(self) -> None:
             heard.append("fullest")
 
         def end(self) -> None:

@@ -12,7 +12,7 @@ from trainable.verification.bootstrap import (
     SpeakerPairs,
     paired_difference,
 )
-from trainable.verification.intervals import multiplicities
+from trainable.verification.intervals import draw_counts
 from trainable.verification.metrics import equal_error_rate
 
 
@@ -52,7 +52,7 @@ def test_every_replicate_is_the_eer_of_pairs_repeated_as_drawn(shape):
     assert pairs.is_target.size > 3 * BLOCK_PAIRS
     scores = shape(scores, pairs.is_target)
     found = SpeakerBootstrap(pairs, 100).eer_pct(scores)
-    times_KR = multiplicities(pairs.num_speakers, 100)
+    times_KR = draw_counts(pairs.num_speakers, 100)
     expected = [repeated_eer_pct(scores, pairs, times_KR[:, each]) for each in range(100)]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
@@ -70,7 +70,7 @@ def test_a_replicate_by_hand():
 
 def test_replicates_without_a_class_are_nan_and_only_those():
     pairs, scores = some_list(num_speakers=3)
-    times_KR = multiplicities(3, 200)
+    times_KR = draw_counts(3, 200)
     found = SpeakerBootstrap(pairs, 200).eer_pct(scores)
     expected = [repeated_eer_pct(scores, pairs, times_KR[:, each]) for each in range(200)]
     assert expected.count(None) > 5
@@ -82,24 +82,24 @@ def test_replicates_without_a_class_are_nan_and_only_those():
 def test_a_speaker_without_target_pairs_is_drawn_too():
     pairs = SpeakerPairs.of(list("aabb"), list("aacc"), [1, 1, 0, 0])
     found = SpeakerBootstrap(pairs, 300).eer_pct([2, 1, 1.5, 0])
-    times_KR = multiplicities(3, 300)
+    times_KR = draw_counts(3, 300)
     without = (times_KR[0] == 0) | (times_KR[1] * times_KR[2] == 0)
     np.testing.assert_array_equal(np.isnan(found), without)
 
 
 def test_replicates_draw_as_many_speakers_as_there_are_each_as_often():
-    times_KR = multiplicities(30, 4000)
+    times_KR = draw_counts(30, 4000)
     assert (times_KR.sum(0) == 30).all()
     assert times_KR.mean(1) == pytest.approx(1, abs=0.07)
     assert times_KR.var() == pytest.approx(1 - 1 / 30, abs=0.02)
 
 
 def test_replicates_are_those_of_every_run_and_version():
-    assert multiplicities(5, 3).T.tolist() == [[1, 1, 1, 1, 1], [2, 2, 1, 0, 0], [1, 1, 1, 0, 2]]
+    assert draw_counts(5, 3).T.tolist() == [[1, 1, 1, 1, 1], [2, 2, 1, 0, 0], [1, 1, 1, 0, 2]]
 
 
 def test_the_first_replicates_are_those_of_fewer():
-    np.testing.assert_array_equal(multiplicities(7, 50)[:, :20], multiplicities(7, 20))
+    np.testing.assert_array_equal(draw_counts(7, 50)[:, :20], draw_counts(7, 20))
 
 
 def test_the_order_of_pairs_does_not_matter():
@@ -149,7 +149,7 @@ def test_where_a_label_contradicts_the_speakers_the_speakers_decide_the_weight()
     labels = pairs.is_target.copy()
     labels[::7] = ~labels[::7]
     wrong = replace(pairs, is_target=labels)
-    times_KR = multiplicities(pairs.num_speakers, 20)
+    times_KR = draw_counts(pairs.num_speakers, 20)
     expected = []
     for times_K in times_KR.T:
         a, b = times_K[pairs.speaker_a], times_K[pairs.speaker_b]

@@ -10,11 +10,11 @@ from tests.trainable.speaker_world import Effects, World, trial_list
 from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.intervals import (
     MIN_SPEAKERS,
-    Difference,
+    EERDifference,
     Interval,
-    difference,
+    draw_counts,
+    eer_difference,
     eer_interval,
-    multiplicities,
     speakers_sd,
 )
 from trainable.verification.metrics import equal_error_rate
@@ -69,9 +69,9 @@ def test_an_eer_of_less_than_half_an_error_stays_inside():
 
 def test_a_difference_by_hand():
     # A replicate is worse by 0.1 for each time that it has speaker 3, by nothing else.
-    shift = 0.1 * multiplicities(28, 1000)[3]
+    shift = 0.1 * draw_counts(28, 1000)[3]
     before = np.random.default_rng(0).normal(10, 1, 1000)
-    found = difference((11.0, 10.0), (before + shift, before), 28)
+    found = eer_difference((11.0, 10.0), (before + shift, before), 28)
     half = stats.t.ppf(0.975, 27) * shift.std() * math.sqrt(28 / 27)
     assert found.behind_pct == 1
     assert found.interval.low_pct == pytest.approx(1 - half)
@@ -79,7 +79,7 @@ def test_a_difference_by_hand():
 
 
 def test_what_no_speaker_explains_is_left_out_of_a_difference():
-    shift = 2 * multiplicities(28, 1000)[3] - 2.0
+    shift = 2 * draw_counts(28, 1000)[3] - 2.0
     noise = np.random.default_rng(0).normal(size=1000)
     assert speakers_sd(shift + noise, 28) == pytest.approx(shift.std(), rel=0.05)
 
@@ -96,18 +96,18 @@ def test_for_many_speakers_the_whole_spread_counts():
 
 
 def test_zero_outside_the_interval_tells_two_models_apart():
-    apart = Difference(behind_pct=1.0, interval=Interval(low_pct=0.1, high_pct=1.9))
+    apart = EERDifference(behind_pct=1.0, interval=Interval(low_pct=0.1, high_pct=1.9))
     assert apart.is_tied is False
 
 
 def test_too_few_speakers_leave_a_tie_unknown():
-    found = difference((11.0, 10.0), (SPREAD + 1, SPREAD), MIN_SPEAKERS - 1)
+    found = eer_difference((11.0, 10.0), (SPREAD + 1, SPREAD), MIN_SPEAKERS - 1)
     assert (found.behind_pct, found.interval, found.is_tied) == (1, None, None)
 
 
 def test_both_must_have_the_same_replicates():
     with pytest.raises(ValueError, match="got 101 and 100"):
-        difference((11.0, 10.0), (SPREAD, SPREAD[:100]), 28)
+        eer_difference((11.0, 10.0), (SPREAD, SPREAD[:100]), 28)
 
 
 def covered(world, num_speakers, per_speaker, num_lists):
@@ -123,7 +123,9 @@ def covered(world, num_speakers, per_speaker, num_lists):
         found = bootstrap.interval(eers[0], replicates[0])
         hits.append(found.low_pct <= truth[0] <= found.high_pct)
         if len(scores) == 2:
-            between = difference((eers[0], eers[1]), (replicates[0], replicates[1]), num_speakers)
+            between = eer_difference(
+                (eers[0], eers[1]), (replicates[0], replicates[1]), num_speakers
+            )
             low, high = between.interval.low_pct, between.interval.high_pct
             differences.append(low <= truth[0] - truth[1] <= high)
     return float(np.mean(hits)), float(np.mean(differences)) if differences else None

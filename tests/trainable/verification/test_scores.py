@@ -11,12 +11,12 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.training.saved_epoch import keep_new_scores
+from trainable.training.saved_epoch import write_new_scores
 from trainable.training.trainer import Trainer
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import (
     MeasuredScores,
-    ScoreMeter,
+    ScoreEvaluator,
     read_scores,
     scores_bytes,
     write_scores,
@@ -92,7 +92,7 @@ def test_a_restored_trial_writes_no_scores_until_it_is_better(many, monkeypatch,
     first = trainer_of(many)
     set_scores(first, monkeypatch, 0.2)
     first.run_epoch()
-    keep_new_scores(first, tmp_path)
+    write_new_scores(first, tmp_path)
     CheckpointFolder(tmp_path).save(first)
     written = (tmp_path / "scores.npz").read_bytes()
 
@@ -101,10 +101,10 @@ def test_a_restored_trial_writes_no_scores_until_it_is_better(many, monkeypatch,
     assert second.new_scores is None
     set_scores(second, monkeypatch, 0.3, 0.1)
     second.run_epoch()
-    keep_new_scores(second, tmp_path)
+    write_new_scores(second, tmp_path)
     assert (tmp_path / "scores.npz").read_bytes() == written
     second.run_epoch()
-    keep_new_scores(second, tmp_path)
+    write_new_scores(second, tmp_path)
     assert read_scores(tmp_path / "scores.npz").epoch == 3
 
 
@@ -124,7 +124,7 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_the_file_is_not_larger_than_is_said(data, tmp_path):
-    measured = ScoreMeter(data).measured(np.linspace(0, 1, data.val_is_target.size))
+    measured = ScoreEvaluator(data).measure(np.linspace(0, 1, data.val_is_target.size))
     write_scores(tmp_path / "scores.npz", measured)
     size = (tmp_path / "scores.npz").stat().st_size
     assert size <= scores_bytes(data.val_is_target.size)

@@ -10,7 +10,7 @@ from models import build_model
 from models.custom_config import CustomModelConfig
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.macs import with_parallel_lstms
-from trainable.cost.stand_in import StandIn
+from trainable.cost.placeholder_teacher import PlaceholderTeacher
 from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
@@ -24,10 +24,10 @@ META = torch.device("meta")
 CPU = torch.device("cpu")
 
 
-AskedTeacher = Teacher | StandIn
+TeacherOrPlaceholder = Teacher | PlaceholderTeacher
 
 
-class StepOnNoise:
+class RandomInputStep:
     """A trial's training step, on crops of noise.
 
     The first step makes gradients and moments; the ones after it are like all others.
@@ -41,7 +41,7 @@ class StepOnNoise:
     def __init__(
         self,
         config: TrialConfig,
-        teacher: AskedTeacher | None,
+        teacher: TeacherOrPlaceholder | None,
         num_speakers: int,
         engine: Engine,
     ) -> None:
@@ -87,7 +87,7 @@ class StepOnNoise:
 
 
 def _speakers(
-    config: TrialConfig, teacher: AskedTeacher | None, num_speakers: int
+    config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int
 ) -> tuple[str, ...]:
     """Names of the classes: the teacher's where labels are compared, else any."""
     compares_labels = config.loss.distillation in LABEL_LEVEL

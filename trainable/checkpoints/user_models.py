@@ -14,23 +14,23 @@ from trainable.checkpoints.model_file import read_checkpoint
 CODE_NOTE = "# model.family is a class in a file of your own: give --allow-code to run it.\n"
 
 
-def needs_code(config: ModelConfig) -> bool:
+def needs_user_code(config: ModelConfig) -> bool:
     """Whether building the model runs the person's own file."""
     return isinstance(config, CustomModelConfig)
 
 
-def check_own_model(config: ModelConfig) -> None:
+def check_user_model(config: ModelConfig) -> None:
     """Build a model of the person's own once, and drop it; other families are left alone.
 
     Raises:
         ConfigError: It may not be built, or cannot.
     """
-    if needs_code(config):
+    if needs_user_code(config):
         with torch.random.fork_rng(devices=[]):
             build_model(config)
 
 
-def check_own_teacher(teacher: Path | None) -> None:
+def check_user_teacher(teacher: Path | None) -> None:
     """Refuse a model file, or the best one of a run folder, whose model may not be built.
 
     Other kinds of teacher, and None, are left alone.

@@ -7,9 +7,9 @@ import torch
 
 from models import MLPMixerConfig, build_model
 from trainable.config.trial_config import TrialConfig
-from trainable.cost.stand_in import stand_in
+from trainable.cost.placeholder_teacher import placeholder_teacher
+from trainable.cost.random_input_step import META
 from trainable.cost.step_memory import live_peak
-from trainable.cost.step_on_noise import META
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import Crops, SpeakerCentres
 from trainable.teachers.network import Teacher
@@ -50,7 +50,7 @@ def teacher() -> Teacher:
 @pytest.fixture
 def peak(teacher: Teacher) -> Callable[[TrialConfig, int], int]:
     def peak(config: TrialConfig, batch_size: int) -> int:
-        return live_peak(config, stand_in(teacher, config), SPEAKERS, batch_size, META)
+        return live_peak(config, placeholder_teacher(teacher, config), SPEAKERS, batch_size, META)
 
     return peak
 
@@ -59,7 +59,7 @@ def test_outputs_have_the_networks_shapes(teacher: Teacher) -> None:
     feat_BTF = torch.randn(BATCH, FRAMES, 80)
     crops = Crops(feat_BTF, *(torch.zeros(BATCH, dtype=torch.int64).numpy(),) * 2)
     config = trial(distillation="cosine", stages="cosine")
-    found = stand_in(teacher, config)
+    found = placeholder_teacher(teacher, config)
     assert found.stage_dims(feat_BTF) == stage_dims(teacher.model, feat_BTF) != ()
     for with_stages in (True, False):
         expected = teacher.output(crops, with_stages=with_stages)
@@ -67,7 +67,7 @@ def test_outputs_have_the_networks_shapes(teacher: Teacher) -> None:
         assert output.embedding_BD.shape == expected.embedding_BD.shape
         assert [s.shape for s in output.stages] == [s.shape for s in expected.stages]
     # A trial that does not compare stages has none stored.
-    assert stand_in(teacher, trial(distillation="cosine")).stages == ()
+    assert placeholder_teacher(teacher, trial(distillation="cosine")).stages == ()
 
 
 def test_comparing_labels_holds_the_teachers_classifier(peak) -> None:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from trainable.config.trial_config import TrialConfig
+from trainable.features.crop_bank import Index
 from trainable.loss.teacher_output import (
     Crops,
-    Index,
     SpeakerCentres,
     TeacherFacts,
     TeacherOutput,
@@ -24,7 +24,7 @@ from trainable.teachers.network import Teacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StandIn:
+class PlaceholderTeacher:
     """A teacher whose outputs are zeros.
 
     Attributes:
@@ -47,7 +47,7 @@ class StandIn:
             crop_frames=None,
         )
 
-    def to(self, device: torch.device) -> "StandIn":
+    def to(self, device: torch.device) -> "PlaceholderTeacher":
         """The same with its classifier on a device."""
         if self.centres is None:
             return self
@@ -70,7 +70,7 @@ class StandIn:
         return TeacherOutput(embedding_BD, tuple(stages))
 
 
-def stand_in(teacher: Teacher, config: TrialConfig) -> StandIn:
+def placeholder_teacher(teacher: Teacher, config: TrialConfig) -> PlaceholderTeacher:
     """What stands in for a network, in a trial that finds its answers stored.
 
     Args:
@@ -81,6 +81,6 @@ def stand_in(teacher: Teacher, config: TrialConfig) -> StandIn:
     if config.loss.stages != "none":
         shape = (1, config.training.crop_frames, config.model.num_mels)
         stages = teacher.stage_dims(torch.zeros(shape))
-    return StandIn(
+    return PlaceholderTeacher(
         embedding_dim=teacher.model.embedding_dim, stages=stages, centres=teacher.centres
     )
