@@ -219,7 +219,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     rounds = parser.parse_args().rounds
     torch.set_num_threads(1)
-    sizes.SMALLEST_SHARD_BYTES, sizes.NUM_PIECES = 1, NUM_SHARDS
+    sizes.MIN_SHARD_BYTES, sizes.MIN_SHARDS = 1, NUM_SHARDS
     measured: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as name, connected(None, num_cpus=6):
         corpus, what = find_corpus(Path(name) / "corpus")

@@ -1,4 +1,4 @@
-"""The stores of a cache folder: what is there, is it whole, and what nobody needs any more."""
+"""The stores of a cache folder: which there are, in which state, and which are superseded."""
 
 import time
 from collections.abc import Sequence
@@ -20,12 +20,15 @@ from trainable.store.plan import (
 )
 
 _STORE_GLOBS = ("features-*/", "targets-*/")
-OLD_STORES, REMOVED = "log-mels-*/", f".*{REMOVED_SUFFIX}/"
+# Folders of an earlier format, which is listed and pruned but never read.
+_OLD_STORE_GLOB = "log-mels-*/"
+# Left where the process that removed a store was killed after it had renamed the folder.
+_REMOVED_GLOB = f".*{REMOVED_SUFFIX}/"
 DAY_S = 86_400
 
 
 class StoreState(StrEnum):
-    """What a store is good for."""
+    """Whether a store can be used, and if not, why."""
 
     COMPLETE = "complete"
     UNFINISHED = "unfinished"
@@ -35,17 +38,17 @@ class StoreState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreInfo:
-    """One store, by what its small files say.
+    """One store, as its plan and its manifest describe it.
 
     Attributes:
-        folder: Where it is.
-        state: Superseded is a complete one of the same kind, lists, audio folders and settings
-            as another complete one that was used later, or made from a store that is superseded or
-            gone.
-        plan: What it is to hold; None where that is missing, or the format another one.
-        num_vectors: Frames or crops; None where not complete.
-        size_bytes: Of all files.
-        num_shards: That are there.
+        folder: Folder of the store.
+        state: Superseded means complete but no longer needed: another complete store of the same
+            kind, lists, audio folders and settings was used later, or the store that this one was
+            made from is superseded or gone.
+        plan: What the store is to hold; None if the plan is missing or of another format.
+        num_vectors: Number of frames or crops; None if the store is not complete.
+        size_bytes: Size of all its files.
+        num_shards: Number of shards in the folder.
         last_used_s: When it was last opened, seconds since 1970.
     """
 
@@ -59,35 +62,37 @@ class StoreInfo:
 
     @property
     def key(self) -> str | None:
-        """The store's, where its plan can be read."""
+        """Key of the store; None if its plan cannot be read."""
         return None if self.plan is None else self.plan.key
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The plan's, none where it cannot be read."""
+        """Settings of the plan; empty if it cannot be read."""
         return {} if self.plan is None else self.plan.settings
 
     @property
     def unused_days(self) -> float:
-        """Days since it was last opened."""
+        """Days since the store was last opened."""
         return (time.time() - self.last_used_s) / DAY_S
 
 
 def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
-    """All stores of a cache, those used last first. No audio and no frames are read."""
-    found = [_info(folder) for kind in (*_STORE_GLOBS, REMOVED) for folder in cache_dir.glob(kind)]
-    found += [_old_info(folder) for folder in cache_dir.glob(OLD_STORES)]
+    """List all stores of a cache, the last used first, without reading audio or vectors."""
+    found = [
+        _info(folder) for kind in (*_STORE_GLOBS, _REMOVED_GLOB) for folder in cache_dir.glob(kind)
+    ]
+    found += [_old_info(folder) for folder in cache_dir.glob(_OLD_STORE_GLOB)]
     found.sort(key=lambda store: -store.last_used_s)
-    return _without_source(_of_older_lists(found))
+    return _mark_sourceless(_mark_replaced(found))
 
 
 def prunable(stores: Sequence[StoreInfo], older_than_days: float | None) -> tuple[StoreInfo, ...]:
-    """The stores that `prune` offers to remove.
+    """Return the stores that `veer data prune` offers to remove.
 
     Args:
-        stores: All of a cache.
-        older_than_days: Also any store, of the old format too, that was not opened for so long;
-            None leaves those.
+        stores: All stores of a cache.
+        older_than_days: Include every store, also of the old format, that was not opened for this
+            long; None includes no store for its age.
     """
     always = (StoreState.UNFINISHED, StoreState.SUPERSEDED)
     return tuple(
@@ -98,12 +103,14 @@ def prunable(stores: Sequence[StoreInfo], older_than_days: float | None) -> tupl
     )
 
 
-def _of_older_lists(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
-    """Supersede every store that a later one, earlier in the sequence, stands for."""
+def _mark_replaced(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
+    """Mark every store as superseded that an earlier one in the sequence replaces."""
     seen: set[str] = set()
     judged = []
     for store in stores:
         if store.state is StoreState.COMPLETE and store.plan is not None:
+            # The key and the rows of the shards follow from the audio, which may have changed:
+            # all other fields together are what the store is for.
             purpose = store.plan.model_dump_json(exclude={"key", "num_rows"})
             superseded = replace(store, state=StoreState.SUPERSEDED)
             judged.append(superseded if purpose in seen else store)
@@ -113,25 +120,26 @@ def _of_older_lists(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
     return tuple(judged)
 
 
-def _without_source(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
-    """Supersede every complete store that was made from one that is superseded or gone.
+def _mark_sourceless(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
+    """Mark every complete store as superseded that was made from a superseded or missing one.
 
-    Its key holds that one's, so nothing will ask for it.
+    The key of a store covers the key of the store it was made from, so no run will ask for it.
     """
+    # An unfinished store counts too: a build may still complete it.
     alive = {
         store.folder.name.rpartition("-")[2]
         for store in stores
         if store.state in (StoreState.COMPLETE, StoreState.UNFINISHED)
     }
 
-    def is_left_over(store: StoreInfo) -> bool:
+    def has_lost_its_source(store: StoreInfo) -> bool:
         source = store.settings.get(SOURCE)
         if source is None or store.state is not StoreState.COMPLETE:
             return False
         return source[:FOLDER_KEY_DIGITS] not in alive
 
     return tuple(
-        replace(store, state=StoreState.SUPERSEDED) if is_left_over(store) else store
+        replace(store, state=StoreState.SUPERSEDED) if has_lost_its_source(store) else store
         for store in stores
     )
 
@@ -172,5 +180,5 @@ def _size_bytes(folder: Path) -> int:
 
 
 def _changed_s(*candidates: Path) -> float:
-    """When the first of them that exists was changed."""
+    """Return when the first path that exists was changed, seconds since 1970."""
     return next(path.stat().st_mtime for path in candidates if path.exists())

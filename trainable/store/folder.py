@@ -2,13 +2,13 @@
 
     features-<key>/
         plan.json             what goes into which shard; written first
-        features-00000.arrow  shards, each renamed to its name when complete
+        features-00000.arrow  shards, each renamed to this name when it is complete
         manifest.json         what the shards hold; written last
-        in-use.lock           held shared by every process that has the store open
-        build.lock            held by the one process that writes
+        in-use.lock           shared lock of every process that has the store open
+        build.lock            exclusive lock of the process that writes
 
-A store is complete when it has a manifest. Without one, shards that are there are kept and the
-rest is built.
+A store is complete when it has a manifest. If it has none, the shards that exist are kept and the
+others are built.
 """
 
 import logging
@@ -40,8 +40,9 @@ from trainable.store.shards import (
 )
 from trainable.store.tasks import Builder, ProgressCallback, ShardTask, offset_progress
 
+# 64 bits of the key in a folder's name are enough to find it; the plan has the full key.
 FOLDER_KEY_DIGITS = 16
-ROOM = "`veer data prune` frees room, or name another folder in $VEER_CACHE"
+_FREE_SPACE_HINT = "`veer data prune` frees room, or name another folder in $VEER_CACHE"
 
 _log = logging.getLogger(__name__)
 _Mapped = tuple[StorePlan, tuple[Shard, ...]]
@@ -49,13 +50,13 @@ _Mapped = tuple[StorePlan, tuple[Shard, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenStore:
-    """A complete store, mapped.
+    """A complete store, mapped into memory.
 
     Attributes:
-        folder: Where it is.
-        plan: What it holds.
-        shards: All of them.
-        use: Keeps it from being removed for as long as it lives.
+        folder: Folder of the store.
+        plan: What the store holds.
+        shards: All shards, in the order of their numbers.
+        use: Lock that keeps the store from being removed while this object exists.
     """
 
     folder: Path
@@ -65,24 +66,24 @@ class OpenStore:
 
 
 def store_folder(cache_dir: Path, stem: str, key: str) -> Path:
-    """Where a store of this kind with this key is."""
+    """Return the folder of the store with this key; `stem` names the kind of vectors."""
     return cache_dir / f"{stem}-{key[:FOLDER_KEY_DIGITS]}"
 
 
 def open_store(
     request: StoreRequest, build: Builder, progress: ProgressCallback | None
 ) -> OpenStore:
-    """Map all shards of a store, building what is missing or damaged.
+    """Map all shards of a store, and build those that are missing or damaged.
 
     Args:
-        request: The store.
-        build: What builds shards.
-        progress: Told (utterances done, utterances in all) while building, and while another
-            process builds.
+        request: The store to open.
+        build: Function that builds shards.
+        progress: Called with (utterances done, utterances in all) while this or another process
+            builds.
 
     Raises:
-        CorpusError: With every utterance that cannot be used; shards without faults stay.
-        DiskFullError: There is no room; shards that were written stay.
+        CorpusError: Utterances cannot be used; names each. Shards without faults stay.
+        DiskFullError: The disk is full. Shards that were written stay.
         StoreError: The folder cannot be written.
     """
     folder = request.folder
@@ -94,12 +95,13 @@ def open_store(
             return OpenStore(folder=folder, plan=plan, shards=shards, use=use)
         except BaseException:
             use.release()
+            # A folder without shards holds no work that a later run could go on from.
             if not has_shards(folder):
                 remove_store(folder)
             raise
     except OSError as error:
         if is_disk_full(error):
-            raise DiskFullError(f"{error}; {ROOM}") from error
+            raise DiskFullError(f"{error}; {_FREE_SPACE_HINT}") from error
         raise StoreError(
             f"{folder}: the {request.kind.vectors} cannot be kept there: "
             f"{error.strerror or error}; name another folder in $VEER_CACHE"
@@ -109,12 +111,12 @@ def open_store(
 def open_stores(
     requests: Sequence[StoreRequest], build: Builder, progress: ProgressCallback | None
 ) -> tuple[OpenStore, ...]:
-    """Map several stores, built one after the other; progress is told of all as one.
+    """Map several stores, building them one after the other; progress counts all as one.
 
-    A store with faults keeps none from being built but those of the same audio after it.
+    If a store has faults, later stores of the same audio are skipped, and all others are built.
 
     Raises:
-        CorpusError: With the faults of all stores, each once.
+        CorpusError: Utterances cannot be used; names those of all stores, each once.
         DiskFullError: As `open_store`.
         StoreError: As `open_store`.
     """
@@ -136,16 +138,16 @@ def open_stores(
 
 
 def complete_plan(folder: Path, key: str) -> StorePlan | None:
-    """The plan of a store with this key, None where it is not complete."""
+    """Return the plan of the store with this key, or None if it is not complete."""
     manifest = read_json(folder / MANIFEST, StoreManifest)
     return manifest.plan if manifest is not None and manifest.plan.key == key else None
 
 
 def open_complete(folder: Path) -> OpenStore:
-    """Map a store that is known to be complete; nothing is built.
+    """Map a store that should be complete, without building anything.
 
     Raises:
-        StoreError: It is not complete, or a shard is damaged.
+        StoreError: The store is not complete, or a shard is damaged.
     """
     use = use_store(folder)
     manifest = read_json(folder / MANIFEST, StoreManifest)
@@ -153,12 +155,12 @@ def open_complete(folder: Path) -> OpenStore:
         raise StoreError(f"{folder}: is not complete; `veer data build` completes it")
     found, damages = _intact_shards(manifest, folder)
     if damages:
-        raise StoreError(f"{'; '.join(map(str, damages))}; `veer data build` builds it anew")
+        raise StoreError(f"{'; '.join(map(str, damages))}; `veer data build` builds it again")
     return OpenStore(folder=folder, plan=manifest.plan, shards=tuple(found.values()), use=use)
 
 
 def has_shards(folder: Path) -> bool:
-    """Whether a store has a shard, so that there is something to go on from."""
+    """Return whether a store has a shard, so that a later build has less to do."""
     return any(folder.glob("*.arrow"))
 
 
@@ -166,18 +168,18 @@ def _opened(request: StoreRequest, build: Builder, progress: ProgressCallback | 
     if (complete := _complete(request)) is not None:
         return complete
 
-    def waiting() -> None:
+    def report_other_builder() -> None:
         if progress:
-            progress(_num_rows_there(request), request.num_rows)
+            progress(_num_rows_on_disk(request), request.num_rows)
 
-    with sole_builder(request.folder, waiting):
+    with sole_builder(request.folder, report_other_builder):
         return _built(request, build, progress)
 
 
 def _intact_shards(
     manifest: StoreManifest | None, folder: Path
 ) -> tuple[dict[int, Shard], list[ShardDamage]]:
-    """The shards that are what the manifest says, by number, and what is wrong with the others."""
+    """Return the shards that match the manifest, by number, and the damage of the others."""
     found: dict[int, Shard] = {}
     damages: list[ShardDamage] = []
     for number, record in enumerate(manifest.shards if manifest else ()):
@@ -189,14 +191,14 @@ def _intact_shards(
 
 
 def shard_location(folder: Path, manifest: StoreManifest | None, number: int) -> ShardLocation:
-    """A shard of the store that a manifest tells of."""
+    """Return the location of a shard that the manifest lists."""
     assert manifest is not None  # noqa: S101 - without one there is no shard to ask for
     plan = manifest.plan
     return ShardLocation(folder=folder, kind=plan.kind, key=plan.key, number=number)
 
 
 def _manifest(request: StoreRequest) -> StoreManifest | None:
-    """The manifest, if it is one of this store."""
+    """Return the manifest if it belongs to this store, else None."""
     manifest = read_json(request.folder / MANIFEST, StoreManifest)
     if manifest is None or not plan_fits(manifest.plan, request):
         return None
@@ -210,10 +212,11 @@ def _complete(request: StoreRequest) -> _Mapped | None:
 
 
 def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | None) -> _Mapped:
-    # Another process may have built it in the meantime.
+    # Another process may have built the store while this one waited for the lock.
     if (complete := _complete(request)) is not None:
         return complete
     folder = request.folder
+    # Left by builds that were killed; no other process writes here, since this one has the lock.
     for leftover in folder.glob(f".*{PARTIAL_SUFFIX}"):
         leftover.unlink()
     manifest = _manifest(request)
@@ -221,10 +224,12 @@ def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | N
     for damage in damages:
         _log.warning("%s; this shard is rebuilt", damage)
     plan = manifest.plan if manifest else ensure_plan(request)
+    # With a manifest, a shard that is not intact differs from its record, so it must be built
+    # again even where it can be opened.
     tasks = [
         task
         for task in _tasks(request, plan)
-        if task.location.number not in found and (manifest is not None or not _is_there(task))
+        if task.location.number not in found and (manifest is not None or not _is_finished(task))
     ]
     if faults := build(tasks, request.num_rows, progress):
         raise CorpusError(faults)
@@ -241,8 +246,8 @@ def _tasks(request: StoreRequest, plan: StorePlan) -> Iterator[ShardTask]:
         first += num_rows
 
 
-def _is_there(task: ShardTask) -> bool:
-    """Whether a build that was interrupted has finished this shard."""
+def _is_finished(task: ShardTask) -> bool:
+    """Return whether an interrupted build has finished this shard."""
     if not task.location.path.exists():
         return False
     try:
@@ -252,7 +257,7 @@ def _is_there(task: ShardTask) -> bool:
         return False
 
 
-def _num_rows_there(request: StoreRequest) -> int:
+def _num_rows_on_disk(request: StoreRequest) -> int:
     plan = read_json(request.folder / PLAN, StorePlan)
     rows = plan.num_rows if plan else ()
     return sum(n for number, n in enumerate(rows) if request.location(number).path.exists())

@@ -1,7 +1,7 @@
-"""Who uses a store: a shared lock for every process that reads or builds it.
+"""Locks of a store: a shared one for every process that uses it, an exclusive one to build it.
 
-The system lets go of a lock when its process dies, however it dies. Whoever would remove a store
-needs the lock for itself alone and does not get it while anyone reads.
+The system frees a lock when its process ends, however it ends. To remove a store, a process needs
+the use lock exclusively, and does not get it while another process reads.
 """
 
 import fcntl
@@ -17,53 +17,57 @@ from pathlib import Path
 USE_LOCK = "in-use.lock"
 BUILD_LOCK = "build.lock"
 REMOVED_SUFFIX = ".removed"
+# Other processes see a build end, and progress move, this late at most.
 _POLL_S = 0.2
 
 
 class UseLock:
-    """A shared hold on a store folder, until `release` or until nothing refers to it any more."""
+    """A shared lock on a store folder, held until `release` or until the object is collected."""
 
     def __init__(self, file_descriptor: int) -> None:
         self._close = weakref.finalize(self, os.close, file_descriptor)
 
     def release(self) -> None:
-        """Let go; a second call does nothing."""
+        """Release the lock; a second call does nothing."""
         self._close()
 
 
 def use_store(folder: Path) -> UseLock:
-    """Hold a store against removal, making the folder where it is missing.
+    """Lock a store against removal, and create its folder if it is missing.
 
-    The lock file's time of change becomes now: the store's last use.
+    The modification time of the lock file is set to now: it records when the store was last used.
 
     Raises:
-        OSError: The folder can neither be made nor read.
+        OSError: The folder can be neither created nor read.
     """
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / USE_LOCK
-        with suppress(FileNotFoundError):  # removed between the two lines: make it again
+        with suppress(FileNotFoundError):  # removed after `mkdir`: create it again
             held = UseLock(descriptor := _open(path))
             fcntl.flock(descriptor, fcntl.LOCK_SH)
-            if _is_still(path, descriptor):
-                with suppress(PermissionError):  # someone else's cache, read only
+            if _has_file(path, descriptor):
+                with suppress(PermissionError):  # a read-only cache of another user
                     os.utime(path)
                 return held
             held.release()
 
 
 def remove_store(folder: Path) -> bool:
-    """Remove a store that nobody uses; tells whether it is gone. Never waits.
+    """Remove a store unless a process uses it; never waits.
 
-    It first gets another name: who comes meanwhile makes a new store.
+    Returns:
+        Whether the store is gone.
     """
     try:
         held = UseLock(descriptor := _open(path := folder / USE_LOCK))
     except FileNotFoundError:
         return True
     try:
-        if not (_try_exclusive(descriptor) and _is_still(path, descriptor)):
+        if not (_try_exclusive(descriptor) and _has_file(path, descriptor)):
             return False
+        # Renamed first, since removal takes time: a process that opens the store in the meantime
+        # creates a new one, and never sees half of the old one.
         doomed = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}{REMOVED_SUFFIX}")
         folder.rename(doomed)
     finally:
@@ -74,11 +78,11 @@ def remove_store(folder: Path) -> bool:
 
 @contextmanager
 def sole_builder(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the right to write into a store; one process at a time has it.
+    """Hold the exclusive build lock of a store, and wait for it if need be.
 
     Args:
-        folder: The store, held with `use_store`.
-        waiting: Called every 0.2 s for as long as another process builds.
+        folder: The store, locked with `use_store`.
+        waiting: Called every 0.2 s while another process builds.
     """
     held = UseLock(descriptor := _open(folder / BUILD_LOCK))
     try:
@@ -94,6 +98,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:
+        # `flock` takes a lock on a file that is open for reading too.
         return os.open(path, os.O_RDONLY)
 
 
@@ -105,11 +110,11 @@ def _try_exclusive(descriptor: int) -> bool:
     return True
 
 
-def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the locked file still stands under its name: a removed one guards nothing."""
+def _has_file(path: Path, descriptor: int) -> bool:
+    """Return whether the path still leads to the locked file; a lock on a removed one is void."""
     try:
-        there = path.stat()
+        current = path.stat()
     except FileNotFoundError:
         return False
-    here = os.fstat(descriptor)
-    return (here.st_ino, here.st_dev) == (there.st_ino, there.st_dev)
+    locked = os.fstat(descriptor)
+    return (locked.st_ino, locked.st_dev) == (current.st_ino, current.st_dev)

@@ -1,4 +1,4 @@
-"""What goes into which shard of a store, and what a complete store holds: its two JSON files."""
+"""The two JSON files of a store: the plan of its shards, and the manifest of a complete store."""
 
 import json
 import logging
@@ -17,9 +17,9 @@ from trainable.store.tasks import ShardTask
 
 MANIFEST, PLAN = "manifest.json", "plan.json"
 FORMAT_VERSION = 3
-"""Raised whenever the layout of shards or plans, or the numbers in shards, change."""
+"""Increased by every change of the layout of shards or plans, or of the numbers in shards."""
 SOURCE = "features"
-"""The setting with the key of the store that another was made from, where it was."""
+"""The setting that holds the key of the store that this one was made from, if any."""
 
 _log = logging.getLogger(__name__)
 _Json = TypeVar("_Json", bound=BaseModel)
@@ -29,13 +29,13 @@ class StorePlan(BaseModel):
     """What a store is to hold.
 
     Attributes:
-        format_version: Of the layout; another one is never read.
+        format_version: Version of the layout; stores of another version are never read.
         kind: What the vectors are.
-        key: Full hash over all that they follow from.
-        settings: What decides them besides the audio, in words and numbers.
-        lists: Files that name the audio.
-        audio_dirs: For each of the lists, the folder that all its audio is below.
-        num_rows: Utterances of each shard.
+        key: Full hash over everything that the vectors follow from.
+        settings: What decides the vectors besides the audio.
+        lists: Files that list the audio.
+        audio_dirs: For each of the lists, the deepest folder that all its audio is below.
+        num_rows: Number of utterances of each shard.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,8 +53,8 @@ class StoreManifest(BaseModel):
     """What a complete store holds.
 
     Attributes:
-        plan: What it was to hold.
-        shards: What each shard is.
+        plan: What the store was to hold.
+        shards: Record of each shard, in the order of their numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,14 +68,15 @@ class StoreRequest:
     """A store that a run asks for.
 
     Attributes:
-        folder: The store's.
+        folder: Folder of the store.
         kind: What its vectors are.
-        key: Full hash over all that they follow from.
-        num_rows: Utterances in all.
-        new_plan: Makes the plan, where the folder has none.
-        task: Makes a task from its place, its first utterance and how many it has.
-        same_audio_as: Key of a store of the same files, unchanged. Where these have faults, this
-            one is not built: what mends them changes its key.
+        key: Full hash over everything that the vectors follow from.
+        num_rows: Number of utterances in all.
+        new_plan: Function that makes the plan, called if the folder has none.
+        task: Function that makes a task from the shard's location, its first utterance and its
+            number of utterances.
+        same_audio_as: Key of a store of the same files. If these have faults, this store is not
+            built: repairing the files changes its key.
     """
 
     folder: Path
@@ -87,32 +88,32 @@ class StoreRequest:
     same_audio_as: str | None = None
 
     def location(self, number: int) -> ShardLocation:
-        """Of a shard."""
+        """Return the location of the shard with this number."""
         return ShardLocation(folder=self.folder, kind=self.kind, key=self.key, number=number)
 
 
 def read_json(path: Path, kind: type[_Json]) -> _Json | None:
-    """A plan or a manifest, or None where the file is missing or damaged.
+    """Read a plan or a manifest; return None if the file is missing or damaged.
 
     Raises:
-        StoreError: It is there, but cannot be opened.
+        StoreError: The file exists but cannot be opened.
     """
     try:
         return kind.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
-        _log.warning("%s is damaged; what it says is worked out anew", path)
+        _log.warning("%s is damaged; its content is computed again", path)
         return None
     except OSError as error:
         raise StoreError(
             f"{path}: cannot be read ({error.strerror or error}); make it a readable file, or "
-            "remove it, and `veer data build` writes it anew"
+            "remove it, and `veer data build` writes it again"
         ) from error
 
 
 def is_other_format(folder: Path) -> bool:
-    """Whether a store's plan is of another version of the format, and cannot be read here."""
+    """Return whether the plan of a store has another version of the format."""
     try:
         version = json.loads((folder / PLAN).read_bytes())["format_version"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -121,7 +122,7 @@ def is_other_format(folder: Path) -> bool:
 
 
 def ensure_plan(request: StoreRequest) -> StorePlan:
-    """The plan that the folder has, or else a new one, then written."""
+    """Return the plan in the folder; if it has none that fits, write a new one."""
     path = request.folder / PLAN
     plan = read_json(path, StorePlan)
     if plan is None or not plan_fits(plan, request):
@@ -131,7 +132,7 @@ def ensure_plan(request: StoreRequest) -> StorePlan:
 
 
 def plan_fits(plan: StorePlan, request: StoreRequest) -> bool:
-    """Whether a plan is for what is asked."""
+    """Return whether a plan is one of the requested store."""
     return (
         plan.format_version == FORMAT_VERSION
         and plan.kind == request.kind
@@ -141,15 +142,24 @@ def plan_fits(plan: StorePlan, request: StoreRequest) -> bool:
 
 
 DEFAULT_SHARD_BYTES = 512 * 2**20
-# So many shards at least, so that processes can share the work, unless they were tiny.
-NUM_PIECES = 32
-SMALLEST_SHARD_BYTES = 16 * 2**20
+# A store has at least this many shards, so that processes can share the work,
+MIN_SHARDS = 32
+# unless they would become smaller than this.
+MIN_SHARD_BYTES = 16 * 2**20
 
 
 def rows_by_size(sizes: Sequence[float], shard_bytes: int) -> tuple[int, ...]:
-    """Cut rows of these sizes, bytes, into shards of a size: where those before reach it."""
+    """Cut rows into shards of about equal size.
+
+    Args:
+        sizes: Size of each row, bytes.
+        shard_bytes: Largest size of a shard, about.
+
+    Returns:
+        Number of rows of each shard.
+    """
     total = float(np.sum(sizes))
-    wanted = min(shard_bytes, max(SMALLEST_SHARD_BYTES, total / NUM_PIECES))
+    wanted = min(shard_bytes, max(MIN_SHARD_BYTES, total / MIN_SHARDS))
     shard = (np.cumsum(sizes) - sizes) // wanted
     _, num_rows = np.unique(shard, return_counts=True)
     return tuple(num_rows.tolist())

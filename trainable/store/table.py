@@ -1,6 +1,6 @@
-"""The rows of one store or of several, as one table.
+"""The rows of one or several stores as one table.
 
-Shapes: B batch, X vectors asked of a row, N vectors of a shard, W numbers of a vector, U rows.
+Shapes: B batch, X vectors requested of a row, N vectors of a shard, W numbers of a vector, U rows.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ Index = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowTable:
-    """Vectors of utterances, memory-mapped: one copy in the page cache, however many processes.
+    """Vectors of utterances, memory-mapped: all processes share one copy in the page cache.
 
     Attributes:
         vectors_NW: float16 vectors of each shard.
-        first_row: Of each shard.
+        first_row: First row of each shard.
         offset: First vector of each row within its shard.
-        length: Vectors of each row.
-        stores: Where they come from; keeps them from being removed for as long as it lives.
+        length: Number of vectors of each row.
+        stores: The stores of the vectors; they cannot be removed while this object exists.
     """
 
     vectors_NW: tuple[Vectors, ...]
@@ -36,12 +36,13 @@ class RowTable:
 
     @classmethod
     def of(cls, stores: Sequence[OpenStore]) -> Self:
-        """The rows of stores, one after the other."""
+        """Make a table of the rows of these stores, one store after the other."""
         shards = [shard for store in stores for shard in store.shards]
         num_rows = np.array([shard.record.num_rows for shard in shards], np.int64)
         length = np.concatenate([np.zeros(0, np.int64), *(shard.length_U for shard in shards)])
         offset = np.cumsum(length) - length
         first_row = np.cumsum(num_rows) - num_rows
+        # An empty shard has no first row of its own; its `first_row` is that of the next shard.
         has_rows = num_rows > 0
         offset -= np.repeat(offset[first_row[has_rows]], num_rows[has_rows])
         return cls(
@@ -52,16 +53,17 @@ class RowTable:
             stores=tuple(stores),
         )
 
-    def gather(self, row_B: Index, place_BX: Index) -> Vectors:
-        """The vectors at these places of these rows, (B, X, W), float16.
-
-        One gather for every shard that has one of the rows.
+    def gather(self, row_B: Index, position_BX: Index) -> Vectors:
+        """Copy vectors of several rows, with one gather per shard that holds any of the rows.
 
         Args:
             row_B: Rows of the table.
-            place_BX: Counted within the row, each below its length.
+            position_BX: Positions of the vectors within each row, from 0.
+
+        Returns:
+            vectors_BXW: float16.
         """
-        at_BX = self.offset[row_B][:, None] + place_BX
+        at_BX = self.offset[row_B][:, None] + position_BX
         if len(self.vectors_NW) == 1:
             only: Vectors = self.vectors_NW[0][at_BX]
             return only

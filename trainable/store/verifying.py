@@ -1,4 +1,4 @@
-"""Stores read in full: shards whose vectors changed are named, and removed to be rebuilt."""
+"""Read stores in full, report shards whose vectors changed, and remove them for a rebuild."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from trainable.store.tasks import ProgressCallback, offset_progress
 
 
 def verify_store(folder: Path) -> tuple[str, ...]:
-    """Read all of a complete store; one sentence a damaged shard, naming it, is returned."""
+    """Read a complete store in full; return one sentence for each damaged shard."""
     manifest = read_json(folder / MANIFEST, StoreManifest)
     if manifest is None:
         return (_without_manifest(folder),)
@@ -22,16 +22,17 @@ def verify_store(folder: Path) -> tuple[str, ...]:
 def remove_damaged(
     folders: Sequence[Path], progress: ProgressCallback | None = None
 ) -> tuple[str, ...]:
-    """Read all of complete stores, and remove each damaged shard; opening a store rebuilds it.
+    """Read complete stores in full, and remove each damaged shard; opening a store rebuilds it.
 
-    No process builds in a store meanwhile. One that has a removed shard open keeps the old file.
+    No other process builds in a store during this. A process that has a removed shard open keeps
+    the old file.
 
     Args:
-        folders: The stores.
-        progress: Told (shards read, shards in all).
+        folders: Folders of the stores.
+        progress: Called with (shards read, shards in all).
 
     Returns:
-        One sentence a damaged shard, naming it.
+        One sentence for each damaged shard.
 
     Raises:
         StoreError: A store is not complete, or a shard cannot be removed.
@@ -40,12 +41,12 @@ def remove_damaged(
     num_all, done = sum(len(manifest.shards) for manifest in manifests), 0
     damages: list[str] = []
     for folder, manifest in zip(folders, manifests, strict=True):
-        damages += _removed(folder, offset_progress(progress, done, num_all))
+        damages += _remove_damaged(folder, offset_progress(progress, done, num_all))
         done += len(manifest.shards)
     return tuple(damages)
 
 
-def _removed(folder: Path, progress: ProgressCallback | None) -> Iterator[str]:
+def _remove_damaged(folder: Path, progress: ProgressCallback | None) -> Iterator[str]:
     use = use_store(folder)
     try:
         with sole_builder(folder, lambda: None):
@@ -77,7 +78,7 @@ def _damages(
 def _manifest(folder: Path) -> StoreManifest:
     manifest = read_json(folder / MANIFEST, StoreManifest)
     if manifest is None:
-        raise StoreError(f"{_without_manifest(folder)}; `veer data build` writes it anew")
+        raise StoreError(f"{_without_manifest(folder)}; `veer data build` writes it again")
     return manifest
 
 

@@ -139,8 +139,8 @@ def test_build_rebuilds_alone_what_it_finds_damaged(
     teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(sizes, "SMALLEST_SHARD_BYTES", 1)
-    monkeypatch.setattr(sizes, "NUM_PIECES", 3)
+    monkeypatch.setattr(sizes, "MIN_SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "MIN_SHARDS", 3)
     build = ("build", tiny_world / "corpus" / "corpus.yaml", "--teacher", teacher, "--workers", 1)
     run(*build)
     before = shards(tmp_path)

@@ -37,7 +37,7 @@ import sys
 from trainable.store import sizes
 from search.cli.app import main
 
-sizes.SMALLEST_SHARD_BYTES, sizes.NUM_PIECES = 1, {pieces}
+sizes.MIN_SHARD_BYTES, sizes.MIN_SHARDS = 1, {pieces}
 sys.argv = ["veer", "data", "build", {corpus!r}, "--workers", "2"]
 main()
 """
@@ -105,8 +105,8 @@ class TestWhatAWorkerSaysItHasWritten:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "SMALLEST_SHARD_BYTES", 1)
-    monkeypatch.setattr(sizes, "NUM_PIECES", NUM_SHARDS)
+    monkeypatch.setattr(sizes, "MIN_SHARD_BYTES", 1)
+    monkeypatch.setattr(sizes, "MIN_SHARDS", NUM_SHARDS)
 
 
 def opened(

@@ -1,4 +1,4 @@
-"""A few audio files for a store."""
+"""Fixture: a few audio files for a store."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Building a store: plan and manifest, interrupted builds, several processes, faults."""
+"""A store is built once, also after interruptions and by several processes."""
 
 import json
 import os
@@ -27,7 +27,7 @@ from trainable.audio.reading import AudioEntry
 from trainable.features.request import LOG_MELS
 
 
-def test_the_manifest_says_what_the_shards_are(entries: list[AudioEntry], tmp_path: Path) -> None:
+def test_the_manifest_describes_the_shards(entries: list[AudioEntry], tmp_path: Path) -> None:
     features = opened(entries, tmp_path)
     written = manifest(tmp_path)
     assert [record.name for record in written.shards] == [
@@ -96,7 +96,7 @@ def test_two_processes_that_build_the_same_store_agree(
     assert torch.equal(everything(features), everything(opened(entries, tmp_path / "fresh")))
 
 
-def test_faults_in_several_shards_are_told_together_and_good_shards_stay(
+def test_faults_of_all_shards_are_reported_together_and_good_shards_stay(
     entries: list[AudioEntry], tmp_path: Path
 ) -> None:
     entries[1].path.write_bytes(b"not audio")

@@ -26,7 +26,7 @@ Build = Callable[..., None]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    """A function that builds a store of files of a second; the seed decides their content."""
+    """Return a function that builds a store of one-second files; the seed decides the content."""
 
     def build_store(name: str = "a", *, seed: int = 0, num_files: int = 3, **more: object) -> None:
         folder = tmp_path / name
@@ -45,7 +45,7 @@ def build(tmp_path: Path) -> Build:
     return build_store
 
 
-def test_a_complete_store_tells_what_it_holds(build: Build, tmp_path: Path) -> None:
+def test_a_complete_store_lists_what_it_holds(build: Build, tmp_path: Path) -> None:
     build()
     (store,) = list_stores(tmp_path / "cache")
     assert store.state is StoreState.COMPLETE
@@ -70,7 +70,7 @@ def test_a_store_without_a_manifest_is_unfinished(build: Build, tmp_path: Path) 
     assert prunable([store], None) == (store,)
 
 
-def test_what_is_left_of_a_faulty_corpus_is_unfinished(build: Build, tmp_path: Path) -> None:
+def test_the_store_of_a_faulty_corpus_is_unfinished(build: Build, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"must last at least 2 s, got 0\.9938 s"):
         build(min_duration_s=2.0)
     assert list_stores(tmp_path / "cache") == ()
@@ -99,7 +99,7 @@ def test_a_changed_corpus_supersedes_its_old_store_and_no_other(
     assert {s.folder for s in stores if s.state is StoreState.COMPLETE} >= before - {old}
 
 
-def test_the_same_lists_below_two_folders_are_two_corpora(
+def test_the_same_lists_in_two_folders_are_two_corpora(
     make_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     text = make_corpus(tmp_path, num_utterances=2).read_text()
@@ -117,7 +117,7 @@ def test_the_same_lists_below_two_folders_are_two_corpora(
 
 
 def write_made_from(folder: Path, source: str, key: str) -> None:
-    """A complete store with no rows, made from another."""
+    """Write a complete store without rows that was made from another store."""
     kind = ShardKind(stem="targets", vectors="crops", width=4)
     location = ShardLocation(folder=folder, kind=kind, key=key, number=0)
     folder.mkdir()
@@ -162,7 +162,7 @@ def test_what_was_made_from_a_superseded_or_missing_store_is_superseded(
     assert removed == {old.folder.name, "targets-aaaa", "targets-bbbb"}
 
 
-def test_an_old_format_goes_only_by_its_age(tmp_path: Path) -> None:
+def test_a_store_of_an_old_format_is_pruned_by_age_only(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "log-mels-0123"
     folder.mkdir(parents=True)
     (folder / "frames.f16").write_bytes(b"x" * 100)

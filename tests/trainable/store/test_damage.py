@@ -1,4 +1,4 @@
-"""Damaged stores: what is named, and rebuilt alone."""
+"""A damaged shard is named and rebuilt; the other shards stay."""
 
 import logging
 import os
@@ -22,7 +22,7 @@ from trainable.features.request import LOG_MELS
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "warning"),
     [
         (lambda path: os.truncate(path, 500), r"00002\.arrow: must have \d+ bytes, got 500"),
         (lambda path: path.unlink(), r"00002\.arrow: is missing"),
@@ -38,7 +38,7 @@ def test_a_damaged_shard_is_named_and_rebuilt_alone(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     damage: Callable[[Path], object],
-    told: str,
+    warning: str,
 ) -> None:
     whole = everything(opened(entries, tmp_path))
     before = identities(tmp_path)
@@ -52,7 +52,7 @@ def test_a_damaged_shard_is_named_and_rebuilt_alone(
     for file in held:
         file.close()
     (message,) = caplog.messages
-    assert re.search(told, message)
+    assert re.search(warning, message)
     assert message.endswith("this shard is rebuilt")
     assert done == [NUM_FILES]
     after = identities(tmp_path)
@@ -75,7 +75,7 @@ def test_a_wrong_checksum_record_is_found_at_opening(
 
 
 @pytest.mark.parametrize("text", ["{", "{}", ""])
-def test_a_damaged_manifest_is_worked_out_from_the_shards(
+def test_a_damaged_manifest_is_computed_from_the_shards(
     entries: list[AudioEntry], tmp_path: Path, text: str
 ) -> None:
     opened(entries, tmp_path)

@@ -1,4 +1,4 @@
-"""Holds on a store: many readers, one builder, no removal under anyone."""
+"""A store has many readers and one builder, and is not removed while a process uses it."""
 
 import fcntl
 import subprocess

@@ -1,4 +1,4 @@
-"""Shards: Arrow files, their checksums, the memory that writing one takes."""
+"""Shards are Arrow files with checksums, written in constant memory."""
 
 import tracemalloc
 from dataclasses import replace

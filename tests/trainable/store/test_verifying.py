@@ -1,4 +1,4 @@
-"""Shards whose vectors changed: found by reading them, removed, and rebuilt alone."""
+"""Shards whose vectors changed are found by reading them, removed, and rebuilt alone."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ def test_only_damaged_shards_are_removed_and_rebuilt(
     opened(entries, tmp_path)
     folder = store(tmp_path)
     before, content = identities(tmp_path), (folder / LOG_MELS.file_name(3)).read_bytes()
-    told: list[tuple[int, int]] = []
-    assert remove_damaged([folder], lambda *numbers: told.append(numbers)) == ()
-    assert told == [(n + 1, NUM_FILES) for n in range(NUM_FILES)]
+    reports: list[tuple[int, int]] = []
+    assert remove_damaged([folder], lambda *numbers: reports.append(numbers)) == ()
+    assert reports == [(n + 1, NUM_FILES) for n in range(NUM_FILES)]
     assert identities(tmp_path) == before
     path = folder / LOG_MELS.file_name(3)
     held = path.open("rb")  # so that the new file cannot get the old one's number
