@@ -57,7 +57,7 @@ def head(
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
     address = cluster.start_head(port, node, wanted)
     token = _kept(cluster.require_token())
-    _say(f"a cluster runs at {address}; it lets in who has the token of {token.place}")
+    _say(f"a cluster runs at {address}; it lets in who has the token of {token.source}")
     if wanted is not None:
         _say(f"dashboard: http://{wanted.host}:{wanted.port}")
     _say("on every other machine:")
@@ -78,7 +78,7 @@ def join(
 ) -> None:
     """Make this machine a node of a cluster; it needs the cluster's token."""
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    _kept(cluster.join(address, node))
+    _kept(cluster.join_cluster(address, node))
     _say(f"this machine is a node of {address}; to leave: veer cluster stop")
 
 
@@ -96,7 +96,7 @@ def token(
     if show:
         typer.echo(found.value)
         return
-    _say(f"token: {found.place}, fingerprint {found.fingerprint}")
+    _say(f"token: {found.source}, fingerprint {found.fingerprint}")
     _say("on a machine that is to join:")
     _say_how_to_copy(found, "THIS_MACHINE")
 
@@ -108,7 +108,7 @@ def stop(
     ] = None,
 ) -> None:
     """End the nodes that `veer cluster` started on this machine, and no other Ray."""
-    num_ended = cluster.stop(address)
+    num_ended = cluster.stop_nodes(address)
     _say(f"{num_ended} processes ended" if num_ended else "no node of a cluster runs here")
 
 

@@ -1,7 +1,7 @@
-"""Whether every node of a cluster is fit for a search: the same versions, and its storage.
+"""Checks that every node of a cluster can take part in a search: versions and shared storage.
 
 The driver writes a file with a random name into every folder that must be shared. A task on each
-node, all at once, says which of them it sees, whether it may write there, and its versions.
+node, all at once, reports which of them it sees, whether it may write there, and its versions.
 """
 
 import os
@@ -21,11 +21,11 @@ from search.cluster.resources import Node
 from search.provenance.provenance import versions
 from spaces.files.errors import ConfigError
 
-# A worker imports PyTorch first.
+# Generous, since a worker imports PyTorch first, perhaps from a network file system.
 ANSWER_WITHIN_S = 120.0
-# A client of a network file system may look at an older list of a folder's files.
+# A client of a network file system caches the list of a folder's files for some seconds.
 SEEN_WITHIN_S = 5.0
-POLL_S = 0.1
+FOLDER_POLL_S = 0.1
 SAME_VEER = "install the same Veer, with the same requirements.lock, on every machine"
 SHARED = "run folder and $VEER_CACHE must lie at the same path on storage that all nodes share"
 REACHABLE = "look at the node with `ray status`, or take it out of the cluster"
@@ -33,21 +33,21 @@ REACHABLE = "look at the node with `ray status`, or take it out of the cluster"
 _known_versions = lru_cache(maxsize=1)(versions)
 
 
-def require_alike(
+def require_uniform_nodes(
     nodes: Sequence[Node], folders: Sequence[Path], *, answer_within_s: float = ANSWER_WITHIN_S
 ) -> None:
-    """Refuses a cluster with nodes that cannot take part in a search, before it begins.
+    """Refuse a cluster with nodes that cannot take part in a search, before it begins.
 
     Args:
         nodes: The live nodes.
-        folders: What all of them must share; made where they are missing.
+        folders: Folders that all nodes must share; created if missing.
         answer_within_s: Seconds that a node has to answer.
 
     Raises:
-        ConfigError: Naming every such node with all that is wrong there, and the fix.
+        ConfigError: A node cannot take part; all such nodes are named with their faults and fixes.
     """
     with _marked(folders) as marks:
-        asked = ray.remote(num_cpus=0, max_retries=0)(look)
+        asked = ray.remote(num_cpus=0, max_retries=0)(inspect_node)
         answers = [
             asked.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
@@ -66,21 +66,21 @@ def require_alike(
         raise ConfigError("; ".join([*faults, *fixes]))
 
 
-def look(marks: Mapping[str, str]) -> dict[str, Any]:
-    """What a node has; runs there.
+def inspect_node(marks: Mapping[str, str]) -> dict[str, Any]:
+    """Return the versions of the node on which this runs, and its faulty folders.
 
     Args:
         marks: Content of the files that the driver has just written, by path.
 
     Returns:
-        `versions`, and of each folder that will not do, in `folders`, why.
+        `versions`, and in `folders` the fault of each folder that the node cannot use.
     """
     latest_s = time.monotonic() + SEEN_WITHIN_S
     folders = {}
     for path, content in marks.items():
         file = Path(path)
         while not (seen := _reads(file, content)) and time.monotonic() < latest_s:
-            time.sleep(POLL_S)
+            time.sleep(FOLDER_POLL_S)
         if not seen:
             folders[str(file.parent)] = "does not see"
         elif not os.access(file.parent, os.W_OK | os.X_OK):
@@ -89,7 +89,7 @@ def look(marks: Mapping[str, str]) -> dict[str, Any]:
 
 
 def differing_versions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
-    """What differs, as in `torch 2.10.0, this machine 2.11.0`; empty where nothing does."""
+    """Return the differences, as in `torch 2.10.0 (this machine 2.11.0)`; empty if none."""
     names = sorted(theirs.keys() | ours.keys())
     return ", ".join(
         f"{name} {theirs.get(name, 'none')} (this machine {ours.get(name, 'none')})"
@@ -99,13 +99,13 @@ def differing_versions(theirs: Mapping[str, str], ours: Mapping[str, str]) -> st
 
 
 def require_versions(expected: Mapping[str, str]) -> None:
-    """Refuses to work in a process of other versions: on a node that joined after the start.
+    """Refuse to work in a process with other versions, on a node that joined after the start.
 
     Args:
-        expected: The driver's; none where nothing is to be compared.
+        expected: The driver's versions; empty where nothing is to be compared.
 
     Raises:
-        RuntimeError: They differ. Not an error of the trial, which may well run elsewhere.
+        RuntimeError: They differ. No error of the trial: it can run on another node.
     """
     if expected and (wrong := differing_versions(_known_versions(), expected)):
         where = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
@@ -116,7 +116,7 @@ def require_versions(expected: Mapping[str, str]) -> None:
 
 
 def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[str, str]]:
-    """What is wrong with a node, and what mends it."""
+    """Yield the faults of a node, each with its fix."""
     name = f"node {node.address}"
     ready, _ = ray.wait([answer], timeout=0)
     if not ready:
@@ -137,7 +137,7 @@ def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[s
 
 @contextmanager
 def _marked(folders: Sequence[Path]) -> Iterator[dict[str, str]]:
-    """A file in each folder for as long as the nodes are asked; content by path."""
+    """Write a file into each folder and remove it after the block; yield the contents by path."""
     marks: dict[str, str] = {}
     try:
         for folder in folders:

@@ -1,8 +1,8 @@
-"""The way into a Ray cluster, or to a Ray of this process's own.
+"""The connection to a Ray cluster, or to a local Ray that this process starts.
 
-A Ray of this process's own demands a random token for as long as it runs. A cluster is shown
-`$RAY_AUTH_TOKEN`, or what the person's token file holds; without that it is refused at once, where
-it demands one.
+A local Ray demands a random token for as long as it runs. To a cluster this process presents
+`$RAY_AUTH_TOKEN`, or the token in the user's token file. Without a token, a cluster that demands
+one is refused at once.
 """
 
 import logging
@@ -22,35 +22,36 @@ from ray.exceptions import AuthenticationError, RayError
 from search.cluster.signals import keeping_sigterm
 from search.cluster.tokens import (
     Token,
+    cluster_variables,
     find_token,
     keep_from_others,
-    of_a_cluster,
-    of_this_process,
-    ray_told,
+    own_ray_variables,
+    ray_environment,
 )
-from search.provenance.provenance import MODE
+from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 
+# Trials pass only small settings through Ray; its default is 30 % of the machine's memory.
 OBJECT_STORE_BYTES = 128 * 2**20
 ANSWER_TIMEOUT_S = 5.0
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's 15 starves trials beside any other work on the same cores.
+    # Ray's default of 15 starves trials beside any other work on the same cores.
     "RAY_worker_niceness": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # With the new output Tune prints even where verbose is 0.
+    # With its new output, Tune prints even with verbose=0.
     "RAY_AIR_NEW_OUTPUT": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # Else Tune itself runs a trial again whose node was taken away.
+    # Otherwise Tune itself restarts a trial whose node was preempted, beside Veer's retries.
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
-    # Tune's own snapshots are not used: the journal is what a resume starts from.
+    # Tune's own snapshots are not used: a resumed search starts from the journal.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
 }
 MAX_PORT, MAX_PORT_DIGITS = 65535, 5
-MAX_SHOWN = 80
-# As Ray words it, in `ray.init` and in `ray start`.
+MAX_ADDRESS_CHARS = 80
+# Ray's message, the same in `ray.init` and in `ray start`.
 MISMATCH = re.compile(
     r"Version mismatch: The cluster was started with:\s+Ray: (\S+)\s+Python: (\S+)\s+"
     r"This process .*? was started with:\s+Ray: (\S+)\s+Python: (\S+)",
@@ -62,7 +63,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets variables for a while; what the person has set stands."""
+    """Set environment variables inside the block; those that are already set stay as they are."""
     added = [name for name in variables if name not in os.environ]
     os.environ.update({name: variables[name] for name in added})
     try:
@@ -74,14 +75,14 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def connected(address: str | None, **options: Any) -> Iterator[None]:
-    """Connects to a Ray cluster, or starts one for this process; a connection that is there stays.
+    """Connect to a Ray cluster, or start a local Ray; an existing connection is kept.
 
-    A Ray of this process's own demands a token that only it and its workers know; nothing of it
-    is left behind. A cluster is shown the person's token, where there is one.
+    A local Ray demands a token that only this process and its workers know, and leaves nothing
+    behind. To a cluster the user's token is presented, if there is one.
 
     Args:
-        address: The cluster's, None to start one.
-        options: More of `ray.init`'s.
+        address: The cluster's address, None to start a local Ray.
+        options: Further arguments of `ray.init`.
 
     Raises:
         ConfigError: Ray cannot be started or joined.
@@ -91,10 +92,10 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
             yield
             return
         token = None if address is None else _token()
-        with ray_told(of_this_process() if address is None else of_a_cluster(token)):
-            # Ray puts the folder that it is started in first on its workers' path: a numpy.py
-            # beside the person's corpus would be run there. Workers start there too, so it must
-            # last.
+        with ray_environment(own_ray_variables() if address is None else cluster_variables(token)):
+            # Ray puts the folder that it is started in first on its workers' module path: a
+            # numpy.py beside the user's corpus would be run there. Workers start in that folder
+            # too, so it must exist as long as the connection.
             with chdir(nowhere), keeping_sigterm():
                 _init(address, token, options)
             try:
@@ -103,21 +104,25 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
                 ray.shutdown()
 
 
-def check_entry(address: str) -> None:
-    """Refuses a cluster that this person cannot join, without joining it: nothing is left there.
+def require_joinable(address: str) -> None:
+    """Refuse a cluster that this user cannot join, without joining it.
 
     Raises:
-        ConfigError: Nobody answers there, or not to this person's token.
+        ConfigError: No Ray answers at this address, or it refuses this user's token.
     """
     if not ray.is_initialized():
         token = _token()
-        with ray_told(of_a_cluster(token)):
-            require_entry(address, token)
+        with ray_environment(cluster_variables(token)):
+            require_access(address, token)
 
 
-def mismatch(said: str) -> str | None:
-    """Ray's refusal of another Ray or Python in Veer's words, None where it says no such thing."""
-    found = MISMATCH.search(said)
+def version_mismatch(message: str) -> str | None:
+    """Return Ray's refusal of another Ray or Python, in Veer's words.
+
+    Args:
+        message: Any error message of Ray; None is returned if it is about something else.
+    """
+    found = MISMATCH.search(message)
     if found is None:
         return None
     theirs, ours = found.groups()[:2], found.groups()[2:]
@@ -139,7 +144,7 @@ def _token() -> Token | None:
 
 def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> None:
     if address is not None:
-        require_entry(address, token)
+        require_access(address, token)
     own: dict[str, Any] = (
         {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
         if address is None
@@ -152,13 +157,13 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
             logging_level=logging.ERROR,
             **(own | options),
         )
-    except Exception as error:  # Ray raises a bare one where it does not come up in time
+    except Exception as error:  # Ray raises a bare Exception where it does not start in time
         ray.shutdown()
         if isinstance(error, AuthenticationError):
             raise ConfigError(_refused(address or "local", token)) from error
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         raise ConfigError(
-            f"cannot {where}: {mismatch(str(error)) or error}{_fix(error)}"
+            f"cannot {where}: {version_mismatch(str(error)) or error}{_fix(error)}"
         ) from error
 
 
@@ -169,10 +174,10 @@ def _fix(error: Exception) -> str:
 
 
 def _host_and_port(address: str) -> tuple[str, int] | None:
-    """None for the other forms that Ray takes, such as `auto`.
+    """Split an address; return None for the other forms that Ray accepts, such as `auto`.
 
     Raises:
-        ConfigError: The port is none.
+        ConfigError: The port is not a number from 1 to `MAX_PORT`.
     """
     host, colon, port = address.rpartition(":")
     if not colon or "/" in host:
@@ -180,17 +185,17 @@ def _host_and_port(address: str) -> tuple[str, int] | None:
     is_number = port.isascii() and port.isdigit() and len(port) <= MAX_PORT_DIGITS
     if not is_number or not 1 <= int(port) <= MAX_PORT:
         raise ConfigError(
-            f"cannot join Ray at {address[:MAX_SHOWN]!r}: the port must be a number from 1 to "
-            f"{MAX_PORT}; `veer cluster head` prints a cluster's address"
+            f"cannot join Ray at {address[:MAX_ADDRESS_CHARS]!r}: the port must be a number from "
+            f"1 to {MAX_PORT}; `veer cluster head` prints a cluster's address"
         )
     return host, int(port)
 
 
-def _require_answer(address: str, place: tuple[str, int]) -> None:
-    """Refuses at once what Ray would wait minutes for."""
+def _require_answer(address: str, host_and_port: tuple[str, int]) -> None:
+    """Refuse an address without a listener at once; Ray itself would wait for minutes."""
     try:
-        socket.create_connection(place, timeout=ANSWER_TIMEOUT_S).close()
-    except (OSError, ValueError) as error:  # also a name that cannot be one: UnicodeError
+        socket.create_connection(host_and_port, timeout=ANSWER_TIMEOUT_S).close()
+    except (OSError, ValueError) as error:  # UnicodeError: no valid host name
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             f"cannot join Ray at {address!r}: {reason}; start a cluster with "
@@ -198,15 +203,17 @@ def _require_answer(address: str, place: tuple[str, int]) -> None:
         ) from error
 
 
-def require_entry(address: str, token: Token | None) -> None:
-    """Refuses at once what Ray itself would try for long; other forms than host and port pass.
+def require_access(address: str, token: Token | None) -> None:
+    """Refuse at once a cluster that does not let this token in; Ray itself would try for minutes.
+
+    An address that is not host and port is not checked.
 
     Raises:
-        ConfigError: Nobody answers there, or not to this token.
+        ConfigError: No Ray answers at this address, or it refuses this token.
     """
-    if (place := _host_and_port(address)) is None:
+    if (host_and_port := _host_and_port(address)) is None:
         return
-    _require_answer(address, place)
+    _require_answer(address, host_and_port)
     try:
         with _silent_stderr():
             GcsClient(address=address)
@@ -220,22 +227,22 @@ def require_entry(address: str, token: Token | None) -> None:
 
 
 def _refused(address: str, token: Token | None) -> str:
-    mode = os.environ.get(MODE)
+    mode = os.environ.get(AUTH_MODE)
     if token is None:
         why = "it demands a token, and this machine has none"
     elif mode is not None and mode.lower() != "token":
-        why = f"it demands a token, and {MODE}={mode} keeps this process from showing one"
+        why = f"it demands a token, and {AUTH_MODE}={mode} keeps this process from showing one"
     else:
-        why = f"it demands another token than that of {token.place}"
+        why = f"it demands another token than that of {token.source}"
     return (
         f"cannot join Ray at {address!r}: {why}; on the machine of `veer cluster head`, "
-        "`veer cluster token` says how to bring the cluster's token here"
+        "`veer cluster token` prints how to bring the cluster's token here"
     )
 
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Keeps from the screen what Ray's C++ writes; its exceptions say the same."""
+    """Keep the messages of Ray's C++ code off the screen; its exceptions contain the same text."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as nowhere:
         before = os.dup(2)

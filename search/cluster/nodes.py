@@ -1,7 +1,7 @@
-"""Ray on several machines, as Veer wants it: a token, no dashboard that others reach.
+"""Ray on several machines, as Veer wants it: with a token, and no dashboard that others reach.
 
-What is started is `ray start`. Its processes carry a mark in their environment, by which `stop`
-finds them; `ray stop` would end every Ray of this user, running searches too.
+Nodes are started with `ray start`. Their processes carry a mark in their environment, by which
+`stop_nodes` finds them: `ray stop` would end every Ray of this user, running searches too.
 """
 
 import errno
@@ -19,19 +19,29 @@ from pathlib import Path
 
 import ray
 
-from search.cluster.connection import ENVIRONMENT, mismatch, require_entry
-from search.cluster.tokens import TOKEN_PATH, Token, find_token, make_token, ray_told, token_file
-from search.provenance.provenance import MODE
+from search.cluster.connection import ENVIRONMENT, require_access, version_mismatch
+from search.cluster.tokens import (
+    TOKEN_PATH,
+    Token,
+    find_token,
+    make_token,
+    ray_environment,
+    token_file,
+)
+from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
+# In the environment of every process of a node that Veer started: the cluster's address.
 MARK = "VEER_CLUSTER"
 LOOPBACK = "127.0.0.1"
+# After SIGTERM, before SIGKILL.
 STOP_WITHIN_S = 5.0
-POLL_S = 0.1
+STOP_POLL_S = 0.1
+# From the message of `ray start` where ray[default] is not installed.
 NO_DASHBOARD = "Cannot include dashboard with missing packages"
 LAST_LINES = 5
-# Ray keeps them for workers and drivers: --min-worker-port and --max-worker-port of `ray start`.
+# Reserved for workers and drivers: --min-worker-port and --max-worker-port of `ray start`.
 WORKER_PORTS = range(10002, 20000)
 # The last line of a traceback, and what follows it.
 RAISED = re.compile(r"^(?:\w+\.)*\w+Error: ", re.MULTILINE)
@@ -39,12 +49,12 @@ RAISED = re.compile(r"^(?:\w+\.)*\w+Error: ", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeOptions:
-    """What a machine gives to a cluster.
+    """The resources and the address with which a machine joins a cluster.
 
     Attributes:
         num_cpus: CPUs for trials, None for all.
         num_gpus: GPUs for trials, None for all.
-        host: Address by which the others reach it, None for the one that Ray finds.
+        host: Address at which other machines reach it, None for the one that Ray finds.
     """
 
     num_cpus: int | None = None
@@ -52,7 +62,7 @@ class NodeOptions:
     host: str | None = None
 
     def arguments(self) -> list[str]:
-        """Of `ray start`."""
+        """Return the options for `ray start`."""
         given = {
             "--num-cpus": self.num_cpus,
             "--num-gpus": self.num_gpus,
@@ -63,25 +73,25 @@ class NodeOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dashboard:
-    """Where Ray's dashboard listens; it can run code on the cluster for who has the token."""
+    """Where Ray's dashboard listens; it runs code on the cluster for anyone with the token."""
 
     host: str = LOOPBACK
     port: int = 8265
 
     def arguments(self) -> list[str]:
-        """Of `ray start`."""
+        """Return the options for `ray start`."""
         return [f"--dashboard-host={self.host}", f"--dashboard-port={self.port}"]
 
 
 def start_head(port: int, node: NodeOptions, dashboard: Dashboard | None = None) -> str:
-    """Starts a cluster on this machine, which demands this user's token; makes one if need be.
+    """Start a cluster on this machine; it demands this user's token, made here if missing.
 
     Returns:
-        Its address, host and port.
+        The cluster's address, host and port.
 
     Raises:
-        ConfigError: A port is one of those for workers or taken, or Ray does not start; with what
-            it says.
+        ConfigError: A port is taken or reserved for workers, or Ray does not start; with its
+            message.
     """
     _require_free_of_workers("--port", port)
     _require_free(port)
@@ -101,23 +111,23 @@ def start_head(port: int, node: NodeOptions, dashboard: Dashboard | None = None)
     return address
 
 
-def join(address: str, node: NodeOptions) -> Token:
-    """Makes this machine a node of a cluster.
+def join_cluster(address: str, node: NodeOptions) -> Token:
+    """Make this machine a node of a cluster.
 
     Args:
         address: Host and port, as `veer cluster head` prints them.
-        node: What it gives.
+        node: The resources of this machine.
 
     Returns:
-        The token that it was let in by.
+        The token that the cluster accepted.
 
     Raises:
         ConfigError: There is no token here or no cluster there, it demands another token, has
             another Ray or Python, or Ray does not start.
     """
     token = require_token()
-    with ray_told({MODE: "token"}):
-        require_entry(address, token)
+    with ray_environment({AUTH_MODE: "token"}):
+        require_access(address, token)
     _ray_start(
         [f"--address={address}", *node.arguments()], address, f"cannot join the cluster {address}"
     )
@@ -125,7 +135,7 @@ def join(address: str, node: NodeOptions) -> Token:
 
 
 def require_token() -> Token:
-    """This user's token.
+    """Return this user's token.
 
     Raises:
         ConfigError: There is none, or it cannot be read.
@@ -140,32 +150,32 @@ def require_token() -> Token:
     return token
 
 
-def stop(address: str | None = None) -> int:
-    """Ends the nodes that Veer started on this machine, and no other Ray.
+def stop_nodes(address: str | None = None) -> int:
+    """End the nodes that Veer started on this machine, and no other Ray.
 
     Args:
         address: Only the node of this cluster.
 
     Returns:
-        How many processes were ended.
+        Number of processes that were ended.
     """
     started = _marked(address)
     _signal(started, signal.SIGTERM)
     latest_s = time.monotonic() + STOP_WITHIN_S
     while (left := _marked(address)) and time.monotonic() < latest_s:
-        time.sleep(POLL_S)
+        time.sleep(STOP_POLL_S)
     _signal(left, signal.SIGKILL)
     return len(started)
 
 
 def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
-    told = {MODE: "token", MARK: address}
+    own = {AUTH_MODE: "token", MARK: address}
     if TOKEN_PATH in os.environ:
-        told[TOKEN_PATH] = str(token_file().absolute())
+        own[TOKEN_PATH] = str(token_file().absolute())
     done = subprocess.run(  # noqa: S603 - Ray's own command, with checked arguments
         [*RAY, "start", *arguments, "--disable-usage-stats"],
-        env=ENVIRONMENT | os.environ | told,
-        # Python looks for modules in the folder that it is started in.
+        env=ENVIRONMENT | os.environ | own,
+        # `python -m` looks for modules in its working folder first: a numpy.py there would be run.
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -178,7 +188,7 @@ def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
     if NO_DASHBOARD in done.stdout:
         why = f"the dashboard needs more of Ray: pip install 'ray[default]=={ray.__version__}'"
     else:
-        why = mismatch(done.stdout) or _said_last(done.stdout)
+        why = version_mismatch(done.stdout) or _last_error(done.stdout)
     raise ConfigError(f"{failing}: {why}")
 
 
@@ -191,7 +201,7 @@ def _require_free_of_workers(option: str, port: int) -> None:
 
 
 def _require_free(port: int) -> None:
-    """Ray's own account of a taken port is of sessions and core dumps."""
+    """Refuse a taken port: Ray's own message is about sessions and core dumps instead."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -202,11 +212,11 @@ def _require_free(port: int) -> None:
                     f"--port {port} is taken: a cluster or another program listens there; "
                     "`veer cluster stop` ends a cluster that Veer started, or name another port"
                 ) from error
-            # What else may be wrong, such as a port that only root may take, Ray says.
+            # Other errors, such as a port that only root may use, are reported by Ray.
 
 
-def _said_last(output: str) -> str:
-    """Why `ray start` failed: the error's message, or its last lines where it raised none."""
+def _last_error(output: str) -> str:
+    """Return why `ray start` failed: the error's message, or the last lines without one."""
     raised = list(RAISED.finditer(output))
     text = output[raised[-1].end() :] if raised else output
     lines = [line.strip() for line in text.splitlines() if line.strip()]
@@ -214,7 +224,10 @@ def _said_last(output: str) -> str:
 
 
 def _marked(address: str | None) -> list[int]:
-    """This user's processes that belong to a node that Veer started, zombies left out."""
+    """Return the processes of this user that belong to a node that Veer started.
+
+    Zombies are left out: their environment is empty.
+    """
     wanted = re.escape(address.encode()) if address else rb"[^\0]*"
     mark = re.compile(rb"(?:^|\0)" + MARK.encode() + rb"=" + wanted + rb"\0")
     found = []

@@ -1,6 +1,6 @@
-"""What the Ray cluster has, and how many trials fit on it.
+"""The resources of a Ray cluster, and how many trials fit on it.
 
-The cluster is asked, not the machine that the search was started on.
+The numbers are Ray's, not those of the machine on which the search was started.
 """
 
 import math
@@ -22,9 +22,9 @@ class Node:
 
     Attributes:
         address: Its IP address.
-        num_cpus: CPUs that Ray may give away.
-        num_gpus: GPUs that Ray may give away.
-        node_id: Ray's own name of it.
+        num_cpus: CPUs that Ray may assign.
+        num_gpus: GPUs that Ray may assign.
+        node_id: Ray's own identifier of the node.
     """
 
     address: str
@@ -34,12 +34,12 @@ class Node:
 
 
 def cluster_nodes() -> list[Node]:
-    """Asks the cluster that this process is connected to for its live nodes."""
+    """Return the live nodes of the cluster that this process is connected to."""
     return nodes_of(ray.nodes())  # type: ignore[no-untyped-call]
 
 
 def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:
-    """Reads Ray's description of the nodes, leaving out dead ones."""
+    """Return the live nodes of Ray's description, as `ray.nodes` returns it."""
     return [
         Node(
             address=node["NodeManagerAddress"],
@@ -53,7 +53,7 @@ def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:
 
 
 def num_trials_at_once(share: ResourceShare, nodes: Sequence[Node]) -> int:
-    """How many trials the whole cluster can run at a time, if each is given this share.
+    """Return how many trials the whole cluster can run at once, each with this share.
 
     Raises:
         ConfigError: No node has what one trial asks for.
@@ -65,10 +65,11 @@ def num_trials_at_once(share: ResourceShare, nodes: Sequence[Node]) -> int:
 
 
 def require_gpus_here(num_gpus: float) -> None:
-    """Refuses GPUs that a cluster of this machine alone cannot have, before Ray is started.
+    """Refuse more GPUs than this machine has, before a local Ray is started.
 
     Raises:
-        ConfigError: PyTorch finds fewer here; not where Ray runs already, which is asked later.
+        ConfigError: PyTorch finds fewer here. Never raised where Ray runs already: its own
+            numbers are checked later.
     """
     here = Node(
         address="this machine",
@@ -80,12 +81,12 @@ def require_gpus_here(num_gpus: float) -> None:
 
 
 def num_by_cpu(num_cpus: float, node: Node) -> int:
-    """How many trials a node's CPUs carry, if each is given so many."""
+    """Return how many trials a node's CPUs carry, each with `num_cpus` of them."""
     return _times(node.num_cpus, num_cpus)
 
 
 def at_once_line(at_once: int, fitting: int, share: ResourceShare) -> str:
-    """How many trials run at a time and what each has, in a line."""
+    """Return a line with the number of trials at once and the resources of each."""
     threads = "1 thread" if share.num_threads == 1 else f"{share.num_threads} threads"
     many = "1 trial" if at_once == 1 else f"{at_once} trials"
     line = f"at most {many} at a time; the cluster fits {fitting}, each with {threads}"
@@ -104,13 +105,14 @@ def _num_on(share: ResourceShare, node: Node) -> int:
     by_cpu = num_by_cpu(share.num_cpus, node)
     if share.num_gpus == 0:
         return by_cpu
-    if share.num_gpus <= 1:  # a share lies on one GPU
+    if share.num_gpus <= 1:  # a fraction cannot be spread over GPUs
         return min(by_cpu, int(node.num_gpus) * _times(1.0, share.num_gpus))
     return min(by_cpu, _times(node.num_gpus, share.num_gpus))
 
 
 def _times(there: float, asked: float) -> int:
-    """How often a quantity fits, counted as Ray does."""
+    """Return how often a quantity fits, counted as Ray does."""
+    # In Ray's units, since with floats 0.1 would fit into 0.3 only twice.
     return math.floor(round(there * UNITS_PER_WHOLE) / round(asked * UNITS_PER_WHOLE))
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: end a search so that it can be resumed."""
+"""Ctrl-C and SIGTERM: a search ends so that it can be resumed."""
 
 import signal
 import threading
@@ -6,26 +6,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Kubernetes and Slurm send SIGKILL 30 s after SIGTERM.
+# Kubernetes and Slurm send SIGKILL 30 s after SIGTERM by default.
 STUCK_AFTER_S = 10.0
-# The exit status of what SIGTERM ended: 128 and the signal's number.
+# By convention of the shells: 128 plus the number of the signal.
 TERMINATED_STATUS = 143
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: what Slurm and Kubernetes send some seconds before SIGKILL."""
+    """SIGTERM came; Slurm and Kubernetes send it some seconds before SIGKILL."""
 
 
 class Interrupts:
     """Counts Ctrl-C: the first ends the search after the running epochs, the second at once.
 
-    A third has Python's own effect. SIGTERM ends it at once, as the second does.
+    A third raises KeyboardInterrupt. SIGTERM ends the search at once, as the second Ctrl-C does.
 
     Args:
         on_first: Called at the first.
         on_second: Called at the second, and at SIGTERM.
-        on_stuck: Called in a thread where the context lasts on `STUCK_AFTER_S` after SIGTERM: a
-            Ray that was killed too may keep the main thread waiting for a minute.
+        on_stuck: Called in a thread if the block has not ended `STUCK_AFTER_S` after SIGTERM: if
+            Ray was killed too, the main thread may wait for it for a minute.
 
     Attributes:
         is_urgent: Whether not to wait for the running epochs.
@@ -90,7 +90,7 @@ class Interrupts:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Lets SIGTERM raise `Terminated` meanwhile; in another thread than the main one nothing."""
+    """Let SIGTERM raise `Terminated` inside the block; does nothing outside the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -108,10 +108,10 @@ def terminable() -> Iterator[None]:
 
 @contextmanager
 def keeping_sigterm() -> Iterator[None]:
-    """Puts a handler of SIGTERM back that others replace meanwhile, as `ray.init` does.
+    """Restore the handler of SIGTERM that code in the block replaces, as `ray.init` does.
 
     Raises:
-        Terminated: SIGTERM came meanwhile; Ray's handler makes a SystemExit of it.
+        Terminated: SIGTERM came inside the block; Ray's handler turns it into a SystemExit.
     """
     before = signal.getsignal(signal.SIGTERM)
     try:
@@ -122,6 +122,6 @@ def keeping_sigterm() -> Iterator[None]:
         raise Terminated from None
     finally:
         is_main = threading.current_thread() is threading.main_thread()
-        # Without a handler of ours Ray's, which ends its processes, is better than none.
+        # Where Python has no handler of ours, Ray's stays: it ends Ray's processes.
         if is_main and callable(before):
             signal.signal(signal.SIGTERM, before)

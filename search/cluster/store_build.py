@@ -3,10 +3,11 @@
     driver                          worker, one CPU, and a GPU where the task uses one
       tasks, one block each  ---->  build_shard -> a shard in the store's folder
       faults and errors      <----  outcome
-      progress               <----  ticker: utterances done of each shard
+      progress               <----  ShardProgress, an actor: utterances done of each shard
 
-What builds a shard knows no Ray (`trainable.store.tasks`). The driver holds the store's lock; the
-workers write below it, each a file of its own, so the folder must be one that all nodes share.
+The code that builds a shard does not depend on Ray (`trainable.store.tasks`). The driver holds the
+store's lock. Each worker writes a file of its own into the store's folder, which all nodes must
+share.
 """
 
 import contextlib
@@ -29,35 +30,36 @@ import ray.data
 import torch
 from ray.exceptions import RayError
 
-from search.cluster.check import require_alike
-from search.cluster.connection import check_entry, connected
+from search.cluster.check import require_uniform_nodes
+from search.cluster.connection import connected, require_joinable
 from search.cluster.resources import cluster_nodes
-from search.cluster.store_worker import Outcome, build_packed
-from search.cluster.ticker import Ticker
+from search.cluster.shard_progress import ShardProgress
+from search.cluster.store_worker import ShardOutcome, build_packed
 from spaces.files.errors import DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import ProgressCallback, ShardTask, build_shards
 
-POLL_S = 0.2
+BUILD_POLL_S = 0.2
 # An NFS client may look at its own, older list of a folder's files for a minute.
 APPEARS_WITHIN_S = 70.0
 
 
 def num_cpus_here() -> int:
-    """CPUs that this process may use."""
+    """Return how many CPUs this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -> bool:
-    """Whether shards are built on Ray, whose start takes seconds.
+    """Return whether shards are built on Ray, whose start takes seconds.
 
     Args:
-        tasks: What is to be built.
-        address: Of a cluster, None where there is no other than this machine.
+        tasks: The shards to build.
+        address: A cluster's address, None for this machine alone.
         num_workers: Shards that this machine could build at once.
     """
     if not tasks or address is not None:
         return bool(tasks)
+    # Each worker reserves a whole GPU then.
     if tasks[0].uses_gpu and (num_gpus := torch.cuda.device_count()):
         num_workers = min(num_workers, num_gpus)
     return len(tasks) > 1 and num_workers > 1
@@ -88,8 +90,8 @@ class ShardBuilder:
 
         Raises:
             ConfigError: Ray cannot be started or joined, or a node of it cannot take part.
-            DiskFullError: There was no room for a shard; naming all such.
-            StoreError: A shard could not be written, or what builds it died; naming all such.
+            DiskFullError: There was no space for a shard; naming all such.
+            StoreError: A shard could not be written, or its worker died; naming all such.
         """
         num_workers = self._num_workers or num_cpus_here()
         if not pays(tasks, address=self._address, num_workers=num_workers):
@@ -98,7 +100,7 @@ class ShardBuilder:
             own = {} if self._address or not self._num_workers else {"num_cpus": num_workers}
             self._connection.enter_context(connected(self._address, **own))
             if self._address is not None:
-                require_alike(cluster_nodes(), [cache_dir()])
+                require_uniform_nodes(cluster_nodes(), [cache_dir()])
         return _build_on_ray(tasks, num_all, progress, self._num_workers)
 
     def close(self) -> None:
@@ -107,7 +109,7 @@ class ShardBuilder:
 
     def __enter__(self) -> Self:
         if self._address is not None:
-            check_entry(self._address)
+            require_joinable(self._address)
         return self
 
     def __exit__(
@@ -125,11 +127,11 @@ def _build_on_ray(
     progress: ProgressCallback | None,
     num_workers: int | None,
 ) -> tuple[str, ...]:
-    ticker = ray.remote(Ticker).options(num_cpus=0, max_restarts=-1).remote()
-    outcomes: dict[int, Outcome] = {}
+    shard_progress = ray.remote(ShardProgress).options(num_cpus=0, max_restarts=-1).remote()
+    outcomes: dict[int, ShardOutcome] = {}
     try:
-        with _telling(ticker, tasks, num_all, progress), _silent_ray_data():
-            for outcome in _outcomes(tasks, ticker, num_workers):
+        with _reporting_progress(shard_progress, tasks, num_all, progress), _silent_ray_data():
+            for outcome in _outcomes(tasks, shard_progress, num_workers):
                 outcomes[outcome.number] = outcome
     except RayError as error:
         why = str(error).strip().splitlines()[0]
@@ -151,28 +153,32 @@ def _build_on_ray(
 
 
 def _outcomes(
-    tasks: Sequence[ShardTask], ticker: Any, num_workers: int | None
-) -> Iterator[Outcome]:
-    """How each shard ended, as they end."""
-    # Paths of a million files have a tenth of the size that way; all tasks lie in Ray's store.
+    tasks: Sequence[ShardTask], shard_progress: Any, num_workers: int | None
+) -> Iterator[ShardOutcome]:
+    """Yield the outcome of each shard, in the order in which they end."""
+    # All tasks lie in Ray's object store at once; compressed, the paths of a million files take a
+    # tenth of the memory.
     items = [{"task": zlib.compress(pickle.dumps(task), 1)} for task in tasks]
     has_gpus = ray.cluster_resources().get("GPU", 0.0) > 0  # type: ignore[no-untyped-call]
     outcomes = ray.data.from_items(items, override_num_blocks=len(items)).map(
-        partial(build_packed, ticker=ticker),
+        partial(build_packed, shard_progress=shard_progress),
         num_cpus=1,
         num_gpus=1 if has_gpus and all(task.uses_gpu for task in tasks) else None,
         concurrency=num_workers,
     )
     for row in outcomes.iter_rows():
-        # From a worker of this build, through Ray alone.
+        # The outcome comes from a worker of this build, through Ray alone.
         yield pickle.loads(row["outcome"])  # noqa: S301 - see above
 
 
 @contextmanager
-def _telling(
-    ticker: Any, tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
+def _reporting_progress(
+    shard_progress: Any,
+    tasks: Sequence[ShardTask],
+    num_all: int,
+    progress: ProgressCallback | None,
 ) -> Iterator[None]:
-    """Tell of the utterances that the workers have done, from a thread, until the end."""
+    """Report the utterances that the workers have done, from a thread, until the block ends."""
     if progress is None:
         yield
         return
@@ -180,10 +186,11 @@ def _telling(
 
     def watch() -> None:
         shown = -1
-        while not ended.wait(POLL_S):
-            # An actor whose node died begins again with nothing.
+        while not ended.wait(BUILD_POLL_S):
+            # An actor whose node died starts again from zero: it is asked again at the next turn,
+            # and a smaller number than the last is not shown.
             with contextlib.suppress(RayError):
-                done = known + ray.get(ticker.total.remote(), timeout=POLL_S * 10)
+                done = known + ray.get(shard_progress.total.remote(), timeout=BUILD_POLL_S * 10)
                 if done > shown:
                     progress(shown := done, num_all)
 
@@ -198,7 +205,7 @@ def _telling(
 
 @contextmanager
 def _silent_ray_data() -> Iterator[None]:
-    """No bars and no lines of Ray Data's; they go to its own log file all the same."""
+    """Keep Ray Data's progress bars and lines off the screen; its own log file still has them."""
     context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
     before = context.enable_progress_bars, context.print_on_execution_start, logger.handlers
     context.enable_progress_bars = context.print_on_execution_start = False
@@ -210,15 +217,16 @@ def _silent_ray_data() -> Iterator[None]:
 
 
 def _require_there(paths: Sequence[Path]) -> None:
-    """Wait for what the workers say they have written.
+    """Wait until the shards that the workers report as written are visible here.
 
     Raises:
-        StoreError: It does not appear here.
+        StoreError: One did not appear within `APPEARS_WITHIN_S`.
     """
     missing, deadline_s = list(paths), time.monotonic() + APPEARS_WITHIN_S
     while missing:
         folder = missing[0].parent
-        list(folder.iterdir())  # has a network file system look again
+        # Listing the folder makes a network file system drop its cached view of it.
+        list(folder.iterdir())
         missing = [path for path in missing if not path.exists()]
         if missing and time.monotonic() > deadline_s:
             raise StoreError(
@@ -226,4 +234,4 @@ def _require_there(paths: Sequence[Path]) -> None:
                 "$VEER_CACHE must name a folder that all nodes of the cluster share"
             )
         if missing:
-            time.sleep(POLL_S)
+            time.sleep(BUILD_POLL_S)

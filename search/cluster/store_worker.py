@@ -1,4 +1,4 @@
-"""What a worker does with one shard."""
+"""The part of a store's build that runs in a worker: one shard, and its outcome."""
 
 import os
 import pickle
@@ -16,22 +16,24 @@ from spaces.files.errors import DiskFullError, VeerError
 from trainable.store.plan import PLAN
 from trainable.store.tasks import ShardTask, build_shard
 
-TELL_EVERY_S = 0.5
-# Ray Data begins a shard anew whenever its worker was killed, for ever.
-MAX_BEGINNINGS = 3
+# Seconds between two reports: one for each utterance would flood the actor.
+REPORT_EVERY_S = 0.5
+# Ray Data starts a shard again whenever its worker was killed, without a limit of its own: a shard
+# that needs more memory than there is would kill workers for ever.
+MAX_STARTS = 3
 ELSEWHERE = "name another folder in $VEER_CACHE"
 FEWER = "build again with fewer --workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ShardOutcome:
     """How a shard ended: written, or with faults, or with an error.
 
     Attributes:
-        number: Of the shard.
-        faults: What is wrong with its utterances.
-        error: What kept it from being built, naming it; empty if nothing did.
-        is_disk_full: Whether that was a full disk.
+        number: The shard's number.
+        faults: Faults of its utterances, a sentence each.
+        error: Why it could not be built, with its path; empty if it was built.
+        is_disk_full: Whether the error was a full disk.
     """
 
     number: int
@@ -40,58 +42,65 @@ class Outcome:
     is_disk_full: bool = False
 
 
-def build_packed(row: dict[str, Any], ticker: Any) -> dict[str, bytes]:
-    """Build the shard of a row of Ray Data's.
+def build_packed(row: dict[str, Any], shard_progress: Any) -> dict[str, bytes]:
+    """Build the shard of one row of Ray Data.
 
     Args:
-        row: Its `task` is a pickled `ShardTask`, compressed.
-        ticker: The actor to tell.
+        row: Holds in `task` a pickled `ShardTask`, compressed.
+        shard_progress: Handle of the `ShardProgress` actor.
 
     Returns:
-        The pickled `Outcome`.
+        The pickled `ShardOutcome`.
     """
+    # Ray reserves one CPU for a shard.
     torch.set_num_threads(1)
-    # From the process that builds, through Ray alone.
+    # The task comes from the driver of this build, through Ray alone.
     task: ShardTask = pickle.loads(zlib.decompress(row["task"]))  # noqa: S301 - see above
-    return {"outcome": pickle.dumps(built(task, ticker))}
+    return {"outcome": pickle.dumps(try_build_shard(task, shard_progress))}
 
 
-def built(task: ShardTask, ticker: Any) -> Outcome:
-    """Build a shard, telling the ticker twice a second; nothing is raised."""
+def try_build_shard(task: ShardTask, shard_progress: Any) -> ShardOutcome:
+    """Build a shard and report its progress; an error is part of the outcome, never raised.
+
+    An exception would make Ray Data end the whole build, with a traceback in place of the shard's
+    name; the other shards are to be built all the same.
+    """
     number, path = task.location.number, task.location.path
     if not (task.location.folder / PLAN).is_file():
         error = (
             f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
             "name one that all nodes of the cluster share"
         )
-        return Outcome(number=number, error=error)
-    if ray.get(ticker.begin.remote(number)) > MAX_BEGINNINGS:
+        return ShardOutcome(number=number, error=error)
+    if ray.get(shard_progress.begin.remote(number)) > MAX_STARTS:
         error = (
-            f"{path}: what built it was killed {MAX_BEGINNINGS} times, perhaps for want of "
+            f"{path}: what built it was killed {MAX_STARTS} times, perhaps for want of "
             f"memory; {FEWER}"
         )
-        return Outcome(number=number, error=error)
-    done, told_s = 0, time.monotonic()
+        return ShardOutcome(number=number, error=error)
+    done, reported_s = 0, time.monotonic()
 
     def tick() -> None:
-        nonlocal done, told_s
+        nonlocal done, reported_s
         done += 1
-        if (now_s := time.monotonic()) - told_s >= TELL_EVERY_S:
-            told_s = now_s
-            ticker.tell.remote(number, done)
+        if (now_s := time.monotonic()) - reported_s >= REPORT_EVERY_S:
+            reported_s = now_s
+            shard_progress.record.remote(number, done)
 
     try:
         faults = build_shard(task, tick)
     except DiskFullError as error:
-        return Outcome(number=number, error=str(error), is_disk_full=True)
+        return ShardOutcome(number=number, error=str(error), is_disk_full=True)
     except VeerError as error:
-        return Outcome(number=number, error=f"{path}: {error}")
+        return ShardOutcome(number=number, error=f"{path}: {error}")
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        return Outcome(number=number, error=f"{path}: cannot be written: {why}; {ELSEWHERE}")
+        return ShardOutcome(number=number, error=f"{path}: cannot be written: {why}; {ELSEWHERE}")
     except MemoryError:
-        return Outcome(number=number, error=f"{path}: no memory was left to build it; {FEWER}")
-    except Exception:  # noqa: BLE001 - told to the driver, which names the shard
-        return Outcome(number=number, error=f"{path}: cannot be built:\n{traceback.format_exc()}")
-    ticker.tell.remote(number, done)
-    return Outcome(number=number, faults=faults)
+        why = f"no memory was left to build it; {FEWER}"
+        return ShardOutcome(number=number, error=f"{path}: {why}")
+    except Exception:  # noqa: BLE001 - passed to the driver, which prints it
+        why = f"cannot be built:\n{traceback.format_exc()}"
+        return ShardOutcome(number=number, error=f"{path}: {why}")
+    shard_progress.record.remote(number, done)
+    return ShardOutcome(number=number, faults=faults)

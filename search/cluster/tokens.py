@@ -1,8 +1,8 @@
-"""The token that a Ray cluster demands of whoever joins it: found, made, kept from other users.
+"""The token that a Ray cluster demands from every process that joins: find, make, protect it.
 
-It is looked for where Ray does: `$RAY_AUTH_TOKEN`, then the file that `$RAY_AUTH_TOKEN_PATH`
-names, then `~/.ray/auth_token`. Only processes of the same user are to read it; it stands in no
-log and on no command line.
+Searched in the same order as Ray does: `$RAY_AUTH_TOKEN`, then the file that
+`$RAY_AUTH_TOKEN_PATH` names, then `~/.ray/auth_token`. Only processes of the same user may read
+it; it appears in no log and on no command line.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-from search.provenance.provenance import MODE
+from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
@@ -29,38 +29,38 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A token.
+    """A token and its source.
 
     Attributes:
         value: The secret; not shown by `repr`.
-        place: Where it was found, for messages.
-        file: Its file, None where it stands in the environment.
+        source: The variable or file that holds it, for messages.
+        file: Its file, None for a token from the environment.
     """
 
     value: str = field(repr=False)
-    place: str
+    source: str
     file: Path | None = None
 
     @property
     def fingerprint(self) -> str:
-        """What two machines can compare without showing the token."""
+        """First hexadecimal digits of the token's SHA-256: two machines compare them in public."""
         return hashlib.sha256(self.value.encode()).hexdigest()[:12]
 
 
 def token_file() -> Path:
-    """Where this user's token is kept."""
+    """Return the path of this user's token file, which may be missing."""
     named = os.environ.get(TOKEN_PATH)
     return Path(named) if named else Path.home() / ".ray" / "auth_token"
 
 
 def find_token() -> Token | None:
-    """This process's token, None where there is none.
+    """Return this process's token, None if there is none.
 
     Raises:
-        ConfigError: There is a file, but it cannot be read or holds no token.
+        ConfigError: The file exists, but cannot be read or holds no token.
     """
     if value := os.environ.get(TOKEN, "").strip():
-        return Token(value=_checked(value, f"${TOKEN}"), place=f"${TOKEN}")
+        return Token(value=_checked(value, f"${TOKEN}"), source=f"${TOKEN}")
     file = token_file()
     try:
         value = file.read_bytes().decode("ascii", "replace").strip()
@@ -68,11 +68,11 @@ def find_token() -> Token | None:
         return None
     except OSError as error:
         raise ConfigError(f"{file}: cannot read the token: {error.strerror or error}") from error
-    return Token(value=_checked(value, str(file)), place=str(file), file=file)
+    return Token(value=_checked(value, str(file)), source=str(file), file=file)
 
 
 def make_token() -> Token:
-    """Puts a new token into its file, which nobody else may read, and returns it.
+    """Write a new token to the token file, which no other user may read, and return it.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -96,14 +96,14 @@ def make_token() -> Token:
             f"{file}: cannot write the token: {error.strerror or error}; name another file in "
             f"${TOKEN_PATH}"
         ) from error
-    return Token(value=value, place=str(file), file=file)
+    return Token(value=value, source=str(file), file=file)
 
 
 def keep_from_others(token: Token) -> str | None:
-    """Takes other users' rights to a token's file away; Ray itself writes it for all to read.
+    """Remove other users' rights to a token's file: Ray itself creates it readable for all.
 
     Returns:
-        What was found and done, in a sentence; None where there was nothing to mend.
+        What was wrong and done about it, in a sentence; None if the mode was right.
     """
     if token.file is None or not (mode := stat.S_IMODE(token.file.stat().st_mode)) & OTHERS:
         return None
@@ -116,10 +116,10 @@ def keep_from_others(token: Token) -> str | None:
 
 
 @contextmanager
-def ray_told(variables: Mapping[str, str]) -> Iterator[None]:
-    """Sets Ray's variables of authentication for a while, over what the person has set.
+def ray_environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set Ray's variables of authentication inside the block, over the user's own values.
 
-    Ray reads them once a process, so it is made to read them again; not to be used while this
+    Ray reads them once a process, so it is made to read them again. Not to be used while this
     process is connected.
     """
     before = {name: os.environ.get(name) for name in variables}
@@ -136,26 +136,27 @@ def ray_told(variables: Mapping[str, str]) -> Iterator[None]:
         _read_again()
 
 
-def of_this_process() -> dict[str, str]:
-    """Variables of a Ray that this process starts for itself: a token that nobody else knows."""
-    return {MODE: "token", TOKEN: secrets.token_hex(NUM_BYTES)}
+def own_ray_variables() -> dict[str, str]:
+    """Return the variables for a local Ray: with a new token that no other process knows."""
+    return {AUTH_MODE: "token", TOKEN: secrets.token_hex(NUM_BYTES)}
 
 
-def of_a_cluster(token: Token | None) -> dict[str, str]:
-    """Variables that make a driver show its token; a mode that the person has set stands."""
-    return {} if token is None or MODE in os.environ else {MODE: "token"}
+def cluster_variables(token: Token | None) -> dict[str, str]:
+    """Return the variables with which a driver presents its token; the user's own mode wins."""
+    return {} if token is None or AUTH_MODE in os.environ else {AUTH_MODE: "token"}
 
 
-def _checked(value: str, place: str) -> str:
+def _checked(value: str, source: str) -> str:
     if value.isascii() and value.isprintable() and value and " " not in value:
         return value
     raise ConfigError(
-        f"{place}: a token is a line of printable ASCII without spaces, got {len(value)} "
+        f"{source}: a token is a line of printable ASCII without spaces, got {len(value)} "
         "characters that are not; copy it again from the machine of `veer cluster head`, or "
         "remove the file"
     )
 
 
 def _read_again() -> None:
+    """Make Ray drop its cached configuration and token; it has no public call for that."""
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.config.search_config import MAY_CHANGE, PRESETS, SUGGESTIBLE, SearchConfig
+from search.config.search_config import BUNDLED_SETTINGS, MAY_CHANGE, SUGGESTIBLE, SearchConfig
 from spaces.files.complaints import Keys, did_you_mean
 from spaces.files.errors import ConfigError
 from spaces.files.overrides import OverriddenDocument
@@ -114,7 +114,7 @@ def _find_settings(source: str | Path) -> tuple[Path, Path]:
     """The file, and the folder that its paths count from."""
     if Path(source).suffix in (".yaml", ".yml"):
         return Path(source), Path(source).resolve().parent
-    bundled = {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+    bundled = {path.stem: path for path in sorted(BUNDLED_SETTINGS.glob("*.yaml"))}
     if str(source) not in bundled:
         raise ConfigError(
             f"search settings must be a .yaml file or a bundled name, got {str(source)!r}"

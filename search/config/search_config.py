@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from search.config.parts import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
+from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.samplers import SamplerKind
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings
@@ -14,7 +14,7 @@ from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 DEFAULT_SETTINGS = "demo"
-PRESETS = Path(__file__).with_name("presets")
+BUNDLED_SETTINGS = Path(__file__).with_name("presets")
 # These say how much is done and where, not what a trial is: a resumed search may change them.
 MAY_CHANGE = frozenset(
     {

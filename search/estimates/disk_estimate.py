@@ -15,7 +15,7 @@ from typing import Any
 from search.config.search_config import SearchConfig
 from search.estimates.forecast import Forecast
 from search.estimates.largest_step import StepCosts, largest_step
-from search.loop.setup import config_of
+from search.loop.setup import make_trial_config
 from search.loop.trial_course import TrialCourse
 from spaces.files.disk import format_bytes, free_bytes
 from spaces.files.errors import ConfigError, TrainingError
@@ -157,7 +157,7 @@ class DiskGuard:
         )
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = config_of(tree, self.settings.seed, self.settings)
+            config = make_trial_config(tree, self.settings.seed, self.settings)
             return TrialConfig.model_validate(config.canonical())  # what workers are given
 
         found = largest_step(self.space, make_config, tensors, cache_dir())

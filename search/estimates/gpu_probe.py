@@ -19,10 +19,10 @@ from models.user_code import allow_code, code_root
 from results.journal.history import latest
 from results.journal.journal import Journal, Record
 from search.cluster.resources import Node, num_by_cpu
-from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
 from search.estimates.largest_step import Costly, StepCosts, largest_step
-from search.loop.setup import config_of
+from search.loop.setup import make_trial_config
 from search.loop.shares import (
     MEMORY_MARGIN,
     USUAL_CONTEXT_BYTES,
@@ -172,7 +172,7 @@ class GpuShareProbe:
         costs = StepCosts(self.teacher, self.num_speakers, cpu, self._computing)
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = config_of(tree, self.settings.seed, self.settings)
+            config = make_trial_config(tree, self.settings.seed, self.settings)
             return TrialConfig.model_validate(config.canonical())  # as workers read it
 
         costly = largest_step(self.space, make_config, costs, cache_dir())

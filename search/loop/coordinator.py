@@ -13,12 +13,12 @@ from typing import Any
 from results.journal.journal import EndState, HaltReason, Journal, Record
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
-from search.loop.follow_ups import Ended, FollowUp, due_follow_ups
+from search.loop.follow_ups import FollowUp, FollowUpCandidate, due_follow_ups
 from search.loop.proposals import Proposals
-from search.loop.retry_failed import standing
+from search.loop.retry_failed import without_lapsed
 from search.loop.shares import RaisedShare
 from search.loop.state import SearchState
-from search.loop.trial_course import Budget, Fault, TrialCourse, ending, following
+from search.loop.trial_course import Budget, Fault, TrialCourse, end_after_epoch, follow_up_trial
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 
@@ -64,20 +64,20 @@ class Coordinator(SearchState):
     @property
     def due(self) -> Sequence[FollowUp]:
         """Follow-ups to be begun; none before the search's own trials have all ended."""
-        if not self.have_own_ended:
+        if not self.own_trials_ended:
             return ()
         if self._due is None:
-            trials = [Ended.of_course(trial) for trial in self.trials]
+            trials = [FollowUpCandidate.from_trial(trial) for trial in self.trials]
             self._due = deque(due_follow_ups(trials, self.budget.follow_ups))
         return self._due
 
     @property
     def is_finished(self) -> bool:
         """Whether every trial has ended, and there is no more to come."""
-        return self.have_own_ended and not self._unfinished() and not self.due
+        return self.own_trials_ended and not self._unfinished() and not self.due
 
     @property
-    def have_own_ended(self) -> bool:
+    def own_trials_ended(self) -> bool:
         """Whether the search's own trials have all ended, and no more of them are to come."""
         own = self.own_trials
         is_last = (
@@ -94,7 +94,7 @@ class Coordinator(SearchState):
         Raises:
             RunError: The journal holds values that the space does not.
         """
-        for record in standing(tuple(records)):
+        for record in without_lapsed(tuple(records)):
             match record["event"]:
                 case "trial_started" if record["trial"] == (number := len(self.trials)):
                     self.trials.append(self._restored(record, number))
@@ -147,13 +147,13 @@ class Coordinator(SearchState):
         if not self.due or self._due is None:
             return None
         due = self._due.popleft()
-        return following(self.trials[due.follows], len(self.trials), due.kind, due.seed)
+        return follow_up_trial(self.trials[due.follows], len(self.trials), due.kind, due.seed)
 
     def _restored(self, record: Record, number: int) -> TrialCourse:
         if "follow_up" not in record:
             return self._proposals.restore(record, number)
         followed = self.trials[record["follows"]]
-        return following(followed, number, record["follow_up"], record["seed"])
+        return follow_up_trial(followed, number, record["follow_up"], record["seed"])
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
         """Takes one epoch's result.
@@ -269,7 +269,7 @@ class Coordinator(SearchState):
         course = self.trials[trial]
         if course.state is not None:
             return True
-        if found := ending(course, self.budget, self.met_by, is_spent=self.is_spent):
+        if found := end_after_epoch(course, self.budget, self.met_by, is_spent=self.is_spent):
             self.end(trial, *found)
         elif reason := self.ledger.failure(course):
             self.end(trial, "failed", reason)

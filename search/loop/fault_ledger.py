@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import EndState, Journal, Record
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
 from search.loop.trial_course import Fault, TrialCourse
 from trainable.machine.memory_share import OUT_OF_MEMORY
@@ -56,7 +56,7 @@ class FaultLedger:
         self._journal = journal
         self._config = config or FaultConfig()
         self._say = say
-        self._failing = FailingShare(self._config)
+        self._failing = FailureLimit(self._config)
 
     def note(self, course: TrialCourse, fault: Fault, raised: RaisedShare | None = None) -> None:
         """Writes a fault of a trial, counts it, and says what is done about it.
@@ -113,7 +113,7 @@ class FaultLedger:
         return f"run again ({len(course.faults)} of {self._config.retries})"
 
 
-class FailingShare:
+class FailureLimit:
     """Whether too many trials fail.
 
     It counts what ends in this process: a search that is resumed after its cause was mended has

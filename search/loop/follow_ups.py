@@ -15,7 +15,7 @@ import numpy as np
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import Record, as_recorded
-from search.config.parts import FollowUpPlan
+from search.config.sections import FollowUpPlan
 from search.loop.stop_check import rung_stops
 from search.loop.trial_course import TrialCourse
 
@@ -41,7 +41,7 @@ class FollowUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class FollowUpCandidate:
     """What follow-ups are chosen by, of a trial that has ended, or is a follow-up.
 
     Attributes:
@@ -63,7 +63,7 @@ class Ended:
     follows: int | None
 
     @classmethod
-    def of_course(cls, course: TrialCourse) -> Self:
+    def from_trial(cls, course: TrialCourse) -> Self:
         """Of a trial that its search leads."""
         verdict = course.verdict
         is_cut = course.state == "stopped_early" and verdict is not None and verdict.stop
@@ -71,7 +71,7 @@ class Ended:
         return cls._of(course, config, course.config.seed, is_cut=is_cut)
 
     @classmethod
-    def of_history(cls, history: TrialHistory, cut: Iterable[int]) -> Self:
+    def from_history(cls, history: TrialHistory, cut: Iterable[int]) -> Self:
         """Of a trial of a journal; `cut` are those that early stopping has stopped."""
         started = history.started
         is_cut = history.trial in cut
@@ -98,7 +98,7 @@ class Ended:
         )
 
 
-def due_follow_ups(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+def due_follow_ups(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[FollowUp]:
     """What is still to be begun, in that order, once all of the search's own trials have ended.
 
     All finalists are repeated with the first seed, then all with the next, so that a search which
@@ -116,10 +116,11 @@ def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[Follow
     if not plan.is_any:
         return []
     cut = rung_stops(records)
-    return due_follow_ups([Ended.of_history(t, cut) for t in trial_histories(records)], plan)
+    candidates = [FollowUpCandidate.from_history(each, cut) for each in trial_histories(records)]
+    return due_follow_ups(candidates, plan)
 
 
-def finalists(trials: Iterable[Ended], most: int) -> list[Ended]:
+def finalists(trials: Iterable[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
     """The best trials by their lowest VEER, one of each config."""
     able = [(trial.veer_pct, trial.trial, trial) for trial in trials if trial.veer_pct is not None]
     best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
@@ -148,7 +149,7 @@ def _first_of_each(
     return list(found.values())
 
 
-def _repeats(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+def _repeats(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[FollowUp]:
     if not plan.repeat:
         return []
     waiting = []
@@ -177,11 +178,11 @@ def repeat_seeds(plan: FollowUpPlan, own: Iterable[int]) -> list[int]:
     return [seed for seed in drawn if seed not in own][: plan.repeat]
 
 
-def _controls(trials: Sequence[Ended], plan: FollowUpPlan) -> list[FollowUp]:
+def _controls(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[FollowUp]:
     begun = {trial.follows for trial in trials if trial.follow_up == CONTROL}
     able = [trial for trial in trials if trial.is_cut and trial.trial not in begun]
 
-    def lot(trial: Ended) -> int:
+    def lot(trial: FollowUpCandidate) -> int:
         entropy = (plan.seed, CONTROL_STREAM, trial.trial)
         return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
 

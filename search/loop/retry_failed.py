@@ -13,7 +13,7 @@ def num_failed(records: Sequence[Record]) -> int:
     return sum(trial.state == "failed" for trial in trial_histories(records))
 
 
-def reopen_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, ...]:
+def restart_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, ...]:
     """Journals the failed trials as begun again: same config, same seed.
 
     Args:
@@ -31,7 +31,7 @@ def reopen_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, 
     return (*records, *begun)
 
 
-def standing(records: Sequence[Record]) -> list[Record]:
+def without_lapsed(records: Sequence[Record]) -> list[Record]:
     """The records without what no longer holds of trials that were begun again after their end.
 
     That is the end itself, and the faults that it came of. Their epochs stand: the same config and

@@ -17,8 +17,8 @@ from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
 from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
-from search.suggest.corner_configs import deciding_configs
-from search.suggest.eval_crops import EVAL_CROPS, names_eval_crops
+from search.suggest.corner_configs import corner_configs
+from search.suggest.eval_crops import EVAL_CROPS, sets_eval_crops
 from search.suggest.samplers import refuse_unfit
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestion, Suggestions
@@ -73,7 +73,7 @@ def check_batches(space: Space, num_utterances: int) -> None:
     Raises:
         ConfigError: With the batch size.
     """
-    for _, config in deciding_configs(space, frozenset({PRESET, BATCH_SIZE})):
+    for _, config in corner_configs(space, frozenset({PRESET, BATCH_SIZE})):
         if config.training.batch_size > num_utterances:
             raise ConfigError(
                 f"space {space.name}: {BATCH_SIZE} must be at most the number of training "
@@ -124,12 +124,12 @@ def make_coordinator(
         total_epochs=settings.total_epochs,
         follow_ups=settings.follow_ups,
     )
-    halving = SuccessiveHalving(rungs_of(settings), settings.scheduler.reduction_factor)
+    halving = SuccessiveHalving(halving_rungs(settings), settings.scheduler.reduction_factor)
     options = {"ledger": FaultLedger(journal, settings.faults)} | options
     return Coordinator(proposals, halving, journal, budget=budget, **options)
 
 
-def rungs_of(settings: SearchConfig) -> list[float]:
+def halving_rungs(settings: SearchConfig) -> list[float]:
     """Epochs at which trials are compared; none without early stopping."""
     scheduler = settings.scheduler
     if scheduler.kind == "none":
@@ -145,7 +145,7 @@ def config_maker(
     A trial has the suggestion's seed unless the space fixes one, and so many `eval_crops`.
     """
     own = {} if eval_crops is None else {"eval_crops": eval_crops}
-    return lambda suggestion: config_of(suggestion.tree, suggestion.seed, settings, own)
+    return lambda suggestion: make_trial_config(suggestion.tree, suggestion.seed, settings, own)
 
 
 def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
@@ -166,7 +166,7 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     earlier = latest(records, "start_points")
     if earlier is not None:
         return list(earlier["points"])
-    own = SEARCHS_OWN if names_eval_crops(space) else (*SEARCHS_OWN, EVAL_CROPS)
+    own = SEARCHS_OWN if sets_eval_crops(space) else (*SEARCHS_OWN, EVAL_CROPS)
     points: list[Record] = []
     for place, text in enumerate(space.start_from):
         try:
@@ -181,7 +181,7 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     return points
 
 
-def note_start_points(
+def record_start_points(
     points: Sequence[Record],
     journal: Journal,
     records: Sequence[Record],
@@ -200,7 +200,7 @@ def note_start_points(
     return [point["params"] for point in points if point["params"] is not None]
 
 
-def config_of(
+def make_trial_config(
     tree: dict[str, Any],
     seed: int,
     settings: SearchConfig,
@@ -224,5 +224,5 @@ def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
     recipes = set()
     for params in space.grid_points():
         with suppress(ValidationError):
-            recipes.add(config_of(space.tree(params), 0, settings).recipe_hash())
+            recipes.add(make_trial_config(space.tree(params), 0, settings).recipe_hash())
     return recipes

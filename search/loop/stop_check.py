@@ -11,7 +11,7 @@ from typing import Any
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import ENDINGS, Record
-from search.config.parts import SchedulerConfig
+from search.config.sections import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
 
 STOPPED = "stopped_early"

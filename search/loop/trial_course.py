@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from results.analysis.rungs import AT_RUNG
 from results.journal.history import median_of_last
 from results.journal.journal import EndState
-from search.config.parts import FollowUpPlan
+from search.config.sections import FollowUpPlan
 from search.loop.early_stopping import Verdict
 from search.loop.shares import RaisedShare
 from search.suggest.suggestions import Suggestion
@@ -77,7 +77,7 @@ class TrialCourse:
         return median_of_last([veer_pct for _, veer_pct in sorted(self.measured.items())])
 
 
-def following(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
+def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
     """A follow-up of a trial, not yet begun.
 
     Args:
@@ -118,7 +118,7 @@ class Budget:
     follow_ups: FollowUpPlan = field(default_factory=FollowUpPlan)
 
 
-def ending(
+def end_after_epoch(
     course: TrialCourse, budget: Budget, met_by: int | None, *, is_spent: bool = False
 ) -> tuple[EndState, str | None] | None:
     """State and reason with which a trial ends after its last epoch, None where it goes on.

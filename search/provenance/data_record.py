@@ -14,7 +14,7 @@ from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
 
-SHORT = 12
+SHOWN_DIGITS = 12
 
 
 def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
@@ -47,7 +47,7 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
 
 
-def list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
+def validation_list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
     """What is to be said of a search's validation list: that it is a test list, or part of one.
 
     The corpus's own test list is not looked at: a search reads the validation list alone.
@@ -92,8 +92,8 @@ def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
         if then is not None and then["sha256"] != now["sha256"]:
             raise RunError(
                 f"{now['file']} is not the {role} list that this run began with (SHA-256 "
-                f"{then['sha256'][:SHORT]}, now {now['sha256'][:SHORT]}); restore it, or begin "
-                "another run"
+                f"{then['sha256'][:SHOWN_DIGITS]}, now {now['sha256'][:SHOWN_DIGITS]}); restore "
+                "it, or begin another run"
             )
 
 
@@ -106,9 +106,10 @@ def require_same_stores(stores: Mapping[str, str], records: Sequence[Record]) ->
     if changed := changed_stores(stores, records):
         name, (then, now) = next(iter(changed.items()))
         raise RunError(
-            f"the store {name!r} is not made from what this run began with (key {then[:SHORT]}, "
-            f"now {now[:SHORT]}): audio files have another size or time of change, or Veer makes "
-            "them in another way; restore them with their times, or begin another run"
+            f"the store {name!r} is not made from what this run began with (key "
+            f"{then[:SHOWN_DIGITS]}, now {now[:SHOWN_DIGITS]}): audio files have another size or "
+            "time of change, or Veer makes them in another way; restore them with their times, or "
+            "begin another run"
         )
 
 
@@ -145,6 +146,7 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
     if earlier is not None and earlier["sha256"] != sha256:
         raise RunError(
             f"{file} is not the teacher that this run began with (SHA-256 "
-            f"{earlier['sha256'][:12]}, now {sha256[:12]}); restore it, or begin another run"
+            f"{earlier['sha256'][:SHOWN_DIGITS]}, now {sha256[:SHOWN_DIGITS]}); restore it, or "
+            "begin another run"
         )
     return sha256

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import Record
-from search.provenance.provenance import CODE_DIGITS, MODE
+from search.provenance.provenance import AUTH_MODE, CODE_DIGITS
 
 UNKNOWN = "not recorded"
 UNSET = "not set"
@@ -19,7 +19,7 @@ HARDWARE = {
 }
 
 
-def since_the_start(records: Sequence[Record], now: Mapping[str, Any]) -> list[str]:
+def changes_since_start(records: Sequence[Record], now: Mapping[str, Any]) -> list[str]:
     """What differs between now and the beginning of a run, a sentence each; empty for a new run.
 
     Args:
@@ -41,7 +41,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """
     one, two = _facts(then), _facts(now)
     told = [
-        changed(name, value, two.get(name, UNKNOWN))
+        describe_change(name, value, two.get(name, UNKNOWN))
         for name, value in one.items()
         if value != two.get(name)
     ]
@@ -49,7 +49,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return [*told, *_other_packages(then, now), *variables]
 
 
-def changed(name: str, then: object, now: object) -> str:
+def describe_change(name: str, then: object, now: object) -> str:
     """One difference."""
     return f"{name} {then} then, {now} now"
 
@@ -97,12 +97,12 @@ def changed_variables(
         {
             name: value
             for name, value in (led.get("environment") or {}).items()
-            if name.startswith(prefixes) and name != MODE
+            if name.startswith(prefixes) and name != AUTH_MODE
         }
         for led in (then, now)
     )
     return [
-        changed(name, one.get(name, UNSET), two.get(name, UNSET))
+        describe_change(name, one.get(name, UNSET), two.get(name, UNSET))
         for name in sorted({*one, *two})
         if one.get(name) != two.get(name)
     ]

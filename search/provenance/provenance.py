@@ -119,4 +119,4 @@ def _git(folder: Path, *args: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-MODE = "RAY_AUTH_MODE"
+AUTH_MODE = "RAY_AUTH_MODE"

@@ -13,14 +13,14 @@ from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig
 from search.loop.follow_ups import due_by_journal
-from search.provenance.differences import since_the_start
+from search.provenance.differences import changes_since_start
 from search.provenance.provenance import provenance
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml
 
 SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"
-TELL_SETTINGS = ("search_started", "search_resumed")
+SETTINGS_EVENTS = ("search_started", "search_resumed")
 _NOTHING = object()
 
 
@@ -65,7 +65,7 @@ def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
     Raises:
         RunError: A file was altered; with the keys that differ.
     """
-    told = [record for record in records if record["event"] in TELL_SETTINGS]
+    told = [record for record in records if record["event"] in SETTINGS_EVENTS]
     settings = next((each["settings"] for each in reversed(told) if "settings" in each), None)
     space = next((each["space"] for each in told if "space" in each), None)
     if space is not None:
@@ -147,13 +147,13 @@ def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
     """Whether an earlier search came to its end, and to that which is asked for now."""
     ends = [record for record in records if record["event"].startswith("search_")]
     reason = ends[-1].get("reason") if ends else None
-    if not _have_own_ended(settings, records, reason):
+    if not _own_trials_ended(settings, records, reason):
         return False
     has_open = any(trial.ended is None for trial in trial_histories(records))
     return not has_open and not due_by_journal(records, settings.follow_ups)
 
 
-def _have_own_ended(
+def _own_trials_ended(
     settings: SearchConfig, records: Sequence[Record], reason: str | None
 ) -> bool:
     trials = [trial for trial in trial_histories(records) if trial.follow_up is None]
@@ -188,4 +188,4 @@ def open_run(
         journal.append("search_resumed", settings=resolved, provenance=now)
     else:
         journal.append("search_started", settings=resolved, space=space, provenance=now)
-    return since_the_start(records, now)
+    return changes_since_start(records, now)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 
 # A look after a longer time counts as this: the driver itself stood still, and results wait.
 LONGEST_LOOK_S = 10.0

@@ -12,7 +12,7 @@ from results.audit.findings import Audit
 from results.audit.seeds import audit_seeds
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from search.config.parts import SchedulerConfig
+from search.config.sections import SchedulerConfig
 from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults
 from spaces.files.errors import RunError

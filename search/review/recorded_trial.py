@@ -13,12 +13,12 @@ from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
-    SHORT,
+    SHOWN_DIGITS,
     changed_stores,
     require_same_lists,
     require_same_teacher,
 )
-from search.provenance.differences import UNKNOWN, changed, changed_variables
+from search.provenance.differences import UNKNOWN, changed_variables, describe_change
 from search.provenance.provenance import CODE_DIGITS
 from spaces.files.errors import RunError
 from trainable.config.trial_config import TrialConfig
@@ -235,7 +235,7 @@ def conditions_differ(
     """
     facts = _facts(now)
     told = [
-        changed(name, then.get(name, UNKNOWN), value)
+        describe_change(name, then.get(name, UNKNOWN), value)
         for sitting in trial.sittings
         for then in (_facts(sitting),)
         for name, value in facts.items()
@@ -244,9 +244,9 @@ def conditions_differ(
     for sitting in trial.sittings:
         told += changed_variables(sitting.provenance, now.provenance, NUMERIC)
     told += [
-        changed(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
+        describe_change(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
         for name, (then_key, now_key) in changed_stores(stores, records).items()
-        for keys in ((then_key[:SHORT], now_key[:SHORT]),)
+        for keys in ((then_key[:SHOWN_DIGITS], now_key[:SHOWN_DIGITS]),)
     ]
     return list(dict.fromkeys(told))
 

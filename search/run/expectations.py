@@ -4,7 +4,7 @@ from results.analysis.faults import counted
 from search.config.search_config import SearchConfig
 from search.estimates.disk_estimate import DiskGuard
 from search.estimates.forecast import Forecast, describe, forecast
-from search.loop.setup import rungs_of
+from search.loop.setup import halving_rungs
 from search.run.materials import Materials, SearchJob
 from search.run.progress import SearchView
 
@@ -15,7 +15,7 @@ def say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
     expected = forecast(
         settings.num_trials,
         settings.max_epochs,
-        rungs_of(settings),
+        halving_rungs(settings),
         settings.scheduler.reduction_factor,
         seed=settings.seed,
     )

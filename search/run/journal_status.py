@@ -7,7 +7,7 @@ from results.analysis.ranking import ranked
 from results.analysis.remarks import latest_settings
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal.journal import Record
-from search.config.parts import FollowUpPlan
+from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 
 PLANNED = ("repeat", "finalists", "control")

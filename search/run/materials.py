@@ -10,10 +10,10 @@ from search.estimates.feasibility import LimitChecker
 from search.loop.setup import check_batches
 from search.provenance.data_record import (
     corpus_facts,
-    list_warnings,
     require_same_lists,
     require_same_stores,
     require_same_teacher,
+    validation_list_warnings,
 )
 from search.run.progress import SearchView
 from search.run.teacher_setup import ask_teacher, check_teacher, prepared_teacher, teacher_file
@@ -86,7 +86,7 @@ def gather(job: SearchJob, build: Builder) -> Materials:
         settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
     )
     facts = corpus_facts(settings.corpus, data)
-    if warnings := list_warnings(settings.corpus, data, cache_dir()):
+    if warnings := validation_list_warnings(settings.corpus, data, cache_dir()):
         facts["warnings"] = warnings
         for warning in warnings:
             view.say(f"warning: {warning}")

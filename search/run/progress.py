@@ -77,7 +77,7 @@ def status_of(coordinator: Coordinator) -> SearchStatus:
 def follow_ups_in_words(coordinator: Coordinator) -> str:
     """What is run after the search's own trials, and how much is left of it; empty before."""
     begun = [trial for trial in coordinator.trials if trial.follow_up is not None]
-    if not coordinator.have_own_ended:
+    if not coordinator.own_trials_ended:
         return ""
     parts = []
     for kind, doing in ((REPEAT, "repeating the best"), (CONTROL, "running stopped trials")):
@@ -210,7 +210,7 @@ def _left_s(coordinator: Coordinator) -> float | None:
     budget, own = coordinator.budget, coordinator.own_trials
     lengths = [trial.epoch for trial in own if trial.state and trial.epoch]
     usual = sum(lengths) / len(lengths) if lengths else budget.max_epochs
-    waiting = 0 if coordinator.have_own_ended else budget.num_trials - len(own)
+    waiting = 0 if coordinator.own_trials_ended else budget.num_trials - len(own)
     open_trials = [trial.epoch for trial in own if trial.state is None]
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     if budget.total_epochs is not None:
@@ -225,7 +225,7 @@ def _follow_up_epochs(coordinator: Coordinator) -> int:
     """Epochs of follow-ups still to run, at most as long as the finalists are not known."""
     budget = coordinator.budget
     running = [each.epoch for each in coordinator.trials if each.follow_up and each.state is None]
-    if coordinator.have_own_ended:
+    if coordinator.own_trials_ended:
         waiting = len(coordinator.due)
     else:
         begun = sum(trial.follow_up is not None for trial in coordinator.trials)

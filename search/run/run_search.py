@@ -15,17 +15,17 @@ from results.tables.trials import rebuild_tables
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
-from search.cluster.check import require_alike
+from search.cluster.check import require_uniform_nodes
 from search.cluster.resources import Node, num_trials_at_once, require_gpus_here
 from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
-from search.config.parts import AUTO
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
 from search.estimates.gpu_probe import GpuShareProbe
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
-from search.loop.retry_failed import num_failed, reopen_failed
-from search.loop.setup import make_coordinator, note_start_points, resolve, start_points
+from search.loop.retry_failed import num_failed, restart_failed
+from search.loop.setup import make_coordinator, record_start_points, resolve, start_points
 from search.loop.shares import ShareAllocator
 from search.provenance.data_record import note_corpus
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
@@ -39,7 +39,7 @@ from search.run.own_models import check_own_models
 from search.run.progress import SearchView, status_of
 from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.run.trial_tasks import task_maker
-from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
+from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import CheckpointError, DiskFullError, RunError
 from spaces.space import Space
@@ -133,12 +133,12 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             job.space,
             journal,
             eval_crops=_measured_crops(job, materials, journal),
-            first=note_start_points(points, journal, job.records, job.view.say),
+            first=record_start_points(points, journal, job.records, job.view.say),
             check=checker.violations,
             ledger=FaultLedger(journal, settings.faults, job.view.say),
         )
         records = job.records
-        coordinator.replay(reopen_failed(records, journal) if job.retry_failed else records)
+        coordinator.replay(restart_failed(records, journal) if job.retry_failed else records)
         is_terminated = _drive(coordinator, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
     run, reason = RunFolder(job.folder), _end_reason(coordinator, job.view)
@@ -158,7 +158,7 @@ def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> i
     data, records, view = materials.data, job.records, job.view
     eval_crops = choose_eval_crops(job.space, data, journal, records, view.say)
     if materials.teacher is not None:
-        num_crops = crops_of_teacher(job.space, eval_crops)
+        num_crops = teacher_eval_crops(job.space, eval_crops)
         veer_pct = measure_teacher(
             materials.teacher, data, job.settings, num_crops, journal, records
         )
@@ -215,7 +215,7 @@ def _drive(
 
     def make_allocator(nodes: Sequence[Node]) -> ShareAllocator:
         if settings.address is not None:
-            require_alike(nodes, [run.path, cache_dir()])
+            require_uniform_nodes(nodes, [run.path, cache_dir()])
         allocator = gpu_probe.make_allocator(nodes)
         fitting = num_trials_at_once(allocator.base, nodes)
         guard.check(min(settings.max_concurrent or fitting, fitting), coordinator.trials)

@@ -14,7 +14,7 @@ from results.journal.run_folder import JOURNAL
 from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import require_same_teacher
-from search.suggest.corner_configs import deciding_configs
+from search.suggest.corner_configs import corner_configs
 from spaces.dimensions import PRESET
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import translate_disk_full
@@ -113,7 +113,7 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
 
 def may_distil(space: Space) -> bool:
     """Whether a trial of this space can need a teacher."""
-    return any(config.loss.distill_weight > 0 for _, config in deciding_configs(space, DECIDING))
+    return any(config.loss.distill_weight > 0 for _, config in corner_configs(space, DECIDING))
 
 
 def prepared_teacher(
@@ -175,7 +175,7 @@ def ask_teacher(
         return keys
     lengths = {
         config.training.crop_frames
-        for _, config in deciding_configs(space, DECIDING)
+        for _, config in corner_configs(space, DECIDING)
         if config.loss.distill_weight > 0
     }
     for crop_frames in sorted(lengths):
@@ -196,7 +196,7 @@ def require_teachable(
     Raises:
         ConfigError: With the reason and the values that lead to it.
     """
-    for params, config in deciding_configs(space, DECIDING):
+    for params, config in corner_configs(space, DECIDING):
         try:
             require_fit(
                 config.loss,

@@ -10,7 +10,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 
 
-def deciding_configs(
+def corner_configs(
     space: Space, names: frozenset[str]
 ) -> Iterator[tuple[dict[str, Value], TrialConfig]]:
     """Every combination of the values that decide, with the values and one config that has them.

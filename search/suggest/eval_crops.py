@@ -43,7 +43,7 @@ def affordable_eval_crops(num_train: int, num_val: int, wanted: int) -> int:
 EVAL_CROPS = "training.eval_crops"
 
 
-def names_eval_crops(space: Space) -> bool:
+def sets_eval_crops(space: Space) -> bool:
     """Whether the space decides it, for all of its trials or some."""
     varied = {dimension.name for dimension in space.dimensions}
     presets = (space.base_tree(preset) for preset in space.presets)
@@ -72,7 +72,7 @@ def choose_eval_crops(
     Returns:
         Crops of an utterance, None where the space or the default decides.
     """
-    if names_eval_crops(space):
+    if sets_eval_crops(space):
         return None
     earlier = latest(records, "eval_crops")
     if earlier is not None:
@@ -100,7 +100,7 @@ def choose_eval_crops(
     return crops
 
 
-def crops_of_teacher(space: Space, eval_crops: int | None) -> int:
+def teacher_eval_crops(space: Space, eval_crops: int | None) -> int:
     """Crops that the teacher is measured over: the trials', where they differ the first's."""
     if eval_crops is not None:
         return eval_crops

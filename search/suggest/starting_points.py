@@ -22,8 +22,8 @@ from spaces.files.yaml_file import load_mapping, load_model, read_yaml
 from trainable.config.reading import bundled_configs, read_trial_config
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 
-RUN = "run:"
-WHICH = re.compile(r"top(?P<most>[1-9][0-9]*)|(?P<trial>[0-9]+)")
+RUN_PREFIX = "run:"
+TRIAL_CHOICE = re.compile(r"top(?P<most>[1-9][0-9]*)|(?P<trial>[0-9]+)")
 
 StartingTree = tuple[str, dict[str, Any]]
 
@@ -47,7 +47,7 @@ def starting_trees(sources: Sequence[str], base: Path) -> list[StartingTree]:
 
 
 def _trees_of(source: str, base: Path) -> list[StartingTree]:
-    if source.startswith(RUN):
+    if source.startswith(RUN_PREFIX):
         return _trees_of_run(source, base)
     return [(source, _whole(_config_of(source, base)))]
 
@@ -68,8 +68,8 @@ def _config_of(source: str, base: Path) -> TrialConfig:
 
 
 def _trees_of_run(source: str, base: Path) -> list[StartingTree]:
-    folder, hash_sign, which = source.removeprefix(RUN).partition("#")
-    match = WHICH.fullmatch(which) if hash_sign else WHICH.fullmatch("top1")
+    folder, hash_sign, which = source.removeprefix(RUN_PREFIX).partition("#")
+    match = TRIAL_CHOICE.fullmatch(which) if hash_sign else TRIAL_CHOICE.fullmatch("top1")
     if match is None or not folder:
         raise ConfigError(
             "a run as starting point must be run:FOLDER, run:FOLDER#topN or run:FOLDER#TRIAL, "

@@ -22,14 +22,14 @@ from spaces.conditions import Params
 from spaces.dimensions import Dimension
 from spaces.space import Space
 
-STATES: Mapping[EndState, TrialState] = {
+OPTUNA_STATES: Mapping[EndState, TrialState] = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
     "diverged": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
 # VEER in percent by epoch of a diverged trial: chance, finite, and worse than any student.
-DIVERGED: Mapping[int, float] = {1: 50.0}
+DIVERGED_VEER_PCT: Mapping[int, float] = {1: 50.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +157,10 @@ class Suggestions:
             best_veer_pct: Lowest VEER of its epochs, percent; needed if it is complete.
         """
         known = self._veer_pct.pop(number, {})
-        for epoch, veer_pct in (DIVERGED if state == "diverged" else known).items():
+        for epoch, veer_pct in (DIVERGED_VEER_PCT if state == "diverged" else known).items():
             self._trials[number].report(veer_pct, epoch)
         value = best_veer_pct if state == "complete" else None
-        self._study.tell(self._trials[number], value, state=STATES[state])
+        self._study.tell(self._trials[number], value, state=OPTUNA_STATES[state])
 
     def reject(self, number: int, excesses: Mapping[str, float]) -> None:
         """Tells the study that a suggestion lies outside the limits.

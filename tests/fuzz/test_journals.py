@@ -41,7 +41,7 @@ from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
-from search.provenance.differences import since_the_start
+from search.provenance.differences import changes_since_start
 from search.review.epoch_comparison import COMPARED, EpochPair
 from search.review.recorded_trial import Sitting, conditions_differ, recorded_trial
 from search.review.reproduce import Reproduction
@@ -240,7 +240,7 @@ def reproduced(records: Sequence[Record], run: Path) -> None:
         )
         printed(found.verdict)
         printed(pairs_table(found.pairs))
-        since_the_start(records, NOW.provenance)
+        changes_since_start(records, NOW.provenance)
 
 
 def gone_on_from(records: Sequence[Record], run: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger, silent

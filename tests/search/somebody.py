@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from search.cluster.tokens import TOKEN, TOKEN_PATH
-from search.provenance.provenance import MODE
+from search.provenance.provenance import AUTH_MODE
 
 
 def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:
     """Be a person with this home folder, who has no token yet."""
-    for name in (MODE, TOKEN, TOKEN_PATH):
+    for name in (AUTH_MODE, TOKEN, TOKEN_PATH):
         patch.delenv(name, raising=False)
     patch.setenv("HOME", str(home))
     patch.setenv("COLUMNS", "200")

@@ -9,7 +9,7 @@ from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
 from search.loop.early_stopping import Verdict
-from search.loop.trial_course import Budget, TrialCourse, ending
+from search.loop.trial_course import Budget, TrialCourse, end_after_epoch
 from search.suggest.suggestions import Suggestion
 from trainable.config.trial_config import TrialConfig
 
@@ -236,7 +236,7 @@ def test_an_early_stop_is_known_by_its_reason() -> None:
         veer_pct={1: 9.0, 2: 9.0},
         verdict=Verdict(stop=True, rung=2.0, cutoff_pct=8.0),
     )
-    found = ending(course, Budget(num_trials=4, max_epochs=10), None)
+    found = end_after_epoch(course, Budget(num_trials=4, max_epochs=10), None)
     assert found is not None
     records = (*KILLED, ended(110, 0, *found))
     assert search_cost(records).saved_epochs == 8

@@ -55,7 +55,7 @@ def head(owner: Path) -> Iterator[str]:
         assert f"veer search ... --address {address}" in said
         yield address
     finally:
-        cluster.stop(address)
+        cluster.stop_nodes(address)
 
 
 @pytest.fixture
@@ -137,4 +137,4 @@ def test_dashboard_that_was_asked_for_listens_on_loopback_alone():
         assert hosts, "no dashboard"
         assert hosts <= LOOPBACKS
     finally:
-        cluster.stop(address)
+        cluster.stop_nodes(address)

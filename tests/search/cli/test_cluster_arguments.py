@@ -9,7 +9,7 @@ import ray
 
 from search.cluster import nodes as cluster
 from search.cluster.tokens import TOKEN, TOKEN_PATH
-from search.provenance.provenance import MODE
+from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 
@@ -42,14 +42,14 @@ class TestArguments:
         return calls
 
     def test_head_has_no_dashboard_and_demands_the_token(self, ran, monkeypatch):
-        monkeypatch.setenv(MODE, "disabled")
+        monkeypatch.setenv(AUTH_MODE, "disabled")
         veer("cluster", "head", "--host", "10.0.0.1", "--cpus", 4, "--gpus", 1)
         (call,) = ran
         assert call["command"][3:] == [
             "start", "--head", "--port=6379", "--include-dashboard=false", "--num-cpus=4",
             "--num-gpus=1", "--node-ip-address=10.0.0.1", "--disable-usage-stats",
         ]  # fmt: skip
-        assert call["env"][MODE] == "token"
+        assert call["env"][AUTH_MODE] == "token"
         assert call["env"]["VEER_CLUSTER"] == "10.0.0.1:6379"
         assert TOKEN not in call["env"]
 
@@ -115,7 +115,7 @@ class TestArguments:
             "    Python: 3.11.9\nThis process on node 10.0.0.7 was started with:\n"
             "    Ray: 2.59.0\n    Python: 3.11.9\n"
         )
-        monkeypatch.setattr(cluster, "require_entry", lambda address, token: (address, token))
+        monkeypatch.setattr(cluster, "require_access", lambda address, token: (address, token))
         monkeypatch.setattr(
             cluster.subprocess, "run",
             lambda command, **_: subprocess.CompletedProcess(command, 1, said),

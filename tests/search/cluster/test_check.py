@@ -9,7 +9,12 @@ import pytest
 import ray
 
 from search.cluster import check as cluster_check
-from search.cluster.check import differing_versions, look, require_alike, require_versions
+from search.cluster.check import (
+    differing_versions,
+    inspect_node,
+    require_uniform_nodes,
+    require_versions,
+)
 from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
 from search.provenance.provenance import versions
@@ -47,7 +52,7 @@ def joined(cluster: RayNodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
 @pytest.mark.slow
 class TestNodes:
     def test_one_like_this_machine_passes_and_nothing_is_left(self, joined, tmp_path):
-        require_alike(joined[:1], [tmp_path / "run"])
+        require_uniform_nodes(joined[:1], [tmp_path / "run"])
         assert list((tmp_path / "run").iterdir()) == []
 
     def test_other_version_is_refused_with_the_difference(self, joined):
@@ -56,7 +61,7 @@ class TestNodes:
             r"install the same Veer, with the same requirements\.lock, on every machine$"
         )
         with pytest.raises(ConfigError, match=message):
-            require_alike(joined, [])
+            require_uniform_nodes(joined, [])
 
     def test_every_difference_of_every_node_is_in_one_message(self, joined, monkeypatch):
         ours = versions() | {"torch": "1.0.0"}
@@ -64,16 +69,16 @@ class TestNodes:
         torch = rf"torch {HERE['torch']} \(this machine 1\.0\.0\)"
         message = rf"^node \S+ has {torch}; node \S+ has {torch}, veer 9\.9\.9 [^;]*; install"
         with pytest.raises(ConfigError, match=message):
-            require_alike(joined, [])
+            require_uniform_nodes(joined, [])
 
     def test_node_that_is_gone_is_named(self, joined):
         gone = Node(address="10.9.9.9", num_cpus=1, num_gpus=0, node_id="0" * 56)
         with pytest.raises(ConfigError, match=r"^node 10\.9\.9\.9 cannot run Veer \("):
-            require_alike([joined[0], gone], [])
+            require_uniform_nodes([joined[0], gone], [])
 
     def test_node_that_does_not_answer_is_named(self, joined):
         with pytest.raises(ConfigError, match=r"did not answer within 0 s; look at the node with"):
-            require_alike(joined[:1], [], answer_within_s=0)
+            require_uniform_nodes(joined[:1], [], answer_within_s=0)
 
 
 @pytest.mark.cluster
@@ -108,7 +113,7 @@ class TestFolders:
         seen = tmp_path / "seen"
         seen.write_text("abc")
         marks = {str(seen): "abc", str(tmp_path / "other" / "mark"): "abc"}
-        assert look(marks) == {
+        assert inspect_node(marks) == {
             "versions": HERE,
             "folders": {str(tmp_path / "other"): "does not see"},
         }
@@ -116,19 +121,20 @@ class TestFolders:
     def test_another_folder_at_the_same_path_does_not_count_as_shared(self, tmp_path, monkeypatch):
         monkeypatch.setattr(cluster_check, "SEEN_WITHIN_S", 0.0)
         (tmp_path / "mark").write_text("of another machine")
-        assert look({str(tmp_path / "mark"): "abc"})["folders"] == {str(tmp_path): "does not see"}
+        found = inspect_node({str(tmp_path / "mark"): "abc"})
+        assert found["folders"] == {str(tmp_path): "does not see"}
 
     def test_folder_that_cannot_be_written_is_told(self, tmp_path, monkeypatch):
         (tmp_path / "mark").write_text("abc")
         monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
-        found = look({str(tmp_path / "mark"): "abc"})["folders"]
+        found = inspect_node({str(tmp_path / "mark"): "abc"})["folders"]
         assert found == {str(tmp_path): "may not write to"}
 
     def test_folder_that_the_driver_cannot_write_is_refused(self, tmp_path):
         (tmp_path / "file").write_text("")
         folder = tmp_path / "file" / "run"
         with pytest.raises(ConfigError, match=rf"^{folder}: cannot write to it: Not a directory;"):
-            require_alike([], [folder])
+            require_uniform_nodes([], [folder])
 
 
 @pytest.mark.cluster
@@ -141,7 +147,7 @@ def test_node_without_the_storage_is_refused_with_the_path(joined, monkeypatch):
     monkeypatch.setattr(cluster_check, "_marked", elsewhere)
     message = rf"^node {joined[0].address} does not see /no/such/place; run folder and"
     with pytest.raises(ConfigError, match=message):
-        require_alike(joined[:1], [])
+        require_uniform_nodes(joined[:1], [])
 
 
 class TestDifferences:
@@ -180,5 +186,5 @@ def test_checked_trial_asks_before_its_first_step(monkeypatch):
 def test_marks_are_gone_after_a_refusal(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="Not a directory"):
-        require_alike([], [tmp_path / "run", tmp_path / "file" / "run"])
+        require_uniform_nodes([], [tmp_path / "run", tmp_path / "file" / "run"])
     assert list((tmp_path / "run").iterdir()) == []

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import ray
 
-from search.cluster.connection import connected, mismatch, require_entry
+from search.cluster.connection import connected, require_access, version_mismatch
 from search.cluster.tokens import TOKEN
-from search.provenance.provenance import MODE
+from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
 from tests.search.ray_nodes import RayNodes, ray_nodes
@@ -69,7 +69,7 @@ class TestClusterWithAToken:
     def test_driver_with_the_token_in_its_file_runs_a_task(self, cluster, home):
         put_token(home, RIGHT)
         assert answer(cluster.address) == 42
-        assert MODE not in os.environ
+        assert AUTH_MODE not in os.environ
 
     def test_file_that_others_could_read_is_mended(self, cluster, home, caplog):
         file = put_token(home, RIGHT + "\n", mode=0o644)
@@ -101,7 +101,7 @@ class TestClusterWithAToken:
 
     def test_mode_that_the_person_has_set_stands(self, cluster, home, monkeypatch):
         put_token(home, RIGHT)
-        monkeypatch.setenv(MODE, "disabled")
+        monkeypatch.setenv(AUTH_MODE, "disabled")
         with pytest.raises(ConfigError, match=r"RAY_AUTH_MODE=disabled keeps this process from"):
             answer(cluster.address)
 
@@ -143,7 +143,7 @@ def test_nobody_without_its_token_joins_the_ray_of_another_process():
         script = f"{imports}\nwith connected({address!r}): pass"
         done = subprocess.run(
             [sys.executable, "-c", script], cwd=Path(__file__).parents[3],
-            env={k: v for k, v in os.environ.items() if k not in (MODE, TOKEN)},
+            env={k: v for k, v in os.environ.items() if k not in (AUTH_MODE, TOKEN)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode == 1
@@ -174,14 +174,14 @@ def test_ray_that_does_not_come_up_in_time_is_an_error_with_its_fix(monkeypatch)
 def test_a_port_that_is_none_is_refused(port):
     message = "cannot join Ray at '127.0.0.1:.*: the port must be a number from 1 to 65535; `veer"
     with pytest.raises(ConfigError, match=message) as caught:
-        require_entry(f"127.0.0.1:{port}", None)
+        require_access(f"127.0.0.1:{port}", None)
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("host", ["a\0b", "x" * 300, ".a", "\udcff"])
 def test_a_host_that_cannot_be_one_is_refused(host):
     with pytest.raises(ConfigError, match=r"cannot join Ray at .*`veer cluster head`"):
-        require_entry(f"{host}:6379", None)
+        require_access(f"{host}:6379", None)
 
 
 @pytest.mark.slow
@@ -210,8 +210,8 @@ def test_refusal_of_ray_is_told_in_words():
         "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.11.9\n"
         "This process on node 10.0.0.7 was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\n"
     )
-    assert mismatch(said) == (
+    assert version_mismatch(said) == (
         "the cluster has python 3.11.9, this machine 3.12.1; install the same Python and the "
         "same Veer on all machines"
     )
-    assert mismatch("Failed to connect to Ray cluster") is None
+    assert version_mismatch("Failed to connect to Ray cluster") is None

@@ -82,7 +82,7 @@ class TestWhetherRayPays:
 
 def test_the_way_into_a_cluster_is_tried_before_anything_is_built(monkeypatch) -> None:
     tried: list[str] = []
-    monkeypatch.setattr(store_build, "check_entry", tried.append)
+    monkeypatch.setattr(store_build, "require_joinable", tried.append)
     with ShardBuilder("10.0.0.1:6379"), ShardBuilder():
         assert tried == ["10.0.0.1:6379"]
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from search.cluster import store_worker
-from search.cluster.store_worker import MAX_BEGINNINGS, Outcome, built
-from search.cluster.ticker import Ticker
+from search.cluster.shard_progress import ShardProgress
+from search.cluster.store_worker import MAX_STARTS, ShardOutcome, try_build_shard
 from spaces.files.errors import StoreError
 from trainable.store.shards import ShardKind, ShardLocation, Vectors, open_shard
 from trainable.store.tasks import Tick
@@ -35,13 +35,13 @@ class Task:
 
 
 class Actor:
-    """A ticker whose calls are answered at once."""
+    """A `ShardProgress` whose calls are answered at once."""
 
     def __init__(self) -> None:
-        self.ticker = Ticker()
+        self.shard_progress = ShardProgress()
 
     def __getattr__(self, name: str) -> SimpleNamespace:
-        return SimpleNamespace(remote=getattr(self.ticker, name))
+        return SimpleNamespace(remote=getattr(self.shard_progress, name))
 
 
 @pytest.fixture
@@ -72,19 +72,19 @@ def raising(error: Exception) -> Callable[[int], tuple[str, Vectors]]:
 def test_a_shard_is_written_and_its_utterances_counted(
     location: ShardLocation, actor: Actor
 ) -> None:
-    assert built(Task(location=location, row=good), actor) == Outcome(number=3)
+    assert try_build_shard(Task(location=location, row=good), actor) == ShardOutcome(number=3)
     assert open_shard(location).record.num_rows == NUM_ROWS
-    assert actor.ticker.total() == NUM_ROWS
+    assert actor.shard_progress.total() == NUM_ROWS
 
 
 def test_all_faults_are_handed_over_and_nothing_written(
     location: ShardLocation, actor: Actor
 ) -> None:
-    outcome = built(
+    outcome = try_build_shard(
         Task(location=location, row=lambda n: f"list:{n}: silent" if n in (1, 4) else good(n)),
         actor,
     )
-    assert outcome == Outcome(number=3, faults=("list:1: silent", "list:4: silent"))
+    assert outcome == ShardOutcome(number=3, faults=("list:1: silent", "list:4: silent"))
     assert not location.path.exists()
 
 
@@ -108,7 +108,7 @@ def test_all_faults_are_handed_over_and_nothing_written(
 def test_an_error_names_the_shard(
     location: ShardLocation, actor: Actor, error: Exception, told: str
 ) -> None:
-    outcome = built(Task(location=location, row=raising(error)), actor)
+    outcome = try_build_shard(Task(location=location, row=raising(error)), actor)
     assert outcome.error.startswith(f"{location.path}: {told}")
     assert outcome.faults == ()
     assert outcome.is_disk_full == (getattr(error, "errno", None) == errno.ENOSPC)
@@ -116,7 +116,8 @@ def test_an_error_names_the_shard(
 
 
 def test_an_unknown_error_comes_with_its_trace(location: ShardLocation, actor: Actor) -> None:
-    outcome = built(Task(location=location, row=raising(ZeroDivisionError("by nought"))), actor)
+    task = Task(location=location, row=raising(ZeroDivisionError("by nought")))
+    outcome = try_build_shard(task, actor)
     assert "in row" in outcome.error
     assert outcome.error.rstrip().endswith("ZeroDivisionError: by nought")
 
@@ -125,7 +126,7 @@ def test_a_node_that_does_not_see_the_folder_says_so(
     location: ShardLocation, actor: Actor
 ) -> None:
     (location.folder / "plan.json").unlink()
-    outcome = built(Task(location=location, row=good), actor)
+    outcome = try_build_shard(Task(location=location, row=good), actor)
     assert "does not see this folder; $VEER_CACHE must name one that all nodes" in outcome.error
     assert str(location.path) in outcome.error
 
@@ -133,17 +134,17 @@ def test_a_node_that_does_not_see_the_folder_says_so(
 def test_a_shard_that_killed_its_workers_is_given_up(
     location: ShardLocation, actor: Actor
 ) -> None:
-    for _ in range(MAX_BEGINNINGS):
-        actor.ticker.begin(location.number)
-    outcome = built(Task(location=location, row=good), actor)
+    for _ in range(MAX_STARTS):
+        actor.shard_progress.begin(location.number)
+    outcome = try_build_shard(Task(location=location, row=good), actor)
     assert outcome.error.startswith(f"{location.path}: what built it was killed 3 times, perhaps")
     assert not location.path.exists()
 
 
-def test_a_shard_that_is_begun_anew_counts_anew() -> None:
-    ticker = Ticker()
-    assert ticker.begin(0) == 1
-    ticker.tell(0, 70)
-    ticker.tell(1, 5)
-    assert ticker.begin(0) == 2
-    assert ticker.total() == 5
+def test_a_shard_that_is_started_again_counts_from_zero() -> None:
+    shard_progress = ShardProgress()
+    assert shard_progress.begin(0) == 1
+    shard_progress.record(0, 70)
+    shard_progress.record(1, 5)
+    assert shard_progress.begin(0) == 2
+    assert shard_progress.total() == 5

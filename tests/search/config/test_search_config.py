@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from search.config.reading import differing_keys, read_search_config
-from search.config.search_config import PRESETS, SearchConfig
+from search.config.search_config import BUNDLED_SETTINGS, SearchConfig
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
@@ -84,7 +84,7 @@ def test_every_setting_is_described():
     assert len(models) == 6
 
 
-@pytest.mark.parametrize("name", [path.stem for path in PRESETS.glob("*.yaml")])
+@pytest.mark.parametrize("name", [path.stem for path in BUNDLED_SETTINGS.glob("*.yaml")])
 def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
     settings = read_search_config(
         name, {"corpus": folder / "corpus.yaml", "teacher": folder / "teacher"}

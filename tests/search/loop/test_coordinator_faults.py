@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
 from tests.search.simulated_search import story, veer_pct, work
 

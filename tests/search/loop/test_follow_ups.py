@@ -8,8 +8,14 @@ import pytest
 from results.analysis.ranking import ranked
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from search.config.parts import FollowUpPlan
-from search.loop.follow_ups import Ended, due_by_journal, due_follow_ups, finalists, repeat_seeds
+from search.config.sections import FollowUpPlan
+from search.loop.follow_ups import (
+    FollowUpCandidate,
+    due_by_journal,
+    due_follow_ups,
+    finalists,
+    repeat_seeds,
+)
 from search.loop.stop_check import stop_faults
 from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, story, work
 
@@ -17,7 +23,7 @@ PLAN = FollowUpPlan(repeat=2, finalists=3, control=2, seed=0)
 
 
 def ended(trial, veer_pct=None, *, recipe=None, seed=None, is_cut=False, kind=None, follows=None):
-    return Ended(
+    return FollowUpCandidate(
         trial=trial,
         seed=trial if seed is None else seed,
         recipe=recipe or f"recipe {trial}",

@@ -2,8 +2,8 @@
 
 from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
-from search.config.parts import FollowUpPlan
-from search.loop.retry_failed import num_failed, reopen_failed, standing
+from search.config.sections import FollowUpPlan
+from search.loop.retry_failed import num_failed, restart_failed, without_lapsed
 from tests.search.simulated_search import MAX_EPOCHS, story, work
 
 
@@ -24,7 +24,7 @@ def test_failed_trial_is_handed_out_again_with_its_config_and_runs_to_an_end(sea
     before = read_journal(tmp_path / "j")
     assert num_failed(before) == 1
     with Journal(tmp_path / "j") as journal:
-        assert reopen_failed(before, journal) == read_journal(tmp_path / "j")
+        assert restart_failed(before, journal) == read_journal(tmp_path / "j")
     coordinator = search_on(tmp_path / "j")
     course = coordinator.trials[1]
     assert (course.state, course.epoch, course.faults) == (None, 1, [])
@@ -45,7 +45,7 @@ def test_a_failed_repeat_that_is_run_again_follows_the_same_trial(search_on, tmp
         coordinator.report(0, epoch, 20.0, {})
     coordinator.end(coordinator.next_trial().trial, "failed", "a bug")
     with Journal(tmp_path / "j") as journal:
-        reopen_failed(read_journal(tmp_path / "j"), journal)
+        restart_failed(read_journal(tmp_path / "j"), journal)
     again = search_on(tmp_path / "j", num_trials=1, follow_ups=plan)
     course = again.next_trial()
     assert (course.trial, course.follow_up, course.follows) == (1, "repeat", 0)
@@ -56,7 +56,7 @@ def test_a_failed_repeat_that_is_run_again_follows_the_same_trial(search_on, tmp
 def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(search_on, tmp_path):
     failed_search(search_on, tmp_path / "j")
     with Journal(tmp_path / "j") as journal:
-        reopen_failed(read_journal(tmp_path / "j"), journal)
+        restart_failed(read_journal(tmp_path / "j"), journal)
     work(search_on(tmp_path / "j"))
     told = story(tmp_path / "j")
     again = search_on(tmp_path / "j")
@@ -71,5 +71,5 @@ def test_faults_before_a_reopening_count_no_more_but_a_larger_share_stays():
     lost = {"event": "infrastructure", "trial": 0, "kind": "worker_lost"}
     memory = {"event": "infrastructure", "trial": 0, "kind": "out_of_memory"}
     end = {"event": "trial_ended", "trial": 0}
-    assert standing([start, memory, lost, end, start, lost]) == [start, memory, start, lost]
-    assert standing([start, lost, end]) == [start, lost, end]
+    assert without_lapsed([start, memory, lost, end, start, lost]) == [start, memory, start, lost]
+    assert without_lapsed([start, lost, end]) == [start, lost, end]

@@ -11,7 +11,7 @@ from search.config.search_config import SearchConfig
 from search.loop.setup import (
     config_maker,
     make_coordinator,
-    note_start_points,
+    record_start_points,
     resolve,
     start_points,
 )
@@ -164,7 +164,7 @@ class TestStartPoints:
         said: list[str] = []
         with Journal(tmp_path / "j") as journal:
             found = start_points(space, settings.space, ())
-            points = note_start_points(found, journal, (), said.append)
+            points = record_start_points(found, journal, (), said.append)
             coordinator = make_coordinator(resolve(settings, space), space, journal, first=points)
             first = coordinator.next_trial()
         assert points == [{"model.hidden_dim": 64}] * 2
@@ -176,11 +176,11 @@ class TestStartPoints:
         settings, space = prepare(self.SPACE)
         with Journal(tmp_path / "j") as journal:
             points = start_points(space, settings.space, ())
-            note_start_points(points, journal, (), print)
+            record_start_points(points, journal, (), print)
             settings, other = prepare(WIDTHS | {"start_from": ["v1_mse"]})
             records = read_journal(tmp_path / "j")
             assert start_points(other, settings.space, records) == points
-            note_start_points(points, journal, records, print)
+            record_start_points(points, journal, records, print)
 
     def test_mistake_is_placed_in_the_space_file(self, prepare):
         settings, space = prepare(WIDTHS | {"start_from": ["v1_mse", "v2_cosin"]})
@@ -200,5 +200,5 @@ class TestStartPoints:
             for _ in range(2):
                 records = read_journal(tmp_path / "j")
                 points = start_points(space, settings.space, records)
-                note_start_points(points, journal, records, print)
+                record_start_points(points, journal, records, print)
         assert sum(r["event"] == "start_points" for r in read_journal(tmp_path / "j")) == 1

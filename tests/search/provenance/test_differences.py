@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from search.provenance.differences import changed_variables, changes, since_the_start
+from search.provenance.differences import changed_variables, changes, changes_since_start
 from search.provenance.provenance import provenance
 from search.review.recorded_trial import NUMERIC
 
@@ -84,8 +84,8 @@ def test_a_resume_is_compared_with_the_beginning():
         {"event": "search_started", "provenance": THEN},
         {"event": "search_resumed", "provenance": THEN | {"python": "3.13.0"}},
     ]
-    assert since_the_start(records, THEN | {"python": "3.13.0"}) == [
+    assert changes_since_start(records, THEN | {"python": "3.13.0"}) == [
         "since this run began: python 3.12.1 then, 3.13.0 now"
     ]
-    assert since_the_start([], THEN) == []
-    assert since_the_start([{"event": "search_started", "provenance": {}}], THEN) == []
+    assert changes_since_start([], THEN) == []
+    assert changes_since_start([{"event": "search_started", "provenance": {}}], THEN) == []

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from results.journal.journal import Journal, Record, read_journal
-from search.config.parts import SchedulerConfig
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
+from search.config.sections import SchedulerConfig
 from search.provenance.run_state import (
     differing_values,
     earlier_records,

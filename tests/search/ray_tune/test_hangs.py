@@ -1,6 +1,6 @@
 import pytest
 
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 from search.ray_tune.hangs import HangWatch
 from tests.search.simulated_search import Clock
 

@@ -6,7 +6,7 @@ import pytest
 from ray.tune.utils import flatten_dict
 
 from results.journal.journal import Journal, read_journal
-from search.config.parts import FaultConfig
+from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.config.parts import FollowUpPlan
+from search.config.sections import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer

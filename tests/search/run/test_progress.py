@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from search.config.parts import FollowUpPlan
+from search.config.sections import FollowUpPlan
 from search.loop.follow_ups import FollowUp
 from search.loop.trial_course import Budget
 from search.run.progress import SearchStatus, SearchView, duration, line, status_of
@@ -32,7 +32,7 @@ def course(number, veer_pct, state, *, is_running=False):
 
 def coordinator_of(trials, **more):
     own = [trial for trial in trials if trial.follow_up is None]
-    known = {"own_trials": own, "have_own_ended": False, "due": ()}
+    known = {"own_trials": own, "own_trials_ended": False, "due": ()}
     return SimpleNamespace(trials=trials, **known | more)
 
 
@@ -141,7 +141,7 @@ def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
             repeat(3, {1: 10.0}, "complete"),
             repeat(4, {1: 11.0, 2: 10.0, 3: 9.0}, None),
         ],
-        have_own_ended=True,
+        own_trials_ended=True,
         due=due,
         ledger=SimpleNamespace(kinds={}),
         num_reported=10,

@@ -10,7 +10,7 @@ import pytest
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
 from search.loop.setup import config_maker, start_points
-from search.suggest.eval_crops import choose_eval_crops, crops_of_teacher
+from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 from search.suggest.suggestions import Suggestions
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
@@ -78,7 +78,7 @@ def test_a_space_that_names_it_decides(read, choose, tmp_path, value: object) ->
     space = read(training={"eval_crops": value})
     assert choose(space, 10, 1000) == (None, [])
     assert read_journal(tmp_path / "journal.jsonl") == ()
-    assert crops_of_teacher(space, None) in (1, 3)
+    assert teacher_eval_crops(space, None) in (1, 3)
 
 
 def test_a_resumed_run_keeps_what_it_began_with(read, choose) -> None:
@@ -104,7 +104,7 @@ def test_trials_and_teacher_have_the_number_that_was_chosen(
     assert config_maker(settings)(Suggestions(read(), kind="random", seed=0).suggest()) == (
         config_maker(settings, 2)(Suggestions(read(), kind="random", seed=0).suggest())
     )
-    assert crops_of_teacher(read(), 1) == 1
+    assert teacher_eval_crops(read(), 1) == 1
 
 
 def test_a_starting_point_with_another_number_is_not_remarked_on(read, tmp_path) -> None:
