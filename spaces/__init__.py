@@ -1,4 +1,4 @@
-"""Search spaces: dimensions, conditions, limits, and the config tree in which they stand.
+"""Search spaces: dimensions, conditions, limits, and the config tree that they describe.
 
 May import: spaces.files.
 """

@@ -1,4 +1,8 @@
-"""What conditions say together: whether a dimension can be active, how many points there are."""
+"""Conditions taken together: whether a dimension can be active, how many points a space has.
+
+The functions walk the dimensions in order and decide for each whether it is active, so that a
+condition only ever depends on values that are already set.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -7,13 +11,13 @@ from typing import Any
 from spaces.dimensions import Choice, Condition, Dimension, Float, Value, equal_values, is_active
 
 Params = dict[str, Value]
-# Places between the bounds of a continuous range at which a value that no condition names is
-# looked for.
+# Values tried between the bounds of a continuous range to find one that no condition names: far
+# more than conditions name in practice.
 NUM_CANDIDATES = 64
 
 
 def order_by_conditions(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...]:
-    """Sorted so that a condition's parameter comes first, else as they were.
+    """Sort dimensions so that the parameter of a condition comes first; keep the order otherwise.
 
     Raises:
         ValueError: Conditions depend on each other in a circle.
@@ -26,14 +30,14 @@ def order_by_conditions(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...
                 break
         else:
             circle = ", ".join(dimension.name for dimension in waiting)
-            raise ValueError(f"conditions wait for each other: {circle}")
+            raise ValueError(f"conditions depend on each other in a circle: {circle}")
         waiting.remove(dimension)
         done.append(dimension)
     return tuple(done)
 
 
 def ancestors(name: str, by_name: Mapping[str, Dimension]) -> set[str]:
-    """The dimensions on which this one's conditions depend, along the whole chain."""
+    """Return the dimensions on which this one depends, along the whole chain of conditions."""
     found, waiting = set[str](), [name]
     while waiting:
         for condition in by_name[waiting.pop()].when:
@@ -47,27 +51,27 @@ def ancestors(name: str, by_name: Mapping[str, Dimension]) -> set[str]:
 def activating_params(
     dimension: Dimension, dimensions: Sequence[Dimension], fixed: Mapping[str, Any]
 ) -> Params | None:
-    """Values of the dimensions above this one with which it is active, None if there are none.
+    """Return values of this dimension's ancestors that make it active, None if there are none.
 
     Args:
         dimension: One of the dimensions.
-        dimensions: In order.
+        dimensions: The dimensions as `order_by_conditions` sorts them.
         fixed: The values that do not vary, by dotted name.
     """
     names = ancestors(dimension.name, {each.name: each for each in dimensions})
     chosen = [each for each in dimensions if each.name in names]
-    asked = _conditions_by_parameter([*chosen, dimension])
+    conditions = _conditions_by_parameter([*chosen, dimension])
 
-    def search(place: int, params: Params) -> Params | None:
+    def search(position: int, params: Params) -> Params | None:
         values = {**fixed, **params}
-        if place == len(chosen):
+        if position == len(chosen):
             return params if is_active(dimension.when, values) else None
-        each = chosen[place]
+        each = chosen[position]
         if not is_active(each.when, values):
-            return search(place + 1, params)
+            return search(position + 1, params)
         tries = (
-            search(place + 1, {**params, each.name: value})
-            for value, _ in representatives(each, asked[each.name])
+            search(position + 1, {**params, each.name: value})
+            for value, _ in representatives(each, conditions[each.name])
         )
         return next((found for found in tries if found is not None), None)
 
@@ -75,44 +79,44 @@ def activating_params(
 
 
 def num_points(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> int | None:
-    """How many sets of active parameters there are, None where a dimension is continuous.
+    """Return the number of sets of active parameters, None if a dimension is continuous.
 
-    Values on which the same conditions hold are counted at once, so that the effort grows with
-    the conditions and not with the number of points.
+    Values that meet the same conditions are counted together, so that the cost grows with the
+    number of conditions and not with the number of points.
     """
     if any(dimension.num_points() is None for dimension in dimensions):
         return None
-    asked = _conditions_by_parameter(dimensions)
+    conditions = _conditions_by_parameter(dimensions)
 
-    def count(place: int, values: Mapping[str, Any]) -> int:
-        if place == len(dimensions):
+    def count(position: int, values: Mapping[str, Any]) -> int:
+        if position == len(dimensions):
             return 1
-        each = dimensions[place]
+        each = dimensions[position]
         if not is_active(each.when, values):
-            return count(place + 1, values)
-        if each.name not in asked:
-            return (each.num_points() or 0) * count(place + 1, values)
+            return count(position + 1, values)
+        if each.name not in conditions:
+            return (each.num_points() or 0) * count(position + 1, values)
         return sum(
-            number * count(place + 1, {**values, each.name: value})
-            for value, number in representatives(each, asked[each.name])
+            number * count(position + 1, {**values, each.name: value})
+            for value, number in representatives(each, conditions[each.name])
         )
 
     return count(0, fixed)
 
 
 def grid_points(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> Iterator[Params]:
-    """All sets of active parameters, the first dimension slowest; each value has points."""
+    """Yield all sets of active parameters, the first dimension slowest; none may be continuous."""
 
-    def walk(place: int, params: Params) -> Iterator[Params]:
-        if place == len(dimensions):
+    def walk(position: int, params: Params) -> Iterator[Params]:
+        if position == len(dimensions):
             yield params
             return
-        each = dimensions[place]
+        each = dimensions[position]
         if not is_active(each.when, {**fixed, **params}):
-            yield from walk(place + 1, params)
+            yield from walk(position + 1, params)
             return
         for value in each.points():
-            yield from walk(place + 1, {**params, each.name: value})
+            yield from walk(position + 1, {**params, each.name: value})
 
     return walk(0, {})
 
@@ -120,45 +124,49 @@ def grid_points(dimensions: Sequence[Dimension], fixed: Mapping[str, Any]) -> It
 def representatives(
     dimension: Dimension, conditions: Sequence[Condition]
 ) -> list[tuple[Value, int]]:
-    """A value for each set of conditions that can hold together, and how many share that set.
+    """Return one value for each set of conditions that can hold together, and its count.
 
-    In a continuous range, what no condition names counts as one value.
+    The count is the number of values of the dimension that meet the same conditions. In a
+    continuous range, all values that no condition names count as one.
     """
     if isinstance(dimension, Choice):
-        weighed: Iterable[tuple[Value, int]] = ((value, 1) for value in dimension.choices)
+        counted: Iterable[tuple[Value, int]] = ((value, 1) for value in dimension.choices)
     else:
-        weighed = _weighed_numbers(dimension, conditions)
+        counted = _counted_numbers(dimension, conditions)
     found: dict[tuple[bool, ...], tuple[Value, int]] = {}
-    for value, number in weighed:
+    for value, number in counted:
         holding = tuple(condition.allows(value) for condition in conditions)
         first, before = found.get(holding, (value, 0))
         found[holding] = (first, before + number)
     return list(found.values())
 
 
-def _weighed_numbers(
+def _counted_numbers(
     dimension: Dimension, conditions: Sequence[Condition]
 ) -> list[tuple[Value, int]]:
-    """The numbers that conditions name, one of the others, and how many others there are."""
+    """Return each number that a condition names, and one other number with the count of others."""
     named: list[Value] = []
     for value in chain.from_iterable((*each.values, *each.excluded) for each in conditions):
         if dimension.contains(value) and not any(equal_values(value, other) for other in named):
             named.append(value)
     total = dimension.num_points()
     others = (total or len(named) + 1) - len(named)
-    looks = dimension.points() if total is not None else _looks(dimension)
-    other = next(
-        (value for value in looks if not any(equal_values(value, each) for each in named)), None
+    candidates = dimension.points() if total is not None else _candidates(dimension)
+    unnamed = (
+        value
+        for value in candidates
+        if not any(equal_values(value, each) for each in named)
     )
+    other = next(unnamed, None)
     first = [(other, others)] if other is not None and others > 0 else []
     return [*first, *((value, 1) for value in named)]
 
 
-def _looks(dimension: Dimension) -> Iterator[float]:
+def _candidates(dimension: Dimension) -> Iterator[float]:
     assert isinstance(dimension, Float)  # noqa: S101 - nothing else is continuous
     yield from dimension.extremes()
-    for place in range(1, NUM_CANDIDATES):
-        yield dimension.low + (dimension.high - dimension.low) * place / NUM_CANDIDATES
+    for number in range(1, NUM_CANDIDATES):
+        yield dimension.low + (dimension.high - dimension.low) * number / NUM_CANDIDATES
 
 
 def _conditions_by_parameter(dimensions: Iterable[Dimension]) -> dict[str, list[Condition]]:

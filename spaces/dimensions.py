@@ -1,4 +1,4 @@
-"""What may vary in a space: numbers between closed bounds, and choices.
+"""The dimensions of a space: numbers between closed bounds, and choices.
 
 A dimension's name is dotted, as `loss.alpha`. It is active where all its conditions hold.
 """
@@ -14,13 +14,14 @@ from spaces.files.complaints import short_repr
 
 Value = bool | int | float | str | None
 
+# Of the number of steps from `low`: 0.1 + 2 * 0.1 is not 0.3 in binary, and is on a step of 0.1.
 STEP_TOLERANCE = 1e-9
-# Name of the dimension whose values are bundled trial configs.
+# Name of the dimension whose values are the names of bundled trial configs.
 PRESET = "preset"
 
 
 def equal_values(one: object, other: object) -> bool:
-    """Equality of values; unlike Python's, True is not 1."""
+    """Return whether two values are equal; unlike in Python, True is not 1."""
     return isinstance(one, bool) == isinstance(other, bool) and one == other
 
 
@@ -43,13 +44,13 @@ class _Frozen(BaseModel):
 
 
 class Condition(_Frozen):
-    """Holds where another parameter is active and has one of the values, or none of some.
+    """A rule on another parameter: it is active, and has one of the values or none of them.
 
     Attributes:
-        parameter: The other's dotted name.
-        values: What it may have; empty where `excluded` says what it may not.
-        excluded: What it may not have.
-        otherwise: Whether the condition holds where the other parameter is not active.
+        parameter: Dotted name of the other parameter.
+        values: The values with which the condition holds; empty if `excluded` is set.
+        excluded: The values with which it does not hold.
+        otherwise: Whether the condition holds if the other parameter is not active.
     """
 
     parameter: str
@@ -64,14 +65,14 @@ class Condition(_Frozen):
         return self
 
     def allows(self, value: object) -> bool:
-        """Whether the other parameter may have this value."""
+        """Return whether the condition holds if the other parameter has this value."""
         if self.excluded:
             return not any(equal_values(value, each) for each in self.excluded)
         return any(equal_values(value, each) for each in self.values)
 
 
 def is_active(when: Iterable[Condition], values: Mapping[str, object]) -> bool:
-    """Whether all conditions hold, given the values of the active and fixed parameters."""
+    """Return whether all conditions hold, given the values of the active and fixed parameters."""
     return all(
         each.allows(values[each.parameter]) if each.parameter in values else each.otherwise
         for each in when
@@ -79,12 +80,12 @@ def is_active(when: Iterable[Condition], values: Mapping[str, object]) -> bool:
 
 
 class WithConditions(_Frozen):
-    """Root of what stands at a place in the config tree, maybe under conditions.
+    """Base of a setting of a space that may have conditions.
 
     Attributes:
-        name: Dotted place in the config tree.
-        when: Conditions, all of which must hold; a mapping of parameter to value or values, or
-            to `{not: value or values}`, is taken too.
+        name: Dotted name of the setting in the config tree.
+        when: Conditions, all of which must hold. May be given as a mapping from parameter to
+            value or values, or to `{not: value or values}`.
     """
 
     name: str
@@ -106,12 +107,12 @@ def _condition(name: str, values: object) -> dict[str, object]:
         form, values = "excluded", values["not"]
     listed = list(values) if isinstance(values, list | tuple) else [values]
     if not listed:
-        raise ValueError(f"must name a value to wait for, got none for {name!r}")
+        raise ValueError(f"must name at least one value, got none for {name!r}")
     return {"parameter": name, form: listed}
 
 
 class Float(WithConditions):
-    """A number from low to high, both included, evenly on a line, on a log scale or in steps."""
+    """A number from low to high, both included: uniform, uniform on a log scale, or in steps."""
 
     bound_keys: ClassVar = ("low", "high")
     low: Number
@@ -125,7 +126,7 @@ class Float(WithConditions):
         return self
 
     def contains(self, value: object) -> bool:
-        """Whether the value is in the range and, up to rounding, on a step."""
+        """Return whether the value is in the range and, up to rounding, on a step."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if self.step is None:
@@ -139,22 +140,23 @@ class Float(WithConditions):
         return (self.low, self.high)
 
     def num_points(self) -> int | None:
-        """How many values there are, None where they lie close."""
+        """Return the number of values, None if the range is continuous."""
         if self.low == self.high:
             return 1
         return None if self.step is None else round((self.high - self.low) / self.step) + 1
 
     def points(self) -> Iterator[float]:
-        """The values in order.
+        """Return the values in ascending order.
 
         Raises:
-            ValueError: They lie close.
+            ValueError: The range is continuous.
         """
         if (num_points := self.num_points()) is None:
             raise ValueError(
                 f"{self.name} is continuous, from {self.low} to {self.high}: give it a step, or "
                 "choices"
             )
+        # In decimals, since repeated steps of 0.1 in binary drift away from the written values.
         low, step = Decimal(str(self.low)), Decimal(str(self.step or 0))
         return (float(low + number * step) for number in range(num_points))
 
@@ -174,7 +176,7 @@ class Integer(WithConditions):
         return self
 
     def contains(self, value: object) -> bool:
-        """Whether the value is whole, in the range and on a step."""
+        """Return whether the value is whole, in the range and on a step."""
         if isinstance(value, bool) or not isinstance(value, int):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
@@ -184,41 +186,41 @@ class Integer(WithConditions):
         return (self.low, self.high)
 
     def num_points(self) -> int:
-        """How many values there are."""
+        """Return the number of values."""
         return len(range(self.low, self.high + 1, self.step))
 
     def points(self) -> Iterator[int]:
-        """The values in order."""
+        """Return the values in ascending order."""
         return iter(range(self.low, self.high + 1, self.step))
 
 
 class Choice(WithConditions):
-    """One of the listed values, which need no order."""
+    """One of the listed values, in no particular order."""
 
     choices: tuple[Scalar, ...] = Field(min_length=1)
 
     @field_validator("choices")
     @classmethod
     def _differ(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
-        for place, value in enumerate(choices):
-            if any(equal_values(value, earlier) for earlier in choices[:place]):
+        for position, value in enumerate(choices):
+            if any(equal_values(value, earlier) for earlier in choices[:position]):
                 raise ValueError(f"choices must differ, got {value!r} twice")
         return choices
 
     def contains(self, value: object) -> bool:
-        """Whether the value is among the choices."""
+        """Return whether the value is among the choices."""
         return any(equal_values(value, choice) for choice in self.choices)
 
     def extremes(self) -> tuple[Value, ...]:
-        """All choices, since none lies between others."""
+        """Return all choices: unlike numbers, none lies between two others."""
         return self.choices
 
     def num_points(self) -> int:
-        """How many choices there are."""
+        """Return the number of choices."""
         return len(self.choices)
 
     def points(self) -> Iterator[Value]:
-        """The choices in order."""
+        """Return the choices in the order given."""
         return iter(self.choices)
 
 

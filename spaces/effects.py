@@ -1,11 +1,11 @@
-"""What has an effect in a config: declared by the config class, once, in two tables.
+"""Which settings have an effect: declared by the config class, once, in two tables.
 
     needs: ClassVar[Needs]      dotted name -> conditions without which the parameter has no effect
-    neutral: ClassVar[Neutral]  dotted name -> what a parameter is set to where it has no effect;
-                                any other is left out there
+    neutral: ClassVar[Neutral]  dotted name -> the value of a parameter that has no effect;
+                                a parameter without such a value is left out instead
 
-From them a canonical form drops what has no effect, and a space samples it under a condition. A
-parameter also needs that those it depends on have an effect themselves.
+From these tables a canonical form drops what has no effect, and a space samples it under a
+condition. A parameter also needs that the parameters it depends on have an effect themselves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,25 +22,28 @@ Neutral = Mapping[str, Value]
 
 
 def only(parameter: str, *values: Value) -> Condition:
-    """Has an effect only with these values of the other parameter."""
+    """Return the condition that another parameter has one of these values."""
     return Condition(parameter=parameter, values=values)
 
 
 def unless(parameter: str, *values: Value) -> Condition:
-    """Has no effect with these values of the other parameter."""
+    """Return the condition that another parameter has none of these values."""
     return Condition(parameter=parameter, excluded=values)
 
 
 def effective_tree(tree: Mapping[str, Any], needs: Needs, neutral: Neutral) -> dict[str, Any]:
-    """The tree without what has no effect in it; a condition on what it lacks is not asked."""
+    """Return a copy of the tree without the settings that have no effect in it.
+
+    A condition on a parameter that the tree lacks counts as met.
+    """
     rest = merge_trees(tree)
-    for name in sorted(_idle(tree, needs) & neutral.keys()):
+    for name in sorted(_without_effect(tree, needs) & neutral.keys()):
         set_value(rest, name, neutral[name])
-    # Anew, since a neutral value may take the effect from others.
-    return drop_values(rest, _idle(rest, needs) - neutral.keys())
+    # Looked up a second time, since a neutral value may remove the effect of other settings.
+    return drop_values(rest, _without_effect(rest, needs) - neutral.keys())
 
 
-def _idle(tree: Mapping[str, Any], needs: Needs) -> frozenset[str]:
+def _without_effect(tree: Mapping[str, Any], needs: Needs) -> frozenset[str]:
     values = flatten(tree)
     return frozenset(
         name
@@ -54,7 +57,7 @@ def _idle(tree: Mapping[str, Any], needs: Needs) -> frozenset[str]:
 
 
 def all_needs(name: str, needs: Needs) -> list[Condition]:
-    """Those of the parameter, and of the parameters that these are on; none on itself."""
+    """Return the needs of a parameter and of those it depends on, without any on itself."""
     found, waiting, seen = list[Condition](), [name], {name}
     while waiting:
         for need in needs.get(waiting.pop(0), ()):
@@ -68,12 +71,12 @@ def all_needs(name: str, needs: Needs) -> list[Condition]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnvariedValues:
-    """What a config of the space holds where no dimension varies it.
+    """The values of the settings that no dimension of a space varies.
 
     Attributes:
-        fixed: Values by dotted name.
-        presets: For each preset that the space varies, its values by dotted name, complete.
-        defaults: The config's values by dotted name, where there are no presets.
+        fixed: The fixed values of the space, by dotted name.
+        presets: For each preset of the space, all values of its config by dotted name.
+        defaults: The default values of the config by dotted name, used without presets.
     """
 
     fixed: Mapping[str, Any]
@@ -81,10 +84,13 @@ class UnvariedValues:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def split_presets(self, need: Condition) -> tuple[list[str], list[str], list[Any]]:
-        """Presets with which the condition holds and does not, and the values that break it.
+        """Split the presets into those that meet a condition and those that do not.
 
-        Without presets, or where the value is fixed, the one name is empty. A parameter that a
-        config lacks breaks nothing.
+        Without presets, or if the value is fixed, a single empty name stands for the config. A
+        condition on a parameter that a config lacks counts as met.
+
+        Returns:
+            The presets that meet the condition, those that do not, and the values of the latter.
         """
         name = need.parameter
         holders = self.presets or {"": self.defaults}
@@ -95,21 +101,22 @@ class UnvariedValues:
             for each, values in holders.items()
             if name in values and not need.allows(values[name])
         }
+        # By `repr`, since a list has no hash and True would equal 1.
         bad_values = list({repr(value): value for value in broken.values()}.values())
         return [each for each in holders if each not in broken], list(broken), bad_values
 
 
 @dataclass(slots=True)
 class EffectConditions:
-    """Lays the conditions of `needs` on the dimensions of a space.
+    """Adds the conditions of `needs` to the dimensions of a space.
 
-    A condition that would close a circle is left out: of `distillation` (no effect where alpha
-    is 0) and `alpha` (none where distillation is none), the one first in the table has its own.
+    A condition that would close a circle is left out: of `distillation` (no effect if alpha is 0)
+    and `alpha` (no effect if distillation is none), only the first in the table gets one.
 
     Attributes:
-        dimensions: By name, changed as conditions are laid on them.
-        unvaried: The rest of the space.
-        faults: Dimensions that can have no effect.
+        dimensions: The dimensions by name; replaced as conditions are added.
+        unvaried: The settings that no dimension varies.
+        faults: Dimensions that can never have an effect.
     """
 
     dimensions: dict[str, Dimension]
@@ -117,19 +124,23 @@ class EffectConditions:
     faults: list[Complaint] = field(default_factory=list)
 
     def add_needs(self, key: str, parts: Iterable[str], needs: Needs) -> None:
-        """Lay all needs of a config key on the dimensions that make up its value."""
+        """Add all needs of a config key to the dimensions that make up its value."""
         for name in parts:
             for need in all_needs(key, needs):
-                settled = self.resolve(need)
-                if isinstance(settled, str):
-                    fault = Complaint(keys=tuple(key.split(".")), text=f"has no effect: {settled}")
+                found = self.resolve(need)
+                if isinstance(found, str):
+                    fault = Complaint(keys=tuple(key.split(".")), text=f"has no effect: {found}")
                     self.faults.append(fault)
                     break
-                if settled is not None:
-                    self._add(name, settled)
+                if found is not None:
+                    self._add(name, found)
 
     def resolve(self, need: Condition) -> Condition | str | None:
-        """The condition in terms of dimensions; None if it always holds, why if it never does."""
+        """Express a need as a condition on a dimension.
+
+        Returns:
+            The condition; None if it always holds; a text with the reason if it never holds.
+        """
         name = need.parameter
         good, bad, bad_values = self.unvaried.split_presets(need)
         if name not in self.dimensions:
@@ -138,11 +149,12 @@ class EffectConditions:
             return only(PRESET, *good) if bad else None
         other = self.dimensions[name]
         holding = [need.allows(value) for value, _ in representatives(other, [need])]
-        sometimes_idle = bool(other.when)
-        if all(holding) and not (sometimes_idle and bad):
+        is_conditional = bool(other.when)
+        # Where the other dimension is not active, the preset's or default value counts.
+        if all(holding) and not (is_conditional and bad):
             return None
-        if not any(holding) and not (sometimes_idle and good):
-            return f"{name} is {_never(need)}"
+        if not any(holding) and not (is_conditional and good):
+            return f"{name} is {_why_not(need)}"
         return need.model_copy(update={"otherwise": not bad})
 
     def _add(self, name: str, condition: Condition) -> None:
@@ -157,7 +169,7 @@ class EffectConditions:
 
 
 def _implies(one: Condition, other: Condition) -> bool:
-    """Whether the other condition holds wherever this one does, as their values tell."""
+    """Return whether the values show that the second condition holds whenever the first does."""
     if one.parameter != other.parameter or (one.otherwise and not other.otherwise):
         return False
     if one.values:
@@ -172,7 +184,7 @@ def _why_never(name: str, values: list[Any], unvaried: UnvariedValues) -> str:
     return f"{name} is {given} {'in every preset' if unvaried.presets else 'unless given'}"
 
 
-def _never(need: Condition) -> str:
+def _why_not(need: Condition) -> str:
     if need.excluded:
         return f"always {' or '.join(map(short_repr, need.excluded))}"
     return f"never {' or '.join(map(short_repr, need.values))}"

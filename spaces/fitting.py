@@ -1,6 +1,7 @@
-"""A foreign config mapped onto a space, as the place where a search starts.
+"""Map a config from elsewhere onto a space, as a starting point of a search.
 
-What does not fit is brought as near as the space allows, and said: nothing is dropped in silence.
+A value that does not fit is moved to the nearest one of the space, with a remark: nothing is
+dropped silently. In the remarks, "there" is the config and "here" is the space.
 """
 
 import math
@@ -17,16 +18,17 @@ from spaces.space import Space, json_value, range_text
 from spaces.stage_weights import StageWeights, are_weights, clip_to_bounds, normalise_weights
 from spaces.trees import flatten
 
+# Of a normalised stage weight; a smaller difference is rounding and gets no remark.
 WEIGHT_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FitResult:
-    """A config's place in a space.
+    """The parameters of a space that are nearest to a config.
 
     Attributes:
-        params: Parameters that the space contains; None where there are none near the config.
-        remarks: What is different there, one a line.
+        params: Parameters that the space contains; None if no values are near the config.
+        remarks: The differences from the config, one sentence each.
     """
 
     params: Params | None
@@ -42,26 +44,27 @@ def fit_config(
 ) -> FitResult:
     """Map a config onto a space.
 
-    Numbers go to the nearest that the space allows. A word that is not among the choices fits
-    nowhere. Of several presets the one counts that needs the fewest remarks, the first of equals.
+    Numbers become the nearest number that the space allows. A word that is not among the choices
+    has no nearest one, so the config does not fit. Of several presets, take the one that needs the
+    fewest remarks, the first on a tie.
 
     Args:
-        space: Where to.
+        space: The space.
         tree: The config: a dump, its canonical form, or only what differs from the defaults.
-        config_class: Its class, which knows the defaults and what has no effect. Without it, what
-            the tree lacks is taken from the middle of its range, and every setting of the tree
-            counts that the space does not know.
-        ignore: Settings by dotted name that are not remarked on.
+        config_class: The class of the config, which knows the defaults and what has no effect.
+            Without it, a setting that the tree lacks gets the middle of its range, and every
+            setting that the space does not have gets a remark.
+        ignore: Dotted names of settings that get no remark.
     """
     try:
-        there = _meant(tree, config_class)
+        there = _effective_values(tree, config_class)
     except ValidationError as error:
-        assert config_class is not None  # noqa: S101 - who else would validate
+        assert config_class is not None  # noqa: S101 - without a class nothing is validated
         found = complaints(config_class, error, tree)
         remarks = tuple(f"not a valid config: {each}" for each in found)
         return FitResult(params=None, remarks=remarks)
     fits = [
-        _tried(space, there, tree, preset=preset, config_class=config_class)
+        _fit_preset(space, there, tree, preset=preset, config_class=config_class)
         for preset in (tuple(space.presets) or (None,))
     ]
     best = min(fits, key=lambda fit: (fit.params is None, len(fit.notes)))
@@ -73,15 +76,15 @@ def fit_config(
 
 @dataclass(slots=True, kw_only=True)
 class _Fit:
-    """A fit in the making.
+    """The state of one fit, with one preset.
 
     Attributes:
-        space: Where to.
-        given: What the config says, by dotted name.
-        stated: The names that it says itself; the others are defaults.
-        defaults: Of the config class.
-        params: The result.
-        notes: By the setting that they are about.
+        space: The space.
+        given: The values of the config by dotted name.
+        stated: The names that the config sets itself; the others have defaults.
+        defaults: The defaults of the config class, by dotted name.
+        params: The result; None before `run`, and if the config does not fit.
+        notes: Remarks by the setting that they are about.
     """
 
     space: Space
@@ -92,10 +95,11 @@ class _Fit:
     notes: dict[str, str] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Set the parameters, or leave them None where a word fits nowhere."""
-        misfits, numbers = dict[str, str](), dict[str, float]()
-        for name, made in self.space.stage_weights.items():
-            numbers |= _spread(made, self.given.get(name, self.defaults.get(name)), self.notes)
+        """Set the parameters, or leave them None if a word is not among the choices."""
+        faults, numbers = dict[str, str](), dict[str, float]()
+        for name, weights in self.space.stage_weights.items():
+            value = self.given.get(name, self.defaults.get(name))
+            numbers |= _fit_stage_weights(weights, value, self.notes)
 
         def pick(dimension: Dimension) -> Value:
             name = dimension.name
@@ -105,7 +109,7 @@ class _Fit:
             nearest = _nearest(dimension, value)
             if nearest is None and value is not None:
                 where = range_text(dimension)
-                misfits[name] = f"{name} is {short_repr(value)} there, not in {where} here"
+                faults[name] = f"{name} is {short_repr(value)} there, not in {where} here"
                 return dimension.extremes()[0]
             moved = f" -> {nearest}, the nearest here" if nearest != value else ""
             if source:
@@ -115,26 +119,26 @@ class _Fit:
             return nearest
 
         params = self.space.sample(pick)
-        for name, made in self.space.stage_weights.items():
-            if made.parts[0].name not in params:
-                # They have no effect here.
+        for name, weights in self.space.stage_weights.items():
+            if weights.parts[0].name not in params:
+                # Without effect here, so a remark on their values would mislead.
                 self.notes.pop(name, None)
-        self.notes = misfits or self.notes
-        self.params = None if misfits else params
+        self.notes = faults or self.notes
+        self.params = None if faults else params
 
     def _value_of(self, dimension: Dimension) -> tuple[Any, str]:
-        """A parameter's value, and where it comes from if the config does not say it itself."""
+        """Return a parameter's value, and its source if the config does not set it itself."""
         name = dimension.name
         if name in self.given:
             return self.given[name], "" if name in self.stated else "the default"
         default = self.defaults.get(name)
         if default is not None and _nearest(dimension, default) is not None:
             return default, "the default"
-        place = "first choice" if isinstance(dimension, Choice) else "middle of the range"
-        return _middle(dimension), f"the {place} here"
+        source = "first choice" if isinstance(dimension, Choice) else "middle of the range"
+        return _middle(dimension), f"the {source} here"
 
 
-def _tried(
+def _fit_preset(
     space: Space,
     there: Mapping[str, Any],
     tree: Mapping[str, Any],
@@ -142,26 +146,26 @@ def _tried(
     preset: str | None,
     config_class: type[BaseModel] | None,
 ) -> _Fit:
-    """The config, which means `there`, with this preset."""
+    """Fit a config with the effective values `there`, given this preset."""
     given = dict(there) | ({} if preset is None else {PRESET: preset})
     defaults = {} if config_class is None else flatten(_dump(config_class, {}))
     stated = frozenset({*flatten(tree), PRESET})
     fit = _Fit(space=space, given=given, stated=stated, defaults=defaults)
-    _switch_off(fit, config_class)
+    _replace_neutral_values(fit, config_class)
     fit.run()
     if fit.params is not None:
-        _compare(fit, config_class)
+        _note_differences(fit, config_class)
     return fit
 
 
-def _compare(fit: _Fit, config_class: type[BaseModel] | None) -> None:
-    """Note every setting that differs between there and here and has no note yet."""
+def _note_differences(fit: _Fit, config_class: type[BaseModel] | None) -> None:
+    """Note every setting that differs between config and space and has no note yet."""
     params, given = fit.params or {}, fit.given
     tree = fit.space.tree(params)
     try:
-        here = _meant(tree, config_class)
+        here = _effective_values(tree, config_class)
     except ValidationError as error:
-        assert config_class is not None  # noqa: S101 - who else would validate
+        assert config_class is not None  # noqa: S101 - without a class nothing is validated
         found = complaints(config_class, error, tree)
         fit.notes |= {f"!{each}": f"not a valid config here: {each}" for each in found}
         fit.params = None
@@ -181,10 +185,10 @@ def _compare(fit: _Fit, config_class: type[BaseModel] | None) -> None:
             fit.notes[name] = f"{name} has no effect there, fixed at {b} here"
 
 
-def _switch_off(fit: _Fit, config_class: type[BaseModel] | None) -> None:
-    """Say by a parameter of the space what the config says by a neutral value.
+def _replace_neutral_values(fit: _Fit, config_class: type[BaseModel] | None) -> None:
+    """Replace a neutral value that the space lacks by another setting of the same meaning.
 
-    Where this space cannot set distillation to none, alpha 0 means the same.
+    If the space cannot set distillation to none, alpha 0 means the same.
     """
     by_name = {dimension.name: dimension for dimension in fit.space.dimensions}
     needs = getattr(config_class, "needs", {})
@@ -205,26 +209,29 @@ def _switch_off(fit: _Fit, config_class: type[BaseModel] | None) -> None:
                 break
 
 
-def _spread(made: StageWeights, value: object, notes: dict[str, str]) -> dict[str, float]:
-    """The numbers of stage weights inside their bounds; what that changes is noted."""
+def _fit_stage_weights(
+    weights: StageWeights, value: object, notes: dict[str, str]
+) -> dict[str, float]:
+    """Return the numbers of stage weights, clipped to their bounds; note a change."""
+    name = weights.name
     if not are_weights(value):
-        middle = {part.name: float(_middle(part)) for part in made.parts}
-        notes[made.name] = (
-            f"{made.name} is not given there: {made.weights(middle)}, from the middle of the range"
+        middle = {part.name: float(_middle(part)) for part in weights.parts}
+        notes[name] = (
+            f"{name} is not given there: {weights.weights(middle)}, from the middle of the range"
         )
         return middle
-    assert isinstance(value, list | tuple)  # noqa: S101 - are_weights
-    numbers = clip_to_bounds(made, made.numbers(value))
-    here, there = made.weights(numbers), normalise_weights(value)
+    assert isinstance(value, list | tuple)  # noqa: S101 - checked by are_weights
+    numbers = clip_to_bounds(weights, weights.numbers(value))
+    here, there = weights.weights(numbers), normalise_weights(value)
     if len(here) != len(there) or any(
         abs(a - b) > WEIGHT_TOLERANCE for a, b in zip(here, there, strict=True)
     ):
-        notes[made.name] = f"{made.name} {list(value)} -> {here}, the nearest here"
+        notes[name] = f"{name} {list(value)} -> {here}, the nearest here"
     return numbers
 
 
 def _nearest(dimension: Dimension, value: object) -> Value:
-    """The nearest value of the dimension; None where none is near."""
+    """Return the value of the dimension that is nearest to a number; None for other values."""
     if dimension.contains(value):
         return value  # type: ignore[return-value]  # contained, so a Value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -238,11 +245,12 @@ def _nearest(dimension: Dimension, value: object) -> Value:
     steps = round((inside - dimension.low) / dimension.step)
     if isinstance(dimension, Integer):
         return dimension.low + steps * dimension.step
+    # Without the rounding noise of low + steps * step, which would be printed in a remark.
     return round(dimension.low + steps * dimension.step, 12)
 
 
 def _middle(dimension: Dimension) -> Any:
-    """The value in the middle of a range, the first of choices."""
+    """Return the middle of a range, geometric on a log scale, or the first choice."""
     if isinstance(dimension, Choice):
         return dimension.choices[0]
     low, high = dimension.low, dimension.high
@@ -250,8 +258,10 @@ def _middle(dimension: Dimension) -> Any:
     return _nearest(dimension, middle)
 
 
-def _meant(tree: Mapping[str, Any], config_class: type[BaseModel] | None) -> dict[str, Any]:
-    """What a config says by dotted name: all that has an effect, where its class is known."""
+def _effective_values(
+    tree: Mapping[str, Any], config_class: type[BaseModel] | None
+) -> dict[str, Any]:
+    """Return the values of a config by dotted name; with its class, only those with an effect."""
     if config_class is None:
         return flatten(tree)
     config = config_class.model_validate(tree)

@@ -1,11 +1,11 @@
-"""What a config must not exceed to be tried at all."""
+"""Limits on the cost of a config; one that exceeds a limit is not tried."""
 
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 BYTES_PER_MIB = 2**20
-# Stands for a limit where values break a rule of the config together.
+# Stands in place of a limit if values together break a rule of the config.
 BROKEN_RULE = "config"
 
 
@@ -30,20 +30,20 @@ class Limits(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The limits that are set."""
+        """The names of the limits that are set."""
         return tuple(name for name, value in self if value is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A limit that a config breaks, or a rule that its values break together.
+    """A limit that a config exceeds, or a rule of the config that its values break together.
 
     Attributes:
-        limit: Its name, `max_params`; of a rule `config`.
-        value: What the config has.
-        allowed: The limit.
-        is_estimated: Whether the value was estimated, and not counted or measured.
-        text: The rule, None for a limit.
+        limit: Name of the limit, such as `max_params`; `config` for a rule.
+        value: The value of the config.
+        allowed: The largest allowed value.
+        is_estimated: Whether the value was estimated, not counted or measured.
+        text: The broken rule; None for a limit.
     """
 
     limit: str
@@ -54,7 +54,7 @@ class Violation:
 
     @property
     def excess(self) -> float:
-        """How far over the limit, as a part of it; above 0, and 1 for a rule."""
+        """The excess over the limit as a fraction of the limit; above 0, and 1 for a rule."""
         if self.text is not None:
             return 1.0
         return self.value / self.allowed - 1
@@ -68,7 +68,7 @@ class Violation:
 
 
 def limit_text(limit: str, value: float) -> str:
-    """A value of this limit as a person reads it: `7,366,592`, `0.482`, `1350.0MiB`."""
+    """Return a value of this limit in readable form: `7,366,592`, `0.482`, `1350.0MiB`."""
     if limit == "max_gpu_memory":
         return f"{value / BYTES_PER_MIB:.1f}MiB"
     return f"{value:,.3g}" if limit == "max_cpu_latency_vs_teacher" else f"{value:,.0f}"

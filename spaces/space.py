@@ -1,4 +1,4 @@
-"""A space: a config tree in which some values are ranges. It knows no sampler and no config."""
+"""A space: a config tree in which some values are ranges; independent of samplers and configs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,18 +15,19 @@ from spaces.trees import flatten, merge_trees, set_value
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """What a search may vary, and what it may not.
+    """The settings that a search varies, and the values of those that it does not.
 
     Attributes:
-        name: Of the file, without suffix.
+        name: Name of the space file without suffix.
         fixed: The tree of the values that do not vary.
-        dimensions: In an order in which a condition's parameter comes before the dimension
-            that depends on it.
-        made: Stage weights by their place in the tree; their parts are among the dimensions.
-        presets: Config trees that lie below `fixed`, by name. The dimension `preset` picks one.
-        limits: What a config must not exceed to be tried.
-        start_from: Where a search starts, as the file names it.
-        search: Settings that the file suggests to a search, as they stand there.
+        dimensions: The dimensions, ordered so that the parameter of a condition comes before the
+            dimension that depends on it.
+        stage_weights: Stage weights by dotted name; their parts are among the dimensions.
+        presets: Config trees by name, which `fixed` overrides. The dimension `preset` chooses
+            one of them.
+        limits: Limits on the cost of a config.
+        start_from: The starting points of a search as the file names them.
+        search: Settings that the file suggests for a search, not yet validated.
     """
 
     name: str
@@ -39,11 +40,11 @@ class Space:
     search: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a space that could not be walked.
+        """Check names, the order of the dimensions, and the presets.
 
         Raises:
-            ValueError: A name stands twice, a condition's parameter does not come first, or the
-                presets have no dimension or not all of its choices.
+            ValueError: A name is given twice, the parameter of a condition does not come first,
+                or the choices of the dimension `preset` are not the presets.
         """
         known = {*self.fixed_values(), *self.stage_weights}
         for dimension in self.dimensions:
@@ -63,15 +64,15 @@ class Space:
             )
 
     def fixed_values(self) -> dict[str, Any]:
-        """The values that do not vary, by dotted name."""
+        """Return the values that do not vary, by dotted name."""
         return flatten(self.fixed)
 
     def base_tree(self, preset: str | None) -> dict[str, Any]:
-        """The tree below the parameters: the preset's, with the fixed values over it; a copy."""
+        """Return a new tree: the preset's, overridden by the fixed values; without parameters."""
         return merge_trees(self.presets[preset] if preset is not None else {}, self.fixed)
 
     def sample(self, pick: Callable[[Dimension], Value]) -> Params:
-        """Walk the dimensions in order and let `pick` choose a value for each active one.
+        """Call `pick` for each active dimension in order and collect the values that it returns.
 
         Returns:
             The active parameters by dotted name, in order.
@@ -91,109 +92,112 @@ class Space:
         return params
 
     def params_with(self, chosen: Mapping[str, Value]) -> Params:
-        """Every active dimension at its first value, but for the chosen ones."""
+        """Return parameters with the chosen values, and with the first value of all others."""
         return self.sample(lambda each: chosen.get(each.name, each.extremes()[0]))
 
     def grid_points(self) -> Iterator[Params]:
-        """Every set of active parameters once, the first dimension slowest.
+        """Return every set of active parameters once, the first dimension slowest.
 
         Raises:
-            ValueError: A dimension is continuous; its name.
+            ValueError: A dimension is continuous; with its name.
         """
+        # Here and not in the iterator, which would raise only when the dimension is reached.
         for dimension in self.dimensions:
             dimension.points()
         return conditions.grid_points(self.dimensions, self.fixed_values())
 
     def num_points(self) -> int | None:
-        """How many sets the grid has, None where a dimension is continuous.
+        """Return the number of grid points, None if a dimension is continuous.
 
-        They are counted by conditions, not one by one.
+        They are counted by conditions, not one by one, so a large grid costs no time.
         """
         return conditions.num_points(self.dimensions, self.fixed_values())
 
     def contains(self, params: Mapping[str, object]) -> bool:
-        """Whether these are exactly the active parameters, each inside its dimension."""
-        return not self._walked(params)[1] and not self._surplus(params)
+        """Return whether these are exactly the active parameters, each inside its dimension."""
+        return not self._active_values(params)[1] and not self._inactive_faults(params)
 
     def tree(self, params: Mapping[str, Value]) -> dict[str, Any]:
-        """The config tree with these values in place; the caller owns it.
+        """Return a new config tree with the values of these parameters.
 
         Raises:
             ValueError: The space does not contain the parameters; with every reason.
         """
-        if misfits := self._walked(params)[1] + self._surplus(params):
-            raise ValueError(f"not in space {self.name}: {'; '.join(misfits)}")
+        if faults := self._active_values(params)[1] + self._inactive_faults(params):
+            raise ValueError(f"not in space {self.name}: {'; '.join(faults)}")
         preset = params.get(PRESET)
         tree = self.base_tree(None if preset is None else str(preset))
-        parts = {part.name for made in self.stage_weights.values() for part in made.parts}
+        parts = {part.name for each in self.stage_weights.values() for part in each.parts}
         for name, value in params.items():
             if name not in parts and name != PRESET:
                 set_value(tree, name, value)
-        for name, made in self.stage_weights.items():
-            if (weights := weights_from_params(made, params)) is not None:
+        for name, each in self.stage_weights.items():
+            if (weights := weights_from_params(each, params)) is not None:
                 set_value(tree, name, weights)
         return tree
 
     def params_of(self, tree: Mapping[str, Any]) -> Params:
-        """The parameters of a config tree: the inverse of `tree`.
+        """Return the parameters of a config tree: the inverse of `tree`.
 
         Settings that this space neither fixes nor varies are ignored, and so are the values of
-        inactive dimensions: a full dump of a config will do. Of several presets that fit, the
-        one counts that names most of the tree's values, the first of equals.
+        inactive dimensions, so a full dump of a config is accepted. Of several presets that fit,
+        take the one that sets most of the tree's values, the first on a tie.
 
         Raises:
             ValueError: The tree is not in the space; with every reason.
         """
         given = flatten(tree)
-        for name, made in self.stage_weights.items():
+        for name, each in self.stage_weights.items():
             if are_weights(given.get(name)):
-                given |= made.numbers(given[name])
+                given |= each.numbers(given[name])
         tries = [given | {PRESET: name} for name in self.presets] or [given]
-        found = [self._misfits_of(each) for each in tries]
-        misfits, _ = best = min(found, key=lambda each: (len(each[0]), -each[1]))
+        found = [self._faults_of(each) for each in tries]
+        faults, _ = best = min(found, key=lambda each: (len(each[0]), -each[1]))
         values = tries[found.index(best)]
-        if misfits:
+        if faults:
             where = f" with {PRESET} {values[PRESET]!r}" if self.presets else ""
-            raise ValueError(f"not in space {self.name}{where}: {'; '.join(misfits)}")
+            raise ValueError(f"not in space {self.name}{where}: {'; '.join(faults)}")
         return self.sample(lambda dimension: values[dimension.name])
 
-    def _misfits_of(self, given: Mapping[str, Any]) -> tuple[list[str], int]:
-        """Why these values of a tree are not in the space, and how many fixed ones agree."""
-        active, misfits = self._walked(given)
-        made = {name for name, each in self.stage_weights.items() if each.parts[0].name in active}
+    def _faults_of(self, given: Mapping[str, Any]) -> tuple[list[str], int]:
+        """Return why these values are not in the space, and how many fixed ones agree."""
+        active, faults = self._active_values(given)
+        weights = {
+            name for name, each in self.stage_weights.items() if each.parts[0].name in active
+        }
         fixed = {
             name: value
             for name, value in flatten(self.base_tree(given.get(PRESET))).items()
-            if name in given and name not in active and name not in made
+            if name in given and name not in active and name not in weights
         }
         differing = [
             f"{name} is {short_repr(given[name])}, fixed at {short_repr(value)}"
             for name, value in fixed.items()
             if not equal_values(json_value(given[name]), json_value(value))
         ]
-        return differing + misfits, len(fixed) - len(differing)
+        return differing + faults, len(fixed) - len(differing)
 
-    def _walked(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        """The parameters that are active, and why they are not in the space."""
-        misfits, active = [], dict[str, Any]()
+    def _active_values(self, params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return the values of the active dimensions, and why any are not in the space."""
+        faults, active = [], dict[str, Any]()
         fixed = self.fixed_values()
         for dimension in self.dimensions:
             name = dimension.name
             if not is_active(dimension.when, {**fixed, **active}):
                 continue
             if name not in params:
-                misfits.append(f"{name} is missing")
+                faults.append(f"{name} is missing")
                 continue
             active[name] = params[name]
             if not dimension.contains(params[name]):
-                misfits.append(
+                faults.append(
                     f"{name} is {short_repr(params[name])}, not in {range_text(dimension)}"
                 )
-        return active, misfits
+        return active, faults
 
-    def _surplus(self, params: Mapping[str, Any]) -> list[str]:
-        """What is among the parameters and not active."""
-        active, _ = self._walked(params)
+    def _inactive_faults(self, params: Mapping[str, Any]) -> list[str]:
+        """Return a fault for each given parameter that is unknown or not active."""
+        active, _ = self._active_values(params)
         names = {dimension.name for dimension in self.dimensions}
         return [
             f"{name} has no effect, its condition does not hold"
@@ -205,12 +209,12 @@ class Space:
 
 
 def json_value(value: object) -> object:
-    """The value as JSON has it: a tuple as a list."""
+    """Return a tuple as a list, as it reads back from JSON; other values unchanged."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def range_text(dimension: Dimension) -> str:
-    """The dimension's values, for a message."""
+    """Return the range or the choices of a dimension as text for a message."""
     if isinstance(dimension, Choice):
         return f"{list(dimension.choices)}"
     step = f" in steps of {dimension.step}" if dimension.step not in (None, 1) else ""

@@ -1,10 +1,10 @@
-"""Weights of the stages of a distillation as dimensions of a space.
+"""The weights of distillation stages as dimensions of a space.
 
-Only the ratios of the weights count, so what is sampled are numbers that fix the ratios and no
-more: no two sets of numbers mean the same weights. In a space file:
+Only the ratios of the weights matter, so a sampler draws numbers that determine the ratios and
+nothing else: no two sets of numbers give the same weights. In a space file:
 
-    stage_weights: {ramp: {low: 0.1, high: 4}}    two weights, which any depth stretches
-    stage_weights: {free: 7}                      seven weights, evenly on the simplex
+    stage_weights: {ramp: {low: 0.1, high: 4}}    two weights, interpolated over the stages
+    stage_weights: {free: 7}                      seven weights, uniform on the simplex
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,21 +16,22 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spaces.dimensions import Dimension, Flag, Float, Number, Value, Whole, WithConditions
 
-# Digits and tolerance of normalised weights: normalising them again changes nothing.
+# Digits and tolerance of normalised weights, so that normalising them again changes nothing.
 SHARE_DIGITS = 12
 SHARE_TOLERANCE = 1e-6
-# Weights this near are the same but for rounding, where a value lies just outside its range.
+# Weights this close differ by rounding only; a number just outside its range is moved into it.
 ROUNDING_TOLERANCE = 1e-10
+# At this ratio the smaller weight is 0.1 % of the sum.
 MAX_RATIO = 1000.0
-# More free weights would lose too much of the simplex to the bound below.
+# More free weights would lose too much of the simplex to the bound by SMALLEST_REST.
 MAX_STAGES = 16
-# What the last two free weights have together at least: of less, rounding to SHARE_DIGITS leaves
-# too few digits to tell how it is shared out.
+# The least sum of the last two free weights: of a smaller sum, rounding to SHARE_DIGITS leaves too
+# few digits to recover the ratio of the two.
 SMALLEST_REST = 1e-5
 
 
 def normalise_weights(weights: Sequence[float]) -> list[float]:
-    """The weights over their sum, rounded so that equal ratios give equal numbers."""
+    """Return the weights divided by their sum, rounded so that equal ratios give equal numbers."""
     total = sum(weights)
     if abs(total - 1) < SHARE_TOLERANCE:
         total = 1.0
@@ -39,11 +40,11 @@ def normalise_weights(weights: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RampWeights:
-    """Two weights, of the first stage and of the last, by their ratio.
+    """Two weights, of the first and the last stage, given by their ratio.
 
     Attributes:
-        name: Dotted place of the list in the config tree.
-        ratio: First weight over last.
+        name: Dotted name of the list in the config tree.
+        ratio: The dimension of the first weight divided by the last.
     """
 
     name: str
@@ -51,22 +52,22 @@ class RampWeights:
 
     @property
     def parts(self) -> tuple[Float, ...]:
-        """The dimension that is sampled."""
+        """The one dimension that is sampled."""
         return (self.ratio,)
 
     def with_parts(self, dimensions: Iterable[Dimension]) -> "RampWeights":
-        """The same with the part as it stands among the dimensions."""
+        """Return a copy whose part is the one among the dimensions, with its conditions."""
         (ratio,) = _matching(self.parts, dimensions)
         return RampWeights(name=self.name, ratio=ratio)
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
-        """The two weights; their sum is 1."""
+        """Return the two weights; their sum is 1."""
         ratio = float(params[self.ratio.name])
         first = round(ratio / (1 + ratio), SHARE_DIGITS)
         return [first, round(1 - first, SHARE_DIGITS)]
 
     def numbers(self, weights: Sequence[float]) -> dict[str, float]:
-        """The inverse; of more than two weights the first and the last count."""
+        """Return the ratio, the inverse of `weights`; only the first and the last count."""
         first, last = float(weights[0]), float(weights[-1])
         ratio = first / last if last else float("inf")
         return _onto_bounds(self, {self.ratio.name: ratio}, [first, last])
@@ -74,40 +75,40 @@ class RampWeights:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FreeWeights:
-    """One weight a stage, by breaking a stick of length 1.
+    """One weight per stage, by breaking a stick of length 1.
 
-    Weight k of n takes 1 - (1-u)^(1/(n-k)) of what the earlier ones left. With each u even on
-    0..1 the weights are even on the simplex (Dirichlet(1, ..., 1); its components are the
-    Beta(1, n-k) shares of what is left: Devroye, Non-Uniform Random Variate Generation, 1986,
-    ch. XI.4). The upper bound lies a little below 1, since nothing could be read from weights of
-    which an earlier one took all; that leaves out 0.2 % of the simplex for seven weights, and
-    10 % for sixteen.
+    Weight k of n takes the share 1 - (1-u)^(1/(n-k)) of what the earlier weights left. With each u
+    uniform on 0..1 the weights are uniform on the simplex (Dirichlet(1, ..., 1); its components
+    are Beta(1, n-k) shares of the rest: Devroye, Non-Uniform Random Variate Generation, 1986, ch.
+    XI.4). The upper bound of u is a little below 1: if an earlier weight took everything, the
+    later u could not be recovered from the weights. The bound excludes 0.2 % of the simplex for
+    seven weights, and 10 % for sixteen.
 
     Attributes:
-        name: Dotted place of the list in the config tree.
-        parts: The u, one fewer than there are weights.
+        name: Dotted name of the list in the config tree.
+        parts: The dimensions of the u, one fewer than there are weights.
     """
 
     name: str
     parts: tuple[Float, ...]
 
     def with_parts(self, dimensions: Iterable[Dimension]) -> "FreeWeights":
-        """The same with the parts as they stand among the dimensions."""
+        """Return a copy whose parts are those among the dimensions, with their conditions."""
         return FreeWeights(name=self.name, parts=_matching(self.parts, dimensions))
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
-        """The weights; their sum is 1."""
+        """Return the weights; their sum is 1."""
         found: list[float] = []
         rest, num_after = 1.0, len(self.parts)
         for part in self.parts:
             share = 1 - (1 - float(params[part.name])) ** (1 / num_after)
             found.append(round(rest * share, SHARE_DIGITS))
-            # Of the rounded weights, as `numbers` will see it.
+            # The rest of the rounded weights, since `numbers` sees only those.
             rest, num_after = round(rest - found[-1], SHARE_DIGITS), num_after - 1
         return [*found, rest]
 
     def numbers(self, weights: Sequence[float]) -> dict[str, float]:
-        """The inverse; another number of weights is first taken to this one, linearly."""
+        """Return the u, the inverse of `weights`; interpolate for another number of stages."""
         shares = normalise_weights(stretch_weights(weights, len(self.parts) + 1))
         found: dict[str, float] = {}
         rest, num_after = 1.0, len(self.parts)
@@ -122,7 +123,7 @@ StageWeights = RampWeights | FreeWeights
 
 
 class RampRange(BaseModel):
-    """The range of the ratio of first weight to last."""
+    """The range of the first weight divided by the last."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -146,7 +147,7 @@ class RampRange(BaseModel):
 
 
 class StageWeightsRange(WithConditions):
-    """What stands in a space file in place of stage weights: `ramp` or `free`, maybe `when`."""
+    """The form of stage weights in a space file: `ramp` or `free`, and optionally `when`."""
 
     ramp: RampRange | None = None
     free: Whole | None = Field(None, ge=2, le=MAX_STAGES)
@@ -158,7 +159,7 @@ class StageWeightsRange(WithConditions):
         return self
 
     def build(self) -> StageWeights:
-        """The dimensions."""
+        """Return the stage weights with their dimensions."""
         if self.ramp is not None:
             data = self.ramp.model_dump() | {"when": self.when}
             return RampWeights(name=self.name, ratio=Float(name=f"{self.name}.ratio", **data))
@@ -172,16 +173,17 @@ class StageWeightsRange(WithConditions):
 
 
 def stretch_weights(weights: Sequence[float], num_weights: int) -> list[float]:
-    """Weights taken to another number of stages by linear interpolation."""
+    """Interpolate weights linearly to another number of stages."""
     if len(weights) == num_weights:
         return list(weights)
-    places = np.linspace(0, 1, num_weights)
-    found: list[float] = np.interp(places, np.linspace(0, 1, len(weights)), weights).tolist()
+    positions = np.linspace(0, 1, num_weights)
+    found: list[float] = np.interp(positions, np.linspace(0, 1, len(weights)), weights).tolist()
+    # The only weights above 0 may lie between the positions: all 0 would be no weights.
     return found if any(found) else list(weights[:1]) * num_weights
 
 
 def are_weights(value: object) -> bool:
-    """Whether this is a list of numbers from 0, not all 0."""
+    """Return whether this is a list of numbers of at least 0 that are not all 0."""
     return (
         isinstance(value, list | tuple)
         and all(isinstance(each, int | float) and each >= 0 for each in value)
@@ -195,7 +197,7 @@ def _matching(parts: Iterable[Float], dimensions: Iterable[Dimension]) -> tuple[
 
 
 def _highest_part(num_weights: int) -> float:
-    """The u at which, taken by all, SMALLEST_REST is left to the last two weights."""
+    """Return the u that, taken by all parts, leaves SMALLEST_REST to the last two weights."""
     exponent = sum(1 / num_after for num_after in range(2, num_weights))
     if not exponent:
         return 1.0
@@ -203,22 +205,26 @@ def _highest_part(num_weights: int) -> float:
 
 
 def _onto_bounds(
-    made: StageWeights, numbers: dict[str, float], weights: Sequence[float]
+    stage_weights: StageWeights, numbers: dict[str, float], weights: Sequence[float]
 ) -> dict[str, float]:
-    """The numbers, moved onto the bounds where no more than rounding had them outside."""
-    clipped = clip_to_bounds(made, numbers)
-    here, there = made.weights(clipped), normalise_weights(weights)
+    """Return the numbers, moved onto their bounds if only rounding put them outside."""
+    clipped = clip_to_bounds(stage_weights, numbers)
+    here, there = stage_weights.weights(clipped), normalise_weights(weights)
     is_near = all(abs(a - b) <= ROUNDING_TOLERANCE for a, b in zip(here, there, strict=True))
     return clipped if is_near else numbers
 
 
-def clip_to_bounds(made: StageWeights, numbers: Mapping[str, float]) -> dict[str, float]:
-    """Each number, or the bound that it lies beyond."""
-    bounds = {part.name: (part.low, part.high) for part in made.parts}
+def clip_to_bounds(
+    stage_weights: StageWeights, numbers: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the numbers, each clipped to the bounds of its part."""
+    bounds = {part.name: (part.low, part.high) for part in stage_weights.parts}
     return {name: min(max(u, bounds[name][0]), bounds[name][1]) for name, u in numbers.items()}
 
 
-def weights_from_params(made: StageWeights, params: Mapping[str, Value]) -> list[float] | None:
-    """The list, or None where its numbers are not among the parameters."""
-    names = [part.name for part in made.parts]
-    return made.weights(params) if all(name in params for name in names) else None
+def weights_from_params(
+    stage_weights: StageWeights, params: Mapping[str, Value]
+) -> list[float] | None:
+    """Return the weights, or None if their numbers are not among the parameters."""
+    names = [part.name for part in stage_weights.parts]
+    return stage_weights.weights(params) if all(name in params for name in names) else None

@@ -1,4 +1,4 @@
-"""Config trees: nested mappings, whose values are named by dotted keys, as `loss.alpha`."""
+"""Config trees: nested mappings with values named by dotted keys, such as `loss.alpha`."""
 
 import copy
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a tree by dotted name."""
+    """Return the values of a tree by dotted name."""
     found: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
@@ -17,18 +17,18 @@ def flatten(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge_trees(*trees: Mapping[str, Any]) -> dict[str, Any]:
-    """The trees laid over each other, the last on top; a copy, which the caller owns."""
+    """Merge trees into a new one; on a conflict the last tree wins."""
     result: dict[str, Any] = {}
     for tree in trees:
         for key, value in tree.items():
             below = result.get(key)
-            is_part = isinstance(below, Mapping) and isinstance(value, Mapping)
-            result[key] = merge_trees(below or {}, value) if is_part else copy.deepcopy(value)
+            are_trees = isinstance(below, Mapping) and isinstance(value, Mapping)
+            result[key] = merge_trees(below or {}, value) if are_trees else copy.deepcopy(value)
     return result
 
 
 def set_value(tree: dict[str, Any], name: str, value: object) -> None:
-    """Set a value by its dotted name."""
+    """Set a value by its dotted name; create missing parents."""
     *parents, key = name.split(".")
     for parent in parents:
         tree = tree.setdefault(parent, {})
@@ -38,7 +38,7 @@ def set_value(tree: dict[str, Any], name: str, value: object) -> None:
 def drop_values(
     tree: Mapping[str, Any], names: frozenset[str], prefix: str = ""
 ) -> dict[str, Any]:
-    """The tree without the values of these dotted names."""
+    """Return a copy of the tree without the values of these dotted names."""
     return {
         key: drop_values(value, names, f"{prefix}{key}.") if isinstance(value, Mapping) else value
         for key, value in tree.items()

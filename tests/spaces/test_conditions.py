@@ -97,7 +97,7 @@ def test_counts_grid_and_reach_agree_with_plain_enumeration(seed: int) -> None:
             assert is_active(each.when, found)
 
 
-def test_a_range_is_parted_by_what_conditions_name() -> None:
+def test_a_range_is_split_by_what_conditions_name() -> None:
     depth = Integer(name="d", low=1, high=9)
     on = [unless("d", 1, 2), Condition(parameter="d", values=(2, 3))]
     found = {

@@ -63,7 +63,7 @@ def test_a_space_without_any_condition_samples_exactly_what_is_canonical(read) -
         params = space.sample(drawing(rng))
         canonical = flatten(TrialConfig.model_validate(space.tree(params)).canonical())
         sampled = {name.removesuffix(".ratio") for name in params}
-        # Distillation is said to be none where it has no effect; the rest is left out.
+        # Distillation is set to none where it has no effect; the rest is left out.
         assert {*varied, "loss.stage_weights"} & canonical.keys() == sampled
         seen |= params.keys()
         assert space.params_of(space.tree(params)) == pytest.approx(params)

@@ -1,4 +1,4 @@
-"""Foreign configs mapped onto a space: the nearest place, and a remark on all that differs."""
+"""Configs mapped onto a space: the nearest parameters, and a remark on every difference."""
 
 from collections.abc import Callable
 from functools import partial
@@ -90,7 +90,7 @@ def test_a_config_in_the_space_comes_as_it_is(read, dump) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_brought_near_and_said(
+def test_what_does_not_fit_is_moved_near_and_remarked_on(
     read, dump, parts: dict, params: dict, remarks: list[str]
 ) -> None:
     fitted = fit_config(read(SPACE), dump(**parts), TrialConfig, ignore={"seed"})
@@ -116,7 +116,7 @@ def test_no_distillation_is_alpha_0_where_the_space_has_no_other_word_for_it(rea
     assert fitted.remarks == ("loss.distillation 'none' -> loss.alpha 0, which means the same",)
 
 
-def test_another_family_is_said_with_all_that_it_loses(read) -> None:
+def test_another_family_is_remarked_on_with_all_that_it_loses(read) -> None:
     fitted = fit_config(read(SPACE), canonical(model={"family": "resnet_se34l"}), TrialConfig)
     assert fitted.params == DEFAULT
     assert fitted.remarks == (
@@ -141,7 +141,7 @@ def test_what_is_missing_comes_from_the_defaults_or_from_the_middle(read) -> Non
     )
 
 
-def test_without_the_class_every_setting_that_is_not_here_is_said(read) -> None:
+def test_without_the_class_every_setting_that_is_not_here_is_remarked_on(read) -> None:
     space = read("loss: {alpha: {low: 0.1, high: 0.9}}\n")
     fitted = fit_config(space, {"loss": {"alpha": 0.5, "margin": 0.3}})
     assert fitted.params == {"loss.alpha": 0.5}

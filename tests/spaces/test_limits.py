@@ -1,4 +1,4 @@
-"""What is said of a config that breaks a limit."""
+"""The text and the excess of a broken limit."""
 
 import pytest
 
@@ -25,7 +25,7 @@ from spaces.limits import Violation
         ),
     ],
 )
-def test_a_violation_says_limit_value_and_excess(
+def test_a_violation_names_limit_value_and_excess(
     violation: Violation, text: str, excess: float
 ) -> None:
     assert str(violation) == text

@@ -173,5 +173,5 @@ def test_dimensions_are_ordered_by_condition_else_as_written() -> None:
 def test_conditions_in_a_circle_are_refused() -> None:
     one = Choice(name="a", choices=(1,), when={"b": 1})  # type: ignore[arg-type]
     other = Choice(name="b", choices=(1,), when={"a": 1})  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="wait for each other: a, b"):
+    with pytest.raises(ValueError, match="depend on each other in a circle: a, b"):
         order_by_conditions([RATE, one, other])

@@ -1,4 +1,4 @@
-"""Stage weights as dimensions: one-to-one, even, and the same again from a config."""
+"""Stage weights as dimensions: one-to-one, uniform, and recovered from a config."""
 
 import random
 
@@ -202,7 +202,7 @@ def test_weights_of_another_depth_are_stretched_into_free_ones(read_trials) -> N
     )
 
 
-def test_weights_outside_the_space_are_a_misfit(read_trials) -> None:
+def test_weights_outside_the_space_are_refused(read_trials) -> None:
     space = read_trials(SPACE % "ramp: {low: 0.1, high: 0.2}")
     loss = LossConfig(stages="cosine").model_dump()
     with pytest.raises(ValueError, match=r"loss.stage_weights.ratio is 0.25, not in 0.1..0.2"):

@@ -1,4 +1,4 @@
-"""What the command line lays over a file is not blamed on the file."""
+"""A fault of a value from the command line is not reported with a line of the file."""
 
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def load(data: dict[str, object], *over: str) -> None:
         ({"inner": {"b": 2}}, [], r"^f\.yaml:1: "),
     ],
 )
-def test_a_fault_is_told_where_its_value_is(
+def test_a_fault_is_reported_where_its_value_is(
     data: dict[str, object], over: list[str], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

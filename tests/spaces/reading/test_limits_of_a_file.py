@@ -1,4 +1,4 @@
-"""The limits of a space file, and what is said of a broken one."""
+"""The limits of a space file, and the message for a wrong one."""
 
 from collections.abc import Callable
 

@@ -116,7 +116,7 @@ KINDS = "loss:\n  distillation: {choices: [none, mse, cosine]}\n"
         (KINDS + "  alpha: {choices: [0.5], when: mse}\n",
          "3: loss.alpha.when: must be a valid tuple, got 'mse'"),
         (KINDS + "  alpha: {choices: [0.5], when: {loss.distillation: []}}\n",
-         "3: loss.alpha.when: must name a value to wait for, got none for 'loss.distillation'"),
+         "3: loss.alpha.when: must name at least one value, got none for 'loss.distillation'"),
     ],
 )
 def test_a_condition_that_cannot_hold_is_refused(
@@ -131,4 +131,4 @@ def test_conditions_in_a_circle_are_refused(mistakes: Mistakes) -> None:
         "lr: {low: 1, high: 2, when: {loss.alpha: 1}}\n"
         "loss: {alpha: {choices: [1], when: {seed: 1}}}\n"
     )
-    assert mistakes(text) == [" conditions wait for each other: seed, lr, loss.alpha"]
+    assert mistakes(text) == [" conditions depend on each other in a circle: seed, lr, loss.alpha"]

@@ -66,9 +66,9 @@ model:
     assert params == {"model.family": "lstm", "model.num_layers": 3}
     for family in ("mixer", "lstm"):
         text = text.replace(f", when: {{model.family: {family}}}", "")
-    unsaid = read(text)
+    implied = read(text)
     assert "when" not in text
-    assert list(unsaid.grid_points()) == list(space.grid_points())
+    assert list(implied.grid_points()) == list(space.grid_points())
     assert space.num_points() == 8 + 3
 
 
