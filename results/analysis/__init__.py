@@ -1,4 +1,4 @@
-"""Numbers from the journal: ranking, cost, faults, scores, speed.
+"""Results computed from the journal: ranking, cost, faults, scores, speed.
 
 May import: spaces, trainable.verification, results.journal.
 """

@@ -1,6 +1,7 @@
-"""What trials and a whole search took: epochs, samples, core-hours, GPU-hours, time.
+"""The cost of trials and of a whole search: epochs, samples, core-hours, GPU-hours, time.
 
-Core-hours are the CPUs that a trial was given times the time that it had them, see `metering`.
+Core-hours are the CPUs reserved for a trial times the time for which they were reserved, used or
+not; see `results.analysis.metering`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,19 +14,17 @@ from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 
 SECONDS_PER_HOUR = 3600.0
-# Begins the remark.
-COST = "cost: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialCost:
-    """What trials took; None for what the journal does not tell.
+    """The cost of one or several trials; None for what the journal does not have.
 
     Attributes:
         num_epochs: Epochs reported.
-        num_samples: Training crops of these.
-        core_hours: CPUs that were given times the time that they were had.
-        gpu_hours: Likewise of GPUs.
+        num_samples: Training crops in these epochs.
+        core_hours: CPUs reserved times the hours for which they were reserved.
+        gpu_hours: GPUs, or shares of them, times hours.
     """
 
     num_epochs: int = 0
@@ -36,15 +35,16 @@ class TrialCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchCost:
-    """What a whole search took.
+    """The cost of a whole search.
 
     Attributes:
-        total: All trials.
-        stopped: The part of those that were stopped early.
-        failed: The part of those that failed or diverged.
-        wall_h: Hours from start to end, without the gaps while nothing ran.
-        saved_epochs: Epochs that trials stopped at a rung were spared.
-        saved_core_hours: These, each at its trial's mean; None where that is not known.
+        total: Cost of all trials.
+        stopped: Cost of the trials that were stopped early.
+        failed: Cost of the trials that failed or diverged.
+        wall_h: Hours from start to end, without the gaps between sessions.
+        saved_epochs: Epochs that early stopping at rungs saved.
+        saved_core_hours: Core-hours of these epochs, at the mean cost of an epoch of the same
+            trial; None where a trial's cost is not known.
     """
 
     total: TrialCost
@@ -56,7 +56,7 @@ class SearchCost:
 
 
 def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
-    """What each trial took, by its number."""
+    """Return the cost of each trial, by its number."""
     records = tuple(records)
     metered, found = trial_meters(records), {}
     for trial in trial_histories(records):
@@ -71,62 +71,66 @@ def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
 
 
 def search_cost(records: Iterable[Record]) -> SearchCost:
-    """What a search took so far, over all its resumptions."""
+    """Return the cost of a search so far, over all its sessions."""
     records = tuple(records)
     trials, costs = trial_histories(records), trial_costs(records)
-    led = search_sessions(records)
-    of_state: dict[str, list[TrialCost]] = {}
+    sessions = search_sessions(records)
+    by_state: dict[str, list[TrialCost]] = {}
     for trial in trials:
-        of_state.setdefault(trial.state, []).append(costs[trial.trial])
-    saved_epochs, saved_core_hours = _saved(trials, costs, _max_epochs(led))
+        by_state.setdefault(trial.state, []).append(costs[trial.trial])
+    saved_epochs, saved_core_hours = _saved(trials, costs, _max_epochs(sessions))
     return SearchCost(
         total=_sum(costs.values()),
-        stopped=_sum(of_state.get("stopped_early", ())),
-        failed=_sum([*of_state.get("failed", ()), *of_state.get("diverged", ())]),
-        wall_h=sum(each.wall_s for each in led) / SECONDS_PER_HOUR,
+        stopped=_sum(by_state.get("stopped_early", ())),
+        failed=_sum([*by_state.get("failed", ()), *by_state.get("diverged", ())]),
+        wall_h=sum(each.wall_s for each in sessions) / SECONDS_PER_HOUR,
         saved_epochs=saved_epochs,
         saved_core_hours=saved_core_hours,
     )
 
 
 def cost_remark(records: Iterable[Record]) -> str | None:
-    """What a search took, in a line; None before its first epoch and its first second."""
+    """Return the cost of a search in one line; None before its first epoch or first second."""
     cost = search_cost(records)
     if not cost.total.num_epochs or cost.wall_h < 1 / SECONDS_PER_HOUR:
         return None
-    parts = [f"{COST}{_in_words(cost.total)} in {_time(cost.wall_h)}"]
+    parts = [f"cost: {_in_words(cost.total)} in {_time(cost.wall_h)}"]
     for name, part in (("stopped", cost.stopped), ("failed", cost.failed)):
         if part.num_epochs or part.core_hours:
-            parts.append(f"of it {name} trials {_in_words(part)}")
+            parts.append(f"{name} trials took {_in_words(part)}")
     if cost.saved_epochs:
         hours = cost.saved_core_hours
-        told = "" if hours is None else f", about {_hours(hours, 'core')}"
-        parts.append(f"early stopping saved {counted(cost.saved_epochs, 'epoch')}{told}")
+        time = "" if hours is None else f", about {_hours(hours, 'core')}"
+        parts.append(f"early stopping saved {counted(cost.saved_epochs, 'epoch')}{time}")
     return "; ".join(parts)
 
 
 def _num_samples(trial: TrialHistory) -> int | None:
-    told = [epoch.get("num_samples") for epoch in trial.in_order]
-    return None if not told or None in told else sum(each for each in told if each is not None)
+    samples = [epoch.get("num_samples") for epoch in trial.in_order]
+    # Without the unknown epochs the sum would be too low.
+    return None if not samples or None in samples else sum(each for each in samples if each)
 
 
-def _max_epochs(led: Sequence[SearchSession]) -> int | None:
-    told = [each.start.get("settings", {}).get("max_epochs") for each in led]
-    return next((each for each in reversed(told) if isinstance(each, int)), None)
+def _max_epochs(sessions: Sequence[SearchSession]) -> int | None:
+    """Return the latest `max_epochs` of the settings, None where the journal has none."""
+    settings = [each.start.get("settings", {}).get("max_epochs") for each in sessions]
+    return next((each for each in reversed(settings) if isinstance(each, int)), None)
 
 
 def _saved(
     trials: Sequence[TrialHistory], costs: Mapping[int, TrialCost], max_epochs: int | None
 ) -> tuple[int, float | None]:
+    """Return the epochs that early stopping saved, and their core-hours."""
     epochs, core_hours = 0, list[float | None]()
     for trial in trials:
-        had = len(trial.epochs)
+        num_run = len(trial.epochs)
+        # By the reason, not the state: trials are also stopped early when the search ends.
         reason = None if trial.ended is None else trial.ended["reason"]
-        if max_epochs is None or not had or AT_RUNG not in (reason or ""):
+        if max_epochs is None or not num_run or AT_RUNG not in (reason or ""):
             continue
-        epochs += max_epochs - had
+        epochs += max_epochs - num_run
         hours = costs[trial.trial].core_hours
-        core_hours.append(None if hours is None else hours / had * (max_epochs - had))
+        core_hours.append(None if hours is None else hours / num_run * (max_epochs - num_run))
     return epochs, _total(core_hours)
 
 
@@ -143,7 +147,7 @@ def _sum(costs: Iterable[TrialCost]) -> TrialCost:
 
 
 def _total(values: Sequence[float | None]) -> float | None:
-    """The sum, None where one of them is not known."""
+    """Return the sum, None where one of the values is unknown."""
     known = [each for each in values if each is not None]
     return sum(known) if len(known) == len(values) else None
 
@@ -159,8 +163,8 @@ def _in_words(cost: TrialCost) -> str:
     return ", ".join(parts)
 
 
-def _hours(hours: float, of: str) -> str:
-    return f"{hours:.1f} {of}-hours" if hours >= 1 else f"{60 * hours:.1f} {of}-minutes"
+def _hours(hours: float, unit: str) -> str:
+    return f"{hours:.1f} {unit}-hours" if hours >= 1 else f"{60 * hours:.1f} {unit}-minutes"
 
 
 def _time(hours: float) -> str:

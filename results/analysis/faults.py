@@ -1,4 +1,4 @@
-"""What happened to trials and says nothing of their configs, and why trials failed, in words."""
+"""Faults, which do not depend on a trial's config, and reasons why trials failed, in words."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,18 +10,19 @@ from results.journal.journal import FAULT_KINDS, Record
 
 MOST_TRIALS_NAMED = 8
 MAX_REASON_CHARS = 120
-# What differs between two trials that failed for one reason: addresses, ids, pids, epochs, sizes.
+# The parts of a reason that differ between trials with the same cause: addresses, hashes, process
+# ids, epochs, sizes.
 NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{12,}\b|\d+(?:\.\d+)?(?:e[+-]?\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """How often something happened.
+    """The number of occurrences of a fault or of a reason to fail.
 
     Attributes:
-        what: A kind of fault, or a reason.
-        count: How often.
-        trials: To which trials, ascending, each once.
+        what: The kind of fault, or the reason.
+        count: Number of occurrences.
+        trials: Numbers of the trials concerned, ascending, each once.
     """
 
     what: str
@@ -30,33 +31,35 @@ class Tally:
 
     @property
     def whose(self) -> str:
-        """The trials in words, the first few named."""
+        """The trials in words, such as `trials 1, 4 and 3 more`."""
         return f"trial{'s' * (len(self.trials) > 1)} {self.named}"
 
     @property
     def named(self) -> str:
-        """The numbers of the first few trials."""
+        """The numbers of the first `MOST_TRIALS_NAMED` trials, and how many more there are."""
         named = ", ".join(map(str, self.trials[:MOST_TRIALS_NAMED]))
         more = len(self.trials) - MOST_TRIALS_NAMED
         return named + f" and {more} more" * (more > 0)
 
 
 def fault_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
-    """Faults by kind, the most frequent first."""
+    """Return the faults by kind, the most frequent first."""
     return _tallies([(each["kind"], t.trial) for t in trials for each in t.faults])
 
 
 def failure_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
-    """Failed trials by reason, the most frequent first; diverged ones are left out."""
+    """Return the failed trials by reason, the most frequent first; diverged ones are left out."""
     failed = (t for t in trials if t.ended is not None and t.state == "failed")
     return reason_tallies({t.trial: reason_of(t) or "no reason given" for t in failed})
 
 
 def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
-    """Trials by reason, the most frequent first; reasons that differ in numbers only are one.
+    """Group trials by reason, the most frequent first.
+
+    Reasons that differ only in numbers count as one.
 
     Args:
-        reasons: Of each trial, by its number.
+        reasons: Reason by the number of the trial.
     """
     alike: dict[str, list[str]] = {}
     for reason in reasons.values():
@@ -71,13 +74,13 @@ def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
 
 
 def reason_of(trial: TrialHistory) -> str | None:
-    """Why a trial ended as it did, in one line; None where there is no more to say."""
+    """Return the recorded reason for a trial's end, in one line; None where there is none."""
     reason = None if trial.ended is None else trial.ended["reason"]
     return " ".join(str(reason).split()) if reason else None
 
 
 def fault_remarks(trials: Sequence[TrialHistory]) -> list[str]:
-    """A line on the faults of a run and one on its failed trials, each only if there are any."""
+    """Return a line on the faults of a run and one on its failed trials, where there are any."""
     remarks = []
     if faults := fault_tallies(trials):
         kinds = ", ".join(f"{each.count} {each.what} ({each.whose})" for each in faults)
@@ -93,19 +96,19 @@ def fault_remarks(trials: Sequence[TrialHistory]) -> list[str]:
 
 
 def fault_in_words(kind: str) -> str:
-    """What a kind of fault means; a kind that this version does not know is left as it is."""
+    """Return what a kind of fault means, or the kind itself if this version does not know it."""
     return FAULT_KINDS.get(kind, kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """One line of what befell a trial.
+    """A start or fault of a trial, for a list in the order of time.
 
     Attributes:
-        time_s: When, seconds since 1970.
-        what: `begun`, `begun again`, or a kind of fault.
-        text: The rest, in words.
-        is_fault: Whether it is one.
+        time_s: Time, seconds since 1970.
+        what: `started`, `restarted`, or a kind of fault.
+        text: Details in words.
+        is_fault: Whether it is a fault.
     """
 
     time_s: float
@@ -115,11 +118,11 @@ class Incident:
 
 
 def incidents(trial: TrialHistory) -> list[Incident]:
-    """Where a trial ran and what happened to it there, in the order of time."""
+    """Return the starts and faults of a trial, oldest first."""
     placed = [
         Incident(
             time_s=each.record["time_s"],
-            what="begun again" if number else "begun",
+            what="restarted" if number else "started",
             text=_placed(each.record, each.epochs),
             is_fault=False,
         )
@@ -133,7 +136,7 @@ def incidents(trial: TrialHistory) -> list[Incident]:
 
 
 def utc(time_s: float) -> str:
-    """A time since 1970 as date and time of day, UTC."""
+    """Return a time in seconds since 1970 as date and time of day, UTC."""
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -168,7 +171,7 @@ def _tallies(found: Sequence[tuple[str, int]]) -> list[Tally]:
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 trial`, `2 trials`."""
+    """Return a number with its noun, such as `1 trial` or `2 trials`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

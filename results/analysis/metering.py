@@ -1,10 +1,12 @@
-"""How long each trial of a search had CPUs and GPUs, and when a search ran, by its journal.
+"""The time for which each trial of a search had CPUs and GPUs, and when the search ran.
 
-A trial's time goes from the beginning of its set-up in a worker to its last record there, each
-time that it was run again counted in. Where the journal does not say when that began, as in those
-of before `had_s`, the first epoch's own time counts instead; of a worker that reported nothing
-before its fault, the time since the trial's record before. Journals without `placed` give the
-epochs' own time.
+All from the journal. The time of a trial in a worker is from the start of its set-up to its last
+record there; all its runs are added up. Three cases lack a time:
+
+- Older journals have no `had_s`, so the start of the set-up is unknown: the duration of the first
+  epoch is used instead.
+- A worker that reported nothing before its fault: the time since the previous record of the trial.
+- Journals without `placed` records: the durations of the epochs.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +16,8 @@ from typing import Any
 from results.journal.history import NO_RETRY, STARTS
 from results.journal.journal import Record
 
-# Only a search that runs writes these; the others may come before it goes on, or after its end.
+# Only a running search writes these events. The others may also be written while a resumed search
+# prepares, or after its end (a benchmark).
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
 OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
 AUTO_GPU_SHARE = "auto"
@@ -22,12 +25,12 @@ AUTO_GPU_SHARE = "auto"
 
 @dataclass(slots=True, kw_only=True)
 class SearchSession:
-    """A process that led the search, from its start to its end or its last sign of life.
+    """A part of the search led by one process, up to its end or its last record.
 
     Attributes:
-        start: What it began with.
-        records: What it wrote, while it made itself ready and later.
-        is_ended: Whether it came to an end, and was not killed.
+        start: The `search_started` or `search_resumed` record.
+        records: The other records that the process wrote, those of its preparation included.
+        is_ended: Whether the session has an end, and was not killed.
     """
 
     start: Record
@@ -36,15 +39,15 @@ class SearchSession:
 
     @property
     def wall_s(self) -> float:
-        """How long it led the search, seconds."""
+        """Duration, seconds."""
         start_s = self.start["time_s"]
         at_work = (r["time_s"] for r in self.records if r["event"] in AT_WORK or _is_end(r))
         return float(max([start_s, *at_work]) - start_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
-    """CPUs and GPUs of a trial; None where the settings do not say."""
+class _Resources:
+    """The CPUs and GPUs of a trial; None where the settings do not have them."""
 
     num_cpus: float | None
     num_gpus: float | None
@@ -52,62 +55,65 @@ class _Given:
 
 @dataclass(slots=True, kw_only=True)
 class TrialMeter:
-    """One trial's clock: CPU- and GPU-seconds.
+    """The CPU-seconds and GPU-seconds of one trial.
 
     Attributes:
-        core_s: CPU-seconds so far, None once it is not known.
-        gpu_s: Likewise of GPUs.
-        seen_s: Time of its last record in this session, None before.
-        since_s: Since when its time is not counted yet, None while it is nowhere.
-        given: What it has there.
+        core_s: CPU-seconds so far; None once a part of them is unknown.
+        gpu_s: GPU-seconds so far; None once a part of them is unknown.
+        seen_s: Time of the trial's last record in this session, None before the first.
+        since_s: Time up to which its time is counted; None while it runs nowhere.
+        resources: What the trial has where it runs now.
     """
 
     core_s: float | None = 0.0
     gpu_s: float | None = 0.0
     seen_s: float | None = None
     since_s: float | None = None
-    given: _Given = _Given(num_cpus=None, num_gpus=None)
+    resources: _Resources = _Resources(num_cpus=None, num_gpus=None)
 
-    def add(self, time_s: float, given: _Given) -> None:
-        """Counts a time with what the trial had."""
-        self.core_s = _plus(self.core_s, given.num_cpus, max(0.0, time_s))
-        self.gpu_s = _plus(self.gpu_s, given.num_gpus, max(0.0, time_s))
+    def add(self, time_s: float, resources: _Resources) -> None:
+        """Count a duration in seconds with the resources that the trial had."""
+        # Negative where the clock was set back between two records.
+        time_s = max(0.0, time_s)
+        self.core_s = _plus(self.core_s, resources.num_cpus, time_s)
+        self.gpu_s = _plus(self.gpu_s, resources.num_gpus, time_s)
 
     def count_to(self, now_s: float) -> None:
-        """Counts what is not counted yet."""
+        """Count the time since `since_s`."""
         if self.since_s is not None:
-            self.add(now_s - self.since_s, self.given)
+            self.add(now_s - self.since_s, self.resources)
             self.since_s = now_s
 
 
 def trial_meters(records: Iterable[Record]) -> dict[int, TrialMeter]:
-    """The clock of each trial, by its number."""
+    """Return the meter of each trial, by its number."""
     return _Metering(tuple(records)).meters()
 
 
 class _Metering:
-    """Goes through a journal with a clock for every trial."""
+    """One pass through a journal with a meter for every trial."""
 
     def __init__(self, records: Sequence[Record]) -> None:
-        self._led = search_sessions(records)
-        self._has_places = any(record["event"] == "placed" for record in records)
+        self._sessions = search_sessions(records)
+        self._has_placements = any(record["event"] == "placed" for record in records)
         self._meters: dict[int, TrialMeter] = {}
         self._raised: dict[int, Record] = {}
         self._settings: Mapping[str, Any] = {}
         self._gpu_share: float | None = None
 
     def meters(self) -> dict[int, TrialMeter]:
-        """Each trial's, by its number."""
-        for session in self._led:
+        """Return the meter of each trial, by its number."""
+        for session in self._sessions:
             self._settings = session.start.get("settings") or self._settings
+            # No worker outlives the session that started it.
             for meter in self._meters.values():
                 meter.seen_s = meter.since_s = None
-            for place in range(len(session.records)):
-                self._take(session, place)
+            for index in range(len(session.records)):
+                self._take(session, index)
         return self._meters
 
-    def _take(self, session: SearchSession, place: int) -> None:
-        record = session.records[place]
+    def _take(self, session: SearchSession, index: int) -> None:
+        record = session.records[index]
         event, now_s = record["event"], record["time_s"]
         if event == "gpu_share":
             self._gpu_share = record["share"]
@@ -115,16 +121,17 @@ class _Metering:
             return
         meter = self._meters.setdefault(record["trial"], TrialMeter())
         if event == "epoch" and meter.since_s is None:
-            meter.add(_own_s(record), self._given(record["trial"], None))
-        if not self._has_places:
+            meter.add(_epoch_s(record), self._resources(record["trial"], None))
+        if not self._has_placements:
             return
-        if now_s < session.start["time_s"]:  # written while the search was made ready
+        if now_s < session.start["time_s"]:  # written while the search prepared
             return
         match event:
             case "placed":
-                meter.given = self._given(record["trial"], record["device"])
+                meter.resources = self._resources(record["trial"], record["device"])
                 earliest_s = meter.seen_s or session.start["time_s"]
-                meter.since_s = max(earliest_s, now_s - _had_s(session.records, place))
+                # The clock of the worker's host may differ: nothing is counted twice.
+                meter.since_s = max(earliest_s, now_s - _had_s(session.records, index))
             case "epoch" | "infrastructure" | "trial_ended":
                 self._count(meter, record, session)
         meter.seen_s = now_s
@@ -133,7 +140,7 @@ class _Metering:
         now_s, trial = record["time_s"], record["trial"]
         is_last = record["event"] != "epoch" and record.get("kind") != NO_RETRY
         if meter.since_s is None and is_last:
-            meter.given = self._given(trial, None)
+            meter.resources = self._resources(trial, None)
             meter.since_s = meter.seen_s or session.start["time_s"]
         meter.count_to(now_s)
         if is_last:
@@ -141,10 +148,14 @@ class _Metering:
         if "share" in record:
             self._raised[trial] = record
 
-    def _given(self, trial: int, device: str | None) -> _Given:
-        """What a trial has, by the settings and by what it was given after it ran out of memory.
+    def _resources(self, trial: int, device: str | None) -> _Resources:
+        """Return the resources of a trial, by the settings and by its faults of memory.
 
-        As `search.loop.shares.ShareAllocator.share_of` has it.
+        The same rule as in `search.loop.shares.ShareAllocator.share_of`, which lends the shares.
+
+        Args:
+            trial: Number of the trial.
+            device: The device of its `placed` record, None where unknown.
         """
         resources = self._settings.get("resources") or {}
         cpus, gpus = resources.get("cpu"), resources.get("gpu")
@@ -157,17 +168,18 @@ class _Metering:
                 gpus = max(gpus, raised["share"])
             if raised["resource"] == "cpu" and gpus == 0:
                 cpus = max(cpus, raised["share"])
-        return _Given(num_cpus=cpus, num_gpus=gpus)
+        return _Resources(num_cpus=cpus, num_gpus=gpus)
 
 
 def search_sessions(records: Iterable[Record]) -> list[SearchSession]:
-    """The records by the process that wrote them, oldest first.
+    """Return the sessions of the search, oldest first.
 
-    What comes between the last sign of life of one and the start of the next was written while
-    the next one made itself ready; what comes after an end is of none.
+    Records between the last event in `AT_WORK` of one session and the start of the next belong to
+    the next, which wrote them while it prepared. Records after the end of the last session belong
+    to none.
     """
     found: list[SearchSession] = []
-    waiting: list[Record] = []
+    waiting: list[Record] = []  # not known yet to which session they belong
     for record in records:
         if record["event"] in STARTS:
             found.append(SearchSession(start=record, records=waiting))
@@ -191,21 +203,22 @@ def _is_end(record: Record) -> bool:
     return bool(record["event"] == "search_ended")
 
 
-def _had_s(records: Sequence[Record], place: int) -> float:
-    """How long a trial had its share when its worker first reported, seconds.
+def _had_s(records: Sequence[Record], index: int) -> float:
+    """Return for how many seconds a trial had its share when its worker first reported.
 
     Args:
-        records: Of a session.
-        place: Where the `placed` record is among them.
+        records: The records of a session.
+        index: Index of the `placed` record among them.
     """
-    placed = records[place]
+    placed = records[index]
     if "had_s" in placed:
         return float(placed["had_s"])
-    for record in (records[later] for later in range(place + 1, len(records))):
+    for record in (records[later] for later in range(index + 1, len(records))):
         if record.get("trial") == placed["trial"]:
-            return _own_s(record) if record["event"] == "epoch" else 0.0
+            return _epoch_s(record) if record["event"] == "epoch" else 0.0
     return 0.0
 
 
-def _own_s(epoch: Record) -> float:
+def _epoch_s(epoch: Record) -> float:
+    """Return the duration of an epoch, training and validation, seconds."""
     return float((epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0))

@@ -1,4 +1,4 @@
-"""Which model each trial had: two model configs must not give the same one by accident."""
+"""The model of each trial by its fingerprint, to find model configs that give the same model."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,7 +11,7 @@ NOT_GIVEN = "-"
 
 
 def model_hashes(records: Iterable[Record]) -> dict[int, str]:
-    """The fingerprint of the model by trial, as its last worker told; without those unknown."""
+    """Return the fingerprint of the model by trial, as its last worker reported it."""
     return {
         record["trial"]: record["model_hash"]
         for record in records
@@ -20,9 +20,9 @@ def model_hashes(records: Iterable[Record]) -> dict[int, str]:
 
 
 def model_counts(records: Iterable[Record]) -> str | None:
-    """`12 trials, 9 model configs, 9 models`; None where no model is known.
+    """Return counts such as `12 trials, 9 model configs, 9 models`.
 
-    Trials whose model is not known are left out.
+    Trials whose model is not known are left out; None where no model is known.
     """
     known = _known(records)
     if not known:
@@ -40,9 +40,9 @@ def model_counts(records: Iterable[Record]) -> str | None:
 
 
 def same_models(records: Iterable[Record]) -> list[str]:
-    """A sentence for every two model configs that gave the same model, with what differs.
+    """Return a sentence for every two model configs with the same model, with their differences.
 
-    Of each config the first trial that had it stands for all.
+    The first trial with a config represents all trials with it.
     """
     groups: dict[str, dict[str, TrialHistory]] = {}
     for trial, fingerprint in _known(records):
@@ -55,7 +55,7 @@ def same_models(records: Iterable[Record]) -> list[str]:
 
 
 def _known(records: Iterable[Record]) -> list[tuple[TrialHistory, str]]:
-    """The trials whose config and model are known, with the model's fingerprint."""
+    """Return the trials whose config and model are known, with the model's fingerprint."""
     records = tuple(records)
     models = model_hashes(records)
     return [
@@ -66,7 +66,7 @@ def _known(records: Iterable[Record]) -> list[tuple[TrialHistory, str]]:
 
 
 def _pairs(trials: list[TrialHistory]) -> Iterator[tuple[TrialHistory, TrialHistory]]:
-    """The first with each of the others."""
+    """Return the first trial paired with each of the others."""
     return ((trials[0], other) for other in trials[1:])
 
 
@@ -84,7 +84,7 @@ def _model(trial: TrialHistory) -> dict[str, Any]:
 
 
 def _leaves(value: Any, name: str) -> dict[str, Any]:
-    """The values of a config by dotted key."""
+    """Return the values of a config by dotted key."""
     if not isinstance(value, Mapping):
         return {name: value}
     return {

@@ -1,4 +1,4 @@
-"""The journal of a run: records written, checked, read back and gathered by trial.
+"""The journal of a run: writing, checking and reading its records, and grouping them by trial.
 
 May import: spaces.files.
 """

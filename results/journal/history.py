@@ -1,4 +1,4 @@
-"""A journal's records, gathered by trial."""
+"""The records of a journal, grouped by trial."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,24 +10,26 @@ from results.journal.journal import Record
 from spaces.files.errors import RunError
 
 RUNNING = "running"
+# The number that stands for the trial in records of the search as a whole.
 WITHOUT_TRIAL = -1
-# Events with which a process begins to lead a search.
+# Events that start a search session.
 STARTS = ("search_started", "search_resumed")
-# So many epochs tell where a trial stands, without the luck of the best one.
+# The end VEER is the median of so many epochs. The lowest VEER of all epochs is too optimistic: it
+# is that of the luckiest epoch.
 LAST_EPOCHS = 5
 UNRANKED = frozenset({"failed", "diverged"})
 REPEAT, CONTROL = "repeat", "control"
-# A fault after which the trial goes on where it is.
+# A fault after which the trial continues in the same process.
 NO_RETRY = "checkpoint_damaged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """A stretch of a trial in one process.
+    """The part of a trial that ran in one process.
 
     Attributes:
         record: The `placed` record.
-        epochs: Epochs reported from there, in the order of the reports.
+        epochs: Epochs that this process reported, in the order of the reports.
     """
 
     record: Record
@@ -36,17 +38,17 @@ class Placement:
 
 @dataclass(slots=True, kw_only=True)
 class TrialHistory:
-    """All that a journal says about one trial.
+    """The records of one trial.
 
     Attributes:
-        trial: Its number.
+        trial: Number of the trial.
         started: The latest `trial_started` record.
         start_s: Time of the first `trial_started` record, seconds since 1970.
-        epochs: The `epoch` records by epoch; of a repeated epoch the last.
+        epochs: The `epoch` records by epoch; the last one of an epoch that was reported twice.
         ended: The `trial_ended` record, or None while the trial is unfinished.
         faults: The `infrastructure` records, oldest first.
-        placements: Where it ran, oldest first; empty in journals of before this was noted.
-        is_given_up: Whether the last fault ended the trial, as failed.
+        placements: Where it ran, oldest first; empty in journals from before `placed` existed.
+        is_given_up: Whether the trial failed because of its last fault.
     """
 
     trial: int
@@ -60,7 +62,7 @@ class TrialHistory:
 
     @property
     def state(self) -> str:
-        """How it ended, or `running`."""
+        """The state in which it ended, or `running`."""
         return RUNNING if self.ended is None else str(self.ended["state"])
 
     @property
@@ -70,28 +72,29 @@ class TrialHistory:
 
     @property
     def follow_up(self) -> str | None:
-        """Why the search ran it after its own trials: `repeat` or `control`; None for its own."""
+        """The kind of follow-up, `repeat` or `control`; None for the search's own trials."""
         return self.started.get("follow_up")
 
     @property
     def follows(self) -> int | None:
-        """The trial whose config a follow-up has; None for the search's own trials."""
+        """The trial whose config a follow-up repeats; None for the search's own trials."""
         return self.started.get("follows")
 
     @property
     def recipe(self) -> str:
-        """The config without its seed, as text: the same for repeats of one config."""
+        """The config without its seed, as text: equal for repeats of one config."""
         return recipe_of(self.started["config"])
 
     @property
     def retries(self) -> list[Record]:
-        """The faults after which it was run again."""
+        """The faults after which the trial was run again."""
+        # The last fault of a trial that was given up had no retry.
         again = [fault for fault in self.faults if fault["kind"] != NO_RETRY]
         return again[:-1] if self.is_given_up else again
 
     @property
     def loss(self) -> dict[str, Any]:
-        """The `loss` of its config.
+        """The `loss` section of its config.
 
         Raises:
             RunError: The config has none, or one without `distillation`.
@@ -106,12 +109,12 @@ class TrialHistory:
 
     @property
     def in_order(self) -> list[Record]:
-        """The epoch records, first epoch first."""
+        """The epoch records by ascending epoch."""
         return [self.epochs[epoch] for epoch in sorted(self.epochs)]
 
     @property
     def best(self) -> Record | None:
-        """The record of the epoch with the lowest VEER, the first of equals."""
+        """The record of the epoch with the lowest VEER; the earliest of equal ones."""
         measured = [record for record in self.in_order if record["veer_pct"] is not None]
         return min(measured, key=lambda record: record["veer_pct"], default=None)
 
@@ -122,13 +125,16 @@ class TrialHistory:
 
     @property
     def measured(self) -> dict[int, float]:
-        """VEER in percent of the epochs that have one, first epoch first."""
-        told = {record["epoch"]: record["veer_pct"] for record in self.in_order}
-        return {epoch: veer_pct for epoch, veer_pct in told.items() if veer_pct is not None}
+        """VEER by epoch, percent, of the epochs that have one, by ascending epoch."""
+        return {
+            record["epoch"]: record["veer_pct"]
+            for record in self.in_order
+            if record["veer_pct"] is not None
+        }
 
     @property
     def median_veer_pct(self) -> float | None:
-        """Median VEER of the last epochs that have one, percent."""
+        """Median VEER of the last `LAST_EPOCHS` epochs that have one, percent."""
         return median_of_last(list(self.measured.values()))
 
     @property
@@ -138,15 +144,15 @@ class TrialHistory:
 
 
 def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
-    """Gathers the records by trial, in the order of the trials' numbers.
+    """Return the history of every trial, by ascending number.
 
-    A trial that is started again after its end (a search that goes on) is unfinished again.
+    A trial that starts again after its end, in a resumed search, counts as unfinished again.
 
     Raises:
-        RunError: A trial goes on that never started.
+        RunError: There is a record of a trial that has not started.
     """
     trials: dict[int, TrialHistory] = {}
-    struck: set[int] = set()  # trials with a fault after which nothing came yet
+    faulty: set[int] = set()  # trials with a fault since their last epoch or start
     for record in records:
         number = int(record.get("trial", WITHOUT_TRIAL))
         match record["event"]:
@@ -158,22 +164,22 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
                 trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
             case "epoch" | "placed" | "trial_ended" | "infrastructure" if number not in trials:
                 raise RunError(
-                    f"the journal has {record['event']} of trial {number}, and not its start: it "
-                    "is damaged; restore it from a copy"
+                    f"the journal has {record['event']} of trial {number}, which has not started: "
+                    "it is damaged; restore it from a copy"
                 )
             case "epoch":
                 _take_epoch(trials[number], record)
-                struck.discard(number)
+                faulty.discard(number)
             case "placed":
                 trials[number].placements.append(Placement(record=record))
-                struck.discard(number)
+                faulty.discard(number)
             case "infrastructure":
                 trials[number].faults.append(record)
                 if record["kind"] != NO_RETRY:
-                    struck.add(number)
+                    faulty.add(number)
             case "trial_ended":
                 trials[number].ended = record
-                trials[number].is_given_up = record["state"] == "failed" and number in struck
+                trials[number].is_given_up = record["state"] == "failed" and number in faulty
     return [trials[number] for number in sorted(trials)]
 
 
@@ -185,10 +191,10 @@ def _take_epoch(trial: TrialHistory, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repetition:
-    """A suggestion that means the same config as an earlier trial, by other values.
+    """A suggestion with other values than an earlier trial, but the same resulting config.
 
     Attributes:
-        same_as: The trial whose run it shares.
+        same_as: Number of the trial whose run it shares.
         params: Sampled values by dotted name.
     """
 
@@ -197,10 +203,10 @@ class Repetition:
 
 
 def repetitions(records: Iterable[Record]) -> list[Repetition]:
-    """The repeated suggestions that say something new, oldest first.
+    """Return the repeated suggestions with new values, oldest first.
 
-    Those with the values of the trial that they equal, or of an earlier repetition of it, are left
-    out.
+    Suggestions with the same values as the trial that they repeat, or as an earlier repetition of
+    it, are left out.
     """
     known: dict[int, list[dict[str, Any]]] = {}
     found = []
@@ -216,23 +222,23 @@ def repetitions(records: Iterable[Record]) -> list[Repetition]:
 
 
 def recipe_of(config: Mapping[str, Any]) -> str:
-    """A trial's canonical config without its seed, as text that can be compared."""
+    """Return a trial's canonical config without its seed, as text that can be compared."""
     return json.dumps({k: v for k, v in config.items() if k != "seed"}, sort_keys=True)
 
 
 def median_of_last(veer_pct: Sequence[float]) -> float | None:
-    """Median of the last `LAST_EPOCHS` VEERs, percent; None of nothing."""
+    """Return the median of the last `LAST_EPOCHS` VEERs, percent; None of an empty sequence."""
     return median(veer_pct[-LAST_EPOCHS:]) if veer_pct else None
 
 
 def last_turn(records: Iterable[Record]) -> Record | None:
-    """The last beginning or end of a search; None before the first."""
+    """Return the last start or end of the search; None where it has not started."""
     turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
     return turns[-1] if turns else None
 
 
 def latest(records: Iterable[Record], event: str) -> Record | None:
-    """The last record of an event, None where there is none."""
+    """Return the last record of an event, None where there is none."""
     found = None
     for record in records:
         if record["event"] == event:

@@ -1,7 +1,8 @@
-"""What happened in a run, one JSON object a line, append-only: the truth all else is rebuilt from.
+"""The journal: the events of a run, one JSON object a line, append-only.
 
-Every record has `event` and `time_s` (seconds since 1970, UTC). One process writes. A line
-also has a `check` that chains it to the line before (`chain`), which readers do not see.
+All other files about the search can be rebuilt from it. Every record has `event` and `time_s`
+(seconds since 1970, UTC). Only one process writes. Each line also has a `check` that chains it to
+the previous line (see `results.journal.hash_chain`); readers of records do not see it.
 
 search_started   settings, provenance, space (content of the space's file)
 search_resumed
@@ -9,26 +10,26 @@ search_ended     reason: finished | target_met | exhausted | epochs_spent | inte
                  time_limit | failing (too many trials fail) | disk_full
 corpus           what the trials learn from: lists (by role train | val: file, sha256, counts),
                  stores (keys by name: train, copy 1, val, targets of 200 frames, copy 0),
-                 warnings (what is to be said of the lists; may be absent)
+                 warnings (about the lists; may be absent)
 teacher          path, veer_pct and num_params (null where unknown), sha256
 eval_crops       eval_crops and wanted (crops of a validation utterance), expected_share
 start_points     points, each with source, params (null where it did not fit) and remarks
 infeasible       a suggestion outside the limits: params, violations (limit, value, allowed, text)
-repeated         a suggestion whose config was run already: params, config_hash, same_as (trial)
+repeated         a suggestion whose config was run before: params, config_hash, same_as (trial)
 trial_started    trial, params (sampled values by dotted name), config, config_hash, seed; of a
                  follow-up, which the search runs after its own trials, also follow_up
                  (repeat | control) and follows (the trial whose params it has)
-placed           where a trial was begun, or begun again: trial, epoch (finished before), host,
-                 pid, device, num_threads, hardware; of what was built there config_hash and
-                 model_hash; had_s, how long the worker had its share when it first reported,
-                 with which this is written (the last three absent in journals from before they
-                 were reported)
+placed           where a trial was started or restarted: trial, epoch (last one finished), host,
+                 pid, device, num_threads, hardware; config_hash and model_hash of what was
+                 built there; had_s, for how long the worker already had its share at its first
+                 report, when this is written (the last three are absent in older journals)
 epoch            trial, epoch, and what the trial reported
-gpu_share        what a trial gets of a GPU (gpu: auto): share, config (the largest), its params,
-                 num_bytes (of a training step), is_estimated, context_bytes, total_bytes, gpu
-infrastructure   what happened to a trial and says nothing of its config: trial, kind (see
-                 FAULT_KINDS), epoch (finished), message; of kind out_of_memory also resource
-                 (gpu | cpu) and share (what it has of it from then on)
+gpu_share        the part of a GPU that a trial gets (gpu: auto): share, config (the largest), its
+                 params, num_bytes (of a training step), is_estimated, context_bytes, total_bytes,
+                 gpu
+infrastructure   a fault that does not depend on the trial's config: trial, kind (see FAULT_KINDS),
+                 epoch (the last finished), message; of kind out_of_memory also resource
+                 (gpu | cpu) and share (how much of it the trial has from then on)
 trial_ended      trial, state: complete | stopped_early | failed | diverged, reason
 benchmark        hardware, rows
 test_opened      a test list was opened for a trial's model: opening (its id in the ledger, see
@@ -80,26 +81,26 @@ FIELDS: dict[str, frozenset[str]] = {
 }
 FAULT_KINDS: Mapping[str, str] = MappingProxyType(
     {
-        "out_of_memory": "its share of the memory was too little; it is run again with more",
+        "out_of_memory": "its share of the memory was too small; it is run again with more",
         "worker_lost": "its process died",
         "node_lost": "the node that it ran on died",
-        "hung": "no epoch came in many times the usual time; its process was killed",
+        "hung": "no epoch ended in many times the usual time; its process was killed",
         "device_error": "the GPU or its driver failed",
-        "error": "an error that no rule knows",
-        "checkpoint_damaged": "a checkpoint could not be used; an earlier one, or none, was",
+        "error": "an unknown error",
+        "checkpoint_damaged": "a checkpoint could not be used; an earlier one was used, or none",
     }
 )
-# Of a search that has nothing left to do.
+# Reasons after which a search has nothing left to do; after the others it can be resumed.
 ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted", "epochs_spent"})
 END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
 
 
 class Journal:
-    """The writing end of a journal file; each record is on disk when `append` returns.
+    """Writer of a journal file; each record is on disk when `append` returns.
 
-    Not thread-safe, and the only writer of its file. A last line that a crash tore is cut off, so
-    that the next record starts a line of its own. A journal without checks, as they were written
-    before there were any, goes on without.
+    Not thread-safe; it must be the only writer of its file. A last line that a crash left
+    incomplete is removed, so that the next record starts on a new line. A journal of an older
+    version, without checks, is continued without checks.
 
     Raises:
         RunError: The file is a link to another one.
@@ -115,17 +116,19 @@ class Journal:
         self._appends = WholeAppends(self._file, path)
         self._followers: list[Callable[[Record], None]] = []
         try:
-            # Of the last line; None in a journal without checks.
+            # The check of the last line; None in a journal without checks.
             self._check: bytes | None = _last_check(self._mend_last_line())
         except BaseException:
             self._file.close()
             raise
 
     def _mend_last_line(self) -> bytes:
-        """Closes a whole last line, and cuts a torn one off: it never took effect.
+        """Terminate a complete last line, and remove an incomplete one.
+
+        An incomplete record never took effect: `append` had not returned.
 
         Returns:
-            The last line that stands, empty where there is none.
+            The last line that is left, empty where there is none.
         """
         self._file.seek(0)
         before, _, last = self._file.read().rpartition(b"\n")
@@ -137,15 +140,15 @@ class Journal:
         return before.rpartition(b"\n")[2]
 
     def append(self, event: str, **fields: Any) -> Record:
-        """Writes one record and returns it as a reader will see it.
+        """Write one record and return it as a reader will see it.
 
-        Non-finite numbers are written as null: JSON has none.
+        Numbers that are not finite are written as null, because JSON has none.
 
         Raises:
-            DiskFullError: There is no room; nothing of the record is in the file.
-            ValueError: The event is unknown, or lacks a field that it must have.
+            DiskFullError: There is no room; no part of the record is in the file.
+            ValueError: The event is unknown, or lacks a required field.
         """
-        _check(event, fields)
+        _require_valid(event, fields)
         record = _plain({"event": event, "time_s": time.time(), **fields})
         line = json.dumps(record, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         content, check = line.encode(), self._check
@@ -153,21 +156,23 @@ class Journal:
             content, check = chained(content, check)
         self._appends.append(content + b"\n")
         self._check = check
+        # Followers get what readers get, not the caller's own objects.
         written = dict(json.loads(line))
         for follower in self._followers:
             follower(written)
         return written
 
     def follow(self, follower: Callable[[Record], None]) -> None:
-        """Tells a follower of every record from now on, when it is on disk.
+        """Call a function with every further record, once the record is on disk.
 
         Args:
-            follower: Raises nothing and changes nothing: what it is told is what `append` returns.
+            follower: Must not raise and must not change the record: `append` returns the same
+                object.
         """
         self._followers.append(follower)
 
     def close(self) -> None:
-        """Closes the file; closing twice is harmless."""
+        """Close the file; a second call has no effect."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -183,12 +188,12 @@ class Journal:
 
 
 def read_journal(path: Path) -> tuple[Record, ...]:
-    """Reads every record, oldest first; a last line that a crash tore is left out.
+    """Return all records, oldest first, without an incomplete last line that a crash left.
 
     Raises:
-        RunError: There is no such file; or a line that is not the last is damaged, altered, taken
-            out or put in; or a record breaks a rule of `record_rules`, such as one of an event
-            that only a later version knows.
+        RunError: There is no such file; or a line before the last is damaged, altered, removed or
+            inserted; or a record breaks a rule of `results.journal.records`, for example because
+            only a later version knows its event.
     """
     try:
         lines = path.read_bytes().split(b"\n")
@@ -210,12 +215,12 @@ def read_journal(path: Path) -> tuple[Record, ...]:
 
 
 def record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record | str:
-    """A line's record, or what is wrong with it.
+    """Return the record of a line, or a text about what is wrong with it.
 
     Args:
-        line: Without its end.
-        before: The check of the line before, None in a journal without checks.
-        order: Of the records before.
+        line: The line without its end.
+        before: The check of the previous line, None in a journal without checks.
+        order: The state after the previous records; updated.
     """
     text, check = split_check(line)
     try:
@@ -228,23 +233,23 @@ def record_of(line: bytes, before: bytes | None, order: RecordOrder) -> Record |
         if check is not before:
             return "either every record or none must have a check"
     elif not follows(text, check, before):
-        return "altered, or lines before it were altered, taken out or put in"
+        return "altered, or lines before it were altered, removed or inserted"
     return record_error(record, FIELDS) or order.next_error(record) or record
 
 
 def as_recorded(value: Any) -> Any:
-    """A value as a reader of the journal sees it."""
+    """Return a value as a reader of the journal sees it, with JSON's types."""
     return json.loads(json.dumps(_plain(value), allow_nan=False))
 
 
 def first_check(lines: Sequence[bytes]) -> bytes | None:
-    """What the first line's check follows, None in a journal without checks."""
+    """Return the check that the first line chains to, None in a journal without checks."""
     first = next((line for line in lines if line.strip()), b"")
     return _last_check(first) if split_check(first)[1] is None else START
 
 
 def _last_check(line: bytes) -> bytes | None:
-    """What a line after this one chains to; the last line is empty in a new journal."""
+    """Return the check that the next line chains to; `line` is empty in a new journal."""
     return START if not line.strip() else split_check(line)[1]
 
 
@@ -256,7 +261,7 @@ def _is_json(line: bytes) -> bool:
     return True
 
 
-def _check(event: str, fields: Record) -> None:
+def _require_valid(event: str, fields: Record) -> None:
     if event not in FIELDS:
         raise ValueError(f"event must be one of {sorted(FIELDS)}, got {event!r}")
     missing = FIELDS[event] - fields.keys()
@@ -270,13 +275,14 @@ def _check(event: str, fields: Record) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """The same value in JSON's types: paths as text, numpy scalars as numbers, no NaN."""
+    """Return a value in JSON's types: paths as text, NumPy scalars as numbers, NaN as None."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
+    # NumPy scalars and 0-d tensors, without an import of NumPy or torch here.
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,7 @@
-"""What a record of the journal must hold for its readers, and in which order records come.
+"""The rules for a record of the journal: its fields, their values, and the order of records.
 
-A journal that keeps these rules can be replayed and put into tables; one that does not, since it
-was altered or put together by hand, is refused before anything is computed from it.
+A journal that follows these rules can be replayed and put into tables. One that breaks them, for
+example because it was edited by hand, is rejected before anything is computed from it.
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ RULES: Mapping[str, Rule] = {
     "num_pairs": COUNT_RULE,
     "had_s": NUMBER_RULE,
 }
-# Where an event has a rule of its own for a field.
+# Rules for a field of one event, which replace the rule of `RULES`.
 OWN_RULES: Mapping[tuple[str, str], Rule] = {
     ("epoch", "epoch"): ("a whole number of at least 1", lambda v: is_whole(v) and v >= 1),
     ("epoch", "loss_stages"): NUMBERS_OR_NULL_RULE,
@@ -87,7 +87,7 @@ OWN_RULES: Mapping[tuple[str, str], Rule] = {
     ("trial_ended", "reason"): TEXT_OR_NULL_RULE,
     ("search_ended", "reason"): TEXT_RULE,
 }
-# Numbers of an epoch that the tables add up or show.
+# Fields of an epoch that the tables sum or show; null where unknown.
 EPOCH_NUMBERS = frozenset(
     {
         "loss_total",
@@ -109,17 +109,17 @@ EPOCH_NUMBERS = frozenset(
         "overhead_share",
     }
 )
-# A trial that follows another one has both.
+# A follow-up trial has both fields, any other trial neither.
 FOLLOW_UP = frozenset({"follow_up", "follows"})
 NEEDED_OF_KIND: Mapping[str, frozenset[str]] = {"out_of_memory": frozenset({"resource", "share"})}
 
 
 def record_error(record: Mapping[str, Any], needed: Mapping[str, frozenset[str]]) -> str | None:
-    """What is wrong with one record by itself; None where nothing is.
+    """Return what is wrong with one record by itself, None if nothing.
 
     Args:
-        record: As JSON has it.
-        needed: The fields that a record must have, by event.
+        record: The record as parsed from JSON.
+        needed: Required fields by event.
     """
     event = record.get("event")
     if not isinstance(event, str):
@@ -143,15 +143,20 @@ def record_error(record: Mapping[str, Any], needed: Mapping[str, frozenset[str]]
 
 
 class RecordOrder:
-    """Follows records from the first on, and says which cannot come where it comes."""
+    """Check of the order of records, from the first one on."""
 
     def __init__(self) -> None:
-        self._epochs: list[int] = []  # the last of each trial
+        self._epochs: list[int] = []  # the last epoch of each trial
         self._ended: set[int] = set()
-        self._follows: dict[int, tuple[str, int] | None] = {}  # None of a search's own trials
+        # Kind and followed trial of each follow-up; None for the search's own trials.
+        self._follows: dict[int, tuple[str, int] | None] = {}
 
     def next_error(self, record: Mapping[str, Any]) -> str | None:
-        """What is wrong with the next record, itself without fault; None where nothing is."""
+        """Take the next record; return why it cannot come here, None if it can.
+
+        Args:
+            record: A record without an error of its own, see `record_error`.
+        """
         event = record["event"]
         if event == "trial_started":
             return self._start(record["trial"]) or self._follow(record)
@@ -160,10 +165,10 @@ class RecordOrder:
             return None
         trial = record[key]
         if trial >= len(self._epochs):
-            return f"{event} of trial {trial}, and not its start"
+            return f"{event} of trial {trial}, which has not started"
         if event == "trial_ended":
             if trial in self._ended:
-                return f"trial {trial} ends, and has ended before"
+                return f"trial {trial} ends a second time"
             self._ended.add(trial)
         if event == "epoch":
             return self._epoch(trial, record["epoch"])
@@ -171,7 +176,7 @@ class RecordOrder:
 
     def _start(self, trial: int) -> str | None:
         if trial > len(self._epochs):
-            return f"trial {trial} starts, and trial {len(self._epochs)} has not"
+            return f"trial {trial} starts before trial {len(self._epochs)}"
         if trial == len(self._epochs):
             self._epochs.append(0)
         self._ended.discard(trial)
@@ -179,18 +184,21 @@ class RecordOrder:
 
     def _follow(self, record: Mapping[str, Any]) -> str | None:
         trial = record["trial"]
-        said = (record["follow_up"], record["follows"]) if "follows" in record else None
-        if self._follows.setdefault(trial, said) != said:
-            return f"trial {trial} is begun again, and follows another trial than before"
-        if said is not None and (said[1] >= trial or self._follows[said[1]] is not None):
-            return f"trial {trial} must follow an earlier one that follows none, got {said[1]}"
+        followed = (record["follow_up"], record["follows"]) if "follows" in record else None
+        if self._follows.setdefault(trial, followed) != followed:
+            return f"trial {trial} starts again, but follows another trial than before"
+        if followed is not None and (
+            followed[1] >= trial or self._follows[followed[1]] is not None
+        ):
+            return f"trial {trial} must follow an earlier one that follows none, got {followed[1]}"
         return None
 
     def _epoch(self, trial: int, epoch: int) -> str | None:
         last = self._epochs[trial]
         if trial in self._ended:
-            return f"epoch {epoch} of trial {trial}, which has ended before"
+            return f"epoch {epoch} of trial {trial}, which has ended"
         if epoch > last + 1:
-            return f"epoch {epoch} of trial {trial}, and epoch {last + 1} is not there"
+            return f"epoch {epoch} of trial {trial} without epoch {last + 1}"
+        # A trial that restarts from a checkpoint reports earlier epochs again.
         self._epochs[trial] = max(last, epoch)
         return None

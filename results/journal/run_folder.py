@@ -1,4 +1,4 @@
-"""Where everything in a run folder lies."""
+"""The paths of the files in a run folder."""
 
 import difflib
 from pathlib import Path
@@ -11,7 +11,7 @@ TRIALS_FOLDER = "trials"
 
 
 class RunFolder:
-    """The paths of one search's folder; it must hold a journal.
+    """The folder of one search, which must hold a journal.
 
     Raises:
         RunError: The folder is no run folder; the message names run folders near it.
@@ -27,22 +27,22 @@ class RunFolder:
 
     @property
     def settings(self) -> Path:
-        """The search's resolved settings."""
+        """The resolved settings of the search, as YAML."""
         return self.path / "search.yaml"
 
     @property
     def journal(self) -> Path:
-        """What happened: the truth that the other files are rebuilt from."""
+        """The journal, from which the other files can be rebuilt."""
         return self.path / JOURNAL
 
     @property
     def trials_table(self) -> Path:
-        """A row a trial."""
+        """The table with a row for each trial."""
         return self.path / "trials.parquet"
 
     @property
     def epochs_table(self) -> Path:
-        """A row a trial and epoch."""
+        """The table with a row for each epoch of each trial."""
         return self.path / "epochs.parquet"
 
     @property
@@ -52,51 +52,53 @@ class RunFolder:
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard's files, a folder a trial."""
+        """The folder of TensorBoard's event files, with a folder for each trial."""
         return self.path / "tensorboard"
 
     @property
     def benchmark(self) -> Path:
-        """The latest benchmark."""
+        """The results of the latest benchmark."""
         return self.path / "benchmark.json"
 
     @property
     def log(self) -> Path:
-        """What the search logged."""
+        """The log of the search."""
         return self.path / "log.txt"
 
     @property
     def space(self) -> Path:
-        """The space that is searched."""
+        """The search space."""
         return self.path / "space.yaml"
 
     @property
     def report(self) -> Path:
-        """The page about the run."""
+        """The HTML report of the run."""
         return self.path / "report.html"
 
     @property
     def exports(self) -> Path:
-        """Where exported trials go unless told otherwise."""
+        """The default folder of exported trials."""
         return self.path / "export"
 
     def trial(self, number: int) -> Path:
-        """The folder of one trial: config, checkpoints, scores."""
+        """Return the folder of one trial, with its config, checkpoints and scores."""
         return self.path / TRIALS_FOLDER / f"{number:04d}"
 
     def read(self) -> tuple[Record, ...]:
-        """Reads the journal."""
+        """Return all records of the journal, oldest first."""
         return read_journal(self.journal)
 
 
 def _not_a_run(path: Path) -> str:
-    what = "is not a run folder (it has no journal.jsonl)" if path.exists() else "does not exist"
+    problem = "does not exist"
+    if path.exists():
+        problem = "is not a run folder (it has no journal.jsonl)"
     near = _runs_near(path)
-    return f"{path} {what}" + (f"; did you mean {' or '.join(near)}?" if near else "")
+    return f"{path} {problem}" + (f"; did you mean {' or '.join(near)}?" if near else "")
 
 
 def _runs_near(path: Path, most: int = 3) -> list[str]:
-    """Run folders inside or beside a path, the likeliest name first."""
+    """Return run folders inside a path, else those beside it with the most similar names."""
     inside = [journal.parent for journal in sorted(path.glob(f"*/{JOURNAL}"))]
     if inside:
         return [str(run) for run in inside[-most:]]

@@ -1,4 +1,4 @@
-"""A journal that grows, read from where the last reading ended."""
+"""Incremental reading of a journal that grows."""
 
 import os
 from pathlib import Path
@@ -10,16 +10,16 @@ from spaces.files.errors import RunError
 
 
 class JournalTail:
-    """Reads what a journal has grown by; each line is checked as `read_journal` checks it.
+    """Reader of the lines that a journal has gained, checked as `read_journal` checks them.
 
-    A last line without its end is left for the next reading: it is being written, or was torn by a
-    crash and will be cut off.
+    A last line without its end is left for the next reading: it is being written, or a crash left
+    it incomplete and the next writer will remove it.
 
     Args:
         path: The journal.
 
     Attributes:
-        records: All that were read, oldest first.
+        records: All records read so far, oldest first.
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,24 +27,24 @@ class JournalTail:
         self.records: list[Record] = []
         self._file: tuple[int, int] | None = None  # device and inode
         self._offset = 0
-        self._number = 0  # of the last line that was taken
-        self._check: bytes | None = None  # of the last line that is not blank
+        self._number = 0  # of the last line read, from 1
+        self._check: bytes | None = None  # check of the last line that is not blank
         self._has_check = False
         self._order = RecordOrder()
 
     def read(self) -> int:
-        """Takes what is new into `records`, and returns how many records that are.
+        """Add the new records to `records`, and return their number.
 
         Raises:
-            RunError: The file is gone, is another one than before, or has lost lines that were
-                read; or what is new is damaged.
+            RunError: The file is gone, was replaced, or has lost lines that were read before; or
+                a new line is damaged.
         """
         lines = self._new_lines()
         before = len(self.records)
         for line in lines:
             if line.strip():
                 self._take(line)
-            # Only now: a damaged line is refused again at the next reading.
+            # After `_take`, so that a damaged line is rejected again at the next reading.
             self._number += 1
             self._offset += len(line) + 1
         return len(self.records) - before
@@ -69,7 +69,7 @@ class JournalTail:
         file = (status.st_dev, status.st_ino)
         if self._file not in (None, file) or status.st_size < self._offset:
             raise RunError(
-                f"{self.path} was replaced by another journal while it was read; begin again"
+                f"{self.path} was replaced by another journal while it was read; start again"
             )
         self._file = file
 
@@ -78,7 +78,7 @@ class JournalTail:
             self._check, self._has_check = first_check([line]), True
         found = record_of(line, self._check, self._order)
         if isinstance(found, str):
-            place = f"{self.path}:{self._number + 1}"
-            raise RunError(f"{place}: {found}; restore the file from a copy")
+            line_number = self._number + 1
+            raise RunError(f"{self.path}:{line_number}: {found}; restore the file from a copy")
         self.records.append(found)
         self._check = split_check(line)[1]

@@ -1,4 +1,4 @@
-"""What a value of a record must be, by itself or nested: rules in words, each with its test."""
+"""Rules for the values of a record, plain or nested: each a description and its test."""
 
 import math
 from collections.abc import Callable
@@ -6,10 +6,12 @@ from typing import Any
 
 Rule = tuple[str, Callable[[Any], bool]]
 
-MOST = 2**63  # the tables hold 64 bits
+# The tables store whole numbers in 64 bits.
+INT64_LIMIT = 2**63
+# `veer reproduce` computes with the recorded number of threads, so an absurd one must not pass.
 MOST_THREADS = 1024
 VIOLATION = frozenset({"limit", "value", "allowed", "is_estimated", "text"})
-# What a benchmark's row says beside its model, as a number.
+# Fields of a benchmark row that must be numbers.
 ROW_NUMBERS = frozenset(
     {
         "num_params",
@@ -27,12 +29,12 @@ PROVENANCE_TEXTS = ("command", "folder", "python", "code_sha256")
 
 
 def is_whole(value: Any) -> bool:
-    """Whether it is a whole number of 64 bits."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < MOST
+    """Return whether a value is a whole number of 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < INT64_LIMIT
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a finite number."""
+    """Return whether a value is a finite number."""
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -73,7 +75,7 @@ def _is_list_of(kind: type, value: Any) -> bool:
 
 
 def _is_hardware(value: Any) -> bool:
-    """As `machine.hardware.describe_hardware` gives it; what is not known may be absent."""
+    """Return whether a value is one of `describe_hardware`; unknown fields may be absent."""
     return (
         isinstance(value, dict)
         and all(each is None or isinstance(each, str) or is_whole(each) for each in value.values())
@@ -82,7 +84,7 @@ def _is_hardware(value: Any) -> bool:
 
 
 def _is_provenance(value: Any) -> bool:
-    """As `search.provenance.provenance.provenance` gives it; an older Veer may have told less."""
+    """Return whether a value is a provenance; older versions of Veer recorded fewer fields."""
     if not isinstance(value, dict):
         return False
     git, cuda = value.get("git"), value.get("cuda")
@@ -97,7 +99,7 @@ def _is_provenance(value: Any) -> bool:
 
 
 def _is_listing(value: Any) -> bool:
-    """SHA-256, and where known file and counts, of corpus lists, by role."""
+    """Return whether a value has SHA-256, and where known file and counts, of lists by role."""
     return isinstance(value, dict) and all(
         isinstance(each, dict)
         and isinstance(each.get("file"), str | None)
@@ -108,7 +110,7 @@ def _is_listing(value: Any) -> bool:
 
 
 def _is_benchmark_row(value: Any) -> bool:
-    """As `results.export.benchmark.BenchmarkRow` has it."""
+    """Return whether a value has the fields of `results.export.benchmark.BenchmarkRow`."""
     return (
         isinstance(value, dict)
         and isinstance(value.get("model"), str)

@@ -1,4 +1,4 @@
-"""What trials and searches took, against sums worked by hand."""
+"""The cost of trials and searches, against sums worked by hand."""
 
 from typing import Any
 
@@ -208,8 +208,8 @@ def test_early_stopping_saved_what_the_trials_at_rungs_did_not_run() -> None:
 
 def test_the_remark_says_it_in_a_line() -> None:
     assert cost_remark(stopped_search()) == (
-        "cost: 19 epochs, 1,900 samples, 38.0 core-minutes in 19.0 min; of it stopped trials 6 "
-        "epochs, 600 samples, 12.0 core-minutes; of it failed trials 3 epochs, 300 samples, 6.0 "
+        "cost: 19 epochs, 1,900 samples, 38.0 core-minutes in 19.0 min; stopped trials took 6 "
+        "epochs, 600 samples, 12.0 core-minutes; failed trials took 3 epochs, 300 samples, 6.0 "
         "core-minutes; early stopping saved 8 epochs, about 16.0 core-minutes"
     )
     assert cost_remark((begun(), started(0, 0))) is None

@@ -1,4 +1,4 @@
-"""Faults are counted as they were, and told in words."""
+"""Tallies of faults and failures, and their texts."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +22,15 @@ from tests.results.conftest import report, start
 Write = Callable[[Journal], object]
 
 
-def place(trial: int, epoch: int, **fields: Any) -> Write:
+def placed(trial: int, epoch: int, **fields: Any) -> Write:
     """A placement after so many epochs."""
-    place = {"host": "node1", "pid": 7, "device": "cpu", "num_threads": 1, "hardware": {}}
-    return lambda journal: journal.append("placed", trial=trial, epoch=epoch, **place | fields)
+    worker = {"host": "node1", "pid": 7, "device": "cpu", "num_threads": 1, "hardware": {}}
+    return lambda journal: journal.append("placed", trial=trial, epoch=epoch, **worker | fields)
 
 
 def fault(trial: int, kind: str, epoch: int = 0, **fields: Any) -> Write:
-    told = {"trial": trial, "kind": kind, "epoch": epoch, "message": "gone"} | fields
-    return lambda journal: journal.append("infrastructure", **told)
+    record = {"trial": trial, "kind": kind, "epoch": epoch, "message": "gone"} | fields
+    return lambda journal: journal.append("infrastructure", **record)
 
 
 def epoch(trial: int, number: int) -> Write:
@@ -59,10 +59,10 @@ def trials(tmp_path: Path) -> Callable[..., list[TrialHistory]]:
 def test_a_damaged_checkpoint_is_a_fault_and_no_retry(trials: Callable) -> None:
     (trial,) = trials(
         1,
-        place(0, 0),
+        placed(0, 0),
         epoch(0, 1),
         fault(0, "worker_lost", 1),
-        place(0, 1),
+        placed(0, 1),
         fault(0, "checkpoint_damaged", 1),
         epoch(0, 2),
         end(0),
@@ -76,13 +76,13 @@ def test_the_fault_that_ended_a_failed_trial_is_no_retry(
     trials: Callable, trailing: tuple[Write, ...]
 ) -> None:
     lost = fault(0, "worker_lost", 1)
-    story = (place(0, 0), epoch(0, 1), lost, place(0, 1), lost, lost, *trailing)
+    story = (placed(0, 0), epoch(0, 1), lost, placed(0, 1), lost, lost, *trailing)
     (trial,) = trials(1, *story, end(0, "failed", "died too often"))
     assert (len(trial.retries), len(trial.faults)) == (2, 3 + len(trailing))
 
 
 def test_a_trial_that_failed_of_itself_keeps_its_retries(trials: Callable) -> None:
-    again = (fault(0, "hung"), place(0, 0), end(0, "failed", "an error"))
+    again = (fault(0, "hung"), placed(0, 0), end(0, "failed", "an error"))
     assert len(trials(1, *again)[0].retries) == 1
 
 
@@ -98,24 +98,24 @@ def test_the_column_counts_what_was_run_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path) as journal:
         start(journal, 0, loss__distillation="none", training__lr=1e-3)
-        for write in (fault(0, "node_lost"), place(0, 0), fault(0, "checkpoint_damaged")):
+        for write in (fault(0, "node_lost"), placed(0, 0), fault(0, "checkpoint_damaged")):
             write(journal)
     assert trials_table(read_journal(path)).column("retries").to_pylist() == [1]
 
 
 def test_faults_are_counted_by_kind_the_most_frequent_first(trials: Callable) -> None:
     lost = [fault(trial, "worker_lost") for trial in (4, 1)]
-    told = trials(5, fault(2, "hung"), *lost)
-    counts = [(each.what, each.count, each.trials) for each in fault_tallies(told)]
+    histories = trials(5, fault(2, "hung"), *lost)
+    counts = [(each.what, each.count, each.trials) for each in fault_tallies(histories)]
     assert counts == [("worker_lost", 2, (1, 4)), ("hung", 1, (2,))]
-    assert fault_remarks(told) == [
+    assert fault_remarks(histories) == [
         "3 faults: 2 worker_lost (trials 1, 4), 1 hung (trial 2); see veer show"
     ]
 
 
 def test_a_trial_that_was_struck_twice_is_named_once(trials: Callable) -> None:
-    told = trials(1, fault(0, "hung"), fault(0, "hung"))
-    assert fault_remarks(told) == ["2 faults: 2 hung (trial 0); see veer show"]
+    histories = trials(1, fault(0, "hung"), fault(0, "hung"))
+    assert fault_remarks(histories) == ["2 faults: 2 hung (trial 0); see veer show"]
 
 
 def test_many_trials_are_not_all_named(trials: Callable) -> None:
@@ -124,7 +124,7 @@ def test_many_trials_are_not_all_named(trials: Callable) -> None:
 
 
 def test_the_most_frequent_reason_of_failures_stands_first(trials: Callable) -> None:
-    told = trials(
+    histories = trials(
         5,
         end(0, "failed", "no room"),
         end(1, "failed", "CUDA error:\n  an illegal memory access"),
@@ -132,11 +132,11 @@ def test_the_most_frequent_reason_of_failures_stands_first(trials: Callable) -> 
         end(3, "failed", "CUDA error:\n  an illegal memory access"),
         end(4),
     )
-    assert fault_remarks(told) == [
+    assert fault_remarks(histories) == [
         "3 trials failed: 2 by 'CUDA error: an illegal memory access' (trials 1, 3); 1 by "
         "'no room' (trial 0)"
     ]
-    assert [each.count for each in failure_tallies(told)] == [2, 1]
+    assert [each.count for each in failure_tallies(histories)] == [2, 1]
 
 
 def test_a_long_reason_is_cut_in_the_remark(trials: Callable) -> None:
@@ -151,29 +151,29 @@ def test_without_faults_there_is_nothing_to_say(trials: Callable) -> None:
 def test_placements_and_faults_are_told_in_the_order_of_time(trials: Callable) -> None:
     (trial,) = trials(
         1,
-        place(0, 0, num_threads=2),
+        placed(0, 0, num_threads=2),
         epoch(0, 1),
         epoch(0, 2),
         fault(0, "node_lost", 2, message="node1 is gone"),
-        place(0, 2, host="node2", device="NVIDIA H100", pid=9),
+        placed(0, 2, host="node2", device="NVIDIA H100", pid=9),
         epoch(0, 3),
         fault(0, "out_of_memory", 3, share=0.5, resource="gpu", message="1 GiB short"),
-        place(0, 3),
+        placed(0, 3),
     )
     assert [(each.what, each.text) for each in incidents(trial)] == [
-        ("begun", "after epoch 0, on node1, cpu, 2 threads, process 7: epochs 1 to 2 ran there"),
+        ("started", "after epoch 0, on node1, cpu, 2 threads, process 7: epochs 1 to 2 ran there"),
         ("node_lost", "after epoch 2: the node that it ran on died. node1 is gone"),
         (
-            "begun again",
+            "restarted",
             "after epoch 2, on node2, NVIDIA H100, 1 thread, process 9: epoch 3 ran there",
         ),
         (
             "out_of_memory",
-            "after epoch 3: its share of the memory was too little; it is run again with more; "
+            "after epoch 3: its share of the memory was too small; it is run again with more; "
             "0.5 gpu from then on. 1 GiB short",
         ),
         (
-            "begun again",
+            "restarted",
             "after epoch 3, on node1, cpu, 1 thread, process 7: no epoch finished there",
         ),
     ]

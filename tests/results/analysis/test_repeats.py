@@ -199,5 +199,5 @@ def test_a_trial_that_is_begun_again_follows_what_it_followed(
         run_trial(journal, 0, [9.0])
         run_trial(journal, 1, [9.0], follow_up="control", follows=0)
         start(journal, 1, **more)
-    with pytest.raises(RunError, match=r":7: trial 1 is begun again, and follows another trial"):
+    with pytest.raises(RunError, match=r":7: trial 1 starts again, but follows another trial"):
         RunFolder(tmp_path).read()

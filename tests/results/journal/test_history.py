@@ -1,4 +1,4 @@
-"""Records become trials."""
+"""The histories of trials and repetitions, from the records of a journal."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A journal that was altered is refused at the line, one that was torn is not."""
+"""A changed journal is rejected at its line; one with an incomplete last line is not."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ from results.journal.values import ROW_NUMBERS
 from spaces.files.errors import RunError
 from trainable.machine.hardware import describe_hardware
 
-CHAIN = "altered, or lines before it were altered, taken out or put in; restore the file"
+CHAIN = "altered, or lines before it were altered, removed or inserted; restore the file"
 TIMED = {"time_s": 1.0}
 STARTED = TIMED | {
     "event": "trial_started",
@@ -63,11 +63,11 @@ def exchanged(lines: list[bytes]) -> None:
     lines[7], lines[8] = lines[8], lines[7]
 
 
-def put_in(lines: list[bytes]) -> None:
+def inserted(lines: list[bytes]) -> None:
     lines.insert(7, lines[20])
 
 
-@pytest.mark.parametrize("change", [altered, removed, exchanged, put_in])
+@pytest.mark.parametrize("change", [altered, removed, exchanged, inserted])
 def test_a_change_is_refused_at_its_line(
     journal_run: RunFolder, change: Callable[[list[bytes]], None]
 ) -> None:
@@ -98,11 +98,11 @@ def test_every_flipped_bit_is_refused_or_cuts_the_last_line(journal_run: RunFold
     content, records = journal_run.journal.read_bytes(), journal_run.read()
     rng = random.Random(0)
     for _ in range(150):
-        place, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
+        offset, bit = rng.randrange(len(content)), 1 << rng.randrange(8)
         flipped = bytearray(content)
-        flipped[place] ^= bit
+        flipped[offset] ^= bit
         journal_run.journal.write_bytes(flipped)
-        if place == len(content) - 1:
+        if offset == len(content) - 1:
             assert journal_run.read() == records[:-1]
         else:
             with pytest.raises(RunError, match=r"journal\.jsonl:\d+: "):
@@ -219,7 +219,7 @@ def test_a_journal_where_only_some_records_have_checks_is_refused(
             for warnings in ("w", [1], None)
         ),
         (OPENED | {"trial": None}, "trial of test_opened must be a whole number"),
-        (OPENED | {"trial": 3}, "test_opened of trial 3, and not its start"),
+        (OPENED | {"trial": 3}, "test_opened of trial 3, which has not started"),
         (OPENED | {"num_pairs": -1}, "num_pairs of test_opened must be a whole number"),
         *(
             (OPENED | {name: 5}, f"{name} of test_opened must be text, got '5'")
@@ -237,12 +237,12 @@ def test_a_journal_where_only_some_records_have_checks_is_refused(
             (BENCHMARK | {"rows": rows}, "rows of benchmark must be a list of rows, each with")
             for rows in ([{}], [{"model": "trial 0"}], {}, [5])
         ),
-        (STARTED | {"trial": 2}, "trial 2 starts, and trial 1 has not"),
-        (EPOCH | {"trial": 1}, "epoch of trial 1, and not its start"),
-        (EPOCH | {"epoch": 3}, "epoch 3 of trial 0, and epoch 2 is not there"),
+        (STARTED | {"trial": 2}, "trial 2 starts before trial 1"),
+        (EPOCH | {"trial": 1}, "epoch of trial 1, which has not started"),
+        (EPOCH | {"epoch": 3}, "epoch 3 of trial 0 without epoch 2"),
         (
             TIMED | {"event": "repeated", "params": {}, "config_hash": "", "same_as": 4},
-            "repeated of trial 4, and not its start",
+            "repeated of trial 4, which has not started",
         ),
     ],
 )  # fmt: skip
@@ -257,9 +257,9 @@ def test_a_record_that_no_reader_could_use_is_refused_at_its_line(
 @pytest.mark.parametrize(
     ("record", "fault"),
     [
-        (ENDED, "trial 0 ends, and has ended before"),
-        (ENDED | {"state": "failed"}, "trial 0 ends, and has ended before"),
-        (EPOCH | {"epoch": 2}, "epoch 2 of trial 0, which has ended before"),
+        (ENDED, "trial 0 ends a second time"),
+        (ENDED | {"state": "failed"}, "trial 0 ends a second time"),
+        (EPOCH | {"epoch": 2}, "epoch 2 of trial 0, which has ended"),
     ],
 )
 def test_what_comes_after_a_trials_end_is_refused(

@@ -78,7 +78,7 @@ def test_an_epoch_of_a_trial_that_never_started_is_refused(path: Path) -> None:
         tail.read()
         report(journal, 3, 1, 20.0)
     for _ in range(2):  # the second reading does not go past it
-        with pytest.raises(RunError, match=":2: epoch of trial 3, and not its start"):
+        with pytest.raises(RunError, match=":2: epoch of trial 3, which has not started"):
             tail.read()
     assert len(tail.records) == 1
 

@@ -220,16 +220,16 @@ def test_one_trial_without_epochs_shows_why(journal_run: RunFolder) -> None:
     assert "Epochs" not in text
 
 
-def test_one_trial_shows_where_it_ran_and_what_befell_it(journal_run: RunFolder) -> None:
-    place = {"host": "[red]n1", "pid": 7, "device": "cpu", "num_threads": 2, "hardware": {}}
+def test_one_trial_shows_where_it_ran_and_its_faults(journal_run: RunFolder) -> None:
+    worker = {"host": "[red]n1", "pid": 7, "device": "cpu", "num_threads": 2, "hardware": {}}
     lost = {"kind": "worker_lost", "epoch": 1, "message": "[b]signal 9"}
     extra = [
-        {"event": "placed", "time_s": 60.0, "trial": 4, "epoch": 0, **place},
+        {"event": "placed", "time_s": 60.0, "trial": 4, "epoch": 0, **worker},
         {"event": "infrastructure", "time_s": 120.0, "trial": 4, **lost},
     ]
     records = [*journal_run.read(), *extra]
     text = text_of(trial_view(records, find_trial(trial_histories(records), 4)))
-    assert "1970-01-01 00:01:00  begun" in text
+    assert "1970-01-01 00:01:00  started" in text
     assert "on [red]n1, cpu, 2 threads, process 7: no epoch finished there" in text
     assert "1970-01-01 00:02:00  worker_lost  after epoch 1: its process died. [b]signal" in text
     assert "Where it ran" not in text_of(
