@@ -1,7 +1,7 @@
-"""Figures of one run, a chart a file: `FIGURES` has them by name, in reading order.
+"""Charts of one run, one per file: `FIGURES` has them by name, in the order of the page.
 
-Each takes a `RunView` and returns a Plotly figure, None where the run has nothing for it. A mark
-that stands for a trial has the trial's number in `customdata[0]`.
+Each takes a `RunView` and returns a Plotly figure, or None where the run has no data for it. A
+mark that stands for a trial has the number of the trial in `customdata[0]`.
 
 May import: spaces, trainable.verification, results.analysis, results.journal, results.tables,
 results.trackers.
@@ -31,19 +31,19 @@ class Figure:
     """One chart.
 
     Attributes:
-        title: What stands above it.
-        shows: A sentence or two on what it shows of a run.
-        needs: What a run must have for it, as the end of a sentence that says it is not drawn.
-        draw: Makes it of a run; None where there is nothing to draw.
+        title: Heading of the chart.
+        caption: Returns a sentence or two on what the chart of a run shows.
+        needs: The data that a run must have for it, as the end of a sentence ("needs ...").
+        draw: Draws the chart of a run; None where there is nothing to draw.
     """
 
     title: str
-    shows: Callable[[RunView], str]
+    caption: Callable[[RunView], str]
     needs: str
     draw: Callable[[RunView], go.Figure | None]
 
     def __call__(self, view: RunView) -> go.Figure | None:
-        """Draws it."""
+        """Draw the chart of a run; None where there is nothing to draw."""
         return self.draw(view)
 
 
@@ -51,62 +51,62 @@ FIGURES: Mapping[str, Figure] = MappingProxyType(
     {
         "learning_curves": Figure(
             title="Learning curves",
-            shows=captions.learning_curves,
+            caption=captions.learning_curves_caption,
             needs="an epoch with a VEER",
             draw=learning_curves,
         ),
         "veer_by_latency": Figure(
             title="VEER against CPU latency",
-            shows=captions.veer_by_latency,
+            caption=captions.veer_by_latency_caption,
             needs="a benchmark",
             draw=veer_by_latency,
         ),
         "veer_by_parameters": Figure(
             title="VEER against parameters",
-            shows=captions.veer_by_parameters,
-            needs="an epoch with a VEER that tells the number of parameters",
+            caption=captions.veer_by_parameters_caption,
+            needs="an epoch with a VEER and the number of parameters",
             draw=veer_by_parameters,
         ),
         "parallel_coordinates": Figure(
             title="Parallel coordinates",
-            shows=captions.parallel_coordinates,
+            caption=captions.parallel_coordinates_caption,
             needs="two trials with a VEER that differ in a parameter",
             draw=parallel_coordinates,
         ),
         "importance": Figure(
             title="Parameter importance",
-            shows=captions.importance,
+            caption=captions.importance_caption,
             needs="two varied parameters and five complete trials",
             draw=importance,
         ),
         "slices": Figure(
             title="Slices",
-            shows=captions.slices,
+            caption=captions.slices_caption,
             needs="a trial with a VEER and a varied parameter",
             draw=slices,
         ),
         "loss_shares": Figure(
             title="Shares of the loss",
-            shows=captions.loss_shares,
-            needs="epochs that tell the parts of the loss",
+            caption=captions.loss_shares_caption,
+            needs="epochs with the shares of the loss terms",
             draw=loss_shares,
         ),
         "det_curves": Figure(
             title="Detection error trade-off",
-            shows=captions.det_curves,
-            needs="validation scores, which this run has not kept",
+            caption=captions.det_curves_caption,
+            needs="validation scores, which this run did not keep",
             draw=det_curves,
         ),
         "score_histograms": Figure(
             title="Scores",
-            shows=captions.score_histograms,
-            needs="validation scores, which this run has not kept",
+            caption=captions.score_histograms_caption,
+            needs="validation scores, which this run did not keep",
             draw=score_histograms,
         ),
         "timeline": Figure(
             title="Timeline",
-            shows=captions.timeline,
-            needs="a trial that has begun an epoch",
+            caption=captions.timeline_caption,
+            needs="a trial that has started an epoch",
             draw=timeline,
         ),
     }

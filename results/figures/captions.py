@@ -1,117 +1,124 @@
-"""What stands below each chart's title: of this run's picture, nothing that it has not.
+"""Captions of the charts: what a chart of one run shows.
 
-A function a chart, by the chart's name. Each is for a run of which the chart is drawn.
+There is one function per chart. A caption mentions only what the chart of this run contains, and
+may be asked for only where the chart is drawn.
 """
 
 from collections.abc import Iterable
 
-from results.figures.loss_shares import MOST_TRIALS, shares_of
+from results.figures.loss_shares import MAX_TRIALS, shares_of
 from results.figures.spans import schedule_of
-from results.figures.veer_by_cost import MOST_BARS, SAME_LATENCY, highs_of
+from results.figures.veer_by_cost import LATENCY_TOLERANCE, MAX_ERROR_BARS, p95_latencies_ms
 from results.journal.history import TrialHistory
 from results.tables.run_view import RunView, interval_of
 
 
-def learning_curves(view: RunView) -> str:
-    """Grey curves and rungs only where there are some."""
+def learning_curves_caption(view: RunView) -> str:
+    """Mention stopped trials and rungs only where the chart has some."""
     drawn = [trial for trial in view.histories if trial.best is not None]
     last = max((max(trial.epochs) for trial in drawn), default=0)
-    said = "Validation EER by epoch, a line a trial"
+    caption = "Validation EER by epoch, one line per trial"
     if _has_stopped(drawn):
-        said += "; grey ones were stopped early"
-        said += ", at the rungs marked" * any(rung <= last for rung in view.rungs)
-    return f"{said}."
+        caption += "; grey lines are trials that were stopped early"
+        caption += ", at the marked rungs" * any(rung <= last for rung in view.rungs)
+    return f"{caption}."
 
 
-def veer_by_latency(view: RunView) -> str:
-    """The front is one of the benchmarked alone."""
+def veer_by_latency_caption(view: RunView) -> str:
+    """Mention the front only where two trials or more were benchmarked."""
     drawn = [trial for trial in view.ranked if trial.trial in view.speeds]
-    said = "What the one benchmarked student costs on a CPU."
+    caption = "VEER and CPU latency of the one benchmarked student."
     if len(drawn) > 1:
-        said = (
-            f"What the {len(drawn)} benchmarked students cost on a CPU; none of these is both "
-            f"faster and better than one on the front (times within "
-            f"{SAME_LATENCY * 100:g} % of each other count as equal)."
+        caption = (
+            f"VEER and CPU latency of the {len(drawn)} benchmarked students. None of them is both "
+            f"faster and better than a student on the front (times within "
+            f"{LATENCY_TOLERANCE * 100:g} % of each other count as equal)."
         )
-    if highs_of(view) and len(view.ranked) <= MOST_BARS:
-        said += " Bars to the right end where 95 % of the calls were done."
-    return f"{said}{_bars_in_words(view, drawn)}"
+    if p95_latencies_ms(view) and len(view.ranked) <= MAX_ERROR_BARS:
+        caption += " Bars to the right end at the 95th percentile of the latency."
+    return f"{caption}{_interval_sentence(view, drawn)}"
 
 
-def veer_by_parameters(view: RunView) -> str:
-    """With bars only where there are intervals."""
+def veer_by_parameters_caption(view: RunView) -> str:
+    """Mention bars only where trials have intervals."""
     drawn = [trial for trial in view.ranked if (trial.last or {}).get("num_params")]
     return (
-        "What each student's size buys; no trial is both smaller and better than one on the "
-        f"front.{_bars_in_words(view, drawn)}"
+        "VEER and size of each student. No trial is both smaller and better than a trial on the "
+        f"front.{_interval_sentence(view, drawn)}"
     )
 
 
-def parallel_coordinates(view: RunView) -> str:
-    """Grey lines only where trials were stopped."""
-    said = "Every trial as a line through its parameters; the colour is its VEER."
+def parallel_coordinates_caption(view: RunView) -> str:
+    """Mention grey lines only where trials were stopped."""
+    caption = "Each trial is a line through its parameters; the colour shows its VEER."
     if _has_stopped(view.ranked):
-        said += " Stopped trials are grey: theirs is not one of the end."
-    return said
+        caption += (
+            " Trials that were stopped early are grey, since theirs is not the VEER of a full "
+            "training."
+        )
+    return caption
 
 
-def importance(view: RunView) -> str:
-    """By how many trials."""
+def importance_caption(view: RunView) -> str:
+    """State the number of complete trials."""
     num = sum(trial.state == "complete" and trial.best is not None for trial in view.own)
     return (
-        f"How much of the VEER's variance over the {num} complete trials each parameter explains "
-        "(fANOVA); lines are the spread over trials drawn anew."
+        f"Share of the variance of the VEER over the {num} complete trials that each parameter "
+        "explains (fANOVA). The thin lines are standard deviations over random resamples of the "
+        "trials."
     )
 
 
-def slices(view: RunView) -> str:
-    """Open circles only where trials were stopped."""
-    said = "VEER against each parameter that varied"
-    return f"{said}; open circles were stopped early." if _has_stopped(view.ranked) else f"{said}."
+def slices_caption(view: RunView) -> str:
+    """Mention open circles only where trials were stopped."""
+    caption = "VEER against each parameter that varied"
+    if _has_stopped(view.ranked):
+        caption += "; open circles are trials that were stopped early"
+    return f"{caption}."
 
 
-def loss_shares(view: RunView) -> str:
-    """Of how many trials."""
-    num = min(sum(bool(shares_of(trial)) for trial in view.ranked), MOST_TRIALS)
+def loss_shares_caption(view: RunView) -> str:
+    """State the number of trials in the chart."""
+    num = min(sum(bool(shares_of(trial)) for trial in view.ranked), MAX_TRIALS)
     which = "trial" if num == 1 else f"{num} trials"
-    return f"What the training loss of the best {which} was made of, by epoch."
+    return f"Share of each term in the training loss of the best {which}, by epoch."
 
 
-def det_curves(view: RunView) -> str:
-    """With the teacher only where its scores were kept."""
+def det_curves_caption(view: RunView) -> str:
+    """Mention the teacher only where its scores were kept."""
     return (
-        "Wrongly rejected against wrongly accepted validation pairs at every threshold, for the "
-        f"best trials{_and_teacher(view)}; circles are their EER."
+        "False rejections against false acceptances of validation pairs at every threshold, for "
+        f"the best trials{_and_teacher(view)}; circles mark the EER."
     )
 
 
-def score_histograms(view: RunView) -> str:
-    """With the teacher only where its scores were kept."""
+def score_histograms_caption(view: RunView) -> str:
+    """Mention the teacher only where its scores were kept."""
     return (
-        "How far the scores of validation pairs of one speaker lie from those of two, for the "
-        f"best trial{_and_teacher(view)}; the line is the threshold of the EER."
+        "Scores of validation pairs of one speaker and of two speakers, for the best "
+        f"trial{_and_teacher(view)}; the line is the threshold of the EER."
     )
 
 
-def timeline(view: RunView) -> str:
-    """Crosses and dashed lines only where there were faults and pauses."""
+def timeline_caption(view: RunView) -> str:
+    """Mention faults and pauses only where the search had some."""
     schedule = schedule_of(view)
-    said = "Which trial trained where and when; gaps are set-up or waiting"
-    said += ", crosses faults" * bool(schedule.faults)
-    said += ", dashed lines pauses of the search" * bool(schedule.pauses)
-    return f"{said}."
+    caption = "Where and when each trial was trained; gaps are set-up or waiting"
+    caption += ", crosses are faults" * bool(schedule.faults)
+    caption += ", dashed lines are pauses of the search" * bool(schedule.pauses)
+    return f"{caption}."
 
 
 def _has_stopped(trials: Iterable[TrialHistory]) -> bool:
     return any(trial.state == "stopped_early" for trial in trials)
 
 
-def _bars_in_words(view: RunView, drawn: Iterable[TrialHistory]) -> str:
-    """What upright bars are, as the chart draws them."""
+def _interval_sentence(view: RunView, drawn: Iterable[TrialHistory]) -> str:
+    """Return a sentence on the vertical bars; empty where the chart has none."""
     having = [trial for trial in drawn if interval_of(trial) is not None]
-    if len(view.ranked) > MOST_BARS:
-        return " The best one's bar is its 95 % interval." * (view.best in having)
-    return " Upright bars are 95 % intervals." * bool(having)
+    if len(view.ranked) > MAX_ERROR_BARS:
+        return " The vertical bar of the best is its 95 % interval." * (view.best in having)
+    return " Vertical bars are 95 % intervals." * bool(having)
 
 
 def _and_teacher(view: RunView) -> str:

@@ -1,4 +1,4 @@
-"""VEER by epoch, a curve a trial."""
+"""Chart of VEER by epoch, one curve per trial."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import plotly.graph_objects as go
 
 from results.figures.style import (
-    BEST,
+    BEST_COLOUR,
     NO_BOX,
     STATE_COLOURS,
-    STATE_WORDS,
-    literal,
+    STATE_NAMES,
+    escape_template,
     new_figure,
     teacher_line,
     trial_lines,
@@ -18,16 +18,17 @@ from results.figures.style import (
 from results.journal.history import RUNNING, TrialHistory
 from results.tables.run_view import RunView
 
-# Curves with a trace of their own, so that a page can single them out; the rest share one a group.
-MOST_OWN = 20
-# Above so many lines are thin and nearly clear, so that what lies beneath is seen; and the config
-# is told at their last points only.
-MOST_BOLD = 100
-# At most so much of a colour is laid on by all the curves of a crowd at one place, about.
-CROWD_OPACITY = 60
-LEAST_OPACITY = 0.1
-MOST_POINTS = 60
-LOOKS: dict[str, dict[str, Any]] = {
+# Each of the best trials has its own trace, so that a page can highlight it. The others share one
+# trace per group: Plotly gets slow with hundreds of traces.
+MAX_OWN_TRACES = 20
+# With more curves, lines are thin and nearly transparent, so that those below stay visible. Only
+# their last points have the config in the hover text, which keeps the page small.
+MAX_BOLD_CURVES = 100
+# Sum of the opacities of the curves in a crowd, unless a curve would be below the minimum.
+_CROWD_OPACITY = 60
+_MIN_OPACITY = 0.1
+MAX_CURVE_POINTS = 60
+_LINES: dict[str, dict[str, Any]] = {
     "failed": {"width": 1, "dash": "dot"},
     "stopped_early": {"width": 1},
     "complete": {"width": 1.3},
@@ -35,25 +36,25 @@ LOOKS: dict[str, dict[str, Any]] = {
     "repeat": {"width": 1.3, "dash": "dashdot"},
     "control": {"width": 1.3, "dash": "longdash"},
 }
-COLOURS = {**STATE_COLOURS, "repeat": "#8a6fd1", "control": "#5aa9a9"}
-NAMES = {
-    **STATE_WORDS,
+_COLOURS = {**STATE_COLOURS, "repeat": "#8a6fd1", "control": "#5aa9a9"}
+_NAMES = {
+    **STATE_NAMES,
     "failed": "failed, diverged",
     "repeat": "repeats of finalists",
-    "control": "stopped ones run to the end",
+    "control": "stopped trials, run to the end",
 }
-FAINT = {"failed": 0.7, "stopped_early": 0.6}
+_OPACITIES = {"failed": 0.7, "stopped_early": 0.6}
 
 
 def learning_curves(view: RunView) -> go.Figure | None:
-    """VEER by epoch of every trial, rungs and the teacher marked; None without a VEER."""
+    """Draw VEER by epoch of all trials, with rungs and the teacher; None without a VEER."""
     trials = [trial for trial in view.histories if trial.best is not None]
     if not trials:
         return None
     figure = new_figure("epoch", "VEER, %")
-    own = {trial.trial for trial in view.ranked[:MOST_OWN] if trial.state != "stopped_early"}
+    own = {trial.trial for trial in view.ranked[:MAX_OWN_TRACES] if trial.state != "stopped_early"}
     others = [trial for trial in trials if trial is not view.best]
-    for group in LOOKS:
+    for group in _LINES:
         members = [trial for trial in others if _group(trial) == group]
         _add_shared(figure, view, group, [each for each in members if each.trial not in own])
     for trial in others:
@@ -70,58 +71,59 @@ def learning_curves(view: RunView) -> go.Figure | None:
 
 
 def points_of(trial: TrialHistory) -> list[tuple[int, float | None]]:
-    """Epochs and VEERs in percent, a gap where none was measured; long curves thinned.
+    """Return pairs of epoch and VEER in percent, with None where no VEER was measured.
 
-    Thinned evenly; first, last and best epoch stay.
+    Long curves are thinned evenly, but keep their first, last and best epoch.
     """
     points = [(record["epoch"], record["veer_pct"]) for record in trial.in_order]
-    if len(points) > MOST_POINTS:
-        step = (len(points) - 1) / (MOST_POINTS - 2)
-        kept = {round(step * number) for number in range(MOST_POINTS - 1)}
+    if len(points) > MAX_CURVE_POINTS:
+        step = (len(points) - 1) / (MAX_CURVE_POINTS - 2)
+        kept = {round(step * number) for number in range(MAX_CURVE_POINTS - 1)}
         best = None if trial.best is None else trial.best["epoch"]
-        points = [point for place, point in enumerate(points) if place in kept or point[0] == best]
+        points = [point for index, point in enumerate(points) if index in kept or point[0] == best]
     return [(epoch, None if veer is None else round(veer, 3)) for epoch, veer in points]
 
 
 def _group(trial: TrialHistory) -> str:
-    if trial.follow_up in LOOKS:
+    if trial.follow_up in _LINES:
         return str(trial.follow_up)
     state = "failed" if trial.state == "diverged" else trial.state
-    return state if state in LOOKS else RUNNING
+    return state if state in _LINES else RUNNING
 
 
 def _look(group: str) -> dict[str, Any]:
     return {
         "mode": "lines",
-        "line": {"color": COLOURS[group], **LOOKS[group]},
-        "opacity": FAINT.get(group, 0.9),
+        "line": {"color": _COLOURS[group], **_LINES[group]},
+        "opacity": _OPACITIES.get(group, 0.9),
         "legendgroup": group,
-        "name": NAMES[group],
+        "name": _NAMES[group],
     }
 
 
 def _add_shared(
     figure: go.Figure, view: RunView, group: str, trials: Sequence[TrialHistory]
 ) -> None:
-    """Adds many curves as one trace with gaps; of a crowd their ends alone tell the config."""
+    """Add many curves as one trace with gaps between them."""
     if not trials:
         return
     x: list[int | None] = []
     y: list[float | None] = []
     custom: list[list[Any]] = []
-    is_told = len(view.histories) <= MOST_BOLD
+    has_details = len(view.histories) <= MAX_BOLD_CURVES
     for trial in trials:
         points = points_of(trial)
         x += [*(epoch for epoch, _ in points), None]
         y += [*(veer for _, veer in points), None]
-        said = trial_lines(view, trial)
-        brief = said if is_told else f"trial {trial.trial}, click it for the config"
+        details = trial_lines(view, trial)
+        brief = details if has_details else f"trial {trial.trial}, click for the config"
         custom += [[trial.trial, brief]] * (len(points) - 1)
-        custom += [[trial.trial, said], [trial.trial, ""]]
+        custom += [[trial.trial, details], [trial.trial, ""]]
     look = _look(group)
+    # A line through a single point is not visible.
     if any(len(trial.epochs) == 1 for trial in trials):
-        look |= {"mode": "lines+markers", "marker": {"size": 3, "color": COLOURS[group]}}
-    if len(trials) > MOST_BOLD:
+        look |= {"mode": "lines+markers", "marker": {"size": 3, "color": _COLOURS[group]}}
+    if len(trials) > MAX_BOLD_CURVES:
         _thin(figure, look, len(trials))
     figure.add_trace(
         go.Scatter(
@@ -136,10 +138,10 @@ def _add_shared(
 
 
 def _thin(figure: go.Figure, look: dict[str, Any], num_trials: int) -> None:
-    """Makes a crowd's lines thin and clear; the legend has a line of its own that is neither."""
+    """Make the lines of a crowd thin and transparent; an empty trace keeps the legend readable."""
     figure.add_trace(go.Scatter(x=[None], y=[None], hoverinfo="skip", **look))
     look["line"] = look["line"] | {"width": 0.7}
-    look["opacity"] = max(LEAST_OPACITY, min(look["opacity"], CROWD_OPACITY / num_trials))
+    look["opacity"] = max(_MIN_OPACITY, min(look["opacity"], _CROWD_OPACITY / num_trials))
 
 
 def _own_trace(view: RunView, trial: TrialHistory, group: str) -> go.Scatter:
@@ -147,7 +149,7 @@ def _own_trace(view: RunView, trial: TrialHistory, group: str) -> go.Scatter:
     look = _look(group)
     if len(points) == 1:
         look["mode"] = "markers"
-        look["marker"] = {"size": 4, "color": COLOURS[group]}
+        look["marker"] = {"size": 4, "color": _COLOURS[group]}
     return go.Scatter(
         x=[epoch for epoch, _ in points],
         y=[veer for _, veer in points],
@@ -165,15 +167,15 @@ def _best_trace(view: RunView, trial: TrialHistory) -> go.Scatter:
         customdata=[[trial.trial]] * len(points),
         hovertemplate=_template(view, trial),
         mode="lines+markers",
-        line={"color": BEST, "width": 3.5},
-        marker={"size": 5, "color": BEST},
+        line={"color": BEST_COLOUR, "width": 3.5},
+        marker={"size": 5, "color": BEST_COLOUR},
         legendgroup="best",
         name=f"best: trial {trial.trial}",
     )
 
 
 def _template(view: RunView, trial: TrialHistory) -> str:
-    return f"epoch %{{x}}: %{{y:.2f}} %<br>{literal(trial_lines(view, trial))}{NO_BOX}"
+    return f"epoch %{{x}}: %{{y:.2f}} %<br>{escape_template(trial_lines(view, trial))}{NO_BOX}"
 
 
 def _show_each_group_once(figure: go.Figure) -> None:

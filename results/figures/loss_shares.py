@@ -1,4 +1,4 @@
-"""What the training loss was made of, epoch by epoch, for the best trials."""
+"""Charts of the share of each term in the training loss, by epoch, for the best trials."""
 
 from collections.abc import Mapping
 from math import ceil
@@ -7,15 +7,16 @@ from types import MappingProxyType
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from results.figures.style import NO_BOX, SERIES, axis, base_layout
+from results.figures.style import NO_BOX, SERIES_COLOURS, axis, base_layout
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.tables.run_view import RunView
 
-MOST_TRIALS = 6
-NUM_COLUMNS = 2
-ROW_PX = 210
-PARTS: Mapping[str, str] = MappingProxyType(
+MAX_TRIALS = 6
+_NUM_COLUMNS = 2
+_ROW_PX = 210
+# The shares of the journal that make up the loss, with their names in the chart.
+_PARTS: Mapping[str, str] = MappingProxyType(
     {
         "classification_share": "classification",
         "distill_share": "distillation",
@@ -25,51 +26,52 @@ PARTS: Mapping[str, str] = MappingProxyType(
 
 
 def loss_shares(view: RunView) -> go.Figure | None:
-    """Stacked shares of the loss of the best trials; None where no trial reported any."""
+    """Draw stacked shares of the loss of the best trials; None where no trial reported any."""
     shares = {trial.trial: shares_of(trial) for trial in view.ranked}
-    trials = [trial for trial in view.ranked if shares[trial.trial]][:MOST_TRIALS]
+    trials = [trial for trial in view.ranked if shares[trial.trial]][:MAX_TRIALS]
     if not trials:
         return None
-    columns = min(NUM_COLUMNS, len(trials))
+    columns = min(_NUM_COLUMNS, len(trials))
     rows = ceil(len(trials) / columns)
     figure = make_subplots(
         rows=rows, cols=columns, shared_yaxes=True, horizontal_spacing=0.05,
-        vertical_spacing=min(0.4, 60 / (ROW_PX * rows)),
+        vertical_spacing=min(0.4, 60 / (_ROW_PX * rows)),
         subplot_titles=[_title(trial) for trial in trials],
     )  # fmt: skip
-    figure.update_layout(**base_layout(100 + ROW_PX * rows))
+    figure.update_layout(**base_layout(100 + _ROW_PX * rows))
     figure.update_annotations(font={"size": 12})
-    figure.update_layout(legend={"y": -60 / (ROW_PX * rows), "yanchor": "top"})
+    figure.update_layout(legend={"y": -60 / (_ROW_PX * rows), "yanchor": "top"})
     figure.update_yaxes(**axis("", range=[0, 1], tickformat=".0%"))
     figure.update_xaxes(**axis(""))
     colours = _colours([name for trial in trials for name in shares[trial.trial]])
     shown: set[str] = set()
-    for place, trial in enumerate(trials):
+    for index, trial in enumerate(trials):
         for name, by_epoch in shares[trial.trial].items():
             trace = _area(trial, name, by_epoch, colours[name])
             trace.showlegend = name not in shown
             shown.add(name)
-            figure.add_trace(trace, row=place // columns + 1, col=place % columns + 1)
+            figure.add_trace(trace, row=index // columns + 1, col=index % columns + 1)
     figure.update_xaxes(title={"text": "epoch"}, row=rows)
     return figure
 
 
 def shares_of(trial: TrialHistory) -> dict[str, dict[int, float]]:
-    """Shares of the loss, 0 to 1, by part and epoch; parts that the trial never had are left out.
+    """Return the shares of the loss, 0 to 1, by term and epoch, without terms that are always 0.
 
-    Where stages have shares of their own, they stand for distillation's, which is their sum.
+    Where the stages of distillation have shares, these replace the share of distillation, which
+    is their sum.
     """
     found: dict[str, dict[int, float]] = {}
     for record in trial.in_order:
-        for name, share in _parts(record):
+        for name, share in _term_shares(record):
             found.setdefault(name, {})[record["epoch"]] = share
     return {name: by_epoch for name, by_epoch in found.items() if any(by_epoch.values())}
 
 
-def _parts(record: Record) -> list[tuple[str, float]]:
+def _term_shares(record: Record) -> list[tuple[str, float]]:
     stages = [share for share in record.get("stage_shares") or () if share is not None]
     parts = []
-    for key, name in PARTS.items():
+    for key, name in _PARTS.items():
         share = record.get(key)
         if key == "distill_share" and len(stages) > 1:
             own = [f"{name}, stage {number}" for number in range(1, len(stages))]
@@ -80,9 +82,9 @@ def _parts(record: Record) -> list[tuple[str, float]]:
 
 
 def _colours(names: list[str]) -> dict[str, str]:
-    """A colour a part, the common ones always the same."""
-    order = dict.fromkeys([*PARTS.values(), *names])
-    return {name: SERIES[place % len(SERIES)] for place, name in enumerate(order)}
+    """Return a colour per term; the common terms have the same colours in every run."""
+    order = dict.fromkeys([*_PARTS.values(), *names])
+    return {name: SERIES_COLOURS[index % len(SERIES_COLOURS)] for index, name in enumerate(order)}
 
 
 def _title(trial: TrialHistory) -> str:

@@ -1,7 +1,7 @@
-"""Every trial as a line through its parameters, ending at its VEER.
+"""Parallel coordinates: each trial is a line through its parameters that ends at its VEER.
 
-Drawn of plain lines: Plotly's own chart of this kind needs WebGL, and code made at run time, which
-a strict page forbids.
+The chart consists of plain lines. Plotly's own parallel coordinates need WebGL and generate code
+at run time, which the Content-Security-Policy of the page forbids.
 """
 
 from collections.abc import Sequence
@@ -12,43 +12,44 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from results.figures.style import (
-    AXIS_LINE,
-    BEST,
+    AXIS_COLOUR,
+    BEST_COLOUR,
     NO_BOX,
     STATE_COLOURS,
     VEER_SCALE,
+    label_text,
     new_figure,
     trial_lines,
-    words,
 )
 from results.figures.values import Scale, scale_of
 from results.journal.history import TrialHistory
 from results.tables.run_view import RunView
 
-NUM_SHADES = 8
-# Low VEER to high.
-SHADES = tuple(
-    sample_colorscale([list(stop) for stop in VEER_SCALE], part / (NUM_SHADES - 1))[0]
-    for part in range(NUM_SHADES)
+_NUM_SHADES = 8
+# Colours from low to high VEER.
+_SHADES = tuple(
+    sample_colorscale([list(stop) for stop in VEER_SCALE], part / (_NUM_SHADES - 1))[0]
+    for part in range(_NUM_SHADES)
 )
-# Above so many lines are thin and let others through.
-MOST_BOLD = 200
-# Where a line passes an axis whose parameter had no effect in the trial.
+# With more lines, they are thin and transparent, so that those below stay visible.
+_MAX_BOLD_LINES = 200
+# Height at which a line crosses the axis of a parameter that the trial does not have.
 NOT_USED_AT = -0.12
-# Lines through one category are spread over this part of the axis, the best lowest.
+# Part of the axis over which the lines through one category are spread, the best lowest: otherwise
+# they would coincide.
 SPREAD = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A trial's way through the axes, each height from 0 to 1, `NOT_USED_AT` where unused."""
+    """The line of a trial: its height on each axis, from 0 to 1, or `NOT_USED_AT`."""
 
     trial: TrialHistory
     heights: tuple[float, ...]
 
 
 def parallel_coordinates(view: RunView) -> go.Figure | None:
-    """Lines through the varied parameters, coloured by VEER; None without two such trials."""
+    """Draw lines through the parameters, coloured by VEER; None for fewer than two trials."""
     trials = [trial for trial in view.ranked if trial.best is not None]
     if len(trials) < 2 or not view.varied:
         return None
@@ -59,18 +60,19 @@ def parallel_coordinates(view: RunView) -> go.Figure | None:
     figure = new_figure("", "")
     stopped = [line for line in lines[1:] if line.trial.state == "stopped_early"]
     others = [line for line in lines[1:] if line.trial.state != "stopped_early"]
-    is_crowd = len(lines) > MOST_BOLD
+    is_crowd = len(lines) > _MAX_BOLD_LINES
     if stopped:
         look = {"color": STATE_COLOURS["stopped_early"], "width": 0.5 if is_crowd else 0.8}
         faint = 0.3 if is_crowd else 0.7
         figure.add_trace(_trace(view, stopped, look, name="stopped early", opacity=faint))
-    for colour, members in zip(reversed(SHADES), _shades(others), strict=True):
+    for colour, members in zip(reversed(_SHADES), _group_by_shade(others), strict=True):
         if members:
             look = {"color": colour, "width": 0.7 if is_crowd else 1.2}
             figure.add_trace(_trace(view, members, look, opacity=0.5 if is_crowd else 1.0))
+    # Last, so on top of the other lines.
     best = f"best: trial {lines[0].trial.trial}"
-    figure.add_trace(_trace(view, lines[:1], {"color": BEST, "width": 3.5}, name=best))
-    names = [words(view.short_names[name]) for name in view.varied]
+    figure.add_trace(_trace(view, lines[:1], {"color": BEST_COLOUR, "width": 3.5}, name=best))
+    names = [label_text(view.short_names[name]) for name in view.varied]
     _draw_axes(figure, [*names, "VEER, %"], [*scales, veer_scale])
     if others:
         _colour_axis(figure, len(names), [line.heights[-1] for line in others])
@@ -94,15 +96,15 @@ def _line(
     return Line(trial=trial, heights=(*heights, last))
 
 
-def _shades(lines: Sequence[Line]) -> list[list[Line]]:
-    """Lines by VEER, low to high, in groups of one colour, of even widths in percent."""
+def _group_by_shade(lines: Sequence[Line]) -> list[list[Line]]:
+    """Return lines in groups of one colour, by equal ranges of VEER, the highest VEER first."""
     veers = [line.heights[-1] for line in lines]
     low, span = min(veers, default=0.0), max(veers, default=0.0) - min(veers, default=0.0)
-    groups: list[list[Line]] = [[] for _ in range(NUM_SHADES)]
+    groups: list[list[Line]] = [[] for _ in range(_NUM_SHADES)]
     for line, veer in zip(lines, veers, strict=True):
         part = (veer - low) / span if span else 0.0
-        groups[min(int(part * NUM_SHADES), NUM_SHADES - 1)].append(line)
-    return groups[::-1]  # the better on top
+        groups[min(int(part * _NUM_SHADES), _NUM_SHADES - 1)].append(line)
+    return groups[::-1]  # what is drawn last is on top
 
 
 def _trace(
@@ -112,7 +114,7 @@ def _trace(
     name: str | None = None,
     opacity: float = 1.0,
 ) -> go.Scatter:
-    """Many lines as one trace with gaps; what is said of a trial stands at its VEER."""
+    """Return many lines as one trace with gaps; the details of a trial appear at its VEER."""
     x: list[int | None] = []
     y: list[float | None] = []
     custom: list[list[Any]] = []
@@ -135,14 +137,14 @@ def _trace(
     )
 
 
-def _colour_axis(figure: go.Figure, place: int, heights: Sequence[float]) -> None:
-    """Colours the VEER's axis as the lines that end there: their legend, on the same range."""
+def _colour_axis(figure: go.Figure, axis_index: int, heights: Sequence[float]) -> None:
+    """Colour the axis of the VEER like the lines that end there, as their legend."""
     low, high = min(heights), max(heights)
-    for shade, colour in enumerate(SHADES):
-        ends = (low + (high - low) * (shade + each) / NUM_SHADES for each in (0, 1))
+    for shade, colour in enumerate(_SHADES):
+        ends = (low + (high - low) * (shade + each) / _NUM_SHADES for each in (0, 1))
         y0, y1 = (round(end, 4) for end in ends)
         line = {"color": colour, "width": 7}
-        figure.add_shape(type="line", x0=place, x1=place, y0=y0, y1=y1, line=line)
+        figure.add_shape(type="line", x0=axis_index, x1=axis_index, y0=y0, y1=y1, line=line)
 
 
 def _draw_axes(figure: go.Figure, names: Sequence[str], scales: Sequence[Scale]) -> None:
@@ -156,23 +158,35 @@ def _draw_axes(figure: go.Figure, names: Sequence[str], scales: Sequence[Scale])
     )
     figure.update_yaxes(**bare, showticklabels=False, range=[NOT_USED_AT - 0.05, 1.06])
     figure.update_layout(legend={"y": -0.02, "yanchor": "top"}, margin={"t": 50, "l": 20})
-    for place, scale in enumerate(scales):
+    for axis_index, scale in enumerate(scales):
         figure.add_shape(
-            type="line", x0=place, x1=place, y0=0, y1=1, line={"color": AXIS_LINE, "width": 1}
+            type="line",
+            x0=axis_index,
+            x1=axis_index,
+            y0=0,
+            y1=1,
+            line={"color": AXIS_COLOUR, "width": 1},
         )
         for height, text in scale.ticks():
-            _label(figure, place, height, text)
-        if any(trace.y is not None and NOT_USED_AT in _at(trace, place) for trace in figure.data):
-            _label(figure, place, NOT_USED_AT, "not used")
+            _label(figure, axis_index, height, text)
+        if any(
+            trace.y is not None and NOT_USED_AT in _at(trace, axis_index) for trace in figure.data
+        ):
+            _label(figure, axis_index, NOT_USED_AT, "not used")
 
 
-def _at(trace: go.Scatter, place: int) -> set[float | None]:
-    return {y for x, y in zip(trace.x, trace.y, strict=True) if x == place}
+def _at(trace: go.Scatter, axis_index: int) -> set[float | None]:
+    return {y for x, y in zip(trace.x, trace.y, strict=True) if x == axis_index}
 
 
-def _label(figure: go.Figure, place: int, height: float, text: str) -> None:
+def _label(figure: go.Figure, axis_index: int, height: float, text: str) -> None:
     figure.add_annotation(
-        x=place, y=height, text=text, showarrow=False, xanchor="left", xshift=6,
-        # The halo, of a colour against that of the text, keeps lines off it.
+        x=axis_index,
+        y=height,
+        text=text,
+        showarrow=False,
+        xanchor="left",
+        xshift=6,
+        # The shadow contrasts with the text, so that lines behind it do not hide it.
         font={"size": 12, "shadow": "auto"},
     )

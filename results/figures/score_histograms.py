@@ -1,21 +1,21 @@
-"""Scores of validation pairs of one speaker and of two, for the best trial and the teacher."""
+"""Histograms of the scores of validation pairs of one speaker and of two speakers."""
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.analysis.trial_scores import TrialScores
-from results.figures.style import AXIS_LINE, NO_BOX, SERIES, axis, base_layout
+from results.figures.style import AXIS_COLOUR, NO_BOX, SERIES_COLOURS, axis, base_layout
 from results.tables.run_view import RunView
 from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 NUM_BINS = 60
-TARGET, NON_TARGET = SERIES[0], SERIES[1]
-PANEL_PX = 280
+_TARGET_COLOUR, _NON_TARGET_COLOUR = SERIES_COLOURS[0], SERIES_COLOURS[1]
+_PANEL_PX = 280
 
 
 def score_histograms(view: RunView) -> go.Figure | None:
-    """Histograms of the best trial that has scores and of the teacher; None without any."""
+    """Draw histograms of the best trial that kept scores and of the teacher; None without any."""
     panels: list[tuple[str, int | None, TrialScores]] = []
     for trial in view.ranked:
         if (found := view.scores(trial)) is not None:
@@ -33,11 +33,11 @@ def score_histograms(view: RunView) -> go.Figure | None:
         rows=len(panels), cols=1, shared_xaxes=True, subplot_titles=titles,
         vertical_spacing=0.14,
     )  # fmt: skip
-    figure.update_layout(**base_layout(90 + PANEL_PX * len(panels)))
+    figure.update_layout(**base_layout(90 + _PANEL_PX * len(panels)))
     figure.update_layout(barmode="overlay", bargap=0, legend={"y": -0.1, "yanchor": "top"})
     figure.update_annotations(font={"size": 13})
     figure.update_xaxes(**axis(""))
-    figure.update_yaxes(**axis("part of the pairs", tickformat=".0%", rangemode="tozero"))
+    figure.update_yaxes(**axis("share of the pairs", tickformat=".0%", rangemode="tozero"))
     edges = bin_edges([found for *_, found in panels])
     for row, (_, number, found) in enumerate(panels, start=1):
         for bars in _bars(found, edges, number):
@@ -45,7 +45,7 @@ def score_histograms(view: RunView) -> go.Figure | None:
             figure.add_trace(bars, row=row, col=1)
         figure.add_vline(
             x=eer_threshold(found.scores, found.is_target),
-            line={"color": AXIS_LINE, "dash": "dash", "width": 1.5},
+            line={"color": AXIS_COLOUR, "dash": "dash", "width": 1.5},
             row=row,
             col=1,
         )
@@ -54,17 +54,20 @@ def score_histograms(view: RunView) -> go.Figure | None:
 
 
 def bin_edges(every: list[TrialScores]) -> np.ndarray:
-    """Even bins that hold all the scores, the same for every panel."""
+    """Return the edges of equal bins over all scores, which all panels share."""
     low = min(float(np.min(found.scores)) for found in every)
     high = max(float(np.max(found.scores)) for found in every)
     return np.linspace(low, high if high > low else low + 1.0, NUM_BINS + 1)
 
 
 def _bars(found: TrialScores, edges: np.ndarray, number: int | None) -> list[go.Bar]:
-    """Non-target and target pairs, each as parts of their own number."""
+    """Return bars of non-target and target pairs, each as shares of their own number."""
     targets = np.asarray(found.is_target, dtype=bool)
     scores = np.asarray(found.scores, dtype=np.float64)
-    kinds = (("two speakers", ~targets, NON_TARGET), ("one speaker", targets, TARGET))
+    kinds = (
+        ("two speakers", ~targets, _NON_TARGET_COLOUR),
+        ("one speaker", targets, _TARGET_COLOUR),
+    )
     traces = []
     for name, chosen, colour in kinds:
         counts, _ = np.histogram(scores[chosen], edges)

@@ -1,4 +1,4 @@
-"""VEER against each varied parameter, one small chart each."""
+"""Small charts of VEER against each parameter that varied."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -8,37 +8,38 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from results.figures.style import (
-    BEST,
+    BEST_COLOUR,
     NO_BOX,
     STATE_COLOURS,
-    STATE_WORDS,
+    STATE_NAMES,
     axis,
     base_layout,
-    digits,
+    format_value,
+    label_text,
     log_ticks,
     trial_lines,
-    words,
 )
 from results.figures.values import Scale, scale_of
 from results.journal.history import TrialHistory
 from results.tables.run_view import RunView
 
-NUM_COLUMNS = 3
+_NUM_COLUMNS = 3
 ROW_PX = 240
-# Of this the room for an axis and its title.
+# The part of a row for an axis and its title.
 GAP_PX = 70
-# Of all the names of categories together: above the first a third of the width is too little.
-MOST_LETTERS = 40
-FEW_LETTERS = 12
-MOST_LABEL = 22
+# Letters in all category names of a chart: with more, it needs the full width; with few, the names
+# fit side by side.
+_MAX_SHARED_LETTERS = 40
+_MAX_FLAT_LETTERS = 12
+MAX_LABEL_CHARS = 22
 LETTER_PX = 7
-# Above this, what is said on hovering leaves the config out: it would be told once a parameter.
-MOST_TOLD = 150
-SYMBOLS: Mapping[str, str] = MappingProxyType({"stopped_early": "circle-open"})
+# With more trials the hover text has no config, which would be repeated for each parameter.
+_MAX_DETAILED_TRIALS = 150
+_SYMBOLS: Mapping[str, str] = MappingProxyType({"stopped_early": "circle-open"})
 
 
 def slices(view: RunView) -> go.Figure | None:
-    """VEER by each parameter that varied; None without a VEER or where nothing varied."""
+    """Draw VEER by each parameter that varied; None without a VEER or where nothing varied."""
     trials = view.ranked
     names = [name for name in view.varied if any(name in trial.params for trial in trials)]
     if not names:
@@ -52,32 +53,35 @@ def slices(view: RunView) -> go.Figure | None:
             for trace in _traces(view, name, scale, is_first=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
             figure.update_xaxes(
-                **axis(words(view.short_names[name])), **_axis_of(view, name, scale), row=row,
+                **axis(label_text(view.short_names[name])),
+                **_scale_axis(view, name, scale),
+                row=row,
                 col=column,
-            )  # fmt: skip
+            )
         figure.update_yaxes(title={"text": "VEER, %"}, row=row, col=1)
     return figure
 
 
 def _in_rows(names: Sequence[str], scales: Mapping[str, Scale]) -> list[list[str]]:
-    """Three a row; those whose categories' names need the width have a row each, below."""
-    wide = [name for name in names if sum(map(len, _labels(scales[name]))) > MOST_LETTERS]
+    """Return rows of three charts; charts with long category names follow, one per row."""
+    wide = [name for name in names if sum(map(len, _labels(scales[name]))) > _MAX_SHARED_LETTERS]
     others = [name for name in names if name not in wide]
-    columns = max(min(NUM_COLUMNS, len(others)), 1)
+    columns = max(min(_NUM_COLUMNS, len(others)), 1)
     rows = [others[first : first + columns] for first in range(0, len(others), columns)]
     return [*rows, *([name] for name in wide)]
 
 
 def _grid(rows: Sequence[Sequence[str]], scales: Mapping[str, Scale]) -> go.Figure:
-    """Empty charts with room for names of categories that stand upright."""
+    """Return empty charts with room for category names that are written vertically."""
     columns = max(map(len, rows))
     is_wide = [
-        len(row) == 1 and sum(map(len, _labels(scales[row[0]]))) > MOST_LETTERS for row in rows
+        len(row) == 1 and sum(map(len, _labels(scales[row[0]]))) > _MAX_SHARED_LETTERS
+        for row in rows
     ]
     specs: list[list[dict[str, int] | None]] = [
         [{"colspan": columns}, *[None] * (columns - 1)]
         if wide
-        else [{} if place < len(row) else None for place in range(columns)]
+        else [{} if column < len(row) else None for column in range(columns)]
         for row, wide in zip(rows, is_wide, strict=True)
     ]
     *above_px, last_px = [_upright_px([scales[name] for name in row]) for row in rows]
@@ -93,12 +97,14 @@ def _grid(rows: Sequence[Sequence[str]], scales: Mapping[str, Scale]) -> go.Figu
 
 
 def _labels(scale: Scale) -> list[str]:
-    return [digits(each, MOST_LABEL) for each in scale.categories]
+    return [format_value(each, MAX_LABEL_CHARS) for each in scale.categories]
 
 
 def _upright_px(scales: Iterable[Scale]) -> int:
-    """Height of the longest name where names may not fit side by side on a narrow screen."""
-    every = [labels for scale in scales if sum(map(len, labels := _labels(scale))) > FEW_LETTERS]
+    """Return the height for vertical names, where they may not fit side by side."""
+    every = [
+        labels for scale in scales if sum(map(len, labels := _labels(scale))) > _MAX_FLAT_LETTERS
+    ]
     return LETTER_PX * max((len(label) for labels in every for label in labels), default=0)
 
 
@@ -111,16 +117,16 @@ def _traces(view: RunView, name: str, scale: Scale, *, is_first: bool) -> list[g
         if members:
             look = {
                 "color": STATE_COLOURS[state],
-                "size": 5 if len(trials) > MOST_TOLD else 7,
-                "symbol": SYMBOLS.get(state, "circle"),
+                "size": 5 if len(trials) > _MAX_DETAILED_TRIALS else 7,
+                "symbol": _SYMBOLS.get(state, "circle"),
             }
             trace = _points(view, name, scale, members)
-            trace.update(marker=look, name=STATE_WORDS[state], legendgroup=state)
+            trace.update(marker=look, name=STATE_NAMES[state], legendgroup=state)
             traces.append(trace)
     if view.best in trials:
         trace = _points(view, name, scale, trials[:1])
         trace.update(
-            marker={"color": BEST, "size": 11, "symbol": "diamond"},
+            marker={"color": BEST_COLOUR, "size": 11, "symbol": "diamond"},
             name=f"best: trial {trials[0].trial}",
             legendgroup="best",
         )
@@ -130,38 +136,36 @@ def _traces(view: RunView, name: str, scale: Scale, *, is_first: bool) -> list[g
     return traces
 
 
-def _points(
-    view: RunView, name: str, scale: Scale, trials: Sequence[TrialHistory]
-) -> go.Scatter:
+def _points(view: RunView, name: str, scale: Scale, trials: Sequence[TrialHistory]) -> go.Scatter:
     values = [trial.params[name] for trial in trials]
     custom: list[list[Any]]
-    if len(view.ranked) <= MOST_TOLD:
+    if len(view.ranked) <= _MAX_DETAILED_TRIALS:
         custom = [[trial.trial, trial_lines(view, trial)] for trial in trials]
-        said = "%{customdata[1]}"
+        hover = "%{customdata[1]}"
     else:
-        custom = [[trial.trial, digits(trial.params[name])] for trial in trials]
-        short = words(view.short_names[name])
-        said = f"<b>trial %{{customdata[0]}}</b><br>{short}: %{{customdata[1]}}<br>%{{y:.2f}} %"
+        custom = [[trial.trial, format_value(trial.params[name])] for trial in trials]
+        short = label_text(view.short_names[name])
+        hover = f"<b>trial %{{customdata[0]}}</b><br>{short}: %{{customdata[1]}}<br>%{{y:.2f}} %"
     return go.Scatter(
-        x=[scale.place(value) if scale.is_category else value for value in values],
+        x=[scale.index_of(value) if scale.is_category else value for value in values],
         y=[round(trial.best["veer_pct"], 3) for trial in trials if trial.best],
         customdata=custom,
         mode="markers",
-        hovertemplate=said + NO_BOX,
+        hovertemplate=hover + NO_BOX,
     )
 
 
-def _axis_of(view: RunView, name: str, scale: Scale) -> dict[str, Any]:
+def _scale_axis(view: RunView, name: str, scale: Scale) -> dict[str, Any]:
     if scale.is_category:
         return {
             "tickvals": list(range(len(scale.categories))),
             "ticktext": _labels(scale),
-            # Flat, else upright: Plotly leaves a slanted label out that would leave the chart.
+            # Only horizontal or vertical: Plotly omits slanted labels that would leave the chart.
             "autotickangles": [0, -90],
             "ticklabeloverflow": "allow",
             "range": [-0.5, len(scale.categories) - 0.5],
         }
     if scale.is_log:
         values = [trial.params[name] for trial in view.ranked if name in trial.params]
-        return log_ticks(values, least=2)
+        return log_ticks(values, min_ticks=2)
     return {}

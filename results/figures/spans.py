@@ -1,8 +1,8 @@
-"""When and where trials ran, by the journal: spans on rows, with pauses of the search cut out.
+"""Where and when trials ran, from the journal: spans in rows, with pauses of the search removed.
 
-A placement's record is written with the first epoch from there, so a span begins when that epoch
-did, by its own times; the set-up before it shows as a gap. Processes of one host that did not run
-at the same time share a row.
+The record of a placement is written with the first epoch in the new process. So a span starts
+where that epoch started, which is its time minus its duration; the set-up before it is a gap.
+Processes of one host that did not run at the same time share a row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,20 +12,21 @@ from results.analysis.faults import counted, fault_in_words
 from results.journal.journal import Record
 from results.tables.run_view import RunView
 
-UNTOLD = ""
+# Journals of earlier versions have no placements.
+_UNKNOWN_HOST = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of a trial in one process.
+    """The time of a trial in one process.
 
     Attributes:
-        trial: Its number.
-        state: The trial's.
-        row: Where it stands.
-        begin_s: Seconds since the search began, without pauses.
-        end_s: Likewise.
-        told: What is said of it.
+        trial: Number of the trial.
+        state: State of the trial, as in the trials table.
+        row: Name of the row in the timeline.
+        begin_s: Begin in seconds since the start of the search, without pauses.
+        end_s: End in seconds since the start of the search, without pauses.
+        details: Hover text: epochs, duration, process.
     """
 
     trial: int
@@ -33,17 +34,24 @@ class Span:
     row: str
     begin_s: float
     end_s: float
-    told: str
+    details: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """A fault: what befell which trial, on which row, in seconds since the search began."""
+class FaultMark:
+    """A fault of a trial.
+
+    Attributes:
+        trial: Number of the trial.
+        row: Name of the row in the timeline.
+        at_s: Time in seconds since the start of the search, without pauses.
+        details: Hover text: the kind of fault and what happened.
+    """
 
     trial: int
     row: str
     at_s: float
-    told: str
+    details: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,26 +59,26 @@ class Schedule:
     """All spans of a run.
 
     Attributes:
-        spans: By their begin.
-        faults: By their time.
-        rows: Names in order.
-        pauses: When, and for how long, in seconds.
+        spans: Spans in the order of their begins.
+        faults: Faults in the order of their spans.
+        rows: Names of the rows in order.
+        pauses: Pairs of time and duration in seconds; times as in `Span`.
         end_s: End of the last span.
     """
 
     spans: tuple[Span, ...]
-    faults: tuple[Mark, ...]
+    faults: tuple[FaultMark, ...]
     rows: tuple[str, ...]
     pauses: tuple[tuple[float, float], ...]
     end_s: float
 
 
 @dataclass(slots=True, kw_only=True)
-class _Stretch:
-    """A span in the making; times in seconds since 1970."""
+class _OpenSpan:
+    """A span while records are read; times in seconds since 1970."""
 
     trial: int
-    host: str = UNTOLD
+    host: str = _UNKNOWN_HOST
     pid: int | None = None
     device: str = ""
     begin_s: float
@@ -80,35 +88,35 @@ class _Stretch:
 
 
 def schedule_of(view: RunView) -> Schedule:
-    """The spans of a run, empty where no trial has an epoch, a place or a fault."""
+    """Return the spans of a run; empty where no trial has an epoch, a placement or a fault."""
     clock = _Clock(view.records)
-    stretches = sorted(_stretches(view), key=lambda each: (each.begin_s, each.trial))
-    places = _places(stretches)
+    open_spans = sorted(_read_spans(view), key=lambda each: (each.begin_s, each.trial))
+    row_keys = _assign_rows(open_spans)
     states = {trial.trial: trial.state for trial in view.histories}
     spans, faults = [], []
-    for stretch, place in zip(stretches, places, strict=True):
-        row = _row(*place)
-        begin_s, end_s = clock(stretch.begin_s), clock(stretch.end_s)
+    for span, row_key in zip(open_spans, row_keys, strict=True):
+        row = _row_name(*row_key)
+        begin_s, end_s = clock(span.begin_s), clock(span.end_s)
         spans.append(
-            Span(trial=stretch.trial, state=states[stretch.trial], row=row, begin_s=begin_s,
-                 end_s=end_s, told=_told(stretch))
+            Span(trial=span.trial, state=states[span.trial], row=row, begin_s=begin_s,
+                 end_s=end_s, details=_details(span))
         )  # fmt: skip
         faults += [
-            Mark(trial=stretch.trial, row=row, at_s=clock(each["time_s"]),
-                 told=f"{each['kind']}: {fault_in_words(each['kind'])}")
-            for each in stretch.faults
+            FaultMark(trial=span.trial, row=row, at_s=clock(each["time_s"]),
+                      details=f"{each['kind']}: {fault_in_words(each['kind'])}")
+            for each in span.faults
         ]  # fmt: skip
     return Schedule(
         spans=tuple(spans),
         faults=tuple(faults),
-        rows=tuple(_row(*place) for place in sorted(set(places))),
+        rows=tuple(_row_name(*row_key) for row_key in sorted(set(row_keys))),
         pauses=clock.pauses,
         end_s=max((span.end_s for span in spans), default=0.0),
     )
 
 
 class _Clock:
-    """Seconds since 1970 to seconds of the search, pauses cut out."""
+    """A conversion of seconds since 1970 to seconds of the search, without its pauses."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._start_s: float | None = None
@@ -119,12 +127,13 @@ class _Clock:
                 self._start_s = record["time_s"]
             if record["event"] == "search_resumed":
                 self._cuts.append((before_s, max(before_s, record["time_s"])))
+            # A benchmark runs between searches, so the pause starts before it.
             if record["event"] != "benchmark":
                 before_s = record["time_s"]
 
     @property
     def pauses(self) -> tuple[tuple[float, float], ...]:
-        """When in the search, and for how long."""
+        """Pairs of time in the search and duration, in seconds."""
         return tuple((self(begin), end - begin) for begin, end in self._cuts)
 
     def __call__(self, time_s: float) -> float:
@@ -132,15 +141,15 @@ class _Clock:
         return max(time_s - cut_s - (self._start_s or 0.0), 0.0)
 
 
-def _stretches(view: RunView) -> list[_Stretch]:
-    done: list[_Stretch] = []
-    running: dict[int, _Stretch] = {}
+def _read_spans(view: RunView) -> list[_OpenSpan]:
+    done: list[_OpenSpan] = []
+    running: dict[int, _OpenSpan] = {}
 
-    def at(record: Record) -> _Stretch:
-        """The trial's stretch, a new one of unknown place where it has none."""
+    def at(record: Record) -> _OpenSpan:
+        """Return the current span of the trial, or a new one without a host."""
         trial, time_s = record["trial"], record["time_s"]
         if trial not in running:
-            running[trial] = _Stretch(trial=trial, begin_s=time_s, end_s=time_s)
+            running[trial] = _OpenSpan(trial=trial, begin_s=time_s, end_s=time_s)
             done.append(running[trial])
         return running[trial]
 
@@ -148,15 +157,15 @@ def _stretches(view: RunView) -> list[_Stretch]:
         match record["event"]:
             case "placed":
                 running.pop(record["trial"], None)
-                stretch = at(record)
-                stretch.host, stretch.pid = record["host"], record["pid"]
-                stretch.device = record["device"]
+                span = at(record)
+                span.host, span.pid = record["host"], record["pid"]
+                span.device = record["device"]
             case "epoch":
                 _take_epoch(at(record), record)
             case "infrastructure":
-                stretch = at(record)
-                stretch.faults.append(record)
-                stretch.end_s = record["time_s"]
+                span = at(record)
+                span.faults.append(record)
+                span.end_s = record["time_s"]
             case "trial_ended" if record["trial"] in running:
                 running.pop(record["trial"]).end_s = record["time_s"]
             case "search_resumed":
@@ -164,35 +173,36 @@ def _stretches(view: RunView) -> list[_Stretch]:
     return done
 
 
-def _take_epoch(stretch: _Stretch, record: Record) -> None:
-    if not stretch.epochs:
+def _take_epoch(span: _OpenSpan, record: Record) -> None:
+    if not span.epochs:
         took_s = (record.get("train_s") or 0.0) + (record.get("eval_s") or 0.0)
-        stretch.begin_s = min(stretch.begin_s, record["time_s"] - took_s)
-    stretch.epochs.append(record["epoch"])
-    stretch.end_s = record["time_s"]
+        span.begin_s = min(span.begin_s, record["time_s"] - took_s)
+    span.epochs.append(record["epoch"])
+    span.end_s = record["time_s"]
 
 
-def _row(host: str, number: int) -> str:
-    """What a row is called."""
-    return f"worker {number} (place not recorded)" if host == UNTOLD else f"{host} {number}"
+def _row_name(host: str, number: int) -> str:
+    """Return the name of a row."""
+    return f"worker {number} (host not recorded)" if host == _UNKNOWN_HOST else f"{host} {number}"
 
 
-def _places(stretches: Sequence[_Stretch]) -> list[tuple[str, int]]:
-    """Host and number of a row each, in the order given.
+def _assign_rows(open_spans: Sequence[_OpenSpan]) -> list[tuple[str, int]]:
+    """Return host and number of the row for each span, in the order given.
 
-    A process keeps its row, which a later one may take over.
+    All spans of a process are in one row. A later process gets the first row of its host that is
+    free by then.
     """
     processes: dict[object, tuple[float, float]] = {}
     keys = [
         (each.host, number if each.pid is None else -1, each.pid)
-        for number, each in enumerate(stretches)
+        for number, each in enumerate(open_spans)
     ]
-    for key, each in zip(keys, stretches, strict=True):
+    for key, each in zip(keys, open_spans, strict=True):
         begin_s, end_s = processes.get(key, (each.begin_s, each.end_s))
         processes[key] = (min(begin_s, each.begin_s), max(end_s, each.end_s))
     free_from_s: dict[str, list[float]] = {}
     taken: dict[object, tuple[str, int]] = {}
-    for key, each in zip(keys, stretches, strict=True):
+    for key, each in zip(keys, open_spans, strict=True):
         if key not in taken:
             begin_s, end_s = processes[key]
             slots = free_from_s.setdefault(each.host, [])
@@ -202,10 +212,10 @@ def _places(stretches: Sequence[_Stretch]) -> list[tuple[str, int]]:
     return [taken[key] for key in keys]
 
 
-def _told(stretch: _Stretch) -> str:
-    epochs = stretch.epochs
+def _details(span: _OpenSpan) -> str:
+    epochs = span.epochs
     ran = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch finished there"
     if len(epochs) == 1:
         ran = f"epoch {epochs[0]}"
-    where = "" if stretch.pid is None else f", {stretch.device}, process {stretch.pid}"
-    return f"{ran} in {counted(round(stretch.end_s - stretch.begin_s), 'second')}{where}"
+    where = "" if span.pid is None else f", {span.device}, process {span.pid}"
+    return f"{ran} in {counted(round(span.end_s - span.begin_s), 'second')}{where}"

@@ -1,7 +1,8 @@
-"""What all figures have in common: colours, axes, what is said on hovering.
+"""Common parts of all charts: colours, axes, hover text.
 
-Figures have no background and no font colour, so that a page may theme them. The colours stand
-out on white and on near-black, and are told apart by the colour-blind (after Okabe and Ito's set).
+Charts have no background and no font colour, so that a page can set its own theme. The colours
+contrast with white and with near-black, and colour-blind readers can distinguish them (after the
+palette of Okabe and Ito).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +19,9 @@ from results.journal.history import RUNNING, TrialHistory
 from results.tables.run_view import RunView, interval_of
 from spaces.files.visible import visible
 
-BEST = "#e6550d"
-TEACHER = "#b8860b"
-FRONT = "#7a7a7a"
+BEST_COLOUR = "#e6550d"
+TEACHER_COLOUR = "#b8860b"
+FRONT_COLOUR = "#7a7a7a"
 STATE_COLOURS: Mapping[str, str] = MappingProxyType(
     {
         "complete": "#2b83c6",
@@ -30,7 +31,7 @@ STATE_COLOURS: Mapping[str, str] = MappingProxyType(
         RUNNING: "#0f9d76",
     }
 )
-STATE_WORDS: Mapping[str, str] = MappingProxyType(
+STATE_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "complete": "complete",
         "stopped_early": "stopped early",
@@ -39,19 +40,29 @@ STATE_WORDS: Mapping[str, str] = MappingProxyType(
         RUNNING: "unfinished",
     }
 )
-SERIES = ("#2b83c6", "#e6550d", "#0f9d76", "#b8860b", "#c2548a", "#8a6fd1", "#5aa9a9", "#8c8c8c")
-# VEER, low to high; neither end is the best's own colour.
+SERIES_COLOURS = (
+    "#2b83c6",
+    "#e6550d",
+    "#0f9d76",
+    "#b8860b",
+    "#c2548a",
+    "#8a6fd1",
+    "#5aa9a9",
+    "#8c8c8c",
+)
+# From low to high VEER. Neither end is `BEST_COLOUR`, which marks one trial.
 VEER_SCALE = ((0.0, "#0f9d76"), (0.5, "#93a0ad"), (1.0, "#8a5fd1"))
-GRID = "rgba(128,128,128,0.25)"
-AXIS_LINE = "rgba(128,128,128,0.7)"
-CLEAR = "rgba(0,0,0,0)"
+_GRID_COLOUR = "rgba(128,128,128,0.25)"
+AXIS_COLOUR = "rgba(128,128,128,0.7)"
+_TRANSPARENT = "rgba(0,0,0,0)"
+# In a hover template this hides the second box, in which Plotly repeats the name of the trace.
 NO_BOX = "<extra></extra>"
-MOST_TEXT = 60
-HEIGHT_PX = 440
+_MAX_TEXT_CHARS = 60
+_HEIGHT_PX = 440
 
 
-def new_figure(x_title: str, y_title: str, height_px: int = HEIGHT_PX) -> go.Figure:
-    """An empty figure with two named axes."""
+def new_figure(x_title: str, y_title: str, height_px: int = _HEIGHT_PX) -> go.Figure:
+    """Return an empty chart with two named axes."""
     figure = go.Figure()
     figure.update_layout(**base_layout(height_px))
     figure.update_xaxes(**axis(x_title))
@@ -59,15 +70,15 @@ def new_figure(x_title: str, y_title: str, height_px: int = HEIGHT_PX) -> go.Fig
     return figure
 
 
-def base_layout(height_px: int = HEIGHT_PX) -> dict[str, Any]:
-    """Layout that leaves colours of text and ground to the page.
+def base_layout(height_px: int = _HEIGHT_PX) -> dict[str, Any]:
+    """Return a layout that leaves the colours of text and background to the page.
 
-    The empty template keeps Plotly's own, which sets both, away.
+    Plotly's default template would set both, so the template here is empty.
     """
     return {
         "template": go.layout.Template(),
-        "paper_bgcolor": CLEAR,
-        "plot_bgcolor": CLEAR,
+        "paper_bgcolor": _TRANSPARENT,
+        "plot_bgcolor": _TRANSPARENT,
         "height": height_px,
         "margin": {"l": 60, "r": 20, "t": 30, "b": 60},
         "hovermode": "closest",
@@ -76,7 +87,7 @@ def base_layout(height_px: int = HEIGHT_PX) -> dict[str, Any]:
             "y": 1.02,
             "yanchor": "bottom",
             "x": 0,
-            "bgcolor": CLEAR,
+            "bgcolor": _TRANSPARENT,
             "itemsizing": "constant",
         },
         "hoverlabel": {"align": "left"},
@@ -84,11 +95,11 @@ def base_layout(height_px: int = HEIGHT_PX) -> dict[str, Any]:
 
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
-    """An axis with a thin grid; `more` are Plotly's own keys."""
+    """Return an axis with a thin grid; `more` are further keys of Plotly's axes."""
     return {
         "title": {"text": title},
-        "gridcolor": GRID,
-        "linecolor": AXIS_LINE,
+        "gridcolor": _GRID_COLOUR,
+        "linecolor": AXIS_COLOUR,
         "showline": True,
         "zeroline": False,
         "automargin": True,
@@ -96,12 +107,12 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def digits(value: Any, most: int = MOST_TEXT) -> str:
-    """A sampled value in few digits, or as text that Plotly does not take for markup.
+def format_value(value: Any, max_chars: int = _MAX_TEXT_CHARS) -> str:
+    """Return a sampled value with few digits, or as text that Plotly does not read as markup.
 
     Args:
         value: The value.
-        most: Characters of a text.
+        max_chars: Length at which text is cut.
     """
     match value:
         case None:
@@ -115,30 +126,33 @@ def digits(value: Any, most: int = MOST_TEXT) -> str:
         case float():
             return f"{value:.4g}"
         case _:
-            return words(str(value), most)
+            return label_text(str(value), max_chars)
 
 
-def words(text: str, most: int = MOST_TEXT) -> str:
-    """Text of elsewhere: cut, controls shown, and no markup to Plotly's labels."""
-    shown = visible(text)
-    cut = shown if len(shown) <= most else f"{shown[: most - 1]}…"
+def label_text(text: str, max_chars: int = _MAX_TEXT_CHARS) -> str:
+    """Return text from a run for Plotly's labels: cut, escaped, with control characters visible.
+
+    Plotly reads some HTML in labels, so text of a foreign run could otherwise add links.
+    """
+    safe = visible(text)
+    cut = safe if len(safe) <= max_chars else f"{safe[: max_chars - 1]}…"
     return escape(cut, quote=False)
 
 
 def config_lines(view: RunView, trial: TrialHistory) -> str:
-    """The values of a trial that differ between trials, a line each."""
+    """Return one line per sampled value of a trial, for the parameters that varied."""
     params = trial.params
     return "<br>".join(
-        f"{words(view.short_names[name])}: {digits(params[name])}"
+        f"{label_text(view.short_names[name])}: {format_value(params[name])}"
         for name in view.varied
         if name in params
     )
 
 
 def trial_lines(view: RunView, trial: TrialHistory) -> str:
-    """What is said of a trial on hovering: number, state, VEER, epochs, config."""
+    """Return the hover text of a trial: number, state, VEER, epoch, config."""
     best = trial.best
-    state = STATE_WORDS.get(trial.state, words(trial.state))
+    state = STATE_NAMES.get(trial.state, label_text(trial.state))
     lines = [f"<b>trial {trial.trial}</b>, {state}"]
     if best is not None:
         ends = interval_of(trial)
@@ -153,32 +167,32 @@ def trial_lines(view: RunView, trial: TrialHistory) -> str:
 
 
 def repeats_in_words(repeats: Repeats) -> str:
-    """Mean and spread of a finalist's repeats."""
+    """Return mean, standard deviation and number of the repeats of a trial."""
     spread = "" if repeats.sd_pct is None else f" ± {repeats.sd_pct:.2f}"
     num_repeats = counted(len(repeats.veer_pct), "repeat")
     return f"{repeats.mean_pct:.2f} %{spread}, {num_repeats}"
 
 
-def literal(text: str) -> str:
-    """Text for a hover template as it stands: Plotly fills in `%{...}`."""
+def escape_template(text: str) -> str:
+    """Return text that a hover template shows unchanged, since Plotly replaces `%{...}`."""
     return text.replace("%{", "%\u200b{")
 
 
 def teacher_line(figure: go.Figure, veer_pct: float | None) -> None:
-    """Draws the teacher's VEER, percent, across, and widens the axis to it."""
+    """Draw a horizontal line at the teacher's VEER in percent, and include it in the axis."""
     if veer_pct is None:
         return
     figure.add_hline(
         y=veer_pct,
-        line={"color": TEACHER, "dash": "dash", "width": 1.5},
-        # Curves begin high, so there is room on the left.
+        line={"color": TEACHER_COLOUR, "dash": "dash", "width": 1.5},
+        # Curves start high, so there is room on the left.
         annotation={"text": f"teacher {veer_pct:.2f} %", "yanchor": "bottom"},
         annotation_position="top left",
     )
 
 
 def error_bars(trials: Iterable[TrialHistory]) -> dict[str, Any] | None:
-    """Plotly's error bars up and down to the 95 % interval; None where no trial has one."""
+    """Return Plotly's error bars for the 95 % intervals; None where no trial has one."""
     up: list[float | None] = []
     down: list[float | None] = []
     for trial in trials:
@@ -198,37 +212,39 @@ def error_bars(trials: Iterable[TrialHistory]) -> dict[str, Any] | None:
     }
 
 
-def spans_decades(values: Sequence[float], most: float = 10.0) -> bool:
-    """Whether positive values span so many times that a log axis shows them better."""
-    return min(values, default=0.0) > 0 and max(values) / min(values) > most
+def spans_decades(values: Sequence[float], min_ratio: float = 10.0) -> bool:
+    """Return whether values are positive and differ by more than a ratio, so suit a log axis."""
+    return min(values, default=0.0) > 0 and max(values) / min(values) > min_ratio
 
 
-def log_ticks(values: Sequence[float], least: int = 3) -> dict[str, Any]:
-    """A log axis with ticks at round numbers, written out.
+def log_ticks(values: Sequence[float], min_ticks: int = 3) -> dict[str, Any]:
+    """Return a log axis with ticks at round numbers.
 
-    Plotly itself writes a lone digit for most of them.
+    Plotly's own labels are single digits for most ticks of a log axis, so these are written out.
 
     Args:
-        values: All that is drawn, above 0.
-        least: Ticks to have between the values: as few per power of ten as give so many.
+        values: All values in the chart, above 0.
+        min_ticks: Ticks wanted within the range of the values. The steps per power of ten are the
+            fewest that give so many.
     """
     low, high = min(values), max(values)
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
     ticks: list[float] = []
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7)):
         ticks = [step * 10.0**power for power in powers for step in steps]
-        if sum(low <= tick <= high for tick in ticks) >= least:
+        if sum(low <= tick <= high for tick in ticks) >= min_ticks:
             break
     return {"type": "log", "tickvals": ticks, "ticktext": [short_number(tick) for tick in ticks]}
 
 
 def short_number(value: float) -> str:
-    """A number for a tick: `0.0001` as `1e-4`, 20000 as `20k`, 2000000 as `2M`."""
+    """Return a number for a tick: 0.0001 as `1e-4`, 20000 as `20k`, 2000000 as `2M`."""
     if value >= 1e6:
         return f"{value / 1e6:g}M"
     if value >= 1e4:
         return f"{value / 1e3:g}k"
     if value < 1e-3:
+        # log10(1e-6) may be a little below -6, which floor would make -7.
         power = floor(log10(value) + 1e-9)
         return f"{value / 10**power:.3g}e{power}"
     return f"{value:g}"

@@ -1,26 +1,26 @@
-"""A parameter's values on an axis: from 0 to 1, linear, logarithmic or as categories."""
+"""Scales that map values of a parameter to heights from 0 to 1: linear, log or categorical."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log10
 from typing import Any
 
-from results.figures.style import digits
+from results.figures.style import format_value
 from results.tables.run_view import RunView
 from spaces.dimensions import Choice
 
-NUM_TICKS = 3
+_NUM_TICKS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Where values stand.
+    """A scale of the values of one parameter.
 
     Attributes:
-        low: Lowest value; of categories unused.
-        high: Highest value; of categories unused.
-        is_log: Whether even steps are factors.
-        categories: The values in order where they are no numbers between bounds.
+        low: Lowest value; not used for categories.
+        high: Highest value; not used for categories.
+        is_log: Whether the scale is logarithmic.
+        categories: Values in order, if the parameter is categorical; else empty.
     """
 
     low: float = 0.0
@@ -30,36 +30,36 @@ class Scale:
 
     @classmethod
     def of_numbers(cls, values: Iterable[float], *, is_log: bool = False) -> "Scale":
-        """From the lowest to the highest; logarithmic only above 0."""
+        """Return a scale from the lowest to the highest value; logarithmic only above 0."""
         known = list(values)
         return cls(low=min(known), high=max(known), is_log=is_log and min(known) > 0)
 
     @property
     def is_category(self) -> bool:
-        """Whether it has categories."""
+        """Whether the scale has categories."""
         return bool(self.categories)
 
     def height(self, value: Any) -> float:
-        """Where a value stands, from 0 to 1; the middle where there is one value only."""
+        """Return the height of a value, from 0 to 1; 0.5 where there is only one value."""
         if self.is_category:
             last = len(self.categories) - 1
-            return self.place(value) / last if last else 0.5
+            return self.index_of(value) / last if last else 0.5
         low, high, own = self.low, self.high, float(value)
         if self.is_log:
             low, high, own = log10(low), log10(high), log10(own)
         return (own - low) / (high - low) if high > low else 0.5
 
-    def place(self, value: Any) -> int:
-        """A category's number from 0; unlike Python's, True is not 1."""
+    def index_of(self, value: Any) -> int:
+        """Return the index of a category. By text, since True == 1 in Python."""
         return [repr(each) for each in self.categories].index(repr(value))
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Heights, each with its label."""
+        """Return pairs of height and label."""
         if self.is_category:
-            return [(self.height(each), digits(each)) for each in self.categories]
+            return [(self.height(each), format_value(each)) for each in self.categories]
         if self.low == self.high:
-            return [(0.5, digits(self.low))]
-        parts = [number / (NUM_TICKS - 1) for number in range(NUM_TICKS)]
+            return [(0.5, format_value(self.low))]
+        parts = [number / (_NUM_TICKS - 1) for number in range(_NUM_TICKS)]
         return [(part, f"{self._value(part):.3g}") for part in parts]
 
     def _value(self, part: float) -> float:
@@ -69,7 +69,7 @@ class Scale:
 
 
 def scale_of(view: RunView, name: str) -> Scale:
-    """The scale of a sampled parameter, over the values that the search's own trials had."""
+    """Return the scale of a sampled parameter over the values of the search's own trials."""
     dimension = next((each for each in view.dimensions if each.name == name), None)
     values = [trial.params[name] for trial in view.own if name in trial.params]
     if dimension is None or isinstance(dimension, Choice) or not _are_numbers(values):
@@ -79,7 +79,7 @@ def scale_of(view: RunView, name: str) -> Scale:
 
 
 def _in_order(values: Sequence[Any], order: Sequence[Any]) -> tuple[Any, ...]:
-    """Each value once: numbers by size, else as the space lists them, others after those."""
+    """Return each value once: numbers by size, other values in the order of the space."""
     found = {repr(value): value for value in values}
     if _are_numbers(list(found.values())):
         return tuple(sorted(found.values()))

@@ -1,8 +1,8 @@
-"""The charts of a page: Plotly figures as JSON, in which text from elsewhere is text.
+"""The charts of a page: Plotly figures as JSON, in which text of a run cannot act as markup.
 
-Plotly reads a little HTML in names, labels and hover texts: `<b>`, `<br>`, but links as well. Only
-what our figures use of it is let through; every other `<` is written as an entity. (A browser
-would not run a script in any case: the page's Content-Security-Policy has a hash for each.)
+Plotly reads some HTML in names, labels and hover texts: `<b>` and `<br>`, but also links. Only the
+tags that our charts use are kept; every other `<` becomes an entity. (A browser would not run a
+script in any case, since the Content-Security-Policy of the page allows only scripts by hash.)
 """
 
 import json
@@ -16,42 +16,42 @@ from spaces.files.visible import visible
 
 logger = logging.getLogger(__name__)
 
-# What a figure may say beyond plain text. None of it takes attributes.
-MARKUP = re.compile(r"<(?!/?(?:b|i|br|sub|sup|extra)\s*/?>)", re.IGNORECASE)
-# Numbers that Plotly packs in base64.
-PACKED = "bdata"
-# A line end; and the space of no width with which figures keep `%{` from being a template's.
-KEPT = "\n\u200b"
-# Beyond any text of ours; Plotly would draw all of it.
-MAX_TEXT_CHARS = 4000
-MAX_ERROR_CHARS = 300
+# Every `<` that does not start one of the allowed tags, which must be without attributes.
+_FORBIDDEN_MARKUP = re.compile(r"<(?!/?(?:b|i|br|sub|sup|extra)\s*/?>)", re.IGNORECASE)
+# Key of the numbers that Plotly packs in base64.
+_PACKED_KEY = "bdata"
+# A line end, and the zero-width space by which `escape_template` of the charts breaks `%{`.
+_KEPT_CONTROLS = "\n\u200b"
+# More than any text of our own has. Plotly would draw a text of any length.
+_MAX_TEXT_CHARS = 4000
+_MAX_ERROR_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFigure:
-    """One chart.
+    """One chart on the page.
 
     Attributes:
-        name: As `results.figures.FIGURES` calls it.
-        title: Its heading on the page.
-        shows: A sentence on what it shows.
-        spec: `data` and `layout` as Plotly reads them.
+        name: Name of the chart in `results.figures.FIGURES`.
+        title: Heading of the chart on the page.
+        caption: A sentence or two on what the chart shows.
+        spec: `data` and `layout` in the form that Plotly reads.
     """
 
     name: str
     title: str
-    shows: str
+    caption: str
     spec: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageFigures:
-    """All charts that there are, and what went wrong with others.
+    """All charts of the page, and the reasons why others are missing.
 
     Attributes:
-        drawn: In the order of the page.
-        absent: Title of each that has nothing to draw, and what a run must have for it.
-        failed: What to say of each that could not be drawn.
+        drawn: Charts in the order of the page.
+        absent: Title of each chart without data, and the data that a run must have for it.
+        failed: A message for each chart that could not be drawn because of an error.
     """
 
     drawn: tuple[PageFigure, ...] = ()
@@ -59,43 +59,46 @@ class PageFigures:
     failed: tuple[str, ...] = ()
 
     @property
-    def absent_in_words(self) -> str:
-        """What is not drawn, and why, those of one reason together; empty where all is drawn."""
+    def absent_text(self) -> str:
+        """The charts without data, grouped by what they need; empty if there are none."""
         titles: dict[str, list[str]] = {}
         for title, needs in self.absent:
             titles.setdefault(needs, []).append(title)
-        told = "; ".join(f"{', '.join(each)} (needs {needs})" for needs, each in titles.items())
-        return f"Not drawn: {told}." if told else ""
+        groups = (f"{', '.join(each)} (needs {needs})" for needs, each in titles.items())
+        return f"Not drawn: {'; '.join(groups)}." if titles else ""
 
 
 class Drawing(Protocol):
-    """What draws one chart, as `results.figures.Figure` does."""
+    """The part of `results.figures.Figure` that this module uses.
+
+    A protocol, since importing `results.figures` takes a second.
+    """
 
     @property
     def title(self) -> str:
-        """Its heading."""
+        """Heading of the chart."""
 
     @property
-    def shows(self) -> Callable[[Any], str]:
-        """A sentence or two on what it shows of a run."""
+    def caption(self) -> Callable[[Any], str]:
+        """Returns a sentence or two on what the chart of a run shows."""
 
     @property
     def needs(self) -> str:
-        """What a run must have for it."""
+        """The data that a run must have for the chart."""
 
     def __call__(self, view: Any) -> Any:
-        """A Plotly figure, None where there is nothing to draw."""
+        """Draw a Plotly figure; None where there is nothing to draw."""
 
 
 def draw_figures(figures: Mapping[str, Drawing], view: object) -> PageFigures:
-    """Draws every figure that has something to draw.
+    """Draw every chart for which the run has data.
 
-    A chart that cannot be drawn must not cost the rest of the page, nor a search its end: it is
-    logged with its traceback, and said on the page.
+    An error in a chart must stop neither the rest of the page nor a search at its end. So it is
+    logged with its traceback, and the page shows a message.
 
     Args:
-        figures: By name, in the order of the page.
-        view: The run that they draw.
+        figures: Charts by name, in the order of the page.
+        view: The run.
     """
     drawn, absent, failed = [], [], []
     for name, drawing in figures.items():
@@ -104,35 +107,39 @@ def draw_figures(figures: Mapping[str, Drawing], view: object) -> PageFigures:
             if figure is None:
                 absent.append((drawing.title, drawing.needs))
             else:
-                shows, spec = drawing.shows(view), _spec(figure)
-                drawn.append(PageFigure(name=name, title=drawing.title, shows=shows, spec=spec))
+                caption, spec = drawing.caption(view), _spec(figure)
+                drawn.append(
+                    PageFigure(name=name, title=drawing.title, caption=caption, spec=spec)
+                )
         except Exception as error:
             logger.warning("the chart %s cannot be drawn", name, exc_info=True)
-            reason = f"{type(error).__name__}: {error}"[:MAX_ERROR_CHARS]
+            reason = f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARS]
             failed.append(f"{drawing.title}: cannot be drawn ({reason})")
     return PageFigures(drawn=tuple(drawn), absent=tuple(absent), failed=tuple(failed))
 
 
 def _spec(figure: Any) -> dict[str, Any]:
-    """A Plotly figure as data, without a theme: the page has its own."""
+    """Return a Plotly figure as plain data, without its template: the page has a theme."""
     spec: dict[str, Any] = _harmless(json.loads(figure.to_json()))
     spec["layout"].pop("template", None)
     return spec
 
 
 def _harmless(value: Any) -> Any:
-    """The same data, its texts as `harmless_text` makes them."""
+    """Return the same data with `harmless_text` applied to every text."""
     if isinstance(value, str):
         return harmless_text(value)
     if isinstance(value, list):
         return [_harmless(each) for each in value]
     if isinstance(value, dict):
-        return {key: each if key == PACKED else _harmless(each) for key, each in value.items()}
+        return {
+            key: each if key == _PACKED_KEY else _harmless(each) for key, each in value.items()
+        }
     return value
 
 
 def harmless_text(text: str) -> str:
-    """A text that Plotly shows as it is, but for bold, slanted, raised and lowered parts."""
-    if len(text) > MAX_TEXT_CHARS:
-        text = text[:MAX_TEXT_CHARS] + "…"
-    return MARKUP.sub("&lt;", visible(text, keep=KEPT))
+    """Return text in which Plotly finds no markup except tags for fonts and line ends."""
+    if len(text) > _MAX_TEXT_CHARS:
+        text = text[:_MAX_TEXT_CHARS] + "…"
+    return _FORBIDDEN_MARKUP.sub("&lt;", visible(text, keep=_KEPT_CONTROLS))

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from results.figures import FIGURES
-from results.figures.style import digits
+from results.figures.style import format_value
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from results.tables.run_view import RunView
@@ -174,7 +174,7 @@ def test_hovering_a_mark_tells_the_config(look: Callable[..., Page], run: RunFol
     params = view.histories[0].params
     assert params
     for name, value in params.items():
-        assert f"{view.short_names[name]}: {digits(value)}" in lines
+        assert f"{view.short_names[name]}: {format_value(value)}" in lines
 
 
 def test_shares_of_the_loss_stay_as_they_are_when_a_trial_is_chosen(

@@ -1,4 +1,4 @@
-"""Records of small searches, and what figures made of them say."""
+"""Records of small searches, and access to the charts made from them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def trial_records(
     params: Mapping[str, Any] | None = None,
     **started: Any,
 ) -> list[Record]:
-    """A trial's start, epochs and end; unfinished where `state` is None."""
+    """Return records of the start, epochs and end of a trial; unfinished if `state` is None."""
     own = {"trial": trial}
     sampled = dict(params or {"training.lr": 0.1 + trial})
     records: list[Record] = [
@@ -36,18 +36,18 @@ def trial_records(
 
 
 def named(figure: go.Figure | None, name: str) -> Any:
-    """The trace of a name that begins so."""
+    """Return the first trace whose name starts so."""
     assert figure is not None
     return next(trace for trace in figure.data if (trace.name or "").startswith(name))
 
 
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a figure's plain form, with the dotted path to it."""
+def all_values(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value of a chart in plain form, with the dotted path to it."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from leaves(value, f"{path}.{key}")
+            yield from all_values(value, f"{path}.{key}")
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from leaves(value, path)
+            yield from all_values(value, path)
     else:
         yield path, node

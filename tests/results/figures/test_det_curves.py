@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import det_curve as sklearn_det_curve
 
-from results.figures.det_curves import MOST_POINTS, TICKS_PCT, det_curve, det_curves
+from results.figures.det_curves import MAX_DET_POINTS, TICKS_PCT, det_curve, det_curves
 from results.figures.score_histograms import NUM_BINS, score_histograms
 from results.tables.run_view import RunView
 from tests.results.figures.drawing import named
@@ -43,7 +43,7 @@ def test_thinning_keeps_the_ends_and_strays_little() -> None:
     fpr, fnr, _ = sklearn_det_curve(found.is_target, found.scores)
     inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)
     curve = det_curve(found)
-    assert MOST_POINTS / 2 < curve.fpr_pct.size <= MOST_POINTS
+    assert MAX_DET_POINTS / 2 < curve.fpr_pct.size <= MAX_DET_POINTS
     for ours, theirs in ((curve.fpr_pct, fpr[inside]), (curve.fnr_pct, fnr[inside])):
         ends = [100 * theirs.min(), 100 * theirs.max()]
         assert sorted([ours[0], ours[-1]]) == pytest.approx(ends)

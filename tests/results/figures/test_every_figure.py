@@ -13,7 +13,7 @@ from results.figures import FIGURES
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.run_view import RunView
-from tests.results.figures.drawing import STARTED, leaves, trial_records
+from tests.results.figures.drawing import STARTED, all_values, trial_records
 
 NAMES = (
     "learning_curves",
@@ -52,7 +52,7 @@ def test_each_is_drawn_and_valid(view: RunView, name: str) -> None:
     figure = drawn(view, name)
     plain = json.loads(figure.to_json())
     assert go.Figure(plain, skip_invalid=False).data  # Plotly checks every key and value
-    numbers = [value for _, value in leaves(figure.to_dict()) if isinstance(value, float)]
+    numbers = [value for _, value in all_values(figure.to_dict()) if isinstance(value, float)]
     assert all(map(math.isfinite, numbers))
 
 
@@ -61,7 +61,7 @@ def test_each_leaves_colours_of_text_and_ground_to_the_page(view: RunView, name:
     plain = drawn(view, name).to_dict()
     layout = plain["layout"]
     assert layout["paper_bgcolor"] == layout["plot_bgcolor"] == "rgba(0,0,0,0)"
-    assert [path for path, _ in leaves(plain) if path.endswith("font.color")] == []
+    assert [path for path, _ in all_values(plain) if path.endswith("font.color")] == []
     assert not layout["template"].get("layout")
 
 
@@ -73,9 +73,7 @@ def test_each_is_drawn_without_webgl(view: RunView, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_marks_that_stand_for_a_trial_have_its_number_first(view: RunView, name: str) -> None:
     numbers = {trial.trial for trial in view.histories}
-    found = {
-        entry[0] for trace in drawn(view, name).data for entry in trace.customdata or ()
-    }
+    found = {entry[0] for trace in drawn(view, name).data for entry in trace.customdata or ()}
     assert found <= numbers | {None}
     if name != "importance":
         assert view.best is not None
@@ -83,10 +81,10 @@ def test_marks_that_stand_for_a_trial_have_its_number_first(view: RunView, name:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_is_told_in_full_sentences(view: RunView, name: str) -> None:
-    said = FIGURES[name].shows(view)
-    assert said[0].isupper()
-    assert said.endswith(".")
+def test_each_caption_is_a_full_sentence(view: RunView, name: str) -> None:
+    caption = FIGURES[name].caption(view)
+    assert caption[0].isupper()
+    assert caption.endswith(".")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -116,7 +114,7 @@ def test_text_of_elsewhere_is_no_markup(view_of: ViewOf, name: str) -> None:
         assert name in ("veer_by_latency", "veer_by_parameters", "det_curves", "score_histograms",
                         "loss_shares")  # fmt: skip
         return
-    texts = [str(value) for _, value in leaves(figure.to_dict()) if isinstance(value, str)]
+    texts = [str(value) for _, value in all_values(figure.to_dict()) if isinstance(value, str)]
     assert not [text for text in texts if "<a" in text or "\x1b" in text or "\u202e" in text]
     templates = [trace.hovertemplate or "" for trace in figure.data]
     # The page's own `%{x}` are followed by a format or stand for a number, never in a value.

@@ -88,12 +88,12 @@ def test_equal_veers_give_no_share(view_of: ViewOf) -> None:
     assert [each.share for each in importances(view_of(records))] == [0.0, 0.0]
 
 
-def test_the_figure_says_what_each_bar_rests_on(view_of: ViewOf) -> None:
+def test_the_chart_states_the_trials_behind_each_bar(view_of: ViewOf) -> None:
     figure = importance(view_of(searched(9)))
     assert figure is not None
     (bars,) = figure.data
     assert bars.name == "all 9 complete trials"
     assert set(bars.y) == {"a", "b"}
-    said = figure.layout.xaxis.title.text.replace("<br>", " ")
-    assert said.endswith("no bar, since too few complete trials differ in it: c")
+    title = figure.layout.xaxis.title.text.replace("<br>", " ")
+    assert title.endswith("no bar, since too few complete trials differ in it: c")
     assert all(low <= share for low, share in zip(bars.error_x.arrayminus, bars.x, strict=True))

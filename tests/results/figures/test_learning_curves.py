@@ -1,4 +1,4 @@
-"""Learning curves stand where the figures say."""
+"""Learning curves have the points, marks and traces of their trials."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from results.figures.learning_curves import (
-    MOST_BOLD,
-    MOST_OWN,
-    MOST_POINTS,
+    MAX_BOLD_CURVES,
+    MAX_CURVE_POINTS,
+    MAX_OWN_TRACES,
     learning_curves,
     points_of,
 )
@@ -21,7 +21,7 @@ ViewOf = Callable[[list[Record]], RunView]
 ASHA = {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3}
 
 
-def test_a_curve_goes_through_its_figures(view_of: ViewOf) -> None:
+def test_a_curve_goes_through_its_veers(view_of: ViewOf) -> None:
     figure = learning_curves(view_of([STARTED, *trial_records(0, [20.0, 15.0, 10.0])]))
     best = named(figure, "best: trial 0")
     assert (best.x, best.y) == ((1, 2, 3), (20.0, 15.0, 10.0))
@@ -49,7 +49,7 @@ def crowd(num_trials: int) -> list[Record]:
     return records
 
 
-def test_a_crowd_of_curves_is_clear_and_its_legend_is_not(view_of: ViewOf) -> None:
+def test_a_crowd_of_curves_is_transparent_and_its_legend_is_not(view_of: ViewOf) -> None:
     figure = learning_curves(view_of(crowd(900)))
     assert figure is not None
     for name, drawn in (("stopped early", 600), ("complete", 293)):
@@ -63,15 +63,17 @@ def test_a_crowd_of_curves_is_clear_and_its_legend_is_not(view_of: ViewOf) -> No
         assert shown.x == (None,)
 
 
-@pytest.mark.parametrize(("num_trials", "is_told"), [(MOST_BOLD, True), (MOST_BOLD + 1, False)])
-def test_few_curves_tell_their_config_everywhere_and_many_at_their_ends(
-    view_of: ViewOf, num_trials: int, is_told: bool
+@pytest.mark.parametrize(
+    ("num_trials", "has_details"), [(MAX_BOLD_CURVES, True), (MAX_BOLD_CURVES + 1, False)]
+)
+def test_few_curves_show_their_config_everywhere_and_many_at_their_ends(
+    view_of: ViewOf, num_trials: int, has_details: bool
 ) -> None:
     stopped = named(learning_curves(view_of(crowd(num_trials))), "stopped early")
     first, last = stopped.customdata[:2]
     assert "lr: 1.1" in last[1]
-    assert ("lr: 1.1" in first[1]) == is_told
-    assert ("click" in first[1]) != is_told
+    assert ("lr: 1.1" in first[1]) == has_details
+    assert ("click" in first[1]) != has_details
 
 
 def test_an_epoch_without_a_veer_is_a_gap(view_of: ViewOf) -> None:
@@ -83,14 +85,16 @@ def test_the_best_is_on_top_and_only_the_best_trials_have_traces_of_their_own(
     view_of: ViewOf,
 ) -> None:
     records: list[Record] = [STARTED]
-    for trial in range(MOST_OWN + 10):
+    for trial in range(MAX_OWN_TRACES + 10):
         records += trial_records(trial, [20.0, 10.0 + trial])
     figure = learning_curves(view_of(records))
     assert figure is not None
     assert figure.data[-1].name == "best: trial 0"
-    assert len(figure.data) == MOST_OWN + 1
+    assert len(figure.data) == MAX_OWN_TRACES + 1
     shared = figure.data[0]
-    assert {entry[0] for entry in shared.customdata} == set(range(MOST_OWN, MOST_OWN + 10))
+    assert {entry[0] for entry in shared.customdata} == set(
+        range(MAX_OWN_TRACES, MAX_OWN_TRACES + 10)
+    )
     assert [trace.showlegend for trace in figure.data].count(True) == 2
 
 
@@ -103,13 +107,11 @@ def test_follow_ups_stand_apart_and_are_never_the_best(view_of: ViewOf) -> None:
     figure = learning_curves(view_of(records))
     assert named(figure, "best").name == "best: trial 0"
     assert named(figure, "repeats of finalists").customdata[0][0] == 1
-    assert named(figure, "stopped ones run to the end").customdata[0][0] == 2
+    assert named(figure, "stopped trials, run to the end").customdata[0][0] == 2
 
 
 @pytest.mark.parametrize(("last", "rungs"), [(2, []), (4, [3]), (27, [3, 9, 27])])
-def test_rungs_and_the_teacher_are_marked(
-    view_of: ViewOf, last: int, rungs: list[float]
-) -> None:
+def test_rungs_and_the_teacher_are_marked(view_of: ViewOf, last: int, rungs: list[float]) -> None:
     settings = {"scheduler": ASHA, "max_epochs": 28}
     teacher = {"event": "teacher", "path": "t", "veer_pct": 7.5, "num_params": 9, "sha256": ""}
     curve = [30.0 - epoch for epoch in range(last)]
@@ -130,7 +132,7 @@ def test_a_long_curve_is_thinned_and_keeps_first_last_and_best() -> None:
     veers[333] = 3.0
     records: list[Any] = trial_records(0, veers)
     points = points_of(trial_histories({"time_s": 0.0, **each} for each in records)[0])
-    assert len(points) <= MOST_POINTS
+    assert len(points) <= MAX_CURVE_POINTS
     assert (points[0], points[-1]) == ((1, 50.0), (500, round(veers[-1], 3)))
     assert (334, 3.0) in points
 

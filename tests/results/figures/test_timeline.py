@@ -1,4 +1,4 @@
-"""Who ran what when, by hand."""
+"""Spans and timelines of searches made by hand."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.figures.spans import schedule_of
-from results.figures.timeline import EDGE, MOST_EDGED, SIGN, timeline
+from results.figures.timeline import EDGE, MAX_EDGED_BARS, PAUSE_SIGN, timeline
 from results.journal.journal import Record
 from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named
@@ -54,7 +54,7 @@ def test_a_span_begins_with_the_first_epoch_by_its_own_times(view_of: ViewOf) ->
     )  # fmt: skip
     (span,) = schedule.spans
     assert (span.begin_s, span.end_s) == pytest.approx((10.0, 31.5))
-    assert span.told == "epochs 1 to 2 in 22 seconds, cpu, process 1"
+    assert span.details == "epochs 1 to 2 in 22 seconds, cpu, process 1"
     assert schedule.rows == ("node 1",)
 
 
@@ -71,7 +71,7 @@ def test_a_process_keeps_its_row_and_a_later_one_takes_over_a_free_row(view_of: 
     assert rows == {0: "node 1", 1: "node 2", 2: "node 1", 3: "node 1"}
 
 
-def test_a_fault_ends_a_span_and_the_next_place_begins_another(view_of: ViewOf) -> None:
+def test_a_fault_ends_a_span_and_the_next_placement_begins_another(view_of: ViewOf) -> None:
     schedule = schedule_of(
         view_of([
             START, started(0, 0), placed(10, 0, 1), epoch(10, 0, 1),
@@ -82,7 +82,7 @@ def test_a_fault_ends_a_span_and_the_next_place_begins_another(view_of: ViewOf) 
     assert [(s.begin_s, s.end_s) for s in schedule.spans] == [(0, 15), (30, 41)]
     (fault,) = schedule.faults
     assert (fault.trial, fault.at_s, fault.row) == (0, 15, "node 1")
-    assert fault.told == "worker_lost: its process died"
+    assert fault.details == "worker_lost: its process died"
 
 
 def test_pauses_are_cut_out_and_marked(view_of: ViewOf) -> None:
@@ -113,7 +113,7 @@ def test_a_kill_without_an_end_pauses_from_the_last_record(view_of: ViewOf) -> N
     assert [(s.begin_s, s.end_s) for s in schedule.spans] == [(0, 10), (20, 26)]
 
 
-def test_a_journal_of_before_places_has_rows_too(view_of: ViewOf) -> None:
+def test_a_journal_without_placements_has_rows_too(view_of: ViewOf) -> None:
     schedule = schedule_of(
         view_of([
             START, started(0, 0), started(0, 1), epoch(10, 0, 1), epoch(11, 1, 1),
@@ -121,18 +121,18 @@ def test_a_journal_of_before_places_has_rows_too(view_of: ViewOf) -> None:
         ])
     )  # fmt: skip
     rows = {span.trial: span.row for span in schedule.spans}
-    one, two = (f"worker {number} (place not recorded)" for number in (1, 2))
+    one, two = (f"worker {number} (host not recorded)" for number in (1, 2))
     assert rows == {0: one, 1: two, 2: one}
 
 
-def test_rows_of_unknown_places_are_in_the_order_of_their_numbers(view_of: ViewOf) -> None:
+def test_rows_of_unknown_hosts_are_in_the_order_of_their_numbers(view_of: ViewOf) -> None:
     records = [START, *(started(0, trial) for trial in range(11))]
     records += [epoch(10 + trial, trial, 1) for trial in range(11)]
     rows = schedule_of(view_of(records + [epoch(30, trial, 2) for trial in range(11)])).rows
     assert [int(row.split()[1]) for row in rows] == list(range(1, 12))
 
 
-def test_pauses_close_together_tell_their_names_on_hovering(view_of: ViewOf) -> None:
+def test_pauses_close_together_have_hover_text(view_of: ViewOf) -> None:
     """Of a search of 300 s, pauses after 20, 60 and 220 s."""
     records = [START, started(0, 0), placed(10, 0, 1), epoch(10, 0, 1)]
     records += [at(20, "search_ended", reason="interrupted")]
@@ -142,13 +142,13 @@ def test_pauses_close_together_tell_their_names_on_hovering(view_of: ViewOf) -> 
     figure = timeline(view_of(records))
     assert figure is not None
     notes = figure.layout.annotations
-    assert [note.text for note in notes] == [SIGN, SIGN, "paused 16.7 minutes"]
+    assert [note.text for note in notes] == [PAUSE_SIGN, PAUSE_SIGN, "paused 16.7 minutes"]
     assert len({notes[1].yshift, notes[2].yshift}) == 2
     assert [note.hovertext for note in notes[:2]] == ["paused 100 seconds"] * 2
 
 
 @pytest.mark.parametrize(
-    ("num_spans", "width"), [(MOST_EDGED, EDGE["width"]), (MOST_EDGED + 1, 0)]
+    ("num_spans", "width"), [(MAX_EDGED_BARS, EDGE["width"]), (MAX_EDGED_BARS + 1, 0)]
 )
 def test_many_bars_have_no_edges(view_of: ViewOf, num_spans: int, width: float) -> None:
     records = [START]

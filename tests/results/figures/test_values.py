@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from results.figures.loss_shares import MOST_TRIALS, loss_shares, shares_of
+from results.figures.loss_shares import MAX_TRIALS, loss_shares, shares_of
 from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_coordinates
-from results.figures.slices import GAP_PX, LETTER_PX, MOST_LABEL, ROW_PX, slices
+from results.figures.slices import GAP_PX, LETTER_PX, MAX_LABEL_CHARS, ROW_PX, slices
 from results.figures.values import Scale
 from results.journal.history import trial_histories
 from results.journal.journal import Record
@@ -66,22 +66,20 @@ def test_names_of_categories_have_the_room_that_they_need(view_of: ViewOf) -> No
     assert wide.domain == pytest.approx((0, 1))
     assert wide.ticklabeloverflow == "allow"
     assert wide.autotickangles == (0, -90)
-    assert [len(text) for text in wide.ticktext] == [MOST_LABEL] * 15
+    assert [len(text) for text in wide.ticktext] == [MAX_LABEL_CHARS] * 15
     assert max(axes["dim"].domain) < 0.35
     top, bottom = figure.layout.yaxis.domain, figure.layout.yaxis4.domain
     plots_px = (ROW_PX - GAP_PX) / (top[1] - top[0])
     assert bottom[1] - bottom[0] == pytest.approx(top[1] - top[0])
     assert plots_px * (top[0] - bottom[1]) == pytest.approx(GAP_PX)
     # What stands below the last row holds its axis and the longest name.
-    assert figure.layout.height - plots_px >= GAP_PX + LETTER_PX * MOST_LABEL
+    assert figure.layout.height - plots_px >= GAP_PX + LETTER_PX * MAX_LABEL_CHARS
 
 
 def test_a_slice_is_logarithmic_where_the_space_says_so(view: RunView) -> None:
     figure = slices(view)
     assert figure is not None
-    axes = {
-        axis.title.text: axis.type for axis in figure.select_xaxes() if axis.title.text
-    }
+    axes = {axis.title.text: axis.type for axis in figure.select_xaxes() if axis.title.text}
     assert axes["lr"] == "log"
     assert axes["alpha"] is None
 
@@ -175,7 +173,7 @@ def test_what_a_trial_never_had_has_no_area() -> None:
 def test_shares_of_the_best_trials_add_up(view: RunView) -> None:
     figure = loss_shares(view)
     assert figure is not None
-    best_first = [trial.trial for trial in view.ranked[:MOST_TRIALS]]
+    best_first = [trial.trial for trial in view.ranked[:MAX_TRIALS]]
     assert list(dict.fromkeys(int(trace.stackgroup) for trace in figure.data)) == best_first
     for trial in best_first:
         areas = [trace.y for trace in figure.data if trace.stackgroup == str(trial)]

@@ -131,7 +131,7 @@ def test_the_axis_is_logarithmic_where_the_range_asks(measured: RunView) -> None
     ],
 )
 def test_log_ticks_are_round_and_enough(values: list[float], shown: list[str]) -> None:
-    ticks = log_ticks(values, least=2)
+    ticks = log_ticks(values, min_ticks=2)
     assert set(shown) <= set(ticks["ticktext"])
     inside = [tick for tick in ticks["tickvals"] if values[0] <= tick <= values[-1]]
     assert len(inside) >= 2

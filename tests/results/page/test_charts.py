@@ -1,4 +1,4 @@
-"""Charts on the page: text from elsewhere is text, and one that fails costs no other."""
+"""Charts on the page: text of a run is no markup, and an error in one stops no other."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ class Drawn:
     title: str = "A chart"
     needs: str = "something"
 
-    def shows(self, view: Any) -> str:
+    def caption(self, view: Any) -> str:
         return f"What it shows of {view}."
 
     def __call__(self, view: Any) -> go.Figure | None:
@@ -72,7 +72,7 @@ def test_texts_everywhere_in_a_figure_are_harmless_and_numbers_stay() -> None:
     assert "template" not in found.drawn[0].spec["layout"]
 
 
-def test_a_chart_that_fails_is_logged_and_said_and_the_others_are_drawn(
+def test_a_chart_that_fails_is_logged_and_shown_and_the_others_are_drawn(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     figures = {
@@ -88,16 +88,16 @@ def test_a_chart_that_fails_is_logged_and_said_and_the_others_are_drawn(
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_charts_that_are_not_drawn_are_said_with_what_they_need() -> None:
+def test_charts_that_are_not_drawn_are_named_with_what_they_need() -> None:
     figures = {
         "drawn": Drawn(lambda _: go.Figure(), title="Drawn"),
         "one": Drawn(lambda _: None, title="DET curves", needs="scores"),
         "other": Drawn(lambda _: None, title="Importance", needs="five trials"),
         "third": Drawn(lambda _: None, title="Scores", needs="scores"),
     }
-    said = "Not drawn: DET curves, Scores (needs scores); Importance (needs five trials)."
-    assert draw_figures(figures, None).absent_in_words == said
-    assert draw_figures({"drawn": figures["drawn"]}, None).absent_in_words == ""
+    text = "Not drawn: DET curves, Scores (needs scores); Importance (needs five trials)."
+    assert draw_figures(figures, None).absent_text == text
+    assert draw_figures({"drawn": figures["drawn"]}, None).absent_text == ""
 
 
 def test_a_chart_that_fails_does_not_cost_the_page(
@@ -109,12 +109,12 @@ def test_a_chart_that_fails_does_not_cost_the_page(
     assert len(page.scripts) == 2  # data and our own: without charts Plotly stays away
 
 
-def test_every_chart_of_a_run_is_on_its_page_with_title_and_sense(tmp_path: Path) -> None:
+def test_every_chart_of_a_run_is_on_its_page_with_title_and_caption(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 12)
     page = Page(write_report(run, tmp_path / "report.html"))
     assert {"data-learning_curves", "data-veer_by_parameters", "data-slices"} <= set(page.embedded)
     assert "Learning curves" in page.text
-    assert "Validation EER by epoch, a line a trial" in page.text
-    needs = "validation scores, which this run has not kept"
+    assert "Validation EER by epoch, one line per trial" in page.text
+    needs = "validation scores, which this run did not keep"
     assert "Not drawn: " in page.text
     assert f"Detection error trade-off, Scores (needs {needs})." in page.text
