@@ -1,4 +1,4 @@
-"""Train lists, trial lists, `corpus.yaml`: read, checked, prepared; the test list's ledger.
+"""Train lists, trial lists and `corpus.yaml`: reading, checks, preparation, test list ledger.
 
 May import: spaces.files, trainable.audio.
 """

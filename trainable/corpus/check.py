@@ -1,4 +1,4 @@
-"""The full check of a corpus: lists, then every audio file."""
+"""The full check of a corpus: its lists, then every audio file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ class PartReport:
 
     Attributes:
         name: train, validation or test.
-        num_speakers: Speakers; of a trial list, the first folders of its paths.
-        num_files: Audio files, each counted once.
-        num_target_pairs: Pairs of one speaker; 0 in training.
-        num_nontarget_pairs: Pairs of two speakers; 0 in training.
-        duration_h: All its audio, hours.
-        shortest_s: Its shortest file, seconds.
+        num_speakers: Number of speakers; in a trial list, the first folders of the paths count.
+        num_files: Number of audio files, each counted once.
+        num_target_pairs: Trial pairs of one speaker; 0 in training.
+        num_nontarget_pairs: Trial pairs of two speakers; 0 in training.
+        duration_h: Duration of all audio together, hours.
+        shortest_s: Duration of the shortest file, seconds.
     """
 
     name: str
@@ -49,11 +49,11 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusReport:
-    """A corpus without faults.
+    """The result of the check of a corpus without faults.
 
     Attributes:
-        parts: Training, validation and, if the corpus has one, test.
-        warnings: What is to be said of the lists.
+        parts: Training, validation and, if the corpus has a test list, test.
+        warnings: Warnings about the lists, one sentence each.
     """
 
     parts: tuple[PartReport, ...]
@@ -63,14 +63,14 @@ class CorpusReport:
 def check_corpus(
     config: CorpusConfig, progress: Callable[[int, int], None] | None = None
 ) -> CorpusReport:
-    """Check the lists, the test list included, and decode every file they name.
+    """Check all lists, also the test list, and decode every file that they name.
 
     Args:
         config: The corpus.
-        progress: Told (files done, files in all).
+        progress: Called with (files done, files in all).
 
     Raises:
-        CorpusError: With every fault of the lists and of the audio, each with list and line.
+        CorpusError: The lists or the audio have faults; names each with list and line.
     """
     faults: list[str] = []
     corpus = parse_corpus(config, faults)
@@ -98,13 +98,12 @@ def _parse_test_pairs(
         return ()
     pairs = parse_trial_list(config.test_list, config.test_dir, faults)
     faults += class_faults(pairs, config.test_list)
-    is_told = is_same_file(config.val_list, config.test_list)
-    if not is_told and content_sha256(pairs) == content_sha256(corpus.val_pairs):
+    # `parse_corpus` reports a validation list that is the same file.
+    is_reported = is_same_file(config.val_list, config.test_list)
+    if not is_reported and content_sha256(pairs) == content_sha256(corpus.val_pairs):
         faults.append(f"{config.val_list}, of which {config.test_list} is a copy: {NOT_APART}")
     if not config.allow_shared_speakers:
-        faults += shared_speaker_faults(
-            corpus.train, config.train_list, pairs, config.test_list
-        )
+        faults += shared_speaker_faults(corpus.train, config.train_list, pairs, config.test_list)
     return pairs
 
 

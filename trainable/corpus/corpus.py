@@ -1,6 +1,6 @@
-"""A corpus: a wav root and the lists that voxceleb_trainer's users have.
+"""A corpus: audio folders and lists in the formats of voxceleb_trainer.
 
-Here the lists are read and checked; `corpus_check` also decodes the audio.
+This module reads and checks the lists; `check` also decodes the audio.
 """
 
 from collections.abc import Iterable, Sequence
@@ -36,13 +36,13 @@ __all__ = [
 
 
 NOT_APART = (
-    "must not be the test list too: what is chosen by a list cannot be tested on it; name pairs "
-    "of other speakers, or leave test_list out"
+    "must not be the test list too: a model that is chosen by a list cannot be tested on it; name "
+    "pairs of other speakers, or leave test_list out"
 )
 
 
 class CorpusConfig(BaseModel):
-    """Where a corpus is: the content of `corpus.yaml`."""
+    """The content of `corpus.yaml`: where the lists and the audio of a corpus are."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -70,7 +70,7 @@ class CorpusConfig(BaseModel):
         return self
 
     def resolved_against(self, folder: Path) -> Self:
-        """The same corpus with absolute paths; relative ones start from the folder."""
+        """Return the same config with absolute paths; relative ones start from the folder."""
         paths = {name: value for name, value in self if isinstance(value, Path)}
         found: dict[str, object] = {name: (folder / p).resolve() for name, p in paths.items()}
         found["augmentation"] = self.augmentation.resolved_against(folder)
@@ -79,12 +79,12 @@ class CorpusConfig(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corpus:
-    """The lists of a corpus, checked.
+    """The checked lists of a corpus.
 
     Attributes:
-        config: Where they came from.
-        train: Training utterances, in the list's order.
-        val_pairs: Validation trial pairs, in the list's order.
+        config: Config that names the lists.
+        train: Training utterances, in the order of the list.
+        val_pairs: Validation trial pairs, in the order of the list.
         speakers: Training speakers, sorted; the position is the class.
         val_paths: Files that the validation pairs name, sorted, each once.
     """
@@ -97,7 +97,7 @@ class Corpus:
 
     @property
     def audio(self) -> tuple[AudioEntry, ...]:
-        """All files with their places in the lists: those of `train`, then of `val_paths`."""
+        """All audio files with list and line: those of `train`, then those of `val_paths`."""
         config = self.config
         train = (
             AudioEntry(path=config.train_dir / u.path, listed_at=f"{config.train_list}:{u.line}")
@@ -110,22 +110,23 @@ def read_corpus_config(path: Path) -> CorpusConfig:
     """Read a `corpus.yaml`; its relative paths start from its own folder.
 
     Raises:
-        ConfigError: The file is missing or breaks a rule; with its line.
+        ConfigError: The file is missing or breaks a rule; names the line.
     """
     return load_model(CorpusConfig, read_yaml(path)).resolved_against(path.parent)
 
 
 def read_corpus(config: CorpusConfig, *, check_files: bool = True) -> Corpus:
-    """Read and check the train and validation lists; no audio is opened.
+    """Read and check the train and validation lists, without opening audio.
 
     Args:
-        config: Where they are.
+        config: Config that names the lists.
         check_files: Whether to check that each audio file exists; false for lists that were
             checked before.
 
     Raises:
-        CorpusError: With every fault: a line that does not parse, a missing file, a path outside
-            the root, an empty list, a class or a second speaker missing, shared speakers.
+        CorpusError: The lists have faults; names each: a line that does not parse, a missing file,
+            a path outside the root, an empty list, no target or no non-target pairs, fewer than
+            two training speakers, or speakers in both training and validation.
     """
     faults: list[str] = []
     corpus = parse_corpus(config, faults, check_files=check_files)
@@ -135,7 +136,7 @@ def read_corpus(config: CorpusConfig, *, check_files: bool = True) -> Corpus:
 
 
 def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool = True) -> Corpus:
-    """As `read_corpus`, but what is wrong goes to `faults` and what is right comes back."""
+    """Read and check as `read_corpus`, but add faults to `faults` and return the valid lines."""
     train = parse_train_list(config.train_list, config.train_dir, faults, check_files=check_files)
     pairs = parse_trial_list(config.val_list, config.val_dir, faults, check_files=check_files)
     faults += _speaker_faults(train, config.train_list)
@@ -154,14 +155,14 @@ def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool =
 
 
 def read_trial_list(path: Path, root: Path) -> tuple[TrialPair, ...]:
-    """Read and check one trial list; no audio is opened.
+    """Read and check one trial list, without opening audio.
 
     Args:
-        path: Lines `1|0 PATH_A PATH_B`.
+        path: File with lines `1|0 PATH_A PATH_B`.
         root: Folder that the paths start from.
 
     Raises:
-        CorpusError: With every fault.
+        CorpusError: The list has faults; names each.
     """
     faults: list[str] = []
     pairs = parse_trial_list(path, root, faults)
@@ -174,7 +175,7 @@ def read_trial_list(path: Path, root: Path) -> tuple[TrialPair, ...]:
 def audio_of_pairs(
     pairs: Sequence[TrialPair], trial_list: Path, root: Path
 ) -> tuple[AudioEntry, ...]:
-    """Files that trial pairs name, sorted by path, each with its first place in the list."""
+    """Return the files of trial pairs, sorted by path, each with the first line that names it."""
     first_line: dict[str, int] = {}
     for pair in pairs:
         first_line.setdefault(pair.path_a, pair.line)
@@ -188,7 +189,7 @@ def audio_of_pairs(
 def shared_speaker_faults(
     train: Sequence[Utterance], train_list: Path, pairs: Sequence[TrialPair], trial_list: Path
 ) -> list[str]:
-    """One fault a speaker that is both in training and in a trial list."""
+    """Return one fault for each speaker that is both in training and in a trial list."""
     train_line = _first_lines((u.speaker, u.line) for u in train)
     pair_line = _first_lines(
         (speaker_of(path), pair.line) for pair in pairs for path in (pair.path_a, pair.path_b)
@@ -201,7 +202,7 @@ def shared_speaker_faults(
 
 
 def class_faults(pairs: Sequence[TrialPair], trial_list: Path) -> list[str]:
-    """A fault if a trial list has pairs of one class only, from which no EER follows."""
+    """Return a fault if all pairs of a trial list have one label, since then there is no EER."""
     labels = {pair.is_target for pair in pairs}
     if len(labels) != 1:
         return []
@@ -220,6 +221,7 @@ def _first_lines(found: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def _speaker_faults(train: Sequence[Utterance], train_list: Path) -> list[str]:
+    """Return the faults of files with two speakers, and of a list with one speaker in all."""
     faults = []
     first: dict[str, Utterance] = {}
     for utterance in train:

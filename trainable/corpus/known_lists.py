@@ -1,4 +1,8 @@
-"""Test lists that results are published on, recognised by what is in them, never by their names.
+"""Trial lists identified by their content: equal lists, overlaps, and published test lists.
+
+The content of a list is the set of its pairs. The first half of this module hashes and compares
+the pairs of any lists; the second half recognises the test lists that results are published on.
+The name of a file decides nothing, since a list may be renamed or copied.
 
 Numbers of pairs and speakers are those of VoxCeleb's page
 (https://www.robots.ox.ac.uk/~vgg/data/voxceleb/vox1.html; Chung et al., "VoxCeleb2: Deep Speaker
@@ -14,12 +18,75 @@ from pathlib import Path
 
 from trainable.corpus.lists import TrialPair, speaker_of
 
-# VoxCeleb1's own test speakers: those whose names begin with E.
-VOXCELEB1_TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
-# An utterance of VoxCeleb1: speaker (id10001 to id11251), video, number; in any folder, as any
-# kind of file.
-_VOXCELEB1_UTTERANCE = re.compile(r"(?:^|/)(id1[01]\d{3})/[\w-]{11}/\d{5}(?:\.\w+)?$")
+# Speakers that a warning names; the others are counted only.
 _MAX_SPEAKERS_NAMED = 3
+
+
+def paths_of(pairs: Iterable[TrialPair]) -> set[str]:
+    """Return the files that a trial list names."""
+    return {path for pair in pairs for path in (pair.path_a, pair.path_b)}
+
+
+def speakers_in_pairs(pairs: Iterable[TrialPair]) -> set[str]:
+    """Return the speakers of a trial list: the first folders of its paths."""
+    return {speaker_of(path) for path in paths_of(pairs)}
+
+
+def content_sha256(pairs: Iterable[TrialPair]) -> str:
+    """Return the SHA-256, in hex, of the distinct pairs of a list.
+
+    The order of the lines, the order of the two files in a pair, and `./` or `//` in paths do not
+    matter. Nor does the root folder that the paths start from.
+    """
+    lines = "".join(sorted(_normalized_lines(pairs)))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def same_pairs(pairs: Iterable[TrialPair], others: Iterable[TrialPair]) -> int:
+    """Return how many pairs are in both lists."""
+    return len(_normalized_lines(pairs) & _normalized_lines(others))
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file, also through links; neither is opened."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist
+        return one.absolute() == other.absolute()
+
+
+def overlap_warnings(val_pairs: Sequence[TrialPair], test_pairs: Sequence[TrialPair]) -> list[str]:
+    """Return a warning if a validation and a test list share speakers, else nothing."""
+    shared = sorted(speakers_in_pairs(val_pairs) & speakers_in_pairs(test_pairs))
+    if not shared:
+        return []
+    warning = (
+        f"validation and test list share {len(shared)} of the test list's "
+        f"{len(speakers_in_pairs(test_pairs))} speakers ({_first_names(shared)})"
+    )
+    if num_pairs := same_pairs(val_pairs, test_pairs):
+        warning += f" and {num_pairs} of its {len(test_pairs)} trial pairs"
+    return [f"{warning}: error rates on it are too low for a model that was chosen by the other"]
+
+
+def _normalized_lines(pairs: Iterable[TrialPair]) -> set[str]:
+    """Return one line for each distinct pair, equal for equal pairs."""
+    pairs = tuple(pairs)
+    # Each path once: a list of 580,000 pairs has about 145,000 paths.
+    normal = {path: posixpath.normpath(path) for path in paths_of(pairs)}
+    # Text rather than tuples, which take longer to hash and to sort.
+    lines = set()
+    for pair in pairs:
+        path_a, path_b = normal[pair.path_a], normal[pair.path_b]
+        if path_a > path_b:
+            path_a, path_b = path_b, path_a
+        lines.add(f"{1 if pair.is_target else 0} {path_a} {path_b}\n")
+    return lines
+
+
+def _first_names(speakers: Sequence[str]) -> str:
+    more = ", ..." if len(speakers) > _MAX_SPEAKERS_NAMED else ""
+    return ", ".join(speakers[:_MAX_SPEAKERS_NAMED]) + more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +94,11 @@ class KnownList:
     """A published test list.
 
     Attributes:
-        name: As papers call it.
-        num_pairs: Trial pairs.
-        num_targets: Those of one speaker.
-        num_speakers: Speakers.
-        has_test_speakers: Whether they are VoxCeleb1's 40 test speakers.
+        name: Name of the list in papers.
+        num_pairs: Number of trial pairs.
+        num_targets: Number of target pairs.
+        num_speakers: Number of speakers.
+        has_test_speakers: Whether the speakers are the 40 test speakers of VoxCeleb1.
     """
 
     name: str
@@ -66,16 +133,22 @@ KNOWN_LISTS: tuple[KnownList, ...] = (
     ),
 )
 
+# The test speakers of VoxCeleb1: those whose names begin with E.
+VOXCELEB1_TEST_SPEAKERS = frozenset(f"id{number}" for number in range(10270, 10310))
+# Path of a VoxCeleb1 utterance: speaker (id10001 to id11251), video, number; below any folder,
+# with any or no file extension.
+_VOXCELEB1_UTTERANCE = re.compile(r"(?:^|/)(id1[01]\d{3})/[\w-]{11}/\d{5}(?:\.\w+)?$")
+
 
 def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> KnownList | None:
-    """The published test list that a trial list is, None where it is none.
+    """Return the published test list that a trial list is, or None.
 
-    Order, names of folders before the speaker's and the kind of audio file do not matter.
+    The order of pairs, folders before the speaker's and the kind of audio file do not matter.
 
     Args:
-        paths: The utterances, each once is enough.
-        num_pairs: Trial pairs of the list.
-        num_targets: Those of one speaker.
+        paths: The utterances of the list; each need occur only once.
+        num_pairs: Number of trial pairs in the list.
+        num_targets: Number of target pairs.
     """
     fitting = [
         each
@@ -85,6 +158,7 @@ def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> Know
     if not fitting:
         return None
     own = voxceleb1_speakers(paths)
+    # Without VoxCeleb1's names, in a renamed copy, the counts alone decide.
     num_speakers = len(own or {speaker_of(path) for path in paths})
     for each in fitting:
         are_others = each.has_test_speakers and own and not own <= VOXCELEB1_TEST_SPEAKERS
@@ -94,7 +168,7 @@ def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> Know
 
 
 def voxceleb1_speakers(paths: Collection[str]) -> frozenset[str]:
-    """The VoxCeleb1 speakers of utterances; empty where one path is not laid out as there."""
+    """Return the VoxCeleb1 speakers of utterances; empty if any path is not one of VoxCeleb1."""
     speakers = set()
     for path in paths:
         found = _VOXCELEB1_UTTERANCE.search(path)
@@ -105,87 +179,26 @@ def voxceleb1_speakers(paths: Collection[str]) -> frozenset[str]:
 
 
 def known_list_warning(paths: Collection[str], num_pairs: int, num_targets: int) -> str | None:
-    """What is to be said of a validation list that is a published test list, or part of one.
+    """Return a warning if a validation list is a published test list or part of one, else None.
 
     Args:
-        paths: Its utterances.
-        num_pairs: Its trial pairs.
-        num_targets: Those of one speaker.
+        paths: The utterances of the list.
+        num_pairs: Number of trial pairs in the list.
+        num_targets: Number of target pairs.
     """
     known = known_list(paths, num_pairs, num_targets)
     if known is not None:
         return (
             f"the validation list is {known.name} ({num_pairs:,} pairs of {known.num_speakers:,} "
-            "speakers), a test list: a student that is chosen by it has no test figure on it any "
+            "speakers), a test list: a student that is chosen by it has no test result on it any "
             "more; validate on pairs of other speakers (`veer data prepare` draws them)"
         )
     speakers = voxceleb1_speakers(paths)
     if speakers and speakers <= VOXCELEB1_TEST_SPEAKERS:
-        named = ", ".join(sorted(speakers)[:_MAX_SPEAKERS_NAMED])
-        more = ", ..." if len(speakers) > _MAX_SPEAKERS_NAMED else ""
         return (
-            f"all {len(speakers)} speakers of the validation list ({named}{more}) are among the "
-            "40 test speakers of VoxCeleb1: a student that is chosen by it has no honest figure "
-            "on VoxCeleb1-O, E or H; validate on other speakers"
+            f"all {len(speakers)} speakers of the validation list "
+            f"({_first_names(sorted(speakers))}) are among the 40 test speakers of VoxCeleb1: a "
+            "student that is chosen by it has no fair result on VoxCeleb1-O, E or H; validate on "
+            "other speakers"
         )
     return None
-
-
-def content_sha256(pairs: Iterable[TrialPair]) -> str:
-    """SHA-256 of a list's distinct pairs, their sides and themselves in alphabetical order.
-
-    Paths count as they are written, but for `./` and `//` in them; where they start does not.
-    """
-    lines = "".join(sorted(_normal(pairs)))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def same_pairs(pairs: Iterable[TrialPair], others: Iterable[TrialPair]) -> int:
-    """How many pairs are in both lists."""
-    return len(_normal(pairs) & _normal(others))
-
-
-def speakers_in_pairs(pairs: Iterable[TrialPair]) -> set[str]:
-    """The speakers of a trial list: the first folders of its paths."""
-    return {speaker_of(path) for path in paths_of(pairs)}
-
-
-def paths_of(pairs: Iterable[TrialPair]) -> set[str]:
-    """The files that a trial list names."""
-    return {path for pair in pairs for path in (pair.path_a, pair.path_b)}
-
-
-def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file, through links too; neither is opened."""
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there
-        return one.absolute() == other.absolute()
-
-
-def overlap_warnings(val_pairs: Sequence[TrialPair], test_pairs: Sequence[TrialPair]) -> list[str]:
-    """What is to be said of a validation and a test list that are not apart."""
-    shared = sorted(speakers_in_pairs(val_pairs) & speakers_in_pairs(test_pairs))
-    if not shared:
-        return []
-    named = ", ".join(shared[:3]) + (", ..." if len(shared) > 3 else "")
-    warning = (
-        f"validation and test list share {len(shared)} of the test list's "
-        f"{len(speakers_in_pairs(test_pairs))} speakers ({named})"
-    )
-    if num_pairs := same_pairs(val_pairs, test_pairs):
-        warning += f" and {num_pairs} of its {len(test_pairs)} trial pairs"
-    return [f"{warning}: figures on it are too low for a model that was chosen by the other"]
-
-
-def _normal(pairs: Iterable[TrialPair]) -> set[str]:
-    """A line a pair; as text, which is hashed and sorted faster than tuples."""
-    pairs = tuple(pairs)
-    normal = {path: posixpath.normpath(path) for path in paths_of(pairs)}
-    lines = set()
-    for pair in pairs:
-        path_a, path_b = normal[pair.path_a], normal[pair.path_b]
-        if path_a > path_b:
-            path_a, path_b = path_b, path_a
-        lines.add(f"{1 if pair.is_target else 0} {path_a} {path_b}\n")
-    return lines

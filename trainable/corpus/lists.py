@@ -1,7 +1,7 @@
-"""Train lists and trial lists, line by line, every fault with its file and line.
+"""Train lists and trial lists, parsed line by line; every fault names its file and line.
 
-The formats are voxceleb_trainer's: `SPEAKER PATH` and `1|0 PATH_A PATH_B`, paths relative to a
-root folder.
+The formats are those of voxceleb_trainer: `SPEAKER PATH` and `1|0 PATH_A PATH_B`, with paths
+relative to a root folder.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from spaces.files.complaints import short_repr
 
 _Line = TypeVar("_Line")
 
-# Of Linux; a longer path names no file.
+# PATH_MAX of Linux: no file has a longer path, and the system refuses to look one up.
 MAX_PATH_CHARS = 4096
 _LABELS = {"1": True, "0": False}
 
@@ -24,8 +24,8 @@ class Utterance:
 
     Attributes:
         path: Audio file, relative to the root.
-        speaker: The speaker's name in the list.
-        line: Line in the list, counted from 1; 0 if it comes from no list.
+        speaker: Name of the speaker in the list.
+        line: Line in the list, counted from 1; 0 if the utterance comes from no list.
     """
 
     path: str
@@ -38,10 +38,10 @@ class TrialPair:
     """A line of a trial list.
 
     Attributes:
-        is_target: Whether both files are of one speaker.
+        is_target: Whether one speaker speaks in both files.
         path_a: Audio file, relative to the root.
         path_b: Audio file, relative to the root.
-        line: Line in the list, counted from 1; 0 if it comes from no list.
+        line: Line in the list, counted from 1; 0 if the pair comes from no list.
     """
 
     is_target: bool
@@ -53,9 +53,14 @@ class TrialPair:
 def parse_train_list(
     path: Path, root: Path, faults: list[str], *, check_files: bool = True
 ) -> tuple[Utterance, ...]:
-    """Read `SPEAKER PATH` lines; what is wrong goes to `faults`, what is right comes back.
+    """Read `SPEAKER PATH` lines; add faults to `faults` and return the valid lines.
 
-    Without `check_files` no audio file is looked for; for lists that were checked before.
+    Args:
+        path: The list.
+        root: Folder that the paths start from.
+        faults: Receives one sentence for each fault.
+        check_files: Whether to check that each audio file exists; false for lists that were
+            checked before.
     """
     files = _Files(root, check_files=check_files)
 
@@ -75,7 +80,7 @@ def parse_train_list(
 def parse_trial_list(
     path: Path, root: Path, faults: list[str], *, check_files: bool = True
 ) -> tuple[TrialPair, ...]:
-    """Read `1|0 PATH_A PATH_B` lines; what is wrong goes to `faults`, what is right comes back."""
+    """Read `1|0 PATH_A PATH_B` lines; see `parse_train_list` for the arguments."""
     files = _Files(root, check_files=check_files)
 
     def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
@@ -96,7 +101,7 @@ def parse_trial_list(
 
 
 def speaker_of(path: str) -> str:
-    """The speaker that a path stands for where the list names none: its first folder."""
+    """Return the speaker of a path in a list that names no speakers: its first folder."""
     return PurePosixPath(path).parts[0]
 
 
@@ -107,10 +112,11 @@ def _parse(
     faults: list[str],
 ) -> tuple[_Line, ...]:
     if not root.is_dir():
-        # Else every line would be a fault.
+        # One fault, not one for every line.
         faults.append(f"{path}: there is no folder {root} for its paths to start from")
         return ()
     try:
+        # Editors on Windows put a byte order mark first, which would become part of a speaker.
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -131,7 +137,7 @@ def _parsed(
 
 
 class _Files:
-    """Checks relative paths against a root; every file and folder is looked up once."""
+    """Checks of relative paths against a root; every file and folder is looked up once."""
 
     def __init__(self, root: Path, *, check_files: bool) -> None:
         self._root = root.resolve()
@@ -140,6 +146,7 @@ class _Files:
         self._inside: dict[Path, bool] = {}
 
     def fault(self, path: str) -> str | None:
+        """Return what is wrong with a path, None if nothing is or nothing is checked."""
         if self._check_files and path not in self._file_faults:
             self._file_faults[path] = self._find_fault(path)
         return self._file_faults.get(path)
@@ -147,7 +154,7 @@ class _Files:
     def _find_fault(self, path: str) -> str | None:
         if len(path) > MAX_PATH_CHARS:
             return f"a path must have at most {MAX_PATH_CHARS:,} characters, got {len(path):,}"
-        if _leaves(path):
+        if _is_outside(path):
             return f"the path must stay inside {self._root}, got {path!r}"
         file = self._root / path
         try:
@@ -167,7 +174,8 @@ class _Files:
         return self._inside[folder]
 
 
-def _leaves(path: str) -> bool:
-    """Whether a path leads out of its root by itself, be it on this system or on another."""
+def _is_outside(path: str) -> bool:
+    """Return whether a path leads out of its root as it is written, on this or another system."""
+    # Windows paths too: a list that is safe on one system must not leave the root on another.
     windows = PureWindowsPath(path)
     return path.startswith("/") or ".." in windows.parts or bool(windows.anchor)

@@ -1,4 +1,4 @@
-"""Writes a corpus' lists from a folder of speakers: `ROOT/SPEAKER/SESSION/UTTERANCE`.
+"""Write the lists of a corpus from a folder of speakers: `ROOT/SPEAKER/SESSION/UTTERANCE`.
 
 VoxCeleb names the middle folder after a video, LibriSpeech after a chapter; both are sessions.
 """
@@ -28,11 +28,12 @@ TRAIN_LIST = "train_list.txt"
 VAL_LIST = "veri_val.txt"
 TEST_LIST = "veri_test.txt"
 
+# A speaker classifier needs two classes.
 MIN_TRAIN_SPEAKERS = 2
 
 
 class PrepareConfig(BaseModel):
-    """How a folder of speakers becomes a corpus."""
+    """How a folder of speakers is split into a corpus."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -49,16 +50,17 @@ class PrepareConfig(BaseModel):
 def prepare_corpus(root: Path, out_dir: Path, config: PrepareConfig) -> Path:
     """Write train, validation and test lists with disjoint speakers, and `corpus.yaml`.
 
-    Trial pairs are half targets, half non-targets, each drawn once. A speaker's target pairs join
-    different sessions if it has several. Every file is written atomically, `corpus.yaml` last.
+    Half of the trial pairs are targets and half non-targets; no pair occurs twice. The target
+    pairs of a speaker are of different sessions if the speaker has several. Every file is written
+    atomically, `corpus.yaml` last.
 
     Args:
         root: Folder of the speakers.
-        out_dir: Folder of the written files; made if it is missing.
+        out_dir: Folder of the written files; created if it is missing.
         config: How to split and draw.
 
     Returns:
-        The `corpus.yaml`.
+        Path of the `corpus.yaml`.
 
     Raises:
         VeerError: The lists exist and `force` is not set, or there are too few speakers.
@@ -82,7 +84,7 @@ def prepare_corpus(root: Path, out_dir: Path, config: PrepareConfig) -> Path:
         lines[TEST_LIST] = _draw_pairs(held_out, config.num_pairs, rng)
     out_dir.mkdir(parents=True, exist_ok=True)
     if not test:
-        # One of an earlier split would hold speakers that now train.
+        # The test list of an earlier split would hold speakers that are now in training.
         (out_dir / TEST_LIST).unlink(missing_ok=True)
     for name, content in lines.items():
         write_text_atomically(out_dir / name, "\n".join(content) + "\n")
@@ -90,11 +92,11 @@ def prepare_corpus(root: Path, out_dir: Path, config: PrepareConfig) -> Path:
 
 
 def find_speakers(root: Path, layout: Layout) -> Speakers:
-    """Find the audio files of a folder tree by speaker and session.
+    """Find the audio files of a folder tree, by speaker and session.
 
     Raises:
-        CorpusError: There are none, or m4a files without a WAV or FLAC beside them, or names with
-            white space, which the lists' format cannot hold.
+        CorpusError: There are no audio files, or m4a files without a WAV or FLAC file beside them,
+            or names with white space, which the format of the lists cannot hold.
     """
     if not root.is_dir():
         raise CorpusError([f"{root}: there is no such folder"])
@@ -102,7 +104,7 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
     files = sorted(
         path
         for path in root.glob("*/*/*")
-        # Names with a leading dot are another system's leavings, such as macOS' `._00001.wav`.
+        # Files with a leading dot are no audio: macOS writes `._00001.wav` beside each file.
         if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
     found = {path.with_suffix("") for path in files}
@@ -129,6 +131,7 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
 
 
 def _wrong_layout(root: Path, suffixes: Sequence[str]) -> str:
+    """Return the fault of a folder without such files, with a deeper folder that has some."""
     kinds = " or ".join(suffix.removeprefix(".") for suffix in suffixes)
     text = f"{root}: must hold SPEAKER/SESSION/UTTERANCE files ({kinds}), found none"
     deeper = next((path for path in root.glob("*/*/*/*") if path.suffix in suffixes), None)
@@ -150,14 +153,15 @@ def _refuse_overwriting(out_dir: Path, config: PrepareConfig) -> None:
 def _draw_split(
     speakers: Speakers, config: PrepareConfig, rng: random.Random
 ) -> tuple[list[str], list[str]]:
-    """Validation and test speakers, sorted; only speakers with two files give target pairs."""
+    """Draw validation and test speakers, both sorted, from those with two files or more."""
+    # A speaker with one file gives no target pair, so it can only train.
     num_val, num_test = config.num_val_speakers, config.num_test_speakers
     usable = [name for name in speakers if len(_paths(speakers, [name])) > 1]
     wanted = num_val + num_test
     if num_test == 1 or len(usable) < wanted or len(speakers) < wanted + MIN_TRAIN_SPEAKERS:
         raise VeerError(
-            f"needed are at least {MIN_TRAIN_SPEAKERS} speakers to train, 2 to validate and none "
-            f"or 2 to test, the last two with two files each; got {len(speakers)} speakers, "
+            f"there must be at least {MIN_TRAIN_SPEAKERS} speakers to train, 2 to validate and "
+            f"none or 2 to test, the last two with two files each; got {len(speakers)} speakers, "
             f"{len(usable)} with two files, for {num_val} to validate and {num_test} to test"
         )
     drawn = rng.sample(usable, wanted)
@@ -165,6 +169,7 @@ def _draw_split(
 
 
 def _draw_pairs(speakers: Speakers, num_pairs: int, rng: random.Random) -> list[str]:
+    """Draw shuffled lines of a trial list, half targets and half non-targets."""
     names = list(speakers)
     targets = _draw_targets(speakers, num_pairs // 2, rng)
     paths = {name: _paths(speakers, [name]) for name in names}
@@ -183,10 +188,11 @@ def _draw_pairs(speakers: Speakers, num_pairs: int, rng: random.Random) -> list[
 def _draw_targets(
     speakers: Speakers, num_targets: int, rng: random.Random
 ) -> list[tuple[str, str]]:
-    """Spread over the speakers as evenly as their files allow."""
+    """Draw target pairs, spread over the speakers as evenly as their files allow."""
     possible = {name: _target_pairs(sessions) for name, sessions in speakers.items()}
     left = num_targets
     drawn: list[tuple[str, str]] = []
+    # Speakers with few pairs first: what they lack is then shared among the speakers after them.
     by_size = sorted(possible, key=lambda name: (len(possible[name]), name))
     for done, name in enumerate(by_size):
         share = min(len(possible[name]), -(-left // (len(by_size) - done)))
@@ -196,6 +202,8 @@ def _draw_targets(
 
 
 def _target_pairs(sessions: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the possible pairs of one speaker: across sessions if there are several."""
+    # Within a session, room and microphone are the same, which makes a pair too easy.
     session_of = {path: session for session, paths in sessions.items() for path in paths}
     pairs = list(combinations(session_of, 2))
     across = [(a, b) for a, b in pairs if session_of[a] != session_of[b]]
@@ -207,6 +215,7 @@ def _paths(speakers: Speakers, names: Iterable[str]) -> list[str]:
 
 
 def _write_config(root: Path, out_dir: Path, *, has_test: bool) -> Path:
+    # A relative path to audio below the folder itself lets the folder be moved as a whole.
     inside = root.resolve().is_relative_to(out_dir.resolve())
     base = root.resolve().relative_to(out_dir.resolve()) if inside else root.resolve()
     data: dict[str, str] = {"train_dir": str(base), "train_list": TRAIN_LIST}

@@ -1,12 +1,15 @@
-"""How often a test list was opened, when and for which models: an append-only ledger.
+"""An append-only ledger of a test list: when it was opened, and for which models.
 
-Every opening is a line of `test_openings.jsonl` beside the list, so that all who share the list
-share the count, and one in the cache folder, where the opening of a copy elsewhere counts too. Of
-the two files one must be writable. Lists are told by their content (`list_content`). A second line
-holds the figures, once they are known; an evaluation that was interrupted counts all the same.
+An opening is one evaluation of one model on a test list. The more often a list is opened, the more
+likely it is that its best result is due to chance.
 
-The ledger reminds people who want to be honest. It is no guard against others: whoever may write
-to the folder may delete it.
+Every opening is one line in `test_openings.jsonl` beside the list, so that all users of the list
+share the count, and one line in the cache folder, which also counts openings of a copy elsewhere.
+One of the two files must be writable. Lists are identified by their content (`content_sha256`). A
+second line holds the metrics once they are known; an interrupted evaluation counts as an opening.
+
+The ledger reminds users who want to be honest. It is no protection against others: a user who may
+write to the folder may delete the file.
 """
 
 import fcntl
@@ -30,38 +33,41 @@ from spaces.files.errors import DiskFullError, RunError
 from spaces.files.locks import open_no_follow
 
 LEDGER = "test_openings.jsonl"
+# Events in the file; "figures" is the name of the metrics since its first version.
 _OPENED_EVENT, _METRICS_EVENT = "opened", "figures"
 
 
 class Opening(BaseModel):
-    """One opening of a test list; fields that a later version adds are left out."""
+    """One opening of a test list. Fields that a later version added are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
-    id: str = Field(description="names the opening, the same in every file that has it")
-    time_s: float = Field(description="when, seconds since 1970")
+    id: str = Field(description="identifies the opening, the same in every file that has it")
+    time_s: float = Field(description="time of the opening, seconds since 1970")
     user: str
     host: str
-    model: str = Field(description="the model file")
+    model: str = Field(description="path of the model file")
     model_sha256: str
-    run: str | None = Field(default=None, description="run folder of the search it came from")
-    trial: int | None = Field(default=None, description="number of its trial there")
+    run: str | None = Field(
+        default=None, description="run folder of the search that trained the model"
+    )
+    trial: int | None = Field(default=None, description="number of the trial in that run folder")
     list_file: str
-    list_sha256: str = Field(description="of the list's content")
+    list_sha256: str = Field(description="hash of the content of the list")
     num_pairs: int
-    version: str = Field(description="Veer's")
+    version: str = Field(description="version of Veer")
     figures: dict[str, Any] | None = Field(
-        default=None, description="what was found; null where the evaluation did not end"
+        default=None, description="metrics of the evaluation; null if it did not end"
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastOpenings:
-    """What the ledger says of a list.
+    """The openings of a list that the ledger holds.
 
     Attributes:
-        openings: Oldest first, each once.
-        unreadable: Places of lines that cannot be read, each of which may be an opening.
+        openings: The openings, oldest first, each once.
+        unreadable: File and number of each line that cannot be read, and may be an opening.
     """
 
     openings: tuple[Opening, ...]
@@ -77,15 +83,15 @@ def new_opening(
     num_pairs: int,
     of_search: tuple[Path, int] | None = None,
 ) -> Opening:
-    """An opening by this person, on this machine, now.
+    """Make an opening by the current user, on this machine, at this time.
 
     Args:
         model: The model file.
-        model_sha256: Of its bytes.
+        model_sha256: Hash of its bytes.
         list_file: The test list.
-        list_sha256: Of its content.
-        num_pairs: Its trial pairs.
-        of_search: Run folder and trial that the model is of, None where it is of no search.
+        list_sha256: Hash of its content, see `content_sha256`.
+        num_pairs: Number of its trial pairs.
+        of_search: Run folder and trial number of the model, None if no search trained it.
     """
     run, trial = of_search or (None, None)
     return Opening(
@@ -105,36 +111,37 @@ def new_opening(
 
 
 class OpeningLedger:
-    """The openings of one test list, in the file beside it and in the cache folder's.
+    """The openings of one test list, in a file beside it and in one in the cache folder.
 
     Args:
         list_file: The test list.
-        cache: The cache folder; made if need be.
+        cache: The cache folder; created if it is missing.
     """
 
     def __init__(self, list_file: Path, cache: Path) -> None:
         beside, own = list_file.absolute().parent / LEDGER, cache.absolute() / LEDGER
-        # The cache folder's comes last, so that two processes lock shared files in one order.
+        # The file of the cache folder comes last in every process: two processes that lock the
+        # same files in different orders could wait for each other for ever.
         self.files = (own,) if beside == own else (beside, own)
 
     @property
     def is_empty(self) -> bool:
-        """Whether neither file has a line: then no list was opened that they could tell of."""
+        """Whether neither file has a line, of any list."""
         return not any(_lines_of(file) for file in self.files)
 
     def past(self, list_sha256: str) -> PastOpenings:
-        """The openings so far of the list with this content."""
+        """Return the openings of the list with this content so far."""
         return _merged([_lines_of(file) for file in self.files], list_sha256)
 
     def record(self, opening: Opening) -> tuple[PastOpenings, tuple[Path, ...]]:
-        """Writes an opening where it can be written.
+        """Write an opening to each file that can be written.
 
         Returns:
             The openings before it, and the files that hold it now.
 
         Raises:
-            RunError: No file can be written, so the list may not be opened; or one is a link.
-            DiskFullError: There is no room for it.
+            RunError: Neither file can be written, so the list may not be opened; or one is a link.
+            DiskFullError: The disk is full.
         """
         line = {"event": _OPENED_EVENT} | opening.model_dump(mode="json", exclude={"figures"})
         with self._held() as held:
@@ -144,11 +151,11 @@ class OpeningLedger:
         return past, tuple(path for path, _ in held)
 
     def record_metrics(self, opening: Opening, metrics: Mapping[str, Any]) -> None:
-        """Writes what an opening has shown, to the files that hold it.
+        """Write the metrics of an opening to each file that can be written.
 
         Raises:
-            RunError: No file can be written, or one is a link.
-            DiskFullError: There is no room for it.
+            RunError: Neither file can be written, or one is a link.
+            DiskFullError: The disk is full.
         """
         line = {"event": _METRICS_EVENT, "id": opening.id, "figures": dict(metrics)}
         with self._held() as held:
@@ -157,7 +164,7 @@ class OpeningLedger:
 
     @contextmanager
     def _held(self) -> Iterator[list[tuple[Path, IO[bytes]]]]:
-        """The files that can be written, each locked against other processes."""
+        """Open the files that can be written, each locked against other processes."""
         held: list[tuple[Path, IO[bytes]]] = []
         faults = []
         with ExitStack() as stack:
@@ -183,7 +190,9 @@ class OpeningLedger:
 
 
 def _append(file: IO[bytes], path: Path, line: Mapping[str, Any]) -> None:
-    """Appends a line; one that a crash tore before it keeps a line of its own."""
+    """Append a line."""
+    # A line that a crash cut short has no newline: without one here, the new line would be lost
+    # with it.
     size_bytes = os.fstat(file.fileno()).st_size
     is_torn = size_bytes > 0 and os.pread(file.fileno(), 1, size_bytes - 1) != b"\n"
     content = json.dumps(line, allow_nan=False, ensure_ascii=False).encode() + b"\n"
@@ -191,33 +200,35 @@ def _append(file: IO[bytes], path: Path, line: Mapping[str, Any]) -> None:
 
 
 def _lines_of(path: Path) -> list[tuple[str, bytes]]:
-    """Each line with its place; none where the file is not there, or may not be read."""
+    """Return each line after its `FILE:NUMBER`; no lines if the file does not exist."""
     try:
         lines = path.read_bytes().split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
+        # Reported as one line that cannot be read: the file may hold openings.
         return [(f"{path} ({error.strerror})", b"unreadable")]
     return [(f"{path}:{number}", line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def _merged(files: Sequence[list[tuple[str, bytes]]], list_sha256: str) -> PastOpenings:
+    """Merge the lines of all files; the id of an opening makes it count once."""
     openings: dict[str, Opening] = {}
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     unreadable = []
-    for place, line in (each for lines in files for each in lines):
+    for position, line in (each for lines in files for each in lines):
         try:
             record = json.loads(line)
-            match record["event"]:
-                case "opened":
-                    opening = Opening.model_validate(record)
-                    openings[opening.id] = opening
-                case "figures":
-                    figures[record["id"]] = dict(record["figures"])
+            event = record["event"]
+            if event == _OPENED_EVENT:
+                opening = Opening.model_validate(record)
+                openings[opening.id] = opening
+            elif event == _METRICS_EVENT:
+                metrics[record["id"]] = dict(record["figures"])
         except (ValueError, LookupError, TypeError, RecursionError, ValidationError):
-            unreadable.append(place)
+            unreadable.append(position)
     found = [
-        each.model_copy(update={"figures": figures.get(each.id)})
+        each.model_copy(update={"figures": metrics.get(each.id)})
         for each in openings.values()
         if each.list_sha256 == list_sha256
     ]
@@ -228,5 +239,5 @@ def _merged(files: Sequence[list[tuple[str, bytes]]], list_sha256: str) -> PastO
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a number without an account, as in containers
+    except (KeyError, OSError):  # a user id without an account, as in containers
         return f"uid {os.getuid()}"

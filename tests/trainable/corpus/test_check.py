@@ -20,8 +20,8 @@ def config(make_corpus: MakeCorpus, tmp_path: Path) -> CorpusConfig:
 
 
 def test_counts_of_a_good_corpus(config: CorpusConfig) -> None:
-    told: list[tuple[int, int]] = []
-    report = check_corpus(config, lambda done, total: told.append((done, total)))
+    reports: list[tuple[int, int]] = []
+    report = check_corpus(config, lambda done, total: reports.append((done, total)))
     train, val = report.parts
     assert train == PartReport(
         name="train",
@@ -41,7 +41,7 @@ def test_counts_of_a_good_corpus(config: CorpusConfig) -> None:
         duration_h=pytest.approx(4 / 3600),
         shortest_s=1.0,
     )
-    assert told == [(done, 10) for done in range(1, 11)]
+    assert reports == [(done, 10) for done in range(1, 11)]
 
 
 def test_faults_of_lists_and_audio_come_at_once(config: CorpusConfig) -> None:

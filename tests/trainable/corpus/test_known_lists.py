@@ -1,4 +1,4 @@
-"""Published test lists are recognised by what is in them."""
+"""Published test lists are recognised by their content."""
 
 import itertools
 import time
@@ -43,7 +43,7 @@ def test_other_kinds_of_file_do_not_matter() -> None:
     assert known_list(paths, 37_611, 18_802) == named("VoxCeleb1-O (cleaned)")
 
 
-def test_renamed_speakers_are_told_by_the_counts() -> None:
+def test_a_list_with_renamed_speakers_is_recognised_by_its_counts() -> None:
     paths = [f"Speaker{number}/a.wav" for number in range(40)]
     assert known_list(paths, 37_720, 18_860) == named("VoxCeleb1-O")
 
@@ -63,7 +63,7 @@ def test_another_list_is_not_taken_for_it(
     assert known_list(voxceleb_paths(first, num_speakers), num_pairs, num_targets) is None
 
 
-def test_a_part_of_the_test_speakers_is_told_in_other_words() -> None:
+def test_a_part_of_the_test_speakers_gets_a_warning_of_its_own() -> None:
     warning = known_list_warning(voxceleb_paths(10300, 4), 1000, 500)
     assert warning is not None
     assert "all 4 speakers of the validation list (id10300, id10301, id10302, ...)" in warning

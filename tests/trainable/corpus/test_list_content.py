@@ -1,4 +1,4 @@
-"""A trial list is told by its pairs."""
+"""A trial list is identified by its pairs."""
 
 import hashlib
 from pathlib import Path

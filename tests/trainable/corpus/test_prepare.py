@@ -170,9 +170,7 @@ def test_leavings_of_other_systems_are_skipped(tmp_path: Path) -> None:
     assert not any("._" in path for path in speakers)
 
 
-@pytest.mark.parametrize(
-    ("num_speakers", "num_test_speakers"), [(6, 2), (4, 0), (10, 1), (10, 8)]
-)
+@pytest.mark.parametrize(("num_speakers", "num_test_speakers"), [(6, 2), (4, 0), (10, 1), (10, 8)])
 def test_too_few_speakers_are_refused(
     tmp_path: Path, num_speakers: int, num_test_speakers: int
 ) -> None:

@@ -104,7 +104,7 @@ def test_a_planted_link_is_not_written_through(list_file: Path, cache: Path) -> 
     assert mine.read_text() == "mine"
 
 
-def test_figures_are_told_of_their_opening(list_file: Path, cache: Path) -> None:
+def test_metrics_belong_to_their_opening(list_file: Path, cache: Path) -> None:
     ledger = OpeningLedger(list_file, cache)
     first, second = opening(list_file, "one.model"), opening(list_file, "two.model")
     ledger.record(first)
@@ -113,14 +113,14 @@ def test_figures_are_told_of_their_opening(list_file: Path, cache: Path) -> None
     assert [each.figures for each in ledger.past(SHA256).openings] == [{"eer_pct": 3.5}, None]
 
 
-def test_openings_are_told_in_the_order_of_time(list_file: Path, cache: Path) -> None:
+def test_openings_come_in_the_order_of_time(list_file: Path, cache: Path) -> None:
     ledger = OpeningLedger(list_file, cache)
     ledger.record(opening(list_file, "late.model", time_s=20.0))
     ledger.record(opening(list_file, "early.model", time_s=10.0))
     assert models_of(ledger) == ["early.model", "late.model"]
 
 
-def test_a_torn_line_is_told_and_the_next_stands_by_itself(list_file: Path, cache: Path) -> None:
+def test_a_torn_line_is_reported_and_the_next_line_is_whole(list_file: Path, cache: Path) -> None:
     ledger = OpeningLedger(list_file, cache)
     ledger.record(opening(list_file, "one.model"))
     beside = list_file.parent / LEDGER
@@ -135,7 +135,7 @@ def test_a_torn_line_is_told_and_the_next_stands_by_itself(list_file: Path, cach
     "line",
     ["[]", "7", '{"event": "opened"}', '{"event": "figures", "id": []}', '{"no": 1}', "\xff"],
 )
-def test_a_damaged_line_is_told_and_harms_no_other(
+def test_a_damaged_line_is_reported_and_harms_no_other(
     line: str, list_file: Path, cache: Path
 ) -> None:
     ledger = OpeningLedger(list_file, cache)
