@@ -1,4 +1,9 @@
-"""Which trial is best: by its repeats with other seeds, where there are any, else by its VEER."""
+"""The ranking of trials: by their repeats with other seeds where there are any, else by VEER.
+
+The lowest VEER of a trial that was selected for it is optimistic: part of it is the luck of the
+seed and of the epoch. Repeats of the config with other seeds do not have this bias, so a trial
+with repeats is ranked by their mean.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,15 +16,15 @@ from spaces.files.errors import RunError
 
 
 class Rankable(Protocol):
-    """What trials are ranked by; a `TrialHistory`, and a trial while its search leads it."""
+    """What trials are ranked by; a `TrialHistory` and a trial of a live search have it."""
 
     @property
     def trial(self) -> int:
-        """Its number."""
+        """Number of the trial."""
 
     @property
     def state(self) -> str | None:
-        """How it ended."""
+        """The state in which it ended; None or `running` before."""
 
     @property
     def best_veer_pct(self) -> float | None:
@@ -27,7 +32,7 @@ class Rankable(Protocol):
 
     @property
     def median_veer_pct(self) -> float | None:
-        """Median VEER of its last epochs, percent."""
+        """Median VEER of its last `LAST_EPOCHS` epochs, percent."""
 
     @property
     def follow_up(self) -> str | None:
@@ -35,7 +40,7 @@ class Rankable(Protocol):
 
     @property
     def follows(self) -> int | None:
-        """The trial that a follow-up follows."""
+        """Number of the trial that a follow-up follows; None for the search's own trials."""
 
 
 AnyTrial = TypeVar("AnyTrial", bound=Rankable)
@@ -43,12 +48,12 @@ AnyTrial = TypeVar("AnyTrial", bound=Rankable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeats:
-    """What a finalist's config gave with other seeds.
+    """The results of a finalist's config with other seeds.
 
     Attributes:
-        veer_pct: Median VEER of the last five epochs of each complete repeat, percent; at least
-            one.
-        num_lost: Repeats that failed or diverged, and so are not in the mean.
+        veer_pct: End VEER of each complete repeat, percent: the median of its last five epochs.
+            At least one.
+        num_lost: Number of repeats that failed or diverged, which are not in the mean.
     """
 
     veer_pct: tuple[float, ...]
@@ -56,17 +61,17 @@ class Repeats:
 
     @property
     def mean_pct(self) -> float:
-        """Their mean, percent."""
+        """Mean end VEER, percent."""
         return fmean(self.veer_pct)
 
     @property
     def sd_pct(self) -> float | None:
-        """Their standard deviation (n - 1), percent; None of a single one."""
+        """Sample standard deviation (n - 1) of the end VEERs, percentage points; None of one."""
         return stdev(self.veer_pct) if len(self.veer_pct) > 1 else None
 
 
 def repeats_of(trials: Iterable[Rankable]) -> dict[int, Repeats]:
-    """The repeats of each finalist that has a complete one, by its number."""
+    """Return the repeats of each trial that has a complete one, by the number of the trial."""
     complete: dict[int, list[float]] = {}
     lost: dict[int, int] = {}
     for trial in trials:
@@ -83,31 +88,32 @@ def repeats_of(trials: Iterable[Rankable]) -> dict[int, Repeats]:
 
 
 def ranked(trials: Iterable[AnyTrial]) -> list[AnyTrial]:
-    """The search's own trials with a VEER, the best first; failed and diverged ones are left out.
+    """Return the search's own trials with a VEER, the best first.
 
-    Those whose config was repeated with other seeds come first, by the mean of the complete
-    repeats; the others follow by their lowest VEER, which is the luckiest epoch's of a trial that
-    was chosen for it, and so is not comparable with a mean. Follow-ups themselves have no rank.
+    Trials whose config was repeated with other seeds come first, by the mean over the complete
+    repeats. The others follow by their lowest VEER, which is optimistic and so not comparable with
+    a mean. Failed and diverged trials and follow-ups have no rank.
     """
     trials = list(trials)
     repeats = repeats_of(trials)
 
-    def place(trial: AnyTrial) -> tuple[bool, float, int]:
+    def sort_key(trial: AnyTrial) -> tuple[bool, float, int]:
         own = repeats.get(trial.trial)
         veer_pct = trial.best_veer_pct if own is None else own.mean_pct
+        # The number at the end makes the order of equal VEERs the same at every call.
         return own is None, 0.0 if veer_pct is None else veer_pct, trial.trial
 
-    return sorted((trial for trial in trials if may_rank(trial)), key=place)
+    return sorted((trial for trial in trials if may_rank(trial)), key=sort_key)
 
 
 def may_rank(trial: Rankable) -> bool:
-    """Whether a trial has a rank: the search's own, with a VEER, neither failed nor diverged."""
+    """Return whether a trial has a rank: not a follow-up, not failed or diverged, with a VEER."""
     has_veer = trial.best_veer_pct is not None
     return has_veer and trial.follow_up is None and trial.state not in UNRANKED
 
 
 def best_ended(trials: Iterable[TrialHistory], most: int) -> list[TrialHistory]:
-    """The best trials of those that ended, the best first.
+    """Return up to `most` of the trials that have ended, the best first.
 
     Raises:
         RunError: None has ended with a VEER, or `most` is below 1.
@@ -121,15 +127,15 @@ def best_ended(trials: Iterable[TrialHistory], most: int) -> list[TrialHistory]:
 
 
 def mean_in_words(repeats: Repeats) -> str:
-    """`9.80 % ± 0.40`: mean and standard deviation, without the latter of one repeat."""
+    """Return mean and standard deviation, `9.80 % ± 0.40`; only the mean of a single repeat."""
     spread = "" if repeats.sd_pct is None else f" ± {repeats.sd_pct:.2f}"
     return f"{repeats.mean_pct:.2f} %{spread}"
 
 
 def why_best(trials: Iterable[TrialHistory]) -> str | None:
-    """Why the first in rank is the first, None where no trial has a rank.
+    """Return why the first in rank is the first, None where no trial has a rank.
 
-    `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
+    Such as `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
     """
     trials = list(trials)
     best = next(iter(ranked(trials)), None)
@@ -138,17 +144,17 @@ def why_best(trials: Iterable[TrialHistory]) -> str | None:
     repeats = repeats_of(trials).get(best.trial)
     if repeats is None:
         return f"by its lowest VEER: {best.best_veer_pct:.2f} %"
-    lost = f", {repeats.num_lost} more did not come to the end" if repeats.num_lost else ""
-    many = counted(len(repeats.veer_pct), "repeat")
-    return f"by the mean of {many}: {mean_in_words(repeats)}{lost}"
+    lost = f", {repeats.num_lost} more did not run to the end" if repeats.num_lost else ""
+    num_repeats = counted(len(repeats.veer_pct), "repeat")
+    return f"by the mean of {num_repeats}: {mean_in_words(repeats)}{lost}"
 
 
 def repeat_remarks(trials: Sequence[TrialHistory]) -> list[str]:
-    """A line on the repeats of a run, and which trial they have made the best; none without."""
+    """Return a line on the repeats of a run, and one where they change which trial is the best."""
     repeats, order = repeats_of(trials), ranked(trials)
     if not repeats:
         return []
-    figures = [
+    means = [
         f"trial {trial.trial} {mean_in_words(repeats[trial.trial])} of {len(each.veer_pct)}"
         + (f" ({each.num_lost} lost)" if each.num_lost else "")
         for trial in order
@@ -156,7 +162,7 @@ def repeat_remarks(trials: Sequence[TrialHistory]) -> list[str]:
     ]
     lines = [
         f"repeats with other seeds, the median VEER of their last {LAST_EPOCHS} epochs, mean ± "
-        f"standard deviation: {'; '.join(figures)}"
+        f"standard deviation: {'; '.join(means)}"
     ]
     luckiest = min(
         (t.best_veer_pct, t.trial)

@@ -1,4 +1,4 @@
-"""What a journal says beside its trials: success criteria, rejected suggestions, warnings."""
+"""Remarks on a run beside its trials: success criteria, rejected suggestions, warnings, costs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,11 +11,12 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Record
 from spaces.limits import BROKEN_RULE
 
+# The start of a remark that the terminal shows in bold.
 WARNING = "warning: "
 
 
 def latest_settings(records: Iterable[Record]) -> Record:
-    """The search's settings as it was last told; empty where the journal has none."""
+    """Return the latest settings of the search; empty where the journal has none."""
     settings: Record = {}
     for record in records:
         if record["event"] in ("search_started", "search_resumed"):
@@ -24,7 +25,7 @@ def latest_settings(records: Iterable[Record]) -> Record:
 
 
 def success_criteria(records: Iterable[Record]) -> dict[str, float]:
-    """VEER in percent by the criterion's name, as the search was last told; empty without any."""
+    """Return VEER in percent by the name of the criterion, from the latest settings."""
     return {
         name: float(veer_pct)
         for name, veer_pct in (latest_settings(records).get("success") or {}).items()
@@ -33,7 +34,15 @@ def success_criteria(records: Iterable[Record]) -> dict[str, float]:
 
 
 def hardest_met(veer_pct: float | None, criteria: Mapping[str, float]) -> str | None:
-    """The criterion with the lowest VEER that this one (percent) does not exceed."""
+    """Return the name of the criterion with the lowest VEER limit that a VEER meets.
+
+    Args:
+        veer_pct: A VEER, percent; None where unknown.
+        criteria: VEER limits in percent by name.
+
+    Returns:
+        None where it meets none.
+    """
     if veer_pct is None:
         return None
     met = [name for name, limit_pct in criteria.items() if veer_pct <= limit_pct]
@@ -41,7 +50,7 @@ def hardest_met(veer_pct: float | None, criteria: Mapping[str, float]) -> str | 
 
 
 def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
-    """A warning where a trial without distillation has a VEER at or below the teacher's."""
+    """Return a warning if a trial without distillation has a VEER at or below the teacher's."""
     records = tuple(records)
     teacher = latest(records, "teacher")
     if teacher is None or teacher["veer_pct"] is None:
@@ -49,26 +58,26 @@ def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
     for trial in ranked(trial_histories(records)):
         if trial.loss["distillation"] != "none" or trial.best is None:
             continue
-        own_pct, taught_pct = trial.best["veer_pct"], teacher["veer_pct"]
-        if own_pct > taught_pct:
+        own_pct, teacher_pct = trial.best["veer_pct"], teacher["veer_pct"]
+        if own_pct > teacher_pct:
             return None
-        how = "beat" if own_pct < taught_pct else "equal"
+        how = "beat" if own_pct < teacher_pct else "equal"
         return (
             f"students without distillation already {how} the teacher ({own_pct:.2f} % in trial "
-            f"{trial.trial} against {taught_pct:.2f} %): it has little to teach; train it "
-            "further, or take a better one"
+            f"{trial.trial} against {teacher_pct:.2f} %): it has little to teach; train it "
+            "further, or use a better one"
         )
     return None
 
 
 def corpus_warnings(records: Iterable[Record]) -> list[str]:
-    """What the search was told of its validation list, such as that it is a known test list."""
+    """Return the warnings about the corpus, such as of a validation list that is a test list."""
     corpus = latest(records, "corpus")
     return [] if corpus is None else list(corpus.get("warnings", ()))
 
 
 def openings_remark(records: Iterable[Record]) -> str | None:
-    """How often the test list was opened for trials of the run; None where it never was."""
+    """Return when the test list was opened for trials of the run; None if it never was."""
     opened = [record for record in records if record["event"] == "test_opened"]
     if not opened:
         return None
@@ -77,7 +86,7 @@ def openings_remark(records: Iterable[Record]) -> str | None:
 
 
 def run_remarks(records: Iterable[Record]) -> list[str]:
-    """What is to be said below a run's table, a line each, warnings first."""
+    """Return the remarks below the table of a run's trials, one line each, warnings first."""
     records = tuple(records)
     warning = undistilled_beats_teacher(records)
     remarks = [f"{WARNING}{warning}"] if warning else []
@@ -103,16 +112,17 @@ def run_remarks(records: Iterable[Record]) -> list[str]:
 
 
 def _run_again(retries: Sequence[Record]) -> str:
-    """Which trials were run again, why, and with what: trial 3 (out of memory, 0.5 GPU)."""
+    """Return which trials were run again, such as `trial 3 (out of memory, 0.5 GPU)`."""
     shares: dict[int, list[str]] = {}
     for each in retries:
         given = f"{each['share']:g} {each['resource'].upper()}"
         shares.setdefault(each["trial"], []).append(f"{each['kind'].replace('_', ' ')}, {given}")
     trials = (f"trial {number} ({'; '.join(given)})" for number, given in shares.items())
-    return f"run again, with what they had from then on: {', '.join(trials)}"
+    return f"run again, with the share from then on: {', '.join(trials)}"
 
 
 def _limits_broken(infeasible: Sequence[Record]) -> str:
+    """Return how many suggestions were rejected, and by which limits."""
     violations = [each for record in infeasible for each in record["violations"]]
     rules = [each for each in violations if each["limit"] == BROKEN_RULE]
     limits = Counter(each["limit"] for each in violations if each["limit"] != BROKEN_RULE)

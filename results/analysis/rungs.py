@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-# Of the reason with which a trial ends that was stopped at one.
+# A part of the `reason` in the `trial_ended` record of every trial that was stopped at a rung.
 AT_RUNG = "the limit at rung"
 
 
 def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> list[float]:
-    """Rungs below max_epochs; at max_epochs every trial is complete anyway.
+    """Return the rungs below max_epochs, ascending, in epochs; not all are whole numbers.
 
     Args:
-        grace_epochs: The first, at least 1.
-        reduction_factor: From each to the next, above 1.
-        max_epochs: Of a trial that is not stopped.
+        grace_epochs: The first rung, at least 1.
+        reduction_factor: Ratio of consecutive rungs, above 1.
+        max_epochs: Epochs of a trial that is not stopped.
     """
     rungs: list[float] = []
     while (rung := grace_epochs * reduction_factor ** len(rungs)) < max_epochs:
@@ -22,11 +22,16 @@ def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> l
 
 
 def rungs_of(settings: Mapping[str, Any]) -> list[float]:
-    """Those of a search by its settings, as its journal has them; none without early stopping."""
-    scheduler, last = settings.get("scheduler") or {}, settings.get("max_epochs")
-    if scheduler.get("kind") != "asha" or last is None:
+    """Return the rungs of a search by its settings; none without early stopping.
+
+    Args:
+        settings: The settings as the journal has them.
+    """
+    scheduler, max_epochs = settings.get("scheduler") or {}, settings.get("max_epochs")
+    if scheduler.get("kind") != "asha" or max_epochs is None:
         return []
     grace, factor = scheduler["grace_epochs"], scheduler["reduction_factor"]
-    if grace < 1 or factor <= 1:  # no search writes it, and there would be no end of rungs
+    # Only in a damaged journal: the loop of `asha_rungs` would not end.
+    if grace < 1 or factor <= 1:
         return []
-    return asha_rungs(grace, factor, last)
+    return asha_rungs(grace, factor, max_epochs)

@@ -1,17 +1,18 @@
-"""Rows of a `benchmark` record, told apart."""
+"""The speed of trials: the rows of a `benchmark` record that matter, and ratios to the teacher."""
 
 from collections.abc import Iterable, Sequence
 
 from results.journal.history import latest
 from results.journal.journal import Record
 
+# The start of the `model` of a trial's row; the number follows.
 TRIAL = "trial "
 
 
 def single_utterance_rows(benchmark: Record | None) -> Sequence[Record]:
-    """The rows of one utterance a call on the fewest threads: how a phone would run it.
+    """Return the rows with one utterance a call on the fewest threads, as a phone would run it.
 
-    Empty where there is no record, or none of its settings had one utterance a call.
+    Empty without a record, or where no setting of it had one utterance a call.
     """
     rows = [row for row in (benchmark or {}).get("rows", ()) if row["batch_size"] == 1]
     fewest = min((row["num_threads"] for row in rows), default=None)
@@ -19,17 +20,18 @@ def single_utterance_rows(benchmark: Record | None) -> Sequence[Record]:
 
 
 def trial_of(row: Record) -> int | None:
-    """The number of the trial that a row measured, None for the teacher and the front end."""
+    """Return the number of the trial that a row is of, None for the teacher and the front end."""
     number = str(row["model"]).removeprefix(TRIAL)
+    # isascii: isdecimal alone also accepts digits of other scripts.
     is_trial = str(row["model"]).startswith(TRIAL) and number.isdecimal() and number.isascii()
     return int(number) if is_trial else None
 
 
 def speed_ratios(records: Iterable[Record]) -> dict[int, float]:
-    """The teacher's latency over the student's, by the trial's number.
+    """Return the teacher's latency divided by the student's, by the number of the trial.
 
-    Of one utterance at a time, with as few threads as were measured. Only the latest benchmark
-    counts, since an earlier one may be of another machine; a trial that it lacks is left out.
+    For one utterance at a time, on the fewest threads measured. Only the latest benchmark counts,
+    because an earlier one may be from another machine; trials that it lacks are left out.
     """
     rows = single_utterance_rows(latest(records, "benchmark"))
     return {

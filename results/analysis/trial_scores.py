@@ -1,11 +1,11 @@
-"""Scores of a run's models on its validation list, and which trials they cannot tell apart.
+"""The scores of a run's models on its validation list, and comparisons of trials by them.
 
-A worker writes a trial's scores before it tells of the epoch, so a file may be of an epoch that
-the journal does not have yet. Only scores of the journal's best epoch are given. Where there are
-none, as in runs of earlier versions, or the file is damaged, the journal's figures stand, and what
-scores would add is left out.
+A worker writes the scores of a trial before it reports the epoch, so a file may belong to an epoch
+that the journal does not have yet. Only the scores of the best epoch in the journal are returned.
+Where there are none, as in runs of earlier versions, or where the file is damaged, the values of
+the journal still hold; only what the scores would add is missing.
 
-Shapes: P trial pairs, R replicates.
+Shapes: P trial pairs, R bootstrap replicates.
 """
 
 from dataclasses import dataclass
@@ -37,13 +37,13 @@ PAIRS_SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrialScores:
-    """What a model scored on the validation list.
+    """The scores of a model on the validation list.
 
     Attributes:
-        scores: (P,) in the order of the list; higher means the same speaker.
-        replicates: (R,) VEER of each bootstrap replicate, percent; NaN where it has none.
-        is_target: (P,) whether a pair is of one speaker.
-        epoch: The trial's best epoch; 0 of the teacher.
+        scores: (P,) in the order of the list; a higher score means more likely the same speaker.
+        replicates: (R,) VEER of each bootstrap replicate, percent; NaN where a replicate has none.
+        is_target: (P,) whether both utterances of a pair are of one speaker.
+        epoch: The best epoch of the trial; 0 for the teacher.
     """
 
     scores: NDArray[np.float32]
@@ -53,8 +53,8 @@ class TrialScores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _List:
-    """The validation list as a run keeps it."""
+class _ValidationList:
+    """The validation list as saved in a run folder."""
 
     table: pa.Table
     is_target: NDArray[np.bool_]
@@ -62,10 +62,10 @@ class _List:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """Replicates read before, and the file's state then."""
+class _CachedReplicates:
+    """The replicates of a scores file, and the state of the file when it was read."""
 
-    state: tuple[int, int]
+    state: tuple[int, int]  # time of modification in ns, size in bytes
     epoch: int
     veer_pct: float
     num_pairs: int
@@ -73,32 +73,32 @@ class _Known:
 
 
 class RunScores:
-    """The scores of one run, each file read when it is first asked for and when it was replaced.
+    """The scores of one run; a file is read at the first use, and again after it was replaced.
 
-    Keep one to look at a running search again and again.
+    Keep one instance to follow a running search.
 
     Attributes:
-        damages: What could not be used, a sentence a file.
+        damages: Why files could not be used, a sentence a file.
     """
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
-        self._list: _List | None = None
-        self._known: dict[int, _Known] = {}
+        self._list: _ValidationList | None = None
+        self._cache: dict[int, _CachedReplicates] = {}
         self._damages: dict[Path, str] = {}
 
     @property
     def damages(self) -> tuple[str, ...]:
-        """What could not be used so far, a sentence a file."""
+        """Why files could not be used so far, a sentence a file."""
         return tuple(self._damages.values())
 
     def pairs(self) -> pa.Table | None:
-        """The validation list: path_a, path_b, speaker_a, speaker_b, is_target."""
-        found = self._pairs()
-        return None if found is None else found.table
+        """Return the validation list: path_a, path_b, speaker_a, speaker_b, is_target."""
+        listed = self._pairs()
+        return None if listed is None else listed.table
 
     def trial(self, history: TrialHistory) -> TrialScores | None:
-        """The scores of a trial's best epoch; None where there are none."""
+        """Return the scores of a trial's best epoch; None where there are none."""
         if history.best is None:
             return None
         found = self._read(_trial_file(self._run, history.trial))
@@ -107,16 +107,17 @@ class RunScores:
             return None
         return self._fitting(found)
 
-    def teacher(self, told: Record | None) -> TrialScores | None:
-        """The teacher's scores, as it was measured when the search began; None without them.
+    def teacher(self, record: Record | None) -> TrialScores | None:
+        """Return the teacher's scores from the start of the search; None without them.
 
         Args:
-            told: The journal's latest `teacher` record.
+            record: The latest `teacher` record of the journal.
         """
-        if told is None:
+        if record is None:
             return None
         found = self._read(teacher_scores_file(self._run.path))
-        if found is None or found.veer_pct != told["veer_pct"]:
+        # Another VEER: the scores are of another teacher.
+        if found is None or found.veer_pct != record["veer_pct"]:
             return None
         return self._fitting(found)
 
@@ -127,12 +128,16 @@ class RunScores:
         *,
         scores_of_first: "RunScores | None" = None,
     ) -> EERDifference | None:
-        """How far a trial's VEER is above another's, on the same replicates; None without them.
+        """Return the difference of two trials' VEERs, with its interval on the same replicates.
 
         Args:
             history: A trial of this run.
-            first: The other.
-            scores_of_first: Of the other's run, where that is another; its list must be the same.
+            first: The trial to compare it with, usually the first in rank.
+            scores_of_first: Scores of the run of `first`, if that is another run; its validation
+                list must be the same.
+
+        Returns:
+            None where one of the two has no usable replicates.
         """
         of_first = self if scores_of_first is None else scores_of_first
         both = self._replicates(history), of_first._replicates(first)
@@ -142,25 +147,25 @@ class RunScores:
         if of_first is not self and not listed.table.equals(list_of_first.table):
             return None
         if both[0].replicates.shape != both[1].replicates.shape:
-            return None  # of versions that drew another number of them
+            return None  # from a version with another number of replicates
         return eer_difference(
             (both[0].veer_pct, both[1].veer_pct),
             (both[0].replicates, both[1].replicates),
             listed.num_speakers,
         )
 
-    def _replicates(self, history: TrialHistory) -> _Known | None:
+    def _replicates(self, history: TrialHistory) -> _CachedReplicates | None:
         file = _trial_file(self._run, history.trial)
         try:
             stat = file.stat()
         except OSError:
             return None
         state, best = (stat.st_mtime_ns, stat.st_size), history.best
-        known = self._known.get(history.trial)
-        if known is None or known.state != state:
+        cached = self._cache.get(history.trial)
+        if cached is None or cached.state != state:
             if (found := self._read(file)) is None:
                 return None
-            known = self._known[history.trial] = _Known(
+            cached = self._cache[history.trial] = _CachedReplicates(
                 state=state,
                 epoch=found.epoch,
                 veer_pct=found.veer_pct,
@@ -168,10 +173,10 @@ class RunScores:
                 replicates=found.replicates,
             )
         listed = self._pairs()
-        if best is None or listed is None or known.num_pairs != listed.is_target.size:
+        if best is None or listed is None or cached.num_pairs != listed.is_target.size:
             return None
-        is_best = (known.epoch, known.veer_pct) == (best["epoch"], best["veer_pct"])
-        return known if is_best else None
+        is_best = (cached.epoch, cached.veer_pct) == (best["epoch"], best["veer_pct"])
+        return cached if is_best else None
 
     def _read(self, file: Path) -> MeasuredScores | None:
         try:
@@ -179,10 +184,11 @@ class RunScores:
         except FileNotFoundError:
             return None
         except (DamagedError, OSError) as damage:
-            self._damages[file] = f"{damage}; what it would tell of the trial is left out"
+            self._damages[file] = f"{damage}; the trial is shown without them"
             return None
 
     def _fitting(self, found: MeasuredScores) -> TrialScores | None:
+        """Return scores with their labels; None where they do not fit the validation list."""
         listed = self._pairs()
         if listed is None or listed.is_target.size != found.scores.size:
             return None
@@ -193,7 +199,7 @@ class RunScores:
             epoch=found.epoch,
         )
 
-    def _pairs(self) -> _List | None:
+    def _pairs(self) -> _ValidationList | None:
         file = pairs_file(self._run.path)
         if self._list is None and file.is_file():
             try:
@@ -208,7 +214,7 @@ class RunScores:
                 )
                 return None
             speakers = {*table["speaker_a"].to_pylist(), *table["speaker_b"].to_pylist()}
-            self._list = _List(
+            self._list = _ValidationList(
                 table=table,
                 is_target=np.array(table["is_target"].to_pylist(), np.bool_),
                 num_speakers=len(speakers),
@@ -217,27 +223,27 @@ class RunScores:
 
 
 def pairs(run: RunFolder) -> pa.Table | None:
-    """The validation list of a run, see `RunScores.pairs`; None in runs that kept none."""
+    """Return the validation list of a run, see `RunScores.pairs`; None in runs without one."""
     return RunScores(run).pairs()
 
 
 def trial_scores(run: RunFolder, history: TrialHistory) -> TrialScores | None:
-    """The scores of a trial's best epoch by the journal; None where there are none."""
+    """Return the scores of a trial's best epoch; None where there are none."""
     return RunScores(run).trial(history)
 
 
 def teacher_scores(run: RunFolder) -> TrialScores | None:
-    """The teacher's scores; None where there are none."""
+    """Return the teacher's scores; None where there are none."""
     return RunScores(run).teacher(latest(run.read(), "teacher"))
 
 
 def pairs_file(run: Path) -> Path:
-    """Where a run folder keeps its validation list."""
+    """Return the file of the validation list in a run folder."""
     return run / SCORES_FOLDER / "pairs.parquet"
 
 
 def teacher_scores_file(run: Path) -> Path:
-    """Where a run folder keeps the teacher's scores."""
+    """Return the file of the teacher's scores in a run folder."""
     return run / SCORES_FOLDER / "teacher.npz"
 
 

@@ -1,4 +1,4 @@
-"""What is said below a table."""
+"""The remarks below a table of trials."""
 
 import pytest
 
@@ -49,25 +49,25 @@ def test_the_hardest_criterion_counts_its_bound_included(
     assert hardest_met(veer_pct, {}) is None
 
 
-def test_criteria_are_those_that_the_search_was_last_told() -> None:
-    def told(event: str, **settings: object) -> Record:
+def test_criteria_are_those_of_the_latest_settings() -> None:
+    def with_settings(event: str, **settings: object) -> Record:
         return {"event": event, "settings": settings}
 
-    first = told("search_started", success={"good": 9})
+    first = with_settings("search_started", success={"good": 9})
     assert success_criteria([first]) == {"good": 9.0}
-    assert success_criteria([first, told("search_resumed", success={"fair": 12})]) == {
+    assert success_criteria([first, with_settings("search_resumed", success={"fair": 12})]) == {
         "fair": 12.0
     }
     assert success_criteria([first, {"event": "search_resumed"}]) == {"good": 9.0}
-    assert success_criteria([first, told("search_resumed", success=None)]) == {}
-    assert success_criteria([told("search_started")]) == success_criteria([]) == {}
+    assert success_criteria([first, with_settings("search_resumed", success=None)]) == {}
+    assert success_criteria([with_settings("search_started")]) == success_criteria([]) == {}
 
 
 def test_an_undistilled_student_that_beats_the_teacher_is_a_warning() -> None:
     trials = [("cosine", 5.0, "complete"), ("none", 5.56, "complete"), ("none", 6.0, None)]
     assert undistilled_beats_teacher(journal(6.62, *trials)) == (
         "students without distillation already beat the teacher (5.56 % in trial 1 against "
-        "6.62 %): it has little to teach; train it further, or take a better one"
+        "6.62 %): it has little to teach; train it further, or use a better one"
     )
 
 
@@ -96,7 +96,7 @@ def test_without_such_a_student_there_is_no_warning(records: list[Record]) -> No
 def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
     assert run_remarks(shared_run.read()) == [
         "warning: students without distillation already beat the teacher (10.25 % in trial 1 "
-        "against 11.50 %): it has little to teach; train it further, or take a better one",
+        "against 11.50 %): it has little to teach; train it further, or use a better one",
         "meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, "
         "target 11 %, stretch 10 %",
         "2 suggestions not run, outside the limits: max_params 2, max_macs 1",
@@ -121,6 +121,6 @@ def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> Non
         )  # fmt: skip
     assert run_remarks(records) == [
         "3 faults: 3 out_of_memory (trials 1, 3); see veer show",
-        "run again, with what they had from then on: trial 1 (out of memory, 0.5 GPU), "
+        "run again, with the share from then on: trial 1 (out of memory, 0.5 GPU), "
         "trial 3 (out of memory, 0.5 GPU; out of memory, 1 GPU)"
     ]

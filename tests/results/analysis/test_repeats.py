@@ -105,10 +105,10 @@ def test_repeats_are_complete_ones_with_their_median(repeated_run: RunFolder) ->
 
 def test_the_table_tells_repeats_and_gives_follow_ups_no_rank(repeated_run: RunFolder) -> None:
     rows = {row["trial"]: row for row in trials_table(repeated_run.read()).to_pylist()}
-    figures = ("rank", "num_repeats", "repeat_mean_pct", "repeat_sd_pct")
-    assert [rows[1][name] for name in figures] == [1, 1, 10.0, None]
-    assert [rows[0][name] for name in figures] == [2, 2, 13.0, pytest.approx(2**0.5)]
-    assert [rows[2][name] for name in figures] == [3, None, None, None]
+    columns = ("rank", "num_repeats", "repeat_mean_pct", "repeat_sd_pct")
+    assert [rows[1][name] for name in columns] == [1, 1, 10.0, None]
+    assert [rows[0][name] for name in columns] == [2, 2, 13.0, pytest.approx(2**0.5)]
+    assert [rows[2][name] for name in columns] == [3, None, None, None]
     assert [rows[8][name] for name in ("rank", "follow_up", "follows")] == [None, "control", 3]
     assert [rows[4][name] for name in ("rank", "follow_up", "follows")] == [None, "repeat", 0]
     assert rows[0]["follow_up"] is None
@@ -125,7 +125,7 @@ def test_why_the_best_is_the_best(repeated_run: RunFolder) -> None:
     trials = trial_histories(repeated_run.read())
     assert why_best(trials) == "by the mean of 1 repeat: 10.00 %"
     assert why_best([trial for trial in trials if trial.follows != 1]) == (
-        "by the mean of 2 repeats: 13.00 % ± 1.41, 1 more did not come to the end"
+        "by the mean of 2 repeats: 13.00 % ± 1.41, 1 more did not run to the end"
     )
     own = [trial for trial in trials if trial.follow_up is None]
     assert why_best(own) == "by its lowest VEER: 7.00 %"

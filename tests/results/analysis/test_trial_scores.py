@@ -1,4 +1,4 @@
-"""The scores of a run, read back: those of the journal's best epoch, and whom they cannot tell."""
+"""The scores of a run, read back: only those of the journal's best epoch; and ties by them."""
 
 import numpy as np
 import pyarrow as pa
@@ -178,8 +178,8 @@ def test_damaged_scores_are_left_out_and_told(run, damage):
     rows = {row["trial"]: row for row in trials_table(run.read(), scores).to_pylist()}
     assert rows[1]["behind_pct"] is None
     assert rows[2]["behind_pct"] is not None
-    (told,) = scores.damages
-    assert "0001/scores.npz: these scores are damaged" in told
+    (damage,) = scores.damages
+    assert "0001/scores.npz: these scores are damaged" in damage
 
 
 def test_a_damaged_list_leaves_out_all_and_is_told(run):

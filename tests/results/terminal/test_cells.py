@@ -55,7 +55,7 @@ GOLDEN = """\
     -        2    4.00  -            4.00    4.00       1  diverged         1,002  v1_mse             0.2000    0.500      1  loss is nan
 
 warning: students without distillation already beat the teacher (10.25 % in trial 1 against 11.50 %): it has little to teach; train it
-further, or take a better one
+further, or use a better one
 meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, target 11 %, stretch 10 %
 2 suggestions not run, outside the limits: max_params 2, max_macs 1
 = N: the same config as trial N by other values, so it was not run again
