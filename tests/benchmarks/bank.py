@@ -1,22 +1,23 @@
-"""What a fixed bank of crops costs in quality, against random crops with the teacher online.
+"""What a fixed bank of crops costs in VEER, against random crops with the teacher online.
 
 `make bench NAME=bank` with the corpus in $VEER_MINIVOX (`wav/`, `train_list.txt`, `veri_val.txt`),
 or `python -m tests.benchmarks.bank --corpus corpus.yaml --teacher RUN`. Without a teacher, the
 bundled `teacher_half` is trained first. The student is the preset v2_cosine at a quarter of its
 width. Runs of one seed have the same initial weights, order of utterances and masks; their crops
-come from a generator of their own. A bank is the same for all seeds, as `targets.seed` has it.
-Finished runs are kept in --out: stopped, the benchmark goes on with those that are left.
+come from a separate generator. A bank is the same for all seeds, since `targets.seed` is fixed.
+Finished runs are kept in --out: an interrupted benchmark continues with the runs that are left.
 
-VEER on few validation speakers is a coarse measure. Finer is the student's mean cosine to the
-teacher after the last epoch, on three sets: the crops of the last epochs of training, random crops
-of the training utterances, random crops of the validation utterances. Its excess on the first set
-over the second tells how far a student fits its bank alone. The cosines themselves do not rank
-banks: the crops repeat for the classification term too. With one crop the cosine rose on all three
-sets and VEER got much worse, presumably since little but the teacher was left to learn from.
+VEER on few validation speakers is a coarse measure. A finer one is the student's mean cosine to
+the teacher after the last epoch, on three sets: the crops of the last epochs of training, random
+crops of the training utterances, random crops of the validation utterances. The difference between
+the first and the second set shows how far a student fits only its bank. The cosines themselves do
+not rank banks: the crops repeat for the classification term too. With one crop the cosine rose on
+all three sets and VEER became much worse, presumably since the student could learn little except
+from the teacher.
 
-The target: the median VEER of the last five epochs with the default bank (the next smaller one
-where --banks leaves it out), a mean over seeds, lies at most 0.5 points above online's. The ratio
-is online's over the bank's.
+The target: the median VEER of the last five epochs with the default bank (the next smaller one if
+--banks leaves it out), a mean over seeds, is at most 0.5 points above online's. The ratio is
+online's over the bank's.
 """
 
 import argparse
@@ -56,7 +57,7 @@ ALLOWED_PCT = 0.5
 
 
 def corpus_of(file: Path | None) -> CorpusConfig:
-    """The corpus in a corpus.yaml, or the one in $VEER_MINIVOX."""
+    """Return the corpus of a corpus.yaml, or the one in $VEER_MINIVOX."""
     if file is not None:
         return read_corpus_config(file.resolve())
     if "VEER_MINIVOX" not in os.environ:
@@ -72,7 +73,7 @@ def corpus_of(file: Path | None) -> CorpusConfig:
 
 
 def teacher_file_of(options: argparse.Namespace, corpus: CorpusConfig, data: TrainingData) -> Path:
-    """The model file of the teacher, trained beside --out where none is given."""
+    """Return the model file of the teacher; train one beside --out if none is given."""
     if options.teacher is not None:
         return resolve_model_file(options.teacher)
     folder = options.out.with_suffix("") / "teacher"
@@ -82,12 +83,12 @@ def teacher_file_of(options: argparse.Namespace, corpus: CorpusConfig, data: Tra
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers, separated by commas."""
+    """Parse whole numbers that are separated by commas."""
     return tuple(dict.fromkeys(int(part) for part in text.split(",")))
 
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="What a fixed bank of crops costs in quality.")
     parser.add_argument("--corpus", type=Path, help="corpus.yaml in place of $VEER_MINIVOX")
     parser.add_argument("--teacher", type=Path, help="model file or run folder of a network")
@@ -127,9 +128,9 @@ def main() -> None:
 
 
 def judged_bank(banks: Sequence[int]) -> int:
-    """The default bank, or the next smaller one that was run, which costs at least as much.
+    """Return the size of the default bank, or of the next smaller one that was run.
 
-    Without a smaller one, the smallest.
+    A smaller bank costs at least as much VEER. Without a smaller one, the smallest is returned.
     """
     return max((size for size in banks if size <= DEFAULT_BANK), default=min(banks))
 

@@ -1,4 +1,4 @@
-"""Finished runs of the benchmark `bank`: kept in a file, compared seed by seed, shown."""
+"""Finished runs of the benchmark `bank`: kept in a file, compared by seed, printed as tables."""
 
 import json
 import os
@@ -21,15 +21,15 @@ class Run:
     """A finished training run.
 
     Attributes:
-        setup: Digits that name all that the runs compared have in common.
-        num_crops: Crops an utterance in the bank; None where the teacher ran online.
-        seed: Of weights, order, masks and crops; the bank's places are the same in all runs.
+        setup: Hexadecimal digits that identify what all compared runs have in common.
+        num_crops: Crops of an utterance in the bank; None if the teacher ran online.
+        seed: Seed of weights, order, masks and crops; the bank's crops are the same in all runs.
         veer_pct: VEER after each epoch, percent.
-        train_s: Seconds of training of each epoch, evaluation left out.
+        train_s: Training time of each epoch without evaluation, seconds.
         taught_cosine: Mean cosine between student and teacher, after the last epoch, on the crops
-            that the last epochs trained on.
-        fresh_cosine: Likewise on random crops of the training utterances, the same in all arms.
-        unseen_cosine: Likewise on random crops of the validation utterances, of other speakers.
+            of the last training epochs.
+        fresh_cosine: The same on random crops of the training utterances, equal in all arms.
+        unseen_cosine: The same on random crops of the validation utterances, of other speakers.
     """
 
     setup: str
@@ -63,11 +63,11 @@ FIGURES: Mapping[str, Figure] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """The mean of differences of one seed each.
+    """The mean of differences, one for each seed.
 
     Attributes:
-        mean: Over the seeds.
-        error: Standard error of the mean; NaN with one seed, as the bounds are.
+        mean: Mean over the seeds.
+        error: Standard error of the mean; NaN with one seed, and so are the bounds.
         low: Lower bound of Student's 95 % interval.
         high: Upper bound.
     """
@@ -79,19 +79,19 @@ class Difference:
 
 
 def arm_name(num_crops: Arm) -> str:
-    """An arm as the table has it."""
+    """Return the name of an arm in the table."""
     return "online" if num_crops is None else f"bank of {num_crops}"
 
 
 def kept_runs(file: Path, setup: str) -> dict[tuple[Arm, int], Run]:
-    """The runs of this setup in a file, by arm and seed; a line cut short is left out."""
+    """Return the runs of this setup in a file, by arm and seed; skip a torn line."""
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     runs = [run for run in map(_run_in, lines) if run is not None and run.setup == setup]
     return {(run.num_crops, run.seed): run for run in runs}
 
 
 def keep(file: Path, run: Run) -> None:
-    """Add a run to a file, on a line of its own whatever the file ends with."""
+    """Append a run to a file, on its own line whatever the file ends with."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab+") as out:
         if out.tell():
@@ -104,18 +104,18 @@ def keep(file: Path, run: Run) -> None:
 
 def _run_in(line: str) -> Run | None:
     try:
-        told = json.loads(line)
+        values = json.loads(line)
     except json.JSONDecodeError:
         return None
-    return Run(**told | {name: tuple(told[name]) for name in ("veer_pct", "train_s")})
+    return Run(**values | {name: tuple(values[name]) for name in ("veer_pct", "train_s")})
 
 
 def paired_difference(one: Mapping[int, float], other: Mapping[int, float]) -> Difference:
-    """The first less the second, by seed.
+    """Subtract the second from the first, seed by seed.
 
     Args:
-        one: A figure by seed.
-        other: Of the same seeds.
+        one: Values by seed.
+        other: Values of the same seeds.
 
     Raises:
         ValueError: The seeds differ.
@@ -131,12 +131,12 @@ def paired_difference(one: Mapping[int, float], other: Mapping[int, float]) -> D
 
 
 def by_seed(runs: Sequence[Run], num_crops: Arm, figure: Figure) -> dict[int, float]:
-    """A figure of an arm's runs."""
+    """Return one metric of the runs of an arm, by seed."""
     return {run.seed: figure(run) for run in runs if run.num_crops == num_crops}
 
 
 def run_lines(runs: Sequence[Run]) -> list[str]:
-    """Table rows, one a run, seed by seed."""
+    """Return the rows of a table with one run per row, ordered by seed."""
     head = "| seed | arm | " + " | ".join(FIGURES) + " | train s an epoch |"
     lines = [head, "|---" * (len(FIGURES) + 3) + "|"]
     for run in sorted(runs, key=lambda run: (run.seed, run.num_crops or 0)):
@@ -147,7 +147,7 @@ def run_lines(runs: Sequence[Run]) -> list[str]:
 
 
 def difference_lines(runs: Sequence[Run], banks: Sequence[int]) -> list[str]:
-    """Table rows, one a bank: each figure less online's, its standard error and interval."""
+    """Return table rows, one per bank: each metric minus online's, standard error, interval."""
     lines = ["| less online | " + " | ".join(FIGURES) + " |", "|---" * (len(FIGURES) + 1) + "|"]
     for num_crops in banks:
         cells = []
@@ -174,12 +174,15 @@ def _shown(name: str, value: float, sign: str = "") -> str:
 
 
 def verdict(runs: Sequence[Run], num_crops: int, allowed_pct: float) -> tuple[float, float]:
-    """Online's late VEER over the bank's, both means over seeds, and the least that is allowed.
+    """Compare online's late VEER with the bank's, both as means over seeds.
 
     Args:
-        runs: All of them.
-        num_crops: The bank judged.
-        allowed_pct: Points that its VEER may lie above online's.
+        runs: All runs.
+        num_crops: The bank to judge.
+        allowed_pct: Points by which its VEER may be above online's.
+
+    Returns:
+        Online's VEER over the bank's, and the smallest ratio that is allowed.
     """
     online_pct = fmean(by_seed(runs, None, FIGURES[LATE]).values())
     bank_pct = fmean(by_seed(runs, num_crops, FIGURES[LATE]).values())

@@ -1,4 +1,4 @@
-"""The runs of the benchmark `bank`: one student each, trained and then examined.
+"""The runs of the benchmark `bank`: one student each, trained and then measured.
 
 Shapes: B batch, T frames, F mel bins, D embedding, N rows.
 """
@@ -43,7 +43,7 @@ BATCH = 64
 
 
 class Answered(NamedTuple):
-    """Crops and what the teacher says about them.
+    """Crops and the teacher's embeddings of them.
 
     Attributes:
         row_B: Rows of the feature table.
@@ -58,11 +58,11 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Witness:
-    """A teacher, `AnyTeacher`, whose last answers are kept and whose draws disturb no others.
+    """A teacher, `AnyTeacher`, that keeps its last answers and whose draws affect no others.
 
     Attributes:
-        teacher: Who answers.
-        answers: One a step.
+        teacher: The teacher that answers.
+        answers: One entry per step.
     """
 
     teacher: AnyTeacher
@@ -70,27 +70,27 @@ class Witness:
 
     @property
     def facts(self) -> TeacherFacts:
-        """The teacher's."""
+        """The facts of the teacher."""
         return self.teacher.facts
 
     def to(self, device: torch.device) -> "Witness":
-        """With the teacher on a device, and the same answers."""
+        """Return a witness whose teacher is on a device, with the same answers."""
         return Witness(teacher=self.teacher.to(device), answers=self.answers)
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
-        """The teacher's."""
+        """Return the stage sizes of the teacher."""
         return self.teacher.stage_dims(feat_BTF)
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
-        """The teacher's, from a child of the generator.
+        """Draw with a child of the generator.
 
-        How many numbers are drawn depends on the kind of teacher; the masks that are drawn after
-        them must not.
+        How many numbers are drawn depends on the kind of teacher, and the masks, which are drawn
+        after them, must not depend on it.
         """
         return self.teacher.draw_starts(rng.spawn(1)[0], row_N, latest_N)
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
-        """The teacher's, kept."""
+        """Return the output of the teacher and keep it."""
         teacher_output = self.teacher.output(crops, with_stages=with_stages)
         self.answers.append(Answered(crops.row_B, crops.start_B, teacher_output.embedding_BD))
         return teacher_output
@@ -101,11 +101,11 @@ class Bench:
     """What all runs have in common.
 
     Attributes:
-        data: The corpus, opened.
+        data: The opened corpus.
         teacher_file: Model file of the teacher.
-        teacher: The network in it.
-        trial: The student, with any seed.
-        exams: By seed, the crops of the two random sets, once they were needed.
+        teacher: The network in that file.
+        trial: Config of the student, with any seed.
+        exams: The crops of the two random sets by seed, filled on first use.
     """
 
     data: TrainingData
@@ -115,14 +115,14 @@ class Bench:
     exams: dict[int, tuple[list[Answered], list[Answered]]] = field(default_factory=dict)
 
     def setup(self, corpus: CorpusConfig) -> str:
-        """Digits that name corpus, teacher and student."""
-        told = [store.plan.key for store in self.data.features.stores]
+        """Return hexadecimal digits that identify corpus, teacher and student."""
+        parts = [store.plan.key for store in self.data.features.stores]
         files = (self.teacher_file, corpus.train_list, corpus.val_list)
-        told += [*map(file_sha256, files), self.trial.recipe_hash()]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+        parts += [*map(file_sha256, files), self.trial.recipe_hash()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def run(self, num_crops: Arm, seed: int, setup: str) -> Run:
-        """Train a student and examine it."""
+        """Train a student and measure it."""
         trial = self.trial.model_copy(update={"seed": seed})
         crop_frames = trial.training.crop_frames
         asks = {"mode": "online"} if num_crops is None else {"num_crops": num_crops}
@@ -156,7 +156,7 @@ class Bench:
         )
 
     def exam(self, seed: int, crop_frames: int) -> tuple[list[Answered], list[Answered]]:
-        """Random crops of the training and of the validation utterances, two of each."""
+        """Draw two random crops of each training and each validation utterance."""
         if seed not in self.exams:
             rng = np.random.default_rng((seed, FRESH_STREAM))
             trained = np.concatenate([self.data.drawn_rows(rng) for _ in range(NUM_DRAWS)])
@@ -175,7 +175,7 @@ def asked(
     crop_frames: int,
     rng: np.random.Generator,
 ) -> Iterable[Answered]:
-    """What the network says about a random crop of each row, in batches."""
+    """Return the output of the network for a random crop of each row, in batches."""
     start_N = random_starts(rng, np.maximum(data.features.length[row_N] - crop_frames, 0))
     for first in range(0, len(row_N), BATCH):
         row_B, start_B = row_N[first : first + BATCH], start_N[first : first + BATCH]
@@ -187,7 +187,7 @@ def asked(
 def mean_cosine(
     student: SpeakerModel, data: TrainingData, answered: Iterable[Answered], crop_frames: int
 ) -> float:
-    """Mean cosine between the student's embeddings and the teacher's, in eval mode."""
+    """Return the mean cosine between the embeddings of student (eval mode) and teacher."""
     student.eval()
     cosines = []
     for row_B, start_B, emb_BD in answered:

@@ -1,10 +1,10 @@
-"""The bootstrap over speakers against the same done one replicate at a time.
+"""The bootstrap over speakers against the same computation one replicate at a time.
 
 `make bench NAME=bootstrap`, or `python -m tests.benchmarks.bootstrap`. 10,000 pairs of 40
-speakers, 1,000 replicates, on one core. The other side weighs the pairs of a replicate, repeats
-each so often and takes the EER of `trainable.verification.metrics`, as one would write it; it does
-a part of the replicates, each of which takes as long. Both must find the same, and the seconds of
-a whole interval are told and limited too.
+speakers, 1,000 replicates, on one core. The plain side computes the weights of a replicate's
+pairs, repeats each pair that often and computes the EER with `trainable.verification.metrics`. It
+computes only some of the replicates, since each takes equally long. Both sides must find the same
+EERs. The time of a whole interval is printed and has a limit too.
 """
 
 import time
@@ -29,7 +29,7 @@ LIMIT_S = 1.0
 
 
 def made_up_list() -> tuple[SpeakerPairs, Floats]:
-    """Pairs, half of them targets, and their scores."""
+    """Make pairs, half of them targets, and their scores."""
     rng = np.random.default_rng(0)
     first = rng.integers(NUM_SPEAKERS, size=NUM_PAIRS)
     is_target = rng.random(NUM_PAIRS) < 0.5
@@ -44,7 +44,7 @@ def made_up_list() -> tuple[SpeakerPairs, Floats]:
 
 
 def plain(pairs: SpeakerPairs, scores: Floats, num_replicates: int) -> Floats:
-    """The first replicates, one at a time, (R,), percent."""
+    """Return the EERs of the first replicates, computed one at a time, (R,), percent."""
     found = []
     for times_K in draw_counts(pairs.num_speakers, NUM_REPLICATES).T[:num_replicates]:
         a, b = times_K[pairs.speaker_a], times_K[pairs.speaker_b]
@@ -56,7 +56,7 @@ def plain(pairs: SpeakerPairs, scores: Floats, num_replicates: int) -> Floats:
 
 
 def seconds(run: Callable[[], Floats]) -> tuple[float, Floats]:
-    """The shortest of some rounds, and what it gave."""
+    """Return the shortest time of some rounds, and the result."""
     spent = []
     for _ in range(ROUNDS):
         started = time.perf_counter()

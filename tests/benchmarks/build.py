@@ -1,22 +1,23 @@
 """How fast stores are built: log-mels against decoding alone, targets against the teacher alone.
 
-`make bench NAME=build`, or `python -m tests.benchmarks.build`. The corpus is real speech where
-$VEER_MINIVOX names a folder with `wav/`, `train_list.txt` and `veri_val.txt`, else synthetic, made
-on the spot: harmonics and noise, 8 s each, 16-bit WAV. The teacher has the demo's size and random
-weights: what it says takes as long as from a trained one.
+`make bench NAME=build`, or `python -m tests.benchmarks.build`. The corpus is real speech if
+$VEER_MINIVOX names a folder with `wav/`, `train_list.txt` and `veri_val.txt`. Otherwise it is
+synthetic: harmonics and noise, 8 s each, 16-bit WAV. The teacher has the demo's size and random
+weights: it is as fast as a trained one.
 
-The limits do what no build can leave out: `load_wave` of every file; and the teacher's forward
-passes on the same batches of crops, which lie in memory, with its embeddings and stages as the
-result. One process is the local builder, two are Ray Data on a Ray that is running; limits run in
-as many, one thread each. Rounds are interleaved and files in the page cache; shown are medians,
-and ratios within a round. The first round is left out.
+The limits do the work that no build can leave out: `load_wave` of every file, and the teacher's
+forward passes on the same batches of crops in memory, with its embeddings and stages as the
+result. One process is the local builder; two are Ray Data on a Ray that is already running. The
+limits run in as many processes, with one thread each. Rounds are interleaved and files are in the
+page cache. The output shows medians, and ratios within a round. The first round is left out.
 
-The targets hold for one process. Log-mels at 0.2 of decoding: reading 16-bit WAV is little more
-than a copy (0.6 ms of CPU time for 2.9 s of speech where this was written), beside which log-mels
-(1.0 ms) and checksum and shard on disk (0.6 ms) leave 0.26. Targets at 0.9 of the teacher: what
-they add is a gather and a few numbers a crop. The verdict's ratio is the worst of both against its
-target. For two processes the corpus is too small: a build through Ray Data has fixed costs of a
-second or so, which a real corpus does not notice; its ratios are shown.
+The targets are for one process. Log-mels at 0.2 of decoding: reading 16-bit WAV is little more
+than a copy (0.6 ms of CPU time for 2.9 s of speech on the machine where this was written).
+Log-mels (1.0 ms) and checksum and shard on disk (0.6 ms) are added to it, which gives 0.26.
+Targets at 0.9 of the teacher: they only add a gather and a few numbers per crop. The verdict's
+ratio is the worse of the two against its target. For two processes the corpus is too small: a
+build through Ray Data has fixed costs of about a second, which a real corpus does not notice. Its
+ratios are printed without a target.
 """
 
 import argparse
@@ -61,7 +62,7 @@ DURATION_S = 8.0
 
 
 class Timed:
-    """A builder that remembers its pace."""
+    """A builder that records its speed."""
 
     def __init__(self, build: Builder) -> None:
         self._build = build
@@ -79,7 +80,7 @@ class Timed:
 
 
 def find_corpus(folder: Path) -> tuple[Path, str]:
-    """A corpus and what it is."""
+    """Return a corpus and a description of it."""
     if (real := os.environ.get("VEER_MINIVOX")) is None:
         write_corpus(folder, duration_s=DURATION_S, **SYNTHETIC)
         return folder / "corpus.yaml", "synthetic"
@@ -91,20 +92,20 @@ def find_corpus(folder: Path) -> tuple[Path, str]:
 
 
 def decode(paths: Sequence[Path]) -> None:
-    """The limit of building log-mels."""
+    """Decode every file: the limit of building log-mels."""
     for path in paths:
         load_wave(path)
 
 
 @torch.inference_mode()
 def forward(teacher: Teacher, batches: Sequence[Tensor]) -> None:
-    """The limit of building targets."""
+    """Run the teacher's forward passes: the limit of building targets."""
     for feat_BTF in batches:
         teacher.embed(feat_BTF, with_stages=True)
 
 
 def batches_of(data: TrainingData, numbers: Sequence[int]) -> list[Tensor]:
-    """The crops of these utterances, as a build batches them."""
+    """Return the crops of these utterances, in the batches that a build uses."""
     at_once = CROPS_AT_ONCE // BANK.num_crops
     batches = []
     for begin in range(0, len(numbers), at_once):
@@ -119,7 +120,7 @@ def batches_of(data: TrainingData, numbers: Sequence[int]) -> list[Tensor]:
 
 @ray.remote(num_cpus=1)
 class Process:
-    """One of the limits' processes, kept warm."""
+    """One of the processes of the limits, kept running between rounds."""
 
     def __init__(self, teacher: Path, corpus: CorpusConfig, cache: Path, part: int) -> None:
         torch.set_num_threads(1)
@@ -138,12 +139,12 @@ class Process:
 
 
 def num_asked(data: TrainingData) -> int:
-    """Utterances that the teacher is asked about: a part is enough for its pace."""
+    """Return how many utterances the teacher is asked about: some are enough for its speed."""
     return min(NUM_ASKED, len(data.train_row))
 
 
 def some_of(data: TrainingData) -> TrainingData:
-    """The same features with fewer training utterances."""
+    """Return the same features with fewer training utterances."""
     kept = slice(num_asked(data))
     return TrainingData(
         **{name: getattr(data, name) for name in TrainingData.__slots__}
@@ -157,7 +158,7 @@ def some_of(data: TrainingData) -> TrainingData:
 
 
 def pace(work: Callable[[], object], num_utterances: int) -> float:
-    """Utterances a second."""
+    """Return utterances per second."""
     start_s = time.perf_counter()
     work()
     return num_utterances / (time.perf_counter() - start_s)
@@ -180,7 +181,7 @@ class Bench:
         self._processes: list[ray.actor.ActorHandle] = []
 
     def start_processes(self) -> None:
-        """Two for the limits."""
+        """Start two processes for the limits."""
         self._processes = [
             Process.options(num_cpus=0).remote(self._file, self.config, self._cache, part)
             for part in (0, 1)
@@ -188,7 +189,7 @@ class Bench:
         ray.get([each.decode.remote() for each in self._processes])
 
     def round(self, num_processes: int) -> dict[str, tuple[float, float]]:
-        """Limit and build, utterances a second, of log-mels and of targets."""
+        """Measure limit and build of log-mels and of targets, utterances per second."""
         build = build_shards if num_processes == 1 else ShardBuilder(num_workers=2)
         decoding, teaching = self._limits(num_processes)
         paces = {}
@@ -238,7 +239,7 @@ def main() -> None:
 
 
 def report(measured: dict[tuple[str, int], list[tuple[float, float]]]) -> float:
-    """Print a line for each kind and number of processes; the worst ratio against its target."""
+    """Print a line per kind and number of processes; return the worst ratio to its target."""
     print(f"{'':9} processes  limit/s  built/s  ratio  target")
     worst = float("inf")
     for (kind, num_processes), pairs in sorted(measured.items()):

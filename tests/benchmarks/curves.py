@@ -1,9 +1,9 @@
-"""Made-up students with learning curves: a search problem whose answer is known.
+"""Made-up students with learning curves: a search problem with a known solution.
 
-A student's VEER falls from 45 % towards an asymptote of its own. The asymptote depends on size,
-learning rate (best lower for larger students) and loss; the best alpha is 0.3 for mse and 0.8 for
-cosine. Large students, low learning rates and much distillation learn slowly, so the leaders of
-the first epochs are not those of the last. VEERs lie between 5 and 50 %.
+A student's VEER falls from 45 % towards its own asymptote. The asymptote depends on size, learning
+rate (the best one is lower for larger students) and loss; the best alpha is 0.3 for mse and 0.8
+for cosine. Large students, low learning rates and much distillation learn slowly, so the best
+students of the first epochs are not those of the last. VEERs lie between 5 and 50 %.
 """
 
 import math
@@ -42,7 +42,7 @@ SPACE = Space(
 
 
 def size(params: Mapping[str, Any]) -> float:
-    """From 0, the smallest student, to 1."""
+    """Return the size of a student, from 0 (smallest) to 1."""
     return float(
         0.5 * math.log(params["model.hidden_dim"] / 64) / math.log(4)
         + 0.35 * (params["model.num_blocks"] - 2) / 6
@@ -51,7 +51,7 @@ def size(params: Mapping[str, Any]) -> float:
 
 
 def asymptote_pct(params: Mapping[str, Any]) -> Any:
-    """VEER after endless training; numbers of one shape may be arrays."""
+    """Return the VEER after endless training; arguments may be arrays of one shape."""
     large = size(params)
     lr_off = np.log10(params["training.lr"] / (2e-3 * 4**-large))
     veer_pct = 6.0 + 12.0 * (large - 0.7) ** 2 + 12.0 * lr_off**2
@@ -67,34 +67,34 @@ def asymptote_pct(params: Mapping[str, Any]) -> Any:
 
 
 def tau_epochs(params: Mapping[str, Any]) -> Any:
-    """Epochs in which the distance from the asymptote falls to 1/e."""
+    """Return the epochs in which the distance from the asymptote falls to 1/e."""
     distilled = params.get("loss.alpha", 0.0)
     by_lr = (1e-3 / params["training.lr"]) ** 0.2
     return (1.5 + 3.0 * size(params)) * by_lr * (1 + 0.4 * distilled)
 
 
 def curve_pct(params: Mapping[str, Any]) -> np.ndarray:
-    """VEER after epochs 1 to 27 without noise, percent, (27,)."""
+    """Return the VEER after epochs 1 to 27 without noise, percent, (27,)."""
     left = np.exp(-np.arange(1, MAX_EPOCHS + 1) / tau_epochs(params))
     return np.asarray(asymptote_pct(params) + (START_PCT - asymptote_pct(params)) * left)
 
 
 def noise_pct(params: Mapping[str, Any], seed: int) -> np.ndarray:
-    """What a validation list adds to each epoch's VEER, percentage points, (27,).
+    """Return the noise that a validation list adds to each epoch's VEER, percentage points, (27,).
 
-    The same for the same params and seed, whoever asks.
+    It depends only on params and seed.
     """
     rng = np.random.default_rng([seed, zlib.crc32(repr(sorted(params.items())).encode())])
     return rng.normal(scale=NOISE_PCT, size=MAX_EPOCHS)
 
 
 def epoch_s(params: Mapping[str, Any]) -> float:
-    """Seconds of an epoch."""
+    """Return the seconds of an epoch."""
     return 10 + 30 * size(params)
 
 
 def optimum_pct(num_points: int = 61) -> float:
-    """The lowest VEER of any student, percent: every choice on a grid of the ranges."""
+    """Return the lowest VEER of any student, percent: all choices, ranges on a grid."""
     lr = np.geomspace(3e-4, 3e-3, num_points)[:, None, None]
     alpha = np.linspace(0.1, 0.95, num_points)[:, None]
     temperature = np.geomspace(0.05, 8, num_points)

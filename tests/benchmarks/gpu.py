@@ -1,11 +1,11 @@
-"""Trials that share one GPU: samples a second of 1, 2, 4 and 8 at once, and a search of 16 trials.
+"""Trials that share one GPU: samples per second of 1, 2, 4 and 8 at once, and a search of 16.
 
 `make bench NAME=gpu`, or `python -m tests.benchmarks.gpu`; it needs a GPU and ends with status 2
-where there is none. Each trial is a process as a search starts it, capped to its share: the 2.66M
-student on made-up speech, validation included in its time. All of them are measured once more
-under the process-sharing service (MPS), where its control program is there and starts; it is
-started in a folder of its own and always ended. The search is the demo's with `gpu: auto`, timed
-from the command to its end, corpus and teacher made before.
+if there is none. Each trial is a process as a search starts it, limited to its share: the 2.66M
+student on made-up speech, validation included in its time. All numbers of trials are measured
+again under the process-sharing service (MPS), if its control program exists and starts. The
+service runs in its own folder and is always stopped. The search is the demo's with `gpu: auto`,
+timed from the command to its end, with corpus and teacher made before.
 """
 
 import argparse
@@ -43,7 +43,7 @@ STUDENT = {"loss": {"distillation": "none"}}
 
 
 class NoSharingServiceError(Exception):
-    """The process-sharing service cannot be used, with the reason."""
+    """The process-sharing service cannot be used; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,10 +52,10 @@ class Work:
 
     Attributes:
         corpus: Its `corpus.yaml`.
-        cache: Where its log-mels are.
-        config: The trial's, as a tree.
-        device: `cuda`, or `cpu` to try the benchmark out.
-        window_s: How long it trains once all are ready, seconds.
+        cache: Folder of its log-mels.
+        config: The trial's config, as a tree.
+        device: `cuda`, or `cpu` to try the benchmark itself.
+        window_s: How long it trains once all trials are ready, seconds.
     """
 
     corpus: str
@@ -66,7 +66,7 @@ class Work:
 
 
 def run_trial(work: Work, share: float) -> None:
-    """One trial process: says `ready` after an epoch, waits for a line, trains, says its rate."""
+    """Run a trial process: print `ready` after an epoch, await a line, train, print its rate."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(
             TrialTask(
@@ -95,10 +95,10 @@ def run_trial(work: Work, share: float) -> None:
 
 
 def samples_per_s(num_trials: int, work: Work, environment: Mapping[str, str]) -> float:
-    """Samples a second of so many trials at once, all together.
+    """Return the total samples per second of so many trials at once.
 
     Raises:
-        RuntimeError: A trial did not get through, with what it said.
+        RuntimeError: A trial failed; with its output.
     """
     command = [sys.executable, "-m", "tests.benchmarks.gpu", "--trial", json.dumps(asdict(work))]
     with ExitStack() as running:
@@ -125,7 +125,7 @@ def samples_per_s(num_trials: int, work: Work, environment: Mapping[str, str]) -
 
 @contextmanager
 def sharing_service() -> Iterator[dict[str, str]]:
-    """Starts MPS in a folder of its own and ends it; yields the environment that joins it.
+    """Start MPS in its own folder and stop it at the end; yield the environment that uses it.
 
     Raises:
         NoSharingServiceError: It is not installed, or does not start.
@@ -135,15 +135,15 @@ def sharing_service() -> Iterator[dict[str, str]]:
     with tempfile.TemporaryDirectory(prefix="veer-mps-") as folder:
         own = {"CUDA_MPS_PIPE_DIRECTORY": folder, "CUDA_MPS_LOG_DIRECTORY": folder}
 
-        def control(*arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
+        def control(*arguments: str, commands: str = "") -> subprocess.CompletedProcess[str]:
             # Files, since the daemon keeps its standard streams and a pipe would never end.
-            with (Path(folder) / "said").open("w+") as said:
+            with (Path(folder) / "output").open("w+") as output:
                 run = subprocess.run(
-                    [MPS, *arguments], input=told, text=True, check=False, stdout=said,
+                    [MPS, *arguments], input=commands, text=True, check=False, stdout=output,
                     stderr=subprocess.STDOUT, env=os.environ | own, timeout=MPS_TIMEOUT_S,
                 )  # fmt: skip
-                said.seek(0)
-                return subprocess.CompletedProcess(run.args, run.returncode, said.read())
+                output.seek(0)
+                return subprocess.CompletedProcess(run.args, run.returncode, output.read())
 
         try:
             started = control("-d")
@@ -152,13 +152,13 @@ def sharing_service() -> Iterator[dict[str, str]]:
                 raise NoSharingServiceError(f"{MPS} does not start: {why}")
             yield own
         finally:
-            control(told="quit\n")
+            control(commands="quit\n")
 
 
 def table(
     counts: Sequence[int], rate_of: Callable[[int], float], say: Callable[[str], None]
 ) -> dict[int, float]:
-    """Measures each number of trials and prints a row each; returns the rates."""
+    """Measure each number of trials, print a row for each, and return the rates."""
     rates: dict[int, float] = {}
     for num_trials in counts:
         rates[num_trials] = rate_of(num_trials)
@@ -168,7 +168,7 @@ def table(
 
 
 def compare(work: Work, counts: Sequence[int], say: Callable[[str], None]) -> None:
-    """Prints the rates without and with the process-sharing service."""
+    """Print the rates without and with the process-sharing service."""
     say("without the process-sharing service\ntrials    samples/s  to first")
     table(counts, lambda num: samples_per_s(num, work, {}), say)
     try:
@@ -180,10 +180,10 @@ def compare(work: Work, counts: Sequence[int], say: Callable[[str], None]) -> No
 
 
 def time_search(folder: Path, options: Sequence[str], say: Callable[[str], None]) -> float:
-    """Seconds of a search of the demo on the demo corpus; prints what it said of the GPU.
+    """Return the seconds of a search of the demo on the demo corpus; print its lines on the GPU.
 
     Raises:
-        RuntimeError: A command failed, with what it said.
+        RuntimeError: A command failed; with its output.
     """
     corpus, teacher = str(folder / "demo" / "corpus.yaml"), str(folder / "teacher")
     search = ["search", "demo", "--corpus", corpus, "--teacher", teacher]
@@ -201,13 +201,13 @@ def time_search(folder: Path, options: Sequence[str], say: Callable[[str], None]
         if run.returncode != 0:
             raise RuntimeError(f"veer {' '.join(command)}:\n{run.stdout}")
     elapsed_s = time.perf_counter() - started
-    told = [line for line in run.stdout.splitlines() if "gpu=auto" in line or "at most" in line]
-    say("\n".join(told))
+    lines = [line for line in run.stdout.splitlines() if "gpu=auto" in line or "at most" in line]
+    say("\n".join(lines))
     return elapsed_s
 
 
 def make_work(folder: Path, **options: Any) -> Work:
-    """A made-up corpus with its log-mels computed, and the 2.66M student on it."""
+    """Make a corpus with its log-mels computed, and the config of the 2.66M student on it."""
     corpus = write_corpus(
         folder / "corpus", num_train_speakers=64, num_utterances=16, duration_s=2.2
     )

@@ -1,8 +1,8 @@
 """What a search finds, against the best preset and against chance, at equal total epochs.
 
 `make bench NAME=headline ARGS='--corpus corpus.yaml --teacher runs/teacher --out runs/headline'`
-takes an hour or two on two cores. Interrupted, the same command goes on. It prints the tables of
-results/README.md.
+takes one to two hours on two cores. After an interruption, the same command continues. It prints
+the tables of results/README.md.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from trainable.machine.hardware import describe_hardware
 
 
 def main() -> None:
-    """Runs what is not run yet, and compares."""
+    """Run the searches that are not finished yet, and compare them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--corpus", type=Path, required=True, help="a corpus.yaml")
     parser.add_argument("--teacher", type=Path, required=True, help="a trained teacher")

@@ -1,4 +1,4 @@
-"""What the students chosen by each way are worth, on the list that chose them and on the other.
+"""The EER of the students that each arm chose, on the list that chose them and on the other list.
 
 Shapes: P trial pairs, R bootstrap replicates, N seeds.
 """
@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OneList:
-    """A trial list, and the replicates of its speakers that all students are compared on."""
+    """A trial list, and the speaker replicates on which all students are compared."""
 
     root: Path
     pairs: tuple[TrialPair, ...]
@@ -38,7 +38,7 @@ class OneList:
 
     @classmethod
     def read(cls, file: Path, root: Path) -> "OneList":
-        """One of the two halves."""
+        """Read one of the two halves."""
         pairs = read_trial_list(file, root)
         found = SpeakerPairs.of(
             [speaker_of(pair.path_a) for pair in pairs],
@@ -53,7 +53,7 @@ class OneList:
         return self.bootstrap.pairs.num_speakers
 
     def judge(self, model: SpeakerModel) -> "Judged":
-        """A model on this list: the cosine of mean embeddings over 10 crops."""
+        """Score a model on this list: the cosine of mean embeddings over 10 crops."""
         scores = score_pairs(model, self.root, self.pairs, device=CPU)
         return Judged(
             eer_pct=equal_error_rate(scores.cosine, scores.is_target),
@@ -63,7 +63,7 @@ class OneList:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Judged:
-    """A model on one list: its EER, and (R,) that of each replicate, percent."""
+    """The EER of a model on one list, percent, and (R,) that of each replicate."""
 
     eer_pct: float
     replicates_pct: Floats
@@ -77,9 +77,9 @@ class Chosen:
         trial: Its number.
         num_trials: Trials of the search.
         epochs: Epochs of the search.
-        num_params: Of the student.
-        veer_pct: The search's own figure, over 2 crops: of the luckiest epoch, so too low.
-        judged: By the lists' names.
+        num_params: Parameters of the student.
+        veer_pct: VEER in the search, over 2 crops: that of the luckiest epoch, so too low.
+        judged: EERs by the name of the list.
     """
 
     trial: int
@@ -91,14 +91,14 @@ class Chosen:
 
 
 def both_lists(corpus: CorpusConfig) -> dict[str, OneList]:
-    """The halves by name."""
+    """Return the two halves by name."""
     assert corpus.test_list is not None
     files = {"validation": corpus.val_list, "test": corpus.test_list}
     return {name: OneList.read(file, corpus.val_dir) for name, file in files.items()}
 
 
 def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:
-    """The best student of a search by the search's own choice, judged on both lists."""
+    """Take the best student by the search's own ranking, and score it on both lists."""
     folder = RunFolder(run)
     trials = trial_histories(folder.read())
     best = ranked(trials)[0]
@@ -116,12 +116,12 @@ def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Against:
-    """How far the EERs of a way lie above the search's on one list, in points.
+    """How far the EERs of an arm are above the search's on one list, in points.
 
     Attributes:
-        by_seed: For each seed, both students on the same replicates.
-        mean: Of the means over seeds; its interval is over speakers, these seeds given.
-        over_seeds: The 95 % interval of the mean over other seeds, these speakers given: Student's
+        by_seed: Difference for each seed, both students on the same replicates.
+        mean: Difference of the means over seeds; its interval is over speakers, with these seeds.
+        over_seeds: The 95 % interval of the mean over other seeds, with these speakers: Student's
             t for the differences by seed.
     """
 
@@ -133,13 +133,13 @@ class Against:
 def against(
     other: Sequence[Chosen], search: Sequence[Chosen], name: str, num_speakers: int
 ) -> Against:
-    """One way against the search, seed by seed.
+    """Compare one arm with the search, seed by seed.
 
     Args:
-        other: Chosen by the way, one a seed, at least two.
-        search: Chosen by the search, with the same seeds.
-        name: Of the list.
-        num_speakers: Of the list.
+        other: Students chosen by the arm, one per seed, at least two.
+        search: Students chosen by the search, with the same seeds.
+        name: Name of the list.
+        num_speakers: Speakers of the list.
     """
     judged = [(a.judged[name], b.judged[name]) for a, b in zip(other, search, strict=True)]
     by_seed = tuple(_difference(a, b, num_speakers) for a, b in judged)
@@ -153,7 +153,7 @@ def against(
 
 
 def table(found: Mapping[str, Sequence[Chosen]], name: str, teacher: Judged) -> list[str]:
-    """What each way chose on one list, as Markdown: EER in percent by seed and its mean."""
+    """Return the EER of each arm on one list, percent, by seed and as a mean, as Markdown."""
     num_seeds = len(found[SEARCH])
     seeds = [f"seed {seed}" for seed in range(num_seeds)]
     lines = _markdown_head(["", *seeds, "mean"])
@@ -166,24 +166,24 @@ def table(found: Mapping[str, Sequence[Chosen]], name: str, teacher: Judged) -> 
 def differences_table(
     found: Mapping[str, Sequence[Chosen]], lists: Mapping[str, OneList]
 ) -> list[str]:
-    """Every other way minus the search, as Markdown: above 0 the search is better."""
+    """Return each other arm minus the search, as Markdown; above 0 the search is better."""
     head = ["", "list", "mean", "95 % over speakers", "95 % over seeds", "by seed"]
     lines = _markdown_head(head)
     for name, one in lists.items():
         for arm, chosen in found.items():
             if arm == SEARCH:
                 continue
-            told = against(chosen, found[SEARCH], name, one.num_speakers)
+            above = against(chosen, found[SEARCH], name, one.num_speakers)
             seeds = "; ".join(
-                f"{each.behind_pct:+.2f} ({_interval(each.interval)})" for each in told.by_seed
+                f"{each.behind_pct:+.2f} ({_interval(each.interval)})" for each in above.by_seed
             )
-            cells = [arm, name, f"{told.mean.behind_pct:+.2f}", _interval(told.mean.interval)]
-            lines.append(f"| {' | '.join([*cells, _interval(told.over_seeds), seeds])} |")
+            cells = [arm, name, f"{above.mean.behind_pct:+.2f}", _interval(above.mean.interval)]
+            lines.append(f"| {' | '.join([*cells, _interval(above.over_seeds), seeds])} |")
     return lines
 
 
 def found_table(found: Mapping[str, Sequence[Chosen]]) -> list[str]:
-    """What each search was and chose, as Markdown."""
+    """Return the size and the choice of each search, as Markdown."""
     columns: dict[str, Callable[[Chosen], object]] = {
         "trials": lambda each: each.num_trials,
         "epochs": lambda each: each.epochs,
@@ -194,7 +194,7 @@ def found_table(found: Mapping[str, Sequence[Chosen]]) -> list[str]:
     lines = _markdown_head(["", "seed", *columns])
     for arm, chosen in found.items():
         for seed, each in enumerate(chosen):
-            cells = [str(tell(each)) for tell in columns.values()]
+            cells = [str(value_of(each)) for value_of in columns.values()]
             lines.append(f"| {' | '.join([arm, str(seed), *cells])} |")
     return lines
 
@@ -206,7 +206,7 @@ def _difference(one: Judged, other: Judged, num_speakers: int) -> EERDifference:
 
 
 def _mean(judged: Iterable[Judged]) -> Judged:
-    """The mean over seeds, of the list and in each replicate of its speakers."""
+    """Return the mean over seeds, for the list and for each replicate of its speakers."""
     each = list(judged)
     return Judged(
         eer_pct=float(np.mean([one.eer_pct for one in each])),

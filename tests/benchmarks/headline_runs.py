@@ -1,9 +1,9 @@
-"""The searches of the benchmark `headline`: one corpus cut in two, four ways to spend its epochs.
+"""The searches of the benchmark `headline`: one corpus in two halves, four arms with equal epochs.
 
-The validation speakers are cut in two halves. The searches see the trial pairs of one half alone;
-the other half is the test list, which is opened once, with the students already chosen. Each half
-has every pair of its utterances. All ways get the same number of epochs, counted as they are run:
-those of stopped trials too.
+The validation speakers are divided into two halves. The searches use only the trial pairs of one
+half. The other half is the test list, which is opened once, when the students are already chosen.
+Each half has every pair of its utterances. All arms get the same number of epochs, counted as they
+run, those of stopped trials included.
 """
 
 import itertools
@@ -44,12 +44,12 @@ class Plan:
     """What is compared.
 
     Attributes:
-        corpus: Of the person's.
-        teacher: Whose students are searched.
-        out: Where runs and lists go; what is there already is gone on with.
+        corpus: The user's corpus.
+        teacher: Teacher of the students.
+        out: Folder of runs and lists; existing runs are continued.
         width: Factor on the widths of the space and of the preset.
-        max_epochs: Epochs of a trial that nothing stops.
-        total_epochs: Epochs of a search; so many times `max_epochs` go into it for the preset.
+        max_epochs: Epochs of a trial that is not stopped.
+        total_epochs: Epochs of a search; the preset gets `total_epochs / max_epochs` trials.
         grace_epochs: The first rung.
     """
 
@@ -62,14 +62,14 @@ class Plan:
     grace_epochs: int
 
     def run(self, arm: str, seed: int) -> Path:
-        """The run folder of one search."""
+        """Return the run folder of one search."""
         return self.out / "runs" / f"{arm.replace(', ', '-')}-{seed}"
 
 
 def cut_in_two(plan: Plan) -> CorpusConfig:
-    """Writes both trial lists and gives the corpus that has them.
+    """Write both trial lists and return the corpus that names them.
 
-    The speakers in their order go to the halves in turn, so that both have the same mixture.
+    The sorted speakers go to the halves in turn, so that both have the same mixture.
     """
     plan.out.mkdir(parents=True, exist_ok=True)
     pairs = read_corpus(plan.corpus).val_pairs
@@ -89,7 +89,7 @@ def cut_in_two(plan: Plan) -> CorpusConfig:
 
 
 def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path:
-    """Runs one search, or what is left of it, by the command that a person would give.
+    """Run one search, or the rest of it, by the command that a user would give.
 
     Raises:
         subprocess.CalledProcessError: It failed.
@@ -126,7 +126,7 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
 
 
 def _space(plan: Plan, arm: str) -> Path:
-    """The space file of a way: the bundled `mixer` at another width, or the preset alone."""
+    """Return the space file of an arm: `mixer` at another width, or the preset alone."""
     file = plan.out / ("preset.yaml" if arm == PRESET else "mixer.yaml")
     if arm == PRESET:
         write_yaml(file, {"presets": ["v2_cosine"]})

@@ -21,7 +21,7 @@ NUM_DISTINCT = 97
 def write_store(
     folder: Path, num_rows: int, vectors_of_row: int, kind: ShardKind = LOG_MELS
 ) -> None:
-    """A complete store of utterances of one length, in shards of 100,000."""
+    """Write a complete store of utterances of one length, in shards of 100,000."""
     folder.mkdir(parents=True)
     sizes = [min(ROWS_OF_SHARD, num_rows - n) for n in range(0, num_rows, ROWS_OF_SHARD)]
     rng = np.random.default_rng(0)
@@ -53,5 +53,5 @@ def write_store(
 
 
 def open_features_of(folder: Path) -> FeatureTable:
-    """Such a store of log-mels, opened as a run opens it, but for the key."""
+    """Open a made-up store of log-mels as a run does, except that no key is computed."""
     return FeatureTable.of([open_complete(folder)])

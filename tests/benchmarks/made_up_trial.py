@@ -21,7 +21,7 @@ Rows = NDArray[np.int64]
 
 
 def write_teacher(folder: Path, model: LSTMAutoencoderConfig, data: TrainingData) -> Path:
-    """The model file of an untrained teacher: as fast as a trained one."""
+    """Write the model file of an untrained teacher, which is as fast as a trained one."""
     config = TrialConfig.model_validate(
         {
             "model": model.model_dump(),
@@ -35,9 +35,9 @@ def write_teacher(folder: Path, model: LSTMAutoencoderConfig, data: TrainingData
 def made_up_data(
     features: FeatureTable, row: Rows | None = None, num_speakers: int = NUM_SPEAKERS
 ) -> TrainingData:
-    """Rows of a store (all: None) as training utterances of made-up speakers.
+    """Return rows of a store (all: None) as training utterances of made-up speakers.
 
-    Two pairs of the first rows are the validation: evaluation takes no time.
+    Two pairs of the first rows are the validation list, so that evaluation takes no time.
     """
     row = np.arange(len(features.length)) if row is None else row
     paths = tuple(f"{number}.wav" for number in row)

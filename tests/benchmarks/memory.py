@@ -1,22 +1,21 @@
-"""Memory of concurrent trials over one store: what a further trial adds, with shared pages apart.
+"""Memory of concurrent trials over one store: what a further trial adds, without shared pages.
 
 `make bench NAME=memory`, or `python -m tests.benchmarks.memory`; `--rows 2000` for a smaller
-store. Stores of made-up log-mels and teacher targets are written on the spot, a small one (76 MB)
-and a large one (760 MB). One, two and four processes at a time each open them as a run does, train
-a few steps of a small student with stored targets, and read all of the store. While all of them
-still hold it, the system is asked (`/proc/PID/smaps`) what they have, and of that what is the
-store's:
+store. It writes stores of made-up log-mels and teacher targets, a small one (76 MB) and a large
+one (760 MB). One, two and four processes at a time each open them as a run does, train a few steps
+of a small student with stored targets, and read the whole store. While all of them still hold it,
+`/proc/PID/smaps` gives the memory of each process, and the part of it that belongs to the store:
 
-    RssAnon, RssFile  resident memory that is no file's, and that is a file's
-    PSS               likewise both, a page of n processes counting a n-th
+    RssAnon, RssFile  resident memory without a file, and resident memory of a file
+    PSS               both together; a page that n processes share counts as a n-th
     USS               what a process shares with no other: private clean and dirty pages
 
-What a trial adds without shared pages is its USS, and also what each further process adds to the
-sum of PSS without the store's part. The last is a little more: libraries that a further process
-shares with fewer others than the first. A single process has the store to itself, so its USS is
-told apart only beside another one. The target: the USS of each of two trials is at most a tenth
-larger with the large store than with the small one. Without /proc the command says so and ends
-with status 2.
+There are two measures of what a trial adds without shared pages. One is its USS. The other is what
+each further process adds to the sum of PSS without the store's part; it is a little more, because
+of libraries that a further process shares with fewer others than the first. A single process does
+not share the store, so its USS is meaningful only beside a second process. The target: the USS of
+each of two trials is at most a tenth larger with the large store than with the small one. Without
+/proc the command prints that and ends with status 2.
 """
 
 import argparse
@@ -42,7 +41,7 @@ Memory = Mapping[str, float]
 
 
 def fields_mb(text: str) -> dict[str, float]:
-    """The sums over all lines `Name:  123 kB` of a file of /proc, MB; other lines are left out."""
+    """Sum all lines `Name:  123 kB` of a file of /proc by name, MB; skip other lines."""
     fields: dict[str, float] = {}
     for line in text.splitlines():
         name, _, value = line.partition(":")
@@ -53,7 +52,7 @@ def fields_mb(text: str) -> dict[str, float]:
 
 
 def mappings_of(smaps: str, suffix: str) -> str:
-    """The part of a smaps file that tells of mapped files whose names end so."""
+    """Return the part of a smaps file about mapped files whose names end in `suffix`."""
     kept, is_kept = [], False
     for line in smaps.splitlines():
         if not line.split(maxsplit=1)[0].endswith(":"):  # a mapping's first line has its file
@@ -64,7 +63,7 @@ def mappings_of(smaps: str, suffix: str) -> str:
 
 
 def memory_of(process: Path) -> Memory:
-    """What a process has, MB, from its folder in /proc."""
+    """Return the memory of a process, MB, from its folder in /proc."""
     status, smaps = fields_mb((process / "status").read_text()), (process / "smaps").read_text()
     everything = fields_mb(smaps)
     store = fields_mb(mappings_of(smaps, SHARD_SUFFIX))
@@ -79,23 +78,23 @@ def memory_of(process: Path) -> Memory:
 
 
 def sum_without_store_mb(trials: Sequence[Memory]) -> float:
-    """The sum of PSS without the store's part, MB."""
+    """Return the sum of PSS without the store's part, MB."""
     return sum(one["PSS"] - one["store PSS"] for one in trials)
 
 
 def added_mb(found: Mapping[int, Sequence[Memory]]) -> dict[int, float]:
-    """What each further process adds to that sum, MB, by the number of processes."""
+    """Return what each further process adds to that sum, MB, by the number of processes."""
     sums = {num: sum_without_store_mb(trials) for num, trials in found.items()}
     return {num: (mb - sums[1]) / (num - 1) for num, mb in sums.items() if num > 1}
 
 
 def page_cache_mb() -> float:
-    """The machine's page cache, MB."""
+    """Return the size of the machine's page cache, MB."""
     return fields_mb((PROC / "meminfo").read_text())["Cached"]
 
 
 def measure(folder: Path, num_processes: int) -> list[Memory]:
-    """The memory of each of so many trials, while all of them hold the store."""
+    """Return the memory of each of `num_processes` trials, while all of them hold the store."""
     trials = [
         subprocess.Popen(
             [*TRIAL, "run", str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

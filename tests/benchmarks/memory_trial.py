@@ -1,8 +1,8 @@
 """One of the concurrent trials of the benchmark `memory`, and the store that it reads.
 
-`memory` runs it in processes of its own, so that it has no library of theirs mapped itself:
-`hardware` names the machine; `write FOLDER` makes the store; `run FOLDER` trains on it, reads all
-of it, says `ready` and waits until its standard input is closed.
+`memory` runs it in separate processes, so that `memory` itself has none of their libraries mapped:
+`hardware` prints the machine; `write FOLDER` makes the store; `run FOLDER` trains on it, reads all
+of it, prints `ready` and waits until its standard input is closed.
 """
 
 import argparse
@@ -37,14 +37,14 @@ CONFIG = {
 
 
 def write_stores(folder: Path, num_rows: int) -> None:
-    """A store of log-mels and one of targets for its utterances."""
+    """Write a store of log-mels and one of targets for its utterances."""
     write_store(folder / "features", num_rows, FRAMES_OF_ROW)
     kind = ShardKind(stem=TARGETS_STEM, vectors="crops", width=sum(SIZES))
     write_store(folder / "targets", num_rows, BANK.num_crops, kind)
 
 
 def open_targets_of(folder: Path, features: FeatureTable) -> StoredTargets:
-    """Such targets, opened as a run opens them, but for the key."""
+    """Open made-up targets as a run does, except that no key is computed."""
     return StoredTargets(
         table=RowTable.of([open_complete(folder)]),
         sizes=SIZES,
@@ -57,7 +57,7 @@ def open_targets_of(folder: Path, features: FeatureTable) -> StoredTargets:
 
 
 def read_all(table: RowTable) -> None:
-    """Every vector of a table, a batch of rows at a time, as trials read it over many epochs."""
+    """Read every vector of a table, a batch of rows at a time, as trials do over many epochs."""
     place_X = np.arange(int(table.length[0]))
     for first in range(0, len(table.length), BATCH_SIZE):
         row_B = np.arange(first, min(first + BATCH_SIZE, len(table.length)))
@@ -65,7 +65,7 @@ def read_all(table: RowTable) -> None:
 
 
 def train(folder: Path) -> Trainer:
-    """A few steps of a trial over a folder of `write_stores`, all of whose pages are then read."""
+    """Train a few steps of a trial over a folder of `write_stores`, then read all its pages."""
     features = open_features_of(folder / "features")
     targets = open_targets_of(folder / "targets", features)
     data = made_up_data(features, np.arange(NUM_STEPS * BATCH_SIZE))

@@ -1,19 +1,19 @@
 """A search trial against a loop that decodes, computes log-mels and asks the teacher in each step.
 
 `make bench NAME=naive`, or `python -m tests.benchmarks.naive`; `--rounds 2` for a shorter one, and
-`--student small` or `large` for one of the two. Compared are samples a second of whole training
-steps, evaluation left out of both, on two cores: the product's trial with log-mels and teacher
-targets stored, and a loop as voxceleb_trainer's users write it, with the product's own step, loss
-and optimizer, so that the difference is the way of the data alone. It is made as fast as it goes:
-it decodes only the crop, runs the teacher in inference mode, and its figure is that of the best of
-0, 1 and 2 DataLoader workers with one or two threads. A split of the cores that is a fifth slower
-than the best when tried does not go into the rounds, where both sides take turns.
+`--student small` or `large` for one of the two. It compares samples per second of whole training
+steps, without evaluation, on two cores. One side is Veer's trial with stored log-mels and teacher
+targets. The other is a loop as voxceleb_trainer's users write it, with Veer's own step, loss and
+optimizer, so that only the way of the data differs. The loop is made as fast as possible: it
+decodes only the crop, runs the teacher in inference mode, and counts with the best of 0, 1 and 2
+DataLoader workers with one or two threads. A split of the cores that is a fifth slower than the
+best when tried does not go into the rounds, in which both sides take turns.
 
-The corpus is a part of $VEER_MINIVOX (a folder with wav/, train_list.txt and veri_val.txt) where
-that is set, else noise. The teacher is the untrained LSTM+Autoencoder of 3.87M parameters. The
-targets, medians over rounds of the ratio in the same round: 1.3 with the student of 2.66M
-parameters, 2.2 with one of width 64 and 4 blocks. Building the stores is timed apart. CPU time is
-of the step's process, the product's with the evaluation of two pairs; it decides nothing.
+The corpus is a part of $VEER_MINIVOX (a folder with wav/, train_list.txt and veri_val.txt) if that
+is set, else noise. The teacher is the untrained LSTM+Autoencoder of 3.87M parameters. The targets,
+medians over rounds of the ratio in the same round: 1.3 with the student of 2.66M parameters, 2.2
+with one of width 64 and 4 blocks. Building the stores is timed separately. CPU time is that of the
+step's process, on Veer's side with the evaluation of two pairs; it has no target.
 """
 
 import argparse
@@ -55,9 +55,9 @@ class Student:
     """A student to compare with.
 
     Attributes:
-        model: Its config.
-        epochs: Of a turn.
-        target: Least ratio.
+        model: Config of the model.
+        epochs: Epochs of a turn.
+        target: Smallest ratio.
     """
 
     model: Mapping[str, str | int]
@@ -66,7 +66,7 @@ class Student:
 
     @property
     def config(self) -> TrialConfig:
-        """Its trial: the default loss, cosine distillation."""
+        """The config of its trial: the default loss, cosine distillation."""
         training = {"batch_size": BATCH_SIZE, "crop_frames": CROP_FRAMES}
         return TrialConfig.model_validate({"model": self.model, "training": training})
 
@@ -84,10 +84,10 @@ class Built:
     """A corpus, its stores, and what they cost.
 
     Attributes:
-        corpus: Its lists.
-        data: Opened.
-        teacher: Model file.
-        targets: What it says, stored.
+        corpus: The lists.
+        data: The opened corpus.
+        teacher: Model file of the teacher.
+        targets: The stored targets of the teacher.
         log_mels_s: Seconds of computing the log-mels.
         targets_s: Seconds of asking the teacher.
     """
@@ -101,24 +101,24 @@ class Built:
 
 
 def contenders(tried: Mapping[Split, float]) -> list[Split]:
-    """The splits that come near the best, by samples a second."""
+    """Return the splits that are nearly as fast as the best, by samples per second."""
     best = max(tried.values())
     return [split for split, samples_per_s in tried.items() if samples_per_s * SLOWER >= best]
 
 
 def best_of(turns: Mapping[Split, Sequence[Turn]]) -> Split:
-    """The split with the largest median of samples a second."""
+    """Return the split with the largest median of samples per second."""
     return max(turns, key=lambda split: median(turn.samples_per_s for turn in turns[split]))
 
 
 def epochs_until_paid(build_s: float, naive_epoch_s: float, own_epoch_s: float) -> float:
-    """Epochs after which the stores have saved what they cost; infinite if they save nothing."""
+    """Return the epochs after which the stores have saved their cost; infinite if never."""
     saved_s = naive_epoch_s - own_epoch_s
     return build_s / saved_s if saved_s > 0 else float("inf")
 
 
 def build(folder: Path) -> Built:
-    """The corpus and its stores, made by the product's own code."""
+    """Build the corpus and its stores with Veer's own code."""
     corpus, words = make_corpus(folder, NUM_UTTERANCES)
     started = time.perf_counter()
     data = load_training_data(corpus, cache_dir=folder / "cache")
@@ -144,7 +144,7 @@ def build(folder: Path) -> Built:
 
 
 def own_turn(trainer: Trainer, epochs: int) -> Turn:
-    """So many epochs of a trial."""
+    """Run some epochs of a trial."""
     torch.set_num_threads(NUM_CORES)
     before_s = time.process_time()
     train_s = sum(trainer.run_epoch().train_s for _ in range(epochs))
@@ -156,7 +156,7 @@ def own_turn(trainer: Trainer, epochs: int) -> Turn:
 
 
 def compare(name: str, built: Built, rounds: int) -> Verdict:
-    """Both sides in turns with one student."""
+    """Run both sides in turns with one student."""
     student = STUDENTS[name]
     trainer = Trainer(student.config, built.data, teacher=built.targets, device=CPU)
     files = [entry.path for entry in read_corpus(built.corpus).audio[:NUM_UTTERANCES]]
@@ -177,17 +177,17 @@ def compare(name: str, built: Built, rounds: int) -> Verdict:
             results.append(loop.turn(split, num_steps))
         if not number % 2:
             own.append(own_turn(trainer, student.epochs))
-    return tell(name, own, turns, built)
+    return print_rounds(name, own, turns, built)
 
 
 def speed_of(turns: Sequence[Turn]) -> str:
-    """Medians over turns, in words."""
+    """Describe the medians over turns."""
     samples_per_s = median(turn.samples_per_s for turn in turns)
     cpu_ms = median(turn.cpu_ms for turn in turns)
     return f"{samples_per_s:.1f} samples/s, CPU time {cpu_ms:.1f} ms a sample"
 
 
-def tell(
+def print_rounds(
     name: str, own: Sequence[Turn], turns: Mapping[Split, Sequence[Turn]], built: Built
 ) -> Verdict:
     """Print what the rounds showed."""
@@ -212,7 +212,7 @@ def tell(
 
 
 def use_two_cores() -> None:
-    """Leave this process, and those it starts, two of the machine's cores."""
+    """Restrict this process, and those it starts, to two of the machine's cores."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:NUM_CORES])
     torch.set_num_threads(NUM_CORES)

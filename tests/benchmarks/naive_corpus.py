@@ -17,7 +17,7 @@ NOISE_S = 5
 
 
 def make_corpus(folder: Path, num_utterances: int) -> tuple[CorpusConfig, str]:
-    """A corpus of so many training utterances and two trial pairs, and what it is, in words."""
+    """Make a corpus of some training utterances and two trial pairs; return a description too."""
     minivox = os.environ.get(MINIVOX)
     if minivox is not None:
         return part_of_minivox(Path(minivox), folder, num_utterances), f"${MINIVOX}"
@@ -25,7 +25,7 @@ def make_corpus(folder: Path, num_utterances: int) -> tuple[CorpusConfig, str]:
 
 
 def part_of_minivox(minivox: Path, folder: Path, num_utterances: int) -> CorpusConfig:
-    """Lists of utterances evenly spread over the train list, and of a pair of each kind."""
+    """Write lists of utterances evenly spread over the train list, and of a pair of each kind."""
     train = (minivox / TRAIN_LIST).read_text().splitlines()
     pairs = (minivox / VAL_LIST).read_text().splitlines()
     chosen = (train[i * len(train) // num_utterances] for i in range(num_utterances))
@@ -34,7 +34,7 @@ def part_of_minivox(minivox: Path, folder: Path, num_utterances: int) -> CorpusC
 
 
 def noise(folder: Path, num_utterances: int) -> CorpusConfig:
-    """Files of white noise, 16 bits at 16 kHz; as slow as speech, since nothing depends on it."""
+    """Write files of white noise, 16 bits at 16 kHz; the speed does not depend on the content."""
     wav, rng = folder / "wav", np.random.default_rng(0)
     train = [f"id{n % NUM_SPEAKERS:03d}/{n:05d}.wav" for n in range(num_utterances)]
     val = ["val1/1.wav", "val1/2.wav", "val2/1.wav"]

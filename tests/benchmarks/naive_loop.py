@@ -1,7 +1,7 @@
-"""The opponent of the benchmark `naive`: all of the work in every step, as its users know it.
+"""The other side of the benchmark `naive`: all of the work in every step, as its users know it.
 
-A DataLoader's workers decode the crops of a batch; the step computes their log-mels, asks the
-teacher and trains the student. The step itself is the product's.
+A DataLoader's workers decode the crops of a batch. The step computes their log-mels, asks the
+teacher and trains the student. The training step itself is Veer's.
 
 Shapes: B batch, S samples, T frames, F mel bins, N utterances.
 """
@@ -35,11 +35,11 @@ Wave = NDArray[np.float32]
 
 
 class Split(NamedTuple):
-    """How the cores are shared out.
+    """How the cores are divided.
 
     Attributes:
         workers: Processes that decode.
-        threads: Of the step.
+        threads: Threads of the step.
     """
 
     workers: int
@@ -51,12 +51,12 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What some steps took.
+    """The cost of some steps.
 
     Attributes:
-        samples_per_s: Crops trained on a second.
-        cpu_ms: CPU time a crop of the step's process, milliseconds; that of workers is not in it.
-        parts_ms: Milliseconds a crop of each part of the work, as the step's process saw them.
+        samples_per_s: Crops per second.
+        cpu_ms: CPU time per crop of the step's process, milliseconds, without that of workers.
+        parts_ms: Milliseconds per crop of each part of the work, in the step's process.
     """
 
     samples_per_s: float
@@ -65,7 +65,7 @@ class Turn:
 
 
 class Decoded(NamedTuple):
-    """One crop, in NumPy's and Python's types, or a batch of them, in tensors.
+    """One crop, in types of NumPy and Python, or a batch of crops, in tensors.
 
     Attributes:
         wave: Samples, (S) or (B, S).
@@ -93,12 +93,12 @@ def read_crop(path: Path, start: int, num_samples: int) -> Wave:
 
 
 class CropDataset(Dataset[Decoded]):
-    """A random crop of each training utterance, decoded when asked for.
+    """A random crop of each training utterance, decoded on access.
 
     Args:
         files: Audio of each training utterance.
-        data: Their lengths and speakers.
-        num_frames: Of a crop.
+        data: Lengths and speakers of the utterances.
+        num_frames: Frames of a crop.
     """
 
     def __init__(self, files: Sequence[Path], data: TrainingData, num_frames: int) -> None:
@@ -117,7 +117,7 @@ class CropDataset(Dataset[Decoded]):
 
 
 class OnlineTeacher:
-    """A network in inference mode that keeps count of its time, `AnyTeacher`."""
+    """A network in inference mode that measures its own time, `AnyTeacher`."""
 
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
@@ -148,13 +148,13 @@ class OnlineTeacher:
 
 
 class NaiveLoop:
-    """Trains one student so, with any split of the cores.
+    """Trains one student in this way, with any split of the cores.
 
     Args:
         config: The trial, without SpecAugment.
         files: Audio of each training utterance.
-        data: The corpus, opened: lengths and speakers, no log-mels.
-        teacher: Its model file.
+        data: The opened corpus: lengths and speakers, no log-mels.
+        teacher: Model file of the teacher.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class NaiveLoop:
         self._loaders: dict[tuple[int, int], DataLoader[Decoded]] = {}
 
     def turn(self, split: Split, num_steps: int) -> Turn:
-        """So many steps; where there are workers, the first batch is there before the clock."""
+        """Run some steps; with workers, the first batch is loaded before the clock starts."""
         torch.set_num_threads(split.threads)
         batches = iter(self._loader(split.workers, num_steps))
         ahead = [next(batches)] if split.workers else []
@@ -208,7 +208,7 @@ class NaiveLoop:
         )
 
     def _loader(self, workers: int, num_steps: int) -> DataLoader[Decoded]:
-        """One that ends after so many batches, so that no turn decodes for the next one."""
+        """Return a loader that ends after some batches, so that no turn decodes for the next."""
         known = self._loaders.get((workers, num_steps))
         if known is None:
             known = DataLoader(

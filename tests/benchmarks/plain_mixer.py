@@ -1,7 +1,7 @@
-"""The notes' Mixer as one would write it with PyTorch's own layers: the reference for speed.
+"""The notes' Mixer written with PyTorch's own layers: the reference for speed.
 
-Layout (B, T, C) throughout; every part is the layer of `torch.nn` that the notes name, with the
-transposes it needs. Computes what `models.mlp_mixer` computes, with the same weights.
+Layout (B, T, C) throughout. Every part is the layer of `torch.nn` that the notes name, with the
+transposes it needs. It computes what `models.mlp_mixer` computes, with the same weights.
 
 Shapes: B batch, T frames, C channels, F mel bins, D embedding.
 """
@@ -116,9 +116,9 @@ class PlainMixer(nn.Module):
 
 
 def plain_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors of the product's Mixer (weights or gradients, by name) as the plain one has them.
+    """Convert tensors of Veer's Mixer (weights or gradients, by name) to those of the plain one.
 
-    The ID convolution is a module of the token mixing here, grouped weights are a convolution's
+    Here the ID convolution is a module of the token mixing, grouped weights are a convolution's
     (out, in / groups, 1), and the ID convolution's (3, C) is a depthwise one's (C, 1, 3).
     """
     plain = {}
@@ -135,7 +135,7 @@ def plain_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def plain_twin(model: SpeakerModel, config: MLPMixerConfig) -> PlainMixer:
-    """The plain Mixer with the weights of the product's."""
+    """Return a plain Mixer with the weights of Veer's."""
     plain = PlainMixer(config)
     plain.load_state_dict(plain_tensors(dict(model.state_dict())))
     return plain

@@ -1,4 +1,4 @@
-"""How a benchmark ends."""
+"""The last lines and the exit status of a benchmark."""
 
 import sys
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """A figure and what it must reach.
+    """A ratio and its target.
 
     Attributes:
         name: What was measured.
-        ratio: The figure.
-        target: It must be at least this, or at most.
-        is_limit: Whether the target is the most that it may be.
+        ratio: The measured value.
+        target: The smallest value allowed, or the largest.
+        is_limit: Whether the target is the largest value allowed.
     """
 
     name: str
@@ -23,14 +23,14 @@ class Verdict:
 
     @property
     def is_met(self) -> bool:
-        """Whether the figure keeps to the target."""
+        """Whether the ratio meets the target."""
         return self.ratio <= self.target if self.is_limit else self.ratio >= self.target
 
     def __str__(self) -> str:
-        told = "ok" if self.is_met else "missed"
+        outcome = "ok" if self.is_met else "missed"
         if self.is_limit:
-            return f"{self.name}: ratio={self.ratio:.3f} at most {self.target:.2f} {told}"
-        return f"{self.name}: ratio={self.ratio:.2f} target={self.target:.2f} {told}"
+            return f"{self.name}: ratio={self.ratio:.3f} at most {self.target:.2f} {outcome}"
+        return f"{self.name}: ratio={self.ratio:.2f} target={self.target:.2f} {outcome}"
 
 
 def finish(name: str, *, ratio: float, target: float) -> None:

@@ -1,11 +1,11 @@
-"""How many epochs Veer's sampler, Ray's OptunaSearch and chance need, each with ASHA.
+"""How many epochs Veer's sampler, Ray's OptunaSearch and random sampling need, each with ASHA.
 
-`make bench NAME=sampler`, or `python -m tests.benchmarks.sampler`; `--seeds 100` for more of them,
+`make bench NAME=sampler`, or `python -m tests.benchmarks.sampler`; `--seeds 100` for more seeds,
 `--first-seed 50` for others, `--settings` for other settings of TPE too. The problem is made up
-(`curves.py`), the clock simulated, no cluster started. Each search ends when a student lies within
-0.5 points of the best one possible, measured without the noise that the samplers see, or after
-1,500 epochs; one that has not got there by then counts with 1,500. The target: Veer's needs no
-more epochs than Ray's to get within 0.8 points, at the default grace period.
+(`curves.py`), the clock is simulated, and no cluster is started. Each search ends when a student
+is within 0.5 points of the best possible one, measured without the noise that the samplers see, or
+after 1,500 epochs; a search that has not reached the goal by then counts with 1,500. The target:
+Veer needs no more epochs than Ray to get within 0.8 points, at the default grace period.
 """
 
 import argparse
@@ -49,7 +49,7 @@ ARMS: dict[str, MakeArm] = {
 
 
 def tpe(seed: int, **settings: object) -> TPESampler:
-    """Veer's TPE but for these settings."""
+    """Return Veer's TPE except for these settings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         chosen = {"multivariate": True, "group": True, "constant_liar": True, **settings}
@@ -65,10 +65,10 @@ def _with(**settings: object) -> MakeArm:
 SETTINGS: dict[str, MakeArm] = {
     # Veer makes a sampler with a seed of its own for every suggestion.
     "one sampler for all trials": _with(),
-    "Veer's TPE, told as Ray tells": lambda seed, grace: Rays(
+    "Veer's TPE, results reported as Ray does": lambda seed, grace: Rays(
         seed=seed, grace_epochs=grace, sampler=tpe(seed)
     ),
-    "Ray's TPE, told as Veer tells": _with(group=False),
+    "Ray's TPE, results reported as Veer does": _with(group=False),
     "univariate": _with(group=False, multivariate=False),
     "constant_liar off": _with(constant_liar=False),
     "n_startup_trials 5": _with(n_startup_trials=5),
@@ -80,10 +80,10 @@ SETTINGS: dict[str, MakeArm] = {
 def epochs_spent(
     make: MakeArm, seeds: Iterable[int], grace: int, until_pct: Sequence[float]
 ) -> list[list[int]]:
-    """Epochs of each search until each VEER; one more than the budget where it did not get there.
+    """Return the epochs of each search until each VEER; the budget plus one if not reached.
 
     Args:
-        make: Gives the sampler with early stopping.
+        make: Makes the sampler with early stopping.
         seeds: One search each.
         grace: The first rung.
         until_pct: VEERs that are good enough.
@@ -138,12 +138,12 @@ def main() -> None:
 
 
 def counted(spent: Sequence[int]) -> list[int]:
-    """With the budget for a search that did not get there."""
+    """Return the epochs, with the budget for a search that did not reach the goal."""
     return [min(epochs, BUDGET_EPOCHS) for epochs in spent]
 
 
 def line(title: str, spent: Sequence[int], against: Sequence[int]) -> str:
-    """A table row."""
+    """Return a table row."""
     ratio = paired_ratio(counted(spent), counted(against))
     shown = "" if spent is against else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
     num_censored = sum(epochs > BUDGET_EPOCHS for epochs in spent)

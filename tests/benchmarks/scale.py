@@ -1,12 +1,13 @@
 """What a large store costs: a million utterances of 5,994 speakers against ten thousand of them.
 
 `make bench NAME=scale`, or `python -m tests.benchmarks.scale`; `--rows 100000` for a smaller one.
-The features are tiny (4 frames an utterance, in shards of 100,000 utterances), the speakers made
-up, the same in both stores, as is the student. Each store is opened in processes of its own, in
-turns: time to open, memory of the process that it shares with nobody, and time of a training step
-on random utterances of the whole store. Checking the audio files' sizes and times for the key is
-timed apart, on one file that is asked about as often as there are utterances: it grows with the
-corpus. The target: a step on the large store takes at most a tenth longer.
+The features are tiny (4 frames per utterance, in shards of 100,000 utterances). The speakers are
+made up, the same in both stores, and so is the student. Each store is opened in separate
+processes, in turns. Measured are the time to open, the memory of the process that it shares with
+no other, and the time of a training step on random utterances of the whole store. Looking up the
+audio files' sizes and times for the key is timed separately, on one file that is looked up once
+for each utterance: this time grows with the corpus. The target: a step on the large store takes at
+most a tenth longer.
 """
 
 import argparse
@@ -52,21 +53,21 @@ CONFIG = {
 
 
 def an_epoch_of(features: FeatureTable) -> TrainingData:
-    """An epoch of random utterances of the whole store."""
+    """Return an epoch of random utterances of the whole store."""
     num_rows = len(features.length)
     row = np.random.default_rng(1).choice(num_rows, NUM_STEPS * BATCH_SIZE, replace=False)
     return made_up_data(features, row, NUM_SPEAKERS)
 
 
 def private_mb() -> float:
-    """Memory of this process that is no file's, MB."""
+    """Return the memory of this process that belongs to no file, MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     kilobytes = next(line.split()[1] for line in lines if line.startswith("RssAnon"))
     return int(kilobytes) / 1000
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """One process's figures."""
+    """Measure in this process."""
     torch.set_num_threads(1)
     before_mb = private_mb()
     started = time.perf_counter()
@@ -84,7 +85,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def measure_elsewhere(folder: Path) -> dict[str, float]:
-    """`measure` in a new process."""
+    """Call `measure` in a new process."""
     command = [sys.executable, "-m", "tests.benchmarks.scale", "--measure", str(folder)]
     run = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, float] = json.loads(run.stdout)
@@ -92,7 +93,7 @@ def measure_elsewhere(folder: Path) -> dict[str, float]:
 
 
 def key_s(folder: Path, num_rows: int) -> float:
-    """Seconds of the key over as many files."""
+    """Return the seconds of computing the key over as many files."""
     entries = [AudioEntry(path=folder / MANIFEST, listed_at="train_list.txt:1")] * num_rows
     started = time.perf_counter()
     store_key(entries, 0)

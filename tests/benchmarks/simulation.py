@@ -25,18 +25,18 @@ class Arm(Protocol):
     """A sampler with early stopping."""
 
     def suggest(self) -> tuple[int, dict[str, Any]]:
-        """The next trial: a number of its own and what it tries."""
+        """Return the number of the next trial and its params."""
 
     def report(self, trial: int, epoch: int, veer_pct: float) -> bool:
-        """Takes an epoch's result; whether the trial goes on."""
+        """Take the result of an epoch; return whether the trial continues."""
 
 
 class Veer:
-    """Veer's suggestions and early stopping, told as the coordinator tells them.
+    """Veer's suggestions and early stopping, called as the coordinator calls them.
 
     Args:
         kind: Veer's name of the sampler.
-        seed: Of the search.
+        seed: Seed of the search.
         grace_epochs: The first rung.
     """
 
@@ -62,11 +62,11 @@ class Veer:
 
 
 class OtherSettings(Veer):
-    """Like Veer's, with a TPE sampler of other settings in an Optuna study of its own.
+    """Like Veer's, with a TPE sampler of other settings in its own Optuna study.
 
     Args:
-        sampler: In place of the one that Veer makes.
-        seed: Of the search.
+        sampler: Used in place of the one that Veer makes.
+        seed: Seed of the search.
         grace_epochs: The first rung.
     """
 
@@ -78,7 +78,7 @@ class OtherSettings(Veer):
 
 
 class _Study:
-    """As much of `Suggestions` as an arm needs."""
+    """The part of `Suggestions` that an arm needs."""
 
     def __init__(self, sampler: optuna.samplers.BaseSampler) -> None:
         self._study = optuna.create_study(sampler=sampler)
@@ -103,8 +103,8 @@ class _Study:
 class Rays:
     """Ray's OptunaSearch and AsyncHyperBandScheduler, called as Ray's TuneController calls them.
 
-    A result that stops its trial goes to the scheduler, which is then told of the end, and to the
-    searcher as the end's result only.
+    A result that stops its trial goes to the scheduler, which is then notified of the end; the
+    searcher gets it only as the result of the ended trial.
     """
 
     def __init__(
@@ -147,7 +147,7 @@ class Rays:
 
 
 def define_by_run(trial: optuna.Trial) -> None:
-    """The space as Ray's users write one with conditions."""
+    """Define the space as Ray's users write one with conditions."""
 
     def pick(dimension: Choice | Float | Integer) -> Any:
         match dimension:
@@ -167,10 +167,10 @@ class Epoch:
 
     Attributes:
         time_s: When it ended, on the simulated clock.
-        worker: Who trained it.
-        trial: Its number.
+        worker: The worker that trained it.
+        trial: Number of the trial.
         epoch: From 1.
-        veer_pct: What the sampler was told, percent.
+        veer_pct: VEER that the sampler saw, percent.
         true_pct: The same without noise.
     """
 
@@ -185,11 +185,11 @@ class Epoch:
 def play(
     arm: Arm, *, seed: int, num_workers: int, budget_epochs: int, until_pct: float = 0.0
 ) -> list[Epoch]:
-    """Plays a search until so many epochs have ended or a student is good enough.
+    """Run a search until `budget_epochs` epochs have ended or a student is good enough.
 
     Args:
-        arm: Fresh.
-        seed: Of the noise.
+        arm: A new one.
+        seed: Seed of the noise.
         num_workers: Trials at a time; a free worker gets the next trial at once.
         budget_epochs: Epochs of all trials together.
         until_pct: VEER without noise that is good enough.
@@ -224,7 +224,7 @@ def play(
 
 
 def epochs_until(played: Sequence[Epoch], until_pct: float) -> int | None:
-    """Epochs up to the first that is good enough, None if there is none."""
+    """Return the number of epochs up to the first good enough one, None if there is none."""
     for spent, epoch in enumerate(played, start=1):
         if epoch.true_pct <= until_pct:
             return spent
@@ -243,7 +243,7 @@ class Ratio:
 def paired_ratio(
     above: Sequence[float], below: Sequence[float], *, num_resamples: int = 10_000
 ) -> Ratio:
-    """The median of above[i] / below[i], and the percentile interval over resampled pairs."""
+    """Return the median of above[i] / below[i] and its interval over resampled pairs."""
     ratios = np.divide(above, below)
     drawn = np.random.default_rng(0).choice(ratios, size=(num_resamples, len(ratios)))
     low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])

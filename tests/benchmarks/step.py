@@ -1,12 +1,11 @@
 """An epoch of the training loop over the same number of bare steps on resident random tensors.
 
-`make bench NAME=step`, or `python -m tests.benchmarks.step`; `--steps 4 --rounds 3` for a
-shorter one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation;
-evaluation is on neither side. The epoch gathers its crops, and what a teacher says about them,
-from stores on disk of made-up log-mels, 8 s an utterance, and of made-up targets. The two take
-turns, which side first too,
-and the ratio is the median over rounds. The targets: at most 1.05 on the CPU for the notes'
-2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
+`make bench NAME=step`, or `python -m tests.benchmarks.step`; `--steps 4 --rounds 3` for a shorter
+one, `--device cuda` on a GPU. Both sides compute classification and cosine distillation;
+evaluation is on neither side. The epoch gathers its crops and the teacher's targets from stores on
+disk: made-up log-mels, 8 s per utterance, and made-up targets. The two sides take turns, and so
+does the order within a round. The ratio is the median over rounds. The targets: at most 1.05 on
+the CPU for the notes' 2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
 """
 
 import argparse
@@ -45,13 +44,13 @@ CASES = {"width 64, 4 blocks": (64, 4, 1.15), "2.66M student": (192, 6, 1.05)}
 
 
 def long_store(folder: Path, num_rows: int) -> FeatureTable:
-    """A store of utterances of 8 s, opened."""
+    """Write a store of utterances of 8 s and open it."""
     write_store(folder, num_rows, FRAMES_OF_ROW)
     return open_features_of(folder)
 
 
 def stored_targets(folder: Path, features: FeatureTable) -> StoredTargets:
-    """A teacher's word on eight crops of each utterance, made up and mapped like a real one's."""
+    """Make up a teacher's targets for eight crops of each utterance, mapped like real ones."""
     num_rows = len(features.length)
     kind = ShardKind(stem="targets", vectors="crops", width=EMBEDDING)
     write_store(folder, num_rows, NUM_CROPS, kind)
@@ -81,7 +80,7 @@ def make_trainer(
 
 
 def bare_s(trainer: Trainer, num_steps: int) -> float:
-    """Seconds of so many steps on one batch that lies on the device."""
+    """Return the seconds of some steps on one batch on the device."""
     device = trainer.device
     feat_BTF = torch.randn(BATCH_SIZE, CROP_FRAMES, NUM_MELS, device=device)
     row_B = np.arange(BATCH_SIZE)
@@ -104,7 +103,7 @@ def synchronise(device: torch.device) -> None:
 def compare(
     case: str, data: TrainingData, teacher: StoredTargets, rounds: int, device: torch.device
 ) -> float:
-    """The median over rounds of the epoch's time over the bare steps'."""
+    """Return the median over rounds of the epoch's time over the bare steps' time."""
     width, num_blocks, _ = CASES[case]
     num_steps = len(data.train_row) // BATCH_SIZE
     trainer, bare = (make_trainer(data, teacher, width, num_blocks, device) for _ in range(2))

@@ -1,7 +1,7 @@
 """The 2.66M student against the 3.87M teacher: how many times faster at batch 8, all cores.
 
 `make bench NAME=student`, or `python -m tests.benchmarks.student`. The target is the notes'
-figure, which was measured on another machine.
+number, which was measured on another machine.
 """
 
 import torch

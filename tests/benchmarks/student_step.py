@@ -2,9 +2,9 @@
 
 `make bench NAME=student-step`, or `python -m tests.benchmarks.student_step`. Both sides have the
 same weights, the same resident random crops and the whole step: forward, AAM-softmax and cosine
-distillation, backward, clipping, Adam. The plain side (`plain_mixer.py`) runs as one would write
-it, with PyTorch's defaults; the other is the product's model, with the trainer's fused Adam.
-They take turns in one process, whose memory allocator is left as it is.
+distillation, backward, clipping, Adam. The plain side (`plain_mixer.py`) uses PyTorch's defaults;
+the other is Veer's model, with the trainer's fused Adam. They take turns in one process, whose
+memory allocator keeps its defaults.
 """
 
 import statistics
@@ -42,7 +42,7 @@ SIDE_OF_PRODUCT = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """What every step sees: crops, their speakers and the teacher's embeddings, all random."""
+    """What every step sees: crops, their speakers and embeddings of a teacher, all random."""
 
     feat_BTF: Tensor
     speaker_B: Tensor
@@ -51,12 +51,12 @@ class Batch:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """A training step that notes the CPU time it took.
+    """A training step that measures its CPU time.
 
     Attributes:
         embed: The network: log-mels to embeddings.
-        parameters: All that is trained: the network's, then the speaker centres.
-        cpu_s: CPU seconds of each step so far, of all threads together.
+        parameters: All trained parameters: the network's, then the speaker centres.
+        cpu_s: CPU seconds of each step so far, over all threads.
     """
 
     embed: Callable[[Tensor], Tensor]
@@ -66,7 +66,7 @@ class Step:
     cpu_s: list[float] = field(default_factory=list)
 
     def __call__(self) -> float:
-        """One step; its loss."""
+        """Run one step and return its loss."""
         start = time.process_time()
         loss = self.loss()
         self.optimizer.zero_grad()
@@ -77,7 +77,7 @@ class Step:
         return loss.item()
 
     def loss(self) -> Tensor:
-        """Half AAM-softmax, half cosine distillation."""
+        """Return half AAM-softmax plus half cosine distillation."""
         config, batch = LossConfig(), self.batch
         emb_BD = self.embed(batch.feat_BTF)
         logits_BK, _ = aam_softmax_logits(
@@ -100,7 +100,7 @@ def random_batch(config: MLPMixerConfig, batch_size: int) -> Batch:
 
 
 def steps(config: MLPMixerConfig, batch_size: int = BATCH_SIZE) -> dict[str, Step]:
-    """The plain step and the product's, with the same weights and the same batch."""
+    """Return the plain step and Veer's, with the same weights and the same batch."""
     torch.manual_seed(0)
     model = build_model(config)
     plain = plain_twin(model, config)
@@ -125,7 +125,7 @@ def steps(config: MLPMixerConfig, batch_size: int = BATCH_SIZE) -> dict[str, Ste
 
 
 def product_rates() -> dict[str, float]:
-    """Giga multiply-accumulates a second of one large product, through MKL and oneDNN."""
+    """Return giga multiply-accumulates per second of one large product, by MKL and oneDNN."""
     a, b = torch.randn(2, SIDE_OF_PRODUCT, SIDE_OF_PRODUCT)
     calls = {"torch.mm": lambda: torch.mm(a, b), "oneDNN": lambda: linear(a, b)}
     seconds = time_interleaved(calls, rounds=9, warmup_rounds=2, seed=0)
@@ -136,7 +136,7 @@ def product_rates() -> dict[str, float]:
 
 
 def ratio_on(config: MLPMixerConfig, num_threads: int) -> float:
-    """Median ratio of the rounds, with what it comes from printed."""
+    """Return the median ratio of the rounds; print the times behind it."""
     torch.set_num_threads(num_threads)
     rates = product_rates()
     both, rounds = steps(config), ROUNDS[config.hidden_dim]

@@ -1,14 +1,14 @@
 """A search step with stored targets of a teacher ten times as large against one of the usual size.
 
 `make bench NAME=teacher-size`, or `python -m tests.benchmarks.teacher_size`; `--rounds 20` for a
-shorter one. What two untrained LSTM+Autoencoder teachers, of 3.9 and 44.9 million parameters, say
-about the crops of a made-up store of log-mels is written by the product's own code. Then two
-trials of a student of width 64 with 4 blocks, alike but for the teacher, train in turns on one
-thread, a step each (an epoch of one batch), the other one first in every second round. Their loss
-compares embeddings and stages (cosine), so that all of the stored numbers are read. The ratio is
-of the time of a step, the median over rounds of the usual teacher's over the large one's in the
-same round; the target: within 5 %, either way. The time of asking the teachers is given apart, and
-the CPU time of an epoch, which other work on the machine moves less.
+shorter one. Veer's own code writes the targets of two untrained LSTM+Autoencoder teachers, of 3.9
+and 44.9 million parameters, for the crops of a made-up store of log-mels. Then two trials of a
+student of width 64 with 4 blocks train in turns on one thread, a step each (an epoch of one
+batch); the order changes in every second round. They differ only in the teacher. Their loss
+compares embeddings and stages (cosine), so that all stored numbers are read. The ratio is of the
+time of a step: the median over rounds of the usual teacher's over the large one's in the same
+round. The target: within 5 %, in both directions. The time of asking the teachers is printed
+separately, and so is the CPU time of an epoch, on which other work on the machine has less effect.
 """
 
 import argparse
@@ -52,11 +52,11 @@ CONFIG = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taught:
-    """A teacher's targets, and what they cost.
+    """The targets of a teacher, and what they cost.
 
     Attributes:
-        targets: Opened.
-        num_params: Of the teacher.
+        targets: The opened targets.
+        num_params: Parameters of the teacher.
         build_s: Seconds of asking it.
     """
 
@@ -66,13 +66,13 @@ class Taught:
 
 
 def closeness(first: list[float], second: list[float]) -> float:
-    """How near the median ratio of paired times is to 1: it or its inverse, at most 1."""
+    """Return how near the median ratio of paired times is to 1: it or its inverse, at most 1."""
     ratio = median(a / b for a, b in zip(first, second, strict=True))
     return min(ratio, 1 / ratio)
 
 
 def ask(model: LSTMAutoencoderConfig, folder: Path, data: TrainingData) -> Taught:
-    """Build the targets of an untrained teacher in a cache of their own."""
+    """Build the targets of an untrained teacher in a separate cache."""
     file = write_teacher(folder, model, data)
     started = time.perf_counter()
     targets = open_targets(file, data, BANK, cache_dir=folder / "cache")
@@ -82,11 +82,11 @@ def ask(model: LSTMAutoencoderConfig, folder: Path, data: TrainingData) -> Taugh
 
 
 class Step(NamedTuple):
-    """A step's milliseconds.
+    """The milliseconds of a step.
 
     Attributes:
-        wall_ms: By the clock.
-        cpu_ms: Of the CPU, the evaluation of two pairs included.
+        wall_ms: Wall time.
+        cpu_ms: CPU time, with the evaluation of two pairs.
     """
 
     wall_ms: float
@@ -96,7 +96,7 @@ class Step(NamedTuple):
 def timed_steps(
     taught: dict[str, Taught], data: TrainingData, rounds: int
 ) -> dict[str, list[Step]]:
-    """A step of each trial a round, after a round to warm up."""
+    """Run a step of each trial per round, after a round to warm up."""
     config = TrialConfig.model_validate(CONFIG)
     trainers = {
         name: Trainer(config, data, teacher=one.targets, device=CPU)
@@ -114,7 +114,7 @@ def timed_steps(
     return steps
 
 
-def tell_ratio(kind: str, usual: list[float], large: list[float]) -> None:
+def print_ratio(kind: str, usual: list[float], large: list[float]) -> None:
     """Print the times of a step and how they compare."""
     ratio_R = np.array(usual) / np.array(large)
     low, high = np.quantile(ratio_R, [0.1, 0.9])
@@ -126,7 +126,7 @@ def tell_ratio(kind: str, usual: list[float], large: list[float]) -> None:
 
 
 def compare(folder: Path, rounds: int) -> None:
-    """Ask both teachers, train with either, print, and exit with the verdict."""
+    """Ask both teachers, train with each, print, and exit with the verdict."""
     write_store(folder / "log-mels", BATCH_SIZE, FRAMES_OF_ROW)
     data = made_up_data(open_features_of(folder / "log-mels"))
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
@@ -140,8 +140,8 @@ def compare(folder: Path, rounds: int) -> None:
     print(f"asking: large / usual {taught['large'].build_s / taught['usual'].build_s:.1f}")
     steps = timed_steps(taught, data, rounds)
     wall_ms = {name: [step.wall_ms for step in each] for name, each in steps.items()}
-    tell_ratio("CPU time", *([step.cpu_ms for step in each] for each in steps.values()))
-    tell_ratio("time", *wall_ms.values())
+    print_ratio("CPU time", *([step.cpu_ms for step in each] for each in steps.values()))
+    print_ratio("time", *wall_ms.values())
     finish("teacher-size", ratio=closeness(wall_ms["usual"], wall_ms["large"]), target=TARGET)
 
 

@@ -136,7 +136,7 @@ def test_the_default_bank_is_judged_or_the_next_smaller_one() -> None:
 
 
 class Recorder:
-    """A teacher that says nothing new and keeps what it was asked."""
+    """A teacher with a constant output that keeps the crops it was asked about."""
 
     def __init__(self, bank: CropBank | None, network: Teacher) -> None:
         self.bank, self.network, self.facts = bank, network, network.facts
@@ -179,7 +179,7 @@ def network() -> Teacher:
 
 
 def trainer(data: TrainingData, teacher: AnyTeacher) -> Trainer:
-    """Of a tiny student with masks."""
+    """A trainer of a tiny student with masks."""
     student = {"family": "mlp_mixer", "hidden_dim": 16, "num_blocks": 1, "num_frames": FRAMES}
     training = {"batch_size": 8, "crop_frames": FRAMES, "num_masks": 1}
     config = {"model": student | {"embedding_dim": 24}, "training": training, "seed": 3}

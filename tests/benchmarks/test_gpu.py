@@ -1,4 +1,4 @@
-"""The benchmark `gpu`, its logic tried out on a CPU."""
+"""The logic of the benchmark `gpu`, on a CPU."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The benchmark `naive`: its corpora, the opponent's crops and teacher, and its arithmetic."""
+"""The benchmark `naive`: its corpora, the loop's crops and teacher, and its arithmetic."""
 
 from pathlib import Path
 

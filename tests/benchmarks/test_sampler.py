@@ -36,7 +36,7 @@ def _quiet():
 
 
 def students(num: int) -> list[dict]:
-    """Students drawn at random from the space, each range evenly (on its own scale)."""
+    """Draw students at random from the space, each range evenly on its own scale."""
     rng = np.random.default_rng(0)
 
     def pick(dimension):

@@ -1,4 +1,4 @@
-"""The plain Mixer of the benchmark computes what the product's does."""
+"""The plain Mixer of the benchmark computes what Veer's does."""
 
 import pytest
 import torch
