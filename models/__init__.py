@@ -1,4 +1,4 @@
-"""Students, teachers and the front end: networks from waveforms to speaker embeddings.
+"""Students, teachers and the front end: networks that turn waveforms into speaker embeddings.
 
 May import: spaces.files, models.fused.
 """

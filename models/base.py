@@ -1,4 +1,4 @@
-"""What every speaker model offers: an embedding, its stages on request, any input length.
+"""The interface of every speaker model: embedding, optional stages, input of any length.
 
 Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
@@ -14,11 +14,11 @@ from models.frontend import instance_norm
 
 
 class ModelConfig(BaseModel):
-    """Root of the model configs: frozen, unknown keys refused.
+    """Base of the model configs: frozen; unknown keys are errors.
 
     Attributes:
-        has_reconstruction: Whether the model rebuilds its input in training, so that the
-            reconstruction term of the loss applies.
+        has_reconstruction: Whether the model reconstructs its input in training, so that the
+            reconstruction term of the loss can be used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,19 +30,20 @@ class ModelConfig(BaseModel):
 
     @property
     def fixed_frames(self) -> int | None:
-        """The one crop length that the model takes, in frames; None where any will do."""
+        """The only crop length that the model accepts, in frames; None if it accepts any."""
         return None
 
 
 class ModelOutput(NamedTuple):
-    """What a forward pass gives.
+    """The result of a forward pass.
 
     Attributes:
-        embedding_BD: The speaker embedding, not normalised.
-        stages: One tensor (B, T, C) a block or layer, first layer first; empty unless asked for.
-            C differs between stages where the family has it so, and T is smaller than the
-            crop's where a layer strides over time.
-        reconstruction_BTF: The normalised log-mels as an autoencoder branch rebuilt them, or None.
+        embedding_BD: The speaker embedding, not L2-normalised.
+        stages: One tensor (B, T, C) per block or layer, first layer first; empty unless
+            requested. C may differ between stages, and T is smaller than that of the crop after
+            a layer with a stride over time.
+        reconstruction_BTF: The normalised log-mels as reconstructed by an autoencoder branch, or
+            None.
     """
 
     embedding_BD: Tensor
@@ -59,7 +60,7 @@ class SpeakerModel(nn.Module):
     """A network from log-mels to an embedding.
 
     Attributes:
-        num_frames: The fixed input length in frames, or None where any length will do.
+        num_frames: The fixed input length in frames, or None if any length is accepted.
         embedding_dim: Size of the embedding.
     """
 
@@ -67,7 +68,10 @@ class SpeakerModel(nn.Module):
     embedding_dim: int
 
     def extra_repr(self) -> str:
-        """The input length, where it is fixed: no shape need tell it."""
+        """Return the input length if it is fixed.
+
+        The fingerprint needs it here: no parameter's shape has to depend on it.
+        """
         return "" if self.num_frames is None else f"num_frames={self.num_frames}"
 
     @abstractmethod
@@ -78,12 +82,12 @@ class SpeakerModel(nn.Module):
         """Normalise a batch of crops and encode it.
 
         Args:
-            feat_BTF: Log-mels before instance normalisation; T must be `num_frames` where that
-                is set.
+            feat_BTF: Log-mels before instance normalisation; T must be `num_frames` if that is
+                set.
             with_stages: Whether to return the stages too.
 
         Raises:
-            ValueError: The model has a fixed length and T is another.
+            ValueError: The model has a fixed length and T differs from it.
         """
         if self.num_frames is not None and feat_BTF.shape[1] != self.num_frames:
             raise ValueError(
@@ -95,8 +99,8 @@ class SpeakerModel(nn.Module):
     def embed(self, feat_BTF: Tensor) -> Tensor:
         """Embed crops of any length.
 
-        A model of fixed length sees evenly spaced windows, as few as cover the crop, and their
-        embeddings are averaged; a crop shorter than the window is repeated to fill it.
+        A model of fixed length embeds the fewest evenly spaced windows that cover the crop, and
+        the embeddings are averaged; a crop shorter than the window is repeated to fill it.
 
         Args:
             feat_BTF: Log-mels before instance normalisation, T at least 1.
@@ -110,7 +114,7 @@ class SpeakerModel(nn.Module):
         """Embed crops of any length as `embed` does, and average the stages over time.
 
         Returns:
-            One tensor (B, C) a stage, first layer first, then emb_BD.
+            One tensor (B, C) per stage, first layer first, then emb_BD.
         """
         return self._vectors(feat_BTF, with_stages=True)
 
@@ -125,12 +129,12 @@ class SpeakerModel(nn.Module):
 
 
 def window_indices(length: int, window: int, device: torch.device | None = None) -> Tensor:
-    """Frame indices of the fewest evenly spaced windows that cover a crop.
+    """Return the frame indices of the fewest evenly spaced windows that cover a crop.
 
     Args:
-        length: Frames of the crop.
-        window: Frames of a window. A shorter crop is wrapped around.
-        device: Where the indices are made.
+        length: Number of frames of the crop.
+        window: Number of frames of a window. A shorter crop is wrapped around.
+        device: Device of the indices.
 
     Returns:
         Integer tensor (number of windows, window).

@@ -32,7 +32,7 @@ def _origin(config: object) -> str:
     return "custom" if is_custom_family(family) else "bundled"
 
 
-# Two steps, so that a misspelt family is still told the names of the bundled ones.
+# Two steps, so that the error for a misspelt family still lists the names of the bundled ones.
 AnyModelConfig = Annotated[
     Annotated[BundledModelConfig, Tag("bundled")] | Annotated[CustomModelConfig, Tag("custom")],
     Discriminator(_origin),
@@ -49,10 +49,10 @@ BUILDERS: dict[str, Callable[[Any], SpeakerModel]] = {
 
 
 def build_model(config: ModelConfig) -> SpeakerModel:
-    """Build a model with freshly drawn weights (from PyTorch's global generator).
+    """Build a model with new random weights, drawn from PyTorch's global generator.
 
     Raises:
-        ConfigError: The family is the person's own, and is not allowed or not as it must be.
+        ConfigError: The family is a class of the user's, and it is not allowed or breaks a rule.
     """
     if isinstance(config, CustomModelConfig):
         return build_custom(config)
@@ -60,5 +60,5 @@ def build_model(config: ModelConfig) -> SpeakerModel:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Trainable parameters."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

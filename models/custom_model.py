@@ -1,4 +1,4 @@
-"""Building a model of the person's own, and holding it to what every model must do.
+"""Build a model from a class of the user's, and check it against the contract of all models.
 
 Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
@@ -17,21 +17,21 @@ from spaces.files.complaints import Complaint, complaints, did_you_mean
 from spaces.files.errors import ConfigError, VeerError
 
 PROBE_BATCH = 2
-# For a model that takes any length: 1 s, and one that divides into nothing.
+# For a model that takes any length: 1 s, and a prime, which no stride or group divides.
 PROBE_FRAMES = (100, 37)
-# What every class is given.
+# The arguments that every class receives.
 REQUIRED_ARGUMENTS = ("num_mels", "embedding_dim")
 
 
 def build_custom(config: CustomModelConfig) -> SpeakerModel:
-    """Build a model from the person's own file and check it on a probe.
+    """Build a model from a file of the user's and check it on random input.
 
-    The class is called with its config, an instance of its attribute `Config`, where it has one;
-    else with the keys as keyword arguments.
+    If the class has an attribute `Config`, it is called with an instance of that; otherwise with
+    the keys as keyword arguments.
 
     Raises:
-        ConfigError: There is no permission, the class cannot be had, it refuses its keys, its
-            code raises an error, or the model breaks a rule of `check_contract`.
+        ConfigError: There is no permission, the class cannot be imported, it refuses its keys,
+            its code raises an error, or the model breaks a rule of `check_contract`.
     """
     cls = load_class(config.family)
     try:
@@ -41,7 +41,7 @@ def build_custom(config: CustomModelConfig) -> SpeakerModel:
             model = cls(**config.arguments)
         else:
             model = cls(_own_config(own, config))
-    except VeerError:
+    except VeerError:  # an error about the keys, which needs no place in the user's code
         raise
     except Exception as error:
         raise code_error(config.family, "building it", error) from error
@@ -50,10 +50,10 @@ def build_custom(config: CustomModelConfig) -> SpeakerModel:
 
 
 def check_contract(model: SpeakerModel, config: CustomModelConfig) -> None:
-    """Refuse a model that the rest of Veer could not use; its mode and random state stay.
+    """Check that the rest of Veer can use a model; keep its mode and PyTorch's random state.
 
     Raises:
-        ConfigError: A rule is broken, with the value; or its code raises an error.
+        ConfigError: A rule is broken, with the value; or the model's code raises an error.
     """
     for name, wanted in (
         ("embedding_dim", config.embedding_dim),
@@ -84,6 +84,10 @@ def _own_config(own: object, config: CustomModelConfig) -> ModelConfig:
 
 
 def _check_keywords(cls: type[SpeakerModel], config: CustomModelConfig) -> None:
+    """Check a class without `Config` against its signature, before calling it.
+
+    A `TypeError` of the call would name neither the nearest valid key nor the line of the config.
+    """
     parameters = inspect.signature(cls).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return

@@ -1,4 +1,4 @@
-"""ECAPA-TDNN, the field's usual yardstick.
+"""ECAPA-TDNN, the usual reference model of the field.
 
 Shapes: B batch, C channels, T frames, F mel bins, D embedding.
 
@@ -17,6 +17,7 @@ from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.pooling import AttentiveStatisticsPooling
 from models.squeeze_excitation import SqueezeExcitation
 
+# Both from the paper, as are the kernel sizes below.
 RES2NET_SCALE = 8
 DILATIONS = (2, 3, 4)
 
@@ -33,7 +34,7 @@ class ECAPATDNNConfig(ModelConfig):
         description="Channels of a frame (the paper's C).",
     )
     aggregation_dim: int = Field(
-        1536, ge=8, le=8192, description="Channels after the blocks are put together."
+        1536, ge=8, le=8192, description="Channels after the outputs of the blocks are joined."
     )
     bottleneck_dim: int = Field(
         128, ge=1, le=1024, description="Inner size of the channel gates and of the attention."
@@ -53,9 +54,10 @@ class ConvBlock(nn.Sequential):
 
 
 class Res2Conv(nn.Module):
-    """Dilated convolutions of kernel 3 over eighths of the channels, each fed the one before.
+    """Dilated convolutions of kernel 3 over eighths of the channels, in a chain.
 
-    Source: Gao et al., "Res2Net", TPAMI 2021; one eighth passes through as it is.
+    Each convolution takes its eighth plus the output of the one before; the first eighth passes
+    unchanged. Source: Gao et al., "Res2Net", TPAMI 2021.
     """
 
     def __init__(self, channels: int, dilation: int) -> None:
@@ -66,7 +68,7 @@ class Res2Conv(nn.Module):
         )
 
     def forward(self, x_BCT: Tensor) -> Tensor:
-        """Shape unchanged."""
+        """Convolve the eighths in order; shape unchanged."""
         first_conv, *convs = self.convs
         kept, first, *rest = x_BCT.chunk(RES2NET_SCALE, dim=1)
         outputs = [kept, first_conv(first)]
@@ -76,7 +78,7 @@ class Res2Conv(nn.Module):
 
 
 class SERes2Block(nn.Sequential):
-    """Pointwise, Res2, pointwise, channel gates; the residual is added outside."""
+    """Pointwise, Res2, pointwise, channel gates; the caller adds the residual."""
 
     def __init__(self, channels: int, bottleneck_dim: int, dilation: int) -> None:
         super().__init__(
@@ -90,7 +92,7 @@ class SERes2Block(nn.Sequential):
 class ECAPATDNN(SpeakerModel):
     """Three SE-Res2Blocks, their outputs aggregated, attentive statistics pooling with context.
 
-    The input of a block is the sum of the outputs of all before it and of the first convolution
+    The input of a block is the sum of the outputs of all earlier blocks and the first convolution
     (the paper's section 3.3).
     """
 
@@ -112,7 +114,7 @@ class ECAPATDNN(SpeakerModel):
         self.embedding_norm = nn.BatchNorm1d(config.embedding_dim)
 
     def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
-        """Embed normalised log-mels; the stages are the blocks' outputs, then the aggregate."""
+        """Embed normalised log-mels; the stages are the blocks' outputs, then their aggregate."""
         sum_BCT = self.project(norm_BTF.transpose(1, 2))
         levels: list[Tensor] = []
         for block in self.blocks:

@@ -1,19 +1,20 @@
-"""What a built model is, as one hash: two configs that build the same have the same."""
+"""One hash of a built model: configs that build the same model have the same hash."""
 
 import hashlib
 import json
 
 from torch import nn
 
+# 64 bits: a collision by chance among the models of a search is negligible.
 FINGERPRINT_DIGITS = 16
 
 
 def model_fingerprint(model: nn.Module) -> str:
-    """16 hexadecimal digits that name a built model's modules, parameters and buffers.
+    """Return 16 hexadecimal digits that identify a built model's modules, parameters and buffers.
 
-    Of each module its name, class and `extra_repr`, where every attribute must stand that changes
-    what the module computes; of parameters and buffers names and shapes, of parameters whether
-    they are trained. Values, device and mode do not count.
+    The hash covers the name, class and `extra_repr` of each module, the names and shapes of
+    parameters and buffers, and whether a parameter is trained. So `extra_repr` must show every
+    attribute that changes what a module computes. Values, device and mode do not count.
     """
     modules = [
         (name, f"{type(module).__module__}.{type(module).__qualname__}", module.extra_repr())
@@ -23,5 +24,5 @@ def model_fingerprint(model: nn.Module) -> str:
         (name, tuple(each.shape), each.requires_grad) for name, each in model.named_parameters()
     ]
     buffers = [(name, tuple(each.shape)) for name, each in model.named_buffers()]
-    told = json.dumps([modules, parameters, buffers])
-    return hashlib.sha256(told.encode()).hexdigest()[:FINGERPRINT_DIGITS]
+    text = json.dumps([modules, parameters, buffers])
+    return hashlib.sha256(text.encode()).hexdigest()[:FINGERPRINT_DIGITS]

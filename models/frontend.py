@@ -18,7 +18,7 @@ N_FFT = 512
 NUM_MELS = 80
 PRE_EMPHASIS = 0.97
 LOG_OFFSET = 1e-6
-INSTANCE_NORM_EPS = 1e-5
+INSTANCE_NORM_EPS = 1e-5  # the default of torch.nn.InstanceNorm1d, which the trainer uses
 
 
 class LogMel(nn.Module):
@@ -39,7 +39,7 @@ class LogMel(nn.Module):
         )
 
     def state_dict(self, *_args: object, **_kwargs: object) -> dict[str, Tensor]:  # type: ignore[override]
-        """Nothing: window and filter bank are constants."""
+        """Return an empty dictionary: window and filter bank are constants."""
         return {}
 
     @torch.no_grad()
@@ -47,13 +47,13 @@ class LogMel(nn.Module):
         """Compute log-mels.
 
         Args:
-            wave_BS: Samples in [-1, 1] at 16 kHz; at least 257, as the edges are reflected.
+            wave_BS: Samples in [-1, 1] at 16 kHz; at least 257, since the edges are reflected.
 
         Returns:
             feat_BTF: float32, with T = 1 + S // 160: frames are centred, the first on sample 0.
 
         Raises:
-            ValueError: The input has another rank or is too short.
+            ValueError: The input is not a batch of waves, or the waves are too short.
         """
         if wave_BS.ndim != 2 or wave_BS.shape[1] <= N_FFT // 2:
             raise ValueError(

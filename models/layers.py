@@ -14,7 +14,7 @@ from models.fused.products import runs_fused
 
 
 def uniform_(parameter: Tensor, fan_in: int) -> None:
-    """Draw a parameter from PyTorch's default range of linear layers, U(-1/sqrt(fan_in), ...)."""
+    """Fill a parameter from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as PyTorch's linear layers do."""
     bound = 1.0 / math.sqrt(fan_in)
     nn.init.uniform_(parameter, -bound, bound)
 
@@ -33,7 +33,7 @@ class IDConv(nn.Module):
         uniform_(self.bias, 3)
 
     def forward(self, x_TBC: Tensor) -> Tensor:
-        """Filter every channel by itself; shape unchanged."""
+        """Filter each channel separately; shape unchanged."""
         padded = nn.functional.pad(x_TBC, (0, 0, 0, 0, 1, 1))
         y_TBC = torch.addcmul(self.bias + x_TBC, self.weight[1], x_TBC)
         y_TBC = torch.addcmul(y_TBC, self.weight[0], padded[:-2])
@@ -44,7 +44,7 @@ class MaxFeatureMap(nn.Module):
     """Element-wise maximum of the two halves of the last dimension (notes, "MFM")."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., 2C) to (..., C)."""
+        """Take the larger half, (..., 2C) to (..., C)."""
         if runs_fused(x):
             return FusedMaximum.apply(x)  # type: ignore[no-any-return, no-untyped-call]
         first, second = x.chunk(2, dim=-1)
@@ -66,11 +66,11 @@ class GroupedTokenLinear(nn.Module):
         uniform_(self.bias, in_frames // groups)
 
     def extra_repr(self) -> str:
-        """Groups of frames."""
+        """Return the number of groups."""
         return f"groups={self.groups}"
 
     def forward(self, x_TBC: Tensor) -> Tensor:
-        """(in_frames, B, C) to (out_frames, B, C)."""
+        """Map (in_frames, B, C) to (out_frames, B, C)."""
         _, batch, channels = x_TBC.shape
         x_GIZ = x_TBC.reshape(self.groups, -1, batch * channels)
         bias_GO1 = self.bias.view(self.groups, -1, 1)
@@ -91,11 +91,11 @@ class GroupedLinear(nn.Module):
         uniform_(self.bias, in_channels // groups)
 
     def extra_repr(self) -> str:
-        """Groups of channels."""
+        """Return the number of groups."""
         return f"groups={self.groups}"
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., in_channels) to (..., out_channels)."""
+        """Map (..., in_channels) to (..., out_channels)."""
         if runs_fused(x, num_products=self.groups):
             y_ZO = FusedGroupedLinear.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)  # type: ignore[no-untyped-call]
             return y_ZO.view(*x.shape[:-1], -1)  # type: ignore[no-any-return]

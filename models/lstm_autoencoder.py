@@ -31,11 +31,12 @@ class LSTMAutoencoder(SpeakerModel):
     """Unidirectional LSTM layers, an autoencoder over frames, attentive pooling.
 
     The notes give the name, the 512 dimensions, the 3.87M parameters and the stages (LSTM layers,
-    bottleneck, embedding), not the inside. Here the bottleneck is a linear layer with ReLU on
-    each frame; a two-layer decoder rebuilds the normalised log-mels from it (multi-task: speaker
-    and reconstruction). The embedding is pooled from all LSTM layers and the bottleneck side by
-    side (multi-layer aggregation, as in Desplanques et al., "ECAPA-TDNN", Interspeech 2020):
-    pooled from the bottleneck alone, such a model generalises to new speakers markedly worse.
+    bottleneck, embedding), but not the architecture. Here the bottleneck is a linear layer with
+    ReLU on each frame, and a two-layer decoder reconstructs the normalised log-mels from it
+    (multi-task: speaker and reconstruction). The embedding is pooled from all LSTM layers and the
+    bottleneck together (multi-layer aggregation, as in Desplanques et al., "ECAPA-TDNN",
+    Interspeech 2020): pooled from the bottleneck alone, such a model generalises clearly worse to
+    new speakers.
     """
 
     def __init__(self, config: LSTMAutoencoderConfig) -> None:

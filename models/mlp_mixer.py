@@ -26,7 +26,7 @@ class MixerConfig(ModelConfig):
     hidden_dim: int = Field(192, ge=8, le=2048, description="Channels of a frame (width).")
     num_blocks: int = Field(6, ge=1, le=64, description="Mixer blocks (depth).")
     expansion_factor: int = Field(
-        3, ge=1, le=16, description="Inner size of both mixing MLPs over their outer size."
+        3, ge=1, le=16, description="Inner size of both mixing MLPs divided by their outer size."
     )
     groups: int = Field(4, ge=1, le=64, description="Groups of the grouped projections.")
     group_channel_mixing: bool = Field(
@@ -63,7 +63,7 @@ class MLPMixerConfig(MixerConfig):
 
 
 class TokenMixing(nn.Module):
-    """Two grouped linear maps over the frames with GELU between."""
+    """Two grouped linear maps over the frames with GELU between them."""
 
     def __init__(self, config: MixerConfig) -> None:
         super().__init__()
@@ -107,20 +107,20 @@ class MixerBlock(nn.Module):
         self.channel_mixing = ChannelMixing(config)
 
     def forward(self, x_TBC: Tensor) -> Tensor:
-        """One block; shape unchanged."""
+        """Apply the block; shape unchanged."""
         return self.mix_channels(self.mix_tokens(x_TBC))
 
     def mix_tokens(self, x_TBC: Tensor) -> Tensor:
-        """One residual step: x + token(idconv(norm(x)))."""
+        """Apply one residual step: x + token(idconv(norm(x)))."""
         if runs_fused(x_TBC):
             mixing = self.token_mixing
             return token_mixing(x_TBC, self.token_norm, self.id_conv, mixing.up, mixing.down)
         return x_TBC + self.token_mixing(self.id_conv(self.token_norm(x_TBC)))  # type: ignore[no-any-return]
 
     def mix_channels(self, x_TBC: Tensor) -> Tensor:
-        """One residual step: x + channel(norm(x))."""
+        """Apply one residual step: x + channel(norm(x))."""
         up, down = self.channel_mixing.up, self.channel_mixing.down
-        # Quantised or parametrised layers have no plain weight.
+        # Quantised or parametrised layers have no plain weight, which the fused form needs.
         if type(up) is type(down) is nn.Linear and runs_fused(x_TBC):
             return channel_mixing(x_TBC, self.channel_norm, up, down)
         return x_TBC + self.channel_mixing(self.channel_norm(x_TBC))  # type: ignore[no-any-return]
@@ -129,17 +129,17 @@ class MixerBlock(nn.Module):
 class MLPMixerSpeaker(SpeakerModel):
     """The notes' MLP-Mixer, adapted to mel-spectrograms.
 
-    What the notes leave open, and what is done here:
+    The notes leave some points open; these are the choices here:
     - The "CNN projection" is one convolution over time (kernel 3, all mel bins) with batch
       normalisation and ReLU.
-    - Groups are runs of neighbouring frames, as a grouped Conv1d has them.
+    - Groups consist of neighbouring frames, as in a grouped Conv1d.
     - "Grouped projections in both mixings" would give 1.17M parameters; dense channel mixing gives
       the notes' 2.66M, so that is the default (`group_channel_mixing`).
-    - Max-Feature-Map stands inside the channel mixing MLP, in place of its activation, between a
-      projection to twice the inner size and the projection back.
+    - Max-Feature-Map is the activation of the channel mixing MLP, between a projection to twice
+      the inner size and the projection back.
     - Token mixing uses GELU, as in Tolstikhin et al., NeurIPS 2021.
     - The attention of the pooling has 128 hidden units.
-    - The expansion factor counts against the outer size of either MLP.
+    - The expansion factor is relative to the outer size of each MLP.
     """
 
     block: type[MixerBlock] = MixerBlock
@@ -170,11 +170,11 @@ class MLPMixerSpeaker(SpeakerModel):
         return ModelOutput(embedding_BD, tuple(stages), None)
 
     def _projected(self, norm_BTF: Tensor) -> Tensor:
-        """The CNN projection, (T, B, C)."""
+        """Return the CNN projection, (T, B, C)."""
         if not runs_fused(norm_BTF):
             x_BCT = F.relu(self.project_norm(self.project(norm_BTF.transpose(1, 2))))
             return x_BCT.permute(2, 0, 1).contiguous()
-        # The convolution as one product: every frame beside its neighbours, bins innermost.
+        # The convolution as one matrix product: each row has a frame and its two neighbours.
         seen_BTFK = F.pad(norm_BTF, (0, 0, 1, 1)).unfold(1, 3, 1)
         seen_ZI = seen_BTFK.permute(1, 0, 3, 2).reshape(norm_BTF.shape[0] * norm_BTF.shape[1], -1)
         weight_CI = self.project.weight.transpose(1, 2).flatten(1)

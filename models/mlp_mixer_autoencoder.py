@@ -1,4 +1,4 @@
-"""The MLP-Mixer with a branch that rebuilds its input (notes, "4B").
+"""The MLP-Mixer with a branch that reconstructs its input (notes, "4B").
 
 Shapes: T frames, B batch, C channels, F mel bins, D embedding.
 """
@@ -14,7 +14,7 @@ from models.mlp_mixer import MixerBlock, MixerConfig, MLPMixerSpeaker
 
 
 class MLPMixerAutoencoderConfig(MixerConfig):
-    """Size of a Mixer and its decoder, which only training runs."""
+    """Size of a Mixer and its decoder; the decoder runs in training only."""
 
     has_reconstruction: ClassVar[bool] = True
 
@@ -25,8 +25,9 @@ class MLPMixerAutoencoderConfig(MixerConfig):
 class MixerDecoder(nn.Module):
     """The Mixer reversed: embedding to channels, Mixer blocks, channels to mel bins.
 
-    Pooling took the frames away; a learned position a frame, added to the embedding's projection,
-    brings them back. At the defaults a training pass costs 17 % more (the notes expect 15 %).
+    Pooling removes the frames; one learned position per frame, added to the projection of the
+    embedding, restores them. At the defaults a training pass costs 17 % more (the notes expect
+    15 %).
     """
 
     def __init__(self, config: MLPMixerAutoencoderConfig) -> None:
@@ -39,13 +40,13 @@ class MixerDecoder(nn.Module):
         self.to_mels = nn.Linear(config.hidden_dim, config.num_mels)
 
     def forward(self, embedding_BD: Tensor) -> Tensor:
-        """Rebuild the normalised log-mels, (B, T, F)."""
+        """Reconstruct the normalised log-mels, (B, T, F)."""
         x_TBC = self.blocks(self.project(embedding_BD) + self.position)
         return self.to_mels(self.norm(x_TBC)).transpose(0, 1)  # type: ignore[no-any-return]
 
 
 class MLPMixerAutoencoder(MLPMixerSpeaker):
-    """The plain Mixer, and a decoder that rebuilds the normalised log-mels from its embedding."""
+    """The plain Mixer with a decoder from its embedding to the normalised log-mels."""
 
     def __init__(self, config: MLPMixerAutoencoderConfig) -> None:
         super().__init__(config)

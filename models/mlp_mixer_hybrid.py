@@ -19,9 +19,9 @@ class MLPMixerHybridConfig(MixerConfig):
 class HybridMixerBlock(MixerBlock):
     """Token mixing, a unidirectional LSTM as wide as the block, channel mixing.
 
-    The notes' sketch has the three in a row. Here the LSTM is normalised before and added to its
-    input, as the mixings are, since a deep stack needs the residuals; the sketch's Max-Feature-Map
-    is the one inside the channel mixing, as it would halve the channels between the two.
+    The notes' sketch has the three in sequence. Here the LSTM has a norm before it and a residual
+    around it, like both mixings, since a deep stack needs residuals. The sketch's Max-Feature-Map
+    is the one inside the channel mixing: between LSTM and mixing it would halve the channels.
     """
 
     def __init__(self, config: MixerConfig) -> None:
@@ -30,13 +30,13 @@ class HybridMixerBlock(MixerBlock):
         self.lstm = nn.LSTM(config.hidden_dim, config.hidden_dim)
 
     def forward(self, x_TBC: Tensor) -> Tensor:
-        """One block; shape unchanged."""
+        """Apply the block; shape unchanged."""
         x_TBC = self.mix_tokens(x_TBC)
         recalled_TBC, _ = self.lstm(self.lstm_norm(x_TBC))
         return self.mix_channels(x_TBC + recalled_TBC)
 
 
 class MLPMixerHybrid(MLPMixerSpeaker):
-    """The Mixer of hybrid blocks; stages and pooling are the plain Mixer's."""
+    """A Mixer of hybrid blocks; stages and pooling are those of the plain Mixer."""
 
     block = HybridMixerBlock

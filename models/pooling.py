@@ -1,4 +1,4 @@
-"""Frames to one vector an utterance.
+"""Pooling layers: from frames to one vector per utterance.
 
 Shapes: T frames, B batch, C channels.
 """
@@ -9,15 +9,16 @@ from torch import Tensor, nn
 from models.fused.layers import FusedLinear, FusedStatistics
 from models.fused.products import runs_fused
 
+# As in voxceleb_trainer's ASP: the square root has no finite gradient at 0.
 VARIANCE_FLOOR = 1e-5
 
 
 def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over time, both (B, C).
+    """Return weighted mean and standard deviation over time, both (B, C).
 
     Args:
         x_TBC: The frames.
-        weight_TBC: Weights that add up to 1 over T; one channel will do for all.
+        weight_TBC: Weights whose sum over T is 1; may have one channel for all.
     """
     mean_BC = (weight_TBC * x_TBC).sum(dim=0)
     variance_BC = (weight_TBC * x_TBC.square()).sum(dim=0) - mean_BC.square()
@@ -25,7 +26,7 @@ def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tens
 
 
 class Attention(nn.Sequential):
-    """Frames to unscaled attention weights: linear, tanh, linear."""
+    """Attention scores of frames before the softmax: linear, tanh, linear."""
 
     def __init__(self, seen: int, attention_dim: int, channels: int) -> None:
         super().__init__(
@@ -33,9 +34,9 @@ class Attention(nn.Sequential):
         )
 
     def forward(self, seen_TBC: Tensor) -> Tensor:
-        """(T, B, seen) to (T, B, C)."""
+        """Return the scores, (T, B, seen) to (T, B, C)."""
         first, _, second = self
-        # Quantised or parametrised layers have no plain weight.
+        # Quantised or parametrised layers have no plain weight, which the fused form needs.
         if not (type(first) is type(second) is nn.Linear and runs_fused(seen_TBC)):
             return super().forward(seen_TBC)  # type: ignore[no-any-return, no-untyped-call]
         x_ZC = seen_TBC.reshape(-1, seen_TBC.shape[-1])
@@ -48,8 +49,8 @@ class AttentiveStatisticsPooling(nn.Module):
     """Attention-weighted mean and standard deviation over time.
 
     Source: Okabe et al., "Attentive Statistics Pooling for Deep Speaker Embedding",
-    Interspeech 2018; one weight a channel and frame, as ECAPA-TDNN has it. With context, the
-    attention also sees mean and deviation of the whole crop beside each frame, as there.
+    Interspeech 2018; one weight per channel and frame, as in ECAPA-TDNN. With context, the
+    attention also sees mean and deviation of the whole crop with each frame, as there.
     """
 
     def __init__(self, channels: int, attention_dim: int, *, with_context: bool = False) -> None:
@@ -58,7 +59,7 @@ class AttentiveStatisticsPooling(nn.Module):
         self.attention = Attention((1 + 2 * with_context) * channels, attention_dim, channels)
 
     def extra_repr(self) -> str:
-        """Whether the attention sees the whole crop."""
+        """Return whether the attention sees the whole crop."""
         return f"with_context={self.with_context}"
 
     def forward(self, x_TBC: Tensor) -> Tensor:
@@ -77,11 +78,11 @@ class AttentiveStatisticsPooling(nn.Module):
 
 
 class FrameAttentivePooling(nn.Module):
-    """Mean over time with one attention weight a frame, and the deviation where asked for.
+    """Mean over time with one attention weight per frame, and optionally the deviation.
 
     Source: Cai et al., "Exploring the Encoding Layer and Loss Function in End-to-End Speaker and
-    Language Recognition System", Odyssey 2018 (SAP); with the deviation it is what
-    voxceleb_trainer calls ASP.
+    Language Recognition System", Odyssey 2018 (SAP); with the deviation it is the ASP of
+    voxceleb_trainer.
     """
 
     def __init__(self, channels: int, *, with_deviation: bool) -> None:
@@ -92,7 +93,7 @@ class FrameAttentivePooling(nn.Module):
         nn.init.xavier_normal_(self.attention)
 
     def extra_repr(self) -> str:
-        """What it gives."""
+        """Return whether the output includes the deviation."""
         return f"with_deviation={self.with_deviation}"
 
     def forward(self, x_TBC: Tensor) -> Tensor:

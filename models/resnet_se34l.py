@@ -1,7 +1,6 @@
 """ResNetSE34L, voxceleb_trainer's fast ResNet-34 with squeeze and excitation.
 
-Shapes: B batch, C channels, F mel bins or what strides leave of them, T frames likewise,
-D embedding.
+Shapes: B batch, C channels, F mel bins and T frames (both reduced by strides), D embedding.
 """
 
 from typing import Literal
@@ -14,6 +13,7 @@ from models.base import ModelConfig, ModelOutput, SpeakerModel
 from models.pooling import FrameAttentivePooling
 from models.squeeze_excitation import SqueezeExcitation
 
+# The blocks of a ResNet-34; strides and reduction are the trainer's.
 NUM_BLOCKS = (3, 4, 6, 3)
 STRIDES = (1, 2, 2, 1)
 SE_REDUCTION = 8
@@ -31,14 +31,14 @@ class ResNetSE34LConfig(ModelConfig):
         ge=8,
         le=256,
         multiple_of=SE_REDUCTION,
-        description="Channels of the first of four stages; each next one has twice as many.",
+        description="Channels of the first of four stages; each further stage has twice as many.",
     )
 
 
 class SEBasicBlock(nn.Module):
     """Two 3x3 convolutions and a squeeze-and-excitation, added to the (projected) input.
 
-    ReLU stands before the first batch normalisation, as in the trainer.
+    The ReLU comes before the first batch normalisation, as in the trainer.
     """
 
     def __init__(self, in_channels: int, channels: int, stride: int) -> None:
@@ -54,7 +54,7 @@ class SEBasicBlock(nn.Module):
             self.shortcut.append(nn.BatchNorm2d(channels))
 
     def forward(self, x_BCFT: Tensor) -> Tensor:
-        """One block; F and T are divided by the stride, rounding up."""
+        """Apply the block; F and T are divided by the stride, rounding up."""
         y_BCFT = self.norm1(F.relu(self.conv1(x_BCFT)))
         y_BCFT = self.se(self.norm2(self.conv2(y_BCFT)))
         return F.relu(y_BCFT + self.shortcut(x_BCFT))
@@ -82,6 +82,7 @@ class ResNetSE34L(SpeakerModel):
         with_deviation = config.encoder_type == "ASP"
         self.pooling = FrameAttentivePooling(channels, with_deviation=with_deviation)
         self.embedding = nn.Linear((1 + with_deviation) * channels, config.embedding_dim)
+        # The trainer's initialisation in place of PyTorch's default.
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -89,8 +90,9 @@ class ResNetSE34L(SpeakerModel):
     def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
         """Embed normalised log-mels.
 
-        The stages are the outputs of the four groups of blocks, channels and remaining frequency
-        side by side (channel first); T is halved, rounding up, before the second and the third.
+        The stages are the outputs of the four groups of blocks, with channels and remaining
+        frequencies flattened into C (channel first). The second and third group halve T, rounding
+        up.
         """
         x_BCFT = self.norm(self.conv(norm_BTF.transpose(1, 2).unsqueeze(1)))
         x_BCFT = F.relu(x_BCFT)

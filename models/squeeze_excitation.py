@@ -1,4 +1,4 @@
-"""Channel gates that look at the whole crop.
+"""Channel gates computed from the whole crop.
 
 Shapes: B batch, C channels.
 """
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SqueezeExcitation(nn.Module):
-    """Every channel times a gate in (0, 1) computed from the means of all channels.
+    """Multiplies each channel by a gate in (0, 1) computed from the means of all channels.
 
     Source: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018.
     """
@@ -19,6 +19,6 @@ class SqueezeExcitation(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, ...), shape unchanged; the means go over all dimensions beyond C."""
+        """Gate (B, C, ...), shape unchanged; the means are over all dimensions after C."""
         gate_BC = self.gate(x.flatten(2).mean(dim=2))
         return x * gate_BC.reshape(gate_BC.shape + (1,) * (x.ndim - 2))  # type: ignore[no-any-return]

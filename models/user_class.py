@@ -1,4 +1,4 @@
-"""Finding a class in the person's own file, and saying where that file went wrong."""
+"""Find a class in a file of the user's, and report the line where that file failed."""
 
 import difflib
 import importlib
@@ -16,14 +16,14 @@ VEER_ROOT = Path(__file__).resolve().parent.parent
 
 
 def load_class(family: str) -> type[SpeakerModel]:
-    """Import the class that a family names, which runs its file.
+    """Import the class that a family names; this runs its file.
 
     Args:
         family: `package.module:Class`.
 
     Raises:
         ConfigError: There is no permission, no such module or class, the file raises an error,
-            or the class is no `SpeakerModel`.
+            or the class is not a `SpeakerModel`.
     """
     require_permission(f"model.family {family}")
     module_name, _, class_name = family.partition(":")
@@ -45,16 +45,17 @@ def load_class(family: str) -> type[SpeakerModel]:
 
 
 def code_error(family: str, what: str, error: BaseException) -> ConfigError:
-    """An error that the person's code raised, with its file and line.
+    """Return a `ConfigError` for an error of the user's code, with its file and line.
 
     Args:
-        family: The model's.
-        what: What was done when it was raised, as in `importing it`.
-        error: What was raised.
+        family: The family of the model.
+        what: What Veer was doing when the code raised it, such as `importing it`.
+        error: The error that the code raised.
     """
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return ConfigError(
-        f"model.family {family}: {what} failed at {_place(error)}: {type(error).__name__}: {text}"
+        f"model.family {family}: {what} failed at {_location(error)}: "
+        f"{type(error).__name__}: {text}"
     )
 
 
@@ -65,11 +66,13 @@ def _import(name: str, family: str) -> ModuleType:
             f"model.family {family}: the name {package!r} clashes with a package of Veer's, which "
             f"is found first ({', '.join(VEER_PACKAGES)} are taken); rename your {package}"
         )
+    # Else a file written since Python listed its folder would not be found.
     importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         missing = error.name or ""
+        # The module exists, and one that it imports does not.
         if name != missing and not name.startswith(f"{missing}."):
             raise code_error(family, "importing it", error) from error
         folders = ", ".join(map(str, code_roots()))
@@ -77,12 +80,12 @@ def _import(name: str, family: str) -> ModuleType:
             f"model.family {family}: no module {missing!r} in {folders} (the folder that veer was "
             f"started in){_near(missing)}"
         ) from error
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit) as error:  # a script may call sys.exit() when imported
         raise code_error(family, "importing it", error) from error
 
 
 def _near(missing: str) -> str:
-    """A clause that names the nearest module beside the place where one was looked for."""
+    """Return a clause with the nearest module name in the folder that was searched."""
     *parents, last = missing.split(".")
     folders = [root.joinpath(*parents) for root in code_roots()]
     names = {path.stem for folder in folders for path in folder.glob("*.py")}
@@ -100,8 +103,8 @@ def _described(found: object) -> str:
     return f"class {found.__name__}({', '.join(base.__name__ for base in found.__bases__)})"
 
 
-def _place(error: BaseException) -> str:
-    """`FILE:LINE` in the person's code, or where it was raised if that was in none of it."""
+def _location(error: BaseException) -> str:
+    """Return the last `FILE:LINE` in the user's code, or else the line that raised the error."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}:{error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Layers as one function with its own gradient, for speed on a CPU.
+"""Layers as single functions with their own gradients, for speed on a CPU.
 
 May import: no other package of Veer.
 """

@@ -1,6 +1,6 @@
-"""Channel mixing with its norm and its residual as one function with a gradient of its own.
+"""Channel mixing with norm and residual as one function with its own gradient.
 
-Shapes: Z rows (a frame of a crop), C channels, I inner size, Y rows of a chunk.
+Shapes: Z rows (frames of crops), C channels, I inner size, Y rows of a chunk.
 """
 
 from typing import Any
@@ -19,13 +19,13 @@ _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.default
 class FusedChannelMixing(Function):
     """x + down(max(first, second)), where first and second are the halves of up(norm(x)).
 
-    Taken as second + relu(first - second): the difference is a product with the difference of
-    the weights, so that oneDNN makes both steps on the way out of a product, and the gradient
-    needs no comparison of two tensors. Where the halves are equal, the gradient goes to the
+    The maximum is computed as second + relu(first - second). The difference is a product with the
+    difference of the weights, so oneDNN does both steps while it writes a product, and the
+    gradient needs no comparison of two tensors. If the halves are equal, the gradient goes to the
     second one; PyTorch's own maximum gives half of it to each.
 
-    Rows are taken in chunks whose inner activation stays in cache. Kept for the gradient are the
-    input and, for every row, relu(first - second) and the maximum; the norm is computed again.
+    Rows are processed in chunks whose inner activation stays in cache. Saved for the gradient are
+    the input and, for every row, relu(first - second) and the maximum; the norm is recomputed.
     There is no second derivative.
     """
 
@@ -42,10 +42,10 @@ class FusedChannelMixing(Function):
         eps: float,
         keep: bool,
     ) -> Tensor:
-        """The mixed rows, (Z, C).
+        """Return the mixed rows, (Z, C).
 
         Args:
-            ctx: Holds what the gradient needs.
+            ctx: Context that saves tensors for the gradient.
             x_ZC: The rows, contiguous.
             scale_C: Weight of the norm.
             shift_C: Bias of the norm.
@@ -53,8 +53,8 @@ class FusedChannelMixing(Function):
             up_J: Its bias.
             down_CI: Weight of the projection back.
             down_C: Its bias.
-            eps: Of the norm.
-            keep: Whether a gradient may be asked for.
+            eps: Epsilon of the norm.
+            keep: Whether a gradient may be computed later.
         """
         channels, inner = down_CI.shape
         difference_IC, second_IC = _difference_and_second(up_JC)
@@ -80,7 +80,7 @@ class FusedChannelMixing(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_ZC: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the rows and of the six parameters, summed over the chunks."""
+        """Return the gradients of the rows and of the six parameters, summed over the chunks."""
         x_ZC, scale_C, shift_C, up_JC, down_CI, *kept = ctx.saved_tensors
         weights = (scale_C, shift_C, *_difference_and_second(up_JC), down_CI)
         grad_x_ZC = torch.empty_like(x_ZC)
@@ -112,7 +112,7 @@ def _chunk_gradients(
     kept: tuple[Tensor, ...],
     eps: float,
 ) -> tuple[Tensor, ...]:
-    """Gradients by the rows of a chunk, without the residual's, and by the parameters."""
+    """Return the gradients of a chunk's rows, without the residual, and of the parameters."""
     scale_C, shift_C, difference_IC, second_IC, down_CI = weights
     mean_Y1, rstd_Y1, excess_YI, largest_YI = kept
     norm_YC, *_ = torch.native_layer_norm(x_YC, x_YC.shape[1:], scale_C, shift_C, eps)
@@ -138,7 +138,7 @@ def _chunk_gradients(
 
 
 def channel_mixing(x_TBC: Tensor, norm: nn.LayerNorm, up: nn.Linear, down: nn.Linear) -> Tensor:
-    """The residual step x + down(max of the halves of up(norm(x))); shape unchanged."""
+    """Return x + down(max of the halves of up(norm(x))); shape unchanged."""
     mixed_ZC = FusedChannelMixing.apply(  # type: ignore[no-untyped-call]
         x_TBC.reshape(-1, x_TBC.shape[-1]),
         norm.weight,

@@ -1,4 +1,4 @@
-"""Single layers as functions with gradients of their own, for the CPU; no second derivatives.
+"""Single layers as functions with their own gradients, for the CPU; no second derivatives.
 
 Shapes: N rows, I inputs, O outputs, G groups; T frames, B batch, C channels.
 """
@@ -17,8 +17,8 @@ _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 
 
 def _weight_gradient(grad_NO: Tensor, x_NI: Tensor) -> Tensor:
-    """Gradient of a linear layer's weight, (O, I)."""
-    # The first matrix is copied where it is a transposed view, so it is the narrower one.
+    """Return the gradient of a linear layer's weight, (O, I)."""
+    # The first matrix is copied if it is a transposed view, so the narrower one comes first.
     if x_NI.shape[1] < grad_NO.shape[1]:
         return linear(x_NI.t(), grad_NO.t()).t()
     return linear(grad_NO.t(), x_NI.t())
@@ -31,7 +31,7 @@ class FusedLinear(Function):
     def forward(
         ctx: Any, x_NI: Tensor, weight_OI: Tensor, bias_O: Tensor, activation: str
     ) -> Tensor:
-        """The activated product, (N, O), which is kept where its gradient follows from it."""
+        """Return the activated product, (N, O); save it if the activation's gradient needs it."""
         y_NO = linear(x_NI, weight_OI, bias_O, activation)
         ctx.save_for_backward(x_NI, weight_OI, None if activation == "none" else y_NO)
         return y_NO
@@ -39,7 +39,7 @@ class FusedLinear(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_NO: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x, where it needs one, of the weight and of the bias."""
+        """Return the gradients of x (None if not needed), of the weight and of the bias."""
         x_NI, weight_OI, y_NO = ctx.saved_tensors
         if y_NO is not None:
             grad_NO = _TANH_BACKWARD(grad_NO, y_NO)
@@ -48,11 +48,11 @@ class FusedLinear(Function):
 
 
 class FusedGroupedLinear(Function):
-    """Group g of the outputs is x[:, g] @ weight[g] plus its part of the bias."""
+    """A linear map in groups: outputs of group g are x[:, g] @ weight[g] + bias[g]."""
 
     @staticmethod
     def forward(ctx: Any, x_NI: Tensor, weight_GIO: Tensor, bias_O: Tensor) -> Tensor:
-        """The outputs of all groups side by side, (N, O)."""
+        """Return the concatenated outputs of all groups, (N, O)."""
         ctx.save_for_backward(x_NI, weight_GIO)
         groups = len(weight_GIO)
         y_NO = x_NI.new_empty(len(x_NI), len(bias_O))
@@ -64,7 +64,7 @@ class FusedGroupedLinear(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_NO: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients of x, of the weight and of the bias."""
+        """Return the gradients of x, of the weight and of the bias."""
         x_NI, weight_GIO = ctx.saved_tensors
         groups = len(weight_GIO)
         grad_x_NI, grad_weight_GIO = torch.empty_like(x_NI), torch.empty_like(weight_GIO)
@@ -78,20 +78,20 @@ class FusedGroupedLinear(Function):
 class FusedMaximum(Function):
     """The larger of the two halves of the last dimension.
 
-    Where they are equal, the gradient goes to the second half; PyTorch's own maximum gives half
-    of it to each, at several times the cost.
+    If they are equal, the gradient goes to the second half; PyTorch's own maximum gives half of it
+    to each, at several times the cost.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        """(..., 2C) to (..., C)."""
+        """Return the larger half, (..., 2C) to (..., C)."""
         ctx.save_for_backward(x)
         return torch.maximum(*x.chunk(2, dim=-1))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        """The gradient where first - second is above 0 goes to the first half."""
+        """Return the gradient; where first - second is above 0, it goes to the first half."""
         (x,) = ctx.saved_tensors
         first, second = x.chunk(2, dim=-1)
         grad_x = torch.empty_like(x)
@@ -113,7 +113,7 @@ class FusedStatistics(Function):
     def forward(
         ctx: Any, x_TBC: Tensor, score_TBC: Tensor, floor: float
     ) -> tuple[Tensor, Tensor]:
-        """Mean and deviation, both (B, C)."""
+        """Return mean and deviation, both (B, C)."""
         weight_TBC = torch.softmax(score_TBC, dim=0)
         product_TBC = weight_TBC * x_TBC
         mean_BC = product_TBC.sum(dim=0)
@@ -128,9 +128,9 @@ class FusedStatistics(Function):
     def backward(
         ctx: Any, grad_mean_BC: Tensor, grad_deviation_BC: Tensor
     ) -> tuple[Tensor, Tensor, None]:
-        """Gradients of frames and scores.
+        """Return the gradients of frames and scores.
 
-        By the variance v = sum(w * x^2) - mean^2 and the mean m the gradient of w is
+        With the variance v = sum(w * x^2) - mean^2 and the mean m the gradient of w is
         x * (a + v' * x) and that of x is w * (a + 2 * v' * x), where a = m' - 2 * v' * m.
         """
         x_TBC, weight_TBC, mean_BC, variance_BC, deviation_BC = ctx.saved_tensors
@@ -139,7 +139,7 @@ class FusedStatistics(Function):
         by_sum_BC = grad_mean_BC - 2 * by_variance_BC * mean_BC
         slope_TBC = torch.addcmul(by_sum_BC, by_variance_BC, x_TBC)
         grad_x_TBC = torch.addcmul(slope_TBC, by_variance_BC, x_TBC).mul_(weight_TBC)
-        # The softmax takes away the weighted mean of its gradient.
+        # The backward pass of a softmax subtracts the weighted mean of its gradient.
         taken_BC = by_sum_BC * mean_BC + by_variance_BC * (variance_BC + mean_BC.square())
         grad_score_TBC = slope_TBC.mul_(x_TBC).sub_(taken_BC).mul_(weight_TBC)
         return grad_x_TBC, grad_score_TBC, None

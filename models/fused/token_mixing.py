@@ -1,7 +1,7 @@
-"""Token mixing with its norm, ID convolution and residual as one function with its own gradient.
+"""Token mixing with norm, ID convolution and residual as one function with its own gradient.
 
-Shapes: T frames, B batch, C channels; A crops of a chunk, Z = A * C; G groups, each of I frames
-outside and O frames inside, N = G * O.
+Shapes: T frames, B batch, C channels; A crops of a chunk, Z = A * C; G groups, each with I outer
+and O inner frames, N = G * O.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ _GELU_BACKWARD = torch.ops.aten.gelu_backward.grad_input
 
 
 class FusedTokenMixing(Function):
-    """x + down(gelu(up(id_conv(norm(x))))), up and down being linear over groups of frames.
+    """x + down(gelu(up(id_conv(norm(x))))), where up and down are linear over groups of frames.
 
-    Crops are taken in chunks whose inner activation stays in cache. Nothing but the input is
-    kept for the gradient: a product over the few frames of a group is so cheap for the size of
-    its result that computing it again takes no longer than storing and loading it.
+    Crops are processed in chunks whose inner activation stays in cache. Only the input is saved
+    for the gradient: a product over the few frames of a group is so cheap for the size of its
+    result that computing it again takes no longer than storing and loading it.
     There is no second derivative.
     """
 
@@ -42,10 +42,10 @@ class FusedTokenMixing(Function):
         down_T: Tensor,
         eps: float,
     ) -> Tensor:
-        """The mixed frames, (T, B, C).
+        """Return the mixed frames, (T, B, C).
 
         Args:
-            ctx: Holds what the gradient needs.
+            ctx: Context that saves tensors for the gradient.
             x_TBC: The frames.
             scale_C: Weight of the norm.
             shift_C: Bias of the norm.
@@ -55,7 +55,7 @@ class FusedTokenMixing(Function):
             up_N: Its bias.
             down_GIO: Weight of the projection back.
             down_T: Its bias.
-            eps: Of the norm.
+            eps: Epsilon of the norm.
         """
         ctx.eps = eps
         ctx.save_for_backward(x_TBC, scale_C, shift_C, conv_3C, conv_C, up_GOI, up_N, down_GIO)
@@ -78,7 +78,7 @@ class FusedTokenMixing(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_TBC: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of the frames and of the eight parameters, summed over the chunks."""
+        """Return the gradients of the frames and of the eight parameters, summed over chunks."""
         x_TBC, scale_C, shift_C, conv_3C, conv_C, *mixing = ctx.saved_tensors
         grad_x_TBC = torch.empty_like(x_TBC)
         sums = GradientSums()
@@ -106,13 +106,14 @@ class FusedTokenMixing(Function):
 
 
 def _chunks(inner_frames: int, *tensors_TBC: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Chunks of crops of several tensors of one shape, side by side."""
+    """Yield the same chunk of crops of several tensors of one shape."""
     _, batch, channels = tensors_TBC[0].shape
     size = chunk_length(batch, inner_frames * channels)
     return zip(*(torch.split(tensor, size, dim=1) for tensor in tensors_TBC), strict=True)
 
 
 def _id_conv(x_TAC: Tensor, weight_3C: Tensor, bias_C: Tensor) -> Tensor:
+    # The `+ 1` is the identity of the convolution: y = x + conv(x).
     y_TAC = torch.addcmul(bias_C, weight_3C[1] + 1, x_TAC)
     y_TAC[1:].addcmul_(weight_3C[0], x_TAC[:-1])
     y_TAC[:-1].addcmul_(weight_3C[2], x_TAC[1:])
@@ -122,7 +123,7 @@ def _id_conv(x_TAC: Tensor, weight_3C: Tensor, bias_C: Tensor) -> Tensor:
 def _id_conv_gradients(
     x_TAC: Tensor, grad_TAC: Tensor, weight_3C: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients by input, weight and bias."""
+    """Return the gradients of input, weight and bias."""
     grad_x_TAC = grad_TAC * (weight_3C[1] + 1)
     grad_x_TAC[:-1].addcmul_(weight_3C[0], grad_TAC[1:])
     grad_x_TAC[1:].addcmul_(weight_3C[2], grad_TAC[:-1])
@@ -134,7 +135,7 @@ def _id_conv_gradients(
 def _mixing_gradients(
     x_TAC: Tensor, grad_TAC: Tensor, weights: list[Tensor]
 ) -> tuple[Tensor, ...]:
-    """Gradients by the input of the mixing, and by weight and bias of its two projections."""
+    """Return the gradients of the mixing's input, and of weight and bias of both projections."""
     up_GOI, up_N, down_GIO = weights
     groups, outside, _ = down_GIO.shape
     up_GO1 = up_N.view(groups, -1, 1)
@@ -159,7 +160,7 @@ def _mixing_gradients(
 def token_mixing(
     x_TBC: Tensor, norm: nn.LayerNorm, id_conv: nn.Module, up: nn.Module, down: nn.Module
 ) -> Tensor:
-    """The residual step x + down(gelu(up(id_conv(norm(x))))); shape unchanged."""
+    """Return x + down(gelu(up(id_conv(norm(x))))); shape unchanged."""
     layers = (norm, id_conv, up, down)
     parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
     return FusedTokenMixing.apply(x_TBC.contiguous(), *parameters, norm.eps)  # type: ignore[no-any-return, no-untyped-call]

@@ -1,8 +1,8 @@
 """Locks of folders, and files that are opened for writing but never through a link.
 
-Another user who may write to a folder could make `.lock` a link to a file of the person's, and
-opening `.lock` by name would overwrite that file. Atomic writes (`spaces.files.atomic`) need no
-such guard: they replace the link itself.
+Another user who may write to a folder could make `.lock` a link to a file of the folder's owner,
+and opening `.lock` by name would overwrite that file. Atomic writes (`spaces.files.atomic`) need
+no such guard: they replace the link itself.
 """
 
 import errno

@@ -139,7 +139,7 @@ def _complete_presets(
     """Return the presets, each with a value for every setting that any of them sets.
 
     A setting that a preset does not set gets the config's default, so that `Space.params_of` can
-    tell this preset from one that sets another value.
+    distinguish this preset from one that sets another value.
     """
     stated = {name for tree in trees.values() for name in flatten(tree)}
     found = {}

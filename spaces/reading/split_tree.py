@@ -56,16 +56,16 @@ class SplitTree:
             classes: The config classes that it may have.
             more_keys: Keys that are read elsewhere, for the hint about an unknown key.
         """
-        fitting = _fitting(classes, node)
+        fitting = _matching_classes(classes, node)
         annotations = _annotations(fitting)
         is_open = any(map(allows_extra_keys, fitting))
         for key, value in node.items():
             here = (*keys, key)
             if key not in annotations and not is_open:
                 hint = did_you_mean(key, [*annotations, *more_keys])
-                self._complain(here, f"unknown key{hint}")
+                self._add_fault(here, f"unknown key{hint}")
                 continue
-            if lacking := _lacking(fitting, key):
+            if lacking := _tag_lacking(fitting, key):
                 tag, families = lacking
                 self.family_conditions[dotted(here)] = unless(dotted((*keys, tag)), *families)
             self._read_value(here, value, annotations.get(key))
@@ -85,53 +85,55 @@ class SplitTree:
         elif inner:
             self.read(value, keys, inner)
         elif own_kind is not None:
-            self._vary(keys, value, own_kind)
+            self._add_range(keys, value, own_kind)
         elif _is_number_list(known):
-            self._weigh(keys, value)
+            self._add_stage_weights(keys, value)
         elif STAGE_WEIGHTS_KEYS & value.keys():
-            self._complain(keys, "takes no ramp and no free weights: it is not a list of numbers")
+            self._add_fault(keys, "takes no ramp and no free weights: it is not a list of numbers")
         else:
-            self._vary(keys, value, _number_kind(known))
+            self._add_range(keys, value, _number_kind(known))
 
-    def _vary(
+    def _add_range(
         self, keys: Keys, spec: Mapping[str, Any], number: type[Dimension] | None
     ) -> None:
         kind = Choice if "choices" in spec else number
         if kind is None:
-            return self._complain(keys, "takes no number: give its values as choices: [...]")
-        if (built := self._built(kind, keys, spec)) is not None:
+            return self._add_fault(keys, "takes no number: give its values as choices: [...]")
+        if (built := self._build(kind, keys, spec)) is not None:
             self.dimensions.append(built)
         return None
 
-    def _weigh(self, keys: Keys, spec: Mapping[str, Any]) -> None:
+    def _add_stage_weights(self, keys: Keys, spec: Mapping[str, Any]) -> None:
         if RANGE_MARKERS & spec.keys():
             text = "takes a list of numbers: give ramp: {low: ..., high: ...} or free: NUMBER"
-            return self._complain(keys, text)
-        if (built := self._built(StageWeightsRange, keys, spec)) is not None:
-            made = built.build()
-            self.stage_weights[made.name] = made
-            self.dimensions += made.parts
+            return self._add_fault(keys, text)
+        if (built := self._build(StageWeightsRange, keys, spec)) is not None:
+            weights = built.build()
+            self.stage_weights[weights.name] = weights
+            self.dimensions += weights.parts
         return None
 
-    def _built(self, kind: type[Any], keys: Keys, spec: Mapping[str, Any]) -> Any:
+    def _build(self, kind: type[Any], keys: Keys, spec: Mapping[str, Any]) -> Any:
         """Return an instance of `kind`, or None after recording the faults of the file."""
         known = [name for name in kind.model_fields if name != "name"]
         for key in spec:
             if key not in known:
-                self._complain((*keys, key), f"unknown key{did_you_mean(key, known)}")
+                self._add_fault((*keys, key), f"unknown key{did_you_mean(key, known)}")
         data = {key: value for key, value in spec.items() if key in known}
         try:
             return kind.model_validate({**data, "name": dotted(keys)})
         except ValidationError as error:
             for fault in complaints(kind, error, data):
-                self._complain((*keys, *fault.keys), fault.text)
+                self._add_fault((*keys, *fault.keys), fault.text)
         return None
 
-    def _complain(self, keys: Keys, text: str) -> None:
+    def _add_fault(self, keys: Keys, text: str) -> None:
         self.faults.append(Complaint(keys=keys, text=text))
 
 
-def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[type[BaseModel]]:
+def _matching_classes(
+    classes: list[type[BaseModel]], node: Mapping[str, Any]
+) -> list[type[BaseModel]]:
     """Return the classes of a union that agree with the node's literal fields (`family`).
 
     A class with open keys fits only where it is named.
@@ -139,7 +141,7 @@ def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[ty
     classes = [model for model in classes if is_candidate(model, node)] or classes
     fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
     for name in fields:
-        wanted = _wanted(node.get(name))
+        wanted = _named_values(node.get(name))
         if wanted is None:
             continue
         named = {value for model in classes for value in _literals(model).get(name, ())}
@@ -150,7 +152,7 @@ def _fitting(classes: list[type[BaseModel]], node: Mapping[str, Any]) -> list[ty
     return classes
 
 
-def _wanted(value: object) -> list[Value] | None:
+def _named_values(value: object) -> list[Value] | None:
     """Return the words that the node allows for a literal field, None if it names none."""
     if isinstance(value, Mapping) and isinstance(value.get("choices"), list):
         return [each for each in value["choices"] if isinstance(each, str)] or None
@@ -165,10 +167,10 @@ def _literals(model: type[BaseModel]) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def _lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] | None:
+def _tag_lacking(classes: list[type[BaseModel]], key: str) -> tuple[str, list[Any]] | None:
     """Return the tag field of the classes, and its values in those that lack the key.
 
-    None if all classes have the key, or no field tells those that lack it from the others.
+    None if all classes have the key, or no field distinguishes those that lack it.
     """
     without = [
         model

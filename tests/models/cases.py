@@ -59,8 +59,8 @@ class Case:
         stages: (T, C) of every stage.
         num_params: Its trainable parameters.
         cancelled: Parameters that cannot change the output of training mode.
-        source: Text of the file that a family of the person's own names.
-        rebuilds: Whether it rebuilds its input; None for what the config says.
+        source: Text of the file that a user's own family names.
+        rebuilds: Whether it rebuilds its input; None if the config states it.
     """
 
     config: ModelConfig

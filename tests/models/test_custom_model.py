@@ -1,4 +1,4 @@
-"""What a model of the person's own is refused for, and what it may be."""
+"""Models from a file of the user's: which are refused, with which message."""
 
 import re
 from collections.abc import Callable
@@ -190,13 +190,13 @@ def test_the_check_leaves_mode_weights_and_random_state_alone(build: Build) -> N
 
 
 @pytest.mark.parametrize("family", ["my_mod.Net", "my_mod:", "a/b.py:Net", "1a:Net", "a:b:Net"])
-def test_a_family_that_names_no_class_is_told_how_to(family: str) -> None:
+def test_a_family_that_names_no_class_is_refused_with_the_form(family: str) -> None:
     rule = "model.family: a class of your own must be named package.module:Class"
     with pytest.raises(ConfigError, match=rf"{rule}, .*, got {re.escape(repr(family))}$"):
         load_mapping(TrialConfig, {"model": {"family": family}}, "x")
 
 
-def test_a_misspelt_bundled_family_is_told_the_names_as_ever() -> None:
+def test_a_misspelt_bundled_family_is_refused_with_the_names() -> None:
     with pytest.raises(
         ConfigError,
         match=r"^x: model.family: must be one of 'mlp_mixer', .*'ecapa_tdnn', got 'mlp_mixr'; "

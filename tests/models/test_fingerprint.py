@@ -1,4 +1,4 @@
-"""A fingerprint tells models apart by what they are, and by nothing else."""
+"""A fingerprint depends on the architecture of a model, and on nothing else."""
 
 from typing import Any
 
@@ -106,15 +106,15 @@ def test_frozen_parameters_and_slopes_make_another_model():
         linear = nn.Linear(4, 4).requires_grad_(is_trained)
         return model_fingerprint(nn.Sequential(linear, nn.LeakyReLU(slope)))
 
-    told = {net(0.1, is_trained=True), net(0.2, is_trained=True), net(0.1, is_trained=False)}
-    assert len(told) == 3
+    found = {net(0.1, is_trained=True), net(0.2, is_trained=True), net(0.1, is_trained=False)}
+    assert len(found) == 3
 
 
-def test_a_fixed_length_counts_where_no_shape_tells_it():
+def test_a_fixed_length_counts_where_no_shape_depends_on_it():
     class Net(SpeakerModel):
         def __init__(self, num_frames: int | None) -> None:
             super().__init__()
             self.num_frames = num_frames
 
-    told = {model_fingerprint(Net(num_frames)) for num_frames in (None, 100, 200)}
-    assert len(told) == 3
+    found = {model_fingerprint(Net(num_frames)) for num_frames in (None, 100, 200)}
+    assert len(found) == 3

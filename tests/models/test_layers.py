@@ -47,7 +47,7 @@ def test_pooling_with_even_attention_gives_mean_and_deviation() -> None:
     torch.testing.assert_close(pooling(x_TBC), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_pooling_weights_frames_as_its_attention_says() -> None:
+def test_pooling_weights_frames_by_its_attention() -> None:
     pooling = AttentiveStatisticsPooling(1, 1)
     for layer in (pooling.attention[0], pooling.attention[2]):
         nn.init.ones_(layer.weight)

@@ -103,5 +103,5 @@ def mixer_size(width: int, depth: int, expansion: int) -> int:
         ),
     ],
 )
-def test_sizes_of_the_mixers_are_what_the_formula_says(config: MixerConfig, count: int) -> None:
+def test_sizes_of_the_mixers_follow_the_formula(config: MixerConfig, count: int) -> None:
     assert count_parameters(build_model(config)) == count

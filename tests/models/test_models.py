@@ -26,7 +26,7 @@ from tests.models.cases import CASES, EMBEDDING, FRAMES, Case
 
 
 class Embedding(nn.Module):
-    """What is exported: one tensor in, one out."""
+    """The module that is exported: one tensor in, one out."""
 
     def __init__(self, model: SpeakerModel) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class TestEveryModel:
         with_stages = model.eval()(feat_BTF, with_stages=True)
         assert torch.equal(with_stages.embedding_BD, model(feat_BTF).embedding_BD)
 
-    def test_the_config_tells_length_and_reconstruction(
+    def test_the_config_states_length_and_reconstruction(
         self, case: Case, model: SpeakerModel
     ) -> None:
         assert model.num_frames == case.config.fixed_frames
@@ -80,8 +80,8 @@ class TestEveryModel:
         assert model.eval()(feat_BTF).reconstruction_BTF is None
 
     def test_gradient_reaches_every_parameter(self, case: Case) -> None:
-        # Double precision tells nothing (1e-12 at most) from little; several draws, as a gate with
-        # a single ReLU may be shut in one.
+        # In double precision, since there a gradient of 0 (1e-12 at most) differs clearly from a
+        # small one. Several draws, since a gate with a single ReLU may be closed in one.
         largest: dict[str, float] = {}
         for seed in range(8):
             torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The person's own code runs with permission only, and its mistakes are named with their place."""
+"""The user's code runs with permission only, and its errors are reported with file and line."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Ranges on keys that only a class of the person's own knows."""
+"""Ranges on keys that only a user's own class knows."""
 
 from collections.abc import Callable
 from pathlib import Path
