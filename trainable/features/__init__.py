@@ -1,4 +1,4 @@
-"""Log-mels of a corpus: the store they need, how it is built, crops read from it.
+"""Log-mels of a corpus: their store, how it is built, and crops read from it.
 
 May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.machine,
 trainable.store.

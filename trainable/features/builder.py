@@ -1,4 +1,7 @@
-"""Log-mels computed from audio for one shard, in constant memory.
+"""Compute the log-mels of one shard from audio, or from augmented copies of it.
+
+A copy is a second version of every utterance: a `CopyPlan` changes the waves before their log-mels
+are computed, so that each copy has a store of its own. Memory does not grow with the shard.
 
 Shapes: S samples, T frames, F mel bins.
 """
@@ -21,28 +24,31 @@ from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, lo
 from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 
+# Threads that decode and compute; soundfile and PyTorch release the GIL while they do.
 _NUM_THREADS = 4
+# Files whose log-mels may wait in memory for the shard to take them.
 _FILES_AHEAD = 16
 
 _FileRow = tuple[str, Vectors] | str
+"""Path and log-mels (T, F) of a file, or its fault."""
 
 
 class ChangeWave(Protocol):
-    """An augmentation; picklable, and the same for the same path wherever it runs."""
+    """A change of waves. It can be pickled, and gives one path the same change in any process."""
 
     def __call__(self, wave_S: Wave, path: Path) -> Wave:
-        """The changed wave, of the same length."""
+        """Return the changed wave, of the same length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyPlan:
-    """An augmented copy of every utterance.
+    """How to make one augmented copy of every utterance.
 
     Attributes:
-        number: Of the copy, from 1.
-        change: What makes it.
-        settings: The same in words and numbers.
-        digest: Hash over all that it follows from.
+        number: Number of the copy, from 1.
+        change: Function that makes the copy of a wave.
+        settings: Settings of the copy, for the plan of its store.
+        digest: Hash over everything that the copy follows from, besides the utterances.
     """
 
     number: int
@@ -52,14 +58,59 @@ class CopyPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AugmentedCopy:
+    """The `ChangeWave` of one augmented copy.
+
+    Attributes:
+        augmenter: Augmenter that makes copies.
+        number: Number of the copy, from 1.
+    """
+
+    augmenter: Augmenter
+    number: int
+
+    def __call__(self, wave_S: Wave, path: Path) -> Wave:
+        """Return the copy of a wave, of the same length.
+
+        Raises:
+            AudioError: A sound to be added cannot be read.
+        """
+        rng = copy_rng(self.augmenter.config.seed, self.number, path)
+        return self.augmenter.augment(wave_S, rng)
+
+
+def copy_plans(config: AugmentationConfig) -> tuple[CopyPlan, ...]:
+    """Return one plan for each copy that the config requests.
+
+    Raises:
+        ConfigError: A folder of sounds cannot be used.
+    """
+    if config.copies == 0:
+        return ()
+    # The digest must not depend on the number of copies: more copies must keep those that exist.
+    augmenter = make_augmenter(config.model_copy(update={"copies": 1}))
+    digest = augmentation_digest(augmenter)
+    settings = config.model_dump(mode="json", exclude={"copies"})
+    return tuple(
+        CopyPlan(
+            number=number,
+            change=AugmentedCopy(augmenter=augmenter, number=number),
+            settings=settings | {"copy": number},
+            digest=hashlib.sha256(f"{digest} {number}".encode()).hexdigest(),
+        )
+        for number in range(1, config.copies + 1)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureTask:
     """A shard of log-mels to build.
 
     Attributes:
-        location: Where it goes.
+        location: Where the shard goes.
         entries: Audio files; row i of the shard is file i.
         min_duration_s: Shorter files are refused, seconds.
-        copy: How the waves are changed first; None leaves them.
+        copy: Copy of the waves to compute log-mels of; None for the waves themselves.
     """
 
     location: ShardLocation
@@ -69,16 +120,16 @@ class FeatureTask:
 
     @property
     def num_rows(self) -> int:
-        """Its files."""
+        """Number of files in the shard."""
         return len(self.entries)
 
     @property
     def uses_gpu(self) -> bool:
-        """Never."""
+        """Always false: log-mels are computed on the CPU."""
         return False
 
     def rows(self) -> Iterator[_FileRow]:
-        """Path and log-mels (T, F) of each file, or what is wrong with it."""
+        """Yield path and log-mels (T, F) of each file in order, or its fault as a string."""
         log_mel = LogMel()
 
         def compute(entry: AudioEntry) -> _FileRow:
@@ -99,21 +150,22 @@ class FeatureTask:
         return _map_in_order(compute, self.entries)
 
     def faults(self, tick: Tick) -> tuple[str, ...]:
-        """What is wrong with the files."""
+        """Return the faults of the files without computing log-mels; `tick` after each."""
 
-        def one_more(*_: int) -> None:
+        def on_progress(*_: int) -> None:
             tick()
 
-        scan = scan_audio(self.entries, min_duration_s=self.min_duration_s, progress=one_more)
+        scan = scan_audio(self.entries, min_duration_s=self.min_duration_s, progress=on_progress)
         return scan.faults
 
 
 def _map_in_order(
     function: Callable[[AudioEntry], _FileRow], entries: Iterable[AudioEntry]
 ) -> Iterator[_FileRow]:
-    """Map with a few threads, a few files ahead of the one that is asked for."""
+    """Yield the results in order; a few threads work a few files ahead of the consumer."""
     ahead: deque[Future[_FileRow]] = deque()
-    # A process that has one CPU has other processes beside it: it must not take theirs.
+    # A process with one thread shares the machine with other processes, whose CPUs it must leave
+    # alone.
     num_readers = _NUM_THREADS if torch.get_num_threads() > 1 else 1
     with ThreadPoolExecutor(num_readers) as pool:
         try:
@@ -124,50 +176,6 @@ def _map_in_order(
             while ahead:
                 yield ahead.popleft().result()
         finally:
+            # The consumer stopped early: without this, leaving the pool would compute the rest.
             for future in ahead:
                 future.cancel()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AugmentedCopy:
-    """Makes one copy of any utterance.
-
-    Attributes:
-        augmenter: What makes copies.
-        number: Of the copy, from 1.
-    """
-
-    augmenter: Augmenter
-    number: int
-
-    def __call__(self, wave_S: Wave, path: Path) -> Wave:
-        """The copy, of the same length.
-
-        Raises:
-            AudioError: A sound that is to be added cannot be read.
-        """
-        rng = copy_rng(self.augmenter.config.seed, self.number, path)
-        return self.augmenter.augment(wave_S, rng)
-
-
-def copy_plans(config: AugmentationConfig) -> tuple[CopyPlan, ...]:
-    """One plan for each copy that is asked for.
-
-    Raises:
-        ConfigError: A folder of sounds cannot be used.
-    """
-    if config.copies == 0:
-        return ()
-    # With another number of copies those that are there must stay what they are.
-    augmenter = make_augmenter(config.model_copy(update={"copies": 1}))
-    digest = augmentation_digest(augmenter)
-    settings = config.model_dump(mode="json", exclude={"copies"})
-    return tuple(
-        CopyPlan(
-            number=number,
-            change=AugmentedCopy(augmenter=augmenter, number=number),
-            settings=settings | {"copy": number},
-            digest=hashlib.sha256(f"{digest} {number}".encode()).hexdigest(),
-        )
-        for number in range(1, config.copies + 1)
-    )

@@ -1,4 +1,4 @@
-"""Log-mels of a corpus on disk, memory-mapped: computed once, shared by all processes.
+"""Log-mels of a corpus on disk: computed once, memory-mapped by all processes.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -21,15 +21,15 @@ from trainable.store.tasks import ProgressCallback, build_shards
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureTable(RowTable):
-    """Log-mels (before instance normalisation) of utterances; the vectors are frames."""
+    """Log-mels of utterances, before instance normalisation; the vectors are frames."""
 
     def crops(self, row_B: Index, start_B: Index, num_frames: int) -> Tensor:
-        """Gather one crop an entry; utterances shorter than the crop are repeated.
+        """Gather one crop for each entry; utterances shorter than the crop are repeated.
 
         Args:
             row_B: Rows of the table.
             start_B: First frame of each crop, counted within its utterance.
-            num_frames: Frames of a crop.
+            num_frames: Number of frames in a crop.
 
         Returns:
             feat_BTF: float32.
@@ -47,22 +47,22 @@ def open_features(
     progress: ProgressCallback | None = None,
     shard_bytes: int = DEFAULT_SHARD_BYTES,
 ) -> FeatureTable:
-    """Open the log-mels of these files, computing them where the cache has none.
+    """Open the log-mels of these files, and compute those that the cache does not have.
 
-    The store's key covers paths, sizes, modification times and the front end, so a changed file is
-    computed again. What a crash interrupted goes on with the first shard that is missing; a
+    The key of the store covers paths, sizes, modification times and the front end, so a changed
+    file is computed again. After a crash, the build goes on with the first missing shard. A
     damaged shard is named in a warning and computed again.
 
     Args:
         entries: Audio files; row i of the table is file i.
         min_duration_s: Shorter files are refused, seconds.
         cache_dir: Folder of all stores.
-        progress: Told (files done, files in all) while computing.
-        shard_bytes: The largest size of a shard, about, where the store is new.
+        progress: Called with (files done, files in all) while log-mels are computed.
+        shard_bytes: Largest size of a shard, about, if the store is new.
 
     Raises:
-        CorpusError: With every file that cannot be used.
-        DiskFullError: There is no room for the cache.
+        CorpusError: Files cannot be used; names each.
+        DiskFullError: The disk of the cache is full.
         StoreError: The cache cannot be written.
     """
     request = feature_request(

@@ -15,31 +15,31 @@ from trainable.machine.prefetch import to_device
 def spec_augment(
     feat_BTF: Tensor, rng: np.random.Generator, *, num_masks: int, max_bins: int, max_frames: int
 ) -> Tensor:
-    """Replace random bands and stretches of every crop by the crop's mean of each bin.
+    """Replace random bands of mel bins and spans of frames by each bin's mean over the crop.
 
     Args:
-        feat_BTF: Log-mels; left as they are.
-        rng: Source of the places and sizes.
+        feat_BTF: Log-mels; not changed.
+        rng: Source of the positions and sizes.
         num_masks: Masks along each axis.
         max_bins: Largest band, mel bins; sizes are drawn from 0 to this.
-        max_frames: Largest stretch, frames.
+        max_frames: Largest span, frames; sizes are drawn from 0 to this.
 
     Returns:
-        The masked batch.
+        feat_BTF: The masked batch.
     """
     batch, num_frames, num_bins = feat_BTF.shape
-    masked_BT = _stretches(rng, batch, num_masks, num_frames, max_frames)
-    masked_BF = _stretches(rng, batch, num_masks, num_bins, max_bins)
+    masked_BT = _random_spans(rng, batch, num_masks, num_frames, max_frames)
+    masked_BF = _random_spans(rng, batch, num_masks, num_bins, max_bins)
     device = feat_BTF.device
     masked_BT, masked_BF = to_device(masked_BT, device), to_device(masked_BF, device)
     masked_BTF = masked_BT[:, :, None] | masked_BF[:, None, :]
     return torch.where(masked_BTF, feat_BTF.mean(dim=1, keepdim=True), feat_BTF)
 
 
-def _stretches(
+def _random_spans(
     rng: np.random.Generator, batch: int, count: int, length: int, max_size: int
 ) -> Tensor:
-    """(batch, length), true inside any of `count` random stretches a row."""
+    """Return (batch, length), true inside any of `count` random spans of each row."""
     size = rng.integers(0, min(max_size, length) + 1, (batch, count, 1))
     start = rng.integers(0, length - size + 1)
     position = np.arange(length)

@@ -1,4 +1,7 @@
-"""A corpus made ready for training: features, speaker numbers, validation pairs."""
+"""A corpus ready for training: features, speaker numbers, validation pairs.
+
+Shapes: U training utterances, A versions of an utterance: the original and its copies.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,21 +24,21 @@ from trainable.store.tasks import Builder, ProgressCallback, build_shards
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingData:
-    """What the training loop reads. Rows are rows of `features`.
+    """The data of the training loop. Rows are rows of `features`.
 
     Attributes:
         features: Log-mels: a store of the training utterances, one of each augmented copy of
             them, and one of the validation utterances.
         speakers: Names of the training speakers; the position is the class.
-        train_paths: Each training utterance as the train list has it.
-        val_paths: Likewise the validation utterances.
+        train_paths: Path of each training utterance, as in the train list.
+        val_paths: Path of each validation utterance, as in the validation list.
         train_row: Row of each training utterance.
         copy_row: Rows of each training utterance (U, A): the original and its augmented copies.
         train_speaker: Class of each training utterance.
         val_row: Row of each validation utterance.
         val_a: First utterance of each validation trial pair, as a position in `val_row`.
         val_b: Second utterance of each pair.
-        val_is_target: Whether a pair has one speaker.
+        val_is_target: Whether each pair is a target pair.
     """
 
     features: FeatureTable
@@ -51,7 +54,7 @@ class TrainingData:
     val_is_target: NDArray[np.bool_]
 
     def drawn_rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
-        """A row of every training utterance: the original's or a copy's, each as likely."""
+        """Draw a row of every training utterance: the original's or a copy's, equally likely."""
         num_utterances, num_versions = self.copy_row.shape
         if num_versions == 1:
             return self.train_row
@@ -67,16 +70,16 @@ def load_training_data(
     progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> TrainingData:
-    """Check a corpus and open its log-mels, computing them on the first run.
+    """Check a corpus and open its log-mels, which the first run computes.
 
     Args:
-        config: Where the corpus is.
-        cache_dir: Where computed log-mels are kept, shared by runs.
-        progress: Told (files done, files in all) while log-mels are computed.
-        build: What builds the shards of log-mels.
+        config: Config of the corpus.
+        cache_dir: Folder of computed log-mels, shared by runs.
+        progress: Called with (files done, files in all) while log-mels are computed.
+        build: Function that builds the shards of log-mels.
 
     Raises:
-        CorpusError: With every fault of the lists, or of the audio.
+        CorpusError: The lists or the audio have faults; names each.
     """
     corpus = read_corpus(config)
     requests = feature_requests(corpus, cache_dir)
@@ -84,17 +87,21 @@ def load_training_data(
 
 
 def reopening_keys(config: CorpusConfig, data: TrainingData) -> tuple[str, ...]:
-    """What another process needs to open the same data: digests of both lists, then the stores."""
+    """Return what another process needs to open the same data without reading the audio files.
+
+    Returns:
+        Digests of the train and the validation list, then the folders of the stores.
+    """
     folders = (str(store.folder) for store in data.features.stores)
     return (file_sha256(config.train_list), file_sha256(config.val_list), *folders)
 
 
 def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> TrainingData:
-    """Open data again as `reopening_keys` describes it; no audio file is looked at.
+    """Open the data that `reopening_keys` describes, without reading the audio files.
 
     Raises:
         CorpusError: A list was changed.
-        StoreError: A store is damaged or gone.
+        StoreError: A store is damaged or missing.
     """
     for file, expected in zip((config.train_list, config.val_list), opened, strict=False):
         if not file.is_file() or file_sha256(file) != expected:
@@ -104,14 +111,13 @@ def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> Trainin
 
 
 def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...]:
-    """The stores of a corpus: the training list's, each augmented copy's, the validation list's.
-
-    Each is of one list, so that another validation list leaves what is kept of training.
+    """Return the stores of a corpus: of the train list, of each copy, of the validation list.
 
     Raises:
         ConfigError: A folder of sounds for the copies cannot be used.
-        CorpusError: With every file of either list that is missing or may not be looked at.
+        CorpusError: Files of either list are missing or not accessible; names each.
     """
+    # One list for each store, so that another validation list leaves the training stores valid.
     config, audio, num_train = corpus.config, corpus.audio, len(corpus.train)
     request = partial(feature_request, min_duration_s=config.min_duration_s, cache_dir=cache_dir)
     copies = copy_plans(config.augmentation)

@@ -1,4 +1,4 @@
-"""A copy follows from seed, number and path alone, and the digest from all the rest."""
+"""A copy depends on seed, number and path alone; the digest covers everything else."""
 
 import os
 import pickle
@@ -123,7 +123,7 @@ def test_the_digest_follows_the_folders_given_and_the_version(
     assert len(digests) == 7
 
 
-def test_the_digest_knows_neither_the_folders_place_nor_the_order_of_kinds(
+def test_the_digest_depends_neither_on_the_folders_path_nor_on_the_order_of_kinds(
     musan: Path, rirs: Path, tmp_path: Path
 ) -> None:
     before = augmentation_digest(everything(musan, rirs))

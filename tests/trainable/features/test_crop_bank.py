@@ -1,4 +1,4 @@
-"""The bank of crops: where its crops lie, and that every process finds them there."""
+"""The crops of a bank are spread over each utterance, the same ones in every process."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ def test_crops_are_distinct_ascending_and_inside() -> None:
         assert (np.diff(found) > 0).all()
 
 
-def test_an_utterance_with_fewer_places_has_each_once() -> None:
+def test_an_utterance_with_fewer_starts_has_each_once() -> None:
     starts = bank(4).starts(np.array([3]), np.array([2]))
     assert starts.tolist() == [[0, 1, 2, -1]]
     assert bank(4).counts(np.array([2, 100])).tolist() == [3, 4]
 
 
-def test_each_crop_lies_anywhere_in_its_stretch_as_likely() -> None:
+def test_each_crop_starts_anywhere_in_its_part_equally_likely() -> None:
     starts = bank(4).starts(np.arange(100_000), np.full(100_000, 999))
     assert (starts.min(axis=0) == [0, 250, 500, 750]).all()
     assert (starts.max(axis=0) == [249, 499, 749, 999]).all()
@@ -52,7 +52,7 @@ def test_a_crop_depends_on_its_utterance_alone() -> None:
     assert not np.array_equal(bank(seed=1).starts(np.array([8]), latest[1:2]), alone)
 
 
-def test_the_places_are_those_of_splitmix64() -> None:
+def test_the_starts_are_those_of_splitmix64() -> None:
     # Worked by hand in Python's integers, which do not overflow.
     def mixed(z: int) -> int:
         z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
@@ -73,7 +73,7 @@ def test_a_seed_at_the_upper_bound_is_taken() -> None:
     assert bank(seed=2**63 - 1).starts(np.array([0]), np.array([0])).tolist() == [[0, -1, -1, -1]]
 
 
-def test_there_is_no_bank_where_the_teacher_is_asked_online() -> None:
+def test_an_online_teacher_has_no_bank() -> None:
     assert TargetsConfig(mode="online").bank(200) is None
     assert TargetsConfig(num_crops=3, seed=5).bank(150) == CropBank(
         num_crops=3, crop_frames=150, seed=5

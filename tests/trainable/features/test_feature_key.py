@@ -1,4 +1,4 @@
-"""The key of a store: other audio, order or settings, another key."""
+"""The key of a store changes with the audio, the order and the settings."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Log-mels on disk: the same numbers as computed afresh, and nothing half-written."""
+"""Log-mels on disk are those computed from the audio, and are never half-written."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Log-mels in one tensor give the crops that the mapped files give."""
+"""Log-mels in one tensor give the same crops as the mapped files."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from tests.trainable.made_up_gpu import MadeUpGpu
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.feature_table import FeatureTable, open_features
+from trainable.features.request import FRAME_BYTES
 from trainable.features.resident import (
-    BYTES_OF_FRAME,
     ResidentFeatures,
     crop_source,
     log_mel_room,
@@ -46,7 +46,7 @@ def test_crops_are_those_of_the_files(
     # Gaps within shards and across them.
     row = np.sort(rng.choice(len(table.length), len(table.length) * 2 // 3, replace=False))
     resident = ResidentFeatures(table, row, CPU)
-    assert resident.num_bytes == table.length[row].sum() * BYTES_OF_FRAME
+    assert resident.num_bytes == table.length[row].sum() * FRAME_BYTES
     asked_B = rng.choice(row, 64)
     start_B = rng.integers(0, table.length[asked_B])
     found_BTF = resident.crops(asked_B, start_B, num_frames)
@@ -55,7 +55,7 @@ def test_crops_are_those_of_the_files(
 
 
 def test_what_does_not_fit_stays_in_the_files(data: TrainingData) -> None:
-    num_bytes = int(data.features.length.sum()) * BYTES_OF_FRAME
+    num_bytes = int(data.features.length.sum()) * FRAME_BYTES
     assert isinstance(crop_source(data, CPU, num_bytes), ResidentFeatures)
     assert crop_source(data, CPU, num_bytes - 1) is data.features
     assert crop_source(data, CPU) is data.features
