@@ -1,4 +1,4 @@
-"""The search itself, without Ray: the next trial, what a result means, when to stop.
+"""The search itself, without Ray: the next trial, early stopping, faults, the end.
 
 May import: spaces, trainable.config, trainable.machine, results.analysis, results.journal,
 search.config, search.suggest.

@@ -1,7 +1,7 @@
-"""The course of a search: what to try next, what each result means, when to end.
+"""The decisions of a search: which trial is next, what a result means, when the search ends.
 
-Everything that Ray tells goes through here, and everything is written to the journal before it
-takes effect, so a search can be rebuilt from its journal and driven without Ray.
+Every result and fault that Ray reports goes through here, and is written to the journal before it
+takes effect. So a search can be rebuilt from its journal, and be run without Ray.
 """
 
 import math
@@ -23,15 +23,15 @@ from trainable.machine.memory_share import OUT_OF_MEMORY
 
 
 class Coordinator(SearchState):
-    """Leads a search from result to result.
+    """Hands out the trials of a search and takes their results.
 
     Args:
-        proposals: Fresh; a resumed search replays its journal into them.
-        early_stopping: Fresh, likewise.
-        journal: Where everything is written first.
-        budget: Where the search ends.
-        ledger: What counts faults; fresh, likewise.
-        clock: Seconds; only differences count.
+        proposals: New and unused; a resumed search replays its journal into them.
+        early_stopping: New and unused, for the same reason.
+        journal: Receives every record before it takes effect.
+        budget: The limits of the search.
+        ledger: Counter of faults, new and unused; None for one with default limits.
+        clock: Returns seconds; only differences are used.
 
     Attributes:
         ledger: The faults so far.
@@ -52,33 +52,34 @@ class Coordinator(SearchState):
         self._proposals = proposals
         self._early_stopping = early_stopping
         self._journal = journal
+        # Trials that were begun, and are to be handed out again before any new one.
         self._waiting: list[int] = []
-        # Known once all of the search's own trials have ended.
-        self._due: deque[FollowUp] | None = None
+        # None until all of the search's own trials have ended: finalists are not known before.
+        self._remaining: deque[FollowUp] | None = None
 
     @property
     def exhausted(self) -> str | None:
-        """Why there is nothing more to try, None while there may be."""
+        """Why no new trial can be proposed, None while one may be."""
         return self._proposals.exhausted
 
     @property
     def due(self) -> Sequence[FollowUp]:
-        """Follow-ups to be begun; none before the search's own trials have all ended."""
+        """Follow-ups not yet begun; empty until the search's own trials have all ended."""
         if not self.own_trials_ended:
             return ()
-        if self._due is None:
+        if self._remaining is None:
             trials = [FollowUpCandidate.from_trial(trial) for trial in self.trials]
-            self._due = deque(due_follow_ups(trials, self.budget.follow_ups))
-        return self._due
+            self._remaining = deque(due_follow_ups(trials, self.budget.follow_ups))
+        return self._remaining
 
     @property
     def is_finished(self) -> bool:
-        """Whether every trial has ended, and there is no more to come."""
+        """Whether every trial has ended, and no other will be begun."""
         return self.own_trials_ended and not self._unfinished() and not self.due
 
     @property
     def own_trials_ended(self) -> bool:
-        """Whether the search's own trials have all ended, and no more of them are to come."""
+        """Whether the search's own trials have all ended, and no other of them will be begun."""
         own = self.own_trials
         is_last = (
             len(own) >= self.budget.num_trials
@@ -89,37 +90,39 @@ class Coordinator(SearchState):
         return is_last and all(trial.state is not None for trial in own)
 
     def replay(self, records: Iterable[Record]) -> None:
-        """Takes over an earlier run from its journal; unfinished trials are handed out first.
+        """Restore an earlier run from its journal; unfinished trials are handed out first.
 
         Raises:
-            RunError: The journal holds values that the space does not.
+            RunError: The journal has values that are not in the space.
         """
         for record in without_lapsed(tuple(records)):
             match record["event"]:
                 case "trial_started" if record["trial"] == (number := len(self.trials)):
-                    self.trials.append(self._restored(record, number))
+                    self.trials.append(self._restore_trial(record, number))
                 case "infeasible" | "repeated":
                     self._proposals.restore_rejected(record, self.trials)
                 case "epoch":
-                    self._take(record["trial"], record["epoch"], record["veer_pct"])
+                    self._apply_epoch(record["trial"], record["epoch"], record["veer_pct"])
                 case "infrastructure":
                     self.ledger.restore(self.trials[record["trial"]], record)
                 case "trial_ended":
-                    self._settle(record["trial"], record["state"])
+                    self._apply_end(record["trial"], record["state"])
         for trial in self._unfinished():
-            if not self._conclude(trial):
+            # A process that died between an epoch's record and the trial's end left the end open.
+            if not self._end_if_due(trial):
                 self._waiting.append(trial)
 
     def next_trial(self) -> TrialCourse | None:
-        """The next trial to run, None when there is none or the search is halted."""
-        self._watch_the_clock()
+        """Return the next trial to run, None if there is none or the search is halted."""
+        self._check_time_limit()
         if self.halted is not None:
             return None
         while self._waiting:
             course = self.trials[self._waiting.pop(0)]
-            if not self._conclude(course.trial):
-                return self._handed_out(course)
-        begun = self._own_trial() or self._follow_up()
+            # Another trial may have met the target while this one waited.
+            if not self._end_if_due(course.trial):
+                return self._hand_out(course)
+        begun = self._next_own_trial() or self._next_follow_up()
         if begun is None:
             return None
         follows = {"follow_up": begun.follow_up, "follows": begun.follows}
@@ -133,9 +136,9 @@ class Coordinator(SearchState):
             **({} if begun.follow_up is None else follows),
         )
         self.trials.append(begun)
-        return self._handed_out(begun)
+        return self._hand_out(begun)
 
-    def _own_trial(self) -> TrialCourse | None:
+    def _next_own_trial(self) -> TrialCourse | None:
         if self.met_by is not None or self.is_spent:
             return None
         if len(self.own_trials) >= self.budget.num_trials:
@@ -143,76 +146,77 @@ class Coordinator(SearchState):
             return None
         return self._proposals.propose(len(self.trials))
 
-    def _follow_up(self) -> TrialCourse | None:
-        if not self.due or self._due is None:
+    def _next_follow_up(self) -> TrialCourse | None:
+        if not self.due or self._remaining is None:
             return None
-        due = self._due.popleft()
+        due = self._remaining.popleft()
         return follow_up_trial(self.trials[due.follows], len(self.trials), due.kind, due.seed)
 
-    def _restored(self, record: Record, number: int) -> TrialCourse:
+    def _restore_trial(self, record: Record, number: int) -> TrialCourse:
         if "follow_up" not in record:
             return self._proposals.restore(record, number)
         followed = self.trials[record["follows"]]
         return follow_up_trial(followed, number, record["follow_up"], record["seed"])
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
-        """Takes one epoch's result.
+        """Record the result of one epoch and decide whether the trial goes on.
 
-        An epoch that was reported before, as a restarted trial does, changes nothing.
+        A restarted trial may report an epoch a second time; the second report changes nothing.
 
         Args:
-            trial: Its number.
-            epoch: From 1.
+            trial: The trial's number.
+            epoch: Epochs finished, from 1.
             veer_pct: VEER after the epoch, percent.
             fields: The rest of the report, for the journal.
 
         Returns:
-            Whether the trial is to go on. A trial that a halt stops stays unfinished.
+            Whether the trial goes on. A trial that is stopped by a halt stays unfinished.
         """
         course = self.trials[trial]
         if course.state is None and epoch not in course.veer_pct:
             self._journal.append("epoch", trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
-            self._take(trial, epoch, veer_pct)
+            self._apply_epoch(trial, epoch, veer_pct)
             self.num_reported += 1
-        self._watch_the_clock()
-        goes_on = not self._conclude(trial) and self.halted is None
+        self._check_time_limit()
+        goes_on = not self._end_if_due(trial) and self.halted is None
         course.is_running = goes_on
         return goes_on
 
     def end(self, trial: int, state: EndState, reason: str | None) -> None:
-        """Ends a trial; ending it twice is harmless."""
+        """End a trial; a second call for the same trial changes nothing."""
         course = self.trials[trial]
         course.is_running = False
         if course.state is None:
             self._journal.append("trial_ended", trial=trial, state=state, reason=reason)
-            self._settle(trial, state)
-            if why := self.ledger.ended(trial, state, reason):
+            self._apply_end(trial, state)
+            if why := self.ledger.record_end(trial, state, reason):
                 self.halt("failing", why)
 
     def fault(self, trial: int, kind: str, message: str) -> None:
-        """Takes a trial back after a fault, to be handed out again, or to end as failed.
+        """Take a trial back after a fault: it is handed out again, or ends as failed.
 
         Args:
-            trial: Its number.
+            trial: The trial's number.
             kind: One of `results.journal.journal.FAULT_KINDS`.
-            message: What happened, in a line.
+            message: Description of the fault, one line.
         """
         course = self.trials[trial]
         course.is_running = False
         if course.state is None:
             self.ledger.note(course, Fault(kind=kind, message=message))
-            if not self._conclude(trial):
+            if not self._end_if_due(trial):
                 self._waiting.append(trial)
 
     def out_of_memory(self, trial: int, raised: RaisedShare, message: str) -> None:
-        """Takes a trial back, to be handed out again with a larger share.
+        """Take a trial back that ran out of memory, to hand it out again with a larger share.
 
-        Nobody else is told: it says nothing about the config. What the trial has done stands.
+        The sampler and early stopping do not learn of it: the config is not at fault. The trial
+        keeps its finished epochs.
 
         Args:
-            trial: Its number.
-            raised: What it is given from now on.
-            message: What ran out.
+            trial: The trial's number.
+            raised: Its share from now on.
+            message: Which memory ran out, one line.
         """
         course = self.trials[trial]
         course.is_running = False
@@ -220,35 +224,37 @@ class Coordinator(SearchState):
             self.ledger.note(course, Fault(kind=OUT_OF_MEMORY, message=message), raised)
             self._waiting.append(trial)
 
-    def place(self, trial: int, place: Mapping[str, Any]) -> None:
-        """Notes where a trial was begun, or begun again.
+    def record_placement(self, trial: int, placement: Mapping[str, Any]) -> None:
+        """Record the node and device on which a trial was started or restarted.
 
         Args:
-            trial: Its number.
-            place: As `trainable.training.ray_trial` reports it.
+            trial: The trial's number.
+            placement: Fields of the `placed` record, as `trainable.training.ray_trial` reports
+                them.
         """
-        self._journal.append("placed", trial=trial, epoch=self.trials[trial].epoch, **place)
+        self._journal.append("placed", trial=trial, epoch=self.trials[trial].epoch, **placement)
 
     def note_damage(self, trial: int, message: str) -> None:
-        """Notes that a checkpoint of a running trial could not be used.
+        """Record that a checkpoint of a running trial could not be used.
 
         Args:
-            trial: Its number.
-            message: Which, and what was done instead.
+            trial: The trial's number.
+            message: The checkpoint, and what was done instead.
         """
         fault = Fault(kind="checkpoint_damaged", message=message)
         self.ledger.note(self.trials[trial], fault)
 
     def halt(self, reason: HaltReason, message: str = "") -> None:
-        """Hands out no trial and starts no epoch from now on; the first reason counts."""
+        """Hand out no trial and start no epoch from now on; only the first reason is kept."""
         if self.halted is None:
             self.halted, self.halt_message = reason, message
 
-    def _take(self, trial: int, epoch: int, veer_pct: float | None) -> None:
-        """Tells study and early stopping; an epoch without a VEER is left to `_conclude`."""
+    def _apply_epoch(self, trial: int, epoch: int, veer_pct: float | None) -> None:
+        """Pass an epoch to study and early stopping; `_end_if_due` handles one without a VEER."""
         course = self.trials[trial]
         if epoch in course.veer_pct:
             return
+        # Faults count since the last new epoch: see `search.loop.fault_ledger`.
         course.faults.clear()
         if course.follow_up is None:
             self._num_epochs += 1
@@ -256,6 +262,7 @@ class Coordinator(SearchState):
             course.veer_pct[epoch] = math.nan
             return
         course.veer_pct[epoch] = veer_pct
+        # A repeat or control must not change what the search itself would have done.
         if course.follow_up is not None:
             return
         self._proposals.report(course, epoch, veer_pct)
@@ -264,8 +271,8 @@ class Coordinator(SearchState):
             self.met_by = trial
         course.verdict = self._early_stopping.decide(trial, epoch, veer_pct)
 
-    def _conclude(self, trial: int) -> bool:
-        """Ends the trial if its last epoch says so; returns whether it has ended."""
+    def _end_if_due(self, trial: int) -> bool:
+        """End the trial if its last epoch or its faults require it; return whether it ended."""
         course = self.trials[trial]
         if course.state is not None:
             return True
@@ -275,7 +282,7 @@ class Coordinator(SearchState):
             self.end(trial, "failed", reason)
         return course.state is not None
 
-    def _settle(self, trial: int, state: EndState) -> None:
+    def _apply_end(self, trial: int, state: EndState) -> None:
         course = self.trials[trial]
         if course.state is not None:
             return
@@ -283,7 +290,7 @@ class Coordinator(SearchState):
         if course.follow_up is None:
             self._proposals.end(course, state)
 
-    def _watch_the_clock(self) -> None:
+    def _check_time_limit(self) -> None:
         limit_s = self.budget.time_limit_s
         if limit_s is not None and self.elapsed_s >= limit_s:
             self.halt("time_limit")

@@ -1,4 +1,4 @@
-"""Asynchronous successive halving (ASHA) on VEER; knows no Ray.
+"""Asynchronous successive halving (ASHA) on VEER, independent of Ray.
 
 Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that reaches a rung is
 stopped when its VEER is worse than the best 1/reduction_factor of the VEERs recorded there before.
@@ -14,12 +14,13 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What early stopping says after an epoch.
+    """The decision of early stopping after an epoch.
 
     Attributes:
-        stop: Whether the trial ends here.
-        rung: The rung that was reached, epochs; None between rungs.
-        cutoff_pct: VEER that had to be met there, percent; None where nothing was recorded yet.
+        stop: Whether the trial is stopped after this epoch.
+        rung: The rung that the trial reached, epochs; None between rungs.
+        cutoff_pct: Highest VEER with which the trial goes on, percent; None for the first trial at
+            a rung.
     """
 
     stop: bool
@@ -39,12 +40,12 @@ class _Rung:
 class SuccessiveHalving:
     """Decides after each epoch whether a trial goes on.
 
-    A repeated (trial, epoch), as a restarted trial reports it, gets the first answer again and is
-    not recorded twice.
+    A (trial, epoch) that a restarted trial reports again gets the first verdict again and is not
+    recorded twice.
 
     Args:
         rungs: Epochs at which trials are compared, ascending; none means that no trial is stopped.
-        reduction_factor: Of the trials at a rung about one in so many goes on.
+        reduction_factor: About one of so many trials at a rung goes on.
 
     Raises:
         ValueError: A rung is below 1 or they do not ascend, or the factor is at most 1.
@@ -57,13 +58,13 @@ class SuccessiveHalving:
             raise ValueError(f"reduction_factor must be above 1, got {reduction_factor}")
         self._rungs = [_Rung(epoch) for epoch in rungs]
         self._percentile = (1 - 1 / reduction_factor) * 100
-        self._answers: dict[tuple[int, int], Verdict] = {}
+        self._verdicts: dict[tuple[int, int], Verdict] = {}
 
     def decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
-        """Record a result and say whether the trial goes on.
+        """Record a result and decide whether the trial goes on.
 
         Args:
-            trial: Its number.
+            trial: The trial's number.
             epoch: Epochs finished, from 1.
             veer_pct: VEER after that epoch, finite.
 
@@ -72,17 +73,20 @@ class SuccessiveHalving:
         """
         if not np.isfinite(veer_pct):
             raise ValueError(f"veer_pct must be finite, got {veer_pct} (trial {trial})")
-        if (trial, epoch) not in self._answers:
-            self._answers[trial, epoch] = self._decide(trial, epoch, veer_pct)
-        return self._answers[trial, epoch]
+        if (trial, epoch) not in self._verdicts:
+            self._verdicts[trial, epoch] = self._decide(trial, epoch, veer_pct)
+        return self._verdicts[trial, epoch]
 
     def recorded(self) -> dict[float, dict[int, float]]:
-        """VEER in percent by rung and trial."""
+        """Return the VEERs recorded so far in percent, by rung and trial."""
         return {rung.epoch: dict(rung.recorded) for rung in self._rungs}
 
     def _decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
+        # The highest rung that was reached and not recorded counts, as in Ray: a trial without a
+        # VEER at a rung's own epoch is compared there at its next one.
         for rung in reversed(self._rungs):
             if epoch >= rung.epoch and trial not in rung.recorded:
+                # Before its own VEER is recorded: the first trial at a rung always goes on.
                 cutoff = self._cutoff_pct(rung)
                 rung.recorded[trial] = veer_pct
                 stop = cutoff is not None and veer_pct > cutoff
@@ -92,6 +96,7 @@ class SuccessiveHalving:
     def _cutoff_pct(self, rung: _Rung) -> float | None:
         if not rung.recorded:
             return None
-        # Of the negative, and in this form, for the same rounding as Ray's.
+        # The percentile of the negated VEERs, so that floats round exactly as in Ray, which
+        # maximises.
         rewards = [-veer_pct for veer_pct in rung.recorded.values()]
         return -float(np.percentile(rewards, self._percentile))

@@ -1,7 +1,8 @@
-"""What goes wrong and says nothing of a config: counted, said, and when it is too much.
+"""Faults that are not caused by a config: recorded, reported, counted against limits.
 
-Knows no Ray. Faults of a trial count since its last new epoch, so that a node which is taken away
-every hour does not use up a long trial; the count is the same when the journal is replayed.
+Independent of Ray. Faults of a trial count since its last new epoch, so that a node which is
+preempted every hour does not fail a long trial; the count is the same when the journal is
+replayed.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ from search.loop.shares import RaisedShare
 from search.loop.trial_course import Fault, TrialCourse
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
-# What is said of a trial; a kind that is not here is said by its message.
+# Descriptions for the terminal; a kind that is not listed is described by its own message.
 PHRASES: Mapping[str, str] = MappingProxyType(
     {
         OUT_OF_MEMORY: "it ran out of memory",
@@ -25,12 +26,13 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "checkpoint_damaged": "a checkpoint could not be used",
     }
 )
-# These have limits of their own, or none.
+# Out of memory has a limit of its own, the largest share; with a damaged checkpoint a trial runs
+# on from an earlier one, and is not restarted.
 NOT_COUNTED = frozenset({OUT_OF_MEMORY, "checkpoint_damaged"})
 
 
 def silent(text: str) -> None:
-    """Says nothing."""
+    """Print nothing: the default where nobody watches."""
     del text
 
 
@@ -38,33 +40,33 @@ class FaultLedger:
     """The faults of a search.
 
     Args:
-        journal: Where they are written first.
-        config: How much is too much.
-        say: Prints a line.
+        journal: Receives each fault before it counts.
+        config: Limits of faults and failures, None for the defaults.
+        print_line: Prints one line to the user.
 
     Attributes:
-        kinds: How often each kind of fault came, earlier runs of a resumed search included.
+        kinds: Number of faults of each kind, earlier runs of a resumed search included.
     """
 
     def __init__(
         self,
         journal: Journal,
         config: FaultConfig | None = None,
-        say: Callable[[str], None] = silent,
+        print_line: Callable[[str], None] = silent,
     ) -> None:
         self.kinds = Counter[str]()
         self._journal = journal
         self._config = config or FaultConfig()
-        self._say = say
-        self._failing = FailureLimit(self._config)
+        self._print_line = print_line
+        self._failures = FailureLimit(self._config)
 
     def note(self, course: TrialCourse, fault: Fault, raised: RaisedShare | None = None) -> None:
-        """Writes a fault of a trial, counts it, and says what is done about it.
+        """Record a fault of a trial, count it, and print what follows from it.
 
         Args:
             course: The trial.
-            fault: What happened to it.
-            raised: What it is given from now on, where that is more than before.
+            fault: The fault.
+            raised: The trial's share from now on, where the fault raised it.
         """
         more = {} if raised is None else {"resource": raised.resource, "share": raised.share}
         record = self._journal.append(
@@ -76,11 +78,11 @@ class FaultLedger:
             **more,
         )
         self.restore(course, record)
-        follows = self._follows(course, fault)
-        self._say(f"trial {course.trial}: {_what(fault, course.epoch)}; {follows}")
+        consequence = self._consequence(course, fault)
+        self._print_line(f"trial {course.trial}: {_describe(fault, course.epoch)}; {consequence}")
 
     def restore(self, course: TrialCourse, record: Record) -> None:
-        """Counts a fault that the journal tells of."""
+        """Count a fault from an `infrastructure` record."""
         fault = Fault(kind=record["kind"], message=record["message"])
         self.kinds[fault.kind] += 1
         if fault.kind == OUT_OF_MEMORY:
@@ -89,20 +91,20 @@ class FaultLedger:
             course.faults.append(fault)
 
     def failure(self, course: TrialCourse) -> str | None:
-        """Why a trial has failed, None while it may be run again."""
+        """Return why a trial has failed by its faults, None while it may be run again."""
         if len(course.faults) <= self._config.retries:
             return None
         return failure_reason(course.faults)
 
-    def ended(self, trial: int, state: EndState, reason: str | None) -> str | None:
-        """Takes note of a trial that ended in this process.
+    def record_end(self, trial: int, state: EndState, reason: str | None) -> str | None:
+        """Count a trial that ended in this process.
 
         Returns:
-            Why the search is to stop, None where it is not.
+            Why the search must stop, None if it goes on.
         """
-        return self._failing.ended(trial, state, reason)
+        return self._failures.record_end(trial, state, reason)
 
-    def _follows(self, course: TrialCourse, fault: Fault) -> str:
+    def _consequence(self, course: TrialCourse, fault: Fault) -> str:
         if fault.kind == OUT_OF_MEMORY and course.raised is not None:
             raised = course.raised
             return f"run again with {raised.share:g} {raised.resource.upper()}"
@@ -114,13 +116,13 @@ class FaultLedger:
 
 
 class FailureLimit:
-    """Whether too many trials fail.
+    """The limit on failed trials: above it, something other than the configs is wrong.
 
-    It counts what ends in this process: a search that is resumed after its cause was mended has
-    its chance. A trial that diverged has not failed: the sampler learns from it.
+    Only trials that end in this process count, so that a search can be resumed once the cause is
+    fixed. A trial that diverged has not failed: the sampler learns from it.
 
     Args:
-        config: The share, and how many failures it takes at least.
+        config: The largest share of failed trials, and the least number of failures to stop at.
     """
 
     def __init__(self, config: FaultConfig) -> None:
@@ -128,38 +130,39 @@ class FailureLimit:
         self._num_ended = 0
         self._failed: dict[int, str] = {}
 
-    def ended(self, trial: int, state: EndState, reason: str | None) -> str | None:
-        """Counts an ended trial; why the search is to stop, None where it is not."""
+    def record_end(self, trial: int, state: EndState, reason: str | None) -> str | None:
+        """Count an ended trial; return why the search must stop, None if it goes on."""
         self._num_ended += 1
         if state != "failed":
             return None
         self._failed[trial] = reason or "unknown"
         num_failed = len(self._failed)
-        is_much = num_failed > self._config.max_failed_share * self._num_ended
-        if num_failed < self._config.min_failed or not is_much:
+        is_above = num_failed > self._config.max_failed_share * self._num_ended
+        if num_failed < self._config.min_failed or not is_above:
             return None
         first = f"{num_failed} of {self._num_ended} trials failed, the most frequent reason first:"
         return "\n".join([first, *reason_lines(self._failed)])
 
 
 def failure_reason(faults: Sequence[Fault]) -> str:
-    """The reason of a trial that failed by faults: how many, which, and the last message."""
+    """Return the reason of a trial that failed by faults: number, kinds, the last message."""
     many = f"{len(faults)} faults" if len(faults) > 1 else "a fault"
     kinds = kinds_in_words(fault.kind for fault in faults)
     return f"{many} without a finished epoch in between ({kinds}), the last: {faults[-1].message}"
 
 
 def kinds_in_words(kinds: Iterable[str]) -> str:
-    """Kinds of faults with their numbers, the most frequent first: `2 worker lost, 1 hung`."""
+    """Return the number of faults of each kind, most frequent first: `2 worker lost, 1 hung`."""
     counts = Counter(kinds).most_common()
     return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in counts)
 
 
 def reason_lines(reasons: Mapping[int, str]) -> list[str]:
-    """A line for each reason, the most frequent first, with its trials.
+    """Return a line for each reason with its trials, the most frequent reason first.
 
     Args:
-        reasons: Why each trial failed; those that differ in numbers only are one.
+        reasons: Reason of each failed trial, by number; reasons that differ only in numbers are
+            counted as one.
     """
     return [
         f"  {counted(each.count, 'trial')} ({each.named}): {each.what}"
@@ -167,7 +170,7 @@ def reason_lines(reasons: Mapping[int, str]) -> list[str]:
     ]
 
 
-def _what(fault: Fault, epoch: int) -> str:
+def _describe(fault: Fault, epoch: int) -> str:
     when = f"after epoch {epoch}" if epoch else "in its first epoch"
     phrase = PHRASES.get(fault.kind)
     return f"{phrase} {when}" if phrase else f"{fault.message} {when}"

@@ -1,9 +1,9 @@
-"""Trials that a search runs after its own: repeats of the best configs, and controls; no Ray.
+"""Trials that a search runs after its own trials: repeats of the best configs, and controls.
 
-A repeat has a finalist's config and another seed: the finalist's own VEER was picked for being
-low, and so is too low. A control is a trial that early stopping stopped, with the same config and
-the same seed, run to the end: it says what was lost. Neither is stopped early, nor told to the
-sampler or to early stopping, nor counted among the search's trials and epochs.
+A repeat has a finalist's config and another seed: a finalist was selected for its low VEER, which
+is therefore biased downwards. A control is a trial that early stopping stopped, run to the end
+with the same config and seed: it measures what early stopping lost. Neither is stopped early,
+passed to the sampler or to early stopping, or counted among the search's trials and epochs.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,18 +21,18 @@ from search.loop.trial_course import TrialCourse
 
 # These keep the seeds of repeats and the draw of controls apart from the search's own draws.
 REPEAT_STREAM, CONTROL_STREAM = 1_000_003, 1_000_033
-AnyEnded = TypeVar("AnyEnded")
+AnyTrial = TypeVar("AnyTrial")
 FINALIST_STATES = frozenset({"complete", "stopped_early"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """A trial to be run.
+    """A repeat or control that is still to be begun.
 
     Attributes:
         kind: `repeat` or `control`.
-        follows: The trial whose config it has.
-        seed: Its own.
+        follows: Number of the trial whose config it has.
+        seed: Seed of the follow-up.
     """
 
     kind: str
@@ -42,16 +42,16 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpCandidate:
-    """What follow-ups are chosen by, of a trial that has ended, or is a follow-up.
+    """A trial of the search, reduced to what decides about follow-ups.
 
     Attributes:
-        trial: Its number.
-        seed: Its seed.
-        recipe: Its config without the seed.
-        veer_pct: Lowest VEER of one that may be a finalist, percent; None of others.
-        is_cut: Whether early stopping has stopped it.
-        follow_up: `repeat` or `control`, None of the search's own.
-        follows: The trial that a follow-up follows.
+        trial: The trial's number.
+        seed: The trial's seed.
+        recipe: The trial's config without the seed.
+        veer_pct: Lowest VEER in percent if the trial may be a finalist, else None.
+        is_cut: Whether early stopping stopped the trial.
+        follow_up: `repeat` or `control` for a follow-up, None for one of the search's own trials.
+        follows: Number of the trial that a follow-up follows, else None.
     """
 
     trial: int
@@ -64,7 +64,7 @@ class FollowUpCandidate:
 
     @classmethod
     def from_trial(cls, course: TrialCourse) -> Self:
-        """Of a trial that its search leads."""
+        """Return the candidate of a trial of a running search."""
         verdict = course.verdict
         is_cut = course.state == "stopped_early" and verdict is not None and verdict.stop
         config = as_recorded(course.config.canonical())
@@ -72,7 +72,7 @@ class FollowUpCandidate:
 
     @classmethod
     def from_history(cls, history: TrialHistory, cut: Iterable[int]) -> Self:
-        """Of a trial of a journal; `cut` are those that early stopping has stopped."""
+        """Return the candidate of a recorded trial; `cut` are those stopped by early stopping."""
         started = history.started
         is_cut = history.trial in cut
         return cls._of(history, started["config"], started["seed"], is_cut=is_cut)
@@ -99,20 +99,20 @@ class FollowUpCandidate:
 
 
 def due_follow_ups(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[FollowUp]:
-    """What is still to be begun, in that order, once all of the search's own trials have ended.
+    """Return the follow-ups still to be begun, in order, once all own trials have ended.
 
-    All finalists are repeated with the first seed, then all with the next, so that a search which
-    is cut off has repeated them about equally often. Controls come last.
+    All finalists are repeated with the first seed, then all with the next, so that a search that
+    is interrupted has repeated them about equally often. Controls come last.
 
     Args:
-        trials: All of the search, follow-ups that were begun before too.
-        plan: What is asked for, those that were begun before counted in.
+        trials: All trials of the search, with the follow-ups that were begun.
+        plan: The follow-ups that are wanted, those that were begun included.
     """
     return [*_repeats(trials, plan), *_controls(trials, plan)]
 
 
 def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[FollowUp]:
-    """Likewise by a journal whose own trials have all ended."""
+    """Return the same from a journal in which all own trials have ended."""
     if not plan.is_any:
         return []
     cut = rung_stops(records)
@@ -121,14 +121,17 @@ def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[Follow
 
 
 def finalists(trials: Iterable[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
-    """The best trials by their lowest VEER, one of each config."""
+    """Return the `most` best trials by their lowest VEER, one for each config."""
     able = [(trial.veer_pct, trial.trial, trial) for trial in trials if trial.veer_pct is not None]
     best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
     return _first_of_each(best_first, lambda trial: trial.recipe, most)
 
 
 def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCourse]:
-    """Likewise of trials that a search leads; cheap, since few of them are compared."""
+    """Return the same for a running search; cheap, since it is called after every step.
+
+    Recipes are hashed only until `most` of them differ.
+    """
     able = [
         (trial.best_veer_pct, trial.trial, trial)
         for trial in trials
@@ -139,9 +142,9 @@ def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCour
 
 
 def _first_of_each(
-    trials: Iterable[AnyEnded], recipe: Callable[[AnyEnded], str], most: int
-) -> list[AnyEnded]:
-    found: dict[str, AnyEnded] = {}
+    trials: Iterable[AnyTrial], recipe: Callable[[AnyTrial], str], most: int
+) -> list[AnyTrial]:
+    found: dict[str, AnyTrial] = {}
     for trial in trials:
         if len(found) == most:
             break
@@ -166,11 +169,13 @@ def _repeats(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[Fo
 
 
 def repeat_seeds(plan: FollowUpPlan, own: Iterable[int]) -> list[int]:
-    """The seeds of a finalist's repeats, the same for all finalists but for their own seeds.
+    """Return the seeds of a finalist's repeats, the same for all finalists except their own seeds.
+
+    A plan with more repeats begins with the same seeds.
 
     Args:
-        plan: It says how many, and the search's seed. With a larger number the first are the same.
-        own: Seeds that the search has run the config with; these are left out.
+        plan: The number of repeats, and the seed of the search.
+        own: Seeds with which the search has run the config itself; they are left out.
     """
     own = set(own)
     sequence = np.random.SeedSequence((plan.seed, REPEAT_STREAM))
@@ -182,9 +187,11 @@ def _controls(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[F
     begun = {trial.follows for trial in trials if trial.follow_up == CONTROL}
     able = [trial for trial in trials if trial.is_cut and trial.trial not in begun]
 
-    def lot(trial: FollowUpCandidate) -> int:
+    # A random order that depends on each trial's number alone: a resumed search draws the same
+    # controls, and a larger plan only adds to them.
+    def draw(trial: FollowUpCandidate) -> int:
         entropy = (plan.seed, CONTROL_STREAM, trial.trial)
         return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
 
-    chosen = sorted(able, key=lot)[: max(plan.control - len(begun), 0)]
+    chosen = sorted(able, key=draw)[: max(plan.control - len(begun), 0)]
     return [FollowUp(kind=CONTROL, follows=t.trial, seed=t.seed) for t in chosen]

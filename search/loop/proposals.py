@@ -1,7 +1,7 @@
-"""From suggestions to trials worth running.
+"""Trials from the sampler's suggestions, without those that must not or need not run.
 
-A suggestion that breaks a limit, or whose config was run before, takes no trial's place: it is
-written to the journal, the study is told what is known, and the next one is drawn.
+A suggestion that breaks a limit, or whose config was run before, does not become a trial: it is
+written to the journal, its known result is passed to the study, and the next one is drawn.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,9 +19,12 @@ from spaces.files.errors import RunError
 from spaces.limits import BROKEN_RULE, Violation
 from trainable.config.trial_config import TrialConfig
 
-# A sampler that has settled proposes one config again and again: chance then finds another.
+# A sampler that has converged suggests one config again and again: after so many rejections in a
+# row suggestions are drawn at random, which finds another.
 RANDOM_AFTER = 10
+# Rejections in a row after which the search ends: a space may have no config inside its limits.
 MAX_IN_A_ROW = 200
+# Number given to a grid's point that is known not to become a trial.
 NO_TRIAL = -1
 
 MakeConfig = Callable[[Suggestion], TrialConfig]
@@ -29,23 +32,23 @@ Check = Callable[[TrialConfig], Sequence[Violation]]
 
 
 def no_limits(config: TrialConfig) -> Sequence[Violation]:
-    """Every config may be tried."""
+    """Return no violation: the check of a space without limits."""
     del config
     return ()
 
 
 class Proposals:
-    """Suggestions without those that need not or must not be run.
+    """Proposes the next trial; rejects suggestions that must not or need not run.
 
     Args:
-        suggestions: Fresh; what an earlier run wrote is restored into them.
-        journal: Where rejected suggestions are written before the study is told.
+        suggestions: New and unused; records of an earlier run are restored into them.
+        journal: Receives rejected suggestions before the study does.
         make_config: Turns a suggestion into a trial's checked config.
-        check: The limits that a config breaks.
+        check: Returns the limits that a config breaks.
         repetitions: How often a config may be run, each time with another seed.
 
     Attributes:
-        exhausted: Why there is nothing more to propose, None while there may be.
+        exhausted: Why no other trial can be proposed, None while one may be.
     """
 
     def __init__(
@@ -64,23 +67,23 @@ class Proposals:
         self._check = check
         self._repetitions = repetitions
         self._runs: dict[str, list[TrialCourse]] = {}
-        self._echoes: dict[int, list[int]] = {}
+        self._repeats_of: dict[int, list[int]] = {}
         self._in_a_row = 0
-        self._last = ""
+        self._last_rejection = ""
 
     def propose(self, trial: int) -> TrialCourse | None:
-        """The next trial, None when there is nothing more to try.
+        """Return the next trial, None if there is none; then `exhausted` is set.
 
         Args:
-            trial: The number that it will have.
+            trial: The number of the new trial.
         """
         while self.exhausted is None:
-            # Of a grid the end is known: it is walked to there.
+            # A grid is finite and visited to its end, however many of its points are rejected.
             if self._in_a_row >= MAX_IN_A_ROW and self._suggestions.upcoming() is None:
                 self.exhausted = (
                     f"{MAX_IN_A_ROW} suggestions in a row broke a limit or had been run before "
-                    f"(the last: {self._last}); `veer space check` says how much of the space "
-                    "lies inside its limits"
+                    f"(the last: {self._last_rejection}); `veer space check` prints how much of "
+                    "the space lies inside its limits"
                 )
                 break
             suggestion = self._suggestions.suggest(at_random=self._in_a_row >= RANDOM_AFTER)
@@ -93,7 +96,10 @@ class Proposals:
         return None
 
     def record_repeats(self) -> None:
-        """Notes the next points of a grid for as long as none of them needs a run."""
+        """Record the next points of a grid up to the first one that needs a run.
+
+        Without this, a search that has all its trials would leave the last points unrecorded.
+        """
         while (upcoming := self._suggestions.upcoming()) is not None:
             if self._needs_a_run(upcoming):
                 return
@@ -101,44 +107,44 @@ class Proposals:
                 self._admit(NO_TRIAL, suggestion)
 
     def restore(self, record: Record, trial: int) -> TrialCourse:
-        """Takes over a `trial_started` record of an earlier run.
+        """Restore a trial from a `trial_started` record of an earlier run.
 
         Raises:
-            RunError: The values are not those that the space asks for.
+            RunError: The record's parameters do not fit the space.
         """
-        with _fitting(record):
+        with _naming_record(record):
             suggestion = self._suggestions.restore(record["params"])
             return self._accept(trial, suggestion, self._make_config(suggestion))
 
     def restore_rejected(self, record: Record, courses: Sequence[TrialCourse]) -> None:
-        """Takes over an `infeasible` or `repeated` record of an earlier run.
+        """Restore a rejected suggestion from an `infeasible` or `repeated` record.
 
         Raises:
-            RunError: As `restore`.
+            RunError: The record's parameters do not fit the space.
         """
-        with _fitting(record):
+        with _naming_record(record):
             suggestion = self._suggestions.restore(record["params"])
         self._in_a_row += 1
         if record["event"] == "infeasible":
-            self._suggestions.reject(suggestion.number, _excesses(_read(record)))
-            self._last = "; ".join(map(str, _read(record)))
+            self._suggestions.reject(suggestion.number, _excesses(_violations_of(record)))
+            self._last_rejection = "; ".join(map(str, _violations_of(record)))
         else:
-            twin = courses[record["same_as"]]
-            self._last = _again(twin)
-            self._echo(suggestion, twin)
+            earlier = courses[record["same_as"]]
+            self._last_rejection = _repeat_in_words(earlier)
+            self._pass_on_result(suggestion, earlier)
 
     def report(self, course: TrialCourse, epoch: int, veer_pct: float) -> None:
-        """Tells the study an intermediate VEER, percent; each epoch once."""
+        """Pass an intermediate VEER in percent to the study; each epoch once."""
         self._suggestions.report(course.suggestion.number, epoch, veer_pct)
 
     def end(self, course: TrialCourse, state: EndState) -> None:
-        """Tells the study how a trial ended, and all suggestions that were the same."""
+        """Pass the end of a trial to the study, also for the suggestions that repeat it."""
         self._suggestions.end(course.suggestion.number, state, course.best_veer_pct)
-        for number in self._echoes.pop(course.trial, ()):
-            self._tell_echo(number, course, state)
+        for number in self._repeats_of.pop(course.trial, ()):
+            self._end_repeat(number, course, state)
 
     def _admit(self, trial: int, suggestion: Suggestion) -> TrialCourse | None:
-        """The trial, or None where it is rejected."""
+        """Return the suggestion as a trial, None if it is rejected."""
         try:
             config = self._make_config(suggestion)
         except ValidationError as error:
@@ -147,10 +153,10 @@ class Proposals:
         if broken := self._check(config):
             self._reject(suggestion, broken)
             return None
-        twin = self._twin(config)
-        if twin is None:
+        earlier = self._earlier_run(config)
+        if earlier is None:
             return self._accept(trial, suggestion, config)
-        self._repeat(suggestion, twin)
+        self._repeat(suggestion, earlier)
         return None
 
     def _needs_a_run(self, suggestion: Suggestion) -> bool:
@@ -158,7 +164,7 @@ class Proposals:
             config = self._make_config(suggestion)
         except ValidationError:
             return False
-        return not self._check(config) and self._twin(config) is None
+        return not self._check(config) and self._earlier_run(config) is None
 
     def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
         course = TrialCourse(trial=trial, suggestion=suggestion, config=config)
@@ -166,11 +172,11 @@ class Proposals:
         self._in_a_row = 0
         return course
 
-    def _twin(self, config: TrialConfig) -> TrialCourse | None:
-        """The trial that makes another run needless, None where there is none.
+    def _earlier_run(self, config: TrialConfig) -> TrialCourse | None:
+        """Return the trial whose result makes another run unnecessary, None if there is none.
 
-        The run of the very same config, seed included; else, where a config has been run as often
-        as may be, its first run. A failed run says nothing.
+        That is the run of the same config with the same seed; or, once a config has been run
+        `repetitions` times, its first run. Failed runs have no result and do not count.
         """
         runs = [
             course
@@ -182,38 +188,42 @@ class Proposals:
 
     def _reject(self, suggestion: Suggestion, violations: Sequence[Violation]) -> None:
         self._in_a_row += 1
-        self._last = "; ".join(map(str, violations))
-        told = [asdict(violation) for violation in violations]
-        self._journal.append("infeasible", params=suggestion.params, violations=told)
+        self._last_rejection = "; ".join(map(str, violations))
+        recorded = [asdict(violation) for violation in violations]
+        self._journal.append("infeasible", params=suggestion.params, violations=recorded)
         self._suggestions.reject(suggestion.number, _excesses(violations))
 
     def _repeat(self, suggestion: Suggestion, course: TrialCourse) -> None:
         self._in_a_row += 1
-        self._last = _again(course)
+        self._last_rejection = _repeat_in_words(course)
         self._journal.append(
             "repeated",
             params=suggestion.params,
             config_hash=course.config.config_hash(),
             same_as=course.trial,
         )
-        self._echo(suggestion, course)
+        self._pass_on_result(suggestion, course)
 
-    def _echo(self, suggestion: Suggestion, course: TrialCourse) -> None:
-        """Tells the study what the same config gave, once that is known."""
+    def _pass_on_result(self, suggestion: Suggestion, course: TrialCourse) -> None:
+        """Pass the result of the same config to the study, once it is known."""
         if course.state is None:
-            self._echoes.setdefault(course.trial, []).append(suggestion.number)
+            self._repeats_of.setdefault(course.trial, []).append(suggestion.number)
         else:
-            self._tell_echo(suggestion.number, course, course.state)
+            self._end_repeat(suggestion.number, course, course.state)
 
-    def _tell_echo(self, number: int, course: TrialCourse, state: EndState) -> None:
+    def _end_repeat(self, number: int, course: TrialCourse, state: EndState) -> None:
         for epoch, veer_pct in course.measured.items():
             self._suggestions.report(number, epoch, veer_pct)
         self._suggestions.end(number, state, course.best_veer_pct)
 
 
 @contextmanager
-def _fitting(record: Record) -> Iterator[None]:
-    """Says of which record it is that its values are not those of the space."""
+def _naming_record(record: Record) -> Iterator[None]:
+    """Turn a ValueError of the block into a RunError that names the record.
+
+    Raises:
+        RunError: The record's parameters do not fit the space.
+    """
     try:
         yield
     except ValueError as error:
@@ -224,20 +234,20 @@ def _fitting(record: Record) -> Iterator[None]:
 
 
 def _excesses(violations: Sequence[Violation]) -> dict[str, float]:
-    """How far each limit is exceeded, as a part of it."""
+    """Return by how much each limit is exceeded, as a fraction of the limit."""
     return {violation.limit: violation.excess for violation in violations}
 
 
-def _read(record: Record) -> list[Violation]:
-    """The violations of an `infeasible` record."""
+def _violations_of(record: Record) -> list[Violation]:
+    """Return the violations of an `infeasible` record."""
     return [Violation(**violation) for violation in record["violations"]]
 
 
-def _again(course: TrialCourse) -> str:
+def _repeat_in_words(course: TrialCourse) -> str:
     return f"the config of trial {course.trial} again"
 
 
 def _broken_rule(error: ValidationError, tree: Mapping[str, Any]) -> Violation:
-    """A rule of the config that single ranges keep and their combination breaks."""
+    """Return the violation of a config rule that a combination of valid values breaks."""
     text = "; ".join(str(each) for each in complaints(TrialConfig, error, tree))
     return Violation(limit=BROKEN_RULE, value=1.0, allowed=0.0, text=text)

@@ -1,4 +1,4 @@
-"""Failed trials run again, once what they failed of is mended."""
+"""Restart of failed trials, once the cause of their failure is fixed."""
 
 from collections.abc import Sequence
 
@@ -9,53 +9,54 @@ from search.loop.fault_ledger import NOT_COUNTED
 
 
 def num_failed(records: Sequence[Record]) -> int:
-    """How many trials have failed, and were not begun again since."""
+    """Return how many trials have failed and were not restarted since."""
     return sum(trial.state == "failed" for trial in trial_histories(records))
 
 
 def restart_failed(records: Sequence[Record], journal: Journal) -> tuple[Record, ...]:
-    """Journals the failed trials as begun again: same config, same seed.
+    """Record that all failed trials are started again, with the same config and seed.
 
     Args:
-        records: The journal so far.
-        journal: The same, to be written to.
+        records: The journal's records so far.
+        journal: The journal, to write to.
 
     Returns:
-        All of the journal's records.
+        All records of the journal, with the new ones.
     """
-    begun = [
-        journal.append("trial_started", **_as_begun(trial.started))
+    restarted = [
+        journal.append("trial_started", **_start_fields(trial.started))
         for trial in trial_histories(records)
         if trial.state == "failed"
     ]
-    return (*records, *begun)
+    return (*records, *restarted)
 
 
 def without_lapsed(records: Sequence[Record]) -> list[Record]:
-    """The records without what no longer holds of trials that were begun again after their end.
+    """Return the records without those that a restart of their trial made void.
 
-    That is the end itself, and the faults that it came of. Their epochs stand: the same config and
-    seed give the same.
+    These are the trial's end, and the faults that led to it. Its epochs are kept: the same config
+    and seed give the same results.
     """
-    begun = {
-        record["trial"]: place
-        for place, record in enumerate(records)
+    last_start = {
+        record["trial"]: position
+        for position, record in enumerate(records)
         if record["event"] == "trial_started"
     }
     return [
         record
-        for place, record in enumerate(records)
-        if not (_may_lapse(record) and place < begun.get(record["trial"], -1))
+        for position, record in enumerate(records)
+        if not (_lapses_on_restart(record) and position < last_start.get(record["trial"], -1))
     ]
 
 
-def _as_begun(record: Record) -> Record:
-    """The fields of a `trial_started` record, those of a follow-up too."""
+def _start_fields(record: Record) -> Record:
+    """Return the fields of a `trial_started` record that its copy keeps, without its time."""
     fields = FIELDS["trial_started"] | FOLLOW_UP
     return {key: record[key] for key in sorted(fields & record.keys())}
 
 
-def _may_lapse(record: Record) -> bool:
+def _lapses_on_restart(record: Record) -> bool:
     if record["event"] == "infrastructure":
+        # A share that was raised after running out of memory is still needed.
         return record["kind"] not in NOT_COUNTED
     return bool(record["event"] == "trial_ended")

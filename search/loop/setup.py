@@ -1,4 +1,4 @@
-"""A search put together from its settings and its space; knows no Ray."""
+"""Assembles a search from its settings and its space; independent of Ray."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -34,16 +34,16 @@ from trainable.machine.engine import require_precision
 
 DEFAULT_NUM_TRIALS = 12
 BATCH_SIZE = "training.batch_size"
-# Settings of a trial that the search itself decides.
-SEARCHS_OWN = ("seed", "training.max_epochs")
+# Fields of a trial's config that the search sets, so a starting point's values are ignored.
+SEARCH_FIELDS = ("seed", "training.max_epochs")
 
 
 def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
-    """The settings with the number of trials that they mean in this space.
+    """Return the settings with the number of trials set, by the space where they leave it open.
 
     Raises:
-        ConfigError: The sampler cannot honour space or scheduler, the width is both varied and
-            scaled, or the precision is not for the CPU.
+        ConfigError: The sampler does not support the space or the scheduler, repetitions have a
+            fixed seed, the width is both varied and scaled, or the CPU lacks the precision.
     """
     refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
     varied = {dimension.name for dimension in space.dimensions}
@@ -68,10 +68,10 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
 
 
 def check_batches(space: Space, num_utterances: int) -> None:
-    """Refuse a space with a trial whose batch the training list cannot fill.
+    """Refuse a space with a config whose batch is larger than the training list.
 
     Raises:
-        ConfigError: With the batch size.
+        ConfigError: Naming the batch size and the number of training utterances.
     """
     for _, config in corner_configs(space, frozenset({PRESET, BATCH_SIZE})):
         if config.training.batch_size > num_utterances:
@@ -91,16 +91,16 @@ def make_coordinator(
     eval_crops: int | None = None,
     **options: Any,
 ) -> Coordinator:
-    """Puts sampler, limits, early stopping and budget together.
+    """Return a coordinator with sampler, limits, early stopping and budget.
 
     Args:
-        settings: Resolved.
-        space: What to search.
-        journal: Where everything is written first.
-        first: Parameters to try before anything is drawn.
-        check: The limits that a config breaks.
-        eval_crops: Crops of a validation utterance where the space does not say.
-        options: More of the coordinator's; its own `ledger` where faults are to be said.
+        settings: The settings, resolved.
+        space: The space to search.
+        journal: Receives every record before it takes effect.
+        first: Parameters to try before the sampler draws any.
+        check: Returns the limits that a config breaks.
+        eval_crops: Crops of a validation utterance where the space does not set them.
+        options: Further arguments of `Coordinator`, such as a `ledger` that prints faults.
     """
     suggestions = Suggestions(
         space,
@@ -130,7 +130,7 @@ def make_coordinator(
 
 
 def halving_rungs(settings: SearchConfig) -> list[float]:
-    """Epochs at which trials are compared; none without early stopping."""
+    """Return the epochs at which trials are compared; empty without early stopping."""
     scheduler = settings.scheduler
     if scheduler.kind == "none":
         return []
@@ -140,25 +140,26 @@ def halving_rungs(settings: SearchConfig) -> list[float]:
 def config_maker(
     settings: SearchConfig, eval_crops: int | None = None
 ) -> Callable[[Suggestion], TrialConfig]:
-    """What turns a suggestion into a trial's config.
+    """Return a function that turns a suggestion into a trial's config.
 
-    A trial has the suggestion's seed unless the space fixes one, and so many `eval_crops`.
+    The config has the suggestion's seed and these `eval_crops`, unless the space sets them.
     """
     own = {} if eval_crops is None else {"eval_crops": eval_crops}
     return lambda suggestion: make_trial_config(suggestion.tree, suggestion.seed, settings, own)
 
 
 def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
-    """What to try first: `start_from`, mapped onto the space; once a run.
+    """Return the configs of the space's `start_from`, mapped onto the space.
 
     Args:
-        space: It names the sources.
-        file: Its file; relative paths count from its folder.
-        records: An earlier run's; what it began with stands.
+        space: Names the sources.
+        file: The space's file; relative paths count from its folder.
+        records: An earlier run's records; its starting points are returned unchanged, since the
+            sources may have changed meanwhile.
 
     Returns:
-        For each config its source, its params (None where it does not fit) and remarks on all
-        that had to be changed.
+        For each config its source, its params (None if it does not fit) and remarks on every
+        value that had to be changed.
 
     Raises:
         ConfigError: A source is unknown or cannot be read; with file and line.
@@ -166,14 +167,14 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     earlier = latest(records, "start_points")
     if earlier is not None:
         return list(earlier["points"])
-    own = SEARCHS_OWN if sets_eval_crops(space) else (*SEARCHS_OWN, EVAL_CROPS)
+    own = SEARCH_FIELDS if sets_eval_crops(space) else (*SEARCH_FIELDS, EVAL_CROPS)
     points: list[Record] = []
-    for place, text in enumerate(space.start_from):
+    for position, text in enumerate(space.start_from):
         try:
             found = starting_trees([text], file.parent)
         except VeerError as error:
-            where = read_yaml(file).location_of(("start_from", place))
-            raise ConfigError(f"{where}: start_from[{place}]: {error}") from error
+            where = read_yaml(file).location_of(("start_from", position))
+            raise ConfigError(f"{where}: start_from[{position}]: {error}") from error
         for source, tree in found:
             fitted = fit_config(space, tree, TrialConfig, ignore=own)
             remarks = list(fitted.remarks)
@@ -185,18 +186,18 @@ def record_start_points(
     points: Sequence[Record],
     journal: Journal,
     records: Sequence[Record],
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> list[Params]:
-    """Journals the starting points of a new run, and says what did not fit.
+    """Record the starting points of a new run, and print their remarks.
 
     Returns:
-        The parameters of those that fit.
+        The parameters of the points that fit the space.
     """
     if points and latest(records, "start_points") is None:
         journal.append("start_points", points=points)
         for point in points:
             for remark in point["remarks"]:
-                say(f"start from {point['source']}: {remark}")
+                print_line(f"start from {point['source']}: {remark}")
     return [point["params"] for point in points if point["params"] is not None]
 
 
@@ -206,13 +207,13 @@ def make_trial_config(
     settings: SearchConfig,
     own: Mapping[str, Any] = MappingProxyType({}),
 ) -> TrialConfig:
-    """The trial's config that a tree of the space means in this search.
+    """Return the config of a trial in this search.
 
     Args:
-        tree: Of the space.
-        seed: Of the trial, unless the tree has one.
-        settings: The search's.
-        own: What the search sets of `training` where the tree does not.
+        tree: The trial's values as a tree, as the space returns it.
+        seed: Seed of the trial, unless the tree has one.
+        settings: The search's settings.
+        own: Values that the search sets under `training` where the tree does not.
     """
     training = {**own, **tree.get("training", {}), "max_epochs": settings.max_epochs}
     config = TrialConfig.model_validate({"seed": seed} | tree | {"training": training})
@@ -220,7 +221,7 @@ def make_trial_config(
 
 
 def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
-    """The distinct configs of a grid, without points that no config can have."""
+    """Return the distinct configs of a grid, without points that break a config rule."""
     recipes = set()
     for params in space.grid_points():
         with suppress(ValidationError):

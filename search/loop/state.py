@@ -1,4 +1,4 @@
-"""How far a search has come: what others may look at while it is led."""
+"""The state of a running search, for its coordinator and for those who show its progress."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ class SearchState:
     """A search's trials, its budget and its clock.
 
     Args:
-        budget: Where the search ends.
-        clock: Seconds; only differences count.
+        budget: The limits of the search.
+        clock: Returns seconds; only differences are used.
 
     Attributes:
-        budget: Where the search ends.
-        trials: Every trial, by number; follow-ups too.
+        budget: The limits of the search.
+        trials: All trials in the order of their numbers, follow-ups included.
         met_by: Number of the first trial whose VEER met the target, None before.
         halted: Why no epoch is started any more, None while the search goes on.
-        halt_message: What the person is to know of that, empty where there is nothing.
-        num_reported: Epochs that were new to this process's journal.
-        error: The first error that went through `noting_errors`.
+        halt_message: Explanation of the halt for the user, empty if the reason is enough.
+        num_reported: New epochs that were reported to this process, without replayed ones.
+        error: The first error that went through `keeping_errors`.
     """
 
     def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,8 +39,8 @@ class SearchState:
         self._num_epochs = 0
 
     @contextmanager
-    def noting_errors(self) -> Iterator[None]:
-        """Keeps the first error in `error`: Ray passes on its traceback only, as text."""
+    def keeping_errors(self) -> Iterator[None]:
+        """Keep the first error of the block in `error`: Ray passes on only its traceback."""
         try:
             yield
         except Exception as error:
@@ -49,7 +49,7 @@ class SearchState:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since this process began to lead."""
+        """Seconds since this process took up the search."""
         return self._clock() - self._started_s
 
     @property
@@ -64,7 +64,7 @@ class SearchState:
 
     @property
     def has_running(self) -> bool:
-        """Whether a trial is out, which may come back to be handed out again."""
+        """Whether a trial is running: after a fault it may have to be handed out again."""
         return any(trial.is_running for trial in self.trials)
 
     @property
@@ -74,11 +74,11 @@ class SearchState:
 
     @property
     def is_spent(self) -> bool:
-        """Whether these trials together have had all the epochs that they may have."""
+        """Whether the search's own trials have used all the epochs of the budget."""
         total = self.budget.total_epochs
         return total is not None and self._num_epochs >= total
 
-    def _handed_out(self, course: TrialCourse) -> TrialCourse:
+    def _hand_out(self, course: TrialCourse) -> TrialCourse:
         course.is_running = True
         if self._working_since_s is None:
             self._working_since_s = self._clock()

@@ -1,7 +1,8 @@
-"""Whether the stops in a journal follow from what its rungs held; knows no Ray.
+"""Checks that the early stops in a journal follow from its own epochs; independent of Ray.
 
-The epochs are put through a fresh `SuccessiveHalving` in the journal's order, which is the order
-in which the search decided, over all its interruptions. What it says then must be what was done.
+The epochs are passed to a new `SuccessiveHalving` in the journal's order, which is the order in
+which the search decided, across all its interruptions. Its verdicts must equal what the journal
+records.
 """
 
 import math
@@ -14,23 +15,23 @@ from results.journal.journal import ENDINGS, Record
 from search.config.sections import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
 
-STOPPED = "stopped_early"
+STOPPED_EARLY = "stopped_early"
 
 
 @dataclass(slots=True)
 class _Replay:
-    """What is known at a place in the journal.
+    """The state of the search at one position in the journal.
 
     Attributes:
-        halving: Rungs as they were there.
-        settings: Of the search, as it was last gone on with.
-        verdicts: Of each unfinished trial, after its last epoch.
+        halving: Early stopping, with the rungs filled so far.
+        settings: Settings of the search, of its last start or resume.
+        verdicts: Verdict on each unfinished trial after its last epoch.
         epochs: The last epoch of each trial, finished or not.
-        follow_ups: Trials that early stopping does not ask about, each with its kind.
-        stops: What was said of the trials that it has stopped.
+        follow_ups: Kind of each follow-up, by number: early stopping never stops them.
+        stops: Verdict on each trial that early stopping stopped.
         met_target: Whether a trial has met the VEER that ends the search.
         num_epochs: Epochs of the search's own trials so far.
-        faults: What does not follow.
+        faults: Records that contradict the verdicts, a sentence each.
     """
 
     halving: SuccessiveHalving
@@ -45,30 +46,33 @@ class _Replay:
 
 
 def stop_faults(records: Iterable[Record]) -> tuple[str, ...]:
-    """What early stopping did that its rungs do not say, and what it left undone; a sentence each.
+    """Return the stops that the rungs do not justify, and the stops that are missing.
 
-    A trial that is to stop and has no end yet is a fault only where the search has come to its
-    end: it may have been interrupted between the two records.
+    A trial that was to stop and has no end yet is a fault only where the search has ended: the
+    search may have been interrupted between the two records.
 
     Args:
-        records: A journal's, from its beginning.
+        records: A journal's records from its beginning.
+
+    Returns:
+        A sentence for each fault.
 
     Raises:
-        ValueError: They do not begin with the settings of a search.
+        ValueError: The records do not begin with the settings of a search.
     """
     return tuple(_replayed(records).faults)
 
 
 def rung_stops(records: Iterable[Record]) -> dict[int, Verdict]:
-    """What early stopping said of each trial that it has stopped, by the trial's number.
+    """Return the verdict on each trial that early stopping stopped, by the trial's number.
 
-    Trials that a met target or the end of the epochs stopped are not among them.
+    Trials that were stopped since the target was met or the epochs were used up are left out.
 
     Args:
-        records: A journal's, from its beginning.
+        records: A journal's records from its beginning.
 
     Raises:
-        ValueError: They do not begin with the settings of a search.
+        ValueError: The records do not begin with the settings of a search.
     """
     return _replayed(records).stops
 
@@ -76,7 +80,9 @@ def rung_stops(records: Iterable[Record]) -> dict[int, Verdict]:
 def _replayed(records: Iterable[Record]) -> _Replay:
     records = tuple(records)
     if not records or records[0]["event"] != "search_started":
-        raise ValueError("the records must begin with search_started: its settings say the rungs")
+        raise ValueError(
+            "the records must begin with search_started: its settings determine the rungs"
+        )
     settings = records[0]["settings"]
     replay = _Replay(_halving(settings), settings)
     for record in records:
@@ -84,13 +90,13 @@ def _replayed(records: Iterable[Record]) -> _Replay:
             case "search_resumed":
                 replay.settings = record.get("settings", replay.settings)
             case "trial_started":
-                _start(replay, record)
+                _apply_start(replay, record)
             case "epoch" if record["epoch"] > replay.epochs.get(record["trial"], 0):
-                _take(replay, record)
+                _apply_epoch(replay, record)
             case "trial_ended" if record["trial"] in replay.epochs:
-                _end(replay, record)
+                _apply_end(replay, record)
             case "search_ended" if record["reason"] in ENDINGS:
-                _finish(replay)
+                _apply_search_end(replay)
     return replay
 
 
@@ -101,17 +107,17 @@ def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
     return SuccessiveHalving(rungs if scheduler.kind == "asha" else [], factor)
 
 
-def _start(replay: _Replay, record: Record) -> None:
+def _apply_start(replay: _Replay, record: Record) -> None:
     replay.stops.pop(record["trial"], None)
     if "follow_up" in record:
         replay.follow_ups[record["trial"]] = record["follow_up"]
 
 
-def _take(replay: _Replay, record: Record) -> None:
+def _apply_epoch(replay: _Replay, record: Record) -> None:
     trial, epoch, veer_pct = record["trial"], record["epoch"], record["veer_pct"]
     earlier = replay.verdicts.get(trial)
     if earlier is not None and earlier.stop:
-        _note(replay, trial, earlier, f"went on to epoch {epoch}")
+        _add_fault(replay, trial, earlier, f"went on to epoch {epoch}")
     replay.epochs[trial] = epoch
     if trial in replay.follow_ups:
         replay.verdicts[trial] = GO_ON
@@ -125,33 +131,33 @@ def _take(replay: _Replay, record: Record) -> None:
     replay.met_target |= target_pct is not None and veer_pct <= target_pct
 
 
-def _end(replay: _Replay, record: Record) -> None:
+def _apply_end(replay: _Replay, record: Record) -> None:
     trial, state = record["trial"], record["state"]
     verdict = replay.verdicts.pop(trial, None)
     if verdict is None:
-        return  # a second end, or one without an epoch
+        return  # a second end of the trial, or an end without an epoch
     if trial in replay.follow_ups:
-        if state == STOPPED:
+        if state == STOPPED_EARLY:
             replay.faults.append(
                 f"trial {trial} was stopped after epoch {replay.epochs[trial]}, though a "
                 f"{replay.follow_ups[trial]} runs to the end"
             )
         return
-    if verdict.stop and state == STOPPED:
+    if verdict.stop and state == STOPPED_EARLY:
         replay.stops[trial] = verdict
-    if verdict.stop and state != STOPPED:
-        _note(replay, trial, verdict, f"ended as {state}")
-    elif state == STOPPED and not (verdict.stop or replay.met_target or _is_spent(replay)):
+    if verdict.stop and state != STOPPED_EARLY:
+        _add_fault(replay, trial, verdict, f"ended as {state}")
+    elif state == STOPPED_EARLY and not (verdict.stop or replay.met_target or _is_spent(replay)):
         replay.faults.append(
             f"trial {trial} was stopped after epoch {replay.epochs[trial]}, where "
-            f"{_said(verdict)}"
+            f"{_in_words(verdict)}"
         )
 
 
-def _finish(replay: _Replay) -> None:
+def _apply_search_end(replay: _Replay) -> None:
     for trial, verdict in replay.verdicts.items():
         if verdict.stop:
-            _note(replay, trial, verdict, "has no end")
+            _add_fault(replay, trial, verdict, "has no end")
 
 
 def _is_spent(replay: _Replay) -> bool:
@@ -159,14 +165,14 @@ def _is_spent(replay: _Replay) -> bool:
     return total_epochs is not None and replay.num_epochs >= total_epochs
 
 
-def _note(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:
+def _add_fault(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:
     replay.faults.append(
         f"trial {trial} was to stop at rung {verdict.rung:g}, since its VEER is above "
         f"{verdict.cutoff_pct:.2f} %, but {but}"
     )
 
 
-def _said(verdict: Verdict) -> str:
+def _in_words(verdict: Verdict) -> str:
     if verdict.rung is None:
         return "there is no rung"
     if verdict.cutoff_pct is None:

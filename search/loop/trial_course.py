@@ -1,4 +1,8 @@
-"""One trial of a search so far, and how far a search goes."""
+"""The course of one trial, the limits of a search, and the end that they mean for a trial.
+
+A trial's course is what its coordinator knows of it: suggestion, config, VEER by epoch, faults,
+and how it ended. The word keeps it apart from the trial's number, called `trial` everywhere.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -15,11 +19,11 @@ from trainable.config.trial_config import TrialConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happened to a trial and says nothing of its config.
+    """A fault of a trial that its config did not cause.
 
     Attributes:
         kind: One of `results.journal.journal.FAULT_KINDS`.
-        message: What is known of it, in a line.
+        message: Description of the fault, one line.
     """
 
     kind: str
@@ -28,20 +32,20 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class TrialCourse:
-    """One trial so far.
+    """The course of one trial so far.
 
     Attributes:
-        trial: Its number, from 0.
-        suggestion: What it tries.
-        config: The same as a checked config.
+        trial: The trial's number, from 0.
+        suggestion: The suggestion that it runs.
+        config: The suggestion as a checked config.
         veer_pct: VEER in percent by epoch; NaN where it could not be measured.
-        verdict: What early stopping said last.
-        state: How it ended, None while unfinished.
+        verdict: The last decision of early stopping, None before the first.
+        state: How the trial ended, None while unfinished.
         is_running: Whether it was handed out in this process and has not come back.
-        raised: What it is given since it ran out of memory, None before.
-        faults: Those since its last new epoch that count against its retries.
-        follow_up: Why the search runs it after its own, `repeat` or `control`; None for its own.
-        follows: The trial whose config a follow-up has.
+        raised: Its raised share since it ran out of memory, None before.
+        faults: Faults since its last new epoch that count against its retries.
+        follow_up: `repeat` or `control` for a follow-up, None for one of the search's own trials.
+        follows: Number of the trial whose config a follow-up has, else None.
     """
 
     trial: int
@@ -78,13 +82,13 @@ class TrialCourse:
 
 
 def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
-    """A follow-up of a trial, not yet begun.
+    """Return a follow-up of a trial, not yet begun.
 
     Args:
-        followed: The trial whose config it has.
-        trial: Its own number.
+        followed: The trial whose config the follow-up has.
+        trial: Number of the follow-up.
         kind: `repeat` or `control`.
-        seed: Its own.
+        seed: Seed of the follow-up.
     """
     return TrialCourse(
         trial=trial,
@@ -97,17 +101,16 @@ def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Where a search ends.
+    """The limits of a search.
 
     Attributes:
-        num_trials: The search's own trials in all.
-        max_epochs: Epochs of a trial that nothing stops.
+        num_trials: Number of the search's own trials.
+        max_epochs: Epochs of a trial that is not stopped early.
         time_limit_s: Seconds after which no epoch is started; None for no limit.
-        target_pct: VEER at which the search has what it was to find, percent; None for no end
-            before the last trial's.
+        target_pct: VEER in percent that ends the search once a trial meets it; None for no target.
         total_epochs: Epochs of its own trials together after which the search ends; None for no
-            end.
-        follow_ups: What is run after its own trials, whatever ended them.
+            limit.
+        follow_ups: The follow-ups to run after its own trials, whichever limit ended these.
     """
 
     num_trials: int
@@ -121,15 +124,16 @@ class Budget:
 def end_after_epoch(
     course: TrialCourse, budget: Budget, met_by: int | None, *, is_spent: bool = False
 ) -> tuple[EndState, str | None] | None:
-    """State and reason with which a trial ends after its last epoch, None where it goes on.
+    """Return state and reason with which a trial ends after its last epoch, None if it goes on.
 
-    Follow-ups go on whatever the others did: they are there to be compared at their ends.
+    Follow-ups end only at `max_epochs` or when they diverge: they are compared at their last
+    epochs.
 
     Args:
         course: The trial, unfinished.
-        budget: Where the search ends.
-        met_by: The trial that met the target, None before.
-        is_spent: Whether the search has had all its epochs.
+        budget: The limits of the search.
+        met_by: Number of the trial that met the target, None before.
+        is_spent: Whether the search has used all its epochs.
     """
     if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
         return "diverged", f"the VEER of epoch {course.epoch} is not a number"

@@ -70,7 +70,7 @@ class Recorder(Callback):
             return
         number, fault = int(trial.config["trial"]), self._fault(trial)
         logger.warning("trial %d, %s: %s", number, fault.kind, fault.message)
-        with self._coordinator.noting_errors():
+        with self._coordinator.keeping_errors():
             if fault.kind == OUT_OF_MEMORY:
                 self._scheduler.out_of_memory(number, fault.message)
             else:
@@ -81,7 +81,7 @@ class Recorder(Callback):
         del iteration, info
         if not self._is_stopping():
             self._kill_hung(trials)
-        with self._coordinator.noting_errors():
+        with self._coordinator.keeping_errors():
             self._on_step()
 
     def _fault(self, trial: Trial) -> Fault:

@@ -79,7 +79,7 @@ class CoordinatorScheduler(FIFOScheduler):
         """Takes an epoch's report, or the word that a trial cannot go on."""
         del tune_controller
         number = int(trial.config["trial"])
-        with self._coordinator.noting_errors():
+        with self._coordinator.keeping_errors():
             epoch = result.get("epoch")
             is_new = epoch is not None and epoch not in self._coordinator.trials[number].veer_pct
             self._watch.reported(trial.trial_id, is_new=is_new)
@@ -102,7 +102,7 @@ class CoordinatorScheduler(FIFOScheduler):
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
         if (place := place_in(result)) is not None:
-            self._coordinator.place(number, place)
+            self._coordinator.record_placement(number, place)
             config = self._coordinator.trials[number].config
             if (reason := other_config(config, place)) is not None:
                 self._coordinator.end(number, "failed", reason)

@@ -84,7 +84,7 @@ class CoordinatorSearcher(Searcher):
         """Gives the next trial's Ray config, None while all places are taken, or the end."""
         if self._places.are_full and self._coordinator.halted is None:
             return None
-        with self._coordinator.noting_errors():
+        with self._coordinator.keeping_errors():
             course = self._coordinator.next_trial()
         if course is None:
             # After the end Ray asks no more, and a trial that is out may have to run again.

@@ -5,8 +5,8 @@ from search.loop.fault_ledger import FailureLimit, failure_reason, kinds_in_word
 from search.loop.trial_course import Fault
 
 
-def ended(share: FailureLimit, *states: str, reason: str = "boom") -> list[str | None]:
-    return [share.ended(trial, state, reason) for trial, state in enumerate(states)]
+def record_ends(limit: FailureLimit, *states: str, reason: str = "boom") -> list[str | None]:
+    return [limit.record_end(trial, state, reason) for trial, state in enumerate(states)]
 
 
 def test_kinds_are_counted_the_most_frequent_first():
@@ -34,8 +34,8 @@ def test_reason_of_a_failed_trial_names_kinds_count_and_the_last_message():
     ],
 )
 def test_more_than_a_share_of_failing_trials_stops_a_search(states, stops_at):
-    told = ended(FailureLimit(FaultConfig(max_failed_share=0.5, min_failed=4)), *states)
-    stopped = [number for number, text in enumerate(told) if text is not None]
+    messages = record_ends(FailureLimit(FaultConfig(max_failed_share=0.5, min_failed=4)), *states)
+    stopped = [number for number, text in enumerate(messages) if text is not None]
     assert stopped[:1] == ([] if stops_at is None else [stops_at])
 
 
@@ -68,7 +68,7 @@ def test_a_hundred_trials_are_not_all_listed():
 
 
 def test_message_of_a_stop_says_how_many_and_why():
-    told = ended(FailureLimit(FaultConfig(min_failed=2)), "complete", "failed", "failed")
-    assert told[-1] == (
+    messages = record_ends(FailureLimit(FaultConfig(min_failed=2)), "complete", "failed", "failed")
+    assert messages[-1] == (
         "2 of 3 trials failed, the most frequent reason first:\n  2 trials (1, 2): boom"
     )
