@@ -1,4 +1,4 @@
-"""Where Veer keeps what it computes once."""
+"""The cache folder, for log-mels, teacher targets and other results that are computed once."""
 
 import os
 from pathlib import Path
@@ -7,5 +7,5 @@ CACHE_VARIABLE = "VEER_CACHE"
 
 
 def cache_dir() -> Path:
-    """Folder of computed log-mels: $VEER_CACHE, or `~/.cache/veer`."""
+    """Return the cache folder: $VEER_CACHE, or `~/.cache/veer` if that is not set."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "veer").absolute()

@@ -1,6 +1,6 @@
-"""Errors inside a trial that say nothing of its config.
+"""Errors of a GPU, its driver or its libraries, for which the config of a trial is not to blame.
 
-After an error of CUDA's the process's context is lost: every later call fails too, so the process
+After a CUDA error the context of the process is lost: every later call fails too, so the process
 must not be used again (CUDA C++ Programming Guide, "Error Checking": errors other than those of
 arguments and memory are sticky).
 """
@@ -11,7 +11,7 @@ from spaces.files.errors import DeviceError
 from trainable.machine.memory_share import error_chain, is_out_of_memory
 
 MAX_MESSAGE_CHARS = 300
-# Of errors that are no torch.AcceleratorError: the driver's, the libraries', and NCCL's.
+# Texts of errors that PyTorch raises as plain RuntimeError: from the driver, the libraries, NCCL.
 DEVICE_TEXTS = (
     "CUDA error:",
     "CUDA driver error:",
@@ -29,9 +29,9 @@ DEVICE_TEXTS = (
 
 
 def device_error(error: BaseException) -> DeviceError | None:
-    """The fault of a GPU, its driver or its libraries that an error came of, None if of none.
+    """Return the device error that caused an error, None if there is none.
 
-    Too little memory is none: the process goes on after it.
+    Running out of memory is no device error: the process can go on after it.
     """
     if is_out_of_memory(error):
         return None
@@ -42,7 +42,7 @@ def device_error(error: BaseException) -> DeviceError | None:
 
 
 def one_line_message(error: BaseException) -> str:
-    """What an error says, short; of CUDA's advice on debugging nothing."""
+    """Return the message of an error on one short line, without CUDA's advice on debugging."""
     text = str(error).partition("CUDA kernel errors might be")[0]
     return " ".join(text.split())[:MAX_MESSAGE_CHARS] or type(error).__name__
 

@@ -1,4 +1,4 @@
-"""How a training run is computed: precision, loss scaling, compilation. Not what is computed."""
+"""How a training run is computed, not what: precision, loss scaling, compilation."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -14,13 +14,13 @@ from spaces.files.settings import Settings
 from trainable.machine.memory_share import is_out_of_memory
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Devices that have Adam's fused form.
+# Devices for which PyTorch has a fused Adam: one kernel updates many weights.
 FUSED_ADAM_DEVICES = ("cpu", "cuda")
-INDUCTOR = "inductor"
+INDUCTOR = "inductor"  # the default backend of torch.compile
 
 
 class EngineConfig(Settings):
-    """How trials are computed; no part of a trial's config, nor of its hash."""
+    """How trials are computed. It is part neither of a trial's config nor of its hash."""
 
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
@@ -37,14 +37,14 @@ DEFAULT_ENGINE = EngineConfig()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """An `EngineConfig` on a device.
+    """An `EngineConfig` resolved for a device.
 
     Attributes:
-        device: Where the step is computed.
-        dtype: Of the networks' passes; float32 for no autocast.
+        device: Device of the training step.
+        dtype: Type of the networks' passes; float32 means no autocast.
         scales_loss: Whether the loss is scaled up for the backward pass, so that small gradients
             do not vanish in float16.
-        compiler: Backend of `torch.compile`, None where the student is not compiled.
+        compiler: Backend of `torch.compile`, None if the student is not compiled.
     """
 
     device: torch.device
@@ -54,22 +54,22 @@ class Engine:
 
     @property
     def has_fused_adam(self) -> bool:
-        """Whether the device has the fused form of Adam; the others take the foreach form."""
+        """Whether the device has the fused form of Adam; other devices use the foreach form."""
         return self.device.type in FUSED_ADAM_DEVICES
 
     def autocast(self) -> AbstractContextManager[None]:
-        """What a network's pass runs in."""
+        """Return the context that a network's pass runs in."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
 
     def scaler(self) -> GradScaler:
-        """The loss scale; one that does nothing where none is needed."""
-        where = self.device.type if self.scales_loss else "cpu"
-        return GradScaler(where, enabled=self.scales_loss)
+        """Return the loss scaler; it does nothing if the loss is not scaled."""
+        device_type = self.device.type if self.scales_loss else "cpu"
+        return GradScaler(device_type, enabled=self.scales_loss)
 
     def compiled(self, network: Callable[..., Any]) -> Callable[..., Any]:
-        """The network as the step calls it; compiled with the first call, if at all."""
+        """Return the network for the step; if it is compiled, then by its first call."""
         if self.compiler is None:
             return network
         compiled: Callable[..., Any] = torch.compile(network, backend=self.compiler)
@@ -77,16 +77,17 @@ class Engine:
 
 
 def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
-    """What the settings mean on a device.
+    """Resolve the settings for a device.
 
     Raises:
-        ConfigError: The device has not the precision that is asked for.
+        ConfigError: The device does not support the requested precision.
     """
     precision = config.precision
     if device.type != "cuda":
         require_precision(precision, f"device {device.type}")
         dtype = torch.float32 if precision == "auto" else DTYPES[precision]
     else:
+        # Without the argument PyTorch also counts GPUs that emulate bfloat16, which is slow.
         has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
         if precision == "bfloat16" and not has_bfloat16:
             raise ConfigError(
@@ -104,10 +105,14 @@ def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
 
 
 def require_precision(precision: str, where: str) -> None:
-    """Refuse a precision that needs a GPU, where there is none.
+    """Refuse a precision that needs a GPU.
+
+    Args:
+        precision: The requested precision.
+        where: What has no GPU, for the message.
 
     Raises:
-        ConfigError: It is float16.
+        ConfigError: The precision is float16.
     """
     if precision == "float16":
         raise ConfigError(
@@ -117,16 +122,17 @@ def require_precision(precision: str, where: str) -> None:
 
 
 def explain_compile_error(error: RuntimeError) -> None:
-    """Put a message that says the fix in place of the compiler's; other errors are left alone.
+    """Raise an error that names the fix if the compiler failed; return for any other error.
 
-    So is a compiler's for want of memory, which has another fix.
+    Running out of memory in the compiler counts as another error, since it has another fix.
 
     Raises:
-        TrainingError: The error is the compiler's.
+        TrainingError: The compiler failed.
     """
     from torch._dynamo.exc import TorchDynamoException  # takes a second to import
 
     if isinstance(error, TorchDynamoException) and not is_out_of_memory(error):
+        # Torch puts the cause on the first two lines, and advice on debugging below.
         reason = " ".join(str(error).split("\n")[:2])
         raise TrainingError(
             f"engine.compile is on, but the student could not be compiled ({reason}); install a "

@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""The hardware of this process: the device it computes on, its cores, and a description."""
 
 import os
 import platform
@@ -10,15 +10,31 @@ import torch
 from spaces.files.errors import ConfigError
 
 
+def choose_device(name: str) -> torch.device:
+    """Return the device for a setting: `cpu`, `cuda`, or `auto` for CUDA if PyTorch can use it.
+
+    Raises:
+        ConfigError: The name is another one, or it is `cuda` and CUDA cannot be used.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}")
+    usable = torch.cuda.is_available()
+    if name == "cuda" and not usable:
+        raise ConfigError("device is cuda, but PyTorch finds no usable GPU; set device: cpu")
+    return torch.device("cuda" if usable and name != "cpu" else "cpu")
+
+
 def available_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
+    # `taskset` and the cpusets of containers allow fewer than the machine has; macOS has no such
+    # call.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def describe_hardware() -> dict[str, Any]:
-    """CPU, cores and the software that decides the speed, as plain data."""
+    """Return CPU, cores and the software that decides the speed, for benchmark results."""
     return {
         "cpu": cpu_name(),
         "num_cores": available_cores(),
@@ -31,24 +47,14 @@ def describe_hardware() -> dict[str, Any]:
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's own name, or its architecture where it has none."""
+    """Return the model name of the CPU, or its architecture if the system gives no name.
+
+    Args:
+        cpuinfo: File of Linux that describes the CPUs.
+    """
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def choose_device(name: str) -> torch.device:
-    """`cpu`, `cuda`, or `auto`: CUDA where PyTorch can use it, else the CPU.
-
-    Raises:
-        ConfigError: Another name, or CUDA was asked for and cannot be used.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}")
-    usable = torch.cuda.is_available()
-    if name == "cuda" and not usable:
-        raise ConfigError("device is cuda, but PyTorch finds no usable GPU; set device: cpu")
-    return torch.device("cuda" if usable and name != "cpu" else "cpu")

@@ -1,7 +1,7 @@
-"""A process that keeps to its share of a machine, and says when that was too little.
+"""The share of a machine that a process may use: GPU memory, threads, and running out of memory.
 
-Ray reserves shares, and enforces none. What PyTorch allocates on the GPU is capped here, so that a
-process that runs out of memory takes none of its neighbours'.
+Ray reserves shares but does not enforce them. `cap_memory` limits what PyTorch allocates on the
+GPU, so that a process that runs out of memory takes none from other processes.
 """
 
 import gc
@@ -11,11 +11,11 @@ import torch
 
 from spaces.files.errors import TrainingError
 
-# A trial's outcome that another try with more memory may not meet.
+# Kind of a fault that a trial may not meet again with more memory.
 OUT_OF_MEMORY = "out_of_memory"
 MIB = 2**20
-# Of errors that are no torch.OutOfMemoryError: the CPU's allocator, the driver, cuBLAS, cuDNN, and
-# what PyTorch says where these had no memory for a handle or a work space.
+# Texts of errors that PyTorch raises as plain RuntimeError: from the CPU's allocator, the driver,
+# cuBLAS, cuDNN, and where one of these had no memory for a handle or a work space.
 OUT_OF_MEMORY_TEXTS = (
     "DefaultCPUAllocator: can't allocate memory",
     "DefaultCPUAllocator: not enough memory",
@@ -30,9 +30,9 @@ OUT_OF_MEMORY_TEXTS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a GPU, or the machine, has no memory left for this process.
+    """Return whether an error means that the GPU or the machine had no memory left.
 
-    One that another error led to counts as that: `torch.compile` raises errors of its own.
+    The causes of an error count too: `torch.compile` raises its own error on top.
     """
     return any(_is_memory_error(each) for each in error_chain(error))
 
@@ -46,7 +46,8 @@ def _is_memory_error(error: BaseException) -> bool:
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it came of, hidden ones too: the compiler hides what it met."""
+    """Yield an error and its causes, also hidden ones (`raise ... from None`)."""
+    # The compiler hides the errors that it met. Errors may name each other: each comes once.
     seen: set[int] = set()
     next_: BaseException | None = error
     while next_ is not None and id(next_) not in seen:
@@ -56,22 +57,23 @@ def error_chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def release_memory() -> None:
-    """Gives back what tensors that nobody holds any more have taken."""
-    gc.collect()
+    """Free the memory of tensors that are no longer referenced."""
+    gc.collect()  # tensors may be in reference cycles, such as those of a traceback
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
 
 
 def memory_fraction(share: float, *, context_bytes: int, total_bytes: int) -> float:
-    """The part of a GPU's memory that PyTorch may allocate in a process with this share of it.
+    """Return the fraction of a GPU's memory that PyTorch may allocate in a process.
 
     Args:
-        share: Of a GPU; 1 or more for whole ones.
-        context_bytes: What the process takes beside PyTorch's allocator.
-        total_bytes: The GPU's memory.
+        share: Share of a GPU that the process has; 1 or more for whole GPUs.
+        context_bytes: Memory that the process takes beside PyTorch's allocator: the CUDA context
+            and the libraries.
+        total_bytes: Memory of the GPU.
 
     Raises:
-        TrainingError: The share holds no more than that.
+        TrainingError: The share is not larger than `context_bytes`.
     """
     if share >= 1:
         return 1.0
@@ -86,22 +88,20 @@ def memory_fraction(share: float, *, context_bytes: int, total_bytes: int) -> fl
 
 
 def gpu_index(device: torch.device) -> int:
-    """The number of a CUDA device, of the current one where it has none.
-
-    Some functions of `torch.cuda` refuse a device without a number.
-    """
+    """Return the number of a CUDA device, or of the current one if it has none."""
+    # Some functions of `torch.cuda` refuse a device without a number.
     return torch.cuda.current_device() if device.index is None else device.index
 
 
 def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
-    """Lets PyTorch allocate no more on the device than the share; before anything is allocated.
+    """Limit what PyTorch allocates on a device to a share; does nothing on a CPU.
 
-    A process that had another share before has this one from now on. On a CPU nothing is done.
+    Call it before the first allocation. A later call replaces the share.
 
     Args:
-        device: Where the process will train.
-        share: Of a GPU; 1 or more for whole ones.
-        context_bytes: What the process takes beside PyTorch's allocator.
+        device: Device that the process will train on.
+        share: Share of a GPU that the process has; 1 or more for whole GPUs.
+        context_bytes: Memory that the process takes beside PyTorch's allocator.
 
     Raises:
         TrainingError: The share is too small for any training.
@@ -114,11 +114,11 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
 
 
 def set_compute_threads(num_threads: int) -> None:
-    """Lets PyTorch compute with so many threads in this process, one operator at a time."""
+    """Set the number of PyTorch's threads in this process, for one operator at a time."""
     torch.set_num_threads(num_threads)
     if torch.get_num_interop_threads() != 1:
         try:
             torch.set_num_interop_threads(1)
         except RuntimeError:
-            # PyTorch starts that pool once a process, and this one had used it: it stays as it is.
+            # PyTorch starts this pool once in a process, and refuses to change it afterwards.
             return

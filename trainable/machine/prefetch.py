@@ -1,4 +1,4 @@
-"""Batches made ahead of their use by one background thread."""
+"""Prefetching: one background thread makes batches before they are used."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 import torch
 from torch import Tensor
 
-# Enough to bridge a slow read; more would only hold memory.
+# Enough to bridge a slow read; more batches would only take memory.
 BATCHES_AHEAD = 3
 THREAD_NAME = "veer-prefetch"
 
@@ -16,7 +16,7 @@ _Item = TypeVar("_Item")
 
 
 class _Failure:
-    """What the thread met in place of an item."""
+    """An error of the thread, queued in place of an item."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
@@ -26,15 +26,15 @@ _END = object()
 
 
 def prefetched(source: Iterator[_Item], ahead: int = BATCHES_AHEAD) -> Generator[_Item]:
-    """The items of an iterator, which a thread of its own runs through ahead of the consumer.
+    """Yield the items of an iterator that a background thread runs ahead of the consumer.
 
-    The thread starts with the first item asked for. What it raises is raised here, with its
-    traceback, after the items before it. It ends when the iterator does, or when the generator is
-    closed: a consumer that may stop early puts `contextlib.closing` around it.
+    The thread starts when the first item is requested. An error of the thread is raised here, with
+    its traceback, after the items before it. The thread ends with the iterator, or when the
+    generator is closed: a consumer that may stop early puts `contextlib.closing` around it.
 
     Args:
-        source: Used by the thread alone; closed by it where it can be.
-        ahead: Items that wait at most.
+        source: Iterator that only the thread uses; closed by the thread if it has `close`.
+        ahead: Number of items that wait at most.
     """
     waiting: Queue[object] = Queue(ahead)
     stopped = threading.Event()
@@ -49,16 +49,15 @@ def prefetched(source: Iterator[_Item], ahead: int = BATCHES_AHEAD) -> Generator
             yield cast(_Item, item)
     finally:
         stopped.set()
-        # The thread may stand before a full queue; with it empty, its last item finds room.
+        # The thread may wait before a full queue: empty it, so that its last `put` returns.
         _empty(waiting)
         thread.join()
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on a device; onto a GPU without waiting for the copy.
-
-    A thread queues the copy on the stream that the steps run on, so a step sees it done.
-    """
+    """Return the tensor on a device; a copy to a GPU is not waited for."""
+    # The copy is queued on the stream that the training steps run on, so it is done before a step
+    # reads the tensor. Only a copy from pinned memory does not block the thread.
     if device.type != "cuda" or tensor.device.type == "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -67,6 +66,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 def _run_through(
     source: Iterator[object], waiting: Queue[object], stopped: threading.Event
 ) -> None:
+    """Put the items of the source into the queue, then `_END` or the failure."""
     last: object = _END
     try:
         for item in source:
@@ -77,6 +77,7 @@ def _run_through(
             close()
     except BaseException as error:  # noqa: BLE001 - the consumer raises it
         last = _Failure(error)
+    # Nobody empties the queue after a stop: the put could wait for ever.
     if not stopped.is_set():
         waiting.put(last)
 

@@ -1,7 +1,7 @@
-"""A trial's folder belongs to one process.
+"""A lock that lets only one process train a trial.
 
-A driver that was killed may leave a worker behind, on this or another node, that still trains a
-trial which a resumed search hands out again; both would write the same checkpoints.
+A driver that was killed may leave a worker behind, on this or another node, which still trains a
+trial that the resumed search starts again: both would write the same checkpoints.
 """
 
 import os
@@ -14,22 +14,22 @@ WAIT_S = 60.0
 
 
 class TrialLock:
-    """An exclusive lock on a folder; one that its process loses by dying is free."""
+    """An exclusive lock on a folder. The system frees it when its process ends."""
 
     def __init__(self) -> None:
         self._held: int | None = None
 
     def acquire(self, folder: Path, wait_s: float = WAIT_S) -> None:
-        """Take the lock of a folder, or wait for it; having it already is harmless.
+        """Take the lock of a folder, and wait for it if need be; a second call does nothing.
 
         Args:
-            folder: The trial's; must exist.
-            wait_s: How long another process is waited for, seconds.
+            folder: Folder of the trial; must exist.
+            wait_s: How long to wait for another process, seconds.
 
         Raises:
-            BusyError: Another process still has it; names that process.
-            RunError: The lock is a link to another file.
-            DiskFullError: There is no room for it.
+            BusyError: Another process still has the lock; names that process.
+            RunError: The lock file is a link to another file.
+            DiskFullError: The disk is full.
         """
         if self._held is None:
             self._held = lock_folder(
@@ -42,7 +42,7 @@ class TrialLock:
             )
 
     def release(self) -> None:
-        """Give the lock back; without one, nothing."""
+        """Release the lock, if it is held."""
         if self._held is not None:
             os.close(self._held)
             self._held = None

@@ -22,14 +22,14 @@ ILLEGAL = (
         RuntimeError("NCCL Error 1: unhandled cuda error"),
     ],
 )
-def test_fault_of_a_gpu_is_known(error):
+def test_device_error_is_recognised(error):
     found = device_error(error)
     assert isinstance(found, DeviceError)
     assert "debugging" not in str(found)
     assert str(found).startswith(type(error).__name__)
 
 
-def test_message_is_the_first_that_cuda_says():
+def test_message_leaves_out_the_advice_of_cuda():
     assert str(device_error(RuntimeError(ILLEGAL))) == (
         "RuntimeError: CUDA error: an illegal memory access was encountered Search for "
         "`cudaErrorIllegalAddress'"
@@ -46,11 +46,11 @@ def test_message_is_the_first_that_cuda_says():
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
     ],
 )
-def test_lack_of_memory_and_other_errors_are_no_fault_of_a_gpu(error):
+def test_running_out_of_memory_and_other_errors_are_no_device_errors(error):
     assert device_error(error) is None
 
 
-def test_fault_that_another_error_hides_is_found():
+def test_device_error_that_another_error_hides_is_found():
     error = ValueError("the compiler failed")
     error.__context__, error.__suppress_context__ = RuntimeError(ILLEGAL), True
     assert str(device_error(error)).startswith("RuntimeError: CUDA error: an illegal")

@@ -1,4 +1,4 @@
-"""What precision a device is given, and what is refused."""
+"""The precision that each device gets, and the settings that are refused."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 def gpu(monkeypatch: pytest.MonkeyPatch, *, has_bfloat16: bool) -> None:
-    """A GPU by what PyTorch says of it; nothing is computed there."""
+    """Make PyTorch report a GPU; nothing is computed there."""
 
     def is_supported(*, including_emulation: bool = True) -> bool:
         return including_emulation or has_bfloat16
@@ -26,7 +26,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, *, has_bfloat16: bool) -> None:
     ("precision", "dtype"),
     [("auto", torch.float32), ("float32", torch.float32), ("bfloat16", torch.bfloat16)],
 )
-def test_the_cpu_computes_in_float32_unless_told_otherwise(
+def test_the_cpu_computes_in_float32_by_default(
     precision: str, dtype: torch.dtype
 ) -> None:
     engine = resolve_engine(EngineConfig(precision=precision), CPU)

@@ -72,7 +72,7 @@ print(len(busy_threads() - before), torch.get_num_interop_threads())
         RuntimeError("NVML_SUCCESS == r INTERNAL ASSERT FAILED: DEVICE_ALLOCATION_FAILED"),
     ],
 )
-def test_error_for_want_of_memory_is_known(error):
+def test_error_of_running_out_of_memory_is_recognised(error):
     assert is_out_of_memory(error)
 
 
@@ -88,7 +88,7 @@ def test_other_errors_are_not_taken_for_it(error):
     assert not is_out_of_memory(error)
 
 
-def test_error_that_one_for_want_of_memory_led_to_is_known():
+def test_error_that_running_out_of_memory_caused_is_recognised():
     full = torch.OutOfMemoryError("CUDA out of memory.")
     with pytest.raises(RuntimeError, match="compiling") as by_cause:
         raise RuntimeError("while compiling") from full
@@ -104,7 +104,7 @@ def test_errors_that_name_each_other_come_to_an_end():
     assert not is_out_of_memory(one)
 
 
-def test_what_pytorch_raises_on_a_cpu_without_memory_is_known():
+def test_pytorchs_error_on_a_cpu_without_memory_is_recognised():
     with pytest.raises(RuntimeError, match=r"can't allocate|not enough memory") as raised:
         torch.empty(2**55)
     assert is_out_of_memory(raised.value)
@@ -157,7 +157,7 @@ def test_threads_are_set_again_for_the_next_trial():
 @pytest.mark.slow
 @pytest.mark.parametrize("num_threads", [1, 4])
 def test_a_process_computes_with_its_threads_and_no_more(num_threads):
-    """Whatever OMP_NUM_THREADS says: Ray sets it for its workers."""
+    """The setting holds against OMP_NUM_THREADS, which Ray sets for its workers."""
     environment = os.environ | {"OMP_NUM_THREADS": "1" if num_threads > 1 else "8"}
     out = subprocess.run(
         [sys.executable, "-c", COUNTS_THREADS, str(num_threads)],

@@ -1,4 +1,4 @@
-"""The thread ahead: order, errors, an early stop, no thread left behind."""
+"""Prefetching keeps order and errors, stops early, and leaves no thread behind."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Two processes never train one trial."""
+"""Two processes never train one trial at once."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ time.sleep(60)
 
 @pytest.fixture
 def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has the folder."""
+    """Start another process that has locked the folder."""
     root = str(Path(__file__).parents[3])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
