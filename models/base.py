@@ -124,6 +124,7 @@ class SpeakerModel(nn.Module):
         window_WT = window_indices(feat_BTF.shape[1], self.num_frames, feat_BTF.device)
         feat_ZTF = feat_BTF[:, window_WT].flatten(0, 1)
         shape = (-1, window_WT.shape[0])
+        # Through `forward`, so that each window is normalised by itself, as a crop in training.
         vectors = self(feat_ZTF, with_stages=with_stages).vectors
         return tuple(vector_ZC.unflatten(0, shape).mean(dim=1) for vector_ZC in vectors)
 
@@ -140,5 +141,6 @@ def window_indices(length: int, window: int, device: torch.device | None = None)
         Integer tensor (number of windows, window).
     """
     count = max(1, -(-length // window))
+    # From 0 to length - window, so that the last window ends with the crop.
     start_W = torch.linspace(0, max(0, length - window), count, device=device).round().long()
     return (start_W[:, None] + torch.arange(window, device=device)) % length

@@ -28,6 +28,7 @@ BundledModelConfig = Annotated[
 
 
 def _origin(config: object) -> str:
+    # pydantic passes a mapping when it validates and an instance when it serialises.
     family = config.get("family") if isinstance(config, Mapping) else getattr(config, "family", "")
     return "custom" if is_custom_family(family) else "bundled"
 

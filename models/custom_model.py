@@ -64,6 +64,7 @@ def check_contract(model: SpeakerModel, config: CustomModelConfig) -> None:
             raise _breach(config, f"its {name} must be the config's, {wanted}, got {got!r}")
     lengths = PROBE_FRAMES if config.fixed_frames is None else (config.fixed_frames,)
     generator = torch.Generator().manual_seed(0)
+    # In evaluation mode, which leaves the running statistics of batch normalisations alone.
     was_training = model.training
     try:
         for num_frames in lengths:
@@ -90,7 +91,7 @@ def _check_keywords(cls: type[SpeakerModel], config: CustomModelConfig) -> None:
     """
     parameters = inspect.signature(cls).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return
+        return  # with **kwargs only the class itself can check its keys
     if missing := [name for name in REQUIRED_ARGUMENTS if name not in parameters]:
         raise _breach(
             config,
@@ -116,6 +117,7 @@ def _check_keywords(cls: type[SpeakerModel], config: CustomModelConfig) -> None:
 def _check_output(model: SpeakerModel, feat_BTF: Tensor, config: CustomModelConfig) -> None:
     crop = f"for crops of shape {tuple(feat_BTF.shape)}"
     try:
+        # Forked, so that noise in the model does not change the random numbers of training.
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             output, plain = model(feat_BTF, with_stages=True), model(feat_BTF)
     except Exception as error:

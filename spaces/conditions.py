@@ -24,6 +24,7 @@ def order_by_conditions(dimensions: Sequence[Dimension]) -> tuple[Dimension, ...
     """
     waiting, done = list(dimensions), list[Dimension]()
     while waiting:
+        # From the first again, so that the given order is kept as far as conditions permit.
         names = {dimension.name for dimension in waiting}
         for dimension in waiting:
             if not any(condition.parameter in names for condition in dimension.when):

@@ -28,12 +28,14 @@ def equal_values(one: object, other: object) -> bool:
 def _scalar(value: Any) -> Value:
     if value is not None and not isinstance(value, bool | int | float | str):
         raise ValueError(f"must be one number, word or truth value, got {short_repr(value)}")
+    # A choice of nan would equal no value, so a config could not be mapped back onto it.
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"must be finite, got {value}")
     return value
 
 
 Scalar = Annotated[Value, PlainValidator(_scalar)]
+# Strict, since pydantic would otherwise read "1" and true as the number 1.
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Whole = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -136,7 +138,7 @@ class Float(WithConditions):
         return inside and abs(steps - round(steps)) <= STEP_TOLERANCE * max(1, abs(steps))
 
     def extremes(self) -> tuple[float, ...]:
-        """The bounds."""
+        """Return the bounds."""
         return (self.low, self.high)
 
     def num_points(self) -> int | None:
@@ -182,7 +184,7 @@ class Integer(WithConditions):
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def extremes(self) -> tuple[int, ...]:
-        """The bounds."""
+        """Return the bounds."""
         return (self.low, self.high)
 
     def num_points(self) -> int:
@@ -235,6 +237,7 @@ def _check_range(range_: Float | Integer) -> None:
         raise ValueError(f"a log range must lie above 0, got low={low}")
     if range_.log and step not in (None, 1):
         raise ValueError(f"a log range has no steps, got step={step}")
+    # In decimals, since 0.3 % 0.1 is not 0 in binary.
     if step is not None and (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step)):
         raise ValueError(
             f"high must be a whole number of steps above low, got low={low}, high={high}, "

@@ -110,6 +110,7 @@ class _Fit:
             if nearest is None and value is not None:
                 where = range_text(dimension)
                 faults[name] = f"{name} is {short_repr(value)} there, not in {where} here"
+                # Any valid value, so that the walk continues and finds all faults.
                 return dimension.extremes()[0]
             moved = f" -> {nearest}, the nearest here" if nearest != value else ""
             if source:

@@ -127,6 +127,7 @@ class Space:
             raise ValueError(f"not in space {self.name}: {'; '.join(faults)}")
         preset = params.get(PRESET)
         tree = self.base_tree(None if preset is None else str(preset))
+        # The parts of stage weights are no keys of the config, and neither is the preset.
         parts = {part.name for each in self.stage_weights.values() for part in each.parts}
         for name, value in params.items():
             if name not in parts and name != PRESET:
@@ -162,6 +163,7 @@ class Space:
     def _faults_of(self, given: Mapping[str, Any]) -> tuple[list[str], int]:
         """Return why these values are not in the space, and how many fixed ones agree."""
         active, faults = self._active_values(given)
+        # Active dimensions and stage weights override what is fixed or set by a preset.
         weights = {
             name for name, each in self.stage_weights.items() if each.parts[0].name in active
         }

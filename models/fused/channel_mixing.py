@@ -68,6 +68,7 @@ class FusedChannelMixing(Function):
             )
             excess_YI = linear(norm_YC, difference_IC, difference_I, "relu")
             largest_YI = linear_plus(excess_YI, norm_YC, second_IC, second_I)
+            # Copied, since the product of oneDNN cannot write into a given tensor.
             y_YC.copy_(linear_plus(x_YC, largest_YI, down_CI, down_C))
             if keep:
                 kept += (mean_Y1, rstd_Y1, excess_YI, largest_YI)
@@ -84,6 +85,7 @@ class FusedChannelMixing(Function):
         x_ZC, scale_C, shift_C, up_JC, down_CI, *kept = ctx.saved_tensors
         weights = (scale_C, shift_C, *_difference_and_second(up_JC), down_CI)
         grad_x_ZC = torch.empty_like(x_ZC)
+        # Contiguous, since autograd may pass an expanded tensor, as for the gradient of a sum.
         chunks = zip(
             *(torch.split(t, ctx.size) for t in (x_ZC, grad_ZC.contiguous(), grad_x_ZC)),
             zip(*[iter(kept)] * 4, strict=True),
@@ -95,6 +97,7 @@ class FusedChannelMixing(Function):
             torch.add(branch_YC, grad_YC, out=grad_x_YC)
             sums.add(parts)
         norm_C2, difference_CI, second_CI, difference_I, second_I, down_CI, down_C = sums.parts
+        # By difference = first - second, the second half gets its gradient with a minus.
         up_JC = torch.cat((difference_CI.t(), (second_CI - difference_CI).t()))
         up_J = torch.cat((difference_I, second_I - difference_I))
         return grad_x_ZC, *norm_C2, up_JC, up_J, down_CI, down_C, None, None

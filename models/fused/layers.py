@@ -134,6 +134,7 @@ class FusedStatistics(Function):
         x * (a + v' * x) and that of x is w * (a + 2 * v' * x), where a = m' - 2 * v' * m.
         """
         x_TBC, weight_TBC, mean_BC, variance_BC, deviation_BC = ctx.saved_tensors
+        # Below the floor the clamp has no gradient.
         half_BC = grad_deviation_BC / (2 * deviation_BC)
         by_variance_BC = half_BC.masked_fill_(variance_BC < ctx.floor, 0)
         by_sum_BC = grad_mean_BC - 2 * by_variance_BC * mean_BC

@@ -63,6 +63,7 @@ class FusedTokenMixing(Function):
         up_GO1, down_GI11 = up_N.view(groups, -1, 1), down_T.view(groups, -1, 1, 1)
         y_TBC = torch.empty_like(x_TBC)
         for x_TAC, y_TAC in _chunks(len(up_N), x_TBC, y_TBC):
+            # A chunk of crops is strided over frames; the views below need it in one piece.
             x_TAC = x_TAC.contiguous()
             norm_TAC, *_ = torch.native_layer_norm(x_TAC, [channels], scale_C, shift_C, ctx.eps)
             seen_GIZ = _id_conv(norm_TAC, conv_3C, conv_C).view(groups, outside, -1)

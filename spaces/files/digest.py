@@ -13,6 +13,7 @@ from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import DamagedError
 
 SUFFIX = ".sha256"
+# `sha256sum --binary` puts a `*` before the name.
 LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)\n?")
 
 
@@ -49,6 +50,7 @@ def verify_digest(file: Path) -> None:
     """
     noted_at = digest_path(file)
     try:
+        # Damaged bytes must lead to the message below, not to a decoding error.
         found = LINE.fullmatch(noted_at.read_text(encoding="utf-8", errors="replace"))
     except FileNotFoundError:
         return

@@ -19,6 +19,7 @@ from spaces.files.errors import RunError, VeerError
 LOCK_FILE = ".lock"
 # `flock` has no timeout, so a waiting process tries again and again.
 LOCK_POLL_S = 0.2
+# The umask narrows it, as for any new file.
 NEW_FILE_MODE = 0o666
 
 
@@ -76,6 +77,7 @@ def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float
             if time.monotonic() >= until_s:
                 raise refusal(_holder(file))
             time.sleep(LOCK_POLL_S)
+        # Only now: until the lock is taken, the file names another process.
         with translate_disk_full(path):
             os.ftruncate(file, 0)
             os.pwrite(file, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)

@@ -57,6 +57,7 @@ def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlD
             node = node.setdefault(parent, {})
             if not isinstance(node, dict):
                 raise ConfigError(f"--set {key}: {parent} holds a value, not settings")
+        # As YAML, so that a value has the type that it would have in a file.
         node[last] = parse_yaml(f"value: {text}", Path("--set")).data["value"]
     return OverriddenDocument(
         path=document.path,
@@ -68,4 +69,5 @@ def apply_overrides(document: YamlDocument, assignments: Sequence[str]) -> YamlD
 
 
 def _copy(data: dict[str, Any]) -> dict[str, Any]:
+    # Lists stay shared: an assignment replaces a list as a whole.
     return {k: _copy(v) if isinstance(v, dict) else v for k, v in data.items()}

@@ -57,6 +57,7 @@ def _values(setting: object) -> list[object]:
 
 def _allows(field: FieldInfo, value: object) -> bool:
     try:
+        # pydantic keeps the constraints of a field apart from its type.
         annotated: Any = Annotated[(field.annotation, *field.metadata)]
         TypeAdapter(annotated).validate_python(value)
     except ValidationError:

@@ -97,6 +97,7 @@ def _with_effect_conditions(
     unvaried = _unvaried_values(split.fixed, trees, config_class)
     dimensions = _on_presets(split.dimensions, unvaried)
     if trees:
+        # First, since any condition on a setting of the presets becomes one on the preset.
         dimensions.insert(0, Choice(name=PRESET, choices=tuple(trees)))
     _raise_faults(document, condition_complaints(dimensions, unvaried.fixed))
     ordered = _ordered(document, dimensions)

@@ -138,6 +138,7 @@ def _matching_classes(
 
     A class with open keys fits only where it is named.
     """
+    # If no class fits, keep all: the validation of the config then reports the fault.
     classes = [model for model in classes if is_candidate(model, node)] or classes
     fields = {name for model in classes for name in _literals(model)} if len(classes) > 1 else ()
     for name in fields:

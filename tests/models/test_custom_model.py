@@ -57,7 +57,7 @@ Build = Callable[..., SpeakerModel]
 
 @pytest.fixture
 def build(own_code: Callable[..., Path]) -> Build:
-    """A function that builds `Net` with a piece of its text exchanged, from these keys."""
+    """Return a function that builds `Net` with a piece of its text replaced, from given keys."""
 
     def of(old: str = "", new: str = "", family: str = "net:Net", **keys: Any) -> SpeakerModel:
         assert old in NET

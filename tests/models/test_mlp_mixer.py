@@ -66,7 +66,7 @@ def test_the_decoder_learns_to_rebuild_its_input() -> None:
 
 
 def mixer_block_size(width: int, expansion: int) -> int:
-    """Worked by hand, at 200 frames in 4 groups: norms, ID convolution, both mixings."""
+    """Return a block's parameter count by a hand-derived formula, at 200 frames in 4 groups."""
     token = 2 * expansion * 200 * 50 + (expansion + 1) * 200
     channel = 3 * expansion * width * width + (2 * expansion + 1) * width
     return 2 * 2 * width + 4 * width + token + channel

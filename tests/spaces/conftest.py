@@ -1,4 +1,4 @@
-"""A config class with what configs have: a union, bounds, a rule across fields."""
+"""A config class for the tests of spaces: a union, bounds, and a rule across fields."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -78,7 +78,7 @@ def read_trials(tmp_path: Path) -> Callable[..., Space]:
 
 @pytest.fixture
 def mistakes(tmp_path: Path, read: Callable[[str], Space]) -> Callable[[str], list[str]]:
-    """The lines of the refusal of a space file with this text, from the line number on."""
+    """Return the lines of the error for a space file with this text, without its path."""
 
     def found(text: str) -> list[str]:
         with pytest.raises(ConfigError, match=re.escape(f"{tmp_path}/a.yaml:")) as caught:

@@ -36,7 +36,7 @@ def read(read_trials: Callable[..., Space]) -> Callable[[str], Space]:
 
 
 def full(**parts: object) -> dict:
-    """A dump of everything."""
+    """Return a dump of the whole config."""
     return TrialConfig.model_validate(parts).model_dump(mode="json")
 
 

@@ -38,7 +38,7 @@ def free(num_weights: int) -> FreeWeights:
 
 
 def drawn(made: RampWeights | FreeWeights, rng: random.Random) -> dict[str, float]:
-    """Even draws, and every so often a bound."""
+    """Draw each part uniformly, or now and then at a bound."""
     return {
         part.name: rng.choice([part.low, part.high, *[rng.uniform(part.low, part.high)] * 4])
         for part in made.parts

@@ -36,7 +36,7 @@ def _little_input_is_fused_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chunks of about two crops or a few rows, the last one of a crop or row less."""
+    """Make chunks of about two crops or a few rows; the last chunk may be smaller."""
     monkeypatch.setattr(products, "CHUNK_BYTES_PER_THREAD", 2600 // torch.get_num_threads())
 
 
@@ -100,7 +100,7 @@ def test_a_second_derivative_is_refused(name: str) -> None:
 
 
 def gradients(module: nn.Module, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The output and the gradients of its weighted sum by input and parameters."""
+    """Return the output, and the gradients of its weighted sum by input and parameters."""
     module.zero_grad()
     x = x.detach().requires_grad_()
     y = module(x)
