@@ -41,7 +41,7 @@ def build_custom(config: CustomModelConfig) -> SpeakerModel:
             model = cls(**config.arguments)
         else:
             model = cls(_own_config(own, config))
-    except VeerError:  # an error about the keys, which needs no place in the user's code
+    except VeerError:  # from the checks of the keys, not from the user's code
         raise
     except Exception as error:
         raise code_error(config.family, "building it", error) from error

@@ -1,4 +1,4 @@
-"""Validation errors of pydantic, worded for the person who wrote the setting."""
+"""Validation errors of pydantic, worded for the user who wrote the setting."""
 
 import difflib
 import re
@@ -93,7 +93,7 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     if kind == "missing":
         return Complaint(keys=keys, text="required, but not given")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        # pydantic reports the union as a whole; the person must change its tag field.
+        # pydantic reports the union as a whole; the user must change its tag field.
         keys = (*keys, context["discriminator"].strip("'"))
         if kind == "union_tag_not_found":
             return Complaint(keys=keys, text="required, but not given")

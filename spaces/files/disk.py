@@ -28,7 +28,7 @@ def translate_disk_full(
     """Translate an error for lack of room, raised inside, into a `DiskFullError`.
 
     Args:
-        path: The file or folder that is written, as the person knows it.
+        path: The file or folder that is written, as the user knows it.
         num_bytes: Bytes that it needs, or a function that returns them; None if unknown. The
             function is called only after a failure.
 

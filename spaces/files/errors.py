@@ -1,4 +1,4 @@
-"""Errors that a person can fix: in settings, files, data, checkpoints, runs and training.
+"""Errors that a user can fix: in settings, files, data, checkpoints, runs and training.
 
 VeerError                 root; shown by the command line without a stack trace
 ├── ConfigError           a setting breaks a rule

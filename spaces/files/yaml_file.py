@@ -1,7 +1,7 @@
 """Read and write YAML files: one mapping per file, every value with its line.
 
 Scalars follow YAML 1.2's core schema, not PyYAML's 1.1: `1e-3` is a number, `no` is a word,
-`010` is ten and `1:30` is text. Anchors are kept, merge keys (`<<`) and custom tags are not.
+`010` is ten and `1:30` is text. Anchors are supported; merge keys (`<<`) and custom tags are not.
 
 A file may come from anyone, so its size, its depth and the number of values that its anchors stand
 for are limited, and no tag builds an object.

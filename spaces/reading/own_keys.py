@@ -1,6 +1,6 @@
 """Config classes with open keys: those of a user's own model, known to its class alone.
 
-This file decides where such a class is meant, and which kind of range one of its keys has.
+This module decides whether a part of a space is of such a class, and the type of its ranges.
 """
 
 from collections.abc import Mapping

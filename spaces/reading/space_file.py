@@ -1,6 +1,6 @@
 """Space files: the tree of a config class, with ranges in place of values.
 
-A range is a mapping in the place of a value:
+A range is a mapping in place of a value:
 
     choices: [a, b]                     one of these values
     low: 1, high: 8                     a number from low to high, both included; whole if the
@@ -92,7 +92,7 @@ def _with_effect_conditions(
     """Return the fixed values, and the dimensions with the config class's `needs` as conditions.
 
     The file's own conditions are checked before those of the class are added, so that a fault is
-    reported in terms of what the person wrote.
+    reported in terms of what the user wrote.
     """
     unvaried = _unvaried_values(split.fixed, trees, config_class)
     dimensions = _on_presets(split.dimensions, unvaried)
