@@ -1,12 +1,12 @@
-"""How a report becomes one HTML file that nothing in it can turn against the reader.
+"""Rendering of a report as one HTML file that is safe to open, whoever made the run.
 
-Everything in a report may come from a config, a file name or a speaker id of somebody else, so
-Jinja2 escapes every value, and characters that a screen does not show are written as escapes. A
-Content-Security-Policy stands behind that: of scripts and style sheets only ours run, each by its
-hash, none by `eval`, and nothing is loaded.
+Every text in a report may come from a config, a file name or a speaker id of another person. So
+Jinja2 escapes every value, and invisible characters are written as escapes. As a second defence,
+the Content-Security-Policy allows only our scripts and style sheets, each by its hash, no `eval`,
+and no loading of anything.
 
-Plotly needs two things besides: style attributes (of its SVG), and an empty style sheet that it
-fills by rules. Its images for download are blobs and data of the page's own.
+Plotly needs two exceptions: style attributes for its SVG, and an empty style sheet that it fills
+by script. Its images for download are blobs and data URLs of the page itself.
 """
 
 import json
@@ -24,80 +24,81 @@ from markupsafe import Markup
 from results.page.charts import PageFigures
 from spaces.files.visible import visible
 
-TEMPLATES = Path(__file__).with_name("templates")
-PAGE = "report.html.jinja"
-STYLE = "report.css"
-# Scripts of ours, in this order; those of the charts need Plotly.
-SCRIPTS = ("table.js", "details.js")
-CHART_SCRIPTS = ("charts.js",)
-SHOWN_CONTROLS = "\n\t"
-# What ends a script element, or opens a comment in one, is written as JSON's own escapes.
-JSON_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
-# What would end a script element, or make it last beyond its end.
-ENDS_A_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
-# Plotly brings the style sheet of its maps, which we have none of, unless the page has an element
-# of this name already.
-STYLE_OF_MAPS = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
+_TEMPLATES = Path(__file__).with_name("templates")
+_PAGE = "report.html.jinja"
+_STYLE = "report.css"
+# Our scripts, in this order. Those of the charts need Plotly.
+_SCRIPTS = ("table.js", "details.js")
+_CHART_SCRIPTS = ("charts.js",)
+_KEPT_CONTROLS = "\n\t"
+# Characters that could end a script element, or open a comment in it, become JSON escapes.
+_JSON_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+# `</script` ends a script element; after `<!--` a browser may ignore its end tag.
+_UNSAFE_IN_SCRIPT = re.compile(r"</script|<!--", re.IGNORECASE)
+# Plotly adds a style sheet for maps, which our policy would block, unless the page already has an
+# element with this id.
+_MAP_STYLE_ID = re.compile(r'getElementById\("([0-9a-f]{64})"\)')
 
 
-class Charted(Protocol):
-    """A report, as far as this module must know it."""
+class HasCharts(Protocol):
+    """The part of a report that this module uses."""
 
     @property
     def charts(self) -> PageFigures:
-        """Its charts; without any, the page does without Plotly."""
+        """The charts; without any, Plotly is not embedded."""
 
 
-def render_page(report: Charted) -> str:
-    """The page of a report, as the template shows it.
+def render_page(report: HasCharts) -> str:
+    """Return the HTML page of a report.
 
     Args:
-        report: What the template calls `report`; its `data` and figures are embedded as JSON.
+        report: The object that the template calls `report`. Its `data` and charts are embedded as
+            JSON.
     """
-    style = _text(STYLE)
-    scripts = [_script(SCRIPTS)]
+    style = _text(_STYLE)
+    scripts = [_script(_SCRIPTS)]
     if report.charts.drawn:
-        scripts += [plotly_script(), _script(CHART_SCRIPTS)]
-    known = STYLE_OF_MAPS.search("".join(scripts[1:2]))
-    template = _environment().get_template(PAGE)
+        scripts += [plotly_script(), _script(_CHART_SCRIPTS)]
+    known = _MAP_STYLE_ID.search("".join(scripts[1:2]))
+    template = _environment().get_template(_PAGE)
     return template.render(
         report=report,
-        style=Markup(style),  # noqa: S704 - a file of ours
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 - ours and Plotly's
+        style=Markup(style),  # noqa: S704 - our own file
+        scripts=[Markup(script) for script in scripts],  # noqa: S704 - our own scripts and Plotly
         placeholder=known.group(1) if known else None,
         policy=content_policy([style], scripts),
     )
 
 
 def json_for_script(data: object) -> Markup:
-    """Data as JSON that stands in a `<script type="application/json">` and cannot end it.
+    """Return data as JSON that is safe in a `<script type="application/json">` element.
 
-    Pure ASCII, without `<`, `>` and `&`: neither `</script>` nor `<!--` nor a line separator that
-    JavaScript knows and JSON does not.
+    The result is ASCII without `<`, `>` and `&`. So it contains neither `</script>` nor `<!--`,
+    nor a line separator that JavaScript treats differently from JSON.
 
     Raises:
-        ValueError: The data holds NaN or an infinity, which JSON lacks.
+        ValueError: The data contains NaN or an infinity, which JSON does not have.
     """
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    return Markup(text.translate(JSON_ESCAPES))  # noqa: S704 - what could end it is escaped
+    return Markup(text.translate(_JSON_ESCAPES))  # noqa: S704 - all special characters are escaped
 
 
-def shown(value: object) -> object:
-    r"""A value as text in which a control is an escape, `\x1b`; markup of our own as it is."""
-    return value if isinstance(value, Markup) else visible(str(value), keep=SHOWN_CONTROLS)
+def visible_value(value: object) -> object:
+    r"""Return a value as text with escapes such as `\x1b` for controls; our own markup is kept."""
+    return value if isinstance(value, Markup) else visible(str(value), keep=_KEPT_CONTROLS)
 
 
-def wrapping(name: object) -> Markup:
-    """A name whose line may be broken after an underscore."""
-    parts = str(shown(name)).split("_")
+def breakable(name: object) -> Markup:
+    """Return a name in which a line may break after each underscore."""
+    parts = str(visible_value(name)).split("_")
     return Markup("_<wbr>").join(parts)
 
 
 def content_policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """The page's Content-Security-Policy: these style sheets and scripts, by their hashes.
+    """Return a Content-Security-Policy that allows only these style sheets and scripts, by hash.
 
     Args:
-        styles: Texts of style elements; an empty one is allowed too.
+        styles: Texts of style elements. An empty one is always allowed, because Plotly needs it.
         scripts: Texts of script elements.
     """
     style_hashes = " ".join(map(_hash, (*styles, "")))
@@ -117,12 +118,12 @@ def content_policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1)
 def plotly_script() -> str:
-    """Plotly's library as the installed package has it, some 5 MB.
+    """Return Plotly's JavaScript library from the installed package, some 5 MB.
 
     Raises:
-        ValueError: It cannot stand in a script element as it is.
+        ValueError: It contains text that is not allowed in a script element.
     """
-    from plotly.offline import get_plotlyjs  # a second that no other page needs
+    from plotly.offline import get_plotlyjs  # here, because the import takes a second
 
     return _embeddable(get_plotlyjs(), "plotly.min.js")
 
@@ -133,14 +134,16 @@ def _script(names: Iterable[str]) -> str:
 
 
 def _embeddable(script: str, name: str) -> str:
-    if found := ENDS_A_SCRIPT.search(script):
-        raise ValueError(f"{name} must not hold {found.group()!r}: no script element may")
-    # A browser reads a carriage return as a line feed, and the hash would be another's.
+    if found := _UNSAFE_IN_SCRIPT.search(script):
+        raise ValueError(
+            f"{name} must not contain {found.group()!r}, which would break the script element"
+        )
+    # A browser reads a carriage return as a line feed, so the hash would not match.
     return script.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _text(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8")
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
@@ -150,14 +153,14 @@ def _hash(text: str) -> str:
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=shown,
+        finalize=visible_value,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters["json"] = json_for_script
-    environment.filters["wrapping"] = wrapping
+    environment.filters["breakable"] = breakable
     return environment

@@ -1,4 +1,4 @@
-"""What the page about a run says, put together from its journal, as plain data."""
+"""The content of a run's page as plain data, collected from its journal."""
 
 import time
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ from results.page.charts import PageFigures, draw_figures
 from results.page.page import render_page
 from results.page.parts import (
     Command,
-    Stage,
+    SearchStart,
     Tile,
     best_tiles,
-    fault_cells,
+    faults_table,
     next_commands,
-    searched_facts,
+    search_facts,
+    search_starts,
+    search_state,
     space_text,
-    stages_of,
-    state_of,
-    unranked_cells,
+    unranked_table,
 )
 from results.page.sections import Auditor, Section, search_sections
-from results.page.table import Cells, Facts, cells_of, facts_of
+from results.page.table import Facts, PageTable, flat_facts, results_table
 from results.page.trials import trials_data
 from results.terminal.facts import sampled_facts
 from results.terminal.listing import trial_listing
@@ -40,28 +40,28 @@ class Report:
     """Everything on the page, in its order.
 
     Attributes:
-        name: The run folder's.
-        written: When the page was made, UTC.
-        state: How the search stands.
-        best: The best trial, empty where none has a VEER.
-        best_sampled: Its sampled values.
-        commands: What the person may want to do next.
-        trials: The trial table.
-        trial_column: Which of its columns is the trial's number.
-        states: Of every trial, by number.
-        remarks: What is said below it.
-        charts: Plotly's figures.
-        sections: What else there is to say, each under a heading.
-        tallies: Faults by kind.
-        faults: A row a fault, oldest first.
-        unranked: A row a failed or diverged trial.
-        benchmark: Its rows.
-        hardware: What it ran on.
-        stages: Where each stretch of the search came from.
-        searched: What was searched, with what.
-        settings: The search's settings as YAML.
-        space: The text of space.yaml, None where it is gone.
-        data: What the page embeds for the details of every trial.
+        name: Name of the run folder.
+        written: Time at which the page was made, UTC.
+        state: Whether the search runs, or how it ended.
+        best: Numbers of the best trial; empty if no trial has a VEER.
+        best_sampled: Sampled values of the best trial.
+        commands: Useful next commands.
+        trials: The trials table.
+        trial_column: Index of the column with the trial's number.
+        states: States of all trials by number.
+        remarks: Remarks below the trials table.
+        charts: The charts.
+        sections: Further sections on the search.
+        tallies: Numbers of faults by kind.
+        faults: Faults, the oldest first.
+        unranked: Failed and diverged trials.
+        benchmark: Rows of the benchmark.
+        hardware: Machine of the benchmark.
+        starts: Provenance of each start of the search.
+        search_facts: Parameters, sampler, corpus and teacher of the search.
+        settings: Settings of the search as YAML.
+        space: Text of space.yaml; None if there is none.
+        data: Data that the page embeds for the details of all trials.
     """
 
     name: str
@@ -70,39 +70,37 @@ class Report:
     best: tuple[Tile, ...]
     best_sampled: Facts
     commands: tuple[Command, ...]
-    trials: Cells
+    trials: PageTable
     trial_column: int
     states: Mapping[int, str]
     remarks: tuple[str, ...]
     charts: PageFigures
     sections: tuple[Section, ...]
     tallies: tuple[Tally, ...]
-    faults: Cells
-    unranked: Cells
-    benchmark: Cells
+    faults: PageTable
+    unranked: PageTable
+    benchmark: PageTable
     hardware: Facts
-    stages: tuple[Stage, ...]
-    searched: Facts
+    starts: tuple[SearchStart, ...]
+    search_facts: Facts
     settings: str
     space: str | None
     data: Mapping[str, Any]
 
 
-def write_report(
-    run: RunFolder, out: Path | None = None, *, audit: Auditor | None = None
-) -> Path:
-    """Writes the page about a run in one step, and returns where.
+def write_report(run: RunFolder, out: Path | None = None, *, audit: Auditor | None = None) -> Path:
+    """Write the page of a run atomically, and return its path.
 
-    It stands by itself: it loads nothing.
+    The page is a single file that loads nothing else.
 
     Args:
-        run: The run's folder.
-        out: The file; report.html in the folder unless given.
-        audit: What audits early stopping; without it that section is left out.
+        run: The run folder.
+        out: Path of the page; by default report.html in the run folder.
+        audit: Function that audits early stopping; without it that section is left out.
 
     Raises:
         RunError: The journal is damaged, or the file cannot be written.
-        DiskFullError: There is no room for it.
+        DiskFullError: The disk is full.
     """
     out = out or run.report
     page = render_page(make_report(run, audit))
@@ -120,8 +118,8 @@ def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
     """What the page says of a run, whether it goes on, was killed, or has ended.
 
     Args:
-        run: The run's folder.
-        audit: What audits early stopping; without it that section is left out.
+        run: The run folder.
+        audit: Function that audits early stopping; without it that section is left out.
 
     Raises:
         RunError: The journal is damaged.
@@ -139,23 +137,23 @@ def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
     return Report(
         name=run.path.absolute().name,
         written=utc(time.time()),
-        state=state_of(records),
+        state=search_state(records),
         best=tuple(best_tiles(rows, trials, records)),
-        best_sampled=() if best is None else facts_of(sampled_facts(best)),
+        best_sampled=() if best is None else flat_facts(sampled_facts(best)),
         commands=tuple(next_commands(run, records, trials)),
-        trials=cells_of(listing.rows, listing.columns),
+        trials=results_table(listing.rows, listing.columns),
         trial_column=listing.columns.index("trial"),
         states={trial.trial: trial.state for trial in trials},
         remarks=tuple(listing.remarks),
         charts=draw_figures(FIGURES, view),
         sections=tuple(search_sections(records, audit)),
         tallies=tuple(fault_tallies(trials)),
-        faults=fault_cells(records),
-        unranked=unranked_cells(trials),
-        benchmark=cells_of(benchmark.get("rows", ()), BENCHMARK_COLUMNS),
-        hardware=facts_of(benchmark.get("hardware", {})),
-        stages=tuple(stages_of(records)),
-        searched=searched_facts(records, settings, teacher),
+        faults=faults_table(records),
+        unranked=unranked_table(trials),
+        benchmark=results_table(benchmark.get("rows", ()), BENCHMARK_COLUMNS),
+        hardware=flat_facts(benchmark.get("hardware", {})),
+        starts=tuple(search_starts(records)),
+        search_facts=search_facts(records, settings, teacher),
         settings=yaml_text(settings) if settings else "",
         space=space_text(run.space),
         data=trials_data(run.path.absolute(), rows, trials),

@@ -1,4 +1,4 @@
-"""Sections of a run's page about the search itself: what it cost, whether it stopped rightly."""
+"""Sections of a run's page on the search as a whole: audit of early stopping, cost."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from results.analysis.cost import TrialCost, search_cost
 from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
 from results.journal.journal import Record
-from results.page.table import Cells, Facts, plain_cells
+from results.page.table import Facts, PageTable, plain_table
 from results.terminal.cells import MISSING
 from spaces.files.errors import VeerError
 
-RUNG_HEADS = (
+_RUNG_HEADINGS = (
     "rung, epochs",
     "reached",
     "stopped",
@@ -24,29 +24,29 @@ Auditor = Callable[[Sequence[Record]], Audit]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Something to say under a heading.
+    """A section of the page.
 
     Attributes:
-        id: Of the section on the page, a word of ours.
-        title: The heading.
+        id: HTML id of the section; a fixed word, never text of a run.
+        title: Heading of the section.
         lines: Paragraphs.
-        facts: Pairs below them.
-        cells: A table below those.
+        facts: Pairs of name and value below the paragraphs.
+        table: A table below the facts.
     """
 
     id: str
     title: str
     lines: tuple[str, ...] = ()
     facts: Facts = ()
-    cells: Cells | None = None
+    table: PageTable | None = None
 
 
 def search_sections(records: Sequence[Record], audit: Auditor | None) -> Iterable[Section]:
-    """What there is to say of the search; nothing before its first epoch.
+    """Yield the sections on the search; none before its first epoch.
 
     Args:
-        records: The journal's.
-        audit: What audits early stopping; without it that section is left out.
+        records: All records of the journal.
+        audit: Function that audits early stopping; without it that section is left out.
     """
     if not any(record["event"] == "epoch" for record in records):
         return
@@ -56,12 +56,12 @@ def search_sections(records: Sequence[Record], audit: Auditor | None) -> Iterabl
 
 
 def audit_section(records: Sequence[Record], audit: Auditor) -> Section:
-    """Whether early stopping was right; where that cannot be said, why."""
+    """Return the section with the verdict on early stopping, or why there is none."""
     rows: list[tuple[object, ...]] = []
     try:
         found = audit(records)
-    except (VeerError, ValueError) as error:  # a damaged journal's settings
-        lines = [f"This cannot be said: {error}"]
+    except (VeerError, ValueError) as error:  # from settings of a damaged journal
+        lines = [f"This is unknown: {error}"]
     else:
         lines = [f"{each[:1].upper()}{each[1:]}." for each in verdict(found)]
         for rung in found.rungs:
@@ -71,33 +71,33 @@ def audit_section(records: Sequence[Record], audit: Auditor) -> Section:
         id="audit",
         title="Was early stopping right?",
         lines=tuple(lines),
-        cells=plain_cells(RUNG_HEADS, rows) if rows else None,
+        table=plain_table(_RUNG_HEADINGS, rows) if rows else None,
     )
 
 
 def cost_section(records: Sequence[Record]) -> Section:
-    """What the search took, and what it was spared."""
+    """Return the section on the cost of the search, and on what early stopping saved."""
     cost = search_cost(records)
-    lines = [f"{cost.wall_h:,.2f} hours from start to end, pauses left out."]
+    lines = [f"{cost.wall_h:,.2f} hours from start to end, without pauses."]
     if cost.saved_epochs:
         hours = cost.saved_core_hours
-        told = "" if hours is None else f", about {hours:,.2f} core-hours"
-        lines.append(f"Early stopping saved {cost.saved_epochs:,} epochs{told}.")
+        in_hours = "" if hours is None else f", about {hours:,.2f} core-hours"
+        lines.append(f"Early stopping saved {cost.saved_epochs:,} epochs{in_hours}.")
     parts = {"all trials": cost.total, "stopped early": cost.stopped, "failed": cost.failed}
     rows = [
-        (name, *_figures(part))
+        (name, *_cost_texts(part))
         for name, part in parts.items()
         if part.num_epochs or name == "all trials"
     ]
     heads = ("", "epochs", "training crops", "core-hours", "GPU-hours")
-    return Section(id="cost", title="Cost", lines=tuple(lines), cells=plain_cells(heads, rows))
+    return Section(id="cost", title="Cost", lines=tuple(lines), table=plain_table(heads, rows))
 
 
-def _figures(cost: TrialCost) -> list[str]:
+def _cost_texts(cost: TrialCost) -> list[str]:
     hours = (cost.core_hours, cost.gpu_hours)
     samples = MISSING if cost.num_samples is None else f"{cost.num_samples:,}"
-    told = [MISSING if each is None else f"{each:,.2f}" for each in hours]
-    return [f"{cost.num_epochs:,}", samples, *told]
+    hour_texts = [MISSING if each is None else f"{each:,.2f}" for each in hours]
+    return [f"{cost.num_epochs:,}", samples, *hour_texts]
 
 
 def _spearman(found: Correlation | None) -> str:

@@ -15,7 +15,7 @@ from results.journal.history import RUNNING, TrialHistory, latest, trial_histori
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
-from results.page.parts import state_of
+from results.page.parts import search_state
 from results.tables.trials import trials_table
 from results.terminal.listing import Listing, trial_listing
 from results.terminal.quoting import veer_command
@@ -78,7 +78,7 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
     _print_all(tail.records, scores, screen)
     if is_led:
-        screen.print(f"the search has ended. {state_of(tail.records)}", highlight=False)
+        screen.print(f"the search has ended. {search_state(tail.records)}", highlight=False)
         return 0
     again = veer_command("resume", run.path)
     screen.print(f"the search {DIED}: {again}", highlight=False, soft_wrap=True)

@@ -39,8 +39,8 @@ def test_a_row_opens_the_details_and_escape_closes_them(
     veers = [each["veer_pct"] for each in trial.in_order]
     caption = page.locator("#details .curve figcaption").text_content()
     assert caption == (
-        f"VEER by epoch, 1 to 27: {max(veers):.2f} % at most, "
-        f"{min(veers):.2f} % after epoch {1 + veers.index(min(veers))}"
+        f"VEER by epoch, 1 to 27: highest {max(veers):.2f} %, "
+        f"lowest {min(veers):.2f} % after epoch {1 + veers.index(min(veers))}"
     )
     page.keyboard.press("Escape")
     expect(page.locator("#details")).not_to_be_visible()

@@ -1,13 +1,14 @@
-// Draws each chart when it comes into view, in the page's colours, and marks the chosen trial.
+// Draws each chart when it comes into view, in the colours of the page, and marks the chosen trial.
 (() => {
   "use strict";
   const figures = [...document.querySelectorAll("figure.chart")];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const NARROW_PX = 560;
+  // Letters of an axis title in one line of a narrow chart.
   const NARROW_LETTERS = 36;
   const MARKED = "chosen trial";
   const { trial } = document.getElementById("details").dataset;
-  // The trial that each drawn chart marks, and the charts that a reader has before the eyes.
+  // The trial that each drawn chart marks, and the charts that are in view.
   const marked = new Map();
   const inView = new Set();
   let chosen = trial === undefined ? null : Number(trial);
@@ -101,7 +102,7 @@
     if (inView.has(figure)) mark(figure);
   }
 
-  // A stacked trace's y is its own share, not the height at which it is drawn.
+  // The y of a stacked trace is its own share, not the height at which it is drawn.
   function canMark(trace) {
     return (trace.type || "scatter") === "scatter" && trace.customdata && !trace.stackgroup;
   }
@@ -110,7 +111,7 @@
     return `${trace.xaxis || "x"} ${trace.yaxis || "y"}`;
   }
 
-  // One trace for each pair of axes, on top of the others, that is empty until a trial is chosen.
+  // One trace for each pair of axes, on top of the others; empty until a trial is chosen.
   function emptyMarks(traces) {
     return [...new Set(traces.filter(canMark).map(axesOf))].map((axes) => {
       const [xaxis, yaxis] = axes.split(" ");
@@ -118,32 +119,32 @@
     });
   }
 
-  // The marks of the chosen trial once more, with a gap after those of each trace.
+  // Copies of the chosen trial's marks, with a gap after those of each trace.
   function marksOf(plot, axes) {
     const made = { x: [], y: [], size: [], mode: "markers" };
     for (const trace of plot._fullData) {
       if (trace.name === MARKED || trace.visible !== true || !canMark(trace) || axesOf(trace) !== axes) continue;
-      const own = [...trace.customdata.keys()].filter((place) => trialOf(trace.customdata[place]) === chosen);
+      const own = [...trace.customdata.keys()].filter((index) => trialOf(trace.customdata[index]) === chosen);
       if (!own.length) continue;
       if (own.length > 1 && trace.mode.includes("lines")) made.mode = "lines+markers";
-      made.x.push(...own.map((place) => trace.x[place]), null);
-      made.y.push(...own.map((place) => trace.y[place]), null);
+      made.x.push(...own.map((index) => trace.x[index]), null);
+      made.y.push(...own.map((index) => trace.y[index]), null);
       made.size.push(...Array(own.length + 1).fill(trace.mode.includes("markers") ? 11 : 5));
     }
     return made;
   }
 
-  // Drawing again takes long where there are many trials: only what is in view, and once.
+  // With many trials drawing again takes long, so only charts in view are updated, and only once.
   function mark(figure) {
     if (figure.dataset.state !== "drawn") return;
     const plot = plotOf(figure);
-    // The open details take a part of a wide page.
+    // On a wide page the open details make the charts narrower.
     if (Math.abs(plot.clientWidth - plot._fullLayout.width) > 1) Plotly.Plots.resize(plot);
     if (marked.get(figure) === chosen) return;
     marked.set(figure, chosen);
-    const places = [...plot.data.keys()].filter((place) => plot.data[place].name === MARKED);
-    const marks = places.map((place) => marksOf(plot, axesOf(plot.data[place])));
-    if (!marks.some((each, number) => each.x.length || plot.data[places[number]].x.length)) return;
+    const indices = [...plot.data.keys()].filter((index) => plot.data[index].name === MARKED);
+    const marks = indices.map((index) => marksOf(plot, axesOf(plot.data[index])));
+    if (!marks.some((each, number) => each.x.length || plot.data[indices[number]].x.length)) return;
     Plotly.restyle(plot, {
       x: marks.map((each) => each.x),
       y: marks.map((each) => each.y),
@@ -154,7 +155,7 @@
       "marker.line.width": 0,
       "line.color": colour("chosen"),
       "line.width": 3,
-    }, places);
+    }, indices);
   }
 
   function repaint() {
@@ -183,11 +184,11 @@
   figures.forEach((figure) => [soon, seen].forEach((each) => each.observe(figure)));
   document.addEventListener("trialchosen", (event) => {
     chosen = event.detail;
-    // The details are shown first.
+    // After the next frame, so that the details appear first.
     requestAnimationFrame(() => setTimeout(() => inView.forEach(mark)));
   });
   dark.addEventListener("change", repaint);
-  // Paper is white, and shows all of the page.
+  // A print is on white paper and includes charts that were never in view.
   matchMedia("print").addEventListener("change", repaint);
   addEventListener("beforeprint", () => figures.forEach((figure) => draw(figure).then(() => mark(figure))));
 })();

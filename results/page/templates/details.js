@@ -1,20 +1,25 @@
-// One trial's details: the address's #trial-7 says which, so that Back and links work.
+// Details of one trial. The address names it (#trial-7), so that links and the Back button work.
 (() => {
   "use strict";
   const dialog = document.getElementById("details");
   const SVG = "http://www.w3.org/2000/svg";
+  // Invisible characters; in YAML text they become escapes.
   const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+  // Text that YAML reads as text without quotes.
   const PLAIN = /^[A-Za-z_][\w.\/+-]*( [\w.\/+-]+)*$/;
+  // Words that YAML 1.1 would read as a boolean or null.
   const RESERVED = /^(true|false|null|yes|no|on|off|y|n|~)$/i;
-  let known = null;
-  let before = null;
+  let cache = null;
+  // The element that gets the focus back when the details close.
+  let focusBefore = null;
 
   function data() {
-    if (!known) {
+    // Parsed when first needed, since it is large for many trials.
+    if (!cache) {
       const all = JSON.parse(document.getElementById("data").textContent);
-      known = { ...all, byNumber: new Map(all.trials.map((each) => [each.trial, each])) };
+      cache = { ...all, byNumber: new Map(all.trials.map((each) => [each.trial, each])) };
     }
-    return known;
+    return cache;
   }
 
   function make(name, parent, text, style) {
@@ -85,22 +90,23 @@
     const y = (veer) => (high === low ? 40 : 80 - (80 * (veer - low)) / (high - low));
     const figure = make("figure", parent, undefined, "curve");
     const svg = draw("svg", figure, { viewBox: "-6 -6 312 92", role: "img" });
-    const steps = epochs.map((epoch, place) => {
-      const goesOn = place && epochs[place - 1] === epoch - 1;
-      return `${goesOn ? "L" : "M"}${x(epoch).toFixed(1)} ${y(veers[place]).toFixed(1)}`;
+    const steps = epochs.map((epoch, index) => {
+      // An epoch without a VEER leaves a gap in the curve.
+      const isNext = index && epochs[index - 1] === epoch - 1;
+      return `${isNext ? "L" : "M"}${x(epoch).toFixed(1)} ${y(veers[index]).toFixed(1)}`;
     });
     draw("path", svg, { d: steps.join("") });
     const best = veers.indexOf(low);
     draw("circle", svg, { cx: x(epochs[best]), cy: y(low), r: 4 });
     const text =
-      `VEER by epoch, ${first} to ${epochs.at(-1)}: ${high.toFixed(2)} % at most, ` +
-      `${low.toFixed(2)} % after epoch ${epochs[best]}`;
+      `VEER by epoch, ${first} to ${epochs.at(-1)}: highest ${high.toFixed(2)} %, ` +
+      `lowest ${low.toFixed(2)} % after epoch ${epochs[best]}`;
     svg.setAttribute("aria-label", text);
     make("figcaption", figure, text);
   }
 
-  function command(does, text, parent) {
-    make("p", parent, does);
+  function command(purpose, text, parent) {
+    make("p", parent, purpose);
     const box = make("div", parent, undefined, "command");
     make("code", make("pre", box), text);
     make("button", box, "Copy", "copy").type = "button";
@@ -109,7 +115,7 @@
   function commands(trial, parent) {
     const { show, export: out, train } = data().commands;
     const [number, flag] = [trial.trial, trial.flag];
-    command("Figures of every epoch:", show[0] + number + show[1], parent);
+    command("Numbers of every epoch:", show[0] + number + show[1], parent);
     if (!trial.can_export) return;
     command("Export config, weights and model card:", out[0] + number + flag + out[1], parent);
     const folder = String(number).padStart(4, "0");
@@ -142,16 +148,16 @@
     if (trial) {
       fill(trial);
       if (!dialog.open) {
-        before = document.activeElement;
+        focusBefore = document.activeElement;
         dialog.show();
       }
       document.getElementById("close").focus({ preventScroll: true });
     } else if (dialog.open) {
       dialog.close();
-      if (before && before.isConnected) before.focus({ preventScroll: true });
+      if (focusBefore && focusBefore.isConnected) focusBefore.focus({ preventScroll: true });
     }
     const detail = trial ? trial.trial : null;
-    // For scripts that come after the first one was chosen, by the page's address.
+    // For charts.js, which starts after this script has opened the trial of the address.
     if (trial) dialog.dataset.trial = detail;
     else delete dialog.dataset.trial;
     document.dispatchEvent(new CustomEvent("trialchosen", { detail }));
@@ -170,7 +176,7 @@
       await navigator.clipboard.writeText(code.textContent);
       isDone = true;
     } catch {
-      // No permission, or an old browser: what is selected can be copied all the same.
+      // No permission, or an old browser: selected text can still be copied.
       getSelection().selectAllChildren(code);
       isDone = document.execCommand("copy");
     }

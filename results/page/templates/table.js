@@ -1,11 +1,11 @@
-// Sorting and filtering of the trials, and opening one from its row.
+// Sorts and filters the trials table, and opens a trial from its row.
 (() => {
   "use strict";
   const table = document.querySelector("#trials table");
   if (!table) return;
   const body = table.tBodies[0];
   const rows = [...body.rows];
-  // The teacher is no trial: it stays on top, whatever is sorted or sought.
+  // The teacher is not a trial: its row stays on top in every order and for every filter.
   const pinned = rows.filter((row) => !row.dataset.trial);
   const trials = rows.filter((row) => row.dataset.trial);
   const texts = new Map(trials.map((row) => [row, row.textContent.toLowerCase()]));
@@ -14,6 +14,7 @@
   const words = document.getElementById("words");
   const state = document.getElementById("state");
   const count = document.getElementById("count");
+  // The first number of a cell; a cell may have an interval after its value.
   const NUMBER = /[-+]?(\d[\d,]*\.?\d*|\.\d+)(e[-+]?\d+)?/i;
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -30,23 +31,23 @@
     const keys = new Map(trials.map((row) => [row, valueOf(row, column, isNumber)]));
     trials.sort((one, other) => {
       const [a, b] = [keys.get(one), keys.get(other)];
-      if (a === null || b === null) return (a === null) - (b === null); // unknown ones last
+      if (a === null || b === null) return (a === null) - (b === null); // missing values last, in both directions
       return direction * (isNumber ? a - b : collator.compare(a, b));
     });
-    headings.forEach((heading, place) => {
-      if (place !== column) heading.removeAttribute("aria-sort");
+    headings.forEach((heading, index) => {
+      if (index !== column) heading.removeAttribute("aria-sort");
       else heading.setAttribute("aria-sort", direction > 0 ? "ascending" : "descending");
     });
     body.append(...pinned, ...trials);
   }
 
   function filter() {
-    const sought = words.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const row of trials) {
       const fits =
         (state.value === "" || row.dataset.state === state.value) &&
-        sought.every((word) => texts.get(row).includes(word));
+        wanted.every((word) => texts.get(row).includes(word));
       row.hidden = !fits;
       shown += fits;
     }
@@ -71,7 +72,7 @@
   state.addEventListener("change", filter);
   body.addEventListener("click", (event) => {
     const row = event.target.closest("tr[data-trial]");
-    // A click that ends a selection of text is meant for the text.
+    // A click that ends a selection of text must not open the trial.
     if (!row || event.target.closest("a") || String(getSelection())) return;
     location.hash = `trial-${row.dataset.trial}`;
   });

@@ -1,4 +1,4 @@
-"""The commands, from the person's side."""
+"""Commands on a run, as a user calls them."""
 
 import json
 from pathlib import Path
@@ -113,7 +113,7 @@ def test_show_prints_a_trial(veer: Veer, journal_run: RunFolder) -> None:
     assert "stopped early" in output
 
 
-def test_report_writes_a_page_and_says_where(
+def test_report_writes_a_page_and_prints_its_path(
     veer: Veer, journal_run: RunFolder, tmp_path: Path
 ) -> None:
     out = tmp_path / "pages" / "[b] my page.html"
@@ -135,7 +135,7 @@ def test_benchmark_and_export(veer: Veer, trained_run: RunFolder, tmp_path: Path
     assert (tmp_path / "out" / "weights.safetensors").is_file()
 
 
-def test_show_of_a_trial_without_an_epoch_says_what_is_known(veer: Veer, tmp_path: Path) -> None:
+def test_show_of_a_trial_without_an_epoch_prints_what_is_known(veer: Veer, tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         journal.append(
             "trial_started",

@@ -1,4 +1,4 @@
-"""Nothing that a report holds gets out of the page."""
+"""No text of a run can break out of its place in the page."""
 
 import fnmatch
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from results.page.page import content_policy, json_for_script, plotly_script, shown
+from results.page.page import content_policy, json_for_script, plotly_script, visible_value
 
 ROOT = Path(__file__).parents[3]
 HOSTILE = (
@@ -73,12 +73,12 @@ def test_numbers_that_json_lacks_are_refused(number: float) -> None:
     ],
 )
 def test_characters_that_no_screen_shows_are_shown_as_escapes(text: object, seen: str) -> None:
-    assert shown(text) == seen
+    assert visible_value(text) == seen
 
 
 def test_markup_of_our_own_is_left_as_it_is() -> None:
     ours = Markup("<b>\u200b</b>")
-    assert shown(ours) is ours
+    assert visible_value(ours) is ours
 
 
 def test_the_policy_allows_these_scripts_and_style_sheets_by_their_hashes() -> None:

@@ -1,4 +1,4 @@
-"""The page about a run says what the journal says."""
+"""The page of a run shows the content of its journal."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from results.journal.journal import FAULT_KINDS, Journal
 from results.journal.run_folder import RunFolder
-from results.page.parts import stages_of
+from results.page.parts import search_starts
 from results.page.report import write_report
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
@@ -58,13 +58,14 @@ def test_commands_of_a_folder_of_any_name_run(
     assert words == [["export", str(folder), "--trial", "5"], ["resume", str(folder)]]
 
 
-def test_a_run_that_has_no_end_says_so(
+def test_the_page_of_a_run_without_an_end_states_that(
     journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
 ) -> None:
     with journal_run.journal.open("a") as file:
         file.write('{"event":"epoch","trial":4,"ep')
     text = page_of(journal_run).text
-    assert "Running when this page was written, or killed: its journal has no end" in text
+    state = "Running when this page was written, or killed: the journal has no end of the search"
+    assert state in text
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_a_run_that_has_no_end_says_so(
         ("disk_full", "Stopped: the disk was full", True),
     ],
 )
-def test_the_end_is_told_with_what_to_do_next(
+def test_the_end_is_shown_with_the_next_commands(
     reason: str,
     words: str,
     goes_on: bool,
@@ -96,19 +97,17 @@ def test_a_model_of_ones_own_is_exported_with_permission(
 ) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         config = {"loss": {"distillation": "none"}, "model": {"family": "mine.net:Net"}}
-        journal.append(
-            "trial_started", trial=0, params={}, config=config, config_hash="", seed=0
-        )
+        journal.append("trial_started", trial=0, params={}, config=config, config_hash="", seed=0)
         journal.append("epoch", trial=0, epoch=1, veer_pct=9.0)
         journal.append("trial_ended", trial=0, state="complete", reason=None)
     page = page_of(RunFolder(tmp_path / "run"))
     assert [command.endswith(" --allow-code") for command in page.code] == [True, True]
 
 
-def test_faults_are_told_in_words_with_counts(
+def test_faults_are_described_with_counts(
     journal_run: RunFolder, page_of: Callable[[RunFolder], Page]
 ) -> None:
-    assert "No faults are on record" in page_of(journal_run).text
+    assert "No faults are recorded" in page_of(journal_run).text
     with Journal(journal_run.journal) as journal:
         for trial in (0, 5):
             lost = {"kind": "node_lost", "epoch": 2, "message": f"n{trial} is gone"}
@@ -132,7 +131,8 @@ def test_the_best_trial_is_set_against_teacher_and_criteria(
         "VEER10.25 %after epoch 1 of 1",
         "VEER of the teacher11.50 %",
         "trial1",
-        "median of the last five epochs10.25 %the VEER is the luckiest epoch's, and so too low",
+        "median of the last five epochs10.25 %"
+        "the VEER is that of the luckiest epoch, so it is too low",
         "meetstargetbaseline 12 %, target 11 %, stretch 10 %",
         "parameters1,001",
         "",
@@ -182,23 +182,23 @@ def test_every_start_of_the_search_is_on_the_page(
     assert "model: {}" in page.folded
 
 
-def test_what_a_resumed_search_has_as_before_is_said_once() -> None:
-    told = [
+def test_provenance_that_did_not_change_is_shown_once() -> None:
+    provenances = [
         {"command": "veer search", "host": "a", "git": "abc"},
         {"command": "veer resume", "host": "a"},
         {"command": "veer resume", "host": "a"},
     ]
     events = ("search_started", "search_resumed", "search_resumed")
-    stages = stages_of(
+    stages = search_starts(
         [
             {"event": event, "time_s": 0.0, "provenance": each}
-            for event, each in zip(events, told, strict=True)
+            for event, each in zip(events, provenances, strict=True)
         ]
     )
     assert [(dict(stage.facts), stage.rest) for stage in stages] == [
-        (told[0], ""),
-        ({"command": "veer resume", "git": "-"}, "All else as before."),
-        ({}, "All as before."),
+        (provenances[0], ""),
+        ({"command": "veer resume", "git": "-"}, "Everything else as before."),
+        ({}, "Everything as before."),
     ]
 
 
@@ -211,7 +211,7 @@ def test_a_run_without_trials_has_a_page(
     assert "No trial has started yet." in text
     assert "The run folder has no space.yaml." in text
     (tmp_path / "run" / "journal.jsonl").write_text("")
-    assert "Not begun" in page_of(RunFolder(tmp_path / "run")).text
+    assert "Not started" in page_of(RunFolder(tmp_path / "run")).text
 
 
 def test_a_space_file_that_is_far_too_long_is_cut(

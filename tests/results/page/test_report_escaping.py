@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from results.journal.run_folder import RunFolder
-from results.page.page import shown as on_page
+from results.page.page import visible_value as on_page
 from results.page.report import write_report
 from tests.results.pages import Page, rich_records, write_run
 

@@ -1,4 +1,4 @@
-"""What the page says of the search itself."""
+"""Sections of the page on the search as a whole."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,31 +12,31 @@ from spaces.files.errors import RunError
 from tests.results.made_up import write_made_up_run
 
 
-def test_the_audit_is_told_in_words_and_by_rung(tmp_path: Path) -> None:
+def test_the_audit_is_described_and_listed_by_rung(tmp_path: Path) -> None:
     records = write_made_up_run(tmp_path / "run", 30).read()
     section = audit_section(records, audit_search)
     found = audit_search(records)
     assert f"{found.cost.num_stopped} trials stopped early" in section.lines[0]
-    assert section.cells is not None
-    rows = [[cell.text for cell in cells] for cells in section.cells.rows]
+    assert section.table is not None
+    rows = [[cell.text for cell in cells] for cells in section.table.rows]
     assert [row[0] for row in rows] == ["3", "9"]
     assert [int(row[2]) for row in rows] == [rung.num_stopped for rung in found.rungs]
 
 
-def test_what_cannot_be_audited_says_why() -> None:
+def test_a_failed_audit_states_the_reason() -> None:
     def audit(records: Sequence[Record]) -> Audit:
         raise RunError(f"no settings in {len(records)} records")
 
     section = audit_section([], audit)
-    assert section.lines == ("This cannot be said: no settings in 0 records",)
-    assert section.cells is None
+    assert section.lines == ("This is unknown: no settings in 0 records",)
+    assert section.table is None
 
 
 def test_the_cost_is_that_of_all_trials_and_of_its_parts(tmp_path: Path) -> None:
     records = write_made_up_run(tmp_path / "run", 30).read()
     section = cost_section(records)
-    assert section.cells is not None
-    rows = {cells[0].text: [cell.text for cell in cells[1:]] for cells in section.cells.rows}
+    assert section.table is not None
+    rows = {cells[0].text: [cell.text for cell in cells[1:]] for cells in section.table.rows}
     num_epochs = sum(record["event"] == "epoch" for record in records)
     assert rows["all trials"][:2] == [f"{num_epochs:,}", f"{4000 * num_epochs:,}"]
     assert set(rows) == {"all trials", "stopped early", "failed"}

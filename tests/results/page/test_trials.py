@@ -1,4 +1,4 @@
-"""What the page keeps of every trial is all of it, said once."""
+"""The data of the page has every part of every trial, each stored once."""
 
 import shlex
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.page.trials import beyond, in_common, trials_data
+from results.page.trials import common_part, trials_data, without_common
 from results.tables.trials import trials_table
 
 
@@ -29,22 +29,22 @@ CONFIGS: list[dict[str, Any]] = [
 
 
 def test_common_part_and_rest_are_the_config() -> None:
-    common = in_common(CONFIGS)
+    common = common_part(CONFIGS)
     assert common == {"model": {"family": "a", "more": {"x": 1}}, "seed": 1}
     for config in CONFIGS:
-        assert merged(common, beyond(config, common)) == config
-    assert beyond(CONFIGS[2], common) == {"loss": [1, 2], "on": True}
+        assert merged(common, without_common(config, common)) == config
+    assert without_common(CONFIGS[2], common) == {"loss": [1, 2], "on": True}
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [(1, 1.0), (1, True), ({"a": 1}, 1), ([], {}), (None, "None")]
 )
 def test_values_of_other_types_are_not_the_same(one: object, other: object) -> None:
-    assert in_common([{"key": one}, {"key": other}]) == {}
+    assert common_part([{"key": one}, {"key": other}]) == {}
 
 
 def test_without_trials_there_is_no_common_part() -> None:
-    assert in_common([]) == {}
+    assert common_part([]) == {}
 
 
 def test_every_trial_has_its_config_and_can_be_exported_when_it_ended(
@@ -53,22 +53,22 @@ def test_every_trial_has_its_config_and_can_be_exported_when_it_ended(
     records = journal_run.read()
     trials = trial_histories(records)
     data = trials_data(journal_run.path, trials_table(records).to_pylist(), trials)
-    for trial, told in zip(trials, data["trials"], strict=True):
-        assert merged(data["common"], told["config"]) == trial.started["config"]
-    exportable = [told["trial"] for told in data["trials"] if told["can_export"]]
+    for trial, details in zip(trials, data["trials"], strict=True):
+        assert merged(data["common"], details["config"]) == trial.started["config"]
+    exportable = [each["trial"] for each in data["trials"] if each["can_export"]]
     assert exportable == [0, 1, 2, 5, 6]  # 3 has no epoch, 4 has not ended
 
 
 def test_commands_hold_whatever_the_folder_is_called() -> None:
     folder = Path("/runs/it's trial-0000 $(x)")
     commands = trials_data(folder, [], [])["commands"]
-    said = {
+    words = {
         name: shlex.split(f"{before}{number}{after}")
         for (name, (before, after)), number in zip(
             commands.items(), ("7", "7", "0007"), strict=True
         )
     }
-    assert said == {
+    assert words == {
         "show": ["veer", "show", str(folder), "7"],
         "export": ["veer", "export", str(folder), "--trial", "7"],
         "train": ["veer", "train", f"{folder}/export/trial-0007/config.yaml"],
