@@ -1,4 +1,4 @@
-"""Audio read, checked and changed: noise, reverberation, augmented copies.
+"""Reading, checking and augmenting audio: noise, reverberation, augmented copies.
 
 May import: models, spaces.files.
 """

@@ -1,9 +1,9 @@
-"""Augmented copies of utterances, as waveforms: noise, music, babble, rooms, levels.
+"""Augmented copies of utterances, as waveforms: noise, music, babble, reverberation, level.
 
-What a copy is follows from the augmentation's seed, the copy's number and the utterance's path
-alone, so that copies can be made in any order and by any process.
+A copy depends only on the seed of the augmentation, the number of the copy and the path of the
+utterance, so that copies can be made in any order and by any process.
 
-Shapes: S samples at 16 kHz.
+Shapes: S samples of an utterance at 16 kHz, R samples of an impulse response.
 """
 
 import hashlib
@@ -30,9 +30,12 @@ from trainable.audio.reverberation import direct_path, generated_rir, reverberat
 from trainable.audio.sound_folders import SoundFile, SoundFolder, fault_text, list_sounds
 
 AUGMENTATION_VERSION = 1
-"""Raised whenever the same settings and sounds give other copies."""
+"""Increased by every change after which the same settings and sounds give other copies."""
 
+# Reverberation times of nearly all rooms are below this; a longer file is no impulse response, but
+# a noise, such as RIRS_NOISES has beside them.
 MAX_RIR_S = 10.0
+# Draws of a sound before the copy does without it, since a folder may hold silent files only.
 MAX_DRAWS = 8
 
 Sounds = Mapping[CopyKind, SoundFolder]
@@ -40,12 +43,12 @@ Sounds = Mapping[CopyKind, SoundFolder]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Augmenter:
-    """Makes copies; knows the sounds, holds no state, and can be pickled.
+    """A maker of copies. It holds no state and can be pickled.
 
     Attributes:
-        config: What the copies are to be.
-        kinds: What a copy may be, each as likely.
-        sounds: What is read for a kind; noise and rooms that are not here are generated.
+        config: Settings of the copies.
+        kinds: Kinds that a copy may have, equally likely.
+        sounds: Sounds of each kind; noise and rooms without sounds are generated.
     """
 
     config: AugmentationConfig
@@ -53,14 +56,14 @@ class Augmenter:
     sounds: Sounds
 
     def augment(self, wave_S: Wave, rng: np.random.Generator) -> Wave:
-        """A copy of an utterance, of a kind that is drawn.
+        """Return a copy of an utterance, of a random kind.
 
         Args:
-            wave_S: The utterance at 16 kHz in [-1, 1]; left as it is.
-            rng: Source of all that is drawn; see `copy_rng`.
+            wave_S: The utterance at 16 kHz in [-1, 1]; not changed.
+            rng: Source of all random numbers; see `copy_rng`.
 
         Returns:
-            wave_S: Of the same length; scaled down as a whole where it would pass [-1, 1].
+            wave_S: The copy, of the same length; scaled down as a whole if it would leave [-1, 1].
 
         Raises:
             AudioError: A sound cannot be read.
@@ -68,18 +71,18 @@ class Augmenter:
         return self.augment_as(self.kinds[rng.integers(len(self.kinds))], wave_S, rng)
 
     def augment_as(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
-        """As `augment`, of a given kind; silence stays as it is."""
+        """Return a copy of a given kind, as `augment`; the copy of silence is silence."""
         if not wave_S.any():
             return wave_S.copy()
         if kind == "level":
             gain_db = rng.uniform(*self.config.level_db)
             return _within_range(wave_S * np.float32(10 ** (gain_db / 20)))
         if kind == "reverberation":
-            return _within_range(self._in_a_room(wave_S, rng))
-        return _within_range(wave_S + self._added(kind, wave_S, rng))
+            return _within_range(self._reverberated(wave_S, rng))
+        return _within_range(wave_S + self._added_sound(kind, wave_S, rng))
 
-    def _added(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
-        """One sound, or the voices of a babble, each at a signal-to-noise ratio of its own."""
+    def _added_sound(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
+        """Return one sound, or a babble of voices, each at its own signal-to-noise ratio."""
         config = self.config
         snr_db = {
             "noise": config.noise_snr_db,
@@ -92,18 +95,18 @@ class Augmenter:
             return at_snr(noise_S, wave_S, rng.uniform(*snr_db))
         fewest, most = config.num_voices if kind == "speech" else (1, 1)
         added_S = np.zeros_like(wave_S)
-        for file in folder.drawn(rng, int(rng.integers(fewest, most + 1))):
-            sound_S = _audible_stretch(folder, file, len(wave_S), rng)
+        for file in folder.draw(rng, int(rng.integers(fewest, most + 1))):
+            sound_S = _audible_part(folder, file, len(wave_S), rng)
             added_S += at_snr(sound_S, wave_S, rng.uniform(*snr_db))
         return added_S
 
-    def _in_a_room(self, wave_S: Wave, rng: np.random.Generator) -> Wave:
+    def _reverberated(self, wave_S: Wave, rng: np.random.Generator) -> Wave:
         folder = self.sounds.get("reverberation")
         if folder is None:
             rt60_s = rng.uniform(*self.config.rt60_s)
             ratio_db = rng.uniform(*self.config.direct_to_reverberant_db)
             return reverberated(wave_S, generated_rir(rt60_s, ratio_db, rng), 0)
-        (file,) = folder.drawn(rng)
+        (file,) = folder.draw(rng)
         rir_R = folder.sound(file)
         if not rir_R.any():
             raise AudioError(
@@ -114,11 +117,11 @@ class Augmenter:
 
 
 def make_augmenter(config: AugmentationConfig) -> Augmenter:
-    """List the config's folders, and read the header of every sound in them.
+    """List the folders of a config, and read the header of every sound in them.
 
     Raises:
-        ConfigError: A folder is missing, holds no audio, or a file that is none; an impulse
-            response lasts over 10 s; a kind that was asked for has no sounds.
+        ConfigError: A folder is missing, holds no audio, or holds a file that is no audio; an
+            impulse response is longer than 10 s; a requested kind has no sounds.
     """
     sounds: dict[CopyKind, SoundFolder] = {}
     if config.musan_dir is not None:
@@ -129,22 +132,22 @@ def make_augmenter(config: AugmentationConfig) -> Augmenter:
 
 
 def copy_rng(seed: int, copy: int, path: str | Path) -> np.random.Generator:
-    """The generator of one copy, the same on every machine.
+    """Return the random generator of one copy, the same on every machine.
 
     Args:
-        seed: The augmentation's.
-        copy: The copy's number.
-        path: The utterance's; another path gives another copy.
+        seed: Seed of the augmentation.
+        copy: Number of the copy.
+        path: Path of the utterance; another path gives another copy.
     """
     text = b"\0".join([b"veer copy", b"%d" % seed, b"%d" % copy, os.fsencode(path)])
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
 
 
 def augmentation_digest(augmenter: Augmenter) -> str:
-    """SHA-256, in hex, of all that copies follow from beside the utterances.
+    """Return the SHA-256, in hex, of everything that copies depend on besides the utterances.
 
-    That is the settings, and of every sound its kind, its name from the folder on, its size and
-    the time of its last change. Where the folders lie is no part of it.
+    These are the settings and, of every sound, its kind, its name from the folder on, its size and
+    its modification time. The paths of the folders are no part of it.
     """
     settings = augmenter.config.model_dump(mode="json", exclude={"musan_dir", "rir_dir", "kinds"})
     settings |= {"version": AUGMENTATION_VERSION, "kinds": augmenter.kinds}
@@ -157,7 +160,7 @@ def augmentation_digest(augmenter: Augmenter) -> str:
 
 
 def musan_kind(name: str) -> CopyKind:
-    """What a file of `musan_dir` is: the first folder of a kind's name says; otherwise noise."""
+    """Return the kind of a file in `musan_dir`: the first folder named as a kind, else noise."""
     for part in PurePosixPath(name).parts[:-1]:
         for kind in MUSAN_KINDS:
             if part == kind:
@@ -173,6 +176,7 @@ def _by_kind(musan: SoundFolder) -> dict[CopyKind, SoundFolder]:
 
 
 def _possible_kinds(config: AugmentationConfig, sounds: Sounds) -> tuple[CopyKind, ...]:
+    """Return the kinds that the config allows and that have sounds or can be generated."""
     needed = NEEDS_MUSAN if config.musan_dir is None else MUSAN_KINDS
     missing = set(needed) - set(sounds)
     for kind in config.kinds or ():
@@ -182,7 +186,7 @@ def _possible_kinds(config: AugmentationConfig, sounds: Sounds) -> tuple[CopyKin
                 f"{' and '.join(sorted(set(sounds).intersection(MUSAN_KINDS)))} only; "
                 f"name another folder, or leave {kind} out of kinds"
             )
-    # In the order of `KINDS`, not that of the person: it must not change what is drawn.
+    # In the order of `KINDS`, since the order that the user wrote must not change what is drawn.
     return tuple(kind for kind in KINDS if kind in (config.kinds or KINDS) and kind not in missing)
 
 
@@ -200,18 +204,16 @@ def _impulse_responses(rir_dir: Path) -> SoundFolder:
     return folder
 
 
-def _audible_stretch(
+def _audible_part(
     folder: SoundFolder, file: SoundFile, num_samples: int, rng: np.random.Generator
 ) -> Wave:
-    """A stretch of a sound that is not silent; zeros where none is found in eight draws.
-
-    A stretch below -60 dBFS would be rounding errors made loud.
-    """
+    """Return a part of a sound that is not silent; zeros if eight draws find none."""
+    # Scaled to a signal-to-noise ratio, a part below -60 dBFS would be amplified rounding errors.
     for _ in range(MAX_DRAWS):
-        sound_S = folder.stretch(file, num_samples, rng)
+        sound_S = folder.random_part(file, num_samples, rng)
         if not is_silent(sound_S):
             return sound_S
-        (file,) = folder.drawn(rng)
+        (file,) = folder.draw(rng)
     return np.zeros(num_samples, np.float32)
 
 

@@ -1,4 +1,4 @@
-"""What augmented copies of the training utterances are made of: the config."""
+"""The config of augmented copies of the training utterances."""
 
 from pathlib import Path
 from typing import Literal, Self, get_args
@@ -9,10 +9,11 @@ Range = tuple[float, float]
 
 
 CopyKind = Literal["noise", "music", "speech", "reverberation", "level"]
-"""What is done to an utterance; a copy is of one kind."""
+"""What is done to an utterance; each copy has one kind."""
 
 KINDS: tuple[CopyKind, ...] = get_args(CopyKind)
 MUSAN_KINDS: tuple[CopyKind, ...] = ("noise", "music", "speech")
+# Noise can be generated, music and speech cannot.
 NEEDS_MUSAN: tuple[CopyKind, ...] = ("music", "speech")
 
 LIMITS: dict[str, Range] = {
@@ -24,42 +25,42 @@ LIMITS: dict[str, Range] = {
     "rt60_s": (0.05, 5),
     "direct_to_reverberant_db": (-20, 40),
 }
-"""Lowest and highest value of each range."""
+"""Lowest and highest value allowed in each range."""
 
 
 class AugmentationConfig(BaseModel):
-    """Augmented copies of the training utterances.
+    """Settings of the augmented copies of the training utterances.
 
-    The signal-to-noise ratios and the number of voices are those of voxceleb_trainer (`AugmentWAV`
-    in its `DatasetLoader.py`), whose users have the folders already. As there, a ratio is that of
-    the utterance to each sound that is added: babble of five voices, 16 dB below each, is 9 dB
-    below as a whole.
+    The default signal-to-noise ratios and numbers of voices are those of voxceleb_trainer
+    (`AugmentWAV` in its `DatasetLoader.py`), whose users have the folders already. As there, a
+    ratio is that of the utterance to each added sound: a babble of five voices, each 16 dB below
+    the utterance, is 9 dB below it as a whole.
 
-    A level copy changes less than it seems to: the front end normalises every mel bin, and takes
-    the gain out of all but the quiet parts, where the offset of the logarithm shows.
+    A level copy changes less than its gain suggests: the front end normalises every mel bin, which
+    removes the gain from all but the quiet parts, where the offset of the logarithm matters.
 
-    The direct path of a generated room stands -6 to 12 dB above its tail by default: a distance of
-    about 1 to 0.25 m in a room of 60 m³, by the critical distance 0.057 sqrt(volume / RT60)
-    (Kuttruff, "Room Acoustics").
+    The direct path of a generated room is -6 to 12 dB above its tail by default. This corresponds
+    to a distance of about 1 to 0.25 m in a room of 60 m³, by the critical distance
+    0.057 sqrt(volume / RT60) (Kuttruff, "Room Acoustics").
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     copies: int = Field(0, ge=0, le=100, description="Augmented copies of every utterance.")
-    seed: int = Field(0, ge=0, lt=2**63, description="Seed of all that is drawn for the copies.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the copies.")
     kinds: tuple[CopyKind, ...] | None = Field(
         None,
         min_length=1,
-        description="What a copy may be, each as likely; by default all that the folders allow.",
+        description="Kinds of copies, equally likely; by default all that the folders allow.",
     )
     musan_dir: Path | None = Field(
         None,
         description="Folder of WAV or FLAC files at any depth. Those below a folder `music` or "
-        "`speech` are that, all others noise. Without it noise is generated.",
+        "`speech` are of that kind, all others are noise. Without it, noise is generated.",
     )
     rir_dir: Path | None = Field(
         None,
-        description="Folder of impulse responses of rooms, WAV or FLAC at any depth. Without it "
+        description="Folder of impulse responses of rooms, WAV or FLAC at any depth. Without it, "
         "they are generated.",
     )
     noise_snr_db: Range = Field(
@@ -126,6 +127,6 @@ class AugmentationConfig(BaseModel):
         return self
 
     def resolved_against(self, folder: Path) -> Self:
-        """The same config with absolute paths; relative ones start from the folder."""
+        """Return the same config with absolute paths; relative ones start from the folder."""
         paths = {name: value for name, value in self if isinstance(value, Path)}
         return self.model_copy(update={name: (folder / p).resolve() for name, p in paths.items()})

@@ -1,4 +1,4 @@
-"""Sounds added to speech: generated noise, and the gain that gives a signal-to-noise ratio.
+"""Noise to add to speech: its generation, and its gain for a signal-to-noise ratio.
 
 Shapes: S samples at 16 kHz.
 """
@@ -11,14 +11,14 @@ from models.frontend import SAMPLE_RATE_HZ
 from trainable.audio.reading import SILENCE_DBFS, Wave
 
 FLAT_BELOW_HZ = 50.0
-"""Without a floor the lowest bins of brown noise would hold all its power, below any speech."""
+"""Without this floor the lowest bins of brown noise would hold all its power, below speech."""
 
 LEVEL_RANGE_DB = 10.0
 LEVEL_STEP_S = 1.0
 
 
 class NoiseColour(Enum):
-    """The exponent of the frequency that a noise's power density follows.
+    """The exponent of the frequency in the power density of a noise.
 
     White is flat, pink falls by 3.01 dB an octave, brown by 6.02.
     """
@@ -29,7 +29,7 @@ class NoiseColour(Enum):
 
 
 def coloured_noise(colour: NoiseColour, num_samples: int, rng: np.random.Generator) -> Wave:
-    """Gaussian noise whose power density follows a power of the frequency, flat below 50 Hz.
+    """Return Gaussian noise whose power density is a power of the frequency, flat below 50 Hz.
 
     White noise is filtered by its spectrum (Kasdin, "Discrete simulation of colored noise and
     stochastic processes and 1/f^a power law noise generation", Proc. IEEE 83(5), 1995).
@@ -37,8 +37,8 @@ def coloured_noise(colour: NoiseColour, num_samples: int, rng: np.random.Generat
     Returns:
         noise_S: Mean power about 1.
     """
-    # A power of two, for speed; at least a second more is made than is used, since the end of what
-    # is filtered by its spectrum goes over into the start.
+    # A power of two, for speed. At least one second is made and not used, since a filter in the
+    # spectrum is circular: the end of the noise continues into its start.
     length = 1 << (num_samples + SAMPLE_RATE_HZ - 1).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(length))
     frequency_hz = np.maximum(np.fft.rfftfreq(length, 1 / SAMPLE_RATE_HZ), FLAT_BELOW_HZ)
@@ -48,10 +48,10 @@ def coloured_noise(colour: NoiseColour, num_samples: int, rng: np.random.Generat
 
 
 def slow_level(num_samples: int, rng: np.random.Generator) -> Wave:
-    """A gain that wanders over 10 dB: drawn anew every second, straight lines in dB between.
+    """Return a gain that varies over 10 dB: drawn for every second, linear in dB between.
 
     Returns:
-        gain_S: Within 10^-0.5 and 1.
+        gain_S: From 10^-0.5 to 1.
     """
     time_s = np.arange(num_samples) / SAMPLE_RATE_HZ
     num_levels = int(np.ceil(num_samples / SAMPLE_RATE_HZ / LEVEL_STEP_S)) + 1
@@ -61,17 +61,17 @@ def slow_level(num_samples: int, rng: np.random.Generator) -> Wave:
 
 
 def generated_noise(num_samples: int, rng: np.random.Generator) -> Wave:
-    """White, pink or brown noise, each as likely, of a slowly varying level.
+    """Return white, pink or brown noise, equally likely, with a slowly varying level.
 
     Returns:
-        noise_S: Of any power; the signal-to-noise ratio sets it.
+        noise_S: Noise of any power; `at_snr` scales it.
     """
     colour = list(NoiseColour)[rng.integers(len(NoiseColour))]
     return coloured_noise(colour, num_samples, rng) * slow_level(num_samples, rng)
 
 
 def is_silent(wave_S: Wave) -> bool:
-    """Whether no sample passes -60 dBFS, where a gain would raise nothing but rounding errors."""
+    """Return whether all samples are below -60 dBFS: a gain would amplify rounding errors."""
     return not len(wave_S) or float(np.abs(wave_S).max()) < 10 ** (SILENCE_DBFS / 20)
 
 
@@ -79,16 +79,16 @@ def at_snr(sound_S: Wave, wave_S: Wave, snr_db: float) -> Wave:
     """Scale a sound so that adding it to an utterance gives a signal-to-noise ratio.
 
     The ratio is that of the mean powers over the whole utterance. voxceleb_trainer adds 1e-4 to
-    both before it divides, so that its ratios are off where either is below about -30 dBFS; here
+    both before it divides, so that its ratios are wrong where either is below about -30 dBFS; here
     they are exact.
 
     Args:
-        sound_S: Of the utterance's length.
+        sound_S: Sound of the same length as the utterance.
         wave_S: The utterance.
-        snr_db: Utterance over sound, dB.
+        snr_db: Power of the utterance over that of the sound, dB.
 
     Returns:
-        sound_S: Zero where the sound is.
+        sound_S: The scaled sound; all zero if the sound is.
     """
     sound_power = _mean_power(sound_S)
     if not sound_power:

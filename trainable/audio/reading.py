@@ -1,4 +1,4 @@
-"""Audio files in: one waveform at 16 kHz, or the reason why not.
+"""Read audio files as one waveform at 16 kHz, and find those that cannot be used.
 
 Shapes: S samples, C channels.
 """
@@ -23,12 +23,13 @@ Wave = npt.NDArray[np.float32]
 SILENCE_DBFS = -60.0
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")
 
+# Threads that decode audio files, here and where other modules read many files.
 NUM_READERS = 4
-_READ_AHEAD = 256
+_SLICE_FILES = 256
 
 
 class AudioError(ValueError):
-    """A file that cannot be used as audio; the message names it."""
+    """A file that cannot be used as audio; the message names the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +47,12 @@ class AudioEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioScan:
-    """What reading all files showed.
+    """The faults and durations of audio files.
 
     Attributes:
-        faults: One sentence a broken file, opened by its `LIST:LINE`.
-        durations_s: Seconds of each file, 0 where it cannot be read; in the order asked.
+        faults: One sentence for each file with a fault, beginning with its `LIST:LINE`.
+        durations_s: Duration of each file, seconds, in the order of the entries; 0 if the file
+            cannot be read.
     """
 
     faults: tuple[str, ...]
@@ -58,13 +60,13 @@ class AudioScan:
 
 
 def load_wave(path: Path) -> Wave:
-    """Read a WAV or FLAC file; channels are averaged, other rates resampled.
+    """Read a WAV or FLAC file, average its channels and resample it to 16 kHz.
 
     Returns:
         wave_S: Samples at 16 kHz in [-1, 1].
 
     Raises:
-        AudioError: The file is missing, no WAV or FLAC, damaged, or cut short.
+        AudioError: The file is missing, neither WAV nor FLAC, damaged, or cut short.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -75,6 +77,7 @@ def load_wave(path: Path) -> Wave:
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
         raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+    # libsndfile reads a file that was cut short without an error.
     if len(wave_SC) < num_expected:
         raise AudioError(
             f"{path}: is cut short: must have {num_expected} samples, got {len(wave_SC)}"
@@ -86,16 +89,17 @@ def load_wave(path: Path) -> Wave:
 
 
 def resampled(wave_S: Wave, rate_hz: int) -> Wave:
-    """The wave at 16 kHz."""
+    """Return the wave resampled from `rate_hz` to 16 kHz."""
     wave = torchaudio.functional.resample(torch.from_numpy(wave_S), rate_hz, SAMPLE_RATE_HZ)
     at_16_khz: Wave = wave.numpy()
     return at_16_khz
 
 
 def check_wave(wave_S: Wave, min_duration_s: float) -> str | None:
-    """Say what makes a 16 kHz wave useless: too short, NaN or infinite, silent; None if nothing.
+    """Return why a 16 kHz wave cannot be used, or None if it can.
 
-    Silent means that no sample passes -60 dBFS.
+    A wave is refused if it is too short, holds NaN or infinite samples, or is silent, which means
+    that all samples are below -60 dBFS.
     """
     duration_s = len(wave_S) / SAMPLE_RATE_HZ
     if not len(wave_S) or duration_s < min_duration_s:
@@ -116,20 +120,20 @@ def scan_audio(
     min_duration_s: float,
     progress: Callable[[int, int], None] | None = None,
 ) -> AudioScan:
-    """Decode every file and find all faults.
+    """Decode every file, and find all faults.
 
     Args:
-        entries: Files, each with its place in a list.
+        entries: Audio files, each with the line that lists it.
         min_duration_s: Shorter files are faults, seconds.
-        progress: Told (files done, files in all).
+        progress: Called with (files done, files in all).
     """
     faults: list[str] = []
     durations_s: list[float] = []
     inspect = partial(_inspect, min_duration_s=min_duration_s)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         # In slices, so that an interrupt does not wait for a million files.
-        for first in range(0, len(entries), _READ_AHEAD):
-            for fault, duration_s in pool.map(inspect, entries[first : first + _READ_AHEAD]):
+        for first in range(0, len(entries), _SLICE_FILES):
+            for fault, duration_s in pool.map(inspect, entries[first : first + _SLICE_FILES]):
                 durations_s.append(duration_s)
                 if fault:
                     faults.append(fault)

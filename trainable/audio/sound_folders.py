@@ -1,4 +1,4 @@
-"""Folders of noises, music, voices or impulse responses: what is in them, and parts of it read.
+"""Folders of noises, music, voices or impulse responses: listing them, and reading from them.
 
 Shapes: S samples at 16 kHz, C channels.
 """
@@ -26,11 +26,11 @@ class SoundFile:
     """A sound, as its header and the file system describe it.
 
     Attributes:
-        name: Path from the folder on, with slashes.
-        num_samples: Of each channel, at the file's own rate.
-        rate_hz: Of the file.
-        size_bytes: Of the file.
-        changed_ns: Time of its last change, nanoseconds since 1970.
+        name: Path relative to the folder, with slashes.
+        num_samples: Samples of each channel, at the file's own rate.
+        rate_hz: Sample rate of the file.
+        size_bytes: Size of the file.
+        changed_ns: Modification time, nanoseconds since 1970.
     """
 
     name: str
@@ -41,7 +41,7 @@ class SoundFile:
 
     @property
     def duration_s(self) -> float:
-        """Length, seconds."""
+        """Duration, seconds."""
         return self.num_samples / self.rate_hz
 
 
@@ -50,54 +50,55 @@ class SoundFolder:
     """The sounds below a folder.
 
     Attributes:
-        key: The setting that names the folder.
+        key: Setting that names the folder, for messages.
         folder: The folder.
-        files: At least one, sorted by name.
+        files: Its sounds, at least one, sorted by name.
     """
 
     key: str
     folder: Path
     files: tuple[SoundFile, ...]
 
-    def drawn(self, rng: np.random.Generator, count: int = 1) -> tuple[SoundFile, ...]:
-        """Draw files: each at most once, unless there are too few."""
+    def draw(self, rng: np.random.Generator, count: int = 1) -> tuple[SoundFile, ...]:
+        """Draw files, each at most once unless there are fewer than `count`."""
         num_files = len(self.files)
         chosen = rng.choice(num_files, count, replace=count > num_files)
         return tuple(self.files[number] for number in chosen)
 
     def sound(self, file: SoundFile) -> Wave:
-        """A whole sound at 16 kHz.
+        """Read a whole sound at 16 kHz.
 
         Raises:
-            AudioError: It cannot be read, or holds NaN or infinite samples.
+            AudioError: The file cannot be read, or holds NaN or infinite samples.
         """
-        return self._finite(file, load_wave(self.folder / file.name))
+        return self._require_finite(file, load_wave(self.folder / file.name))
 
-    def stretch(self, file: SoundFile, num_samples: int, rng: np.random.Generator) -> Wave:
-        """A part of a sound from a random place on; a shorter sound is repeated.
+    def random_part(self, file: SoundFile, num_samples: int, rng: np.random.Generator) -> Wave:
+        """Read a part of a sound from a random start; a shorter sound is repeated.
 
         Only this part of a longer file is read.
 
         Args:
             file: The sound.
-            num_samples: Wanted, at 16 kHz.
-            rng: Source of the place.
+            num_samples: Length of the part, samples at 16 kHz.
+            rng: Source of the start.
 
         Raises:
-            AudioError: It cannot be read, or holds NaN or infinite samples.
+            AudioError: The file cannot be read, or holds NaN or infinite samples.
         """
+        # Rounded up, so that resampling gives enough samples; the last line cuts the rest.
         num_native = -(-num_samples * file.rate_hz // SAMPLE_RATE_HZ)
         if file.num_samples <= num_native:
             sound_S = self.sound(file)
             first = int(rng.integers(len(sound_S)))
             return np.resize(np.roll(sound_S, -first), num_samples)
         start = int(rng.integers(file.num_samples - num_native + 1))
-        part_S = self._finite(file, _read_part(self.folder / file.name, start, num_native))
+        part_S = self._require_finite(file, _read_part(self.folder / file.name, start, num_native))
         if file.rate_hz != SAMPLE_RATE_HZ:
             part_S = resampled(part_S, file.rate_hz)
         return part_S[:num_samples]
 
-    def _finite(self, file: SoundFile, sound_S: Wave) -> Wave:
+    def _require_finite(self, file: SoundFile, sound_S: Wave) -> Wave:
         num_broken = len(sound_S) - int(np.isfinite(sound_S).sum())
         if num_broken:
             raise AudioError(
@@ -113,11 +114,11 @@ def list_sounds(key: str, folder: Path) -> SoundFolder:
     Symbolic links are followed; hidden files and folders are left out.
 
     Args:
-        key: The setting that names the folder.
+        key: Setting that names the folder, for messages.
         folder: The folder.
 
     Raises:
-        ConfigError: There is no such folder, no such file in it, or one that is no audio.
+        ConfigError: The folder does not exist, holds no such files, or holds one that is no audio.
     """
     if not folder.is_dir():
         raise ConfigError(f"{key}: there is no folder {folder}{_hint(folder)}")
@@ -133,17 +134,17 @@ def list_sounds(key: str, folder: Path) -> SoundFolder:
             f"name the folder that does, or leave {key} out"
         )
     with ThreadPoolExecutor(NUM_READERS) as pool:
-        found = list(pool.map(lambda name: _described(folder, name), paths))
+        found = list(pool.map(lambda name: _read_header(folder, name), paths))
     faults = [file for file in found if isinstance(file, str)]
     if faults:
-        fix = "mend or remove these files, or name another folder"
+        fix = "repair or remove these files, or name another folder"
         raise ConfigError(fault_text(key, faults, fix))
     files = tuple(file for file in found if isinstance(file, SoundFile))
     return SoundFolder(key=key, folder=folder, files=files)
 
 
 def fault_text(key: str, faults: Sequence[str], fix: str) -> str:
-    """Faults of a folder's files, the first few of them, and what to do."""
+    """Return the message for faulty files of a folder: the first few faults, and the fix."""
     shown = [f"{key}: {fault}" for fault in faults[:_MAX_FAULTS_SHOWN]]
     if len(faults) > _MAX_FAULTS_SHOWN:
         shown.append(f"... and {len(faults) - _MAX_FAULTS_SHOWN} more")
@@ -151,25 +152,27 @@ def fault_text(key: str, faults: Sequence[str], fix: str) -> str:
 
 
 def _audio_below(folder: Path) -> Iterator[str]:
+    """Yield the names of audio files below a folder; raise `OSError` if one cannot be listed."""
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, onerror=_passed_on, followlinks=True):
-        if (real := os.path.realpath(place)) in seen:
-            folders.clear()  # a link that leads back up would be followed for ever
+    for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
+        if (real := os.path.realpath(current)) in seen:
+            folders.clear()  # a link to a parent folder would be followed for ever
             continue
         seen.add(real)
-        # Sorted, so that it is the same one of two links to a folder that is left out.
+        # Sorted, so that of two links to one folder the same one is skipped on every machine.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
             # macOS leaves `._NAME.wav` beside every file that it copies.
             if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
+                yield (Path(current) / name).relative_to(folder).as_posix()
 
 
-def _passed_on(error: OSError) -> None:
+def _raise(error: OSError) -> None:
     raise error
 
 
-def _described(folder: Path, name: str) -> SoundFile | str:
+def _read_header(folder: Path, name: str) -> SoundFile | str:
+    """Return the sound of a file, or its fault as a string."""
     path = folder / name
     try:
         stat = path.stat()
@@ -206,6 +209,7 @@ def _read_part(path: Path, start: int, num_samples: int) -> Wave:
 
 
 def _hint(folder: Path) -> str:
+    """Return the end of the message about a missing folder: the nearest name beside it, if any."""
     parent = folder.parent
     beside = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
     near = difflib.get_close_matches(folder.name, beside, n=1)

@@ -1,4 +1,4 @@
-"""Audio that goes bad after the check is met where it is built; trials read none at all."""
+"""Audio that is damaged after the check fails the build of the store; trials read no audio."""
 
 import os
 import random
@@ -64,7 +64,7 @@ def folder(file: Path) -> None:
 
 @pytest.fixture
 def checked(make_corpus: Callable[..., Path], tmp_path: Path) -> CorpusConfig:
-    """A corpus that passed the check."""
+    """Return a corpus that passed the check."""
     corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
     check_corpus(corpus)
     return corpus
@@ -96,7 +96,9 @@ def test_it_is_named_by_a_search_over_finished_stores_too(
         load_training_data(checked, cache_dir=tmp_path / "cache")
 
 
-def test_another_rate_is_read_anew_at_16_khz(checked: CorpusConfig, tmp_path: Path) -> None:
+def test_a_file_of_another_rate_is_read_again_at_16_khz(
+    checked: CorpusConfig, tmp_path: Path
+) -> None:
     before = load_training_data(checked, cache_dir=tmp_path / "cache")
     file = first_file(checked)
     wave, rate_hz = soundfile.read(file)

@@ -1,4 +1,4 @@
-"""Copies of utterances: the ratios, rooms and levels asked for, and what is refused."""
+"""Copies have the requested ratios, rooms and levels; bad folders are refused."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,7 @@ def ratio_db(wave_S: np.ndarray, out_S: np.ndarray) -> float:
 
 @pytest.mark.parametrize("snr_db", [-3.0, 4.0, 18.0])
 @pytest.mark.parametrize("kind", ["noise", "music", "speech"])
-def test_the_ratio_asked_for_is_reached(musan: Path, kind: CopyKind, snr_db: float) -> None:
+def test_the_requested_ratio_is_reached(musan: Path, kind: CopyKind, snr_db: float) -> None:
     ranges = {f"{kind}_snr_db": (snr_db, snr_db)}
     maker = augmenter(musan_dir=musan, num_voices=(1, 1), **ranges)
     wave_S = noise()
@@ -146,7 +146,7 @@ def test_silence_stays_silence(musan: Path, rirs: Path, kind: CopyKind, num_samp
     np.testing.assert_array_equal(out_S, silence_S)
 
 
-def test_a_silent_stretch_is_drawn_anew_and_silence_alone_adds_nothing(tmp_path: Path) -> None:
+def test_a_silent_part_is_drawn_again_and_silence_alone_adds_nothing(tmp_path: Path) -> None:
     wave_S = noise()
     write_sound(tmp_path / "a_silent.wav", np.zeros(50_000, np.float32))
     out_S = augmenter(musan_dir=tmp_path).augment_as("noise", wave_S, np.random.default_rng(0))
@@ -168,7 +168,7 @@ def test_a_silent_impulse_response_is_a_fault(tmp_path: Path) -> None:
         augmenter(rir_dir=tmp_path).augment_as("reverberation", noise(), np.random.default_rng(0))
 
 
-def test_all_kinds_come_about_equally_often(
+def test_all_kinds_are_about_equally_frequent(
     musan: Path, rirs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     maker = augmenter(musan_dir=musan, rir_dir=rirs)
@@ -226,7 +226,7 @@ def test_a_kind_that_the_folder_lacks_is_refused(tmp_path: Path) -> None:
         ("music.wav", "noise"),
     ],
 )
-def test_the_first_folder_of_a_kinds_name_says_what_a_file_is(name: str, kind: str) -> None:
+def test_the_first_folder_named_as_a_kind_gives_the_kind_of_a_file(name: str, kind: str) -> None:
     assert musan_kind(name) == kind
 
 

@@ -1,4 +1,4 @@
-"""What an augmentation config refuses, and with which words."""
+"""Values that an augmentation config refuses, and its messages."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Generated noise has the spectrum it is named for, and the ratio asked for is reached."""
+"""Generated noise has the spectrum of its colour; sounds reach the requested ratio."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 def slope(noise_S: np.ndarray, low_hz: float, high_hz: float) -> float:
-    """Exponent of the frequency that Welch's estimate of the power density follows."""
+    """Return the exponent of the frequency in Welch's estimate of the power density."""
     frequency_hz, density = scipy.signal.welch(noise_S, 16_000, nperseg=4096)
     band = (frequency_hz > low_hz) & (frequency_hz < high_hz)
     return float(np.polyfit(np.log(frequency_hz[band]), np.log(density[band]), 1)[0])
@@ -30,7 +30,9 @@ def slope(noise_S: np.ndarray, low_hz: float, high_hz: float) -> float:
     ("colour", "exponent"),
     [(NoiseColour.WHITE, 0.0), (NoiseColour.PINK, -1.0), (NoiseColour.BROWN, -2.0)],
 )
-def test_power_density_falls_as_the_colour_says(colour: NoiseColour, exponent: float) -> None:
+def test_power_density_falls_by_the_exponent_of_the_colour(
+    colour: NoiseColour, exponent: float
+) -> None:
     noise_S = coloured_noise(colour, 500_000, rng())
     assert slope(noise_S, 100, 7000) == pytest.approx(exponent, abs=0.05)
 
@@ -52,7 +54,7 @@ def test_brown_noise_is_flat_below_50_hz() -> None:
 
 
 @pytest.mark.parametrize("num_samples", [1, 2, 15_999, 16_000, 16_001, 100_000])
-def test_level_wanders_within_its_range_without_jumps(num_samples: int) -> None:
+def test_level_varies_within_its_range_without_jumps(num_samples: int) -> None:
     gain_S = slow_level(num_samples, rng())
     gain_db = 20 * np.log10(gain_S)
     assert gain_S.shape == (num_samples,)
@@ -68,7 +70,7 @@ def test_all_colours_are_generated() -> None:
 
 @pytest.mark.parametrize("snr_db", [-10.0, 0.0, 7.5, 20.0])
 @pytest.mark.parametrize("scale", [1e-3, 1.0])
-def test_ratio_of_mean_powers_is_the_one_asked_for(snr_db: float, scale: float) -> None:
+def test_ratio_of_mean_powers_is_the_requested_one(snr_db: float, scale: float) -> None:
     wave_S = (0.1 * scale * rng(1).standard_normal(50_000)).astype(np.float32)
     sound_S = rng(2).uniform(-1, 1, 50_000).astype(np.float32)
     added_S = at_snr(sound_S, wave_S, snr_db)

@@ -87,7 +87,7 @@ def with_sample(value: float) -> np.ndarray:
         (noise(16_000) * np.float32(1e-4), "must be louder than -60 dBFS .*, got -8. dBFS"),
     ],
 )
-def test_useless_waves_are_told_from_good_ones(wave: np.ndarray, fault: str | None) -> None:
+def test_waves_that_cannot_be_used_are_found(wave: np.ndarray, fault: str | None) -> None:
     found = check_wave(wave, 0.5)
     assert found is None if fault is None else re.fullmatch(fault, found or "")
 
@@ -104,12 +104,12 @@ def test_scan_finds_all_faults_in_order(tmp_path: Path) -> None:
         AudioEntry(path=tmp_path / f"{name}.wav", listed_at=f"list.txt:{line}")
         for line, name in enumerate(("broken", "good", "short"), 1)
     ]
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
     scan = scan_audio(
-        entries, min_duration_s=0.5, progress=lambda done, total: told.append((done, total))
+        entries, min_duration_s=0.5, progress=lambda done, total: reports.append((done, total))
     )
     assert scan.durations_s == (0.0, 1.0, 0.1)
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert reports == [(1, 3), (2, 3), (3, 3)]
     broken, short = scan.faults
     assert broken.startswith(f"list.txt:1: {tmp_path}/broken.wav: cannot be read")
     assert short == (f"list.txt:3: {tmp_path}/short.wav: must last at least 0.5 s, got 0.1000 s")

@@ -1,4 +1,4 @@
-"""Convolution is NumPy's, without delay; generated rooms have the figures asked for."""
+"""Convolution is that of NumPy without delay; generated rooms have the requested values."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def noise(num_samples: int, seed: int = 0) -> np.ndarray:
 
 
 def impulse(length: int, **taps: float) -> np.ndarray:
-    """Taps by their sample: `_3=0.5`."""
+    """Return an impulse response with these taps, such as `_3=0.5` at sample 3."""
     rir_R = np.zeros(length, np.float32)
     for sample, value in taps.items():
         rir_R[int(sample[1:])] = value
@@ -28,13 +28,13 @@ def test_an_impulse_of_any_size_leaves_the_wave_as_it_is(scale: float) -> None:
 
 
 @pytest.mark.parametrize("num_samples", [1, 50, 4000])
-def test_the_way_to_the_microphone_delays_nothing(num_samples: int) -> None:
+def test_the_path_to_the_microphone_adds_no_delay(num_samples: int) -> None:
     wave_S, rir_R = noise(num_samples), impulse(700, _200=0.3)
     out_S = reverberated(wave_S, rir_R, direct_path(rir_R))
     np.testing.assert_allclose(out_S, wave_S, atol=1e-7)
 
 
-def test_an_echo_comes_as_long_after_the_direct_path_as_in_the_response() -> None:
+def test_an_echo_follows_the_direct_path_by_its_time_in_the_response() -> None:
     wave_S, rir_R = noise(1000), impulse(400, _100=0.8, _350=0.6)
     out_S = reverberated(wave_S, rir_R, direct_path(rir_R))
     echo_S = np.concatenate([np.zeros(250), wave_S[:750]])

@@ -1,4 +1,4 @@
-"""What is found in folders of sounds, what is refused, and which parts are read."""
+"""Folders of sounds: which files are listed or refused, and which parts of them are read."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def write(path: Path, wave: np.ndarray, rate_hz: int = 16_000, subtype: str = "F
 
 
 def ramp(num_samples: int) -> np.ndarray:
-    """Every sample tells its place."""
+    """Make a wave whose samples are their own positions."""
     return np.arange(num_samples, dtype=np.float32) / num_samples
 
 
@@ -91,7 +91,7 @@ def test_faulty_files_are_named_together(tmp_path: Path) -> None:
     assert lines[1].startswith(f"musan_dir: {tmp_path}/text0.wav: cannot be read as WAV or FLAC: ")
     assert lines[5:] == [
         "... and 1 more",
-        "mend or remove these files, or name another folder",
+        "repair or remove these files, or name another folder",
     ]
     (tmp_path / "empty.wav").unlink()
     for number in range(4):
@@ -119,18 +119,18 @@ def test_a_folder_that_may_not_be_listed_is_named(
         list_sounds("musan_dir", tmp_path)
 
 
-def test_a_stretch_of_a_long_file_is_a_random_part_of_it(tmp_path: Path) -> None:
+def test_a_part_of_a_long_file_is_a_random_part_of_it(tmp_path: Path) -> None:
     folder = one_file(tmp_path, ramp(1000))
     firsts = set()
     for seed in range(300):
-        part_S = folder.stretch(folder.files[0], 990, rng(seed))
+        part_S = folder.random_part(folder.files[0], 990, rng(seed))
         first = round(float(part_S[0]) * 1000)
         np.testing.assert_array_equal(part_S, ramp(1000)[first : first + 990])
         firsts.add(first)
     assert firsts == set(range(11))
 
 
-def test_only_the_stretch_of_a_long_file_is_read(
+def test_only_the_part_of_a_long_file_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = one_file(tmp_path, ramp(100_000))
@@ -143,37 +143,35 @@ def test_only_the_stretch_of_a_long_file_is_read(
 
     monkeypatch.setattr(soundfile, "read", read)
     monkeypatch.delattr("trainable.audio.sound_folders.load_wave")
-    folder.stretch(folder.files[0], 500, rng())
+    folder.random_part(folder.files[0], 500, rng())
     assert asked == [500]
 
 
 @pytest.mark.parametrize("num_samples", [100, 101, 1050])
 def test_a_short_file_is_repeated(tmp_path: Path, num_samples: int) -> None:
     folder = one_file(tmp_path, ramp(100))
-    part_S = folder.stretch(folder.files[0], num_samples, rng())
+    part_S = folder.random_part(folder.files[0], num_samples, rng())
     first = round(float(part_S[0]) * 100)
     assert part_S.dtype == np.float32
     np.testing.assert_array_equal(part_S, ramp(100)[(first + np.arange(num_samples)) % 100])
 
 
 @pytest.mark.parametrize("rate_hz", [8_000, 44_100, 48_000])
-def test_a_stretch_of_another_rate_is_resampled_to_its_length(
-    tmp_path: Path, rate_hz: int
-) -> None:
+def test_a_part_of_another_rate_is_resampled_to_its_length(tmp_path: Path, rate_hz: int) -> None:
     time_s = np.arange(3 * rate_hz) / rate_hz
     folder = one_file(tmp_path, 0.5 * np.sin(2 * np.pi * 440 * time_s), rate_hz)
     for num_samples in (7_999, 16_000, 60_000):
-        part_S = folder.stretch(folder.files[0], num_samples, rng())
+        part_S = folder.random_part(folder.files[0], num_samples, rng())
         assert part_S.shape == (num_samples,)
     frequency_hz, density = scipy.signal.welch(
-        folder.stretch(folder.files[0], 16_000, rng()), 16_000, nperseg=8000
+        folder.random_part(folder.files[0], 16_000, rng()), 16_000, nperseg=8000
     )
     assert frequency_hz[density.argmax()] == 440
 
 
-def test_channels_of_a_stretch_are_averaged(tmp_path: Path) -> None:
+def test_channels_of_a_part_are_averaged(tmp_path: Path) -> None:
     folder = one_file(tmp_path, np.stack([ramp(1000), 3 * ramp(1000)], axis=1) / 4)
-    part_S = folder.stretch(folder.files[0], 10, rng())
+    part_S = folder.random_part(folder.files[0], 10, rng())
     np.testing.assert_allclose(np.diff(part_S), 0.5 / 1000, rtol=1e-3)
 
 
@@ -186,7 +184,7 @@ def test_broken_samples_are_a_fault_with_the_key(tmp_path: Path, num_samples: in
         "remove the file from musan_dir"
     )
     with pytest.raises(AudioError, match=text):
-        folder.stretch(folder.files[0], num_samples, rng())
+        folder.random_part(folder.files[0], num_samples, rng())
 
 
 def test_a_file_that_changed_since_it_was_listed_is_a_fault(tmp_path: Path) -> None:
@@ -194,10 +192,10 @@ def test_a_file_that_changed_since_it_was_listed_is_a_fault(tmp_path: Path) -> N
     write(tmp_path / "a.wav", ramp(300))
     text = r"a\.wav: is cut short: must have 990 samples from (\d|10) on, got (29\d|300)"
     with pytest.raises(AudioError, match=text):
-        folder.stretch(folder.files[0], 990, rng())
+        folder.random_part(folder.files[0], 990, rng())
     (tmp_path / "a.wav").unlink()
     with pytest.raises(AudioError, match=r"a\.wav: cannot be read as WAV or FLAC"):
-        folder.stretch(folder.files[0], 290, rng())
+        folder.random_part(folder.files[0], 290, rng())
 
 
 def test_files_are_drawn_once_each_unless_there_are_too_few(tmp_path: Path) -> None:
@@ -205,9 +203,9 @@ def test_files_are_drawn_once_each_unless_there_are_too_few(tmp_path: Path) -> N
         write(tmp_path / f"{number}.wav", ramp(10))
     folder = list_sounds("musan_dir", tmp_path)
     for seed in range(20):
-        drawn = folder.drawn(rng(seed), 5)
+        drawn = folder.draw(rng(seed), 5)
         assert sorted(file.name for file in drawn) == [f"{number}.wav" for number in range(5)]
-        assert len(folder.drawn(rng(seed), 7)) == 7
-    assert {folder.drawn(rng(seed))[0].name for seed in range(60)} == {
+        assert len(folder.draw(rng(seed), 7)) == 7
+    assert {folder.draw(rng(seed))[0].name for seed in range(60)} == {
         file.name for file in folder.files
     }
