@@ -1,4 +1,4 @@
-"""The embedded demo corpus: synthetic speakers, sentences and recording sessions.
+"""The built-in demo corpus: synthetic speakers, sentences and recording sessions.
 
 May import: models, spaces.files, trainable.audio, trainable.corpus.
 """

@@ -1,6 +1,7 @@
-"""The demo corpus: synthetic speakers, several recording sessions each, made on the spot.
+"""The demo corpus: synthetic speakers with several recording sessions each, made on request.
 
-It shows that everything works; its voices are synthetic and its figures say nothing about people.
+It shows that everything works. Its voices are synthetic, so results on it do not carry over to
+people.
 """
 
 import json
@@ -38,12 +39,12 @@ from trainable.demo.voices import (
 
 WAV_DIR = "wav"
 MANIFEST_FILE = "demo.json"
-# Raise it when other audio comes out of the same settings: older corpora are then built anew.
+# Increase it when the same settings give other audio: older corpora are then built again.
 RECIPE = 1
 
-# Of 50 ms, so that utterances last 2.2 to 3.2 s.
+# Utterances of whole blocks of 50 ms, which last 2.2 to 3.2 s.
 MIN_BLOCKS, MAX_BLOCKS = 44, 64
-FADE_S = 0.02
+FADE_S = 0.02  # without a fade the cut at the end would click
 
 
 class DemoConfig(BaseModel):
@@ -53,8 +54,8 @@ class DemoConfig(BaseModel):
 
     seed: int = Field(default=0, ge=0, description="the same seed gives the same bytes")
     num_speakers: int = Field(default=140, ge=4, description="speakers in all")
-    num_val_speakers: int = Field(default=26, ge=2, description="of them, for validation")
-    num_test_speakers: int = Field(default=10, ge=0, description="of them, for the test")
+    num_val_speakers: int = Field(default=26, ge=2, description="speakers for validation, of all")
+    num_test_speakers: int = Field(default=10, ge=0, description="speakers for the test, of all")
     num_sessions: int = Field(default=3, ge=1, description="recording sessions a speaker")
     num_utterances: int = Field(default=3, ge=1, description="utterances a session")
     num_pairs: int = Field(default=1400, ge=2, description="trial pairs a list at most")
@@ -65,8 +66,8 @@ class DemoCorpus:
     """A demo corpus on disk.
 
     Attributes:
-        config_path: Its `corpus.yaml`.
-        reused: Whether it was there already.
+        config_path: Path of its `corpus.yaml`.
+        reused: Whether it existed already.
     """
 
     config_path: Path
@@ -78,13 +79,13 @@ def build_demo_corpus(
 ) -> DemoCorpus:
     """Build the demo corpus, or reuse an intact one with the same settings.
 
-    It is built beside `out_dir` and renamed when complete, by one process a CPU core. A damaged
-    or differently built demo corpus is replaced; anything else in the way is left alone.
+    It is built beside `out_dir` by one process per CPU core, and renamed when it is complete. A
+    demo corpus that is damaged or has other settings is replaced; any other folder is left alone.
 
     Args:
-        out_dir: The corpus' own folder.
+        out_dir: Folder of the corpus alone.
         config: Size and seed.
-        progress: Told (speakers done, speakers in all) while building.
+        progress: Called with (speakers done, speakers in all) while building.
 
     Raises:
         VeerError: espeak-ng is missing, or the folder holds something else.
@@ -97,10 +98,10 @@ def build_demo_corpus(
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
     try:
-        building.chmod(0o755)
+        building.chmod(0o755)  # `mkdtemp` lets only this user in
         _build(building, config, progress)
         if _is_intact(out_dir, config):
-            # Another process was faster.
+            # Another process has built the same corpus in the meantime.
             return DemoCorpus(config_path=out_dir / CORPUS_FILE, reused=True)
         if out_dir.exists():
             shutil.rmtree(out_dir)
@@ -113,7 +114,8 @@ def build_demo_corpus(
 def _build(folder: Path, config: DemoConfig, progress: Callable[[int, int], None] | None) -> None:
     voices = draw_voices(config.num_speakers, config.seed)
     num_workers = min(os.cpu_count() or 1, config.num_speakers)
-    # Spawned, since a fork of a process with threads may hang.
+    # Spawned, since a fork of a process with threads may hang. One thread each: there is already a
+    # process for every core.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, torch.set_num_threads, (1,)) as pool:
         futures = [
@@ -144,7 +146,8 @@ def _build(folder: Path, config: DemoConfig, progress: Callable[[int, int], None
 
 
 def _build_speaker(root: Path, number: int, voice: Voice, config: DemoConfig) -> None:
-    """Write all sessions of a speaker; only its number and the seed decide what comes out."""
+    """Write all sessions of a speaker; the audio depends only on the seed and the number."""
+    # The middle number keeps this sequence apart from that of `draw_voices`.
     rng = np.random.default_rng([config.seed, 1, number])
     with open_espeak() as speech:
         for session_number in range(1, config.num_sessions + 1):
@@ -159,6 +162,7 @@ def _build_speaker(root: Path, number: int, voice: Voice, config: DemoConfig) ->
 
 
 def _draw_speech(speech: EspeakSynthesizer, voice: Voice, rng: np.random.Generator) -> Wave:
+    """Speak random sentences for a random number of blocks, and fade out the end."""
     num_samples = int(rng.integers(MIN_BLOCKS, MAX_BLOCKS + 1)) * BLOCK_SAMPLES
     wave_S = speech.synthesize(draw_sentence(rng), voice)
     while len(wave_S) < num_samples:
@@ -170,7 +174,7 @@ def _draw_speech(speech: EspeakSynthesizer, voice: Voice, rng: np.random.Generat
 
 
 def _manifest(folder: Path, config: DemoConfig) -> dict[str, Any]:
-    """What a finished corpus consists of; itself left out."""
+    """Return the manifest of a finished corpus: recipe, config, and size of each other file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         "recipe": RECIPE,

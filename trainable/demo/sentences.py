@@ -1,4 +1,4 @@
-"""Endless plain English for the demo speakers: a small grammar, words drawn evenly."""
+"""Random English sentences for the demo speakers, from a small grammar."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ _OPENINGS = _phrases(
 
 
 def draw_sentence(rng: np.random.Generator) -> str:
-    """A sentence of 12 to 17 words, no two likely the same."""
+    """Draw a sentence of 12 to 17 words; repetitions are unlikely."""
     subject, goal = (f"the {rng.choice(_ADJECTIVES)} {rng.choice(_NOUNS)}" for _ in range(2))
     return (
         f"{rng.choice(_OPENINGS)} {subject} {rng.choice(_VERBS)} {goal} "

@@ -1,7 +1,9 @@
-"""What a recording session does to a voice: room, noise, channel, level.
+"""The effects of a recording session on a voice: room, noise, channel and level.
 
-Every session draws its own and keeps it for all its utterances, so that two sessions of one
-speaker differ as two recordings in the wild do.
+They are drawn once for each session and kept for all its utterances, so that two sessions of one
+speaker differ as two real recordings do.
+
+Shapes: S samples at 16 kHz.
 """
 
 from dataclasses import dataclass
@@ -14,20 +16,22 @@ from torch import Tensor
 from models.frontend import SAMPLE_RATE_HZ
 from trainable.audio.reading import Wave
 
+# 50 ms; waves and rooms of whole blocks give convolutions of lengths that are fast to transform.
 BLOCK_SAMPLES = 800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingSession:
-    """The circumstances of one recording session.
+    """The conditions of one recording session.
 
     Attributes:
-        impulse: The room's response; its first sample is the direct sound.
-        noise_slope: Power of the noise falls with frequency to this power: 0 white, 2 brown.
+        impulse: Impulse response of the room; its first sample is the direct sound.
+        noise_slope: The power of the noise falls with the frequency to this power: 0 is white
+            noise, 2 is brown noise.
         snr_db: Speech over noise.
-        lowest_hz: The channel passes nothing below.
-        highest_hz: Nor above.
-        peaks: The microphone's resonances: centre in Hz, gain in dB.
+        lowest_hz: Lower cut-off frequency of the channel.
+        highest_hz: Upper cut-off frequency of the channel.
+        peaks: Resonances of the microphone: centre in Hz, gain in dB.
         level_dbfs: RMS level of the recording.
     """
 
@@ -41,7 +45,7 @@ class RecordingSession:
 
 
 def draw_session(rng: np.random.Generator) -> RecordingSession:
-    """Draw the circumstances of a session."""
+    """Draw the conditions of a session."""
     return RecordingSession(
         impulse=_draw_room(rng),
         noise_slope=rng.uniform(0.0, 2.0),
@@ -57,12 +61,12 @@ def draw_session(rng: np.random.Generator) -> RecordingSession:
 
 
 def record(wave_S: Wave, session: RecordingSession, rng: np.random.Generator) -> Wave:
-    """What the session's microphone hears of a voice; the noise is drawn anew.
+    """Return the recording of a voice in a session; each recording has its own noise.
 
     Whole blocks of `BLOCK_SAMPLES` are fastest.
 
     Returns:
-        wave_S: As long as the input, in [-1, 1].
+        wave_S: The recording, as long as the input, in [-1, 1].
     """
     speech = torch.from_numpy(wave_S)
     speech = F.fftconvolve(speech, session.impulse)[: len(wave_S)]
@@ -79,10 +83,11 @@ def record(wave_S: Wave, session: RecordingSession, rng: np.random.Generator) ->
 
 
 def _draw_room(rng: np.random.Generator) -> Tensor:
-    """Direct sound, then noise that decays by 60 dB within the reverberation time."""
+    """Draw an impulse response: direct sound, then noise that decays by 60 dB in a random time."""
     decay_s = rng.uniform(0.1, 0.5)
     direct_to_reverb_db = rng.uniform(0.0, 14.0)
-    # One more than whole blocks: a convolution with whole blocks then has a length fast to FFT.
+    # One more than whole blocks: the convolution with a wave of whole blocks then has a length of
+    # whole blocks too, which is fast to transform.
     num_samples = round(decay_s * SAMPLE_RATE_HZ / BLOCK_SAMPLES) * BLOCK_SAMPLES + 1
     time_s = np.arange(num_samples) / SAMPLE_RATE_HZ
     tail = rng.standard_normal(len(time_s)) * 10 ** (-3 * time_s / decay_s)
@@ -93,8 +98,9 @@ def _draw_room(rng: np.random.Generator) -> Tensor:
 
 
 def _draw_noise(num_samples: int, slope: float, rng: np.random.Generator) -> Tensor:
+    """Draw noise of unit power whose power density falls with the frequency to the slope."""
     spectrum = np.fft.rfft(rng.standard_normal(num_samples))
-    # Flat below 50 Hz, where brown noise would put all its power out of hearing.
+    # Flat below 50 Hz, where brown noise would have nearly all its power, below any speech.
     frequency_hz = np.maximum(np.fft.rfftfreq(num_samples, 1 / SAMPLE_RATE_HZ), 50.0)
     noise = np.fft.irfft(spectrum * frequency_hz ** (-slope / 2), num_samples)
     return torch.from_numpy((noise / noise.std()).astype(np.float32))

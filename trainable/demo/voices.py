@@ -1,4 +1,4 @@
-"""Synthetic speakers: espeak-ng's voices, through the library that espeakng-loader carries.
+"""Synthetic speakers: the voices of espeak-ng, in the library that espeakng-loader contains.
 
 espeak-ng is GPL-3.0-or-later; it is loaded at run time and is no part of this project.
 """
@@ -24,14 +24,16 @@ ACCENTS = (
     "en-gb-x-gbclan",
     "en-gb-x-gbcwmd",
 )
-# Robots, whispers, echoes and jokes rather than people; names with a space cannot be asked for.
+# Robots, whispers, echoes and jokes rather than people. `draw_voices` also leaves out names with a
+# space, which espeak-ng cannot select.
 UNUSED_VARIANTS = frozenset(
     {"Demonic", "RicishayMax", "RicishayMax2", "RicishayMax3", "Tweaky", "UniRobot"}
     | {"anikaRobot", "croak", "fast", "whisper", "whisperf", "robosoft"}
     | {f"robosoft{number}" for number in range(2, 9)}
 )
 
-# speak_lib.h: play nothing and return samples; do not exit() on errors; UTF-8; parameters.
+# From espeak-ng's speak_lib.h: return samples and play nothing; do not call exit() on errors; text
+# is UTF-8; numbers of the parameters.
 _SYNCHRONOUS = 2
 _DONT_EXIT = 0x8000
 _UTF8 = 1
@@ -43,15 +45,16 @@ _Callback = ctypes.CFUNCTYPE(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voice:
-    """A synthetic speaker, or how it sounds on one day.
+    """A synthetic speaker, or the same speaker on one day.
 
     Attributes:
-        name: espeak-ng's `ACCENT+VARIANT`.
-        pitch: 0 to 99, within the variant's own range of Hz.
-        pitch_range: 0 to 99, 0 is monotone.
-        rate_wpm: Words a minute.
-        native_rate_hz: Rate that the samples are taken to have; off espeak-ng's own it moves all
-            formants and the pitch together, as a longer or shorter vocal tract would.
+        name: Name of the voice in espeak-ng, `ACCENT+VARIANT`.
+        pitch: 0 to 99, within the variant's own range in Hz.
+        pitch_range: 0 to 99; 0 is monotone.
+        rate_wpm: Words per minute.
+        native_rate_hz: Sample rate that the samples are taken to have. A rate other than
+            espeak-ng's own shifts all formants and the pitch together, as a longer or shorter
+            vocal tract does.
     """
 
     name: str
@@ -62,10 +65,10 @@ class Voice:
 
 
 def require_espeak() -> tuple[Path, Path]:
-    """Find espeak-ng's shared library and its data folder.
+    """Return the paths of espeak-ng's shared library and of its data folder.
 
     Raises:
-        VeerError: The package that carries them is not installed.
+        VeerError: The package that contains them is not installed.
     """
     try:
         import espeakng_loader
@@ -78,7 +81,7 @@ def require_espeak() -> tuple[Path, Path]:
 
 
 def draw_voices(num_voices: int, seed: int) -> tuple[Voice, ...]:
-    """Draw speakers; a variant comes back only after all others were taken."""
+    """Draw speakers; a variant is used again only after all others were used."""
     rng = np.random.default_rng([seed, 0])
     folder = require_espeak()[1] / "voices" / "!v"
     names = sorted(path.name for path in folder.iterdir())
@@ -91,7 +94,7 @@ def draw_voices(num_voices: int, seed: int) -> tuple[Voice, ...]:
             pitch=int(rng.integers(20, 81)),
             pitch_range=int(rng.integers(20, 81)),
             rate_wpm=int(rng.integers(145, 206)),
-            # In steps of 200, since resampling between rates without a common factor is slow.
+            # In steps of 200: resampling between rates without a large common factor is slow.
             native_rate_hz=int(rng.integers(102, 120)) * 200,
         )
         for variant in order[:num_voices]
@@ -99,7 +102,7 @@ def draw_voices(num_voices: int, seed: int) -> tuple[Voice, ...]:
 
 
 def drifted(voice: Voice, rng: np.random.Generator) -> Voice:
-    """The same speaker on another day: a little higher or lower, faster or slower."""
+    """Draw the same speaker on another day: a little higher or lower, faster or slower."""
     return replace(
         voice,
         pitch=int(np.clip(voice.pitch + rng.integers(-10, 11), 0, 99)),
@@ -109,22 +112,22 @@ def drifted(voice: Voice, rng: np.random.Generator) -> Voice:
 
 
 class EspeakSynthesizer:
-    """One loaded espeak-ng; what it says depends only on what it was asked since loading."""
+    """A loaded espeak-ng. Its speech depends only on the calls since it was loaded."""
 
     def __init__(self, library: ctypes.CDLL, data: Path) -> None:
         self._library = library
         self._blocks: list[np.ndarray] = []
-        # Kept: the library calls it for as long as it lives.
+        # The library calls it later, and ctypes does not keep it alive.
         self._callback = _Callback(self._collect)
         if library.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT) <= 0:
             raise VeerError(f"espeak-ng cannot start with its data in {data}")
         library.espeak_SetSynthCallback(self._callback)
 
     def synthesize(self, text: str, voice: Voice) -> Wave:
-        """Speak.
+        """Speak a text with a voice.
 
         Returns:
-            wave_S: 16 kHz, in [-1, 1].
+            wave_S: Samples at 16 kHz, in [-1, 1].
 
         Raises:
             VeerError: espeak-ng does not have the voice.
@@ -144,6 +147,7 @@ class EspeakSynthesizer:
         return resampled(wave_S / np.float32(2**15), voice.native_rate_hz)
 
     def _collect(self, samples: "ctypes._Pointer[ctypes.c_short]", count: int, _: object) -> int:
+        # espeak-ng reuses the buffer, so it is copied; a call without samples ends the text.
         if samples and count > 0:
             self._blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -153,8 +157,8 @@ class EspeakSynthesizer:
 def open_espeak() -> Iterator[EspeakSynthesizer]:
     """Load a fresh espeak-ng and unload it afterwards.
 
-    The library keeps state between utterances (flutter, wave phases) that no call resets: only
-    unloading does. So at most one may be open in a process.
+    The library keeps state between utterances (flutter, wave phases) that only unloading resets.
+    So at most one may be open in a process.
 
     Raises:
         VeerError: espeak-ng is not installed or does not start.
@@ -164,11 +168,12 @@ def open_espeak() -> Iterator[EspeakSynthesizer]:
     library = ctypes.CDLL(str(path))
     try:
         speech = EspeakSynthesizer(library, data)
-        # Breath noise: starting espeak-ng seeds its own generator with the time.
+        # For the breath noise: at its start espeak-ng seeds its own generator with the time.
         library.espeak_ng_SetRandSeed(ctypes.c_long(1))
-        # Some voices draw from libc's instead.
+        # Some voices use the generator of libc instead.
         libc.srand(1)
         yield speech
     finally:
         library.espeak_Terminate()
+        # ctypes never unloads a library by itself.
         libc.dlclose(ctypes.c_void_p(library._handle))

@@ -65,10 +65,10 @@ class TestTinyCorpus:
         self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("os.cpu_count", lambda: 1)
-        told: list[tuple[int, int]] = []
-        build_demo_corpus(tmp_path / "again", TINY, lambda done, n: told.append((done, n)))
+        reports: list[tuple[int, int]] = []
+        build_demo_corpus(tmp_path / "again", TINY, lambda done, n: reports.append((done, n)))
         assert digests(tmp_path / "again") == digests(tiny)
-        assert told == [(done, 6) for done in range(1, 7)]
+        assert reports == [(done, 6) for done in range(1, 7)]
         assert [path.name for path in tmp_path.iterdir()] == ["again"]
 
     def test_damaged_or_other_corpus_is_replaced(self, tiny: Path) -> None:
@@ -87,14 +87,14 @@ class TestTinyCorpus:
         assert read_corpus(read_corpus_config(tiny / "corpus.yaml")).speakers
 
 
-def test_other_people_s_folders_are_left_alone(tmp_path: Path) -> None:
+def test_a_folder_of_other_content_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(VeerError, match="must be new or a demo corpus, it holds something else"):
         build_demo_corpus(tmp_path, TINY)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_missing_espeak_says_how_to_install_it(
+def test_error_for_missing_espeak_names_the_install_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "espeakng_loader", None)
@@ -120,7 +120,7 @@ def test_espeak_speaks_every_voice_audibly() -> None:
         assert 0.05 < np.abs(wave).max() < 1.5, voice
 
 
-def test_speech_does_not_depend_on_what_was_said_before() -> None:
+def test_speech_does_not_depend_on_earlier_speech() -> None:
     first, second = draw_voices(2, seed=5)
     with open_espeak() as speech:
         alone = speech.synthesize("To our surprise.", second)
