@@ -122,7 +122,7 @@ class TrainingBar:
         """Show how far a plug-in teacher is with its embeddings; hidden when done."""
         self._bar.update(self._teacher, completed=done, total=total, visible=done < total)
 
-    def say(self, text: str) -> None:
+    def warning(self, text: str) -> None:
         """Leave a line."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 

@@ -1,11 +1,11 @@
-"""Model files and the folder that keeps them.
+"""The folder of a run's model files: save, restore, and find the best one.
 
-A file is named `model%09d.model` after its epoch and laid out as voxceleb_trainer's: a dict with
-`model_state_dict`, `optimizer_state_dict`, `scheduler_state_dict`, `epoch`, read with
+A file is named `model%09d.model` after its epoch and has the layout of voxceleb_trainer: a dict
+with `model_state_dict`, `optimizer_state_dict`, `scheduler_state_dict` and `epoch`, read with
 `weights_only=True`, so nothing in it is executed. `veer` holds config, speakers and history.
 
-Beside each file lies its SHA-256 (`digest`), with which it is compared whenever it is read. A file
-without one, as a person may bring it, is read as it is.
+Next to each file is its SHA-256 (`digest`), which is verified whenever the file is read. A file
+without a digest, such as one that a user copied, is read without this check.
 """
 
 import os
@@ -25,7 +25,7 @@ SET_ASIDE = ".damaged"
 
 
 class Saveable(Protocol):
-    """What is saved and restored here: the trainer, of which this folder knows no more.
+    """An object that is saved and restored: the trainer, which this module must not import.
 
     Attributes:
         epoch: Finished epochs.
@@ -34,31 +34,31 @@ class Saveable(Protocol):
     epoch: int
 
     def state(self) -> dict[str, Any]:
-        """Everything that a restored run needs; `veer.history` has a mapping an epoch."""
+        """Return everything that a restored run needs; `veer.history` has a mapping per epoch."""
         ...
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state` gave."""
+        """Load a state that `state` returned."""
         ...
 
 
 class CheckpointFolder:
-    """The checkpoints of one run: the best epoch's and the last one's.
+    """The checkpoints of one run: those of the best and the last epoch.
 
     Args:
-        folder: The run's folder; files go to its `model` folder.
+        folder: The run's folder; the files are in its folder `model`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / MODEL_FOLDER
 
     def save(self, trainer: Saveable) -> Path:
-        """Write the trainer's state, then drop what is neither best nor last.
+        """Write the trainer's state, then delete all epochs but the best and the last.
 
-        The file appears under its name only when complete, and after its digest.
+        The file gets its name only when it is complete, and after its digest is written.
 
         Raises:
-            DiskFullError: There is no room; the files of earlier epochs stand.
+            DiskFullError: The disk is full; the files of earlier epochs are unchanged.
         """
         file = self.file_of(trainer.epoch)
         state = trainer.state()
@@ -68,11 +68,11 @@ class CheckpointFolder:
         return file
 
     def _write(self, file: Path, state: dict[str, Any]) -> None:
-        """Write a file under another name, and rename it once it is on disk."""
+        """Write a file under a temporary name, and rename it once it is on disk."""
         self.folder.mkdir(parents=True, exist_ok=True)
         building = file.with_suffix(BUILDING_SUFFIX)
         try:
-            building.unlink(missing_ok=True)  # of a process that died, or a link to anything
+            building.unlink(missing_ok=True)  # left by a killed process, or a planted link
             with building.open("xb") as out:
                 torch.save(state, out)
                 out.flush()
@@ -80,6 +80,7 @@ class CheckpointFolder:
             write_digest(file, building)
             building.replace(file)
         except BaseException:
+            # A digest without its file would make another file of that name look damaged.
             if not file.exists():
                 digest_path(file).unlink(missing_ok=True)
             raise
@@ -87,17 +88,16 @@ class CheckpointFolder:
             building.unlink(missing_ok=True)
 
     def restore(self, trainer: Saveable) -> list[str]:
-        """Load the newest whole checkpoint into a trainer, if there is one.
+        """Load the newest undamaged checkpoint into a trainer, if there is one.
 
-        A damaged one is set aside as `*.damaged`, of which the last alone is kept; the epochs
-        since the one that is loaded are then trained again, and come out as they did.
+        A damaged file is renamed to `*.damaged`; only the last of these is kept. Epochs after the
+        loaded one are trained again, with the same results.
 
         Returns:
-            What was damaged and passed over, a sentence each; `trainer.epoch` tells what was
-            loaded.
+            A message for each damaged file; `trainer.epoch` is the epoch that was loaded.
 
         Raises:
-            CheckpointError: One cannot be opened, or is whole but does not fit.
+            CheckpointError: A file cannot be opened, or is undamaged but does not fit.
             TrainingError: It belongs to another config or other speakers.
         """
         damages: list[str] = []
@@ -111,17 +111,18 @@ class CheckpointFolder:
             with does_not_fit(file):
                 trainer.load_state(state)
             break
-        then = f"the run goes on from epoch {trainer.epoch}" if trainer.epoch else "it begins anew"
+        epoch = trainer.epoch
+        then = f"the run continues from epoch {epoch}" if epoch else "the run starts again"
         return [f"{damage}; {then}" for damage in damages]
 
     def delete_weights(self) -> None:
-        """Drop every model file, also one that was set aside."""
+        """Delete every model file, also one that was set aside as damaged."""
         self._keep(set())
         for file in self.folder.glob(f"*{SET_ASIDE}"):
             file.unlink()
 
     def delete_half_written(self) -> None:
-        """Drop what a process left that was killed while it saved."""
+        """Delete what a process left that was killed while it saved."""
         for building in self.folder.glob(f"*{BUILDING_SUFFIX}"):
             building.unlink(missing_ok=True)
             file = building.with_suffix(FILE_SUFFIX)
@@ -129,14 +130,14 @@ class CheckpointFolder:
                 digest_path(file).unlink(missing_ok=True)
 
     def epochs(self) -> list[int]:
-        """Epochs that have a file, in order."""
+        """Return the epochs that have a file, in order."""
         if not self.folder.is_dir():
             return []
         names = (FILE_PATTERN.fullmatch(file.name) for file in self.folder.iterdir())
         return sorted(int(match[1]) for match in names if match)
 
     def file_of(self, epoch: int) -> Path:
-        """The file of an epoch, whether it exists or not."""
+        """Return the file of an epoch, whether it exists or not."""
         return self.folder / f"model{epoch:09d}.model"
 
     def _keep(self, epochs: set[int]) -> None:
@@ -154,33 +155,34 @@ class CheckpointFolder:
         return aside
 
 
-class _Counting:
-    """A file that keeps nothing but the number of bytes written to it."""
+class _ByteCounter:
+    """A file object that only counts the bytes written to it."""
 
     def __init__(self) -> None:
         self.num_bytes = 0
 
     def write(self, content: Any) -> int:
-        """Count them."""
+        """Add the size of the content."""
         self.num_bytes += (size := memoryview(content).nbytes)
         return size
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no bytes are buffered."""
 
 
 def saved_bytes(state: dict[str, Any]) -> int:
-    """The size of a state's file, without writing it; tensors on the meta device count nothing."""
-    counting = _Counting()
-    torch.save(state, counting)  # type: ignore[arg-type]
-    return counting.num_bytes
+    """Return the size of a state's file without writing it; meta tensors count 0 bytes."""
+    counter = _ByteCounter()
+    torch.save(state, counter)  # type: ignore[arg-type]
+    return counter.num_bytes
 
 
 def resolve_model_file(path: Path) -> Path:
-    """The model file that a path means: itself, or the best epoch's in a run folder.
+    """Return the path itself if it is a file, else the best epoch's file of the run folder.
 
     Raises:
-        CheckpointError: There is none, or the newest one, which knows which is best, is damaged.
+        CheckpointError: There is none, or the newest file, whose history has the best epoch, is
+            damaged.
     """
     if path.is_file():
         return path
@@ -202,5 +204,6 @@ def resolve_model_file(path: Path) -> Path:
 
 
 def _best_epoch(history: list[dict[str, Any]]) -> int:
+    """Return the epoch with the lowest VEER, the earlier one of equals; 0 without history."""
     best = min(history, key=lambda report: (report["veer_pct"], report["epoch"]), default=None)
     return 0 if best is None else int(best["epoch"])

@@ -1,4 +1,7 @@
-"""Speaker models and classifiers loaded from model files."""
+"""Loads speaker models and classifiers from model files.
+
+Shapes: K speakers, D embedding.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +26,10 @@ class LoadedClassifier:
     """A classifier read from a model file, on the CPU.
 
     Attributes:
-        centres_KD: The speaker centres, None in a file without them.
+        centres_KD: The speaker centres; None if the file has none.
         config: The trial that trained it.
         speakers: Training speakers.
-        file: Where it came from.
+        file: The file it was read from.
     """
 
     centres_KD: Tensor | None
@@ -54,7 +57,7 @@ def load_speaker_model(path: Path) -> LoadedModel:
     """Load a model file, or the best epoch of a run folder; every tensor must fit.
 
     Raises:
-        CheckpointError: Missing, damaged, or the weights do not fit the recorded config.
+        CheckpointError: The file is missing or damaged, or its weights do not fit its config.
     """
     file = resolve_model_file(path)
     state = read_checkpoint(file)
@@ -74,13 +77,13 @@ def load_speaker_model(path: Path) -> LoadedModel:
 
 
 def load_classifier(path: Path) -> LoadedClassifier:
-    """Load the classifier of a model file, or of the best epoch of a run folder, and no more.
+    """Load only the classifier of a model file, or of the best epoch of a run folder.
 
-    The file is mapped, so that the rest of it takes no memory; comparing it with its digest reads
-    it once all the same: wrong centres would cost more than the half second a gigabyte.
+    The file is mapped, so that the rest of it takes no memory. Verifying its digest still reads it
+    all, about half a second per gigabyte: wrong centres would cost more.
 
     Raises:
-        CheckpointError: Missing or damaged.
+        CheckpointError: The file is missing or damaged.
     """
     file = resolve_model_file(path)
     state = read_checkpoint(file, is_mapped=True)
@@ -88,6 +91,7 @@ def load_classifier(path: Path) -> LoadedClassifier:
         config = TrialConfig.model_validate(state["veer"]["config"])
         centres_KD = state["model_state_dict"].get(f"{CLASSIFIER_PREFIX}weight")
         return LoadedClassifier(
+            # A copy, so that the mapped file can be closed.
             centres_KD=None if centres_KD is None else centres_KD.clone(),
             config=config,
             speakers=tuple(state["veer"]["speakers"]),

@@ -1,4 +1,4 @@
-"""Reading one model file: whole, unaltered, and nothing in it executed."""
+"""Reads one model file: checks that it is complete and unchanged, and executes nothing in it."""
 
 import pickle
 import re
@@ -14,12 +14,15 @@ from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
 from trainable.machine.memory_share import is_out_of_memory
 
-# What the names in `model_state_dict` begin with: network and classifier as voxceleb_trainer has
-# them, and the projections of multi-stage distillation.
+# Prefixes of the names in `model_state_dict`: network and classifier as in voxceleb_trainer, and
+# the projections of multi-stage distillation.
 NETWORK_PREFIX, CLASSIFIER_PREFIX, PROJECTIONS_PREFIX = "__S__.", "__L__.", "__P__."
 FILE_PATTERN = re.compile(r"model(\d{9})\.model")
+# Errors of code that reads a state with missing or wrong entries.
 MISFIT_ERRORS = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
+# Errors of `torch.load` for a damaged file; which one depends on where the damage is.
 READ_ERRORS = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT_ERRORS)
+# Start of the RuntimeError of `load_state_dict`, which has no class of its own.
 WRONG_WEIGHTS = "Error(s) in loading state_dict"
 
 
@@ -27,12 +30,12 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
     """Read a model file without executing anything in it.
 
     Args:
-        file: Written by `CheckpointFolder.save`; compared with the digest beside it, if any.
-        is_mapped: Whether tensors are views of the mapped file, read from disk once they are used.
+        file: Written by `CheckpointFolder.save`; verified with the digest next to it, if any.
+        is_mapped: Whether tensors are views of the mapped file, read from disk when used.
 
     Raises:
         CheckpointError: It is missing or cannot be opened.
-        DamagedError: It holds other bytes than were written, or is not one of Veer's.
+        DamagedError: Its bytes are not those that were written, or it is not a file of Veer.
     """
     try:
         verify_digest(file)
@@ -47,7 +50,7 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
         raise
     except READ_ERRORS as error:
         if is_out_of_memory(error):
-            raise
+            raise  # the file may be good
         raise DamagedError(
             f"{file}: not a readable model file ({type(error).__name__}); restore it "
             "from a copy, or delete it and train again"
@@ -65,12 +68,12 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
 
 @contextmanager
 def does_not_fit(file: Path) -> Iterator[None]:
-    """Turns what loading a file's state raises, where its parts do not fit, into Veer's error.
+    """Translate the errors of loading a file's state that does not fit into a CheckpointError.
 
-    What says nothing of the file, such as a GPU that fails, is left as it is.
+    Errors that are not about the file, such as a failed GPU, pass through.
 
     Raises:
-        CheckpointError: They do not fit.
+        CheckpointError: The state does not fit.
     """
     try:
         yield
@@ -86,7 +89,7 @@ def does_not_fit(file: Path) -> Iterator[None]:
 
 
 def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
-    """What the parts of a model file say of its epoch, where they disagree."""
+    """Return a message if the parts of a model file disagree about its epoch, else None."""
     epoch, veer = state["epoch"], state["veer"]
     history = veer.get("history") if isinstance(veer, dict) else None
     if not isinstance(history, list) or not isinstance(state["model_state_dict"], dict):
@@ -108,5 +111,5 @@ def _is_number(value: object) -> bool:
 
 
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """The weights whose names begin so, without that beginning."""
+    """Return the weights whose names have a prefix, with the prefix removed."""
     return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""Asked before anything is run or written: may the models that are named be built?"""
+"""Checks that user models may be built, before anything is run or written."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from models.user_code import require_permission
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.model_file import read_checkpoint
 
-# Above a config that names the person's own file.
+# First line of an exported config whose model is user code.
 CODE_NOTE = "# model.family is a class in a file of your own: give --allow-code to run it.\n"
 
 
 def needs_user_code(config: ModelConfig) -> bool:
-    """Whether building the model runs the person's own file."""
+    """Return whether building the model runs a file of the user."""
     return isinstance(config, CustomModelConfig)
 
 
 def check_user_model(config: ModelConfig) -> None:
-    """Build a model of the person's own once, and drop it; other families are left alone.
+    """Build a user model once and drop it; do nothing for other families.
 
     Raises:
-        ConfigError: It may not be built, or cannot.
+        ConfigError: It may not be built, or building it fails.
     """
     if needs_user_code(config):
         with torch.random.fork_rng(devices=[]):
@@ -31,13 +31,13 @@ def check_user_model(config: ModelConfig) -> None:
 
 
 def check_user_teacher(teacher: Path | None) -> None:
-    """Refuse a model file, or the best one of a run folder, whose model may not be built.
+    """Refuse a teacher whose model is user code, if user code is not allowed.
 
-    Other kinds of teacher, and None, are left alone.
+    Only a model file or run folder can hold such a model; other teachers and None pass.
 
     Raises:
         CheckpointError: The file is missing or damaged.
-        ConfigError: Its family is the person's own, which needs permission.
+        ConfigError: Its family is user code, which needs permission.
     """
     if teacher is None or not (teacher.is_dir() or teacher.suffix == ".model"):
         return

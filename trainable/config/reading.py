@@ -1,7 +1,7 @@
-"""Trial configs that come with Veer, and reading any trial config by name or path.
+"""Reads trial configs, search spaces and runs; also lists the presets that come with Veer.
 
-`students/` holds the approaches and ablations of the notes, `teachers/` what `veer teacher train`
-starts from. The first line of each file is a comment that says what it is.
+`students/` has the approaches and ablations of the notes, `teachers/` has configs for
+`veer teacher train`. The first line of each file is a comment that describes it.
 """
 
 from collections.abc import Sequence
@@ -43,27 +43,27 @@ STUDENTS = (
 
 
 def bundled_configs() -> dict[str, Path]:
-    """The bundled trial configs, students first: name to file."""
+    """Return the file of each bundled trial config by name, students first."""
     students = {name: PRESETS_FOLDER / "students" / f"{name}.yaml" for name in STUDENTS}
     teachers = sorted((PRESETS_FOLDER / "teachers").glob("*.yaml"))
     return students | {file.stem: file for file in teachers}
 
 
 def preset_trees() -> dict[str, dict[str, Any]]:
-    """What each student preset sets, as the tree of a trial's config; the rest is default.
+    """Return the settings of each student preset, as a nested mapping without defaults.
 
-    In the order of the notes; the caller owns the trees.
+    The order is that of the notes. The caller may change the mappings.
     """
     return {name: read_yaml(bundled_configs()[name]).data for name in STUDENTS}
 
 
 def preset_summaries() -> dict[str, str]:
-    """Each student preset in a line: what it is, and the part of the notes it is from."""
+    """Return a line for each student preset: what it is, and its part of the notes."""
     return {name: summary_of(name) for name in STUDENTS}
 
 
 def summary_of(name: str) -> str:
-    """The first line of a bundled config, which is a comment."""
+    """Return the description of a bundled config: its first line, which is a comment."""
     first, _, _ = bundled_configs()[name].read_text(encoding="utf-8").partition("\n")
     return first.removeprefix("#").strip()
 
@@ -75,11 +75,11 @@ def read_trial_config(
 
     Args:
         name: A path, or one of `bundled_configs()`.
-        overrides: `dotted.key=value` assignments laid over the file.
-        seed: Laid over the file where given.
+        overrides: `dotted.key=value` assignments that replace settings of the file.
+        seed: If given, replaces the seed of the file.
 
     Raises:
-        ConfigError: No such file or name, or a setting breaks a rule.
+        ConfigError: There is no such file or name, or a setting breaks a rule.
     """
     bundled = bundled_configs()
     if name not in bundled and not Path(name).exists():
@@ -96,10 +96,10 @@ def read_trial_space(source: str | Path) -> Space:
     """Read a space of trial configs, which may name student presets.
 
     Args:
-        source: A file, or as text the name of a bundled space.
+        source: A file, or the name of a bundled space.
 
     Raises:
-        ConfigError: Every mistake found, one a line, with file and line.
+        ConfigError: The space has mistakes; the message has one per line, with file and line.
     """
     return read_space(source, TrialConfig, presets=preset_trees())
 
@@ -107,16 +107,17 @@ def read_trial_space(source: str | Path) -> Space:
 def read_preset_run(
     preset: str, corpus: Path, teacher: Path | None, overrides: Sequence[str] = ()
 ) -> TrainRunConfig:
-    """A training run of a student preset, its paths absolute.
+    """Return a training run of a student preset, with absolute paths.
 
     Args:
         preset: One of `STUDENTS`.
         corpus: A corpus.yaml.
-        teacher: Model file or folder; None where the preset does not distil.
-        overrides: `dotted.key=value` assignments laid over the preset.
+        teacher: Model file or folder; None if the preset does not distil.
+        overrides: `dotted.key=value` assignments that replace settings of the preset.
 
     Raises:
-        ConfigError: No such preset, a setting or the corpus breaks a rule, or a teacher is needed.
+        ConfigError: There is no such preset, a setting or the corpus breaks a rule, or a teacher
+            is needed.
     """
     if preset not in STUDENTS:
         raise ConfigError(

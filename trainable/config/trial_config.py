@@ -1,6 +1,6 @@
-"""What defines a trial, and a full training run.
+"""The config of a trial and of a full training run.
 
-A trial of the search, `veer train` and `veer teacher train` all take a `TrialConfig`.
+Trials of a search, `veer train` and `veer teacher train` all use a `TrialConfig`.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
 HASH_DIGITS = 12
-# By so much 0.9 + 0.1 and the like may miss 1.
+# Tolerance for alpha + beta <= 1: sums such as 0.7 + 0.2 + 0.1 are not exactly 1 in binary.
 ROUNDING = 1e-9
 # Parameters that only some distillation losses have.
 OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
@@ -39,7 +39,7 @@ OWN_PARAMETERS: Mapping[str, frozenset[str]] = {
 
 
 def _needs() -> Needs:
-    """Which settings of a trial have an effect only beside certain others."""
+    """Return the conditions of settings that have an effect only together with other settings."""
     own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
     kinds = {name: [kind for kind, has in OWN_PARAMETERS.items() if name in has] for name in own}
     plain = [
@@ -55,7 +55,7 @@ def _needs() -> Needs:
         "loss.stages": (unless("loss.distillation", "none"),),
         "loss.stage_weights": (unless("loss.stages", "none"),),
         "loss.beta": (unless("model.family", *plain),),
-        # The decoder is built and run in training without it, but nothing learns from it.
+        # Without beta the decoder is still built and run in training, but gets no gradient.
         "model.num_decoder_blocks": (unless("loss.beta", 0),),
         "training.mask_bins": (unless("training.num_masks", 0),),
         "training.mask_frames": (unless("training.num_masks", 0),),
@@ -117,7 +117,7 @@ class LossConfig(Settings):
 
     @property
     def classification_weight(self) -> float:
-        """What alpha and beta leave."""
+        """1 minus the weights of distillation and reconstruction."""
         return max(0.0, 1.0 - self.distill_weight - self.beta)
 
     @model_validator(mode="after")
@@ -131,9 +131,10 @@ class LossConfig(Settings):
         return self
 
     def canonical(self) -> dict[str, Any]:
-        """The loss as plain data, without what has no effect in it; see `TrialConfig.canonical`.
+        """Return the loss as plain data, without settings that have no effect.
 
-        Distillation of weight 0 is none at all; stage weights are divided by their sum.
+        See `TrialConfig.canonical`. Distillation of weight 0 becomes `none`; stage weights are
+        divided by their sum.
         """
         data = {"loss": self.model_dump(mode="json")}
         data["loss"]["stage_weights"] = normalise_weights(self.stage_weights)
@@ -142,7 +143,7 @@ class LossConfig(Settings):
 
 
 class TrainingConfig(Settings):
-    """How a model is trained; the defaults are the notes'."""
+    """How a model is trained; the defaults are those of the notes."""
 
     max_epochs: int = Field(100, ge=1, le=100_000, description="Epochs to train.")
     batch_size: int = Field(64, ge=2, le=65_536, description="Utterances a step.")
@@ -178,10 +179,10 @@ class TrialConfig(Settings):
     """One trial: the model, its loss, its training, its seed.
 
     Attributes:
-        needs: Which settings have an effect only beside certain others. The canonical form and
-            the conditions of a search space both come from it.
-        neutral: What a setting is in the canonical form where it has no effect; the others are
-            left out.
+        needs: Conditions of settings that have an effect only with other settings. The canonical
+            form and the conditions of a search space both come from it.
+        neutral: Values of settings without effect in the canonical form; other settings without
+            effect are left out.
     """
 
     needs: ClassVar[Needs] = _needs()
@@ -212,7 +213,7 @@ class TrialConfig(Settings):
         return self
 
     def canonical(self) -> dict[str, Any]:
-        """The config as plain data, without the parameters that have no effect in it.
+        """Return the config as plain data, without the parameters that have no effect in it.
 
         Two configs that mean the same have the same canonical form.
         """
@@ -221,15 +222,15 @@ class TrialConfig(Settings):
         return effective_tree(data, self.needs, self.neutral)
 
     def config_hash(self) -> str:
-        """12 hexadecimal digits that name the canonical form."""
+        """Return the hash of the canonical form, 12 hexadecimal digits."""
         return _hash(self.canonical())
 
     def recipe_hash(self) -> str:
-        """Likewise without the seed: the same for repetitions of one config."""
+        """Return the hash without the seed: the same for repetitions of one config."""
         return _hash({key: value for key, value in self.canonical().items() if key != "seed"})
 
     def model_hash(self) -> str:
-        """Likewise of the model alone: the same for trials of one architecture."""
+        """Return the hash of the model alone: the same for trials of one architecture."""
         return _hash(self.canonical()["model"])
 
 
@@ -266,10 +267,10 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
 
     Args:
         path: The file.
-        overrides: `dotted.key=value` assignments laid over it.
+        overrides: `dotted.key=value` assignments that replace settings of the file.
 
     Raises:
-        ConfigError: With file, line and fix.
+        ConfigError: The file breaks a rule; the message has file, line and fix.
     """
     config = load_model(TrainRunConfig, apply_overrides(read_yaml(path), overrides))
     base = path.resolve().parent
@@ -282,5 +283,3 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
 def _hash(data: Mapping[str, Any]) -> str:
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
-
-

@@ -1,24 +1,23 @@
-"""The same models at another width."""
+"""Changes the width of a model, for smaller or larger versions of a trial."""
 
 from typing import Any
 
 from trainable.config.trial_config import TrialConfig
 
+# Name of the width in the models that have one.
 WIDTH = "hidden_dim"
-
-
 WIDTH_STEP = 8
 
 
 def scale_width(config: TrialConfig, factor: float) -> TrialConfig:
-    """The config with its model's width times a factor; models without a width stay.
+    """Return the config with its model's width multiplied; models without a width do not change.
 
     Args:
         config: The trial.
-        factor: Above 0. The width goes to the nearest multiple of 8, at least 8.
+        factor: Above 0. The width is rounded to the nearest multiple of 8, at least 8.
 
     Raises:
-        pydantic.ValidationError: The model does not take the new width.
+        pydantic.ValidationError: The model does not allow the new width.
     """
     width: Any = getattr(config.model, WIDTH, None)
     if factor == 1 or width is None:

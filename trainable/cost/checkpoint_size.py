@@ -1,8 +1,8 @@
-"""The size of a trial's checkpoint, found out without training and without its memory.
+"""The size of a trial's checkpoint, found without training and without the memory it would take.
 
-The trial's network, loss and optimizer are built on PyTorch's meta device, which holds nothing;
-what `Trainer.state` would save is saved to nowhere, each tensor as one number, and the bytes of
-the tensors are added.
+The trial's network, loss and optimizer are built on PyTorch's meta device, which allocates
+nothing. The state that `Trainer.state` would return is written to a file that only counts, with
+each tensor replaced by one number, and the bytes of the tensors are added.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ from trainable.cost.step_memory import StepMemory
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
 from trainable.training.epoch_report import EpochReport
 
-# Longer than the names of most corpora's speakers.
+# More characters than the speaker names of most corpora have.
 NAME_CHARS = 16
-# What a loss has of stages at most, for the size of an epoch's report.
+# Upper bound of the number of stages, for the size of an epoch's report.
 MOST_STAGES = 16
 
 
@@ -33,22 +33,22 @@ def weights_memory(
     device: torch.device = META,
     engine: EngineConfig = DEFAULT_ENGINE,  # noqa: ARG001 - as `step_memory`
 ) -> StepMemory:
-    """The bytes of all tensors in a trial's checkpoint: most of it, and quick to find out.
+    """Return the bytes of all tensors in a trial's checkpoint: a quick lower bound of its size.
 
     Args:
         config: The trial.
-        teacher: Needed where the trial distils.
-        num_speakers: Rows of the classifier, where the teacher's own are not needed.
-        device: Makes no difference.
-        engine: Makes no difference.
+        teacher: Needed if the trial distils.
+        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
+        device: Ignored; it is here so that callers can swap this function and `step_memory`.
+        engine: Ignored, like `device`.
 
     Raises:
-        TrainingError: The loss needs a teacher, or one of another kind.
+        TrainingError: The loss needs a teacher, or the teacher does not fit the trial.
     """
     del device
     step = _built(config, teacher, num_speakers)
     kept = sum(tensor.nbytes for tensor in _weights(step).values())
-    moments = sum(2 * weight.nbytes for weight in _learnt(step))
+    moments = sum(2 * weight.nbytes for weight in _trained_weights(step))
     return StepMemory(kept + moments, True)
 
 
@@ -60,30 +60,30 @@ def checkpoint_memory(
     device: torch.device = META,
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> StepMemory:
-    """The bytes of the file after a trial's last epoch.
+    """Return the bytes of the checkpoint file after a trial's last epoch.
 
-    Exact but for the file's own table of contents, and for weights that no loss reaches (a branch
-    with weight 0): they have no moments, and are counted with them.
+    Exact except for the file's directory, and for weights that get no gradient (a branch with
+    weight 0): Adam has no moments for them, but they are counted with moments.
 
     Args:
         config: The trial.
-        teacher: Needed where the trial distils.
-        num_speakers: Rows of the classifier, where the teacher's own are not needed.
-        device: Makes no difference.
-        engine: How the trial is computed.
+        teacher: Needed if the trial distils.
+        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
+        device: Ignored, as in `weights_memory`.
+        engine: The trial's; it is part of the saved state.
 
     Raises:
-        TrainingError: The loss needs a teacher, or one of another kind.
+        TrainingError: The loss needs a teacher, or the teacher does not fit the trial.
     """
     del device
     tensors: list[Tensor] = []
 
-    def as_a_number(tensor: Tensor) -> Tensor:
+    def as_one_number(tensor: Tensor) -> Tensor:
         tensors.append(tensor)
         return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
 
     state = _state(_built(config, teacher, num_speakers), config, engine)
-    num_bytes = saved_bytes(tree_map_only(Tensor, as_a_number, state))
+    num_bytes = saved_bytes(tree_map_only(Tensor, as_one_number, state))
     num_bytes += sum(each.nbytes - each.element_size() for each in tensors)
     return StepMemory(num_bytes, True)
 
@@ -94,12 +94,12 @@ def _built(
     try:
         return RandomInputStep(config, teacher, num_speakers, Engine(device=META))
     except (NotImplementedError, RuntimeError):
-        # A network whose code reads values or fixes the device.
+        # The network's code reads values or fixes the device, so it cannot run on the meta device.
         return RandomInputStep(config, teacher, num_speakers, Engine(device=CPU))
 
 
 def _weights(step: RandomInputStep) -> dict[str, Tensor]:
-    """`model_state_dict`."""
+    """Return the tensors of `model_state_dict`, as `Trainer.state` names them."""
     objective = step.objective
     parts = {
         NETWORK_PREFIX: step.student,
@@ -113,15 +113,15 @@ def _weights(step: RandomInputStep) -> dict[str, Tensor]:
     }
 
 
-def _learnt(step: RandomInputStep) -> list[Tensor]:
-    """The weights that the optimizer moves."""
+def _trained_weights(step: RandomInputStep) -> list[Tensor]:
+    """Return the weights that the optimizer updates."""
     return [weight for group in step.step.optimizer.param_groups for weight in group["params"]]
 
 
 def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> dict[str, Any]:
-    """What `Trainer.state` gives after the last epoch."""
+    """Return a state like that of `Trainer.state` after the last epoch."""
     optimizer = step.step.optimizer
-    for weight in _learnt(step):
+    for weight in _trained_weights(step):
         moments = {"exp_avg": torch.empty_like(weight), "exp_avg_sq": torch.empty_like(weight)}
         optimizer.state[weight] = {"step": torch.zeros(()), **moments}
     epochs = range(config.training.max_epochs)
@@ -141,7 +141,7 @@ def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> 
 
 
 def longest_report(epoch: int) -> EpochReport:
-    """A report with every field at its longest, for the size of a record."""
+    """Return a report in which every number has the most digits, for the size of a record."""
     number = 1 / 3 + epoch
     stages = tuple(number + k for k in range(MOST_STAGES))
     return EpochReport(

@@ -1,4 +1,4 @@
-"""Time of a network on this machine's CPU over the teacher's, remembered from run to run.
+"""Latency of a student relative to its teacher on this machine's CPU, cached between runs.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -23,6 +23,15 @@ from trainable.machine.cache_dir import CACHE_VARIABLE
 from trainable.machine.hardware import describe_hardware
 
 Call = Callable[[], object]
+Timer = Callable[..., Mapping[str, list[float]]]
+
+ROUNDS = 15
+WARMUP_ROUNDS = 3
+NUM_THREADS = 1
+SEED = 0
+KEY_DIGITS = 32
+# Fields of the hardware that do not affect the speed of one thread.
+IRRELEVANT_HARDWARE = ("num_cores", "python")
 
 
 def time_interleaved(
@@ -33,17 +42,20 @@ def time_interleaved(
     seed: int,
     on_round: Callable[[], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Times every call once a round, in an order drawn anew for each round.
+    """Time every call once per round, in a new random order each round.
+
+    Taking turns spreads a slow phase of the machine over all calls, and the random order removes
+    effects of what ran just before.
 
     Args:
-        calls: By name.
-        rounds: Timed rounds.
-        warmup_rounds: Rounds before them that are not timed.
-        seed: Of the order.
-        on_round: Told of every finished round, outside of what is timed.
+        calls: The functions to time, by name.
+        rounds: Number of timed rounds.
+        warmup_rounds: Number of untimed rounds before them.
+        seed: Seed of the order.
+        on_round: Called after every round, outside of the timed part.
 
     Returns:
-        Seconds of each call by name, in the order of the rounds.
+        The seconds of each call by name, one per round.
     """
     generator = random.Random(seed)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -59,31 +71,20 @@ def time_interleaved(
     return seconds
 
 
-Timer = Callable[..., Mapping[str, list[float]]]
-
-ROUNDS = 15
-WARMUP_ROUNDS = 3
-NUM_THREADS = 1
-SEED = 0
-KEY_DIGITS = 32
-# Neither changes how fast one thread is.
-IRRELEVANT_HARDWARE = ("num_cores", "python")
-
-
 def latency_ratio(
     student: tuple[SpeakerModel, Tensor],
     teacher: tuple[SpeakerModel, Tensor],
     timer: Timer = time_interleaved,
 ) -> float:
-    """How many times as long the student takes as the teacher: the median over paired rounds.
+    """Return the student's time divided by the teacher's: the median over paired rounds.
 
-    From log-mels to the embedding, one thread; both take turns in this process. The time does
-    not depend on the weights, so freshly drawn ones do.
+    Timed from log-mels to the embedding, on one thread, in turns in this process. The time does
+    not depend on the weights, so untrained networks can be timed.
 
     Args:
         student: The network, in eval mode on the CPU, and the crops feat_BTF that it embeds.
-        teacher: Likewise; the same crops where it has the same mel bins.
-        timer: Stands in for `time_interleaved` in tests.
+        teacher: The same for the teacher.
+        timer: A replacement for `time_interleaved` in tests.
     """
     calls = {
         name: lambda model=model, feat_BTF=feat_BTF: model.embed(feat_BTF)
@@ -101,13 +102,12 @@ def latency_ratio(
 
 
 class LatencyCache:
-    """Ratios that were measured on this machine, a small file each.
+    """The latency ratios measured on this machine, one small file each.
 
-    A file holds what it was measured for; one that is damaged, or that belongs to something
-    else, is as good as none.
+    A file contains its key. A file that is damaged or has another key counts as missing.
 
     Args:
-        folder: Made when the first ratio is kept.
+        folder: Created when the first ratio is stored.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,24 +116,24 @@ class LatencyCache:
         self._machine = {k: v for k, v in hardware.items() if k not in IRRELEVANT_HARDWARE}
 
     def get(self, model_hash: str, teacher_sha256: str) -> float | None:
-        """The ratio of this architecture to this teacher, None where it is not known."""
+        """Return the ratio of an architecture to a teacher; None if it is not cached."""
         key = self._key(model_hash, teacher_sha256)
         try:
-            kept = json.loads(self._file(key).read_text(encoding="utf-8"))
+            entry = json.loads(self._file(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        if not isinstance(kept, dict) or kept.get("key") != key:
+        if not isinstance(entry, dict) or entry.get("key") != key:
             return None
-        ratio = kept.get("ratio")
+        ratio = entry.get("ratio")
         is_time = isinstance(ratio, float) and math.isfinite(ratio) and ratio > 0
         return ratio if is_time else None
 
     def put(self, model_hash: str, teacher_sha256: str, ratio: float) -> None:
-        """Remember a ratio.
+        """Store a ratio.
 
         Raises:
             DiskFullError: There is no room.
-            ConfigError: The folder cannot be written to.
+            ConfigError: The folder is not writable.
         """
         key = self._key(model_hash, teacher_sha256)
         try:

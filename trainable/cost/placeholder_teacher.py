@@ -1,6 +1,6 @@
-"""A teacher that says nothing of use, in the sizes of one whose answers are stored.
+"""A teacher without a network whose outputs are zeros, to measure what a trial costs.
 
-What it takes is what a trial with stored targets takes of a teacher: no network.
+A trial with stored targets holds no teacher network: its cost is the same with this one.
 
 Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
@@ -28,9 +28,9 @@ class PlaceholderTeacher:
     """A teacher whose outputs are zeros.
 
     Attributes:
-        embedding_dim: Size of its embedding.
-        stages: Channels of each stage before it; empty where no trial asks for them.
-        centres: Its classifier, None where it has none.
+        embedding_dim: Size of the embedding.
+        stages: Channels of each stage before the embedding; empty if the trial compares none.
+        centres: The classifier; None if the teacher has none.
     """
 
     embedding_dim: int
@@ -39,7 +39,7 @@ class PlaceholderTeacher:
 
     @property
     def facts(self) -> TeacherFacts:
-        """What it can teach."""
+        """The facts of the real teacher, for crops of any length."""
         return TeacherFacts(
             embedding_dim=self.embedding_dim,
             centres=self.centres,
@@ -48,21 +48,21 @@ class PlaceholderTeacher:
         )
 
     def to(self, device: torch.device) -> "PlaceholderTeacher":
-        """The same with its classifier on a device."""
+        """Return the same teacher with its classifier on a device."""
         if self.centres is None:
             return self
         return replace(self, centres=self.centres.to(device))
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
-        """Channels of each stage before the embedding."""
+        """Return the channels of each stage before the embedding."""
         return self.stages
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - any crop will do
-        """Random ones."""
+        """Return random starts."""
         return random_starts(rng, latest_N)
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
-        """Zeros on the device of the crops."""
+        """Return zeros on the device of the crops."""
         sizes = (self.embedding_dim, *(self.stages if with_stages else ()))
         embedding_BD, *stages = (
             crops.feat_BTF.new_zeros(len(crops.feat_BTF), size) for size in sizes
@@ -71,10 +71,10 @@ class PlaceholderTeacher:
 
 
 def placeholder_teacher(teacher: Teacher, config: TrialConfig) -> PlaceholderTeacher:
-    """What stands in for a network, in a trial that finds its answers stored.
+    """Return the placeholder for a network whose targets are stored.
 
     Args:
-        teacher: The network; asked about one crop where the trial compares stages.
+        teacher: The network; it embeds one crop if the trial compares stages.
         config: The trial.
     """
     stages: tuple[int, ...] = ()

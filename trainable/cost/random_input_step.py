@@ -1,4 +1,7 @@
-"""A training step on random input, for measuring what it costs."""
+"""A training step on random input, to measure what it costs.
+
+Shapes: B batch, T frames, F mel bins.
+"""
 
 import copy
 
@@ -19,23 +22,20 @@ from trainable.teachers.network import Teacher
 from trainable.training.step import Batch, TrainingStep
 
 META = torch.device("meta")
-
-
 CPU = torch.device("cpu")
-
 
 TeacherOrPlaceholder = Teacher | PlaceholderTeacher
 
 
 class RandomInputStep:
-    """A trial's training step, on crops of noise.
+    """A trial's training step on random crops.
 
-    The first step makes gradients and moments; the ones after it are like all others.
+    The first step allocates gradients and Adam's moments; later steps are typical of a training.
 
     Attributes:
         student: The network.
         objective: Its loss.
-        step: What is done with a batch.
+        step: The training step.
     """
 
     def __init__(
@@ -49,8 +49,9 @@ class RandomInputStep:
         self._device = device = engine.device
         if config.loss.distill_weight == 0:
             teacher = None
+        # Building and running must not change the random numbers of a training in this process.
         forked = [device] if device.type == "cuda" else []
-        # A model of the person's own is tried out when it is built, which takes a real device.
+        # Building a user's model runs it once as a check, which does not work on the meta device.
         builds_on = CPU if isinstance(config.model, CustomModelConfig) else device
         with torch.random.fork_rng(devices=forked), device:
             with builds_on:
@@ -73,15 +74,20 @@ class RandomInputStep:
         self.step = TrainingStep(student, objective, config.training, engine)
 
     def run(self, batch_size: int) -> None:
-        """One step."""
+        """Run one step.
+
+        Args:
+            batch_size: Crops of the step.
+        """
         feat_BTF = self._crops(batch_size)
         speaker_B = torch.arange(batch_size, device=self._device) % self._num_speakers
-        nowhere_B = np.zeros(batch_size, np.int64)
-        crops = Crops(feat_BTF, nowhere_B, nowhere_B)
+        unused_B = np.zeros(batch_size, np.int64)
+        crops = Crops(feat_BTF, unused_B, unused_B)
         self.step.run(Batch(feat_BTF, crops, speaker_B))
 
     def _crops(self, batch_size: int) -> Tensor:
         shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)
+        # The meta device has no generator, and computes no numbers.
         generator = None if self._device == META else torch.Generator(self._device).manual_seed(0)
         return torch.randn(shape, device=self._device, generator=generator)
 
@@ -89,7 +95,7 @@ class RandomInputStep:
 def _speakers(
     config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int
 ) -> tuple[str, ...]:
-    """Names of the classes: the teacher's where labels are compared, else any."""
+    """Return names of the classes: the teacher's if labels are compared, else made-up ones."""
     compares_labels = config.loss.distillation in LABEL_LEVEL
     if teacher is not None and teacher.centres is not None and compares_labels:
         return teacher.centres.speakers

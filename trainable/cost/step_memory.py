@@ -1,10 +1,10 @@
 """Memory of a training step: measured on a GPU, estimated elsewhere.
 
-The estimate runs the step on PyTorch's meta device, which computes nothing and holds nothing, and
-counts the bytes of the storages that are alive: weights, gradients, Adam's two moments, what is
-saved for the backward pass, what passes take and give back, and the frozen teacher. Not in it:
-PyTorch's rounding to blocks and the work space of cuBLAS and cuDNN (some tens of MiB). An LSTM
-counts as the operators that it is made of (see `trainable.cost.macs`), not as cuDNN has it.
+The estimate runs the step on PyTorch's meta device, which computes nothing and allocates nothing,
+and counts the bytes of the live storages: weights, gradients, Adam's two moments, tensors saved
+for the backward pass, temporary tensors, and the frozen teacher. Not included: PyTorch's rounding
+to blocks and the workspaces of cuBLAS and cuDNN (some tens of MiB). An LSTM is counted as its
+single operators (see `trainable.cost.macs`), not as the fused cuDNN kernel.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -26,36 +26,35 @@ from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
 from trainable.teachers.network import Teacher
 
-# Batches from which the bytes of a step are extended in a straight line, where it takes real work.
+# If a step can only be counted by really computing it, it runs at these two batch sizes, and its
+# bytes are extrapolated linearly to the trial's.
 SMALL_BATCHES = (8, 16)
-
-
 DEFAULT_TARGETS = TargetsConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputeSettings:
-    """How a search's trials are computed, as far as the memory of their steps depends on it.
+    """The settings that the memory of a search's training steps depends on.
 
     Attributes:
         engine: Precision and compilation.
-        targets: How a teacher that is a network is asked.
+        targets: Whether a network teacher runs in every step or its targets are stored.
     """
 
     engine: EngineConfig = DEFAULT_ENGINE
     targets: TargetsConfig = DEFAULT_TARGETS
 
     def loaded_teacher(self, teacher: Teacher, config: TrialConfig) -> TeacherOrPlaceholder:
-        """What a trial holds of a network: all of it, or its answers alone."""
+        """Return what a trial holds of a network teacher: the network, or only a placeholder."""
         return teacher if self.targets.mode == "online" else placeholder_teacher(teacher, config)
 
 
 class StepMemory(NamedTuple):
-    """The most memory that tensors take during a training step.
+    """The peak memory of tensors during a training step.
 
     Attributes:
-        num_bytes: Of the whole step.
-        is_estimated: Whether it was counted and not measured on a GPU.
+        num_bytes: Bytes of the whole step.
+        is_estimated: True if they were counted, False if they were measured on a GPU.
     """
 
     num_bytes: int
@@ -63,17 +62,17 @@ class StepMemory(NamedTuple):
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of a device's tensors while it is entered.
+    """A context in which the bytes of a device's tensors are counted.
 
-    A storage counts once, however many tensors view it, from its first use in here until nothing
-    holds it any more.
+    A storage counts once, however many tensors view it, from its first use inside the context
+    until it is freed.
 
     Args:
         device: Tensors elsewhere are not counted.
 
     Attributes:
-        live: Bytes that are held now.
-        peak: The most that were held since the last `reset_peak`.
+        live: Bytes in use now.
+        peak: Most bytes in use since the last `reset_peak`.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -84,7 +83,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = 0
 
     def reset_peak(self) -> None:
-        """Forget what was held before."""
+        """Set the peak to the bytes in use now."""
         self.peak = self.live
 
     def __torch_dispatch__(
@@ -124,23 +123,24 @@ def step_memory(
     device: torch.device,
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> StepMemory:
-    """The memory of one training step at the trial's batch size and crop length.
+    """Measure or estimate one training step at the trial's batch size and crop length.
 
     Args:
         config: The trial.
-        teacher: Left where it is; needed where the trial distils.
-        num_speakers: Rows of the classifier, where the teacher's own are not needed.
-        device: A CUDA device is measured; for any other the bytes are estimated.
-        engine: How trials will be computed; an estimate is of float32.
+        teacher: Needed if the trial distils; it is copied, and stays on its device.
+        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
+        device: On a CUDA device the step is measured; for any other it is estimated.
+        engine: Precision and compilation of a measured step; an estimate is for float32.
 
     Raises:
-        TrainingError: The loss needs a teacher, or one of another kind.
+        TrainingError: The loss needs a teacher, or the teacher does not fit the trial.
     """
     if device.type == "cuda":
         try:
             engine_there = resolve_engine(engine, device)
             return StepMemory(_measured(config, teacher, num_speakers, engine_there), False)
         except torch.cuda.OutOfMemoryError:
+            # The step does not fit this GPU, so its size can only be estimated.
             torch.cuda.empty_cache()
     return StepMemory(_estimated(config, teacher, num_speakers), True)
 
@@ -149,6 +149,7 @@ def _measured(
     config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int, engine: Engine
 ) -> int:
     device = engine.device
+    # Other tensors of this process are not part of the step.
     before = torch.cuda.memory_allocated(device)
     step = RandomInputStep(config, teacher, num_speakers, engine)
     step.run(config.training.batch_size)
@@ -165,12 +166,12 @@ def _estimated(
     try:
         return live_peak(config, teacher, num_speakers, batch_size, META)
     except (NotImplementedError, RuntimeError):
-        # A network whose code reads values or fixes the device; it runs on the CPU, if at all.
+        # The network's code reads values or fixes the device, so it cannot run on the meta device.
         small, large = (
             live_peak(config, teacher, num_speakers, size, CPU) for size in SMALL_BATCHES
         )
-    a_crop = (large - small) / (SMALL_BATCHES[1] - SMALL_BATCHES[0])
-    return round(small + a_crop * (batch_size - SMALL_BATCHES[0]))
+    per_crop = (large - small) / (SMALL_BATCHES[1] - SMALL_BATCHES[0])
+    return round(small + per_crop * (batch_size - SMALL_BATCHES[0]))
 
 
 def live_peak(
@@ -180,12 +181,12 @@ def live_peak(
     batch_size: int,
     device: torch.device,
 ) -> int:
-    """Bytes alive at the fullest moment of a training step after the first one.
+    """Return the peak of live bytes in a training step after the first one.
 
     Args:
         config: The trial; its own batch size is not used.
-        teacher: Left where it is.
-        num_speakers: Rows of the classifier, where the teacher's own are not needed.
+        teacher: It is copied, and stays on its device.
+        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
         batch_size: Crops of the step.
         device: `meta`, where the step costs nothing, or `cpu`.
     """
@@ -196,5 +197,3 @@ def live_peak(
         counted.reset_peak()
         step.run(batch_size)
     return counted.peak
-
-

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from trainable.config.trial_config import LossConfig
 
+# Keeps a division finite for a batch of equal embeddings, as at a collapsed start.
 MIN_DISTANCE = 1e-6
 
 
 def mse_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:
-    """Mean squared error of the L2-normalised embeddings over temperature squared.
+    """Return the mean squared error of the L2-normalised embeddings over temperature squared.
 
     The mean goes over batch and dimensions, so that embeddings at right angles give 2/D/T^2:
     0.000244 at D=512, T=4 (notes, V1: "Knowledge Distillation" and "Approach P1").
@@ -25,16 +26,16 @@ def mse_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig)
 
 
 def cosine_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:  # noqa: ARG001 - one signature for all
-    """1 minus the mean cosine of the embeddings (notes, V2: "Approach P1")."""
+    """Return 1 minus the mean cosine of the embeddings (notes, V2: "Approach P1")."""
     return (1.0 - F.cosine_similarity(student_BD, teacher_BD)).mean()
 
 
 def rkd_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:
-    """Relations inside the batch: Huber losses of distances and of angles, weighted.
+    """Compare relations inside the batch: Huber losses of distances and of angles, weighted.
 
-    Distances are Euclidean and over their mean in the batch. Angles are the cosines at the
+    Distances are Euclidean, divided by their mean in the batch. Angles are the cosines at the
     middle one of three crops; time and memory grow with B^3. The weights, 1 and 2, are the
-    paper's for metric learning. Other than in its authors' code, embeddings are L2-normalised
+    paper's for metric learning. Different from its authors' code, embeddings are L2-normalised
     first, since speakers are scored by cosine, and the means go over pairs and triples of
     different crops, not over all B^2 and B^3 entries.
 
@@ -42,7 +43,7 @@ def rkd_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig)
     """
     student_BD, teacher_BD = F.normalize(student_BD), F.normalize(teacher_BD)
     distance = F.smooth_l1_loss(_relative_distances(student_BD), _relative_distances(teacher_BD))
-    # A triple that meets itself has the same cosine, 0 or 1, in both: it adds nothing to the sum.
+    # A triple that has a crop twice has the same cosine, 0 or 1, in both, and adds 0 to the sum.
     angle = F.smooth_l1_loss(_cosines(student_BD), _cosines(teacher_BD), reduction="sum")
     batch_size = len(student_BD)
     num_triples = max(1, batch_size * (batch_size - 1) * (batch_size - 2))
@@ -50,10 +51,10 @@ def rkd_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig)
 
 
 def infonce_distillation(student_BD: Tensor, teacher_BD: Tensor, config: LossConfig) -> Tensor:
-    """InfoNCE: which teacher embedding of the batch belongs to this student embedding.
+    """Return InfoNCE: find the teacher embedding of the batch for each student embedding.
 
     Cross-entropy, nats, over the cosines divided by the temperature; every other crop of the
-    batch is a negative. A student that knows nothing pays log(B).
+    batch is a negative. For a student with random embeddings it is about log(B).
 
     Source: van den Oord et al., "Representation Learning with Contrastive Predictive Coding",
     2018; between student and teacher as in Tian et al., "Contrastive Representation
@@ -70,7 +71,7 @@ def kl_distillation(
     speaker_B: Tensor,  # noqa: ARG001 - one signature for all
     config: LossConfig,
 ) -> Tensor:
-    """KL divergence of the student's speaker probabilities from the teacher's, nats, times T^2.
+    """Return the KL divergence of student from teacher speaker probabilities, nats, times T^2.
 
     Both logits are divided by the temperature T; T^2 keeps the gradient's size at any T.
 
@@ -83,10 +84,11 @@ def kl_distillation(
 def dkd_distillation(
     student_BK: Tensor, teacher_BK: Tensor, speaker_B: Tensor, config: LossConfig
 ) -> Tensor:
-    """The two parts of `kl_distillation`, with weights of their own.
+    """Return the weighted sum of the two parts of `kl_distillation`.
 
-    Target part: the true speaker against all others together. Non-target part: the others among
-    each other, which `kl_distillation` weights with the teacher's doubt in the true speaker.
+    Target part: the true speaker against all others together. Non-target part: the other speakers
+    among each other. `kl_distillation` weights it by 1 minus the teacher's probability of the true
+    speaker, so it almost vanishes if the teacher is sure.
 
     Source: Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022; its weights are 1 and 8
     (alpha and beta there).
@@ -111,32 +113,33 @@ LABEL_LEVEL: Mapping[str, Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor]
     "kl": kl_distillation,
     "dkd": dkd_distillation,
 }
-# Terms that turn the student's embeddings in the teacher's direction; the others leave it free.
+# Terms that fix the direction of the student's embeddings to the teacher's; the others allow any
+# rotation.
 DIRECTED = frozenset({"mse", "cosine", "infonce"})
 
 
 def _relative_distances(unit_BD: Tensor) -> Tensor:
-    """Euclidean distances of all pairs, (P,), over their mean."""
+    """Return the Euclidean distances of all pairs, (P,), divided by their mean."""
     distance_P = F.pdist(unit_BD)
     return distance_P / distance_P.mean().clamp(min=MIN_DISTANCE)
 
 
 def _cosines(unit_BD: Tensor) -> Tensor:
-    """(B, B, B): the cosine at the first crop between the ways to the second and the third."""
-    way_BBD = F.normalize(unit_BD[None] - unit_BD[:, None], dim=-1, eps=MIN_DISTANCE)
-    return way_BBD @ way_BBD.mT
+    """Return the cosines, (B, B, B), at the first crop of the angle to the second and third."""
+    difference_BBD = F.normalize(unit_BD[None] - unit_BD[:, None], dim=-1, eps=MIN_DISTANCE)
+    return difference_BBD @ difference_BBD.mT
 
 
 def _kl(student_BK: Tensor, teacher_BK: Tensor) -> Tensor:
-    """Mean KL divergence of softmax(student) from softmax(teacher)."""
+    """Return the mean KL divergence of softmax(student) from softmax(teacher)."""
     student_BK, teacher_BK = student_BK.log_softmax(dim=1), teacher_BK.log_softmax(dim=1)
     return F.kl_div(student_BK, teacher_BK, reduction="batchmean", log_target=True)
 
 
 def _decoupled(logits_BK: Tensor, speaker_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits of (the true speaker, all others together), and of the others alone."""
+    """Return the logits of (the true speaker, all others together), and of the others alone."""
     speaker_B1 = speaker_B[:, None]
-    place_J = torch.arange(logits_BK.shape[1] - 1, device=logits_BK.device)
-    others_BJ = logits_BK.gather(1, place_J + (place_J >= speaker_B1).long())
+    index_J = torch.arange(logits_BK.shape[1] - 1, device=logits_BK.device)
+    others_BJ = logits_BK.gather(1, index_J + (index_J >= speaker_B1).long())
     target_B1 = logits_BK.gather(1, speaker_B1)
     return torch.cat((target_B1, others_BJ.logsumexp(dim=1, keepdim=True)), dim=1), others_BJ

@@ -1,4 +1,4 @@
-"""The loss of a trial: its terms, their weighted sum, and the parameters only training needs.
+"""The loss of a trial: its terms, their weighted sum, and the parameters that only training needs.
 
 Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 """
@@ -28,7 +28,7 @@ from trainable.loss.terms import aam_softmax_logits, reconstruction_loss
 
 
 class SpeakerClassifier(nn.Module):
-    """One centre a training speaker, for AAM-softmax; not part of an exported student."""
+    """One centre per training speaker, for AAM-softmax; not part of an exported student."""
 
     def __init__(self, num_speakers: int, embedding_dim: int) -> None:
         super().__init__()
@@ -40,18 +40,18 @@ class Objective(nn.Module):
     """The loss that a student is trained with.
 
     Args:
-        config: Its terms.
-        student: The network to train, built.
-        teacher: On the student's device; left alone where the loss does not use one.
+        config: Terms and weights.
+        student: The network to train.
+        teacher: On the student's device; ignored if the loss uses none.
         speakers: Training speakers; the position is the class.
-        probe_BTF: A crop as the student will see it, which tells the sizes of the stages.
+        probe_BTF: A crop like those of the training, to find the sizes of the stages.
 
     Attributes:
         classifier: The student's speaker centres.
         projections: From student stages to teacher stages; empty without multi-stage distillation.
 
     Raises:
-        TrainingError: The loss needs a teacher, or one of another kind.
+        TrainingError: The loss needs a teacher, or the teacher does not fit.
     """
 
     def __init__(
@@ -95,15 +95,16 @@ class Objective(nn.Module):
         *,
         autocast: AbstractContextManager[None] | None = None,
     ) -> dict[str, Tensor]:
-        """The terms, unweighted, and their weighted sum `total`, all float32.
+        """Compute the unweighted terms and their weighted sum `total`, all in float32.
 
         Args:
             student: The network.
             seen_BTF: The crops as the student sees them, maybe masked.
             crops: The whole crops, which the teacher sees.
             speaker_B: Classes.
-            autocast: What the passes of student and teacher run in. The losses do not: a cosine
-                near 1, as AAM-softmax and the distillation terms have it, loses its digits there.
+            autocast: Context of the passes of student and teacher. The losses run outside of it:
+                in half precision a cosine near 1, as in AAM-softmax and the distillation terms,
+                loses too many digits.
         """
         config, with_stages = self.config, bool(self.stage_weights)
         taught = None
@@ -140,18 +141,20 @@ class Objective(nn.Module):
         return terms | {"total": total}
 
     def with_teacher_output(self, crops: Crops) -> Crops:
-        """The crops with what a teacher that only looks it up says about them; any thread may ask.
+        """Return the crops with the teacher's output if the teacher only looks it up.
 
-        A network is asked by the step itself: it computes.
+        Thread-safe: the prefetch thread calls it. A network teacher runs in the step itself,
+        since it computes.
         """
         teacher = self.teacher
+        # A teacher that knows one crop length only has stored outputs.
         if teacher is None or teacher.facts.crop_frames is None:
             return crops
         found = teacher.output(crops, with_stages=bool(self.stage_weights))
         return crops._replace(teacher_output=found)
 
     def summary(self, means: Mapping[str, float]) -> dict[str, Any]:
-        """The fields of an `EpochReport` that tell of the loss, from an epoch's mean terms."""
+        """Return the fields of an `EpochReport` about the loss, from an epoch's mean terms."""
         config, total = self.config, means["total"]
         distill, rebuilt = means.get("distillation"), means.get("reconstruction")
         stages = tuple(means[name] for name in _stage_names(len(self.stage_weights)))
@@ -173,7 +176,7 @@ class Objective(nn.Module):
     def _distillation(
         self, taught: TeacherOutput, output: ModelOutput, logits_BK: Tensor, speaker_B: Tensor
     ) -> dict[str, Tensor]:
-        """The distillation term, its stages where there are any, and the cosine to the teacher."""
+        """Compute the distillation term, its stages if any, and the cosine to the teacher."""
         config, student_BD = self.config, output.embedding_BD
         if self.teacher_centres is None:
             compare = EMBEDDING_LEVEL[config.distillation]
@@ -208,7 +211,7 @@ def _all_float32(tensors: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def _usable_teacher(config: LossConfig, teacher: AnyTeacher | None) -> AnyTeacher | None:
-    """The teacher, or None where the loss does not use one."""
+    """Return the teacher, or None if the loss uses none."""
     if config.distill_weight == 0:
         return None
     if teacher is None:
@@ -221,7 +224,7 @@ def _usable_teacher(config: LossConfig, teacher: AnyTeacher | None) -> AnyTeache
 def _usable_centres(
     config: LossConfig, teacher: AnyTeacher | None, speakers: tuple[str, ...]
 ) -> SpeakerCentres | None:
-    """The teacher's classifier, or None where the loss does not use one."""
+    """Return the teacher's classifier, or None if the loss does not use it."""
     if teacher is None or config.distillation not in LABEL_LEVEL:
         return None
     centres = teacher.facts.centres

@@ -1,4 +1,4 @@
-"""What a student learns from: what the loop asks of a teacher, and the one that is a network.
+"""The interface of teachers: the crops they get, the output they return, the trials they fit.
 
 Shapes: B batch, N utterances, T frames, F mel bins, C channels, D embedding, K speakers.
 """
@@ -16,6 +16,7 @@ from trainable.features.crop_bank import Index
 from trainable.loss.distillation import LABEL_LEVEL
 from trainable.loss.terms import cosine_logits
 
+# Speakers or crops that a message lists before it ends in "...".
 MAX_LISTED = 3
 
 
@@ -25,7 +26,7 @@ class SpeakerCentres:
     """The classifier of a trained model.
 
     Attributes:
-        weight_KD: One centre a speaker.
+        weight_KD: One centre per speaker.
         scale: Factor on the cosines.
         speakers: Names; the position is the row of `weight_KD`.
     """
@@ -35,18 +36,18 @@ class SpeakerCentres:
     speakers: tuple[str, ...]
 
     def to(self, device: torch.device) -> "SpeakerCentres":
-        """The same on a device."""
+        """Return the same centres on a device."""
         return replace(self, weight_KD=self.weight_KD.to(device))
 
     def logits(self, embedding_BD: Tensor) -> Tensor:
-        """Scaled cosines without margin, (B, K)."""
+        """Return the scaled cosines without margin, (B, K)."""
         return cosine_logits(embedding_BD, self.weight_KD, self.scale)
 
     def of(self, speakers: tuple[str, ...]) -> "SpeakerCentres":
-        """The centres in the order of these speakers.
+        """Return the centres in the order of these speakers.
 
         Raises:
-            TrainingError: They are not the same speakers; with the number of those that differ.
+            TrainingError: They are not the same speakers; the message has the differing ones.
         """
         own, wanted = set(self.speakers), set(speakers)
         if own != wanted:
@@ -74,7 +75,7 @@ class TeacherOutput(NamedTuple):
 
 
 class Crops(NamedTuple):
-    """A batch of training crops, and where they lie.
+    """A batch of training crops and their positions.
 
     Attributes:
         feat_BTF: Log-mels before instance normalisation.
@@ -91,13 +92,13 @@ class Crops(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherFacts:
-    """What decides which trials a teacher can teach.
+    """The properties of a teacher that decide which trials it fits.
 
     Attributes:
-        embedding_dim: Size of its embedding, None where that is not known yet.
-        centres: Its classifier, None where it has none.
-        has_stages: Whether it shows its blocks or layers.
-        crop_frames: The one crop length that it knows, frames; None where any will do.
+        embedding_dim: Size of the embedding; None if it is not known yet.
+        centres: The classifier; None if the teacher has none.
+        has_stages: Whether the output has the stages of blocks or layers.
+        crop_frames: The only crop length that it has outputs for, frames; None for any length.
     """
 
     embedding_dim: int | None
@@ -107,27 +108,27 @@ class TeacherFacts:
 
 
 class AnyTeacher(Protocol):
-    """What the training loop asks of a teacher, whatever it is made of."""
+    """What the training loop needs from any kind of teacher."""
 
     @property
     def facts(self) -> TeacherFacts:
-        """What it can teach."""
+        """The properties that decide which trials it fits."""
 
     def to(self, device: torch.device) -> "AnyTeacher":
         """Return the teacher with its outputs on a device."""
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
-        """Channels of each stage before the embedding; empty without stages."""
+        """Return the channels of each stage before the embedding; empty without stages."""
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
-        """The first frame of one crop of each utterance, each from 0 to `latest_N`."""
+        """Draw the first frame of one crop of each utterance, each from 0 to `latest_N`."""
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
         """Return the teacher's output for these crops, without gradients."""
 
 
 def random_starts(rng: np.random.Generator, latest_N: Index) -> Index:
-    """Any start from 0 to the latest, each as likely."""
+    """Draw starts uniformly from 0 to the latest one, inclusive."""
     return rng.integers(0, latest_N + 1)
 
 
@@ -139,17 +140,17 @@ def require_fit(
     crop_frames: int,
     speakers: tuple[str, ...],
 ) -> None:
-    """Refuse a teacher that cannot teach a trial; one without distillation takes any.
+    """Refuse a teacher that does not fit a trial; a trial without distillation accepts any.
 
     Args:
-        loss: The trial's.
-        facts: The teacher's.
-        embedding_dim: Of the student.
-        crop_frames: Of the trial's training crops.
+        loss: The trial's loss.
+        facts: The teacher's facts.
+        embedding_dim: Size of the student's embedding.
+        crop_frames: Frames of the trial's training crops.
         speakers: Training speakers.
 
     Raises:
-        TrainingError: It cannot; with the reason.
+        TrainingError: It does not fit; the message has the reason.
     """
     if loss.distill_weight == 0:
         return
@@ -161,8 +162,8 @@ def require_fit(
     if loss.distillation in LABEL_LEVEL:
         if facts.centres is None:
             raise TrainingError(
-                f"loss.distillation {loss.distillation!r} needs the teacher's classifier, and "
-                "this teacher is known without one; distil embeddings (mse, cosine, rkd, infonce)"
+                f"loss.distillation {loss.distillation!r} needs the teacher's classifier, but "
+                "this teacher has none; distil embeddings (mse, cosine, rkd, infonce)"
             )
         facts.centres.of(speakers)
     if loss.stages != "none" and not facts.has_stages:
@@ -175,7 +176,7 @@ def require_fit(
 
 
 def no_stages_error(loss: LossConfig) -> TrainingError:
-    """The error of multi-stage distillation from a teacher that has no stages."""
+    """Return the error for multi-stage distillation from a teacher without stages."""
     return TrainingError(
         f"loss.stages {loss.stages!r} needs a teacher with stages, and this one has an embedding "
         "only; set loss.stages to none"
@@ -183,7 +184,7 @@ def no_stages_error(loss: LossConfig) -> TrainingError:
 
 
 def _some(speakers: set[str]) -> str:
-    """How many, and the names of the first."""
+    """Return the number of speakers and the names of the first ones."""
     names = ", ".join(sorted(speakers)[:MAX_LISTED])
     more = ", ..." if len(speakers) > MAX_LISTED else ""
     return f"{len(speakers)} ({names}{more})" if speakers else "none"

@@ -9,27 +9,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+# The gradient of sqrt is infinite at 0, where an embedding lies exactly on its centre.
 COSINE_LIMIT = 1e-7
 
 
 def cosine_logits(embedding_BD: Tensor, weight_KD: Tensor, scale: float) -> Tensor:
-    """Scaled cosines of embeddings and speaker centres, (B, K); both may have any length."""
+    """Return the scaled cosines of embeddings and speaker centres, (B, K), both of any length."""
     return scale * F.linear(F.normalize(embedding_BD), F.normalize(weight_KD))
 
 
 def aam_softmax_logits(
     embedding_BD: Tensor, weight_KD: Tensor, speaker_B: Tensor, *, margin: float, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Logits of additive-angular-margin softmax, with and without the margin.
+    """Return the logits of additive-angular-margin softmax, with and without the margin.
 
-    scale * cos(theta + margin) for the true speaker where theta + margin stays below pi, and
-    scale * (cos(theta) - margin * sin(margin)) beyond, which keeps it monotone.
+    For the true speaker: scale * cos(theta + margin) if theta + margin < pi, else
+    scale * (cos(theta) - margin * sin(margin)), so that it stays monotone in theta.
 
-    Source: Deng et al., "ArcFace", CVPR 2019; the voxceleb_trainer has the same two branches.
+    Source: Deng et al., "ArcFace", CVPR 2019; voxceleb_trainer has the same two branches.
 
     Args:
         embedding_BD: Student embeddings, any length.
-        weight_KD: One centre a speaker, any length.
+        weight_KD: One centre per speaker, any length.
         speaker_B: True speakers, 0 to K-1.
         margin: Radians.
         scale: Factor on the cosines.
@@ -48,5 +49,5 @@ def aam_softmax_logits(
 
 
 def reconstruction_loss(reconstruction_BTF: Tensor, norm_BTF: Tensor) -> Tensor:
-    """Mean squared error between rebuilt and given normalised log-mels."""
+    """Return the mean squared error between reconstructed and original normalised log-mels."""
     return F.mse_loss(reconstruction_BTF, norm_BTF)

@@ -1,4 +1,4 @@
-"""A teacher by its path: model file, folder of a run, file of embeddings, YAML of a plug-in."""
+"""Opens a teacher by its path: model file, run folder, file of embeddings, YAML of a plug-in."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,21 +23,21 @@ BANK_FILE = "teacher.parquet"
 
 
 def is_stored(teacher: Path) -> bool:
-    """Whether it is a file of embeddings, which has no network."""
+    """Return whether the path is a file of embeddings, which has no network."""
     return teacher.suffix == EMBEDDINGS
 
 
 def is_plugin(teacher: Path) -> bool:
-    """Whether it is the YAML of a plug-in."""
+    """Return whether the path is the YAML file of a plug-in."""
     return teacher.suffix in PLUGIN
 
 
 def find_teacher(teacher: Path) -> Path:
-    """The file that a path means: itself, or the best epoch's in a run folder; nothing is run.
+    """Return the path itself, or the best epoch's file if it is a run folder. No code is run.
 
     Raises:
-        CheckpointError: There is none.
-        ConfigError: A plug-in's YAML breaks a rule, or the person's code is not allowed.
+        CheckpointError: There is no such file.
+        ConfigError: A plug-in's YAML breaks a rule, or user code is not allowed.
     """
     if is_plugin(teacher):
         require_permission(f"teacher {teacher}")
@@ -51,7 +51,7 @@ def find_teacher(teacher: Path) -> Path:
 
 
 def plugin_facts(plugin: Path) -> TeacherFacts:
-    """What is known of a plug-in teacher before it is run.
+    """Return what is known of a plug-in teacher before it is run.
 
     Raises:
         ConfigError: Its YAML breaks a rule.
@@ -71,18 +71,20 @@ def prepare_teacher(
     progress: Callable[[int, int], None] | None = None,
     may_replace: bool = True,
 ) -> Path:
-    """The file that `open_teacher` takes; of a plug-in its embeddings, made now if need be.
+    """Return the file for `open_teacher`; for a plug-in, the file of its embeddings.
+
+    The plug-in's embeddings are computed if the file does not exist or is out of date.
 
     Args:
-        teacher: As the person named it.
-        corpus: Where the audio is.
+        teacher: As the user named it.
+        corpus: The corpus; it has the folders of the audio.
         data: The corpus, opened.
-        folder: The run's; a plug-in's embeddings go to its `teacher.parquet`.
-        progress: Told (utterances done, utterances in all) while a plug-in embeds.
-        may_replace: Whether embeddings of another plug-in there may be replaced.
+        folder: The run's folder; a plug-in's embeddings go to its `teacher.parquet`.
+        progress: Called with (utterances done, utterances in total) while a plug-in embeds.
+        may_replace: Whether embeddings of another plug-in in that file may be replaced.
 
     Raises:
-        VeerError: It cannot be used; see `find_teacher` and `build_bank`.
+        VeerError: The teacher cannot be used; see `find_teacher` and `build_bank`.
     """
     file = find_teacher(teacher)
     if not is_plugin(file):
@@ -101,21 +103,21 @@ def open_teacher(
     progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> AnyTeacher:
-    """The teacher in a model file or in a file of embeddings.
+    """Open the teacher in a model file or in a file of embeddings.
 
     Args:
-        file: As `prepare_teacher` gives it.
+        file: As `prepare_teacher` returns it.
         data: The corpus, opened.
-        bank: The crops that a network is asked about once; None has it run on every crop. A file
-            of embeddings has crops of its own.
-        cache_dir: Where what a network says is kept.
-        progress: Told (utterances done, utterances in all) while a network is asked.
-        build: What builds the shards of that.
+        bank: The crops for which a network's targets are computed once and stored. None runs the
+            network on every training crop. A file of embeddings has its own crops.
+        cache_dir: Folder of all stores, for the targets.
+        progress: Called with (utterances done, utterances in total) while targets are computed.
+        build: The function that builds the shards of the targets.
 
     Raises:
         CheckpointError: The model file is missing or damaged.
         TrainingError: The file of embeddings breaks a rule.
-        CorpusError: What the teacher says cannot be stored.
+        CorpusError: The teacher's output cannot be stored, since it is not finite in float16.
         DiskFullError: There is no room for the cache.
         StoreError: The cache cannot be written.
     """
@@ -127,5 +129,5 @@ def open_teacher(
 
 
 def teacher_facts(file: Path, data: TrainingData) -> TeacherFacts:
-    """What such a teacher can teach; nothing is built."""
+    """Return what a teacher's file can teach; no targets are computed."""
     return (load_stored_teacher(file, data) if is_stored(file) else load_teacher(file)).facts

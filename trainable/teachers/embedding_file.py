@@ -1,7 +1,7 @@
 """Embeddings of crops in a Parquet file: the format of a teacher without code.
 
 Columns: `utterance` (the path as the lists have it), `start_frame` and `num_frames` (10 ms each),
-`embedding` (a list of floats, of one size in the whole file). A row a crop.
+`embedding` (a list of floats, of one size in the whole file). There is one row per crop.
 
 Shapes: N crops of the file, D embedding.
 """
@@ -42,14 +42,14 @@ StoredEmbeddings = NDArray[np.float32] | NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EmbeddingTable:
-    """The crops of the utterances that were asked for, in the file's order.
+    """The crops of the requested utterances, in the file's order.
 
     Attributes:
-        file: Where they were read.
-        utterance_N: Position among the utterances asked for.
-        start_N: First frame.
-        num_frames_N: Frames.
-        embedding_ND: float16 where the file has it so, else float32.
+        file: The file they were read from.
+        utterance_N: Position among the requested utterances.
+        start_N: First frame of the crop.
+        num_frames_N: Frames of the crop.
+        embedding_ND: float16 if the file has float16, else float32.
     """
 
     file: Path
@@ -60,16 +60,16 @@ class EmbeddingTable:
 
 
 def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
-    """Read the crops of these utterances; those of others are passed over.
+    """Read the crops of these utterances; rows of other utterances are ignored.
 
     Args:
         file: The Parquet file.
-        utterances: Paths, each once.
+        utterances: Paths, without repetition.
 
     Raises:
-        TrainingError: The file is missing or none of Parquet, a column is missing or of another
+        TrainingError: The file is missing or no Parquet file, a column is missing or of another
             type, a value is missing, or an embedding has another size, is zero, NaN or infinite.
-        DamagedError: It is not what its digest, or a checksum in it, says.
+        DamagedError: Its content does not match its digest.
     """
     verify_digest(file)
     with _opened(file) as parquet:
@@ -100,15 +100,15 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
 
 
 def read_meta(file: Path) -> dict[str, Any]:
-    """What `EmbeddingWriter` noted beside the table; empty in files of others.
+    """Return the metadata that `EmbeddingWriter` wrote; empty for a file from another program.
 
     Raises:
-        TrainingError: The file is missing or none of Parquet.
+        TrainingError: The file is missing or no Parquet file.
     """
     with _opened(file) as parquet:
-        noted = (parquet.schema_arrow.metadata or {}).get(META_KEY)
+        recorded = (parquet.schema_arrow.metadata or {}).get(META_KEY)
         try:
-            return {} if noted is None else dict(json.loads(noted))
+            return {} if recorded is None else dict(json.loads(recorded))
         except (ValueError, TypeError) as error:
             raise TrainingError(
                 f"{file}: what it notes of itself is no JSON: it is damaged; make it anew"
@@ -116,14 +116,14 @@ def read_meta(file: Path) -> dict[str, Any]:
 
 
 class EmbeddingWriter:
-    """Writes such a file piece by piece; it appears under its name only when complete.
+    """Writes a file of embeddings batch by batch; it gets its final name only when complete.
 
-    A context manager: leaving it by an exception leaves nothing behind. A `DiskFullError` names
-    the bytes of the embeddings so far.
+    A context manager: after an exception no file is left. A `DiskFullError` states the bytes of
+    the embeddings so far.
 
     Args:
-        file: The file, replaced if it is there.
-        meta: Plain data noted beside the table.
+        file: The file, replaced if it exists.
+        meta: Metadata, as plain data.
         embedding_dim: Size of the embeddings.
     """
 
@@ -169,7 +169,7 @@ class EmbeddingWriter:
     def write(
         self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: StoredEmbeddings
     ) -> None:
-        """Append a row a crop, all of one length."""
+        """Append one row per crop; all crops have the same length."""
         columns = [
             pa.array(utterances, pa.string()),
             pa.array(start_N, pa.int32()),
@@ -193,7 +193,7 @@ class EmbeddingWriter:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
-    """Translates what pyarrow says of a file that it cannot read."""
+    """Open a Parquet file, and translate pyarrow's errors."""
     if not file.is_file():
         raise TrainingError(f"{file}: there is no such file")
     try:
@@ -207,7 +207,7 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
 
 
 def _schema_faults(schema: pa.Schema) -> Iterator[str]:
-    """What the columns break."""
+    """Yield the rules that the columns break."""
     for name in COLUMNS:
         if name not in schema.names:
             others = [other for other in schema.names if other not in COLUMNS]
@@ -223,7 +223,7 @@ def _schema_faults(schema: pa.Schema) -> Iterator[str]:
 
 
 def _rule_of(name: str, dtype: pa.DataType) -> tuple[str, bool]:
-    """The rule of a column's type, and whether this one keeps it."""
+    """Return the rule for a column's type, and whether this type follows it."""
     if pa.types.is_dictionary(dtype):
         dtype = dtype.value_type
     if name == UTTERANCE:
@@ -242,9 +242,9 @@ def _rule_of(name: str, dtype: pa.DataType) -> tuple[str, bool]:
 def _embeddings(
     parquet: pq.ParquetFile, wanted_N: NDArray[np.bool_], faults: list[str]
 ) -> StoredEmbeddings:
-    """(wanted, D): the embeddings of the wanted rows, read a piece at a time.
+    """Return the embeddings of the wanted rows, (wanted, D), read in batches.
 
-    What is wrong goes to `faults`; after that the rows are not filled in.
+    Messages about wrong rows are added to `faults`; after the first, rows are only checked.
     """
     dtype = parquet.schema_arrow.field(EMBEDDING).type.value_type
     as_float = np.float16 if pa.types.is_float16(dtype) else np.float32
@@ -268,7 +268,7 @@ def _embeddings(
 
 
 def _size_faults(rows: pa.Array, size: int, first: int) -> list[str]:
-    """Embeddings of another size than the first row's."""
+    """Return a message for each embedding whose size differs from the first row's."""
     sizes = pc.fill_null(pc.list_value_length(rows), -1).to_numpy()
     if size == 0 and len(sizes):
         return [f"row {first}: embedding must hold numbers, got none"]
@@ -280,7 +280,7 @@ def _size_faults(rows: pa.Array, size: int, first: int) -> list[str]:
 
 
 def _value_faults(emb_BD: StoredEmbeddings, first: int) -> list[str]:
-    """Embeddings that have no direction."""
+    """Return a message for each embedding without a direction (zero, NaN or infinite)."""
     broken_B: NDArray[np.bool_] = ~np.asarray(np.isfinite(emb_BD).all(axis=1))
     zero_B = ~emb_BD.any(axis=1)
     return [

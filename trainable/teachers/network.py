@@ -1,4 +1,7 @@
-"""A teacher that is a network: a speaker model asked online."""
+"""A teacher that is a network: a trained speaker model that embeds every crop.
+
+Shapes: B batch, N utterances, T frames, F mel bins, D embedding, K speakers.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,11 +31,11 @@ from trainable.loss.teacher_output import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teacher:
-    """A trained model, frozen: in eval mode and without gradients from here on.
+    """A trained model, frozen: the constructor sets eval mode and turns gradients off.
 
     Attributes:
         model: The network.
-        centres: Its classifier, None where the file does not have it.
+        centres: Its classifier; None if the file has none.
     """
 
     model: SpeakerModel
@@ -43,7 +46,7 @@ class Teacher:
 
     @property
     def facts(self) -> TeacherFacts:
-        """It takes crops of any length, and shows its stages."""
+        """Crops of any length, and stages."""
         return TeacherFacts(
             embedding_dim=self.model.embedding_dim,
             centres=self.centres,
@@ -52,22 +55,22 @@ class Teacher:
         )
 
     def to(self, device: torch.device) -> "Teacher":
-        """The teacher on a device; the network itself is moved there."""
+        """Return the teacher on a device; the network itself is moved, not copied."""
         self.model.to(device)
         if self.centres is None:
             return self
         return replace(self, centres=self.centres.to(device))
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:
-        """Channels of each stage before the embedding, found by embedding a crop."""
+        """Return the channels of each stage before the embedding, found by embedding a crop."""
         return stage_dims(self.model, feat_BTF)
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - any crop of any utterance will do
-        """Random ones."""
+        """Return random starts: a network can embed any crop."""
         return random_starts(rng, latest_N)
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
-        """The crops embedded."""
+        """Return the embeddings of the crops."""
         return self.embed(crops.feat_BTF, with_stages=with_stages)
 
     @torch.no_grad()
@@ -80,17 +83,17 @@ class Teacher:
 
 
 def load_teacher(path: Path) -> Teacher:
-    """The teacher in a model file, or in the best epoch's of a run folder.
+    """Load the teacher from a model file, or from the best epoch's file of a run folder.
 
     Raises:
-        CheckpointError: Missing, damaged, or the weights do not fit what the file says of them.
+        CheckpointError: The file is missing or damaged, or its weights do not fit its config.
     """
     loaded = load_speaker_model(path)
     return Teacher(model=loaded.model, centres=_centres(loaded))
 
 
 def load_centres(path: Path) -> SpeakerCentres | None:
-    """The classifier alone of such a file, None where it has none; the network is not read.
+    """Load only the classifier of such a file; return None if it has none.
 
     Raises:
         CheckpointError: As `load_teacher`.

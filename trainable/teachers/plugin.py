@@ -1,7 +1,7 @@
-"""A teacher that is the person's own code: a model plug-in of voxceleb_trainer, and its process.
+"""A teacher that is user code: a model plug-in of voxceleb_trainer, run in its own process.
 
-A YAML file names the trainer's folder, the plug-in and its weights. The code is run in a process
-of its own (`plugin_worker`): its packages `models` and `utils` would clash with Veer's.
+A YAML file names the trainer's folder, the plug-in and its weights. The code runs in a separate
+process (`plugin_worker`), since its packages `models` and `utils` would clash with Veer's.
 
 Shapes: B batch, S samples, D embedding.
 """
@@ -27,9 +27,10 @@ from spaces.files.errors import ConfigError, TrainingError
 from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 
 WORKER = Path(__file__).with_name("plugin_worker.py")
+# Repeated in `plugin_worker`, which must not import anything of Veer.
 BATCH_HEADER = struct.Struct("<II")
 STDERR_LINES = 6
-# A process that was told to end has nothing to save.
+# Time to wait for the exit status of a process that has closed its output.
 GRACE_S = 5.0
 
 Float32Array = NDArray[np.float32]
@@ -37,7 +38,7 @@ Answer = TypeVar("Answer")
 
 
 class PluginConfig(BaseModel):
-    """What `plugin.yaml` says; relative paths count from its folder."""
+    """The content of `plugin.yaml`; relative paths count from its folder."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +66,7 @@ class PluginConfig(BaseModel):
 
 
 def read_plugin(file: Path) -> PluginConfig:
-    """Read a `plugin.yaml`; nothing of the plug-in is run.
+    """Read a `plugin.yaml`; no code of the plug-in is run.
 
     Raises:
         ConfigError: With file, line and fix.
@@ -85,17 +86,17 @@ def read_plugin(file: Path) -> PluginConfig:
 
 
 class PluginProcess:
-    """The running plug-in; a context manager, whose end is the process's.
+    """The running plug-in: a context manager that starts the process and kills it at the end.
 
     Attributes:
         num_params: Parameters of its model.
 
     Args:
-        config: What to run.
-        name: What messages call it: the YAML file.
+        config: The plug-in.
+        name: Name of the plug-in in messages: its YAML file.
 
     Raises:
-        TrainingError: On entering: it could not load the model; with what it wrote to stderr.
+        TrainingError: On entering, if it cannot load the model; with its last lines of stderr.
     """
 
     num_params: int
@@ -105,18 +106,20 @@ class PluginProcess:
 
     def __enter__(self) -> "PluginProcess":
         config = self._config
-        told = config.model_dump(
+        spec = config.model_dump(
             mode="json", include={"trainer", "model", "weights", "arguments", "device"}
         )
         self._errors = tempfile.TemporaryFile()
         try:
             # Isolated (-I): neither PYTHONPATH nor the working folder adds to its path.
             self._process = subprocess.Popen(  # noqa: S603 - only with --allow-code
-                [str(config.python), "-I", "-B", str(WORKER), json.dumps(told)],
+                [str(config.python), "-I", "-B", str(WORKER), json.dumps(spec)],
                 cwd=config.trainer,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                # A file: a pipe that nobody reads would block a plug-in that prints much.
                 stderr=self._errors,
+                # A group of its own, so that `_kill` ends the plug-in's child processes too.
                 start_new_session=True,
             )
         except OSError as error:
@@ -141,14 +144,14 @@ class PluginProcess:
         self._errors.close()
 
     def send(self, wave_BS: Float32Array) -> Future[Float32Array]:
-        """Hand over a batch of crops; the next may be prepared meanwhile."""
+        """Start to send a batch of crops and return, so the caller can prepare the next one."""
         return self._thread.submit(self._exchange, np.ascontiguousarray(wave_BS, np.float32))
 
     def receive(self, sent: Future[Float32Array]) -> Float32Array:
-        """The embeddings of a batch that was sent, (B, D).
+        """Return the embeddings of a batch that was sent, (B, D).
 
         Raises:
-            TrainingError: The process failed, was killed, or gave no answer in `timeout_s`.
+            TrainingError: The process failed, was killed, or did not answer within `timeout_s`.
         """
         return self._wait(sent, "embedding a batch")
 
@@ -189,7 +192,7 @@ class PluginProcess:
         return self._process.stdout
 
     def _ending(self, doing: str) -> str:
-        """How the process ended, in words."""
+        """Return a text that describes how the process ended."""
         try:
             status = self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
@@ -204,20 +207,20 @@ class PluginProcess:
         )
 
     def _last_words(self) -> str:
-        """The last lines of its stderr."""
+        """Return the last lines of its stderr, as the end of a message."""
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").rstrip().splitlines()[-STDERR_LINES:]
-        return "; it said last:" + "".join(f"\n  {line}" for line in lines) if lines else ""
+        return "; its last output:" + "".join(f"\n  {line}" for line in lines) if lines else ""
 
     def _kill(self) -> None:
-        """Ends the process and whatever it started."""
+        """Kill the process and all processes that it started."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
 def _check_files(config: PluginConfig, document: YamlDocument) -> None:
-    """Refuse what is not there.
+    """Check that the trainer, the plug-in, the weights and the interpreter exist.
 
     Raises:
         ConfigError: With file and line of the key.

@@ -1,4 +1,4 @@
-"""What a plug-in teacher says about a fixed bank of crops, asked once and kept as a Parquet file.
+"""A plug-in teacher's embeddings of a fixed bank of crops, computed once, kept as a Parquet file.
 
 Shapes: B batch, C crops of an utterance, S samples of a crop, D embedding.
 """
@@ -38,13 +38,13 @@ BANK_KEY, NUM_PARAMS = "bank", "num_params"
 
 
 class Crop(NamedTuple):
-    """A crop that is cut.
+    """The samples of one crop.
 
     Attributes:
         utterance: Position in the plan.
-        path: As the list has it.
-        start_frame: Where it begins.
-        wave_S: Its samples.
+        path: Path of the utterance, as in the list.
+        start_frame: First frame.
+        wave_S: The samples.
     """
 
     utterance: int
@@ -58,8 +58,8 @@ class PlannedCrops:
     """The crops of one utterance.
 
     Attributes:
-        path: As the list has it.
-        file: Its audio.
+        path: Path of the utterance, as in the list.
+        file: Audio file.
         start_C: First frame of each crop, ascending.
     """
 
@@ -71,14 +71,14 @@ class PlannedCrops:
 def plan_crops(
     config: PluginConfig, corpus: CorpusConfig, data: TrainingData
 ) -> tuple[PlannedCrops, ...]:
-    """The bank: random crops of the training utterances, evenly spaced ones of the validation's.
+    """Plan the crops: random ones of training utterances, evenly spaced ones for validation.
 
-    No crop stands in it twice, so that a short utterance has fewer than `num_crops`. A crop of
+    No crop is in it twice, so a short utterance has fewer than `num_crops`. A crop of
     frames [s, s+n) is the samples [160 s, 160 s + 160 n + 240), as voxceleb_trainer crops; where
     the utterance is shorter it is repeated.
 
     Raises:
-        ConfigError: A path stands in both lists, and means two files.
+        ConfigError: A path is in both lists and means two different files.
     """
     rng = np.random.default_rng(config.seed)
     # Of T frames there are at least 160 (T-1) samples, and a crop must lie within them.
@@ -108,10 +108,10 @@ def plan_crops(
 
 
 def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
-    """A hash of all that decides the embeddings: weights, code, arguments, crops and audio files.
+    """Hash everything that the embeddings depend on: weights, code, arguments, crops, audio files.
 
-    A file's size and time of change stand for its content, as for the log-mels. Of the code it is
-    the Python files of the trainer's folder and of its `models`.
+    An audio file's size and modification time stand for its content, as for the log-mels. The code
+    is the Python files in the trainer's folder and in its folder `models`.
     """
     digest = hashlib.sha256(file_sha256(config.weights).encode())
     settings = config.model_dump(
@@ -129,7 +129,7 @@ def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
 
 
 def has_key(file: Path, key: str) -> bool:
-    """Whether a file is the bank with this key."""
+    """Return whether a file exists and is the bank with this key."""
     try:
         return read_meta(file).get(BANK_KEY) == key
     except TrainingError:  # missing, or not ours
@@ -145,20 +145,20 @@ def build_bank(
     progress: ProgressCallback | None = None,
     may_replace: bool = True,
 ) -> None:
-    """Ask a plug-in about its bank of crops, unless the file holds the answers already.
+    """Compute a plug-in's embeddings of its bank of crops, unless the file has them already.
 
     Args:
         plugin: The `plugin.yaml`.
-        corpus: Where the audio is.
+        corpus: The corpus; it has the folders of the audio.
         data: The corpus, opened.
-        file: The Parquet file; replaced in one step where it holds another bank.
-        progress: Told (utterances done, utterances in all).
-        may_replace: Whether it may be replaced.
+        file: The Parquet file; if it holds another bank, it is replaced atomically.
+        progress: Called with (utterances done, utterances in total).
+        may_replace: Whether another bank may be replaced.
 
     Raises:
-        ConfigError: The YAML breaks a rule, or the person's code is not allowed.
+        ConfigError: The YAML breaks a rule, or user code is not allowed.
         RunError: The file holds another bank and may not be replaced.
-        TrainingError: The process failed, hangs or was killed, or gives no usable embeddings.
+        TrainingError: The process failed, hangs or was killed, or returns unusable embeddings.
     """
     require_permission(f"teacher {plugin}")
     config = read_plugin(plugin)
@@ -172,7 +172,7 @@ def build_bank(
             "or of the audio; restore that, or begin another run"
         )
     file.parent.mkdir(parents=True, exist_ok=True)
-    _write_bank(file, key, config, plan, place=str(plugin), progress=progress)
+    _write_bank(file, key, config, plan, source=str(plugin), progress=progress)
 
 
 def _write_bank(
@@ -181,16 +181,16 @@ def _write_bank(
     config: PluginConfig,
     plan: Sequence[PlannedCrops],
     *,
-    place: str,
+    source: str,
     progress: ProgressCallback | None,
 ) -> None:
-    """Ask about every crop and write the answers; `place` is the file to blame in errors."""
+    """Embed every crop and write the embeddings; `source` is the file that errors name."""
     with ExitStack() as stack:
-        process = stack.enter_context(PluginProcess(config, place))
+        process = stack.enter_context(PluginProcess(config, source))
         writer: EmbeddingWriter | None = None
-        for batch, emb_BD in _asked(process, plan, config):
+        for batch, emb_BD in _embedded(process, plan, config):
             if faults := _faults(batch, emb_BD):
-                raise TrainingError(f"{place}: {faults}")
+                raise TrainingError(f"{source}: {faults}")
             if writer is None:
                 meta = {BANK_KEY: key, NUM_PARAMS: process.num_params}
                 writer = stack.enter_context(EmbeddingWriter(file, meta, emb_BD.shape[1]))
@@ -201,10 +201,10 @@ def _write_bank(
                 progress(batch[-1].utterance + 1, len(plan))
 
 
-def _asked(
+def _embedded(
     process: PluginProcess, plan: Sequence[PlannedCrops], config: PluginConfig
 ) -> Iterator[tuple[list[Crop], Float32Array]]:
-    """Batches with their embeddings; the next one is cut while the plug-in computes."""
+    """Yield batches with their embeddings; the next one is cut while the plug-in computes."""
     before: tuple[list[Crop], Future[Float32Array]] | None = None
     for batch in _batches(_cut(plan, config.crop_frames), config.batch_size):
         sent = process.send(np.stack([crop.wave_S for crop in batch]))
@@ -216,7 +216,7 @@ def _asked(
 
 
 def _cut(plan: Sequence[PlannedCrops], crop_frames: int) -> Iterator[Crop]:
-    """Every crop, each file decoded once, a few ahead."""
+    """Yield every crop; each file is decoded once, `READ_AHEAD` files in advance."""
     num_samples = voxceleb_trainer_crop_samples(crop_frames)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         for first in range(0, len(plan), READ_AHEAD):
@@ -236,7 +236,7 @@ def _batches(crops: Iterator[Crop], batch_size: int) -> Iterator[list[Crop]]:
 
 
 def _faults(batch: Sequence[Crop], emb_BD: Float32Array) -> str | None:
-    """What makes embeddings useless: the first crop whose embedding has no direction."""
+    """Return a message about the first embedding without a direction; None if all are usable."""
     useless_B = ~(np.isfinite(emb_BD).all(axis=1) & emb_BD.any(axis=1))
     if not useless_B.any():
         return None

@@ -1,12 +1,12 @@
-"""Runs a voxceleb_trainer model plug-in in a process of its own: crops in, embeddings out.
+"""Runs a voxceleb_trainer model plug-in in its own process: crops in, embeddings out.
 
-Stands alone: it is run as a script in the person's own interpreter and imports nothing of Veer,
-whose `models` would clash with the trainer's.
+This file is self-contained: it runs as a script in the user's interpreter and imports nothing of
+Veer, whose package `models` would clash with the trainer's.
 
-Takes as its one argument a JSON object: trainer, model, weights, arguments, device. Answers with a
-line of JSON (`num_params`) once the model is loaded. Then, until its input ends, it reads batches:
-two little-endian uint32 (crops B, samples S) and B x S float32 samples; and answers each with two
-uint32 (B, D) and B x D float32.
+Its only argument is a JSON object: trainer, model, weights, arguments, device. It writes a line of
+JSON (`num_params`) when the model is loaded. Then, until its input ends, it reads batches: two
+little-endian uint32 (crops B, samples S) and B x S float32 samples. For each it writes two uint32
+(B, D) and B x D float32.
 
 Shapes: B batch, S samples, D embedding.
 """
@@ -25,21 +25,22 @@ from typing import Any, BinaryIO
 
 import torch
 
-NETWORK, CLASSIFIER = "__S__.", "__L__."
-SHAPE = struct.Struct("<II")
-NUM_NAMED = 3
-UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
+# Prefixes of the names of weights in a file of voxceleb_trainer.
+NETWORK_PREFIX, CLASSIFIER_PREFIX = "__S__.", "__L__."
+BATCH_HEADER = struct.Struct("<II")
+MAX_LISTED = 3
+READ_ERRORS = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
 
 
 class WeightsError(Exception):
     """The file of weights is not what the model needs."""
 
 
-class FoldersFirst:
-    """Finds the trainer's folders of modules that have no `__init__.py`.
+class TrainerFolderFinder:
+    """An import finder for the trainer's folders of modules without `__init__.py`.
 
-    Python prefers any installed package of the same name to such a folder, wherever on the path
-    that is: an installed Veer would then be the trainer's `models`.
+    Python prefers an installed package of the same name to such a folder, whatever their order on
+    the path: if Veer is installed, its `models` would be imported for the trainer's.
     """
 
     def __init__(self, root: Path) -> None:
@@ -51,7 +52,7 @@ class FoldersFirst:
         path: Sequence[str] | None = None,
         target: ModuleType | None = None,  # noqa: ARG002 - importlib's
     ) -> importlib.machinery.ModuleSpec | None:
-        """The folder's spec, None where it is no such folder."""
+        """Return the folder's spec; None if it is not such a folder."""
         folder = self.root / name
         if path is not None or not any(folder.glob("*.py")) or (folder / "__init__.py").exists():
             return None
@@ -63,26 +64,26 @@ class FoldersFirst:
 def main() -> None:
     """Load the model, then embed batch after batch."""
     spec = json.loads(sys.argv[1])
-    # What the plug-in prints must not get among the answers.
+    # Prints of the plug-in must not mix with the answers, so stdout becomes stderr for it.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     sys.path.insert(0, spec["trainer"])
-    sys.meta_path.insert(0, FoldersFirst(Path(spec["trainer"])))
+    sys.meta_path.insert(0, TrainerFolderFinder(Path(spec["trainer"])))
     device = spec["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        model = load(spec).to(device)
+        model = load_plugin_model(spec).to(device)
     except WeightsError as error:
-        sys.exit(str(error))  # the trace would show Veer's code and not the person's
+        sys.exit(str(error))  # a traceback would show only Veer's code
     num_params = sum(parameter.numel() for parameter in model.parameters())
     answers.write(json.dumps({"num_params": num_params}).encode() + b"\n")
     answers.flush()
     serve(model, device, sys.stdin.buffer, answers)
 
 
-def load(spec: dict[str, Any]) -> torch.nn.Module:
-    """The plug-in's `MainModel` with its weights, in eval mode; every tensor must fit.
+def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:
+    """Load the plug-in's `MainModel` with its weights, in eval mode; every tensor must fit.
 
     Raises:
         WeightsError: The file cannot be read, or its weights do not fit.
@@ -91,11 +92,11 @@ def load(spec: dict[str, Any]) -> torch.nn.Module:
     model: torch.nn.Module = module.MainModel(**spec["arguments"])
     try:
         state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
-    except UNREADABLE as error:
+    except READ_ERRORS as error:
         raise WeightsError(
             f"{spec['weights']}: not a readable file of weights ({type(error).__name__})"
         ) from error
-    # Older versions of the trainer wrote the weights by themselves.
+    # Older versions of voxceleb_trainer saved the weights alone, without a dict around them.
     weights = state.get("model_state_dict", state)
     try:
         model.load_state_dict(network_weights(weights, model.state_dict()))
@@ -107,19 +108,24 @@ def load(spec: dict[str, Any]) -> torch.nn.Module:
 def network_weights(
     weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
-    """The network's part of a file's weights, without `__S__.`.
+    """Return the network's weights of a file, with `__S__.` removed from their names.
 
     Raises:
-        ValueError: It is not exactly the model's own, by name and shape; or another part than the
-            network's and the loss's is there.
+        ValueError: They are not exactly the model's, by name and shape, or a name has neither the
+            network's nor the loss's prefix.
     """
-    strange = [name for name in weights if not name.startswith((NETWORK, CLASSIFIER))]
+    prefixes = (NETWORK_PREFIX, CLASSIFIER_PREFIX)
+    strange = [name for name in weights if not name.startswith(prefixes)]
     if strange:
         raise ValueError(
-            f"weights must begin with {NETWORK} (network) or {CLASSIFIER} (loss), "
-            f"got {first(strange)}"
+            f"weights must begin with {NETWORK_PREFIX} (network) or {CLASSIFIER_PREFIX} "
+            f"(loss), got {_first_names(strange)}"
         )
-    given = {name[len(NETWORK) :]: weights[name] for name in weights if name.startswith(NETWORK)}
+    given = {
+        name.removeprefix(NETWORK_PREFIX): weights[name]
+        for name in weights
+        if name.startswith(NETWORK_PREFIX)
+    }
     shapes = [
         f"{name} of {tuple(given[name].shape)} for {tuple(own[name].shape)}"
         for name in own
@@ -131,24 +137,26 @@ def network_weights(
         "of another shape": shapes,
     }
     if any(faults.values()):
-        told = "; ".join(f"{len(n)} {what} ({first(n)})" for what, n in faults.items() if n)
+        found = "; ".join(
+            f"{len(each)} {what} ({_first_names(each)})" for what, each in faults.items() if each
+        )
         raise ValueError(
-            f"the weights must fit the model with these arguments, got {told}; correct "
+            f"the weights must fit the model with these arguments, got {found}; correct "
             "`arguments`, or the model file"
         )
     return given
 
 
 @torch.no_grad()
-def serve(model: torch.nn.Module, device: str, asked: BinaryIO, answers: BinaryIO) -> None:
-    """Embed every batch that is asked for.
+def serve(model: torch.nn.Module, device: str, requests: BinaryIO, answers: BinaryIO) -> None:
+    """Embed batches from the input until it ends.
 
     Raises:
-        ValueError: The model gives something else than (B, D).
+        ValueError: The model's output does not have the shape (B, D).
     """
-    while header := asked.read(SHAPE.size):
-        num_crops, num_samples = SHAPE.unpack(header)
-        raw = bytearray(asked.read(4 * num_crops * num_samples))
+    while header := requests.read(BATCH_HEADER.size):
+        num_crops, num_samples = BATCH_HEADER.unpack(header)
+        raw = bytearray(requests.read(4 * num_crops * num_samples))
         wave_BS = torch.frombuffer(raw, dtype=torch.float32).reshape(num_crops, num_samples)
         emb_BD = model(wave_BS.to(device))
         shape = tuple(getattr(emb_BD, "shape", ()))
@@ -157,14 +165,14 @@ def serve(model: torch.nn.Module, device: str, asked: BinaryIO, answers: BinaryI
                 f"MainModel must turn ({num_crops}, {num_samples}) samples into ({num_crops}, "
                 f"embedding size), got {shape or type(emb_BD).__name__}"
             )
-        answers.write(SHAPE.pack(*shape))
+        answers.write(BATCH_HEADER.pack(*shape))
         answers.write(emb_BD.float().cpu().contiguous().numpy().tobytes())
         answers.flush()
 
 
-def first(names: list[str]) -> str:
-    """The first few names."""
-    return ", ".join(names[:NUM_NAMED]) + (", ..." if len(names) > NUM_NAMED else "")
+def _first_names(names: list[str]) -> str:
+    """Return the first few names as text, with an ellipsis if there are more."""
+    return ", ".join(names[:MAX_LISTED]) + (", ..." if len(names) > MAX_LISTED else "")
 
 
 if __name__ == "__main__":

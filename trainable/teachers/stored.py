@@ -1,4 +1,4 @@
-"""A teacher that is a file of embeddings: it knows certain crops, and the student trains on those.
+"""A teacher that is a file of embeddings: the student trains on exactly the crops in it.
 
 Shapes: B batch, N stored crops of the training utterances, U training utterances, D embedding,
 V validation utterances.
@@ -21,22 +21,23 @@ from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, 
 from trainable.verification.metrics import Floats, equal_error_rate
 from trainable.verification.scoring import cosine_scores
 
-# A crop's key is its utterance times this, plus its first frame.
+# A crop's key is its utterance times this, plus its first frame: one int64 that sorts by
+# utterance, then by frame. No utterance has 2**32 frames (497 days).
 STRIDE = 2**32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredTeacher:
-    """Embeddings of a fixed bank of crops.
+    """The embeddings of a fixed set of crops.
 
     Attributes:
         embedding_ND: As the file has them.
         crop_frames: Length of every crop, frames.
         key_N: Keys of the crops, ascending.
-        place_N: Row of `embedding_ND` of each key.
-        utterance_of_row: Number of the utterance at each row of the feature table, -1 where it is
-            none for training.
-        first_U: Place in `key_N` of each utterance's first crop.
+        position_N: Row of `embedding_ND` of each key.
+        utterance_of_row: Number of the utterance at each row of the feature table; -1 if the row
+            is not for training.
+        first_U: Position in `key_N` of each utterance's first crop.
         count_U: Crops of each utterance.
         device: Where outputs are put; the embeddings stay in memory.
     """
@@ -44,7 +45,7 @@ class StoredTeacher:
     embedding_ND: StoredEmbeddings
     crop_frames: int
     key_N: Index
-    place_N: Index
+    position_N: Index
     utterance_of_row: Index
     first_U: Index
     count_U: Index
@@ -52,7 +53,7 @@ class StoredTeacher:
 
     @property
     def facts(self) -> TeacherFacts:
-        """Embeddings of crops of one length, and nothing else."""
+        """Embeddings of crops of one length; no stages and no classifier."""
         return TeacherFacts(
             embedding_dim=self.embedding_ND.shape[1],
             centres=None,
@@ -65,18 +66,18 @@ class StoredTeacher:
         return replace(self, device=device)
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
-        """None: a file has no stages."""
+        """Return an empty tuple: a file has no stages."""
         return ()
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - AnyTeacher's
-        """The start of one of each utterance's stored crops, each as likely."""
+        """Return the start of a stored crop of each utterance, drawn uniformly."""
         utterance_N = self.utterance_of_row[row_N]
         drawn_N = rng.integers(0, self.count_U[utterance_N])
         start_N: Index = self.key_N[self.first_U[utterance_N] + drawn_N] % STRIDE
         return start_N
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:  # noqa: ARG002 - unused
-        """The stored embeddings of these crops.
+        """Return the stored embeddings of these crops.
 
         Raises:
             ValueError: A crop is not one of the stored ones.
@@ -85,19 +86,19 @@ class StoredTeacher:
         found_B = np.searchsorted(self.key_N, key_B).clip(max=len(self.key_N) - 1)
         if not np.array_equal(self.key_N[found_B], key_B):
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
-        emb_BD = self.embedding_ND[self.place_N[found_B]].astype(np.float32)
+        emb_BD = self.embedding_ND[self.position_N[found_B]].astype(np.float32)
         return TeacherOutput(torch.from_numpy(emb_BD).to(self.device), ())
 
 
 def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
-    """The teacher in a Parquet file of embeddings.
+    """Load the teacher from a Parquet file of embeddings.
 
     Args:
-        file: As `embedding_file` describes it; rows of other utterances are passed over.
+        file: In the format of `embedding_file`; rows of other utterances are ignored.
         data: The corpus; every training utterance needs a crop.
 
     Raises:
-        TrainingError: The file breaks a rule; with every one of its kind.
+        TrainingError: The file breaks a rule; the message lists all broken rules.
     """
     if data.copy_row.shape[1] > 1:
         raise TrainingError(
@@ -115,12 +116,12 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     if faults := list(_faults(table, names, length_U, count_U)):
         raise TrainingError("\n".join(f"{file}: {fault}" for fault in faults))
     key_N = table.utterance_N * STRIDE + table.start_N
-    place_N = np.argsort(key_N, kind="stable")
+    position_N = np.argsort(key_N, kind="stable")
     return StoredTeacher(
         embedding_ND=table.embedding_ND,
         crop_frames=int(table.num_frames_N[0]),
-        key_N=key_N[place_N],
-        place_N=place_N,
+        key_N=key_N[position_N],
+        position_N=position_N,
         utterance_of_row=utterance_of_row,
         first_U=np.cumsum(count_U) - count_U,
         count_U=count_U,
@@ -129,10 +130,10 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
 
 
 def stored_scores(file: Path, data: TrainingData) -> Floats | None:
-    """Scores of stored embeddings, (P,): the cosine of the means over an utterance's crops.
+    """Score the validation list by the cosine of each utterance's mean stored embedding, (P,).
 
     Returns:
-        None where the file does not have every validation utterance.
+        None if the file does not have every validation utterance.
 
     Raises:
         TrainingError: The file cannot be read, or breaks a rule.
@@ -148,7 +149,7 @@ def stored_scores(file: Path, data: TrainingData) -> Floats | None:
 
 
 def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
-    """The VEER of stored embeddings, percent; None, and what is raised, as `stored_scores`."""
+    """Return the VEER of stored embeddings, percent; None and errors as in `stored_scores`."""
     scores = stored_scores(file, data)
     return None if scores is None else equal_error_rate(scores, data.val_is_target)
 
@@ -156,7 +157,7 @@ def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
 def _faults(
     table: EmbeddingTable, names: Sequence[str], length_U: Index, count_U: Index
 ) -> Iterator[str]:
-    """The rules that places break, each with how many and the first."""
+    """Yield the rules that the crops break, each with the number of cases and the first ones."""
     if without := [name for name, count in zip(names, count_U, strict=True) if not count]:
         yield (
             f"every training utterance must have a crop, {len(without)} of {len(names)} have none "
@@ -172,7 +173,7 @@ def _faults(
     if outside_N.any():
         yield (
             f"{outside_N.sum()} crops lie outside their utterance: start_frame must be from 0 to "
-            f"the utterance's frames minus num_frames, got {_places(table, names, outside_N)}"
+            f"the utterance's frames minus num_frames, got {_crop_names(table, names, outside_N)}"
         )
     key_N = table.utterance_N * STRIDE + table.start_N
     again_N = np.ones(len(key_N), np.bool_)
@@ -180,20 +181,20 @@ def _faults(
     if again_N.any():
         yield (
             f"{again_N.sum()} crops stand in it more than once, "
-            f"such as {_places(table, names, again_N)}; leave one row a crop"
+            f"such as {_crop_names(table, names, again_N)}; leave one row a crop"
         )
 
 
-def _places(table: EmbeddingTable, names: Sequence[str], which_N: NDArray[np.bool_]) -> str:
+def _crop_names(table: EmbeddingTable, names: Sequence[str], which_N: NDArray[np.bool_]) -> str:
     return _first(
         [
-            f"{names[table.utterance_N[place]]} at frame {table.start_N[place]}"
-            for place in np.flatnonzero(which_N)[: MAX_LISTED + 1]
+            f"{names[table.utterance_N[row]]} at frame {table.start_N[row]}"
+            for row in np.flatnonzero(which_N)[: MAX_LISTED + 1]
         ]
     )
 
 
 def _first(items: Sequence[object] | NDArray[np.int64]) -> str:
-    """The first few, and whether there are more."""
+    """Return the first few items as text, with an ellipsis if there are more."""
     more = ", ..." if len(items) > MAX_LISTED else ""
     return ", ".join(str(item) for item in items[:MAX_LISTED]) + more

@@ -1,4 +1,4 @@
-"""What a teacher says about the crops of one shard's utterances.
+"""Computes a teacher's targets for the utterances of one shard.
 
 Shapes: U utterances, C crops of each, B crops at once, T frames, F mel bins, W numbers of a
 vector: the embedding and then the stages averaged over time.
@@ -32,14 +32,14 @@ class TargetTask:
 
     Attributes:
         location: Where it goes.
-        teacher: Its model file.
-        sha256: What the file must hash to: the store's key has it.
+        teacher: Model file of the teacher.
+        sha256: Expected hash of that file; it is part of the store's key.
         features: Store of the log-mels; row i of it is utterance i.
-        paths: Of the utterances, as the train list has them.
+        paths: Paths of the utterances, as in the train list.
         first: The first utterance, as a row of the store of log-mels.
         first_number: The first utterance's number in the bank of crops.
-        bank: Which crops.
-        code_root: Folder of the person's own modules, None where they are not allowed.
+        bank: The crops.
+        code_root: Folder of user modules; None if user code is not allowed.
     """
 
     location: ShardLocation
@@ -54,16 +54,16 @@ class TargetTask:
 
     @property
     def num_rows(self) -> int:
-        """Its utterances."""
+        """Number of utterances in the shard."""
         return len(self.paths)
 
     @property
     def uses_gpu(self) -> bool:
-        """Always."""
+        """True: the teacher is a network."""
         return True
 
     def rows(self) -> Iterator[tuple[str, Vectors] | str]:
-        """Path and vectors (C, W) of each utterance, or what is wrong with what was said."""
+        """Yield path and vectors (C, W) of each utterance, or why they cannot be stored."""
         if self.code_root is not None:
             allow_code(self.code_root)
         features = _features(self.features)
@@ -81,7 +81,7 @@ class TargetTask:
                 yield (path, vector_CW) if np.isfinite(vector_CW).all() else self._fault(path)
 
     def faults(self, tick: Tick) -> tuple[str, ...]:
-        """None: what a teacher says is known only when it was asked."""
+        """Return no faults: they are known only when the teacher has embedded the crops."""
         for _ in self.paths:
             tick()
         return ()
@@ -92,21 +92,21 @@ class TargetTask:
 
     def _fault(self, path: str) -> str:
         return (
-            f"{self.teacher}: what the teacher says about {path} must be finite and fit "
-            "into float16 (below 65,504), and does not; train it again, or set targets.mode to "
-            "online"
+            f"{self.teacher}: the teacher's output for {path} must be finite and fit into float16 "
+            "(below 65,504), and does not; train the teacher again, or set targets.mode to online"
         )
 
 
 @torch.inference_mode()
 def teacher_vectors(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
-    """What a teacher says about crops, (B, W) float16; infinite where that is too large for it."""
+    """Return a teacher's output for crops, (B, W) float16; too large numbers become infinite."""
     embedding_BD, stages = teacher.embed(feat_BTF, with_stages=True)
     with np.errstate(over="ignore"):
         vector_BW: Vectors = torch.cat((embedding_BD, *stages), dim=1).half().cpu().numpy()
     return vector_BW
 
 
+# The tasks of a process share store and teacher: loading them takes longer than a small shard.
 @lru_cache(maxsize=1)
 def _features(folder: Path) -> FeatureTable:
     return FeatureTable.of([open_complete(folder)])
@@ -114,7 +114,7 @@ def _features(folder: Path) -> FeatureTable:
 
 @lru_cache(maxsize=1)
 def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
-    """The network of the file that hashes to this, and no other, on its device."""
+    """Load the network on its device, if the file still has the expected hash."""
     if (found := file_sha256(file)) != sha256:
         raise CheckpointError(
             f"{file}: the teacher has changed while its targets were built (SHA-256 {found[:12]}, "

@@ -1,7 +1,7 @@
-"""What a teacher says about a fixed bank of crops: asked once, kept on disk, mapped by all trials.
+"""A teacher's targets: its output for a fixed bank of crops, stored once and mapped by all trials.
 
-A row of the store is a training utterance, or an augmented copy of one; its vectors are the
-embedding and the stages of each of its crops, float16.
+A row of the store is a training utterance or an augmented copy of one. Its vectors are the
+embedding and the stages of each of its crops, in float16.
 
 Shapes: B batch, N rows drawn, C crops of an utterance, D embedding, W numbers of a vector.
 """
@@ -42,16 +42,16 @@ BYTES_A_NUMBER = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StoredTargets:
-    """A teacher that knows certain crops, `AnyTeacher`.
+    """A teacher whose output is stored for certain crops; implements `AnyTeacher`.
 
     Attributes:
-        table: Its vectors; row i is the utterance with number i.
+        table: The stored vectors; row i is the utterance with number i.
         sizes: Numbers of the embedding and of each stage, in the vectors' order.
-        bank: Which crops.
-        number_of_row: Number of the utterance at each row of the feature table, -1 where it is
-            none for training.
-        latest_of_row: Its latest start, frames.
-        centres: The teacher's classifier, None where its file has none.
+        bank: The crops.
+        number_of_row: Number of the utterance at each row of the feature table; -1 if the row is
+            not for training.
+        latest_of_row: Latest start of a crop in each row, frames.
+        centres: The teacher's classifier; None if its file has none.
         device: Where outputs are put.
     """
 
@@ -65,7 +65,7 @@ class StoredTargets:
 
     @property
     def facts(self) -> TeacherFacts:
-        """As the network's, for crops of one length."""
+        """The facts of the network, for crops of one length."""
         return TeacherFacts(
             embedding_dim=self.sizes[0],
             centres=self.centres,
@@ -79,17 +79,17 @@ class StoredTargets:
         return replace(self, device=device, centres=centres)
 
     def stage_dims(self, feat_BTF: Tensor) -> tuple[int, ...]:  # noqa: ARG002 - AnyTeacher's
-        """Channels of each stage before the embedding."""
+        """Return the channels of each stage before the embedding."""
         return self.sizes[1:]
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
-        """The start of one of each utterance's stored crops, each as likely."""
+        """Return the start of a stored crop of each utterance, drawn uniformly."""
         start_NC = self.bank.starts(self.number_of_row[row_N], latest_N)
         crop_N = rng.integers(0, self.bank.counts(latest_N))
         return np.take_along_axis(start_NC, crop_N[:, None], axis=1)[:, 0]
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:
-        """What is stored of these crops.
+        """Return the stored output for these crops.
 
         Raises:
             ValueError: A crop is not one of the stored ones.
@@ -101,9 +101,9 @@ class StoredTargets:
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         vector_BW = self.table.gather(number_B, is_it_BC.argmax(axis=1)[:, None])[:, 0]
         width = sum(self.sizes) if with_stages else self.sizes[0]
-        said_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
+        output_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
         sizes = list(self.sizes) if with_stages else [width]
-        embedding_BD, *stages = torch.split(said_BW, sizes, dim=1)
+        embedding_BD, *stages = torch.split(output_BW, sizes, dim=1)
         return TeacherOutput(embedding_BD, tuple(stages))
 
 
@@ -116,21 +116,21 @@ def open_targets(
     progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> StoredTargets:
-    """Open what a teacher says about a bank of crops, asking it where the cache has nothing.
+    """Open a teacher's targets for a bank of crops; compute those that are not in the cache.
 
     The store's key covers the log-mels, the teacher's weights and the bank.
 
     Args:
         teacher: Model file.
         data: The corpus, opened; every training utterance and copy is in the bank.
-        bank: Which crops.
+        bank: The crops.
         cache_dir: Folder of all stores.
-        progress: Told (utterances done, utterances in all) while the teacher is asked.
-        build: What builds shards.
+        progress: Called with (utterances done, utterances in total) while targets are computed.
+        build: The function that builds the shards.
 
     Raises:
         CheckpointError: The model file is missing or damaged.
-        CorpusError: What the teacher says cannot be stored.
+        CorpusError: The teacher's output cannot be stored, since it is not finite in float16.
         DiskFullError: There is no room for the cache.
         StoreError: The cache cannot be written.
     """
@@ -153,10 +153,7 @@ def open_targets(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Source:
-    """What targets follow from, besides the log-mels.
-
-    Attributes: see `open_targets`.
-    """
+    """The inputs of targets besides the log-mels; attributes as in `open_targets`."""
 
     teacher: Path
     sha256: str
@@ -164,7 +161,7 @@ class _Source:
     cache_dir: Path
 
     def request(self, data: TrainingData, copy: int) -> StoreRequest:
-        """The store for one copy of every utterance; copy 0 is the original."""
+        """Return the store for one copy of every utterance; copy 0 is the original."""
         features = data.features.stores[copy]
         num_utterances = len(data.train_row)
         settings = {
@@ -175,9 +172,10 @@ class _Source:
             "crop_frames": self.bank.crop_frames,
             "copy": copy,
         }
-        told = {"format": FORMAT_VERSION, **settings}
-        key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        identity = {"format": FORMAT_VERSION, **settings}
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         folder = store_folder(self.cache_dir, TARGETS_STEM, key)
+        # A complete store knows the sizes, so the teacher need not be loaded.
         known = complete_plan(folder, key)
         sizes = self._sizes(data) if known is None else tuple(known.settings["sizes"])
         kind = ShardKind(stem=TARGETS_STEM, vectors="crops", width=sum(sizes))
@@ -228,7 +226,7 @@ class _Source:
         )
 
     def _sizes(self, data: TrainingData) -> tuple[int, ...]:
-        """Numbers of the embedding and of each stage, found by asking about one crop."""
+        """Return the sizes of the embedding and of each stage, found by embedding one crop."""
         nowhere = np.zeros(1, np.int64)
         probe_BTF = data.features.crops(data.train_row[:1], nowhere, self.bank.crop_frames)
         teacher = load_teacher(self.teacher)

@@ -1,11 +1,12 @@
-"""What one epoch of training gave."""
+"""The report of one training epoch."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor
 
-# Fields that depend on how busy the machine is: no two runs have the same.
+# Fields that depend on how busy the machine is, so two equal runs differ in them. `veer reproduce`
+# does not compare them.
 TIMING_FIELDS = frozenset(
     {"samples_per_s", "train_s", "eval_s", "peak_memory_mib", "overhead_share"}
 )
@@ -13,7 +14,7 @@ TIMING_FIELDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochReport:
-    """What one epoch gave. Losses are means over the epoch's steps, before weighting.
+    """The metrics of one epoch. Losses are means over the epoch's steps, before weighting.
 
     Attributes:
         epoch: Counted from 1.
@@ -33,18 +34,19 @@ class EpochReport:
             None without distillation.
         train_accuracy_pct: Training crops whose nearest centre is their speaker's, percent.
         lr: Learning rate of this epoch.
-        samples_per_s: Training crops a second, evaluation left out.
+        samples_per_s: Training crops per second, without evaluation.
         train_s: Seconds of training.
         eval_s: Seconds of evaluation.
-        peak_memory_mib: Most memory of the epoch, MiB. On a GPU that of tensors; on the CPU the
-            process's own, without pages of mapped files, found at the ends of forward passes.
-            None where the platform does not tell, and in runs from before it was reported.
-        overhead_share: Part of `train_s` outside forward, backward and optimizer, 0 to 1. None
+        peak_memory_mib: Peak memory of the epoch, MiB. On a GPU: memory of tensors. On the CPU:
+            memory of the process without pages of mapped files, sampled at the ends of forward
+            passes. None where the platform does not report it, and in runs from before it was
+            reported.
+        overhead_share: Share of `train_s` outside forward, backward and optimizer, 0 to 1. None
             in runs from before it was reported.
         num_samples: Training crops. None in runs from before it was reported.
         veer_low_pct: Lower end of the 95 % interval of `veer_pct`, by bootstrap over the
-            validation speakers. None where an earlier epoch was as good, where the list does not
-            tell, and in runs from before it was reported.
+            validation speakers. None where an earlier epoch was as good, where the list has too
+            few speakers or errors for an interval, and in runs from before it was reported.
         veer_high_pct: Its upper end.
     """
 
@@ -72,7 +74,7 @@ class EpochReport:
     veer_high_pct: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name, as plain data."""
         return asdict(self)
 
 
@@ -84,12 +86,12 @@ class RunningMeans:
         self.steps = 0
 
     def add(self, terms: dict[str, Tensor]) -> None:
-        """Count one step's terms."""
+        """Add the terms of one step."""
         for name, value in terms.items():
             value = value.detach()
             self.sums[name] = self.sums[name] + value if name in self.sums else value
         self.steps += 1
 
     def means(self) -> dict[str, float]:
-        """The mean of each term; waits for the device."""
+        """Return the mean of each term over the steps; this waits for the device."""
         return {name: value.item() / self.steps for name, value in self.sums.items()}

@@ -1,6 +1,6 @@
-"""A training run by itself: `veer train` and `veer teacher train`.
+"""A single training run: `veer train` and `veer teacher train`.
 
-Around the one loop stand the files that voxceleb_trainer users know: checkpoints, the score log,
+Adds to the training loop the files that voxceleb_trainer users know: checkpoints, the score log,
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
@@ -56,14 +56,14 @@ TENSORBOARD_FIELDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainResult:
-    """What a training run left.
+    """The result of a training run.
 
     Attributes:
         best: The epoch with the lowest VEER.
         last: The last epoch.
         best_file: Model file of the best epoch.
-        final: Both protocols on the validation list, for the best epoch.
-        resumed_from: Epochs that were there already.
+        final: Metrics of the best epoch on the validation list, under both protocols.
+        resumed_from: Epochs that an earlier start had already trained.
         num_params: Trainable parameters of the network.
     """
 
@@ -76,37 +76,41 @@ class TrainResult:
 
 
 class Watcher(Protocol):
-    """Someone who follows a run."""
+    """Receives the events of a run, for example a progress bar."""
 
     def epoch(self, report: EpochReport) -> None:
-        """An epoch is finished."""
+        """Handle a finished epoch."""
 
     def evaluation(self, done: int, total: int) -> None:
-        """So many utterances of so many are embedded."""
+        """Handle progress of an evaluation, in embedded utterances."""
 
     def teacher(self, done: int, total: int) -> None:
-        """The teacher was asked about so many utterances of so many."""
+        """Handle progress of the teacher, in utterances that it has embedded."""
 
-    def say(self, text: str) -> None:
-        """Something happened that the person should know."""
+    def warning(self, text: str) -> None:
+        """Handle a message that the user should read, such as a damaged checkpoint."""
 
 
 class ScoreLog:
-    """`result/scores.txt` in voxceleb_trainer's line format, appended to."""
+    """The file `result/scores.txt`, in voxceleb_trainer's line format; lines are appended.
+
+    Args:
+        folder: The run's folder.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "result" / "scores.txt"
         self.file.parent.mkdir(parents=True, exist_ok=True)
 
     def training(self, report: EpochReport) -> None:
-        """One line an epoch."""
+        """Append the line of a training epoch."""
         self._write(
             f"Epoch {report.epoch}, TEER/TAcc {report.train_accuracy_pct:.2f}, "
             f"TLOSS {report.loss_total:f}, LR {report.lr:f}"
         )
 
     def evaluation(self, epoch: int, result: EvaluationResult) -> None:
-        """EER and minDCF (prior 0.05), both by voxceleb_trainer's protocol."""
+        """Append EER and minDCF (prior 0.05), both by voxceleb_trainer's protocol."""
         metrics = result.voxceleb_trainer
         self._write(
             f"Epoch {epoch}, VEER {metrics.eer_pct_voxceleb_trainer:2.4f}, "
@@ -114,7 +118,7 @@ class ScoreLog:
         )
 
     def has_evaluation(self, epoch: int) -> bool:
-        """Whether the figures of an epoch are there."""
+        """Return whether the file has the metrics of an epoch."""
         return self.file.exists() and f"Epoch {epoch}, VEER " in self.file.read_text()
 
     def _write(self, text: str) -> None:
@@ -128,14 +132,17 @@ class ScoreLog:
 def with_prepared_teacher(
     config: TrainRunConfig, data: TrainingData, out: Path, watcher: Watcher | None = None
 ) -> TrainRunConfig:
-    """The run with the teacher's own file; of a plug-in it is what it says, kept in `out`.
+    """Return the run with `teacher` set to the file that is read.
+
+    Of a plug-in, this is the file of its embeddings in `out`, which is made if needed.
 
     Raises:
         VeerError: The teacher cannot be used; see `prepare_teacher`.
     """
     if config.teacher is None or config.trial.loss.distill_weight == 0:
         return config
-    if is_plugin(config.teacher):  # before it is asked, which takes long
+    # Check before the plug-in embeds the corpus, which can take hours.
+    if is_plugin(config.teacher):
         require_fit(
             config.trial.loss,
             plugin_facts(config.teacher),
@@ -151,12 +158,12 @@ def with_prepared_teacher(
 def open_run_teacher(
     config: TrainRunConfig, data: TrainingData, progress: ProgressCallback | None = None
 ) -> AnyTeacher | None:
-    """The teacher in the file that a run names, or None where its loss uses none.
+    """Open the teacher's file that a run names; return None if its loss uses no teacher.
 
     Args:
         config: The run.
         data: Its corpus, opened.
-        progress: Told (utterances done, utterances in all) while a network is asked.
+        progress: Called with (utterances done, utterances in total) while a network embeds.
 
     Raises:
         CheckpointError: The file is missing or damaged.
@@ -185,16 +192,17 @@ def run_training(
 ) -> TrainResult:
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
-    voxceleb_trainer's figures go to `result/scores.txt` every `full_eval_every_epochs` epochs and
-    after the last one; both protocols' figures of the best epoch to `result/final.json`. What a
-    stop kept from being evaluated is made up for.
+    Metrics by voxceleb_trainer's protocol go to `result/scores.txt` every
+    `full_eval_every_epochs` epochs and after the last one. The best epoch's metrics by both
+    protocols go to `result/final.json`. An evaluation that is missing because the run was
+    stopped is done when the run continues.
 
     Args:
         config: The run.
         data: Its corpus, opened.
         out: The run's folder.
         device: Where to train.
-        watcher: Told of every epoch and evaluation.
+        watcher: Receives every epoch, the progress of evaluations, and warnings.
     """
     config = with_prepared_teacher(config, data, out, watcher)
     teacher = open_run_teacher(config, data, None if watcher is None else watcher.teacher)
@@ -202,16 +210,19 @@ def run_training(
     checkpoints = CheckpointFolder(out)
     for damage in checkpoints.restore(trainer):
         if watcher:
-            watcher.say(damage)
+            watcher.warning(damage)
     resumed_from = trainer.epoch
     evaluations = _FullEvaluations(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
+    # A run that was stopped between saving an epoch and evaluating it.
     evaluations.evaluate_if_due(trainer)
+    # Events after the resumed epoch come from an earlier, stopped process: TensorBoard drops them.
     with SummaryWriter(str(out / "tensorboard"), purge_step=resumed_from + 1) as writer:
         while trainer.epoch < config.trial.training.max_epochs:
             report = run_saved_epoch(trainer, out)
-            _tell(report, evaluations.scores, writer, watcher)
+            _log_epoch(report, evaluations.scores, writer, watcher)
             evaluations.evaluate_if_due(trainer)
+    # Ties go to the earlier epoch, as in `CheckpointFolder`, which keeps only that file.
     best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
     final = evaluations.write_final_result(best.epoch)
     return TrainResult(
@@ -225,7 +236,7 @@ def run_training(
 
 
 class _FullEvaluations:
-    """Both protocols' figures of a run: made when due, logged, and at last kept for the best."""
+    """The evaluations of a run by both protocols: done when due, logged, kept for the best."""
 
     def __init__(
         self, config: TrainRunConfig, out: Path, device: torch.device, watcher: Watcher | None
@@ -236,14 +247,14 @@ class _FullEvaluations:
         self._results: dict[int, EvaluationResult] = {}
 
     def evaluate_if_due(self, trainer: Trainer) -> None:
-        """Evaluate the trainer's model and log it, where its epoch asks for that and has none."""
+        """Evaluate the model and log the metrics, if this epoch is due and not logged yet."""
         epoch = trainer.epoch
         if self._is_due(epoch) and not self.scores.has_evaluation(epoch):
             self._results[epoch] = self._evaluate(trainer.model)
             self.scores.evaluation(epoch, self._results[epoch])
 
     def write_final_result(self, best_epoch: int) -> EvaluationResult:
-        """Keep the figures of the best epoch; they are made only where nobody has made them."""
+        """Write the best epoch's metrics; evaluate only if no earlier evaluation is available."""
         final = self._results.get(best_epoch) or read_final_result(self._out, best_epoch)
         if final is None:
             final = self._evaluate(load_speaker_model(self._out).model)
@@ -267,7 +278,7 @@ class _FullEvaluations:
         )
 
 
-def _tell(
+def _log_epoch(
     report: EpochReport, scores: ScoreLog, writer: SummaryWriter, watcher: Watcher | None
 ) -> None:
     scores.training(report)

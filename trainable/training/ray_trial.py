@@ -1,8 +1,8 @@
-"""The Ray Tune trainable around the one training loop.
+"""The Ray Tune trainable that runs the training loop.
 
-A worker process keeps corpus and teacher between trials, so a trial of a reused worker starts at
-once. Checkpoints lie in the run folder, not in Ray's: a trial that Ray starts again, and one of a
-resumed search, goes on from there.
+A worker process keeps corpus and teacher between trials, so a trial in a reused worker starts
+quickly. Checkpoints are in the run folder, not in Ray's storage: a trial that Ray restarts and a
+trial of a resumed search continue from them.
 """
 
 import os
@@ -44,40 +44,40 @@ from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
 
-# An outcome that says nothing of the trial: there was no room to write.
+# An outcome that is no fault of the trial: the disk was full.
 DISK_FULL = "disk_full"
-# Keys of a result that says that the trial cannot go on.
+# Keys of a result that reports that the trial cannot continue.
 OUTCOME = "outcome"
 REASON = "reason"
-# Keys of the first result of a trial in a process: where it runs, and the checkpoints that were
-# damaged, a sentence each.
+# Keys of the first result of a trial in a process: where it runs, and a message for each damaged
+# checkpoint.
 PLACEMENT = "place"
 DAMAGED = "damaged"
 CONFIG_FILE = "config.yaml"
 
 
 class TrialTask(BaseModel):
-    """What a worker is told: small, since Ray copies it into every result.
+    """The task of a worker. It must be small, since Ray copies it into every result.
 
     Attributes:
         trial: Number of the trial.
         config: Canonical form of its `TrialConfig`.
         folder: Its own folder, for checkpoints.
         corpus: The corpus.
-        cache_dir: Where log-mels are kept.
+        cache_dir: Folder of the stores.
         teacher: Model file or file of embeddings, None where no trial needs one.
-        targets: How a teacher that is a network is asked.
-        device: `auto` takes CUDA where the trial was given a GPU.
+        targets: Whether a network teacher's targets are stored, and for how many crops.
+        device: `auto` uses CUDA if the trial was given a GPU.
         num_threads: CPU threads to compute with.
         num_cpus: CPUs that Ray reserves for the trial.
         num_gpus: GPUs that Ray reserves for the trial.
-        context_bytes: GPU memory of its share that is not PyTorch's to allocate.
-        step_bytes: GPU memory that its steps need, margin included; 0 where nobody measured it.
-        opened: Where the corpus's log-mels are (`reopening_keys`); empty opens them by the audio.
-        num_known: Epochs that the journal has; what a checkpoint has beyond them is told first.
-        code_root: Folder whose modules may be run, None where that was not allowed.
-        engine: How the trial is computed.
-        versions: What the node must have; none where it is not asked.
+        context_bytes: GPU memory of its share that PyTorch does not allocate (CUDA context).
+        step_bytes: GPU memory that its steps need, margin included; 0 if not measured.
+        opened: The corpus's stores of log-mels (`reopening_keys`); empty finds them by the audio.
+        num_known: Epochs that the journal has; later epochs of a checkpoint are reported first.
+        code_root: Folder whose modules may be run; None if user code is not allowed.
+        engine: Precision and compilation.
+        versions: Package versions that the node must have; empty if not checked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,38 +105,39 @@ class TrialTask(BaseModel):
 class StudentTrial(tune.Trainable):
     """One trial, reporting every epoch.
 
-    A step returns an epoch's report with `num_params`, or `outcome` and `reason` where the trial
-    cannot go on: for a reason that another try would meet again, or for want of memory or of
-    disk. Whatever else goes wrong is raised, and ends the process: the driver decides what
-    follows. A GPU that failed is raised as `DeviceError`.
+    A step returns an epoch's report with `num_params`. If the trial cannot continue, because a
+    new attempt would fail in the same way or because memory or disk space is missing, the step
+    returns `outcome` and `reason`. Any other error is raised and ends the process; the driver
+    decides what happens next. A failed GPU raises `DeviceError`.
     """
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What the trial's task asks for; workers are reused by trials that ask for the same."""
+        """Return the resources of the task; Ray reuses workers only for equal requests."""
         return tune.PlacementGroupFactory([{"CPU": config["num_cpus"], "GPU": config["num_gpus"]}])
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Notes what to do; the work is left to the first step, whose errors are told."""
-        self._since_s = time.monotonic()
+        """Store the task; the trainer is built by a step, as only that can return an outcome."""
+        self._setup_s = time.monotonic()
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None
-        self._news: dict[str, Any] = {}
+        self._first_fields: dict[str, Any] = {}
         self._lock = TrialLock()
-        self._untold: list[EpochReport] = []
+        self._unreported: list[EpochReport] = []
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Turns this worker to another trial; the former one's memory is given back."""
+        """Prepare this worker for another trial, and free the memory of the previous one."""
         self._lock.release()
         self.setup(new_config)
         if self._task.engine.compile:
-            # After eight networks PyTorch would compile no further one in this process.
+            # By default PyTorch compiles at most eight variants of a function per process
+            # (torch._dynamo.config.recompile_limit), and then silently runs uncompiled.
             torch.compiler.reset()
         release_memory()
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains an epoch; right after a restart, reports the last one that was stored."""
+        """Train an epoch; right after a restart, return stored epochs that were not reported."""
         try:
             result = self._attempt()
         except BaseException:
@@ -148,7 +149,7 @@ class StudentTrial(tune.Trainable):
 
     def _attempt(self) -> dict[str, Any]:
         try:
-            return self._report()
+            return self._next_result()
         except DivergedError as error:
             return {OUTCOME: "diverged", REASON: str(error)}
         except Exception as error:
@@ -156,25 +157,25 @@ class StudentTrial(tune.Trainable):
             if found is None:
                 raise
             outcome, reason = found
-        # Outside of the handler, where the error no longer holds the step's tensors.
+        # After the except block, since the traceback keeps the tensors of the step alive.
         self._trainer = None
         release_memory()
         return {OUTCOME: outcome, REASON: reason}
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
-        """Nothing: the checkpoints of every epoch lie in the run folder."""
+        """Do nothing: the loop saves every epoch to the run folder itself."""
         del checkpoint_dir
         return {}
 
     def load_checkpoint(self, checkpoint: dict[str, Any] | None) -> None:
-        """Nothing: the first step restores from the run folder."""
+        """Do nothing: the first step restores from the run folder."""
 
     def cleanup(self) -> None:
-        """Drops the model."""
+        """Drop the model and release the trial's lock."""
         self._trainer = None
         self._lock.release()
 
-    def _report(self) -> dict[str, Any]:
+    def _next_result(self) -> dict[str, Any]:
         with translate_disk_full(self._task.folder):
             self._task.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(self._task.folder)
@@ -183,27 +184,30 @@ class StudentTrial(tune.Trainable):
             self._trainer = build_trainer(self._task)
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             damaged = checkpoints.restore(self._trainer)
-            self._news = {PLACEMENT: placement_of(self._task, self._trainer), DAMAGED: damaged}
+            placement = placement_of(self._task, self._trainer)
+            self._first_fields = {PLACEMENT: placement, DAMAGED: damaged}
             history = self._trainer.history
-            self._untold = history[self._task.num_known :] or history[-1:]
-        if self._untold:
-            return self._told(self._untold.pop(0))
-        return self._told(run_saved_epoch(self._trainer, self._task.folder))
+            # Without a new epoch the last one is reported again: Ray needs a result per step, and
+            # a trial that had trained to its end has no epoch left to train.
+            self._unreported = history[self._task.num_known :] or history[-1:]
+        if self._unreported:
+            return self._as_result(self._unreported.pop(0))
+        return self._as_result(run_saved_epoch(self._trainer, self._task.folder))
 
-    def _told(self, report: EpochReport) -> dict[str, Any]:
-        """An epoch as Ray is told of it, and with the first what else there is to say."""
-        assert self._trainer is not None  # noqa: S101 - `_report` has built it
-        news, self._news = self._news, {}
-        if PLACEMENT in news:
-            news[PLACEMENT]["had_s"] = time.monotonic() - self._since_s
-        return report.as_dict() | {"num_params": self._trainer.num_params} | news
+    def _as_result(self, report: EpochReport) -> dict[str, Any]:
+        """Return an epoch as a result for Ray; the first has placement and damages too."""
+        assert self._trainer is not None  # noqa: S101 - `_next_result` has built it
+        first_fields, self._first_fields = self._first_fields, {}
+        if PLACEMENT in first_fields:
+            first_fields[PLACEMENT]["had_s"] = time.monotonic() - self._setup_s
+        return report.as_dict() | {"num_params": self._trainer.num_params} | first_fields
 
 
 def _outcome(error: Exception) -> tuple[str, str] | None:
-    """Outcome and reason of a trial that met an error, None where it says nothing of them.
+    """Return outcome and reason of a trial from its error; None if the error must be raised.
 
     Raises:
-        DeviceError: The error came of one, and the process must not be used again.
+        DeviceError: The device failed, so the process must not be used again.
     """
     if is_disk_full(error):
         return DISK_FULL, str(error)
@@ -217,7 +221,7 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
 
 
 def build_trainer(task: TrialTask) -> Trainer:
-    """Makes a trial's trainer, with this process's copy of corpus and teacher.
+    """Build a trial's trainer, with the corpus and teacher that this process keeps.
 
     Raises:
         VeerError: Corpus, teacher, config or device cannot be used.
@@ -245,10 +249,10 @@ def build_trainer(task: TrialTask) -> Trainer:
 
 
 def trial_device(device: str, num_gpus: float) -> torch.device:
-    """The device of a trial that was given so many GPUs.
+    """Return the device of a trial that was given a number (or fraction) of GPUs.
 
     Raises:
-        TrainingError: A GPU is to be used, but CUDA cannot be.
+        TrainingError: A GPU is needed, but CUDA is not available.
     """
     if device == "cpu" or (device == "auto" and num_gpus == 0):
         return torch.device("cpu")
@@ -261,7 +265,7 @@ def trial_device(device: str, num_gpus: float) -> torch.device:
 
 
 def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
-    """Where a trial runs, as the journal's `placed` has it."""
+    """Return where a trial runs, with the fields of the journal's `placed`."""
     device = trainer.device
     return {
         "host": platform.node(),
@@ -269,12 +273,13 @@ def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_threads": task.num_threads,
         "hardware": describe_hardware(),
-        # Of what was built: the coordinator compares it with what was asked for.
+        # Of the trainer that was built: the coordinator compares them with what it asked for.
         "config_hash": trainer.config.config_hash(),
         "model_hash": model_fingerprint(trainer.model),
     }
 
 
+# Size 1: all trials of a search share corpus and teacher, so a second one would only take memory.
 @lru_cache(maxsize=1)
 def _training_data(corpus_json: str, cache_dir: Path, opened: tuple[str, ...]) -> TrainingData:
     config = CorpusConfig.model_validate_json(corpus_json)

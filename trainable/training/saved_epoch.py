@@ -9,10 +9,13 @@ from trainable.verification.scores import SCORES_FILE, write_scores
 
 
 def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
-    """Train an epoch and save what it gave: new best scores first, then the checkpoint.
+    """Train an epoch and save its results: new best scores first, then the checkpoint.
+
+    In this order a process that is killed in between trains the epoch again, and no saved best
+    epoch is without scores.
 
     Args:
-        trainer: Trained by one epoch.
+        trainer: Its state advances by one epoch.
         folder: The run's folder.
 
     Raises:
@@ -28,7 +31,7 @@ def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
 def write_new_scores(trainer: Trainer, folder: Path) -> None:
     """Write the scores of the epoch just trained to a run's folder, if it is the best so far.
 
-    To be called before the epoch is saved or reported, so that a reader of the report finds its
+    Call it before the epoch is saved or reported, so that a reader of the report finds the
     scores.
     """
     if trainer.new_scores is not None:

@@ -1,6 +1,6 @@
 """One training step: forward, backward, clipping, update.
 
-The search's trials, full retraining, the memory estimate and the benchmark all take this one.
+Search trials, full retraining, the memory estimate and the benchmark all use this step.
 
 Shapes: B batch, T frames, F mel bins.
 """
@@ -18,12 +18,12 @@ from trainable.machine.engine import Engine, explain_compile_error
 
 
 class Batch(NamedTuple):
-    """What a step learns from, on the step's device.
+    """The input of a step, on the step's device.
 
     Attributes:
         seen_BTF: The crops as the student sees them, maybe masked.
         crops: The whole crops, which the teacher sees.
-        speaker_B: Classes.
+        speaker_B: Classes (positions of the speakers).
     """
 
     seen_BTF: Tensor
@@ -32,20 +32,20 @@ class Batch(NamedTuple):
 
 
 class StepMeter(Protocol):
-    """Someone who measures steps."""
+    """Measures steps: gets a call at three moments of each."""
 
     def begin(self) -> None:
-        """A step begins."""
+        """Handle the start of a step."""
 
     def forward_done(self) -> None:
-        """The forward pass is done, and most memory is held."""
+        """Handle the end of the forward pass, where most memory is in use."""
 
     def end(self) -> None:
-        """The step's work is done, or on its way to the device."""
+        """Handle the end of a step, whose work may still be queued on the device."""
 
 
 class TrainingStep:
-    """A student, its objective and optimizer, and steps with them.
+    """A student, its objective and its optimizer, which together run training steps.
 
     Args:
         student: The network to train, on the engine's device.
@@ -57,7 +57,7 @@ class TrainingStep:
         student: As given; in training mode after a step.
         objective: As given.
         optimizer: Adam over both.
-        num_steps: Steps so far, those that the loss scale skipped among them.
+        num_steps: Steps so far, including those that the loss scaler skipped.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class TrainingStep:
         )
 
     def run(self, batch: Batch, meter: StepMeter | None = None) -> dict[str, Tensor]:
-        """One step.
+        """Run one step on a batch.
 
         Returns:
             The terms of the loss, as `Objective` names them, without gradients.
@@ -108,12 +108,12 @@ class TrainingStep:
 
     @property
     def num_skipped(self) -> int:
-        """Steps without an update, since the scaled gradients were not finite; asks the device."""
+        """Steps without an update, as scaled gradients were not finite; waits for the device."""
         taken = (int(state["step"].item()) for state in self.optimizer.state.values())
         return self.num_steps - max(taken, default=0)
 
     def state(self) -> dict[str, Any]:
-        """What a restored run needs beside the weights."""
+        """Return what a restored run needs besides the weights."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -122,9 +122,10 @@ class TrainingStep:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state` gave; one of before the loss scale has the optimizer's.
+        """Load a state from `state`; a state from before loss scaling has only the optimizer.
 
-        The form of Adam stays the one of this device, whatever the state was made on.
+        The implementation of Adam (fused or foreach) stays the one for this device, whatever
+        device the state was made on.
         """
         form = {"fused": self._engine.has_fused_adam, "foreach": not self._engine.has_fused_adam}
         groups = [group | form for group in state["optimizer"]["param_groups"]]
@@ -148,7 +149,7 @@ class TrainingStep:
     def _learn(self, total: Tensor) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
-        # Clipping means the true gradients.
+        # max_grad_norm refers to the true gradients, so they are unscaled before clipping.
         self._scaler.unscale_(self.optimizer)
         nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._scaler.step(self.optimizer)

@@ -1,6 +1,6 @@
 """The one training loop: search trials, single runs, full retraining and teachers.
 
-Knows nothing of Ray, files or screens. Device and data come from outside.
+This module uses no Ray, no files and no screen. Device and data come from the caller.
 
 Shapes: B batch, T frames, F mel bins, D embedding, K speakers.
 """
@@ -43,18 +43,19 @@ from trainable.verification.scores import MeasuredScores, ScoreEvaluator
 class Trainer:
     """Trains one model, an epoch at a time.
 
-    Weights, order of utterances and crops follow from `config.seed` and the epoch's number alone,
-    so a run that was stopped and restored goes on as if it had not been.
+    Weights, order of utterances and crops depend only on `config.seed` and the epoch's number,
+    so a run that was stopped and restored gives the same results as an uninterrupted one.
 
     Attributes:
         config: The trial.
         model: The network being trained.
         objective: Its loss, with speaker centres and projections.
-        step: What is done with a batch.
+        step: The training step: optimizer, precision, clipping.
         epoch: Finished epochs.
-        history: One report an epoch.
+        history: One report per finished epoch.
         num_params: Trainable parameters of the network, read from the built model.
-        new_scores: Of the last epoch, where it was trained here and no earlier one is as good.
+        new_scores: Validation scores of the last epoch if this object trained it and no earlier
+            epoch is as good; else None.
     """
 
     def __init__(
@@ -117,15 +118,16 @@ class Trainer:
         """
         started = time.perf_counter()
         sums, meter = RunningMeans(), epoch_meter(self.device)
+        # Seeded per epoch, so that a resumed run draws what an uninterrupted one would.
         rng = np.random.default_rng((self.config.seed, self.epoch))
-        # The generator, and so `rng`, is the thread's alone.
+        # From here only the prefetch thread uses `rng`: a NumPy generator is not thread-safe.
         with closing(prefetched(self._batches(rng))) as batches:
             for batch in batches:
                 sums.add(self.step.run(batch, meter))
         means = sums.means()
         if not math.isfinite(means["total"]):
             raise self._diverged(f"the loss became {means['total']}")
-        # The last step's gradients, which no loss has shown.
+        # NaN gradients of the last step change the weights, but no loss is computed after it.
         if not self._is_finite():
             raise self._diverged("a weight became NaN or infinite")
         trained = time.perf_counter()
@@ -156,10 +158,10 @@ class Trainer:
         return report
 
     def state(self) -> dict[str, Any]:
-        """Everything a restored run needs, in the trainer's checkpoint layout.
+        """Return everything a restored run needs, in the layout of a voxceleb_trainer checkpoint.
 
-        `__S__.` marks the network and `__L__.` the classifier, as voxceleb_trainer has it, and
-        `__P__.` the projections of multi-stage distillation.
+        Names of the network's weights begin with `__S__.` and of the classifier's with `__L__.`,
+        as in voxceleb_trainer; of the projections of multi-stage distillation with `__P__.`.
         """
         weights = {
             prefix + name: tensor
@@ -182,14 +184,13 @@ class Trainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state` gave.
+        """Load a state from `state`.
 
         Raises:
-            TrainingError: It belongs to another config, to other speakers, or was computed in
-                another way.
+            TrainingError: It belongs to another config, other speakers or another engine.
         """
         found = TrialConfig.model_validate(state["veer"]["config"])
-        if _but_length(found) != _but_length(self.config):
+        if _without_max_epochs(found) != _without_max_epochs(self.config):
             raise TrainingError(
                 f"the checkpoint holds a run of another config ({found.config_hash()}), "
                 f"not of {self.config.config_hash()}; choose another output folder"
@@ -200,7 +201,7 @@ class Trainer:
                 f"the train list has {len(self.data.speakers)}; choose another output folder"
             )
         veer, engine = state["veer"], self.engine.model_dump(mode="json")
-        # Checkpoints of before there was a choice do not say it.
+        # Checkpoints from before `engine` was a setting do not contain it.
         if veer.get("engine", engine) != engine:
             raise TrainingError(
                 f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
@@ -220,7 +221,10 @@ class Trainer:
         return DivergedError(f"{where}; lower training.lr (now {lr:g})")
 
     def _is_finite(self) -> bool:
-        """Whether every weight and every running mean is; asks the device once."""
+        """Return whether all weights and batch statistics are finite.
+
+        The result is gathered on the device, so that the host waits for it only once.
+        """
         tensors = [
             tensor
             for part in self._parts().values()
@@ -242,7 +246,7 @@ class Trainer:
         return Crops(feat_BTF, row_B, start_B)
 
     def _batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """The epoch's batches; an incomplete last one is left out."""
+        """Yield the epoch's batches; an incomplete last one is left out."""
         batch_size = self.config.training.batch_size
         frames = self.config.training.crop_frames
         drawn = draw_epoch_crops(self.data, self.objective.teacher, frames, rng)
@@ -266,8 +270,8 @@ class Trainer:
         )
 
 
-def _but_length(config: TrialConfig) -> dict[str, Any]:
-    """The canonical config without the number of epochs, which may grow on resuming."""
+def _without_max_epochs(config: TrialConfig) -> dict[str, Any]:
+    """Return the canonical config without the number of epochs, which may grow on resuming."""
     data = config.canonical()
     del data["training"]["max_epochs"]
     return data

@@ -1,4 +1,4 @@
-"""How sure an EER is: a bootstrap over speakers, and the paired comparison of two models.
+"""The uncertainty of an EER: a bootstrap over speakers, and the paired comparison of two models.
 
 Trial pairs are not independent: a speaker who is hard to tell from others is so in all of their
 pairs. So speakers are drawn, with replacement, as many as there are. A target pair of a speaker
@@ -37,19 +37,20 @@ from trainable.verification.metrics import Floats, checked_pairs, equal_error_ra
 
 Sums = tuple[Floats, Floats]  # over non-target and over target pairs
 
-# Pairs weighed at once: their weights in all replicates stay in a core's cache.
+# Pairs that are weighted at once: their weights in all replicates fit a core's cache.
 BLOCK_PAIRS = 256
+# Whole numbers up to this are exact in float32.
 EXACT_IN_FLOAT32 = 2**24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpeakerPairs:
-    """Whose the utterances of each trial pair are.
+    """The speakers of the utterances of each trial pair.
 
     Attributes:
         speaker_a: (P,) number of the first utterance's speaker.
-        speaker_b: (P,) of the second one's.
-        is_target: (P,) whether they are one.
+        speaker_b: (P,) number of the second utterance's speaker.
+        is_target: (P,) label: whether both are of one speaker.
         num_speakers: Speakers of the list.
     """
 
@@ -62,7 +63,7 @@ class SpeakerPairs:
     def of(
         cls, speaker_a: Sequence[str], speaker_b: Sequence[str], is_target: ArrayLike
     ) -> "SpeakerPairs":
-        """Number the speakers by the order of their names.
+        """Create from speaker names; speakers are numbered in the order of their names.
 
         Raises:
             ValueError: Lengths differ.
@@ -81,11 +82,11 @@ class SpeakerPairs:
 
 
 class SpeakerBootstrap:
-    """The EER of scores on one list, in every replicate of its speakers.
+    """Computes the EER of scores in every replicate of one list's speakers.
 
     Args:
-        pairs: The list's.
-        num_replicates: How often its speakers are drawn.
+        pairs: The pairs of the list.
+        num_replicates: Number of draws of its speakers.
     """
 
     def __init__(self, pairs: SpeakerPairs, num_replicates: int = NUM_REPLICATES) -> None:
@@ -98,14 +99,14 @@ class SpeakerBootstrap:
         self._all = self._sums(np.arange(pairs.is_target.size))
 
     def eer_pct(self, scores: ArrayLike) -> Floats:
-        """The interpolated EER in every replicate, (R,), percent; see `metrics.equal_error_rate`.
+        """Return the interpolated EER of every replicate, (R,), percent.
 
-        Scores are sorted once. A replicate's weights are summed from the highest score down, a
-        block of pairs at a time, up to the block where FPR = FNR falls; only there are they
-        looked at pair by pair.
+        Scores are sorted once. A replicate's weights are summed from the highest score down, in
+        blocks of pairs, up to the block that contains FPR = FNR. Only in that block are they
+        summed pair by pair.
 
         Returns:
-            NaN where the drawn speakers have no target pair, or no non-target pair.
+            NaN for a replicate without target pairs or without non-target pairs.
 
         Raises:
             ValueError: As `metrics.equal_error_rate`.
@@ -134,11 +135,11 @@ class SpeakerBootstrap:
         return 100 * eer_R
 
     def interval(self, eer_pct: float, replicates: ArrayLike) -> Interval | None:
-        """The 95 % interval of an EER on this list; see `intervals.eer_interval`.
+        """Return the 95 % interval of an EER on this list; see `intervals.eer_interval`.
 
         Args:
-            eer_pct: Of all pairs, percent.
-            replicates: (R,) as `eer_pct` gives them.
+            eer_pct: EER of all pairs, percent.
+            replicates: (R,) from `eer_pct`.
         """
         num_target = int(self.pairs.is_target.sum())
         return eer_interval(
@@ -149,7 +150,7 @@ class SpeakerBootstrap:
         )
 
     def _sums(self, rows: Index) -> Sums:
-        """Weights of some pairs in all replicates, each (R,); exact, being whole numbers."""
+        """Sum the weights of some pairs in all replicates, each (R,); whole numbers, so exact."""
         false_R = np.zeros(self._times_KR.shape[1])
         true_R = np.zeros_like(false_R)
         for first in range(0, rows.size, BLOCK_PAIRS):
@@ -160,15 +161,15 @@ class SpeakerBootstrap:
         return false_R, true_R
 
     def _weight(self, part: Index) -> NDArray[np.floating]:
-        """Weights of a few pairs added up, (R,)."""
+        """Sum the weights of a block of pairs, (R,)."""
         a, b = self.pairs.speaker_a[part], self.pairs.speaker_b[part]
         same, times = a == b, self._times_KR
         both = np.einsum("pr,pr->r", times[a[~same]], times[b[~same]])
         return np.asarray(times[a[same]].sum(0) + both)
 
     def _steps(self, rows: Index, ends: Index, here: Index) -> Sums:
-        """Weights of a block's pairs summed up to each inner threshold, each (E, H)."""
-        if not ends.size:  # one score alone, of however many pairs
+        """Sum a block's weights up to each inner threshold, for the replicates `here`, (E, H)."""
+        if not ends.size:  # all pairs of the block have the same score
             nothing = np.zeros((0, here.size))
             return nothing, nothing
         times = self._times_KR[:, here].astype(np.float64)
@@ -182,12 +183,12 @@ class SpeakerBootstrap:
 def paired_difference(
     scores_a: ArrayLike, scores_b: ArrayLike, pairs: SpeakerPairs
 ) -> EERDifference:
-    """How far the EER of one model is above another's, both on one list and the same replicates.
+    """Return the EER of one model minus another's, on one list and the same replicates.
 
     Args:
-        scores_a: (P,) of the one.
-        scores_b: (P,) of the other.
-        pairs: The list's.
+        scores_a: (P,) scores of the first model.
+        scores_b: (P,) scores of the second model.
+        pairs: The pairs of the list.
 
     Raises:
         ValueError: As `metrics.equal_error_rate`, of either.
@@ -201,7 +202,7 @@ def paired_difference(
 
 
 def _blocks(ends: Index) -> Iterator[tuple[int, Index]]:
-    """Where each block of sorted pairs starts, and the thresholds in it, the last its end.
+    """Yield the start of each block of sorted pairs and the thresholds in it; the last is its end.
 
     A block has at most `BLOCK_PAIRS` pairs, or a single threshold.
     """
@@ -213,7 +214,7 @@ def _blocks(ends: Index) -> Iterator[tuple[int, Index]]:
 
 
 def _crossing(before: Sums, steps: Sums, after: Sums, totals: Sums) -> Floats:
-    """The rate where FPR = FNR between two thresholds, 0 to 1, one a replicate."""
+    """Return the rate where FPR = FNR between two thresholds, 0 to 1, one per replicate."""
     false, true = (
         np.vstack([first, first + inner, last])
         for first, inner, last in zip(before, steps, after, strict=True)

@@ -1,6 +1,7 @@
-"""How well a model verifies speakers: while it trains, and for the final figures.
+"""Evaluates a model on a trial list: quickly after each epoch, and in full for final metrics.
 
-Shapes: V utterances, C crops of each, T frames, F mel bins, D embedding.
+Shapes: V utterances, C crops of each, Z = V x C crops, P trial pairs, T frames, F mel bins,
+D embedding, S samples.
 """
 
 import math
@@ -38,10 +39,10 @@ from trainable.verification.scoring import (
     waveform_crops,
 )
 
-# Crops a batch. A core's cache holds what a layer gives for a few of them, and a batch of 256
-# takes half as long again a crop; a GPU wants many.
+# Crops per batch. On a CPU the outputs of a layer for few crops fit the cache: a batch of 256
+# takes 1.5 times as long per crop. A GPU is faster with many.
 EVAL_BATCH = {"cpu": 32, "cuda": 512}
-# Length of a crop, frames, where a model takes any.
+# Length of a crop, frames, for a model that accepts any length.
 USUAL_FRAMES = 200
 FINAL_CROPS = 10
 DEFAULT_EVAL_FRAMES = 300
@@ -49,12 +50,12 @@ DEFAULT_EVAL_FRAMES = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationResult:
-    """The final figures of a model on a trial list, under both protocols.
+    """The final metrics of a model on a trial list, under both protocols.
 
     Attributes:
         cosine: Cosine of the mean embeddings over evenly spaced crops of the log-mels.
-        voxceleb_trainer: That trainer's protocol: crops of the waveform, minus the mean of the
-            pairwise Euclidean distances.
+        voxceleb_trainer: The protocol of voxceleb_trainer: crops of the waveform, scored by minus
+            the mean of the pairwise Euclidean distances.
     """
 
     cosine: VerificationMetrics
@@ -63,11 +64,11 @@ class EvaluationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairScores:
-    """The scores of a trial list, in its order; a higher one says "same speaker".
+    """The scores of a trial list, in its order; a higher score means "same speaker".
 
     Attributes:
-        cosine: (P,) as `EvaluationResult.cosine`.
-        voxceleb_trainer: (P,) as `EvaluationResult.voxceleb_trainer`.
+        cosine: (P,) scores for `EvaluationResult.cosine`.
+        voxceleb_trainer: (P,) scores for `EvaluationResult.voxceleb_trainer`.
         is_target: (P,) whether both utterances are of one speaker.
     """
 
@@ -77,7 +78,7 @@ class PairScores:
 
     @property
     def result(self) -> EvaluationResult:
-        """What they show."""
+        """Metrics of the scores."""
         return EvaluationResult(
             cosine=verification_metrics(self.cosine, self.is_target),
             voxceleb_trainer=verification_metrics(self.voxceleb_trainer, self.is_target),
@@ -85,16 +86,16 @@ class PairScores:
 
 
 class Validation:
-    """The validation list's crops, placed once, and the VEER of a model on them.
+    """Scores a model on the validation list, on crops whose positions are computed once.
 
     Every utterance is embedded once, over evenly spaced crops; trial pairs are scored by the
     cosine of the mean embeddings.
 
     Args:
-        data: Whose validation list.
-        features: Where its crops are gathered from.
-        num_crops: Crops of an utterance.
-        crop_frames: Length of a crop.
+        data: The corpus with the validation list.
+        features: Source of the crops' log-mels.
+        num_crops: Crops per utterance.
+        crop_frames: Length of a crop, frames.
     """
 
     def __init__(
@@ -109,14 +110,14 @@ class Validation:
 
     @torch.inference_mode()
     def scores(self, model: SpeakerModel, engine: Engine) -> Floats | None:
-        """The score of every trial pair, (P,), float64.
+        """Return the score of every trial pair, (P,), float64.
 
         Args:
             model: On the engine's device; in eval mode afterwards.
-            engine: How its passes are computed.
+            engine: Device and precision of the passes.
 
         Returns:
-            None where an embedding is NaN or infinite.
+            None if an embedding is NaN or infinite.
         """
         model.eval()
         chunks = []
@@ -129,7 +130,7 @@ class Validation:
         return cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
 
     def veer_pct(self, model: SpeakerModel, engine: Engine) -> float:
-        """VEER: the interpolated EER on the validation list, percent; NaN without scores."""
+        """Return the VEER (interpolated EER of the validation list), percent; NaN if undefined."""
         scores = self.scores(model, engine)
         return math.nan if scores is None else equal_error_rate(scores, self._data.val_is_target)
 
@@ -146,7 +147,9 @@ class Validation:
 def validation_scores(
     model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
 ) -> Floats:
-    """The scores of a model, in float32, on crops as long as it takes them; see `Validation`.
+    """Return the scores of a model on the validation list, computed in float32; see `Validation`.
+
+    Crops have the length that the model needs, or `USUAL_FRAMES` if it accepts any.
 
     Raises:
         TrainingError: An embedding is NaN or infinite.
@@ -162,7 +165,7 @@ def validation_scores(
 def validation_veer_pct(
     model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
 ) -> float:
-    """The VEER of a model, percent; arguments and what is raised are of `validation_scores`."""
+    """Return the VEER of a model, percent; arguments and errors are as in `validation_scores`."""
     scores = validation_scores(model, data, num_crops=num_crops, device=device)
     return equal_error_rate(scores, data.val_is_target)
 
@@ -176,7 +179,7 @@ def evaluate_pairs(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> EvaluationResult:
-    """The figures of a trial list; arguments and errors are those of `score_pairs`."""
+    """Return the metrics of a trial list; arguments and errors are as in `score_pairs`."""
     return score_pairs(
         model, root, pairs, eval_frames=eval_frames, device=device, progress=progress
     ).result
@@ -192,15 +195,15 @@ def score_pairs(
     device: torch.device,
     progress: Callable[[int, int], None] | None = None,
 ) -> PairScores:
-    """Score a trial list from the audio, every utterance decoded and embedded once.
+    """Score a trial list from the audio; every utterance is decoded and embedded once.
 
     Args:
         model: The network.
-        root: Folder that the paths of the pairs count from.
+        root: Folder that the paths of the pairs are relative to.
         pairs: The trial list.
         eval_frames: Length of a crop, frames of 10 ms; the trainer's protocol adds 240 samples.
         device: Where to compute.
-        progress: Told (utterances done, utterances in all).
+        progress: Called with (utterances done, utterances in total).
 
     Raises:
         AudioError: A file cannot be read.
@@ -226,10 +229,11 @@ def score_pairs(
 def _frame_crops(
     model: SpeakerModel, log_mel: LogMel, wave: Wave, eval_frames: int, device: torch.device
 ) -> Tensor:
-    """(C, D): crops are slices of the utterance's log-mels."""
+    """Embed crops that are slices of the utterance's log-mels, (C, D)."""
     feat_TF = log_mel(torch.from_numpy(wave)[None].to(device))[0]
     crop_frames = model.num_frames or eval_frames
     start_C = evenly_spaced_starts(len(feat_TF), crop_frames, FINAL_CROPS)
+    # An utterance that is shorter than a crop is repeated.
     frame_CT = (start_C[:, None] + np.arange(crop_frames)) % len(feat_TF)
     return model.embed(feat_TF[torch.from_numpy(frame_CT).to(device)])
 
@@ -237,7 +241,7 @@ def _frame_crops(
 def _sample_crops(
     model: SpeakerModel, log_mel: LogMel, wave: Wave, eval_frames: int, device: torch.device
 ) -> Tensor:
-    """(C, D): crops are cut from the waveform, as voxceleb_trainer does."""
+    """Embed crops that are cut from the waveform, as in voxceleb_trainer, (C, D)."""
     crop_samples = voxceleb_trainer_crop_samples(eval_frames)
     wave_CS = waveform_crops(wave, VOXCELEB_TRAINER_CROPS, crop_samples)
     return model.embed(log_mel(torch.from_numpy(wave_CS).to(device)))

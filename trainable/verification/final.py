@@ -1,4 +1,7 @@
-"""How sure the final EER on a trial list is, in words."""
+"""The final metrics of a model: the EER with its interval as text, and `result/final.json`.
+
+Shapes: P trial pairs.
+"""
 
 import json
 from collections.abc import Sequence
@@ -14,6 +17,8 @@ from trainable.verification.evaluation import EvaluationResult
 from trainable.verification.intervals import MIN_SPEAKERS, Interval
 from trainable.verification.metrics import VerificationMetrics, equal_error_rate
 
+FINAL_FILE = Path("result") / "final.json"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinalEER:
@@ -21,9 +26,9 @@ class FinalEER:
 
     Attributes:
         eer_pct: Interpolated, percent.
-        interval: Its 95 % interval by bootstrap over the list's speakers; None where the list
-            tells none.
-        num_speakers: Speakers of the list; None where its folders are not its speakers.
+        interval: Its 95 % interval by bootstrap over the list's speakers; None if the list has
+            too few speakers or errors for one, or its speakers are unknown.
+        num_speakers: Speakers of the list; None if its folders are not its speakers.
     """
 
     eer_pct: float
@@ -32,7 +37,7 @@ class FinalEER:
 
     @property
     def in_words(self) -> str:
-        """EER and interval, or why there is none, in a line."""
+        """A line with EER and interval, or with the reason why there is no interval."""
         eer = f"EER {self.eer_pct:.2f} %"
         if self.interval is not None:
             low, high = self.interval.low_pct, self.interval.high_pct
@@ -45,18 +50,18 @@ class FinalEER:
             return f"{eer}, no interval: {why}"
         if self.num_speakers < MIN_SPEAKERS:
             return (
-                f"{eer}, no interval: it takes {MIN_SPEAKERS} speakers, and the list has "
+                f"{eer}, no interval: it needs {MIN_SPEAKERS} speakers, and the list has "
                 f"{self.num_speakers}"
             )
         return f"{eer}, no interval: the list's errors are too few for one"
 
 
 def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
-    """The EER of scores on a list, with its interval.
+    """Return the EER of scores on a list, with its interval.
 
     Args:
-        pairs: The list.
-        scores: (P,) of its pairs in their order; a higher one says "same speaker".
+        pairs: The trial list.
+        scores: (P,) in the order of the pairs; a higher score means "same speaker".
     """
     is_target = [pair.is_target for pair in pairs]
     eer_pct = equal_error_rate(scores, is_target)
@@ -74,17 +79,14 @@ def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
     return FinalEER(eer_pct=eer_pct, interval=interval, num_speakers=speakers.num_speakers)
 
 
-FINAL_FILE = Path("result") / "final.json"
-
-
 def write_final_result(folder: Path, epoch: int, result: EvaluationResult) -> None:
-    """Record the figures of an epoch."""
+    """Write the metrics of an epoch to the run's folder."""
     text = json.dumps({"epoch": epoch} | asdict(result), indent=2)
     write_text_atomically(folder / FINAL_FILE, text + "\n")
 
 
 def read_final_result(folder: Path, epoch: int) -> EvaluationResult | None:
-    """The recorded figures of this epoch; None where there are none that can be read."""
+    """Return the metrics of an epoch from the run's folder; None if missing or unreadable."""
     try:
         recorded = json.loads((folder / FINAL_FILE).read_text())
         if recorded["epoch"] != epoch:

@@ -1,12 +1,13 @@
 """95 % intervals from bootstrap replicates over speakers: of an EER, of the difference of two.
 
 Of an EER: Student's t for K speakers times the standard deviation of the replicates' log odds,
-widened by sqrt(K / (K - 1)) since drawing from K speakers shows too little of the spread between
-them. Log odds, as it must stay between 0 and 100 % and errs further up than down. Of a difference:
-the same without log odds, and of the speakers' own part of the standard deviation.
+widened by sqrt(K / (K - 1)), since drawing from K speakers underestimates the spread between them.
+Log odds keep the interval between 0 and 100 % and make it wider upwards. Of a difference: the same
+without log odds, with the part of the standard deviation that is due to the speakers.
 
-Chosen by simulated coverage (docs/intervals.md): percentiles of the replicates have the truth in
-86 to 98 of 100 intervals of 28 speakers, and are worst where few speakers have most of the errors.
+Chosen by simulated coverage (docs/intervals.md): with 28 speakers, 86 to 98 of 100 intervals from
+percentiles of the replicates contain the true value; they are worst if few speakers have most of
+the errors.
 
 Shapes: K speakers, R replicates.
 """
@@ -23,19 +24,19 @@ from trainable.features.crop_bank import Index
 from trainable.verification.metrics import Floats
 
 NUM_REPLICATES = 1000
-# Which speakers a replicate draws follows from this and their number alone, so that all models on
-# one list have the same replicates.
+# The draws depend only on this seed and the number of speakers, so that all models on one list
+# have the same replicates and can be compared in pairs.
 SEED = 20040517
-# Of so many replicates for each speaker, how each speaker moves them can be told.
+# From this many replicates per speaker, the effect of each speaker on them can be estimated.
 REPLICATES_A_SPEAKER = 4
 
 
 @lru_cache(maxsize=4)
 def draw_counts(num_speakers: int, num_replicates: int = NUM_REPLICATES) -> Index:
-    """How often each replicate has each speaker, (K, R), read-only; each column adds up to K.
+    """Return how often each replicate draws each speaker, (K, R), read-only; columns sum to K.
 
-    From the raw stream of a fixed generator, which no version of NumPy changes: so the replicates
-    of a search that goes on later are the same.
+    The draws come from the raw stream of a bit generator, which NumPy guarantees not to change
+    (unlike `Generator.integers`). A search that is resumed later has the same replicates.
     """
     raw = np.random.PCG64(SEED).random_raw(num_replicates * num_speakers)
     drawn_RK = (raw % num_speakers).astype(np.int64).reshape(num_replicates, num_speakers)
@@ -47,17 +48,18 @@ def draw_counts(num_speakers: int, num_replicates: int = NUM_REPLICATES) -> Inde
 
 
 def speakers_sd(values_R: Floats, num_speakers: int) -> float:
-    """Standard deviation over replicates of what each drawn speaker adds by itself.
+    """Return the standard deviation over replicates that is due to single speakers.
 
-    The least-squares fit on how often each speaker was drawn, less what as many random numbers
-    would fit. What is left out is of single non-target pairs, whose part of the variance weights
-    m n show three times as large as it is (Owen 2007), and this shows twice. So a third of the
-    whole variance is the least that can be true.
+    The values are fitted by least squares on how often each speaker was drawn; from the explained
+    variance, the part that as many random numbers would explain is subtracted. The rest belongs to
+    single non-target pairs. Weights m n show their part of the variance three times as large as it
+    is (Owen 2007), and this fit shows it twice as large. So the result is at least a third of the
+    whole variance.
 
     Args:
-        values_R: One a replicate of `draw_counts`, NaN where it has none.
+        values_R: One per replicate of `draw_counts`; NaN if it is undefined.
         num_speakers: Speakers of the list; with too many for so few replicates the standard
-            deviation is that of the values.
+            deviation of the values is returned.
     """
     is_defined = np.isfinite(values_R)
     centred_R = np.where(is_defined, values_R - values_R[is_defined].mean(), 0.0)
@@ -74,7 +76,10 @@ def speakers_sd(values_R: Floats, num_speakers: int) -> float:
 
 @lru_cache(maxsize=4)
 def _basis(num_speakers: int, num_replicates: int) -> Floats:
-    """Orthonormal columns that span the draws, (R, K - 1): the last speaker's follow."""
+    """Return orthonormal columns that span the draws, (R, K - 1).
+
+    The counts of the last speaker follow from the others, since each replicate has K draws.
+    """
     times_RK = draw_counts(num_speakers, num_replicates).T
     return np.linalg.qr(times_RK[:, :-1] - times_RK[:, :-1].mean(0))[0]
 
@@ -97,11 +102,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EERDifference:
-    """What one model's EER is above another's on the same list.
+    """The difference of two models' EERs on the same list.
 
     Attributes:
         behind_pct: EER of the first minus EER of the second, percent.
-        interval: Its 95 % interval; None where the list's speakers are too few for one.
+        interval: Its 95 % interval; None if the list has too few speakers.
     """
 
     behind_pct: float
@@ -109,7 +114,7 @@ class EERDifference:
 
     @property
     def is_tied(self) -> bool | None:
-        """Whether the interval has 0 in it, so that the list does not tell the two apart."""
+        """Whether the interval contains 0, so that the list cannot separate the two models."""
         if self.interval is None:
             return None
         return self.interval.low_pct <= 0 <= self.interval.high_pct
@@ -118,18 +123,18 @@ class EERDifference:
 def eer_interval(
     eer_pct: float, replicates: ArrayLike, *, num_speakers: int, num_pairs: int
 ) -> Interval | None:
-    """The 95 % interval of an EER.
+    """Return the 95 % interval of an EER.
 
     Args:
-        eer_pct: Of the whole list, percent.
-        replicates: (R,) EER of each replicate, percent; NaN where it has none.
+        eer_pct: EER on the whole list, percent.
+        replicates: (R,) EER of each replicate, percent; NaN if undefined.
         num_speakers: Speakers of the list.
-        num_pairs: Its target or its non-target pairs, whichever are fewer. Half an error of so
-            many stands for none at all, whose log odds are infinite.
+        num_pairs: The smaller of its numbers of target and non-target pairs. An EER of 0 counts
+            as half an error among them, since the log odds of 0 are infinite.
 
     Returns:
-        None where the list does not tell: fewer than `MIN_SPEAKERS`, too many replicates without
-        an EER, or replicates that do not spread, as around an EER of 0 %.
+        None if no interval can be found: fewer than `MIN_SPEAKERS` speakers, too many undefined
+        replicates, or replicates that are all equal, as around an EER of 0 %.
     """
     usable = _usable(replicates, num_speakers)
     if usable is None or not 0 < eer_pct < 100 or np.ptp(usable) == 0:
@@ -140,22 +145,22 @@ def eer_interval(
     )
     half = _half_width(float(log_odds_R.std()), num_speakers)
     low, high = 100 * expit(middle - half), 100 * expit(middle + half)
-    # Rounding, or an EER of less than half an error, must not leave the EER outside.
+    # The interval must contain the EER, also after rounding or for less than half an error.
     return Interval(low_pct=min(float(low), eer_pct), high_pct=max(float(high), eer_pct))
 
 
 def eer_difference(
     eer_pct: tuple[float, float], replicates: tuple[ArrayLike, ArrayLike], num_speakers: int
 ) -> EERDifference:
-    """The first model's EER minus the second's, on the replicates of one list.
+    """Return the first model's EER minus the second's, on the replicates of one list.
 
     Args:
-        eer_pct: Of both on the whole list, percent.
-        replicates: (R,) of each, percent, replicate by replicate of the same speakers.
+        eer_pct: EER of both on the whole list, percent.
+        replicates: (R,) EERs of both, percent; replicate i has the same speakers in both.
         num_speakers: Speakers of the list.
 
     Raises:
-        ValueError: The replicates are not as many.
+        ValueError: The numbers of replicates differ.
     """
     first, second = (np.asarray(each, dtype=np.float64) for each in replicates)
     if first.shape != second.shape:
@@ -171,6 +176,7 @@ def eer_difference(
 
 
 def _usable(replicates: ArrayLike, num_speakers: int) -> Floats | None:
+    """Return the defined replicates; None if they or the speakers are too few."""
     values = np.asarray(replicates, dtype=np.float64)
     is_defined = np.isfinite(values)
     if num_speakers < MIN_SPEAKERS or (~is_defined).mean() > MAX_UNDEFINED_SHARE:

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerificationMetrics:
-    """What one list of scored trial pairs shows.
+    """The metrics of one scored trial list.
 
     Attributes:
         eer_pct: Interpolated equal error rate, percent. On a validation list this is the VEER.
@@ -35,7 +35,7 @@ class VerificationMetrics:
 
 
 def verification_metrics(scores: ArrayLike, is_target: ArrayLike) -> VerificationMetrics:
-    """All metrics of one list; the arguments are those of `equal_error_rate`."""
+    """Return all metrics of one list; the arguments are as in `equal_error_rate`."""
     targets = np.asarray(is_target)
     return VerificationMetrics(
         eer_pct=equal_error_rate(scores, targets),
@@ -48,13 +48,13 @@ def verification_metrics(scores: ArrayLike, is_target: ArrayLike) -> Verificatio
 
 
 def equal_error_rate(scores: ArrayLike, is_target: ArrayLike) -> float:
-    """The error rate where FPR = FNR, in percent, linear between thresholds.
+    """Return the error rate where FPR = FNR, in percent, linear between thresholds.
 
     This is the point where the ROC's line segments cross FPR = FNR, as WeSpeaker and 3D-Speaker
     report it.
 
     Args:
-        scores: One finite number a pair.
+        scores: One finite number per pair.
         is_target: True or 1 where both utterances are of one speaker, False or 0 elsewhere.
 
     Raises:
@@ -66,33 +66,33 @@ def equal_error_rate(scores: ArrayLike, is_target: ArrayLike) -> float:
 
 
 def error_rates(scores: ArrayLike, is_target: ArrayLike) -> tuple[Floats, Floats]:
-    """FPR and FNR, 0 to 1, at each threshold, from accept none to accept all.
+    """Return FPR and FNR, 0 to 1, at each threshold, from accept none to accept all.
 
-    The arguments and what is raised are those of `equal_error_rate`.
+    Arguments and errors are as in `equal_error_rate`.
     """
     return _error_rates(*_counts(scores, is_target))
 
 
 def eer_threshold(scores: ArrayLike, is_target: ArrayLike) -> float:
-    """The score at which FPR = FNR, linear between the scores around it.
+    """Return the score at which FPR = FNR, linear between the scores around it.
 
-    The arguments and what is raised are those of `equal_error_rate`.
+    Arguments and errors are as in `equal_error_rate`.
     """
     fpr, fnr = error_rates(scores, is_target)
     thresholds = np.unique(np.asarray(scores, dtype=np.float64))[::-1]
-    # Accept none has no score of its own: the highest stands for it.
+    # "Accept none" has no score of its own, so it gets the highest one.
     return float(np.interp(0, fpr - fnr, np.append(thresholds[0], thresholds)))
 
 
 def voxceleb_trainer_eer_pct(scores: ArrayLike, is_target: ArrayLike) -> float:
-    """The EER as voxceleb_trainer computes it (`tuneThreshold.py`), in percent.
+    """Return the EER as voxceleb_trainer computes it (`tuneThreshold.py`), in percent.
 
     The larger of FPR and FNR at the threshold where they differ least, among the corners of the
     ROC (scikit-learn's `roc_curve` with `drop_intermediate`). Not interpolated, thus larger
     than `equal_error_rate` on short lists. The arguments are the same.
     """
     num_false, num_true = _counts(scores, is_target)
-    # As scikit-learn: straight runs are dropped, before the origin is put in front.
+    # As in scikit-learn: points on straight lines are dropped before the origin is added.
     bends = (np.diff(num_false[1:], 2) != 0) | (np.diff(num_true[1:], 2) != 0)
     inner = np.concatenate(([True, True], bends, [True])) if num_false.size > 3 else ...
     fpr, fnr = _error_rates(num_false[inner], num_true[inner])
@@ -107,7 +107,7 @@ def min_dcf(
     c_miss: float = 1.0,
     c_fa: float = 1.0,
 ) -> float:
-    """The smallest detection cost over all thresholds, normalised as in NIST's evaluations.
+    """Return the smallest detection cost over all thresholds, normalised as in NIST's evaluations.
 
     The cost is c_miss*FNR*p + c_fa*FPR*(1-p), divided by min(c_miss*p, c_fa*(1-p)), the cost
     of a system that always gives the cheaper answer: so the result is at most 1.
@@ -132,7 +132,7 @@ def min_dcf(
 
 
 def _counts(scores: ArrayLike, is_target: ArrayLike) -> tuple[Floats, Floats]:
-    """Accepted non-target and target pairs at each threshold, from accept none to accept all."""
+    """Count accepted non-target and target pairs at each threshold, from none to all accepted."""
     score, target = checked_pairs(scores, is_target)
     order = np.argsort(-score, kind="stable")
     score, target = score[order], target[order]
@@ -149,7 +149,7 @@ def _error_rates(num_false: Floats, num_true: Floats) -> tuple[Floats, Floats]:
 def checked_pairs(
     scores: ArrayLike, is_target: ArrayLike
 ) -> tuple[Floats, NDArray[np.bool_]]:
-    """Scores and labels as arrays; the arguments and what is raised are of `equal_error_rate`."""
+    """Return scores and labels as arrays; arguments and errors are as in `equal_error_rate`."""
     score, target = np.asarray(scores, dtype=np.float64), np.asarray(is_target)
     if score.ndim != 1 or score.shape != target.shape:
         raise ValueError(

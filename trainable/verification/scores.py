@@ -1,6 +1,9 @@
-"""The scores of the best epoch so far, with their bootstrap: made by the loop, kept around it.
+"""Validation scores with their bootstrap, the speakers of the list, and the file of scores.
 
-Shapes: P trial pairs, R replicates.
+The training loop keeps the scores of its best epoch; `veer compare` reads them for paired
+comparisons.
+
+Shapes: P trial pairs, V utterances, R replicates.
 """
 
 import io
@@ -26,45 +29,8 @@ from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.intervals import NUM_REPLICATES, Interval
 from trainable.verification.metrics import Floats, equal_error_rate
 
-
-def speakers_of(
-    paths: Sequence[str], a: Index, b: Index, is_target: NDArray[np.bool_]
-) -> tuple[str, ...]:
-    """The speaker of each utterance, (V,).
-
-    The first folder of its path, as VoxCeleb has it, where that agrees with every label: the same
-    in target pairs, another in the others. Of a list of another layout the utterances that target
-    pairs connect are one speaker, named after the first of them. Two of one speaker that no target
-    pairs connect then count as two, so that intervals come out narrower than they should.
-
-    Args:
-        paths: (V,) as the list has them.
-        a: (P,) place of each pair's first utterance.
-        b: (P,) of its second one.
-        is_target: (P,) whether they are of one speaker.
-    """
-    folders = np.array([speaker_of(path) for path in paths])
-    if np.array_equal(folders[a] == folders[b], is_target):
-        return tuple(folders.tolist())
-    ones = np.ones(int(is_target.sum()), np.int8)
-    edges = coo_array((ones, (a[is_target], b[is_target])), shape=(len(paths), len(paths)))
-    _, group = connected_components(edges, directed=False)
-    first: dict[int, str] = {}
-    for number, path in sorted(zip(group.tolist(), paths, strict=True), key=lambda each: each[1]):
-        first.setdefault(number, path)
-    return tuple(first[number] for number in group.tolist())
-
-
-def validation_pairs(data: TrainingData) -> SpeakerPairs:
-    """The validation list's pairs by speaker."""
-    names = np.array(speakers_of(data.val_paths, data.val_a, data.val_b, data.val_is_target))
-    return SpeakerPairs.of(
-        names[data.val_a].tolist(), names[data.val_b].tolist(), data.val_is_target
-    )
-
-
 SCORES_FILE = "scores.npz"
-# The archive's own: names, sizes and checksums of four arrays, each with a header.
+# Upper bound of the archive's overhead: names, sizes, checksums and headers of four arrays.
 ARCHIVE_BYTES = 2000
 
 Float32Array = NDArray[np.float32]
@@ -72,15 +38,15 @@ Float32Array = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MeasuredScores:
-    """A model's scores on the validation list, and what they say of its VEER.
+    """A model's scores on the validation list, with VEER and bootstrap.
 
     Attributes:
-        epoch: Epochs that it was trained for; 0 of a model from outside of the run.
+        epoch: Epochs of training before the scores; 0 for a model from outside the run.
         veer_pct: Interpolated EER, percent, of the scores in double precision.
         scores: (P,) in the order of the list.
-        replicates: (R,) VEER of each bootstrap replicate, percent; NaN where it has none.
-        interval: 95 % interval of `veer_pct`; None where the list does not tell, and where the
-            scores were read from a file.
+        replicates: (R,) VEER of each bootstrap replicate, percent; NaN if undefined.
+        interval: 95 % interval of `veer_pct`; None if the list has too few speakers or errors,
+            and if the scores were read from a file.
     """
 
     epoch: int
@@ -91,10 +57,10 @@ class MeasuredScores:
 
 
 class ScoreEvaluator:
-    """The VEER of scores, and of the best so far all that their bootstrap tells.
+    """Computes the VEER of scores, with a bootstrap if they are the best so far.
 
     Args:
-        data: Whose validation list. Its speakers are looked up when they are first needed.
+        data: The corpus with the validation list. Its speakers are found on first use.
     """
 
     def __init__(self, data: TrainingData) -> None:
@@ -104,10 +70,10 @@ class ScoreEvaluator:
     def epoch_fields(
         self, scores: Floats, best_pct: float, number: int
     ) -> tuple[dict[str, Any], MeasuredScores | None]:
-        """What an epoch's report says of its VEER, and its scores if no earlier one is as good.
+        """Return an epoch's VEER fields for the report, and its scores if it is the best so far.
 
         Args:
-            scores: (P,) of the model after the epoch.
+            scores: (P,) scores of the model after the epoch.
             best_pct: The lowest VEER of the earlier epochs, percent; infinite before the first.
             number: The epoch, from 1.
         """
@@ -122,7 +88,7 @@ class ScoreEvaluator:
         return fields, measured
 
     def measure(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
-        """Scores of a model, after so many epochs, with replicates and interval."""
+        """Return scores with VEER, replicates and interval; `epoch` is recorded with them."""
         if self._bootstrap is None:
             self._bootstrap = SpeakerBootstrap(validation_pairs(self._data))
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
@@ -136,11 +102,47 @@ class ScoreEvaluator:
         )
 
 
+def speakers_of(
+    paths: Sequence[str], a: Index, b: Index, is_target: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Return the speaker of each utterance, (V,).
+
+    This is the first folder of the path, as in VoxCeleb, if that agrees with every label. For
+    another layout, utterances that target pairs connect are one speaker, named after the first
+    path. Utterances of one speaker that no target pairs connect then count as two speakers, which
+    makes intervals too narrow.
+
+    Args:
+        paths: (V,) paths as in the list.
+        a: (P,) position in `paths` of each pair's first utterance.
+        b: (P,) position of its second utterance.
+        is_target: (P,) whether both are of one speaker.
+    """
+    folders = np.array([speaker_of(path) for path in paths])
+    if np.array_equal(folders[a] == folders[b], is_target):
+        return tuple(folders.tolist())
+    ones = np.ones(int(is_target.sum()), np.int8)
+    edges = coo_array((ones, (a[is_target], b[is_target])), shape=(len(paths), len(paths)))
+    _, group = connected_components(edges, directed=False)
+    first: dict[int, str] = {}
+    for number, path in sorted(zip(group.tolist(), paths, strict=True), key=lambda each: each[1]):
+        first.setdefault(number, path)
+    return tuple(first[number] for number in group.tolist())
+
+
+def validation_pairs(data: TrainingData) -> SpeakerPairs:
+    """Return the validation list's pairs with the speakers of their utterances."""
+    names = np.array(speakers_of(data.val_paths, data.val_a, data.val_b, data.val_is_target))
+    return SpeakerPairs.of(
+        names[data.val_a].tolist(), names[data.val_b].tolist(), data.val_is_target
+    )
+
+
 def write_scores(path: Path, measured: MeasuredScores) -> None:
-    """Write scores to a file, in place of an earlier one, in one step; the folder is made.
+    """Write scores to a file, atomically; an earlier file is replaced, and the folder is created.
 
     Raises:
-        DiskFullError: There is no room; the earlier file stands.
+        DiskFullError: The disk is full; an earlier file is unchanged.
     """
     content = io.BytesIO()
     np.savez(
@@ -156,13 +158,13 @@ def write_scores(path: Path, measured: MeasuredScores) -> None:
 
 
 def read_scores(path: Path) -> MeasuredScores:
-    """Read what `write_scores` wrote; nothing in the file is executed.
+    """Read a file from `write_scores`; nothing in it is executed.
 
     Raises:
-        DamagedError: It is no such file, or was damaged.
-        OSError: It cannot be read; `FileNotFoundError` where there is none.
+        DamagedError: The file is damaged or not a file of scores.
+        OSError: It cannot be read; `FileNotFoundError` if it does not exist.
     """
-    content = path.read_bytes()  # of a damaged archive NumPy would leave the file open
+    content = path.read_bytes()  # NumPy leaves the file of a damaged archive open
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             found = MeasuredScores(
@@ -178,7 +180,7 @@ def read_scores(path: Path) -> MeasuredScores:
 
 
 def scores_bytes(num_pairs: int) -> int:
-    """Bytes of a file of the scores of so many pairs, at most."""
+    """Return an upper bound of the bytes of a file of scores."""
     return np.float32().itemsize * (num_pairs + NUM_REPLICATES) + ARCHIVE_BYTES
 
 

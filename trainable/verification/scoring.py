@@ -1,4 +1,4 @@
-"""Scores of trial pairs from embeddings, by two protocols; each utterance is embedded once.
+"""Scores trial pairs from embeddings, by two protocols; each utterance is embedded once.
 
 Shapes: N utterances, C crops an utterance, D embedding, P trial pairs, S samples.
 
@@ -18,9 +18,10 @@ from trainable.corpus.corpus import TrialPair
 from trainable.features.crop_bank import Index
 from trainable.verification.metrics import Floats
 
-# What a window of 400 samples adds to the hops: so many samples give the stated frames.
+# T frames need (T - 1) hops and one window: T * 160 + 240 samples.
 WINDOW_TAIL_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
 VOXCELEB_TRAINER_CROPS = 10
+# Limit of the gathered embeddings of pairs, so that memory does not grow with the list.
 CHUNK_BYTES = 64 * 2**20
 
 Embeddings = NDArray[np.float32] | NDArray[np.float64]
@@ -33,7 +34,7 @@ class PairIndex:
     Attributes:
         paths: The utterances to embed, sorted.
         a: (P,) position of each pair's first utterance in `paths`.
-        b: (P,) position of its second one.
+        b: (P,) position of its second utterance.
         is_target: (P,) whether both are of one speaker.
     """
 
@@ -57,14 +58,14 @@ class PairIndex:
 
 
 def cosine_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index) -> Floats:
-    """The cosine of the mean embeddings, (P,).
+    """Return the cosine of the mean embeddings, (P,).
 
     The mean is over the crops' embeddings as they are, not scaled to unit length first.
 
     Args:
         emb_NCD: Embeddings of all utterances.
         index_a: (P,) positions among the N utterances.
-        index_b: (P,) the other side.
+        index_b: (P,) positions of the other side.
 
     Raises:
         ValueError: A shape does not fit, or a position is not among the utterances.
@@ -74,7 +75,7 @@ def cosine_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index) -> Floats
 
 
 def voxceleb_trainer_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index) -> Floats:
-    """Minus the mean of the C x C Euclidean distances of unit-length crop embeddings, (P,).
+    """Return minus the mean of the C x C Euclidean distances of unit-length crop embeddings, (P,).
 
     As `SpeakerNet.py` of voxceleb_trainer; from -2 to 0. The arguments are those of
     `cosine_scores`. Memory does not grow with the number of pairs.
@@ -83,7 +84,7 @@ def voxceleb_trainer_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index)
 
 
 def voxceleb_trainer_crop_samples(eval_frames: int) -> int:
-    """Samples of an evaluation crop at 16 kHz.
+    """Return the number of samples of an evaluation crop at 16 kHz.
 
     Raises:
         ValueError: `eval_frames` is not positive. voxceleb_trainer takes 0 for whole
@@ -100,7 +101,7 @@ def voxceleb_trainer_crop_samples(eval_frames: int) -> int:
 def waveform_crops(
     wave_S: NDArray[np.float32], num_crops: int, crop_samples: int
 ) -> NDArray[np.float32]:
-    """Evenly spaced crops of a waveform, (num_crops, crop_samples), as voxceleb_trainer cuts them.
+    """Cut evenly spaced crops, (num_crops, crop_samples), of a waveform as voxceleb_trainer does.
 
     A waveform no longer than a crop is repeated to one sample more than the crop, so that its
     last crop starts one sample after the others.
@@ -112,9 +113,9 @@ def waveform_crops(
 
 
 def evenly_spaced_starts(length: int, crop: int, num_crops: int) -> Index:
-    """Starts of crops from the first possible to the last possible one, rounded down.
+    """Return the starts of crops, from the first possible to the last possible one, rounded down.
 
-    Where the crop is longer than the signal all starts are 0; the crop then has to wrap.
+    If the crop is longer than the signal, all starts are 0 and the crop has to wrap around.
 
     Raises:
         ValueError: A number is not positive.
@@ -128,7 +129,7 @@ def evenly_spaced_starts(length: int, crop: int, num_crops: int) -> Index:
 
 
 def wrap_padded(wave_S: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """The waveform repeated up to `length` samples, unchanged if it is as long.
+    """Return the waveform repeated up to `length` samples, or unchanged if it is long enough.
 
     Raises:
         ValueError: The waveform is empty.
@@ -139,13 +140,13 @@ def wrap_padded(wave_S: NDArray[np.float32], length: int) -> NDArray[np.float32]
 
 
 def _minus_mean_distance(a_PCD: Floats, b_PCD: Floats) -> Floats:
-    # Of unit vectors in double precision, |a-b|^2 = 2-2ab loses nothing that a score shows.
+    # |a-b|^2 = 2-2ab for unit vectors; in double precision the cancellation does not matter.
     squared_PCC = 2 - 2 * (_unit(a_PCD) @ _unit(b_PCD).swapaxes(1, 2))
     return np.asarray(-np.sqrt(squared_PCC.clip(min=0)).mean((1, 2)))
 
 
 def _unit(emb: Floats) -> Floats:
-    """Scaled to unit length along the last axis; a zero vector stays zero."""
+    """Scale to unit length along the last axis; a zero vector stays zero."""
     length = np.linalg.norm(emb, axis=-1, keepdims=True)
     return np.asarray(emb / np.maximum(length, np.finfo(np.float64).tiny))
 
@@ -153,7 +154,7 @@ def _unit(emb: Floats) -> Floats:
 def _by_chunks(
     emb: Embeddings, index_a: Index, index_b: Index, score: Callable[[Floats, Floats], Floats]
 ) -> Floats:
-    """Score so many pairs at once that the gathered rows of both sides fit CHUNK_BYTES."""
+    """Score pairs in chunks whose gathered embeddings of both sides fit `CHUNK_BYTES`."""
     if index_a.ndim != 1 or index_a.shape != index_b.shape or index_a.size == 0:
         raise ValueError(
             f"a position a side and pair is needed, got shapes {index_a.shape} and {index_b.shape}"

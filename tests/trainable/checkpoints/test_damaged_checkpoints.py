@@ -121,7 +121,7 @@ def test_a_damaged_newest_file_is_passed_over_and_its_epochs_come_out_the_same(
     again = fresh(tiny)
     (sentence,) = folder.restore(again)
     assert sentence.startswith(f"{folder.file_of(3)}: damaged: its SHA-256 must be ")
-    assert sentence.endswith("the run goes on from epoch 1")
+    assert sentence.endswith("the run continues from epoch 1")
     assert again.epoch == 1
     for epoch in (1, 2):
         report = again.run_epoch()
@@ -142,7 +142,7 @@ def test_without_a_whole_file_training_begins_again(
     again = fresh(tiny)
     damages = folder.restore(again)
     assert len(damages) == 2
-    assert all(each.endswith("it begins anew") for each in damages)
+    assert all(each.endswith("the run starts again") for each in damages)
     assert again.epoch == 0
     assert folder.epochs() == []
     first = replace(again.run_epoch(), veer_pct=10.0)

@@ -170,13 +170,13 @@ def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) ->
         )
 
 
-class Told:
-    """Writes down what a run tells."""
+class RecordingWatcher:
+    """Records the events of a run."""
 
     def __init__(self) -> None:
         self.epochs: list[int] = []
         self.utterances: list[int] = []
-        self.said: list[str] = []
+        self.warnings: list[str] = []
 
     def epoch(self, report: EpochReport) -> None:
         self.epochs.append(report.epoch)
@@ -186,26 +186,26 @@ class Told:
         self.utterances.append(done)
 
     def teacher(self, done: int, total: int) -> None:
-        raise AssertionError(f"no plug-in, but told {done} of {total}")
+        raise AssertionError(f"no plug-in, but got {done} of {total}")
 
-    def say(self, text: str) -> None:
-        self.said.append(text)
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
 
 
-def test_epochs_and_evaluations_are_told(corpus_file: Path, tmp_path: Path) -> None:
+def test_epochs_and_evaluations_reach_the_watcher(corpus_file: Path, tmp_path: Path) -> None:
     corpus = read_corpus_config(corpus_file)
     data = load_training_data(corpus, cache_dir=tmp_path / "cache")
     run = TrainRunConfig.model_validate(
         {"corpus": corpus.model_dump(), "trial": TEACHER | {"training": TRAINING}}
     )
-    watcher = Told()
+    watcher = RecordingWatcher()
     run_training(run, data, tmp_path / "run", device=torch.device("cpu"), watcher=watcher)
     assert watcher.epochs == [1, 2]
     num_files = len(read_corpus(corpus).val_paths)
     assert watcher.utterances[:num_files] == list(range(1, num_files + 1))
 
 
-def test_a_run_with_a_damaged_checkpoint_says_so_and_ends_as_it_would_have(
+def test_a_run_with_a_damaged_checkpoint_warns_and_ends_the_same(
     corpus_file: Path, tmp_path: Path
 ) -> None:
     corpus = read_corpus_config(corpus_file)
@@ -217,10 +217,10 @@ def test_a_run_with_a_damaged_checkpoint_says_so_and_ends_as_it_would_have(
     before = run_training(run, data, tmp_path / "run", device=cpu)
     newest = tmp_path / "run" / "model" / "model000000002.model"
     newest.write_bytes(newest.read_bytes()[:1000])
-    watcher = Told()
+    watcher = RecordingWatcher()
     again = run_training(run, data, tmp_path / "run", device=cpu, watcher=watcher)
-    (said,) = watcher.said
-    assert "model000000002.model: damaged" in said
+    (warning,) = watcher.warnings
+    assert "model000000002.model: damaged" in warning
     assert [report.veer_pct for report in (again.best, again.last)] == [
         report.veer_pct for report in (before.best, before.last)
     ]

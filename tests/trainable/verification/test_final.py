@@ -12,7 +12,7 @@ from trainable.verification.metrics import equal_error_rate
 
 
 def pairs_of(num_speakers: int, pre: str = "") -> list[TrialPair]:
-    """Every pair of three utterances a speaker."""
+    """Every pair of three utterances per speaker."""
     paths = [(s, f"{pre}s{s}/{u}.wav") for s in range(num_speakers) for u in range(3)]
     return [
         TrialPair(is_target=a == b, path_a=one, path_b=other)
@@ -44,12 +44,12 @@ def test_it_is_the_bootstraps_interval_around_the_eer() -> None:
 @pytest.mark.parametrize(
     ("pairs", "shift", "why"),
     [
-        (pairs_of(4), 1.0, "it takes 6 speakers, and the list has 4"),
+        (pairs_of(4), 1.0, "it needs 6 speakers, and the list has 4"),
         (pairs_of(8, "wav/"), 1.0, "the first folders of the list's paths are not its speakers"),
         (pairs_of(8), 99.0, "the list's errors are too few for one"),
     ],
 )
-def test_why_there_is_no_interval_is_said(
+def test_the_text_states_why_there_is_no_interval(
     pairs: list[TrialPair], shift: float, why: str
 ) -> None:
     found = final_eer(pairs, scores_of(pairs, shift))

@@ -123,7 +123,7 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(found.replicates, SCORES.replicates)
 
 
-def test_the_file_is_not_larger_than_is_said(data, tmp_path):
+def test_the_file_is_not_larger_than_its_bound(data, tmp_path):
     measured = ScoreEvaluator(data).measure(np.linspace(0, 1, data.val_is_target.size))
     write_scores(tmp_path / "scores.npz", measured)
     size = (tmp_path / "scores.npz").stat().st_size
