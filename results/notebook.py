@@ -156,7 +156,7 @@ class Run:
             RunError: The run has no such trial, or kept no scores of one of them.
         """
         both = [find_trial(self._view.histories, number) for number in (trial, other)]
-        found = self._view.kept.behind(*both)
+        found = self._view.run_scores.behind(*both)
         if found is None:
             raise RunError(
                 f"{self.path} has no scores of the best epochs of trials {trial} and {other} to "

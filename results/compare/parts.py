@@ -203,7 +203,7 @@ def bests_behind(views: Sequence[RunView]) -> tuple[BestBehind | None, ...]:
 def _best_behind(other: RunView, first: RunView) -> BestBehind | None:
     if other.best is None or first.best is None:
         return None
-    difference = other.kept.behind(other.best, first.best, scores_of_first=first.kept)
+    difference = other.run_scores.behind(other.best, first.best, scores_of_first=first.run_scores)
     if difference is None:
         return None
     interval = difference.interval

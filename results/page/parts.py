@@ -118,7 +118,7 @@ def best_tiles(
     if repeats := repeat_words(row):
         yield Tile(name="repeats with other seeds", value=repeats)
     if ties := tie_words(rows):
-        yield Tile(name="cannot be told apart from it", value=ties)
+        yield Tile(name="cannot be distinguished from it", value=ties)
     if criteria:
         limits = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in criteria.items())
         yield Tile(name="meets", value=row["meets"] or "none of the criteria", note=limits)

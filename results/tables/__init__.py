@@ -1,4 +1,4 @@
-"""The tables of a run: columns, rows, formats, queries; `RunView`, one run at one moment.
+"""The tables of a run: columns, rows, file formats, queries; `RunView`, a snapshot of one run.
 
 May import: spaces, trainable.config, trainable.loss, trainable.verification, results.analysis,
 results.journal.

@@ -1,4 +1,4 @@
-"""Tables as CSV, JSON and Parquet."""
+"""Tables as CSV, JSON and Parquet files."""
 
 import io
 import json
@@ -16,9 +16,10 @@ FileFormat = Literal["csv", "json", "parquet"]
 
 
 def format_table(table: pa.Table, form: FileFormat) -> bytes:
-    """A table as the content of a file: CSV with a heading, JSON with a list of rows, Parquet.
+    """Return a table as the content of a file.
 
-    CSV has no lists: their values stand in one cell, with spaces between.
+    CSV has a header line, JSON is a list of rows. CSV has no lists: their values are put into one
+    cell, separated by spaces.
     """
     if form == "json":
         return _json(table).encode()
@@ -32,10 +33,10 @@ def format_table(table: pa.Table, form: FileFormat) -> bytes:
 
 
 def write_table(table: pa.Table, form: FileFormat, out: Path | None) -> str:
-    """Writes a table to a file, or returns its text if there is none.
+    """Write a table to a file, or return its text where `out` is None.
 
     Raises:
-        ConfigError: Parquet is no text and needs a file.
+        ConfigError: The format is Parquet, which is not text, and there is no file.
     """
     if out is None:
         if form == "parquet":
@@ -47,18 +48,19 @@ def write_table(table: pa.Table, form: FileFormat, out: Path | None) -> str:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    for place, field in enumerate(table.schema):
+    """Return the table with list columns as text."""
+    for index, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
             texts = [
                 None if values is None else " ".join(map(str, values))
-                for values in table.column(place).to_pylist()
+                for values in table.column(index).to_pylist()
             ]
-            table = table.set_column(place, field.name, pa.array(texts, pa.string()))
+            table = table.set_column(index, field.name, pa.array(texts, pa.string()))
     return table
 
 
 def _json(table: pa.Table) -> str:
-    # The only values that JSON lacks are times.
+    # `default` is called for times alone: the tables have no other type that JSON lacks.
     rows = [
         json.dumps(row, ensure_ascii=False, default=lambda time: time.isoformat())
         for row in table.to_pylist()

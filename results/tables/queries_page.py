@@ -1,4 +1,7 @@
-"""The queries of docs/tables.md, each from a file of docs/queries: what it answers, the SQL."""
+"""The last part of docs/tables.md: how to read the tables in Python, and example queries.
+
+Each query is a file in docs/queries, whose first line is a comment with the question it answers.
+"""
 
 from pathlib import Path
 
@@ -8,12 +11,13 @@ COMMENT = "-- "
 
 
 def queries_section() -> list[str]:
-    """Markdown lines: how to read the tables elsewhere, and the queries."""
+    """Return the Markdown lines on reading the tables and on the queries."""
     return [
-        "## Reading them",
+        "## Reading the tables",
         "",
-        "A search writes both when it ends. `veer trials RUN` writes them anew at any time, also",
-        "while the search runs; whoever reads the files meanwhile has the old or the new ones.",
+        "A search writes both files when it ends. `veer trials RUN` rewrites them at any time,",
+        "also while the search runs. Each file is replaced in one step, so a reader gets either",
+        "the old or the new one.",
         "",
         "```python",
         'pandas.read_parquet("runs/first/trials.parquet", dtype_backend="pyarrow")',
@@ -21,26 +25,26 @@ def queries_section() -> list[str]:
         "duckdb.sql(\"FROM 'runs/first/trials.parquet' WHERE rank <= 3\")",
         "```",
         "",
-        "Without `dtype_backend`, pandas makes whole numbers with nulls floats.",
+        "Without `dtype_backend`, pandas converts whole numbers with nulls to floats.",
         "",
         "## Ten queries",
         "",
-        "For DuckDB, in the run's folder (`cd RUN; duckdb < FILE`); the files are in",
-        "[queries](queries), and all of them are tested. Some name a sampled parameter: put one",
-        "of your space in its place. Rows with `same_as` share another trial's figures, and are",
+        "For DuckDB, in the run's folder (`cd RUN; duckdb < FILE`). The files are in",
+        "[queries](queries), and all of them are tested. Some name a sampled parameter: replace",
+        "it by one of your space. Rows with `same_as` repeat the values of another trial and are",
         "left out; follow-ups (`follow_up`) have no rank.",
         "",
         *(line for path in sorted(QUERIES.glob("[0-9]*.sql")) for line in _shown(path)),
         "## Several runs at once",
         "",
-        "`union_by_name` gives a parameter that only one space has a null in the other's rows;",
-        "`filename` says which run a row is of.",
+        "With `union_by_name`, a parameter that only one space has is null in the rows of the",
+        "other runs; `filename` names the run of a row.",
         "",
         *_shown(QUERIES / f"{SEVERAL_RUNS}.sql"),
     ]
 
 
 def _shown(path: Path) -> list[str]:
-    """A query's first line, a comment, as text, and the rest as code."""
-    what, *code = path.read_text(encoding="utf-8").splitlines()
-    return [what.removeprefix(COMMENT), "", "```sql", *code, "```", ""]
+    """Return the first line of a query, a comment, as text, and the rest as code."""
+    question, *code = path.read_text(encoding="utf-8").splitlines()
+    return [question.removeprefix(COMMENT), "", "```sql", *code, "```", ""]

@@ -1,4 +1,4 @@
-"""Picking rows and columns of a table by short texts such as `veer_pct<15` or `-epochs`."""
+"""Selection of rows and columns of a table by short texts such as `veer_pct<15` or `-epochs`."""
 
 import operator
 import re
@@ -25,9 +25,10 @@ TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def resolve_column(table: pa.Table, name: str) -> str:
-    """The full name of a column; a parameter's may be cut short at its front.
+    """Return the full name of a column; the front of a parameter's name may be omitted.
 
-    `alpha`, `loss.alpha` and `param.loss.alpha` are one column as long as no other ends so.
+    `alpha`, `loss.alpha` and `param.loss.alpha` name one column as long as no other name ends in
+    the same way.
 
     Raises:
         ConfigError: No column has the name, or several end with it.
@@ -44,9 +45,12 @@ def resolve_column(table: pa.Table, name: str) -> str:
 
 
 def where(table: pa.Table, condition: str) -> pa.Table:
-    """The rows that meet a condition like `veer_pct<15`, `state=complete`, `best_epoch!=null`.
+    """Return the rows that meet a condition.
 
-    A row without a value meets `=null` only.
+    Args:
+        table: A table.
+        condition: Such as `veer_pct<15`, `state=complete` or `best_epoch!=null`. A row without a
+            value meets only `=null`.
 
     Raises:
         ConfigError: The condition does not parse, names no column, or its value has another type.
@@ -62,19 +66,20 @@ def where(table: pa.Table, condition: str) -> pa.Table:
     column = table.column(resolve_column(table, name))
     if text.lower() == "null":
         if compare not in (operator.eq, operator.ne):
-            raise ConfigError(f"null is only equal or not equal, got {condition!r}")
+            raise ConfigError(f"null can only be compared with = and !=, got {condition!r}")
         kept = [compare(value is None, True) for value in column.to_pylist()]
-        return table.filter(pa.array(kept, pa.bool_()))  # typed: there may be no row
-    # In Python, not Arrow: it compares int64 with 1.5 exactly, seeds above 2**53 included.
+        return table.filter(pa.array(kept, pa.bool_()))  # with a type, which no rows do not imply
+    # In Python, not in Arrow, which would cast to float64 to compare with 1.5: Python compares
+    # exactly, also seeds above 2**53.
     wanted = _value(column.type, text, condition)
     kept = [value is not None and compare(value, wanted) for value in column.to_pylist()]
     return table.filter(pa.array(kept, pa.bool_()))
 
 
 def order_by(table: pa.Table, key: str) -> pa.Table:
-    """The rows sorted by a column, downwards if a minus stands before its name; nulls last.
+    """Return the rows sorted by a column, in descending order with a minus before its name.
 
-    Equal rows keep their order.
+    Nulls come last; equal rows keep their order.
 
     Raises:
         ConfigError: No column has the name.
@@ -95,7 +100,13 @@ def select(
     conditions: Sequence[str] = (),
     sort: str | None = None,
 ) -> pa.Table:
-    """Rows that meet every condition, sorted, with the columns in the order asked; all if none.
+    """Return the rows that meet every condition, sorted, with the columns in the order given.
+
+    Args:
+        table: A table.
+        columns: Names of columns, see `resolve_column`; all columns where empty.
+        conditions: Conditions, see `where`.
+        sort: Key, see `order_by`; None to keep the order.
 
     Raises:
         ConfigError: As `where`, `order_by` and `resolve_column`.
@@ -110,6 +121,7 @@ def select(
 
 
 def _value(dtype: pa.DataType, text: str, condition: str) -> object:
+    """Return the value of a condition in the type of its column."""
     if pa.types.is_boolean(dtype):
         if text.lower() not in TRUTH:
             raise ConfigError(f"the value must be true or false, got {condition!r}")

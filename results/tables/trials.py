@@ -1,4 +1,4 @@
-"""The tables of a run, rebuilt from its journal at any time."""
+"""The trials and epochs tables of a run, built from its journal."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -31,13 +31,15 @@ COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
 
 def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> pa.Table:
-    """A row a trial, in the order of the ranks, unranked trials last; see `schema.TRIAL_COLUMNS`.
+    """Return the trials table: `schema.TRIAL_COLUMNS`, then the columns `param.NAME`.
 
-    What the first in rank is ahead by needs the run's scores, and is null without them.
+    One row for each trial, in the order of the ranks, unranked trials last. A suggestion with
+    other values but the config of an earlier trial has a row after that trial's, with the same
+    results. Parameters are in the order in which they were first sampled.
 
-    A suggestion that means the config of an earlier trial by other values has a row of its own
-    after that trial's, with the trial's figures. The columns `param.NAME` follow the fixed ones,
-    in the order in which they were first sampled.
+    Args:
+        records: The records of the journal.
+        scores: The scores of the run; without them `behind_pct` and `is_tied` are null.
     """
     records = tuple(records)
     trials, criteria = trial_histories(records), success_criteria(records)
@@ -51,7 +53,7 @@ def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> 
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*best_first, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
-        row |= _repeat_figures(repeats.get(trial.trial))
+        row |= _repeat_columns(repeats.get(trial.trial))
         row["model_hash"] = models.get(trial.trial)
         row["speed_ratio"] = ratios.get(trial.trial)
         row |= {name: getattr(costs[trial.trial], name) for name in COST_COLUMNS}
@@ -64,11 +66,11 @@ def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> 
             rows.append(row | {"trial": None, "same_as": trial.trial})
             params.append(other.params)
     table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIAL_COLUMNS))
-    return _with_params(table, _names(records), params)
+    return _with_params(table, _sampled_names(records), params)
 
 
 def epochs_table(records: Iterable[Record]) -> pa.Table:
-    """A row a trial and epoch, in that order; see `schema.EPOCH_COLUMNS`."""
+    """Return the epochs table, by trial and epoch; see `schema.EPOCH_COLUMNS`."""
     rows = [
         {**record, "time": round(1000 * record["time_s"])}
         for trial in trial_histories(records)
@@ -78,10 +80,10 @@ def epochs_table(records: Iterable[Record]) -> pa.Table:
 
 
 def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
-    """Writes trials.parquet and epochs.parquet anew, each in one step, and returns both.
+    """Rewrite trials.parquet and epochs.parquet, each in one step, and return both tables.
 
     Raises:
-        DiskFullError: There is no room; the earlier files stand.
+        DiskFullError: There is no room; the earlier files are kept.
     """
     records = run.read()
     tables = trials_table(records, RunScores(run)), epochs_table(records)
@@ -90,23 +92,23 @@ def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
 
 
 def write_tables(run: RunFolder, trials: pa.Table, epochs: pa.Table) -> None:
-    """Writes trials.parquet and epochs.parquet, each in one step.
+    """Write trials.parquet and epochs.parquet, each in one step.
 
     Raises:
-        DiskFullError: There is no room; the earlier files stand.
+        DiskFullError: There is no room; the earlier files are kept.
     """
     for table, path in ((trials, run.trials_table), (epochs, run.epochs_table)):
         write_bytes_atomically(path, format_table(table, "parquet"))
 
 
 def distill_has_no_effect(trial: TrialHistory) -> bool | None:
-    """Whether distillation was asked for and did nothing; None where none was asked for.
+    """Return whether distillation did nothing; None without distillation or before an epoch.
 
-    Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (V1's: 0.00008),
-    or a loss that turns the student's embeddings towards the teacher's has not done so in a
-    complete trial: a cosine after the last epoch below `NO_EFFECT_COSINE` (0 at right angles). It
-    rises slowly, so a trial that was stopped early is judged by the share alone, and so is one
-    that also learns from the teacher's stages. Unknown, and so None, before the first epoch.
+    Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (in version 1 of Veer
+    it was 0.00008), or the loss should turn the student's embeddings towards the teacher's but in
+    a complete trial the cosine after the last epoch is below `NO_EFFECT_COSINE` (0 means right
+    angles). The cosine rises slowly, so a trial that was stopped early is judged by the share
+    alone, and so is one that also learns from the teacher's stages.
     """
     loss = trial.loss
     kind, stages = loss["distillation"], loss.get("stages", "none")
@@ -146,7 +148,7 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
     }
 
 
-def _repeat_figures(repeats: Repeats | None) -> dict[str, float | None]:
+def _repeat_columns(repeats: Repeats | None) -> dict[str, float | None]:
     if repeats is None:
         return {}
     return {
@@ -157,7 +159,7 @@ def _repeat_figures(repeats: Repeats | None) -> dict[str, float | None]:
 
 
 def _behind(difference: EERDifference | None) -> dict[str, Any]:
-    """What paired comparison with the first in rank tells; nothing without scores."""
+    """Return the columns of the comparison with the first in rank; none without scores."""
     if difference is None:
         return {}
     interval = difference.interval
@@ -170,7 +172,7 @@ def _behind(difference: EERDifference | None) -> dict[str, Any]:
 
 
 def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
-    """What a trial cost in time and memory; None for what its epochs do not tell."""
+    """Return the columns of time and memory; None for what the epochs did not report."""
     train_s = sum(epoch.get("train_s", 0.0) for epoch in epochs)
     eval_s = sum(epoch.get("eval_s", 0.0) for epoch in epochs)
     peaks = [epoch["peak_memory_mib"] for epoch in epochs if epoch.get("peak_memory_mib")]
@@ -184,14 +186,14 @@ def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
 
 
 def _mean_over_time(epochs: Sequence[Record], name: str) -> float | None:
-    """The mean weighted by training time, over the epochs that tell it."""
-    told = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
-    train_s = sum(epoch["train_s"] for epoch in told)
-    return sum(epoch[name] * epoch["train_s"] for epoch in told) / train_s if told else None
+    """Return the mean of a field, weighted by training time, of the epochs that have it."""
+    known = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
+    train_s = sum(epoch["train_s"] for epoch in known)
+    return sum(epoch[name] * epoch["train_s"] for epoch in known) / train_s if known else None
 
 
-def _names(records: Iterable[Record]) -> list[str]:
-    """The sampled parameters, in the order in which they were first sampled."""
+def _sampled_names(records: Iterable[Record]) -> list[str]:
+    """Return the names of the sampled parameters, in the order first sampled."""
     suggested = (each for each in records if each["event"] in ("trial_started", "repeated"))
     return list(dict.fromkeys(name for record in suggested for name in record["params"]))
 
@@ -199,7 +201,7 @@ def _names(records: Iterable[Record]) -> list[str]:
 def _with_params(
     table: pa.Table, names: Sequence[str], params: Sequence[dict[str, Any]]
 ) -> pa.Table:
-    """Adds a column for every sampled parameter."""
+    """Add a column for every sampled parameter."""
     for name in names:
         values = [sampled.get(name) for sampled in params]
         column = param_field(name, values)

@@ -80,7 +80,7 @@ def behind_words(row: TrialRow) -> str | None:
     spread = interval(row, "behind")
     if row["behind_pct"] is None or spread is None or row["rank"] == 1:
         return None
-    verdict = ": cannot be told apart" if row["is_tied"] else ""
+    verdict = ": cannot be distinguished" if row["is_tied"] else ""
     return f"{row['behind_pct']:+.2f} points (95 % interval {spread[:-2]}){verdict}"
 
 
@@ -118,7 +118,7 @@ def cost_words(row: TrialRow) -> str | None:
 
 
 def tie_words(rows: Sequence[TrialRow]) -> str | None:
-    """Which trials cannot be told apart from the first in rank; None where that is unknown."""
+    """Which trials cannot be distinguished from the first in rank; None where that is unknown."""
     others = [row for row in rows if row["trial"] is not None and row["rank"] not in (None, 1)]
     if all(row["is_tied"] is None for row in others):
         return None

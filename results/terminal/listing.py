@@ -22,7 +22,7 @@ TIED = "≈"
 
 
 TIED_MEANS = (
-    f"{TIED}: cannot be told apart from the first in rank: the 95 % interval of the difference "
+    f"{TIED}: cannot be distinguished from the first in rank: the 95 % interval of the difference "
     "has 0 in it"
 )
 

@@ -57,7 +57,7 @@ def test_whole_numbers_beyond_double_precision_compare_exactly() -> None:
         ("vear_pct<3", "unknown column 'vear_pct'; did you mean 'veer_pct'"),
         ("veer_pct<low", "must be a number, got 'veer_pct<low'"),
         ("distill_has_no_effect=maybe", "must be true or false, got .*maybe"),
-        ("rank<null", "null is only equal or not equal, got 'rank<null'"),
+        ("rank<null", "null can only be compared with = and !=, got 'rank<null'"),
     ],
 )
 def test_a_condition_that_cannot_be_met_is_an_error(

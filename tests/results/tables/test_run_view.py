@@ -1,4 +1,4 @@
-"""A run at one moment: what the figures look at."""
+"""Snapshots of a run."""
 
 from pathlib import Path
 
@@ -106,7 +106,7 @@ def test_a_row_names_the_trial_that_it_measured(model: str, trial: int | None) -
 def test_a_run_without_an_end_is_running(view: RunView) -> None:
     assert not view.is_running
     turns = [
-        place for place, record in enumerate(view.records)
+        index for index, record in enumerate(view.records)
         if record["event"] in ("search_started", "search_ended", "search_resumed")
     ]  # fmt: skip
     shown = [

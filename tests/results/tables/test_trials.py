@@ -1,4 +1,4 @@
-"""The tables say what the journal says."""
+"""The tables of a run against its journal."""
 
 import json
 from pathlib import Path

@@ -204,7 +204,7 @@ def test_one_trial_shows_interval_repeats_and_cost(
     said = " ".join(text.split())
     for each in (
         "VEER 12.00 %, 95 % interval 10.50 to 13.25 %, after epoch 2 of 3",
-        "behind the best +2.00 points (95 % interval -0.50 to 4.50): cannot be told apart",
+        "behind the best +2.00 points (95 % interval -0.50 to 4.50): cannot be distinguished",
         "repeats 12.40 ± 0.30 % over 3 seeds",
         "cost 8 s, 0.25 core-hours",
         "speed 2.50",

@@ -30,7 +30,7 @@ def test_what_is_unknown_is_left_out() -> None:
         (
             {"behind_pct": 0.5, "behind_low_pct": -0.25, "behind_high_pct": 1.25, "is_tied": True},
             "behind the best",
-            "+0.50 points (95 % interval -0.25 to 1.25): cannot be told apart",
+            "+0.50 points (95 % interval -0.25 to 1.25): cannot be distinguished",
         ),
         (
             {"behind_pct": 1.5, "behind_low_pct": 0.25, "behind_high_pct": 2.5, "is_tied": False},

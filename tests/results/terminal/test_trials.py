@@ -100,7 +100,7 @@ def test_trials_that_cannot_be_told_apart_are_marked_and_explained() -> None:
     text = text_of(trials_view(FULL, TEACHER))
     marked = [line.split()[1] for line in body_of(text) if "≈" in line]
     assert marked == ["3", "="]
-    assert "≈: cannot be told apart from the first in rank" in text
+    assert "≈: cannot be distinguished from the first in rank" in text
 
 
 def test_journals_of_before_there_were_intervals_have_a_plain_column(
