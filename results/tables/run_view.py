@@ -1,4 +1,4 @@
-"""A snapshot of one run, from which tables, figures and notebooks are made.
+"""A snapshot of one run, from which tables, charts and notebooks are made.
 
 Beside `RunView`: short names of parameters, the interval of a VEER, and the dimensions of a space.
 """

@@ -139,7 +139,8 @@ TRIAL_COLUMNS: tuple[Column, ...] = (
         meaning="Whether distillation did nothing though the config has it: `distill_share` at "
         f"`best_epoch` is below {NO_EFFECT_SHARE:g}, or the trial is complete and "
         f"`teacher_cosine` after its last epoch is below {NO_EFFECT_COSINE:g} with a loss "
-        f"that should raise it ({', '.join(sorted(DIRECTED))}, without stages). Null without distillation.",
+        f"that should raise it ({', '.join(sorted(DIRECTED))}, without stages). Null without "
+        "distillation.",
     ),
     _count("seed", "Seed of the trial."),
     _text("config_hash", "Hash of the config without the parameters that have no effect."),

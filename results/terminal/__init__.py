@@ -1,4 +1,4 @@
-"""What the terminal shows of a run: tables, one trial, sparklines, commands to copy.
+"""The output of a run in the terminal: tables, one trial, sparklines, commands to copy.
 
 May import: spaces.files, results.analysis, results.journal, results.tables.
 """

@@ -1,4 +1,7 @@
-"""Tables for the terminal."""
+"""Values, headings and columns of tables as text, and the tables that the terminal prints.
+
+First the text of one value and one heading, then columns and rows, then whole tables.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -43,6 +46,7 @@ HEADINGS = {
     "overhead_share": "over-\nhead\nshare",
     "eval_share": "eval\nshare",
 }
+# Digits after the decimal point; other numbers have four significant digits.
 COLUMN_DECIMALS = {
     "veer_pct": 2,
     "last_veer_pct": 2,
@@ -74,93 +78,26 @@ COLUMN_DECIMALS = {
     "train_accuracy_pct": 2,
 }
 
-
 TableRow = dict[str, Any]
 
 MISSING = "-"
 TEACHER_ROW = "teacher"
-# Names the row where a search tries presets, so no screen does without.
+# The most important column where a search tries presets: never left out to fit the screen.
 PRESET_COLUMN = f"{PARAM_PREFIX}preset"
 WRAPPED = frozenset({"note", PRESET_COLUMN})
-# Readable on dark and light ground, which yellow is not.
+# Readable on dark and on light backgrounds, which yellow is not.
 NOTE_STYLE = "magenta"
 STYLES = {"stopped_early": "dim", "failed": "red", "diverged": "red"}
 STATE_LABELS = {"stopped_early": "stopped early", "running": "unfinished"}
 
 
-def benchmark_view(
-    rows: Sequence[TableRow], columns: Sequence[str], width: int | None = None
-) -> Table:
-    """The rows of a benchmark, without what a screen of this width has no room for."""
-    return fitted_view(rows, columns, ("real_time_factor", "samples_per_s", "macs"), width)[0]
-
-
-def fitted_view(
-    rows: Sequence[TableRow], columns: Sequence[str], spare: Sequence[str], width: int | None
-) -> tuple[Table, list[str]]:
-    """The table with as many columns as fit, and the names of the others.
+def cell(name: str, value: object) -> str:
+    """Return a value as text.
 
     Args:
-        rows: The rows.
-        columns: What to show.
-        spare: What may be left out, the first first.
-        width: Characters there are; None for as many as it takes.
+        name: Name of its column, which determines the digits; empty for none.
+        value: The value; None becomes `MISSING`.
     """
-    kept, left_out = fitted(plain_columns(rows, columns), spare, width)
-    return grid(kept, width=width), left_out
-
-
-def rows_view(rows: Sequence[TableRow], columns: Sequence[str]) -> Table:
-    """Rows with the columns named, numbers to the right; nothing is cut off, only wrapped."""
-    return grid(plain_columns(rows, columns), [row_style(row) for row in rows])
-
-
-def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[GridColumn]:
-    """The columns with each value by itself, as `cell` writes it."""
-    named = headings(columns)
-    return [
-        GridColumn(
-            name=name,
-            heading=named[name],
-            cells=[_text(name, row.get(name)) for row in rows],
-            is_numeric=name == "trial"
-            or all(
-                isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER_ROW)
-                for row in rows
-            ),
-            wraps=name in WRAPPED,
-            style=NOTE_STYLE if name == "note" else "",
-        )
-        for name in columns
-    ]
-
-
-def row_style(row: TableRow) -> str:
-    """How a trial's row stands out: the best, what equals it, what was stopped or failed."""
-    if row.get("trial") == TEACHER_ROW:
-        return "bold"
-    if row.get("rank") == 1:
-        return "bold green"
-    if row.get("is_tied"):
-        return "green"
-    if row.get("follow_up"):
-        return "dim"
-    return STYLES.get(str(row.get("state")), "")
-
-
-def fold_constant(rows: Sequence[TableRow], names: Sequence[str]) -> tuple[list[str], TableRow]:
-    """Splits columns into those that vary, and those with one value in all of several rows."""
-    if len(rows) < 2:
-        return list(names), {}
-    first = rows[0]
-    constant = {
-        name: first[name] for name in names if all(row[name] == first[name] for row in rows)
-    }
-    return [name for name in names if name not in constant], constant
-
-
-def cell(name: str, value: object) -> str:
-    """One value as text: counts with separators, others to the digits that matter."""
     match value:
         case None:
             return MISSING
@@ -168,6 +105,7 @@ def cell(name: str, value: object) -> str:
             return "yes" if value else "no"
         case int() | float() if name == "macs":
             return f"{value / 1e6:,.1f}"
+        # No separators: to be copied into a config.
         case int() if name == "seed":
             return str(value)
         case int():
@@ -183,7 +121,7 @@ def cell(name: str, value: object) -> str:
 
 
 def in_words(values: TableRow) -> str:
-    """Columns and their values in a line of text."""
+    """Return columns and their values in one line, such as `alpha 0.5, epochs 9`."""
     return ", ".join(
         f"{visible(name.removeprefix(PARAM_PREFIX))} {cell(name, value)}"
         for name, value in values.items()
@@ -191,23 +129,98 @@ def in_words(values: TableRow) -> str:
 
 
 def heading(name: str) -> str:
-    """A column's heading in one line."""
+    """Return the heading of a column in one line."""
     return HEADINGS.get(name, name).replace("-\n", "").replace("\n", " ")
 
 
 def headings(columns: Sequence[str]) -> dict[str, str]:
-    """Headings by column; a parameter's is the end of its name where no other ends so."""
-    ends = Counter(name.rpartition(".")[2] for name in columns)
+    """Return the heading of each column; that of a parameter is short where that is unique."""
+    counts = Counter(name.rpartition(".")[2] for name in columns)
     shown = {}
     for name in columns:
-        end = name.rpartition(".")[2]
-        short = end if ends[end] == 1 else name.removeprefix(PARAM_PREFIX)
+        last = name.rpartition(".")[2]
+        short = last if counts[last] == 1 else name.removeprefix(PARAM_PREFIX)
         shown[name] = HEADINGS.get(name, visible(short).replace("_", "\n"))
     return shown
 
 
+def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[GridColumn]:
+    """Return the columns with their values as `cell` formats them."""
+    shown = headings(columns)
+    return [
+        GridColumn(
+            name=name,
+            heading=shown[name],
+            cells=[_text(name, row.get(name)) for row in rows],
+            is_numeric=name == "trial"
+            or all(
+                isinstance(row.get(name), int | float) or row.get(name) in (None, TEACHER_ROW)
+                for row in rows
+            ),
+            wraps=name in WRAPPED,
+            style=NOTE_STYLE if name == "note" else "",
+        )
+        for name in columns
+    ]
+
+
 def _text(name: str, value: object) -> str:
+    """Return a value as `cell` does, but states in words and no sign for a missing note."""
     text = cell(name, value)
     if name == "note":
         return text if value else ""
     return STATE_LABELS.get(text, text) if name == "state" else text
+
+
+def fold_constant(rows: Sequence[TableRow], names: Sequence[str]) -> tuple[list[str], TableRow]:
+    """Split columns into the names of those that vary, and the values of the constant ones.
+
+    A single row has no constant columns.
+    """
+    if len(rows) < 2:
+        return list(names), {}
+    first = rows[0]
+    constant = {
+        name: first[name] for name in names if all(row[name] == first[name] for row in rows)
+    }
+    return [name for name in names if name not in constant], constant
+
+
+def row_style(row: TableRow) -> str:
+    """Return the style of a trial's row: the best, ties with it, stopped and failed trials."""
+    if row.get("trial") == TEACHER_ROW:
+        return "bold"
+    if row.get("rank") == 1:
+        return "bold green"
+    if row.get("is_tied"):
+        return "green"
+    if row.get("follow_up"):
+        return "dim"
+    return STYLES.get(str(row.get("state")), "")
+
+
+def fitted_view(
+    rows: Sequence[TableRow], columns: Sequence[str], spare: Sequence[str], width: int | None
+) -> tuple[Table, list[str]]:
+    """Return a table with as many columns as fit, and the names of those left out.
+
+    Args:
+        rows: Values by column.
+        columns: Names of the columns to show.
+        spare: Columns that may be left out, the first one first.
+        width: Characters of the screen; None for no limit.
+    """
+    kept, left_out = fitted(plain_columns(rows, columns), spare, width)
+    return grid(kept, width=width), left_out
+
+
+def benchmark_view(
+    rows: Sequence[TableRow], columns: Sequence[str], width: int | None = None
+) -> Table:
+    """Return the table of a benchmark, without the columns that do not fit the width."""
+    return fitted_view(rows, columns, ("real_time_factor", "samples_per_s", "macs"), width)[0]
+
+
+def rows_view(rows: Sequence[TableRow], columns: Sequence[str]) -> Table:
+    """Return a table of the named columns; nothing is cut off, long texts are wrapped."""
+    return grid(plain_columns(rows, columns), [row_style(row) for row in rows])

@@ -1,4 +1,4 @@
-"""Columns of text put together to a table for the terminal, as many as fit."""
+"""Tables of text columns for the terminal, with as many columns as fit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,23 +8,24 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-# A column that wraps is given so much before others are left out for it.
+# Width that a column with wrapped text needs at least, before other columns are left out for it.
 LEAST_WRAPPED = 24
+# Characters that Rich adds with the box of `grid`: at both edges together, between two columns.
 EDGES = 2
 GAP = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridColumn:
-    """One column.
+    """One column of text.
 
     Attributes:
-        name: The table's, for leaving it out.
-        heading: Maybe of several lines.
-        cells: A text a row.
-        is_numeric: Whether it stands to the right.
+        name: Name of the column in the trials table.
+        heading: Heading, of one or several lines.
+        cells: One text for each row.
+        is_numeric: Whether the column is aligned to the right.
         wraps: Whether long texts may take several lines.
-        style: Of all its cells, over that of the row.
+        style: Style of the cells, which overrides that of the row.
     """
 
     name: str
@@ -36,26 +37,26 @@ class GridColumn:
 
     @property
     def width(self) -> int:
-        """Characters that it needs."""
+        """Width in characters."""
         lines = (*self.heading.split("\n"), *self.cells)
         width = max((cell_len(line) for line in lines), default=0)
         return min(width, LEAST_WRAPPED) if self.wraps else width
 
 
 def grid_width(columns: Sequence[GridColumn]) -> int:
-    """Characters of a table of these columns."""
+    """Return the width of a table of these columns, in characters."""
     return EDGES + sum(column.width for column in columns) + GAP * (len(columns) - 1)
 
 
 def fitted(
     columns: Sequence[GridColumn], spare: Sequence[str], width: int | None
 ) -> tuple[list[GridColumn], list[str]]:
-    """As many columns as fit, and the names of the others.
+    """Return as many columns as fit, and the names of those left out.
 
     Args:
-        columns: In their order.
-        spare: What may be left out, the first first.
-        width: Characters there are; None for as many as it takes.
+        columns: All columns, in their order.
+        spare: Names of columns that may be left out, the first one first.
+        width: Characters of the screen; None for no limit.
     """
     kept, left_out = {column.name: column for column in columns}, []
     needed = grid_width(columns)
@@ -71,12 +72,12 @@ def fitted(
 def grid(
     columns: Sequence[GridColumn], styles: Sequence[str] = (), width: int | None = None
 ) -> Table:
-    """The table; nothing is cut off: where it is too wide all the same, texts are wrapped.
+    """Return a table; nothing is cut off: if it is too wide, texts are wrapped.
 
     Args:
-        columns: Of as many cells each.
-        styles: Of the rows; none have one unless given.
-        width: Characters there are, if that is known.
+        columns: Columns with the same number of cells.
+        styles: Style of each row; empty for none.
+        width: Characters of the screen, None if not known.
     """
     view = Table(
         box=box.SIMPLE_HEAD, caption_justify="left", pad_edge=False, collapse_padding=True

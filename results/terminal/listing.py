@@ -1,4 +1,8 @@
-"""The trial table's rows and columns, before a width is known."""
+"""The rows, columns and remarks of the list of trials, independent of the screen's width.
+
+`trial_listing` makes a `Listing` from the trials table; `results.terminal.trials` draws it, and
+the HTML report uses it too. The constants are the marks in its rows and their meanings.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,37 +14,24 @@ from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFI
 from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words
 
 NO_EFFECT = "no effect"
-
-
 NO_EFFECT_MEANS = (
     "no effect: distillation did nothing (distill share below "
     f"{NO_EFFECT_SHARE:.0%}, or the complete trial's teacher cosine below {NO_EFFECT_COSINE:g})"
 )
-
-
 TIED = "≈"
-
-
 TIED_MEANS = (
     f"{TIED}: cannot be distinguished from the first in rank: the 95 % interval of the difference "
-    "has 0 in it"
+    "includes 0"
 )
-
-
 FOLLOW_UP_MEANS = {
     "repeat": "repeat N: trial N is the one above it with another seed; it has no rank",
-    "control": "control N: trial N is the one above it, stopped early, run to its last epoch; it "
-    "has no rank",
+    "control": "control N: trial N is the one above it, stopped early, run again to its last "
+    "epoch; it has no rank",
 }
-
-
-SAME_AS_MEANS = "= N: the same config as trial N by other values, so it was not run again"
-
-
-# In the order in which they matter; what varied comes before what is behind `CURVE`.
+SAME_AS_MEANS = "= N: the same config as trial N from other values, so it was not run again"
+# The name of the column of curves, which the trials table itself does not have.
 CURVE = "curve"
-
-
+# In the order of importance: these, then the parameters that vary, then `LAST_COLUMNS`.
 FIRST_COLUMNS = (
     "rank",
     "trial",
@@ -55,11 +46,7 @@ FIRST_COLUMNS = (
     "speed_ratio",
     CURVE,
 )
-
-
 LAST_COLUMNS = ("distill_share", "teacher_cosine", "best_epoch", "note")
-
-
 # Left out where no row has a value.
 OPTIONAL = frozenset(
     {"meets", "repeat_mean_pct", "speed_ratio", CURVE, "distill_share", "teacher_cosine", "note"}
@@ -68,13 +55,13 @@ OPTIONAL = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """The trials as a person wants them: the teacher first, then what matters and what varied.
+    """The list of trials: the teacher first, then the trials by rank.
 
     Attributes:
-        rows: A row a trial, with a `note`.
-        columns: Which of their values to show, in this order.
+        rows: One row for each trial: the columns of the trials table, and a `note`.
+        columns: Names of the columns to show, in this order.
         varied: Those of them that are sampled parameters.
-        remarks: What is said below, a line each.
+        remarks: Lines to show below the list.
     """
 
     rows: list[TableRow]
@@ -86,18 +73,18 @@ class Listing:
 def trial_listing(
     table: pa.Table, teacher: Record | None = None, remarks: Sequence[str] = ()
 ) -> Listing:
-    """What a list of trials shows.
+    """Return the list of trials.
 
     Args:
-        table: As `trials_table` makes it, maybe with fewer rows.
-        teacher: The journal's `teacher` record; unknown figures are None.
-        remarks: As `run_remarks` makes them; they come before others.
+        table: The trials table, or some of its rows.
+        teacher: The journal's `teacher` record, whose unknown values are None.
+        remarks: Lines of `run_remarks`, shown before the explanations of marks.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
     rows = _follow_ups_below(trial_rows(table))
     varied, constant = fold_constant(rows, params)
     for row in rows:
-        # Why a trial was stopped early stands in `veer show`: the epochs tell it here.
+        # For a trial that was stopped early the number of epochs is enough; `veer show` has more.
         reason = row["reason"] if row["state"] in ("failed", "diverged") else None
         row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
     columns = [
@@ -112,10 +99,19 @@ def trial_listing(
     return Listing(rows=rows, columns=columns, varied=varied, remarks=lines)
 
 
-def _follow_ups_below(rows: Sequence[TableRow]) -> list[TableRow]:
-    """The rows in their order, each follow-up below the trial that it follows, if that is there.
+def trial_rows(table: pa.Table) -> list[TableRow]:
+    """Return the rows of the trials table, with `= 3` as the trial where it shares that run."""
+    rows: list[TableRow] = table.to_pylist()
+    for row in rows:
+        if row["same_as"] is not None:
+            row["trial"] = f"= {row['same_as']}"
+    return rows
 
-    They have no rank: they say how far the rank of another trial is to be trusted.
+
+def _follow_ups_below(rows: Sequence[TableRow]) -> list[TableRow]:
+    """Return the rows with each follow-up below the trial that it follows, if that is there.
+
+    Follow-ups have no rank; they show how far the rank of another trial can be trusted.
     """
     numbers = {row["trial"] for row in rows if row["same_as"] is None}
     below: dict[int, list[TableRow]] = {}
@@ -129,13 +125,13 @@ def _follow_ups_below(rows: Sequence[TableRow]) -> list[TableRow]:
         placed.append(row)
         run = row["trial"] if row["same_as"] is None else row["same_as"]
         after = rows[number + 1]["same_as"] if number + 1 < len(rows) else None
-        if after is None or after != run:  # behind the other names of its run
+        if after is None or after != run:  # after the rows that share its run
             placed += below.pop(run, [])
     return placed
 
 
 def _explanations(rows: Sequence[TableRow], constant: TableRow) -> list[str]:
-    """What the trials have in common, and what marks in their rows mean."""
+    """Return lines on what all trials have in common, and on the meaning of marks in the rows."""
     lines = []
     if constant:
         lines.append(f"in every trial: {in_words(constant)}")
@@ -151,12 +147,3 @@ def _explanations(rows: Sequence[TableRow], constant: TableRow) -> list[str]:
 
 def _has(rows: Sequence[TableRow], follow_up: str) -> bool:
     return any(row["follow_up"] == follow_up for row in rows)
-
-
-def trial_rows(table: pa.Table) -> list[TableRow]:
-    """The rows of a trial table; one that shares trial 3's run is called `= 3`."""
-    rows: list[TableRow] = table.to_pylist()
-    for row in rows:
-        if row["same_as"] is not None:
-            row["trial"] = f"= {row['same_as']}"
-    return rows

@@ -1,4 +1,7 @@
-"""Commands that a person copies into a shell, whatever a path in them is called."""
+"""Text made safe for where it is shown: commands to copy into a shell, and text in Markdown.
+
+Names of files and parameters may contain any character.
+"""
 
 import os
 import re
@@ -9,11 +12,11 @@ from spaces.files.visible import visible
 
 
 def veer_command(*words: str | Path) -> str:
-    """A command of Veer's that a POSIX shell reads as it is meant.
+    """Return a command of Veer, quoted for a POSIX shell.
 
     Args:
-        words: What follows `veer`. A path that begins with `-` is written so that it is no
-            option; a text that does so is one.
+        words: The words after `veer`. A path that begins with `-` gets a `./`, so that it is not
+            taken for an option; a text that begins so is an option.
     """
     return " ".join(["veer", *(_quoted(_not_an_option(word)) for word in words)])
 
@@ -24,7 +27,7 @@ def _not_an_option(word: str | Path) -> str:
 
 
 def _quoted(word: str) -> str:
-    """As the shell's word; what a screen does not show as octal bytes (bash, zsh, ksh)."""
+    """Return a word quoted for the shell; unprintable ones with octal bytes (bash, zsh, ksh)."""
     if word.isprintable():
         return shlex.quote(word)
     return f"$'{''.join(map(_escaped, word))}'"
@@ -39,10 +42,10 @@ def _escaped(char: str) -> str:
 
 
 def escape_markdown(text: object) -> str:
-    """The text without effect: no HTML, link, emphasis, table cell or line of its own."""
+    """Return the text as plain text in Markdown, without HTML, links, emphasis or table cells."""
     return re.sub(r"[\\`*<>\[\]|&]", r"\\\g<0>", visible(str(text)))
 
 
 def inline_code(text: object) -> str:
-    """The text between backticks; a backtick in it becomes an apostrophe."""
+    """Return the text as code in Markdown; a backtick in it becomes an apostrophe."""
     return f"`{visible(str(text)).replace('`', chr(39))}`"

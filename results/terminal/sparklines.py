@@ -1,4 +1,4 @@
-"""Curves in one line of text: of one trial by itself, or of many on one scale."""
+"""Curves in one line of text: of one trial on its own scale, or of many on a common scale."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,16 +8,19 @@ from results.journal.history import TrialHistory
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_BARS = 16
-# So low a VEER, percent, that a lower one is drawn no lower: a logarithm needs an end.
+# Lower VEERs, in percent, are drawn as this one: the logarithm of 0 is not finite.
 LEAST_PCT = 0.01
 
 Curve = Sequence[float | None]
 
 
 def sparkline(values: Curve, width: int = 60) -> str:
-    """A curve in one line of text, its lowest value a low bar; at most `width` bars.
+    """Return a curve as bars between its lowest and highest value.
 
-    Longer curves are thinned evenly, first and last value kept; a missing value is a blank.
+    Args:
+        values: Values in their order; a missing one becomes a blank.
+        width: Largest number of bars. Longer curves are thinned evenly; the first and the last
+            value are kept.
     """
     if len(values) > width:
         step = (len(values) - 1) / (width - 1)
@@ -29,7 +32,7 @@ def sparkline(values: Curve, width: int = 60) -> str:
 
 
 def veer_curves(trials: Iterable[TrialHistory]) -> dict[int, list[float | None]]:
-    """VEER in percent from the first epoch to the last, by the trial's number."""
+    """Return VEER in percent from the first epoch to the last, by the number of the trial."""
     return {
         trial.trial: [
             trial.epochs[epoch]["veer_pct"] if epoch in trial.epochs else None
@@ -41,16 +44,16 @@ def veer_curves(trials: Iterable[TrialHistory]) -> dict[int, list[float | None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurveScale:
-    """One scale for the curves of many trials, so that they can be compared.
+    """A common scale for the curves of many trials, so that they can be compared.
 
-    A bar stands for as many epochs in each curve, so that the line of a trial that was stopped
-    ends where it was. Heights are logarithms of VEER: of a trial that begins at 50 % and ends at
-    5 % the end would otherwise be flat.
+    A bar stands for the same number of epochs in every curve, so the line of a stopped trial is
+    shorter. Heights are logarithms of VEER: on a linear scale the end of a curve from 50 % to 5 %
+    would be flat.
 
     Attributes:
         low_pct: VEER of the lowest bar, percent.
-        high_pct: VEER of the highest.
-        epochs_a_bar: Epochs that a bar stands for; its height is that of the last with a VEER.
+        high_pct: VEER of the highest bar, percent.
+        epochs_a_bar: Number of epochs in a bar; its height is that of the last one with a VEER.
     """
 
     low_pct: float
@@ -58,7 +61,7 @@ class CurveScale:
     epochs_a_bar: int
 
     def line(self, curve: Curve) -> str:
-        """A curve as bars; a missing value is a blank."""
+        """Return a curve as bars; a missing value becomes a blank."""
         ends = range(0, len(curve), self.epochs_a_bar)
         kept = [_last_present(curve[start : start + self.epochs_a_bar]) for start in ends]
         logs = [None if value is None else _log(value) for value in kept]
@@ -66,7 +69,7 @@ class CurveScale:
 
     @property
     def meaning(self) -> str:
-        """What the bars say, in a line."""
+        """The meaning of the bars, in one line."""
         low, high = f"{self.low_pct:.4g}", f"{self.high_pct:.4g}"
         epochs = "an epoch" if self.epochs_a_bar == 1 else f"{self.epochs_a_bar} epochs"
         return (
@@ -76,7 +79,7 @@ class CurveScale:
 
 
 def curve_scale(curves: Mapping[int, Curve], most_bars: int = CURVE_BARS) -> CurveScale | None:
-    """The scale on which all these curves fit into so many bars; None where there is no VEER."""
+    """Return a scale on which each curve has at most `most_bars` bars; None without any VEER."""
     present = [value for curve in curves.values() for value in curve if value is not None]
     if not present:
         return None

@@ -1,4 +1,4 @@
-"""One trial on the screen: how it went, its config, its curve."""
+"""One trial in the terminal: its facts, where it ran, its config, its epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from spaces.files.errors import RunError
 from spaces.files.visible import visible
 from spaces.files.yaml_file import yaml_text
 
-# What a narrow screen does without, the first first.
+# Columns left out on a narrow screen, the first one first.
 SPARE_EPOCH_COLUMNS = (
     "peak_memory_mib",
     "overhead_share",
@@ -39,12 +39,12 @@ SPARE_EPOCH_COLUMNS = (
     "loss_classification",
     "train_accuracy_pct",
 )
-# How it ran, by column of the trials table: what it is called, and its unit.
+# Label and unit of further facts, by column of the trials table.
 EFFORT = {
     "samples_per_s": ("training crops a second", ""),
-    "peak_memory_mib": ("most memory", " MiB"),
-    "overhead_share": ("outside the steps, of the training time", ""),
-    "eval_share": ("validation, of all its time", ""),
+    "peak_memory_mib": ("peak memory", " MiB"),
+    "overhead_share": ("share of training time outside the steps", ""),
+    "eval_share": ("share of time for validation", ""),
     "model_hash": ("model", ""),
 }
 FACT_STYLES = {"VEER": "bold", "remark": NOTE_STYLE, "reason": NOTE_STYLE}
@@ -52,7 +52,7 @@ HIDDEN_EPOCH_COLUMNS = frozenset({"trial", "time", "num_params"})
 
 
 def find_trial(trials: Sequence[TrialHistory], number: int) -> TrialHistory:
-    """The trial of a number.
+    """Return the trial with a number.
 
     Raises:
         RunError: The run has no such trial.
@@ -73,13 +73,14 @@ def trial_view(
     width: int | None = None,
     scores: RunScores | None = None,
 ) -> RenderableType:
-    """All that the tables say about a trial, its config as YAML, and its epochs.
+    """Return the facts about a trial, its config as YAML, and its epochs.
 
     Args:
-        records: The journal's.
+        records: The records of the journal.
         trial: One of its trials.
-        width: Characters of the screen; epochs lose the columns that matter least to fit it.
-        scores: Of the run, which tell how far the trial is behind the best.
+        width: Characters of the screen; the least important columns of the epochs are left out
+            to fit it.
+        scores: The scores of the run, needed for the difference to the best trial.
     """
     row = where(trials_table(records, scores), f"trial={trial.trial}").to_pylist()[0]
     epochs = where(epochs_table(records), f"trial={trial.trial}")

@@ -1,4 +1,4 @@
-"""The trials of a run in a terminal, as many columns as it has room for."""
+"""The table of a run's trials in the terminal, with as many columns as fit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,8 +25,9 @@ from results.terminal.listing import CURVE, TIED, Listing, trial_listing
 from results.terminal.sparklines import Curve, CurveScale, curve_scale
 from spaces.files.visible import visible
 
-# What a narrow screen does without, the first first; then the parameters but `KEPT_VARIED`, the
-# last first, and then what is behind them.
+# Columns left out on a narrow screen, the first one first: `LEAST_FIRST`, the varied parameters
+# after the first `KEPT_VARIED` from the last one on, `LESS_THAN_VARIED`, the other varied
+# parameters, `LESS_THAN_REST`.
 LEAST_FIRST = ("best_epoch", "teacher_cosine", "distill_share", "last_veer_pct")
 KEPT_VARIED = 2
 LESS_THAN_VARIED = ("median_veer_pct", CURVE)
@@ -43,15 +44,15 @@ def trials_view(
     width: int | None = None,
     curves: Mapping[int, Curve] | None = None,
 ) -> Table:
-    """The trials as a person wants them: the teacher first, then what matters and what varied.
+    """Return the table of trials: the teacher first, then the trials by rank.
 
     Args:
-        table: As `trials_table` makes it, maybe with fewer rows.
-        teacher: The journal's `teacher` record; unknown figures are None.
-        remarks: As `run_remarks` makes them; they open the caption.
-        width: Characters of the screen. Where the table needs more, what matters least is left
-            out and named below it.
-        curves: VEER by epoch and trial, as `veer_curves` makes them; drawn where given.
+        table: The trials table, or some of its rows.
+        teacher: The journal's `teacher` record, whose unknown values are None.
+        remarks: Lines of `run_remarks`, at the start of the caption.
+        width: Characters of the screen. The least important columns are left out to fit it, and
+            named in the caption.
+        curves: VEER by epoch and trial, from `veer_curves`; None for no curves.
     """
     return listing_view(trial_listing(table, teacher, remarks), width, curves)
 
@@ -59,7 +60,7 @@ def trials_view(
 def listing_view(
     listing: Listing, width: int | None = None, curves: Mapping[int, Curve] | None = None
 ) -> Table:
-    """A listing as a table; for the arguments see `trials_view`."""
+    """Return a listing as a table; for the arguments see `trials_view`."""
     shown = {row_run(row) for row in listing.rows}
     scale = curve_scale({run: curve for run, curve in (curves or {}).items() if run in shown})
     columns = trial_columns(listing, curves or {}, scale)
@@ -82,12 +83,12 @@ def listing_view(
 def trial_columns(
     listing: Listing, curves: Mapping[int, Curve], scale: CurveScale | None
 ) -> list[GridColumn]:
-    """The columns with what belongs together in one cell: VEER and interval, repeats, curve.
+    """Return the columns, with VEER and interval in one cell, repeats in one, and the curve.
 
     Args:
-        listing: What to show.
+        listing: The list of trials.
         curves: VEER in percent by epoch and trial.
-        scale: That of the curves; without it there is no such column.
+        scale: Scale of the curves; None for no column of curves.
     """
     rows, made = listing.rows, []
     names = [name for name in listing.columns if name != CURVE]
@@ -109,14 +110,14 @@ def trial_columns(
 
 
 def trial_text(row: TableRow) -> str:
-    """A trial's number; what it is, where it is a follow-up: `repeat 12`."""
+    """Return the number of a trial, with its kind if it is a follow-up: `repeat 12`."""
     number = cell("trial", row["trial"])
     kind = row.get("follow_up")
     return f"{cell('', kind)} {number}" if kind else number
 
 
 def interval_text(row: TableRow) -> str:
-    """The 95 % interval of the VEER, `(8.1-11.2)`, and a mark where it is tied with the best."""
+    """Return the 95 % interval of the VEER, `(8.1-11.2)`, with a mark on a tie with the best."""
     low, high = row.get("veer_low_pct"), row.get("veer_high_pct")
     text = "" if low is None or high is None else f"({low:.1f}-{high:.1f})"
     is_tied = row.get("is_tied") and row.get("rank") != 1
@@ -124,7 +125,7 @@ def interval_text(row: TableRow) -> str:
 
 
 def repeats_text(row: TableRow) -> str:
-    """Mean and standard deviation over how many repeats: `9.61 ± 0.12 (3)`."""
+    """Return mean, standard deviation and number of the repeats: `9.61 ± 0.12 (3)`."""
     mean, spread = row.get("repeat_mean_pct"), row.get("repeat_sd_pct")
     if mean is None:
         return MISSING
@@ -134,14 +135,17 @@ def repeats_text(row: TableRow) -> str:
 
 
 def row_run(row: TableRow) -> int | None:
-    """The number of the trial whose run a row tells of; None for the teacher's."""
+    """Return the number of the trial whose run a row shows; None for the teacher's row."""
     run = row.get("same_as")
     run = row["trial"] if run is None else run
     return run if isinstance(run, int) else None
 
 
 def _veer_column(rows: Sequence[TableRow]) -> GridColumn:
-    """VEER to the right, its interval to the left behind it, so that both can be read down."""
+    """Return the column of VEERs and intervals, in one cell so that they stay together.
+
+    VEERs are aligned to the right and intervals to the left, so that both can be compared.
+    """
     veers = [cell("veer_pct", row.get("veer_pct")) for row in rows]
     intervals = [interval_text(row) for row in rows]
     width = max(map(cell_len, [NO_INTERVAL, *veers]))
@@ -155,7 +159,7 @@ def _veer_column(rows: Sequence[TableRow]) -> GridColumn:
 
 
 def _left_out_in_words(left_out: Sequence[str], width: int | None) -> str:
-    """What did not fit; the curve is no column of the table that --columns could name."""
+    """Return which columns did not fit; --columns cannot show the curve, which is no column."""
     names = [name.removeprefix(PARAM_PREFIX) for name in left_out if name != CURVE]
     parts = [f"{', '.join(names)} (--columns shows them)"] if names else []
     if CURVE in left_out:
@@ -169,11 +173,12 @@ def _line(row: TableRow, curves: Mapping[int, Curve], scale: CurveScale) -> str:
 
 
 def _before_curve(names: Sequence[str]) -> str:
-    """The column that the curve stands behind."""
+    """Return the name of the column before the curve."""
     return "speed_ratio" if "speed_ratio" in names else "num_params"
 
 
 def _spare(listing: Listing) -> list[str]:
+    """Return the columns that may be left out, the first one first."""
     varied = [name for name in listing.varied if name != PRESET_COLUMN]
     first, more = varied[:KEPT_VARIED], varied[KEPT_VARIED:]
     return [

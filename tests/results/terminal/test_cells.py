@@ -58,7 +58,7 @@ warning: students without distillation already beat the teacher (10.25 % in tria
 further, or use a better one
 meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, target 11 %, stretch 10 %
 2 suggestions not run, outside the limits: max_params 2, max_macs 1
-= N: the same config as trial N by other values, so it was not run again
+= N: the same config as trial N from other values, so it was not run again
 """  # noqa: E501 - as wide as the screen
 # fmt: on
 
@@ -194,14 +194,14 @@ def test_one_trial_shows_interval_repeats_and_cost(
     journal_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = journal_run.read()
-    told = {"veer_low_pct": 10.5, "veer_high_pct": 13.25, "num_repeats": 3, "behind_pct": 2.0,
+    measured = {"veer_low_pct": 10.5, "veer_high_pct": 13.25, "num_repeats": 3, "behind_pct": 2.0,
             "behind_low_pct": -0.5, "behind_high_pct": 4.5, "is_tied": True, "core_hours": 0.25,
             "repeat_mean_pct": 12.4, "repeat_sd_pct": 0.3, "speed_ratio": 2.5}  # fmt: skip
-    rows = [row | told for row in trials_table(records).to_pylist()]
+    rows = [row | measured for row in trials_table(records).to_pylist()]
     table = pa.Table.from_pylist(rows, schema=trials_table(records).schema)
     monkeypatch.setattr("results.terminal.trial.trials_table", lambda *_: table)
     text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
-    said = " ".join(text.split())
+    words = " ".join(text.split())
     for each in (
         "VEER 12.00 %, 95 % interval 10.50 to 13.25 %, after epoch 2 of 3",
         "behind the best +2.00 points (95 % interval -0.50 to 4.50): cannot be distinguished",
@@ -210,7 +210,7 @@ def test_one_trial_shows_interval_repeats_and_cost(
         "speed 2.50",
         "VEER █▁▂",
     ):
-        assert each in said
+        assert each in words
 
 
 def test_one_trial_without_epochs_shows_why(journal_run: RunFolder) -> None:

@@ -1,4 +1,4 @@
-"""What is said of a trial, from its row of the trials table."""
+"""The facts about a trial, from its row of the trials table."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def test_what_is_unknown_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "name", "said"),
+    ("values", "name", "words"),
     [
         (
             {"veer_pct": 7.123, "veer_low_pct": 6.2, "veer_high_pct": 8.149, "best_epoch": 9,
@@ -57,9 +57,9 @@ def test_what_is_unknown_is_left_out() -> None:
     ],
 )  # fmt: skip
 def test_figures_are_said_with_their_spread(
-    values: dict[str, Any], name: str, said: str
+    values: dict[str, Any], name: str, words: str
 ) -> None:
-    assert trial_facts(row(**values))[name] == said
+    assert trial_facts(row(**values))[name] == words
 
 
 def test_the_first_in_rank_is_behind_nobody() -> None:

@@ -1,4 +1,4 @@
-"""What is printed to be copied runs as it is meant."""
+"""Printed commands run as meant when copied into a shell."""
 
 import subprocess
 from pathlib import Path

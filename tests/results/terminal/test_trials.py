@@ -35,7 +35,7 @@ def coloured(view: RenderableType, **options: Any) -> str:
 
 
 def table_of(*rows: dict[str, Any]) -> pa.Table:
-    """A table of trials by what is said of them, with a parameter."""
+    """A table of trials with these values and a parameter."""
     plain = {"epochs": 9, "num_params": 583_712, "state": "complete", "follow_up": None}
     schema = arrow_schema(TRIAL_COLUMNS)
     table = pa.Table.from_pylist([plain | row for row in rows], schema=schema)
@@ -83,9 +83,9 @@ def test_what_belongs_together_stands_in_one_cell() -> None:
 
 def test_numbers_and_intervals_are_each_aligned() -> None:
     lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
-    place = lines[0].index("7.50") + 1
+    column = lines[0].index("7.50") + 1
     points = {line[:40].find(".") for line in lines}
-    assert points == {place, -1}  # -1: the failed one has no VEER
+    assert points == {column, -1}  # -1: the failed one has no VEER
     assert len({line.index("(") for line in lines if re.search(r"\(\d+\.\d-", line)}) == 1
 
 
@@ -121,7 +121,7 @@ def test_follow_ups_stand_below_the_trial_that_they_follow() -> None:
         "teacher", "7", "3", "= 3", "repeat 8", "0", "control 9", "1", "repeat 10",
     ]  # fmt: skip
     assert "repeat N: trial N is the one above it with another seed" in text
-    assert "control N: trial N is the one above it, stopped early, run to its last epoch" in text
+    assert "control N: trial N is the one above it, stopped early, run again" in text
     assert "repeat N" not in text_of(trials_view(FULL.slice(0, 5), TEACHER))
 
 
@@ -170,12 +170,12 @@ def test_every_width_is_kept_and_nothing_is_cut(width: int) -> None:
     best = body_of(text)[1].split()
     assert best[:4] == ["1", "7", "9.53", "(8.1-11.2)"]
     assert {"complete", "583,712"} <= set(best)
-    said = " ".join(text.split())
-    assert ("left out" in said) is (width < 160)
+    words = " ".join(text.split())
+    assert ("left out" in words) is (width < 160)
     assert ("worker died" in text) is True
-    is_drawn = "curve: VEER by epoch" in said
-    assert ("curve (a wider screen shows it)" in said) is not is_drawn
-    for names in re.findall(r"characters: ([^;]*) \(--columns shows them\)", said):
+    is_drawn = "curve: VEER by epoch" in words
+    assert ("curve (a wider screen shows it)" in words) is not is_drawn
+    for names in re.findall(r"characters: ([^;]*) \(--columns shows them\)", words):
         columns = {name.removeprefix("param.") for name in FULL.column_names}
         assert set(names.split(", ")) <= columns
 
