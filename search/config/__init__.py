@@ -1,4 +1,4 @@
-"""The settings of a search, and where they are read from.
+"""The settings of a search, and how they are read.
 
 May import: spaces.files, spaces.reading, trainable.corpus, trainable.features, trainable.machine,
 search.suggest.

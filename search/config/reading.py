@@ -1,4 +1,8 @@
-"""Settings of several sources as one document, whose mistakes are placed where they stand."""
+"""Reads a search's settings from a file, the command line and the space.
+
+The three are merged into one document, in which each key knows its source: an error names the file
+and line, or the command line.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,19 +17,24 @@ from spaces.files.yaml_file import YamlDocument, load_model, read_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.corpus.corpus import read_corpus_config
 
-# Stands for a settings file in messages where there is none.
+# Named in messages in place of a settings file, where there is none.
 NO_FILE = Path("command line")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MergedDocument(OverriddenDocument):
-    """A file, the command line over it, the space's suggestions under it."""
+    """Settings of a file, under those of the command line, over the space's suggestions.
+
+    Attributes:
+        space: The space's document, None where no space is named.
+        suggested: Keys whose values come from the space.
+    """
 
     space: YamlDocument | None
     suggested: frozenset[str]
 
     def location_of(self, keys: Keys) -> str:
-        """Where a key was given: a file with its line, or the command line."""
+        """Return the source of a key: a file with its line, or the command line."""
         if self.space is not None and keys and keys[0] in self.suggested:
             return self.space.location_of(("search", *keys))
         return str(NO_FILE) if self.path == NO_FILE else OverriddenDocument.location_of(self, keys)
@@ -37,11 +46,12 @@ def read_search_config(
     """Read and resolve a search's settings.
 
     Relative paths in a file count from its folder, those in overrides from the working folder.
-    What the space suggests under `search` counts where neither says anything.
+    Suggestions of the space, under `search`, apply where neither of them sets the key.
 
     Args:
         source: A bundled name (`demo`) or a YAML file; None for the overrides alone.
-        overrides: Settings of the command line by dotted name (`resources.gpu`); they win.
+        overrides: Settings of the command line by dotted name (`resources.gpu`); they override the
+            file.
 
     Raises:
         ConfigError: With file, line and fix.
@@ -70,10 +80,10 @@ def read_search_config(
 
 
 def suggested_settings(space: YamlDocument) -> dict[str, Any]:
-    """The search settings that a space file suggests.
+    """Return the search settings that a space file suggests.
 
     Raises:
-        ConfigError: They are no mapping, or a key may not be suggested.
+        ConfigError: They are not a mapping, or a space may not suggest a key.
     """
     suggested = space.data.get("search", {})
     if not isinstance(suggested, dict):
@@ -89,17 +99,18 @@ def suggested_settings(space: YamlDocument) -> dict[str, Any]:
 
 
 def check_suggested(space: Path) -> None:
-    """Refuse what a space file suggests, if no search could take it.
+    """Refuse suggestions of a space file that are no valid settings of any search.
 
     Raises:
         ConfigError: With file, line and fix.
     """
+    # Required fields, which a space cannot suggest; their values are not read here.
     corpus = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
     read_search_config(None, {"corpus": corpus, "space": space})
 
 
 def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
-    """Settings that differ, except those that a resumed search may change.
+    """Return the settings that differ, except those that a resumed search may change.
 
     Spaces are compared by content: a run folder keeps a copy of its own.
     """
@@ -111,7 +122,7 @@ def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
 
 
 def _find_settings(source: str | Path) -> tuple[Path, Path]:
-    """The file, and the folder that its paths count from."""
+    """Return the settings file, and the folder from which its paths count."""
     if Path(source).suffix in (".yaml", ".yml"):
         return Path(source), Path(source).resolve().parent
     bundled = {path.stem: path for path in sorted(BUNDLED_SETTINGS.glob("*.yaml"))}
@@ -124,12 +135,12 @@ def _find_settings(source: str | Path) -> tuple[Path, Path]:
 
 
 def _laid_over(under: Any, over: Any) -> Any:
-    """One setting over another; of two mappings the keys of both."""
+    """Return `over`; for two mappings the keys of both, with the values of `over`."""
     return under | over if isinstance(under, dict) and isinstance(over, dict) else over
 
 
 def _resolved(key: str, value: Any, base: Path) -> Any:
-    """Paths made absolute; a corpus that is named replaced by its content."""
+    """Return a setting with absolute paths, and a corpus file replaced by its content."""
     if key == "teacher" and isinstance(value, str | Path):
         return (base / value).resolve()
     if key == "corpus" and isinstance(value, str | Path):
@@ -151,7 +162,7 @@ def _find_space(source: str | Path, base: Path) -> Path:
 
 
 def _tree(dotted: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+    """Return `{"a.b": 1}` as `{"a": {"b": 1}}`."""
     tree: dict[str, Any] = {}
     for name, value in dotted.items():
         *parents, last = name.split(".")

@@ -1,4 +1,4 @@
-"""A search's own settings."""
+"""The settings of a search, and which of them a resume or a space may set."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,7 +15,7 @@ from trainable.machine.engine import EngineConfig
 
 DEFAULT_SETTINGS = "demo"
 BUNDLED_SETTINGS = Path(__file__).with_name("presets")
-# These say how much is done and where, not what a trial is: a resumed search may change them.
+# How much is done and where, not how a trial is trained: a resumed search may change these.
 MAY_CHANGE = frozenset(
     {
         "num_trials",
@@ -33,12 +33,12 @@ MAY_CHANGE = frozenset(
         "faults",
     }
 )
-# What a space file may suggest for its own search; a settings file and the command line win.
+# Settings that a space file may suggest; a settings file and the command line override them.
 SUGGESTIBLE = ("sampler", "scheduler", "max_epochs", "num_trials", "repetitions", "success")
 
 
 class SearchConfig(Settings):
-    """Everything that a search is told; written to the run folder once resolved."""
+    """All settings of a search; written to the run folder once resolved."""
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(
@@ -47,7 +47,8 @@ class SearchConfig(Settings):
         "is needed where no trial distils.",
     )
     targets: TargetsConfig = Field(
-        default_factory=TargetsConfig, description="How a teacher that is a network is asked."
+        default_factory=TargetsConfig,
+        description="How the targets of a teacher network are computed.",
     )
     space: Path = Field(description="The space: a YAML file, or a bundled name.")
     num_trials: int | None = Field(
@@ -77,7 +78,9 @@ class SearchConfig(Settings):
         description="Other seeds that each of the best configs is run with at the end, to the "
         "last epoch; the best is then chosen by their mean.",
     )
-    finalists: int = Field(3, ge=1, le=1000, description="Best configs that repeat is for.")
+    finalists: int = Field(
+        3, ge=1, le=1000, description="Number of best configs that are repeated."
+    )
     control: int = Field(
         0,
         ge=0,
@@ -128,12 +131,12 @@ class SearchConfig(Settings):
 
     @property
     def target_pct(self) -> float | None:
-        """VEER that ends the search, percent; None where none does."""
+        """VEER in percent that ends the search; None if there is no `stop_at`."""
         return None if self.stop_at is None else self.success[self.stop_at]
 
     @property
     def follow_ups(self) -> FollowUpPlan:
-        """What is run after the search's own trials."""
+        """The follow-ups to run after the search's own trials."""
         return FollowUpPlan(
             repeat=self.repeat,
             finalists=self.finalists,

@@ -1,4 +1,4 @@
-"""What a person may say of a trial's CPUs and GPUs."""
+"""Sections of a search's settings: resources, faults, early stopping, follow-ups."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from spaces.files.settings import Settings
 
 AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 64
-# Ray counts in ten-thousandths; less would be nothing.
-LEAST = 1e-4
+# Ray rounds amounts of a resource to ten-thousandths: less would reserve nothing.
+MIN_AMOUNT = 1e-4
 
 
 class ResourceConfig(Settings):
-    """What Ray reserves for a trial; N trials share a GPU with gpu 1/N."""
+    """CPUs and GPUs that Ray reserves for a trial; with gpu=1/N, N trials share a GPU."""
 
-    cpu: float = Field(1.0, ge=LEAST, le=1024, description="CPUs a trial; also its threads.")
+    cpu: float = Field(1.0, ge=MIN_AMOUNT, le=1024, description="CPUs a trial; also its threads.")
     gpu: float | Literal["auto"] = Field(
         0.0,
         description="GPUs a trial: a fraction, whole ones, or auto for the smallest share that "
@@ -29,17 +29,17 @@ class ResourceConfig(Settings):
     @field_validator("gpu", mode="wrap")
     @classmethod
     def _number_or_auto(cls, gpu: Any, inner: Any) -> float | str:
-        del inner  # of a union it would complain once for each member
+        del inner  # Pydantic's check of a union would report one error for each member
         if gpu == AUTO:
             return AUTO
         if isinstance(gpu, int | float | str) and not isinstance(gpu, bool):
             with suppress(ValueError):
-                if (number := float(gpu)) == 0 or LEAST <= number <= MAX_GPUS:
+                if (number := float(gpu)) == 0 or MIN_AMOUNT <= number <= MAX_GPUS:
                     return number
-        # Numbers are valid too, so auto is named again only where it is near.
+        # Most mistakes are meant as numbers: auto is suggested only for a similar word.
         hint = did_you_mean(gpu, [AUTO]) if get_close_matches(str(gpu), [AUTO]) else ""
         raise ValueError(
-            f"must be 0, a number from {LEAST:.4f} to {MAX_GPUS}, or auto, got {gpu!r}{hint}"
+            f"must be 0, a number from {MIN_AMOUNT:.4f} to {MAX_GPUS}, or auto, got {gpu!r}{hint}"
         )
 
     @model_validator(mode="after")
@@ -50,7 +50,7 @@ class ResourceConfig(Settings):
 
 
 class FaultConfig(Settings):
-    """Faults that say nothing of a trial's config: dead workers and nodes, hangs."""
+    """Limits of faults that a trial's config does not cause: dead workers and nodes, hangs."""
 
     retries: int = Field(
         2,
@@ -63,11 +63,11 @@ class FaultConfig(Settings):
         10.0,
         gt=1,
         le=1e6,
-        description="An epoch that takes so many times the usual time hangs, and its process is "
-        "killed.",
+        description="Multiple of the usual time after which an epoch counts as hanging; its "
+        "process is killed.",
     )
     hang_floor_s: float = Field(
-        600.0, gt=0, description="Seconds that an epoch may take at least."
+        600.0, gt=0, description="Seconds below which no epoch counts as hanging."
     )
     first_epoch_s: float = Field(
         86_400.0,
@@ -78,7 +78,7 @@ class FaultConfig(Settings):
         0.5,
         gt=0,
         le=1,
-        description="Part of the ended trials that may have failed; more stops the search.",
+        description="Share of ended trials that may have failed; more stops the search.",
     )
     min_failed: int = Field(
         4, ge=1, le=1_000_000, description="Failed trials below which the search goes on anyway."
@@ -86,7 +86,7 @@ class FaultConfig(Settings):
 
 
 class SchedulerConfig(Settings):
-    """Early stopping."""
+    """Settings of early stopping."""
 
     kind: Literal["asha", "none"] = Field(
         "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
@@ -95,19 +95,19 @@ class SchedulerConfig(Settings):
         9, ge=1, le=100_000, description="Epochs before which no trial is stopped: the first rung."
     )
     reduction_factor: float = Field(
-        3.0, gt=1, le=100, description="At a rung about one trial in so many goes on."
+        3.0, gt=1, le=100, description="About one of so many trials at a rung goes on."
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUpPlan:
-    """What a search runs after its own trials.
+    """The follow-ups of a search: trials that it runs after its own trials.
 
     Attributes:
-        repeat: Other seeds that each finalist's config is run with.
-        finalists: How many of the best configs are repeated.
-        control: Stopped trials that are run to the end.
-        seed: The search's.
+        repeat: Number of other seeds with which each finalist's config is run.
+        finalists: Number of best configs that are repeated.
+        control: Number of stopped trials that are run to the end.
+        seed: Seed of the search.
     """
 
     repeat: int = 0
@@ -117,14 +117,14 @@ class FollowUpPlan:
 
     @property
     def is_any(self) -> bool:
-        """Whether there is anything to run."""
+        """Whether the plan has any follow-up."""
         return bool(self.repeat or self.control)
 
     @property
-    def most(self) -> int:
-        """Trials that it will be at most."""
+    def max_trials(self) -> int:
+        """Number of follow-ups, if there are enough finalists and stopped trials."""
         return self.repeat * self.finalists + self.control
 
     def num_epochs(self, max_epochs: int) -> int:
-        """Epochs that they take at most: none of them is stopped early."""
-        return self.most * max_epochs
+        """Return the largest number of their epochs: none of them is stopped early."""
+        return self.max_trials * max_epochs

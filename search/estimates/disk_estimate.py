@@ -132,14 +132,14 @@ class DiskGuard:
         plan = self.settings.follow_ups
         more_epochs = plan.num_epochs(self.settings.max_epochs)
         num_unfinished = max(at_once, sum(trial.state is None for trial in trials))
-        num_scored = num_trials + plan.most + num_unfinished
+        num_scored = num_trials + plan.max_trials + num_unfinished
         estimate = DiskEstimate(
             checkpoint_bytes=checkpoint_bytes,
             keep_best=min(num_kept(self.settings), num_trials),
             num_unfinished=num_unfinished,
             scores_bytes=kept_scores_bytes(self.num_pairs, num_scored),
             records_bytes=records_bytes(
-                config, num_trials + plan.most, self.expected.epochs_high + more_epochs
+                config, num_trials + plan.max_trials, self.expected.epochs_high + more_epochs
             ),
         )
         require_room(estimate, self.folder, self.settings, self.say)

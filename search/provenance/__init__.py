@@ -1,4 +1,4 @@
-"""What a run came from (code, data, machine), and whether it may go on.
+"""The origin of a run (code, data, machine), and whether the run may be resumed.
 
 May import: spaces.files, trainable.corpus, trainable.features, trainable.machine, results.journal,
 results.terminal, search.config, search.loop.

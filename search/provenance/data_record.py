@@ -1,4 +1,8 @@
-"""What the trials of a run learn from, as its journal has it: lists and stores by their hashes."""
+"""The data of a run by hashes: lists, stores and teacher, recorded in its journal and compared.
+
+A resumed run must find the same data as the journal records. A validation list that is, or
+was used as, a test list is reported.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,13 +18,14 @@ from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
 
+# Of a SHA-256 in messages: enough to tell two files apart.
 SHOWN_DIGITS = 12
 
 
 def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
-    """File and SHA-256 of the training and of the validation list, by role.
+    """Return file and SHA-256 of the training list and of the validation list, by role.
 
-    A list that is missing is left out: reading the corpus tells of it.
+    A missing list is left out: reading the corpus reports it.
     """
     lists = {"train": config.train_list, "val": config.val_list}
     return {
@@ -31,7 +36,11 @@ def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
 
 
 def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
-    """`lists` with what they count, and the keys of the `stores` of log-mels."""
+    """Return the fields of the `corpus` record.
+
+    These are `lists`, with hashes and numbers of utterances, speakers and trial pairs, and
+    `stores`, the keys of the stores of log-mels by name.
+    """
     lists = list_hashes(config)
     lists["train"] |= {
         "num_utterances": len(data.train_paths),
@@ -47,42 +56,20 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
 
 
-def validation_list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
-    """What is to be said of a search's validation list: that it is a test list, or part of one.
-
-    The corpus's own test list is not looked at: a search reads the validation list alone.
-
-    Args:
-        config: The corpus.
-        data: Its validation list, opened.
-        cache: The cache folder, with the ledger of this person.
-    """
-    warnings = []
-    ledger = OpeningLedger(config.val_list, cache)
-    # Hashing half a million pairs takes seconds.
-    if not ledger.is_empty and (past := ledger.past(content_sha256(_pairs_of(data))).openings):
-        warnings.append(
-            f"the validation list was opened as a test list ({len(past)}x by `veer evaluate "
-            "--final`): it tests no student that this search chooses"
-        )
-    num_targets = int(data.val_is_target.sum())
-    known = known_list_warning(data.val_paths, len(data.val_is_target), num_targets)
-    return [*warnings, *([known] if known else [])]
-
-
-def _pairs_of(data: TrainingData) -> list[TrialPair]:
-    """The validation list."""
-    return [
-        TrialPair(is_target=bool(label), path_a=data.val_paths[a], path_b=data.val_paths[b])
-        for a, b, label in zip(data.val_a, data.val_b, data.val_is_target, strict=True)
-    ]
+def note_corpus(
+    facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]
+) -> None:
+    """Record the data of the trials, unless the journal has it already."""
+    earlier = latest(records, "corpus")
+    if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
+        journal.append("corpus", **facts)
 
 
 def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
-    """Refuse lists that are not those that the run began with; no audio is looked at.
+    """Refuse lists that are not those that the run began with; no audio file is read.
 
     Raises:
-        RunError: With the list, both hashes, and what to do.
+        RunError: A list differs; with both hashes, and the fix.
     """
     earlier = latest(records, "corpus")
     if earlier is None:
@@ -101,7 +88,7 @@ def require_same_stores(stores: Mapping[str, str], records: Sequence[Record]) ->
     """Refuse audio, augmentation or front end that are not those that the run began with.
 
     Raises:
-        RunError: With the store, both keys, and what to do.
+        RunError: A store differs; with both keys, and the fix.
     """
     if changed := changed_stores(stores, records):
         name, (then, now) = next(iter(changed.items()))
@@ -116,7 +103,7 @@ def require_same_stores(stores: Mapping[str, str], records: Sequence[Record]) ->
 def changed_stores(
     stores: Mapping[str, str], records: Sequence[Record]
 ) -> dict[str, tuple[str, str]]:
-    """Keys then and now of the stores that have another key than the journal says, by name."""
+    """Return the recorded key and the key now of each store whose key changed, by name."""
     earlier = latest(records, "corpus")
     then = {} if earlier is None else earlier["stores"]
     return {
@@ -126,20 +113,11 @@ def changed_stores(
     }
 
 
-def note_corpus(
-    facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]
-) -> None:
-    """Journals what the trials learn from, where the journal does not have it yet."""
-    earlier = latest(records, "corpus")
-    if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
-        journal.append("corpus", **facts)
-
-
 def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
-    """The SHA-256 of the teacher's file; it must be the one that the run began with.
+    """Return the SHA-256 of the teacher's file, which must be the one that the run began with.
 
     Raises:
-        RunError: It is another.
+        RunError: The file differs.
     """
     sha256 = file_sha256(file)
     earlier = latest(records, "teacher")
@@ -150,3 +128,34 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
             "begin another run"
         )
     return sha256
+
+
+def validation_list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
+    """Return warnings that a search's validation list is a test list, or part of one.
+
+    The test list of the corpus is not read: a search uses only the validation list.
+
+    Args:
+        config: The corpus.
+        data: The data of the corpus, with its validation list.
+        cache: The cache folder, which holds this user's ledger of opened test lists.
+    """
+    warnings = []
+    ledger = OpeningLedger(config.val_list, cache)
+    # Hashing half a million trial pairs takes seconds: not done where nothing was ever opened.
+    if not ledger.is_empty and (past := ledger.past(content_sha256(_pairs_of(data))).openings):
+        warnings.append(
+            f"the validation list was opened as a test list ({len(past)}x by `veer evaluate "
+            "--final`): it tests no student that this search chooses"
+        )
+    num_targets = int(data.val_is_target.sum())
+    known = known_list_warning(data.val_paths, len(data.val_is_target), num_targets)
+    return [*warnings, *([known] if known else [])]
+
+
+def _pairs_of(data: TrainingData) -> list[TrialPair]:
+    """Return the trial pairs of the validation list."""
+    return [
+        TrialPair(is_target=bool(label), path_a=data.val_paths[a], path_b=data.val_paths[b])
+        for a, b, label in zip(data.val_a, data.val_b, data.val_is_target, strict=True)
+    ]

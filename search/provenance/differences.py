@@ -1,4 +1,4 @@
-"""What differs between then and now: versions, code, hardware, environment."""
+"""Differences between two provenances: versions, code, hardware, environment."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ HARDWARE = {
 
 
 def changes_since_start(records: Sequence[Record], now: Mapping[str, Any]) -> list[str]:
-    """What differs between now and the beginning of a run, a sentence each; empty for a new run.
+    """Return the differences between now and the start of a run, a sentence each.
 
     Args:
-        records: The run's journal.
-        now: As `search.provenance.provenance.provenance` gives it.
+        records: The run's journal; without a start there are no differences.
+        now: The provenance of this process, from `search.provenance.provenance.provenance`.
     """
     started = next((each for each in records if each["event"] == "search_started"), None)
     if started is None or not started.get("provenance"):
@@ -33,29 +33,29 @@ def changes_since_start(records: Sequence[Record], now: Mapping[str, Any]) -> li
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """`torch 2.10.0 then, 2.11.0 now`: what two provenances differ in, a sentence each.
+    """Return the differences of two provenances, each as in `torch 2.10.0 then, 2.11.0 now`.
 
     Args:
-        then: The earlier one; what it does not tell is left out.
-        now: The later one.
+        then: The earlier provenance; fields that it does not have are not compared.
+        now: The later provenance.
     """
     one, two = _facts(then), _facts(now)
-    told = [
+    named = [
         describe_change(name, value, two.get(name, UNKNOWN))
         for name, value in one.items()
         if value != two.get(name)
     ]
     variables = changed_variables(then, now) if "environment" in then else []
-    return [*told, *_other_packages(then, now), *variables]
+    return [*named, *_other_packages(then, now), *variables]
 
 
 def describe_change(name: str, then: object, now: object) -> str:
-    """One difference."""
+    """Return one difference in words, as in `torch 2.10.0 then, 2.11.0 now`."""
     return f"{name} {then} then, {now} now"
 
 
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """What is compared by name, as text."""
+    """Return the values that are compared by name, as text."""
     hardware, git = provenance.get("hardware") or {}, provenance.get("git") or {}
     facts = {
         "python": provenance.get("python"),
@@ -69,7 +69,7 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _other_packages(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The packages beside `versions`, in one sentence, the first few by name."""
+    """Return one sentence on the packages that are not in `versions`, naming the first few."""
     if not (then.get("packages") and now.get("packages")):
         return []
     named = {*(then.get("versions") or {}), *(now.get("versions") or {})}
@@ -84,22 +84,22 @@ def _other_packages(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 def changed_variables(
     then: Mapping[str, Any], now: Mapping[str, Any], prefixes: tuple[str, ...] = ("",)
 ) -> list[str]:
-    """Variables of the environment that were changed, set or unset, a sentence each.
+    """Return the environment variables that were changed, set or unset, a sentence each.
 
-    How Ray is joined is left out: while a search is connected it has set that itself.
+    The mode of Ray's authentication is left out: a connected search sets it itself.
 
     Args:
-        then: The earlier provenance; one that tells of no environment had none set.
-        now: The later one.
-        prefixes: What their names begin with.
+        then: The earlier provenance; without an environment no variable counts as set.
+        now: The later provenance.
+        prefixes: Only variables whose names begin with one of these are compared.
     """
     one, two = (
         {
             name: value
-            for name, value in (led.get("environment") or {}).items()
+            for name, value in (provenance.get("environment") or {}).items()
             if name.startswith(prefixes) and name != AUTH_MODE
         }
-        for led in (then, now)
+        for provenance in (then, now)
     )
     return [
         describe_change(name, one.get(name, UNSET), two.get(name, UNSET))

@@ -1,4 +1,4 @@
-"""What a run must say about how it came about."""
+"""The provenance of a run: code, packages, environment, hardware and command of this process."""
 
 import hashlib
 import os
@@ -17,24 +17,29 @@ import torch
 from trainable.machine.hardware import describe_hardware
 
 PACKAGES = ("veer", "torch", "torchaudio", "ray", "optuna", "numpy")
-# What all machines of a search must have alike; the sampler, and so Optuna, runs on one.
+# Packages with the same version on all machines of a search; Optuna is not among them, since the
+# sampler runs on one machine only.
 SHARED_PACKAGES = ("veer", "torch", "torchaudio", "ray", "numpy")
 CODE_FOLDERS = ("models", "results", "search", "spaces", "trainable")
 CODE_SUFFIXES = frozenset({".py", ".yaml"})
 CODE_DIGITS = 16
-# Of the environment what decides how numbers come about, where things lie and how Ray is joined.
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED", "RAY_AUTH_MODE")
+# The environment variable with which Ray chooses between a token and no authentication.
+AUTH_MODE = "RAY_AUTH_MODE"
+# Environment variables that affect numbers, the location of files, or the connection to Ray.
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED", AUTH_MODE)
 VARIABLE_PREFIXES = (
     "ATEN_", "CUBLAS_", "DNNL_", "KMP_", "MKL_", "OMP_", "ONEDNN_", "TORCHINDUCTOR_", "TORCH_",
     "VEER_",
 )  # fmt: skip
-# Say where torch writes; the first one torch sets itself, once it has compiled.
+# Only where torch writes files and logs; torch sets the first itself once it has compiled, which
+# would show as a change on every resume.
 WITHOUT_EFFECT = frozenset({"TORCHINDUCTOR_CACHE_DIR", "TORCH_HOME", "TORCH_LOGS"})
+# A run folder may be published: variables with these words in their names are never recorded.
 SECRETS = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "KEY")
 
 
 def provenance() -> dict[str, Any]:
-    """What this process runs: code, packages, environment, git commit, hardware, command line."""
+    """Return command, code, packages, environment, git commit and hardware of this process."""
     return {
         "command": shlex.join(sys.argv),
         "folder": working_folder(),
@@ -50,7 +55,7 @@ def provenance() -> dict[str, Any]:
 
 
 def working_folder() -> str | None:
-    """Where the command line's relative paths start; None where that folder is gone."""
+    """Return the working folder, from which the command's paths count; None if it is deleted."""
     try:
         return str(Path.cwd())
     except OSError:
@@ -58,13 +63,13 @@ def working_folder() -> str | None:
 
 
 def installed_packages() -> list[str]:
-    """Every package of the environment as `name==version`, sorted: what rebuilds it."""
+    """Return all installed packages as `name==version`, sorted, as pip can install them."""
     found = {(each.metadata["Name"], each.version) for each in distributions()}
     return sorted((f"{name}=={number}" for name, number in found if name), key=str.lower)
 
 
 def relevant_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that a run may depend on, sorted; none whose name speaks of a secret."""
+    """Return the variables on which a run may depend, sorted; none with a secret's name."""
     return {
         name: value
         for name, value in sorted(environment.items())
@@ -75,10 +80,11 @@ def relevant_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """What must be equal on all machines of a search, by name: packages, `python` and `code`.
+    """Return the versions that must be equal on all machines of a search, by name.
 
-    Of a package's version the part after `+` is left out: it names the build, such as `cpu` or
-    `cu128`, in which a machine with a GPU differs from one without.
+    These are packages, `python` and `code`. The part of a package's version after `+` is left out:
+    it names the build, such as `cpu` or `cu128`, which differs between machines with and without a
+    GPU.
     """
     return {
         **{name: version(name).partition("+")[0] for name in SHARED_PACKAGES},
@@ -88,9 +94,9 @@ def versions() -> dict[str, str]:
 
 
 def code_sha256(root: Path = Path(__file__).parents[2]) -> str:
-    """SHA-256 of Veer's own source: the modules and bundled YAML files below a folder.
+    """Return the SHA-256 of Veer's own source: modules and bundled YAML files below a folder.
 
-    Names and contents count, in the order of the names; when they were written does not.
+    It depends on names and contents, in the order of the names, not on times.
     """
     digest = hashlib.sha256()
     files = (file for folder in CODE_FOLDERS for file in (root / folder).rglob("*"))
@@ -102,7 +108,7 @@ def code_sha256(root: Path = Path(__file__).parents[2]) -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit of the work tree that a folder is in, and whether it has changes; else None."""
+    """Return commit and changes of the git work tree around a folder, None if there is none."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -117,6 +123,3 @@ def _git(folder: Path, *args: str) -> str | None:
         [git, *args], cwd=folder, capture_output=True, text=True, check=False
     )
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-AUTH_MODE = "RAY_AUTH_MODE"

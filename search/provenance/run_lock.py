@@ -1,4 +1,4 @@
-"""One search at a time in a run folder, and its log file."""
+"""The lock and the log file of a run folder."""
 
 import logging
 import os
@@ -19,11 +19,11 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
-    """Holds a run folder; the system lets go of it when the process dies.
+    """Lock a run folder inside the block; the system releases the lock if the process dies.
 
     Raises:
         RunError: Another process holds it, or the lock is a link to another file.
-        DiskFullError: There is no room for the lock.
+        DiskFullError: There is no space for the lock.
     """
     held = lock_folder(
         folder,
@@ -31,7 +31,7 @@ def run_lock(folder: Path) -> Iterator[None]:
             f"{folder} is in use by another search ({holder}); wait for it, stop it, or choose "
             "another run folder"
         ),
-        LOCK_POLL_S / 2,  # `is_locked` may have it for a moment
+        LOCK_POLL_S / 2,  # retried, since `is_locked` may hold it for a moment
     )
     try:
         yield
@@ -41,19 +41,20 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
-    """Takes the files of a refused start away again, and the folder if it is then empty.
+    """Remove the files of a start that is refused, and the folder if it is empty then.
 
-    To be used while the folder is held.
+    To be used while the folder is locked.
 
     Args:
-        folder: The run folder. Once its journal has a record it stays.
-        log: Its log file.
+        folder: The run folder; kept once its journal has a record.
+        log: The run's log file.
     """
     try:
         yield
     except VeerError:
         journal = folder / JOURNAL
-        if not journal.exists() or journal.stat().st_size == 0:  # a full disk took not a record
+        # An empty journal: a full disk refused its first record.
+        if not journal.exists() or journal.stat().st_size == 0:
             for file in (log, folder / LOCK_FILE, journal):
                 file.unlink(missing_ok=True)
             with suppress(OSError):  # not empty: it was there before
@@ -62,61 +63,61 @@ def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
 
 
 class RunLog(logging.FileHandler):
-    """A log file that a full disk keeps from nothing but growing.
+    """A log file on a disk that may become full: lines are then missing, and nothing fails.
 
     Args:
         file: The log.
-        say: Told once that lines are missing from it.
+        print_line: Prints one line; called once if lines are missing from the log.
 
     Raises:
-        RunError: It is a link to another file.
-        DiskFullError: There is no room to make it.
+        RunError: The log is a link to another file.
+        DiskFullError: There is no space to create it.
     """
 
-    def __init__(self, file: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, file: Path, print_line: Callable[[str], None]) -> None:
         with translate_disk_full(file):
             super().__init__(file, encoding="utf-8")
-        self._say = say
-        self._is_told = False
+        self._print_line = print_line
+        self._is_reported = False
 
     def _open(self) -> TextIOWrapper:
         file = open_no_follow(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
         return open(file, "a", encoding=self.encoding)  # noqa: PTH123 - a descriptor, no path
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Tells the person of a full disk; whatever else it is, as logging does."""
+        """Report a full disk to the user; handle any other error as logging does."""
         if is_disk_full(error := sys.exception()):
-            self._tell(error)
+            self._report(error)
         else:
             super().handleError(record)
 
     def close(self) -> None:
-        """Closes the file; what was still to be written may be lost with a full disk."""
+        """Close the file; on a full disk the last lines may be lost."""
         try:
             super().close()
         except OSError as error:
             if not is_disk_full(error):
                 raise
-            self._tell(error)
+            self._report(error)
 
-    def _tell(self, error: BaseException | None) -> None:
-        if not self._is_told:
-            self._is_told = True
-            self._say(f"{self.baseFilename}: lines are missing from the log: {error}")
+    def _report(self, error: BaseException | None) -> None:
+        if not self._is_reported:
+            self._is_reported = True
+            self._print_line(f"{self.baseFilename}: lines are missing from the log: {error}")
 
 
 @contextmanager
-def logging_to(file: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Sends what Veer and Ray log to a file, and not to the screen.
+def logging_to(file: Path, print_line: Callable[[str], None]) -> Iterator[None]:
+    """Write the log messages of Veer and Ray to a file, and not to the screen.
 
     Args:
         file: The log.
-        say: Told where a full disk keeps lines from it.
+        print_line: Prints one line; called if a full disk makes lines go missing.
 
     Raises:
-        DiskFullError: There is no room to make the file.
+        DiskFullError: There is no space to create the file.
     """
-    handler = RunLog(file, say)
+    handler = RunLog(file, print_line)
     handler.setFormatter(logging.Formatter(FORMAT))
     before = {}
     for name in LOGGED:

@@ -1,4 +1,4 @@
-"""What a run folder says of an earlier search in it."""
+"""The state of a run folder: its settings and records, and whether its search may be resumed."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ _NOTHING = object()
 
 
 def resumed_settings(folder: Path, overrides: Mapping[str, Any] | None = None) -> SearchConfig:
-    """The settings that a run folder was made with, and what the command line changes in them.
+    """Return the settings of a run folder, changed by the command line.
 
     Raises:
-        RunError: It is no run folder, or its settings or space are no longer the journal's.
+        RunError: The folder holds no run, or its settings or space differ from the journal's.
     """
     run = RunFolder(folder)
     require_unaltered(folder, run.read())
@@ -36,11 +36,11 @@ def resumed_settings(folder: Path, overrides: Mapping[str, Any] | None = None) -
 
 
 def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
-    """The journal of an earlier search with these settings, empty in a new folder.
+    """Return the records of an earlier search with these settings, empty for a new folder.
 
     Raises:
-        RunError: The folder holds a search with other settings, or its settings or space are no
-            longer the journal's.
+        RunError: The folder holds a search with other settings, or its settings or space differ
+            from the journal's.
     """
     records = read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else ()
     if not records:
@@ -57,17 +57,17 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
 
 
 def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
-    """Compares a run's settings and space with the journal, from which a missing file is rebuilt.
+    """Compare the files of a run's settings and space with its journal; write missing ones.
 
-    Settings that a resumed search may change may also be edited. Journals of before they held the
-    space say nothing of it.
+    Settings that a resumed search may change may also be edited in the file. Journals of early
+    versions do not hold the space; it is not compared then.
 
     Raises:
         RunError: A file was altered; with the keys that differ.
     """
-    told = [record for record in records if record["event"] in SETTINGS_EVENTS]
-    settings = next((each["settings"] for each in reversed(told) if "settings" in each), None)
-    space = next((each["space"] for each in told if "space" in each), None)
+    opening = [record for record in records if record["event"] in SETTINGS_EVENTS]
+    settings = next((each["settings"] for each in reversed(opening) if "settings" in each), None)
+    space = next((each["space"] for each in opening if "space" in each), None)
     if space is not None:
         _require_space(folder / SPACE_FILE, space)
     if settings is not None:
@@ -87,10 +87,10 @@ def _require_settings(file: Path, recorded: Record) -> None:
     if not file.exists():
         write_yaml(file, recorded)
         return
-    told = {**recorded, "space": file.resolve().with_name(SPACE_FILE)}
+    resolved = {**recorded, "space": file.resolve().with_name(SPACE_FILE)}
     with _altered_by(file):
         found = read_search_config(file)
-        expected = load_mapping(SearchConfig, told, str(file.with_name(JOURNAL)))
+        expected = load_mapping(SearchConfig, resolved, str(file.with_name(JOURNAL)))
     one, other = (
         {key: value for key, value in each.model_dump(mode="json").items() if key in recorded}
         for each in (found, expected)
@@ -100,7 +100,7 @@ def _require_settings(file: Path, recorded: Record) -> None:
 
 
 def differing_values(one: Any, other: Any, name: str = "") -> list[str]:
-    """Dotted names of what differs between two trees of plain values."""
+    """Return the dotted names of the values that differ between two trees."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [*one, *(key for key in other if key not in one)]
         dot = f"{name}." if name else ""
@@ -130,10 +130,10 @@ def _altered_by(file: Path) -> Iterator[None]:
 
 
 def _refuse_orphans(folder: Path) -> None:
-    """Refuse trials without a journal: their checkpoints belong to a search that is not known.
+    """Refuse a folder with trials but no journal: their checkpoints belong to an unknown search.
 
     Raises:
-        RunError: There are some.
+        RunError: The folder has trials.
     """
     trials = folder / TRIALS_FOLDER
     if trials.is_dir() and any(trials.iterdir()):
@@ -144,7 +144,10 @@ def _refuse_orphans(folder: Path) -> None:
 
 
 def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
-    """Whether an earlier search came to its end, and to that which is asked for now."""
+    """Return whether an earlier search has ended, also by the settings of now.
+
+    A resume with more trials, epochs or follow-ups continues a search that had ended.
+    """
     ends = [record for record in records if record["event"].startswith("search_")]
     reason = ends[-1].get("reason") if ends else None
     if not _own_trials_ended(settings, records, reason):
@@ -172,15 +175,15 @@ def _own_trials_ended(
 def open_run(
     settings: SearchConfig, folder: Path, journal: Journal, records: Sequence[Record]
 ) -> list[str]:
-    """Writes settings, space and the journal's opening record; the folder then explains itself.
+    """Write the settings, the space and the journal's opening record.
 
     Returns:
-        What differs from what the run began with (versions, code, hardware), a sentence each.
+        Differences from the start of the run (versions, code, hardware), a sentence each.
     """
     space = read_yaml(settings.space).data
     if not records:
         write_yaml(folder / SPACE_FILE, space)
-    # Relative, so that the folder can be moved.
+    # A relative path, so that the folder can be moved.
     resolved = settings.model_dump(mode="json") | {"space": SPACE_FILE}
     write_yaml(folder / SETTINGS_FILE, resolved)
     now = provenance()

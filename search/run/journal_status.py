@@ -86,5 +86,5 @@ def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float
     plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in PLANNED})
     max_epochs = int(settings.get("max_epochs") or 0)
     open_trials = [len(trial.epochs) for trial in begun if trial.ended is None]
-    waiting = max(plan.most - len(begun), 0)
+    waiting = max(plan.max_trials - len(begun), 0)
     return waiting * max_epochs + sum(max(max_epochs - epoch, 0) for epoch in open_trials)

@@ -229,5 +229,5 @@ def _follow_up_epochs(coordinator: Coordinator) -> int:
         waiting = len(coordinator.due)
     else:
         begun = sum(trial.follow_up is not None for trial in coordinator.trials)
-        waiting = max(budget.follow_ups.most - begun, 0)
+        waiting = max(budget.follow_ups.max_trials - begun, 0)
     return waiting * budget.max_epochs + sum(budget.max_epochs - epoch for epoch in running)

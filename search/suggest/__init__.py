@@ -1,4 +1,4 @@
-"""What to try next: Optuna asked and told, the samplers, starting points.
+"""What to try next: the Optuna study, the samplers, starting points, validation crops.
 
 May import: spaces, trainable.config, trainable.features, results.
 """

@@ -1,4 +1,4 @@
-"""The configs of a space that decide whether a search can be run at all."""
+"""The corner configs of a space: checks that hold for them hold for every trial of a search."""
 
 import itertools
 from collections.abc import Iterator
@@ -13,19 +13,24 @@ from trainable.config.trial_config import TrialConfig
 def corner_configs(
     space: Space, names: frozenset[str]
 ) -> Iterator[tuple[dict[str, Value], TrialConfig]]:
-    """Every combination of the values that decide, with the values and one config that has them.
+    """Yield every combination of extreme values of some parameters, each with one config.
 
-    Numbers stand at their bounds, and what does not matter at its first value.
+    Numeric parameters take their bounds, categorical ones every choice; all other parameters take
+    their first value.
 
     Args:
-        space: One of trial configs.
-        names: The parameters that decide, by dotted name; the space need not vary them.
+        space: A space of trial configs.
+        names: Dotted names of the parameters that matter; the space need not vary them.
+
+    Yields:
+        The values of the active parameters among them, and a config that has them.
     """
     by_name = {dimension.name: dimension for dimension in space.dimensions}
-    deciding = _with_conditions(by_name, names & by_name.keys())
+    # A parameter under a condition takes its values only where the condition holds.
+    corners = _with_conditions(by_name, names & by_name.keys())
     seen = set[tuple[tuple[str, Value], ...]]()
-    for values in itertools.product(*(each.extremes() for each in deciding)):
-        chosen = dict(zip((each.name for each in deciding), values, strict=True))
+    for values in itertools.product(*(each.extremes() for each in corners)):
+        chosen = dict(zip((each.name for each in corners), values, strict=True))
         params = space.params_with(chosen)
         active = {name: value for name, value in params.items() if name in chosen}
         if (key := tuple(active.items())) in seen:
@@ -33,12 +38,12 @@ def corner_configs(
         seen.add(key)
         try:
             yield active, TrialConfig.model_validate(space.tree(params))
-        except ValidationError:  # no trial can be so; the space's own checks say why
+        except ValidationError:  # no trial can have it; the space's own checks report why
             continue
 
 
 def _with_conditions(by_name: dict[str, Dimension], names: frozenset[str]) -> list[Dimension]:
-    """These dimensions and those that their conditions are on, in the space's order."""
+    """Return the dimensions and those that their conditions refer to, in the space's order."""
     waiting, found = list(names), set[str]()
     while waiting:
         name = waiting.pop()

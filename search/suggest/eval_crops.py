@@ -1,4 +1,8 @@
-"""How many crops of a validation utterance the trials of a search embed after each epoch."""
+"""Validation crops: how many of each utterance the trials of a search embed after every epoch.
+
+The space or a config may set the number. Otherwise it is lowered, once for all trials of a run, so
+that validation takes at most a fifth of an epoch's time.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -8,29 +12,31 @@ from spaces.space import Space
 from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.features.training_data import TrainingData
 
-# What a crop costs to embed, over what it costs to learn from. Measured for MLP-Mixers of width 48
-# and 192 on a CPU, in batches of 16 to 128: 0.23 to 0.26; of 256: 0.33 to 0.41.
+EVAL_CROPS = "training.eval_crops"
+# Time to embed a crop, over the time to train on one. Measured for MLP-Mixers of width 48 and 192
+# on a CPU, in batches of 16 to 128: 0.23 to 0.26; of 256: 0.33 to 0.41.
 COST_OF_EMBEDDING = 1 / 3
+# With a short training list and a long validation list most of an epoch would be validation.
 MAX_EVAL_SHARE = 1 / 5
 
 
 def expected_eval_share(num_train: int, num_val: int, num_crops: int) -> float:
-    """Validation's part of an epoch's time, 0 to 1, by the cost of a crop alone.
+    """Return the share of validation in an epoch's time, 0 to 1, from the number of crops alone.
 
     Args:
-        num_train: Training utterances, a crop of each an epoch.
+        num_train: Training utterances; an epoch trains on one crop of each.
         num_val: Validation utterances.
-        num_crops: Crops of each of them.
+        num_crops: Crops of each validation utterance.
     """
     eval_cost = COST_OF_EMBEDDING * num_val * num_crops
     return eval_cost / (num_train + eval_cost)
 
 
 def affordable_eval_crops(num_train: int, num_val: int, wanted: int) -> int:
-    """The most crops of a validation utterance that stay within a fifth of the epoch's time.
+    """Return the largest number of validation crops within `MAX_EVAL_SHARE` of an epoch's time.
 
     Returns:
-        From 1 to `wanted`; 1 also where even one takes more.
+        From 1 to `wanted`; 1 even where that takes more than the share.
     """
     fitting = (
         crops
@@ -40,11 +46,8 @@ def affordable_eval_crops(num_train: int, num_val: int, wanted: int) -> int:
     return next(fitting, 1)
 
 
-EVAL_CROPS = "training.eval_crops"
-
-
 def sets_eval_crops(space: Space) -> bool:
-    """Whether the space decides it, for all of its trials or some."""
+    """Return whether the space sets the number of crops, for all of its trials or some."""
     varied = {dimension.name for dimension in space.dimensions}
     presets = (space.base_tree(preset) for preset in space.presets)
     return (
@@ -58,19 +61,19 @@ def choose_eval_crops(
     data: TrainingData,
     journal: Journal,
     records: Sequence[Record],
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> int | None:
-    """As many as keep validation within a fifth of the epoch; chosen and recorded once a run.
+    """Choose the number of validation crops of a run, and record it once.
 
     Args:
-        space: Where it names the number, that counts.
+        space: The space; a number that it sets is not changed.
         data: The corpus.
-        journal: Where the choice is written.
-        records: An earlier run's; what it began with stands.
-        say: Told where the number is lowered, or where even 1 takes too long.
+        journal: Receives the choice.
+        records: An earlier run's records; its choice is kept.
+        print_line: Prints one line; called if the number is lowered, or if 1 is still too slow.
 
     Returns:
-        Crops of an utterance, None where the space or the default decides.
+        Crops of each utterance, None where the space or the default decides.
     """
     if sets_eval_crops(space):
         return None
@@ -78,7 +81,7 @@ def choose_eval_crops(
     if earlier is not None:
         return int(earlier["eval_crops"])
     if latest(records, "trial_started") is not None:
-        # A run of before there was a choice: its other trials had the default.
+        # The run was begun by a version without this choice: its other trials had the default.
         return None
     wanted = TrainingConfig().eval_crops
     num_train, num_val = len(data.train_row), len(data.val_row)
@@ -87,12 +90,12 @@ def choose_eval_crops(
     journal.append("eval_crops", eval_crops=crops, wanted=wanted, expected_share=share)
     if crops < wanted:
         usual = expected_eval_share(num_train, num_val, wanted)
-        say(
+        print_line(
             f"validation crops an utterance ({EVAL_CROPS}): {crops} in place of {wanted}, "
             f"about {share:.0%} of an epoch's time and not {usual:.0%}"
         )
     if share > MAX_EVAL_SHARE:
-        say(
+        print_line(
             f"validation will likely take about {share:.0%} of an epoch's time, more than "
             f"{MAX_EVAL_SHARE:.0%}: {num_val:,} utterances to embed beside {num_train:,} to train "
             "on; a shorter validation list is the cure"
@@ -101,7 +104,10 @@ def choose_eval_crops(
 
 
 def teacher_eval_crops(space: Space, eval_crops: int | None) -> int:
-    """Crops that the teacher is measured over: the trials', where they differ the first's."""
+    """Return the number of crops for the teacher's VEER: that of the trials, or of the first.
+
+    Where the space varies the number, no single one is right for all trials.
+    """
     if eval_crops is not None:
         return eval_crops
     return TrialConfig.model_validate(space.tree(space.params_with({}))).training.eval_crops

@@ -1,4 +1,4 @@
-"""The samplers by name, and what each cannot do."""
+"""The samplers by name, and the spaces and schedulers that each does not support."""
 
 import warnings
 from typing import Literal
@@ -15,7 +15,10 @@ SETTING = "sampler"
 
 
 def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
-    """An Optuna sampler; a grid has none, its points are walked in order."""
+    """Return a new Optuna sampler.
+
+    A grid needs none, since its points are visited in order; it gets a random one.
+    """
     with warnings.catch_warnings():
         # `group` models each set of conditional parameters by itself; experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -27,15 +30,15 @@ def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
 
 
 def refuse_unfit(kind: SamplerKind, space: Space, *, stops_early: bool) -> None:
-    """Refuse a sampler that cannot honour the space or the scheduler.
+    """Refuse a sampler that does not support the space or the scheduler.
 
     Args:
         kind: The sampler.
-        space: What it is to draw from.
+        space: The space to draw from.
         stops_early: Whether trials may be stopped early.
 
     Raises:
-        ConfigError: With the setting, the reason and the fix.
+        ConfigError: Naming the setting, the reason and the fix.
     """
     if reason := _unfit(kind, space, stops_early):
         raise ConfigError(f"{SETTING} {kind!r} cannot honour {reason}")

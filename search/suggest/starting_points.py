@@ -1,10 +1,12 @@
-"""Configs that a search begins with: presets, files, and the best trials of earlier runs.
+"""The starting points of a search: configs of presets, files, and trials of earlier runs.
+
+A source is one of:
 
 v1_mse               a preset
 mine.yaml            a trial's config, or a training run's
 run:runs/first       the best trial of an earlier run
-run:runs/first#top3  its three best
-run:runs/first#7     its trial 7
+run:runs/first#top3  the three best trials of that run
+run:runs/first#7     trial 7 of that run
 """
 
 import re
@@ -29,19 +31,19 @@ StartingTree = tuple[str, dict[str, Any]]
 
 
 def starting_trees(sources: Sequence[str], base: Path) -> list[StartingTree]:
-    """The configs that the sources name, in their order.
+    """Return the configs that the sources name, in the order of the sources.
 
     Args:
-        sources: As at the top of this file.
-        base: Folder that relative paths count from.
+        sources: Sources in the forms that the module describes.
+        base: Folder from which relative paths count.
 
     Returns:
-        (source, tree of a whole trial's config) for each. Where a source is a run, the trial is
-        named beside it, and at its last trial whether there were fewer than asked for.
+        (label, config of a whole trial as a tree) for each config. The label is the source; for a
+        run also the trial, and a remark if fewer trials than wanted have ended.
 
     Raises:
-        ConfigError: A source is none of these, or its config breaks a rule.
-        RunError: There is no such run or trial, or none of the run's trials has ended.
+        ConfigError: A source has none of the forms, or its config breaks a rule.
+        RunError: The run or trial does not exist, or none of the run's trials has ended.
     """
     return [found for source in sources for found in _trees_of(source, base)]
 
@@ -49,7 +51,7 @@ def starting_trees(sources: Sequence[str], base: Path) -> list[StartingTree]:
 def _trees_of(source: str, base: Path) -> list[StartingTree]:
     if source.startswith(RUN_PREFIX):
         return _trees_of_run(source, base)
-    return [(source, _whole(_config_of(source, base)))]
+    return [(source, _as_tree(_config_of(source, base)))]
 
 
 def _config_of(source: str, base: Path) -> TrialConfig:
@@ -78,22 +80,22 @@ def _trees_of_run(source: str, base: Path) -> list[StartingTree]:
     trials = trial_histories(RunFolder(base / folder).read())
     try:
         if match["trial"] is not None:
-            return [_named(source, find_trial(trials, int(match["trial"])))]
+            return [_labelled(source, find_trial(trials, int(match["trial"])))]
         best = best_ended(trials, int(match["most"]))
     except RunError as error:
         raise RunError(f"{source}: {error}") from error
-    found = [_named(source, trial) for trial in best]
+    found = [_labelled(source, trial) for trial in best]
     if len(best) < int(match["most"]):
         label, tree = found[-1]
         found[-1] = (f"{label} (no more than {len(best)} have ended with a VEER)", tree)
     return found
 
 
-def _named(source: str, trial: TrialHistory) -> StartingTree:
+def _labelled(source: str, trial: TrialHistory) -> StartingTree:
     label = f"{source}, trial {trial.trial}"
     config: Mapping[str, Any] = trial.started["config"]
-    return label, _whole(load_mapping(TrialConfig, config, label))
+    return label, _as_tree(load_mapping(TrialConfig, config, label))
 
 
-def _whole(config: TrialConfig) -> dict[str, Any]:
+def _as_tree(config: TrialConfig) -> dict[str, Any]:
     return config.model_dump(mode="json")

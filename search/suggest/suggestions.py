@@ -1,7 +1,7 @@
-"""Optuna asked and told, trial by trial; knows no Ray, no files, no clock.
+"""Optuna's study behind a search, suggestion by suggestion; no Ray, no files, no clock.
 
-Suggestion n draws from (seed, n) and from what the study was told before it. With one trial at a
-time a seed therefore gives the same search, whether or not it was interrupted.
+Suggestion n is drawn from (seed, n) and from the results that the study has by then. With one
+trial at a time the same seed therefore gives the same search, interrupted or not.
 """
 
 import logging
@@ -28,19 +28,20 @@ OPTUNA_STATES: Mapping[EndState, TrialState] = {
     "diverged": TrialState.PRUNED,
     "failed": TrialState.FAIL,
 }
-# VEER in percent by epoch of a diverged trial: chance, finite, and worse than any student.
+# VEER in percent by epoch that the study gets for a diverged trial: chance level, which is worse
+# than any student's, and a finite number, as the samplers compare values.
 DIVERGED_VEER_PCT: Mapping[int, float] = {1: 50.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """What one trial is to try.
+    """The parameters that the study suggests for one trial.
 
     Attributes:
-        number: Its place in the study, from 0; rejected suggestions count.
+        number: Position in the study, from 0; rejected suggestions count too.
         params: Sampled values by dotted name.
-        tree: The same values, and the fixed ones, as the tree of a trial's config.
-        seed: Seed for the trial itself.
+        tree: Sampled and fixed values, as the tree of a trial's config.
+        seed: Seed of the trial.
     """
 
     number: int
@@ -56,12 +57,12 @@ class Suggestions:
     are raised, never dropped.
 
     Args:
-        space: What to draw from.
+        space: The space to draw from.
         kind: `tpe`, the tree-structured Parzen estimator over all parameters jointly; `gp`, a
             Gaussian process; `random`; or `grid`, every point of a finite space in order.
         seed: Seed of the search.
-        first: Parameters to suggest before anything is drawn.
-        passes: How often a grid is walked. The trials of one pass share a seed.
+        first: Parameters to suggest before any are drawn.
+        passes: How often a grid is visited. The trials of one pass share a seed.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class Suggestions:
 
     @property
     def num_suggested(self) -> int:
-        """How many trials were suggested or restored: the number of the next one."""
+        """Number of suggestions made or restored so far: also the number of the next one."""
         return len(self._trials)
 
     @property
@@ -95,10 +96,10 @@ class Suggestions:
         return self._study
 
     def suggest(self, *, at_random: bool = False) -> Suggestion | None:
-        """Draws the next suggestion; None where a grid has no more points.
+        """Return the next suggestion, None if a grid has no more points.
 
         Args:
-            at_random: Do not ask the sampler, draw from the whole space.
+            at_random: Draw uniformly from the whole space, without the sampler.
         """
         number = self.num_suggested
         known = self._known(number)
@@ -106,26 +107,29 @@ class Suggestions:
             return self.restore(known)
         if self._kind == "grid":
             return None
+        # A new sampler for each suggestion: its draws depend on the number and the study alone,
+        # not on how many suggestions this process has made.
         sampler_seed, _ = self._seeds(number)
         self._study.sampler = make_sampler("random" if at_random else self._kind, sampler_seed)
         return self._ask()
 
     def upcoming(self) -> Suggestion | None:
-        """The next suggestion where it is known without drawing: a grid's next point."""
+        """Return the next suggestion if it is known without a draw, else None: a grid's point."""
         number = self.num_suggested
         known = self._known(number)
         return None if known is None else self._suggestion(number, known)
 
     def restore(self, params: Mapping[str, Any]) -> Suggestion:
-        """Makes the next suggestion one with known values, as those of an earlier run.
+        """Make the next suggestion with known values, such as those of an earlier run.
 
         Args:
             params: Sampled values by dotted name, as the earlier suggestion had them.
 
         Raises:
-            ValueError: The values are not those that the space asks for.
+            ValueError: The values do not fit the space.
         """
-        for dimension in self._space.dimensions:  # Optuna would warn, and draw another value
+        # Optuna itself only warns of a value outside its distribution, and draws another one.
+        for dimension in self._space.dimensions:
             if dimension.name in params and not dimension.contains(params[dimension.name]):
                 value = params[dimension.name]
                 raise ValueError(f"{value!r} not in the values of {dimension.name}")
@@ -140,21 +144,21 @@ class Suggestions:
         return restored
 
     def report(self, number: int, epoch: int, veer_pct: float) -> None:
-        """Notes an intermediate VEER, percent; each epoch once. `end` tells the study."""
+        """Keep an intermediate VEER in percent, each epoch once; `end` passes it to the study."""
         self._veer_pct.setdefault(number, {})[epoch] = veer_pct
 
     def end(self, number: int, state: EndState, best_veer_pct: float | None = None) -> None:
-        """Tells the study how a trial ended.
+        """Pass the end of a trial to the study.
 
-        A complete trial counts with its best VEER, one that was stopped early with the VEERs it
-        reported; a failed one teaches the sampler nothing. A diverged one counts as one that was
-        stopped after its first epoch at chance: Optuna ranks pruned trials by their last epoch
-        first, so with its real epochs it would pass for better than those stopped before it.
+        A complete trial counts with its best VEER, a trial that was stopped early with the VEERs
+        that it reported, a failed trial not at all. A diverged trial counts as stopped after its
+        first epoch at chance level: Optuna ranks pruned trials by their last epoch first, so with
+        its real epochs it would rank above trials that were stopped before.
 
         Args:
-            number: The suggestion's.
-            state: How it ended.
-            best_veer_pct: Lowest VEER of its epochs, percent; needed if it is complete.
+            number: The suggestion's number.
+            state: How the trial ended.
+            best_veer_pct: Lowest VEER of its epochs, percent; required for a complete trial.
         """
         known = self._veer_pct.pop(number, {})
         for epoch, veer_pct in (DIVERGED_VEER_PCT if state == "diverged" else known).items():
@@ -163,23 +167,23 @@ class Suggestions:
         self._study.tell(self._trials[number], value, state=OPTUNA_STATES[state])
 
     def reject(self, number: int, excesses: Mapping[str, float]) -> None:
-        """Tells the study that a suggestion lies outside the limits.
+        """Pass to the study that a suggestion lies outside the limits.
 
         Args:
-            number: The suggestion's.
-            excesses: How far it exceeds each limit that it breaks, above 0.
+            number: The suggestion's number.
+            excesses: By how much it exceeds each limit that it breaks, as a fraction above 0.
         """
         for limit, excess in excesses.items():
             self._trials[number].set_constraint(limit, excess)
         self._study.tell(self._trials[number], state=TrialState.PRUNED)
 
     def _known(self, number: int) -> Params | None:
-        """The parameters of a suggestion that is not drawn, None where it is."""
+        """Return the parameters of a suggestion that is not drawn, None if it is drawn."""
         if number < len(self._first):
             return self._first[number]
-        place = number - len(self._first)
-        if place < len(self._points) * self._passes:
-            return self._points[place % len(self._points)]
+        position = number - len(self._first)
+        if position < len(self._points) * self._passes:
+            return self._points[position % len(self._points)]
         return None
 
     def _ask(self) -> Suggestion:
@@ -195,7 +199,7 @@ class Suggestions:
         return Suggestion(number=number, params=params, tree=tree, seed=trial_seed)
 
     def _seeds(self, trial: int) -> tuple[int, int]:
-        """Seed of the sampler and seed of the trial, below 2**32."""
+        """Return the seed of the sampler and the seed of the trial, both below 2**32."""
         sampler, own = np.random.SeedSequence((self._seed, trial)).generate_state(2)
         return int(sampler), int(own)
 

@@ -147,7 +147,7 @@ def test_follow_ups_may_be_asked_for_later(folder):
     assert differing_keys(one, other) == []
     plan = other.follow_ups
     assert (plan.repeat, plan.finalists, plan.control, plan.seed) == (3, 2, 5, other.seed)
-    assert (plan.most, plan.is_any, one.follow_ups.is_any) == (11, True, False)
+    assert (plan.max_trials, plan.is_any, one.follow_ups.is_any) == (11, True, False)
 
 
 def test_only_those_whose_weights_are_kept_are_repeated(folder):
