@@ -1,6 +1,7 @@
-"""What a run wrote, read back: journal, tables, benchmark, export.
+"""Reading and showing what a run wrote: journal, tables, charts, page, export.
 
-`load` opens a run in a notebook; what it needs, pandas and Plotly among it, is imported only then.
+`load` opens a run in a notebook. It imports pandas and Plotly only when it is called, since other
+commands need neither.
 
 May import: spaces.files, trainable.verification, results.analysis, results.figures,
 results.journal, results.tables, results.terminal.
@@ -16,13 +17,13 @@ __all__ = ["load"]
 
 
 def load(path: "str | Path") -> "Run":
-    """Opens a run, which a search may be writing.
+    """Open a run; its search may be running.
 
     Args:
-        path: Its folder.
+        path: The run folder.
 
     Raises:
-        RunError: It is no run folder, or its journal is damaged.
+        RunError: The folder is not a run folder, or its journal is damaged.
     """
     from results.notebook import Run
 

@@ -1,4 +1,4 @@
-"""A run for notebooks: tables as DataFrames, figures by name, the best in a few words."""
+"""A run for notebooks: tables as DataFrames, charts as Plotly figures, the best trial."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,26 +21,27 @@ from spaces.files.errors import RunError
 from spaces.files.visible import visible
 from trainable.verification.intervals import EERDifference
 
-LATENCY = "latency_median_ms"
-NUM_PARAMS = "num_params"
-# Columns of the front, where the table has them; parameters follow.
-FRONT_COLUMNS = ("trial", "veer_pct", "veer_low_pct", "veer_high_pct", LATENCY, NUM_PARAMS)
+_LATENCY = "latency_median_ms"
+_NUM_PARAMS = "num_params"
+# Columns of the Pareto front, before those of the sampled parameters. Empty ones are dropped.
+_FRONT_COLUMNS = ("trial", "veer_pct", "veer_low_pct", "veer_high_pct", _LATENCY, _NUM_PARAMS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BestTrial:
-    """The first in rank.
+    """The best trial of a run.
 
     Attributes:
-        trial: Its number.
-        state: How it ended, or `running`.
-        veer_pct: Lowest VEER over its epochs, percent: that of the luckiest epoch.
-        num_repeats: Complete repeats of its config with other seeds.
-        repeat_mean_pct: Mean of their median VEERs of the last epochs, percent; None without any.
-        interval_pct: Both ends of its 95 % interval, None where it was not measured.
-        epoch: The epoch of this VEER.
+        trial: Number of the trial.
+        state: State of the trial, as in the trials table.
+        veer_pct: Lowest VEER over the epochs, in percent: that of the luckiest epoch.
+        num_repeats: Number of complete repeats of its config with other seeds.
+        repeat_mean_pct: Mean over the repeats of their median VEER of the last five epochs, in
+            percent; None without repeats.
+        interval_pct: Ends of the 95 % interval of `veer_pct`; None where it was not measured.
+        epoch: Epoch of `veer_pct`.
         params: Sampled values by dotted name.
-        config: The whole config, as `veer train` takes it.
+        config: Full config, in the form that `veer train` reads.
     """
 
     trial: int
@@ -54,15 +55,18 @@ class BestTrial:
     config: dict[str, Any]
 
     def as_series(self) -> "pd.Series[Any]":
-        """The same as a pandas Series."""
+        """Return the attributes as a pandas Series."""
         return pd.Series(asdict(self), name=f"trial {self.trial}")
 
 
 class Run:
-    """One run as it was at the last `refresh`; the search may be running.
+    """One run in its state at the last `refresh`; the search may be running.
+
+    Args:
+        path: The run folder.
 
     Raises:
-        RunError: The folder is no run folder, or its journal is damaged.
+        RunError: The folder is not a run folder, or its journal is damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -70,10 +74,10 @@ class Run:
         self._view = RunView.read(self._folder)
 
     def refresh(self) -> "Run":
-        """Reads the journal again, and returns the run itself.
+        """Read the journal again, and return the run itself.
 
         Raises:
-            RunError: The journal is damaged; what was read before stays.
+            RunError: The journal is damaged; the state that was read before is kept.
         """
         self._view = RunView.read(self._folder)
         return self
@@ -85,27 +89,27 @@ class Run:
 
     @property
     def view(self) -> RunView:
-        """What the figures look at."""
+        """The view of the run that the charts take."""
         return self._view
 
     @property
     def is_running(self) -> bool:
-        """Whether the journal has no end of the search: it runs, or was killed."""
+        """Whether the journal has no end of the search: it is running, or was killed."""
         return self._view.is_running
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row a trial; docs/tables.md says what the columns mean. A copy, to be changed."""
+        """One row per trial, with the columns of docs/tables.md. A copy, which you may change."""
         return self._view.trials.copy()
 
     @property
     def epochs(self) -> pd.DataFrame:
-        """A row a trial and epoch; docs/tables.md says what the columns mean. A copy."""
+        """One row per trial and epoch, with the columns of docs/tables.md. A copy."""
         return self._view.epochs.copy()
 
     @property
     def best(self) -> BestTrial | None:
-        """The first in rank, None before any epoch."""
+        """The best trial; None before the first VEER."""
         trial = self._view.best
         if trial is None or trial.best is None:
             return None
@@ -124,21 +128,22 @@ class Run:
 
     @property
     def pareto(self) -> pd.DataFrame:
-        """Trials that no other beats in both VEER and cost, the cheapest first.
+        """The Pareto front of VEER and cost: trials that no other beats in both, cheapest first.
 
-        The cost is the median CPU latency of one utterance where a benchmark measured trials, and
-        then only those count; else it is the number of parameters. `attrs["cost"]` names the
-        column.
+        The cost is the median CPU latency of one utterance if a benchmark measured trials, and
+        then only those are compared; else it is the number of parameters. `attrs["cost"]` is the
+        name of the column.
         """
         table = self._view.trials
         own = table[table["trial"].notna() & table["rank"].notna()].copy()
         speeds = self._view.speeds
-        own.insert(0, LATENCY, [_latency(speeds.get(int(trial))) for trial in own["trial"]])
-        cost = LATENCY if own[LATENCY].notna().any() else NUM_PARAMS
+        own.insert(0, _LATENCY, [_latency(speeds.get(int(trial))) for trial in own["trial"]])
+        cost = _LATENCY if own[_LATENCY].notna().any() else _NUM_PARAMS
         own = own[own[cost].notna()]
         points = list(zip(own[cost].astype(float), own["veer_pct"].astype(float), strict=True))
         params = [name for name in own.columns if name.startswith("param.")]
-        front = own.iloc[pareto_front(points)][[*FRONT_COLUMNS, *params]]
+        front = own.iloc[pareto_front(points)][[*_FRONT_COLUMNS, *params]]
+        # Of an empty table every column would be dropped.
         if len(front):
             front = front.dropna(axis="columns", how="all")
         front = front.reset_index(drop=True)
@@ -147,13 +152,14 @@ class Run:
         return front
 
     def compare_pair(self, trial: int, other: int) -> EERDifference:
-        """How far a trial's VEER is above another's, both on the same bootstrap replicates.
+        """Compare the VEERs of two trials on the same bootstrap replicates.
 
         Returns:
-            `behind_pct` with its 95 % `interval`, and whether the two `is_tied`.
+            The VEER of `trial` minus that of `other` (`behind_pct`), its 95 % `interval`, and
+            whether the interval contains 0 (`is_tied`).
 
         Raises:
-            RunError: The run has no such trial, or kept no scores of one of them.
+            RunError: The run has no such trial, or did not keep the scores of one of them.
         """
         both = [find_trial(self._view.histories, number) for number in (trial, other)]
         found = self._view.run_scores.behind(*both)
@@ -165,10 +171,10 @@ class Run:
         return found
 
     def plot(self, name: str) -> go.Figure:
-        """A figure by its name in `results.figures.FIGURES`, such as `importance`.
+        """Draw a chart by its name in `results.figures.FIGURES`, such as `importance`.
 
         Raises:
-            RunError: No figure has the name, or the run has nothing for it yet.
+            RunError: No chart has this name, or the run has no data for it yet.
         """
         if name not in FIGURES:
             raise RunError(
@@ -177,47 +183,47 @@ class Run:
             )
         figure = FIGURES[name](self._view)
         if figure is None:
-            raise RunError(f"{self.path} has nothing to draw {name} of yet")
+            raise RunError(f"{self.path} has no data for the figure {name} yet")
         return figure
 
     def learning_curves(self) -> go.Figure:
-        """VEER by epoch of every trial; raises as `plot`."""
+        """Draw VEER by epoch of every trial; raises as `plot`."""
         return self.plot("learning_curves")
 
     def veer_by_latency(self) -> go.Figure:
-        """VEER against CPU latency; raises as `plot`."""
+        """Draw VEER against CPU latency; raises as `plot`."""
         return self.plot("veer_by_latency")
 
     def veer_by_parameters(self) -> go.Figure:
-        """VEER against parameters; raises as `plot`."""
+        """Draw VEER against the number of parameters; raises as `plot`."""
         return self.plot("veer_by_parameters")
 
     def parallel_coordinates(self) -> go.Figure:
-        """Every trial as a line through its parameters; raises as `plot`."""
+        """Draw each trial as a line through its parameters; raises as `plot`."""
         return self.plot("parallel_coordinates")
 
     def importance(self) -> go.Figure:
-        """What the VEER depends on; raises as `plot`."""
+        """Draw the importance of parameters for the VEER; raises as `plot`."""
         return self.plot("importance")
 
     def slices(self) -> go.Figure:
-        """VEER against each parameter; raises as `plot`."""
+        """Draw VEER against each parameter; raises as `plot`."""
         return self.plot("slices")
 
     def loss_shares(self) -> go.Figure:
-        """What the loss was made of; raises as `plot`."""
+        """Draw the shares of the loss terms by epoch; raises as `plot`."""
         return self.plot("loss_shares")
 
     def det_curves(self) -> go.Figure:
-        """Detection error trade-off of the best; raises as `plot`."""
+        """Draw the detection error trade-off of the best trials; raises as `plot`."""
         return self.plot("det_curves")
 
     def score_histograms(self) -> go.Figure:
-        """Scores of the best; raises as `plot`."""
+        """Draw histograms of the best trial's scores; raises as `plot`."""
         return self.plot("score_histograms")
 
     def timeline(self) -> go.Figure:
-        """Which trial ran where and when; raises as `plot`."""
+        """Draw where and when each trial ran; raises as `plot`."""
         return self.plot("timeline")
 
     def __repr__(self) -> str:
@@ -234,12 +240,12 @@ class Run:
         return f"<table><caption>{name}</caption><tbody>{rows}</tbody></table>"
 
     def _facts(self) -> Sequence[tuple[str, str]]:
-        """What is said of the run in short, in words without controls."""
+        """Return pairs of name and value for a short summary, without control characters."""
         view = self._view
         states = Counter(trial.state for trial in view.histories)
         counts = ", ".join(f"{count} {visible(state)}" for state, count in states.most_common())
         facts = [
-            ("search", "running, or killed" if view.is_running else "ended"),
+            ("search", "running or killed" if view.is_running else "ended"),
             ("trials", f"{len(view.histories)} ({counts})" if states else "none yet"),
         ]
         if (best := self.best) is not None:
@@ -248,7 +254,7 @@ class Run:
             facts.append(("best", f"trial {best.trial}, VEER {best.veer_pct:.2f} %{within}"))
             facts.append(("chosen", why_best(view.histories) or ""))
             sampled = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
-            facts.append(("its values", visible(sampled)))
+            facts.append(("sampled values", visible(sampled)))
         if view.teacher_veer_pct is not None:
             facts.append(("teacher", f"VEER {view.teacher_veer_pct:.2f} %"))
         return facts

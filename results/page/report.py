@@ -115,7 +115,7 @@ def write_report(run: RunFolder, out: Path | None = None, *, audit: Auditor | No
 
 
 def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
-    """What the page says of a run, whether it goes on, was killed, or has ended.
+    """Collect the content of the page of a run, which may be running, killed or ended.
 
     Args:
         run: The run folder.

@@ -31,7 +31,7 @@ def find_chromium() -> Path:
     """The browser's executable.
 
     Raises:
-        FileNotFoundError: There is none; the message says how to get it.
+        FileNotFoundError: No browser is installed; the message names the command to install it.
     """
     if named := os.environ.get(VARIABLE):
         if not Path(named).is_file():

@@ -1,4 +1,4 @@
-"""A browser for all tests, pages to look at, and an eye on what they do that they must not."""
+"""A browser for all tests, pages to open, and a record of everything that pages must not do."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from tests.results.made_up import write_made_up_run
 NUM_TRIALS = 30
 MANY_TRIALS = 1000
 HEIGHT_PX = 900
-# What the policy forbids is told by an event, besides the console.
+# Violations of the policy are reported by an event, besides the console.
 WATCH = """
 window.violations = [];
 addEventListener("securitypolicyviolation", (event) =>
@@ -25,7 +25,7 @@ addEventListener("securitypolicyviolation", (event) =>
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A page in the browser, and what must not happen on it.
+    """A page in the browser, and a record of what must not happen on it.
 
     Attributes:
         page: The page.
@@ -36,7 +36,7 @@ class Watched:
     complaints: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
-        """Notes from now on what must not happen."""
+        """Record from now on what must not happen."""
         self.page.add_init_script(WATCH)
         self.page.on("console", lambda each: self._note_of_console(each.type, each.text))
         self.page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -44,7 +44,7 @@ class Watched:
         self.page.on("dialog", lambda dialog: self._dismiss(dialog))
 
     def check(self) -> None:
-        """Fails where something happened that must not."""
+        """Fail if something happened that must not."""
         violations = [] if self.page.is_closed() else self.page.evaluate("violations")
         assert self.complaints + violations == []
 
@@ -53,7 +53,7 @@ class Watched:
             self.complaints.append(f"{kind}: {text}")
 
     def _note_of_request(self, url: str) -> None:
-        # A chart's picture for download is a blob of the page's own.
+        # The picture of a chart for download is a blob of the page itself.
         if not url.startswith(("file:", "blob:", "data:")):
             self.complaints.append(f"request: {url}")
 
@@ -86,7 +86,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def look(browser: Browser, report: Path) -> Iterator[Callable[..., Page]]:
-    """Opens a page, the first run's unless told otherwise; what must not happen fails the test."""
+    """Open a page, by default that of the first run; the test fails on what must not happen."""
     opened: list[Watched] = []
     forbidden: list[Watched] = []
 

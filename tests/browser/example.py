@@ -1,7 +1,7 @@
 """The pictures of docs/example.md: `python -m tests.browser.example runs/example docs/example`.
 
-Run where the search's paths hold. The page is that of `veer report`; the terminal's pictures are
-what the commands print, in colour.
+Run it in the folder to which the search's paths are relative. The page is that of `veer report`;
+the pictures of the terminal are the coloured output of commands.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TERMINALS: Mapping[str, tuple[tuple[str, ...], int]] = MappingProxyType(
 
 
 def main() -> None:
-    """Takes all pictures of a run."""
+    """Take all pictures of a run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def picture_page(browser: Browser, page_html: Path, out: Path) -> None:
-    """The page's top in light and dark, and each of its charts."""
+    """Take pictures of the top of the page in light and dark, and of each chart."""
     for scheme in ("light", "dark"):
         page = browser.new_page(
             viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, color_scheme=scheme
@@ -66,7 +66,7 @@ def picture_page(browser: Browser, page_html: Path, out: Path) -> None:
 
 
 def _terminal(arguments: tuple[str, ...], columns: int) -> str:
-    """What a command prints on a terminal of so many columns, as an HTML page."""
+    """Return the output of a command on a terminal of so many columns, as an HTML page."""
     veer = [sys.executable, "-c", "from search.cli.entry import main; main()"]
     environment = os.environ | {"COLUMNS": str(columns), "FORCE_COLOR": "1"}
     done = subprocess.run(

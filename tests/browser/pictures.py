@@ -1,4 +1,4 @@
-"""Pictures of a page's parts, as a reader sees them: for the documentation."""
+"""Pictures of parts of a page, for the documentation."""
 
 from pathlib import Path
 from typing import Literal
@@ -20,7 +20,7 @@ def screenshot(
     scheme: Literal["light", "dark"] = "light",
     browser: Browser | None = None,
 ) -> None:
-    """Writes a PNG of one element of a page, its charts drawn.
+    """Write a PNG of one element of a page, its charts drawn.
 
     Args:
         page_html: A page of `veer report`.
@@ -51,7 +51,7 @@ def screenshot(
 
 
 def draw_all(page: Page) -> None:
-    """Brings every chart into view once, and waits until all are drawn."""
+    """Bring every chart into view once, and wait until all are drawn."""
     for chart in page.locator("figure.chart").all():
         chart.scroll_into_view_if_needed()
     expect(page.locator("figure.chart:not([data-state=drawn])")).to_have_count(0)
@@ -59,7 +59,7 @@ def draw_all(page: Page) -> None:
 
 
 def eventually(page: Page, truth: str) -> None:
-    """Waits until an expression is true on the page.
+    """Wait until an expression is true on the page.
 
     Playwright's own `wait_for_function` evaluates text in the page, which its policy forbids.
 

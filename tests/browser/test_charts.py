@@ -112,7 +112,7 @@ def test_a_mark_stands_at_the_trials_own_values_in_every_subplot(
         name = slices.evaluate(TITLE, mark["xaxis"])
         found[name] = points_of(mark)
     best_pct = round(history.best["veer_pct"], 3)
-    # Choices stand at their places in the space, numbers at their values.
+    # Choices are at their indices in the space, numbers at their values.
     places = {"distillation": ["none", "mse", "cosine"], "num_blocks": [2, 4, 6]}
     assert found == {
         (short := view.short_names[name]): [
@@ -157,7 +157,7 @@ def test_charts_out_of_view_are_left_alone_until_they_come_into_view(
     assert page.evaluate("redraws")["learning_curves"] == drawn["learning_curves"]
 
 
-def test_hovering_a_mark_tells_the_config(look: Callable[..., Page], run: RunFolder) -> None:
+def test_hovering_a_mark_shows_the_config(look: Callable[..., Page], run: RunFolder) -> None:
     page = look()
     draw_all(page)
     chart = page.locator("#chart-veer_by_parameters")
@@ -219,14 +219,14 @@ def test_a_chart_can_be_kept_as_a_picture(look: Callable[..., Page], tmp_path: P
 
 
 def marks_of(page: Page, name: str) -> list[dict[str, Any]]:
-    """The traces of a chart that mark the chosen trial, once there are any."""
+    """Return the traces of a chart that mark the chosen trial, once there are any."""
     eventually(page, f"({CHOSEN_MARKS})({page_plot(name)}) > 0")
     marks: list[dict[str, Any]] = page.evaluate(f"({MARKS_OF})({page_plot(name)})")
     return marks
 
 
 def points_of(mark: dict[str, Any]) -> list[tuple[float, float]]:
-    """Where a mark stands, its gaps left out."""
+    """Return the positions of a mark, without its gaps."""
     return [(x, y) for x, y in zip(mark["x"], mark["y"], strict=True) if y is not None]
 
 

@@ -1,4 +1,4 @@
-"""Text of somebody else's run in the browser: it stays text, wherever it is shown."""
+"""Text of a foreign run stays text in the browser, wherever it is shown."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 LARGEST_BYTES = 15_000_000
 SLOWEST_PAINT_MS = 2000
 LEAST_CONTRAST = 4.5
-# Elements that reach beyond the page, but for those in a part that scrolls by itself.
+# Elements that extend beyond the page, except in parts that scroll by themselves.
 OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((each) => {
   const box = each.getBoundingClientRect();
   const width = document.documentElement.clientWidth;
@@ -32,7 +32,7 @@ CUT = """() => [...document.querySelectorAll(".plot text")].filter((each) => {
   const isUpOrDown = box.top < plot.top - 1 || box.bottom > plot.bottom + 1;
   return box.width && each.textContent && (isAcross || isUpOrDown);
 }).map((each) => `${each.closest("figure").id}: ${each.textContent}`)"""
-# Contrast of each text with what lies under it, by WCAG 2's formula; those of less than asked.
+# Texts whose contrast with their background, by the formula of WCAG 2, is below the minimum.
 FAINT = """(least) => {
   const parse = (text) => {
     const [r, g, b, a = 1] = text.match(/[\\d.]+/g).map(Number);
@@ -106,7 +106,7 @@ def test_rank_and_trial_stay_in_sight_on_a_narrow_page(look: Callable[..., Page]
     assert moved == [0, 0, 100]
 
 
-def test_figures_of_the_best_leave_no_one_alone_in_a_row(look: Callable[..., Page]) -> None:
+def test_no_tile_of_the_best_trial_is_alone_in_a_row(look: Callable[..., Page]) -> None:
     page = look()
     tops = "all => all.map(each => each.getBoundingClientRect().top)"
     tiles = page.locator("dl.tiles > div")
@@ -176,7 +176,7 @@ def test_a_run_without_trials_has_a_quiet_page(look: Callable[..., Page], tmp_pa
 
 
 def rows_of(png: Path) -> list[bytes]:
-    """The rows of pixels of a picture as its file has them, compressed against each other."""
+    """Return the filtered rows of pixels of a PNG file, as stored."""
     content = png.read_bytes()
     place, packed = 8, b""
     height = struct.unpack(">I", content[20:24])[0]

@@ -19,14 +19,14 @@ def heading(page: Page, text: str) -> Locator:
 
 
 def column(page: Page, text: str) -> list[str]:
-    """What stands in a column of the trials shown, from top to bottom."""
+    """Return the texts of a column in the visible rows, from top to bottom."""
     place = heading(page, text).evaluate("each => each.cellIndex")
     texts: list[str] = page.locator("#trials tr[data-trial]").evaluate_all(COLUMN, place)
     return texts
 
 
 def numbers(texts: list[str]) -> list[float]:
-    # A VEER stands before its interval.
+    # A cell has the VEER before its interval.
     return [float(text.split()[0].replace(",", "")) for text in texts if text != "-"]
 
 

@@ -1,4 +1,4 @@
-"""A search as its journal would have it, made up: for figures and pages, of any size."""
+"""Made-up journals of searches of any size, for charts and pages."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ TEACHER_PARAMS = 3_890_672
 
 
 def write_made_up_run(folder: Path, num_trials: int = 30, seed: int = 0) -> RunFolder:
-    """Writes the journal and space of a run that is paused once, and ends.
+    """Write the journal and space of a run that is paused once, and ends.
 
     Trial 0 is complete; of the others about two thirds are stopped at a rung. Every tenth from 3
     on diverges, every tenth from 4 on loses its process once; the last one fails at once.
@@ -62,14 +62,14 @@ def write_made_up_run(folder: Path, num_trials: int = 30, seed: int = 0) -> RunF
 
 @dataclass(frozen=True)
 class MadeUpScores:
-    """Scores of pairs of one speaker, higher, and of two."""
+    """Scores of pairs of one speaker, which are higher, and of two speakers."""
 
     scores: NDArray[np.float32]
     is_target: NDArray[np.bool_]
 
 
 def made_up_scores(seed: int, num_pairs: int = 2000, apart: float = 2.6) -> MadeUpScores:
-    """Normal scores, those of targets `apart` standard deviations higher."""
+    """Return normal scores; those of targets are `apart` standard deviations higher."""
     rng = np.random.default_rng(seed)
     is_target = rng.random(num_pairs) < 0.5
     scores = rng.normal(size=num_pairs) + apart * is_target
@@ -88,7 +88,7 @@ class ScoredView(RunView):
 
 
 def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:
-    """The journal's records, in the order of time."""
+    """Return the records of the journal in the order of time."""
     rng = np.random.default_rng(seed)
     yield _record("search_started", START_S, settings=SETTINGS, provenance={"command": "veer"})
     yield _record(
@@ -103,7 +103,7 @@ def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:
         free_s[worker] = own[-1]["time_s"] + 1.0
         made += own
     made.sort(key=lambda record: record["time_s"])
-    # Starts come in the order of their numbers even where times agree.
+    # Starts are in the order of their numbers also where times are equal.
     middle = len(made) // 2
     pause_s = 3600.0
     yield from made[:middle]
@@ -118,7 +118,7 @@ def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:
 
 
 def _placed_again(before: list[Record], rest: list[Record]) -> Iterator[Record]:
-    """The records after a pause, with new places for the trials that go on."""
+    """Return the records after a pause, with new placements of the trials that continue."""
     places = {each["trial"]: each for each in before if each["event"] == "placed"}
     for record in rest:
         place = places.pop(record["trial"], None)
@@ -236,7 +236,7 @@ def _record(event: str, time_s: float, **fields: object) -> Record:
 
 
 def keep_made_up_scores(run: RunFolder, num_pairs: int = 300) -> None:
-    """Writes scores of the first two trials and the teacher beside a made-up run's journal.
+    """Write scores of the first two trials and the teacher beside a made-up run's journal.
 
     Their figures are the journal's; the scores and replicates are drawn.
     """

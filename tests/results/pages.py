@@ -1,4 +1,4 @@
-"""Pages read as a browser would, and run folders to make them of."""
+"""Pages parsed as a browser would, and run folders to make pages from."""
 
 import json
 from html.parser import HTMLParser
@@ -25,7 +25,7 @@ PROVENANCE: Record = {
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: elements with attributes, and the text.
+    """The elements, attributes and text that a browser would find in a page.
 
     Text in `details` (YAML, which has escapes of its own) is kept apart, as is the data.
     """
@@ -72,7 +72,7 @@ class Page(HTMLParser):
 
     @property
     def policy(self) -> str:
-        """Its Content-Security-Policy."""
+        """The Content-Security-Policy of the page."""
         metas = [dict(attributes) for tag, attributes in self.elements if tag == "meta"]
         known = "Content-Security-Policy"
         return next(str(each["content"]) for each in metas if each.get("http-equiv") == known)
@@ -88,7 +88,7 @@ class Page(HTMLParser):
 
 
 def rich_records(run: RunFolder) -> list[Record]:
-    """A journal with every event: those of a run, and what the runs at hand lack."""
+    """Return a journal with every event: those of a run, and the ones that test runs lack."""
     extra: list[Record] = [
         {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
         {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}},

@@ -85,11 +85,11 @@ def test_an_unknown_figure_is_an_error_with_the_nearest_name(run: Run) -> None:
         run.plot("importances")
 
 
-def test_a_figure_without_content_says_so(tmp_path: Path) -> None:
+def test_a_figure_without_data_is_an_error(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings={}, provenance={})
     run = results.load(tmp_path)
-    with pytest.raises(RunError, match="has nothing to draw learning_curves of yet"):
+    with pytest.raises(RunError, match="has no data for the figure learning_curves yet"):
         run.learning_curves()
     assert run.best is None
     assert run.pareto.empty
@@ -97,7 +97,7 @@ def test_a_figure_without_content_says_so(tmp_path: Path) -> None:
     assert "trials: none yet" in repr(run)
 
 
-def test_a_running_search_is_read_anew(tmp_path: Path) -> None:
+def test_a_running_search_is_read_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings={}, provenance={})
         start(journal, 0, loss__distillation="none", training__lr=0.1)

@@ -49,8 +49,8 @@ def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: Ru
 
 def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: RunFolder) -> None:
     (trial, _) = trial_histories(trained_run.read())
-    told = trial.epochs[1]["veer_pct"]
-    other = replace(trial, epochs={1: trial.epochs[1] | {"veer_pct": told - 1}})
+    veer_pct = trial.epochs[1]["veer_pct"]
+    other = replace(trial, epochs={1: trial.epochs[1] | {"veer_pct": veer_pct - 1}})
     with pytest.raises(CheckpointError, match=r"the journal has .* from different runs"):
         load_best(trained_run, other)
 

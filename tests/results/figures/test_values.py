@@ -76,7 +76,7 @@ def test_names_of_categories_have_the_room_that_they_need(view_of: ViewOf) -> No
     assert figure.layout.height - plots_px >= GAP_PX + LETTER_PX * MAX_LABEL_CHARS
 
 
-def test_a_slice_is_logarithmic_where_the_space_says_so(view: RunView) -> None:
+def test_a_slice_is_logarithmic_where_the_space_is(view: RunView) -> None:
     figure = slices(view)
     assert figure is not None
     axes = {axis.title.text: axis.type for axis in figure.select_xaxes() if axis.title.text}
