@@ -72,6 +72,7 @@ class Augmenter:
 
     def augment_as(self, kind: CopyKind, wave_S: Wave, rng: np.random.Generator) -> Wave:
         """Return a copy of a given kind, as `augment`; the copy of silence is silence."""
+        # No gain gives silence a signal-to-noise ratio.
         if not wave_S.any():
             return wave_S.copy()
         if kind == "level":
@@ -139,6 +140,7 @@ def copy_rng(seed: int, copy: int, path: str | Path) -> np.random.Generator:
         copy: Number of the copy.
         path: Path of the utterance; another path gives another copy.
     """
+    # NUL, which no path holds, keeps the parts apart.
     text = b"\0".join([b"veer copy", b"%d" % seed, b"%d" % copy, os.fsencode(path)])
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
 
@@ -149,6 +151,7 @@ def augmentation_digest(augmenter: Augmenter) -> str:
     These are the settings and, of every sound, its kind, its name from the folder on, its size and
     its modification time. The paths of the folders are no part of it.
     """
+    # `kinds` may be None in the config; the augmenter has those that it stands for.
     settings = augmenter.config.model_dump(mode="json", exclude={"musan_dir", "rir_dir", "kinds"})
     settings |= {"version": AUGMENTATION_VERSION, "kinds": augmenter.kinds}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -218,5 +221,6 @@ def _audible_part(
 
 
 def _within_range(wave_S: Wave) -> Wave:
+    # Scaled, not clipped: clipping distorts, and the front end normalises a gain away.
     peak = float(np.abs(wave_S).max())
     return wave_S / np.float32(peak) if peak > 1 else wave_S

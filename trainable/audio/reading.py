@@ -21,6 +21,7 @@ Wave = npt.NDArray[np.float32]
 
 # 16-bit audio reaches down to -90 dBFS; speech that never passes -60 is a muted microphone.
 SILENCE_DBFS = -60.0
+# As libsndfile names them; WAVEX and RF64 are WAV files with longer headers.
 FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")
 
 # Threads that decode audio files, here and where other modules read many files.
@@ -102,6 +103,7 @@ def check_wave(wave_S: Wave, min_duration_s: float) -> str | None:
     that all samples are below -60 dBFS.
     """
     duration_s = len(wave_S) / SAMPLE_RATE_HZ
+    # An empty wave is refused even if the minimum is 0.
     if not len(wave_S) or duration_s < min_duration_s:
         return f"must last at least {min_duration_s:g} s, got {duration_s:.4f} s"
     num_broken = len(wave_S) - int(np.isfinite(wave_S).sum())

@@ -27,6 +27,7 @@ def generated_rir(
         rir_R: Impulse response; its first sample is the direct path, of value 1.
     """
     num_samples = max(1, round(rt60_s * SAMPLE_RATE_HZ))
+    # From 1 on: sample 0 is the direct path.
     time_s = np.arange(1, num_samples + 1) / SAMPLE_RATE_HZ
     tail_R = rng.standard_normal(num_samples) * 10 ** (-3 * time_s / rt60_s)
     tail_R *= 10 ** (-direct_to_reverberant_db / 20) / np.sqrt(np.sum(tail_R**2))

@@ -90,6 +90,7 @@ class SoundFolder:
         num_native = -(-num_samples * file.rate_hz // SAMPLE_RATE_HZ)
         if file.num_samples <= num_native:
             sound_S = self.sound(file)
+            # Repeated from a random start, so that copies with the same sound differ.
             first = int(rng.integers(len(sound_S)))
             return np.resize(np.roll(sound_S, -first), num_samples)
         start = int(rng.integers(file.num_samples - num_native + 1))

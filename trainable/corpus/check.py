@@ -81,6 +81,7 @@ def check_corpus(
     scan = scan_audio(audio, min_duration_s=config.min_duration_s, progress=progress)
     if faults or scan.faults:
         raise CorpusError([*faults, *scan.faults])
+    # Durations come in the order of `audio`: training, validation, test.
     val_start, val_end = len(corpus.train), len(corpus.train) + len(corpus.val_paths)
     parts = [
         _report_train(corpus, scan.durations_s[:val_start]),

@@ -141,6 +141,7 @@ def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool =
     pairs = parse_trial_list(config.val_list, config.val_dir, faults, check_files=check_files)
     faults += _speaker_faults(train, config.train_list)
     faults += class_faults(pairs, config.val_list)
+    # Paths only, since no search reads the test list; `check_corpus` compares the pairs.
     if config.test_list is not None and is_same_file(config.val_list, config.test_list):
         faults.append(f"{config.val_list}: {NOT_APART}")
     if not config.allow_shared_speakers:
@@ -204,6 +205,7 @@ def shared_speaker_faults(
 def class_faults(pairs: Sequence[TrialPair], trial_list: Path) -> list[str]:
     """Return a fault if all pairs of a trial list have one label, since then there is no EER."""
     labels = {pair.is_target for pair in pairs}
+    # No label at all: the list is empty, or has faults that the parser reports.
     if len(labels) != 1:
         return []
     label = int(labels.pop())
@@ -232,6 +234,7 @@ def _speaker_faults(train: Sequence[Utterance], train_list: Path) -> list[str]:
                 f"{utterance.speaker} for {utterance.path} and {known.speaker} in line "
                 f"{known.line}"
             )
+    # No speaker at all: the list is empty, or has faults that the parser reports.
     speakers = {utterance.speaker for utterance in train}
     if len(speakers) == 1:
         faults.append(f"{train_list}:1: must name at least two speakers, got {speakers.pop()}")

@@ -64,13 +64,15 @@ def parse_train_list(
     """
     files = _Files(root, check_files=check_files)
 
-    def parse(place: str, line: int, fields: list[str]) -> Utterance | None:
+    def parse(listed_at: str, line: int, fields: list[str]) -> Utterance | None:
         if len(fields) != 2:
-            faults.append(f"{place}: must be 'SPEAKER PATH', got {short_repr(' '.join(fields))}")
+            faults.append(
+                f"{listed_at}: must be 'SPEAKER PATH', got {short_repr(' '.join(fields))}"
+            )
             return None
         speaker, audio = fields
         if fault := files.fault(audio):
-            faults.append(f"{place}: {fault}")
+            faults.append(f"{listed_at}: {fault}")
             return None
         return Utterance(path=audio, speaker=speaker, line=line)
 
@@ -83,16 +85,16 @@ def parse_trial_list(
     """Read `1|0 PATH_A PATH_B` lines; see `parse_train_list` for the arguments."""
     files = _Files(root, check_files=check_files)
 
-    def parse(place: str, line: int, fields: list[str]) -> TrialPair | None:
+    def parse(listed_at: str, line: int, fields: list[str]) -> TrialPair | None:
         if len(fields) != 3:
             got = short_repr(" ".join(fields))
-            faults.append(f"{place}: must be '1|0 PATH_A PATH_B', got {got}")
+            faults.append(f"{listed_at}: must be '1|0 PATH_A PATH_B', got {got}")
             return None
         label, path_a, path_b = fields
         found = [fault for audio in (path_a, path_b) if (fault := files.fault(audio))]
         if label not in _LABELS:
             found.insert(0, f"the label must be 1 (same speaker) or 0, got {short_repr(label)}")
-        faults.extend(f"{place}: {fault}" for fault in found)
+        faults.extend(f"{listed_at}: {fault}" for fault in found)
         if found:
             return None
         return TrialPair(is_target=_LABELS[label], path_a=path_a, path_b=path_b, line=line)

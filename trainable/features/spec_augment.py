@@ -32,6 +32,7 @@ def spec_augment(
     masked_BF = _random_spans(rng, batch, num_masks, num_bins, max_bins)
     device = feat_BTF.device
     masked_BT, masked_BF = to_device(masked_BT, device), to_device(masked_BF, device)
+    # The mean, not 0: the instance normalisation that follows makes it 0, the value of the paper.
     masked_BTF = masked_BT[:, :, None] | masked_BF[:, None, :]
     return torch.where(masked_BTF, feat_BTF.mean(dim=1, keepdim=True), feat_BTF)
 

@@ -103,6 +103,7 @@ def reopen_training_data(config: CorpusConfig, opened: Sequence[str]) -> Trainin
         CorpusError: A list was changed.
         StoreError: A store is damaged or missing.
     """
+    # Not strict: the folders of the stores follow the two digests.
     for file, expected in zip((config.train_list, config.val_list), opened, strict=False):
         if not file.is_file() or file_sha256(file) != expected:
             raise CorpusError([f"{file}: was changed since the search began; restore it"])
@@ -138,6 +139,8 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
 def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
     class_of = {speaker: number for number, speaker in enumerate(corpus.speakers)}
     position_of = {path: number for number, path in enumerate(corpus.val_paths)}
+    # Rows follow the stores of `feature_requests`: the training utterances, the same utterances in
+    # each copy, then those of the validation list.
     train_row = np.arange(len(corpus.train))
     num_versions = len(features.stores) - 1  # the last store is the validation list's
     copy_row = train_row[:, None] + len(train_row) * np.arange(num_versions)

@@ -8,4 +8,5 @@ CACHE_VARIABLE = "VEER_CACHE"
 
 def cache_dir() -> Path:
     """Return the cache folder: $VEER_CACHE, or `~/.cache/veer` if that is not set."""
+    # `or`, so that an empty variable counts as not set.
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "veer").absolute()

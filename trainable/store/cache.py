@@ -127,7 +127,7 @@ def _mark_sourceless(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
     """
     # An unfinished store counts too: a build may still complete it.
     alive = {
-        store.folder.name.rpartition("-")[2]
+        store.folder.name.rpartition("-")[2]  # the first digits of the key, see `store_folder`
         for store in stores
         if store.state in (StoreState.COMPLETE, StoreState.UNFINISHED)
     }
@@ -150,6 +150,7 @@ def _info(folder: Path) -> StoreInfo:
     manifest = read_json(folder / MANIFEST, StoreManifest)
     plan = manifest.plan if manifest else read_json(folder / PLAN, StorePlan)
     num_shards = sum(1 for _ in folder.glob("*.arrow"))
+    # Removing a damaged shard (`remove_damaged`) leaves the manifest.
     is_whole = manifest is not None and num_shards == len(manifest.plan.num_rows)
     num_vectors = sum(record.num_vectors for record in manifest.shards) if manifest else 0
     return StoreInfo(

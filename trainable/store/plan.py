@@ -137,6 +137,7 @@ def plan_fits(plan: StorePlan, request: StoreRequest) -> bool:
         plan.format_version == FORMAT_VERSION
         and plan.kind == request.kind
         and plan.key == request.key
+        # The key covers the number of utterances: another sum means that the file was altered.
         and sum(plan.num_rows) == request.num_rows
     )
 

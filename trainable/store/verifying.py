@@ -47,6 +47,7 @@ def remove_damaged(
 
 
 def _remove_damaged(folder: Path, progress: ProgressCallback | None) -> Iterator[str]:
+    # The first lock keeps the store from being pruned, the second waits for a build in progress.
     use = use_store(folder)
     try:
         with sole_builder(folder, lambda: None):
