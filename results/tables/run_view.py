@@ -24,8 +24,6 @@ from results.tables.trials import epochs_table, trials_table
 from spaces.dimensions import Choice, Dimension, Float, Integer, equal_values
 from spaces.files.errors import VeerError
 from spaces.reading.space_file import read_space
-from trainable.config.reading import preset_trees
-from trainable.config.trial_config import TrialConfig
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -201,6 +199,10 @@ def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dim
         space: The space.yaml of a run.
         params: Sampled values of every trial by dotted name.
     """
+    # These import PyTorch; the tables need no space and open quickly without it.
+    from trainable.config.reading import preset_trees
+    from trainable.config.trial_config import TrialConfig
+
     sampled = tuple(params)
     spanned = _spanned(sampled)
     try:

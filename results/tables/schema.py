@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from results.tables.queries_page import queries_section
 from spaces.files.atomic import write_text_atomically
-from trainable.loss.distillation import DIRECTED
+from trainable.loss.directed import DIRECTED
 
 PARAM_PREFIX = "param."
 # Below these, distillation had no effect; see `results.tables.trials.distill_has_no_effect`.

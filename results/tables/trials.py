@@ -24,7 +24,7 @@ from results.tables.schema import (
     param_field,
 )
 from spaces.files.atomic import write_bytes_atomically
-from trainable.loss.distillation import DIRECTED
+from trainable.loss.directed import DIRECTED
 from trainable.verification.intervals import EERDifference
 
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")

@@ -40,7 +40,8 @@ from trainable.teachers.stored import stored_scores
 from trainable.teachers.targets import open_targets
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import Floats, equal_error_rate
-from trainable.verification.scores import ScoreEvaluator, speakers_of, write_scores
+from trainable.verification.score_evaluator import ScoreEvaluator, speakers_of
+from trainable.verification.scores import write_scores
 
 
 def keep_pairs(run: Path, data: TrainingData) -> None:

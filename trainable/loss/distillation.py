@@ -113,9 +113,6 @@ LABEL_LEVEL: Mapping[str, Callable[[Tensor, Tensor, Tensor, LossConfig], Tensor]
     "kl": kl_distillation,
     "dkd": dkd_distillation,
 }
-# Terms that fix the direction of the student's embeddings to the teacher's; the others allow any
-# rotation.
-DIRECTED = frozenset({"mse", "cosine", "infonce"})
 
 
 def _relative_distances(unit_BD: Tensor) -> Tensor:

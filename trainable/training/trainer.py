@@ -37,7 +37,8 @@ from trainable.training.epoch_report import EpochReport, RunningMeans
 from trainable.training.meter import epoch_meter
 from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
-from trainable.verification.scores import MeasuredScores, ScoreEvaluator
+from trainable.verification.score_evaluator import ScoreEvaluator
+from trainable.verification.scores import MeasuredScores
 
 
 class Trainer:

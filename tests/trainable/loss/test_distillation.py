@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainable.config.trial_config import LossConfig
+from trainable.loss.directed import DIRECTED
 from trainable.loss.distillation import (
-    DIRECTED,
     EMBEDDING_LEVEL,
     LABEL_LEVEL,
     cosine_distillation,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainable.verification.scores import speakers_of, validation_pairs
+from trainable.verification.score_evaluator import speakers_of, validation_pairs
 
 SAME, OTHER = True, False
 

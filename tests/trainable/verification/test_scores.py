@@ -14,13 +14,8 @@ from trainable.features.training_data import load_training_data
 from trainable.training.saved_epoch import write_new_scores
 from trainable.training.trainer import Trainer
 from trainable.verification.metrics import equal_error_rate
-from trainable.verification.scores import (
-    MeasuredScores,
-    ScoreEvaluator,
-    read_scores,
-    scores_bytes,
-    write_scores,
-)
+from trainable.verification.score_evaluator import ScoreEvaluator
+from trainable.verification.scores import MeasuredScores, read_scores, scores_bytes, write_scores
 
 CONFIG = TrialConfig.model_validate(
     {
