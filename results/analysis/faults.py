@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from results.journal.history import TrialHistory
 from results.journal.journal import FAULT_KINDS, Record
 
+# Limits that keep a remark readable in a terminal.
 MOST_TRIALS_NAMED = 8
 MAX_REASON_CHARS = 120
 # The parts of a reason that differ between trials with the same cause: addresses, hashes, process

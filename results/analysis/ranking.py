@@ -43,7 +43,7 @@ class Rankable(Protocol):
         """Number of the trial that a follow-up follows; None for the search's own trials."""
 
 
-AnyTrial = TypeVar("AnyTrial", bound=Rankable)
+RankableT = TypeVar("AnyTrial", bound=Rankable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def repeats_of(trials: Iterable[Rankable]) -> dict[int, Repeats]:
     }
 
 
-def ranked(trials: Iterable[AnyTrial]) -> list[AnyTrial]:
+def ranked(trials: Iterable[RankableT]) -> list[RankableT]:
     """Return the search's own trials with a VEER, the best first.
 
     Trials whose config was repeated with other seeds come first, by the mean over the complete
@@ -97,7 +97,7 @@ def ranked(trials: Iterable[AnyTrial]) -> list[AnyTrial]:
     trials = list(trials)
     repeats = repeats_of(trials)
 
-    def sort_key(trial: AnyTrial) -> tuple[bool, float, int]:
+    def sort_key(trial: RankableT) -> tuple[bool, float, int]:
         own = repeats.get(trial.trial)
         veer_pct = trial.best_veer_pct if own is None else own.mean_pct
         # The number at the end makes the order of equal VEERs the same at every call.

@@ -17,7 +17,9 @@ STARTS = ("search_started", "search_resumed")
 # The end VEER is the median of so many epochs. The lowest VEER of all epochs is too optimistic: it
 # is that of the luckiest epoch.
 LAST_EPOCHS = 5
+# Trials in these states have no rank, even where an epoch has a VEER.
 UNRANKED = frozenset({"failed", "diverged"})
+# The kinds of follow-ups.
 REPEAT, CONTROL = "repeat", "control"
 # A fault after which the trial continues in the same process.
 NO_RETRY = "checkpoint_damaged"

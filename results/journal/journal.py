@@ -201,6 +201,7 @@ def read_journal(path: Path) -> tuple[Record, ...]:
         raise RunError(f"{path}: no journal here") from error
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror or error}") from error
+    # Empty after a complete line, or the part of a line that was written before a crash.
     if not _is_json(lines[-1]):
         lines.pop()
     records, check, order = [], first_check(lines), RecordOrder()

@@ -159,6 +159,7 @@ class RunView:
     @cached_property
     def varied(self) -> tuple[str, ...]:
         """The sampled parameters that differ between trials, in the order first sampled."""
+        # All names first: a trial that lacks a parameter counts with None, so that it varies.
         found: dict[str, set[str]] = {}
         for trial in self.own:
             for name in trial.params:

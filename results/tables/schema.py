@@ -230,6 +230,7 @@ def param_field(name: str, values: Sequence[object]) -> pa.Field:
         name: Dotted name in the config.
         values: Value of each trial, None where not sampled.
     """
+    # By exact type: for isinstance a bool is also an int.
     kinds = {type(value) for value in values if value is not None}
     if kinds == {bool}:
         dtype = pa.bool_()

@@ -72,7 +72,7 @@ def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> 
 def epochs_table(records: Iterable[Record]) -> pa.Table:
     """Return the epochs table, by trial and epoch; see `schema.EPOCH_COLUMNS`."""
     rows = [
-        {**record, "time": round(1000 * record["time_s"])}
+        {**record, "time": round(1000 * record["time_s"])}  # the column has milliseconds
         for trial in trial_histories(records)
         for record in trial.in_order
     ]
@@ -187,6 +187,7 @@ def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
 
 def _mean_over_time(epochs: Sequence[Record], name: str) -> float | None:
     """Return the mean of a field, weighted by training time, of the epochs that have it."""
+    # Weighted by time, the mean of samples per second is the total of samples by that of seconds.
     known = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
     train_s = sum(epoch["train_s"] for epoch in known)
     return sum(epoch[name] * epoch["train_s"] for epoch in known) / train_s if known else None

@@ -85,6 +85,7 @@ def behind_words(row: TrialRow) -> str | None:
     spread = interval(row, "behind")
     if row["behind_pct"] is None or spread is None or row["rank"] == 1:
         return None
+    # The interval without its percent sign: a difference of VEERs is in percentage points.
     tie = ": cannot be distinguished" if row["is_tied"] else ""
     return f"{row['behind_pct']:+.2f} points (95 % interval {spread[:-2]}){tie}"
 

@@ -78,7 +78,7 @@ def test_journals_without_places_give_the_epochs_own_time() -> None:
     assert core_s(*records) == pytest.approx(2 * (60 + 60))
 
 
-def test_a_journal_without_resources_tells_no_hours(journal_run: RunFolder) -> None:
+def test_a_journal_without_resources_has_no_hours(journal_run: RunFolder) -> None:
     (row, *_) = trials_table(journal_run.read()).to_pylist()
     assert (row["core_hours"], row["gpu_hours"], row["num_samples"]) == (None, None, None)
     assert search_cost(journal_run.read()).total.core_hours is None
@@ -206,7 +206,7 @@ def test_early_stopping_saved_what_the_trials_at_rungs_did_not_run() -> None:
     assert cost.saved_core_hours == pytest.approx(8 * 2 / 60)
 
 
-def test_the_remark_says_it_in_a_line() -> None:
+def test_the_remark_is_one_line() -> None:
     assert cost_remark(stopped_search()) == (
         "cost: 19 epochs, 1,900 samples, 38.0 core-minutes in 19.0 min; stopped trials took 6 "
         "epochs, 600 samples, 12.0 core-minutes; failed trials took 3 epochs, 300 samples, 6.0 "

@@ -144,11 +144,11 @@ def test_a_long_reason_is_cut_in_the_remark(trials: Callable) -> None:
     assert remark == f"1 trial failed: 1 by '{'x' * 119}…' (trial 0)"
 
 
-def test_without_faults_there_is_nothing_to_say(trials: Callable) -> None:
+def test_without_faults_there_are_no_remarks(trials: Callable) -> None:
     assert fault_remarks(trials(2, end(0), end(1, "diverged", "loss is nan"))) == []
 
 
-def test_placements_and_faults_are_told_in_the_order_of_time(trials: Callable) -> None:
+def test_placements_and_faults_are_in_the_order_of_time(trials: Callable) -> None:
     (trial,) = trials(
         1,
         placed(0, 0, num_threads=2),

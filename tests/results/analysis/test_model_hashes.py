@@ -52,7 +52,7 @@ def test_every_further_config_of_a_model_is_named_once():
     assert model_counts(records) == "4 trials, 3 model configs, 1 model"
 
 
-def test_trials_whose_model_nobody_told_are_left_out():
+def test_trials_with_an_unknown_model_are_left_out():
     records = journal((MIXER, None), (MIXER | {"groups": 2}, "b"))
     assert model_hashes(records) == {1: "b"}
     assert model_counts(records) == "1 trial, 1 model config, 1 model"

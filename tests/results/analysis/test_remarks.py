@@ -103,12 +103,12 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
     ]
 
 
-def test_a_run_without_anything_to_say_has_no_remarks(journal_run: RunFolder) -> None:
+def test_a_plain_run_has_no_remarks(journal_run: RunFolder) -> None:
     quiet = [record for record in journal_run.read() if record.get("state") != "failed"]
     assert run_remarks(quiet) == []
 
 
-def test_failed_trials_are_told_with_the_reason(journal_run: RunFolder) -> None:
+def test_failed_trials_are_reported_with_the_reason(journal_run: RunFolder) -> None:
     assert run_remarks(journal_run.read()) == ["1 trial failed: 1 by 'worker died' (trial 3)"]
 
 

@@ -103,7 +103,7 @@ def test_repeats_are_complete_ones_with_their_median(repeated_run: RunFolder) ->
     assert set(repeats) == {0, 1}
 
 
-def test_the_table_tells_repeats_and_gives_follow_ups_no_rank(repeated_run: RunFolder) -> None:
+def test_the_table_has_repeats_and_gives_follow_ups_no_rank(repeated_run: RunFolder) -> None:
     rows = {row["trial"]: row for row in trials_table(repeated_run.read()).to_pylist()}
     columns = ("rank", "num_repeats", "repeat_mean_pct", "repeat_sd_pct")
     assert [rows[1][name] for name in columns] == [1, 1, 10.0, None]
@@ -144,11 +144,11 @@ def test_the_remarks_name_the_means_and_who_would_have_been_lucky(
     assert set(run_remarks(repeated_run.read())) >= {means, lucky}
 
 
-def test_without_repeats_nothing_is_said_of_them(journal_run: RunFolder) -> None:
+def test_without_repeats_there_is_no_remark_on_them(journal_run: RunFolder) -> None:
     assert repeat_remarks(trial_histories(journal_run.read())) == []
 
 
-def test_the_card_tells_of_repeats_whose_weights_these_are_not(trained_run: RunFolder) -> None:
+def test_the_card_reports_repeats_whose_weights_these_are_not(trained_run: RunFolder) -> None:
     best = ranked(trial_histories(trained_run.read()))[0]
     before = export_trial(trained_run).folder.joinpath("README.md").read_text()
     assert "VEER with other seeds" not in before

@@ -145,7 +145,7 @@ def test_a_run_of_before_there_were_scores_has_none(journal_run):
     assert table["behind_pct"].null_count == table["is_tied"].null_count == table.num_rows
 
 
-def test_the_table_says_who_cannot_be_told_from_the_first(run):
+def test_the_table_marks_ties_with_the_first(run):
     table = trials_table(run.read(), RunScores(run))
     rows = {row["trial"]: row for row in table.to_pylist()}
     first = ranked(trial_histories(run.read()))[0].trial
@@ -172,7 +172,7 @@ def test_the_tables_on_disk_have_them_too(run):
 
 
 @pytest.mark.parametrize("damage", [halve, flip_bit])
-def test_damaged_scores_are_left_out_and_told(run, damage):
+def test_damaged_scores_are_left_out_and_reported(run, damage):
     damage(run.trial(1) / "scores.npz")
     scores = RunScores(run)
     rows = {row["trial"]: row for row in trials_table(run.read(), scores).to_pylist()}
@@ -182,7 +182,7 @@ def test_damaged_scores_are_left_out_and_told(run, damage):
     assert "0001/scores.npz: these scores are damaged" in damage
 
 
-def test_a_damaged_list_leaves_out_all_and_is_told(run):
+def test_a_damaged_list_leaves_out_all_and_is_reported(run):
     halve(pairs_file(run.path))
     scores = RunScores(run)
     table = trials_table(run.read(), scores)

@@ -136,7 +136,7 @@ def test_scores_are_those_that_the_run_kept(tmp_path: Path) -> None:
     assert len(view.teacher_scores.scores) == len(view.teacher_scores.is_target) == 300
 
 
-def test_repeats_are_told_of_the_trial_that_they_follow(tmp_path: Path) -> None:
+def test_repeats_belong_to_the_trial_that_they_follow(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 4)
     records = list(run.read())
     first = next(each for each in records if each["event"] == "trial_started")

@@ -9,7 +9,7 @@ from trainable.training.epoch_report import EpochReport
 PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 
 
-def test_the_page_is_what_the_schema_says() -> None:
+def test_the_page_is_that_of_the_schema() -> None:
     assert PAGE.read_text() == tables_page(), "run: python -m results.tables.schema"
 
 

@@ -56,7 +56,7 @@ def test_what_is_unknown_is_left_out() -> None:
         ),
     ],
 )  # fmt: skip
-def test_figures_are_said_with_their_spread(
+def test_values_are_given_with_their_spread(
     values: dict[str, Any], name: str, words: str
 ) -> None:
     assert trial_facts(row(**values))[name] == words

@@ -96,7 +96,7 @@ def test_the_columns_that_matter_come_first() -> None:
     ]  # fmt: skip
 
 
-def test_trials_that_cannot_be_told_apart_are_marked_and_explained() -> None:
+def test_ties_are_marked_and_explained() -> None:
     text = text_of(trials_view(FULL, TEACHER))
     marked = [line.split()[1] for line in body_of(text) if "≈" in line]
     assert marked == ["3", "="]
