@@ -1,7 +1,7 @@
 """The time for which each trial of a search had CPUs and GPUs, and when the search ran.
 
-All from the journal. The time of a trial in a worker is from the start of its set-up to its last
-record there; all its runs are added up. Three cases lack a time:
+Everything is computed from the journal. The time of a trial in a worker is from the start of its
+set-up to its last record there; all its runs are added up. Three cases lack a time:
 
 - Older journals have no `had_s`, so the start of the set-up is unknown: the duration of the first
   epoch is used instead.
@@ -20,6 +20,7 @@ from results.journal.journal import Record
 # prepares, or after its end (a benchmark).
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
 OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
+# The `gpu` of the settings where the search chooses the share.
 AUTO_GPU_SHARE = "auto"
 
 
@@ -73,7 +74,7 @@ class TrialMeter:
 
     def add(self, time_s: float, resources: _Resources) -> None:
         """Count a duration in seconds with the resources that the trial had."""
-        # Negative where the clock was set back between two records.
+        # Records have wall-clock times, which can go backwards.
         time_s = max(0.0, time_s)
         self.core_s = _plus(self.core_s, resources.num_cpus, time_s)
         self.gpu_s = _plus(self.gpu_s, resources.num_gpus, time_s)
@@ -130,7 +131,7 @@ class _Metering:
             case "placed":
                 meter.resources = self._resources(record["trial"], record["device"])
                 earliest_s = meter.seen_s or session.start["time_s"]
-                # The clock of the worker's host may differ: nothing is counted twice.
+                # Not before its previous record in this session: no time is counted twice.
                 meter.since_s = max(earliest_s, now_s - _had_s(session.records, index))
             case "epoch" | "infrastructure" | "trial_ended":
                 self._count(meter, record, session)

@@ -43,7 +43,7 @@ class Rankable(Protocol):
         """Number of the trial that a follow-up follows; None for the search's own trials."""
 
 
-RankableT = TypeVar("AnyTrial", bound=Rankable)
+RankableT = TypeVar("RankableT", bound=Rankable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
