@@ -47,6 +47,8 @@ def require_uniform_nodes(
         ConfigError: A node cannot take part; all such nodes are named with their faults and fixes.
     """
     with _marked(folders) as marks:
+        # No CPU, so that running trials do not delay the answer; no retry, so that a node whose
+        # worker dies is reported.
         asked = ray.remote(num_cpus=0, max_retries=0)(inspect_node)
         answers = [
             asked.options(

@@ -144,8 +144,8 @@ def require_token() -> Token:
     if token is None:
         raise ConfigError(
             f"this machine has no token ({token_file()} is missing): bring the cluster's here, as "
-            "`veer cluster token` on the machine of `veer cluster head` says, or start a cluster "
-            "with `veer cluster head`"
+            "`veer cluster token` on the machine of `veer cluster head` prints, or start a "
+            "cluster with `veer cluster head`"
         )
     return token
 

@@ -63,6 +63,7 @@ def find_token() -> Token | None:
         return Token(value=_checked(value, f"${TOKEN}"), source=f"${TOKEN}")
     file = token_file()
     try:
+        # Bytes outside ASCII are replaced by a character that `_checked` refuses.
         value = file.read_bytes().decode("ascii", "replace").strip()
     except FileNotFoundError:
         return None
@@ -80,6 +81,7 @@ def make_token() -> Token:
     file = token_file()
     value = secrets.token_hex(NUM_BYTES)
     partial: Path | None = None
+    # Renamed from a temporary file: no process reads half a token, and at no moment others may.
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         number, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # mode 0600

@@ -80,6 +80,8 @@ class SearchState:
 
     def _hand_out(self, course: TrialCourse) -> TrialCourse:
         course.is_running = True
+        # Not from the start of the process: connecting to Ray and measuring the teacher would
+        # distort the estimate of the time left.
         if self._working_since_s is None:
             self._working_since_s = self._clock()
         return course

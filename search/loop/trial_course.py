@@ -135,8 +135,10 @@ def end_after_epoch(
         met_by: Number of the trial that met the target, None before.
         is_spent: Whether the search has used all its epochs.
     """
+    # First, since a trial that diverges in its last epoch is not complete.
     if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
         return "diverged", f"the VEER of epoch {course.epoch} is not a number"
+    # Before target and early stopping: they cut nothing short once all epochs are done.
     if course.epoch >= budget.max_epochs:
         return "complete", None
     if course.follow_up is not None:

@@ -18,7 +18,7 @@ from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
 
-# Of a SHA-256 in messages: enough to tell two files apart.
+# Digits of a SHA-256 in messages: enough to distinguish two files.
 SHOWN_DIGITS = 12
 
 

@@ -125,6 +125,7 @@ def logging_to(file: Path, print_line: Callable[[str], None]) -> Iterator[None]:
         before[name] = (logger.level, logger.propagate)
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
+        # Otherwise the root logger would print the same lines on the screen.
         logger.propagate = False
     try:
         yield

@@ -91,6 +91,7 @@ def _require_settings(file: Path, recorded: Record) -> None:
     with _altered_by(file):
         found = read_search_config(file)
         expected = load_mapping(SearchConfig, resolved, str(file.with_name(JOURNAL)))
+    # Keys that the journal does not have are settings of a later version of Veer.
     one, other = (
         {key: value for key, value in each.model_dump(mode="json").items() if key in recorded}
         for each in (found, expected)

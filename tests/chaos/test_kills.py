@@ -52,7 +52,7 @@ def told(run: Path) -> list[tuple]:
 def test_driver_killed_at_20_moments_ends_as_if_it_had_not_been(stage):
     whole, kinds = stage.search("whole"), (kill_driver, kill_group, cut_power)
     with whole.start() as driver:
-        assert driver.wait() == 0, driver.said
+        assert driver.wait() == 0, driver.output
     outcome = one_at_a_time(
         stage,
         "run",

@@ -82,6 +82,6 @@ def veer_pct(config: TrialConfig) -> float:
     return 30.0 - config.model.hidden_dim / 16 - config.model.num_blocks
 
 
-def told(path: Path, event: str | None = None) -> list[dict]:
+def events(path: Path, event: str | None = None) -> list[dict]:
     records = [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
     return [record for record in records if event in (None, record["event"])]

@@ -56,10 +56,10 @@ class RayNode:
     def wait_until_started(self) -> None:
         """Returns once the node is part of the cluster."""
         assert self.process.stdout is not None
-        said = ""
-        while "Ray runtime started" not in said:
-            said += (read := self.process.stdout.readline())
-            assert read, said
+        output = ""
+        while "Ray runtime started" not in output:
+            output += (read := self.process.stdout.readline())
+            assert read, output
 
     def pids(self) -> list[int]:
         """All of the node's processes: raylet, agents, workers."""

@@ -71,7 +71,7 @@ def tiny_settings(tiny_world: Path, **changes: Any) -> dict[str, Any]:
 
 
 class Driver:
-    """A `veer` process in a session of its own; what it says goes to a file.
+    """A `veer` process in a session of its own; its output goes to a file.
 
     As a context manager it is killed at the end, if it still runs.
 
@@ -98,7 +98,7 @@ class Driver:
             )  # fmt: skip
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it has printed so far."""
         return self._out.read_text()
 

@@ -75,12 +75,12 @@ class Net(SpeakerModel):
 
 def main() -> None:
     """Runs the search; arguments: JSON of settings, run, code, num_cpus, num_gpus."""
-    told = json.loads(sys.argv[1])
-    allow_code(Path(told["code"]))
-    settings = read_search_config(told["settings"])
-    with connected(None, num_cpus=told["num_cpus"], num_gpus=told["num_gpus"]):
+    options = json.loads(sys.argv[1])
+    allow_code(Path(options["code"]))
+    settings = read_search_config(options["settings"])
+    with connected(None, num_cpus=options["num_cpus"], num_gpus=options["num_gpus"]):
         view = SearchView(Console(width=200))
-        print(run_search(settings, Path(told["run"]), view).reason)  # noqa: T201
+        print(run_search(settings, Path(options["run"]), view).reason)  # noqa: T201
 
 
 if __name__ == "__main__":

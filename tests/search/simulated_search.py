@@ -34,7 +34,7 @@ SPACE = Space(
 
 
 class Clock:
-    """Seconds that pass only when told."""
+    """A clock that a test sets: `now_s` in seconds."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -63,7 +63,7 @@ def make_coordinator(
     check: Check = no_limits,
     repetitions: int = 1,
     faults: FaultConfig | None = None,
-    say: Callable[[str], None] = silent,
+    print_line: Callable[[str], None] = silent,
     **budget,
 ) -> Coordinator:
     """A coordinator on a journal, with what is in it taken over."""
@@ -78,7 +78,7 @@ def make_coordinator(
         SuccessiveHalving(asha_rungs(1, 3, MAX_EPOCHS), 3),
         journal,
         budget=Budget(num_trials=num_trials, max_epochs=MAX_EPOCHS, **budget),
-        ledger=FaultLedger(journal, faults, say),
+        ledger=FaultLedger(journal, faults, print_line),
         clock=clock or Clock(),
     )
     coordinator.replay(read_journal(journal.path))

@@ -50,7 +50,7 @@ class RaysSide:
         )  # fmt: skip
 
     @property
-    def told(self) -> list[optuna.trial.FrozenTrial]:
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
         return self.searcher._ot_study.trials
 
     def start(self, trial_id: str) -> dict:
@@ -88,7 +88,7 @@ class VeersSide:
         self.coordinator.replay(read_journal(journal.path))
 
     @property
-    def told(self) -> list[optuna.trial.FrozenTrial]:
+    def trials(self) -> list[optuna.trial.FrozenTrial]:
         return self.suggestions.study.trials
 
     def start(self) -> int:

@@ -87,9 +87,9 @@ def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_p
     settings = tiny_settings(tiny_world)
     search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=TOKEN)
     with search.start("--address", cluster.address) as driver:
-        assert driver.wait() == 2, driver.said
-    assert "has veer 9.9.9 (this machine" in driver.said
-    assert "Traceback" not in driver.said
+        assert driver.wait() == 2, driver.output
+    assert "has veer 9.9.9 (this machine" in driver.output
+    assert "Traceback" not in driver.output
     assert not list(search.run.glob("trials/*"))
 
 
@@ -101,9 +101,9 @@ def test_search_that_no_cluster_lets_in_leaves_no_run(tiny_world, tmp_path, clus
     settings = tiny_settings(tiny_world)
     search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=token)
     with search.start("--address", address) as driver:
-        assert driver.wait() == 2, driver.said
-    assert f"cannot join Ray at '{address}'" in driver.said
-    assert "teacher VEER" not in driver.said
+        assert driver.wait() == 2, driver.output
+    assert f"cannot join Ray at '{address}'" in driver.output
+    assert "teacher VEER" not in driver.output
     assert not search.run.exists()
 
 

@@ -81,7 +81,7 @@ class TestClusterWithAToken:
     def test_driver_without_a_token_is_refused(self, cluster, home, capfd):
         message = (
             rf"^cannot join Ray at '{cluster.address}': it demands a token, and this machine has "
-            r"none; on the machine of `veer cluster head`, `veer cluster token` says"
+            r"none; on the machine of `veer cluster head`, `veer cluster token` prints"
         )
         with pytest.raises(ConfigError, match=message):
             answer(cluster.address)
@@ -206,11 +206,11 @@ def serve_nothing(server: socket.socket) -> None:
 
 
 def test_refusal_of_ray_is_told_in_words():
-    said = (
+    message = (
         "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.11.9\n"
         "This process on node 10.0.0.7 was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\n"
     )
-    assert version_mismatch(said) == (
+    assert version_mismatch(message) == (
         "the cluster has python 3.11.9, this machine 3.12.1; install the same Python and the "
         "same Veer on all machines"
     )

@@ -81,16 +81,16 @@ def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_pa
             driver.process.terminate()
         else:
             driver.signal_group(signal.SIGTERM)
-        assert driver.wait() == 143, driver.said
-        assert "stopping now" in driver.said
-        assert f"veer resume {search.run.run_search}" in driver.said
-        assert "Traceback" not in driver.said
+        assert driver.wait() == 143, driver.output
+        assert "stopping now" in driver.output
+        assert f"veer resume {search.run.run_search}" in driver.output
+        assert "Traceback" not in driver.output
     assert 10 <= epochs_of(search.run) < 24
     records = read_journal(search.run / "journal.jsonl")
     assert (records[-1]["event"], records[-1]["reason"]) == ("search_ended", "interrupted")
     assert not [record for record in records if record["event"] == "infrastructure"]
     with search.resume() as again:
-        assert again.wait() == 0, again.said
+        assert again.wait() == 0, again.output
     epochs = [(record["trial"], record["epoch"]) for record in story(search.run, "epoch")]
     assert sorted(epochs) == [(trial, epoch) for trial in range(3) for epoch in range(1, 9)]
 
@@ -100,8 +100,8 @@ def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_pa
 def test_sigterm_before_the_first_trial_ends_without_a_trace(tiny_world, tmp_path):
     search = RealSearch(tiny_world, tmp_path / "run", tiny_settings(tiny_world))
     with search.start() as driver:
-        wait_for(lambda: "teacher VEER" in driver.said, "the teacher's VEER")
+        wait_for(lambda: "teacher VEER" in driver.output, "the teacher's VEER")
         driver.process.terminate()
-        assert driver.wait() == 143, driver.said
-        assert "Traceback" not in driver.said
-        assert "goes on from here" in driver.said or "veer resume" in driver.said
+        assert driver.wait() == 143, driver.output
+        assert "Traceback" not in driver.output
+        assert "goes on from here" in driver.output or "veer resume" in driver.output

@@ -145,22 +145,22 @@ class TestOnRay:
             ": val\n", f": {folder}/val\n"
         )
         corpus.write_text(text + "augmentation: {copies: 1}\n")
-        teacher, told = find_teacher(tiny_world / "teacher"), []
+        teacher, reports = find_teacher(tiny_world / "teacher"), []
         for name in ("local", "ray"):
             cache = tmp_path / name
             with ShardBuilder(num_workers=2) as builder:
                 build = builder if name == "ray" else build_shards
 
                 def progress(*numbers: int) -> None:
-                    told.append(numbers)
+                    reports.append(numbers)
 
-                told.clear()
+                reports.clear()
                 data = opened(corpus, cache, build, progress)
-                assert told[-1] == (80, 80)
-                assert [done for done, _ in told] == sorted(done for done, _ in told)
-                told.clear()
+                assert reports[-1] == (80, 80)
+                assert [done for done, _ in reports] == sorted(done for done, _ in reports)
+                reports.clear()
                 open_targets(teacher, data, BANK, cache_dir=cache, progress=progress, build=build)
-                assert told[-1] == (60, 60)
+                assert reports[-1] == (60, 60)
         local, on_ray = files(tmp_path / "local"), files(tmp_path / "ray")
         # Log-mels of two lists, a copy, targets of it and its original: shards, plan, manifest.
         assert len(local) >= 5 * (NUM_SHARDS + 2)
@@ -188,11 +188,11 @@ class TestOnRay:
         self, make_corpus: Callable[..., Path], tmp_path: Path
     ) -> None:
         corpus = make_corpus(tmp_path / "corpus", num_utterances=4, duration_s=20.0)
-        told: list[int] = []
+        reports: list[int] = []
         with ShardBuilder(num_workers=2) as builder, killing_one(tmp_path / "cache") as killed:
-            opened(corpus, tmp_path / "cache", builder, lambda done, _: told.append(done))
+            opened(corpus, tmp_path / "cache", builder, lambda done, _: reports.append(done))
         assert len(killed) == 1
-        assert told[-1] == 40
+        assert reports[-1] == 40
         opened(corpus, tmp_path / "local", build_shards)
         assert files(tmp_path / "cache") == files(tmp_path / "local")
 
@@ -281,12 +281,12 @@ def test_a_build_whose_driver_was_killed_goes_on(
     process.wait()
     kept = identities(cache)
     assert not list(cache.glob("*/manifest.json"))
-    told: list[int] = []
+    reports: list[int] = []
     with ShardBuilder(num_workers=2) as builder:
-        opened(corpus, cache, builder, lambda done, _: told.append(done))
+        opened(corpus, cache, builder, lambda done, _: reports.append(done))
     after = identities(cache)
     assert {name: after[name] for name in kept} == kept
     assert len(after) > len(kept)
-    assert told[0] > 0
-    assert told[-1] == 50
+    assert reports[0] > 0
+    assert reports[-1] == 50
     assert not list(cache.glob("*/.*"))

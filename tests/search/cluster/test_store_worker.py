@@ -89,7 +89,7 @@ def test_all_faults_are_handed_over_and_nothing_written(
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "message"),
     [
         (
             OSError(errno.EROFS, "Read-only file system"),
@@ -106,10 +106,10 @@ def test_all_faults_are_handed_over_and_nothing_written(
     ids=["disk", "full", "store", "memory", "own"],
 )
 def test_an_error_names_the_shard(
-    location: ShardLocation, actor: Actor, error: Exception, told: str
+    location: ShardLocation, actor: Actor, error: Exception, message: str
 ) -> None:
     outcome = try_build_shard(Task(location=location, row=raising(error)), actor)
-    assert outcome.error.startswith(f"{location.path}: {told}")
+    assert outcome.error.startswith(f"{location.path}: {message}")
     assert outcome.faults == ()
     assert outcome.is_disk_full == (getattr(error, "errno", None) == errno.ENOSPC)
     assert not list(location.folder.glob("*things*"))

@@ -81,8 +81,8 @@ def faulty(coordinator, trial: int, kind: str = "worker_lost", message: str = "g
 
 
 def test_trial_that_met_a_fault_is_handed_out_again_first(search_on, tmp_path):
-    said = []
-    coordinator = search_on(tmp_path / "j", say=said.append)
+    lines = []
+    coordinator = search_on(tmp_path / "j", print_line=lines.append)
     coordinator.next_trial()
     coordinator.next_trial()
     coordinator.report(0, 1, 30.0, {})
@@ -91,14 +91,14 @@ def test_trial_that_met_a_fault_is_handed_out_again_first(search_on, tmp_path):
         "event": "infrastructure", "kind": "worker_lost", "trial": 0, "epoch": 1,
         "message": "the worker died",
     }  # fmt: skip
-    assert said == ["trial 0: its process died after epoch 1; run again (1 of 2)"]
+    assert lines == ["trial 0: its process died after epoch 1; run again (1 of 2)"]
     again = coordinator.next_trial()
     assert (again.trial, again.epoch, again.state) == (0, 1, None)
 
 
 def test_trial_fails_after_more_faults_than_retries(search_on, tmp_path):
-    said = []
-    coordinator = search_on(tmp_path / "j", num_trials=1, say=said.append)
+    lines = []
+    coordinator = search_on(tmp_path / "j", num_trials=1, print_line=lines.append)
     for kind in ("worker_lost", "hung", "device_error"):
         faulty(coordinator, 0, kind, f"a {kind}")
     assert story(tmp_path / "j")[-1] == {
@@ -106,7 +106,7 @@ def test_trial_fails_after_more_faults_than_retries(search_on, tmp_path):
         "reason": "3 faults without a finished epoch in between (1 worker lost, 1 hung, "
         "1 device error), the last: a device_error",
     }  # fmt: skip
-    assert said[-1] == "trial 0: a device_error in its first epoch; it has failed"
+    assert lines[-1] == "trial 0: a device_error in its first epoch; it has failed"
     assert coordinator.is_finished
 
 

@@ -8,7 +8,7 @@ from results.trackers.study import rebuild_study
 from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space
-from tests.search.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, never, told
+from tests.search.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, events, never
 
 
 class TestRepeats:
@@ -17,7 +17,7 @@ class TestRepeats:
         search.run()
         hashes = [course.config.recipe_hash() for course in search.coordinator.trials]
         assert len(hashes) == len(set(hashes)) == 9
-        repeated = told(tmp_path / "journal", "repeated")
+        repeated = events(tmp_path / "journal", "repeated")
         assert repeated
         for record in repeated:
             twin = search.coordinator.trials[record["same_as"]]
@@ -68,7 +68,7 @@ class TestRepeats:
             "200 suggestions in a row broke a limit or had been run before (the last: the config "
             "of trial "
         )
-        assert len(told(tmp_path / "journal", "repeated")) >= MAX_IN_A_ROW
+        assert len(events(tmp_path / "journal", "repeated")) >= MAX_IN_A_ROW
 
     def test_settled_sampler_is_helped_by_chance(self, begin):
         search = begin(NINE, kind="tpe", num_trials=9)
@@ -82,7 +82,7 @@ class TestLimits:
         search.run()
         assert [course.trial for course in search.coordinator.trials] == list(range(12))
         assert all(course.config.model.hidden_dim <= 64 for course in search.coordinator.trials)
-        infeasible = told(tmp_path / "journal", "infeasible")
+        infeasible = events(tmp_path / "journal", "infeasible")
         assert infeasible
         for record in infeasible:
             (violation,) = record["violations"]
@@ -123,7 +123,7 @@ class TestLimits:
         search = begin(BOTH_WEIGHTS, num_trials=12)
         courses = [search.coordinator.next_trial() for _ in range(12)]
         assert all(c.config.loss.alpha + c.config.loss.beta <= 1 for c in courses)
-        violation = told(tmp_path / "journal", "infeasible")[0]["violations"][0]
+        violation = events(tmp_path / "journal", "infeasible")[0]["violations"][0]
         assert violation["limit"] == "config"
         assert "alpha + beta must be at most 1, got alpha=" in violation["text"]
 
@@ -152,7 +152,7 @@ class TestGrid:
         search.run()
         assert len(search.coordinator.trials) == 5
         assert search.coordinator.is_finished
-        assert len(told(tmp_path / "journal", "infeasible")) == 4
+        assert len(events(tmp_path / "journal", "infeasible")) == 4
         # 0.9 and 0.1 add up to 1 but for rounding.
         assert search.coordinator.trials[-1].config.loss.classification_weight == 0
         study = rebuild_study(read_journal(tmp_path / "journal"), self.WEIGHTS.dimensions)
@@ -185,7 +185,7 @@ def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
     begin(space, name="whole", **options).run()
     for _ in range(60):
         begin(space, name="parts", **options).run(most=1)
-    assert told(tmp_path / "parts") == told(tmp_path / "whole")
+    assert events(tmp_path / "parts") == events(tmp_path / "whole")
 
 
 def test_first_suggestions_are_the_given_ones(begin):

@@ -161,16 +161,16 @@ class TestStartPoints:
 
     def test_points_are_tried_first_and_what_does_not_fit_is_said(self, prepare, tmp_path):
         settings, space = prepare(self.SPACE)
-        said: list[str] = []
+        lines: list[str] = []
         with Journal(tmp_path / "j") as journal:
             found = start_points(space, settings.space, ())
-            points = record_start_points(found, journal, (), said.append)
+            points = record_start_points(found, journal, (), lines.append)
             coordinator = make_coordinator(resolve(settings, space), space, journal, first=points)
             first = coordinator.next_trial()
         assert points == [{"model.hidden_dim": 64}] * 2
         assert first.suggestion.params == {"model.hidden_dim": 64}
-        assert said[0].startswith("start from v2_cosine: model.hidden_dim 192 -> 64, the nearest")
-        assert any("no_distillation: loss.distillation" in line for line in said)
+        assert lines[0].startswith("start from v2_cosine: model.hidden_dim 192 -> 64, the nearest")
+        assert any("no_distillation: loss.distillation" in line for line in lines)
 
     def test_resumed_search_begins_with_the_points_of_its_first_start(self, prepare, tmp_path):
         settings, space = prepare(self.SPACE)

@@ -21,7 +21,7 @@ GIB = 1024 * MIB
         (9200, 500, 24_000, 64, 1 / 2),
         # A MiB more, and only one.
         (9201, 500, 24_000, 64, 1),
-        # Not even a whole GPU is enough: the trial runs out of memory and says so.
+        # Not even a whole GPU is enough: the trial runs out of memory and fails.
         (40_000, 500, 24_000, 64, 1),
         # CPUs for less than one trial.
         (1000, 500, 80_000, 0, 1),

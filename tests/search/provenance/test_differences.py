@@ -1,4 +1,4 @@
-"""What is said of a machine or an environment that is not the one of before."""
+"""Differences between two provenances: machine, packages, environment."""
 
 from typing import Any
 

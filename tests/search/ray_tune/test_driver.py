@@ -44,14 +44,14 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
             if how == "ctrl-c twice":
                 driver.signal_group(signal.SIGINT)
         status = driver.wait()
-        assert undisturbed.wait() == 0, undisturbed.said
+        assert undisturbed.wait() == 0, undisturbed.output
     if how != "sigkill":
-        assert status == 130, driver.said
-        assert f"veer resume {search.run.run_search}" in driver.said
-        assert "Traceback" not in driver.said
+        assert status == 130, driver.output
+        assert f"veer resume {search.run.run_search}" in driver.output
+        assert "Traceback" not in driver.output
     assert 10 <= epochs_of(search.run) < 24
     with search.resume() as again:
-        assert again.wait() == 0, again.said
+        assert again.wait() == 0, again.output
     assert story(search.run) == story(whole.run)
 
 
@@ -61,8 +61,8 @@ def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path):
     settings = tiny_settings(tiny_world, num_trials=4, max_epochs=120, max_concurrent=2)
     search = RealSearch(tiny_world, tmp_path / "run", settings, **WITH_TOKEN)
     with ray_nodes((1, 1)) as cluster, search.start("--address", cluster.address) as driver:
-        assert driver.wait() == 0, driver.said
-    assert "at most 2 trials at a time; the cluster fits 2" in driver.said
+        assert driver.wait() == 0, driver.output
+    assert "at most 2 trials at a time; the cluster fits 2" in driver.output
     # One CPU a node: trials whose epochs mingle ran on two.
     order = [record["trial"] for record in story(search.run, "epoch")]
     assert len(order) == 4 * 120

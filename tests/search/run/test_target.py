@@ -1,6 +1,6 @@
 """A search that ends once a trial meets its target."""
 
-from tests.search.proposing import WIDE, told
+from tests.search.proposing import WIDE, events
 
 
 def test_search_ends_when_a_trial_meets_the_target(begin, tmp_path):
@@ -12,7 +12,7 @@ def test_search_ends_when_a_trial_meets_the_target(begin, tmp_path):
     assert not search.coordinator.report(running[0].trial, 2, 22.0, {})
     assert search.coordinator.is_finished
     assert search.coordinator.next_trial() is None
-    reasons = {r["trial"]: r["reason"] for r in told(tmp_path / "journal", "trial_ended")}
+    reasons = {r["trial"]: r["reason"] for r in events(tmp_path / "journal", "trial_ended")}
     assert reasons == dict.fromkeys((0, 1), "trial 1 met the target of 20 %")
 
 

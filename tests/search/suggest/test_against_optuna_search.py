@@ -55,14 +55,14 @@ def test_an_early_stopped_trial_is_pruned_with_every_veer_and_not_complete_with_
 ):
     rays, veers = RaysSide(grace_epochs=3), veers_side()
     for veers_pct in (GOOD, STOPPED):
-        name = str(len(rays.told))
+        name = str(len(rays.trials))
         rays.start(name)
         number = veers.start()
         for epoch, veer_pct in enumerate(veers_pct, start=1):
             goes_on = epoch < len(veers_pct)
             assert rays.report(name, epoch, veer_pct) == goes_on
             assert veers.report(number, epoch, veer_pct) == goes_on
-    ray, veer = rays.told[1], veers.told[1]
+    ray, veer = rays.trials[1], veers.trials[1]
     assert (ray.state, ray.value) == (TrialState.COMPLETE, 24.0)
     assert ray.intermediate_values == {1: 40.0, 2: 22.0}
     assert veer.state is TrialState.PRUNED
@@ -76,7 +76,7 @@ def test_a_complete_trial_counts_with_its_best_veer_and_not_its_last(veers_side)
     for epoch in range(1, MAX_EPOCHS + 1):
         rays.report("0", epoch, 20.0 + abs(epoch - 5))
         veers.report(0, epoch, 20.0 + abs(epoch - 5))
-    assert (rays.told[0].value, veers.told[0].value) == (24.0, 20.0)
+    assert (rays.trials[0].value, veers.trials[0].value) == (24.0, 20.0)
 
 
 def test_a_stopped_trial_is_not_the_best_of_the_study(veers_side):
@@ -101,8 +101,8 @@ def test_a_trial_stopped_at_its_first_report_keeps_it(veers_side):
         veers.start()
         assert rays.report(str(number), 1, veer_pct) == (number == 0)
         assert veers.report(number, 1, veer_pct) == (number == 0)
-    assert rays.told[1].intermediate_values == {}
-    assert veers.told[1].intermediate_values == {1: 30.0}
+    assert rays.trials[1].intermediate_values == {}
+    assert veers.trials[1].intermediate_values == {1: 30.0}
 
 
 def test_an_error_of_the_study_is_raised_and_not_logged_and_dropped(veers_side, rays_log):
@@ -129,14 +129,14 @@ def test_a_trial_whose_veer_is_no_number_is_ended_as_diverged_and_does_not_run_o
         assert rays.report("0", epoch, math.nan)
     assert not rays.report("0", MAX_EPOCHS, math.nan)
     assert "0" in rays.searcher._completed_trials
-    assert rays.told[0].state is TrialState.RUNNING
+    assert rays.trials[0].state is TrialState.RUNNING
     with pytest.raises(ValueError, match="No trials are completed yet"):
         _ = rays.searcher._ot_study.best_trial
     # Veer: the first one ends it.
     assert not veers.report(0, 1, math.nan)
     assert veers.coordinator.trials[0].state == "diverged"
-    assert veers.told[0].state.is_finished()
-    assert veers.told[0].state is not TrialState.COMPLETE
+    assert veers.trials[0].state.is_finished()
+    assert veers.trials[0].state is not TrialState.COMPLETE
 
 
 def test_an_errored_trial_teaches_nothing_on_either_side(veers_side):
@@ -147,7 +147,7 @@ def test_an_errored_trial_teaches_nothing_on_either_side(veers_side):
     veers.report(0, 1, 20.0)
     rays.searcher.on_trial_complete("0", error=True)
     veers.coordinator.end(0, "failed", "out of memory")
-    assert rays.told[0].state is veers.told[0].state is TrialState.FAIL
+    assert rays.trials[0].state is veers.trials[0].state is TrialState.FAIL
 
 
 def test_a_trial_that_errs_with_a_result_is_complete_for_ray_alone(veers_side):
@@ -160,8 +160,8 @@ def test_a_trial_that_errs_with_a_result_is_complete_for_ray_alone(veers_side):
     rays.searcher.on_trial_complete("0", result=result, error=True)
     veers.report(0, 1, 20.0)
     veers.coordinator.end(0, "failed", "out of memory")
-    assert (rays.told[0].state, rays.told[0].value) == (TrialState.COMPLETE, 20.0)
-    assert veers.told[0].state is TrialState.FAIL
+    assert (rays.trials[0].state, rays.trials[0].value) == (TrialState.COMPLETE, 20.0)
+    assert veers.trials[0].state is TrialState.FAIL
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -174,7 +174,7 @@ def test_a_search_killed_after_its_last_snapshot_goes_on_where_ray_cannot(veers_
     rays.searcher.save(str(tmp_path / "snapshot"))
     for epoch, veer_pct in enumerate(GOOD[1:], start=2):
         rays.report("0", epoch, veer_pct)
-    assert rays.told[0].state is TrialState.COMPLETE
+    assert rays.trials[0].state is TrialState.COMPLETE
     storage = JournalStorage(JournalFileBackend(str(tmp_path / "study")))
     again = RaysSide(grace_epochs=3, storage=storage)
     again.searcher.restore(str(tmp_path / "snapshot"))
@@ -200,7 +200,7 @@ def test_a_search_killed_after_its_last_snapshot_goes_on_where_ray_cannot(veers_
             side.report(13, epoch, veer_pct)
         assert side.coordinator.trials[13].state == "complete"
         assert side.start() == 14
-    assert [t.state for t in killed.told] == [t.state for t in whole.told]
+    assert [t.state for t in killed.trials] == [t.state for t in whole.trials]
     assert killed.coordinator.trials[14].suggestion == whole.coordinator.trials[14].suggestion
 
 

@@ -34,15 +34,15 @@ def read(tmp_path: Path) -> Callable[..., Space]:
 
 @pytest.fixture
 def choose(tmp_path: Path) -> Callable[..., tuple[int | None, list[str]]]:
-    """A function that chooses with the journal of all earlier calls; also what was said."""
+    """A function that chooses with the journal of all earlier calls; also the lines it printed."""
 
     def make(space: Space, num_train: int, num_val: int) -> tuple[int | None, list[str]]:
-        said: list[str] = []
+        lines: list[str] = []
         file = tmp_path / "journal.jsonl"
         records = read_journal(file) if file.exists() else ()
         with Journal(file) as journal:
             data = data_of(num_train, num_val)
-            return choose_eval_crops(space, data, journal, records, said.append), said
+            return choose_eval_crops(space, data, journal, records, lines.append), lines
 
     return make
 
@@ -55,19 +55,19 @@ def test_a_short_list_keeps_the_default_and_says_nothing(read, choose, tmp_path)
 
 
 def test_a_longer_list_lowers_it_and_is_told(read, choose) -> None:
-    crops, said = choose(read(), 400, 200)
+    crops, lines = choose(read(), 400, 200)
     assert crops == 1
     # 200 of 3 * 400 + 200, and 400 of 3 * 400 + 400.
-    assert said == [
+    assert lines == [
         "validation crops an utterance (training.eval_crops): 1 in place of 2, about 14% of an "
         "epoch's time and not 25%"
     ]
 
 
 def test_a_list_that_is_too_long_for_one_crop_is_told_with_the_cure(read, choose) -> None:
-    crops, said = choose(read(), 3000, 9000)
+    crops, lines = choose(read(), 3000, 9000)
     assert crops == 1
-    assert said[-1] == (
+    assert lines[-1] == (
         "validation will likely take about 50% of an epoch's time, more than 20%: 9,000 "
         "utterances to embed beside 3,000 to train on; a shorter validation list is the cure"
     )

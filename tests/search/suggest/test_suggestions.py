@@ -146,8 +146,8 @@ class TestEverySampler:
         suggestions = Suggestions(SPACES[kind], kind=kind, seed=0)
         suggestions.suggest()
         suggestions.reject(0, {"max_params": 0.5, "max_macs": 2.0})
-        (told,) = suggestions.study.trials
-        assert (told.state, told.constraints) == (
+        (trial,) = suggestions.study.trials
+        assert (trial.state, trial.constraints) == (
             TrialState.PRUNED,
             {"max_params": 0.5, "max_macs": 2.0},
         )
