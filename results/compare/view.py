@@ -124,7 +124,7 @@ def value_text(value: Any) -> str:
             return visible(", ".join(f"{key} {value_text(each)}" for key, each in value.items()))
         case list() | tuple():
             return " ".join(value_text(each) for each in value)
-        case bool() | None:
+        case bool() | None:  # before int, of which bool is a subclass
             return cell("", value)
         case int():
             return str(value)  # without separators, as in the YAML file

@@ -182,6 +182,7 @@ def benchmark_run(
     records = run.read()
     models = {}
     teacher = latest(records, "teacher")
+    # A teacher that is a file of stored embeddings has no network to measure.
     if teacher is not None and not is_stored(Path(teacher["path"])):
         models[TEACHER_NAME] = load_speaker_model(Path(teacher["path"])).model
     for trial in best_ended(trial_histories(records), top_k):

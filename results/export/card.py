@@ -147,7 +147,7 @@ def _data(facts: CardFacts) -> dict[str, object]:
 def _lines(path: Path) -> str:
     try:
         return f"{sum(1 for line in path.read_bytes().splitlines() if line.strip()):,}"
-    except OSError:
+    except OSError:  # the list may be gone by now; the card is useful without its length
         return "unknown number (the list no longer exists)"
 
 

@@ -113,7 +113,7 @@ def _add_curve(
             hovertemplate=f"{rates_text}<br>{escape_template(hover)}{NO_BOX}",
         )
     )
-    if 0 < eer_pct < 100:
+    if 0 < eer_pct < 100:  # the ends are at infinity on a probit axis
         at = round(_NORMAL.inv_cdf(eer_pct / 100), 4)
         figure.add_trace(
             go.Scatter(

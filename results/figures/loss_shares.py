@@ -73,6 +73,7 @@ def _term_shares(record: Record) -> list[tuple[str, float]]:
     parts = []
     for key, name in _PARTS.items():
         share = record.get(key)
+        # The last stage is the embedding. If it is the only one, its share is `distill_share`.
         if key == "distill_share" and len(stages) > 1:
             own = [f"{name}, stage {number}" for number in range(1, len(stages))]
             parts += list(zip([*own, f"{name}, embedding"], stages, strict=True))

@@ -57,6 +57,7 @@ def bin_edges(every: list[TrialScores]) -> np.ndarray:
     """Return the edges of equal bins over all scores, which all panels share."""
     low = min(float(np.min(found.scores)) for found in every)
     high = max(float(np.max(found.scores)) for found in every)
+    # Equal scores would give bins without width.
     return np.linspace(low, high if high > low else low + 1.0, NUM_BINS + 1)
 
 

@@ -169,6 +169,7 @@ def _read_spans(view: RunView) -> list[_OpenSpan]:
             case "trial_ended" if record["trial"] in running:
                 running.pop(record["trial"]).end_s = record["time_s"]
             case "search_resumed":
+                # A killed search wrote no end of its trials, which continue in other processes.
                 running.clear()
     return done
 
@@ -193,6 +194,7 @@ def _assign_rows(open_spans: Sequence[_OpenSpan]) -> list[tuple[str, int]]:
     free by then.
     """
     processes: dict[object, tuple[float, float]] = {}
+    # A span without a process id counts as a process of its own.
     keys = [
         (each.host, number if each.pid is None else -1, each.pid)
         for number, each in enumerate(open_spans)
@@ -207,6 +209,7 @@ def _assign_rows(open_spans: Sequence[_OpenSpan]) -> list[tuple[str, int]]:
             begin_s, end_s = processes[key]
             slots = free_from_s.setdefault(each.host, [])
             slot = next((n for n, free_s in enumerate(slots) if free_s <= begin_s), len(slots))
+            # A slice, because the slot may be a new one at the end.
             slots[slot:slot + 1] = [end_s]  # fmt: skip
             taken[key] = (each.host, slot + 1)
     return [taken[key] for key in keys]

@@ -117,7 +117,7 @@ def format_value(value: Any, max_chars: int = _MAX_TEXT_CHARS) -> str:
     match value:
         case None:
             return "none"
-        case bool():
+        case bool():  # before int, of which it is a subclass
             return "yes" if value else "no"
         case int() if abs(value) >= 10_000:
             return f"{value:,}"
@@ -198,6 +198,7 @@ def error_bars(trials: Iterable[TrialHistory]) -> dict[str, Any] | None:
     for trial in trials:
         ends, best = interval_of(trial), trial.best
         known = ends is not None and best is not None
+        # Rounded, like all values of the charts, to keep the page small.
         up.append(round(ends[1] - best["veer_pct"], 4) if known and ends and best else None)
         down.append(round(best["veer_pct"] - ends[0], 4) if known and ends and best else None)
     if all(value is None for value in up):

@@ -72,6 +72,7 @@ def scale_of(view: RunView, name: str) -> Scale:
     """Return the scale of a sampled parameter over the values of the search's own trials."""
     dimension = next((each for each in view.dimensions if each.name == name), None)
     values = [trial.params[name] for trial in view.own if name in trial.params]
+    # Without its dimension in the space, a parameter is treated as categorical.
     if dimension is None or isinstance(dimension, Choice) or not _are_numbers(values):
         order = () if not isinstance(dimension, Choice) else dimension.choices
         return Scale(categories=_in_order(values, order))
