@@ -224,6 +224,6 @@ def test_the_person_sees_a_sentence_and_no_stack_trace(
     arguments = ["veer", "evaluate", str(file), "--pairs", "x", "--root", "y"]
     monkeypatch.setattr("sys.argv", arguments)
     with pytest.raises(SystemExit, match="2"):
-        cli.main()
+        cli.run_app()
     assert "Traceback" not in capsys.readouterr().err
     assert issubclass(CheckpointError, VeerError)

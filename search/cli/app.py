@@ -50,7 +50,7 @@ app.command()(train.train)
 app.command()(evaluate)
 
 
-def main() -> None:
+def run_app() -> None:
     """Run the command; what a person can mend is shown without a stack trace."""
     try:
         app()

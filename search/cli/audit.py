@@ -52,7 +52,7 @@ def audit(
 
 
 def _missing(found: Audit) -> str:
-    """Options that would answer what is open."""
+    """Return options that would answer what is open."""
     wants_control = found.cost.num_stopped > 0 and found.controls is None
     options = [*(["--control 5"] * wants_control), *(["--repeat 3"] * (found.seeds is None))]
     return " ".join(options)

@@ -14,13 +14,13 @@ app = typer.Typer(
     help="Start Ray on several machines, with a token that whoever joins must have.",
 )
 
-Cpus = Annotated[
+CpusOption = Annotated[
     int | None, typer.Option(min=0, help="CPUs of this machine for trials.", show_default="all")
 ]
-Gpus = Annotated[
+GpusOption = Annotated[
     int | None, typer.Option(min=0, help="GPUs of this machine for trials.", show_default="all")
 ]
-Host = Annotated[
+HostOption = Annotated[
     str | None,
     typer.Option(
         help="This machine's address for the others, where it has several.",
@@ -32,9 +32,9 @@ Host = Annotated[
 @app.command()
 def head(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Where the others join.")] = 6379,
-    cpus: Cpus = None,
-    gpus: Gpus = None,
-    host: Host = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    host: HostOption = None,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Start Ray's dashboard, for this machine only.")
     ] = False,
@@ -72,9 +72,9 @@ def join(
     address: Annotated[
         str, typer.Argument(metavar="HOST:PORT", help="As `veer cluster head` prints it.")
     ],
-    cpus: Cpus = None,
-    gpus: Gpus = None,
-    host: Host = None,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    host: HostOption = None,
 ) -> None:
     """Make this machine a node of a cluster; it needs the cluster's token."""
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
@@ -121,7 +121,7 @@ def _say_how_to_copy(token: Token, host: str) -> None:
 
 
 def _kept(token: Token) -> Token:
-    """The token, whose file is kept from other users."""
+    """Return the token, whose file is kept from other users."""
     if (remark := keep_from_others(token)) is not None:
         _warn(remark)
     return token

@@ -41,7 +41,7 @@ class Screen(Console):
         super().__init__(markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """The text with its control characters shown; see `rich.console.Console.render_str`."""
+        """Return the text with its control characters shown; see `rich.console.Console.render_str`."""
         return super().render_str(visible(text, keep=_LAYOUT), **options)
 
     def render(
@@ -59,7 +59,7 @@ class Screen(Console):
 
 
 def _shown(text: Text) -> Text:
-    """The text with its control characters shown, its styles where they were."""
+    """Return the text with its control characters shown, its styles where they were."""
     if text.plain.isprintable():
         return text
     pieces = [visible(each, keep=_LAYOUT) for each in text.plain]
@@ -83,8 +83,8 @@ errors = Screen(stderr=True, width=_width(sys.stderr))
 
 
 @contextmanager
-def counting(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar for work that tells (done, in all); it appears with the first call."""
+def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield a bar for work that tells (done, in all); it appears with the first call."""
     with _bar() as bar:
         task = None
 
@@ -128,8 +128,8 @@ class TrainingBar:
 
 
 @contextmanager
-def epochs(title: str, max_epochs: int) -> Iterator[TrainingBar]:
-    """A bar for a training run."""
+def training_bar(title: str, max_epochs: int) -> Iterator[TrainingBar]:
+    """Yield a bar for a training run."""
     with _bar() as bar:
         yield TrainingBar(bar, title, max_epochs)
 

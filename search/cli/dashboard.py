@@ -9,7 +9,7 @@ import typer
 from results.journal.run_folder import RunFolder
 from results.trackers.dashboard import DashboardServer
 from search.cli.console import console
-from search.cli.options import AllowCode, permit
+from search.cli.options import AllowCodeOption, permit
 from trainable.config.reading import read_trial_space
 
 
@@ -19,7 +19,7 @@ def dashboard(
         int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes any free port.")
     ] = 8080,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
-    code: AllowCode = False,
+    code: AllowCodeOption = False,
 ) -> None:
     """Show a run in optuna-dashboard, also while its search runs. Ctrl-C ends it.
 

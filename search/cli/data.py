@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from search.cli import store
-from search.cli.console import console, counting
+from search.cli.console import console, progress_bar
 from spaces.files.yaml_file import load_mapping
 from trainable.corpus.check import CorpusReport, check_corpus
 from trainable.corpus.corpus import read_corpus_config
@@ -22,7 +22,7 @@ app.command()(store.info)
 app.command()(store.prune)
 
 
-class LayoutName(StrEnum):
+class CorpusLayout(StrEnum):
     """What a folder of speakers looks like."""
 
     VOXCELEB = "voxceleb"
@@ -40,7 +40,7 @@ def demo(
     channel and level. An intact demo corpus with the same seed is reused, another one replaced.
     """
     config = DemoConfig(seed=seed)
-    with counting(f"speakers, on {os.cpu_count()} cores") as progress:
+    with progress_bar(f"speakers, on {os.cpu_count()} cores") as progress:
         built = build_demo_corpus(out, config, progress)
     console.print("reused" if built.reused else "built", str(built.config_path), highlight=False)
 
@@ -51,7 +51,7 @@ def prepare(
         Path, typer.Argument(metavar="DIR", help="Folder with a folder for every speaker.")
     ],
     layout: Annotated[
-        LayoutName,
+        CorpusLayout,
         typer.Option(help="How DIR is laid out, see above."),
     ],
     val_speakers: Annotated[
@@ -105,7 +105,7 @@ def check(
     config = read_corpus_config(corpus)
     if allow_shared_speakers:
         config = config.model_copy(update={"allow_shared_speakers": True})
-    with counting("files") as progress:
+    with progress_bar("files") as progress:
         report = check_corpus(config, progress)
     console.print(_report_table(report))
     for warning in report.warnings:

@@ -13,9 +13,9 @@ import os
 SPIN_COUNT = "10000"
 
 
-def main() -> None:
+def run_app() -> None:
     """Run the command line."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    from search.cli.app import main as run
+    from search.cli.app import run_app
 
-    run()
+    run_app()

@@ -8,13 +8,13 @@ import torch
 import typer
 
 from results.terminal.quoting import veer_command
-from search.cli.console import console, counting
-from search.cli.options import AllowCode, Device, permission_flag, permit
+from search.cli.console import console, progress_bar
+from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
 from search.cli.train import evaluation_table
 from search.review.model_source import ModelSource, find_model
 from search.review.test_list import (
     TrialList,
-    described,
+    describe_openings,
     final_list_of,
     open_test_list,
     read_list,
@@ -70,8 +70,8 @@ def evaluate(
     eval_frames: Annotated[
         int, typer.Option(min=1, help="Crop length, frames of 10 ms.")
     ] = DEFAULT_EVAL_FRAMES,
-    device: Device = "auto",
-    code: AllowCode = False,
+    device: DeviceOption = "auto",
+    code: AllowCodeOption = False,
 ) -> None:
     """Score a checkpoint on a trial list, under both protocols.
 
@@ -119,7 +119,7 @@ def _final_list(
 
 
 def _known_corpus(source: ModelSource) -> CorpusConfig | None:
-    """The model's corpus; what another version of Veer wrote and this one cannot read is none."""
+    """Return the model's corpus; what another version of Veer wrote and this one cannot read is none."""
     try:
         return source.corpus()
     except ConfigError:
@@ -133,7 +133,7 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
     figures["interval"] = None if eer.interval is None else asdict(eer.interval)
     opened.ledger.record_metrics(opened.opening, figures)
     _print(source, trials, scores, eer)
-    _say(described(opened.past))
+    _say(describe_openings(opened.past))
     for warning in opened.warnings:
         _say(f"warning: {warning}")
     _say(f"recorded in {' and '.join(map(str, opened.files))}")
@@ -142,7 +142,7 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
 def _scored(
     source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
 ) -> tuple[PairScores, FinalEER]:
-    with counting("utterances") as progress:
+    with progress_bar("utterances") as progress:
         scores = score_pairs(
             source.loaded.model,
             trials.root,

@@ -18,12 +18,12 @@ def _set_option(example: str) -> Any:
     return typer.Option("--set", metavar="KEY=VALUE", help=text)
 
 
-Corpus = Annotated[
+CorpusOption = Annotated[
     Path,
     typer.Option(help="corpus.yaml, as `veer data prepare` and `veer data demo` write it."),
 ]
-Set = Annotated[list[str] | None, _set_option("training.lr=1e-3")]
-RunSet = Annotated[
+SetOption = Annotated[list[str] | None, _set_option("training.lr=1e-3")]
+RunSetOption = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
@@ -33,22 +33,22 @@ RunSet = Annotated[
         "also e.g. --set teacher=PATH. Repeatable.",
     ),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and crops.")]
-Device = Annotated[
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and crops.")]
+DeviceOption = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda where PyTorch can use it, else cpu.")
 ]
-StopAt = Annotated[
+StopAtOption = Annotated[
     str | None,
     typer.Option(help="End the search when a trial meets this criterion of `success`."),
 ]
-MaxConcurrent = Annotated[
+MaxConcurrentOption = Annotated[
     int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
 ]
-TotalEpochs = Annotated[
+TotalEpochsOption = Annotated[
     int | None,
     typer.Option(min=1, help="Epochs of all trials together after which the search ends."),
 ]
-Repeat = Annotated[
+RepeatOption = Annotated[
     int | None,
     typer.Option(
         min=0,
@@ -56,8 +56,8 @@ Repeat = Annotated[
         "epoch, and choose the best by their mean.",
     ),
 ]
-Finalists = Annotated[int | None, typer.Option(min=1, help="Best configs that --repeat is for.")]
-Control = Annotated[
+FinalistsOption = Annotated[int | None, typer.Option(min=1, help="Best configs that --repeat is for.")]
+ControlOption = Annotated[
     int | None,
     typer.Option(
         min=0,
@@ -65,19 +65,19 @@ Control = Annotated[
         "drawn at random; veer audit then says what was lost.",
     ),
 ]
-Cpu = Annotated[float | None, typer.Option(help="CPUs a trial.")]
-Gpu = Annotated[
+CpuOption = Annotated[float | None, typer.Option(help="CPUs a trial.")]
+GpuOption = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER|auto",
         help="GPUs a trial; 0.25 lets four trials share one, auto measures how many fit.",
     ),
 ]
-Address = Annotated[
+AddressOption = Annotated[
     str | None,
     typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
 ]
-AllowCode = Annotated[
+AllowCodeOption = Annotated[
     bool,
     typer.Option(
         "--allow-code",
@@ -94,11 +94,11 @@ def permit(allowed: bool) -> None:
 
 
 def permission_flag() -> str:
-    """What a command that is printed for the person, like the one given, must end with."""
+    """Return what a command that is printed for the person, like the one given, must end with."""
     return FLAG if is_code_allowed() else ""
 
 
 def training_command(exported: Export) -> str:
-    """The command that trains an exported trial in full."""
-    flag = FLAG if needs_user_code(exported.config.trial.model) else ""
-    return f"{veer_command('train', exported.folder / EXPORTED_CONFIG)}{flag}"
+    """Return the command that trains an exported trial in full."""
+    flag = FLAG if needs_code(exported.config.trial.model) else ""
+    return f"{veer_command('train', exported.folder / CONFIG)}{flag}"

@@ -31,7 +31,7 @@ from search.run.progress import SearchView
 from search.run.run_search import SearchResult, run_search
 
 # Why a search ended before its end, and the exit status then.
-STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(
+STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         "interrupted": ("stopped; go on with", INTERRUPTED_STATUS),
         "time_limit": ("time limit reached; go on with", 0),
@@ -44,7 +44,7 @@ STOPPED: Mapping[str, tuple[str, int]] = MappingProxyType(
 def run_and_print(
     settings: SearchConfig, folder: Path, *, retry_failed: bool = False
 ) -> None:
-    """Runs a search, or what is left of it, and prints what came of it.
+    """Run a search, or what is left of it, and prints what came of it.
 
     Args:
         settings: Resolved.
@@ -64,7 +64,7 @@ def run_and_print(
         is_terminated = isinstance(interrupt, Terminated)
         raise typer.Exit(TERMINATED_STATUS if is_terminated else INTERRUPTED_STATUS) from None
     _print_result(result)
-    _, status = STOPPED.get(result.reason, ("", 0))
+    _, status = STOP_MESSAGES.get(result.reason, ("", 0))
     if status:
         raise typer.Exit(TERMINATED_STATUS if result.is_terminated else status)
 
@@ -82,7 +82,7 @@ def _print_result(result: SearchResult) -> None:
     if result.message:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason not in ENDINGS:
-        why, _ = STOPPED[result.reason]
+        why, _ = STOP_MESSAGES[result.reason]
         again = f"{veer_command('resume', run.path)}{permission_flag()}"
         console.print(f"{why}: {again}", highlight=False, soft_wrap=True)
         return

@@ -46,7 +46,7 @@ def _add_rows(table: Table, names: Iterable[str]) -> None:
 
 
 def _loss(trial: TrialConfig) -> str:
-    """The kind of distillation in effect, and what stands beside it."""
+    """Return the kind of distillation in effect, and what stands beside it."""
     loss = trial.loss.canonical()
     parts = [str(loss["distillation"])]
     if "temperature" in loss:

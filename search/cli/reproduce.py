@@ -12,11 +12,10 @@ from rich.table import Table
 
 from results.journal.run_folder import RunFolder
 from results.journal.values import MOST_THREADS
-from search.cli.console import console, counting
-from search.cli.console import epochs as epochs_bar
-from search.cli.options import AllowCode, permit
+from search.cli.console import console, progress_bar, training_bar
+from search.cli.options import AllowCodeOption, permit
 from search.review.epoch_comparison import EpochPair
-from search.review.reproduce import Conditions, Reproduction, make_place
+from search.review.reproduce import Conditions, Reproduction, make_output_folder
 from search.review.reproduce import reproduce as reproduce_trial
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
@@ -25,7 +24,7 @@ from trainable.machine.cache_dir import cache_dir
 FAILED_STATUS = 1
 
 
-class Device(StrEnum):
+class ReproductionDevice(StrEnum):
     """Where the trial computes."""
 
     CPU = "cpu"
@@ -47,7 +46,7 @@ def reproduce(
         typer.Option(min=1, max=MOST_THREADS, help="CPU threads; without it as many as then."),
     ] = None,
     device: Annotated[
-        Device | None, typer.Option(help="Without it what the trial had.")
+        ReproductionDevice | None, typer.Option(help="Without it what the trial had.")
     ] = None,
     corpus: Annotated[
         Path | None,
@@ -57,7 +56,7 @@ def reproduce(
         Path | None,
         typer.Option(help="The same teacher's file, where it lies at another place now."),
     ] = None,
-    code: AllowCode = False,
+    code: AllowCodeOption = False,
 ) -> None:
     """Compute a trial again from scratch, and compare every epoch with the journal.
 
@@ -76,11 +75,11 @@ def reproduce(
     )
     recorded = conditions.trial_of(folder, trial)
     if out is not None:
-        make_place(out)  # before long work
-    with counting("log-mels") as progress:  # where the cache does not have them any more
+        make_output_folder(out)  # before long work
+    with progress_bar("log-mels") as progress:  # where the cache does not have them any more
         load_training_data(recorded.corpus, cache_dir=cache_dir(), progress=progress)
     title, num_epochs = f"trial {trial} again", len(recorded.history.epochs)
-    with _place(out) as place, epochs_bar(title, num_epochs) as bar:
+    with _place(out) as place, training_bar(title, num_epochs) as bar:
         found = reproduce_trial(folder, trial, place, conditions=conditions, watcher=bar.epoch)
     _print(found)
     if not found.holds:
@@ -104,7 +103,7 @@ def _print(found: Reproduction) -> None:
 
 
 def pairs_table(pairs: tuple[EpochPair, ...]) -> Table:
-    """A row an epoch: VEER and loss, recorded and again."""
+    """Return a row an epoch: VEER and loss, recorded and again."""
     table = Table()
     for name in ("epoch", "VEER %", "VEER % again", "difference", "loss", "loss difference"):
         table.add_column(name, justify="right")

@@ -22,18 +22,18 @@ from results.terminal.listing import trial_rows
 from results.terminal.sparklines import veer_curves
 from results.terminal.trial import find_trial, trial_view
 from results.terminal.trials import trials_view
-from search.cli.console import console, counting, errors
-from search.cli.options import AllowCode, permit, training_command
+from search.cli.console import console, errors, progress_bar
+from search.cli.options import AllowCodeOption, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
 from search.review.audit_run import audit_search
 from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 from trainable.machine.hardware import describe_hardware
 
-Run = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
+RunArgument = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
 
 
-class Format(StrEnum):
+class OutputFormat(StrEnum):
     """What `veer trials` prints."""
 
     TABLE = "table"
@@ -42,15 +42,15 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-FILE_FORMATS: dict[Format, FileFormat] = {
-    Format.CSV: "csv",
-    Format.JSON: "json",
-    Format.PARQUET: "parquet",
+FILE_FORMATS: dict[OutputFormat, FileFormat] = {
+    OutputFormat.CSV: "csv",
+    OutputFormat.JSON: "json",
+    OutputFormat.PARQUET: "parquet",
 }
 
 
 def trials(
-    run: Run,
+    run: RunArgument,
     sort: Annotated[
         str | None,
         typer.Option(help="Column to sort by, e.g. num_params; -num_params for downwards."),
@@ -71,7 +71,7 @@ def trials(
             "Without it the table shows the main ones and what varied; files hold all."
         ),
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.TABLE,
+    form: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
     out: Annotated[
         Path | None, typer.Option(help="File for csv, json or parquet; else they are printed.")
     ] = None,
@@ -90,7 +90,7 @@ def trials(
     """
     folder = RunFolder(run)
     if watching or interval_s is not None:
-        chosen_otherwise = sort or conditions or columns or out or form is not Format.TABLE
+        chosen_otherwise = sort or conditions or columns or out or form is not OutputFormat.TABLE
         _watch(folder, interval_s, watching=watching, alone=not chosen_otherwise)
         return
     records = folder.read()
@@ -105,7 +105,7 @@ def trials(
     names = [name.strip() for name in columns.split(",")] if columns else []
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)
-    if form is not Format.TABLE:
+    if form is not OutputFormat.TABLE:
         text = write_table(chosen, FILE_FORMATS[form], out)
         # Into a pipe or a file as it is: programs read it there.
         typer.echo(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
@@ -135,7 +135,7 @@ def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone
         raise typer.Exit(status)
 
 
-def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
+def show(run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
     """Show one trial: its figures, its config, VEER and losses by epoch."""
     folder = RunFolder(run)
     records = folder.read()
@@ -144,7 +144,7 @@ def show(run: Run, trial: Annotated[int, typer.Argument(help="Number of the tria
 
 
 def report(
-    run: Run,
+    run: RunArgument,
     out: Annotated[
         Path | None, typer.Option(help="File to write; without it RUN/report.html.")
     ] = None,
@@ -161,12 +161,12 @@ def report(
 
 
 def benchmark(
-    run: Run,
+    run: RunArgument,
     top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
     rounds: Annotated[
         int, typer.Option(min=1, help="Timed calls of each model in each setting.")
     ] = BenchmarkConfig().rounds,
-    code: AllowCode = False,
+    code: AllowCodeOption = False,
 ) -> None:
     """Measure the best trials against the teacher on this machine's CPU.
 
@@ -175,7 +175,7 @@ def benchmark(
     to RUN/benchmark.json and into the journal.
     """
     permit(code)
-    with counting("rounds") as progress:
+    with progress_bar("rounds") as progress:
         rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds), progress)
     shown = [row.as_dict() for row in rows]
     console.print(benchmark_view(shown, BENCHMARK_COLUMNS, console.width))
@@ -184,7 +184,7 @@ def benchmark(
 
 
 def export(
-    run: Run,
+    run: RunArgument,
     trial: Annotated[
         int | None, typer.Option(help="Number of the trial; without it the best that has ended.")
     ] = None,
@@ -195,7 +195,7 @@ def export(
         int | None,
         typer.Option(min=1, help="Epochs of the full training; without it as in the trial."),
     ] = None,
-    code: AllowCode = False,
+    code: AllowCodeOption = False,
 ) -> None:
     """Export a trial: config.yaml for `veer train`, weights.safetensors and a model card.
 

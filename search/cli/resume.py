@@ -6,16 +6,16 @@ from typing import Annotated
 import typer
 
 from search.cli.options import (
-    Address,
-    AllowCode,
-    Control,
-    Cpu,
-    Finalists,
-    Gpu,
-    MaxConcurrent,
-    Repeat,
-    StopAt,
-    TotalEpochs,
+    AddressOption,
+    AllowCodeOption,
+    ControlOption,
+    CpuOption,
+    FinalistsOption,
+    GpuOption,
+    MaxConcurrentOption,
+    RepeatOption,
+    StopAtOption,
+    TotalEpochsOption,
     permit,
 )
 from search.cli.outcome import run_and_print
@@ -27,23 +27,23 @@ def resume(
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials in all, those that ran counted in.")
     ] = None,
-    total_epochs: TotalEpochs = None,
-    repeat: Repeat = None,
-    finalists: Finalists = None,
-    control: Control = None,
+    total_epochs: TotalEpochsOption = None,
+    repeat: RepeatOption = None,
+    finalists: FinalistsOption = None,
+    control: ControlOption = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds from now after which no epoch is started.")
     ] = None,
-    stop_at: StopAt = None,
-    max_concurrent: MaxConcurrent = None,
-    cpu: Cpu = None,
-    gpu: Gpu = None,
+    stop_at: StopAtOption = None,
+    max_concurrent: MaxConcurrentOption = None,
+    cpu: CpuOption = None,
+    gpu: GpuOption = None,
     retry_failed: Annotated[
         bool,
         typer.Option("--retry-failed", help="Also run the trials again that failed."),
     ] = False,
-    address: Address = None,
-    code: AllowCode = False,
+    address: AddressOption = None,
+    code: AllowCodeOption = False,
 ) -> None:
     """Go on with a search that was interrupted, killed, or is to have more trials or repeats.
 

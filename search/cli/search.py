@@ -7,16 +7,16 @@ from typing import Annotated
 import typer
 
 from search.cli.options import (
-    Address,
-    AllowCode,
-    Control,
-    Cpu,
-    Finalists,
-    Gpu,
-    MaxConcurrent,
-    Repeat,
-    StopAt,
-    TotalEpochs,
+    AddressOption,
+    AllowCodeOption,
+    ControlOption,
+    CpuOption,
+    FinalistsOption,
+    GpuOption,
+    MaxConcurrentOption,
+    RepeatOption,
+    StopAtOption,
+    TotalEpochsOption,
     permit,
 )
 from search.cli.outcome import run_and_print
@@ -40,7 +40,7 @@ class Scheduler(StrEnum):
     NONE = "none"
 
 
-class Device(StrEnum):
+class SearchDevice(StrEnum):
     """Where trials compute."""
 
     AUTO = "auto"
@@ -79,7 +79,7 @@ def search(
         int | None,
         typer.Option(min=1, help="How often a config may be run, each time with another seed."),
     ] = None,
-    stop_at: StopAt = None,
+    stop_at: StopAtOption = None,
     width_scale: Annotated[
         float | None,
         typer.Option(help="Factor on every student's width, for a small corpus: 0.375."),
@@ -87,11 +87,11 @@ def search(
     max_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of a trial at most.")
     ] = None,
-    total_epochs: TotalEpochs = None,
-    repeat: Repeat = None,
-    finalists: Finalists = None,
-    control: Control = None,
-    max_concurrent: MaxConcurrent = None,
+    total_epochs: TotalEpochsOption = None,
+    repeat: RepeatOption = None,
+    finalists: FinalistsOption = None,
+    control: ControlOption = None,
+    max_concurrent: MaxConcurrentOption = None,
     time_limit_s: Annotated[
         float | None, typer.Option(help="Seconds after which no epoch is started.")
     ] = None,
@@ -107,16 +107,16 @@ def search(
     reduction_factor: Annotated[
         float | None, typer.Option(help="At asha's rungs about one trial in so many goes on.")
     ] = None,
-    cpu: Cpu = None,
-    gpu: Gpu = None,
+    cpu: CpuOption = None,
+    gpu: GpuOption = None,
     device: Annotated[
-        Device | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")
+        SearchDevice | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Seed of the search and of its trials.")
     ] = None,
-    address: Address = None,
-    code: AllowCode = False,
+    address: AddressOption = None,
+    code: AllowCodeOption = False,
 ) -> None:
     """Search for the student with the lowest VEER (validation EER, percent).
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from search.cli.console import console, counting
+from search.cli.console import console, progress_bar
 from search.config.reading import check_suggested
 from search.estimates.feasibility import LimitChecker
 from search.estimates.space_report import (
@@ -72,7 +72,7 @@ def check(
         console.print(f"start from {point['source']}: {fits}", highlight=False, soft_wrap=True)
     for name, value in read.fixed_values().items():
         console.print(f"fixed: {name} = {_text(value)}", highlight=False)
-    with counting("measured") as progress:
+    with progress_bar("measured") as progress:
         report = describe_space(read, checker, config, progress)
     console.print(_count_text(report), highlight=False, soft_wrap=True)
     console.print(_cost_table(report))
@@ -109,7 +109,7 @@ def _scale(dimension: Dimension) -> str:
 
 
 def _condition(condition: Condition, conditional: Container[str]) -> str:
-    """A condition in words: `loss.distillation is mse or cosine`."""
+    """Return a condition in words: `loss.distillation is mse or cosine`."""
     verb = "is not" if condition.excluded else "is"
     values = condition.excluded or condition.values
     may_lack = condition.otherwise and condition.parameter in conditional

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from results.terminal.quoting import veer_command
-from search.cli.console import INTERRUPTED_STATUS, console, counting
-from search.cli.options import AllowCode, permit
+from search.cli.console import INTERRUPTED_STATUS, console, progress_bar
+from search.cli.options import AllowCodeOption, permit
 from search.cli.store_table import stores_table
 from search.cluster.store_build import ShardBuilder
 from spaces.files.digest import file_sha256
@@ -25,11 +25,11 @@ from trainable.store.verifying import remove_damaged, verify_store
 from trainable.teachers.any_teacher import find_teacher, is_plugin, is_stored
 from trainable.teachers.targets import StoredTargets, open_targets
 
-Corpus = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
+CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 
 
 def build(
-    corpus: Corpus,
+    corpus: CorpusArgument,
     workers: Annotated[
         int | None,
         typer.Option(min=1, help="Shards at once, a CPU each.", show_default="all CPUs"),
@@ -52,7 +52,7 @@ def build(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read all of them, and rebuild what is damaged.")
     ] = False,
-    code: AllowCode = False,
+    code: AllowCodeOption = False,
 ) -> None:
     """Compute the log-mels of a corpus now, and what a teacher says, so that no run has to.
 
@@ -133,14 +133,14 @@ def prune(
 
 def _log_mels(corpus: Path, build: ShardBuilder) -> TrainingData:
     config = read_corpus_config(corpus)
-    with counting("log-mels") as progress:
+    with progress_bar("log-mels") as progress:
         return load_training_data(config, cache_dir=cache_dir(), progress=progress, build=build)
 
 
 def _targets(
     teacher: Path, data: TrainingData, bank: CropBank, build: ShardBuilder
 ) -> StoredTargets:
-    with counting("targets") as progress:
+    with progress_bar("targets") as progress:
         return open_targets(
             teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
         )
@@ -149,7 +149,7 @@ def _targets(
 def _had_damage(stores: Sequence[OpenStore]) -> bool:
     """Name and remove the damaged shards of stores; opening them again rebuilds these."""
     folders = list(dict.fromkeys(store.folder for store in stores))
-    with counting("shards verified") as progress:
+    with progress_bar("shards verified") as progress:
         damages = remove_damaged(folders, progress)
     for damage in damages:
         console.print(f"{damage}; this shard is rebuilt", highlight=False, soft_wrap=True)
@@ -160,7 +160,7 @@ def _had_damage(stores: Sequence[OpenStore]) -> bool:
 
 
 def _network(teacher: Path) -> Path:
-    """The model file of a teacher that can be asked about any crop.
+    """Return the model file of a teacher that can be asked about any crop.
 
     Raises:
         ConfigError: It has crops of its own.
@@ -180,7 +180,7 @@ def _network(teacher: Path) -> Path:
 
 
 def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ...]:
-    """The stores of a corpus as it is now; of targets those of one teacher, or all.
+    """Return the stores of a corpus as it is now; of targets those of one teacher, or all.
 
     Raises:
         StoreError: There are none.
@@ -208,7 +208,7 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
 
 def _verify(stores: Sequence[StoreInfo], corpus: Path | None) -> None:
     damages: list[str] = []
-    with counting("stores verified") as progress:
+    with progress_bar("stores verified") as progress:
         for done, store in enumerate(stores, 1):
             damages += verify_store(store.folder)
             progress(done, len(stores))

@@ -12,11 +12,11 @@ from trainable.store.plan import StorePlan
 from trainable.teachers.targets import TARGETS_STEM as TARGETS
 
 SHOWN_DIGITS = 12
-HOUR_S = 3_600
+SECONDS_PER_HOUR = 3_600
 
 
-def kind_of(plan: StorePlan) -> str:
-    """The kind of a store, with what tells two of the same corpus apart.
+def describe_kind(plan: StorePlan) -> str:
+    """Return the kind of a store, with what tells two of the same corpus apart.
 
     For log-mels the number of the augmented copy; for targets the first digits of the SHA-256 of
     the teacher's file, and the bank of crops.
@@ -33,10 +33,10 @@ def kind_of(plan: StorePlan) -> str:
     return "log-mels" if augmentation is None else f"log-mels, copy {augmentation['copy']}"
 
 
-def amount_of(plan: StorePlan, num_vectors: int) -> str:
+def describe_amount(plan: StorePlan, num_vectors: int) -> str:
     """Hours of log-mels, or crops of targets."""
     if plan.kind.stem == LOG_MELS.stem:
-        return f"{num_vectors * HOP_SAMPLES / SAMPLE_RATE_HZ / HOUR_S:,.2f} hours"
+        return f"{num_vectors * HOP_SAMPLES / SAMPLE_RATE_HZ / SECONDS_PER_HOUR:,.2f} hours"
     return f"{num_vectors:,} {plan.kind.vectors}"
 
 
@@ -63,8 +63,8 @@ def _holds(store: StoreInfo) -> list[str]:
         return []
     amount = [f"{sum(plan.num_rows):,} utterances"]
     if store.num_vectors is not None:
-        amount.append(amount_of(plan, store.num_vectors))
-    return [kind_of(plan), *plan.lists, ", ".join(amount)]
+        amount.append(describe_amount(plan, store.num_vectors))
+    return [describe_kind(plan), *plan.lists, ", ".join(amount)]
 
 
 def _shards(store: StoreInfo) -> str:

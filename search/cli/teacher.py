@@ -5,7 +5,14 @@ from typing import Annotated
 
 import typer
 
-from search.cli.options import AllowCode, Corpus, Device, Seed, Set, permit
+from search.cli.options import (
+    AllowCodeOption,
+    CorpusOption,
+    DeviceOption,
+    SeedOption,
+    SetOption,
+    permit,
+)
 from search.cli.train import run_and_show
 from trainable.config.reading import read_trial_config
 from trainable.config.trial_config import TrialConfig
@@ -15,12 +22,12 @@ app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
 
 @app.callback()
 def _group() -> None:
-    """Keeps `train` a subcommand though it is the only one."""
+    """Keep `train` a subcommand though it is the only one."""
 
 
 @app.command()
 def train(
-    corpus: Corpus,
+    corpus: CorpusOption,
     config: Annotated[
         str,
         typer.Argument(
@@ -29,10 +36,10 @@ def train(
         ),
     ] = "teacher",
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/teacher"),
-    overrides: Set = None,
-    seed: Seed = None,
-    device: Device = "auto",
-    code: AllowCode = False,
+    overrides: SetOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    code: AllowCodeOption = False,
 ) -> None:
     """Train a teacher and report its VEER.
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from search.cli.console import console, counting, epochs
-from search.cli.options import AllowCode, Device, RunSet, Seed, permit
+from search.cli.console import console, progress_bar, training_bar
+from search.cli.options import AllowCodeOption, DeviceOption, RunSetOption, SeedOption, permit
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import load_mapping
 from trainable.checkpoints.user_models import check_user_model, check_user_teacher
@@ -48,7 +48,7 @@ def run_and_show(
         {"corpus": where, **parts, "trial": trial, "engine": engine},
         "command line",
     )
-    with counting("log-mels") as progress:
+    with progress_bar("log-mels") as progress:
         data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
     console.print(
         f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
@@ -56,7 +56,7 @@ def run_and_show(
         soft_wrap=True,
     )
     try:
-        with epochs(str(out), trial.training.max_epochs) as bar:
+        with training_bar(str(out), trial.training.max_epochs) as bar:
             result = run_training(
                 config, data, out, device=choose_device(device), watcher=bar
             )
@@ -68,7 +68,7 @@ def run_and_show(
 
 
 def evaluation_table(result: EvaluationResult, title: str) -> Table:
-    """Both protocols, each metric with its name."""
+    """Return both protocols, each metric with its name."""
     table = Table(title=title, title_justify="left")
     table.add_column("protocol", no_wrap=True)
     for name in ("EER %", "EER %, that\ntrainer's way", "minDCF\np=0.01", "minDCF\np=0.05"):
@@ -127,10 +127,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs to train, in place of the config's.")
     ] = None,
-    overrides: RunSet = None,
-    seed: Seed = None,
-    device: Device = "auto",
-    code: AllowCode = False,
+    overrides: RunSetOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    code: AllowCodeOption = False,
 ) -> None:
     """Train one model: a preset, a config, or the full retraining of a search's winner.
 
@@ -164,7 +164,7 @@ def _training_run(
     teacher: Path | None,
     assignments: Sequence[str],
 ) -> TrainRunConfig:
-    """The run that the arguments name; the trial's settings may be given without `trial.`."""
+    """Return the run that the arguments name; the trial's settings may be given without `trial.`."""
     if (config is None) == (preset is None):
         given = "neither" if config is None else f"{config} and --preset {preset}"
         raise ConfigError(

@@ -24,8 +24,8 @@ from results.terminal.trials import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 from search.run.journal_status import has_ended, journal_status
-from search.run.progress import duration, faults_in_words, line
-from spaces.files.locks import is_locked
+from search.run.progress import faults_in_words, status_line
+from spaces.files.locks import is_held
 
 INTERVAL_S = 2.0
 # Of the time at most such a part is spent on looking: a long journal is looked at less often.
@@ -33,11 +33,11 @@ MOST_BUSY = 0.25
 # While it runs a trial is no unfinished one.
 IN_PROGRESS = "running now"
 FEWEST_ROWS = 3
-DIED = "has died: no process leads it any more, and its journal has no end. Go on with"
+DIED_MESSAGE = "has died: no process leads it any more, and its journal has no end. Go on with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class JournalSnapshot:
     """What a run's journal said at a moment.
 
     Attributes:
@@ -52,7 +52,7 @@ class Look:
 
 
 def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int:
-    """Shows the trials of a run again and again until its search ends; then all of them once.
+    """Show the trials of a run again and again until its search ends; then all of them once.
 
     A terminal shows the best that it has room for; elsewhere there is a line whenever a trial has
     ended.
@@ -81,7 +81,7 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
         screen.print(f"the search has ended. {search_state(tail.records)}", highlight=False)
         return 0
     again = veer_command("resume", run.path)
-    screen.print(f"the search {DIED}: {again}", highlight=False, soft_wrap=True)
+    screen.print(f"the search {DIED_MESSAGE}: {again}", highlight=False, soft_wrap=True)
     return STOPPED_STATUS
 
 
@@ -89,20 +89,20 @@ def _follow(
     run: RunFolder,
     tail: JournalTail,
     scores: RunScores,
-    show: Callable[[Look], None],
+    show: Callable[[JournalSnapshot], None],
     interval_s: float,
 ) -> bool:
-    """Shows each state of the journal until there will be no other.
+    """Show each state of the journal until there will be no other.
 
     Returns:
         Whether the search came to its end; otherwise no process leads it.
     """
-    seen: Look | None = None
+    seen: JournalSnapshot | None = None
     while True:
         begun_s = time.monotonic()
         is_led = is_locked(run.path)  # before the reading: who dies after it is seen the next time
         if tail.read() or seen is None:
-            seen = look_at(tail.records, scores)
+            seen = take_snapshot(tail.records, scores)
         if has_ended(tail.records):
             return True
         if not is_led:
@@ -112,15 +112,15 @@ def _follow(
         time.sleep(max(interval_s - busy_s, busy_s / MOST_BUSY - busy_s))
 
 
-def look_at(records: Sequence[Record], scores: RunScores | None = None) -> Look:
-    """What a journal says, with a table of it; ties with the best need the run's scores."""
+def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) -> JournalSnapshot:
+    """Return what a journal says, with a table of it; ties with the best need the run's scores."""
     records = tuple(records)
     listing = trial_listing(trials_table(records, scores), latest(records, "teacher"))
     rows = [
         row | {"state": IN_PROGRESS} if row.get("state") == RUNNING else row
         for row in listing.rows
     ]
-    return Look(
+    return JournalSnapshot(
         records=records,
         trials=trial_histories(records),
         listing=replace(listing, rows=rows, remarks=[]),
@@ -148,11 +148,11 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, look: Look) -> None:
+    def show(self, look: JournalSnapshot) -> None:
         status = journal_status(look.records, look.trials, time.time())
         if status.ended != self._ended:
             self._ended = status.ended
-            self._screen.print(line(status), highlight=False, soft_wrap=True)
+            self._screen.print(status_line(status), highlight=False, soft_wrap=True)
 
 
 class _Frames:
@@ -172,13 +172,13 @@ class _Frames:
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self._last is not None:
             self._screen.print(self._last)  # what was seen last stays
 
-    def show(self, look: Look) -> None:
+    def show(self, look: JournalSnapshot) -> None:
         self._last = frame(look, self._run, self._screen, time.time())
         self._live.update(self._last, refresh=True)
 
 
-def frame(look: Look, run: RunFolder, screen: Screen, now_s: float) -> RenderableType:
-    """A screenful: how the search stands, and as many trials as there is room for.
+def frame(look: JournalSnapshot, run: RunFolder, screen: Screen, now_s: float) -> RenderableType:
+    """Return a screenful: how the search stands, and as many trials as there is room for.
 
     Args:
         look: What is known.
@@ -197,7 +197,7 @@ def frame(look: Look, run: RunFolder, screen: Screen, now_s: float) -> Renderabl
         most = max(min(most - 1, most - (height - room)), FEWEST_ROWS)
 
 
-def _header(look: Look, run: RunFolder, now_s: float) -> Text:
+def _header(look: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
     status = journal_status(look.records, look.trials, now_s)
     best = (
         "no VEER yet"
@@ -207,8 +207,8 @@ def _header(look: Look, run: RunFolder, now_s: float) -> Text:
     parts = [
         f"{status.running} running, {status.complete} complete, "
         f"{status.stopped_early} stopped early, {status.failed} failed",
-        f"{best}, {status.epochs} epochs, {duration(status.elapsed_s)} so far, "
-        f"about {duration(status.left_s)} left",
+        f"{best}, {status.epochs} epochs, {duration_text(status.elapsed_s)} so far, "
+        f"about {duration_text(status.left_s)} left",
     ]
     if status.faults:
         parts.append(faults_in_words(status.faults))
@@ -219,8 +219,8 @@ def _header(look: Look, run: RunFolder, now_s: float) -> Text:
     return Text("\n").join([Text(title, "bold"), *map(Text, parts)])
 
 
-def _table(look: Look, most: int, width: int) -> list[RenderableType]:
-    """The first rows, and how many more there are."""
+def _table(look: JournalSnapshot, most: int, width: int) -> list[RenderableType]:
+    """Return the first rows, and how many more there are."""
     rows = look.listing.rows[:most]
     curves = veer_curves(look.trials)
     view = listing_view(replace(look.listing, rows=rows), width, curves)

@@ -39,7 +39,7 @@ class Architectures:
 def find_architectures(
     space: Space, *, max_walked: int, num_drawn: int, seed: int
 ) -> Architectures:
-    """All architectures where the model's settings are discrete and few, else those of a sample.
+    """Return all architectures where the model's settings are discrete and few, else those of a sample.
 
     Args:
         space: One of trial configs.
@@ -71,7 +71,7 @@ def find_architectures(
 
 
 def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Config trees as a random search with this seed would try them."""
+    """Yield config trees as a random search with this seed would try them."""
     suggestions = Suggestions(space, kind="random", seed=seed)
     for _ in range(num):
         if (suggestion := suggestions.suggest()) is not None:
@@ -79,7 +79,7 @@ def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
 
 
 def _deciding(space: Space) -> tuple[Dimension, ...]:
-    """The model's dimensions and those that decide whether one of them is active.
+    """Return the model's dimensions and those that decide whether one of them is active.
 
     Of the latter only conditions are asked, so one value stands for all that answer them alike.
     """
@@ -105,8 +105,8 @@ def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
 
 
 def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
-    """The model part of every setting of what decides the model; a part may come twice."""
-    for params in grid_points(_deciding(space), space.fixed_values()):
+    """Yield the model part of every setting of what decides the model; a part may come twice."""
+    for params in grid(_deciding(space), space.fixed_values()):
         preset = params.get(PRESET)
         tree = space.base_tree(None if preset is None else str(preset))
         for name, value in params.items():

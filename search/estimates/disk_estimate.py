@@ -110,7 +110,7 @@ class DiskGuard:
     say: Callable[[str], None]
 
     def check(self, at_once: int, trials: Sequence[TrialCourse] = ()) -> None:
-        """Tells what is needed and what is free.
+        """Report what is needed and what is free.
 
         Args:
             at_once: Trials that run at a time.
@@ -145,7 +145,7 @@ class DiskGuard:
         require_room(estimate, self.folder, self.settings, self.say)
 
     def largest(self) -> tuple[TrialConfig, int] | None:
-        """The config with the largest checkpoint, and its bytes; None where none is allowed.
+        """Return the config with the largest checkpoint, and its bytes; None where none is allowed.
 
         Raises:
             TrainingError: A config cannot be trained with the search's teacher.
@@ -165,7 +165,7 @@ class DiskGuard:
 
 
 def num_kept(settings: SearchConfig) -> int:
-    """Ended trials whose checkpoints are kept at most.
+    """Return ended trials whose checkpoints are kept at most.
 
     The finalists are the best by their lowest VEER, so among the `keep_best`, but where a config
     has several runs, or where earlier repeats have put others first.
@@ -175,7 +175,7 @@ def num_kept(settings: SearchConfig) -> int:
 
 
 def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> int:
-    """Bytes of journal, tables, study, TensorBoard's files and the small files of trials.
+    """Return bytes of journal, tables, study, TensorBoard's files and the small files of trials.
 
     Args:
         config: A large one.
@@ -191,7 +191,7 @@ def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> in
 
 
 def kept_scores_bytes(num_pairs: int, num_files: int) -> int:
-    """Bytes of the validation list, of the teacher's scores and of those of trials.
+    """Return bytes of the validation list, of the teacher's scores and of those of trials.
 
     Args:
         num_pairs: Of the list.
@@ -204,7 +204,7 @@ def kept_scores_bytes(num_pairs: int, num_files: int) -> int:
 def require_room(
     estimate: DiskEstimate, folder: Path, settings: SearchConfig, say: Callable[[str], None]
 ) -> None:
-    """Says what a search needs of its disk; what its folder holds already counts as there.
+    """Print what a search needs of its disk; what its folder holds already counts as there.
 
     Raises:
         ConfigError: What is free is less than what is still needed.
@@ -223,7 +223,7 @@ def require_room(
 
 
 def used_bytes(folder: Path) -> int:
-    """Bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    """Return bytes of all files below a folder; one that goes meanwhile counts nothing."""
     total = 0
     for path in folder.rglob("*"):
         try:

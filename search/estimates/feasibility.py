@@ -34,7 +34,7 @@ USUAL_NUM_SPEAKERS = 1211
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class ModelCost:
     """What a config has of something that is limited.
 
     Attributes:
@@ -83,12 +83,12 @@ class LimitChecker:
         self._num_speakers = num_speakers
         self._timer = timer
         self._computing = computing
-        self._known: dict[tuple[object, ...], Cost] = {}
+        self._known: dict[tuple[object, ...], ModelCost] = {}
         self._loaded: tuple[LoadedModel, Teacher, str] | None = None
         # Cheapest first.
-        self._measures: dict[str, Callable[[TrialConfig], Cost]] = {
-            "max_params": lambda config: Cost(value=num_params(config.model)),
-            "max_macs": lambda config: Cost(value=num_macs(config.model)),
+        self._measures: dict[str, Callable[[TrialConfig], ModelCost]] = {
+            "max_params": lambda config: ModelCost(value=num_params(config.model)),
+            "max_macs": lambda config: ModelCost(value=num_macs(config.model)),
             "max_cpu_latency_vs_teacher": self._latency,
             "max_gpu_memory": self._gpu_memory,
         }
@@ -96,7 +96,7 @@ class LimitChecker:
             self._teacher("max_cpu_latency_vs_teacher")
 
     def violations(self, config: TrialConfig) -> tuple[Violation, ...]:
-        """Every limit that the config breaks, in the order of the limits; none if it is feasible.
+        """Return every limit that the config breaks, in the order of the limits; none if it is feasible.
 
         Raises:
             ConfigError: The config distils, memory is limited, and there is no teacher.
@@ -111,8 +111,8 @@ class LimitChecker:
             if cost.value > (allowed := float(getattr(self._limits, limit)))
         )
 
-    def costs(self, config: TrialConfig) -> dict[str, Cost]:
-        """What the config has of everything that is limited, by the limit's name.
+    def costs(self, config: TrialConfig) -> dict[str, ModelCost]:
+        """Return what the config has of everything that is limited, by the limit's name.
 
         Raises:
             As `violations`.
@@ -123,29 +123,29 @@ class LimitChecker:
             if limit in self._limits.names
         }
 
-    def _once(self, limit: str, config: TrialConfig) -> Cost:
+    def _once(self, limit: str, config: TrialConfig) -> ModelCost:
         step = _step_key(config) if limit == "max_gpu_memory" else ()
         key = (limit, config.model_hash(), *step)
         if key not in self._known:
             self._known[key] = self._measures[limit](config)
         return self._known[key]
 
-    def _latency(self, config: TrialConfig) -> Cost:
+    def _latency(self, config: TrialConfig) -> ModelCost:
         loaded, _, sha256 = self._teacher("max_cpu_latency_vs_teacher")
         model_hash = config.model_hash()
         ratio = self._latencies.get(model_hash, sha256)
         if ratio is None:
-            student = built(config.model, torch.device("cpu")).eval()
+            student = build_network(config.model, torch.device("cpu")).eval()
             ratio = latency_ratio(
                 (student, _utterance(config.model)),
                 (loaded.model, _utterance(loaded.config.model)),
                 self._timer,
             )
-            self._latencies.put(model_hash, sha256, ratio)
-        return Cost(value=ratio)
+            self._latencies.keep(model_hash, sha256, ratio)
+        return ModelCost(value=ratio)
 
-    def _gpu_memory(self, config: TrialConfig) -> Cost:
-        teacher: TeacherOrPlaceholder | None = None
+    def _gpu_memory(self, config: TrialConfig) -> ModelCost:
+        teacher: AskedTeacher | None = None
         num_speakers = self._num_speakers
         if self._teacher_path is not None and _has_no_network(self._teacher_path):
             # Its embeddings come from a file; what the term of the loss takes is next to nothing.
@@ -161,10 +161,10 @@ class LimitChecker:
             device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
             engine=self._computing.engine,
         )
-        return Cost(value=memory.num_bytes, is_estimated=memory.is_estimated)
+        return ModelCost(value=memory.num_bytes, is_estimated=memory.is_estimated)
 
     def _teacher(self, what: str) -> tuple[LoadedModel, Teacher, str]:
-        """The teacher as file, as teacher, and its hash; read once."""
+        """Return the teacher as file, as teacher, and its hash; read once."""
         if self._teacher_path is None or _has_no_network(self._teacher_path):
             got = "" if self._teacher_path is None else f", and {self._teacher_path} has none"
             raise ConfigError(
@@ -179,7 +179,7 @@ class LimitChecker:
 
 
 def num_params(config: ModelConfig) -> int:
-    """Trainable parameters of a network, without drawing its weights where that can be done."""
+    """Return trainable parameters of a network, without drawing its weights where that can be done."""
     return count_parameters(_built_on_meta(config))
 
 
@@ -189,19 +189,19 @@ def num_macs(config: ModelConfig) -> int:
     return count_macs(_built_on_meta(config).eval(), shape, "embed")
 
 
-def built(config: ModelConfig, device: torch.device) -> SpeakerModel:
-    """A network on a device; PyTorch's global generator is left as it was."""
+def build_network(config: ModelConfig, device: torch.device) -> SpeakerModel:
+    """Return a network on a device; PyTorch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]), device:
         return build_model(config)
 
 
 def _built_on_meta(config: ModelConfig) -> SpeakerModel:
     if isinstance(config, CustomModelConfig):  # which is tried out when it is built
-        return built(config, torch.device("cpu"))
+        return build_network(config, torch.device("cpu"))
     try:
-        return built(config, torch.device("meta"))
+        return build_network(config, torch.device("meta"))
     except (NotImplementedError, RuntimeError):  # its constructor reads or computes values
-        return built(config, torch.device("cpu"))
+        return build_network(config, torch.device("cpu"))
 
 
 def _utterance(config: ModelConfig) -> torch.Tensor:
@@ -219,7 +219,7 @@ def _without_distillation(config: TrialConfig) -> TrialConfig:
 
 
 def _step_key(config: TrialConfig) -> tuple[object, ...]:
-    """What the memory of a step depends on beside the architecture."""
+    """Return what the memory of a step depends on beside the architecture."""
     loss, training = config.loss.canonical(), config.training
     terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
     return (training.batch_size, training.crop_frames, *terms)

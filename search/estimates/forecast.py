@@ -70,7 +70,7 @@ def forecast(
     seed: int = 0,
     num_simulations: int | None = None,
 ) -> Forecast:
-    """Plays the early stopping through, in well under a second.
+    """Play the early stopping through, in well under a second.
 
     Without a rung below max_epochs the answer is exact. Of more than 20,000 trials 20,000 are
     simulated and the counts scaled up, the spread with its square root.
@@ -109,7 +109,7 @@ def forecast(
 
 
 def describe(forecast: Forecast) -> list[str]:
-    """The forecast in words: one line, or two where trials are stopped."""
+    """Return the forecast in words: one line, or two where trials are stopped."""
     if not forecast.rungs:
         return [
             f"forecast: {forecast.full_epochs:,} epochs, every trial runs to epoch "
@@ -129,7 +129,7 @@ def describe(forecast: Forecast) -> list[str]:
 
 
 def rung_epochs(rungs: Sequence[float], max_epochs: int) -> list[int]:
-    """The epochs below max_epochs after which a trial is compared, ascending.
+    """Return the epochs below max_epochs after which a trial is compared, ascending.
 
     They are the rungs rounded up, but a trial is compared once an epoch: of rungs closer together
     than that SuccessiveHalving takes the highest first, and the others in the epochs that follow.
@@ -145,7 +145,7 @@ def rung_epochs(rungs: Sequence[float], max_epochs: int) -> list[int]:
 
 
 def simulate(veer_pct: Sequence[float], num_rungs: int, reduction_factor: float) -> list[int]:
-    """Plays one search.
+    """Play one search.
 
     The rule is SuccessiveHalving's, on a sorted list for speed.
 
@@ -170,7 +170,7 @@ def simulate(veer_pct: Sequence[float], num_rungs: int, reduction_factor: float)
 
 
 def _cutoff(ascending: Sequence[float], reduction_factor: float) -> float:
-    """The linearly interpolated quantile 1/reduction_factor, infinite of nothing."""
+    """Return the linearly interpolated quantile 1/reduction_factor, infinite of nothing."""
     if not ascending:
         return math.inf
     below, share = divmod((len(ascending) - 1) / reduction_factor, 1)
@@ -181,7 +181,7 @@ def _cutoff(ascending: Sequence[float], reduction_factor: float) -> float:
 def _summed_up(
     reached: Sequence[Sequence[int]], ends: Sequence[int], scale: float, num_trials: int
 ) -> Forecast:
-    """From how many trials reached each of `ends` in each simulation, if any was needed."""
+    """Return from how many trials reached each of `ends` in each simulation, if any was needed."""
     full_epochs = num_trials * ends[-1]
     if not reached:
         return Forecast(

@@ -262,6 +262,6 @@ def described(probed: Record) -> str:
     return (
         f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
         f"{how} {num_mib:.0f} MiB; with a margin of {MEMORY_MARGIN - 1:.0%} and "
-        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU "
-        f"({probed['gpu']}, {total_mib:.0f} MiB)"
+        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU ({probed['gpu']}, "
+        f"{total_mib:.0f} MiB)"
     )

@@ -36,7 +36,7 @@ NUM_BETWEEN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Costly:
+class LargestStep:
     """A config and what a step of it takes.
 
     Attributes:
@@ -78,7 +78,7 @@ class StepCosts:
         self._known: dict[tuple[object, ...], StepMemory] = {}
 
     def __call__(self, config: TrialConfig) -> StepMemory:
-        """Bytes of one training step.
+        """Return bytes of one training step.
 
         Raises:
             TrainingError: The config cannot be trained with this teacher.
@@ -120,8 +120,8 @@ def largest_step(
     make_config: Callable[[dict[str, Any]], TrialConfig],
     costs: Callable[[TrialConfig], StepMemory],
     cache_dir: Path,
-) -> Costly | None:
-    """The config with the costliest step that the walk finds, inside the limits that are counted.
+) -> LargestStep | None:
+    """Return the config with the costliest step that the walk finds, inside the limits that are counted.
 
     Args:
         space: One of trial configs.
@@ -139,26 +139,26 @@ def largest_step(
     limits = Limits(max_params=space.limits.max_params, max_macs=space.limits.max_macs)
     checker = LimitChecker(limits, teacher=None, cache_dir=cache_dir)
 
-    def cost(params: Params) -> Costly | None:
+    def cost(params: Params) -> LargestStep | None:
         with suppress(ValidationError):  # no trial can be so
             config = make_config(space.tree(params))
             if not checker.violations(config):
-                return Costly(params=params, config=config, memory=costs(config))
+                return LargestStep(params=params, config=config, memory=costs(config))
         return None
 
-    best: dict[object, Costly] = {}
+    best: dict[object, LargestStep] = {}
     for params in _starts(space):
         family = params.get(PRESET), params.get(FAMILY)
         if (start := _larger(best.get(family), cost(params))) is not None:
             best[family] = start
-    found: Costly | None = None
+    found: LargestStep | None = None
     for start in best.values():
         found = _larger(found, _climb(space, start, cost, is_limited=bool(limits.names)))
     return found
 
 
 def _starts(space: Space) -> Iterator[Params]:
-    """Each preset and family at its first values, and some random ones."""
+    """Yield each preset and family at its first values, and some random ones."""
     kinds = [each for each in space.dimensions if each.name in (PRESET, FAMILY)]
     for values in itertools.product(*(each.extremes() for each in kinds)):
         yield space.params_with(dict(zip((each.name for each in kinds), values, strict=True)))
@@ -169,9 +169,9 @@ def _starts(space: Space) -> Iterator[Params]:
 
 
 def _climb(
-    space: Space, start: Costly, cost: Callable[[Params], Costly | None], *, is_limited: bool
-) -> Costly:
-    """Moves one setting after the other to where a step costs most, until none does any more."""
+    space: Space, start: LargestStep, cost: Callable[[Params], LargestStep | None], *, is_limited: bool
+) -> LargestStep:
+    """Move one setting after the other to where a step costs most, until none does any more."""
     best = start
     for _ in range(MAX_ROUNDS):
         before = best
@@ -186,7 +186,7 @@ def _climb(
 
 
 def _values(dimension: Dimension, *, is_limited: bool) -> Sequence[Value]:
-    """The choices, or a range's ends; under limits also some points between them."""
+    """Return the choices, or a range's ends; under limits also some points between them."""
     if isinstance(dimension, Choice) or not is_limited:
         return dimension.extremes()
     if not isinstance(dimension, Integer):
@@ -196,8 +196,8 @@ def _values(dimension: Dimension, *, is_limited: bool) -> Sequence[Value]:
     return [points[place] for place in sorted(places)]
 
 
-def _larger(one: Costly | None, other: Costly | None) -> Costly | None:
-    """The costlier of two, the first of equals."""
+def _larger(one: LargestStep | None, other: LargestStep | None) -> LargestStep | None:
+    """Return the costlier of two, the first of equals."""
     if one is None or (other is not None and other.memory.num_bytes > one.memory.num_bytes):
         return other
     return one

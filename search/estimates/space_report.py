@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from models import ModelConfig
 from search.estimates.architectures import MODEL, Architectures, drawn_trees, find_architectures
-from search.estimates.feasibility import Cost, LimitChecker, num_macs, num_params
+from search.estimates.feasibility import LimitChecker, ModelCost, num_macs, num_params
 from spaces.dimensions import Value
 from spaces.files.errors import ConfigError
 from spaces.space import Space
@@ -192,7 +192,7 @@ def _measured(
     shown: frozenset[str],
     count: Callable[[], None],
 ) -> list[Extreme]:
-    """The cost of each architecture, in their order; `shown` names the settings told with it."""
+    """Return the cost of each architecture, in their order; `shown` names the settings told with it."""
     found = []
     for model in models:
         values = model.model_dump(mode="json").items()
@@ -209,7 +209,7 @@ class _Tally:
     num_refused: int = 0
     num_inside: int = 0
     num_breaking: dict[str, int] = field(default_factory=dict)
-    costs: dict[str, list[tuple[Cost, Mapping[str, Value]]]] = field(default_factory=dict)
+    costs: dict[str, list[tuple[ModelCost, Mapping[str, Value]]]] = field(default_factory=dict)
 
 
 def _random_configs(
@@ -266,7 +266,7 @@ def _range(found: Sequence[Extreme], *, is_all: bool, is_estimated: bool = False
 def _some(
     models: Sequence[ModelConfig], params: Sequence[Extreme], num: int, seed: int
 ) -> list[ModelConfig]:
-    """So many of the models, drawn, but always with the smallest and the largest."""
+    """Return so many of the models, drawn, but always with the smallest and the largest."""
     if num >= len(models):
         return list(models)
     order = sorted(range(len(models)), key=lambda place: params[place].value)
@@ -276,7 +276,7 @@ def _some(
 
 
 def _differing(models: Sequence[ModelConfig]) -> frozenset[str]:
-    """The settings in which the models are not all alike."""
+    """Return the settings in which the models are not all alike."""
     dumps = [model.model_dump(mode="json") for model in models]
     names = {name for dump in dumps for name in dump}
     return frozenset(

@@ -1,7 +1,8 @@
-"""The deaths of Ray's actors, told apart and in a line each.
+"""Why a Ray actor died, as a `Fault` of a kind with a one-line message; and how to kill one.
 
-Ray 2.60's `RayActorManager` knows two kinds of errors and ends Tune with a RuntimeError at any
-other. Its memory monitor's is such a one, `ray.exceptions.OutOfMemoryError`.
+Ray 2.60's `RayActorManager` accepts two classes of errors, `RayActorError` and `RayTaskError`. At
+any other class Tune itself ends with a RuntimeError. The memory monitor raises such a class,
+`ray.exceptions.OutOfMemoryError`.
 """
 
 import os
@@ -31,19 +32,20 @@ from trainable.machine.device_errors import MAX_MESSAGE_CHARS, one_line_message
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 NODE_ERRORS = (NodeDiedError, LocalRayletDiedError, ActorUnavailableError)
-# What GCS writes where a node's death took the actor along.
+# Texts of Ray's global control store (GCS) for an actor that was lost with its node. Ray raises
+# `ActorDiedError` for these too, so only the text tells them from a dead worker.
 NODE_TEXTS = ("its node has died", "its node was")
-WHY_DEAD = "The actor is dead because "
-# What Ray adds to it helps nobody here.
-ADVICE = " Some common causes include"
+DEATH_PREFIX = "The actor is dead because "
+# Ray's general advice follows the cause. It would fill the table cell of a reason.
+ADVICE_PREFIX = " Some common causes include"
 
 
 class LostActorError(RayActorError):
-    """An actor that died of what Tune does not know; the message is Ray's.
+    """The death of an actor by an error class that Tune does not accept, with Ray's message.
 
     Args:
         text: Ray's message.
-        is_memory: Whether Ray's memory monitor killed it.
+        is_memory: Whether Ray's memory monitor killed the actor.
         is_node: Whether its node was lost.
     """
 
@@ -52,23 +54,26 @@ class LostActorError(RayActorError):
         self.is_memory = is_memory
         self.is_node = is_node
 
+    # Tune writes the error to a file and reads it back. By default an exception is rebuilt from
+    # `args`, which lack the two flags.
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.error_msg, self.is_memory, self.is_node)
 
 
 class ActorManager(RayActorManager):
-    """Ray's, but every death of an actor is one that Tune takes as a failed trial."""
+    """Ray's actor manager, for which every death of an actor is one failed trial."""
 
     def _actor_start_failed(self, tracked_actor: Any, exception: Exception) -> None:
-        super()._actor_start_failed(tracked_actor, as_known(exception))
+        super()._actor_start_failed(tracked_actor, as_tune_error(exception))
 
     def _actor_task_failed(self, tracked_actor_task: Any, exception: Exception) -> None:
-        super()._actor_task_failed(tracked_actor_task, as_known(exception))
+        super()._actor_task_failed(tracked_actor_task, as_tune_error(exception))
 
 
 @contextmanager
 def own_actor_manager() -> Iterator[None]:
-    """Lets Tune's controllers that are made meanwhile have `ActorManager`."""
+    """Make Tune's controllers that are created in this context use `ActorManager`."""
+    # Tune has no argument for it: `TuneController` looks the class up in its module.
     before = tune_controller.RayActorManager  # type: ignore[attr-defined]
     tune_controller.RayActorManager = ActorManager  # type: ignore[attr-defined]
     try:
@@ -77,8 +82,8 @@ def own_actor_manager() -> Iterator[None]:
         tune_controller.RayActorManager = before  # type: ignore[attr-defined]
 
 
-def as_known(error: Exception) -> Exception:
-    """The error as one of the two kinds that Tune knows."""
+def as_tune_error(error: Exception) -> Exception:
+    """Return the error as one of the two classes that Tune accepts."""
     if isinstance(error, RayActorError | RayTaskError):
         return error
     return LostActorError(
@@ -88,8 +93,8 @@ def as_known(error: Exception) -> Exception:
     )
 
 
-def fault_of(error: Exception) -> Fault:
-    """What an error that ended a trial in Ray says."""
+def fault_from_error(error: Exception) -> Fault:
+    """Return the kind and the message of an error that ended a trial in Ray."""
     if isinstance(error, RayTaskError):
         cause = error.cause
         if isinstance(cause, DeviceError):
@@ -100,16 +105,16 @@ def fault_of(error: Exception) -> Fault:
         return Fault(kind=OUT_OF_MEMORY, message=_first_line(text))
     is_node = getattr(error, "is_node", False) or isinstance(error, NODE_ERRORS)
     if is_node or getattr(error, "preempted", False) or any(each in text for each in NODE_TEXTS):
-        return Fault(kind="node_lost", message=_why_dead(text))
+        return Fault(kind="node_lost", message=_cause_of_death(text))
     if isinstance(error, RayActorError) and not error.actor_init_failed:
-        return Fault(kind="worker_lost", message=_why_dead(text))
+        return Fault(kind="worker_lost", message=_cause_of_death(text))
     return Fault(kind="error", message=_last_line(text))
 
 
-def _why_dead(text: str) -> str:
-    """Of Ray's account of a death the line that says why, without its advice."""
-    why = text.rpartition(WHY_DEAD)[2].partition(ADVICE)[0]
-    return " ".join(why.split())[:MAX_MESSAGE_CHARS]
+def _cause_of_death(text: str) -> str:
+    """Return the cause from Ray's message about a dead actor, in one line, without the advice."""
+    cause = text.rpartition(DEATH_PREFIX)[2].partition(ADVICE_PREFIX)[0]
+    return " ".join(cause.split())[:MAX_MESSAGE_CHARS]
 
 
 def _first_line(text: str) -> str:
@@ -121,9 +126,9 @@ def _last_line(text: str) -> str:
 
 
 def kill_actor(actor: ActorHandle[Any]) -> None:
-    """Kills an actor's process, also one that does not answer.
+    """Kill an actor's process, even if it does not respond.
 
-    `ray.kill` alone leaves a stopped process where it is, with all its memory.
+    `ray.kill` alone leaves a stopped process (SIGSTOP) alive, with all its memory.
     """
     info = state.actors(actor._actor_id.hex())
     pid, node = info.get("Pid"), info.get("Address", {}).get("NodeID")
@@ -132,6 +137,7 @@ def kill_actor(actor: ActorHandle[Any]) -> None:
             _kill(pid)
         else:
             there = NodeAffinitySchedulingStrategy(node, soft=False)
+            # Without CPUs, so that it starts also where trials take all of them.
             task = ray.remote(num_cpus=0, max_retries=0)(_kill)
             task.options(scheduling_strategy=there).remote(pid)
     ray.kill(actor)

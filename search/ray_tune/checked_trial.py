@@ -1,4 +1,4 @@
-"""The trial as a search runs it: on nodes with the search's own versions only."""
+"""The trainable class of a search, which runs only on nodes with the search's own versions."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from trainable.training.ray_trial import StudentTrial
 
 
 class CheckedTrial(StudentTrial):
-    """A trial that first compares its process's versions with those that the search began with.
+    """A trial that compares its process's versions with those that the search started with.
 
-    The nodes that are there at the start are asked before (`search.cluster.check`); this is for
-    those that join later.
+    `search.cluster.check` checks the nodes that are present at the start of the search. This class
+    checks those that join later.
     """
 
     def step(self) -> dict[str, Any]:
-        """Trains an epoch.
+        """Train an epoch.
 
         Raises:
-            RuntimeError: The node has other versions; the trial is to be run elsewhere.
+            RuntimeError: The node has other versions. The trial must run on another node.
         """
         require_versions(self._task.versions)
         return super().step()

@@ -1,4 +1,4 @@
-"""The part of a search that Ray runs: its workers."""
+"""The part of a search that runs on Ray Tune: from the cluster connection to the last trial."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ from search.ray_tune.checked_trial import CheckedTrial
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.recorder import HaltStopper, Recorder
 from search.ray_tune.scheduler import CoordinatorScheduler
-from search.ray_tune.searcher import CoordinatorSearcher, Places
+from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
 
 
 def drive(
@@ -32,37 +32,37 @@ def drive(
     *,
     make_allocator: Callable[[Sequence[Node]], ShareAllocator],
     on_step: Callable[[], None],
-    say: Callable[[str], None],
+    print_line: Callable[[str], None],
 ) -> None:
-    """Runs the coordinator's trials on Ray until it has no more, or is halted.
+    """Run the coordinator's trials on Ray until it has no more or is halted.
 
     Args:
         coordinator: The search.
         settings: Its settings.
-        make_task: Gives a trial's Ray config: small and plain.
-        make_allocator: Decides the trials' shares of the cluster; called once Ray is connected.
-        on_step: Called often, to refresh what is on the screen.
-        say: Prints a line.
+        make_task: Returns a trial's Ray config, small and of plain values.
+        make_allocator: Returns the resources of a trial on these nodes; called once, after Ray has started.
+        on_step: Called at every step of Ray's loop, to refresh the screen.
+        print_line: Prints a line.
 
     Raises:
-        ConfigError: The cluster cannot be reached, or no node has what a trial asks for.
-        Terminated: SIGTERM came; what the trials had finished is saved.
+        ConfigError: The cluster cannot be reached, or no node has the resources of a trial.
+        Terminated: SIGTERM arrived. The finished epochs are saved.
     """
     with connected(settings.address):
         nodes = cluster_nodes()
         allocator = make_allocator(nodes)
         fitting = num_trials_at_once(allocator.base, nodes)
         at_once = min(settings.max_concurrent or fitting, fitting)
-        say(at_once_line(at_once, fitting, allocator.base))
-        places = Places(allocator, fitting, at_once)
+        print_line(at_once_line(at_once, fitting, allocator.base))
+        slots = TrialSlots(allocator, fitting, at_once)
         searcher = CoordinatorSearcher(
-            coordinator, lambda course: make_task(course, allocator), places=places
+            coordinator, lambda course: make_task(course, allocator), slots=slots
         )
         watch = HangWatch(settings.faults, time.monotonic)
         scheduler = CoordinatorScheduler(coordinator, allocator, watch)
-        # Else Tune starts one worker after the other.
+        # By default Tune waits for one worker to start before it requests the next.
         pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
-        with _interrupts(coordinator, say) as interrupts, pending, own_actor_manager():
+        with _interrupts(coordinator, print_line) as interrupts, pending, own_actor_manager():
             _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
 
 
@@ -84,7 +84,7 @@ def _run(
     )
     with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
         try:
-            # Not a Tuner: that pickles searcher, scheduler and callbacks.
+            # Not a Tuner: it pickles searcher, scheduler and callbacks, which hold open files.
             tune.run(
                 CheckedTrial,
                 name="search",
@@ -93,6 +93,7 @@ def _run(
                 num_samples=-1,
                 stop=HaltStopper(lambda: _is_urgent(interrupts)),
                 callbacks=[recorder],
+                # The coordinator counts the faults and decides on retries.
                 max_failures=0,
                 raise_on_failed_trial=False,
                 reuse_actors=True,
@@ -106,35 +107,35 @@ def _run(
             raise
 
 
-def _interrupts(coordinator: Coordinator, say: Callable[[str], None]) -> Interrupts:
+def _interrupts(coordinator: Coordinator, print_line: Callable[[str], None]) -> Interrupts:
     def halt(line: str) -> None:
         coordinator.halt("interrupted")
-        say(line)
+        print_line(line)
 
     return Interrupts(
         on_first=lambda: halt("finishing the running epochs; Ctrl-C again stops at once"),
         on_second=lambda: halt("stopping now"),
-        on_stuck=lambda: _leave_ray(say),
+        on_stuck=lambda: _leave_ray(print_line),
     )
 
 
 def _is_urgent(interrupts: Interrupts) -> bool:
-    """Whether to end now.
+    """Return whether to end now.
 
     Raises:
-        Terminated: SIGTERM came. Ray's own processes may have had it too, as Slurm sends it, and
-            then Tune would wait a minute for them in its clean-up.
+        Terminated: SIGTERM arrived. Slurm sends it to Ray's own processes too. Tune would then
+            wait a minute for them in its clean-up.
     """
     if interrupts.is_terminated:
         raise Terminated
     return interrupts.is_urgent
 
 
-def _leave_ray(say: Callable[[str], None]) -> None:
-    """Ends this process where Ray, which has had SIGTERM too, keeps it waiting.
+def _leave_ray(print_line: Callable[[str], None]) -> None:
+    """End this process without waiting for a Ray that does not end after SIGTERM.
 
     Nothing is lost: each record of the journal was on disk before it took effect.
     """
-    say("Ray does not end: stopped all the same; veer resume goes on, and writes the tables")
+    print_line("Ray does not end: stopped without it; veer resume continues the search and writes the tables")
     sys.stdout.flush()
     os._exit(TERMINATED_STATUS)

@@ -1,4 +1,4 @@
-"""When a trial hangs: no report within a multiple of the usual time. Knows no Ray."""
+"""Detection of trials that hang: no report within a multiple of the usual time. Knows no Ray."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -7,10 +7,13 @@ from statistics import median
 
 from search.config.sections import FaultConfig
 
-# A look after a longer time counts as this: the driver itself stood still, and results wait.
-LONGEST_LOOK_S = 10.0
-# Epochs of its own from which a trial's own pace counts.
-OWN_EPOCHS = 3
+# A longer time between two checks counts as this much: the driver itself was stopped, and results
+# of running trials may wait in its queue.
+MAX_CHECK_INTERVAL_S = 10.0
+# A trial with this many timed epochs is compared with its own median too.
+MIN_OWN_EPOCHS = 3
+# Only the latest epochs are kept, so that a long search follows a change of speed, and each median
+# takes little time.
 MAX_EPOCHS = 1000
 MAX_OWN_EPOCHS = 100
 
@@ -24,33 +27,34 @@ class _Watched:
 
 
 class HangWatch:
-    """Watches how long running trials say nothing.
+    """The time since the last report of each running trial, and its limit.
 
-    A trial's first report comes after its data are loaded, so it has a usual time of its own: the
-    longest that was seen. Later ones have the median over all trials, or over the trial's own
-    where that is longer.
+    A trial's first report comes after its data are loaded. Its usual time is therefore the longest
+    first report so far. For later reports it is the median over all trials, or over the trial's
+    own epochs if that is longer.
 
     Args:
         config: What counts as a hang.
-        clock: Seconds; only differences count.
+        clock: Returns seconds; only differences count.
     """
 
     def __init__(self, config: FaultConfig, clock: Callable[[], float]) -> None:
         self._config = config
         self._clock = clock
-        self._looked_s = clock()
+        self._checked_s = clock()
         self._now_s = 0.0
         self._watched: dict[str, _Watched] = {}
         self._epochs_s: deque[float] = deque(maxlen=MAX_EPOCHS)
         self._usual_s: float | None = None
-        self._longest_start_s: float | None = None
+        self._longest_first_s: float | None = None
 
     def reported(self, name: str, *, is_new: bool) -> None:
-        """Notes a report.
+        """Record a report.
 
         Args:
-            name: The trial, as Ray calls it.
-            is_new: Whether an epoch was trained for it; a restored trial repeats its last one.
+            name: Ray's name of the trial.
+            is_new: Whether the report is of a newly trained epoch. A restored trial first repeats
+                its last one, which takes no training time.
         """
         self._advance()
         watched = self._watched.setdefault(name, _Watched(since_s=self._now_s))
@@ -60,14 +64,14 @@ class HangWatch:
             self._epochs_s.append(took_s)
             self._usual_s = median(self._epochs_s)
         elif is_new:
-            self._longest_start_s = max(took_s, self._longest_start_s or 0.0)
+            self._longest_first_s = max(took_s, self._longest_first_s or 0.0)
         watched.has_reported = True
 
     def hung(self, names: Iterable[str]) -> dict[str, float]:
-        """Those of the running trials that hang, each once, with the seconds that they had.
+        """Return the limit in seconds of each trial that hangs; each trial is returned once.
 
         Args:
-            names: The trials that have a worker, as Ray calls them; others are forgotten.
+            names: Ray's names of the trials that have a worker. All others are forgotten.
         """
         self._advance()
         self._watched = {
@@ -82,19 +86,21 @@ class HangWatch:
         return found
 
     def _limit_s(self, watched: _Watched) -> float:
+        """Return the seconds after which the trial counts as hung."""
         config = self._config
-        usual_s = self._longest_start_s
+        usual_s = self._longest_first_s
         if watched.has_reported and self._usual_s is not None:
             usual_s = self._usual_s
-            if len(watched.epochs_s) >= OWN_EPOCHS:
+            if len(watched.epochs_s) >= MIN_OWN_EPOCHS:
                 usual_s = max(usual_s, median(watched.epochs_s))
         if usual_s is None:
             return config.first_epoch_s
         if not watched.has_reported:
+            # A start includes an epoch, which may take longer than the starts seen so far.
             usual_s = max(usual_s, self._usual_s or 0.0)
         return max(config.hang_floor_s, config.hang_factor * usual_s)
 
     def _advance(self) -> None:
         now_s = self._clock()
-        self._now_s += min(now_s - self._looked_s, LONGEST_LOOK_S)
-        self._looked_s = now_s
+        self._now_s += min(now_s - self._checked_s, MAX_CHECK_INTERVAL_S)
+        self._checked_s = now_s

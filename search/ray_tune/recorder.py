@@ -1,4 +1,4 @@
-"""Ray Tune's callbacks: faults go to the coordinator, every step refreshes the view."""
+"""Ray Tune's callbacks: report faults to the coordinator, and refresh the view at every step."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ray.tune.stopper import Stopper
 
 from search.loop.coordinator import Coordinator
 from search.loop.trial_course import Fault
-from search.ray_tune.actors import fault_of, kill_actor
+from search.ray_tune.actors import fault_from_error, kill_actor
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.scheduler import CoordinatorScheduler
 from trainable.machine.device_errors import MAX_MESSAGE_CHARS
@@ -22,18 +22,18 @@ logger = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
-    """Tells the coordinator what happened to trials, and kills those that hang.
+    """Reports faults of trials to the coordinator, and kills the trials that hang.
 
-    Epochs and regular ends reach it through the scheduler, which Ray asks first and whose errors
-    Ray does not swallow.
+    Epochs and regular ends reach the coordinator through the scheduler: Ray calls it first, and does
+    not suppress its errors.
 
     Args:
         coordinator: The search.
-        scheduler: Told of trials that Ray's memory monitor killed.
-        watch: What says that a trial hangs; the scheduler tells it of reports.
+        scheduler: Handles trials that Ray's memory monitor killed.
+        watch: Detects trials that hang; the scheduler passes it every report.
         on_step: Called after every step of Ray's loop, at least ten times a second.
-        on_start: Told Ray's name of a trial that has a worker.
-        is_stopping: Whether the search ends at once, so that dying trials mean nothing.
+        on_start: Called with Ray's name of a trial when it has a worker.
+        is_stopping: Whether the search ends at once. Then a dying trial is no fault.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Recorder(Callback):
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Notes that a trial has a worker."""
+        """Report that a trial has a worker."""
         del iteration, trials, info
         self._on_start(trial.trial_id)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Takes a trial back: Ray itself never runs one again."""
+        """Report the fault. The coordinator decides on a retry; Ray itself never runs a trial again."""
         del iteration, trials, info
         if self._is_stopping():
             return
@@ -77,7 +77,7 @@ class Recorder(Callback):
                 self._coordinator.fault(number, fault.kind, fault.message)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kills what hangs and refreshes the view."""
+        """Kill the trials that hang, and refresh the view."""
         del iteration, info
         if not self._is_stopping():
             self._kill_hung(trials)
@@ -88,7 +88,7 @@ class Recorder(Callback):
         limit_s = self._hung.pop(trial.trial_id, None)
         if limit_s is not None:
             return Fault(kind="hung", message=f"no epoch within {limit_s:.0f} s, killed")
-        return fault_of_trial(trial)
+        return read_trial_fault(trial)
 
     def _kill_hung(self, trials: list[Trial]) -> None:
         actors = {
@@ -103,53 +103,54 @@ class Recorder(Callback):
 
 
 class HaltStopper(Stopper):
-    """Ends Ray's loop at once where a halted search asks for it.
+    """A stopper that ends Ray's loop at once when a halted search requires it.
 
     Args:
-        is_urgent: Whether not to wait for the running epochs.
+        is_urgent: Whether to end without waiting for the running epochs.
     """
 
     def __init__(self, is_urgent: Callable[[], bool]) -> None:
         self._is_urgent = is_urgent
 
     def __getstate__(self) -> dict[str, Any]:
-        """Nothing: Ray's snapshots pickle the stopper, and nobody reads them."""
+        """Return an empty state: Ray's snapshots pickle the stopper, and Veer never reads them."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Stops no single trial."""
+        """Return False: a single trial is never stopped here."""
         del trial_id, result
         return False
 
     def stop_all(self) -> bool:
-        """Whether to end now."""
+        """Return whether to end now."""
         return self._is_urgent()
 
 
-def fault_of_trial(trial: Trial) -> Fault:
-    """Why Ray's trial failed.
+def read_trial_fault(trial: Trial) -> Fault:
+    """Return why a trial failed in Ray.
 
-    The error is read from a file that this process wrote, in Tune's temporary folder.
+    Tune wrote the error to a file in its temporary folder, from this process; unpickling it is
+    safe.
     """
     file = trial.pickled_error_file
     if file is not None and Path(file).is_file():
         try:
-            return fault_of(cloudpickle.loads(Path(file).read_bytes()))
-        except Exception:  # noqa: BLE001 - of a class of the person's: any may be raised
+            return fault_from_error(cloudpickle.loads(Path(file).read_bytes()))
+        except Exception:  # noqa: BLE001 - unpickling a user's own class may raise anything
             logger.warning("trial %s: its error cannot be read back", trial.config["trial"])
     text = Path(trial.error_file).read_text(errors="replace") if trial.error_file else ""
-    return Fault(kind="error", message=line_that_says_most(text))
+    return Fault(kind="error", message=cause_line(text))
 
 
-def line_that_says_most(text: str) -> str:
-    """The line of Ray's error file that says most, from its last entry.
+def cause_line(text: str) -> str:
+    """Return the line with the cause from the last entry of Ray's error file.
 
-    An entry is headed `Failure # 2 (...)` and holds a traceback, whose last line says what
-    happened, or Ray's account of a lost worker, whose first line does.
+    An entry starts with `Failure # 2 (...)`. Then follows a traceback, with the cause in its last
+    line, or Ray's message about a lost worker, with the cause in its first line.
     """
     entry = text.rpartition("Failure # ")[2].splitlines()[1:]
     lines = [line.strip() for line in entry if line.strip()]
     if not lines:
         return "unknown"
-    says_most = lines[-1] if any(" File " in f" {line}" for line in lines) else lines[0]
-    return says_most[:MAX_MESSAGE_CHARS]
+    cause = lines[-1] if any(" File " in f" {line}" for line in lines) else lines[0]
+    return cause[:MAX_MESSAGE_CHARS]

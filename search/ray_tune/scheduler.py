@@ -1,4 +1,7 @@
-"""Early stopping behind Ray Tune's TrialScheduler interface."""
+"""The coordinator behind Ray Tune's TrialScheduler interface: it takes results and decides on stops.
+
+Also here: the check that a worker built the config that the search asked for.
+"""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,47 +17,9 @@ from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training.epoch_report import EpochReport
 from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACEMENT, REASON
 
+# Tune joins the keys of nested results with it, in `ray.tune.utils.flatten_dict`.
 DELIMITER = "/"
-
-
-def place_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where a trial was begun, as `ray_trial.place_of` gave it; None in later results.
-
-    Args:
-        result: As Tune hands it to a scheduler: `place/host` in place of `host` in `place`.
-    """
-    if PLACEMENT in result:
-        return dict(result[PLACEMENT])
-    place: dict[str, Any] = {}
-    for key, value in result.items():
-        if not key.startswith(PLACEMENT + DELIMITER):
-            continue
-        *outer, name = key.split(DELIMITER)[1:]
-        inner = place
-        for each in outer:
-            inner = inner.setdefault(each, {})
-        inner[name] = value
-    return place or None
-
-
-def other_config(asked: TrialConfig, place: Mapping[str, Any]) -> str | None:
-    """Why a trial cannot count: its worker built the trainer of another config; else None.
-
-    Args:
-        asked: The trial's config.
-        place: What the worker says, as `ray_trial.place_of` gives it; one that names no config
-            is left to the comparison of versions.
-    """
-    wanted, built = asked.config_hash(), place.get("config_hash")
-    if built in (wanted, None):
-        return None
-    return (
-        f"the worker on {place['host']} built a trainer of config {built}, the trial's is "
-        f"{wanted}: install the same Veer on every node, then go on with the search"
-    )
-
-
-# Ray adds fields of its own to a result; the journal takes these.
+# Ray adds fields of its own to a result; the journal gets only these.
 REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
 
 
@@ -63,20 +28,18 @@ class CoordinatorScheduler(FIFOScheduler):
 
     Args:
         coordinator: The search.
-        allocator: Decides the share of a trial, also after it ran out of memory.
-        watch: Told of every report.
+        allocator: The resources of a trial, and those after it ran out of memory.
+        watch: Notified of every report.
     """
 
-    def __init__(
-        self, coordinator: Coordinator, allocator: ShareAllocator, watch: HangWatch
-    ) -> None:
+    def __init__(self, coordinator: Coordinator, allocator: ShareAllocator, watch: HangWatch) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._coordinator = coordinator
         self._allocator = allocator
         self._watch = watch
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Takes an epoch's report, or the word that a trial cannot go on."""
+        """Pass an epoch's report, or the failure of a trial, to the coordinator."""
         del tune_controller
         number = int(trial.config["trial"])
         with self._coordinator.keeping_errors():
@@ -87,11 +50,11 @@ class CoordinatorScheduler(FIFOScheduler):
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
     def out_of_memory(self, number: int, message: str) -> None:
-        """Hands a trial out again with twice its share, or ends it where it had all there is.
+        """Run a trial again with twice its share, or end it if it had the largest share.
 
         Args:
             number: The trial.
-            message: What ran out.
+            message: The error of the allocation that failed.
         """
         raised = self._allocator.doubled(self._coordinator.trials[number].raised)
         if raised is not None:
@@ -101,10 +64,11 @@ class CoordinatorScheduler(FIFOScheduler):
             self._coordinator.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
-        if (place := place_in(result)) is not None:
-            self._coordinator.record_placement(number, place)
+        """Return whether the trial goes on."""
+        if (placement := placement_in(result)) is not None:
+            self._coordinator.place(number, placement)
             config = self._coordinator.trials[number].config
-            if (reason := other_config(config, place)) is not None:
+            if (reason := config_mismatch(config, placement)) is not None:
                 self._coordinator.end(number, "failed", reason)
                 return False
         for message in result.get(DAMAGED, ()):
@@ -117,8 +81,47 @@ class CoordinatorScheduler(FIFOScheduler):
             case value if value == OUT_OF_MEMORY:
                 self.out_of_memory(number, result[REASON])
             case value if value == DISK_FULL:
-                # The journal may be on the same disk; the trial stays unfinished.
+                # The journal may be on the same disk, so no record is written: the trial stays
+                # unfinished, and `veer resume` continues it.
                 self._coordinator.halt("disk_full", result[REASON])
             case state:
                 self._coordinator.end(number, state, result[REASON])
         return False
+
+
+def placement_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return where a trial was started, from `ray_trial.place_of`; None in later results.
+
+    Args:
+        result: As Tune passes it to a scheduler, which may be flat: the key `place/host` stands
+            for the key `host` of the dict `place`.
+    """
+    if PLACE in result:
+        return dict(result[PLACE])
+    placement: dict[str, Any] = {}
+    for key, value in result.items():
+        if not key.startswith(PLACE + DELIMITER):
+            continue
+        *outer, name = key.split(DELIMITER)[1:]
+        inner = placement
+        for each in outer:
+            inner = inner.setdefault(each, {})
+        inner[name] = value
+    return placement or None
+
+
+def config_mismatch(asked: TrialConfig, placement: Mapping[str, Any]) -> str | None:
+    """Return why a trial cannot count if its worker built another config's trainer, else None.
+
+    Args:
+        asked: The trial's config.
+        placement: The worker's report, from `ray_trial.place_of`. One without a config hash
+            passes: the comparison of versions covers such workers.
+    """
+    wanted, built = asked.config_hash(), placement.get("config_hash")
+    if built in (wanted, None):
+        return None
+    return (
+        f"the worker on {placement['host']} built a trainer of config {built}, the trial's is "
+        f"{wanted}: install the same Veer on every node, then go on with the search"
+    )

@@ -9,61 +9,61 @@ from search.loop.coordinator import Coordinator
 from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 
-# Shares are fractions in ten-thousandths.
+# Shares are multiples of 1/10,000, so slots that should be whole may miss it by a little.
 TOLERANCE = 1e-3
 
 
-class Places:
-    """The places of a cluster that trials may take.
+class TrialSlots:
+    """The slots of a cluster, one for each trial of the search's normal share.
 
-    A trial with a raised share takes those of several, and until it runs no other gets one: else
-    each place that becomes free would go to a smaller trial.
+    A trial with a raised share takes several slots. Until it runs, no other trial gets a slot:
+    otherwise each free slot would go to a smaller trial, and the large one would never start.
 
     Args:
-        allocator: Decides the share of a trial.
-        num_places: Trials with the search's own share that the cluster fits.
-        max_concurrent: Trials that may be out at once.
+        allocator: The resources of a trial.
+        num_slots: Trials of the normal share that fit the cluster at the same time.
+        max_concurrent: Trials that may run at the same time.
     """
 
-    def __init__(self, allocator: ShareAllocator, num_places: int, max_concurrent: int) -> None:
+    def __init__(self, allocator: ShareAllocator, num_slots: int, max_concurrent: int) -> None:
         self._allocator = allocator
-        self._num_places = num_places
+        self._num_slots = num_slots
         self._max_concurrent = max_concurrent
         self._taken: dict[str, float] = {}
-        self._waits: set[str] = set()
+        self._waiting: set[str] = set()
 
     @property
     def are_full(self) -> bool:
         """Whether another trial would have to wait."""
-        is_taken = sum(self._taken.values()) > self._num_places - 1 + TOLERANCE
-        return bool(self._waits) or is_taken or len(self._taken) >= self._max_concurrent
+        is_taken = sum(self._taken.values()) > self._num_slots - 1 + TOLERANCE
+        return bool(self._waiting) or is_taken or len(self._taken) >= self._max_concurrent
 
     def take(self, name: str, course: TrialCourse) -> None:
-        """Gives a trial, by Ray's name, its places."""
+        """Assign slots to the trial with Ray's name `name`."""
         self._taken[name] = self._allocator.num_base_shares(course.raised)
         if self._taken[name] > 1:
-            self._waits.add(name)
+            self._waiting.add(name)
 
     def note_start(self, name: str) -> None:
-        """Notes that a trial has got what it asked for."""
-        self._waits.discard(name)
+        """Record that a trial has its resources and runs."""
+        self._waiting.discard(name)
 
     def free(self, name: str) -> None:
-        """Takes a trial's places back."""
+        """Free the slots of a trial."""
         self._taken.pop(name, None)
-        self._waits.discard(name)
+        self._waiting.discard(name)
 
 
 class CoordinatorSearcher(Searcher):
-    """Hands the coordinator's trials to Ray, as many at a time as there are places.
+    """Passes the coordinator's trials to Ray, as many at a time as there are slots.
 
-    Results do not come this way: Ray drops some before it tells the searcher, and swallows what
-    the searcher raises. The scheduler tells the coordinator.
+    Results take another way: Ray drops some of them before it notifies the searcher, and suppresses
+    errors of the searcher. The scheduler passes them to the coordinator.
 
     Args:
         coordinator: The search.
-        make_task: Gives a trial's Ray config.
-        places: Where trials may be.
+        make_task: Returns a trial's Ray config.
+        slots: The slots of the cluster.
     """
 
     def __init__(
@@ -71,35 +71,35 @@ class CoordinatorSearcher(Searcher):
         coordinator: Coordinator,
         make_task: Callable[[TrialCourse], dict[str, Any]],
         *,
-        places: Places,
+        slots: TrialSlots,
     ) -> None:
         super().__init__()
         self._coordinator = coordinator
         self._make_task = make_task
-        self._places = places
+        self._slots = slots
 
     def suggest(  # type: ignore[override]  # Ray's own FINISHED is text
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
-        """Gives the next trial's Ray config, None while all places are taken, or the end."""
-        if self._places.are_full and self._coordinator.halted is None:
+        """Return the next trial's Ray config, None to be asked again later, or FINISHED."""
+        if self._slots.are_full and self._coordinator.halted is None:
             return None
         with self._coordinator.keeping_errors():
             course = self._coordinator.next_trial()
         if course is None:
-            # After the end Ray asks no more, and a trial that is out may have to run again.
-            waits = self._coordinator.halted is None and self._coordinator.has_running
-            return None if waits else self.FINISHED
-        self._places.take(trial_id, course)
+            # After FINISHED Ray asks no more, but a running trial may fail and have to run again.
+            may_continue = self._coordinator.halted is None and self._coordinator.has_running
+            return None if may_continue else self.FINISHED
+        self._slots.take(trial_id, course)
         return self._make_task(course)
 
     def on_trial_start(self, trial_id: str) -> None:
-        """Notes that a trial has a worker; Ray's callbacks say so."""
-        self._places.note_start(trial_id)
+        """Record that a trial has a worker; `Recorder` calls this, for Ray has no such call."""
+        self._slots.note_start(trial_id)
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Frees the trial's places."""
+        """Free the trial's slots."""
         del result, error
-        self._places.free(trial_id)
+        self._slots.free(trial_id)

@@ -21,7 +21,7 @@ DEFAULT_FINALISTS = 3
 
 
 def audit_search(records: Sequence[Record]) -> Audit:
-    """Audits a search; of one that still runs, or was interrupted, what there is so far.
+    """Audit a search; of one that still runs, or was interrupted, what there is so far.
 
     Raises:
         RunError: The journal does not begin with the settings of a search.
@@ -46,7 +46,7 @@ def audit_search(records: Sequence[Record]) -> Audit:
 
 
 def _stopping(records: Sequence[Record]) -> tuple[Mapping[str, Any], SchedulerConfig, int]:
-    """The settings that a search began with, of which it keeps early stopping and max_epochs."""
+    """Return the settings that a search began with, of which it keeps early stopping and max_epochs."""
     if not records or records[0]["event"] != "search_started":
         raise RunError(
             "the journal must begin with search_started, whose settings say the rungs; restore "

@@ -18,7 +18,7 @@ LOSS_TOLERANCE = 0.05
 TOLERANCE_PAIRS = 3
 # Does not come from rounding: no tolerance.
 EXACT = ("epoch", "num_params")
-MAX_SHOWN = 40
+MAX_VALUE_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class EpochPair:
         return drift / abs(then) if then else math.copysign(math.inf, drift)
 
     def beyond_tolerance(self, veer_tolerance_pct: float) -> list[str]:
-        """What no rounding explains, in words.
+        """Return what no rounding explains, in words.
 
         Args:
             veer_tolerance_pct: As the function of this name gives it.
@@ -85,7 +85,7 @@ class EpochPair:
         one, two = self.recorded.get(name), self.again[name]
         size = _distance(one, two)
         by = "" if size is None else f", a difference of {size:.3g}"
-        told = f"{str(one)[:MAX_SHOWN]} recorded, {str(two)[:MAX_SHOWN]} again"
+        told = f"{str(one)[:MAX_VALUE_CHARS]} recorded, {str(two)[:MAX_VALUE_CHARS]} again"
         return f"epoch {self.epoch} in {name}: {told}{by}"
 
     def _drift(self, name: str) -> float:
@@ -96,7 +96,7 @@ class EpochPair:
 
 
 def veer_tolerance_pct(is_target: NDArray[np.bool_]) -> float:
-    """How far a VEER may drift, percentage points: three, or three trial pairs if that is more.
+    """Return how far a VEER may drift, percentage points: three, or three trial pairs if that is more.
 
     Args:
         is_target: Of each validation trial pair; the rarer class decides what one pair is worth.
@@ -106,7 +106,7 @@ def veer_tolerance_pct(is_target: NDArray[np.bool_]) -> float:
 
 
 def first_difference(pairs: Sequence[EpochPair]) -> str | None:
-    """Which field of which epoch differs first, and by how much; None where none does."""
+    """Return which field of which epoch differs first, and by how much; None where none does."""
     for pair in pairs:
         if pair.differing:
             return pair.in_words(pair.differing[0])
@@ -114,7 +114,7 @@ def first_difference(pairs: Sequence[EpochPair]) -> str | None:
 
 
 def _distance(one: object, two: object) -> float | None:
-    """The largest difference of two numbers or two lists of them; None where there is none."""
+    """Return the largest difference of two numbers or two lists of them; None where there is none."""
     if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
         sizes = [_distance(a, b) for a, b in zip(one, two, strict=True)]
         return max((size for size in sizes if size is not None), default=None)

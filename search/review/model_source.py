@@ -42,7 +42,7 @@ class ModelSource:
         return self.run.path, self.trial
 
     def corpus(self) -> CorpusConfig | None:
-        """The corpus that the model was trained and chosen on, None where none is recorded.
+        """Return the corpus that the model was trained and chosen on, None where none is recorded.
 
         Raises:
             ConfigError: What is recorded cannot be read by this version of Veer.
@@ -55,7 +55,7 @@ class ModelSource:
 
 
 def find_model(path: Path, trial: int | None = None) -> ModelSource:
-    """The model that a path means.
+    """Return the model that a path means.
 
     Args:
         path: A model file, a training run's folder (its best epoch), or a search's run folder

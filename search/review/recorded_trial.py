@@ -32,7 +32,7 @@ TEST = ("test_dir", "test_list")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sitting:
+class TrialStart:
     """One time that a trial was begun, or begun again.
 
     Attributes:
@@ -64,7 +64,7 @@ class RecordedTrial:
     targets: TargetsConfig
     engine: EngineConfig
     teacher: Path | None
-    sittings: tuple[Sitting, ...]
+    sittings: tuple[TrialStart, ...]
 
     @property
     def num_threads(self) -> int:
@@ -77,7 +77,7 @@ class RecordedTrial:
         return "cpu" if self.sittings[0].place["device"] == "cpu" else "cuda"
 
     def first(self, epochs: int | None) -> "RecordedTrial":
-        """The same trial with its first epochs only; None for all."""
+        """Return the same trial with its first epochs only; None for all."""
         kept = {
             epoch: record
             for epoch, record in self.history.epochs.items()
@@ -93,7 +93,7 @@ def recorded_trial(
     corpus: CorpusConfig | None = None,
     teacher: Path | None = None,
 ) -> RecordedTrial:
-    """Reads from the journal how a trial was computed.
+    """Read from the journal how a trial was computed.
 
     Args:
         run: The run.
@@ -154,21 +154,21 @@ def _naming_what_is_invalid(run: RunFolder, number: int) -> Iterator[None]:
         ) from error
 
 
-def _sittings(records: Sequence[Record], number: int) -> tuple[Sitting, ...]:
-    """Where a trial was computed, with what led the search then."""
-    found: list[Sitting] = []
+def _sittings(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
+    """Return where a trial was computed, with what led the search then."""
+    found: list[TrialStart] = []
     provenance: Mapping[str, Any] = {}
     for record in records:
         match record["event"]:
             case "search_started" | "search_resumed":
                 provenance = record.get("provenance") or {}
             case "placed" if record["trial"] == number:
-                found.append(Sitting(place=record, provenance=provenance))
+                found.append(TrialStart(place=record, provenance=provenance))
     return tuple(found)
 
 
 def _require_same_settings(corpus: CorpusConfig, recorded: CorpusConfig) -> None:
-    """Refuses a corpus that says something else than other places."""
+    """Refuse a corpus that says something else than other places."""
     now, then = _beside_places(corpus.model_dump()), _beside_places(recorded.model_dump())
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) != then.get(name):
@@ -179,7 +179,7 @@ def _require_same_settings(corpus: CorpusConfig, recorded: CorpusConfig) -> None
 
 
 def _beside_places(settings: Mapping[str, Any], at: str = "") -> dict[str, Any]:
-    """Settings by dotted name; of paths whether there is one, none for the test list."""
+    """Return settings by dotted name; of paths whether there is one, none for the test list."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
@@ -192,7 +192,7 @@ def _beside_places(settings: Mapping[str, Any], at: str = "") -> dict[str, Any]:
 def _teacher(
     run: RunFolder, config: TrialConfig, records: Sequence[Record], elsewhere: Path | None
 ) -> Path | None:
-    """The teacher's file, in the run folder where that was moved with a plug-in's embeddings."""
+    """Return the teacher's file, in the run folder where that was moved with a plug-in's embeddings."""
     told = latest(records, "teacher")
     if config.loss.distill_weight == 0 or told is None:
         return None
@@ -222,10 +222,10 @@ NUMERIC = (
 WORDS = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch build"}
 
 
-def conditions_differ(
-    trial: RecordedTrial, records: Sequence[Record], now: Sitting, stores: Mapping[str, str]
+def condition_differences(
+    trial: RecordedTrial, records: Sequence[Record], now: TrialStart, stores: Mapping[str, str]
 ) -> list[str]:
-    """What differs between each time that the trial was begun and now, a sentence each.
+    """Return what differs between each time that the trial was begun and now, a sentence each.
 
     Args:
         trial: As recorded.
@@ -251,8 +251,8 @@ def conditions_differ(
     return list(dict.fromkeys(told))
 
 
-def _facts(sitting: Sitting) -> dict[str, str]:
-    """All that must be equal for the same bits, by name, as text."""
+def _facts(sitting: TrialStart) -> dict[str, str]:
+    """Return all that must be equal for the same bits, by name, as text."""
     place, led = sitting.place, sitting.provenance
     hardware = place["hardware"]
     facts = {

@@ -17,8 +17,13 @@ from search.review.epoch_comparison import (
     first_difference,
     veer_tolerance_pct,
 )
-from search.review.recorded_trial import RecordedTrial, Sitting, conditions_differ, recorded_trial
-from spaces.files.disk import translate_disk_full
+from search.review.recorded_trial import (
+    RecordedTrial,
+    TrialStart,
+    condition_differences,
+    recorded_trial,
+)
+from spaces.files.disk import room_for
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
 from trainable.corpus.corpus import CorpusConfig
@@ -49,7 +54,7 @@ class Conditions:
     teacher: Path | None = None
 
     def trial_of(self, run: RunFolder, number: int) -> RecordedTrial:
-        """The trial as the journal has it, as far and with the places that are asked for.
+        """Return the trial as the journal has it, as far and with the places that are asked for.
 
         Raises:
             RunError: It, its lists or its teacher cannot be had, or are others.
@@ -126,7 +131,7 @@ def reproduce(
     conditions: Conditions,
     watcher: Callable[[EpochReport], None] = lambda _: None,
 ) -> Reproduction:
-    """Computes a trial again from scratch, and compares it with the journal.
+    """Compute a trial again from scratch, and compares it with the journal.
 
     Args:
         run: The run.
@@ -140,14 +145,14 @@ def reproduce(
         VeerError: Corpus, teacher or device cannot be used.
     """
     trial = conditions.trial_of(run, number)
-    make_place(folder)
+    make_output_folder(folder)
     data = load_training_data(trial.corpus, cache_dir=cache_dir())
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
-    now = Sitting(place=placement_of(task, trainer), provenance=provenance())
+    now = TrialStart(place=place_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
-    differences = conditions_differ(trial, run.read(), now, stores)
+    differences = condition_differences(trial, run.read(), now, stores)
     pairs, stopped = _run_again(trial, trainer, folder, watcher)
     return Reproduction(
         trial=number,
@@ -158,8 +163,8 @@ def reproduce(
     )
 
 
-def make_place(folder: Path) -> None:
-    """Makes the folder that a trial is computed again in.
+def make_output_folder(folder: Path) -> None:
+    """Make the folder that a trial is computed again in.
 
     Raises:
         RunError: It is not empty, or cannot be made.
@@ -203,7 +208,7 @@ def _run_again(
     folder: Path,
     watcher: Callable[[EpochReport], None],
 ) -> tuple[list[EpochPair], str | None]:
-    """The epochs, and why they are fewer than recorded, where they are."""
+    """Return the epochs, and why they are fewer than recorded, where they are."""
     pairs: list[EpochPair] = []
     for recorded in trial.history.in_order:
         try:
@@ -216,6 +221,6 @@ def _run_again(
 
 
 def _as_journalled(report: EpochReport, trainer: Trainer) -> Mapping[str, Any]:
-    """An epoch in JSON's types, numbers that are none as null: as the journal has it."""
+    """Return an epoch in JSON's types, numbers that are none as null: as the journal has it."""
     told = report.as_dict() | {"num_params": trainer.num_params}
     return dict(json.loads(json.dumps(told), parse_constant=lambda _: None))

@@ -22,7 +22,7 @@ from trainable.corpus.known_lists import (
 from trainable.corpus.lists import parse_trial_list
 from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
 
-MOST_TOLD = 5
+MAX_LISTED_OPENINGS = 5
 CHOOSING = (
     "choosing between models by a test list makes it a validation list: whatever comes of this, "
     "report this figure, or take a new test list"
@@ -47,7 +47,7 @@ class TrialList:
 
 
 def read_list(file: Path, root: Path) -> TrialList:
-    """Reads and checks a trial list; no audio is opened.
+    """Read and checks a trial list; no audio is opened.
 
     Raises:
         CorpusError: With every fault.
@@ -57,7 +57,7 @@ def read_list(file: Path, root: Path) -> TrialList:
 
 
 def final_list_of(corpus: CorpusConfig | None, named: str) -> tuple[Path, Path]:
-    """A corpus's test list and the folder that its paths start from.
+    """Return a corpus's test list and the folder that its paths start from.
 
     Raises:
         ConfigError: There is no corpus, or it has no test list.
@@ -74,7 +74,7 @@ def final_list_of(corpus: CorpusConfig | None, named: str) -> tuple[Path, Path]:
 def refuse_locked(
     trials: TrialList, corpus: CorpusConfig | None, cache: Path, command: str
 ) -> None:
-    """Refuses a list that is a test list, where it is not to be opened as one.
+    """Refuse a list that is a test list, where it is not to be opened as one.
 
     Args:
         trials: The list that is to be scored.
@@ -106,7 +106,7 @@ def _why_locked(trials: TrialList, corpus: CorpusConfig | None, cache: Path) -> 
 
 
 def _is_list(trials: TrialList, other: Path) -> bool:
-    """Whether a list holds the same pairs as another file, which may be gone."""
+    """Return whether a list holds the same pairs as another file, which may be gone."""
     if is_same_file(trials.file, other):
         return True
     if not other.is_file():
@@ -138,7 +138,7 @@ class FinalTest:
 def open_test_list(
     source: ModelSource, trials: TrialList, cache: Path, say: Callable[[str], None]
 ) -> FinalTest:
-    """Records that a test list is opened for a model, before anything of it is computed.
+    """Record that a test list is opened for a model, before anything of it is computed.
 
     Args:
         source: The model.
@@ -179,7 +179,7 @@ def open_test_list(
 
 @contextmanager
 def _journal_of(source: ModelSource, say: Callable[[str], None]) -> Iterator[Journal | None]:
-    """The journal of the model's search, to be written to; None without one that can be."""
+    """Yield the journal of the model's search, to be written to; None without one that can be."""
     if source.run is None:
         yield None
         return
@@ -201,13 +201,13 @@ def _journal_of(source: ModelSource, say: Callable[[str], None]) -> Iterator[Jou
         yield journal
 
 
-def described(past: PastOpenings) -> str:
-    """How often a list was opened before, when and for which models."""
+def describe_openings(past: PastOpenings) -> str:
+    """Return how often a list was opened before, when and for which models."""
     if not past.openings:
         return "the test list was never opened before"
     told = [
         f"{utc(each.time_s)} UTC by {each.user} for {_model_of(each)}"
-        for each in past.openings[-MOST_TOLD:]
+        for each in past.openings[-MAX_LISTED_OPENINGS:]
     ]
     earlier = len(past.openings) - len(told)
     first = f"{counted(earlier, 'earlier opening')}; " if earlier else ""
@@ -225,7 +225,7 @@ def _model_of(opening: Opening) -> str:
 
 
 def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
-    """What validation and test list share, where the model's validation list is still there."""
+    """Return what validation and test list share, where the model's validation list is still there."""
     try:
         corpus = source.corpus()
     except ConfigError:  # of another version; the list was then named by the person

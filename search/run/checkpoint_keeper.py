@@ -27,7 +27,7 @@ class CheckpointKeeper:
         self._seen = -1
 
     def sweep(self, coordinator: Coordinator) -> None:
-        """Looks at every trial again: an earlier process, or a late worker, may have left more.
+        """Look at every trial again: an earlier process, or a late worker, may have left more.
 
         To be called while no trial runs.
         """
@@ -38,7 +38,7 @@ class CheckpointKeeper:
         self.tidy(coordinator)
 
     def tidy(self, coordinator: Coordinator) -> None:
-        """Deletes what is not needed any more; cheap where no trial has ended since."""
+        """Delete what is not needed any more; cheap where no trial has ended since."""
         ended = [trial for trial in coordinator.trials if trial.state is not None]
         if len(ended) == self._seen:
             return

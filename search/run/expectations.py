@@ -9,8 +9,8 @@ from search.run.materials import Materials, SearchJob
 from search.run.progress import SearchView
 
 
-def say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
-    """Tells how many epochs the search's own trials will about spend, and how many follow-ups."""
+def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
+    """Report how many epochs the search's own trials will about spend, and how many follow-ups."""
     assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
     expected = forecast(
         settings.num_trials,
@@ -25,7 +25,7 @@ def say_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
 
 
 def describe_follow_ups(settings: SearchConfig) -> list[str]:
-    """What follow-ups will spend, in a line; none where none are asked for."""
+    """Return what follow-ups will spend, in a line; none where none are asked for."""
     plan, parts = settings.follow_ups, list[str]()
     if plan.repeat:
         parts.append(f"the best {plan.finalists} with {counted(plan.repeat, 'other seed')} each")
@@ -40,7 +40,7 @@ def describe_follow_ups(settings: SearchConfig) -> list[str]:
 
 
 def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:
-    """What tells how much of the disk the search needs, and refuses what it cannot hold."""
+    """Return what tells how much of the disk the search needs, and refuses what it cannot hold."""
     return DiskGuard(
         folder=job.folder,
         settings=job.settings,

@@ -14,7 +14,7 @@ PLANNED = ("repeat", "finalists", "control")
 
 
 def has_ended(records: Iterable[Record]) -> bool:
-    """Whether the last search of a run has come to an end, whatever the reason."""
+    """Return whether the last search of a run has come to an end, whatever the reason."""
     turn = last_turn(records)
     return turn is not None and turn["event"] == "search_ended"
 
@@ -22,7 +22,7 @@ def has_ended(records: Iterable[Record]) -> bool:
 def journal_status(
     records: Sequence[Record], trials: Sequence[TrialHistory], now_s: float
 ) -> SearchStatus:
-    """Sums up a search; follow-ups of its trials are not counted among them.
+    """Sum up a search; follow-ups of its trials are not counted among them.
 
     Args:
         records: The journal's so far.
@@ -52,7 +52,7 @@ def journal_status(
 def _left_s(
     records: Sequence[Record], trials: Sequence[TrialHistory], begun_s: float, now_s: float
 ) -> float | None:
-    """Epochs still to run, at the pace since the last start; None before its first epoch.
+    """Return epochs still to run, at the pace since the last start; None before its first epoch.
 
     A trial should last as the ended ones did; see `search.run.progress`, which does it inside.
     """
@@ -81,7 +81,7 @@ def _left_s(
 
 
 def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float:
-    """Epochs of follow-ups still to run, at most: they all run to the last epoch."""
+    """Return epochs of follow-ups still to run, at most: they all run to the last epoch."""
     begun = [trial for trial in trials if trial.follow_up is not None]
     plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in PLANNED})
     max_epochs = int(settings.get("max_epochs") or 0)

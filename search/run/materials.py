@@ -66,7 +66,7 @@ class Materials:
 
 
 def gather(job: SearchJob, build: Builder) -> Materials:
-    """Builds and checks corpus and teacher; a fault leaves no run behind.
+    """Build and checks corpus and teacher; a fault leaves no run behind.
 
     Args:
         job: The search.
@@ -105,7 +105,7 @@ def gather(job: SearchJob, build: Builder) -> Materials:
 
 
 def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:
-    """Says which limits of the space a trial's config breaks.
+    """Return which limits of the space a trial's config breaks.
 
     Raises:
         ConfigError: A limit needs a teacher with a network, and there is none.

@@ -40,7 +40,7 @@ def _is_own(name: str) -> bool:
 
 
 def _probes(space: Space) -> Iterator[Params]:
-    """Parameters for each family of the person's own: the first values, then each bound."""
+    """Yield parameters for each family of the person's own: the first values, then each bound."""
     by_name = {each.name: each for each in space.dimensions}
     families = (
         by_name[FAMILY].extremes() if FAMILY in by_name else [space.fixed_values().get(FAMILY)]

@@ -54,8 +54,8 @@ class SearchStatus:
         return self.complete + self.stopped_early + self.failed
 
 
-def status_of(coordinator: Coordinator) -> SearchStatus:
-    """Sums up a search."""
+def search_status(coordinator: Coordinator) -> SearchStatus:
+    """Sum up a search."""
     states = Counter(trial.state for trial in coordinator.own_trials)
     best = next(iter(ranked(coordinator.own_trials)), None)
     return SearchStatus(
@@ -75,7 +75,7 @@ def status_of(coordinator: Coordinator) -> SearchStatus:
 
 
 def follow_ups_in_words(coordinator: Coordinator) -> str:
-    """What is run after the search's own trials, and how much is left of it; empty before."""
+    """Return what is run after the search's own trials, and how much is left of it; empty before."""
     begun = [trial for trial in coordinator.trials if trial.follow_up is not None]
     if not coordinator.own_trials_ended:
         return ""
@@ -104,15 +104,15 @@ class SearchView:
         self._shown = (-1, "")
 
     def show(self, status: SearchStatus) -> None:
-        """Shows the latest status."""
+        """Show the latest status."""
         if self.console.is_terminal:
             self._update(_table(status))
         elif (status.ended, status.follow_ups) != self._shown:
             self._shown = status.ended, status.follow_ups
-            self.console.print(line(status), highlight=False)
+            self.console.print(status_line(status), highlight=False)
 
     def counter(self, what: str, unit: str) -> Callable[[int, int], None]:
-        """A function that shows how far some work before or after the trials is."""
+        """Return a function that shows how far some work before or after the trials is."""
 
         def show(done: int, total: int) -> None:
             if self.console.is_terminal:
@@ -123,11 +123,11 @@ class SearchView:
         return show
 
     def say(self, text: str) -> None:
-        """Prints a line, above the table where there is one."""
+        """Print a line, above the table where there is one."""
         self.console.print(text, highlight=False)
 
     def close(self) -> None:
-        """Leaves the last status on the screen."""
+        """Leave the last status on the screen."""
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -139,8 +139,8 @@ class SearchView:
         self._live.update(shown)
 
 
-def line(status: SearchStatus) -> str:
-    """A status as one line."""
+def status_line(status: SearchStatus) -> str:
+    """Return a status as one line."""
     parts = [
         f"{status.ended}/{status.num_trials} trials ended",
         f"{status.running} running",
@@ -149,8 +149,8 @@ def line(status: SearchStatus) -> str:
         f"{status.failed} failed",
         f"best VEER {_best(status)}",
         f"{status.epochs} epochs",
-        f"{duration(status.elapsed_s)} so far",
-        f"about {duration(status.left_s)} left",
+        f"{duration_text(status.elapsed_s)} so far",
+        f"about {duration_text(status.left_s)} left",
     ]
     if status.faults:
         parts.insert(5, faults_in_words(status.faults))
@@ -159,8 +159,8 @@ def line(status: SearchStatus) -> str:
     return ", ".join(parts)
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds as a person says them: `48 s`, `3 min 10 s`, `5 h 2 min`."""
+def duration_text(seconds: float | None) -> str:
+    """Return seconds as a person says them: `48 s`, `3 min 10 s`, `5 h 2 min`."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)
@@ -171,7 +171,7 @@ def duration(seconds: float | None) -> str:
 
 
 def faults_in_words(kinds: Mapping[str, int]) -> str:
-    """How many faults there were, and of which kinds: `2 faults: 1 worker lost, 1 hung`."""
+    """Return how many faults there were, and of which kinds: `2 faults: 1 worker lost, 1 hung`."""
     total = sum(kinds.values())
     words = kinds_in_words(Counter(kinds).elements())
     return f"{total} {'fault' if total == 1 else 'faults'}: {words}"
@@ -196,7 +196,7 @@ def _table(status: SearchStatus) -> Table:
         "best VEER": _best(status),
         "epochs": status.epochs,
         **({"faults": faults_in_words(status.faults)} if status.faults else {}),
-        "time": f"{duration(status.elapsed_s)}, about {duration(status.left_s)} left",
+        "time": f"{duration_text(status.elapsed_s)}, about {duration_text(status.left_s)} left",
     }
     for name, value in rows.items():
         table.add_row(name, str(value))
@@ -204,7 +204,7 @@ def _table(status: SearchStatus) -> Table:
 
 
 def _left_s(coordinator: Coordinator) -> float | None:
-    """Epochs still to run, at the pace so far; a trial should last as the ended ones did."""
+    """Return epochs still to run, at the pace so far; a trial should last as the ended ones did."""
     if coordinator.num_reported == 0:
         return None
     budget, own = coordinator.budget, coordinator.own_trials
@@ -222,7 +222,7 @@ def _left_s(coordinator: Coordinator) -> float | None:
 
 
 def _follow_up_epochs(coordinator: Coordinator) -> int:
-    """Epochs of follow-ups still to run, at most as long as the finalists are not known."""
+    """Return epochs of follow-ups still to run, at most as long as the finalists are not known."""
     budget = coordinator.budget
     running = [each.epoch for each in coordinator.trials if each.follow_up and each.state is None]
     if coordinator.own_trials_ended:

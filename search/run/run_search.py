@@ -33,10 +33,10 @@ from search.provenance.run_state import earlier_records, is_finished, open_run
 from search.ray_tune.driver import drive
 from search.review.audit_run import audit_search
 from search.run.checkpoint_keeper import CheckpointKeeper
-from search.run.expectations import disk_guard, say_forecast
+from search.run.expectations import disk_guard, print_forecast
 from search.run.materials import Materials, SearchJob, gather, limit_checker
 from search.run.own_models import check_own_models
-from search.run.progress import SearchView, status_of
+from search.run.progress import SearchView, search_status
 from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.run.trial_tasks import task_maker
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
@@ -69,7 +69,7 @@ class SearchResult:
 def run_search(
     settings: SearchConfig, folder: Path, view: SearchView, *, retry_failed: bool = False
 ) -> SearchResult:
-    """Runs a search, or what is left of it.
+    """Run a search, or what is left of it.
 
     A folder that holds a search with the same settings is continued from its journal; a finished
     one is left as it is. Ctrl-C ends the search so that it can be continued.
@@ -154,7 +154,7 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
 
 
 def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
-    """Chooses the crops of a validation utterance, and measures the teacher with as many."""
+    """Choose the crops of a validation utterance, and measures the teacher with as many."""
     data, records, view = materials.data, job.records, job.view
     eval_crops = choose_eval_crops(job.space, data, journal, records, view.say)
     if materials.teacher is not None:
@@ -168,7 +168,7 @@ def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> i
 
 
 def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:
-    """Benchmarks what a finished search found, and journals the end."""
+    """Benchmark what a finished search found, and journals the end."""
     if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
         view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
@@ -182,7 +182,7 @@ def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: Search
 
 @contextmanager
 def _surviving_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[None]:
-    """Lets a search that a full disk ended say so, though its last files find no room either."""
+    """Let a search that a full disk ended say so, though its last files find no room either."""
     try:
         yield
     except DiskFullError as error:
@@ -192,7 +192,7 @@ def _surviving_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[N
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
-    """Writes tables, study, TensorBoard's files and page anew from the journal."""
+    """Write tables, study, TensorBoard's files and page anew from the journal."""
     rebuild_tables(run)
     records = run.read()
     write_study(records, space.dimensions, run.study)
@@ -203,14 +203,14 @@ def rebuild_results(run: RunFolder, space: Space) -> None:
 def _drive(
     coordinator: Coordinator, job: SearchJob, materials: Materials, journal: Journal
 ) -> bool:
-    """Runs the trials; whether SIGTERM ended that."""
+    """Run the trials; whether SIGTERM ended that."""
     settings, run, view = job.settings, RunFolder(job.folder), job.view
     keeper = CheckpointKeeper(run, settings.keep_best, settings.finalists)
     keeper.sweep(coordinator)
     if coordinator.is_finished:
         _go_on(job, journal)
         return False
-    guard = disk_guard(job, materials, say_forecast(settings, view))
+    guard = disk_guard(job, materials, print_forecast(settings, view))
     gpu_probe = _gpu_probe(job, materials, journal)
 
     def make_allocator(nodes: Sequence[Node]) -> ShareAllocator:
@@ -223,21 +223,14 @@ def _drive(
         return allocator
 
     def on_step() -> None:
-        view.show(status_of(coordinator))
+        view.show(search_status(coordinator))
         keeper.tidy(coordinator)
 
     journal.follow(LiveFiles(run, job.space.dimensions, view.say).take)
     make_task = task_maker(job, materials)
     is_terminated = False
     try:
-        drive(
-            coordinator,
-            settings,
-            make_task,
-            make_allocator=make_allocator,
-            on_step=on_step,
-            say=view.say,
-        )
+        drive(coordinator, settings, make_task, make_allocator=make_allocator, on_step=on_step, say=view.say)
         on_step()
     except DiskFullError as error:
         coordinator.halt("disk_full", str(error))
@@ -251,7 +244,7 @@ def _drive(
 
 
 def _go_on(job: SearchJob, journal: Journal) -> None:
-    """Notes that an earlier search goes on; settings that were refused before leave no trace."""
+    """Note that an earlier search goes on; settings that were refused before leave no trace."""
     if job.records:
         for difference in open_run(job.settings, job.folder, journal, job.records):
             job.view.say(difference)

@@ -95,7 +95,7 @@ DECIDING = frozenset(
 
 
 def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
-    """The teacher's file, None where the search has none.
+    """Return the teacher's file, None where the search has none.
 
     Raises:
         ConfigError: A trial may distil, and no teacher is named; or the person's code is not
@@ -113,8 +113,8 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
 
 
 def may_distil(space: Space) -> bool:
-    """Whether a trial of this space can need a teacher."""
-    return any(config.loss.distill_weight > 0 for _, config in corner_configs(space, DECIDING))
+    """Return whether a trial of this space can need a teacher."""
+    return any(config.loss.distill_weight > 0 for _, config in deciding_configs(space, DECIDING))
 
 
 def prepared_teacher(
@@ -125,7 +125,7 @@ def prepared_teacher(
     folder: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """The teacher's file for the trials; of a plug-in its embeddings, in the run folder.
+    """Return the teacher's file for the trials; of a plug-in its embeddings, in the run folder.
 
     A plug-in is not run for a space with trials that it could not teach, and its embeddings are
     not replaced in a run that began with them.
@@ -222,7 +222,7 @@ def measure_teacher(
     journal: Journal,
     records: Sequence[Record],
 ) -> float | None:
-    """The teacher's VEER in percent over so many crops, measured once in a run and recorded.
+    """Return the teacher's VEER in percent over so many crops, measured once in a run and recorded.
 
     Returns:
         None where it is a file of embeddings without the validation utterances.
@@ -247,7 +247,7 @@ def measure_teacher(
 def _measured(
     file: Path, data: TrainingData, settings: SearchConfig, num_crops: int
 ) -> tuple[Floats | None, int | None]:
-    """Scores and number of parameters, None each where the file does not tell."""
+    """Return scores and number of parameters, None each where the file does not tell."""
     if is_stored(file):
         return stored_scores(file, data), read_meta(file).get(NUM_PARAMS)
     model = load_speaker_model(file).model

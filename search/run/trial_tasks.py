@@ -17,7 +17,7 @@ from trainable.training.ray_trial import TrialTask
 def task_maker(
     job: SearchJob, materials: Materials
 ) -> Callable[[TrialCourse, ShareAllocator], dict[str, Any]]:
-    """What turns a trial and its share into its Ray config.
+    """Return what turns a trial and its share into its Ray config.
 
     Args:
         job: The search; its run folder exists.

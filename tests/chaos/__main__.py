@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from search.run.progress import duration
+from search.run.progress import duration_text
 from spaces.files.atomic import write_text_atomically
 from tests.chaos.faults import (
     Outcome,
@@ -83,7 +83,7 @@ def main() -> None:
             outcomes.append(scenario(stage, name, times))
             wrong += complaints(outcomes[-1], times)
     console.print(rich_table(outcomes))
-    console.print(f"in {duration(time.monotonic() - begun)}", highlight=False)
+    console.print(f"in {duration_text(time.monotonic() - begun)}", highlight=False)
     for line in wrong or ["nothing lost, run twice or counted twice; every stop follows"]:
         console.print(line, markup=False, highlight=False)
     if args.markdown:

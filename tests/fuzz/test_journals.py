@@ -36,14 +36,14 @@ from results.terminal.trials import trials_view
 from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
-from search.cli.watch import frame, look_at
-from search.loop.coordinator import Coordinator
+from search.cli.watch import frame, take_snapshot
+from search.loop.coordinator import Conductor
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
 from search.provenance.differences import changes_since_start
 from search.review.epoch_comparison import COMPARED, EpochPair
-from search.review.recorded_trial import Sitting, conditions_differ, recorded_trial
+from search.review.recorded_trial import TrialStart, condition_differences, recorded_trial
 from search.review.reproduce import Reproduction
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestions
@@ -175,7 +175,7 @@ def watched(records: Sequence[Record], run: Path) -> None:
     """What `veer trials --watch` reads and shows."""
     JournalTail(run / "journal.jsonl").read()
     screen = Screen(width=100, height=30, file=io.StringIO())
-    screen.print(frame(look_at(records), RunFolder(run), screen, 1e9))
+    screen.print(frame(take_snapshot(records), RunFolder(run), screen, 1e9))
 
 
 def started_from(_: Sequence[Record], run: Path) -> None:
@@ -218,7 +218,7 @@ def carded(records: Sequence[Record], run: Path) -> None:
         )
 
 
-NOW = Sitting(
+NOW = TrialStart(
     place={"hardware": {"python": "3.12.1", "cpu": "a"}, "device": "cpu", "num_threads": 1},
     provenance={"versions": {"torch": "2"}, "environment": {"MKL_CBWR": "AVX2"}},
 )
@@ -234,7 +234,7 @@ def reproduced(records: Sequence[Record], run: Path) -> None:
         trial = recorded_trial(RunFolder(run), number)
         assert 1 <= trial.num_threads <= 1024
         pairs = tuple(EpochPair(recorded=r, again=AGAIN) for r in trial.history.in_order)
-        differences = conditions_differ(trial, records, NOW, {"train": "k2", "val": "k3"})
+        differences = condition_differences(trial, records, NOW, {"train": "k2", "val": "k3"})
         found = Reproduction(
             trial=number, pairs=pairs, differences=tuple(differences), veer_tolerance_pct=3.0
         )

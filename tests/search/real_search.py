@@ -13,7 +13,7 @@ from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
 from trainable.training.epoch_report import TIMING_FIELDS as EPOCH_TIMING
 
-VEER = [sys.executable, "-c", "from search.cli.app import main; main()"]
+VEER = [sys.executable, "-c", "from search.cli.app import run_app; run_app()"]
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300  # of a machine with other work on it
 # Fields of an epoch that differ between two runs of the same trial.

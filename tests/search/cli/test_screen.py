@@ -64,7 +64,7 @@ def test_a_name_that_no_terminal_can_encode_is_printed() -> None:
 def test_a_bars_title_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(screen, "console", Screen(file=out, width=200))
-    with screen.epochs(HOSTILE, 3):
+    with screen.training_bar(HOSTILE, 3):
         pass
     assert SHOWN[:40] in out.getvalue()
     assert "\x1b" not in out.getvalue()
@@ -127,7 +127,7 @@ def test_an_error_is_text(
     monkeypatch.setattr(cli, "errors", Screen(file=out, width=200))
     monkeypatch.setattr("sys.argv", ["veer", "data", "check", str(tmp_path / HOSTILE)])
     with pytest.raises(SystemExit, match="2"):
-        cli.main()
+        cli.run_app()
     assert out.getvalue().startswith("error ")
     assert SHOWN in out.getvalue()
     assert capsys.readouterr().err == ""

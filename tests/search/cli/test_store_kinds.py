@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from search.cli.store_table import amount_of, kind_of
+from search.cli.store_table import describe_amount, describe_kind
 from trainable.features.request import LOG_MELS
 from trainable.store.plan import FORMAT_VERSION, StorePlan
 from trainable.store.shards import ShardKind
@@ -39,9 +39,9 @@ def targets(copy: int) -> StorePlan:
     ],
 )
 def test_a_kind_is_told_with_what_tells_it_apart(store: StorePlan, told: str) -> None:
-    assert kind_of(store) == told
+    assert describe_kind(store) == told
 
 
 def test_log_mels_are_counted_in_hours_and_targets_in_crops() -> None:
-    assert amount_of(plan(LOG_MELS), 450_000_000) == "1,250.00 hours"  # frames of 10 ms
-    assert amount_of(targets(0), 8_736) == "8,736 crops"
+    assert describe_amount(plan(LOG_MELS), 450_000_000) == "1,250.00 hours"  # frames of 10 ms
+    assert describe_amount(targets(0), 8_736) == "8,736 crops"

@@ -169,7 +169,7 @@ def test_a_users_mistake_ends_with_status_2_and_no_stack_trace(
         "sys.argv", ["veer", "evaluate", str(model), "--pairs", "p", "--root", "r"]
     )
     with pytest.raises(SystemExit) as stop:
-        cli.main()
+        cli.run_app()
     assert stop.value.code == 2
     shown = capsys.readouterr().err
     assert "neither a model file nor a folder" in shown

@@ -35,11 +35,11 @@ BANK = CropBank(num_crops=3, crop_frames=60, seed=1)
 BUILD = """
 import sys
 from trainable.store import sizes
-from search.cli.app import main
+from search.cli.app import run_app
 
 sizes.MIN_SHARD_BYTES, sizes.MIN_SHARDS = 1, {pieces}
 sys.argv = ["veer", "data", "build", {corpus!r}, "--workers", "2"]
-main()
+run_app()
 """
 
 

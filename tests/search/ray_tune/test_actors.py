@@ -12,7 +12,7 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from search.ray_tune.actors import LostActorError, as_known, fault_of
+from search.ray_tune.actors import LostActorError, as_tune_error, fault_from_error
 from spaces.files.errors import DeviceError
 
 # What Ray 2.60 said when it was tried: a worker killed, `ray.kill`, a node's raylet killed.
@@ -71,10 +71,10 @@ def task_error(cause: Exception) -> Exception:
 )
 def test_deaths_are_told_apart_and_said_in_a_line(error, kind, message):
     """Also after Tune has written the error to a file and it was read back."""
-    known = as_known(error)
+    known = as_tune_error(error)
     assert isinstance(known, RayActorError | RayTaskError)
     for each in (known, cloudpickle.loads(cloudpickle.dumps(known))):
-        fault = fault_of(each)
+        fault = fault_from_error(each)
         assert fault.kind == kind
         assert message is None or message in fault.message
         assert "\n" not in fault.message
@@ -82,6 +82,6 @@ def test_deaths_are_told_apart_and_said_in_a_line(error, kind, message):
 
 
 def test_error_that_tune_does_not_know_keeps_its_text():
-    found = pickle.loads(pickle.dumps(as_known(OutOfMemoryError(MEMORY))))
+    found = pickle.loads(pickle.dumps(as_tune_error(OutOfMemoryError(MEMORY))))
     assert isinstance(found, LostActorError)
     assert (str(found), found.is_memory, found.preempted) == (MEMORY, True, False)

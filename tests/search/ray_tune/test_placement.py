@@ -13,7 +13,7 @@ from search.loop.proposals import Proposals
 from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
-from search.ray_tune.scheduler import CoordinatorScheduler, other_config, place_in
+from search.ray_tune.scheduler import CoordinatorScheduler, config_mismatch, placement_in
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
@@ -30,21 +30,21 @@ PLACE = {
 
 def test_the_config_that_was_asked_for_is_no_reason_to_stop():
     asked = TrialConfig(seed=3)
-    assert other_config(asked, PLACE | {"config_hash": asked.config_hash()}) is None
+    assert config_mismatch(asked, PLACE | {"config_hash": asked.config_hash()}) is None
 
 
 def test_another_config_is_named_with_both_hashes_and_the_node():
     asked, built = TrialConfig(seed=3), TrialConfig(seed=4)
-    assert other_config(asked, PLACE | {"config_hash": built.config_hash()}) == (
+    assert config_mismatch(asked, PLACE | {"config_hash": built.config_hash()}) == (
         f"the worker on node7 built a trainer of config {built.config_hash()}, the trial's is "
         f"{asked.config_hash()}: install the same Veer on every node, then go on with the search"
     )
 
 
 def test_a_place_is_found_in_a_result_as_tune_flattens_it():
-    assert place_in(flatten_dict({"epoch": 1, "place": PLACE})) == PLACE
-    assert place_in({"epoch": 1, "place": PLACE}) == PLACE
-    assert place_in({"epoch": 2, "places": 3}) is None
+    assert placement_in(flatten_dict({"epoch": 1, "place": PLACE})) == PLACE
+    assert placement_in({"epoch": 1, "place": PLACE}) == PLACE
+    assert placement_in({"epoch": 2, "places": 3}) is None
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from search.ray_tune.recorder import HaltStopper, line_that_says_most
+from search.ray_tune.recorder import HaltStopper, cause_line
 
 RAISED = """Failure # 1 (occurred at 2026-01-01_10-00-00)
 ray::StudentTrial.train() (pid=1)
@@ -33,12 +33,12 @@ The actor is dead because its worker process has died.
     ],
 )
 def test_line_that_says_most_is_the_reason(text, reason):
-    assert line_that_says_most(text) == reason
+    assert cause_line(text) == reason
 
 
 def test_reason_is_short():
     text = RAISED.replace("bad apple", "x" * 1000)
-    assert len(line_that_says_most(text)) == 300
+    assert len(cause_line(text)) == 300
 
 
 def test_stopper_can_be_pickled_whatever_it_holds():

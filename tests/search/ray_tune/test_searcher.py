@@ -14,7 +14,7 @@ from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.scheduler import CoordinatorScheduler
-from search.ray_tune.searcher import CoordinatorSearcher, Places
+from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
@@ -30,12 +30,12 @@ NO_MEMORY = {"outcome": "out_of_memory", "reason": "Tried to allocate 2 GiB"}
 class Ray:
     """Plays Ray: asks for trials, starts them, passes their results on."""
 
-    def __init__(self, coordinator, allocator, *, num_places, max_concurrent=99):
+    def __init__(self, coordinator, allocator, *, num_slots, max_concurrent=99):
         self.coordinator = coordinator
         self.searcher = CoordinatorSearcher(
             coordinator,
             lambda course: {"trial": course.trial},
-            places=Places(allocator, num_places, max_concurrent),
+            slots=TrialSlots(allocator, num_slots, max_concurrent),
         )
         self.scheduler = CoordinatorScheduler(
             coordinator, allocator, HangWatch(FaultConfig(), lambda: 0.0)
@@ -87,19 +87,19 @@ DONE = {"epoch": 1, "veer_pct": 20.0}
 
 
 def test_no_more_trials_are_out_than_there_are_places(make_ray):
-    ray = make_ray(num_places=4)
+    ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(5)] == [0, 1, 2, 3, None]
     assert ray.result(2, DONE) == "STOP"
     assert [ray.ask(), ray.ask()] == [4, None]
 
 
 def test_fewer_are_out_where_the_person_says_so(make_ray):
-    ray = make_ray(num_places=4, max_concurrent=2)
+    ray = make_ray(num_slots=4, max_concurrent=2)
     assert [ray.ask() for _ in range(3)] == [0, 1, None]
 
 
-def test_raised_trial_waits_for_two_places_and_nobody_overtakes_it(make_ray):
-    ray = make_ray(num_places=4)
+def test_raised_trial_waiting_for_two_places_and_nobody_overtakes_it(make_ray):
+    ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(4)] == [0, 1, 2, 3]
     assert ray.result(1, NO_MEMORY) == "STOP"
     assert ray.ask() == 1
@@ -117,7 +117,7 @@ def test_raised_trial_waits_for_two_places_and_nobody_overtakes_it(make_ray):
 
 def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
     """Ray asks no more once it was told that there is nothing."""
-    ray = make_ray(num_places=4, num_trials=2)
+    ray = make_ray(num_slots=4, num_trials=2)
     assert [ray.ask(), ray.ask(), ray.ask()] == [0, 1, None]
     ray.result(0, DONE)
     ray.result(1, NO_MEMORY)
@@ -129,15 +129,15 @@ def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
     assert ray.coordinator.is_finished
 
 
-def test_halted_search_waits_for_nobody(make_ray):
-    ray = make_ray(num_places=4)
+def test_halted_search_waiting_for_nobody(make_ray):
+    ray = make_ray(num_slots=4)
     ray.ask()
     ray.coordinator.halt("interrupted")
     assert ray.ask() == "FINISHED"
 
 
 def test_trial_that_a_whole_gpu_cannot_hold_has_failed(make_ray, tmp_path):
-    ray = make_ray(num_places=4, num_trials=1)
+    ray = make_ray(num_slots=4, num_trials=1)
     for _ in range(3):  # a quarter, a half, a whole
         assert ray.ask() == 0
         ray.start(0)
@@ -152,7 +152,7 @@ def test_trial_that_a_whole_gpu_cannot_hold_has_failed(make_ray, tmp_path):
 
 def test_trial_that_a_whole_node_cannot_hold_has_failed(make_ray, tmp_path):
     allocator = ShareAllocator(base=ResourceShare(num_cpus=2, num_gpus=0), max_cpus=4)
-    ray = make_ray(allocator, num_places=2, num_trials=1)
+    ray = make_ray(allocator, num_slots=2, num_trials=1)
     for _ in range(2):
         assert ray.ask() == 0
         ray.start(0)
