@@ -1,4 +1,4 @@
-"""The command line: a file a command, and what they share.
+"""The command line: one file for each command, and code that they share.
 
 May import: models, spaces, trainable, results, search.
 """

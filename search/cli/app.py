@@ -26,9 +26,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Search hyperparameters for distilling a large speaker-verification teacher into a "
     "small, fast student.\n\n"
-    "The usual order: **data** prepare and check, **teacher** train, **search**, then "
-    "**trials**, **show**, **report**, **dashboard** and **benchmark** to look, **export** and "
-    "**train** to retrain the winner in full, **evaluate** to score it.",
+    "The usual order: **data prepare** and **data check**, **teacher train**, **search**; then "
+    "**trials**, **show**, **report**, **dashboard** and **benchmark** to inspect the results, "
+    "**export** and **train** to train the best student in full, **evaluate** to score it.",
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
@@ -51,7 +51,7 @@ app.command()(evaluate)
 
 
 def run_app() -> None:
-    """Run the command; what a person can mend is shown without a stack trace."""
+    """Run the command; print an error that the user can fix without a stack trace."""
     try:
         app()
     except VeerError as error:

@@ -16,21 +16,21 @@ from results.terminal.quoting import veer_command
 from search.cli.console import console
 from search.review.audit_run import audit_search
 
-NONE = "-"
+_NO_VALUE = "-"
 
 
 def audit(
     run: Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")],
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures and the verdict as JSON.")
+        bool, typer.Option("--json", help="Print the numbers and the verdict as JSON.")
     ] = False,
 ) -> None:
-    """Say whether early stopping was right, and how much of the order is luck.
+    """Check whether early stopping was right, and how much of the ranking is due to chance.
 
-    Rank correlation of VEER at each rung with VEER at the end, what stopped trials that were run
-    to the end after all (`--control` of search and resume) would have come to, the spread due to
-    seeds (`--repeat`), whether every stop follows from the rungs, and the epochs saved. VEER at
-    the end is the median of the last five epochs. docs/trust.md explains it.
+    Shows the rank correlation of VEER at each rung with VEER at the end, the results of stopped
+    trials that were run to the end (`--control` of search and resume), the spread over seeds
+    (`--repeat`), whether every stop follows the rule of the rungs, and the epochs saved. VEER at
+    the end is the median of the last five epochs. See docs/trust.md.
     """
     found = audit_search(RunFolder(run).read())
     words = verdict(found)
@@ -48,11 +48,11 @@ def audit(
     missing = _missing(found)
     if missing:
         command = veer_command("resume", run)
-        console.print(Text(f"to know more: {command} {missing}"), soft_wrap=True)
+        console.print(Text(f"for a fuller audit: {command} {missing}"), soft_wrap=True)
 
 
 def _missing(found: Audit) -> str:
-    """Return options that would answer what is open."""
+    """Return the options of `veer resume` for the parts that the run has no trials for."""
     wants_control = found.cost.num_stopped > 0 and found.controls is None
     options = [*(["--control 5"] * wants_control), *(["--repeat 3"] * (found.seeds is None))]
     return " ".join(options)
@@ -77,7 +77,7 @@ def _rungs(found: Audit) -> Table:
 
 def _cells(found: Correlation) -> list[str]:
     if found.spearman is None or found.kendall is None:
-        return [f"{found.num}, too few", NONE, NONE]
+        return [f"{found.num}, too few", _NO_VALUE, _NO_VALUE]
     return [str(found.num), f"{found.spearman:.2f}", f"{found.kendall:.2f}"]
 
 
@@ -86,7 +86,7 @@ def _controls(found: ControlsAudit) -> Table:
         title=f"Controls: stopped trials run to the end; the best complete one is trial "
         f"{found.best_trial} with {found.best_end_pct:.2f} %"
     )
-    names = ("trial", "follows", "stopped after", "VEER % at the end", "points behind", "place")
+    names = ("trial", "follows", "stopped after", "VEER % at the end", "points behind", "rank")
     for name in (*names, "differs %"):
         table.add_column(name, justify="right")
     for each in found.controls:
@@ -99,7 +99,7 @@ def _controls(found: ControlsAudit) -> Table:
             str(each.place),
             f"{each.largest_gap_pct:.2f}",
         )
-    table.caption = "differs: most in an epoch that the stopped trial had too; 0 if computed alike"
+    table.caption = "differs: largest difference in an epoch that both ran; 0 if computed equally"
     return table
 
 
@@ -108,6 +108,6 @@ def _seeds(found: SeedsAudit) -> Table:
     for name in ("trials", "kind", "mean %", "sd %"):
         table.add_column(name, justify="right")
     for each in found.groups:
-        named = ", ".join(map(str, each.trials))
-        table.add_row(named, each.kind, f"{each.mean_pct:.2f}", f"{each.sd_pct:.2f}")
+        trials = ", ".join(map(str, each.trials))
+        table.add_row(trials, each.kind, f"{each.mean_pct:.2f}", f"{each.sd_pct:.2f}")
     return table

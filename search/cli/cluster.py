@@ -11,7 +11,7 @@ from search.cluster.tokens import TOKEN, Token, keep_from_others
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Start Ray on several machines, with a token that whoever joins must have.",
+    help="Start Ray on several machines. A machine needs the cluster's token to join.",
 )
 
 CpusOption = Annotated[
@@ -23,63 +23,68 @@ GpusOption = Annotated[
 HostOption = Annotated[
     str | None,
     typer.Option(
-        help="This machine's address for the others, where it has several.",
-        show_default="the one that Ray finds",
+        help="Address of this machine for the others, if it has several.",
+        show_default="chosen by Ray",
     ),
 ]
 
 
 @app.command()
 def head(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where the others join.")] = 6379,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port for the other machines.")
+    ] = 6379,
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     host: HostOption = None,
-    dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Start Ray's dashboard, for this machine only.")
-    ] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Start Ray's dashboard.")] = False,
     dashboard_host: Annotated[
-        str, typer.Option(help="Where the dashboard listens; beyond 127.0.0.1 others reach it.")
+        str, typer.Option(help="Address of the dashboard; only 127.0.0.1 is closed to others.")
     ] = cluster.LOOPBACK,
-    dashboard_port: Annotated[int, typer.Option(min=1, max=65535)] = 8265,
+    dashboard_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the dashboard.")
+    ] = 8265,
 ) -> None:
-    """Start a cluster on this machine and say how others join it.
+    """Start a cluster on this machine and print the commands to join it.
 
-    Whoever joins needs the token; one is made if there is none. There is no dashboard unless it is
-    asked for.
+    Other machines need the token to join; it is created if missing. The dashboard starts only with
+    --dashboard.
     """
-    wanted = cluster.Dashboard(host=dashboard_host, port=dashboard_port) if dashboard else None
-    if wanted is not None and not _is_loopback(wanted.host):
+    dashboard_options = (
+        cluster.Dashboard(host=dashboard_host, port=dashboard_port) if dashboard else None
+    )
+    if dashboard_options is not None and not _is_loopback(dashboard_options.host):
         _warn(
-            f"the dashboard listens on {wanted.host}: whoever reaches it and has the token runs "
-            "code on all machines; an SSH tunnel to 127.0.0.1 is safer"
+            f"the dashboard listens on {dashboard_options.host}: everyone who reaches it and has "
+            "the token can run code on all machines; an SSH tunnel to 127.0.0.1 is safer"
         )
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    address = cluster.start_head(port, node, wanted)
-    token = _kept(cluster.require_token())
-    _say(f"a cluster runs at {address}; it lets in who has the token of {token.source}")
-    if wanted is not None:
-        _say(f"dashboard: http://{wanted.host}:{wanted.port}")
-    _say("on every other machine:")
-    _say_how_to_copy(token, address.rpartition(":")[0])
-    _say(f"  veer cluster join {address}")
-    _say(f"then, on one of them:\n  veer search ... --address {address}")
-    _say("at the end, on each:\n  veer cluster stop")
+    address = cluster.start_head(port, node, dashboard_options)
+    token = _made_private(cluster.require_token())
+    _print(f"a cluster runs at {address}; to join, a machine needs the token of {token.place}")
+    if dashboard_options is not None:
+        _print(f"dashboard: http://{dashboard_options.host}:{dashboard_options.port}")
+    _print("on every other machine:")
+    _print_copy_commands(token, address.rpartition(":")[0])
+    _print(f"  veer cluster join {address}")
+    _print(f"then, on one of them:\n  veer search ... --address {address}")
+    _print("at the end, on each:\n  veer cluster stop")
 
 
 @app.command()
 def join(
     address: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="As `veer cluster head` prints it.")
+        str,
+        typer.Argument(metavar="HOST:PORT", help="The address that `veer cluster head` prints."),
     ],
     cpus: CpusOption = None,
     gpus: GpusOption = None,
     host: HostOption = None,
 ) -> None:
-    """Make this machine a node of a cluster; it needs the cluster's token."""
+    """Make this machine a node of a cluster; this needs the cluster's token."""
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    _kept(cluster.join_cluster(address, node))
-    _say(f"this machine is a node of {address}; to leave: veer cluster stop")
+    _made_private(cluster.join(address, node))
+    _print(f"this machine is a node of {address}; to leave: veer cluster stop")
 
 
 @app.command()
@@ -88,17 +93,17 @@ def token(
         bool, typer.Option("--show", help="Print the token itself, and nothing else.")
     ] = False,
 ) -> None:
-    """Say where this machine's token is and how to bring it to another.
+    """Show where this machine's token is and how to copy it to another machine.
 
-    The fingerprint tells whether two machines have the same token.
+    Machines with the same fingerprint have the same token.
     """
-    found = _kept(cluster.require_token())
+    found = _made_private(cluster.require_token())
     if show:
         typer.echo(found.value)
         return
-    _say(f"token: {found.source}, fingerprint {found.fingerprint}")
-    _say("on a machine that is to join:")
-    _say_how_to_copy(found, "THIS_MACHINE")
+    _print(f"token: {found.place}, fingerprint {found.fingerprint}")
+    _print("on a machine that will join:")
+    _print_copy_commands(found, "THIS_MACHINE")
 
 
 @app.command()
@@ -107,23 +112,23 @@ def stop(
         str | None, typer.Argument(metavar="[HOST:PORT]", help="Only the node of this cluster.")
     ] = None,
 ) -> None:
-    """End the nodes that `veer cluster` started on this machine, and no other Ray."""
-    num_ended = cluster.stop_nodes(address)
-    _say(f"{num_ended} processes ended" if num_ended else "no node of a cluster runs here")
+    """Stop the nodes that `veer cluster` started on this machine, and no other Ray."""
+    num_ended = cluster.stop(address)
+    _print(f"{num_ended} processes ended" if num_ended else "no node of a cluster runs here")
 
 
-def _say_how_to_copy(token: Token, host: str) -> None:
+def _print_copy_commands(token: Token, host: str) -> None:
     if token.file is None:
-        _say(f"  export {TOKEN}=...   # as it is set here")
+        _print(f"  export {TOKEN}=...   # the value set here")
         return
-    _say("  mkdir -p -m 700 ~/.ray")
-    _say(f"  scp -p {host}:{token.file.absolute()} ~/.ray/auth_token")
+    _print("  mkdir -p -m 700 ~/.ray")
+    _print(f"  scp -p {host}:{token.file.absolute()} ~/.ray/auth_token")
 
 
-def _kept(token: Token) -> Token:
-    """Return the token, whose file is kept from other users."""
-    if (remark := keep_from_others(token)) is not None:
-        _warn(remark)
+def _made_private(token: Token) -> Token:
+    """Return the token, after its file is made private to this user."""
+    if (warning := keep_from_others(token)) is not None:
+        _warn(warning)
     return token
 
 
@@ -134,7 +139,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Searches beside each other: `veer compare`."""
+"""`veer compare`: searches side by side."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ from search.cli.console import console
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of two searches or more.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of two or more searches.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
-    """Put searches side by side: what they were told, spent and found.
+    """Compare searches: their settings, their cost and their results.
 
     Only settings and parts of the spaces that differ are shown. VEERs are compared after the same
-    number of epochs, those of stopped trials counted in. Where the validation lists differ, VEERs
-    say nothing of each other, and it says so.
+    number of epochs, including those of stopped trials. A warning is shown if the validation lists
+    differ: VEERs are not comparable then.
     """
     comparison = compare_runs([RunView.read(run) for run in runs])
     if as_json:

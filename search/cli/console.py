@@ -1,7 +1,7 @@
-"""The screen: one console for tables, one for errors, and progress bars.
+"""The consoles for output and for errors, and progress bars.
 
-Whatever is printed is text: nothing in it is read as markup, as an emoji's name or as a command to
-the terminal.
+All text is printed literally: nothing in it acts as markup, as an emoji's name or as a command to
+the terminal. File names and journals may come from other people.
 """
 
 import os
@@ -26,30 +26,31 @@ from rich.text import Span, Text
 from spaces.files.visible import visible
 from trainable.training.epoch_report import EpochReport
 
+# Columns for tables in a file or a pipe, where lines are not wrapped.
 FILE_WIDTH = 160
-# The exit status of what Ctrl-C ended: 128 and the signal's number.
+# Exit status after Ctrl-C, as in shells: 128 and the signal's number.
 INTERRUPTED_STATUS = 130
-# Of a search that stopped for a fault: of its trials, or of the disk.
+# Exit status of a search that stopped because of failing trials or a full disk.
 STOPPED_STATUS = 1
 _LAYOUT = "\n\t"
 
 
 class Screen(Console):
-    """A console on which no text can do more than be read, wherever it came from."""
+    """A console that prints every text literally, from any source."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text with its control characters shown; see `rich.console.Console.render_str`."""
+        """Return the text with visible control characters; see rich's `Console.render_str`."""
         return super().render_str(visible(text, keep=_LAYOUT), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Segments of which only rich's own, such as a cursor's moves, control the terminal."""
+        """Yield segments; only rich's own, such as cursor movements, control the terminal."""
         if isinstance(renderable, Text):
-            # Before it is wrapped, so that the escapes have their room.
+            # Before wrapping, since an escape is longer than its character.
             renderable = _shown(renderable)
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
@@ -59,22 +60,22 @@ class Screen(Console):
 
 
 def _shown(text: Text) -> Text:
-    """Return the text with its control characters shown, its styles where they were."""
+    """Return the text with visible control characters and its styles at the same characters."""
     if text.plain.isprintable():
         return text
     pieces = [visible(each, keep=_LAYOUT) for each in text.plain]
-    place = [0, *accumulate(map(len, pieces))]
+    position = [0, *accumulate(map(len, pieces))]
     last = len(pieces)
     shown = text.blank_copy("".join(pieces))
     shown.spans = [
-        Span(place[min(span.start, last)], place[min(span.end, last)], span.style)
+        Span(position[min(span.start, last)], position[min(span.end, last)], span.style)
         for span in text.spans
     ]
     return shown
 
 
 def _width(stream: TextIO) -> int | None:
-    """Rich finds a terminal's, and $COLUMNS; a file or a pipe has none and gets a wide one."""
+    """Return the console's width; None where rich finds it, from a terminal or $COLUMNS."""
     return None if stream.isatty() or "COLUMNS" in os.environ else FILE_WIDTH
 
 
@@ -84,7 +85,7 @@ errors = Screen(stderr=True, width=_width(sys.stderr))
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield a bar for work that tells (done, in all); it appears with the first call."""
+    """Yield a function that shows (done, total) in a bar, from its first call on."""
     with _bar() as bar:
         task = None
 
@@ -98,7 +99,7 @@ def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
 
 
 class TrainingBar:
-    """A bar for a training run; every epoch also leaves a line."""
+    """A progress bar for a training run, with a line for every epoch."""
 
     def __init__(self, bar: Progress, title: str, max_epochs: int) -> None:
         self._bar = bar
@@ -115,27 +116,27 @@ class TrainingBar:
         self._bar.console.print(epoch_line(report), highlight=False, soft_wrap=True)
 
     def evaluation(self, done: int, total: int) -> None:
-        """Show how far the evaluation of the whole protocol is; hidden when done."""
+        """Show the progress of the full evaluation; hidden when done."""
         self._bar.update(self._evaluation, completed=done, total=total, visible=done < total)
 
     def teacher(self, done: int, total: int) -> None:
-        """Show how far a plug-in teacher is with its embeddings; hidden when done."""
+        """Show the progress of a plug-in teacher's embeddings; hidden when done."""
         self._bar.update(self._teacher, completed=done, total=total, visible=done < total)
 
-    def warning(self, text: str) -> None:
-        """Leave a line."""
+    def print_line(self, text: str) -> None:
+        """Print a line above the bar."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def training_bar(title: str, max_epochs: int) -> Iterator[TrainingBar]:
-    """Yield a bar for a training run."""
+    """Yield a progress bar for a training run."""
     with _bar() as bar:
         yield TrainingBar(bar, title, max_epochs)
 
 
 def epoch_line(report: EpochReport) -> str:
-    """One epoch in one line."""
+    """Format an epoch's report as one line."""
     cosine = "" if report.teacher_cosine is None else f"  cosine {report.teacher_cosine:5.3f}"
     share = "" if report.distill_share is None else f"  share {report.distill_share:6.2%}"
     return (

@@ -14,17 +14,17 @@ from trainable.config.reading import read_trial_space
 
 
 def dashboard(
-    run: Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a search.")],
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes any free port.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
     ] = 8080,
-    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
     code: AllowCodeOption = False,
 ) -> None:
     """Show a run in optuna-dashboard, also while its search runs. Ctrl-C ends it.
 
-    It listens on 127.0.0.1 alone and changes nothing: notes and deletions are refused. What it
-    shows comes from the run's journal.
+    The server listens on 127.0.0.1 only and is read-only: notes and deletions are refused. It
+    shows the run's journal.
     """
     permit(code)
     folder = RunFolder(run)

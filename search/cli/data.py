@@ -1,4 +1,4 @@
-"""`veer data`: make, prepare and check a corpus; its stores are in `store`."""
+"""`veer data`: build, prepare and check a corpus. Commands for its stores are in `store`."""
 
 import os
 from enum import StrEnum
@@ -16,14 +16,16 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.corpus.prepare import PrepareConfig, prepare_corpus
 from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
 
-app = typer.Typer(no_args_is_help=True, help="Prepare and check a corpus; keep its log-mels.")
+app = typer.Typer(
+    no_args_is_help=True, help="Prepare and check a corpus; manage its stored log-mels."
+)
 app.command()(store.build)
 app.command()(store.info)
 app.command()(store.prune)
 
 
 class CorpusLayout(StrEnum):
-    """What a folder of speakers looks like."""
+    """The directory layouts that `veer data prepare` can read."""
 
     VOXCELEB = "voxceleb"
     LIBRISPEECH = "librispeech"
@@ -31,13 +33,15 @@ class CorpusLayout(StrEnum):
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Argument(help="Folder of the corpus.")] = Path("runs/demo-corpus"),
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
+    out: Annotated[Path, typer.Argument(help="Folder to write.")] = Path("runs/demo-corpus"),
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed; the same seed gives the same files.")
+    ] = 0,
 ) -> None:
     """Build the demo corpus: 140 synthetic speakers, about one hour, in under a minute.
 
     The voices are synthetic (espeak-ng), each with several sessions that differ in room, noise,
-    channel and level. An intact demo corpus with the same seed is reused, another one replaced.
+    channel and level. An intact demo corpus with the same seed is reused; another one is replaced.
     """
     config = DemoConfig(seed=seed)
     with progress_bar(f"speakers, on {os.cpu_count()} cores") as progress:
@@ -48,26 +52,28 @@ def demo(
 @app.command()
 def prepare(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Folder with a folder for every speaker.")
+        Path, typer.Argument(metavar="DIR", help="Folder with one subfolder per speaker.")
     ],
     layout: Annotated[
         CorpusLayout,
-        typer.Option(help="How DIR is laid out, see above."),
+        typer.Option(help="Directory layout of DIR, see above."),
     ],
     val_speakers: Annotated[
-        int, typer.Option(min=2, help="Speakers of the validation list, drawn by the seed.")
+        int, typer.Option(min=2, help="Speakers of the validation list, chosen at random.")
     ],
     test_speakers: Annotated[
-        int, typer.Option(min=0, help="Speakers of the test list; 0 writes none.")
+        int, typer.Option(min=0, help="Speakers of the test list; 0 for no test list.")
     ] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the lists and of corpus.yaml.", show_default="DIR"),
+        typer.Option(help="Folder for the lists and corpus.yaml.", show_default="DIR"),
     ] = None,
     pairs: Annotated[
-        int, typer.Option(min=2, help="Trial pairs of each list at most, half of them targets.")
+        int, typer.Option(min=2, help="Most trial pairs in a list, half of them target pairs.")
     ] = 4000,
-    seed: Annotated[int, typer.Option(min=0, help="Draws speakers and pairs.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the choice of speakers and pairs.")
+    ] = 0,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing lists.")] = False,
 ) -> None:
     """Write the lists of a corpus from a folder of speakers.
@@ -75,8 +81,8 @@ def prepare(
     Layout voxceleb: DIR/SPEAKER/SESSION/UTTERANCE.wav or .flac.
     Layout librispeech: DIR/SPEAKER/CHAPTER/UTTERANCE.flac.
 
-    Training, validation and test get different speakers. Target pairs join different sessions of
-    a speaker where there are several. No audio is opened: `veer data check` does that.
+    Training, validation and test get different speakers. Target pairs combine different sessions
+    of a speaker if there are several. No audio is opened: `veer data check` decodes the files.
     """
     settings = {
         "layout": layout.value,
@@ -97,11 +103,12 @@ def check(
     allow_shared_speakers: Annotated[
         bool,
         typer.Option(
-            "--allow-shared-speakers", help="Let training share speakers with the trial lists."
+            "--allow-shared-speakers",
+            help="Allow speakers that are in training and in a trial list.",
         ),
     ] = False,
 ) -> None:
-    """Check the lists and decode every file they name; list all faults, or print the counts."""
+    """Check the lists and decode every file in them; print all faults, or the counts."""
     config = read_corpus_config(corpus)
     if allow_shared_speakers:
         config = config.model_copy(update={"allow_shared_speakers": True})

@@ -1,15 +1,15 @@
 """Entry point of the `veer` command.
 
-Imports nothing of Veer at the top: a process that multiprocessing spawns imports this file again,
-and must not pay for Ray and Optuna.
+Imports nothing of Veer at module level: a process spawned by multiprocessing imports this file
+again, and must not load Ray and Optuna.
 """
 
 import os
 
-# Threads that spin while they wait, OpenMP's default, starve when the cores are shared: measured
+# By default waiting threads of OpenMP spin, and starve others when the cores are shared: measured
 # on two busy cores, an epoch of the demo teacher took up to a hundred times as long. With a tenth
-# of this spin a second thread brought nothing to a training step: it slept whenever it was needed.
-# Must be set before PyTorch is loaded; what the person set stands.
+# of this count a second thread did not speed up a training step: it slept whenever it was needed.
+# Must be set before PyTorch is loaded; a value that the user has set is kept.
 SPIN_COUNT = "10000"
 
 

@@ -1,4 +1,4 @@
-"""`veer evaluate`, and `--final`: the one way to a test list."""
+"""`veer evaluate`. Its option `--final` is the only way to score a test list."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -32,54 +32,58 @@ def evaluate(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A model file, a training run's folder (its best epoch), or a search's (its best "
-            "trial)."
+            help="A model file, a training run's folder (its best epoch), or a search's run "
+            "folder (its best trial)."
         ),
     ],
     trials: Annotated[
         Path | None,
         typer.Option(
             "--pairs",
-            help="Trial list: lines '1|0 PATH_A PATH_B'; with --final else the corpus's test "
-            "list.",
+            help="Trial list with lines '1|0 PATH_A PATH_B'. With --final the default is the "
+            "corpus's test list.",
             show_default=False,
         ),
     ] = None,
     root: Annotated[
         Path | None,
-        typer.Option(help="Folder that the list's paths start from.", show_default=False),
+        typer.Option(help="Folder that the list's paths are relative to.", show_default=False),
     ] = None,
     corpus: Annotated[
         Path | None,
         typer.Option(
-            help="corpus.yaml with the test list, where it is not the one that the model was "
-            "trained on; with --final.",
+            help="With --final: corpus.yaml with the test list, if the model was trained on "
+            "another corpus.",
             show_default=False,
         ),
     ] = None,
     trial: Annotated[
         int | None,
-        typer.Option(min=0, help="Another trial of a search than its best.", show_default=False),
+        typer.Option(
+            min=0, help="Number of a trial of the search, instead of its best.", show_default=False
+        ),
     ] = None,
     final: Annotated[
         bool,
         typer.Option(
-            "--final", help="Open the test list: recorded, and counted. docs/test_list.md"
+            "--final",
+            help="Open the test list. Every opening is recorded; see docs/test_list.md.",
         ),
     ] = False,
     eval_frames: Annotated[
-        int, typer.Option(min=1, help="Crop length, frames of 10 ms.")
+        int, typer.Option(min=1, help="Crop length in frames of 10 ms.")
     ] = DEFAULT_EVAL_FRAMES,
     device: DeviceOption = "auto",
     code: AllowCodeOption = False,
 ) -> None:
-    """Score a checkpoint on a trial list, under both protocols.
+    """Score a model on a trial list, under two protocols.
 
-    Cosine of the mean embeddings over 10 crops of the log-mels, and voxceleb_trainer's mean
-    distance between 10 crops of the waveform; each metric is named with its prior.
+    They are the cosine of the mean embeddings over 10 crops of the log-mels, and
+    voxceleb_trainer's mean distance between 10 crops of the waveform. Each minDCF is shown with
+    its target prior.
 
-    A test list is scored with --final alone. That it was opened, when and for which model is
-    recorded before anything is computed, and told whenever it is opened again.
+    A test list is scored only with --final. The time and the model of each opening are recorded
+    before a score is computed, and shown at every later opening.
     """
     permit(code)
     _check_options(trials, root, corpus, final)
@@ -101,11 +105,15 @@ def _check_options(
     trials: Path | None, root: Path | None, corpus: Path | None, final: bool
 ) -> None:
     if (trials is None) != (root is None):
-        raise ConfigError("--pairs and --root go together: the list, and where its paths start")
+        raise ConfigError(
+            "--pairs and --root must be given together: the list, and the folder of its paths"
+        )
     if trials is None and not final:
         raise ConfigError("give --pairs LIST and --root FOLDER, or --final for the test list")
     if corpus is not None and (trials is not None or not final):
-        raise ConfigError("--corpus names the test list that --final opens; leave out --pairs")
+        raise ConfigError(
+            "--corpus is for --final and gives its test list; use it without --pairs"
+        )
 
 
 def _final_list(
@@ -119,7 +127,7 @@ def _final_list(
 
 
 def _known_corpus(source: ModelSource) -> CorpusConfig | None:
-    """Return the model's corpus; what another version of Veer wrote and this one cannot read is none."""
+    """Return the model's corpus; None if unknown or unreadable for this version of Veer."""
     try:
         return source.corpus()
     except ConfigError:
@@ -127,16 +135,16 @@ def _known_corpus(source: ModelSource) -> CorpusConfig | None:
 
 
 def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:
-    opened = open_test_list(source, trials, cache_dir(), _say)
+    opened = open_test_list(source, trials, cache_dir(), _print_line)
     scores, eer = _scored(source, trials, eval_frames, device)
     figures = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
     figures["interval"] = None if eer.interval is None else asdict(eer.interval)
     opened.ledger.record_metrics(opened.opening, figures)
     _print(source, trials, scores, eer)
-    _say(describe_openings(opened.past))
+    _print_line(describe_openings(opened.past))
     for warning in opened.warnings:
-        _say(f"warning: {warning}")
-    _say(f"recorded in {' and '.join(map(str, opened.files))}")
+        _print_line(f"warning: {warning}")
+    _print_line(f"recorded in {' and '.join(map(str, opened.files))}")
 
 
 def _scored(
@@ -158,10 +166,12 @@ def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: Fina
     loaded = source.loaded
     whose = "" if source.trial is None else f"trial {source.trial}, "
     title = f"{whose}{loaded.file}, epoch {loaded.epoch}: {len(trials.pairs)} pairs of"
-    _say(f"{title} {trials.file}")  # a table's title would be wrapped to its width
+    _print_line(
+        f"{title} {trials.file}"
+    )  # not as the table's title, which would be wrapped to its width
     console.print(evaluation_table(scores.result, title=""))
-    _say(f"cosine of mean embeddings: {eer.in_words}")
+    _print_line(f"cosine of mean embeddings: {eer.in_words}")
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the commands that they print."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,7 @@ from results.export.export import EXPORTED_CONFIG, Export
 from results.terminal.quoting import veer_command
 from trainable.checkpoints.user_models import needs_user_code
 
-FLAG = " --allow-code"
+_ALLOW_CODE_FLAG = " --allow-code"
 
 
 def _set_option(example: str) -> Any:
@@ -28,77 +28,87 @@ RunSetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Override one setting of the trial, of a preset's and of a file's alike, e.g. --set "
-        "model.hidden_dim=64 (or trial.model.hidden_dim=64, as it stands in a file); of a file "
-        "also e.g. --set teacher=PATH. Repeatable.",
+        help="Override one setting of the preset or file, e.g. --set model.hidden_dim=64 (or "
+        "trial.model.hidden_dim=64, as in a file). For a file also e.g. --set teacher=PATH. "
+        "Repeatable.",
     ),
 ]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and crops.")]
 DeviceOption = Annotated[
-    str, typer.Option(help="cpu, cuda, or auto: cuda where PyTorch can use it, else cpu.")
+    str, typer.Option(help="cpu, cuda, or auto: cuda if PyTorch can use it, else cpu.")
 ]
 StopAtOption = Annotated[
     str | None,
-    typer.Option(help="End the search when a trial meets this criterion of `success`."),
+    typer.Option(
+        help="End the search when a trial meets this criterion of `success` in the settings."
+    ),
 ]
 MaxConcurrentOption = Annotated[
-    int | None, typer.Option(min=1, help="Trials at once; else as many as the cluster fits.")
+    int | None,
+    typer.Option(
+        min=1, help="Most trials at the same time; by default as many as fit the cluster."
+    ),
 ]
 TotalEpochsOption = Annotated[
     int | None,
-    typer.Option(min=1, help="Epochs of all trials together after which the search ends."),
+    typer.Option(min=1, help="End the search after this number of epochs of all trials together."),
 ]
 RepeatOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Run each of the best configs with so many other seeds at the end, to the last "
-        "epoch, and choose the best by their mean.",
+        help="At the end run each of the best configs with this many other seeds, to the last "
+        "epoch, and choose the best by the mean VEER.",
     ),
 ]
-FinalistsOption = Annotated[int | None, typer.Option(min=1, help="Best configs that --repeat is for.")]
+FinalistsOption = Annotated[
+    int | None, typer.Option(min=1, help="Number of best configs for --repeat.")
+]
 ControlOption = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Run so many of the trials that were stopped early to the last epoch after all, "
-        "drawn at random; veer audit then says what was lost.",
+        help="At the end run this many of the trials that were stopped early, chosen at random, "
+        "to the last epoch; `veer audit` then shows what early stopping lost.",
     ),
 ]
-CpuOption = Annotated[float | None, typer.Option(help="CPUs a trial.")]
+CpuOption = Annotated[float | None, typer.Option(help="CPUs per trial.")]
 GpuOption = Annotated[
     str | None,
     typer.Option(
         metavar="NUMBER|auto",
-        help="GPUs a trial; 0.25 lets four trials share one, auto measures how many fit.",
+        help="GPUs per trial. With 0.25 four trials share one; auto measures how many fit.",
     ),
 ]
 AddressOption = Annotated[
     str | None,
-    typer.Option(help="Ray cluster to join, such as 10.0.0.1:6379; else one is started here."),
+    typer.Option(
+        help="Ray cluster to join, such as 10.0.0.1:6379; by default Ray is started on this "
+        "machine."
+    ),
 ]
 AllowCodeOption = Annotated[
     bool,
     typer.Option(
         "--allow-code",
-        help="Run code of yours: models named package.module:Class, from the working folder, and "
-        "plug-in teachers.",
+        help="Allow your own code to run: models named package.module:Class, from the working "
+        "folder, and plug-in teachers.",
     ),
 ]
 
 
 def permit(allowed: bool) -> None:
-    """Let this process run the code in the working folder, if that is allowed."""
+    """Allow this process to run code from the working folder if `allowed` is true."""
     if allowed:
         allow_code(Path.cwd())
 
 
 def permission_flag() -> str:
-    """Return what a command that is printed for the person, like the one given, must end with."""
-    return FLAG if is_code_allowed() else ""
+    """Return the flag for a printed command if the user gave it to this one, else nothing."""
+    return _ALLOW_CODE_FLAG if is_code_allowed() else ""
 
 
 def training_command(exported: Export) -> str:
-    """Return the command that trains an exported trial in full."""
-    flag = FLAG if needs_code(exported.config.trial.model) else ""
+    """Return the command to train an exported trial in full."""
+    flag = _ALLOW_CODE_FLAG if needs_code(exported.config.trial.model) else ""
     return f"{veer_command('train', exported.folder / CONFIG)}{flag}"

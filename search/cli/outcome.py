@@ -1,4 +1,4 @@
-"""A search run from the command line, and what is printed at its end."""
+"""Run a search from the command line, and print its results."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,37 +30,35 @@ from search.config.search_config import SearchConfig
 from search.run.progress import SearchView
 from search.run.run_search import SearchResult, run_search
 
-# Why a search ended before its end, and the exit status then.
+# The message and the exit status for a search that ended before it was finished, by reason.
 STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
-        "interrupted": ("stopped; go on with", INTERRUPTED_STATUS),
-        "time_limit": ("time limit reached; go on with", 0),
-        "failing": ("too many trials fail: mend it, then", STOPPED_STATUS),
-        "disk_full": ("the disk is full: make room, then", STOPPED_STATUS),
+        "interrupted": ("stopped; continue with", INTERRUPTED_STATUS),
+        "time_limit": ("time limit reached; continue with", 0),
+        "failing": ("too many trials fail: fix the cause, then", STOPPED_STATUS),
+        "disk_full": ("the disk is full: free some space, then", STOPPED_STATUS),
     }
 )
 
 
-def run_and_print(
-    settings: SearchConfig, folder: Path, *, retry_failed: bool = False
-) -> None:
-    """Run a search, or what is left of it, and prints what came of it.
+def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = False) -> None:
+    """Run a search, or the rest of an interrupted one, and print its results.
 
     Args:
-        settings: Resolved.
+        settings: The settings of the search.
         folder: The run folder.
-        retry_failed: Whether trials that failed are run again.
+        retry_failed: Whether failed trials run again.
 
     Raises:
-        typer.Exit: With the status of Ctrl-C or SIGTERM, where that ended it, or of a search that
-            stopped for its faults.
+        typer.Exit: With the status of Ctrl-C or SIGTERM if that ended the search, or the status of
+            a search that stopped because of faults.
     """
     try:
         with terminable():
             view = SearchView(console)
             result = run_search(settings, folder, view, retry_failed=retry_failed)
     except KeyboardInterrupt as interrupt:  # while reading the corpus, or benchmarking
-        console.print("stopped; the same command goes on from here")
+        console.print("stopped; the same command continues from here")
         is_terminated = isinstance(interrupt, Terminated)
         raise typer.Exit(TERMINATED_STATUS if is_terminated else INTERRUPTED_STATUS) from None
     _print_result(result)
@@ -100,13 +98,13 @@ def _why_finished(records: Sequence[Record]) -> str:
     match ended["reason"] if ended else None:
         case "exhausted":
             num_trials = sum(t.follow_up is None for t in trial_histories(records))
-            return f"this search is finished, its space had no more than {num_trials} trials"
+            return f"this search is finished: its space has only {num_trials} trials"
         case "target_met":
-            return "this search is finished, its target is met"
+            return "this search is finished: its target was met"
         case "epochs_spent":
-            return "this search is finished, it has had all its epochs"
+            return "this search is finished: all its epochs are used"
         case _:
-            return "this search is finished already"
+            return "this search is already finished"
 
 
 def _export(run: RunFolder) -> None:

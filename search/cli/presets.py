@@ -15,8 +15,8 @@ from trainable.config.trial_config import TrialConfig
 def presets() -> None:
     """List the presets: the approaches and ablations of the notes, then the teachers.
 
-    Train a student by `veer train --preset NAME`, a teacher by `veer teacher train NAME`. Two
-    names of one config are one run in a search.
+    Train a student with `veer train --preset NAME`, a teacher with `veer teacher train NAME`. Two
+    presets with the same config are one run in a search.
     """
     teachers = [name for name in bundled_configs() if name not in STUDENTS]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -38,7 +38,7 @@ def presets() -> None:
 def _add_rows(table: Table, names: Iterable[str]) -> None:
     for name in names:
         trial = read_trial_config(name)
-        # On the meta device a model has shapes and no memory.
+        # A model on the meta device has shapes but takes no memory.
         with torch.device("meta"):
             num_params = count_parameters(build_model(trial.model))
         alpha = f"{trial.loss.alpha:g}" if trial.loss.distill_weight else "-"
@@ -46,7 +46,7 @@ def _add_rows(table: Table, names: Iterable[str]) -> None:
 
 
 def _loss(trial: TrialConfig) -> str:
-    """Return the kind of distillation in effect, and what stands beside it."""
+    """Return the kind of distillation and the other active parts of the loss."""
     loss = trial.loss.canonical()
     parts = [str(loss["distillation"])]
     if "temperature" in loss:

@@ -21,11 +21,12 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 
+# Exit status if the trial was not reproduced.
 FAILED_STATUS = 1
 
 
 class ReproductionDevice(StrEnum):
-    """Where the trial computes."""
+    """The device for the computation."""
 
     CPU = "cpu"
     CUDA = "cuda"
@@ -35,34 +36,34 @@ def reproduce(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a search.")],
     trial: Annotated[int, typer.Argument(metavar="TRIAL", help="Number of the trial.")],
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Compute so many of its first epochs only.")
+        int | None, typer.Option(min=1, help="Compute only this many first epochs.")
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="New folder to keep config and checkpoints in; else nothing is kept."),
+        typer.Option(help="New folder for config and checkpoints; by default they are not kept."),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_THREADS, help="CPU threads; without it as many as then."),
+        typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default the recorded number."),
     ] = None,
     device: Annotated[
-        ReproductionDevice | None, typer.Option(help="Without it what the trial had.")
+        ReproductionDevice | None, typer.Option(help="Device; by default the recorded kind.")
     ] = None,
     corpus: Annotated[
         Path | None,
-        typer.Option(help="corpus.yaml of the same corpus, where it lies at another place now."),
+        typer.Option(help="corpus.yaml of the same corpus, if its path has changed."),
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="The same teacher's file, where it lies at another place now."),
+        typer.Option(help="The same teacher's file, if its path has changed."),
     ] = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Compute a trial again from scratch, and compare every epoch with the journal.
 
-    On the machine, with the versions and the threads of then, every figure but the timing must
-    come again bit for bit; elsewhere VEER and loss within the tolerance of docs/reproduce.md. Exit
-    status 0 if so, 1 if not.
+    On the same machine with the same versions and threads, every number except the timing must be
+    equal bit for bit. Otherwise VEER and loss must be within the tolerance of docs/reproduce.md.
+    Exit status 0 if the trial was reproduced, 1 if not.
     """
     permit(code)
     folder = RunFolder(run)
@@ -75,11 +76,11 @@ def reproduce(
     )
     recorded = conditions.trial_of(folder, trial)
     if out is not None:
-        make_output_folder(out)  # before long work
-    with progress_bar("log-mels") as progress:  # where the cache does not have them any more
+        make_output_folder(out)  # before long work, so that a bad path fails at once
+    with progress_bar("log-mels") as progress:  # if they are no longer in the cache
         load_training_data(recorded.corpus, cache_dir=cache_dir(), progress=progress)
     title, num_epochs = f"trial {trial} again", len(recorded.history.epochs)
-    with _place(out) as place, training_bar(title, num_epochs) as bar:
+    with _output_folder(out) as place, training_bar(title, num_epochs) as bar:
         found = reproduce_trial(folder, trial, place, conditions=conditions, watcher=bar.epoch)
     _print(found)
     if not found.holds:
@@ -87,7 +88,7 @@ def reproduce(
 
 
 @contextmanager
-def _place(out: Path | None) -> Iterator[Path]:
+def _output_folder(out: Path | None) -> Iterator[Path]:
     if out is not None:
         yield out
         return
@@ -98,12 +99,14 @@ def _place(out: Path | None) -> Iterator[Path]:
 def _print(found: Reproduction) -> None:
     console.print(pairs_table(found.pairs))
     for text in found.differences:
-        console.print(f"differs from then: {text}", highlight=False, soft_wrap=True, markup=False)
+        console.print(
+            f"different conditions: {text}", highlight=False, soft_wrap=True, markup=False
+        )
     console.print(found.verdict, highlight=False, soft_wrap=True, markup=False)
 
 
 def pairs_table(pairs: tuple[EpochPair, ...]) -> Table:
-    """Return a row an epoch: VEER and loss, recorded and again."""
+    """Return a table of recorded and new VEER and loss, with a row for each epoch."""
     table = Table()
     for name in ("epoch", "VEER %", "VEER % again", "difference", "loss", "loss difference"):
         table.add_column(name, justify="right")

@@ -1,4 +1,4 @@
-"""What a search left: `veer trials`, `show`, `report`, `benchmark` and `export`."""
+"""Commands on the results of a search: `veer trials`, `show`, `report`, `benchmark`, `export`."""
 
 import sys
 from enum import StrEnum
@@ -30,11 +30,11 @@ from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
 from trainable.machine.hardware import describe_hardware
 
-RunArgument = Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
 
 
 class OutputFormat(StrEnum):
-    """What `veer trials` prints."""
+    """The output formats of `veer trials`."""
 
     TABLE = "table"
     CSV = "csv"
@@ -53,40 +53,46 @@ def trials(
     run: RunArgument,
     sort: Annotated[
         str | None,
-        typer.Option(help="Column to sort by, e.g. num_params; -num_params for downwards."),
+        typer.Option(help="Column to sort by, e.g. num_params; -num_params for descending order."),
     ] = None,
     conditions: Annotated[
         list[str] | None,
         typer.Option(
             "--filter",
             metavar="CONDITION",
-            help="Rows to show, e.g. 'veer_pct<15', state=complete, 'loss.alpha!=null'. "
-            "Repeatable; all must hold.",
+            help="Condition on the trials to show, e.g. 'veer_pct<15', state=complete, "
+            "'loss.alpha!=null'. Repeatable; all conditions must hold.",
         ),
     ] = None,
     columns: Annotated[
         str | None,
         typer.Option(
-            help="Columns to show, separated by commas, e.g. trial,veer_pct,loss.alpha. "
-            "Without it the table shows the main ones and what varied; files hold all."
+            help="Columns to show, separated by commas, e.g. trial,veer_pct,loss.alpha. By "
+            "default the table has the main columns and the varied settings; files have all."
         ),
     ] = None,
-    form: Annotated[OutputFormat, typer.Option("--format", help="How to print.")] = OutputFormat.TABLE,
+    form: Annotated[
+        OutputFormat, typer.Option("--format", help="Output format.")
+    ] = OutputFormat.TABLE,
     out: Annotated[
-        Path | None, typer.Option(help="File for csv, json or parquet; else they are printed.")
+        Path | None,
+        typer.Option(help="File for csv, json or parquet; by default they are printed."),
     ] = None,
     watching: Annotated[
-        bool, typer.Option("--watch", help="Show the best again and again until the search ends.")
+        bool,
+        typer.Option("--watch", help="Update the table of the best trials until the search ends."),
     ] = False,
     interval_s: Annotated[
         float | None,
-        typer.Option("--interval", min=0.1, help="Seconds between two looks, with --watch: 2."),
+        typer.Option(
+            "--interval", min=0.1, help="With --watch: seconds between updates; by default 2."
+        ),
     ] = None,
 ) -> None:
     """List a run's trials, the best first.
 
-    VEER is the lowest validation EER over a trial's epochs, percent. Rebuilds trials.parquet and
-    epochs.parquet in the run's folder; docs/tables.md explains their columns.
+    VEER is the lowest validation EER over a trial's epochs, in percent. The files trials.parquet
+    and epochs.parquet in the run folder are rebuilt; docs/tables.md describes their columns.
     """
     folder = RunFolder(run)
     if watching or interval_s is not None:
@@ -100,43 +106,43 @@ def trials(
         errors.print(damage, highlight=False, markup=False, soft_wrap=True)
     try:
         write_tables(folder, table, epochs_table(records))
-    except OSError as error:  # a full disk, or a folder that may only be read
+    except OSError as error:  # a full disk, or a read-only folder
         errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)
     names = [name.strip() for name in columns.split(",")] if columns else []
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)
     if form is not OutputFormat.TABLE:
         text = write_table(chosen, FILE_FORMATS[form], out)
-        # Into a pipe or a file as it is: programs read it there.
+        # Unchanged into a pipe or a file, for programs.
         typer.echo(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
     elif names:
         console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:
         teacher, remarks = latest(records, "teacher"), run_remarks(records)
         if table.num_rows and not rows.num_rows:
-            told = " and ".join(conditions or ())
-            console.print(f"none of the {table.num_rows} trials has {told}", highlight=False)
+            wanted = " and ".join(conditions or ())
+            console.print(f"none of the {table.num_rows} trials has {wanted}", highlight=False)
         curves = veer_curves(trial_histories(records))
-        view = trials_view(
-            rows, teacher, remarks=remarks, width=console.width, curves=curves
-        )
+        view = trials_view(rows, teacher, remarks=remarks, width=console.width, curves=curves)
         console.print(view)
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
     if not watching:
-        raise ConfigError("--interval needs --watch: it is how often that looks")
+        raise ConfigError("--interval needs --watch: it sets the time between its updates")
     if not alone:
         raise ConfigError(
-            "--watch shows the main columns by rank; leave out --sort, --filter, --columns, "
-            "--format and --out, or leave out --watch"
+            "--watch shows the main columns by rank; omit --sort, --filter, --columns, --format "
+            "and --out, or omit --watch"
         )
     if status := watch(folder, console, interval_s or INTERVAL_S):
         raise typer.Exit(status)
 
 
-def show(run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]) -> None:
-    """Show one trial: its figures, its config, VEER and losses by epoch."""
+def show(
+    run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]
+) -> None:
+    """Show one trial: its results, its config, VEER and losses by epoch."""
     folder = RunFolder(run)
     records = folder.read()
     history = find_trial(trial_histories(records), trial)
@@ -146,14 +152,14 @@ def show(run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of 
 def report(
     run: RunArgument,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; without it RUN/report.html.")
+        Path | None, typer.Option(help="File to write; by default RUN/report.html.")
     ] = None,
 ) -> None:
-    """Write a page about a run: best trial, table, charts, costs, faults, where it all came from.
+    """Write a page about a run: best trial, table, charts, costs, faults and provenance.
 
-    One HTML file that stands by itself: it loads nothing from a network. A click on a trial, in a
-    chart or in the table, shows its details and the commands to export and train it. It tells of a
-    search that runs, that was killed, or that has ended.
+    The page is one HTML file that loads nothing from a network. A click on a trial, in a chart or
+    in the table, shows its details and the commands to export and train it. The search may still
+    run, or may have been killed.
     """
     with console.status("drawing the charts"):
         written = write_report(RunFolder(run), out, audit=audit_search)
@@ -162,17 +168,17 @@ def report(
 
 def benchmark(
     run: RunArgument,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best trials.")] = 3,
+    top: Annotated[int, typer.Option(min=1, help="Number of best trials.")] = 3,
     rounds: Annotated[
         int, typer.Option(min=1, help="Timed calls of each model in each setting.")
     ] = BenchmarkConfig().rounds,
     code: AllowCodeOption = False,
 ) -> None:
-    """Measure the best trials against the teacher on this machine's CPU.
+    """Compare the speed of the best trials and the teacher on this machine's CPU.
 
-    From a 2-s waveform to the embedding, front end included, at batch 1 and 8, with one thread and
-    with all cores. All models take turns in one process, in a new order each round. The figures go
-    to RUN/benchmark.json and into the journal.
+    The time from a 2-s waveform to the embedding is measured, front end included, at batch 1 and
+    8, with one thread and with all cores. All models take turns in one process, in a new order
+    each round. The results are written to RUN/benchmark.json and the journal.
     """
     permit(code)
     with progress_bar("rounds") as progress:
@@ -186,14 +192,14 @@ def benchmark(
 def export(
     run: RunArgument,
     trial: Annotated[
-        int | None, typer.Option(help="Number of the trial; without it the best that has ended.")
+        int | None, typer.Option(help="Number of the trial; by default the best that has ended.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; without it RUN/export/trial-NNNN.")
+        Path | None, typer.Option(help="Folder to write; by default RUN/export/trial-NNNN.")
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, help="Epochs of the full training; without it as in the trial."),
+        typer.Option(min=1, help="Epochs of the full training; by default those of the trial."),
     ] = None,
     code: AllowCodeOption = False,
 ) -> None:

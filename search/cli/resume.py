@@ -25,14 +25,15 @@ from search.provenance.run_state import resumed_settings
 def resume(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a search.")],
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials in all, those that ran counted in.")
+        int | None,
+        typer.Option(min=1, help="Total number of trials, including those that have run."),
     ] = None,
     total_epochs: TotalEpochsOption = None,
     repeat: RepeatOption = None,
     finalists: FinalistsOption = None,
     control: ControlOption = None,
     time_limit_s: Annotated[
-        float | None, typer.Option(help="Seconds from now after which no epoch is started.")
+        float | None, typer.Option(help="Start no epoch after this many seconds from now.")
     ] = None,
     stop_at: StopAtOption = None,
     max_concurrent: MaxConcurrentOption = None,
@@ -40,17 +41,17 @@ def resume(
     gpu: GpuOption = None,
     retry_failed: Annotated[
         bool,
-        typer.Option("--retry-failed", help="Also run the trials again that failed."),
+        typer.Option("--retry-failed", help="Also run failed trials again."),
     ] = False,
     address: AddressOption = None,
     code: AllowCodeOption = False,
 ) -> None:
-    """Go on with a search that was interrupted, killed, or is to have more trials or repeats.
+    """Continue a search that was interrupted or killed, or extend it by trials or repeats.
 
-    It goes on from RUN's journal with the settings that it was begun with: no trial is lost and
-    none is run twice, the sampler and early stopping know every result, and unfinished trials
-    continue from their checkpoints. The options change how much is done and where, not what a
-    trial is.
+    The search continues from RUN's journal with its original settings. No trial is lost and none
+    runs twice; the sampler and early stopping know every result; unfinished trials continue from
+    their checkpoints. The options change the number of trials and their resources, not the trials
+    themselves.
     """
     permit(code)
     overrides = {

@@ -25,7 +25,7 @@ from search.config.search_config import DEFAULT_SETTINGS
 
 
 class Sampler(StrEnum):
-    """How configs are suggested."""
+    """The samplers, which suggest configs."""
 
     TPE = "tpe"
     RANDOM = "random"
@@ -34,14 +34,14 @@ class Sampler(StrEnum):
 
 
 class Scheduler(StrEnum):
-    """How trials are stopped early."""
+    """The schedulers, which stop trials early."""
 
     ASHA = "asha"
     NONE = "none"
 
 
 class SearchDevice(StrEnum):
-    """Where trials compute."""
+    """The devices for trials."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -52,82 +52,84 @@ def search(
     settings: Annotated[
         str | None,
         typer.Argument(
-            help="The search's YAML, or a bundled one: demo.",
-            show_default="demo, with --space none",
+            help="YAML file with the settings of the search, or the bundled one: demo.",
+            show_default="demo; with --space none",
         ),
     ] = None,
     run: Annotated[
         Path | None, typer.Option(help="Run folder.", show_default="runs/SETTINGS or runs/SPACE")
     ] = None,
     corpus: Annotated[
-        Path | None, typer.Option(help="corpus.yaml, as `veer data` writes it.")
+        Path | None,
+        typer.Option(help="corpus.yaml, written by `veer data prepare` or `veer data demo`."),
     ] = None,
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Teacher: a model file, a training run's folder, a .parquet of embeddings, or "
-            "the .yaml of a plug-in."
+            help="Teacher: a model file, a training run's folder, a .parquet file of embeddings, "
+            "or the .yaml file of a plug-in."
         ),
     ] = None,
     space: Annotated[
         str | None, typer.Option(help="Space: a YAML file, or a bundled one (`veer space list`).")
     ] = None,
     trials: Annotated[
-        int | None, typer.Option(min=1, help="Trials in all; else 12, or all of a grid's.")
+        int | None, typer.Option(min=1, help="Number of trials; by default 12, or all of a grid.")
     ] = None,
     repetitions: Annotated[
         int | None,
-        typer.Option(min=1, help="How often a config may be run, each time with another seed."),
+        typer.Option(min=1, help="Most runs of the same config, each with another seed."),
     ] = None,
     stop_at: StopAtOption = None,
     width_scale: Annotated[
         float | None,
-        typer.Option(help="Factor on every student's width, for a small corpus: 0.375."),
+        typer.Option(help="Factor on the width of every student, e.g. 0.375 for a small corpus."),
     ] = None,
-    max_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of a trial at most.")
-    ] = None,
+    max_epochs: Annotated[int | None, typer.Option(min=1, help="Most epochs of a trial.")] = None,
     total_epochs: TotalEpochsOption = None,
     repeat: RepeatOption = None,
     finalists: FinalistsOption = None,
     control: ControlOption = None,
     max_concurrent: MaxConcurrentOption = None,
     time_limit_s: Annotated[
-        float | None, typer.Option(help="Seconds after which no epoch is started.")
+        float | None, typer.Option(help="Start no epoch after this many seconds.")
     ] = None,
     sampler: Annotated[
         Sampler | None, typer.Option(help="tpe and gp learn from results; grid runs every config.")
     ] = None,
     scheduler: Annotated[
-        Scheduler | None, typer.Option(help="asha stops trials whose VEER falls behind.")
+        Scheduler | None, typer.Option(help="asha stops trials with a high VEER early.")
     ] = None,
     grace_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs before which asha stops no trial.")
+        int | None, typer.Option(min=1, help="Epochs that asha lets every trial run.")
     ] = None,
     reduction_factor: Annotated[
-        float | None, typer.Option(help="At asha's rungs about one trial in so many goes on.")
+        float | None,
+        typer.Option(help="At each rung of asha about one trial in this many goes on."),
     ] = None,
     cpu: CpuOption = None,
     gpu: GpuOption = None,
     device: Annotated[
-        SearchDevice | None, typer.Option(help="auto takes the GPU given to a trial, else the CPU.")
+        SearchDevice | None,
+        typer.Option(help="auto uses the trial's share of a GPU if there is one, else the CPU."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Seed of the search and of its trials.")
+        int | None, typer.Option(min=0, help="Seed of the search and its trials.")
     ] = None,
     address: AddressOption = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Search for the student with the lowest VEER (validation EER, percent).
 
-    Settings come from the YAML; options given here win. All of it is resolved once and written to
-    RUN/search.yaml. Ctrl-C ends the search after the running epochs, a second one at once;
-    `veer resume RUN`, or the same command again, goes on. A finished search is reused.
+    Settings are read from the YAML file; options override them. The resolved settings are written
+    to RUN/search.yaml. Ctrl-C ends the search after the running epochs, a second Ctrl-C at once;
+    `veer resume RUN`, or the same command again, continues it. A finished search is reused.
 
-    --repeat and --control run more trials after the search's own; they count neither as trials
+    --repeat and --control run more trials after the search's own. These count neither in --trials
     nor in --total-epochs.
 
-    At the end: trial table, CPU benchmark of the best trials, and the best one exported.
+    At the end the trials are listed, the best are benchmarked on the CPU, and the best one is
+    exported.
     """
     permit(code)
     overrides = {
@@ -156,7 +158,7 @@ def search(
         "address": address,
     }
     given = {name: value for name, value in overrides.items() if value is not None}
-    # The demo's numbers are for the demo's space.
+    # The bundled demo settings suit the demo's space only.
     name = settings or (None if "space" in given else DEFAULT_SETTINGS)
     folder = run or Path("runs") / Path(name or str(space)).stem
     run_and_print(read_search_config(name, given), folder)

@@ -1,4 +1,4 @@
-"""`veer space`: look at a space before anything is trained."""
+"""`veer space`: inspect a space before training."""
 
 import re
 from collections.abc import Container, Mapping
@@ -25,9 +25,9 @@ from spaces.reading.space_file import bundled_spaces, space_file
 from trainable.config.reading import read_trial_space
 from trainable.machine.cache_dir import cache_dir
 
-app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check one.")
+app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check a space.")
 
-COSTS: Mapping[str, str] = {
+_COST_TITLES: Mapping[str, str] = {
     "max_cpu_latency_vs_teacher": "CPU time / teacher",
     "max_gpu_memory": "GPU memory of a step",
 }
@@ -45,21 +45,24 @@ def list_() -> None:
 @app.command()
 def check(
     space: Annotated[
-        str, typer.Argument(metavar="SPACE", help="A YAML file, or a bundled name: mixer.")
+        str,
+        typer.Argument(
+            metavar="SPACE", help="A YAML file, or the name of a bundled space, e.g. mixer."
+        ),
     ],
     teacher: Annotated[
         Path | None,
-        typer.Option(help="Teacher: a model file, or a training run's folder. For limits only."),
+        typer.Option(help="Teacher for the limits: a model file, or a training run's folder."),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=1, help="Random configs that are held against the limits.")
+        int, typer.Option(min=1, help="Random configs to check against the limits.")
     ] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Draws the random configs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random configs.")] = 0,
 ) -> None:
-    """Refuse a space file with a mistake; else print what it varies and what its models cost.
+    """Check a space file, and print its dimensions and the costs of its models.
 
-    Nothing is trained and no corpus is read. CPU time is measured here, against the teacher, where
-    the space limits it; the memory of a training step is measured on a GPU, or estimated.
+    Nothing is trained and no corpus is read. If the space limits CPU time, it is measured on this
+    machine against the teacher. The memory of a training step is measured on a GPU, or estimated.
     """
     read, file = read_trial_space(space), space_file(space)
     check_suggested(file)
@@ -68,7 +71,7 @@ def check(
     config = ReportConfig(num_samples=samples, seed=seed)
     console.print(_dimension_table(read.dimensions))
     for point in points:
-        fits = "; ".join(point["remarks"]) or "fits as it is"
+        fits = "; ".join(point["remarks"]) or "fits unchanged"
         console.print(f"start from {point['source']}: {fits}", highlight=False, soft_wrap=True)
     for name, value in read.fixed_values().items():
         console.print(f"fixed: {name} = {_text(value)}", highlight=False)
@@ -109,7 +112,7 @@ def _scale(dimension: Dimension) -> str:
 
 
 def _condition(condition: Condition, conditional: Container[str]) -> str:
-    """Return a condition in words: `loss.distillation is mse or cosine`."""
+    """Format a condition in words: `loss.distillation is mse or cosine`."""
     verb = "is not" if condition.excluded else "is"
     values = condition.excluded or condition.values
     may_lack = condition.otherwise and condition.parameter in conditional
@@ -119,11 +122,11 @@ def _condition(condition: Condition, conditional: Container[str]) -> str:
 
 def _count_text(report: SpaceReport) -> str:
     number = report.num_configs
-    configs = "continuous: no number of configs" if number is None else f"{number:,} configs"
+    configs = "continuous, so no number of configs" if number is None else f"{number:,} configs"
     found = report.architectures
-    how = "all walked" if found.is_all else f"met in {report.random.num_drawn} random configs"
+    how = "all of the space" if found.is_all else f"from {report.random.num_drawn} random configs"
     refused = (
-        f", {found.num_refused} settings of the model refused by its rules"
+        f", {found.num_refused} settings of the model rejected by its rules"
         if found.num_refused
         else ""
     )
@@ -135,17 +138,17 @@ def _cost_table(report: SpaceReport) -> Table:
     _add_range(table, "parameters", "max_params", report.params)
     _add_range(table, "MACs, 2 s", "max_macs", report.macs)
     for limit, range_ in report.random.ranges.items():
-        _add_range(table, COSTS[limit], limit, range_)
+        _add_range(table, _COST_TITLES[limit], limit, range_)
     return table
 
 
 def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
-    what = "random configs" if limit in COSTS else "architectures"
+    what = "random configs" if limit in _COST_TITLES else "architectures"
     of = f"{'all ' if range_.is_all else ''}{range_.num_measured:,} {what}"
     notes = [
         note
         for note, holds in (
-            ("sampled", not range_.is_all and limit not in COSTS),
+            ("sampled", not range_.is_all and limit not in _COST_TITLES),
             ("estimated", range_.is_estimated),
         )
         if holds

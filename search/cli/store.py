@@ -1,4 +1,4 @@
-"""`veer data build`, `info` and `prune`: the log-mels and targets that are kept in the cache."""
+"""`veer data build`, `info` and `prune`: the stores of log-mels and targets in the cache."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,35 +32,41 @@ def build(
     corpus: CorpusArgument,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="Shards at once, a CPU each.", show_default="all CPUs"),
+        typer.Option(
+            min=1, help="Shards to build in parallel, one CPU each.", show_default="all CPUs"
+        ),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="Ray cluster to build on, such as 10.0.0.1:6379; it shares the cache."),
+        typer.Option(
+            help="Ray cluster to build on, such as 10.0.0.1:6379; it must share the cache."
+        ),
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="Also ask this teacher: a model file, or a training run's folder."),
+        typer.Option(
+            help="Also compute this teacher's targets: a model file, or a training run's folder."
+        ),
     ] = None,
     crops: Annotated[
-        int, typer.Option(min=1, max=1000, help="Crops of an utterance that it is asked about.")
+        int, typer.Option(min=1, max=1000, help="Crops of an utterance for its targets.")
     ] = 8,
-    crop_seed: Annotated[int, typer.Option(min=0, help="Seed of their places.")] = 0,
+    crop_seed: Annotated[int, typer.Option(min=0, help="Seed of the crops' positions.")] = 0,
     crop_frames: Annotated[
-        int, typer.Option(min=8, max=4000, help="Their length, frames of 10 ms.")
+        int, typer.Option(min=8, max=4000, help="Length of the crops in frames of 10 ms.")
     ] = 200,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read all of them, and rebuild what is damaged.")
+        bool, typer.Option("--verify", help="Verify all shards, and rebuild damaged ones.")
     ] = False,
     code: AllowCodeOption = False,
 ) -> None:
-    """Compute the log-mels of a corpus now, and what a teacher says, so that no run has to.
+    """Compute the log-mels of a corpus, and a teacher's targets, before a run needs them.
 
-    They go to $VEER_CACHE (~/.cache/veer), log-mels 16 kB a second of audio. A build that was
-    interrupted goes on; one that is complete is only opened. Every file that cannot be used is
-    named. Several shards are built in parallel, by Ray: here, or on the cluster of --address.
-    With --verify every shard is read and compared with its checksums; a damaged one is named,
-    removed and rebuilt alone.
+    They are stored in $VEER_CACHE (~/.cache/veer); log-mels take 16 kB per second of audio. An
+    interrupted build is continued; a complete one is only opened. Every unusable file is listed.
+    Ray builds several shards in parallel, on this machine or on the cluster of --address. With
+    --verify every shard is compared with its checksums; damaged ones are listed, removed and
+    rebuilt.
     """
     permit(code)
     file = None if teacher is None else _network(teacher)
@@ -75,7 +81,7 @@ def build(
                 if verify and _had_damage(targets.table.stores):
                     _targets(file, data, bank, builder)
     except KeyboardInterrupt:
-        console.print("stopped; the same command goes on from here")
+        console.print("stopped; the same command continues from here")
         raise typer.Exit(INTERRUPTED_STATUS) from None
     console.print(stores_table(_stores_of(corpus, teacher)))
     console.print(f"{corpus}: {len(data.features.length):,} utterances are ready")
@@ -84,23 +90,25 @@ def build(
 def info(
     corpus: Annotated[
         Path | None,
-        typer.Argument(metavar="CORPUS.yaml", help="Show only what it would use as it is now."),
+        typer.Argument(
+            metavar="CORPUS.yaml", help="Show only the stores that this corpus uses now."
+        ),
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="With CORPUS.yaml: of the targets only this teacher's.")
+        Path | None, typer.Option(help="With CORPUS.yaml: show only this teacher's targets.")
     ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read everything and compare all checksums.")
+        bool, typer.Option("--verify", help="Read all stores and compare their checksums.")
     ] = False,
 ) -> None:
     """List the stores in the cache: log-mels, augmented copies of them, and teachers' targets.
 
-    Superseded is a store of lists that a later store has too, since the corpus has changed, and
-    one of targets whose log-mels are superseded or gone. What --verify finds damaged is named;
-    `veer data build CORPUS.yaml --verify` rebuilds it alone.
+    A store of log-mels is superseded if a later store has the same lists, because the corpus has
+    changed. A store of targets is superseded if its log-mels are superseded or missing. --verify
+    lists damaged shards; `veer data build CORPUS.yaml --verify` rebuilds them.
     """
     if corpus is None and teacher is not None:
-        raise ConfigError(f"--teacher {teacher} needs CORPUS.yaml, whose targets are shown")
+        raise ConfigError(f"--teacher {teacher} needs CORPUS.yaml, the corpus of the targets")
     stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus, teacher)
     console.print(stores_table(stores))
     if verify:
@@ -110,18 +118,18 @@ def info(
 def prune(
     older_than_days: Annotated[
         float | None,
-        typer.Option(min=0, help="Also remove stores that nothing opened for so many days."),
+        typer.Option(min=0, help="Also remove stores that were not opened for this many days."),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Remove unfinished and superseded stores; never one that a process uses."""
+    """Remove unfinished and superseded stores, but none that is in use by a process."""
     stores = prunable(list_stores(cache_dir()), older_than_days)
     if not stores:
         console.print(f"{cache_dir()}: nothing to remove")
         return
     console.print(stores_table(stores))
     if not yes:
-        typer.confirm(f"remove {len(stores)} from {cache_dir()}?", abort=True)
+        typer.confirm(f"remove {len(stores)} stores from {cache_dir()}?", abort=True)
     freed_bytes = 0
     for store in stores:
         if remove_store(store.folder):
@@ -147,7 +155,10 @@ def _targets(
 
 
 def _had_damage(stores: Sequence[OpenStore]) -> bool:
-    """Name and remove the damaged shards of stores; opening them again rebuilds these."""
+    """Print and remove the damaged shards of stores, and return whether there were any.
+
+    Opening the stores again rebuilds the removed shards.
+    """
     folders = list(dict.fromkeys(store.folder for store in stores))
     with progress_bar("shards verified") as progress:
         damages = remove_damaged(folders, progress)
@@ -160,27 +171,28 @@ def _had_damage(stores: Sequence[OpenStore]) -> bool:
 
 
 def _network(teacher: Path) -> Path:
-    """Return the model file of a teacher that can be asked about any crop.
+    """Return the model file of a teacher that is a network, and so has targets for any crop.
 
     Raises:
-        ConfigError: It has crops of its own.
+        ConfigError: The teacher has embeddings of fixed crops only.
         CheckpointError: There is no such file.
     """
     if is_stored(teacher):
         raise ConfigError(
-            f"--teacher {teacher}: a file of embeddings has been asked already, about crops of "
-            "its own; searches and training runs read it as it is"
+            f"--teacher {teacher}: a file of embeddings already has the embeddings of its own "
+            "crops; searches and training runs read it directly"
         )
     if is_plugin(teacher):
         raise ConfigError(
-            f"--teacher {teacher}: a plug-in is asked by the run that uses it, about crops of "
-            "its own, and the run's folder keeps what it says; name a model file or its folder"
+            f"--teacher {teacher}: a plug-in is run by the search or training that uses it, on "
+            "its own crops, and its embeddings are stored in the run folder; give a model file or "
+            "its folder"
         )
     return find_teacher(teacher)
 
 
 def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ...]:
-    """Return the stores of a corpus as it is now; of targets those of one teacher, or all.
+    """Return the stores that a corpus uses now, with targets of one teacher or of all.
 
     Raises:
         StoreError: There are none.
@@ -191,7 +203,7 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
     features = [store for store in stores if store.key in keys]
     if not features:
         raise StoreError(
-            f"{corpus}: {cache_dir()} has no log-mels of it as it is now; "
+            f"{corpus}: {cache_dir()} has no log-mels for its current lists; "
             f"{veer_command('data', 'build', corpus)} computes them"
         )
     targets = [store for store in stores if store.settings.get(SOURCE) in keys]
@@ -200,8 +212,8 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
         targets = [each for each in targets if each.settings["teacher_sha256"] == sha256]
         if not targets:
             raise StoreError(
-                f"{corpus}: {cache_dir()} has no targets of {teacher} for it as it is now; "
-                f"{veer_command('data', 'build', corpus, '--teacher', teacher)} asks it"
+                f"{corpus}: {cache_dir()} has no targets of {teacher} for its current lists; "
+                f"{veer_command('data', 'build', corpus, '--teacher', teacher)} computes them"
             )
     return (*features, *targets)
 
@@ -215,8 +227,8 @@ def _verify(stores: Sequence[StoreInfo], corpus: Path | None) -> None:
     if damages:
         again = veer_command("data", "build", corpus or "CORPUS.yaml", "--verify")
         fix = (
-            f"`{again}` rebuilds what is named alone; for targets give --teacher and the crops "
-            "that they are of"
+            f"`{again}` rebuilds only these; for targets also give --teacher and the options of "
+            "their crops"
         )
         raise StoreError("\n".join([*damages, fix]))
     console.print(f"{len(stores)} verified: no damage", highlight=False)

@@ -1,4 +1,4 @@
-"""The table of stores; a store has a few lines, so that 80 columns do."""
+"""The table of stores. A store has several lines, so that the table fits into 80 columns."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ SECONDS_PER_HOUR = 3_600
 
 
 def describe_kind(plan: StorePlan) -> str:
-    """Return the kind of a store, with what tells two of the same corpus apart.
+    """Describe the kind of a store, with what differs between two stores of one corpus.
 
-    For log-mels the number of the augmented copy; for targets the first digits of the SHA-256 of
-    the teacher's file, and the bank of crops.
+    For log-mels this is the number of the augmented copy; for targets the first digits of the
+    SHA-256 of the teacher's file, and the bank of crops.
     """
     settings = plan.settings
     if plan.kind.stem == TARGETS:
@@ -34,14 +34,14 @@ def describe_kind(plan: StorePlan) -> str:
 
 
 def describe_amount(plan: StorePlan, num_vectors: int) -> str:
-    """Hours of log-mels, or crops of targets."""
+    """Format the amount of data in a store: hours of log-mels, or number of target crops."""
     if plan.kind.stem == LOG_MELS.stem:
         return f"{num_vectors * HOP_SAMPLES / SAMPLE_RATE_HZ / SECONDS_PER_HOUR:,.2f} hours"
     return f"{num_vectors:,} {plan.kind.vectors}"
 
 
 def stores_table(stores: Sequence[StoreInfo]) -> Table:
-    """Stores with their kind, corpus, state, amounts and sizes."""
+    """Return a table of stores with their kind, corpus, state, amounts and sizes."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("store", no_wrap=True)
     table.add_column("holds", overflow="fold")

@@ -1,4 +1,4 @@
-"""`veer teacher`: the model that students learn from."""
+"""`veer teacher`: train the model that students learn from."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
 
 @app.callback()
 def _group() -> None:
-    """Keep `train` a subcommand though it is the only one."""
+    """Make typer keep `train` as a subcommand, although it is the only one."""
 
 
 @app.command()
@@ -31,20 +31,20 @@ def train(
     config: Annotated[
         str,
         typer.Argument(
-            help="A trial's YAML (model, loss, training, seed), or a bundled one: teacher (the "
-            "notes' 3.87M parameters), teacher_half, teacher_demo."
+            help="YAML file of a trial config (model, loss, training, seed), or a bundled one: "
+            "teacher (3.87M parameters, as in the notes), teacher_half, teacher_demo."
         ),
     ] = "teacher",
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/teacher"),
+    out: Annotated[Path, typer.Option(help="Run folder.")] = Path("runs/teacher"),
     overrides: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
     code: AllowCodeOption = False,
 ) -> None:
-    """Train a teacher and report its VEER.
+    """Train a teacher and print its VEER.
 
-    A folder that holds a finished teacher of the same config is reused, an unfinished one is
-    continued. Checkpoints go to OUT/model, scores to OUT/result/scores.txt.
+    A finished teacher of the same config in the folder is reused, an unfinished one is continued.
+    Checkpoints are written to OUT/model, scores to OUT/result/scores.txt.
     """
     permit(code)
     trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)

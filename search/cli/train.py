@@ -1,4 +1,4 @@
-"""`veer train`."""
+"""`veer train`, and the training and the tables that it shares with other commands."""
 
 import shlex
 import sys
@@ -36,20 +36,20 @@ def run_and_show(
     teacher_sha256: str | None = None,
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> TrainResult:
-    """Train, or go on training, with a bar; then print the figures."""
-    check_user_model(trial.model)
+    """Start or continue a training with a progress bar, then print the results."""
+    check_own_model(trial.model)
     if teacher is not None and trial.loss.distill_weight > 0:
         # Before the corpus is read, which may take long.
-        check_user_teacher(find_teacher(teacher))
-    where = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
+        check_own_teacher(find_teacher(teacher))
+    corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
     config = load_mapping(
         TrainRunConfig,
-        {"corpus": where, **parts, "trial": trial, "engine": engine},
+        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine},
         "command line",
     )
     with progress_bar("log-mels") as progress:
-        data = load_training_data(where, cache_dir=cache_dir(), progress=progress)
+        data = load_training_data(corpus_config, cache_dir=cache_dir(), progress=progress)
     console.print(
         f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
         f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
@@ -57,21 +57,19 @@ def run_and_show(
     )
     try:
         with training_bar(str(out), trial.training.max_epochs) as bar:
-            result = run_training(
-                config, data, out, device=choose_device(device), watcher=bar
-            )
+            result = run_training(config, data, out, device=choose_device(device), watcher=bar)
     except KeyboardInterrupt:
-        console.print(f"stopped; go on with the same command: {shlex.join(sys.argv)}")
+        console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
         raise SystemExit(130) from None
     _print_result(result, out)
     return result
 
 
 def evaluation_table(result: EvaluationResult, title: str) -> Table:
-    """Return both protocols, each metric with its name."""
+    """Return a table of the metrics under both protocols."""
     table = Table(title=title, title_justify="left")
     table.add_column("protocol", no_wrap=True)
-    for name in ("EER %", "EER %, that\ntrainer's way", "minDCF\np=0.01", "minDCF\np=0.05"):
+    for name in ("EER %", "EER %, as\nvoxceleb_trainer", "minDCF\np=0.01", "minDCF\np=0.05"):
         table.add_column(name, justify="right")
     for protocol, metrics in (
         ("cosine of mean embeddings", result.cosine),
@@ -89,9 +87,9 @@ def evaluation_table(result: EvaluationResult, title: str) -> Table:
 
 def _print_result(result: TrainResult, out: Path) -> None:
     if result.resumed_from == result.last.epoch:
-        console.print(f"reusing {out}: it is trained already ({result.last.epoch} epochs)")
+        console.print(f"reusing {out}: it is already trained ({result.last.epoch} epochs)")
     elif result.resumed_from:
-        console.print(f"went on from epoch {result.resumed_from}")
+        console.print(f"continued from epoch {result.resumed_from}")
     console.print(
         f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
         f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
@@ -103,41 +101,40 @@ def train(
     config: Annotated[
         Path | None,
         typer.Argument(
-            help="A training run's YAML, as `veer export` writes it; or give --preset.",
+            help="YAML file of a training run, written by `veer export`; or give --preset.",
             show_default=False,
         ),
     ] = None,
     preset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="An approach of the notes; `veer presets` lists them."),
+        typer.Option(metavar="NAME", help="A preset; `veer presets` lists them."),
     ] = None,
     corpus: Annotated[
-        Path | None, typer.Option(help="corpus.yaml; with --preset, else CONFIG names it.")
+        Path | None, typer.Option(help="With --preset: corpus.yaml. A CONFIG has its own.")
     ] = None,
     teacher: Annotated[
         Path | None,
         typer.Option(
-            help="Teacher: a model file, or a training run's folder; with a --preset that distils."
+            help="With a --preset that distils: a model file, or a training run's folder."
         ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the run.", show_default="runs/train, or runs/PRESET"),
+        typer.Option(help="Run folder.", show_default="runs/train, or runs/PRESET"),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs to train, in place of the config's.")
+        int | None, typer.Option(min=1, help="Epochs to train, instead of those in the config.")
     ] = None,
     overrides: RunSetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
     code: AllowCodeOption = False,
 ) -> None:
-    """Train one model: a preset, a config, or the full retraining of a search's winner.
+    """Train one model: a preset, a config, or the full training of a search's best student.
 
-    Takes CONFIG, or --preset with --corpus. Writes OUT/model/model%09d.model (the best and the
+    Give CONFIG, or --preset with --corpus. The command writes OUT/model/model%09d.model (best and
     last epoch), TensorBoard scalars and OUT/result/scores.txt in voxceleb_trainer's format. A
-    folder that holds a checkpoint of the same config is continued; raising --epochs trains
-    further.
+    folder with a checkpoint of the same config is continued; more --epochs train it further.
     """
     permit(code)
     assignments = list(overrides or ())
@@ -164,7 +161,7 @@ def _training_run(
     teacher: Path | None,
     assignments: Sequence[str],
 ) -> TrainRunConfig:
-    """Return the run that the arguments name; the trial's settings may be given without `trial.`."""
+    """Return the run for these arguments; settings of the trial may omit `trial.`."""
     if (config is None) == (preset is None):
         given = "neither" if config is None else f"{config} and --preset {preset}"
         raise ConfigError(
@@ -173,13 +170,13 @@ def _training_run(
     if config is not None:
         if corpus is not None or teacher is not None:
             raise ConfigError(
-                f"--corpus and --teacher go with --preset; {config} names its own, which "
-                "--set teacher=PATH overrides"
+                f"--corpus and --teacher need --preset; {config} has its own, which --set "
+                "teacher=PATH overrides"
             )
         return read_train_config(config, [_run_key(each) for each in assignments])
     if preset is None or corpus is None:
         raise ConfigError(
-            f"--preset {preset} needs --corpus, a corpus.yaml as `veer data prepare` writes it"
+            f"--preset {preset} needs --corpus, a corpus.yaml written by `veer data prepare`"
         )
     own = [each.removeprefix("trial.") for each in assignments]
     return read_preset_run(preset, corpus, teacher, own)

@@ -24,26 +24,28 @@ from results.terminal.trials import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 from search.run.journal_status import has_ended, journal_status
-from search.run.progress import faults_in_words, status_line
+from search.run.progress import duration_text, faults_in_words, status_line
 from spaces.files.locks import is_held
 
+# Default seconds between two updates.
 INTERVAL_S = 2.0
-# Of the time at most such a part is spent on looking: a long journal is looked at less often.
-MOST_BUSY = 0.25
-# While it runs a trial is no unfinished one.
+# The most of its time that the loop may spend on reading: a long journal is read less often.
+MAX_BUSY_FRACTION = 0.25
+# Shown instead of the state `running`, which tables give to every unfinished trial.
 IN_PROGRESS = "running now"
-FEWEST_ROWS = 3
-DIED_MESSAGE = "has died: no process leads it any more, and its journal has no end. Go on with"
+# Rows that are shown even if the terminal is too low for them.
+MIN_ROWS = 3
+DIED_MESSAGE = "has died: its process is gone, and its journal has no end. Continue it with"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSnapshot:
-    """What a run's journal said at a moment.
+    """The content of a run's journal at one moment.
 
     Attributes:
-        records: Of the journal.
-        trials: Gathered from them.
-        listing: Their table, without remarks.
+        records: The records of the journal.
+        trials: The trials in these records.
+        listing: The table of the trials, without remarks.
     """
 
     records: Sequence[Record]
@@ -52,19 +54,19 @@ class JournalSnapshot:
 
 
 def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int:
-    """Show the trials of a run again and again until its search ends; then all of them once.
+    """Show the trials of a run until its search ends, then print all of them once.
 
-    A terminal shows the best that it has room for; elsewhere there is a line whenever a trial has
-    ended.
+    A terminal shows as many of the best as fit. In a file or pipe, a line is printed whenever a
+    trial has ended.
 
     Args:
-        run: Its folder.
-        screen: Where to show it.
-        interval_s: Seconds between two looks at the journal, at least.
+        run: The run folder.
+        screen: The console to print to.
+        interval_s: Least seconds between two reads of the journal.
 
     Returns:
-        The exit status: 0 where the search has ended, that of Ctrl-C or SIGTERM where these ended
-        the watching, `STOPPED_STATUS` where the search has died.
+        The exit status: 0 if the search has ended, that of Ctrl-C or SIGTERM if one of these ended
+        the command, `STOPPED_STATUS` if the search has died.
 
     Raises:
         RunError: The journal is damaged, or was replaced.
@@ -73,47 +75,48 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
     shown: _Frames | _Lines = _Frames(run, screen) if screen.is_terminal else _Lines(screen)
     try:
         with terminable(), shown:
-            is_led = _follow(run, tail, scores, shown.show, interval_s)
+            is_running = _show_until_end(run, tail, scores, shown.show, interval_s)
     except KeyboardInterrupt as interrupt:
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
     _print_all(tail.records, scores, screen)
-    if is_led:
-        screen.print(f"the search has ended. {search_state(tail.records)}", highlight=False)
+    if is_running:
+        screen.print(f"the search has ended. {state_of(tail.records)}", highlight=False)
         return 0
     again = veer_command("resume", run.path)
     screen.print(f"the search {DIED_MESSAGE}: {again}", highlight=False, soft_wrap=True)
     return STOPPED_STATUS
 
 
-def _follow(
+def _show_until_end(
     run: RunFolder,
     tail: JournalTail,
     scores: RunScores,
     show: Callable[[JournalSnapshot], None],
     interval_s: float,
 ) -> bool:
-    """Show each state of the journal until there will be no other.
+    """Show each state of the journal until it cannot change any more.
 
     Returns:
-        Whether the search came to its end; otherwise no process leads it.
+        Whether the search has ended; False if its process has died.
     """
-    seen: JournalSnapshot | None = None
+    latest_snapshot: JournalSnapshot | None = None
     while True:
         begun_s = time.monotonic()
-        is_led = is_locked(run.path)  # before the reading: who dies after it is seen the next time
-        if tail.read() or seen is None:
-            seen = take_snapshot(tail.records, scores)
+        # Before the read, so that no record of a process that dies in between is missed.
+        is_running = is_held(run.path)
+        if tail.read() or latest_snapshot is None:
+            latest_snapshot = take_snapshot(tail.records, scores)
         if has_ended(tail.records):
             return True
-        if not is_led:
+        if not is_running:
             return False
-        show(seen)
+        show(latest_snapshot)
         busy_s = time.monotonic() - begun_s
-        time.sleep(max(interval_s - busy_s, busy_s / MOST_BUSY - busy_s))
+        time.sleep(max(interval_s - busy_s, busy_s / MAX_BUSY_FRACTION - busy_s))
 
 
 def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) -> JournalSnapshot:
-    """Return what a journal says, with a table of it; ties with the best need the run's scores."""
+    """Return a snapshot of a journal; `scores` are needed to mark ties with the best."""
     records = tuple(records)
     listing = trial_listing(trials_table(records, scores), latest(records, "teacher"))
     rows = [
@@ -128,7 +131,7 @@ def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) ->
 
 
 def _print_all(records: Sequence[Record], scores: RunScores, screen: Screen) -> None:
-    """The trials, as without --watch."""
+    """Print the trials as `veer trials` does without --watch."""
     teacher, remarks = latest(records, "teacher"), run_remarks(records)
     curves = veer_curves(trial_histories(records))
     table = trials_table(records, scores)
@@ -136,7 +139,7 @@ def _print_all(records: Sequence[Record], scores: RunScores, screen: Screen) -> 
 
 
 class _Lines:
-    """A line whenever a trial has ended, and at the first look."""
+    """Output for a file or pipe: a line at the start and whenever a trial has ended."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -148,15 +151,15 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, look: JournalSnapshot) -> None:
-        status = journal_status(look.records, look.trials, time.time())
+    def show(self, snapshot: JournalSnapshot) -> None:
+        status = journal_status(snapshot.records, snapshot.trials, time.time())
         if status.ended != self._ended:
             self._ended = status.ended
             self._screen.print(status_line(status), highlight=False, soft_wrap=True)
 
 
 class _Frames:
-    """The header and the best trials, in place of what was shown before."""
+    """Output for a terminal: the header and the best trials, updated in place."""
 
     def __init__(self, run: RunFolder, screen: Screen) -> None:
         self._run, self._screen = run, screen
@@ -170,35 +173,37 @@ class _Frames:
     def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
         self._live.stop()
         if kind is not None and issubclass(kind, KeyboardInterrupt) and self._last is not None:
-            self._screen.print(self._last)  # what was seen last stays
+            self._screen.print(self._last)  # keep the last frame on the screen
 
-    def show(self, look: JournalSnapshot) -> None:
-        self._last = frame(look, self._run, self._screen, time.time())
+    def show(self, snapshot: JournalSnapshot) -> None:
+        self._last = frame(snapshot, self._run, self._screen, time.time())
         self._live.update(self._last, refresh=True)
 
 
-def frame(look: JournalSnapshot, run: RunFolder, screen: Screen, now_s: float) -> RenderableType:
-    """Return a screenful: how the search stands, and as many trials as there is room for.
+def frame(
+    snapshot: JournalSnapshot, run: RunFolder, screen: Screen, now_s: float
+) -> RenderableType:
+    """Return a frame: the status of the search, and as many trials as fit the screen.
 
     Args:
-        look: What is known.
-        run: Its folder.
-        screen: Whose width and height there are.
-        now_s: The time, seconds since 1970.
+        snapshot: The state of the journal.
+        run: The run folder.
+        screen: The console whose width and height must fit.
+        now_s: The current time, seconds since 1970.
     """
-    header = _header(look, run, now_s)
+    header = _header(snapshot, run, now_s)
     room = screen.height - 1  # the cursor's line
-    most = min(len(look.listing.rows), screen.height)
+    most = min(len(snapshot.listing.rows), screen.height)
     while True:
-        shown = Group(header, *_table(look, most, screen.width))
+        shown = Group(header, *_table(snapshot, most, screen.width))
         height = len(screen.render_lines(shown, pad=False))
-        if height <= room or most <= FEWEST_ROWS:
+        if height <= room or most <= MIN_ROWS:
             return shown
-        most = max(min(most - 1, most - (height - room)), FEWEST_ROWS)
+        most = max(min(most - 1, most - (height - room)), MIN_ROWS)
 
 
-def _header(look: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
-    status = journal_status(look.records, look.trials, now_s)
+def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
+    status = journal_status(snapshot.records, snapshot.trials, now_s)
     best = (
         "no VEER yet"
         if status.best_veer_pct is None
@@ -212,19 +217,19 @@ def _header(look: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
     ]
     if status.faults:
         parts.append(faults_in_words(status.faults))
-    if follow_ups := [trial for trial in look.trials if trial.follow_up is not None]:
+    if follow_ups := [trial for trial in snapshot.trials if trial.follow_up is not None]:
         ended = sum(trial.ended is not None for trial in follow_ups)
         parts.append(f"follow-ups: {ended} of {len(follow_ups)} begun have ended")
     title = f"{run.path.absolute().name}: {status.ended} of {status.num_trials} trials ended"
     return Text("\n").join([Text(title, "bold"), *map(Text, parts)])
 
 
-def _table(look: JournalSnapshot, most: int, width: int) -> list[RenderableType]:
-    """Return the first rows, and how many more there are."""
-    rows = look.listing.rows[:most]
-    curves = veer_curves(look.trials)
-    view = listing_view(replace(look.listing, rows=rows), width, curves)
-    view.caption = None  # the marks are explained where all trials are shown
-    more = len(look.listing.rows) - len(rows)
+def _table(snapshot: JournalSnapshot, most: int, width: int) -> list[RenderableType]:
+    """Return a table of the first rows, and a line with the number of further rows."""
+    rows = snapshot.listing.rows[:most]
+    curves = veer_curves(snapshot.trials)
+    view = listing_view(replace(snapshot.listing, rows=rows), width, curves)
+    view.caption = None  # the marks are explained in the table of all trials
+    more = len(snapshot.listing.rows) - len(rows)
     word = "row" if more == 1 else "rows"
     return [view, Text(f"and {more:,} more {word}", "dim")] if more else [view]

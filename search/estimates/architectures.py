@@ -1,4 +1,4 @@
-"""The architectures of a space: walked, or met among random configs."""
+"""The architectures of a space: all of them by a walk, or those of random configs."""
 
 import itertools
 import json
@@ -23,12 +23,12 @@ _ANY_MODEL: TypeAdapter[ModelConfig] = TypeAdapter(AnyModelConfig)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architectures:
-    """The distinct model parts that a space's configs have.
+    """The distinct model configs in a space.
 
     Attributes:
-        models: In the order found.
-        is_all: Whether the space was walked; else so many as random configs happen to have.
-        num_refused: Settings of the model, walked or drawn, that its config refuses.
+        models: The model configs, in the order found.
+        is_all: Whether all were walked. Otherwise `models` are those of a random sample.
+        num_refused: Settings of the model, walked or sampled, that the model config rejects.
     """
 
     models: tuple[ModelConfig, ...]
@@ -39,16 +39,17 @@ class Architectures:
 def find_architectures(
     space: Space, *, max_walked: int, num_drawn: int, seed: int
 ) -> Architectures:
-    """Return all architectures where the model's settings are discrete and few, else those of a sample.
+    """Return all architectures if the model's settings are discrete and few, else a sample.
 
     Args:
-        space: One of trial configs.
-        max_walked: Settings of the model that are walked at most.
-        num_drawn: Random configs drawn where it is more.
-        seed: Of what is drawn.
+        space: A space of trial configs.
+        max_walked: Most settings of the model to walk; a space with more is sampled.
+        num_drawn: Random configs in the sample.
+        seed: Seed of the sample.
     """
     settings: Iterable[Mapping[str, Any]]
     walked = None
+    # `num_points` is None for a continuous dimension, which cannot be walked.
     if all(each.num_points() is not None for each in _deciding(space)):
         walked = list(itertools.islice(_walk(space), max_walked + 1))
     if walked is not None and len(walked) <= max_walked:
@@ -71,7 +72,7 @@ def find_architectures(
 
 
 def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
-    """Yield config trees as a random search with this seed would try them."""
+    """Yield config trees in the order that a random search with this seed would try them."""
     suggestions = Suggestions(space, kind="random", seed=seed)
     for _ in range(num):
         if (suggestion := suggestions.suggest()) is not None:
@@ -81,10 +82,11 @@ def drawn_trees(space: Space, num: int, seed: int) -> Iterator[dict[str, Any]]:
 def _deciding(space: Space) -> tuple[Dimension, ...]:
     """Return the model's dimensions and those that decide whether one of them is active.
 
-    Of the latter only conditions are asked, so one value stands for all that answer them alike.
+    One value of a deciding dimension represents all values with the same effect on conditions.
     """
     needed = {PRESET}
     chosen: list[Dimension] = []
+    # Reversed: a condition names an earlier dimension, so one pass finds all that are needed.
     for each in reversed(space.dimensions):
         is_own = each.name.startswith(f"{MODEL}.") or each.name == PRESET
         if is_own or each.name in needed:
@@ -94,6 +96,7 @@ def _deciding(space: Space) -> tuple[Dimension, ...]:
 
 
 def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
+    """Return the dimension with one value for each distinct effect on conditions in `later`."""
     conditions = [
         condition
         for each in later
@@ -105,7 +108,7 @@ def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
 
 
 def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
-    """Yield the model part of every setting of what decides the model; a part may come twice."""
+    """Yield the model part of every combination of the deciding dimensions; it may repeat."""
     for params in grid(_deciding(space), space.fixed_values()):
         preset = params.get(PRESET)
         tree = space.base_tree(None if preset is None else str(preset))

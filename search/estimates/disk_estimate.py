@@ -1,9 +1,10 @@
-"""What a search will need of the disk at most, told and checked before a trial runs.
+"""The most disk space that a search needs, reported and checked before a trial runs.
 
-Knows no Ray. Checkpoints are what counts: of the best trials and of the unfinished ones, as
-`CheckpointKeeper` keeps them, each of the space's largest config. A trial has its best epoch's
-and its last one's, and while it is saved one more. Journal, tables, study and TensorBoard's files
-are a record's bytes times trials and expected epochs. The scores of every trial stay.
+Knows no Ray. Most of it are checkpoints: of the best trials and of the unfinished ones, as
+`CheckpointKeeper` keeps them, each as large as for the space's largest config. A trial keeps those
+of its best and its last epoch, and one more while it is saved. Journal, tables, study and
+TensorBoard's files are estimated as the bytes of a record times trials and expected epochs. The
+scores of every trial are kept.
 """
 
 import json
@@ -27,36 +28,40 @@ from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
 from trainable.verification.scores import scores_bytes
 
+# Checkpoints: the best epoch's, the last epoch's, and one that is being written.
 FILES_A_TRIAL = 3
-# Of the kept validation list, whose paths repeat: more than any list at hand takes.
+# A pair of the kept validation list, whose paths repeat and compress well: more than measured for
+# any list so far.
 PAIR_BYTES = 40
-# A file or folder takes whole blocks. A trial has its folder, that of its weights and a config.
+# A file or folder takes whole blocks.
 BLOCK_BYTES = 4096
-# In `tensorboard` it has another folder, with a file.
+# A trial has a folder, the folder of its weights and a config; in `tensorboard` a folder with a
+# file.
 BLOCKS_A_TRIAL = 5
-# Tables and study hold what the journal holds, and no more, and so do TensorBoard's files (both
-# tested); while tables and study are replaced there are two of each.
+# Tables and study together hold no more than the journal, and so do TensorBoard's files (both
+# tested). While tables and study are replaced there are two of each.
 TIMES_THE_JOURNAL = 4
-# What is written once: settings, the log's beginning, the tables' own descriptions, and the page,
-# most of it Plotly's script; while it is replaced there are two.
+# Written once: settings, the start of the log, the descriptions in the tables, and the page, which
+# is mostly Plotly's script. While the page is replaced there are two.
 FIXED_BYTES = 12_000_000
-# Where a trial was begun, how it ended, what was said of it, and the suggestions before it that
-# were outside the limits.
+# A trial's other records: placement, end, faults, and the suggestions before it that were outside
+# the limits.
 OTHER_RECORDS_BYTES = 4000
+# A smaller run folder is not worth a mention in the message.
 MENTIONED_BYTES = 1_000_000
 EVENT_BYTES = 100  # `event`, `time_s`, `trial` and `num_params` of an epoch's record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskEstimate:
-    """What a run folder will hold at most.
+    """The largest size that a run folder will reach.
 
     Attributes:
-        checkpoint_bytes: Of one file, of the largest config.
-        keep_best: Ended trials whose files are kept.
-        num_unfinished: Trials that have not ended, at most at a time.
-        records_bytes: Journal, tables, study, page, TensorBoard's and a trial's small files.
-        scores_bytes: Scores of every trial, with the list that they are of.
+        checkpoint_bytes: Bytes of one checkpoint of the largest config.
+        keep_best: Number of ended trials whose checkpoints are kept.
+        num_unfinished: Most trials that are unfinished at the same time.
+        records_bytes: Bytes of journal, tables, study, page and the small files of trials.
+        scores_bytes: Bytes of the scores of every trial, and of the validation list.
     """
 
     checkpoint_bytes: int
@@ -72,7 +77,7 @@ class DiskEstimate:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes in all."""
+        """Bytes in total."""
         return self.checkpoints_bytes + self.records_bytes + self.scores_bytes
 
     def __str__(self) -> str:
@@ -87,17 +92,17 @@ class DiskEstimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskGuard:
-    """Tells what a search needs, and refuses one that the disk cannot hold.
+    """The check that the disk has room for a search.
 
     Attributes:
         folder: The run folder.
-        settings: The search's, resolved.
-        space: What it searches.
+        settings: The settings of the search, resolved.
+        space: The space to search.
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
-        num_pairs: Pairs of the validation list.
-        expected: The epochs that it will spend.
-        say: Prints a line.
+        num_pairs: Trial pairs of the validation list.
+        expected: Forecast of the epochs that the search will run.
+        print_line: Prints a line.
     """
 
     folder: Path
@@ -107,25 +112,27 @@ class DiskGuard:
     num_speakers: int
     num_pairs: int
     expected: Forecast
-    say: Callable[[str], None]
+    print_line: Callable[[str], None]
 
     def check(self, at_once: int, trials: Sequence[TrialCourse] = ()) -> None:
-        """Report what is needed and what is free.
+        """Print the space that is needed and the space that is free.
 
         Args:
-            at_once: Trials that run at a time.
-            trials: Those of an earlier run: the unfinished ones keep their checkpoints.
+            at_once: Trials that run at the same time.
+            trials: Trials of an earlier run; the unfinished ones keep their checkpoints.
 
         Raises:
-            ConfigError: What is free is less than what is still needed.
+            ConfigError: The free space is less than what is still needed.
         """
         try:
             largest = self.largest()
         except TrainingError as error:  # such trials fail, each with its reason; others may run
-            self.say(f"disk: not estimated: {error}")
+            self.print_line(f"disk: not estimated: {error}")
             return
         if largest is None:
-            self.say("disk: not estimated, no configuration was found inside the space's limits")
+            self.print_line(
+                "disk: not estimated, no configuration was found inside the space's limits"
+            )
             return
         config, checkpoint_bytes = largest
         num_trials = self.settings.num_trials or 0
@@ -142,10 +149,10 @@ class DiskGuard:
                 config, num_trials + plan.max_trials, self.expected.epochs_high + more_epochs
             ),
         )
-        require_room(estimate, self.folder, self.settings, self.say)
+        require_room(estimate, self.folder, self.settings, self.print_line)
 
     def largest(self) -> tuple[TrialConfig, int] | None:
-        """Return the config with the largest checkpoint, and its bytes; None where none is allowed.
+        """Return the config with the largest checkpoint, and its bytes; None if none is allowed.
 
         Raises:
             TrainingError: A config cannot be trained with the search's teacher.
@@ -157,30 +164,30 @@ class DiskGuard:
         )
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = make_trial_config(tree, self.settings.seed, self.settings)
-            return TrialConfig.model_validate(config.canonical())  # what workers are given
+            config = config_of(tree, self.settings.seed, self.settings)
+            return TrialConfig.model_validate(config.canonical())  # as workers read it
 
         found = largest_step(self.space, make_config, tensors, cache_dir())
         return None if found is None else (found.config, whole(found.config).num_bytes)
 
 
 def num_kept(settings: SearchConfig) -> int:
-    """Return ended trials whose checkpoints are kept at most.
+    """Return the most ended trials whose checkpoints are kept at the same time.
 
-    The finalists are the best by their lowest VEER, so among the `keep_best`, but where a config
-    has several runs, or where earlier repeats have put others first.
+    The finalists are the best by their lowest VEER, so normally among the `keep_best`. They may
+    differ if a config has several runs, or if earlier repeats have changed the order.
     """
     may_differ = settings.repetitions > 1 or settings.repeat > 0
     return settings.keep_best + (min(settings.finalists, settings.keep_best) * may_differ)
 
 
 def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> int:
-    """Return bytes of journal, tables, study, TensorBoard's files and the small files of trials.
+    """Return the bytes of journal, tables, study, TensorBoard's files and trials' small files.
 
     Args:
-        config: A large one.
-        num_trials: Trials in all.
-        num_epochs: Epochs of all of them.
+        config: A large config.
+        num_trials: All trials of the search.
+        num_epochs: Epochs of all trials together.
     """
     # Sampled values are a part of the config.
     a_trial = 2 * len(json.dumps(config.canonical())) + OTHER_RECORDS_BYTES
@@ -191,39 +198,39 @@ def records_bytes(config: TrialConfig, num_trials: int, num_epochs: float) -> in
 
 
 def kept_scores_bytes(num_pairs: int, num_files: int) -> int:
-    """Return bytes of the validation list, of the teacher's scores and of those of trials.
+    """Return the bytes of the validation list and of the scores of teacher and trials.
 
     Args:
-        num_pairs: Of the list.
-        num_files: Trials, and those that replace their scores at a time.
+        num_pairs: Trial pairs of the list.
+        num_files: Score files of trials: one a trial, and one a trial that is replacing its own.
     """
     a_file = scores_bytes(num_pairs) + BLOCK_BYTES
     return (num_files + 1) * a_file + num_pairs * PAIR_BYTES
 
 
 def require_room(
-    estimate: DiskEstimate, folder: Path, settings: SearchConfig, say: Callable[[str], None]
+    estimate: DiskEstimate, folder: Path, settings: SearchConfig, print_line: Callable[[str], None]
 ) -> None:
-    """Print what a search needs of its disk; what its folder holds already counts as there.
+    """Print the disk space that a search needs, and how much of it its folder already uses.
 
     Raises:
-        ConfigError: What is free is less than what is still needed.
+        ConfigError: The free space is less than what is still needed.
     """
     used, free = used_bytes(folder), free_bytes(folder)
-    there = f", of which {format_bytes(used)} are there" if used >= MENTIONED_BYTES else ""
-    line = f"{estimate}{there}; {format_bytes(free)} free"
+    there = f", of which {said_bytes(used)} are already in use" if used >= MENTIONED_BYTES else ""
+    line = f"{estimate}{there}; {said_bytes(free)} free"
     if estimate.num_bytes - used > free:
         raise ConfigError(
-            f"{folder}: a search must find room for its files, and needs {line}; free some room, "
-            f"lower max_concurrent (now {settings.max_concurrent or estimate.num_unfinished}), or "
-            "name another folder with --run, where keep_best may be lowered too (now "
-            f"{settings.keep_best})"
+            f"{folder}: the disk must have room for the files of the search, {line}; free some "
+            "space, lower max_concurrent (now "
+            f"{settings.max_concurrent or estimate.num_unfinished}), or choose another folder "
+            f"with --run, where keep_best can be lowered too (now {settings.keep_best})"
         )
-    say(f"disk: {line}")
+    print_line(f"disk: {line}")
 
 
 def used_bytes(folder: Path) -> int:
-    """Return bytes of all files below a folder; one that goes meanwhile counts nothing."""
+    """Return the bytes of all files below a folder, without those that are deleted meanwhile."""
     total = 0
     for path in folder.rglob("*"):
         try:

@@ -1,8 +1,8 @@
-"""Whether a config stays inside a space's limits, found out before it is trained.
+"""Whether a config is inside a space's limits, decided before it is trained.
 
-Knows no Ray. What is limited is measured, and nothing else: parameters and multiply-accumulates
-are counted on PyTorch's meta device, CPU time is measured against the teacher's and remembered
-from run to run, the memory of a training step is measured on a GPU or estimated without one.
+Knows no Ray. Only limited quantities are measured: parameters and multiply-accumulates
+are counted on PyTorch's meta device, CPU time is measured against the teacher's and cached
+between runs, the memory of a training step is measured on a GPU or estimated without one.
 """
 
 from collections.abc import Callable
@@ -25,21 +25,21 @@ from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_plugin, is_stored
 from trainable.teachers.network import Teacher, load_teacher
 
-# An utterance of 2 s, 10 ms a frame: what multiply-accumulates and CPU time are stated for.
+# Frames of 10 ms in an utterance of 2 s, for which multiply-accumulates and CPU time are stated.
 NUM_FRAMES = 200
 LATENCY_FOLDER = "latency"
-USUAL = ComputeSettings()
-# VoxCeleb1's development part; stands in where neither caller nor teacher tells the number.
+DEFAULT_COMPUTING = Computing()
+# Speakers in VoxCeleb1's development part; used if neither caller nor teacher gives a number.
 USUAL_NUM_SPEAKERS = 1211
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCost:
-    """What a config has of something that is limited.
+    """The value of a limited quantity for a config.
 
     Attributes:
-        value: In the limit's unit.
-        is_estimated: Whether it was estimated, and not counted or measured.
+        value: The value, in the unit of the limit.
+        is_estimated: Whether it was estimated, not counted or measured.
     """
 
     value: float
@@ -47,20 +47,20 @@ class ModelCost:
 
 
 class LimitChecker:
-    """Says which limits a config breaks.
+    """Finds the limits that a config breaks.
 
-    Every cost is measured once an architecture (the memory of a step once for all that it depends
-    on) and kept.
+    Every cost is measured once for each architecture (the memory of a step once for each set of
+    values that it depends on) and cached.
 
     Args:
-        limits: Those that are set are checked.
+        limits: The limits; those that are not set are not checked.
         teacher: Model file or run folder; needed for `max_cpu_latency_vs_teacher`, and for
             `max_gpu_memory` where a config distils.
-        cache_dir: Where CPU times are remembered from run to run.
-        num_speakers: Training speakers, for the memory of the classifier; the teacher's number
-            where it is not given.
-        timer: Stands in for `time_interleaved` in tests.
-        computing: How trials will be computed, which the memory of a step depends on.
+        cache_dir: Folder that keeps CPU times between runs.
+        num_speakers: Training speakers, for the memory of the classifier; by default the
+            teacher's number.
+        timer: Replaces `time_interleaved` in tests.
+        computing: How trials are computed; the memory of a step depends on it.
 
     Raises:
         ConfigError: CPU time is limited, and there is no teacher or none with a network.
@@ -75,7 +75,7 @@ class LimitChecker:
         cache_dir: Path,
         num_speakers: int | None = None,
         timer: Timer = time_interleaved,
-        computing: ComputeSettings = USUAL,
+        computing: Computing = DEFAULT_COMPUTING,
     ) -> None:
         self._limits = limits
         self._teacher_path = teacher
@@ -85,7 +85,7 @@ class LimitChecker:
         self._computing = computing
         self._known: dict[tuple[object, ...], ModelCost] = {}
         self._loaded: tuple[LoadedModel, Teacher, str] | None = None
-        # Cheapest first.
+        # Cheapest first; violations are reported in this order.
         self._measures: dict[str, Callable[[TrialConfig], ModelCost]] = {
             "max_params": lambda config: ModelCost(value=num_params(config.model)),
             "max_macs": lambda config: ModelCost(value=num_macs(config.model)),
@@ -96,7 +96,7 @@ class LimitChecker:
             self._teacher("max_cpu_latency_vs_teacher")
 
     def violations(self, config: TrialConfig) -> tuple[Violation, ...]:
-        """Return every limit that the config breaks, in the order of the limits; none if it is feasible.
+        """Return every limit that the config breaks, in the order of the limits.
 
         Raises:
             ConfigError: The config distils, memory is limited, and there is no teacher.
@@ -112,7 +112,7 @@ class LimitChecker:
         )
 
     def costs(self, config: TrialConfig) -> dict[str, ModelCost]:
-        """Return what the config has of everything that is limited, by the limit's name.
+        """Return the config's value of every limited quantity, by the name of the limit.
 
         Raises:
             As `violations`.
@@ -148,7 +148,7 @@ class LimitChecker:
         teacher: AskedTeacher | None = None
         num_speakers = self._num_speakers
         if self._teacher_path is not None and _has_no_network(self._teacher_path):
-            # Its embeddings come from a file; what the term of the loss takes is next to nothing.
+            # The embeddings come from a file; the memory of the loss term is negligible.
             config = _without_distillation(config)
         if config.loss.distill_weight > 0:
             loaded, network, _ = self._teacher("max_gpu_memory of a config that distils")
@@ -163,13 +163,13 @@ class LimitChecker:
         )
         return ModelCost(value=memory.num_bytes, is_estimated=memory.is_estimated)
 
-    def _teacher(self, what: str) -> tuple[LoadedModel, Teacher, str]:
-        """Return the teacher as file, as teacher, and its hash; read once."""
+    def _teacher(self, needed_for: str) -> tuple[LoadedModel, Teacher, str]:
+        """Return the loaded model file, the teacher made of it, and the file's hash; read once."""
         if self._teacher_path is None or _has_no_network(self._teacher_path):
             got = "" if self._teacher_path is None else f", and {self._teacher_path} has none"
             raise ConfigError(
-                f"limits.{what} needs a teacher with a network{got}: give --teacher a model file "
-                "or folder, or remove the limit"
+                f"limits.{needed_for} needs a teacher with a network{got}: give --teacher a model "
+                "file or folder, or remove the limit"
             )
         if self._loaded is None:
             loaded = load_speaker_model(self._teacher_path)
@@ -179,24 +179,24 @@ class LimitChecker:
 
 
 def num_params(config: ModelConfig) -> int:
-    """Return trainable parameters of a network, without drawing its weights where that can be done."""
+    """Return the number of trainable parameters; weights are not initialised if avoidable."""
     return count_parameters(_built_on_meta(config))
 
 
 def num_macs(config: ModelConfig) -> int:
-    """Multiply-accumulates of embedding an utterance of 2 s, without the front end."""
+    """Return the multiply-accumulates of embedding an utterance of 2 s, without the front end."""
     shape = (1, NUM_FRAMES, config.num_mels)
     return count_macs(_built_on_meta(config).eval(), shape, "embed")
 
 
 def build_network(config: ModelConfig, device: torch.device) -> SpeakerModel:
-    """Return a network on a device; PyTorch's global generator is left as it was."""
+    """Build a network on a device; the state of PyTorch's global generator is kept."""
     with torch.random.fork_rng(devices=[]), device:
         return build_model(config)
 
 
 def _built_on_meta(config: ModelConfig) -> SpeakerModel:
-    if isinstance(config, CustomModelConfig):  # which is tried out when it is built
+    if isinstance(config, CustomModelConfig):  # its check runs it once, which needs real tensors
         return build_network(config, torch.device("cpu"))
     try:
         return build_network(config, torch.device("meta"))
@@ -219,7 +219,7 @@ def _without_distillation(config: TrialConfig) -> TrialConfig:
 
 
 def _step_key(config: TrialConfig) -> tuple[object, ...]:
-    """Return what the memory of a step depends on beside the architecture."""
+    """Return the settings that the memory of a step depends on, beside the architecture."""
     loss, training = config.loss.canonical(), config.training
     terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
     return (training.batch_size, training.crop_frames, *terms)

@@ -1,11 +1,11 @@
-"""What a search with early stopping will spend, told before it starts; knows no Ray.
+"""A forecast of the epochs that a search with early stopping needs; knows no Ray.
 
-SuccessiveHalving's rule is played through on made-up trials. The assumptions: the trials come in
-random order of quality, as from a sampler that has learnt nothing; the VEERs are evenly spread,
-and the same at every rung, so no learning curve overtakes another; every epoch takes equally
-long; none fails. Trials then come to each rung in the order of their start, however many run at
-once, so their number changes nothing. A sampler that learns brings better trials late, of which
-more go on: the forecast is an order of magnitude, not a promise.
+SuccessiveHalving's rule is simulated on random trials. The assumptions: the trials come in random
+order of quality, as from a sampler that has learnt nothing; the VEERs are evenly spread and the
+same at every rung, so no learning curve overtakes another; every epoch takes equally long; no
+trial fails. Trials then reach each rung in the order of their start, so the number that runs at
+the same time has no effect. A sampler that learns proposes better trials later, and more of them
+go on: the forecast gives an order of magnitude only.
 """
 
 import math
@@ -17,20 +17,21 @@ import numpy as np
 
 from search.loop.early_stopping import SuccessiveHalving
 
-MOST_SIMULATED_TRIALS = 20_000
-MOST_SIMULATIONS, FEWEST_SIMULATIONS = 200, 5
-# Decisions in all simulations together: some half a second.
-MOST_DECISIONS = 150_000
+# The three limits keep a forecast below a second, since it runs before every search.
+MAX_SIMULATED_TRIALS = 20_000
+MAX_SIMULATIONS, MIN_SIMULATIONS = 200, 5
+# Decisions of all simulations together: about half a second.
+MAX_DECISIONS = 150_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungForecast:
-    """One rung.
+    """The forecast for one rung.
 
     Attributes:
-        epoch: The epoch after which trials are compared there.
+        epoch: The epoch after which trials are compared.
         num_reaching: Trials that reach it, on average.
-        num_going_on: Those of them that are not stopped there.
+        num_going_on: Trials that reach it and are not stopped there, on average.
     """
 
     epoch: int
@@ -40,16 +41,16 @@ class RungForecast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What a search will spend.
+    """The epochs that a search will run.
 
     Attributes:
         epochs: Epochs of all trials together, on average.
         epochs_low: The 5th percentile over the simulations.
-        epochs_high: The 95th.
-        full_epochs: What they would be without early stopping.
-        max_epochs: Epochs of a trial that nothing stops.
-        num_complete: Trials that run so long, on average.
-        rungs: In ascending order.
+        epochs_high: The 95th percentile.
+        full_epochs: Epochs of all trials without early stopping.
+        max_epochs: Epochs of a trial that is not stopped.
+        num_complete: Trials that run for `max_epochs`, on average.
+        rungs: The rungs, in ascending order.
     """
 
     epochs: float
@@ -70,21 +71,21 @@ def forecast(
     seed: int = 0,
     num_simulations: int | None = None,
 ) -> Forecast:
-    """Play the early stopping through, in well under a second.
+    """Simulate the early stopping of a search, in well under a second.
 
-    Without a rung below max_epochs the answer is exact. Of more than 20,000 trials 20,000 are
-    simulated and the counts scaled up, the spread with its square root.
+    Without a rung below max_epochs the result is exact. Of more than 20,000 trials, 20,000 are
+    simulated; the counts are scaled up, and the spread by the square root of that scale.
 
     Args:
-        num_trials: Trials in all, at least 1.
-        max_epochs: Epochs of a trial that nothing stops, at least 1.
+        num_trials: All trials of the search, at least 1.
+        max_epochs: Epochs of a trial that is not stopped, at least 1.
         rungs: Epochs at which trials are compared, ascending.
-        reduction_factor: Of the trials at a rung about one in so many goes on.
-        seed: Of the orders of quality.
-        num_simulations: Searches played; None for 200, and fewer of large ones.
+        reduction_factor: About one in `reduction_factor` trials at a rung goes on.
+        seed: Seed of the random qualities.
+        num_simulations: Simulated searches; None for 200, or fewer for a large search.
 
     Raises:
-        ValueError: A count is below 1, or SuccessiveHalving refuses rungs or factor.
+        ValueError: A count is below 1, or SuccessiveHalving rejects rungs or factor.
     """
     counts = {"num_trials": num_trials, "max_epochs": max_epochs}
     if num_simulations is not None:
@@ -92,20 +93,20 @@ def forecast(
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} must be at least 1, got {count}")
-    SuccessiveHalving(rungs, reduction_factor)  # Refuses what the search would refuse.
+    SuccessiveHalving(rungs, reduction_factor)  # Rejects what the search would reject.
     marks = rung_epochs(rungs, max_epochs)
-    num_simulated = min(num_trials, MOST_SIMULATED_TRIALS)
+    num_simulated = min(num_trials, MAX_SIMULATED_TRIALS)
     if num_simulations is None:
         decisions = num_simulated * (1 + len(marks) / reduction_factor)
-        affordable = max(FEWEST_SIMULATIONS, int(MOST_DECISIONS / decisions))
-        num_simulations = min(MOST_SIMULATIONS, affordable)
+        affordable = max(MIN_SIMULATIONS, int(MAX_DECISIONS / decisions))
+        num_simulations = min(MAX_SIMULATIONS, affordable)
     rng = np.random.default_rng(seed)
     ends = [*marks, max_epochs]
     reached = [
         simulate(rng.random(num_simulated).tolist(), len(marks), reduction_factor)
         for _ in range(num_simulations if marks else 0)
     ]
-    return _summed_up(reached, ends, num_trials / num_simulated, num_trials)
+    return _summarize(reached, ends, num_trials / num_simulated, num_trials)
 
 
 def describe(forecast: Forecast) -> list[str]:
@@ -131,8 +132,8 @@ def describe(forecast: Forecast) -> list[str]:
 def rung_epochs(rungs: Sequence[float], max_epochs: int) -> list[int]:
     """Return the epochs below max_epochs after which a trial is compared, ascending.
 
-    They are the rungs rounded up, but a trial is compared once an epoch: of rungs closer together
-    than that SuccessiveHalving takes the highest first, and the others in the epochs that follow.
+    They are the rungs rounded up. But a trial is compared only once an epoch: if several rungs
+    fall on one epoch, SuccessiveHalving takes the highest first and the others in the next epochs.
     """
     waiting, epochs, epoch = sorted(rungs), list[int](), 0
     while waiting:
@@ -145,17 +146,15 @@ def rung_epochs(rungs: Sequence[float], max_epochs: int) -> list[int]:
 
 
 def simulate(veer_pct: Sequence[float], num_rungs: int, reduction_factor: float) -> list[int]:
-    """Play one search.
-
-    The rule is SuccessiveHalving's, on a sorted list for speed.
+    """Simulate one search by SuccessiveHalving's rule, on a sorted list for speed.
 
     Args:
-        veer_pct: Of each trial in order of its start, the same at every rung.
-        num_rungs: How often a trial is compared.
-        reduction_factor: Of the trials at a rung about one in so many goes on.
+        veer_pct: VEER of each trial in the order of its start, the same at every rung.
+        num_rungs: Rungs at which a trial is compared.
+        reduction_factor: About one in `reduction_factor` trials at a rung goes on.
 
     Returns:
-        How many trials reached each rung and, last, how many were complete.
+        The number of trials that reached each rung and, last, of complete trials.
     """
     alive, reached = list(veer_pct), [len(veer_pct)]
     for _ in range(num_rungs):
@@ -170,7 +169,7 @@ def simulate(veer_pct: Sequence[float], num_rungs: int, reduction_factor: float)
 
 
 def _cutoff(ascending: Sequence[float], reduction_factor: float) -> float:
-    """Return the linearly interpolated quantile 1/reduction_factor, infinite of nothing."""
+    """Return the linearly interpolated quantile 1/reduction_factor; infinity if empty."""
     if not ascending:
         return math.inf
     below, share = divmod((len(ascending) - 1) / reduction_factor, 1)
@@ -178,10 +177,13 @@ def _cutoff(ascending: Sequence[float], reduction_factor: float) -> float:
     return low + share * (ascending[int(below) + 1] - low) if share else low
 
 
-def _summed_up(
+def _summarize(
     reached: Sequence[Sequence[int]], ends: Sequence[int], scale: float, num_trials: int
 ) -> Forecast:
-    """Return from how many trials reached each of `ends` in each simulation, if any was needed."""
+    """Return the forecast from the numbers of trials that reached each epoch of `ends`.
+
+    `reached` has a row for each simulation; none if there are no rungs.
+    """
     full_epochs = num_trials * ends[-1]
     if not reached:
         return Forecast(

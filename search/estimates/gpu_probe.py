@@ -20,9 +20,8 @@ from results.journal.history import latest
 from results.journal.journal import Journal, Record
 from search.cluster.resources import Node, num_by_cpu
 from search.config.search_config import SearchConfig
-from search.config.sections import AUTO
-from search.estimates.largest_step import Costly, StepCosts, largest_step
-from search.loop.setup import make_trial_config
+from search.estimates.largest_step import LargestStep, StepCosts, largest_step
+from search.loop.setup import config_of
 from search.loop.shares import (
     MEMORY_MARGIN,
     USUAL_CONTEXT_BYTES,
@@ -37,7 +36,7 @@ from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.memory_share import release_memory
 
-MIB = 2**20
+MIB_BYTES = 2**20
 EVENT = "gpu_share"
 
 
@@ -74,7 +73,7 @@ class GpuShareProbe:
         num_speakers: Training speakers.
         journal: Receives the probe's result.
         records: Records of the run that is resumed: its probe is not repeated.
-        say: Prints a line.
+        print_line: Prints a line.
     """
 
     settings: SearchConfig
@@ -83,7 +82,7 @@ class GpuShareProbe:
     num_speakers: int
     journal: Journal
     records: Sequence[Record]
-    say: Callable[[str], None]
+    print_line: Callable[[str], None]
 
     def make_allocator(
         self, nodes: Sequence[Node], measure: MeasureStep | None = None
@@ -122,17 +121,17 @@ class GpuShareProbe:
                     "none; set device to auto or cpu"
                 )
             why = "device is cpu" if self.settings.device == "cpu" else "Ray has no GPU"
-            self.say(f"resources.gpu=auto: {why}, so trials train on CPUs")
+            self.print_line(f"resources.gpu=auto: {why}, so trials train on CPUs")
             return 0.0, 0, 0
         known = latest(self.records, EVENT)
         if known is None or self._is_of_another_gpu(known):
             known = self._probed(with_gpu, measure)
-        self.say(described(known))
+        self.print_line(describe_gpu_share(known))
         step_bytes = round(self._bounded(known["num_bytes"]) * MEMORY_MARGIN)
         return float(known["share"]), int(known["context_bytes"]), step_bytes
 
     def _is_of_another_gpu(self, probed: Record) -> bool:
-        """Whether this machine has GPUs, none of them of that kind; False on a cluster."""
+        """Return whether this machine has GPUs, but none of that kind; False on a cluster."""
         if self.settings.address is not None or not torch.cuda.is_available():
             return False
         here = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
@@ -144,7 +143,7 @@ class GpuShareProbe:
         )
 
     def _probed(self, nodes: Sequence[Node], measure: MeasureStep) -> Record:
-        self.say("resources.gpu=auto: looking for the space's largest configuration")
+        self.print_line("resources.gpu=auto: looking for the space's largest configuration")
         costly = self._largest()
         steps = [(node, measure(node, costly.config)) for node in nodes]
         shares = [
@@ -167,7 +166,7 @@ class GpuShareProbe:
             config=costly.config.canonical(),
         )
 
-    def _largest(self) -> Costly:
+    def _largest(self) -> LargestStep:
         cpu = torch.device("cpu")
         costs = StepCosts(self.teacher, self.num_speakers, cpu, self._computing)
 
@@ -252,16 +251,16 @@ def probe_step(
     }
 
 
-def described(probed: Record) -> str:
+def describe_gpu_share(probed: Record) -> str:
     """Return a `gpu_share` record in a line."""
     values = ", ".join(f"{name}={value}" for name, value in probed["params"].items())
     how = "is estimated to need" if probed["is_estimated"] else "needs"
     num_mib, context_mib, total_mib = (
-        probed[name] / MIB for name in ("num_bytes", "context_bytes", "total_bytes")
+        probed[name] / MIB_BYTES for name in ("num_bytes", "context_bytes", "total_bytes")
     )
     return (
         f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
         f"{how} {num_mib:.0f} MiB; with a margin of {MEMORY_MARGIN - 1:.0%} and "
-        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU ({probed['gpu']}, "
-        f"{total_mib:.0f} MiB)"
+        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU "
+        f"({probed['gpu']}, {total_mib:.0f} MiB)"
     )

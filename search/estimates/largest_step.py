@@ -1,8 +1,9 @@
-"""The config of a space whose training step takes most memory.
+"""The config of a space whose training step needs the most memory.
 
-Knows no Ray, and needs no GPU: bytes are estimated. Most settings only add to them, so each is
-moved to where the estimate is highest, from several starts; limits can make that a near miss,
-which is why the share of a GPU has a margin and a trial that runs out of memory gets another.
+Knows no Ray, and needs no GPU: bytes are estimated. Most settings raise the memory independently
+of each other, so each in turn is moved to the value with the highest estimate, from several
+starts. Under limits this may miss the largest config. Therefore the share of a GPU has a margin,
+and a trial that runs out of memory runs again with a larger share.
 """
 
 import itertools
@@ -27,22 +28,23 @@ from trainable.cost.step_memory import ComputeSettings, StepMemory, step_memory
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.network import Teacher, load_teacher
 
-FAMILY = "model.family"
-# Random configs that the walk may start from, beside each family's first.
-NUM_DRAWN = 8
+_FAMILY = "model.family"
+# Random configs to start from, in addition to the first of each family.
+NUM_RANDOM_STARTS = 8
+# A move may allow another one in the next round; the rounds end early if nothing changes.
 MAX_ROUNDS = 3
-# Values of a range that are tried under limits, where its end may not be allowed.
-NUM_BETWEEN = 4
+# Values of a range that are tried under limits, where its end may be outside of them.
+NUM_RANGE_VALUES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LargestStep:
-    """A config and what a step of it takes.
+    """A config and the memory of its training step.
 
     Attributes:
-        params: The sampled values that lead to it.
-        config: The trial.
-        memory: Of a training step.
+        params: The sampled values that lead to the config.
+        config: The trial's config.
+        memory: Memory of a training step.
     """
 
     params: Params
@@ -51,14 +53,14 @@ class LargestStep:
 
 
 class StepCosts:
-    """Memory of a training step of any config of a search; each is worked out once.
+    """The memory of a training step of any config of a search, cached.
 
     Args:
         teacher: Model file or file of embeddings, None without a teacher.
         num_speakers: Training speakers.
         device: CUDA to measure, the CPU to estimate.
-        computing: How trials will be computed.
-        measure: Gives the bytes; those of a training step unless given.
+        computing: How trials are computed.
+        measure: Returns the memory; `step_memory` by default.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class StepCosts:
         self._known: dict[tuple[object, ...], StepMemory] = {}
 
     def __call__(self, config: TrialConfig) -> StepMemory:
-        """Return bytes of one training step.
+        """Return the memory of one training step.
 
         Raises:
             TrainingError: The config cannot be trained with this teacher.
@@ -100,7 +102,7 @@ class StepCosts:
         teacher: TeacherOrPlaceholder | None = None
         if config.loss.distill_weight > 0 and self._file is not None:
             if is_stored(self._file):
-                # The teacher's embeddings come from a file; the term of the loss is next to none.
+                # The embeddings come from a file; the memory of the loss term is negligible.
                 loss = config.loss.model_copy(update={"distillation": "none", "stages": "none"})
                 config = config.model_copy(update={"loss": loss})
             else:
@@ -121,17 +123,19 @@ def largest_step(
     costs: Callable[[TrialConfig], StepMemory],
     cache_dir: Path,
 ) -> LargestStep | None:
-    """Return the config with the costliest step that the walk finds, inside the limits that are counted.
+    """Return the config with the largest step that the walk finds.
+
+    Only limits of parameters and multiply-accumulates are obeyed: they are counted, not measured.
 
     Args:
-        space: One of trial configs.
-        make_config: Turns a config tree into a trial's config; `ValidationError` where it breaks
-            a rule.
-        costs: Bytes of a step.
-        cache_dir: Where Veer keeps what it measured.
+        space: A space of trial configs.
+        make_config: Turns a config tree into a trial's config; raises `ValidationError` if it
+            breaks a rule.
+        costs: Returns the memory of a step.
+        cache_dir: Folder of Veer's cached measurements.
 
     Returns:
-        None where no start lies inside the limits.
+        None if no start is inside the limits.
 
     Raises:
         TrainingError: A config cannot be trained with the search's teacher.
@@ -140,7 +144,7 @@ def largest_step(
     checker = LimitChecker(limits, teacher=None, cache_dir=cache_dir)
 
     def cost(params: Params) -> LargestStep | None:
-        with suppress(ValidationError):  # no trial can be so
+        with suppress(ValidationError):  # no trial can have this config
             config = make_config(space.tree(params))
             if not checker.violations(config):
                 return LargestStep(params=params, config=config, memory=costs(config))
@@ -148,7 +152,7 @@ def largest_step(
 
     best: dict[object, LargestStep] = {}
     for params in _starts(space):
-        family = params.get(PRESET), params.get(FAMILY)
+        family = params.get(PRESET), params.get(_FAMILY)
         if (start := _larger(best.get(family), cost(params))) is not None:
             best[family] = start
     found: LargestStep | None = None
@@ -158,20 +162,24 @@ def largest_step(
 
 
 def _starts(space: Space) -> Iterator[Params]:
-    """Yield each preset and family at its first values, and some random ones."""
-    kinds = [each for each in space.dimensions if each.name in (PRESET, FAMILY)]
+    """Yield the parameters of each preset and family with first values, then random ones."""
+    kinds = [each for each in space.dimensions if each.name in (PRESET, _FAMILY)]
     for values in itertools.product(*(each.extremes() for each in kinds)):
         yield space.params_with(dict(zip((each.name for each in kinds), values, strict=True)))
     suggestions = Suggestions(space, kind="random", seed=0)
-    for _ in range(NUM_DRAWN if len(space.dimensions) > len(kinds) else 0):
+    for _ in range(NUM_RANDOM_STARTS if len(space.dimensions) > len(kinds) else 0):
         if (suggestion := suggestions.suggest()) is not None:
             yield suggestion.params
 
 
 def _climb(
-    space: Space, start: LargestStep, cost: Callable[[Params], LargestStep | None], *, is_limited: bool
+    space: Space,
+    start: LargestStep,
+    cost: Callable[[Params], LargestStep | None],
+    *,
+    is_limited: bool,
 ) -> LargestStep:
-    """Move one setting after the other to where a step costs most, until none does any more."""
+    """Move each setting in turn to the value with the largest step, until nothing changes."""
     best = start
     for _ in range(MAX_ROUNDS):
         before = best
@@ -186,18 +194,19 @@ def _climb(
 
 
 def _values(dimension: Dimension, *, is_limited: bool) -> Sequence[Value]:
-    """Return the choices, or a range's ends; under limits also some points between them."""
+    """Return the choices, or the ends of a range; under limits also some values between."""
     if isinstance(dimension, Choice) or not is_limited:
         return dimension.extremes()
     if not isinstance(dimension, Integer):
         return dimension.extremes()
     points = list(dimension.points())
-    places = {round(k * (len(points) - 1) / (NUM_BETWEEN - 1)) for k in range(NUM_BETWEEN)}
-    return [points[place] for place in sorted(places)]
+    steps = NUM_RANGE_VALUES - 1
+    indices = {round(k * (len(points) - 1) / steps) for k in range(NUM_RANGE_VALUES)}
+    return [points[index] for index in sorted(indices)]
 
 
 def _larger(one: LargestStep | None, other: LargestStep | None) -> LargestStep | None:
-    """Return the costlier of two, the first of equals."""
+    """Return the larger of two steps; the first if they are equal."""
     if one is None or (other is not None and other.memory.num_bytes > one.memory.num_bytes):
         return other
     return one

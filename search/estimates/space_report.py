@@ -1,4 +1,4 @@
-"""What a space holds and what it costs, before anything is trained. Knows no Ray and no screen."""
+"""The size of a space and the costs of its configs, before training. Knows no Ray, no terminal."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -20,13 +20,13 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportConfig:
-    """How closely to look.
+    """The effort of a space report.
 
     Attributes:
-        num_samples: Random configs that are held against the limits.
-        seed: Of what is drawn.
-        max_walked: Settings of the model that are walked; a space with more of them is sampled.
-        max_macs_counted: Architectures whose multiply-accumulates are counted at most.
+        num_samples: Random configs that are checked against the limits.
+        seed: Seed of the samples.
+        max_walked: Most settings of the model that are walked; a space with more is sampled.
+        max_macs_counted: Most architectures whose multiply-accumulates are counted.
     """
 
     num_samples: int = 200
@@ -42,12 +42,12 @@ class ReportConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extreme:
-    """The least or the most of a cost, and who has it.
+    """The lowest or highest value of a cost, and the settings that have it.
 
     Attributes:
-        value: In the cost's unit.
-        settings: By dotted name. Of an architecture, that in which the space's architectures are
-            not all alike; of a config, its parameters in the space.
+        value: The value, in the unit of the cost.
+        settings: Values by dotted name. For an architecture, the settings in which the space's
+            architectures differ; for a config, its parameters in the space.
     """
 
     value: float
@@ -56,14 +56,14 @@ class Extreme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRange:
-    """From the least to the most of a cost.
+    """The range of a cost.
 
     Attributes:
-        smallest: The first of several.
-        largest: Likewise.
-        num_measured: How many were measured.
-        is_all: Whether those are all that the space has.
-        is_estimated: Whether values were estimated, and not counted or measured.
+        smallest: The lowest value; the first of equals.
+        largest: The highest value; the first of equals.
+        num_measured: Architectures or configs that were measured.
+        is_all: Whether these are all in the space.
+        is_estimated: Whether a value was estimated, not counted or measured.
     """
 
     smallest: Extreme
@@ -75,14 +75,14 @@ class CostRange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomConfigs:
-    """Random configs of the space held against its limits.
+    """The results of random configs checked against the space's limits.
 
     Attributes:
-        num_drawn: How many.
-        num_refused: Those that break a rule of the config itself.
-        num_inside: Those that break no rule and no limit.
-        num_breaking: Configs that break it, by limit; one config may break several.
-        ranges: By limit other than parameters and multiply-accumulates.
+        num_drawn: Random configs in the sample.
+        num_refused: Configs that break a rule of the config itself.
+        num_inside: Configs that break no rule and no limit.
+        num_breaking: Number of configs that break each limit; one config may break several.
+        ranges: Range of each limited cost other than parameters and multiply-accumulates.
     """
 
     num_drawn: int
@@ -93,21 +93,21 @@ class RandomConfigs:
 
     @property
     def fraction_inside(self) -> float:
-        """Part of the drawn configs that would be trained."""
+        """Fraction of the sampled configs that a search would train."""
         return self.num_inside / self.num_drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpaceReport:
-    """A space in numbers.
+    """The size of a space and the costs of its configs.
 
     Attributes:
         space: The space.
-        num_configs: Settings of all dimensions together; None where one is continuous.
-        architectures: The distinct model parts.
-        params: Trainable parameters of the network.
-        macs: Multiply-accumulates of a 2-s utterance, without the front end.
-        random: Random configs held against the limits.
+        num_configs: Number of configs; None if a dimension is continuous.
+        architectures: The distinct model configs.
+        params: Range of trainable parameters of the network.
+        macs: Range of multiply-accumulates for a 2-s utterance, without the front end.
+        random: Results of random configs.
     """
 
     space: Space
@@ -124,13 +124,13 @@ def describe_space(
     config: ReportConfig | None = None,
     progress: Progress | None = None,
 ) -> SpaceReport:
-    """Count and measure what a space holds.
+    """Count the configs of a space and measure their costs.
 
     Args:
-        space: One of trial configs.
-        checker: Of the space's limits.
-        config: How closely to look.
-        progress: Told (measured, to be measured in all).
+        space: A space of trial configs.
+        checker: Checker of the space's limits.
+        config: The effort.
+        progress: Called with (number measured, number to measure).
 
     Raises:
         ConfigError: A limit needs a teacher, or no random setting of the model is valid.
@@ -142,18 +142,18 @@ def describe_space(
     models = architectures.models
     num_counted = min(len(models), config.max_macs_counted)
     count = _Counter(len(models) + num_counted + config.num_samples, progress)
-    # First, since this is where a teacher may be missing.
+    # First, since it fails if a teacher is needed and missing.
     held = _random_configs(space, checker, config, count)
     shown = _differing(models)
     params = _measured(models, num_params, shown, count)
-    some = _some(models, params, num_counted, config.seed)
+    sample = _sample(models, params, num_counted, config.seed)
     return SpaceReport(
         space=space,
         num_configs=space.num_points(),
         architectures=architectures,
         params=_range(params, is_all=architectures.is_all),
         macs=_range(
-            _measured(some, num_macs, shown, count),
+            _measured(sample, num_macs, shown, count),
             is_all=architectures.is_all and num_counted == len(models),
         ),
         random=held,
@@ -174,7 +174,7 @@ def _architectures(space: Space, config: ReportConfig) -> Architectures:
 
 @dataclass(slots=True)
 class _Counter:
-    """Tells how much is done."""
+    """Counts the finished measurements and reports the progress."""
 
     total: int
     progress: Progress | None
@@ -192,7 +192,7 @@ def _measured(
     shown: frozenset[str],
     count: Callable[[], None],
 ) -> list[Extreme]:
-    """Return the cost of each architecture, in their order; `shown` names the settings told with it."""
+    """Return the cost of each architecture in order, with the settings named in `shown`."""
     found = []
     for model in models:
         values = model.model_dump(mode="json").items()
@@ -204,7 +204,7 @@ def _measured(
 
 @dataclass(slots=True)
 class _Tally:
-    """What is seen of the random configs."""
+    """Counts over the random configs so far."""
 
     num_refused: int = 0
     num_inside: int = 0
@@ -217,7 +217,7 @@ def _random_configs(
 ) -> RandomConfigs:
     tally = _Tally(num_breaking=dict.fromkeys(space.limits.names, 0))
     for tree in drawn_trees(space, config.num_samples, config.seed):
-        _hold(tree, space, checker, tally)
+        _add_to_tally(tree, space, checker, tally)
         count()
     ranges = {
         limit: _range(
@@ -236,10 +236,10 @@ def _random_configs(
     )
 
 
-def _hold(
+def _add_to_tally(
     tree: Mapping[str, Any], space: Space, checker: LimitChecker, tally: _Tally
 ) -> None:
-    """Hold one config against the limits."""
+    """Add one config's violations and costs to the tally."""
     try:
         trial = TrialConfig.model_validate(tree)
     except ValidationError:
@@ -263,20 +263,20 @@ def _range(found: Sequence[Extreme], *, is_all: bool, is_estimated: bool = False
     )
 
 
-def _some(
+def _sample(
     models: Sequence[ModelConfig], params: Sequence[Extreme], num: int, seed: int
 ) -> list[ModelConfig]:
-    """Return so many of the models, drawn, but always with the smallest and the largest."""
+    """Return a random sample of `num` models that includes the smallest and the largest."""
     if num >= len(models):
         return list(models)
-    order = sorted(range(len(models)), key=lambda place: params[place].value)
+    order = sorted(range(len(models)), key=lambda index: params[index].value)
     ends = [order[0], order[-1]][:num]
     inner = random.Random(seed).sample(order[1:-1], num - len(ends))
-    return [models[place] for place in sorted([*ends, *inner])]
+    return [models[index] for index in sorted([*ends, *inner])]
 
 
 def _differing(models: Sequence[ModelConfig]) -> frozenset[str]:
-    """Return the settings in which the models are not all alike."""
+    """Return the settings in which the models differ."""
     dumps = [model.model_dump(mode="json") for model in models]
     names = {name for dump in dumps for name in dump}
     return frozenset(

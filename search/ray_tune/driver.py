@@ -40,7 +40,8 @@ def drive(
         coordinator: The search.
         settings: Its settings.
         make_task: Returns a trial's Ray config, small and of plain values.
-        make_allocator: Returns the resources of a trial on these nodes; called once, after Ray has started.
+        make_allocator: Returns the shares of trials on these nodes; called once, after Ray has
+            started.
         on_step: Called at every step of Ray's loop, to refresh the screen.
         print_line: Prints a line.
 
@@ -136,6 +137,9 @@ def _leave_ray(print_line: Callable[[str], None]) -> None:
 
     Nothing is lost: each record of the journal was on disk before it took effect.
     """
-    print_line("Ray does not end: stopped without it; veer resume continues the search and writes the tables")
+    print_line(
+        "Ray does not end, so the search stopped without it; veer resume continues the search and "
+        "writes the tables"
+    )
     sys.stdout.flush()
     os._exit(TERMINATED_STATUS)

@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 class Recorder(Callback):
     """Reports faults of trials to the coordinator, and kills the trials that hang.
 
-    Epochs and regular ends reach the coordinator through the scheduler: Ray calls it first, and does
-    not suppress its errors.
+    Epochs and regular ends reach the coordinator through the scheduler: Ray calls it first, and
+    does not suppress its errors.
 
     Args:
         coordinator: The search.
@@ -64,7 +64,7 @@ class Recorder(Callback):
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Report the fault. The coordinator decides on a retry; Ray itself never runs a trial again."""
+        """Report the fault; the coordinator, not Ray, decides whether the trial runs again."""
         del iteration, trials, info
         if self._is_stopping():
             return

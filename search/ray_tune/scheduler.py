@@ -1,4 +1,4 @@
-"""The coordinator behind Ray Tune's TrialScheduler interface: it takes results and decides on stops.
+"""The coordinator behind Ray Tune's TrialScheduler interface: it takes results and stops trials.
 
 Also here: the check that a worker built the config that the search asked for.
 """
@@ -32,7 +32,9 @@ class CoordinatorScheduler(FIFOScheduler):
         watch: Notified of every report.
     """
 
-    def __init__(self, coordinator: Coordinator, allocator: ShareAllocator, watch: HangWatch) -> None:
+    def __init__(
+        self, coordinator: Coordinator, allocator: ShareAllocator, watch: HangWatch
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._coordinator = coordinator
         self._allocator = allocator

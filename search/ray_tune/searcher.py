@@ -57,8 +57,8 @@ class TrialSlots:
 class CoordinatorSearcher(Searcher):
     """Passes the coordinator's trials to Ray, as many at a time as there are slots.
 
-    Results take another way: Ray drops some of them before it notifies the searcher, and suppresses
-    errors of the searcher. The scheduler passes them to the coordinator.
+    Results take another way: Ray drops some before it notifies the searcher, and suppresses the
+    searcher's errors. The scheduler passes them to the coordinator.
 
     Args:
         coordinator: The search.

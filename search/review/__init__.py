@@ -1,4 +1,4 @@
-"""A finished run looked at again: audit, reproduction, the locked test list.
+"""Checks of a finished run: audit, reproduction, and the evaluation on the locked test list.
 
 May import: models, spaces.files, trainable, results, search.config, search.estimates, search.loop,
 search.provenance.

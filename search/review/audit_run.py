@@ -1,4 +1,4 @@
-"""An audit of a run's early stopping, from its journal; knows no Ray."""
+"""The audit of a run's early stopping, from its journal. Knows no Ray."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,16 +17,17 @@ from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults
 from spaces.files.errors import RunError
 
+# Journals of older versions have no `finalists`; this is the default of `SearchConfig`.
 DEFAULT_FINALISTS = 3
 
 
 def audit_search(records: Sequence[Record]) -> Audit:
-    """Audit a search; of one that still runs, or was interrupted, what there is so far.
+    """Audit a search; an unfinished one by its journal so far.
 
     Raises:
         RunError: The journal does not begin with the settings of a search.
     """
-    settings, scheduler, max_epochs = _stopping(records)
+    settings, scheduler, max_epochs = _stopping_settings(records)
     trials = trial_histories(records)
     at = {trial.trial: len(trial.epochs) for trial in trials}
     stopped_at = {number: at[number] for number in rung_stops(records)}
@@ -45,12 +46,17 @@ def audit_search(records: Sequence[Record]) -> Audit:
     )
 
 
-def _stopping(records: Sequence[Record]) -> tuple[Mapping[str, Any], SchedulerConfig, int]:
-    """Return the settings that a search began with, of which it keeps early stopping and max_epochs."""
+def _stopping_settings(
+    records: Sequence[Record],
+) -> tuple[Mapping[str, Any], SchedulerConfig, int]:
+    """Return the settings at the start of the search, and of them scheduler and max_epochs.
+
+    A resumed search keeps both.
+    """
     if not records or records[0]["event"] != "search_started":
         raise RunError(
-            "the journal must begin with search_started, whose settings say the rungs; restore "
-            "it from a copy"
+            "the journal must begin with search_started, whose settings define the rungs; "
+            "restore it from a copy"
         )
     settings = records[0]["settings"]
     if missing := sorted({"scheduler", "max_epochs"} - settings.keys()):
@@ -61,9 +67,11 @@ def _stopping(records: Sequence[Record]) -> tuple[Mapping[str, Any], SchedulerCo
         [first, *_] = error.errors()
         where = ".".join(["scheduler", *map(str, first["loc"])])
         raise RunError(
-            f"the journal's settings do not say the rungs: {where}: {first['msg']}"
+            f"the journal's settings do not define the rungs: {where}: {first['msg']}"
         ) from error
     max_epochs = settings["max_epochs"]
     if not isinstance(max_epochs, int) or max_epochs < 1:
-        raise RunError(f"the journal's max_epochs must be a number from 1, got {max_epochs!r}")
+        raise RunError(
+            f"the journal's max_epochs must be an integer of at least 1, got {max_epochs!r}"
+        )
     return settings, scheduler, max_epochs

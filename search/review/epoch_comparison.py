@@ -1,4 +1,4 @@
-"""Two courses of one trial compared, epoch by epoch: bit for bit, or within a tolerance."""
+"""Comparison of two runs of one trial, epoch by epoch: bit for bit, or within a tolerance."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,25 @@ from numpy.typing import NDArray
 
 from trainable.training.epoch_report import TIMING_FIELDS, EpochReport
 
-COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING_FIELDS), "num_params")
-# How far runs of the same code drift apart by rounding alone; measured, see docs/reproduce.md.
+COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING), "num_params")
+# How far runs of the same code differ by rounding alone: measured, see docs/reproduce.md.
 VEER_TOLERANCE_PCT = 3.0
 LOSS_TOLERANCE = 0.05
-# In a short list that is less than a few trial pairs that change places.
+# In a short list, a few trial pairs that change their order in score exceed the tolerance above.
 TOLERANCE_PAIRS = 3
-# Does not come from rounding: no tolerance.
+# Rounding cannot change these, so they have no tolerance.
 EXACT = ("epoch", "num_params")
+# A value that a damaged journal holds may be of any length.
 MAX_VALUE_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPair:
-    """One epoch as it was recorded and as it came again.
+    """One epoch as recorded in the journal, and as computed again.
 
     Attributes:
         recorded: Fields of the journal's record.
-        again: The same fields now, as the journal would have them.
+        again: The same fields of the new run, as the journal would record them.
     """
 
     recorded: Mapping[str, Any]
@@ -35,12 +36,12 @@ class EpochPair:
 
     @property
     def epoch(self) -> int:
-        """Its number, from 1."""
+        """The number of the epoch, from 1."""
         return int(self.recorded["epoch"])
 
     @property
     def differing(self) -> list[str]:
-        """Fields that are not the same bit for bit; those the journal lacks are left out."""
+        """The fields that are not equal bit for bit; those missing in the journal are skipped."""
         return [
             name
             for name in COMPARED
@@ -49,27 +50,27 @@ class EpochPair:
 
     @property
     def veer_drift_pct(self) -> float:
-        """VEER again less recorded, percentage points; infinite where one is no number."""
+        """The new VEER minus the recorded one, percentage points; infinite if one is missing."""
         return self._drift("veer_pct")
 
     @property
     def loss_drift(self) -> float:
-        """Total loss again less recorded."""
+        """The new total loss minus the recorded one."""
         return self._drift("loss_total")
 
     @property
     def relative_loss_drift(self) -> float:
-        """`loss_drift` over the recorded loss; infinite where that is zero or none."""
+        """`loss_drift` divided by the recorded loss; infinite if that is zero or missing."""
         then, drift = self.recorded.get("loss_total"), self.loss_drift
         if not drift:
             return 0.0
         return drift / abs(then) if then else math.copysign(math.inf, drift)
 
     def beyond_tolerance(self, veer_tolerance_pct: float) -> list[str]:
-        """Return what no rounding explains, in words.
+        """Return a sentence for each difference that rounding cannot explain.
 
         Args:
-            veer_tolerance_pct: As the function of this name gives it.
+            veer_tolerance_pct: The result of the function of this name.
         """
         beyond = [
             self.in_words(name) for name in EXACT if self.recorded.get(name) != self.again[name]
@@ -81,12 +82,12 @@ class EpochPair:
         return beyond
 
     def in_words(self, name: str) -> str:
-        """`epoch 3 in veer_pct: 12.5 recorded, 12.6 again, a difference of 0.1`."""
+        """Return e.g. `epoch 3 in veer_pct: 12.5 recorded, 12.6 again, a difference of 0.1`."""
         one, two = self.recorded.get(name), self.again[name]
         size = _distance(one, two)
         by = "" if size is None else f", a difference of {size:.3g}"
-        told = f"{str(one)[:MAX_VALUE_CHARS]} recorded, {str(two)[:MAX_VALUE_CHARS]} again"
-        return f"epoch {self.epoch} in {name}: {told}{by}"
+        values = f"{str(one)[:MAX_VALUE_CHARS]} recorded, {str(two)[:MAX_VALUE_CHARS]} again"
+        return f"epoch {self.epoch} in {name}: {values}{by}"
 
     def _drift(self, name: str) -> float:
         one, two = self.recorded.get(name), self.again[name]
@@ -96,17 +97,18 @@ class EpochPair:
 
 
 def veer_tolerance_pct(is_target: NDArray[np.bool_]) -> float:
-    """Return how far a VEER may drift, percentage points: three, or three trial pairs if that is more.
+    """Return how far a VEER may differ: 3 percentage points, or 3 trial pairs if that is more.
 
     Args:
-        is_target: Of each validation trial pair; the rarer class decides what one pair is worth.
+        is_target: Whether each validation trial pair is a target pair. One pair of the rarer class
+            changes the VEER most.
     """
     num_rarer = min(int(is_target.sum()), int((~is_target).sum()))
     return max(VEER_TOLERANCE_PCT, 100 * TOLERANCE_PAIRS / num_rarer)
 
 
 def first_difference(pairs: Sequence[EpochPair]) -> str | None:
-    """Return which field of which epoch differs first, and by how much; None where none does."""
+    """Return the first field that differs, in words; None if all are equal."""
     for pair in pairs:
         if pair.differing:
             return pair.in_words(pair.differing[0])
@@ -114,7 +116,7 @@ def first_difference(pairs: Sequence[EpochPair]) -> str | None:
 
 
 def _distance(one: object, two: object) -> float | None:
-    """Return the largest difference of two numbers or two lists of them; None where there is none."""
+    """Return the largest difference of two numbers or two lists of numbers, else None."""
     if isinstance(one, list) and isinstance(two, list) and len(one) == len(two):
         sizes = [_distance(a, b) for a, b in zip(one, two, strict=True)]
         return max((size for size in sizes if size is not None), default=None)

@@ -1,4 +1,4 @@
-"""Where a model comes from: a file, a training run, or a trial of a search, and its corpus."""
+"""The origin of a model: a file, a training run, or a trial of a search; and its corpus."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,12 @@ TRAIN_CONFIG = "config.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ModelSource:
-    """A model, and what is known of it.
+    """A model and its origin.
 
     Attributes:
         loaded: The model.
-        run: The run folder of the search that trained it, None where none is known.
-        trial: Number of its trial there.
+        run: The run folder of the search that trained it; None if no search did.
+        trial: Number of its trial in that search.
     """
 
     loaded: LoadedModel
@@ -36,16 +36,16 @@ class ModelSource:
 
     @property
     def of_search(self) -> tuple[Path, int] | None:
-        """Run folder and trial, None where it is of no search."""
+        """Run folder and trial; None for a model that no search trained."""
         if self.run is None or self.trial is None:
             return None
         return self.run.path, self.trial
 
     def corpus(self) -> CorpusConfig | None:
-        """Return the corpus that the model was trained and chosen on, None where none is recorded.
+        """Return the corpus that the model was trained and chosen on; None if none is recorded.
 
         Raises:
-            ConfigError: What is recorded cannot be read by this version of Veer.
+            ConfigError: This version of Veer cannot read the recorded corpus.
             RunError: The search's journal is damaged.
         """
         if self.run is not None:
@@ -55,7 +55,7 @@ class ModelSource:
 
 
 def find_model(path: Path, trial: int | None = None) -> ModelSource:
-    """Return the model that a path means.
+    """Find the model of a path.
 
     Args:
         path: A model file, a training run's folder (its best epoch), or a search's run folder
@@ -63,7 +63,7 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
         trial: Number of another trial of the search.
 
     Raises:
-        ConfigError: A trial is named, and the path is no search's run folder.
+        ConfigError: `trial` is given, and the path is not the run folder of a search.
         RunError: There is no such trial, it has not ended, or its checkpoints were not kept.
         CheckpointError: The model file is missing or damaged.
     """
@@ -73,8 +73,8 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
         return ModelSource(loaded=load_best(run, history), run=run, trial=history.trial)
     if trial is not None:
         raise ConfigError(
-            f"--trial {trial} goes with the run folder of a search, got {path}: give that folder, "
-            "or leave --trial out"
+            f"--trial {trial} needs the run folder of a search, got {path}: give that folder, or "
+            "omit --trial"
         )
     loaded = load_speaker_model(path)
     folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
@@ -92,7 +92,7 @@ def _ended_trial(run: RunFolder, trial: int | None) -> TrialHistory:
         return best_ended(trials, 1)[0]
     history = find_trial(trials, trial)
     if history.ended is None:
-        raise RunError(f"trial {trial} has not ended yet; wait for it, or name another one")
+        raise RunError(f"trial {trial} has not ended yet; wait for it, or choose another one")
     return history
 
 
@@ -109,6 +109,6 @@ def _corpus_of_search(run: RunFolder) -> CorpusConfig | None:
         return CorpusConfig.model_validate(recorded)
     except ValidationError as error:
         raise ConfigError(
-            f"{run.journal}: the corpus in it is not one of this version of Veer "
-            f"({error.error_count()} faults); give the list with --pairs and --root"
+            f"{run.journal}: this version of Veer cannot read its corpus "
+            f"({error.error_count()} errors); give the list with --pairs and --root"
         ) from error

@@ -1,4 +1,8 @@
-"""What a journal says of how a trial was computed: all that running it again needs."""
+"""How a trial was computed, from the journal: its inputs, and the conditions of each start.
+
+`recorded_trial` reads what is needed to run the trial again. `condition_differences` compares the
+recorded conditions (hardware, versions, code, environment, stores) with those of the new run.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,35 +31,44 @@ from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 from trainable.teachers.any_teacher import BANK_FILE, find_teacher
 
-# Of a corpus what no trial reads.
-TEST = ("test_dir", "test_list")
+# Settings of a corpus that no trial reads.
+TEST_SETTINGS = ("test_dir", "test_list")
+# Prefixes of environment variables that select kernels, or how threads share the work, and so
+# change the rounding. OMP_NUM_THREADS is missing here: every trial sets it, and the number of
+# threads is compared itself.
+NUMERIC_VARIABLES = (
+    "ATEN_", "CUBLAS_", "DNNL_", "KMP_DETERMINISTIC_REDUCTION", "KMP_FORCE_REDUCTION", "MKL_",
+    "NVIDIA_", "OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT", "ONEDNN_", "TORCHINDUCTOR_",
+    "TORCH_",
+)  # fmt: skip
+HARDWARE_NAMES = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch build"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStart:
-    """One time that a trial was begun, or begun again.
+    """One start of a trial in a worker: the first, or after an interruption or a fault.
 
     Attributes:
-        place: The journal's `placed` record.
-        provenance: Of the process that led the search then; empty where it is not recorded.
+        placement: The journal's `placed` record.
+        provenance: Provenance of the driver process at that time; empty if not recorded.
     """
 
-    place: Record
+    placement: Record
     provenance: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTrial:
-    """A trial as the journal has it.
+    """A trial as recorded in the journal.
 
     Attributes:
         history: Its epochs and how it ended.
         config: Its config.
-        corpus: What it learnt from.
-        targets: How its teacher was asked.
-        engine: How it was computed.
-        teacher: The teacher's file, checked by its hash; None where it had none.
-        sittings: Where it was computed, at least once.
+        corpus: The corpus that it was trained on.
+        targets: How the teacher's targets were computed.
+        engine: The settings of the computation.
+        teacher: The teacher's file, verified by its hash; None for a trial without one.
+        starts: Its starts in workers, at least one.
     """
 
     history: TrialHistory
@@ -64,20 +77,20 @@ class RecordedTrial:
     targets: TargetsConfig
     engine: EngineConfig
     teacher: Path | None
-    sittings: tuple[TrialStart, ...]
+    starts: tuple[TrialStart, ...]
 
     @property
     def num_threads(self) -> int:
-        """CPU threads that it was begun with."""
-        return int(self.sittings[0].place["num_threads"])
+        """CPU threads of the first start."""
+        return int(self.starts[0].placement["num_threads"])
 
     @property
     def device(self) -> str:
-        """The kind of device that it was begun on: `cpu` or `cuda`."""
-        return "cpu" if self.sittings[0].place["device"] == "cpu" else "cuda"
+        """The kind of device of the first start: `cpu` or `cuda`."""
+        return "cpu" if self.starts[0].placement["device"] == "cpu" else "cuda"
 
     def first(self, epochs: int | None) -> "RecordedTrial":
-        """Return the same trial with its first epochs only; None for all."""
+        """Return the same trial with its first epochs only; with all for None."""
         kept = {
             epoch: record
             for epoch, record in self.history.epochs.items()
@@ -97,13 +110,13 @@ def recorded_trial(
 
     Args:
         run: The run.
-        number: Of the trial.
-        corpus: The same corpus at another place; None for where it was.
-        teacher: The same teacher's file at another place; None for where it was.
+        number: Number of the trial.
+        corpus: The same corpus at another path; None for the recorded path.
+        teacher: The same teacher's file at another path; None for the recorded path.
 
     Raises:
-        RunError: There is no such trial, it has no epoch, the journal does not say where it ran,
-            its teacher or its lists are not there any more, or are others.
+        RunError: There is no such trial, it has no epoch, the journal does not record where it
+            ran, or its teacher or its lists are missing or have changed.
     """
     records = run.read()
     history = find_trial(trial_histories(records), number)
@@ -113,14 +126,14 @@ def recorded_trial(
             f"trial {number} has no epoch to compare with, it is {history.state}{reason}; "
             "choose a trial with epochs (veer trials lists them)"
         )
-    sittings = _sittings(records, number)
-    if not sittings:
+    starts = _starts(records, number)
+    if not starts:
         raise RunError(
-            f"the journal does not say where trial {number} was computed: the search was run by "
-            "an older Veer; only trials of newer searches can be reproduced"
+            f"the journal does not record where trial {number} was computed: the search was run "
+            "by an older Veer; only trials of newer searches can be reproduced"
         )
     settings = (latest(records, "search_started") or {}).get("settings") or {}
-    with _naming_what_is_invalid(run, number):
+    with _explaining_invalid_settings(run, number):
         config = TrialConfig.model_validate(history.started["config"])
         recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
@@ -136,26 +149,56 @@ def recorded_trial(
         targets=targets,
         engine=engine,
         teacher=_teacher(run, config, records, teacher),
-        sittings=sittings,
+        starts=starts,
     )
 
 
+def condition_differences(
+    trial: RecordedTrial, records: Sequence[Record], now: TrialStart, stores: Mapping[str, str]
+) -> list[str]:
+    """Describe each difference between the recorded starts of a trial and a new one.
+
+    Args:
+        trial: The recorded trial.
+        records: The journal.
+        now: The new start.
+        stores: Keys of the current stores of log-mels, by name.
+    """
+    facts = _facts(now)
+    differences = [
+        changed(name, then.get(name, UNKNOWN), value)
+        for start in trial.starts
+        for then in (_facts(start),)
+        for name, value in facts.items()
+        if then.get(name, UNKNOWN) != value
+    ]
+    for start in trial.starts:
+        differences += changed_variables(start.provenance, now.provenance, NUMERIC_VARIABLES)
+    differences += [
+        changed(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
+        for name, (then_key, now_key) in changed_stores(stores, records).items()
+        for keys in ((then_key[:SHORT], now_key[:SHORT]),)
+    ]
+    return list(dict.fromkeys(differences))
+
+
 @contextmanager
-def _naming_what_is_invalid(run: RunFolder, number: int) -> Iterator[None]:
+def _explaining_invalid_settings(run: RunFolder, number: int) -> Iterator[None]:
+    """Raise a RunError with the first invalid setting in place of a ValidationError."""
     try:
         yield
     except ValidationError as error:
         [first, *_] = error.errors()
         where = ".".join(map(str, first["loc"]))
         raise RunError(
-            f"{run.journal}: what trial {number} was run with is not valid in this version of "
-            f"Veer ({error.title} {where}: {first['msg']}); reproduce it with the version that "
-            "the journal names"
+            f"{run.journal}: the settings of trial {number} are not valid in this version of Veer "
+            f"({error.title} {where}: {first['msg']}); reproduce it with the "
+            "version that the journal names"
         ) from error
 
 
-def _sittings(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
-    """Return where a trial was computed, with what led the search then."""
+def _starts(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
+    """Return the starts of a trial, each with the provenance of the driver at that time."""
     found: list[TrialStart] = []
     provenance: Mapping[str, Any] = {}
     for record in records:
@@ -163,106 +206,68 @@ def _sittings(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
             case "search_started" | "search_resumed":
                 provenance = record.get("provenance") or {}
             case "placed" if record["trial"] == number:
-                found.append(TrialStart(place=record, provenance=provenance))
+                found.append(TrialStart(placement=record, provenance=provenance))
     return tuple(found)
 
 
 def _require_same_settings(corpus: CorpusConfig, recorded: CorpusConfig) -> None:
-    """Refuse a corpus that says something else than other places."""
-    now, then = _beside_places(corpus.model_dump()), _beside_places(recorded.model_dump())
+    """Raise RunError unless two corpus configs differ in their paths only."""
+    now, then = _without_paths(corpus.model_dump()), _without_paths(recorded.model_dump())
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) != then.get(name):
             raise RunError(
-                f"the corpus must be the one that this run began with at another place, but its "
-                f"{name} was {then.get(name)}, now {now.get(name)}; restore that setting"
+                f"the corpus must be the one that this run started with, in another folder, but "
+                f"its {name} was {then.get(name)}, now {now.get(name)}; restore that setting"
             )
 
 
-def _beside_places(settings: Mapping[str, Any], at: str = "") -> dict[str, Any]:
-    """Return settings by dotted name; of paths whether there is one, none for the test list."""
+def _without_paths(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return settings by dotted name, each path replaced by `given`, without the test list."""
     found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            found |= _beside_places(value, f"{at}{name}.")
-        elif name not in TEST:
-            found[f"{at}{name}"] = "given" if isinstance(value, Path) else value
+            found |= _without_paths(value, f"{prefix}{name}.")
+        elif name not in TEST_SETTINGS:
+            found[f"{prefix}{name}"] = "given" if isinstance(value, Path) else value
     return found
 
 
 def _teacher(
     run: RunFolder, config: TrialConfig, records: Sequence[Record], elsewhere: Path | None
 ) -> Path | None:
-    """Return the teacher's file, in the run folder where that was moved with a plug-in's embeddings."""
-    told = latest(records, "teacher")
-    if config.loss.distill_weight == 0 or told is None:
+    """Return the verified file of the teacher; None if the trial does not distil."""
+    recorded = latest(records, "teacher")
+    if config.loss.distill_weight == 0 or recorded is None:
         return None
     if elsewhere is not None:
         file = find_teacher(elsewhere)
         require_same_teacher(file, records)
         return file
-    file, moved = Path(told["path"]), run.path.absolute() / BANK_FILE
+    file, moved = Path(recorded["path"]), run.path.absolute() / BANK_FILE
+    # A plug-in's embeddings are in the run folder, which may have been moved as a whole.
     if not file.is_file() and file.name == BANK_FILE and moved.is_file():
         file = moved
     if not file.is_file():
         raise RunError(
-            f"{file}, the teacher of this run, is not there any more; restore the file with "
-            f"SHA-256 {told['sha256'][:12]}, or say where it is with --teacher"
+            f"{file}, the teacher of this run, is missing; restore the file with SHA-256 "
+            f"{recorded['sha256'][:12]}, or give its path with --teacher"
         )
     require_same_teacher(file, records)
     return file
 
 
-# Variables that choose other kernels, or how threads share the work, and so round otherwise. The
-# number of threads (OMP_NUM_THREADS) is set by every trial, and compared itself.
-NUMERIC = (
-    "ATEN_", "CUBLAS_", "DNNL_", "KMP_DETERMINISTIC_REDUCTION", "KMP_FORCE_REDUCTION", "MKL_",
-    "NVIDIA_", "OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT", "ONEDNN_", "TORCHINDUCTOR_",
-    "TORCH_",
-)  # fmt: skip
-WORDS = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch build"}
-
-
-def condition_differences(
-    trial: RecordedTrial, records: Sequence[Record], now: TrialStart, stores: Mapping[str, str]
-) -> list[str]:
-    """Return what differs between each time that the trial was begun and now, a sentence each.
-
-    Args:
-        trial: As recorded.
-        records: The journal.
-        now: Where it runs now, and what of.
-        stores: Keys of the stores of log-mels now, by name.
-    """
-    facts = _facts(now)
-    told = [
-        describe_change(name, then.get(name, UNKNOWN), value)
-        for sitting in trial.sittings
-        for then in (_facts(sitting),)
-        for name, value in facts.items()
-        if then.get(name, UNKNOWN) != value
-    ]
-    for sitting in trial.sittings:
-        told += changed_variables(sitting.provenance, now.provenance, NUMERIC)
-    told += [
-        describe_change(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
-        for name, (then_key, now_key) in changed_stores(stores, records).items()
-        for keys in ((then_key[:SHOWN_DIGITS], now_key[:SHOWN_DIGITS]),)
-    ]
-    return list(dict.fromkeys(told))
-
-
-def _facts(sitting: TrialStart) -> dict[str, str]:
-    """Return all that must be equal for the same bits, by name, as text."""
-    place, led = sitting.place, sitting.provenance
-    hardware = place["hardware"]
+def _facts(start: TrialStart) -> dict[str, str]:
+    """Return by name, as text, all conditions that must be equal for bit-equal results."""
+    placement, driver = start.placement, start.provenance
+    hardware = placement["hardware"]
     facts = {
-        **{word: hardware.get(name) for name, word in WORDS.items()},
-        "device": place["device"],
-        "threads": place["num_threads"],
-        **(led.get("versions") or {}),
+        **{word: hardware.get(name) for name, word in HARDWARE_NAMES.items()},
+        "device": placement["device"],
+        "threads": placement["num_threads"],
+        **(driver.get("versions") or {}),
         "python": ".".join((hardware.get("python") or "").split(".")[:2]) or None,
-        "Veer's code": (led.get("code_sha256") or "")[:CODE_DIGITS] or None,
-        "model": place.get("model_hash"),
-        "config": place.get("config_hash"),
+        "Veer's code": (driver.get("code_sha256") or "")[:CODE_DIGITS] or None,
+        "model": placement.get("model_hash"),
+        "config": placement.get("config_hash"),
     }
     return {name: str(value) for name, value in facts.items() if value is not None}

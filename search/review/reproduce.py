@@ -1,4 +1,4 @@
-"""A trial of a run computed again from its record, and compared epoch by epoch."""
+"""The reproduction of a trial: computed again from its record, and compared epoch by epoch."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -37,14 +37,14 @@ from trainable.training.trainer import Trainer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
-    """What a trial is to be computed again with, where not as it was recorded.
+    """The conditions of a reproduction that differ from the recorded ones.
 
     Attributes:
-        epochs: How many of its first epochs; None for all.
-        num_threads: CPU threads; None for as many as then.
-        device: `cpu` or `cuda`; None for the kind that it had.
-        corpus: The corpus at another place; None for where it was.
-        teacher: The teacher's file at another place; None for where it was.
+        epochs: Number of first epochs to compute; None for all.
+        num_threads: CPU threads; None for the recorded number.
+        device: `cpu` or `cuda`; None for the recorded kind.
+        corpus: The corpus at another path; None for the recorded path.
+        teacher: The teacher's file at another path; None for the recorded path.
     """
 
     epochs: int | None = None
@@ -54,10 +54,10 @@ class Conditions:
     teacher: Path | None = None
 
     def trial_of(self, run: RunFolder, number: int) -> RecordedTrial:
-        """Return the trial as the journal has it, as far and with the places that are asked for.
+        """Return the recorded trial with these epochs and paths.
 
         Raises:
-            RunError: It, its lists or its teacher cannot be had, or are others.
+            RunError: The trial, its lists or its teacher are missing or have changed.
         """
         trial = recorded_trial(run, number, corpus=self.corpus, teacher=self.teacher)
         return trial.first(self.epochs)
@@ -65,14 +65,14 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """What came of computing a trial again.
+    """The result of computing a trial again.
 
     Attributes:
-        trial: Its number.
-        pairs: Its epochs, as recorded and again.
-        differences: What differs between then and now and may change a bit, a sentence each.
-        veer_tolerance_pct: How far a VEER may drift where something differs, percentage points.
-        stopped: Why it could not be computed as far as it is recorded, else None.
+        trial: The number of the trial.
+        pairs: Its epochs, as recorded and as computed again.
+        differences: Differences in the conditions that may change a bit, a sentence each.
+        veer_tolerance_pct: How far a VEER may differ under other conditions, percentage points.
+        stopped: Why not all recorded epochs could be computed, else None.
     """
 
     trial: int
@@ -83,19 +83,19 @@ class Reproduction:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every epoch came again bit for bit."""
+        """Whether every epoch is equal bit for bit."""
         return self.stopped is None and first_difference(self.pairs) is None
 
     @property
     def holds(self) -> bool:
-        """Whether it came again: bit for bit, or elsewhere within the tolerance."""
+        """Whether every epoch is equal: bit for bit, or in other conditions within tolerance."""
         if self.stopped is not None:
             return False
         return self.is_exact or (bool(self.differences) and not self._beyond)
 
     @property
     def verdict(self) -> str:
-        """In one sentence what came of it."""
+        """The result in one sentence."""
         if self.stopped is not None:
             return f"not reproduced: {self.stopped}"
         count = counted(len(self.pairs), "epoch")
@@ -104,7 +104,7 @@ class Reproduction:
         if not self.differences:
             return (
                 f"not reproduced: {first_difference(self.pairs)}; machine, versions, code and "
-                "threads are as then, so it must be bit for bit"
+                "threads are the same, so the result must be equal bit for bit"
             )
         points = f"{self.veer_tolerance_pct:.3g} points of VEER"
         allowed = f"tolerance {points}, {LOSS_TOLERANCE:.0%} of the loss"
@@ -131,17 +131,18 @@ def reproduce(
     conditions: Conditions,
     watcher: Callable[[EpochReport], None] = lambda _: None,
 ) -> Reproduction:
-    """Compute a trial again from scratch, and compares it with the journal.
+    """Compute a trial again from scratch, and compare it with the journal.
 
     Args:
         run: The run.
-        number: Of the trial.
-        folder: Where config and checkpoints go; nothing may lie there.
-        conditions: What is to be otherwise than then.
-        watcher: Told every epoch.
+        number: Number of the trial.
+        folder: Folder for config and checkpoints; must be empty.
+        conditions: Conditions that differ from the recorded ones.
+        watcher: Called with the report of every epoch.
 
     Raises:
-        RunError: The trial, its lists or its teacher cannot be had, or the folder is not empty.
+        RunError: The trial, its lists or its teacher are missing or have changed, or the folder is
+            not empty.
         VeerError: Corpus, teacher or device cannot be used.
     """
     trial = conditions.trial_of(run, number)
@@ -150,7 +151,7 @@ def reproduce(
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
-    now = TrialStart(place=place_of(task, trainer), provenance=provenance())
+    now = TrialStart(placement=place_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
     differences = condition_differences(trial, run.read(), now, stores)
     pairs, stopped = _run_again(trial, trainer, folder, watcher)
@@ -164,11 +165,11 @@ def reproduce(
 
 
 def make_output_folder(folder: Path) -> None:
-    """Make the folder that a trial is computed again in.
+    """Create the folder for a reproduction.
 
     Raises:
-        RunError: It is not empty, or cannot be made.
-        DiskFullError: There is no room for it.
+        RunError: The folder is not empty, or cannot be created.
+        DiskFullError: The disk is full.
     """
     try:
         with translate_disk_full(folder):
@@ -178,7 +179,8 @@ def make_output_folder(folder: Path) -> None:
         raise
     except OSError as error:
         raise RunError(
-            f"{folder}: cannot be made or read: {error.strerror or error}; give --out a new folder"
+            f"{folder}: cannot be created or read: {error.strerror or error}; give --out a new "
+            "folder"
         ) from error
     if not is_empty:
         raise RunError(f"{folder} is not empty; give --out a new folder")
@@ -208,7 +210,7 @@ def _run_again(
     folder: Path,
     watcher: Callable[[EpochReport], None],
 ) -> tuple[list[EpochPair], str | None]:
-    """Return the epochs, and why they are fewer than recorded, where they are."""
+    """Return the epochs and, if they are fewer than recorded, the reason."""
     pairs: list[EpochPair] = []
     for recorded in trial.history.in_order:
         try:
@@ -216,11 +218,11 @@ def _run_again(
         except DivergedError as error:
             return pairs, f"{error}, where a VEER of {recorded['veer_pct']} % is recorded"
         watcher(report)
-        pairs.append(EpochPair(recorded=recorded, again=_as_journalled(report, trainer)))
+        pairs.append(EpochPair(recorded=recorded, again=_journal_values(report, trainer)))
     return pairs, None
 
 
-def _as_journalled(report: EpochReport, trainer: Trainer) -> Mapping[str, Any]:
-    """Return an epoch in JSON's types, numbers that are none as null: as the journal has it."""
-    told = report.as_dict() | {"num_params": trainer.num_params}
-    return dict(json.loads(json.dumps(told), parse_constant=lambda _: None))
+def _journal_values(report: EpochReport, trainer: Trainer) -> Mapping[str, Any]:
+    """Return an epoch as the journal records it: in JSON's types, NaN and infinity as None."""
+    values = report.as_dict() | {"num_params": trainer.num_params}
+    return dict(json.loads(json.dumps(values), parse_constant=lambda _: None))

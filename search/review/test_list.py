@@ -1,4 +1,4 @@
-"""The test list is locked: what keeps it from being read by the way, and what opens it."""
+"""The lock on the test list: it is scored only by an explicit opening, which is recorded."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,9 +23,9 @@ from trainable.corpus.lists import parse_trial_list
 from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
 
 MAX_LISTED_OPENINGS = 5
-CHOOSING = (
-    "choosing between models by a test list makes it a validation list: whatever comes of this, "
-    "report this figure, or take a new test list"
+SELECTION_WARNING = (
+    "choosing between models by a test list makes it a validation list: report this result, good "
+    "or bad, or take a new test list"
 )
 
 
@@ -34,10 +34,10 @@ class TrialList:
     """A trial list that was read.
 
     Attributes:
-        file: The list.
-        root: Folder that its paths start from.
+        file: The file of the list.
+        root: Folder that the paths in it are relative to.
         pairs: Its trial pairs.
-        sha256: Of its content.
+        sha256: SHA-256 of its content.
     """
 
     file: Path
@@ -47,17 +47,17 @@ class TrialList:
 
 
 def read_list(file: Path, root: Path) -> TrialList:
-    """Read and checks a trial list; no audio is opened.
+    """Read and check a trial list; no audio is opened.
 
     Raises:
-        CorpusError: With every fault.
+        CorpusError: The list has faults; the message names all of them.
     """
     pairs = read_trial_list(file, root)
     return TrialList(file=file, root=root, pairs=pairs, sha256=content_sha256(pairs))
 
 
-def final_list_of(corpus: CorpusConfig | None, named: str) -> tuple[Path, Path]:
-    """Return a corpus's test list and the folder that its paths start from.
+def final_list_of(corpus: CorpusConfig | None, source_name: str) -> tuple[Path, Path]:
+    """Return a corpus's test list and the folder that its paths are relative to.
 
     Raises:
         ConfigError: There is no corpus, or it has no test list.
@@ -65,7 +65,7 @@ def final_list_of(corpus: CorpusConfig | None, named: str) -> tuple[Path, Path]:
     if corpus is None or corpus.test_list is None or corpus.test_dir is None:
         lacks = "has no record of its corpus" if corpus is None else "has a corpus without one"
         raise ConfigError(
-            f"--final needs a test list, and {named} {lacks}: give --pairs and --root, or a "
+            f"--final needs a test list, and {source_name} {lacks}: give --pairs and --root, or a "
             "--corpus whose corpus.yaml has test_dir and test_list"
         )
     return corpus.test_list, corpus.test_dir
@@ -74,22 +74,22 @@ def final_list_of(corpus: CorpusConfig | None, named: str) -> tuple[Path, Path]:
 def refuse_locked(
     trials: TrialList, corpus: CorpusConfig | None, cache: Path, command: str
 ) -> None:
-    """Refuse a list that is a test list, where it is not to be opened as one.
+    """Refuse to score a test list as an ordinary list.
 
     Args:
-        trials: The list that is to be scored.
-        corpus: That the model was trained on, None where it is not known.
-        cache: The cache folder, with the ledger of this person.
-        command: What opens it.
+        trials: The list to score.
+        corpus: The corpus that the model was trained on; None if unknown.
+        cache: The cache folder, which holds this user's ledger.
+        command: The command that opens the test list, for the message.
 
     Raises:
-        ConfigError: It is the corpus's test list, or one that was opened before, or one that
-            results are published on.
+        ConfigError: The list is the corpus's test list, or was opened as one before, or is a
+            known list that results are published on.
     """
     if (why := _why_locked(trials, corpus, cache)) is not None:
         raise ConfigError(
             f"{trials.file} is {why}: a test list is opened once, at the end, for the model that "
-            f"was chosen without it; if that is what this is, so that it is recorded: {command}"
+            f"was chosen without it; if this is that model, open and record it with: {command}"
         )
 
 
@@ -106,7 +106,7 @@ def _why_locked(trials: TrialList, corpus: CorpusConfig | None, cache: Path) -> 
 
 
 def _is_list(trials: TrialList, other: Path) -> bool:
-    """Return whether a list holds the same pairs as another file, which may be gone."""
+    """Return whether a list has the same pairs as another file; False if that is missing."""
     if is_same_file(trials.file, other):
         return True
     if not other.is_file():
@@ -118,14 +118,14 @@ def _is_list(trials: TrialList, other: Path) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FinalTest:
-    """An opening that was recorded.
+    """A recorded opening of a test list.
 
     Attributes:
-        opening: This one.
-        past: Those before it.
-        ledger: Where it is written.
-        files: The files that hold it.
-        warnings: What is to be said with the figures.
+        opening: This opening.
+        past: The earlier openings.
+        ledger: The ledger that records it.
+        files: The files that contain the record.
+        warnings: Warnings to print with the results.
     """
 
     opening: Opening
@@ -136,18 +136,18 @@ class FinalTest:
 
 
 def open_test_list(
-    source: ModelSource, trials: TrialList, cache: Path, say: Callable[[str], None]
+    source: ModelSource, trials: TrialList, cache: Path, print_line: Callable[[str], None]
 ) -> FinalTest:
-    """Record that a test list is opened for a model, before anything of it is computed.
+    """Record that a test list is opened for a model, before a score is computed.
 
     Args:
         source: The model.
         trials: The test list.
         cache: The cache folder.
-        say: Told of what keeps the search's journal from being written.
+        print_line: Prints a line; called if the search's journal cannot be written.
 
     Raises:
-        RunError: It cannot be recorded; or the search is running, which might still find a better
+        RunError: The opening cannot be recorded, or the search still runs and may find a better
             trial.
         DiskFullError: There is no room for the record.
     """
@@ -160,7 +160,7 @@ def open_test_list(
         of_search=source.of_search,
     )
     ledger = OpeningLedger(trials.file, cache)
-    with _journal_of(source, say) as journal:
+    with _journal_of(source, print_line) as journal:
         past, files = ledger.record(opening)
         if journal is not None:
             journal.append(
@@ -173,13 +173,19 @@ def open_test_list(
                 num_pairs=len(trials.pairs),
                 model_sha256=opening.model_sha256,
             )
-    warnings = (*_overlaps(source, trials), *_ledger_warnings(ledger, past, files), CHOOSING)
+    warnings = (
+        *_overlaps(source, trials),
+        *_ledger_warnings(ledger, past, files),
+        SELECTION_WARNING,
+    )
     return FinalTest(opening=opening, past=past, ledger=ledger, files=files, warnings=warnings)
 
 
 @contextmanager
-def _journal_of(source: ModelSource, say: Callable[[str], None]) -> Iterator[Journal | None]:
-    """Yield the journal of the model's search, to be written to; None without one that can be."""
+def _journal_of(
+    source: ModelSource, print_line: Callable[[str], None]
+) -> Iterator[Journal | None]:
+    """Yield the journal of the model's search, open for writing; None if there is none."""
     if source.run is None:
         yield None
         return
@@ -196,23 +202,26 @@ def _journal_of(source: ModelSource, say: Callable[[str], None]) -> Iterator[Jou
                 "not opened"
             ) from error
         except OSError as error:
-            say(f"{path}: cannot be written ({error.strerror}): the ledger alone has the opening")
+            print_line(
+                f"{path}: cannot be written ({error.strerror}): only the ledger records the "
+                "opening"
+            )
             journal = None
         yield journal
 
 
 def describe_openings(past: PastOpenings) -> str:
-    """Return how often a list was opened before, when and for which models."""
+    """Describe the earlier openings: how many, when, and for which models."""
     if not past.openings:
         return "the test list was never opened before"
-    told = [
+    listed = [
         f"{utc(each.time_s)} UTC by {each.user} for {_model_of(each)}"
         for each in past.openings[-MAX_LISTED_OPENINGS:]
     ]
-    earlier = len(past.openings) - len(told)
+    earlier = len(past.openings) - len(listed)
     first = f"{counted(earlier, 'earlier opening')}; " if earlier else ""
     times = counted(len(past.openings), "time")
-    return f"the test list was opened {times} before: {first}{'; '.join(told)}"
+    return f"the test list was opened {times} before: {first}{'; '.join(listed)}"
 
 
 def _model_of(opening: Opening) -> str:
@@ -225,10 +234,10 @@ def _model_of(opening: Opening) -> str:
 
 
 def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
-    """Return what validation and test list share, where the model's validation list is still there."""
+    """Return warnings about what the validation list and the test list share."""
     try:
         corpus = source.corpus()
-    except ConfigError:  # of another version; the list was then named by the person
+    except ConfigError:  # recorded by another version of Veer; the user then named the list
         return ()
     if corpus is None or not corpus.val_list.is_file():
         return ()
@@ -244,11 +253,13 @@ def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
 def _ledger_warnings(
     ledger: OpeningLedger, past: PastOpenings, files: Sequence[Path]
 ) -> Sequence[str]:
-    warnings = [f"{place}: cannot be read, and may be an opening too" for place in past.unreadable]
+    warnings = [
+        f"{path}: cannot be read, and may record another opening" for path in past.unreadable
+    ]
     beside = ledger.files[0]
     if beside not in files:
         warnings.append(
-            f"{beside} cannot be written: others who share the list do not learn of this opening, "
-            f"which is in {files[-1]} alone"
+            f"{beside} cannot be written: others who share the list will not see this opening, "
+            f"which only {files[-1]} records"
         )
     return warnings

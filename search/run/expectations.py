@@ -1,4 +1,4 @@
-"""What a search will spend and need, told before it starts; knows no Ray."""
+"""The epochs and disk space that a search will need, reported at its start. Knows no Ray."""
 
 from results.analysis.faults import counted
 from search.config.search_config import SearchConfig
@@ -10,7 +10,7 @@ from search.run.progress import SearchView
 
 
 def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
-    """Report how many epochs the search's own trials will about spend, and how many follow-ups."""
+    """Print a forecast of the epochs of the search's own trials and of its follow-ups."""
     assert settings.num_trials is not None  # noqa: S101 - `resolve` has set it
     expected = forecast(
         settings.num_trials,
@@ -20,12 +20,12 @@ def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
         seed=settings.seed,
     )
     for line in (*describe(expected), *describe_follow_ups(settings)):
-        view.say(line)
+        view.print_line(line)
     return expected
 
 
 def describe_follow_ups(settings: SearchConfig) -> list[str]:
-    """Return what follow-ups will spend, in a line; none where none are asked for."""
+    """Return a line on the epochs of follow-ups; an empty list if there are none."""
     plan, parts = settings.follow_ups, list[str]()
     if plan.repeat:
         parts.append(f"the best {plan.finalists} with {counted(plan.repeat, 'other seed')} each")
@@ -40,7 +40,7 @@ def describe_follow_ups(settings: SearchConfig) -> list[str]:
 
 
 def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> DiskGuard:
-    """Return what tells how much of the disk the search needs, and refuses what it cannot hold."""
+    """Return the check that the disk has room for the search."""
     return DiskGuard(
         folder=job.folder,
         settings=job.settings,
@@ -49,5 +49,5 @@ def disk_guard(job: SearchJob, materials: Materials, expected: Forecast) -> Disk
         num_speakers=materials.num_speakers,
         num_pairs=len(materials.data.val_a),
         expected=expected,
-        say=job.view.say,
+        print_line=job.view.print_line,
     )

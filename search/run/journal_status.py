@@ -1,4 +1,4 @@
-"""How a search stands by its journal, for whoever looks on from another process."""
+"""The status of a search from its journal, for viewers in another process."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,12 @@ from results.journal.journal import Record
 from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 
-PLANNED = ("repeat", "finalists", "control")
+# Settings that plan follow-ups.
+FOLLOW_UP_SETTINGS = ("repeat", "finalists", "control")
 
 
 def has_ended(records: Iterable[Record]) -> bool:
-    """Return whether the last search of a run has come to an end, whatever the reason."""
+    """Return whether the last search of a run has ended, for any reason."""
     turn = last_turn(records)
     return turn is not None and turn["event"] == "search_ended"
 
@@ -22,12 +23,12 @@ def has_ended(records: Iterable[Record]) -> bool:
 def journal_status(
     records: Sequence[Record], trials: Sequence[TrialHistory], now_s: float
 ) -> SearchStatus:
-    """Sum up a search; follow-ups of its trials are not counted among them.
+    """Summarize a search; follow-ups are not counted as trials.
 
     Args:
-        records: The journal's so far.
-        trials: Gathered from them.
-        now_s: The time, seconds since 1970.
+        records: The records of the journal so far.
+        trials: The trials in these records.
+        now_s: The current time, seconds since 1970.
     """
     own = [trial for trial in trials if trial.follow_up is None]
     states = Counter(trial.state for trial in own)
@@ -52,9 +53,10 @@ def journal_status(
 def _left_s(
     records: Sequence[Record], trials: Sequence[TrialHistory], begun_s: float, now_s: float
 ) -> float | None:
-    """Return epochs still to run, at the pace since the last start; None before its first epoch.
+    """Estimate the seconds left from the pace since the last start; None before its first epoch.
 
-    A trial should last as the ended ones did; see `search.run.progress`, which does it inside.
+    A trial is expected to run as long as the ended ones did. `search.run.progress` makes the same
+    estimate inside the process of the search.
     """
     settings = latest_settings(records)
     own = [trial for trial in trials if trial.follow_up is None]
@@ -67,6 +69,7 @@ def _left_s(
     usual = sum(lengths) / len(lengths) if lengths else float(settings.get("max_epochs") or 1)
     open_trials = [len(trial.epochs) for trial in own if trial.ended is None]
     waiting = max(int(settings["num_trials"]) - len(own), 0)
+    # An open trial beyond the usual length has at least one more epoch.
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     if settings.get("total_epochs") is not None:
         spent = sum(len(trial.epochs) for trial in own)
@@ -81,9 +84,9 @@ def _left_s(
 
 
 def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float:
-    """Return epochs of follow-ups still to run, at most: they all run to the last epoch."""
+    """Return the most epochs of follow-ups still to run: each runs to the last epoch."""
     begun = [trial for trial in trials if trial.follow_up is not None]
-    plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in PLANNED})
+    plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in FOLLOW_UP_SETTINGS})
     max_epochs = int(settings.get("max_epochs") or 0)
     open_trials = [len(trial.epochs) for trial in begun if trial.ended is None]
     waiting = max(plan.max_trials - len(begun), 0)

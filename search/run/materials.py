@@ -1,4 +1,4 @@
-"""What a search's trials learn from, made ready before anything is written to the run folder."""
+"""The corpus and the teacher of a search, ready before anything is written to the run folder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from search.provenance.data_record import (
     validation_list_warnings,
 )
 from search.run.progress import SearchView
-from search.run.teacher_setup import ask_teacher, check_teacher, prepared_teacher, teacher_file
+from search.run.teacher_setup import check_teacher, prepare_targets, prepare_teacher, teacher_file
 from spaces.space import Space
 from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
@@ -26,15 +26,15 @@ from trainable.store.tasks import Builder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchJob:
-    """What is to be searched, and where.
+    """A search to run, and its run folder.
 
     Attributes:
-        settings: Resolved.
+        settings: The settings, resolved.
         folder: The run folder.
-        space: What is searched.
-        records: Of an earlier run in the folder, empty in a new one.
-        view: Where the person looks.
-        retry_failed: Whether the trials that failed are run again.
+        space: The space to search.
+        records: Records of an earlier run in the folder; empty for a new run.
+        view: The output for the user.
+        retry_failed: Whether failed trials run again.
     """
 
     settings: SearchConfig
@@ -47,12 +47,12 @@ class SearchJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Materials:
-    """What trials learn from.
+    """The inputs of all trials.
 
     Attributes:
         data: The corpus.
-        teacher: Model file or file of embeddings, None where no trial needs one.
-        facts: Lists and stores, as the journal's `corpus` has them.
+        teacher: Model file or file of embeddings; None if no trial needs one.
+        facts: Lists and stores, as in the journal's `corpus` record.
     """
 
     data: TrainingData
@@ -61,26 +61,26 @@ class Materials:
 
     @property
     def num_speakers(self) -> int:
-        """Training speakers."""
+        """Number of training speakers."""
         return len(self.data.speakers)
 
 
-def gather(job: SearchJob, build: Builder) -> Materials:
-    """Build and checks corpus and teacher; a fault leaves no run behind.
+def prepare_materials(job: SearchJob, build: Builder) -> Materials:
+    """Prepare and check corpus and teacher, before a run is recorded.
 
     Args:
         job: The search.
-        build: What builds stores.
+        build: Builds the stores.
 
     Raises:
         CorpusError: The corpus has faults.
-        ConfigError: There is no teacher where one is needed, or it does not fit the space.
+        ConfigError: A teacher is needed and missing, or it does not fit the space.
         RunError: An earlier run had another teacher, other lists or other audio.
         DiskFullError: There is no room for the cache.
     """
     settings, space, view = job.settings, job.space, job.view
     teacher = teacher_file(settings, space)
-    require_same_lists(settings.corpus, job.records)  # before log-mels of others are computed
+    require_same_lists(settings.corpus, job.records)  # before other log-mels are computed
     progress = view.counter("log-mels", "files")
     data = load_training_data(
         settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
@@ -89,23 +89,25 @@ def gather(job: SearchJob, build: Builder) -> Materials:
     if warnings := validation_list_warnings(settings.corpus, data, cache_dir()):
         facts["warnings"] = warnings
         for warning in warnings:
-            view.say(f"warning: {warning}")
+            view.print_line(f"warning: {warning}")
     require_same_stores(facts["stores"], job.records)
     check_batches(space, len(data.train_row))
     if teacher is not None:
         progress = view.counter("teacher", "utterances")
-        teacher = prepared_teacher(teacher, data, settings, space, job.folder, progress)
+        teacher = prepare_teacher(teacher, data, settings, space, job.folder, progress)
         check_teacher(teacher, data, space)
         progress = view.counter("teacher targets", "utterances")
-        require_same_teacher(teacher, job.records)  # before it is asked, which may take hours
-        targets = ask_teacher(teacher, data, settings, space, progress=progress, build=build)
+        require_same_teacher(
+            teacher, job.records
+        )  # before its targets are computed, which may take hours
+        targets = prepare_targets(teacher, data, settings, space, progress=progress, build=build)
         require_same_stores(targets, job.records)
         facts["stores"] |= targets
     return Materials(data=data, teacher=teacher, facts=facts)
 
 
 def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:
-    """Return which limits of the space a trial's config breaks.
+    """Return the checker of the space's limits.
 
     Raises:
         ConfigError: A limit needs a teacher with a network, and there is none.

@@ -1,4 +1,4 @@
-"""What the person sees while a search runs."""
+"""The progress of a search on the screen, and the status that it shows."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,21 +18,21 @@ from search.loop.fault_ledger import kinds_in_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchStatus:
-    """A search at a moment.
+    """The status of a search at one moment.
 
     Attributes:
-        num_trials: The search's own trials in all; the counts of ended ones are of these.
-        running: Trials handed out.
-        complete: Trials that ran to the end.
+        num_trials: Planned number of the search's own trials.
+        running: Trials that run now.
+        complete: Trials that ran to the last epoch.
         stopped_early: Trials that early stopping ended.
         failed: Trials that failed or diverged.
         epochs: Epochs reported, earlier runs of a resumed search included.
-        best_trial: The trial with the lowest VEER, None before the first.
-        best_veer_pct: Its VEER, percent.
-        elapsed_s: Seconds of this run.
+        best_trial: The trial with the lowest VEER; None before the first VEER.
+        best_veer_pct: VEER of that trial, percent.
+        elapsed_s: Seconds since the start of this run.
         left_s: Estimate of the seconds left; None before the first epoch.
-        faults: How often each kind of fault came, earlier runs included.
-        follow_ups: What is run after the search's own trials, in words; empty before and without.
+        faults: Number of faults by kind, earlier runs included.
+        follow_ups: The follow-ups that run now, in words; empty before them and without any.
     """
 
     num_trials: int
@@ -50,12 +50,12 @@ class SearchStatus:
 
     @property
     def ended(self) -> int:
-        """Trials that have ended, however."""
+        """Number of trials that have ended, in any state."""
         return self.complete + self.stopped_early + self.failed
 
 
 def search_status(coordinator: Coordinator) -> SearchStatus:
-    """Sum up a search."""
+    """Summarize a search."""
     states = Counter(trial.state for trial in coordinator.own_trials)
     best = next(iter(ranked(coordinator.own_trials)), None)
     return SearchStatus(
@@ -70,12 +70,12 @@ def search_status(coordinator: Coordinator) -> SearchStatus:
         elapsed_s=coordinator.elapsed_s,
         left_s=_left_s(coordinator),
         faults=dict(coordinator.ledger.kinds),
-        follow_ups=follow_ups_in_words(coordinator),
+        follow_ups=describe_follow_ups_now(coordinator),
     )
 
 
-def follow_ups_in_words(coordinator: Coordinator) -> str:
-    """Return what is run after the search's own trials, and how much is left of it; empty before."""
+def describe_follow_ups_now(coordinator: Coordinator) -> str:
+    """Describe the follow-ups that run now; empty until the search's own trials have ended."""
     begun = [trial for trial in coordinator.trials if trial.follow_up is not None]
     if not coordinator.own_trials_ended:
         return ""
@@ -85,17 +85,17 @@ def follow_ups_in_words(coordinator: Coordinator) -> str:
         own = [trial for trial in begun if trial.follow_up == kind]
         left = len(due) + sum(trial.state is None for trial in own)
         if left:
-            many = len({*due, *(trial.follows for trial in own)})
-            doing += f" {many}" if kind == REPEAT else " to the end"
+            num_configs = len({*due, *(trial.follows for trial in own)})
+            doing += f" {num_configs}" if kind == REPEAT else " to the end"
             parts.append(f"{doing} ({left} of {len(due) + len(own)} left)")
     return ", ".join(parts)
 
 
 class SearchView:
-    """A live table in a terminal; elsewhere a line whenever a trial has ended.
+    """A live table in a terminal; in a file or pipe, a line whenever a trial has ended.
 
     Args:
-        console: Where to show it.
+        console: The console to print to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -112,7 +112,7 @@ class SearchView:
             self.console.print(status_line(status), highlight=False)
 
     def counter(self, what: str, unit: str) -> Callable[[int, int], None]:
-        """Return a function that shows how far some work before or after the trials is."""
+        """Return a function that shows the progress of work before or after the trials."""
 
         def show(done: int, total: int) -> None:
             if self.console.is_terminal:
@@ -122,7 +122,7 @@ class SearchView:
 
         return show
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line, above the table where there is one."""
         self.console.print(text, highlight=False)
 
@@ -140,7 +140,7 @@ class SearchView:
 
 
 def status_line(status: SearchStatus) -> str:
-    """Return a status as one line."""
+    """Format a status as one line."""
     parts = [
         f"{status.ended}/{status.num_trials} trials ended",
         f"{status.running} running",
@@ -160,7 +160,7 @@ def status_line(status: SearchStatus) -> str:
 
 
 def duration_text(seconds: float | None) -> str:
-    """Return seconds as a person says them: `48 s`, `3 min 10 s`, `5 h 2 min`."""
+    """Format seconds for a reader: `48 s`, `3 min 10 s`, `5 h 2 min`; `?` for None."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)
@@ -171,7 +171,7 @@ def duration_text(seconds: float | None) -> str:
 
 
 def faults_in_words(kinds: Mapping[str, int]) -> str:
-    """Return how many faults there were, and of which kinds: `2 faults: 1 worker lost, 1 hung`."""
+    """Format the number of faults and their kinds: `2 faults: 1 worker lost, 1 hung`."""
     total = sum(kinds.values())
     words = kinds_in_words(Counter(kinds).elements())
     return f"{total} {'fault' if total == 1 else 'faults'}: {words}"
@@ -204,7 +204,7 @@ def _table(status: SearchStatus) -> Table:
 
 
 def _left_s(coordinator: Coordinator) -> float | None:
-    """Return epochs still to run, at the pace so far; a trial should last as the ended ones did."""
+    """Estimate the seconds left, if each trial runs as long as the ended ones on average."""
     if coordinator.num_reported == 0:
         return None
     budget, own = coordinator.budget, coordinator.own_trials
@@ -222,7 +222,7 @@ def _left_s(coordinator: Coordinator) -> float | None:
 
 
 def _follow_up_epochs(coordinator: Coordinator) -> int:
-    """Return epochs of follow-ups still to run, at most as long as the finalists are not known."""
+    """Return the epochs of follow-ups still to run; the most, while the finalists are unknown."""
     budget = coordinator.budget
     running = [each.epoch for each in coordinator.trials if each.follow_up and each.state is None]
     if coordinator.own_trials_ended:

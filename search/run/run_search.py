@@ -1,4 +1,4 @@
-"""A whole search: from settings to a run folder with tables, benchmark and best checkpoints."""
+"""One search from its settings to a run folder with tables, benchmark and best checkpoints."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -34,7 +34,7 @@ from search.ray_tune.driver import drive
 from search.review.audit_run import audit_search
 from search.run.checkpoint_keeper import CheckpointKeeper
 from search.run.expectations import disk_guard, print_forecast
-from search.run.materials import Materials, SearchJob, gather, limit_checker
+from search.run.materials import Materials, SearchJob, limit_checker, prepare_materials
 from search.run.own_models import check_own_models
 from search.run.progress import SearchView, search_status
 from search.run.teacher_setup import keep_pairs, measure_teacher
@@ -49,13 +49,14 @@ from trainable.machine.cache_dir import cache_dir
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchResult:
-    """How a search ended.
+    """The end of a search.
 
     Attributes:
-        run: Its folder.
-        reason: Why it ended; one that is none of `results.journal.journal.ENDINGS` can be resumed.
-        was_finished: Whether it had been finished before, so that nothing was run.
-        message: What the person is to know of the reason; empty where there is nothing.
+        run: Its run folder.
+        reason: Why it ended. A search can be resumed unless the reason is in
+            `results.journal.journal.ENDINGS`.
+        was_finished: Whether it had finished before, so that nothing ran.
+        message: Details on the reason for the user; may be empty.
         is_terminated: Whether SIGTERM ended it.
     """
 
@@ -69,22 +70,22 @@ class SearchResult:
 def run_search(
     settings: SearchConfig, folder: Path, view: SearchView, *, retry_failed: bool = False
 ) -> SearchResult:
-    """Run a search, or what is left of it.
+    """Run a search, or the rest of an interrupted one.
 
-    A folder that holds a search with the same settings is continued from its journal; a finished
-    one is left as it is. Ctrl-C ends the search so that it can be continued.
+    A search with the same settings in the folder is continued from its journal; a finished one is
+    left unchanged. After Ctrl-C the search can be continued.
 
     Args:
-        settings: Resolved.
-        folder: The run folder; made if need be.
-        view: Where the person looks.
-        retry_failed: Whether trials that failed are run again.
+        settings: The settings of the search.
+        folder: The run folder; created if missing.
+        view: The output for the user.
+        retry_failed: Whether failed trials run again.
 
     Raises:
-        RunError: The folder holds another search, or another process is at it.
+        RunError: The folder has another search, or another process runs in it.
         ConfigError: Space, teacher or resources cannot be used.
         CorpusError: The corpus has faults.
-        DiskFullError: A file of the run folder or of the cache finds no room.
+        DiskFullError: The disk has no room for a file of the run folder or of the cache.
     """
     space = read_trial_space(settings.space)
     check_own_models(settings, space)
@@ -92,7 +93,7 @@ def run_search(
     with translate_disk_full(folder):
         folder.mkdir(parents=True, exist_ok=True)
     log = folder / "log.txt"
-    with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.say):
+    with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.print_line):
         records = earlier_records(settings, folder)
         job = SearchJob(
             settings=settings,
@@ -102,13 +103,13 @@ def run_search(
             view=view,
             retry_failed=retry_failed and num_failed(records) > 0,
         )
-        result = _what_is_left(job)
-        with _surviving_a_full_disk(result, view):
+        result = _run_remaining(job)
+        with _tolerating_a_full_disk(result, view):
             rebuild_results(result.run, space)
         return result
 
 
-def _what_is_left(job: SearchJob) -> SearchResult:
+def _run_remaining(job: SearchJob) -> SearchResult:
     if is_finished(job.settings, job.records) and not job.retry_failed:
         return SearchResult(run=RunFolder(job.folder), reason="finished", was_finished=True)
     with closing(job.view), ShardBuilder(job.settings.address) as build:
@@ -119,9 +120,9 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
     settings = job.settings
     if settings.address is None and settings.resources.gpu != AUTO:
         require_gpus_here(settings.resources.gpu)
-    # Before anything is written: a faulty corpus or a missing teacher leaves no run behind.
+    # Before anything is written: after an error in corpus or teacher there is no run to resume.
     points = start_points(job.space, settings.space, job.records)
-    materials = gather(job, build)
+    materials = prepare_materials(job, build)
     checker = limit_checker(job, materials)
     with Journal(job.folder / JOURNAL) as journal:
         if not job.records:
@@ -132,10 +133,10 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             settings,
             job.space,
             journal,
-            eval_crops=_measured_crops(job, materials, journal),
-            first=record_start_points(points, journal, job.records, job.view.say),
+            eval_crops=_choose_crops(job, materials, journal),
+            first=note_start_points(points, journal, job.records, job.view.print_line),
             check=checker.violations,
-            ledger=FaultLedger(journal, settings.faults, job.view.say),
+            ledger=FaultLedger(journal, settings.faults, job.view.print_line),
         )
         records = job.records
         coordinator.replay(restart_failed(records, journal) if job.retry_failed else records)
@@ -148,51 +149,54 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
         message=coordinator.halt_message,
         is_terminated=is_terminated,
     )
-    with _surviving_a_full_disk(result, job.view):
+    with _tolerating_a_full_disk(result, job.view):
         _end(run, settings, reason, job.view)
     return result
 
 
-def _measured_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
-    """Choose the crops of a validation utterance, and measures the teacher with as many."""
+def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
+    """Return the number of crops of a validation utterance; measure the teacher with as many."""
     data, records, view = materials.data, job.records, job.view
-    eval_crops = choose_eval_crops(job.space, data, journal, records, view.say)
+    eval_crops = choose_eval_crops(job.space, data, journal, records, view.print_line)
     if materials.teacher is not None:
         num_crops = teacher_eval_crops(job.space, eval_crops)
         veer_pct = measure_teacher(
             materials.teacher, data, job.settings, num_crops, journal, records
         )
         known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
-        view.say(f"teacher VEER {known} ({materials.teacher})")
+        view.print_line(f"teacher VEER {known} ({materials.teacher})")
     return eval_crops
 
 
 def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:
-    """Benchmark what a finished search found, and journals the end."""
+    """Benchmark the best trials of a finished search, and record the end in the journal."""
     if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
-        view.say(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
+        view.print_line(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
         try:
             benchmark_run(run, settings.benchmark_top, progress=progress)
-        except (CheckpointError, RunError) as error:  # what the search found stands all the same
-            view.say(f"no benchmark: {error}")
+        except (
+            CheckpointError,
+            RunError,
+        ) as error:  # the results of the search are valid without it
+            view.print_line(f"no benchmark: {error}")
     with Journal(run.journal) as journal:
         journal.append("search_ended", reason=reason)
 
 
 @contextmanager
-def _surviving_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[None]:
-    """Let a search that a full disk ended say so, though its last files find no room either."""
+def _tolerating_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[None]:
+    """Print the failure of the last writes after a full disk; keep `disk_full` as the reason."""
     try:
         yield
     except DiskFullError as error:
         if result.reason != "disk_full":
             raise
-        view.say(f"not written: {error}")
+        view.print_line(f"not written: {error}")
 
 
 def rebuild_results(run: RunFolder, space: Space) -> None:
-    """Write tables, study, TensorBoard's files and page anew from the journal."""
+    """Write tables, study, TensorBoard's files and page from the journal, replacing old ones."""
     rebuild_tables(run)
     records = run.read()
     write_study(records, space.dimensions, run.study)
@@ -203,12 +207,12 @@ def rebuild_results(run: RunFolder, space: Space) -> None:
 def _drive(
     coordinator: Coordinator, job: SearchJob, materials: Materials, journal: Journal
 ) -> bool:
-    """Run the trials; whether SIGTERM ended that."""
+    """Run the trials; return whether SIGTERM ended them."""
     settings, run, view = job.settings, RunFolder(job.folder), job.view
     keeper = CheckpointKeeper(run, settings.keep_best, settings.finalists)
-    keeper.sweep(coordinator)
+    keeper.sweep(coordinator)  # no trial runs yet
     if coordinator.is_finished:
-        _go_on(job, journal)
+        _record_resume(job, journal)
         return False
     guard = disk_guard(job, materials, print_forecast(settings, view))
     gpu_probe = _gpu_probe(job, materials, journal)
@@ -219,18 +223,25 @@ def _drive(
         allocator = gpu_probe.make_allocator(nodes)
         fitting = num_trials_at_once(allocator.base, nodes)
         guard.check(min(settings.max_concurrent or fitting, fitting), coordinator.trials)
-        _go_on(job, journal)
+        _record_resume(job, journal)
         return allocator
 
     def on_step() -> None:
         view.show(search_status(coordinator))
         keeper.tidy(coordinator)
 
-    journal.follow(LiveFiles(run, job.space.dimensions, view.say).take)
+    journal.follow(LiveFiles(run, job.space.dimensions, view.print_line).take)
     make_task = task_maker(job, materials)
     is_terminated = False
     try:
-        drive(coordinator, settings, make_task, make_allocator=make_allocator, on_step=on_step, say=view.say)
+        drive(
+            coordinator,
+            settings,
+            make_task,
+            make_allocator=make_allocator,
+            on_step=on_step,
+            print_line=view.print_line,
+        )
         on_step()
     except DiskFullError as error:
         coordinator.halt("disk_full", str(error))
@@ -243,11 +254,14 @@ def _drive(
     return is_terminated
 
 
-def _go_on(job: SearchJob, journal: Journal) -> None:
-    """Note that an earlier search goes on; settings that were refused before leave no trace."""
+def _record_resume(job: SearchJob, journal: Journal) -> None:
+    """Record in the journal that an earlier search continues.
+
+    It is called after all checks, so that refused settings are not recorded.
+    """
     if job.records:
         for difference in open_run(job.settings, job.folder, journal, job.records):
-            job.view.say(difference)
+            job.view.print_line(difference)
 
 
 def _gpu_probe(job: SearchJob, materials: Materials, journal: Journal) -> GpuShareProbe:
@@ -258,7 +272,7 @@ def _gpu_probe(job: SearchJob, materials: Materials, journal: Journal) -> GpuSha
         num_speakers=materials.num_speakers,
         journal=journal,
         records=job.records,
-        say=job.view.say,
+        print_line=job.view.print_line,
     )
 
 
@@ -266,13 +280,13 @@ def _end_reason(coordinator: Coordinator, view: SearchView) -> EndReason:
     if not coordinator.is_finished:
         return coordinator.halted or "interrupted"
     if coordinator.met_by is not None:
-        view.say(f"trial {coordinator.met_by} met the target: the search ends")
+        view.print_line(f"trial {coordinator.met_by} met the target: the search ends")
         return "target_met"
     num_trials = len(coordinator.own_trials)
     if coordinator.exhausted is not None and num_trials < coordinator.budget.num_trials:
-        view.say(f"the search ends after {num_trials} trials: {coordinator.exhausted}")
+        view.print_line(f"the search ends after {num_trials} trials: {coordinator.exhausted}")
         return "exhausted"
     if coordinator.is_spent and num_trials < coordinator.budget.num_trials:
-        view.say(f"the search ends: it has had its {coordinator.budget.total_epochs} epochs")
+        view.print_line(f"the search ends: all {coordinator.budget.total_epochs} epochs are used")
         return "epochs_spent"
     return "finished"

@@ -1,4 +1,4 @@
-"""What a worker is told of a trial."""
+"""The task of a trial, which a worker receives as its Ray config."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,15 +17,15 @@ from trainable.training.ray_trial import TrialTask
 def task_maker(
     job: SearchJob, materials: Materials
 ) -> Callable[[TrialCourse, ShareAllocator], dict[str, Any]]:
-    """Return what turns a trial and its share into its Ray config.
+    """Return a function from a trial and the shares to the trial's Ray config.
 
     Args:
-        job: The search; its run folder exists.
-        materials: What trials learn from.
+        job: The search; its run folder must exist.
+        materials: Corpus and teacher.
     """
     settings, run = job.settings, RunFolder(job.folder)
-    opened = reopening_keys(settings.corpus, materials.data)
-    # On this machine alone all processes run what was installed when they started.
+    opened = opened_from(settings.corpus, materials.data)
+    # On this machine alone no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
 
     def make_task(course: TrialCourse, allocator: ShareAllocator) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def task_maker(
             teacher=materials.teacher,
             targets=settings.targets,
             device=settings.device,
-            # Of the first share: results do not depend on how often memory ran out.
+            # Of the base share, so that results do not depend on how often memory ran out.
             num_threads=allocator.base.num_threads,
             num_cpus=share.num_cpus,
             num_gpus=share.num_gpus,

@@ -37,7 +37,7 @@ from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, take_snapshot
-from search.loop.coordinator import Conductor
+from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals, no_limits
 from search.loop.trial_course import Budget
@@ -219,7 +219,7 @@ def carded(records: Sequence[Record], run: Path) -> None:
 
 
 NOW = TrialStart(
-    place={"hardware": {"python": "3.12.1", "cpu": "a"}, "device": "cpu", "num_threads": 1},
+    placement={"hardware": {"python": "3.12.1", "cpu": "a"}, "device": "cpu", "num_threads": 1},
     provenance={"versions": {"torch": "2"}, "environment": {"MKL_CBWR": "AVX2"}},
 )
 AGAIN = {

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.search.simulated_search import make_coordinator
 
 from models import user_code
 from results.journal.journal import Journal

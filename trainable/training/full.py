@@ -87,8 +87,8 @@ class Watcher(Protocol):
     def teacher(self, done: int, total: int) -> None:
         """Handle progress of the teacher, in utterances that it has embedded."""
 
-    def warning(self, text: str) -> None:
-        """Handle a message that the user should read, such as a damaged checkpoint."""
+    def print_line(self, text: str) -> None:
+        """Something happened that the person should know."""
 
 
 class ScoreLog:
@@ -210,7 +210,7 @@ def run_training(
     checkpoints = CheckpointFolder(out)
     for damage in checkpoints.restore(trainer):
         if watcher:
-            watcher.warning(damage)
+            watcher.print_line(damage)
     resumed_from = trainer.epoch
     evaluations = _FullEvaluations(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))

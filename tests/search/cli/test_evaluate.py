@@ -219,7 +219,7 @@ def test_the_ledger_alone_holds_it_where_the_run_cannot_be_written(
 ) -> None:
     (run.path / ".lock").mkdir()
     shown = final(run.path)
-    assert "cannot be written (Is a directory): the ledger alone has the opening" in shown
+    assert "cannot be written (Is a directory): only the ledger records the opening" in shown
     assert len(ledger_lines(corpus.parent, "opened")) == 1
 
 
@@ -227,10 +227,10 @@ def test_the_ledger_alone_holds_it_where_the_run_cannot_be_written(
     ("arguments", "message"),
     [
         ((), "give --pairs LIST and --root FOLDER, or --final"),
-        (("--pairs", "x"), "--pairs and --root go together"),
+        (("--pairs", "x"), "--pairs and --root must be given together"),
         (("--corpus", "c.yaml"), "give --pairs LIST"),
         (("--corpus", "c", "--pairs", "x", "--root", "y", "--final"), "leave out --pairs"),
-        (("--final", "--trial", "3"), "--trial 3 goes with the run folder of a search"),
+        (("--final", "--trial", "3"), "--trial 3 needs the run folder of a search"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

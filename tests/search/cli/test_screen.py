@@ -72,7 +72,7 @@ def test_a_bars_title_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_search_says_is_text() -> None:
     out = io.StringIO()
-    SearchView(Screen(file=out, width=200)).say(HOSTILE)
+    SearchView(Screen(file=out, width=200)).print_line(HOSTILE)
     assert SHOWN in out.getvalue()
 
 

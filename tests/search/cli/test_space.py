@@ -65,7 +65,7 @@ def test_check_prints_dimensions_counts_and_ranges(tmp_path: Path) -> None:
         ["training.lr", "float", "0.001 to 0.01", "log", ""],
     ]
     assert "fixed: model.num_frames = 80" in output
-    assert "continuous: no number of configs; 4 architectures (all walked)" in output
+    assert "continuous, so no number of configs; 4 architectures (all of the space)" in output
     places = {row[0]: place for place, row in enumerate(table) if row[0]}
     assert table[places["parameters"]][3] == "all 4 architectures"
     assert table[places["parameters"] + 1][1:3] == ["model.hidden_dim 8", "model.hidden_dim 16"]
@@ -104,7 +104,7 @@ def test_the_seed_draws_the_configs(tmp_path: Path) -> None:
 def test_a_space_without_a_continuous_range_has_a_number_of_configs(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     write_yaml(file, TREE | {"loss": {"distillation": "none"}, "training": {"crop_frames": 80}})
-    assert "4 configs; 4 architectures (all walked)" in veer("check", file, "--samples", 1)
+    assert "4 configs; 4 architectures (all of the space)" in veer("check", file, "--samples", 1)
 
 
 def test_a_limit_without_its_teacher_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_the_notes_large_student_is_the_largest_of_the_bundled_space() -> None:
 
 def test_a_space_of_presets_tells_their_models_apart() -> None:
     output = veer("check", "notes", "--samples", 1)
-    assert "19 configs; 5 architectures (all walked)" in output
+    assert "19 configs; 5 architectures (all of the space)" in output
     table = rows(output)
     place = next(place for place, row in enumerate(table) if row[0] == "parameters")
     assert table[place][2] == "7,366,592"

@@ -102,22 +102,25 @@ def test_eighty_columns_show_every_number_whole(
 def test_only_a_network_can_be_asked(corpus: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"bank\.parquet: a file of embeddings has been asked"):
         run("build", corpus, "--teacher", "bank.parquet")
-    with pytest.raises(ConfigError, match=r"mine\.yaml: a plug-in is asked by the run that uses"):
+    with pytest.raises(ConfigError, match=r"mine\.yaml: a plug-in is run by the"):
         run("build", corpus, "--teacher", "mine.yaml")
     assert not (tmp_path / "cache").exists()
 
 
-def test_info_says_when_a_teacher_was_not_asked(corpus: Path, teacher: Path) -> None:
+def test_info_of_a_teacher_without_targets_is_an_error(corpus: Path, teacher: Path) -> None:
     run("build", corpus)
-    told = rf"has no targets of {teacher} for it as it is now; veer data build {corpus} --teacher"
-    with pytest.raises(StoreError, match=told):
+    message = (
+        rf"has no targets of {teacher} for its current lists; "
+        rf"veer data build {corpus} --teacher"
+    )
+    with pytest.raises(StoreError, match=message):
         run("info", corpus, "--teacher", teacher)
     with pytest.raises(ConfigError, match=rf"--teacher {teacher} needs CORPUS\.yaml"):
         run("info", "--teacher", teacher)
 
 
-def test_info_says_when_a_corpus_has_no_store(corpus: Path) -> None:
-    with pytest.raises(StoreError, match=r"has no log-mels of it as it is now; veer data build"):
+def test_info_of_a_corpus_without_stores_is_an_error(corpus: Path) -> None:
+    with pytest.raises(StoreError, match=r"has no log-mels for its current lists; veer data"):
         run("info", corpus)
 
 
@@ -128,7 +131,7 @@ def test_info_names_what_is_damaged_and_leaves_it(corpus: Path, tmp_path: Path) 
     flip_byte(path, path.stat().st_size // 2)
     damaged = path.read_bytes()
     told = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds what"
-    with pytest.raises(StoreError, match=told):
+    with pytest.raises(StoreError, match=message):
         run("info", "--verify")
     with pytest.raises(StoreError, match=rf"\n`veer data build {corpus} --verify` rebuilds"):
         run("info", corpus, "--verify")

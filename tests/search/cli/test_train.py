@@ -62,7 +62,7 @@ def test_a_teacher_is_trained_and_then_reused(
     again = veer(
         "teacher", "train", tmp_path / "teacher.yaml", "--corpus", corpus_file, "--out", teacher
     )
-    assert f"reusing {teacher}: it is trained already (2 epochs)" in again.output
+    assert f"reusing {teacher}: it is already trained (2 epochs)" in again.output
 
 
 def test_a_student_is_trained_further_and_evaluated(
@@ -80,7 +80,7 @@ def test_a_student_is_trained_further_and_evaluated(
     first = veer("train", tmp_path / "run.yaml", "--out", out)
     assert "epoch   2" in first.output
     further = veer("train", tmp_path / "run.yaml", "--out", out, "--epochs", 3)
-    assert "went on from epoch 2" in further.output
+    assert "continued from epoch 2" in further.output
     folder = corpus_file.parent
     scored = veer(
         "evaluate", out, "--pairs", folder / "veri_val.txt", "--root", folder / "val",
@@ -113,7 +113,7 @@ def test_a_preset_is_trained_and_its_config_repeats_it(
     assert (written["trial"]["seed"], written["trial"]["model"]["hidden_dim"]) == (3, 16)
     (out / "config.yaml").rename(tmp_path / "again.yaml")
     further = veer("train", "again.yaml", "--out", out, "--set", "training.max_epochs=2")
-    assert "went on from epoch 1" in further.output
+    assert "continued from epoch 1" in further.output
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_preset_is_trained_and_its_config_repeats_it(
         ([], "either CONFIG or --preset NAME .*, got neither"),
         (["run.yaml", "--preset", "v1_mse"], "got run.yaml and --preset v1_mse"),
         (["--preset", "v1_mse"], "--preset v1_mse needs --corpus"),
-        (["run.yaml", "--teacher", "t"], "go with --preset; run.yaml names its own"),
+        (["run.yaml", "--teacher", "t"], "need --preset; run.yaml has its own"),
         (["--preset", "v1_mes", "--corpus", "c"], "got 'v1_mes'; did you mean 'v1_mse'"),
         (["--preset", "v1_mse", "--corpus", "c"], "v1_mse distils .* give --teacher"),
         (["--preset", "alpha_0", "--corpus", "c", "--set", "trial.loss.alpa=1"], "'alpha'"),

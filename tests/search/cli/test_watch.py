@@ -150,7 +150,7 @@ def test_a_search_that_has_died_is_said(path: Path, terminal: Terminal) -> None:
     with meanwhile(search):
         assert ready.wait(LONG_S)
         assert watch(RunFolder(path), terminal.screen, TICK_S) == 1
-    terminal.wait_for("the search has died: no process leads it any more")
+    terminal.wait_for("the search has died: its process is gone")
     assert f"veer resume {path}" in re.sub(r"\s+", " ", terminal.text)
 
 

@@ -1,4 +1,4 @@
-"""What a search says it needs of the disk is at least what such a search writes."""
+"""The disk estimate of a search is at least the size of what such a search writes."""
 
 import re
 import shutil
@@ -57,11 +57,11 @@ def test_the_estimate_in_words() -> None:
     )
 
 
-def test_room_enough_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_enough_room_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=210 * 10**9))
-    said: list[str] = []
-    require_room(ESTIMATE, tmp_path, settings(), said.append)
-    assert said == [f"disk: {ESTIMATE}; 210 GB free"]
+    printed: list[str] = []
+    require_room(ESTIMATE, tmp_path, settings(), printed.append)
+    assert printed == [f"disk: {ESTIMATE}; 210 GB free"]
 
 
 def test_too_little_room_is_refused_with_the_fix(
@@ -71,16 +71,16 @@ def test_too_little_room_is_refused_with_the_fix(
     require_room(ESTIMATE, tmp_path, settings(), [].append)
     less = SimpleNamespace(free=ESTIMATE.num_bytes - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: less)
-    told = (
-        r"at most about 1\.1 GB .*; 1\.1 GB free; free some room, lower max_concurrent "
-        r"\(now 4\), or name another folder with --run, where keep_best may be lowered too "
+    message = (
+        r"at most about 1\.1 GB .*; 1\.1 GB free; free some space, lower max_concurrent "
+        r"\(now 4\), or choose another folder with --run, where keep_best can be lowered too "
         r"\(now 3\)"
     )
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         require_room(ESTIMATE, tmp_path, settings(), [].append)
 
 
-def test_what_a_resumed_run_holds_counts_as_there(
+def test_files_of_a_resumed_run_count_as_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "trials").mkdir()
@@ -88,9 +88,9 @@ def test_what_a_resumed_run_holds_counts_as_there(
     assert used_bytes(tmp_path) >= 2_000_000
     free = ESTIMATE.num_bytes - 2_000_000
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
-    said: list[str] = []
-    require_room(ESTIMATE, tmp_path, settings(), said.append)
-    assert "of which 2.0 MB are there; " in said[0]
+    printed: list[str] = []
+    require_room(ESTIMATE, tmp_path, settings(), printed.append)
+    assert "of which 2.0 MB are already in use; " in printed[0]
 
 
 @pytest.fixture
@@ -115,10 +115,10 @@ def test_the_largest_config_counts(
     monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
     file, found = space(16, 64, 32)
     chosen = settings(space=file, max_epochs=4, keep_best=2, benchmark_top=1)
-    said: list[str] = []
+    printed: list[str] = []
     guard = DiskGuard(
         folder=tmp_path, settings=chosen, space=found, teacher=None, num_speakers=20,
-        num_pairs=500, expected=forecast(64, 4, [], 3), say=said.append,
+        num_pairs=500, expected=forecast(64, 4, [], 3), print_line=printed.append,
     )  # fmt: skip
     largest = guard.largest()
     assert largest is not None
@@ -128,12 +128,12 @@ def test_the_largest_config_counts(
     unfinished = [SimpleNamespace(state=None)] * 5 + [SimpleNamespace(state="complete")] * 9
     guard.check(1, unfinished)
     guard.check(7, unfinished)
-    assert "the best 2 and 5 running trials" in said[0]
-    assert "the best 2 and 7 running trials" in said[1]
+    assert "the best 2 and 5 running trials" in printed[0]
+    assert "the best 2 and 7 running trials" in printed[1]
 
 
 @pytest.mark.parametrize("num_trials", [1, pytest.param(40, marks=pytest.mark.slow)])
-def test_what_is_made_of_the_journal_takes_less_than_is_said(
+def test_files_made_from_the_journal_take_less_than_estimated(
     tmp_path: Path, num_trials: int
 ) -> None:
     num_epochs = 27
@@ -170,7 +170,7 @@ def test_scores_of_every_trial_count() -> None:
     assert more.num_bytes - ESTIMATE.num_bytes > 20 * 4 * 11_000
 
 
-def test_lists_and_scores_take_less_than_is_said(tmp_path: Path) -> None:
+def test_lists_and_scores_take_less_than_estimated(tmp_path: Path) -> None:
     num_pairs = 5000
     rng = np.random.default_rng(0)
     speakers = np.array([f"id1{number:04}" for number in range(40)])
@@ -208,6 +208,6 @@ def test_a_search_without_room_runs_no_trial_and_one_with_room_keeps_to_it(
     records = read_journal(folder / "journal.jsonl")
     assert [each for each in records if each["event"] == "trial_started"] == []
 
-    told = re.search(r"disk: at most about ([\d.]+) MB", search())
-    assert told is not None
-    assert used_bytes(folder) < float(told[1]) * 1e6
+    estimated = re.search(r"disk: at most about ([\d.]+) MB", search())
+    assert estimated is not None
+    assert used_bytes(folder) < float(estimated[1]) * 1e6

@@ -207,7 +207,7 @@ def test_a_network_counts_only_where_trials_ask_it(
     assert online.value - stored.value > 4 * num_params(load_speaker_model(teacher).config.model)
 
 
-def test_the_number_of_speakers_can_be_told(
+def test_the_number_of_speakers_can_be_passed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -240,7 +240,7 @@ def test_the_number_of_speakers_can_be_told(
         ),
     ],
 )
-def test_a_limit_that_needs_a_teacher_says_so(
+def test_a_limit_that_needs_a_teacher_is_an_error_without_one(
     tmp_path: Path, limits: dict[str, object], loss: dict[str, object], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):

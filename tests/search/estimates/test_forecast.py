@@ -74,34 +74,34 @@ def test_every_order_of_few_trials(num_trials, mean_going_on):
 # 1/3 * 1/3. Four standard errors of a mean over the simulations.
 @pytest.mark.parametrize(("num_trials", "mean_going_on"), [(2, 3 / 2), (3, 3 / 2 + 4 / 9)])
 def test_forecast_of_few_trials(num_trials, mean_going_on):
-    said = forecast(num_trials, 3, [1], 3, num_simulations=10_000)
-    assert said.num_complete == pytest.approx(mean_going_on, abs=4 * 0.7 / 10_000**0.5)
-    assert said.epochs == pytest.approx(num_trials + 2 * said.num_complete)
-    assert (said.epochs_low, said.epochs_high) == (num_trials + 2, 3 * num_trials)
-    assert said.rungs == (
-        RungForecast(epoch=1, num_reaching=num_trials, num_going_on=said.num_complete),
+    result = forecast(num_trials, 3, [1], 3, num_simulations=10_000)
+    assert result.num_complete == pytest.approx(mean_going_on, abs=4 * 0.7 / 10_000**0.5)
+    assert result.epochs == pytest.approx(num_trials + 2 * result.num_complete)
+    assert (result.epochs_low, result.epochs_high) == (num_trials + 2, 3 * num_trials)
+    assert result.rungs == (
+        RungForecast(epoch=1, num_reaching=num_trials, num_going_on=result.num_complete),
     )
 
 
 def test_the_range_holds_nine_searches_in_ten():
-    said = forecast(64, 27, [9], 3, seed=1)
+    result = forecast(64, 27, [9], 3, seed=1)
     rng = np.random.default_rng(2)
     spent = [
         sum(counts_by_the_search_itself(rng.random(64).tolist(), [9], 3, 27, 4))
         for _ in range(100)
     ]
-    inside = sum(said.epochs_low <= epochs <= said.epochs_high for epochs in spent)
+    inside = sum(result.epochs_low <= epochs <= result.epochs_high for epochs in spent)
     assert 80 <= inside <= 98
-    assert said.epochs == pytest.approx(np.mean(spent), rel=0.03)
+    assert result.epochs == pytest.approx(np.mean(spent), rel=0.03)
 
 
 def test_rungs_hand_on_their_trials():
-    said = forecast(100, 81, [3, 9, 27], 3)
-    for rung, following in itertools.pairwise(said.rungs):
+    result = forecast(100, 81, [3, 9, 27], 3)
+    for rung, following in itertools.pairwise(result.rungs):
         assert rung.num_going_on == following.num_reaching
-    assert said.rungs[0].num_reaching == 100
-    assert said.rungs[-1].num_going_on == said.num_complete
-    assert said.epochs_low < said.epochs < said.epochs_high < said.full_epochs == 8100
+    assert result.rungs[0].num_reaching == 100
+    assert result.rungs[-1].num_going_on == result.num_complete
+    assert result.epochs_low < result.epochs < result.epochs_high < result.full_epochs == 8100
 
 
 def test_worked_by_hand():
@@ -114,17 +114,18 @@ def test_worked_by_hand():
 
 @pytest.mark.parametrize("rungs", [[], [27], [30.5]])
 def test_without_early_stopping_the_forecast_is_exact(rungs):
-    said = forecast(64, 27, rungs, 3)
-    assert said.epochs == said.epochs_low == said.epochs_high == said.full_epochs == 1728
-    assert (said.rungs, said.num_complete) == ((), 64)
-    assert describe(said) == [
+    result = forecast(64, 27, rungs, 3)
+    assert result.epochs == result.epochs_low == result.epochs_high == result.full_epochs == 1728
+    assert (result.rungs, result.num_complete) == ((), 64)
+    assert describe(result) == [
         "forecast: 1,728 epochs, every trial runs to epoch 27: no early stopping"
     ]
 
 
 def test_one_trial_goes_through_every_rung():
-    said = forecast(1, 27, [9], 3)
-    assert (said.epochs, said.epochs_low, said.epochs_high, said.num_complete) == (27, 27, 27, 1)
+    result = forecast(1, 27, [9], 3)
+    epochs = (result.epochs, result.epochs_low, result.epochs_high)
+    assert (epochs, result.num_complete) == ((27, 27, 27), 1)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_a_rung_is_met_at_the_next_whole_epoch(rungs, max_epochs, epochs):
 
 
 def test_a_large_search_is_scaled_up_from_a_smaller_one(monkeypatch):
-    monkeypatch.setattr(forecast_module, "MOST_SIMULATED_TRIALS", 1000)
+    monkeypatch.setattr(forecast_module, "MAX_SIMULATED_TRIALS", 1000)
     small, large = (forecast(n, 27, [9], 3) for n in (1000, 4000))
     assert large.epochs == 4 * small.epochs
     assert large.num_complete == 4 * small.num_complete
@@ -160,7 +161,7 @@ def test_same_seed_gives_the_same_forecast():
 
 
 def test_in_words():
-    said = Forecast(
+    result = Forecast(
         epochs=1430.4, epochs_low=390, epochs_high=1480, full_epochs=5184, max_epochs=81,
         num_complete=9.2,
         rungs=(
@@ -168,7 +169,7 @@ def test_in_words():
             RungForecast(epoch=27, num_reaching=24.6, num_going_on=9.2),
         ),
     )  # fmt: skip
-    assert describe(said) == [
+    assert describe(result) == [
         "forecast: about 1,430 of 5,184 epochs (390 to 1,480)",
         "rung 9: 64 trials reach it, about 25 go on; rung 27: 25 trials reach it, "
         "about 9 go on; 9 run to epoch 81",

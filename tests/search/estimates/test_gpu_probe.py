@@ -1,4 +1,4 @@
-"""`gpu: auto`: what is measured where, decided, written down and said; with made-up GPUs."""
+"""`gpu: auto`: what is measured where, decided, written down and printed; with made-up GPUs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -65,7 +65,7 @@ def make_gpu_probe(
         space = read_trial_space(resolved.space)
         if max_gpu_memory is not None:
             object.__setattr__(space, "limits", Limits(max_gpu_memory=max_gpu_memory))
-        path, said = tmp_path / "j", []
+        path, printed = tmp_path / "j", []
         records = read_journal(path) if path.exists() else ()
         gpu_probe = GpuShareProbe(
             settings=resolved,
@@ -74,16 +74,16 @@ def make_gpu_probe(
             num_speakers=6,
             journal=journals.enter_context(Journal(path)),
             records=records,
-            say=said.append,
+            print_line=printed.append,
         )
-        return gpu_probe, said
+        return gpu_probe, printed
 
     with journals:
         yield make
 
 
 def test_share_is_what_the_smallest_gpu_asks_for(make_gpu_probe, tmp_path) -> None:
-    gpu_probe, said = make_gpu_probe()
+    gpu_probe, printed = make_gpu_probe()
     probe = Seen()
     allocator = gpu_probe.make_allocator([BIG, CPU_NODE, SMALL], probe)
     # 1200 x 1.25 + 500 = 2000 MiB: 4 in 8,000 and 40 in 80,000.
@@ -96,9 +96,9 @@ def test_share_is_what_the_smallest_gpu_asks_for(make_gpu_probe, tmp_path) -> No
     assert (event["event"], event["share"], event["gpu"]) == ("gpu_share", 0.25, "GPU small")
     assert event["num_bytes"] == STEP_MIB * MIB
     assert TrialConfig.model_validate(event["config"]) == probe.asked[0][1]
-    assert said[-1].startswith("resources.gpu=auto: a step of the largest configuration (")
-    assert "needs 1200 MiB; with a margin of 25%" in said[-1]
-    assert "a trial gets 0.25 of a GPU (GPU small, 8000 MiB)" in said[-1]
+    assert printed[-1].startswith("resources.gpu=auto: a step of the largest configuration (")
+    assert "needs 1200 MiB; with a margin of 25%" in printed[-1]
+    assert "a trial gets 0.25 of a GPU (GPU small, 8000 MiB)" in printed[-1]
 
 
 def test_the_config_that_is_probed_is_the_largest(make_gpu_probe) -> None:
@@ -168,9 +168,9 @@ def test_resumed_search_keeps_its_share_and_does_not_probe(make_gpu_probe, monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     first, _ = make_gpu_probe()
     allocator = first.make_allocator([SMALL], Seen())
-    again, said = make_gpu_probe()
+    again, printed = make_gpu_probe()
     assert again.make_allocator([BIG], never) == allocator
-    assert "a trial gets 0.25 of a GPU" in said[-1]
+    assert "a trial gets 0.25 of a GPU" in printed[-1]
 
 
 @pytest.mark.parametrize(
@@ -180,12 +180,12 @@ def test_resumed_search_keeps_its_share_and_does_not_probe(make_gpu_probe, monke
         ({"device": "cpu"}, [BIG], "device is cpu"),
     ],
 )
-def test_without_a_gpu_trials_train_on_cpus_and_that_is_said(
+def test_without_a_gpu_trials_train_on_cpus_and_that_is_printed(
     make_gpu_probe, tmp_path, settings, nodes, why
 ) -> None:
-    gpu_probe, said = make_gpu_probe(**settings)
+    gpu_probe, printed = make_gpu_probe(**settings)
     assert gpu_probe.make_allocator(nodes, never).base == ResourceShare(num_cpus=1, num_gpus=0)
-    assert said == [f"resources.gpu=auto: {why}, so trials train on CPUs"]
+    assert printed == [f"resources.gpu=auto: {why}, so trials train on CPUs"]
     assert read_journal(tmp_path / "j") == ()
 
 
@@ -196,11 +196,11 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(make_gpu_probe) -
 
 
 def test_a_share_that_the_person_gives_is_not_probed(make_gpu_probe) -> None:
-    gpu_probe, said = make_gpu_probe(resources__gpu=0.5)
+    gpu_probe, printed = make_gpu_probe(resources__gpu=0.5)
     allocator = gpu_probe.make_allocator([BIG], never)
     assert allocator.base == ResourceShare(num_cpus=1, num_gpus=0.5)
     assert (allocator.context_bytes, allocator.step_bytes) == (USUAL_CONTEXT_BYTES, 0)
-    assert said == []
+    assert printed == []
 
 
 @pytest.mark.cluster

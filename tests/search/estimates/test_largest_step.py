@@ -142,9 +142,9 @@ def test_a_network_that_trials_ask_is_held_and_one_whose_answers_are_stored_is_n
     config = make_config({"model": model, "loss": {"distillation": "cosine"}})
     alone = make_config({"model": model, **NOT_DISTILLED})
     teacher = tiny_world / "teacher" / "model" / "model000000002.model"
-    online, said = (
-        StepCosts(teacher, 10, CPU, ComputeSettings(targets=targets))(config).num_bytes
-        for targets in (TargetsConfig(mode="online"), TargetsConfig(mode="stored"))
+    online, stored = (
+        StepCosts(teacher, 10, CPU, Computing(targets=TargetsConfig(mode=mode)))(config).num_bytes
+        for mode in ("online", "stored")
     )
     bank, without = (
         StepCosts(file, 10, CPU, ComputeSettings())(trial).num_bytes
@@ -152,8 +152,8 @@ def test_a_network_that_trials_ask_is_held_and_one_whose_answers_are_stored_is_n
     )
     assert bank == without
     # The embeddings of the batch and what compares them: a few times 4 x 32 float32.
-    assert without < said < without + 10 * 4 * 32 * 4
-    assert online > said + 4 * num_params(load_speaker_model(teacher).config.model)
+    assert without < stored < without + 10 * 4 * 32 * 4
+    assert online > stored + 4 * num_params(load_speaker_model(teacher).config.model)
 
 
 def test_the_step_is_the_one_of_the_searchs_engine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,8 +67,8 @@ def test_the_command_prints_tables_and_a_verdict(play, monkeypatch):
     said = veer("audit", folder).output
     for words in ("Rungs: rank correlation", "Controls: stopped trials", "Seeds: runs of one"):
         assert words in said
-    assert "stopped early, each as the rungs require" in said
-    assert "to know more" not in said
+    assert "stopped early, each as the rungs say" in said
+    assert "for a fuller audit" not in said
 
 
 def test_the_command_names_the_options_that_would_answer_more(play):
@@ -98,8 +98,8 @@ def test_a_search_that_runs_can_be_audited(tmp_path):
     [({}, r"settings must have max_epochs, scheduler to be audited"),
      ({"max_epochs": 9}, r"settings must have scheduler to be audited"),
      (SETTINGS | {"scheduler": {"kind": "asha", "grace_epochs": 0}},
-      r"do not say the rungs: scheduler\.grace_epochs: Input should be greater"),
-     (SETTINGS | {"max_epochs": "9"}, r"max_epochs must be a number from 1, got '9'")],
+      r"do not define the rungs: scheduler\.grace_epochs: Input should be greater"),
+     (SETTINGS | {"max_epochs": "9"}, r"max_epochs must be an integer of at least 1, got '9'")],
 )  # fmt: skip
 def test_a_journal_that_does_not_say_the_rungs_is_refused(tmp_path, settings, match):
     with Journal(tmp_path / "journal.jsonl") as journal:

@@ -30,7 +30,8 @@ def test_a_forged_value_is_found_by_epoch_and_field(run, tmp_path):
     assert not found.holds
     assert re.match(
         r"not reproduced: epoch 3 in teacher_cosine: .* recorded, .* again, a difference of 0.25; "
-        "machine, versions, code and threads are as then, so it must be bit for bit",
+        "machine, versions, code and threads are the same, so the result must be equal bit for "
+        "bit",
         found.verdict,
     )
 
@@ -87,7 +88,7 @@ def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
 def test_teacher_that_is_gone_is_an_error(run, world_of_its_own, tmp_path):
     sha256 = file_sha256(world_of_its_own)[:12]
     world_of_its_own.unlink()
-    message = rf"teacher.model, the teacher of this run, is not there .* SHA-256 {sha256}"
+    message = rf"teacher.model, the teacher of this run, is missing; .* SHA-256 {sha256}"
     with pytest.raises(RunError, match=message):
         again(run, 0, tmp_path / "again")
 
@@ -111,7 +112,7 @@ def test_another_list_is_an_error(run, tmp_path):
 
 def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
     rewrite(run, [record for record in run.read() if record["event"] != "placed"])
-    with pytest.raises(RunError, match="does not say where trial 0 was computed"):
+    with pytest.raises(RunError, match="does not record where trial 0 was computed"):
         again(run, 0, tmp_path / "again")
 
 
@@ -136,10 +137,10 @@ def test_folder_that_is_not_empty_is_refused(run):
         again(run, 0, run.path)
 
 
-@pytest.mark.parametrize("place", ["/proc/nothing/here", "/dev/null/x", "/dev/null"])
-def test_a_folder_that_cannot_be_made_is_refused(run, place):
-    with pytest.raises(RunError, match=f"{place}: cannot be made or read: .*; give --out a new"):
-        again(run, 0, Path(place))
+@pytest.mark.parametrize("path", ["/proc/nothing/here", "/dev/null/x", "/dev/null"])
+def test_a_folder_that_cannot_be_made_is_refused(run, path):
+    with pytest.raises(RunError, match=f"{path}: cannot be created or read: .*; give --out a new"):
+        again(run, 0, Path(path))
 
 
 def test_trial_that_diverges_now_is_not_reproduced():

@@ -15,7 +15,7 @@ def test_what_the_command_cannot_do_is_refused_before_log_mels_are_looked_for(ru
     monkeypatch.setattr("search.cli.reproduce.load_training_data", load)
     for options, message in (
         (["--out", str(run.path)], "is not empty; give --out a new folder"),
-        (["--out", "/proc/nothing/here"], "cannot be made or read"),
+        (["--out", "/proc/nothing/here"], "cannot be created or read"),
         (["--device", "tpu"], "'tpu' is not one of 'cpu', 'cuda'"),
         (["--threads", "1025"], "less than or equal to 1024"),
     ):

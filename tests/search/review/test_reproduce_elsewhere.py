@@ -48,7 +48,7 @@ def test_a_trial_comes_again_from_corpus_and_teacher_at_another_place(run, moved
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
     assert lines[-1] == "reproduced bit for bit: 2 epochs"
-    named = [line for line in lines if line.startswith("differs from then: ")]
+    named = [line for line in lines if line.startswith("different conditions: ")]
     assert [line.split("'")[1] for line in named] == ["train", "val"]
     for left_out in (options[:1], options[1:]):
         assert CliRunner().invoke(app, [*command, *left_out]).exit_code != 0
@@ -61,7 +61,7 @@ def test_another_corpus_or_teacher_is_none_at_another_place(run, moved):
         recorded_trial(run, 0, corpus=other, teacher=moved["teacher"])
     tested = corpus.model_copy(update={"test_dir": Path("t"), "test_list": Path("t/list")})
     assert recorded_trial(run, 0, corpus=tested, teacher=moved["teacher"]).corpus == tested
-    with pytest.raises(RunError, match="say where it is with --teacher"):
+    with pytest.raises(RunError, match="or give its path with --teacher"):
         recorded_trial(run, 0, corpus=corpus)
     with moved["teacher"].open("ab") as file:
         file.write(b"more")

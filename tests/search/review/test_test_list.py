@@ -14,7 +14,7 @@ from results.analysis.remarks import run_remarks
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import note_corpus
-from search.run.materials import SearchJob, gather
+from search.run.materials import SearchJob, prepare_materials
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import CorpusError
@@ -118,7 +118,7 @@ def test_a_validation_list_that_is_the_test_list_is_refused_before_the_start(
     corpus = settings.corpus.model_copy(update=named)
     same = settings.model_copy(update={"corpus": corpus})
     with pytest.raises(CorpusError, match=r"veri_val\.txt: must not be the test list too"):
-        gather(job_of(same, tmp_path / "run"), build_shards)
+        prepare_materials(job_of(same, tmp_path / "run"), build_shards)
 
 
 def test_a_published_test_list_is_warned_of_everywhere(
@@ -137,7 +137,7 @@ def test_a_published_test_list_is_warned_of_everywhere(
     monkeypatch.setattr(known_lists, "KNOWN_LISTS", (known,))
     said = io.StringIO()
     job = job_of(settings, tmp_path / "run", said)
-    facts = gather(job, build_shards).facts
+    facts = prepare_materials(job, build_shards).facts
     (warning,) = facts["warnings"]
     assert warning.startswith(f"the validation list is Small-O ({len(pairs)} pairs of 4 speakers)")
     job.view.close()
@@ -165,7 +165,7 @@ def test_a_validation_list_that_was_opened_as_a_test_list_is_warned_of(
     try:
         ledger.record(opening)
         job = job_of(settings, tmp_path / "run")
-        (warning,) = gather(job, build_shards).facts["warnings"]
+        (warning,) = prepare_materials(job, build_shards).facts["warnings"]
     finally:
         ledger.files[-1].unlink()  # of a world that other tests share
     assert "was opened as a test list (1x by `veer evaluate --final`)" in warning
@@ -175,4 +175,4 @@ def test_an_ordinary_validation_list_needs_no_warning(
     make_settings: Callable[..., SearchConfig], tmp_path: Path
 ) -> None:
     job = job_of(make_settings(), tmp_path / "run")
-    assert "warnings" not in gather(job, build_shards).facts
+    assert "warnings" not in prepare_materials(job, build_shards).facts

@@ -37,7 +37,7 @@ def test_a_student_of_ones_own_is_trained_continued_and_evaluated(
     assert "mine.net:Net" in trained.output
     assert "epoch   2" in trained.output
     further = veer("train", run_file, "--out", out, "--epochs", 3, "--allow-code")
-    assert "went on from epoch 2" in further.output
+    assert "continued from epoch 2" in further.output
     assert person.num_imports == 1
 
     person.forget()

@@ -8,7 +8,7 @@ from rich.console import Console
 from search.config.sections import FollowUpPlan
 from search.loop.follow_ups import FollowUp
 from search.loop.trial_course import Budget
-from search.run.progress import SearchStatus, SearchView, duration, line, status_of
+from search.run.progress import SearchStatus, SearchView, duration_text, search_status, status_line
 
 STATUS = SearchStatus(
     num_trials=12, running=2, complete=1, stopped_early=3, failed=1, epochs=40, best_trial=4,
@@ -51,7 +51,7 @@ def test_status_sums_up_a_search():
         elapsed_s=20.0,
         working_s=16.0,
     )
-    status = status_of(coordinator)
+    status = search_status(coordinator)
     assert (status.complete, status.stopped_early, status.failed, status.ended) == (1, 1, 2, 4)
     assert (status.running, status.epochs, status.elapsed_s) == (1, 8, 20.0)
     assert (status.best_trial, status.best_veer_pct) == (0, 8.0)
@@ -65,12 +65,12 @@ def test_nothing_is_foretold_before_the_first_epoch():
         budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0,
         ledger=SimpleNamespace(kinds={}),
     )
-    status = status_of(coordinator)
+    status = search_status(coordinator)
     assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
 
 
 def test_line_says_what_a_person_waits_for():
-    assert line(STATUS) == (
+    assert status_line(STATUS) == (
         "5/12 trials ended, 2 running, 1 complete, 3 stopped early, 1 failed, best VEER 7.31 % "
         "(trial 4), 40 epochs, 3 min 10 s so far, about 1 min 15 s left"
     )
@@ -79,8 +79,8 @@ def test_line_says_what_a_person_waits_for():
 def test_line_tells_the_faults_where_there_were_any():
     status = dataclasses.replace(STATUS, faults={"hung": 1, "worker_lost": 2})
     text = "1 failed, 3 faults: 2 worker lost, 1 hung, best VEER"
-    assert text in line(status)
-    assert "1 fault: 1 hung," in line(dataclasses.replace(STATUS, faults={"hung": 1}))
+    assert text in status_line(status)
+    assert "1 fault: 1 hung," in status_line(dataclasses.replace(STATUS, faults={"hung": 1}))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_line_tells_the_faults_where_there_were_any():
     [(None, "?"), (0.4, "0 s"), (59.6, "1 min 0 s"), (3600, "1 h 0 min"), (90061, "25 h 1 min")],
 )
 def test_duration_reads_well(seconds, text):
-    assert duration(seconds) == text
+    assert duration_text(seconds) == text
 
 
 def test_without_a_terminal_a_line_is_printed_for_every_ended_trial():
@@ -104,7 +104,7 @@ def test_terminal_shows_the_last_status():
     out = io.StringIO()
     view = SearchView(Console(file=out, width=100, force_terminal=True))
     view.show(dataclasses.replace(STATUS, faults={"node_lost": 1}))
-    view.say("hello")
+    view.print_line("hello")
     view.close()
     shown = out.getvalue()
     for text in ("trials 5/12", "7.31 % (trial 4)", "1 fault: 1 node lost", "hello"):
@@ -148,11 +148,11 @@ def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
         elapsed_s=10.0,
         working_s=10.0,
     )
-    status = status_of(coordinator)
+    status = search_status(coordinator)
     assert (status.ended, status.num_trials, status.complete) == (3, 3, 2)
     doing = "repeating the best 2 (2 of 3 left), running stopped trials to the end (1 of 1 left)"
     assert status.follow_ups == doing
-    assert line(status).startswith(f"3/3 trials ended, {doing}, ")
+    assert status_line(status).startswith(f"3/3 trials ended, {doing}, ")
     # The lowest VEER, though trial 0 is ranked first, by its complete repeat.
     assert (status.best_trial, status.best_veer_pct) == (1, 7.0)
     # Two to come with 9 epochs each, and 6 of the running one, at a second an epoch.
@@ -165,6 +165,6 @@ def test_follow_ups_to_come_count_before_they_are_known():
         trials=[course(0, {1: 9.0}, "complete"), course(1, {}, None)],
         num_reported=1, elapsed_s=1.0, working_s=1.0, ledger=SimpleNamespace(kinds={}),
     )  # fmt: skip
-    status = status_of(coordinator)
+    status = search_status(coordinator)
     assert status.follow_ups == ""
     assert status.left_s == pytest.approx(1 + 2 * 9)

@@ -9,8 +9,8 @@ from search.run.teacher_setup import (
     check_teacher,
     may_distil,
     measure_teacher,
-    prepared_teacher,
-    require_teachable,
+    prepare_teacher,
+    require_teacher_fits,
     teacher_file,
 )
 from spaces.dimensions import Choice, Float, Integer
@@ -93,7 +93,7 @@ FEW = SpeakerCentres(weight_KD=torch.eye(24)[:2], scale=1.0, speakers=("a", "x")
 )
 def test_a_space_with_a_trial_that_the_teacher_cannot_teach_is_refused(space, teacher, message):
     with pytest.raises(ConfigError, match=message):
-        require_teachable(space, teacher, SPEAKERS, Path("t"))
+        require_teacher_fits(space, teacher, SPEAKERS, Path("t"))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_space_with_a_trial_that_the_teacher_cannot_teach_is_refused(space, te
     ],
 )
 def test_a_teacher_that_fits_every_trial_is_taken(space, teacher):
-    require_teachable(space, teacher, SPEAKERS, Path("t"))
+    require_teacher_fits(space, teacher, SPEAKERS, Path("t"))
 
 
 def test_values_behind_a_condition_are_seen():
@@ -118,7 +118,7 @@ def test_values_behind_a_condition_are_seen():
     )
     message = r"with model.expansion_factor=2, loss.stages=cosine\) does not fit"
     with pytest.raises(ConfigError, match=message):
-        require_teachable(space, facts(has_stages=False), SPEAKERS, Path("t"))
+        require_teacher_fits(space, facts(has_stages=False), SPEAKERS, Path("t"))
 
 
 class TestEmbeddingsAsTeacher:
@@ -187,5 +187,5 @@ class TestEmbeddingsAsTeacher:
         assert teacher_file(settings, space) == plugin
         # Its crops have 200 frames, the trials' 80.
         with pytest.raises(ConfigError, match=r"stored crops \(200\), got 80"):
-            prepared_teacher(plugin, data, settings, space, tmp_path / "run")
+            prepare_teacher(plugin, data, settings, space, tmp_path / "run")
         assert not (tmp_path / "run").exists()

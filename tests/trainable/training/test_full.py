@@ -188,8 +188,8 @@ class RecordingWatcher:
     def teacher(self, done: int, total: int) -> None:
         raise AssertionError(f"no plug-in, but got {done} of {total}")
 
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
+    def print_line(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_epochs_and_evaluations_reach_the_watcher(corpus_file: Path, tmp_path: Path) -> None:
