@@ -61,7 +61,7 @@ def head(
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
     address = cluster.start_head(port, node, dashboard_options)
     token = _made_private(cluster.require_token())
-    _print(f"a cluster runs at {address}; to join, a machine needs the token of {token.place}")
+    _print(f"a cluster runs at {address}; to join, a machine needs the token of {token.source}")
     if dashboard_options is not None:
         _print(f"dashboard: http://{dashboard_options.host}:{dashboard_options.port}")
     _print("on every other machine:")
@@ -83,7 +83,7 @@ def join(
 ) -> None:
     """Make this machine a node of a cluster; this needs the cluster's token."""
     node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    _made_private(cluster.join(address, node))
+    _made_private(cluster.join_cluster(address, node))
     _print(f"this machine is a node of {address}; to leave: veer cluster stop")
 
 
@@ -101,7 +101,7 @@ def token(
     if show:
         typer.echo(found.value)
         return
-    _print(f"token: {found.place}, fingerprint {found.fingerprint}")
+    _print(f"token: {found.source}, fingerprint {found.fingerprint}")
     _print("on a machine that will join:")
     _print_copy_commands(found, "THIS_MACHINE")
 
@@ -113,7 +113,7 @@ def stop(
     ] = None,
 ) -> None:
     """Stop the nodes that `veer cluster` started on this machine, and no other Ray."""
-    num_ended = cluster.stop(address)
+    num_ended = cluster.stop_nodes(address)
     _print(f"{num_ended} processes ended" if num_ended else "no node of a cluster runs here")
 
 

@@ -166,9 +166,8 @@ def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: Fina
     loaded = source.loaded
     whose = "" if source.trial is None else f"trial {source.trial}, "
     title = f"{whose}{loaded.file}, epoch {loaded.epoch}: {len(trials.pairs)} pairs of"
-    _print_line(
-        f"{title} {trials.file}"
-    )  # not as the table's title, which would be wrapped to its width
+    # Not as the table's title, which would be wrapped to its width.
+    _print_line(f"{title} {trials.file}")
     console.print(evaluation_table(scores.result, title=""))
     _print_line(f"cosine of mean embeddings: {eer.in_words}")
 

@@ -110,5 +110,5 @@ def permission_flag() -> str:
 
 def training_command(exported: Export) -> str:
     """Return the command to train an exported trial in full."""
-    flag = _ALLOW_CODE_FLAG if needs_code(exported.config.trial.model) else ""
-    return f"{veer_command('train', exported.folder / CONFIG)}{flag}"
+    flag = _ALLOW_CODE_FLAG if needs_user_code(exported.config.trial.model) else ""
+    return f"{veer_command('train', exported.folder / EXPORTED_CONFIG)}{flag}"

@@ -37,10 +37,10 @@ def run_and_show(
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> TrainResult:
     """Start or continue a training with a progress bar, then print the results."""
-    check_own_model(trial.model)
+    check_user_model(trial.model)
     if teacher is not None and trial.loss.distill_weight > 0:
         # Before the corpus is read, which may take long.
-        check_own_teacher(find_teacher(teacher))
+        check_user_teacher(find_teacher(teacher))
     corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
     config = load_mapping(

@@ -25,7 +25,7 @@ from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 from search.run.journal_status import has_ended, journal_status
 from search.run.progress import duration_text, faults_in_words, status_line
-from spaces.files.locks import is_held
+from spaces.files.locks import is_locked
 
 # Default seconds between two updates.
 INTERVAL_S = 2.0
@@ -103,7 +103,7 @@ def _show_until_end(
     while True:
         begun_s = time.monotonic()
         # Before the read, so that no record of a process that dies in between is missed.
-        is_running = is_held(run.path)
+        is_running = is_locked(run.path)
         if tail.read() or latest_snapshot is None:
             latest_snapshot = take_snapshot(tail.records, scores)
         if has_ended(tail.records):

@@ -109,7 +109,7 @@ def _represented(dimension: Dimension, later: Sequence[Dimension]) -> Choice:
 
 def _walk(space: Space) -> Iterator[Mapping[str, Any]]:
     """Yield the model part of every combination of the deciding dimensions; it may repeat."""
-    for params in grid(_deciding(space), space.fixed_values()):
+    for params in grid_points(_deciding(space), space.fixed_values()):
         preset = params.get(PRESET)
         tree = space.base_tree(None if preset is None else str(preset))
         for name, value in params.items():

@@ -164,7 +164,7 @@ class DiskGuard:
         )
 
         def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = config_of(tree, self.settings.seed, self.settings)
+            config = make_trial_config(tree, self.settings.seed, self.settings)
             return TrialConfig.model_validate(config.canonical())  # as workers read it
 
         found = largest_step(self.space, make_config, tensors, cache_dir())
@@ -217,8 +217,10 @@ def require_room(
         ConfigError: The free space is less than what is still needed.
     """
     used, free = used_bytes(folder), free_bytes(folder)
-    there = f", of which {said_bytes(used)} are already in use" if used >= MENTIONED_BYTES else ""
-    line = f"{estimate}{there}; {said_bytes(free)} free"
+    there = (
+        f", of which {format_bytes(used)} are already in use" if used >= MENTIONED_BYTES else ""
+    )
+    line = f"{estimate}{there}; {format_bytes(free)} free"
     if estimate.num_bytes - used > free:
         raise ConfigError(
             f"{folder}: the disk must have room for the files of the search, {line}; free some "

@@ -28,7 +28,7 @@ from trainable.teachers.network import Teacher, load_teacher
 # Frames of 10 ms in an utterance of 2 s, for which multiply-accumulates and CPU time are stated.
 NUM_FRAMES = 200
 LATENCY_FOLDER = "latency"
-DEFAULT_COMPUTING = Computing()
+DEFAULT_COMPUTING = ComputeSettings()
 # Speakers in VoxCeleb1's development part; used if neither caller nor teacher gives a number.
 USUAL_NUM_SPEAKERS = 1211
 
@@ -75,7 +75,7 @@ class LimitChecker:
         cache_dir: Path,
         num_speakers: int | None = None,
         timer: Timer = time_interleaved,
-        computing: Computing = DEFAULT_COMPUTING,
+        computing: ComputeSettings = DEFAULT_COMPUTING,
     ) -> None:
         self._limits = limits
         self._teacher_path = teacher
@@ -141,11 +141,11 @@ class LimitChecker:
                 (loaded.model, _utterance(loaded.config.model)),
                 self._timer,
             )
-            self._latencies.keep(model_hash, sha256, ratio)
+            self._latencies.put(model_hash, sha256, ratio)
         return ModelCost(value=ratio)
 
     def _gpu_memory(self, config: TrialConfig) -> ModelCost:
-        teacher: AskedTeacher | None = None
+        teacher: TeacherOrPlaceholder | None = None
         num_speakers = self._num_speakers
         if self._teacher_path is not None and _has_no_network(self._teacher_path):
             # The embeddings come from a file; the memory of the loss term is negligible.

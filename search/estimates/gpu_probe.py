@@ -20,8 +20,9 @@ from results.journal.history import latest
 from results.journal.journal import Journal, Record
 from search.cluster.resources import Node, num_by_cpu
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
 from search.estimates.largest_step import LargestStep, StepCosts, largest_step
-from search.loop.setup import config_of
+from search.loop.setup import make_trial_config
 from search.loop.shares import (
     MEMORY_MARGIN,
     USUAL_CONTEXT_BYTES,

@@ -98,11 +98,11 @@ def placement_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
         result: As Tune passes it to a scheduler, which may be flat: the key `place/host` stands
             for the key `host` of the dict `place`.
     """
-    if PLACE in result:
-        return dict(result[PLACE])
+    if PLACEMENT in result:
+        return dict(result[PLACEMENT])
     placement: dict[str, Any] = {}
     for key, value in result.items():
-        if not key.startswith(PLACE + DELIMITER):
+        if not key.startswith(PLACEMENT + DELIMITER):
             continue
         *outer, name = key.split(DELIMITER)[1:]
         inner = placement

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainable.training.epoch_report import TIMING_FIELDS, EpochReport
 
-COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING), "num_params")
+COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING_FIELDS), "num_params")
 # How far runs of the same code differ by rounding alone: measured, see docs/reproduce.md.
 VEER_TOLERANCE_PCT = 3.0
 LOSS_TOLERANCE = 0.05

@@ -166,7 +166,7 @@ def condition_differences(
     """
     facts = _facts(now)
     differences = [
-        changed(name, then.get(name, UNKNOWN), value)
+        describe_change(name, then.get(name, UNKNOWN), value)
         for start in trial.starts
         for then in (_facts(start),)
         for name, value in facts.items()
@@ -175,9 +175,9 @@ def condition_differences(
     for start in trial.starts:
         differences += changed_variables(start.provenance, now.provenance, NUMERIC_VARIABLES)
     differences += [
-        changed(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
+        describe_change(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
         for name, (then_key, now_key) in changed_stores(stores, records).items()
-        for keys in ((then_key[:SHORT], now_key[:SHORT]),)
+        for keys in ((then_key[:SHOWN_DIGITS], now_key[:SHOWN_DIGITS]),)
     ]
     return list(dict.fromkeys(differences))
 

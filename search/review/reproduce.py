@@ -23,7 +23,7 @@ from search.review.recorded_trial import (
     condition_differences,
     recorded_trial,
 )
-from spaces.files.disk import room_for
+from spaces.files.disk import translate_disk_full
 from spaces.files.errors import DiskFullError, DivergedError, RunError
 from spaces.files.yaml_file import write_yaml
 from trainable.corpus.corpus import CorpusConfig
@@ -151,7 +151,7 @@ def reproduce(
     task = _task(trial, folder, conditions)
     trainer = build_trainer(task)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
-    now = TrialStart(placement=place_of(task, trainer), provenance=provenance())
+    now = TrialStart(placement=placement_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
     differences = condition_differences(trial, run.read(), now, stores)
     pairs, stopped = _run_again(trial, trainer, folder, watcher)

@@ -16,7 +16,12 @@ from search.provenance.data_record import (
     validation_list_warnings,
 )
 from search.run.progress import SearchView
-from search.run.teacher_setup import check_teacher, prepare_targets, prepare_teacher, teacher_file
+from search.run.teacher_setup import (
+    check_teacher,
+    prepare_search_teacher,
+    prepare_targets,
+    teacher_file,
+)
 from spaces.space import Space
 from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
@@ -94,7 +99,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     check_batches(space, len(data.train_row))
     if teacher is not None:
         progress = view.counter("teacher", "utterances")
-        teacher = prepare_teacher(teacher, data, settings, space, job.folder, progress)
+        teacher = prepare_search_teacher(teacher, data, settings, space, job.folder, progress)
         check_teacher(teacher, data, space)
         progress = view.counter("teacher targets", "utterances")
         require_same_teacher(

@@ -25,7 +25,7 @@ def check_own_models(settings: SearchConfig, space: Space) -> None:
         ConfigError: User code is not allowed, or a model cannot be built. The message has the
             values that it was built with.
     """
-    check_own_teacher(settings.teacher)
+    check_user_teacher(settings.teacher)
     for params in _corner_params(space):
         config = load_mapping(TrialConfig, space.tree(params), f"space {space.name}")
         require_permission(f"space {space.name} (model.family {config.model.family})")
@@ -57,7 +57,7 @@ def _corner_params(space: Space) -> Iterator[Params]:
             for value in (
                 dimension.extremes() if _is_model_setting(name) else [dimension.extremes()[0]]
             ):
-                params = space.first_but({name: value} | forced)
+                params = space.params_with({name: value} | forced)
                 if params not in seen:
                     seen.append(params)
                     yield params

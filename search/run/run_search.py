@@ -134,7 +134,7 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
             job.space,
             journal,
             eval_crops=_choose_crops(job, materials, journal),
-            first=note_start_points(points, journal, job.records, job.view.print_line),
+            first=record_start_points(points, journal, job.records, job.view.print_line),
             check=checker.violations,
             ledger=FaultLedger(journal, settings.faults, job.view.print_line),
         )

@@ -81,10 +81,10 @@ def teacher_file(settings: SearchConfig, space: Space) -> Path | None:
 
 def may_distil(space: Space) -> bool:
     """Return whether a trial of this space can need a teacher."""
-    return any(config.loss.distill_weight > 0 for _, config in deciding_configs(space, _DECIDING))
+    return any(config.loss.distill_weight > 0 for _, config in corner_configs(space, _DECIDING))
 
 
-def prepare_teacher(
+def prepare_search_teacher(
     teacher: Path,
     data: TrainingData,
     settings: SearchConfig,
@@ -105,7 +105,7 @@ def prepare_teacher(
         require_teacher_fits(space, plugin_facts(teacher), data.speakers, teacher)
     journal = folder / JOURNAL
     has_begun = journal.is_file() and latest(read_journal(journal), "teacher") is not None
-    return ready_teacher(
+    return prepare_teacher(
         teacher, settings.corpus, data, folder, progress=progress, may_replace=not has_begun
     )
 
@@ -127,7 +127,7 @@ def prepare_targets(
     settings: SearchConfig,
     space: Space,
     *,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> dict[str, str]:
     """Compute a network teacher's targets for crops of every length in the space, unless stored.
@@ -144,7 +144,7 @@ def prepare_targets(
         return keys
     lengths = {
         config.training.crop_frames
-        for _, config in deciding_configs(space, _DECIDING)
+        for _, config in corner_configs(space, _DECIDING)
         if config.loss.distill_weight > 0
     }
     for crop_frames in sorted(lengths):
@@ -165,7 +165,7 @@ def require_teacher_fits(
     Raises:
         ConfigError: A trial does not fit; the message has the reason and the values.
     """
-    for params, config in deciding_configs(space, _DECIDING):
+    for params, config in corner_configs(space, _DECIDING):
         try:
             require_fit(
                 config.loss,

@@ -24,7 +24,7 @@ def task_maker(
         materials: Corpus and teacher.
     """
     settings, run = job.settings, RunFolder(job.folder)
-    opened = opened_from(settings.corpus, materials.data)
+    opened = reopening_keys(settings.corpus, materials.data)
     # On this machine alone no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
 

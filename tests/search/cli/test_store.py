@@ -130,7 +130,7 @@ def test_info_names_what_is_damaged_and_leaves_it(corpus: Path, tmp_path: Path) 
     path = store(tmp_path) / "features-00000.arrow"
     flip_byte(path, path.stat().st_size // 2)
     damaged = path.read_bytes()
-    told = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds what"
+    message = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds what"
     with pytest.raises(StoreError, match=message):
         run("info", "--verify")
     with pytest.raises(StoreError, match=rf"\n`veer data build {corpus} --verify` rebuilds"):

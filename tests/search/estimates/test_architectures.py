@@ -93,9 +93,7 @@ def test_a_space_that_leaves_the_model_alone_has_the_default() -> None:
 
 def test_a_continuous_parameter_may_decide_what_the_model_has() -> None:
     beta = Float(name="loss.beta", low=0.0, high=0.2)
-    blocks = Integer(
-        name="model.num_blocks", low=2, high=4, when={"loss.beta": {"not": 0.0}}
-    )
+    blocks = Integer(name="model.num_blocks", low=2, high=4, when={"loss.beta": {"not": 0.0}})
     found = find_architectures(space(beta, blocks), max_walked=4, num_drawn=1, seed=0)
     assert found.is_all
     # Without beta the default, six.

@@ -63,9 +63,7 @@ def test_a_simulated_search_stops_whom_the_search_itself_stops(
     ("num_trials", "mean_going_on"), [(2, 1 + Fraction(1, 2)), (3, 1 + Fraction(5, 6))]
 )
 def test_every_order_of_few_trials(num_trials, mean_going_on):
-    going_on = [
-        simulate(order, 1, 3) for order in itertools.permutations(range(num_trials))
-    ]
+    going_on = [simulate(order, 1, 3) for order in itertools.permutations(range(num_trials))]
     assert all(reached[0] == num_trials for reached in going_on)
     assert Fraction(sum(reached[1] for reached in going_on), len(going_on)) == mean_going_on
 

@@ -129,8 +129,8 @@ def test_a_step_is_worked_out_once_for_all_that_it_does_not_depend_on(
         for lr, batch_size in [(1e-3, 4), (1e-2, 4), (1e-3, 8), (1e-2, 8)]
     ]
     assert seen == [4, 8]
-    assert found[0] == found[1] == step_memory(
-        make_config(small), None, num_speakers=10, device=CPU
+    assert (
+        found[0] == found[1] == step_memory(make_config(small), None, num_speakers=10, device=CPU)
     )
     assert found[2].num_bytes > found[0].num_bytes
 
@@ -143,7 +143,9 @@ def test_a_network_that_trials_ask_is_held_and_one_whose_answers_are_stored_is_n
     alone = make_config({"model": model, **NOT_DISTILLED})
     teacher = tiny_world / "teacher" / "model" / "model000000002.model"
     online, stored = (
-        StepCosts(teacher, 10, CPU, Computing(targets=TargetsConfig(mode=mode)))(config).num_bytes
+        StepCosts(teacher, 10, CPU, ComputeSettings(targets=TargetsConfig(mode=mode)))(
+            config
+        ).num_bytes
         for mode in ("online", "stored")
     )
     bank, without = (

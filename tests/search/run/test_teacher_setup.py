@@ -9,7 +9,7 @@ from search.run.teacher_setup import (
     check_teacher,
     may_distil,
     measure_teacher,
-    prepare_teacher,
+    prepare_search_teacher,
     require_teacher_fits,
     teacher_file,
 )
@@ -187,5 +187,5 @@ class TestEmbeddingsAsTeacher:
         assert teacher_file(settings, space) == plugin
         # Its crops have 200 frames, the trials' 80.
         with pytest.raises(ConfigError, match=r"stored crops \(200\), got 80"):
-            prepare_teacher(plugin, data, settings, space, tmp_path / "run")
+            prepare_search_teacher(plugin, data, settings, space, tmp_path / "run")
         assert not (tmp_path / "run").exists()
