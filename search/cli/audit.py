@@ -20,7 +20,7 @@ _NO_VALUE = "-"
 
 
 def audit(
-    run: Annotated[Path, typer.Argument(help="A run's folder, as `veer search` writes it.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a search.")],
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the numbers and the verdict as JSON.")
     ] = False,

@@ -13,7 +13,7 @@ import os
 SPIN_COUNT = "10000"
 
 
-def run_app() -> None:
+def main() -> None:
     """Run the command line."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     from search.cli.app import run_app

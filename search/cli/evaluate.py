@@ -137,9 +137,9 @@ def _known_corpus(source: ModelSource) -> CorpusConfig | None:
 def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:
     opened = open_test_list(source, trials, cache_dir(), _print_line)
     scores, eer = _scored(source, trials, eval_frames, device)
-    figures = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
-    figures["interval"] = None if eer.interval is None else asdict(eer.interval)
-    opened.ledger.record_metrics(opened.opening, figures)
+    metrics = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
+    metrics["interval"] = None if eer.interval is None else asdict(eer.interval)
+    opened.ledger.record_metrics(opened.opening, metrics)
     _print(source, trials, scores, eer)
     _print_line(describe_openings(opened.past))
     for warning in opened.warnings:

@@ -66,7 +66,7 @@ class CoordinatorScheduler(FIFOScheduler):
             self._coordinator.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
-        """Return whether the trial goes on."""
+        """Return whether the trial continues."""
         if (placement := placement_in(result)) is not None:
             self._coordinator.place(number, placement)
             config = self._coordinator.trials[number].config
@@ -125,5 +125,5 @@ def config_mismatch(asked: TrialConfig, placement: Mapping[str, Any]) -> str | N
         return None
     return (
         f"the worker on {placement['host']} built a trainer of config {built}, the trial's is "
-        f"{wanted}: install the same Veer on every node, then go on with the search"
+        f"{wanted}: install the same Veer on every node, then continue the search"
     )

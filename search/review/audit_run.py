@@ -25,7 +25,7 @@ def audit_search(records: Sequence[Record]) -> Audit:
     """Audit a search; an unfinished one by its journal so far.
 
     Raises:
-        RunError: The journal does not begin with the settings of a search.
+        RunError: The journal does not start with the settings of a search.
     """
     settings, scheduler, max_epochs = _stopping_settings(records)
     trials = trial_histories(records)
@@ -55,7 +55,7 @@ def _stopping_settings(
     """
     if not records or records[0]["event"] != "search_started":
         raise RunError(
-            "the journal must begin with search_started, whose settings define the rungs; "
+            "the journal must start with search_started, whose settings define the rungs; "
             "restore it from a copy"
         )
     settings = records[0]["settings"]

@@ -1,7 +1,7 @@
-"""`make chaos`: every fault several times, and a table of what it cost.
+"""`make chaos`: inject every fault several times, and print a table of its costs.
 
-The exit status is 1 if anything was lost, run twice or counted twice, a stop does not follow, or a
-fault was injected fewer times than asked for.
+The exit status is 1 if anything was lost, run twice or counted twice, if a stop does not follow
+from the rungs, or if a fault was injected fewer times than planned.
 """
 
 import argparse
@@ -41,7 +41,7 @@ Scenario = Callable[[Stage, str, int], Outcome]
 
 
 def _repeated(stage: Stage, name: str, times: int) -> Outcome:
-    """One node of a new cluster each time."""
+    """Kill one node of a new cluster `times` times."""
     return reduce(add, (node_killed(stage, name, number) for number in range(times)))
 
 
@@ -67,19 +67,21 @@ FAULTS: Mapping[str, tuple[int, Scenario]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
-    parser.add_argument("--only", nargs="+", help="faults whose name contains one of these")
-    parser.add_argument("--markdown", type=Path, help="a file for the table, too")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the moments and of the workers that are hit"
+    )
+    parser.add_argument("--only", nargs="+", help="only faults whose name contains one of these")
+    parser.add_argument("--markdown", type=Path, help="also write the table to this file")
     args = parser.parse_args()
     console, begun = wide_console(), time.monotonic()
     outcomes, wrong = list[Outcome](), list[str]()
-    with TemporaryDirectory(prefix="veer-chaos-") as place:
-        world = build_world(Path(place) / "world")
+    with TemporaryDirectory(prefix="veer-chaos-") as folder:
+        world = build_world(Path(folder) / "world")
         for name, (times, scenario) in FAULTS.items():
             if args.only and not any(part in name for part in args.only):
                 continue
             rng = np.random.default_rng((args.seed, *name.encode()))
-            stage = Stage(world=world, folder=Path(place), rng=rng, tell=console.print)
+            stage = Stage(world=world, folder=Path(folder), rng=rng, print_line=console.print)
             outcomes.append(scenario(stage, name, times))
             wrong += complaints(outcomes[-1], times)
     console.print(rich_table(outcomes))

@@ -1,7 +1,7 @@
-"""What a search lost, by its journal alone.
+"""The losses of a search under faults, counted from its journal.
 
-A run folder is looked at after every fault and at the end. The end must hold all that was there
-before, and hold it once.
+A snapshot of the run folder is taken after every fault and at the end. The end must contain every
+trial and epoch of the snapshots exactly once.
 """
 
 from collections import Counter
@@ -20,13 +20,13 @@ TrialEpoch = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run folder at a moment.
+    """The state of a run folder just after a fault.
 
     Attributes:
-        records: Its journal's.
+        records: Records of the journal.
         checkpoints: The newest epoch with a checkpoint, by trial.
-        hit: Trials whose processes died then; none stands for all that ran.
-        is_gentle: Whether the trials were let finish the epoch that they were at.
+        hit: Trials whose processes died; empty for all that ran.
+        is_gentle: Whether the trials could finish their current epoch.
     """
 
     records: tuple[Record, ...]
@@ -36,25 +36,25 @@ class Snapshot:
 
     @property
     def epochs(self) -> set[TrialEpoch]:
-        """Every epoch that was finished: journalled, or kept by a checkpoint."""
+        """Every finished epoch: in the journal, or in a checkpoint."""
         kept = {
             (trial, epoch)
             for trial, newest in self.checkpoints.items()
             for epoch in range(1, newest + 1)
         }
-        return kept | set(_told(self.records))
+        return kept | set(_reported_epochs(self.records))
 
     @property
-    def broken_off(self) -> int:
-        """Epochs that must be computed again, wholly or in part, after this moment; at most.
+    def num_interrupted(self) -> int:
+        """The most epochs that must be computed again, completely or in part, after this moment.
 
-        Of an unfinished trial that has reported since the last start: those that no checkpoint
-        holds, and the one that it was at. It was at none after a gentle end, and where it had
-        finished an epoch which the driver had not heard of.
+        For an unfinished trial that has reported since the last start, these are the epochs after
+        its last checkpoint, and the interrupted epoch. No epoch is interrupted by a gentle end, or
+        if the trial has finished an epoch that the driver has not received yet.
         """
-        told, count = _told(self.records), 0
+        reported, count = _reported_epochs(self.records), 0
         for trial in self.at_work:
-            last = max(epoch for number, epoch in told if number == trial)
+            last = max(epoch for number, epoch in reported if number == trial)
             kept = self.checkpoints.get(trial, 0)
             count += max(last - kept, 0) + (kept <= last and not self.is_gentle)
         return count
@@ -74,24 +74,24 @@ class Snapshot:
         return found & (self.hit or found)
 
     def only(self, hit: set[int]) -> "Snapshot":
-        """The same, where only these trials were hit."""
+        """Return the same snapshot for a fault that hit only these trials."""
         return replace(self, hit=frozenset(hit))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """What does not add up at a search's end; all of it is 0 where nothing was spoilt.
+    """The losses at the end of a search; all are 0 if the faults did no harm.
 
     Attributes:
-        trials_lost: Trials that a snapshot or the settings name and the end lacks, that have no
-            end, or that failed: nothing in a tiny world can fail by itself.
-        trials_repeated: Starts of a trial that had started.
-        epochs_lost: Epochs that a snapshot held and the end lacks, and those that a trial's end
-            calls for: all up to the last, and of a complete trial up to the last there is.
-        epochs_repeated: Records of an epoch that had one.
-        epochs_again: Epochs that were computed again, wholly or in part. They are counted once,
-            and cost time only.
-        stop_faults: Stops that do not follow from the rungs, and stops left undone.
+        trials_lost: Trials in a snapshot or in the settings that are missing at the end, have no
+            end, or failed. In a tiny world no trial fails by itself.
+        trials_repeated: Starts of trials that had started before.
+        epochs_lost: Epochs in a snapshot that are missing at the end, and missing epochs before a
+            trial's last one; the last of a complete trial is `max_epochs`.
+        epochs_repeated: Second records of an epoch.
+        epochs_again: Epochs that were computed again, completely or in part. They are recorded
+            once, and cost only time.
+        stop_faults: Stops that do not follow from the rungs, and missing stops.
     """
 
     trials_lost: int = 0
@@ -108,14 +108,14 @@ class Losses:
         return not any(counts) and not self.stop_faults
 
     def __add__(self, other: "Losses") -> "Losses":
-        """Those of two searches together."""
+        """Return the losses of two searches together."""
         names = self.__dataclass_fields__
         return Losses(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 def snapshot(run: Path, *, is_gentle: bool = False) -> Snapshot:
-    """Looks at a run folder, which need not exist yet, after a fault that was gentle or not."""
-    # First: where somebody writes, a checkpoint is there before its epoch is told.
+    """Take a snapshot of a run folder, which may not exist yet, after a fault."""
+    # The journal first: a worker writes a checkpoint before it reports the epoch.
     records = read_journal(run / JOURNAL) if (run / JOURNAL).is_file() else ()
     checkpoints = {}
     for folder in sorted((run / "trials").glob("[0-9]*")):
@@ -125,12 +125,12 @@ def snapshot(run: Path, *, is_gentle: bool = False) -> Snapshot:
 
 
 def losses(snapshots: Sequence[Snapshot], end: Sequence[Record], num_trials: int) -> Losses:
-    """Compares what was there after each fault with a finished search.
+    """Count what the snapshots have and a finished search lacks or has twice.
 
     Args:
-        snapshots: One a fault, oldest first.
+        snapshots: One for each fault, oldest first.
         end: The journal of the finished search.
-        num_trials: Trials that it was to have.
+        num_trials: Planned number of trials.
     """
     trials = {history.trial: history for history in trial_histories(end)}
     started = Counter(record["trial"] for record in end if record["event"] == "trial_started")
@@ -145,24 +145,26 @@ def losses(snapshots: Sequence[Snapshot], end: Sequence[Record], num_trials: int
         for number in named
         if number not in trials or trials[number].state in ("running", "failed")
     }
-    told = Counter(_told(end))
+    reported = Counter(_reported_epochs(end))
     seen = set().union(*(each.epochs for each in snapshots)) if snapshots else set()
     max_epochs = end[0]["settings"]["max_epochs"]
-    called_for = {epoch for trial in trials.values() for epoch in _called_for(trial, max_epochs)}
+    expected = {
+        epoch for trial in trials.values() for epoch in _expected_epochs(trial, max_epochs)
+    }
     return Losses(
         trials_lost=len(lost),
         trials_repeated=sum(started.values()) - len(started),
-        epochs_lost=len((seen | called_for) - told.keys()),
-        epochs_repeated=sum(told.values()) - len(told),
-        epochs_again=sum(each.broken_off for each in snapshots),
+        epochs_lost=len((seen | expected) - reported.keys()),
+        epochs_repeated=sum(reported.values()) - len(reported),
+        epochs_again=sum(each.num_interrupted for each in snapshots),
         stop_faults=stop_faults(end),
     )
 
 
-def _called_for(trial: TrialHistory, max_epochs: int) -> set[TrialEpoch]:
+def _expected_epochs(trial: TrialHistory, max_epochs: int) -> set[TrialEpoch]:
     last = max_epochs if trial.state == "complete" else max(trial.epochs, default=0)
     return {(trial.trial, epoch) for epoch in range(1, last + 1)}
 
 
-def _told(records: Sequence[Record]) -> list[TrialEpoch]:
+def _reported_epochs(records: Sequence[Record]) -> list[TrialEpoch]:
     return [(each["trial"], each["epoch"]) for each in records if each["event"] == "epoch"]

@@ -1,4 +1,4 @@
-"""A search whose driver is killed or stopped again and again."""
+"""Injection of faults into the driver of a search, several times in one search."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from results.journal.journal import Record, read_journal
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
-from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, Tell
+from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, PrintLine
 from tests.chaos.moments import Moment
 from tests.chaos.processes import wait_until_gone
 from tests.search.real_search import RealSearch
@@ -17,13 +17,13 @@ from tests.search.real_search import RealSearch
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hit:
-    """One fault, and what there was then.
+    """One injected fault.
 
     Attributes:
-        at_s: When, seconds since 1970.
-        gone: When the last of its processes was gone, seconds since 1970.
-        found: The run folder just after it.
-        again_s: When the next driver was started, seconds since 1970.
+        at_s: Time of the fault, seconds since 1970.
+        gone: Time at which the last of the driver's processes had ended, seconds since 1970.
+        found: The run folder just after the fault.
+        again_s: Start of the next driver, seconds since 1970.
     """
 
     at_s: float
@@ -37,17 +37,17 @@ def hit_drivers(
     search: RealSearch,
     moments: Sequence[Moment],
     hit: DriverFault,
-    tell: Tell = silent,
+    print_line: PrintLine = silent,
 ) -> Outcome:
-    """Hits a driver at each moment; the next starts at once, and the last is left to finish.
+    """Hit a driver at each moment; the next starts at once, and the last one may finish.
 
     Args:
-        name: Of the fault.
-        search: New.
-        moments: When, counted from the start of each driver; a moment at which the driver has
-            ended by itself is no fault.
-        hit: What to do.
-        tell: Told of every fault.
+        name: Name of the fault.
+        search: A new search.
+        moments: Moments of the faults, each in the life of its driver. If the driver has ended by
+            itself before, no fault is counted.
+        hit: The fault.
+        print_line: Prints a line about every fault.
 
     Raises:
         AssertionError: The last driver did not finish the search, or one ended before its moment
@@ -67,8 +67,8 @@ def hit_drivers(
             found = snapshot(search.run, is_gentle=hit in GENTLE)
             driver = drivers.enter_context(search.go_on())
             hits.append(_Hit(at_s=at_s, gone=gone, found=found, again_s=driver.started_s))
-            tell(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")
-        assert driver.wait() == 0, driver.output
+            print_line(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")
+        assert driver.wait() == 0, driver.said
     end = read_journal(search.run / "journal.jsonl")
     snapshots = [each.found for each in hits]
     return Outcome(

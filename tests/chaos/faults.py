@@ -1,4 +1,4 @@
-"""What is done to a search, and how long each thing took."""
+"""The faults of a driver, and the record of injected faults."""
 
 import os
 import signal
@@ -9,10 +9,10 @@ from tests.chaos.accounting import Losses
 from tests.chaos.processes import family, kill_at_once
 from tests.search.real_search import Driver
 
-# Does something to a driver that was started, and returns the processes that are to end by it.
+# Injects a fault into a running driver; returns the processes that must end because of it.
 DriverFault = Callable[[Driver], Sequence[int]]
-# Is told how far things are, a line each time.
-Tell = Callable[[str], None]
+# Prints a line about the progress.
+PrintLine = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +20,14 @@ class Injection:
     """A fault that was injected.
 
     Attributes:
-        at_s: When, seconds since 1970.
-        notice_s: Seconds until it was noticed, None where nothing is there to notice it. A driver
-            that was killed: until the last of its processes is gone. One that was asked to stop:
-            until it has ended. A worker or a node: until the journal says what happened.
-        recover_s: Seconds until the search had gone on: until the journal has an epoch that it had
-            not before, of the trial that was hit. For a driver they count from the start of the
-            process that goes on, so its start-up is in them. None where that was hit too, before
-            it had an epoch.
-        trial: The trial that was hit; None where all were.
+        at_s: Time of the fault, seconds since 1970.
+        notice_s: Seconds until the fault was noticed; None if nothing can notice it. For a killed
+            driver, until the last of its processes has ended. For a driver that was asked to stop,
+            until it has ended. For a worker or a node, until the journal records the fault.
+        recover_s: Seconds until the journal has a new epoch of the hit trial. For a driver
+            they count from the start of the next driver and include its start-up. None if that
+            driver was hit too, before an epoch.
+        trial: The trial that was hit; None if all were.
     """
 
     at_s: float
@@ -39,12 +38,12 @@ class Injection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of a fault, injected several times into one search or more.
+    """The outcome of a fault that was injected several times, into one or more searches.
 
     Attributes:
-        fault: Its name.
-        injected: Every time.
-        losses: Of all the searches.
+        fault: The name of the fault.
+        injected: All its injections.
+        losses: The losses of all these searches.
     """
 
     fault: str
@@ -52,51 +51,51 @@ class Outcome:
     losses: Losses
 
     def __add__(self, other: "Outcome") -> "Outcome":
-        """The same fault in two searches."""
+        """Return the same fault in two searches."""
         assert self.fault == other.fault
         injected = (*self.injected, *other.injected)
         return Outcome(fault=self.fault, injected=injected, losses=self.losses + other.losses)
 
 
 def kill_driver(driver: Driver) -> list[int]:
-    """Kills the driver alone; Ray's processes must find out."""
+    """Kill the driver alone; Ray's processes must notice it themselves."""
     pids = family(driver.process.pid)
     os.kill(driver.process.pid, signal.SIGKILL)
     return pids
 
 
 def kill_group(driver: Driver) -> list[int]:
-    """Kills the driver and Ray's own processes; its workers must find out."""
+    """Kill the driver and Ray's own processes; its workers must notice it themselves."""
     pids = family(driver.process.pid)
     driver.signal_group(signal.SIGKILL)
     return pids
 
 
 def cut_power(driver: Driver) -> list[int]:
-    """Kills all that belongs to the driver at once, as a power cut does.
+    """Kill the driver and all its descendants at once, as in a power cut.
 
-    What was written stays, synced to disk or not: the machine itself goes on.
+    Unlike in a real power cut, unsynced writes are kept, because the machine itself stays on.
     """
     return kill_at_once(driver.process.pid)
 
 
 def press_ctrl_c(driver: Driver) -> list[int]:
-    """Sends what a terminal sends."""
+    """Send SIGINT to the process group, as a terminal does."""
     driver.signal_group(signal.SIGINT)
     return [driver.process.pid]
 
 
 def press_ctrl_c_twice(driver: Driver) -> list[int]:
-    """Sends it twice."""
+    """Send SIGINT twice to the process group."""
     driver.signal_group(signal.SIGINT)
     return press_ctrl_c(driver)
 
 
 def terminate(driver: Driver) -> list[int]:
-    """Sends the driver what a batch system or `kill` sends."""
+    """Send SIGTERM to the driver, as a batch system or `kill` does."""
     os.kill(driver.process.pid, signal.SIGTERM)
     return [driver.process.pid]
 
 
-# After these the trials finish the epoch that they are at.
+# After these faults the trials finish their current epoch.
 GENTLE = frozenset({press_ctrl_c})

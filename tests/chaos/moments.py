@@ -1,4 +1,4 @@
-"""When a driver is killed: at moments drawn over start-up, training and the end."""
+"""Random moments for faults of a driver: during start-up, training and the end."""
 
 import time
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ class Moment:
     """A moment in the life of a driver.
 
     Attributes:
-        after_s: Seconds after its start, where that is what counts.
-        num_epochs: Else epochs that the journal must have, one of them this driver's.
-        num_ended: Else trials that must have ended.
-        delay_s: Seconds from then on.
+        after_s: Seconds after the start of the driver; None if another condition decides.
+        num_epochs: Epochs that the journal must have, at least one of them by this driver.
+        num_ended: Trials that must have ended.
+        delay_s: Seconds to wait after the condition is met.
     """
 
     after_s: float | None = None
@@ -30,7 +30,7 @@ class Moment:
     delay_s: float = 0.0
 
     def wait(self, driver: Driver, run: Path) -> bool:
-        """Returns at the moment; whether the driver was still up then."""
+        """Wait for the moment; return whether the driver still ran then."""
         before = epochs_of(run)
         while driver.is_up and not self._has_come(driver, run, before):
             time.sleep(0.002)
@@ -48,29 +48,29 @@ class Moment:
 def draw_moments(
     rng: np.random.Generator, *, num_startup: int, num_training: int, num_epochs: int
 ) -> list[Moment]:
-    """Moments in the order in which a search meets them.
+    """Draw moments in the order in which a search reaches them.
 
-    Those of the start-up stand among those of the training, anywhere.
+    The moments of start-up are at random positions among those of training.
 
     Args:
-        rng: Draws all of it.
+        rng: Source of all random choices.
         num_startup: Moments in the first seconds of a driver.
-        num_training: Moments in the training, one an epoch at most.
-        num_epochs: Epochs that an undisturbed search has.
+        num_training: Moments in the training, at most one for each epoch.
+        num_epochs: Epochs of an undisturbed search.
     """
-    # The last fifth is left over, since each driver is sure to train an epoch or two.
+    # The last fifth is not used: each driver trains an epoch or two before it is killed.
     epochs = np.sort(rng.choice(int(0.8 * num_epochs), size=num_training, replace=False))
     training = [
         Moment(num_epochs=int(epoch) + 1, delay_s=float(rng.uniform(0, DELAY_S)))
         for epoch in epochs
     ]
-    places = np.sort(rng.integers(0, num_training + 1, size=num_startup))
+    positions = np.sort(rng.integers(0, num_training + 1, size=num_startup))
     moments = list(training)
-    for place in reversed(places):
-        moments.insert(int(place), Moment(after_s=float(rng.uniform(0.1, STARTUP_S))))
+    for position in reversed(positions):
+        moments.insert(int(position), Moment(after_s=float(rng.uniform(0.1, STARTUP_S))))
     return moments
 
 
 def draw_ending(rng: np.random.Generator, num_trials: int) -> Moment:
-    """A moment after the last trial's end, while tables and study are written."""
+    """Draw a moment after the last trial's end, while tables and study are written."""
     return Moment(num_ended=num_trials, delay_s=float(rng.uniform(0, ENDING_S)))

@@ -1,4 +1,4 @@
-"""Processes of this machine and their children, found in /proc; killed all at once."""
+"""Process trees of this machine, found in /proc, and ways to kill them."""
 
 import os
 import signal
@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+# States in /proc/PID/stat: zombie and dead.
 GONE = frozenset({"Z", "X"})
-# They outlive a raylet that was killed by minutes, and touch no run folder.
+# Ray's agents. They outlive a killed raylet by minutes, and do not write to run folders.
 AGENTS = ("ray::Dashboard", "ray::RuntimeEnv")
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that descend from it, parents first; empty if it is gone."""
+    """Return a process and all that descend from it, parents first; empty if it is gone."""
     children = defaultdict(list)
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and (state := _state(int(folder.name))) is not None:
@@ -26,12 +27,12 @@ def family(pid: int) -> list[int]:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process runs, or could run on: not one that only waits to be collected."""
+    """Return whether a process runs, or could run on: not one that only waits to be collected."""
     return _state(pid) is not None
 
 
 def kill_at_once(pid: int) -> list[int]:
-    """Kills a process and all that descend from it before any can react; returns who died.
+    """Kill a process and all that descend from it before any can react; return their ids.
 
     All are frozen first, and again until no new one has appeared in the meantime.
     """
@@ -46,7 +47,7 @@ def kill_at_once(pid: int) -> list[int]:
 
 
 def wait_until_gone(pids: Iterable[int], deadline_s: float = 60.0) -> float:
-    """Waits for the ends of processes; returns when the last was seen, seconds since 1970.
+    """Wait for the ends of processes; return when the last was seen, seconds since 1970.
 
     Ray's agents are not waited for, but killed at the end: dozens would fill the memory.
 
@@ -71,7 +72,7 @@ def _is_agent(pid: int) -> bool:
 
 
 def _state(pid: int) -> tuple[str, int] | None:
-    """Letter of the state and parent, None of a process that is gone or dead."""
+    """Return the state letter and the parent; None for a process that has ended."""
     try:
         letter, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:2]
     except OSError:

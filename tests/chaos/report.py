@@ -22,14 +22,14 @@ COLUMNS = (
     "time to notice, s",
     "time to recover, s",
 )
-# On a screen of 80 columns there is no room for them; `complaints` tells of them.
-TOLD_BELOW = frozenset({"trials run twice", "stops that do not follow"})
+# A terminal of 80 columns has no room for these; `complaints` lists them below the table.
+HIDDEN_COLUMNS = frozenset({"trials run twice", "stops that do not follow"})
 PIPED_WIDTH = 120
-MOST_CHARS = 10  # of a number or of its name's words, a line
+MAX_CELL_CHARS = 10  # a number, or one word of a column's name
 
 
 def row(outcome: Outcome) -> tuple[str, ...]:
-    """An outcome in the order of `COLUMNS`; times as median and, in brackets, the longest."""
+    """Return the cells of an outcome in the order of `COLUMNS`; times as `median (longest)`."""
     losses = outcome.losses
     return (
         outcome.fault,
@@ -46,25 +46,25 @@ def row(outcome: Outcome) -> tuple[str, ...]:
 
 
 def rich_table(outcomes: Sequence[Outcome]) -> Table:
-    """For a terminal, of 80 columns too."""
+    """Return a table that fits a terminal of 80 columns."""
     table = Table(
         title="A search under faults; times: median (longest)", box=box.HORIZONTALS,
         show_lines=True, padding=0, pad_edge=False,
     )  # fmt: skip
-    shown = [name not in TOLD_BELOW for name in COLUMNS]
+    shown = [name not in HIDDEN_COLUMNS for name in COLUMNS]
     for name in compress(COLUMNS, shown):
         if name == "fault":
             table.add_column(name)
-        else:  # a word a line, so that the names of the faults have the room
+        else:  # one word per line, which leaves room for the names of the faults
             head = name.replace(" ", "\n")
-            table.add_column(head, justify="right", max_width=MOST_CHARS)
+            table.add_column(head, justify="right", max_width=MAX_CELL_CHARS)
     for outcome in outcomes:
         table.add_row(*compress(row(outcome), shown))
     return table
 
 
 def wide_console() -> Console:
-    """A terminal as wide as it is; what is piped has room."""
+    """Return a console as wide as the terminal, or a wide one for a pipe."""
     console = Console()
     if not console.is_terminal:
         console.width = max(console.width, PIPED_WIDTH)
@@ -72,11 +72,11 @@ def wide_console() -> Console:
 
 
 def complaints(outcome: Outcome, times: int) -> list[str]:
-    """What is wrong with an outcome, a sentence each; none where all is well.
+    """Return what is wrong with an outcome, a sentence each; none where all is well.
 
     Args:
-        outcome: Of one fault.
-        times: How often it was to be injected.
+        outcome: The outcome of one fault.
+        times: Planned number of injections.
     """
     losses = outcome.losses
     found = [
@@ -86,12 +86,12 @@ def complaints(outcome: Outcome, times: int) -> list[str]:
         (losses.epochs_lost, f"{losses.epochs_lost} epochs lost"),
         (losses.epochs_repeated, f"{losses.epochs_repeated} epochs repeated"),
     ]
-    told = [text for is_wrong, text in found if is_wrong]
-    return [f"{outcome.fault}: {text}" for text in (*told, *losses.stop_faults)]
+    texts = [text for is_wrong, text in found if is_wrong]
+    return [f"{outcome.fault}: {text}" for text in (*texts, *losses.stop_faults)]
 
 
 def markdown_table(outcomes: Sequence[Outcome]) -> str:
-    """For a page."""
+    """Return the table in Markdown."""
     lines = [COLUMNS, ("---",) * len(COLUMNS), *(row(outcome) for outcome in outcomes)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

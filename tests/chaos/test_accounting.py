@@ -1,4 +1,4 @@
-"""The account of losses, on journals that are made up."""
+"""Counting of losses, on constructed journals."""
 
 from dataclasses import replace
 
@@ -71,7 +71,7 @@ def test_a_whole_search_has_lost_nothing():
         "a trial begun twice",
         "an epoch in the middle",
         "the last epoch of a complete trial",
-        "an epoch told twice",
+        "an epoch reported twice",
     ],
 )
 def test_what_the_end_lacks_or_has_twice(end, expected):
@@ -83,10 +83,10 @@ def test_what_the_end_lacks_or_has_twice(end, expected):
 def test_an_epoch_that_a_snapshot_had_and_the_end_lacks_is_lost():
     end = [BEGUN, started(0), epoch(0, 1), ended(0, "stopped_early"), *SECOND]
     faults = losses([], end, 2).stop_faults
-    told = losses([at(WHOLE[:4])], end, 2)
+    reported = losses([at(WHOLE[:4])], end, 2)
     kept = losses([at([BEGUN, started(0)], {0: 3})], end, 2)
-    assert (told.epochs_lost, kept.epochs_lost) == (1, 2)
-    assert told.stop_faults == faults == (
+    assert (reported.epochs_lost, kept.epochs_lost) == (1, 2)
+    assert reported.stop_faults == faults == (
         "trial 0 was stopped after epoch 1, where there is no rung",
     )  # fmt: skip
 
@@ -98,19 +98,19 @@ def test_a_trial_that_only_a_snapshot_knows_is_lost():
 @pytest.mark.parametrize(
     ("kept", "count"),
     [
-        (1, 2),  # epoch 2 was told, and no checkpoint has it; epoch 3 was begun
+        (1, 2),  # epoch 2 was reported, and no checkpoint has it; epoch 3 was begun
         (2, 1),  # epoch 3 was begun
-        (3, 0),  # epoch 3 was finished, and the driver had not heard of it
+        (3, 0),  # epoch 3 was finished, and not yet reported to the driver
     ],
 )
 def test_epochs_to_be_computed_again(kept, count):
-    assert at(WHOLE[:4], {0: kept}).broken_off == count
+    assert at(WHOLE[:4], {0: kept}).num_interrupted == count
 
 
 @pytest.mark.parametrize(("kept", "count"), [(1, 1), (2, 0), (3, 0)])
 def test_after_a_gentle_end_only_what_no_checkpoint_holds_is_computed_again(kept, count):
     ended_gently = replace(at(WHOLE[:4], {0: kept}), is_gentle=True)
-    assert ended_gently.broken_off == count
+    assert ended_gently.num_interrupted == count
     assert losses([ended_gently], WHOLE, 2) == Losses(epochs_again=count)
 
 
@@ -121,13 +121,13 @@ def test_of_the_driver_faults_ctrl_c_once_alone_is_gentle():
 
 def test_nothing_is_computed_again_of_a_trial_that_has_not_reported_since_a_start():
     resumed = record("search_resumed")
-    assert at([*WHOLE[:4], resumed], {0: 2}).broken_off == 0
-    assert at([*WHOLE[:4], resumed, epoch(0, 3)], {0: 3}).broken_off == 1
+    assert at([*WHOLE[:4], resumed], {0: 2}).num_interrupted == 0
+    assert at([*WHOLE[:4], resumed, epoch(0, 3)], {0: 3}).num_interrupted == 1
 
 
 def test_only_the_trial_that_was_hit_counts():
     both = at([BEGUN, started(0), epoch(0, 1), started(1), epoch(1, 1)], {0: 1, 1: 1})
-    assert (both.broken_off, both.only({1}).broken_off) == (2, 1)
+    assert (both.num_interrupted, both.only({1}).num_interrupted) == (2, 1)
 
 
 def test_a_run_folder_is_read_as_it_is(tmp_path):

@@ -1,4 +1,4 @@
-"""Who is at work by a journal, and how long a trial said nothing."""
+"""The running trials in a journal, and the time without a report of a trial."""
 
 from tests.chaos.workers import AtWork, at_work, longest_gap_s
 
@@ -15,7 +15,7 @@ PLACED = [
 ]
 
 
-def test_trials_that_said_where_they_run_are_at_work():
+def test_placed_trials_are_at_work():
     assert at_work(PLACED) == {
         0: AtWork(pid=11, num_epochs=2, epoch=2),
         1: AtWork(pid=12, num_epochs=0, epoch=4),
@@ -28,7 +28,7 @@ def test_a_trial_is_not_at_work_after_a_fault_or_its_end_or_a_new_start():
     assert at_work([*PLACED, {"event": "search_resumed"}]) == {}
 
 
-def test_a_trial_that_was_placed_anew_counts_its_epochs_there():
+def test_a_trial_that_was_placed_again_counts_its_epochs_there():
     again = [*PLACED, record("placed", 0, pid=13, epoch=2), record("epoch", 0, epoch=3)]
     assert at_work(again)[0] == AtWork(pid=13, num_epochs=1, epoch=3)
 

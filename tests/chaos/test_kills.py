@@ -1,4 +1,4 @@
-"""Searches that are killed for real, and what is left of them."""
+"""Searches with real kills, and what their run folders have at the end."""
 
 from pathlib import Path
 
@@ -23,13 +23,13 @@ from tests.chaos.scenarios import (
     workers_killed,
 )
 from tests.chaos.workers import longest_gap_s
-from tests.search.real_search import TIMING
+from tests.search.real_search import TIMING_FIELDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NUM_KILLS = 20
-# Of the tables, what differs between two runs of the same search.
-TABLES_TIMING = TIMING | {"time", "duration_s", "eval_share", "core_hours", "gpu_hours"}
+# Columns of the tables that differ between two runs of the same search.
+TABLES_TIMING = TIMING_FIELDS | {"time", "duration_s", "eval_share", "core_hours", "gpu_hours"}
 
 
 def rows(table: Path) -> list[dict]:
@@ -42,14 +42,14 @@ def study_of(run: Path) -> optuna.Study:
     return optuna.load_study(study_name=STUDY_NAME, storage=storage)
 
 
-def told(run: Path) -> list[tuple]:
+def study_trials(run: Path) -> list[tuple]:
     return [
         (each.params, each.state, each.values, each.intermediate_values, each.user_attrs)
         for each in study_of(run).trials
     ]
 
 
-def test_driver_killed_at_20_moments_ends_as_if_it_had_not_been(stage):
+def test_driver_killed_at_20_moments_has_the_same_result_as_undisturbed(stage):
     whole, kinds = stage.search("whole"), (kill_driver, kill_group, cut_power)
     with whole.start() as driver:
         assert driver.wait() == 0, driver.output
@@ -67,7 +67,7 @@ def test_driver_killed_at_20_moments_ends_as_if_it_had_not_been(stage):
     assert trials == rows(undisturbed.trials_table)
     assert {"complete", "stopped_early"} == {row["state"] for row in trials}
     assert rows(run.epochs_table) == rows(undisturbed.epochs_table)
-    assert told(run.path) == told(undisturbed.path)
+    assert study_trials(run.path) == study_trials(undisturbed.path)
 
 
 def test_driver_of_two_trials_at_a_time_killed_at_20_moments_loses_nothing(stage):
@@ -124,10 +124,10 @@ def test_trials_of_a_killed_node_move_to_the_others(stage):
     records = read_journal(stage.folder / "run-0" / "journal.jsonl")
     faults = [each for each in records if each["event"] == "infrastructure"]
     assert [each["trial"] for each in faults] == [hit.trial]
-    # Ray may hear of the worker's death before it hears of the node's.
+    # Ray may notice the death of the worker before that of the node.
     assert faults[0]["kind"] in ("node_lost", "worker_lost")
     [trial] = [each for each in trial_histories(records) if each.trial == hit.trial]
     assert (trial.state, max(trial.epochs)) == ("complete", LONG["max_epochs"])
-    places = [each["pid"] for each in records if each["event"] == "placed"
+    pids = [each["pid"] for each in records if each["event"] == "placed"
               and each["trial"] == hit.trial]  # fmt: skip
-    assert len(set(places)) == 2
+    assert len(set(pids)) == 2

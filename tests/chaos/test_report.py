@@ -26,7 +26,7 @@ def test_a_row_has_what_was_counted_and_the_median_and_longest_times():
     assert len(cells) == len(COLUMNS)
 
 
-def test_a_time_that_nobody_could_take_is_a_dash():
+def test_an_unknown_time_is_a_dash():
     assert row(Outcome(fault="f", injected=(hit(None, None),), losses=Losses()))[-2:] == ("-", "-")
 
 
@@ -63,7 +63,7 @@ def test_what_is_piped_has_room(monkeypatch):
     assert wide_console().width == 120
 
 
-def test_all_that_is_wrong_is_told_and_nothing_else():
+def test_only_faults_are_listed():
     injected = (hit(1.0, 1.0), hit(1.0, 1.0))
     good = Losses(epochs_again=9)
     assert complaints(Outcome(fault="f", injected=injected, losses=good), 2) == []

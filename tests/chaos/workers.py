@@ -1,4 +1,4 @@
-"""A search whose workers, or the nodes that they run on, are killed or frozen."""
+"""Injection of faults into the workers of a search, or into their nodes."""
 
 import itertools
 import os
@@ -13,13 +13,13 @@ import numpy as np
 from results.journal.journal import Record, read_journal
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import losses, snapshot
-from tests.chaos.faults import Injection, Outcome, Tell
+from tests.chaos.faults import Injection, Outcome, PrintLine
 from tests.chaos.processes import wait_until_gone
 from tests.search.ray_nodes import RayNodes
 from tests.search.real_search import DEADLINE_S, RealSearch, wait_for
 
-DELAY_S = 0.05  # about an epoch of a tiny trial: anywhere in it
-MIN_EPOCHS = 3  # that a trial has done where it is, and has left, before it is hit
+DELAY_S = 0.05  # about an epoch of a tiny trial, so that a fault may hit anywhere in an epoch
+MIN_EPOCHS = 3  # epochs that a trial has done on its worker, and still has to do, before a hit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class AtWork:
     """A trial that runs.
 
     Attributes:
-        pid: Its worker's.
-        num_epochs: Epochs that it has reported since it was placed there.
-        epoch: Its last one.
+        pid: Process id of its worker.
+        num_epochs: Epochs that this worker has reported.
+        epoch: The last epoch.
     """
 
     pid: int
@@ -38,7 +38,7 @@ class AtWork:
 
 
 def at_work(records: Sequence[Record]) -> dict[int, AtWork]:
-    """The trials that run, by number, once they have said where."""
+    """Return the running trials by number, from their `placed` records on."""
     running: dict[int, AtWork] = {}
     for record in records:
         match record["event"]:
@@ -57,34 +57,34 @@ def at_work(records: Sequence[Record]) -> dict[int, AtWork]:
 
 
 def freeze_worker(pid: int) -> None:
-    """Stops a worker where it is: to the driver it hangs."""
+    """Stop a worker with SIGSTOP, so that it hangs."""
     os.kill(pid, signal.SIGSTOP)
 
 
 def kill_worker(pid: int) -> None:
-    """Kills a worker."""
+    """Kill a worker."""
     os.kill(pid, signal.SIGKILL)
 
 
 def node_killer(cluster: RayNodes) -> Callable[[int], None]:
-    """What kills the node that a worker runs on: its raylet and all of its workers."""
+    """Return a function that kills a worker's node: its raylet and all its workers."""
     return lambda pid: cluster.node_of(pid).kill()
 
 
 def beside_head(cluster: RayNodes) -> Callable[[int], bool]:
-    """Whether a worker runs on a node that is not the head: without that no cluster is left."""
+    """Return a check that a worker is not on the head node, without which no cluster is left."""
     return lambda pid: not cluster.nodes[0].owns(pid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFault:
-    """What is done to workers.
+    """A fault of workers.
 
     Attributes:
-        name: Of the fault.
-        hit: Does it to the worker with this process id.
-        may_hit: Whether it may be done to this one.
-        times: How often.
+        name: Name of the fault.
+        hit: Injects it into the worker with this process id.
+        may_hit: Whether the worker with this process id may be hit.
+        times: Number of injections.
     """
 
     name: str
@@ -94,17 +94,20 @@ class WorkerFault:
 
 
 def hit_workers(
-    fault: WorkerFault, search: RealSearch, rng: np.random.Generator, tell: Tell = silent
+    fault: WorkerFault,
+    search: RealSearch,
+    rng: np.random.Generator,
+    print_line: PrintLine = silent,
 ) -> Outcome:
-    """Hits one worker after the other, in mid-epoch, while its neighbours go on.
+    """Hit one worker after the other, in mid-epoch, while the others continue.
 
-    The next is hit once the trial of the last has a new epoch.
+    The next is hit once the trial of the last one has a new epoch.
 
     Args:
-        fault: What to do.
-        search: New, long enough for all of it.
-        rng: Draws who is hit and when.
-        tell: Told of every fault.
+        fault: The fault.
+        search: A new search, long enough for all injections.
+        rng: Source of random workers and moments.
+        print_line: Prints a line about every fault.
 
     Raises:
         AssertionError: The search ended too early, did not notice, or failed.
@@ -117,12 +120,12 @@ def hit_workers(
             at_s = time.time()
             fault.hit(pid)
             before = snapshot(search.run)
-            injection = _gone_through(search.run, at_s)
+            injection = _wait_for_recovery(search.run, at_s)
             wait_until_gone([pid])
             injected.append(injection)
             found.append(before.only({injection.trial}))
-            tell(f"{fault.name}: {number} of {fault.times}, trial {injection.trial}")
-        assert driver.wait() == 0, driver.output
+            print_line(f"{fault.name}: {number} of {fault.times}, trial {injection.trial}")
+        assert driver.wait() == 0, driver.said
     end = read_journal(search.run / "journal.jsonl")
     num_trials = end[0]["settings"]["num_trials"]
     return Outcome(
@@ -133,7 +136,7 @@ def hit_workers(
 
 
 def longest_gap_s(records: Sequence[Record], trial: int, from_s: float, to_s: float) -> float:
-    """The longest time in which a trial told of no epoch, within a span of time; seconds."""
+    """Return the longest time without an epoch of a trial, within a span of time; seconds."""
     times = [
         each["time_s"]
         for each in records
@@ -144,10 +147,10 @@ def longest_gap_s(records: Sequence[Record], trial: int, from_s: float, to_s: fl
 
 
 def _victim(run: Path, fault: WorkerFault, rng: np.random.Generator) -> int:
-    """The process of a trial that is in the midst of its epochs."""
+    """Return the process of a trial that is in the middle of its epochs."""
     able: list[int] = []
 
-    def look() -> bool:
+    def is_found() -> bool:
         records = read_journal(run / "journal.jsonl") if (run / "journal.jsonl").exists() else ()
         if not records:
             return False
@@ -159,19 +162,19 @@ def _victim(run: Path, fault: WorkerFault, rng: np.random.Generator) -> int:
         ]
         return bool(able)
 
-    wait_for(look, f"a worker to hit: {fault.name}")
+    wait_for(is_found, f"a worker to hit: {fault.name}")
     return able[int(rng.integers(len(able)))]
 
 
-def _gone_through(run: Path, at_s: float) -> Injection:
-    """What the journal says of a fault, once the trial that was hit has a new epoch.
+def _wait_for_recovery(run: Path, at_s: float) -> Injection:
+    """Return the injection from the journal, once the trial that was hit has a new epoch.
 
     Raises:
-        AssertionError: It says nothing of it, or the trial did not go on.
+        AssertionError: The journal does not record the fault, or the trial did not continue.
     """
     seen: list[Injection] = []
 
-    def look() -> bool:
+    def is_found() -> bool:
         records = read_journal(run / "journal.jsonl")
         later = [each for each in records if each["time_s"] > at_s]
         noticed = next((each for each in later if each["event"] == "infrastructure"), None)
@@ -191,10 +194,8 @@ def _gone_through(run: Path, at_s: float) -> Injection:
         if again is not None:
             notice_s = noticed["time_s"] - at_s
             recover_s = again - at_s
-            seen.append(
-                Injection(at_s=at_s, notice_s=notice_s, recover_s=recover_s, trial=trial)
-            )
+            seen.append(Injection(at_s=at_s, notice_s=notice_s, recover_s=recover_s, trial=trial))
         return bool(seen)
 
-    wait_for(look, "the trial that was hit to go on", DEADLINE_S)
+    wait_for(is_found, "the trial that was hit to go on", DEADLINE_S)
     return seen[0]

@@ -1,4 +1,4 @@
-"""The searches that faults are injected into: tiny, and with every part of a real one."""
+"""The searches that faults are injected into: tiny, but with every part of a real one."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ SPACE = "chaos.yaml"
 
 
 def build_world(folder: Path) -> Path:
-    """A tiny world whose searches do not depend on how busy the machine is."""
+    """Build a tiny world whose searches do not depend on how busy the machine is."""
     return add_space(build_tiny_world(folder))
 
 
 def add_space(world: Path) -> Path:
-    """Adds a space that names its evaluation crops: else a search chooses them by the clock."""
+    """Add a space with fixed evaluation crops, which a search else chooses by measured time."""
     tree = read_yaml(world / "space.yaml").data
     tree["training"]["eval_crops"] = 1
     write_yaml(world / SPACE, tree)
@@ -24,7 +24,7 @@ def add_space(world: Path) -> Path:
 
 
 def chaos_settings(world: Path, **changes: Any) -> dict[str, Any]:
-    """Settings of 14 trials with early stopping; the sampler learns from the eleventh on."""
+    """Return settings of 14 trials with early stopping; the sampler learns from trial 11 on."""
     return tiny_settings(
         world,
         **{

@@ -37,7 +37,7 @@ def test_another_config_is_named_with_both_hashes_and_the_node():
     asked, built = TrialConfig(seed=3), TrialConfig(seed=4)
     assert config_mismatch(asked, PLACE | {"config_hash": built.config_hash()}) == (
         f"the worker on node7 built a trainer of config {built.config_hash()}, the trial's is "
-        f"{asked.config_hash()}: install the same Veer on every node, then go on with the search"
+        f"{asked.config_hash()}: install the same Veer on every node, then continue the search"
     )
 
 

@@ -106,5 +106,5 @@ def test_a_journal_that_does_not_say_the_rungs_is_refused(tmp_path, settings, ma
         journal.append("search_started", settings=settings, provenance={})
     with pytest.raises(RunError, match=match):
         audit_search(read_journal(tmp_path / "journal.jsonl"))
-    with pytest.raises(RunError, match="must begin with search_started"):
+    with pytest.raises(RunError, match="must start with search_started"):
         audit_search(())
