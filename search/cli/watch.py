@@ -80,7 +80,7 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
     _print_all(tail.records, scores, screen)
     if is_running:
-        screen.print(f"the search has ended. {state_of(tail.records)}", highlight=False)
+        screen.print(f"the search has ended. {search_state(tail.records)}", highlight=False)
         return 0
     again = veer_command("resume", run.path)
     screen.print(f"the search {DIED_MESSAGE}: {again}", highlight=False, soft_wrap=True)

@@ -68,7 +68,7 @@ class CoordinatorScheduler(FIFOScheduler):
     def _take(self, number: int, result: dict[str, Any]) -> bool:
         """Return whether the trial continues."""
         if (placement := placement_in(result)) is not None:
-            self._coordinator.place(number, placement)
+            self._coordinator.record_placement(number, placement)
             config = self._coordinator.trials[number].config
             if (reason := config_mismatch(config, placement)) is not None:
                 self._coordinator.end(number, "failed", reason)
