@@ -4,7 +4,7 @@ from typing import Any
 
 from search.provenance.differences import changed_variables, changes, changes_since_start
 from search.provenance.provenance import provenance
-from search.review.recorded_trial import NUMERIC
+from search.review.recorded_trial import NUMERIC_VARIABLES
 
 THEN: dict[str, Any] = {
     "command": "veer search a.yaml",
@@ -48,12 +48,12 @@ def test_every_difference_is_one_sentence_with_both_values():
 def test_variables_are_chosen_by_how_they_begin():
     then = {"environment": {"OMP_NUM_THREADS": "1", "TORCH_LOGS": "a"}}
     now = {"environment": {"OMP_NUM_THREADS": "2", "OMP_DYNAMIC": "1", "TORCHINDUCTOR_X": "1"}}
-    assert changed_variables(then, now, NUMERIC) == [
+    assert changed_variables(then, now, NUMERIC_VARIABLES) == [
         "OMP_DYNAMIC not set then, 1 now",
         "TORCHINDUCTOR_X not set then, 1 now",
         "TORCH_LOGS a then, not set now",
     ]
-    assert changed_variables({}, {"environment": None}, NUMERIC) == []
+    assert changed_variables({}, {"environment": None}, NUMERIC_VARIABLES) == []
 
 
 def test_how_ray_is_joined_is_no_difference():
