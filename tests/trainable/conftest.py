@@ -37,7 +37,7 @@ def network() -> Teacher:
 
 @pytest.fixture
 def columns(data: TrainingData, network: Teacher) -> Columns:
-    """What the network says of four crops of every training utterance, in a strange order."""
+    """The network's embeddings of four crops of every training utterance, shuffled."""
     rows = []
     for path, row in zip(data.train_paths, data.train_row, strict=True):
         for start in (0, 7, 30, 60):

@@ -39,7 +39,7 @@ class World:
     noise: tuple[float, ...] = (0.0,)
 
     def scores(self, rng: np.random.Generator, pairs: SpeakerPairs) -> list[np.ndarray]:
-        """One list's scores by each model, of speakers and utterances drawn anew."""
+        """Return the scores of one list by each model, for new speakers and utterances."""
         num_speakers, size = pairs.num_speakers, pairs.is_target.size
         first = rng.integers(UTTERANCES, size=size)
         second = (first + rng.integers(1, UTTERANCES, size=size)) % UTTERANCES
@@ -81,7 +81,7 @@ class Effects:
     noise: float = 1.0
 
     def scores(self, rng: np.random.Generator, pairs: SpeakerPairs) -> list[np.ndarray]:
-        """One list's scores, of speakers drawn anew."""
+        """Return the scores of one list, for new speakers."""
         own = self.gap + self.of_targets * rng.normal(size=pairs.num_speakers)
         other = self.of_others * rng.normal(size=pairs.num_speakers)
         means = np.where(

@@ -235,7 +235,7 @@ class TrialConfig(Settings):
 
 
 class TrainRunConfig(Settings):
-    """A training run by itself: what `veer train` takes and `veer export` writes."""
+    """The config of a single training run, as `veer train` reads and `veer export` writes it."""
 
     corpus: CorpusConfig = Field(description="Where the audio and its lists are.")
     teacher: Path | None = Field(
@@ -247,7 +247,7 @@ class TrainRunConfig(Settings):
         None, description="Where set, the teacher's file must have this hash."
     )
     targets: TargetsConfig = Field(
-        default_factory=TargetsConfig, description="How a teacher that is a network is asked."
+        default_factory=TargetsConfig, description="How a network teacher's targets are computed."
     )
     trial: TrialConfig = Field(default_factory=TrialConfig)
     engine: EngineConfig = Field(default_factory=EngineConfig, description="How it is computed.")

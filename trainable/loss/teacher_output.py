@@ -67,7 +67,7 @@ class TeacherOutput(NamedTuple):
 
     Attributes:
         embedding_BD: Not normalised.
-        stages: Averaged over time, (B, C) each, first layer first; empty unless asked for.
+        stages: Averaged over time, (B, C) each, first layer first; empty unless requested.
     """
 
     embedding_BD: Tensor

@@ -111,7 +111,7 @@ def read_meta(file: Path) -> dict[str, Any]:
             return {} if recorded is None else dict(json.loads(recorded))
         except (ValueError, TypeError) as error:
             raise TrainingError(
-                f"{file}: what it notes of itself is no JSON: it is damaged; make it anew"
+                f"{file}: its metadata is not JSON, so it is damaged; make it again"
             ) from error
 
 
@@ -202,7 +202,7 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise TrainingError(
             f"{file}: not a readable Parquet file: {error}; restore it from a copy, or make it "
-            "anew"
+            "again"
         ) from error
 
 

@@ -97,8 +97,8 @@ def plan_crops(
         if path in plan:
             if plan[path].file != file:
                 raise ConfigError(
-                    f"{path} stands in both lists, and means {plan[path].file} in one and {file} "
-                    "in the other: a file of embeddings cannot tell them apart; rename one"
+                    f"{path} is in both lists, but is {plan[path].file} in one and {file} in the "
+                    "other: a file of embeddings cannot distinguish them; rename one"
                 )
             continue
         num_starts = max(0, int(data.features.length[row]) - spare_frames) + 1

@@ -180,8 +180,8 @@ def _faults(
     again_N[np.unique(key_N, return_index=True)[1]] = False
     if again_N.any():
         yield (
-            f"{again_N.sum()} crops stand in it more than once, "
-            f"such as {_crop_names(table, names, again_N)}; leave one row a crop"
+            f"{again_N.sum()} crops are in it more than once, "
+            f"such as {_crop_names(table, names, again_N)}; keep one row per crop"
         )
 
 

@@ -273,7 +273,7 @@ def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_threads": task.num_threads,
         "hardware": describe_hardware(),
-        # Of the trainer that was built: the coordinator compares them with what it asked for.
+        # Of the trainer that was built: the coordinator compares them with the suggested config.
         "config_hash": trainer.config.config_hash(),
         "model_hash": model_fingerprint(trainer.model),
     }

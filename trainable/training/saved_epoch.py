@@ -20,7 +20,7 @@ def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
 
     Raises:
         DivergedError: Loss, weights or embeddings are NaN or infinite; nothing is saved.
-        DiskFullError: There is no room; the files of earlier epochs stand.
+        DiskFullError: The disk is full; the files of earlier epochs are unchanged.
     """
     report = trainer.run_epoch()
     write_new_scores(trainer, folder)

@@ -49,7 +49,7 @@ class TrainingStep:
 
     Args:
         student: The network to train, on the engine's device.
-        objective: Its loss, likewise.
+        objective: Its loss, on the same device.
         config: Learning rate, weight decay and clipping are taken from it.
         engine: How to compute.
 

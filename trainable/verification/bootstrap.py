@@ -1,7 +1,7 @@
 """The uncertainty of an EER: a bootstrap over speakers, and the paired comparison of two models.
 
-Trial pairs are not independent: a speaker who is hard to tell from others is so in all of their
-pairs. So speakers are drawn, with replacement, as many as there are. A target pair of a speaker
+Trial pairs are not independent: a speaker who is hard to recognise is so in all of their pairs. So
+speakers are drawn, with replacement, as many as there are. A target pair of a speaker
 drawn m times weighs m: each drawn copy brings the speaker's own pairs once (not m^2, which would
 also pair the copies with each other, as if that were more of the same evidence). A non-target
 pair of speakers drawn m and n times weighs m n: every copy of one with every copy of the other.

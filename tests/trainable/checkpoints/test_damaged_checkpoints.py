@@ -1,4 +1,4 @@
-"""Model files that were cut short, altered or exchanged: refused, or passed over and made anew."""
+"""Model files that were truncated, changed or exchanged are refused, or set aside and replaced."""
 
 import subprocess
 from collections.abc import Callable

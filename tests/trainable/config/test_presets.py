@@ -1,4 +1,4 @@
-"""The presets are what the notes say."""
+"""The presets follow the notes."""
 
 import re
 from pathlib import Path

@@ -27,7 +27,7 @@ FRAMES = 200
         (nn.LayerNorm(192), (1, 192), 0),
     ],
 )
-def test_layers_count_what_the_formula_says(
+def test_layers_count_as_in_the_formula(
     model: nn.Module, shape: tuple[int, ...], macs: int
 ) -> None:
     assert count_macs(model, shape) == macs

@@ -142,7 +142,7 @@ def test_mse_and_cosine_differ_by_a_known_factor() -> None:
 
 
 def test_kl_by_hand() -> None:
-    # At T=2 the student says (1/2, 1/2), the teacher (1/4, 3/4).
+    # At T=2 the student gives (1/2, 1/2), the teacher (1/4, 3/4).
     student_BK = torch.tensor([[0.7, 0.7]])
     teacher_BK = torch.tensor([[0.0, 2 * math.log(3)]])
     loss = kl_distillation(student_BK, teacher_BK, SPEAKER_B[:1], LossConfig(temperature=2.0))
@@ -160,7 +160,7 @@ def test_gradient_of_kl_keeps_its_size_at_high_temperature() -> None:
 
 
 def test_dkd_by_hand() -> None:
-    # At T=2 the teacher says (1/2, 1/4, 1/4), the student (1/4, 1/2, 1/4), the first is true.
+    # At T=2 the teacher gives (1/2, 1/4, 1/4), the student (1/4, 1/2, 1/4), the first is true.
     teacher_BK = 2 * torch.tensor([[0.5, 0.25, 0.25]]).log()
     student_BK = 2 * torch.tensor([[0.25, 0.5, 0.25]]).log() + 3.0
     target = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)

@@ -1,4 +1,4 @@
-"""The teacher: what a model file gives, and what it says about crops."""
+"""A teacher from a model file, and its output for crops."""
 
 from pathlib import Path
 from typing import Any

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_corpus
-from tests.trainable.teachers.asking import CPU, TEACHER, opened
+from tests.trainable.teachers.small_teacher import CPU, TEACHER, opened
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config

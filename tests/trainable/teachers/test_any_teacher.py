@@ -1,4 +1,4 @@
-"""Any model here can be the teacher, and a path says which kind of teacher is meant."""
+"""Any model can be the teacher, and the path decides which kind of teacher it is."""
 
 from pathlib import Path
 

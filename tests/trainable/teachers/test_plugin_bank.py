@@ -80,10 +80,10 @@ class TestBank:
         self, corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
     ) -> None:
         plugin = make_plugin(arguments={"nOut": EMBEDDING, "slope": 1.5})
-        told: list[tuple[int, int]] = []
+        calls: list[tuple[int, int]] = []
         build_bank(
             plugin, corpus, data, tmp_path / "bank.parquet",
-            progress=lambda *counts: told.append(counts),
+            progress=lambda *counts: calls.append(counts),
         )  # fmt: skip
         rows = pq.read_table(tmp_path / "bank.parquet").to_pylist()
         assert len(rows) == 3 * (12 + 9)
@@ -96,8 +96,8 @@ class TestBank:
                 torch.tensor(row["embedding"]), embed(wave_1S)[0], rtol=1e-4, atol=1e-4
             )
             assert row["num_frames"] == CROP_FRAMES
-        assert told[-1] == (21, 21)
-        assert [done for done, _ in told] == sorted(done for done, _ in told)
+        assert calls[-1] == (21, 21)
+        assert [done for done, _ in calls] == sorted(done for done, _ in calls)
         assert read_meta(tmp_path / "bank.parquet")["num_params"] == 66 + 33 * 24 + 24
 
     @pytest.mark.slow
@@ -130,24 +130,24 @@ class TestBank:
         use_worker("[1.0] * 24")
         bank = tmp_path / "bank.parquet"
 
-        def is_asked(plugin: Path, **options: bool) -> bool:
+        def is_run(plugin: Path, **options: bool) -> bool:
             before = bank.stat().st_mtime_ns
             build_bank(plugin, corpus, data, bank, **options)
             return bank.stat().st_mtime_ns != before
 
         build_bank(make_plugin(), corpus, data, bank)
-        assert not is_asked(make_plugin())
-        assert not is_asked(make_plugin(batch_size=64, timeout_s=30))
-        assert is_asked(make_plugin(seed=1))
-        assert is_asked(make_plugin(seed=1, code={"utils.py": "WINDOW = 64  # changed"}))
+        assert not is_run(make_plugin())
+        assert not is_run(make_plugin(batch_size=64, timeout_s=30))
+        assert is_run(make_plugin(seed=1))
+        assert is_run(make_plugin(seed=1, code={"utils.py": "WINDOW = 64  # changed"}))
         other = weights()
         other["__S__.fc.bias"] += 1
         with pytest.raises(RunError, match=r"bank.parquet was made by another state of .*plugin"):
-            is_asked(make_plugin(state={"model_state_dict": other}), may_replace=False)
-        assert is_asked(make_plugin(state={"model_state_dict": other}))
+            is_run(make_plugin(state={"model_state_dict": other}), may_replace=False)
+        assert is_run(make_plugin(state={"model_state_dict": other}))
         utterance = corpus.train_dir / data.train_paths[0]
         os.utime(utterance, (1, 1))
-        assert is_asked(make_plugin(state={"model_state_dict": other}))
+        assert is_run(make_plugin(state={"model_state_dict": other}))
 
     @pytest.mark.slow
     def test_bare_weights_of_older_versions_are_read(
@@ -195,7 +195,7 @@ class TestBank:
         shared = corpus.model_copy(update={"allow_shared_speakers": True})
         data = load_training_data(shared, cache_dir=tmp_path / "cache")
         config = read_plugin(make_plugin())
-        with pytest.raises(ConfigError, match=f"{val_file} stands in both lists, and means "):
+        with pytest.raises(ConfigError, match=f"{val_file} is in both lists, but is "):
             plan_crops(config, shared, data)
 
 
@@ -246,7 +246,7 @@ def test_a_student_is_trained_by_a_plug_in_and_then_without_it(
         ),
     ],
 )
-def test_a_run_that_it_cannot_teach_is_refused_before_it_is_asked(
+def test_a_run_that_it_cannot_teach_is_refused_before_it_is_run(
     corpus: CorpusConfig,
     data: TrainingData,
     make_plugin: Callable,

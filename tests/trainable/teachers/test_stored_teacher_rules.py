@@ -32,7 +32,7 @@ def test_utterances_without_a_crop_are_counted_and_the_first_named(
         ({"start_frame": 62}, r"1 crops lie outside .* got id\d+/session\d/00001.wav at frame 62"),
         ({"start_frame": -1}, r"1 crops lie outside their utterance.* at frame -1"),
         ({"start_frame": 3, "num_frames": 41}, r"num_frames must be one number .* got 40, 41"),
-        ({}, r"1 crops stand in it more than once, such as id\d+/.* at frame \d+; leave one row"),
+        ({}, r"1 crops are in it more than once, such as id\d+/.* at frame \d+; keep one row"),
     ],
 )
 def test_places_that_break_a_rule_are_refused(

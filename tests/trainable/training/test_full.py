@@ -140,8 +140,8 @@ def test_an_evaluation_that_a_stop_prevented_is_made_up_for(
     log.write_text("\n".join(before[:-1]) + "\n")
     (tmp_path / "run" / "result" / "final.json").unlink()
     again = train(corpus_file, tmp_path / "run", trial=trial)
-    figures = [line.split(" :: ")[2] for line in log.read_text().splitlines()]
-    assert figures == [line.split(" :: ")[2] for line in before]
+    logged = [line.split(" :: ")[2] for line in log.read_text().splitlines()]
+    assert logged == [line.split(" :: ")[2] for line in before]
     assert again.final == first.final
 
 

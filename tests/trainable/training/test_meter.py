@@ -1,4 +1,4 @@
-"""What is measured of steps."""
+"""Time and memory of training steps."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from trainable.training import meter as module
 from trainable.training.meter import CpuMeter, CudaMeter, epoch_meter, process_memory_mib
 
 MEASURED = pytest.mark.skipif(
-    not Path("/proc/self/status").is_file(), reason="the platform does not tell its memory"
+    not Path("/proc/self/status").is_file(), reason="the platform does not report memory"
 )
 
 

@@ -99,7 +99,7 @@ def test_trial_that_another_process_trains_is_not_touched(student, tmp_path, mon
     monkeypatch.setattr(builds, lambda task: pytest.fail(str(task)))
     other = TrialLock()
     other.acquire(tmp_path)
-    with contextlib.suppress(TrainingError):  # said as an outcome, or raised to be tried again
+    with contextlib.suppress(TrainingError):  # an outcome, or raised so that Ray tries again
         assert "another process trains this trial" in student.step()["reason"]
     other.release()
     assert [file.name for file in tmp_path.iterdir()] == [".lock"]
@@ -180,13 +180,13 @@ def begin(make_corpus, tmp_path):
     return make
 
 
-def figures(result):
+def metrics(result):
     return result["epoch"], result["veer_pct"], result["loss_total"]
 
 
 def test_trial_with_a_damaged_checkpoint_tells_the_same_epochs_again(begin, tmp_path):
     trial = begin(0)
-    told = [figures(trial.step()) for _ in range(3)]
+    expected = [metrics(trial.step()) for _ in range(3)]
     trial.cleanup()
     checkpoints = CheckpointFolder(tmp_path / "trial")
     flip_bit(checkpoints.file_of(3))
@@ -194,23 +194,23 @@ def test_trial_with_a_damaged_checkpoint_tells_the_same_epochs_again(begin, tmp_
     first = again.step()
     (damage,) = first["damaged"]
     assert "model000000003.model: damaged" in damage
-    found = [figures(first)]
+    found = [metrics(first)]
     while found[-1][0] < 3:
-        found.append(figures(again.step()))
+        found.append(metrics(again.step()))
     # From the best epoch's file on, or from the beginning.
-    assert found == told[found[0][0] - 1 :]
+    assert found == expected[found[0][0] - 1 :]
     again.cleanup()
 
 
 @pytest.mark.parametrize(("num_known", "epochs"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [2, 3])])
 def test_trial_tells_first_what_the_journal_lacks(begin, num_known, epochs):
     trial = begin(0)
-    told = {epoch: figures(trial.step()) for epoch in (1, 2)}
+    expected = {epoch: metrics(trial.step()) for epoch in (1, 2)}
     trial.cleanup()
     again = begin(num_known)
-    found = [figures(again.step()) for _ in epochs]
+    found = [metrics(again.step()) for _ in epochs]
     assert [epoch for epoch, *_ in found] == epochs
-    assert all(each == told[each[0]] for each in found[:-1])
+    assert all(each == expected[each[0]] for each in found[:-1])
     again.cleanup()
 
 

@@ -32,11 +32,11 @@ def with_copies(corpus: Path, num_copies: int) -> Path:
     return corpus
 
 
-def opened(corpus: Path, told: list[tuple[int, int]] | None = None) -> TrainingData:
+def opened(corpus: Path, calls: list[tuple[int, int]] | None = None) -> TrainingData:
     return load_training_data(
         read_corpus_config(corpus),
         cache_dir=corpus.parent / "cache",
-        progress=None if told is None else lambda *numbers: told.append(numbers),
+        progress=None if calls is None else lambda *numbers: calls.append(numbers),
     )
 
 
@@ -58,13 +58,13 @@ def written(corpus: Path, pattern: str) -> dict[str, int]:
 
 def test_rows_are_the_originals_each_copy_and_then_the_validation(tmp_path: Path) -> None:
     corpus = with_copies(write_corpus(tmp_path, num_utterances=2), 2)
-    told: list[tuple[int, int]] = []
-    data = opened(corpus, told)
+    calls: list[tuple[int, int]] = []
+    data = opened(corpus, calls)
     # 12 training utterances, 8 for validation.
     assert data.copy_row.tolist() == [[n, n + 12, n + 24] for n in range(12)]
     assert data.train_row.tolist() == list(range(12))
     assert data.val_row.tolist() == list(range(36, 44))
-    assert told == [(n + 1, 44) for n in range(44)]
+    assert calls == [(n + 1, 44) for n in range(44)]
     entries = read_corpus(read_corpus_config(corpus)).audio
     alone = open_features(entries, min_duration_s=0.5, cache_dir=tmp_path / "alone")
     rows = np.concatenate((data.train_row, data.val_row))
@@ -88,19 +88,19 @@ def test_another_validation_list_leaves_what_is_kept_of_training(tmp_path: Path)
     pairs = val_list.read_text().splitlines()
     left_out = pairs[0].split()[1]
     val_list.write_text("\n".join(pair for pair in pairs if left_out not in pair) + "\n")
-    told: list[tuple[int, int]] = []
-    again = opened(corpus, told)
+    calls: list[tuple[int, int]] = []
+    again = opened(corpus, calls)
     assert len(again.val_row) == len(data.val_row) - 1
-    assert told == [(24 + n, 31) for n in range(1, 8)]
-    told.clear()
+    assert calls == [(24 + n, 31) for n in range(1, 8)]
+    calls.clear()
     open_targets(
         teacher,
         again,
         BANK,
         cache_dir=tmp_path / "cache",
-        progress=lambda *numbers: told.append(numbers),
+        progress=lambda *numbers: calls.append(numbers),
     )
-    assert told == []
+    assert calls == []
     after = written(corpus, "features-*/*.arrow")
     assert {name: after[name] for name in features} == features
     assert len(after) == 4
@@ -112,14 +112,14 @@ def test_faults_of_training_and_validation_are_named_together_and_once(tmp_path:
     train, val = third_of_training(tmp_path), first_of_validation(tmp_path)
     for file in (train, val):
         soundfile.write(file, np.zeros(16_000), 16_000)
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     with pytest.raises(CorpusError) as raised:
-        opened(corpus, told)
+        opened(corpus, calls)
     first, second = raised.value.faults
     assert re.search(rf"train_list\.txt:3: {train}: must be louder .* digital silence", first)
     assert re.search(rf"veri_val\.txt:1: {val}: must be louder .* digital silence", second)
     # The copies, files 13 to 36, are not begun.
-    assert told == [(n, 44) for n in (*range(1, 13), *range(37, 45))]
+    assert calls == [(n, 44) for n in (*range(1, 13), *range(37, 45))]
     assert list((tmp_path / "cache").iterdir()) == []
 
 

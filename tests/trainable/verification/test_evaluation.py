@@ -1,4 +1,4 @@
-"""Verification figures of a model against a plain re-computation from the audio."""
+"""Verification metrics of a model against a plain re-computation from the audio."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -132,13 +132,13 @@ def test_the_trainers_protocol_is_followed_to_the_letter(
 def test_every_utterance_is_embedded_once(model: SpeakerModel, corpus_file: Path) -> None:
     config = read_corpus_config(corpus_file)
     pairs = read_corpus(config).val_pairs
-    told: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     evaluate_pairs(
         model,
         config.val_dir,
         [*pairs, *pairs],
         eval_frames=40,
         device=CPU,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda done, total: calls.append((done, total)),
     )
-    assert told == [(n, 9) for n in range(1, 10)]
+    assert calls == [(n, 9) for n in range(1, 10)]

@@ -1,4 +1,4 @@
-"""Whose utterances are, where a list says only same or different."""
+"""The speakers of utterances in a list that has only the labels same or different."""
 
 import numpy as np
 import pytest

@@ -135,7 +135,7 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ({"scores": np.zeros(3)}, "scores must be a row of float32, got float64"),
         ({"replicates": np.zeros((2, 2), np.float32)}, r"got float32 of shape \(2, 2\)"),
@@ -145,11 +145,11 @@ def test_a_damaged_file_is_refused(tmp_path, damage):
         ({"epoch": np.zeros(2)}, "damaged: "),
     ],
 )
-def test_a_file_with_other_content_is_refused(tmp_path, content, told):
+def test_a_file_with_other_content_is_refused(tmp_path, content, message):
     file = tmp_path / "scores.npz"
     whole = {name: getattr(SCORES, name) for name in ("epoch", "veer_pct", "scores", "replicates")}
     np.savez(file, **whole | content)
-    with pytest.raises(DamagedError, match=told):
+    with pytest.raises(DamagedError, match=message):
         read_scores(file)
 
 

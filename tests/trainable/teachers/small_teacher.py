@@ -1,4 +1,4 @@
-"""A small teacher, what is asked of it, and a student."""
+"""Configs of a small teacher and student, and crops of its stored targets."""
 
 from pathlib import Path
 
@@ -37,14 +37,14 @@ CPU = torch.device("cpu")
 
 
 def opened(
-    corpus: Path, data: TrainingData, teacher: Path, bank: CropBank = BANK, told: list[int] = []  # noqa: B006
+    corpus: Path, data: TrainingData, teacher: Path, bank: CropBank = BANK, calls: list[int] = []  # noqa: B006
 ) -> StoredTargets:
     return open_targets(
         teacher,
         data,
         bank,
         cache_dir=corpus.parent / "cache",
-        progress=lambda done, _: told.append(done),
+        progress=lambda done, _: calls.append(done),
     )
 
 

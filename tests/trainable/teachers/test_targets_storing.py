@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spaces.files.errors import CheckpointError
-from tests.trainable.teachers.asking import BANK, CROP_FRAMES, drawn, opened
+from tests.trainable.teachers.small_teacher import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
 from trainable.store.tasks import ShardTask, build_shards
 from trainable.teachers.network import load_teacher
@@ -25,15 +25,15 @@ def data(data_with_copies: TrainingData) -> TrainingData:
 def test_the_teacher_is_asked_once(
     corpus: Path, data: TrainingData, teacher_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[int] = []
+    calls: list[int] = []
     bank = replace(BANK, seed=77)
-    first = opened(corpus, data, teacher_file, bank, told)
-    assert told == list(range(1, data.copy_row.size + 1))
+    first = opened(corpus, data, teacher_file, bank, calls)
+    assert calls == list(range(1, data.copy_row.size + 1))
     monkeypatch.setattr("trainable.teachers.targets.load_teacher", None)
     monkeypatch.setattr("trainable.teachers.target_builder.load_teacher", None)
-    told.clear()
-    again = opened(corpus, data, teacher_file, bank, told)
-    assert told == []
+    calls.clear()
+    again = opened(corpus, data, teacher_file, bank, calls)
+    assert calls == []
     for kept, same in zip(first.table.vectors_NW, again.table.vectors_NW, strict=True):
         assert np.array_equal(kept, same)
         assert not same.flags.owndata
