@@ -17,8 +17,8 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable '.[demo,dashboard,dev]'
 	@touch $@
 
-# The page's tests drive a browser. Without one and without the right to install it they fail, and
-# say how to get it.
+# The tests of the page drive a browser. If there is none and it cannot be installed, they fail and
+# print how to install one.
 BROWSERS := chromium chromium-browser google-chrome
 INSTALL  := apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
@@ -58,7 +58,7 @@ bench: setup
 	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(subst _,-,$(BENCHMARKS))'; exit 2; }
 	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME)) $(ARGS)
 
-# Kills searches for real, some ten minutes; CHAOS='--only driver' for a part of it.
+# Kills real searches, takes about ten minutes; CHAOS='--only driver' runs a part of it.
 chaos: setup
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
