@@ -135,7 +135,7 @@ def test_an_utterance_that_the_list_has_twice_needs_its_crops_once(
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ({"loss": {"distillation": "kl"}}, "'kl' needs the teacher's classifier, and this"),
+        ({"loss": {"distillation": "kl"}}, "'kl' needs the teacher's classifier, but this"),
         ({"loss": {"distillation": "dkd"}}, "'dkd' needs the teacher's classifier"),
         ({"loss": {"stages": "cosine"}}, "'cosine' needs a teacher with stages"),
         (
