@@ -23,6 +23,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
 from trainable.machine.engine import EngineConfig
 
+# 48 bits: among 100,000 configs the chance of two equal hashes is 2e-5.
 HASH_DIGITS = 12
 # Tolerance for alpha + beta <= 1: sums such as 0.7 + 0.2 + 0.1 are not exactly 1 in binary.
 ROUNDING = 1e-9
@@ -42,7 +43,7 @@ def _needs() -> Needs:
     """Return the conditions of settings that have an effect only together with other settings."""
     own = sorted(frozenset[str]().union(*OWN_PARAMETERS.values()))
     kinds = {name: [kind for kind, has in OWN_PARAMETERS.items() if name in has] for name in own}
-    plain = [
+    without_decoder = [
         family
         for model in config_classes_in(AnyModelConfig)
         if getattr(model, "has_reconstruction", None) is False
@@ -54,7 +55,7 @@ def _needs() -> Needs:
         **{f"loss.{name}": (only("loss.distillation", *kinds[name]),) for name in own},
         "loss.stages": (unless("loss.distillation", "none"),),
         "loss.stage_weights": (unless("loss.stages", "none"),),
-        "loss.beta": (unless("model.family", *plain),),
+        "loss.beta": (unless("model.family", *without_decoder),),
         # Without beta the decoder is still built and run in training, but gets no gradient.
         "model.num_decoder_blocks": (unless("loss.beta", 0),),
         "training.mask_bins": (unless("training.num_masks", 0),),
@@ -118,6 +119,7 @@ class LossConfig(Settings):
     @property
     def classification_weight(self) -> float:
         """1 minus the weights of distillation and reconstruction."""
+        # Rounding can give a tiny negative number.
         return max(0.0, 1.0 - self.distill_weight - self.beta)
 
     @model_validator(mode="after")
@@ -218,6 +220,7 @@ class TrialConfig(Settings):
         Two configs that mean the same have the same canonical form.
         """
         data = self.model_dump(mode="json")
+        # Only ratios count, so weights with equal ratios must have equal hashes.
         data["loss"]["stage_weights"] = normalise_weights(self.loss.stage_weights)
         return effective_tree(data, self.needs, self.neutral)
 

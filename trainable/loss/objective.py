@@ -33,6 +33,7 @@ class SpeakerClassifier(nn.Module):
     def __init__(self, num_speakers: int, embedding_dim: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_speakers, embedding_dim))
+        # As in voxceleb_trainer's loss/aamsoftmax.py.
         nn.init.xavier_normal_(self.weight)
 
 
@@ -65,6 +66,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        # A teacher is no nn.Module, so its weights are neither trained nor saved with the loss.
         self.teacher = _usable_teacher(config, teacher)
         if self.teacher is not None:
             require_fit(
@@ -135,6 +137,7 @@ class Objective(nn.Module):
                     f"loss.beta needs a model that rebuilds its input, got beta={config.beta} "
                     f"with {type(student).__name__}, whose reconstruction_BTF is None in training"
                 )
+            # The target is the whole crop: only the student's input is masked.
             rebuilt = reconstruction_loss(output.reconstruction_BTF, instance_norm(crops.feat_BTF))
             terms["reconstruction"] = rebuilt
             total = total + config.beta * rebuilt

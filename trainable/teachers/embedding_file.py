@@ -35,6 +35,7 @@ UTTERANCE, START, NUM_FRAMES, EMBEDDING = COLUMNS = (
 )
 META_KEY = b"veer"
 MAX_FAULTS = 10
+# 16,384 embeddings of 512 float32 are 32 MiB.
 ROWS_AT_ONCE = 16_384
 
 StoredEmbeddings = NDArray[np.float32] | NDArray[np.float16]
@@ -82,6 +83,7 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
                 raise TrainingError(
                     f"{file}: {name} must be set in every row, got {places[name].null_count} nulls"
                 )
+        # The column may be large_string, string_view or a dictionary; index_in needs equal types.
         found = pc.index_in(places[UTTERANCE].cast(pa.string()), pa.array(utterances, pa.string()))
         utterance_N = pc.fill_null(found, -1).to_numpy().astype(np.int64)
         wanted_N = utterance_N >= 0
@@ -156,6 +158,7 @@ class EmbeddingWriter:
                     self._flush()
                 self._out.close()
                 if kind is None:
+                    # On disk before the rename: a crash must not leave a truncated file.
                     with self._partial.open("rb") as written:
                         os.fsync(written.fileno())
                     write_digest(self._file, self._partial)

@@ -73,6 +73,7 @@ class Teacher:
         """Return the embeddings of the crops."""
         return self.embed(crops.feat_BTF, with_stages=with_stages)
 
+    # Not inference_mode: autograd refuses its tensors in the student's loss.
     @torch.no_grad()
     def embed(self, feat_BTF: Tensor, *, with_stages: bool = False) -> TeacherOutput:
         """Embed crops of any length, log-mels before instance normalisation."""

@@ -37,7 +37,7 @@ from trainable.teachers.network import load_centres, load_teacher
 from trainable.teachers.target_builder import TargetTask
 
 TARGETS_STEM = "targets"
-BYTES_A_NUMBER = 2
+BYTES_A_NUMBER = 2  # float16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

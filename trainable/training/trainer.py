@@ -47,6 +47,14 @@ class Trainer:
     Weights, order of utterances and crops depend only on `config.seed` and the epoch's number,
     so a run that was stopped and restored gives the same results as an uninterrupted one.
 
+    Args:
+        config: The trial.
+        data: The corpus, opened.
+        teacher: Needed if the trial distils.
+        device: Where to train.
+        engine: Precision and compilation.
+        resident_bytes: Device memory that log-mels may take; see `crop_source`.
+
     Attributes:
         config: The trial.
         model: The network being trained.
@@ -79,6 +87,7 @@ class Trainer:
                 f"({len(data.train_row)}), got {config.training.batch_size}"
             )
         self._features = crop_source(data, device, resident_bytes)
+        # Built with the CPU's generator, so the initial weights are the same on every device.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.model = build_model(config.model).to(device)

@@ -96,4 +96,4 @@ def read_final_result(folder: Path, epoch: int) -> EvaluationResult | None:
             voxceleb_trainer=VerificationMetrics(**recorded["voxceleb_trainer"]),
         )
     except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return None  # no error: the metrics can be computed again
