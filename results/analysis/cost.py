@@ -13,7 +13,7 @@ from results.analysis.rungs import AT_RUNG
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 
-SECONDS_PER_HOUR = 3600.0
+_SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +64,8 @@ def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
         found[trial.trial] = TrialCost(
             num_epochs=len(trial.epochs),
             num_samples=_num_samples(trial),
-            core_hours=None if meter.core_s is None else meter.core_s / SECONDS_PER_HOUR,
-            gpu_hours=None if meter.gpu_s is None else meter.gpu_s / SECONDS_PER_HOUR,
+            core_hours=None if meter.core_s is None else meter.core_s / _SECONDS_PER_HOUR,
+            gpu_hours=None if meter.gpu_s is None else meter.gpu_s / _SECONDS_PER_HOUR,
         )
     return found
 
@@ -83,7 +83,7 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
         total=_sum(costs.values()),
         stopped=_sum(by_state.get("stopped_early", ())),
         failed=_sum([*by_state.get("failed", ()), *by_state.get("diverged", ())]),
-        wall_h=sum(each.wall_s for each in sessions) / SECONDS_PER_HOUR,
+        wall_h=sum(each.wall_s for each in sessions) / _SECONDS_PER_HOUR,
         saved_epochs=saved_epochs,
         saved_core_hours=saved_core_hours,
     )
@@ -92,7 +92,7 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
 def cost_remark(records: Iterable[Record]) -> str | None:
     """Return the cost of a search in one line; None before its first epoch or first second."""
     cost = search_cost(records)
-    if not cost.total.num_epochs or cost.wall_h < 1 / SECONDS_PER_HOUR:
+    if not cost.total.num_epochs or cost.wall_h < 1 / _SECONDS_PER_HOUR:
         return None
     parts = [f"cost: {_in_words(cost.total)} in {_time(cost.wall_h)}"]
     for name, part in (("stopped", cost.stopped), ("failed", cost.failed)):
