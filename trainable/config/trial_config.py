@@ -148,7 +148,7 @@ class TrainingConfig(Settings):
     """How a model is trained; the defaults are those of the notes."""
 
     max_epochs: int = Field(100, ge=1, le=100_000, description="Epochs to train.")
-    batch_size: int = Field(64, ge=2, le=65_536, description="Utterances a step.")
+    batch_size: int = Field(64, ge=2, le=65_536, description="Utterances per step.")
     lr: float = Field(1e-3, gt=0, le=10, description="Adam's learning rate at the start.")
     lr_decay: float = Field(
         0.95, gt=0, le=1, description="Factor on the learning rate every lr_decay_every_epochs."
@@ -156,7 +156,7 @@ class TrainingConfig(Settings):
     lr_decay_every_epochs: int = Field(5, ge=1, description="Epochs between two decays.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Adam's L2 penalty.")
     max_grad_norm: float = Field(
-        5.0, gt=0, description="The gradient is scaled down to this norm where it is larger."
+        5.0, gt=0, description="A gradient with a larger norm is scaled down to this norm."
     )
     crop_frames: int = Field(200, ge=8, le=4000, description="Frames of a crop, 10 ms each.")
     num_masks: int = Field(
@@ -165,7 +165,7 @@ class TrainingConfig(Settings):
     mask_bins: int = Field(10, ge=0, le=256, description="Widest frequency mask, mel bins.")
     mask_frames: int = Field(20, ge=0, le=4000, description="Longest time mask, frames.")
     eval_crops: int = Field(
-        2, ge=1, le=100, description="Crops an utterance for the VEER after each epoch."
+        2, ge=1, le=100, description="Crops per utterance for the VEER after each epoch."
     )
     eval_frames: int = Field(
         300, ge=1, le=10_000, description="Crop length of the final evaluation, frames of 10 ms."

@@ -51,14 +51,14 @@ class PluginConfig(BaseModel):
     python: Path = Field(
         Path(sys.executable), description="Interpreter that has what the plug-in imports."
     )
-    num_crops: int = Field(8, ge=1, le=1000, description="Crops an utterance at most.")
+    num_crops: int = Field(8, ge=1, le=1000, description="Most crops per utterance.")
     crop_frames: int = Field(
         200, ge=8, le=4000, description="Frames of a crop; the students' training.crop_frames."
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the training crops.")
-    batch_size: int = Field(64, ge=1, le=65_536, description="Crops a call of the plug-in.")
+    batch_size: int = Field(64, ge=1, le=65_536, description="Crops per call of the plug-in.")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="auto uses a GPU where there is one."
+        "auto", description="auto uses a GPU if there is one."
     )
     timeout_s: float = Field(
         600.0, gt=0, description="Seconds after which a call counts as hanging."

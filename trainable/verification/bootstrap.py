@@ -71,7 +71,7 @@ class SpeakerPairs:
         labels = np.asarray(is_target, dtype=np.bool_)
         if not len(speaker_a) == len(speaker_b) == labels.size:
             raise ValueError(
-                "two speakers and one label a pair are needed, got "
+                "two speakers and one label per pair are needed, got "
                 f"{len(speaker_a)}, {len(speaker_b)} and {labels.size}"
             )
         names, number = np.unique(np.array([*speaker_a, *speaker_b]), return_inverse=True)

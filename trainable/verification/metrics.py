@@ -153,7 +153,7 @@ def checked_pairs(
     score, target = np.asarray(scores, dtype=np.float64), np.asarray(is_target)
     if score.ndim != 1 or score.shape != target.shape:
         raise ValueError(
-            f"one score and one label a pair are needed, got shapes {score.shape} and "
+            f"one score and one label per pair are needed, got shapes {score.shape} and "
             f"{target.shape}"
         )
     if not np.isfinite(score).all():

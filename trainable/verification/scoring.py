@@ -157,7 +157,8 @@ def _by_chunks(
     """Score pairs in chunks whose gathered embeddings of both sides fit `CHUNK_BYTES`."""
     if index_a.ndim != 1 or index_a.shape != index_b.shape or index_a.size == 0:
         raise ValueError(
-            f"a position a side and pair is needed, got shapes {index_a.shape} and {index_b.shape}"
+            "one position per side and pair is needed, got shapes "
+            f"{index_a.shape} and {index_b.shape}"
         )
     low, high = min(index_a.min(), index_b.min()), max(index_a.max(), index_b.max())
     if low < 0 or high >= len(emb):
