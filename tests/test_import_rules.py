@@ -126,6 +126,18 @@ def test_the_rules_catch_a_breach(tmp_path: Path) -> None:
     assert not covers("spaces", "spacesuit")
 
 
+def test_a_public_function_or_class_has_one_meaning_in_the_whole_house() -> None:
+    """Commands may have the name of what they run; a script's `main` is its own."""
+    found: dict[str, list[str]] = {}
+    for module, file in MODULES.items():
+        if module.startswith("search.cli") or module == "trainable.teachers.plugin_worker":
+            continue
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
+                found.setdefault(node.name, []).append(module)
+    assert {name: where for name, where in found.items() if len(where) > 1} == {}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_is_small(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= MAX_LINES
