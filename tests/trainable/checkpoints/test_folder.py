@@ -79,7 +79,7 @@ def test_files_have_the_trainers_layout(trainer: Trainer, tmp_path: Path) -> Non
     assert {name[:6] for name in state["model_state_dict"]} == {"__S__.", "__L__."}
 
 
-def test_restoring_goes_on_from_the_newest_file(trainer: Trainer, tmp_path: Path) -> None:
+def test_restoring_continues_from_the_newest_file(trainer: Trainer, tmp_path: Path) -> None:
     folder = CheckpointFolder(tmp_path)
     fresh = Trainer(CONFIG, trainer.data, device=torch.device("cpu"))
     assert folder.restore(fresh) == []

@@ -23,7 +23,7 @@ def test_the_order_varies_between_rounds_and_follows_from_the_seed() -> None:
     assert turns(1)[0] != order
 
 
-def test_every_round_is_told_after_its_calls() -> None:
+def test_every_round_is_reported_after_its_calls() -> None:
     order: list[str] = []
     calls = {"a": lambda: order.append("a")}
     time_interleaved(

@@ -103,7 +103,7 @@ class TestEveryDistillationInTheLoop:
         )
         assert report.classification_share + report.distill_share == pytest.approx(1, rel=1e-5)
 
-    def test_a_restored_run_goes_on_bit_for_bit(self, trainer: Trainer) -> None:
+    def test_a_restored_run_continues_bit_for_bit(self, trainer: Trainer) -> None:
         twin = Trainer(
             trainer.config, trainer.data, teacher=make_teacher(trainer.data.speakers), device=CPU
         )

@@ -106,7 +106,7 @@ def test_a_model_that_gives_no_embeddings_is_refused(give: Callable, message: st
         ({"arguments": {"nOut": "many"}}, r"status 1 while loading the model;.*TypeError"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_is_told_of(
+def test_a_model_that_cannot_be_loaded_is_reported(
     make_plugin: Callable, settings: dict, message: str
 ) -> None:
     config = read_plugin(make_plugin(**settings))

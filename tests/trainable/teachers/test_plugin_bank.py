@@ -119,7 +119,7 @@ class TestBank:
             atol=1e-4,
         )
 
-    def test_it_is_asked_once_until_something_changes(
+    def test_it_is_run_once_until_something_changes(
         self,
         corpus: CorpusConfig,
         data: TrainingData,
@@ -167,7 +167,7 @@ class TestBank:
             ("time.sleep(60)", "no answer for 2 s while embedding a batch, .* raise timeout_s"),
         ],
     )
-    def test_a_process_that_fails_is_told_of_and_leaves_nothing(
+    def test_a_process_that_fails_is_reported_and_leaves_nothing(
         self,
         corpus: CorpusConfig,
         data: TrainingData,

@@ -35,7 +35,7 @@ def test_utterances_without_a_crop_are_counted_and_the_first_named(
         ({}, r"1 crops are in it more than once, such as id\d+/.* at frame \d+; keep one row"),
     ],
 )
-def test_places_that_break_a_rule_are_refused(
+def test_crops_that_break_a_rule_are_refused(
     data: TrainingData, columns: Columns, tmp_path: Path, cells: dict, message: str
 ) -> None:
     file = write(tmp_path / "e.parquet", with_row(columns, **cells))

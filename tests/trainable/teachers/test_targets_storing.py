@@ -22,7 +22,7 @@ def data(data_with_copies: TrainingData) -> TrainingData:
     return data_with_copies
 
 
-def test_the_teacher_is_asked_once(
+def test_the_teacher_is_run_once(
     corpus: Path, data: TrainingData, teacher_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -58,7 +58,7 @@ def test_another_teacher_bank_or_length_is_another_store(
     assert opened(corpus, data, changed).table.stores[0].plan.key != key
 
 
-def test_a_teacher_that_is_overwritten_is_asked_anew_and_never_mixed(
+def test_a_teacher_that_is_overwritten_is_run_again_and_never_mixed(
     corpus: Path, data: TrainingData, teacher_file: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "overwritten.model"

@@ -107,7 +107,7 @@ def test_a_teacher_then_a_student_leave_the_known_files(corpus_file: Path, tmp_p
     assert result.final is not None
 
 
-def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(
+def test_a_stopped_run_continues_and_ends_as_an_undisturbed_one(
     corpus_file: Path, tmp_path: Path
 ) -> None:
     def training(max_epochs: int) -> dict[str, object]:

@@ -28,7 +28,7 @@ def test_trial_computes_on_the_cpu_unless_it_was_given_a_gpu(device, num_gpus):
 
 
 @pytest.mark.parametrize(("device", "num_gpus"), [("auto", 0.25), ("cuda", 1)])
-def test_gpu_that_torch_cannot_use_is_an_error_that_says_the_fix(monkeypatch, device, num_gpus):
+def test_gpu_that_torch_cannot_use_is_an_error_with_the_fix(monkeypatch, device, num_gpus):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     message = rf"given {num_gpus:g} GPUs, but torch .* cannot use CUDA .* set device: cpu"
     with pytest.raises(TrainingError, match=message):
@@ -214,7 +214,7 @@ def test_trial_tells_first_what_the_journal_lacks(begin, num_known, epochs):
     again.cleanup()
 
 
-def test_trial_says_once_how_long_it_had_its_share(begin):
+def test_trial_reports_once_how_long_it_had_its_share(begin):
     before_s = time.monotonic()
     trial = begin(0)
     first, second = trial.step(), trial.step()

@@ -134,7 +134,7 @@ def test_a_step_whose_gradients_overflow_is_skipped_and_halves_the_scale() -> No
 
 
 @pytest.mark.parametrize("engine", [Engine(device=CPU), SCALED], ids=["float32", "scaled"])
-def test_a_restored_step_goes_on_bit_for_bit(engine: Engine) -> None:
+def test_a_restored_step_continues_bit_for_bit(engine: Engine) -> None:
     one, other = make_step(engine), make_step(engine)
     if engine.scales_loss:
         hook = one.student.embedding.weight.register_hook(lambda grad: grad * float("inf"))
@@ -172,7 +172,7 @@ def test_a_compiled_student_takes_the_same_steps() -> None:
     assert list(compiled.student.state_dict()) == list(plain.student.state_dict())
 
 
-def test_a_machine_that_cannot_compile_says_what_is_missing() -> None:
+def test_a_machine_that_cannot_compile_reports_what_is_missing() -> None:
     def fails(*graph: object) -> None:
         del graph
         raise RuntimeError("No working C++ compiler found")

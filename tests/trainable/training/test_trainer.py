@@ -146,7 +146,7 @@ def test_same_seed_same_curve_whatever_the_global_generator(
     assert curve(run(Trainer(other, data, teacher=teacher, device=CPU), 2)) != first
 
 
-def test_a_restored_run_goes_on_bit_for_bit(data: TrainingData, teacher: Teacher) -> None:
+def test_a_restored_run_continues_bit_for_bit(data: TrainingData, teacher: Teacher) -> None:
     undisturbed = Trainer(config(), data, teacher=teacher, device=CPU)
     run(undisturbed, 3)
     stopped = Trainer(config(), data, teacher=teacher, device=CPU)
@@ -173,7 +173,7 @@ def test_the_engine_is_no_part_of_the_trial_but_a_run_keeps_it(data: TrainingDat
     assert again.run_epoch().loss_total == one.run_epoch().loss_total
 
 
-def test_a_checkpoint_of_before_the_engine_goes_on(data: TrainingData) -> None:
+def test_a_checkpoint_from_before_the_engine_continues(data: TrainingData) -> None:
     trial = config(loss={"distillation": "none"})
     one, other = (Trainer(trial, data, device=CPU) for _ in range(2))
     one.run_epoch()
@@ -274,7 +274,7 @@ def test_more_epochs_are_the_same_config(data: TrainingData) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["auto", "float16"])
-def test_a_gpu_trains_from_its_own_memory_and_goes_on(
+def test_a_gpu_trains_from_its_own_memory_and_continues(
     data: TrainingData, teacher: Teacher, precision: str
 ) -> None:
     device, engine = torch.device("cuda"), EngineConfig(precision=precision)

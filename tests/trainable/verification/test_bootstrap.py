@@ -128,7 +128,7 @@ def test_a_difference_is_that_of_two_eers_and_turns_its_sign_with_the_sides():
     assert one.interval.low_pct == pytest.approx(-other.interval.high_pct)
 
 
-def test_a_model_cannot_be_told_from_itself():
+def test_a_model_is_tied_with_itself():
     pairs, scores = some_list()
     assert paired_difference(scores, scores, pairs).is_tied is True
 
