@@ -19,7 +19,7 @@ from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
 
 # Digits of a SHA-256 in messages: enough to distinguish two files.
-SHOWN_DIGITS = 12
+SHA256_DIGITS = 12
 
 
 def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
@@ -79,7 +79,7 @@ def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
         if then is not None and then["sha256"] != now["sha256"]:
             raise RunError(
                 f"{now['file']} is not the {role} list that this run began with (SHA-256 "
-                f"{then['sha256'][:SHOWN_DIGITS]}, now {now['sha256'][:SHOWN_DIGITS]}); restore "
+                f"{then['sha256'][:SHA256_DIGITS]}, now {now['sha256'][:SHA256_DIGITS]}); restore "
                 "it, or begin another run"
             )
 
@@ -94,9 +94,9 @@ def require_same_stores(stores: Mapping[str, str], records: Sequence[Record]) ->
         name, (then, now) = next(iter(changed.items()))
         raise RunError(
             f"the store {name!r} is not made from what this run began with (key "
-            f"{then[:SHOWN_DIGITS]}, now {now[:SHOWN_DIGITS]}): audio files have another size or "
-            "time of change, or Veer makes them in another way; restore them with their times, or "
-            "begin another run"
+            f"{then[:SHA256_DIGITS]}, now {now[:SHA256_DIGITS]}): audio files have another size "
+            "or time of change, or Veer makes them in another way; restore them with their times, "
+            "or begin another run"
         )
 
 
@@ -124,7 +124,7 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
     if earlier is not None and earlier["sha256"] != sha256:
         raise RunError(
             f"{file} is not the teacher that this run began with (SHA-256 "
-            f"{earlier['sha256'][:SHOWN_DIGITS]}, now {sha256[:SHOWN_DIGITS]}); restore it, or "
+            f"{earlier['sha256'][:SHA256_DIGITS]}, now {sha256[:SHA256_DIGITS]}); restore it, or "
             "begin another run"
         )
     return sha256

@@ -17,7 +17,7 @@ from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
-    SHOWN_DIGITS,
+    SHA256_DIGITS,
     changed_stores,
     require_same_lists,
     require_same_teacher,
@@ -177,7 +177,7 @@ def condition_differences(
     differences += [
         describe_change(f"store {name!r} of the log-mels (sizes and times of the audio)", *keys)
         for name, (then_key, now_key) in changed_stores(stores, records).items()
-        for keys in ((then_key[:SHOWN_DIGITS], now_key[:SHOWN_DIGITS]),)
+        for keys in ((then_key[:SHA256_DIGITS], now_key[:SHA256_DIGITS]),)
     ]
     return list(dict.fromkeys(differences))
 

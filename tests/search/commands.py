@@ -7,7 +7,7 @@ from spaces.files.errors import VeerError
 
 
 def veer(*arguments: object) -> Result:
-    """What `veer` with these arguments gives; its refusals are raised."""
+    """Return the result of `veer` with these arguments; raise its `VeerError`, if any."""
     result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
     if isinstance(result.exception, VeerError):
         raise result.exception

@@ -20,8 +20,8 @@ from spaces.space import Space
 from tests.search.own_student import NET, Person
 from tests.search.proposing import Search
 from tests.search.simulated_search import make_coordinator
-from tests.search.somebody import be_somebody
 from tests.search.tiny_world import build_tiny_world
+from tests.search.user_home import use_empty_home
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def tiny_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_settings(
     tiny_world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., SearchConfig]:
-    """A function that gives the settings of a tiny search: 4 trials of 3 epochs, one at a time."""
+    """A function that returns the settings of a tiny search: 4 trials of 3 epochs, one at once."""
     monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
     file = tmp_path / "settings.yaml"
     write_yaml(
@@ -100,7 +100,7 @@ def person(
 
 @pytest.fixture
 def search_on() -> Iterator[Callable[..., Coordinator]]:
-    """A function that gives a coordinator on a journal, taking over what is in it."""
+    """A function that returns a coordinator on a journal, with its records replayed."""
     with ExitStack() as journals:
         yield lambda path, **options: make_coordinator(
             journals.enter_context(Journal(path)), **options
@@ -130,5 +130,5 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The home folder of a person who has no token."""
     folder = tmp_path / "home"
     folder.mkdir()
-    be_somebody(folder, monkeypatch)
+    use_empty_home(folder, monkeypatch)
     return folder

@@ -37,7 +37,7 @@ REFUSED = r"mine.net:Net.* runs code of its own: give --allow-code if you trust 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Where a person works; nothing is allowed until a command is given --allow-code."""
+    """A user's working folder; their code is refused until a command gets --allow-code."""
 
     folder: Path
     trace: Path
@@ -45,5 +45,5 @@ class Person:
 
     @property
     def num_imports(self) -> int:
-        """How often their module was run."""
+        """Number of times that the user's module was imported."""
         return len(self.trace.read_text().splitlines()) if self.trace.exists() else 0

@@ -67,7 +67,7 @@ class Search:
         self.coordinator.replay(read_journal(journal.path))
 
     def run(self, most: int | None = None) -> None:
-        """Runs trial after trial; a VEER follows from the config."""
+        """Run one trial after the other; each VEER follows from the config."""
         while (most is None or most > 0) and (course := self.coordinator.next_trial()) is not None:
             most = None if most is None else most - 1
             for epoch in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""A coordinator without Ray: a space, a clock, and workers that are played."""
+"""A search without Ray: a space, a clock that a test sets, and simulated workers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ class Killed(Exception):  # noqa: N818 - not an error
 
 
 def veer_pct(config: TrialConfig, epoch: int) -> float:
-    """A learning curve; the same for the same config."""
+    """Return a point of a learning curve, in percent; the same config gives the same curve."""
     rng = np.random.default_rng([int(config.config_hash(), 16), epoch])
     return 5 + abs(np.log10(config.training.lr / 2e-3)) * 8 + 20 / epoch + rng.normal(scale=0.3)
 
@@ -66,7 +66,7 @@ def make_coordinator(
     print_line: Callable[[str], None] = silent,
     **budget,
 ) -> Coordinator:
-    """A coordinator on a journal, with what is in it taken over."""
+    """Return a coordinator on a journal, with the journal's records replayed."""
     coordinator = Coordinator(
         Proposals(
             Suggestions(space, kind=kind, seed=0, passes=repetitions),
@@ -88,9 +88,15 @@ def make_coordinator(
 def work(
     coordinator: Coordinator, *, at_once: int = 1, rng=None, epochs: int | None = None
 ) -> None:
-    """Plays the workers: trials finish an epoch in turn, or in random order.
+    """Simulate the workers: trials finish an epoch in turn, or in random order.
 
-    A trial handed out again repeats its last epoch first, as a restored one does.
+    A trial that is handed out again repeats its last epoch first, as a restored one does.
+
+    Args:
+        coordinator: The search.
+        at_once: Trials that run at the same time.
+        rng: Draws the next trial to finish an epoch, None for the lowest number.
+        epochs: Epochs after which `Killed` is raised, None to work to the end.
     """
     running = {}
     while True:
@@ -110,6 +116,6 @@ def work(
             del running[number]
 
 
-def story(path: Path) -> list[dict]:
-    """The journal without its times."""
+def untimed_records(path: Path) -> list[dict]:
+    """Return the journal's records without their times."""
     return [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]

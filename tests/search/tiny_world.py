@@ -44,7 +44,7 @@ TINY_SPACE = {
 
 
 def build_tiny_world(folder: Path) -> Path:
-    """Puts a corpus, a space and a trained teacher into a folder, and a cache beside them."""
+    """Write a corpus, a space, a trained teacher and a cache into a folder."""
     corpus = write_corpus(folder / "corpus")
     write_yaml(folder / "space.yaml", TINY_SPACE)
     data = load_training_data(read_corpus_config(corpus), cache_dir=folder / "cache")

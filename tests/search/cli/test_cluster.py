@@ -12,7 +12,7 @@ from search.cluster.tokens import TOKEN, find_token
 from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 from tests.search.ray_nodes import free_port
-from tests.search.somebody import be_somebody
+from tests.search.user_home import use_empty_home
 
 LISTENING = "0A"
 LOOPBACKS = {"0100007F", "00000000000000000000000001000000"}
@@ -47,7 +47,7 @@ def head(owner: Path) -> Iterator[str]:
     port = free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
     with pytest.MonkeyPatch.context() as patch:
-        be_somebody(owner, patch)
+        use_empty_home(owner, patch)
         said = veer("cluster", "head", f"--port={port}", "--cpus=1").stdout
     try:
         assert f"a cluster runs at {address}" in said
@@ -61,7 +61,7 @@ def head(owner: Path) -> Iterator[str]:
 @pytest.fixture
 def member(owner: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process as that person's; their token's file."""
-    be_somebody(owner, monkeypatch)
+    use_empty_home(owner, monkeypatch)
     return owner / ".ray" / "auth_token"
 
 

@@ -7,13 +7,13 @@ from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
 from search.loop.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
-from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, story, work
+from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
 
 
 def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j")
     work(coordinator)
-    records = story(tmp_path / "j")
+    records = untimed_records(tmp_path / "j")
     ended = [r["trial"] for r in records if r["event"] == "trial_ended"]
     assert sorted(ended) == list(range(8))
     states = {trial.state for trial in coordinator.trials}
@@ -27,26 +27,26 @@ def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):
 @pytest.mark.slow
 def test_search_killed_at_any_epoch_goes_on_to_the_same_end(search_on, tmp_path):
     work(search_on(tmp_path / "whole", num_trials=13))
-    whole = story(tmp_path / "whole")
+    whole = untimed_records(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
     for epochs in range(0, num_epochs, 3):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
             work(search_on(path, num_trials=13), epochs=epochs)
         work(search_on(path, num_trials=13))
-        assert story(path) == whole, epochs
+        assert untimed_records(path) == whole, epochs
 
 
 @pytest.mark.slow
 def test_search_torn_after_any_record_goes_on_to_the_same_end(search_on, tmp_path):
     work(search_on(tmp_path / "whole", num_trials=13))
-    whole = story(tmp_path / "whole")
+    whole = untimed_records(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     for kept in range(0, len(lines), 4):
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + lines[kept][:20])
         work(search_on(path, num_trials=13))
-        assert story(path) == whole, kept
+        assert untimed_records(path) == whole, kept
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,7 +59,7 @@ def test_several_trials_at_once_killed_often_lose_and_repeat_nothing(search_on, 
         except Killed:
             continue
     work(search_on(path, num_trials=12), at_once=3, rng=rng)
-    records = story(path)
+    records = untimed_records(path)
     epochs = [(r["trial"], r["epoch"]) for r in records if r["event"] == "epoch"]
     assert len(epochs) == len(set(epochs))
     assert sorted(r["trial"] for r in records if r["event"] == "trial_ended") == list(range(12))
@@ -82,9 +82,9 @@ def test_several_trials_at_once_killed_often_lose_and_repeat_nothing(search_on, 
 def test_every_record_is_written_before_it_takes_effect(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j")
     coordinator.next_trial()
-    assert story(tmp_path / "j")[-1]["event"] == "trial_started"
+    assert untimed_records(tmp_path / "j")[-1]["event"] == "trial_started"
     coordinator.report(0, 1, 30.0, {"lr": 0.1})
-    assert story(tmp_path / "j")[-1] == {
+    assert untimed_records(tmp_path / "j")[-1] == {
         "event": "epoch", "trial": 0, "epoch": 1, "veer_pct": 30.0, "lr": 0.1
     }  # fmt: skip
 
@@ -93,9 +93,9 @@ def test_repeated_epoch_changes_nothing(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j")
     coordinator.next_trial()
     assert coordinator.report(0, 1, 30.0, {})
-    before = story(tmp_path / "j")
+    before = untimed_records(tmp_path / "j")
     assert coordinator.report(0, 1, 12.0, {})
-    assert story(tmp_path / "j") == before
+    assert untimed_records(tmp_path / "j") == before
     assert (coordinator.trials[0].veer_pct, coordinator.num_reported) == ({1: 30.0}, 1)
 
 
@@ -104,7 +104,7 @@ def test_stopped_trial_says_why(search_on, tmp_path):
     for number in (0, 1):
         coordinator.next_trial()
         coordinator.report(number, 1, 30.0 + number, {})
-    assert story(tmp_path / "j")[-1] == {
+    assert untimed_records(tmp_path / "j")[-1] == {
         "event": "trial_ended",
         "trial": 1,
         "state": "stopped_early",
@@ -118,12 +118,12 @@ def test_trial_without_a_finite_veer_has_diverged(search_on, tmp_path, value):
     coordinator.next_trial()
     coordinator.report(0, 1, 30.0, {})
     assert not coordinator.report(0, 2, value, {})
-    ended = story(tmp_path / "j")[-1]
+    ended = untimed_records(tmp_path / "j")[-1]
     assert (ended["state"], ended["reason"]) == ("diverged", "the VEER of epoch 2 is not a number")
     assert coordinator.trials[0].best_veer_pct == 30.0
-    json.dumps(story(tmp_path / "j"), allow_nan=False)
+    json.dumps(untimed_records(tmp_path / "j"), allow_nan=False)
     work(search_on(tmp_path / "j", num_trials=2))
-    assert sum(r["event"] == "trial_ended" for r in story(tmp_path / "j")) == 2
+    assert sum(r["event"] == "trial_ended" for r in untimed_records(tmp_path / "j")) == 2
 
 
 def test_failed_trial_is_not_tried_again_and_teaches_nothing(search_on, tmp_path):
@@ -132,7 +132,7 @@ def test_failed_trial_is_not_tried_again_and_teaches_nothing(search_on, tmp_path
     coordinator.end(0, "failed", "out of memory")
     coordinator.end(0, "failed", "again")
     work(coordinator)
-    ended = [r for r in story(tmp_path / "j") if r["event"] == "trial_ended"]
+    ended = [r for r in untimed_records(tmp_path / "j") if r["event"] == "trial_ended"]
     assert [(r["trial"], r["state"], r["reason"]) for r in ended] == [
         (0, "failed", "out of memory"),
         (1, "complete", None),
@@ -148,7 +148,7 @@ def test_halted_search_ends_after_the_running_epochs(search_on, tmp_path):
     assert not coordinator.report(0, 1, 30.0, {})
     assert coordinator.next_trial() is None
     assert coordinator.halted == "interrupted"
-    assert not any(r["event"] == "trial_ended" for r in story(tmp_path / "j"))
+    assert not any(r["event"] == "trial_ended" for r in untimed_records(tmp_path / "j"))
     again = search_on(tmp_path / "j")
     assert [again.next_trial().trial for _ in range(3)] == [0, 1, 2]
 
@@ -168,7 +168,7 @@ def test_more_trials_can_be_asked_of_a_finished_search(search_on, tmp_path):
     work(search_on(tmp_path / "j", num_trials=4))
     work(search_on(tmp_path / "j", num_trials=8))
     work(search_on(tmp_path / "whole", num_trials=8))
-    assert story(tmp_path / "j") == story(tmp_path / "whole")
+    assert untimed_records(tmp_path / "j") == untimed_records(tmp_path / "whole")
 
 
 def test_a_journal_that_does_not_fit_the_space_is_refused(search_on, tmp_path):
@@ -189,7 +189,7 @@ def test_a_journal_that_does_not_fit_the_space_is_refused(search_on, tmp_path):
 def test_a_search_that_has_had_its_epochs_ends_to_the_epoch(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j", num_trials=100, total_epochs=20)
     work(coordinator)
-    records = story(tmp_path / "j")
+    records = untimed_records(tmp_path / "j")
     assert sum(record["event"] == "epoch" for record in records) == 20
     assert coordinator.is_finished
     assert coordinator.is_spent

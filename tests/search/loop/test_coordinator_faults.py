@@ -4,13 +4,13 @@ import pytest
 
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
-from tests.search.simulated_search import story, veer_pct, work
+from tests.search.simulated_search import untimed_records, veer_pct, work
 
 HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))
 
 
 def without_faults(path: Path) -> list[dict]:
-    return [r for r in story(path) if r["event"] != "infrastructure"]
+    return [r for r in untimed_records(path) if r["event"] != "infrastructure"]
 
 
 def test_trial_without_memory_is_handed_out_next_with_a_larger_share(search_on, tmp_path):
@@ -19,7 +19,7 @@ def test_trial_without_memory_is_handed_out_next_with_a_larger_share(search_on, 
     coordinator.report(0, 1, 30.0, {})
     assert first.raised is None
     coordinator.out_of_memory(0, HALF, "Tried to allocate 2 GiB")
-    assert story(tmp_path / "j")[-1] == {
+    assert untimed_records(tmp_path / "j")[-1] == {
         "event": "infrastructure", "kind": "out_of_memory", "trial": 0, "epoch": 1,
         "resource": "gpu", "share": 0.5, "message": "Tried to allocate 2 GiB",
     }  # fmt: skip
@@ -48,8 +48,9 @@ def test_nobody_learns_of_a_lack_of_memory(search_on, tmp_path):
             epoch += 1
     reached = [key for key in [(1, 0), (2, 1), (4, 0), (4, 3)] if key not in lacks]
     assert len(reached) >= 3
-    assert without_faults(tmp_path / "j") == story(tmp_path / "whole")
-    assert len(story(tmp_path / "j")) == len(story(tmp_path / "whole")) + len(reached)
+    whole = untimed_records(tmp_path / "whole")
+    assert without_faults(tmp_path / "j") == whole
+    assert len(untimed_records(tmp_path / "j")) == len(whole) + len(reached)
 
 
 def test_search_that_is_killed_keeps_the_larger_share(search_on, tmp_path):
@@ -67,9 +68,9 @@ def test_trial_that_ended_is_not_handed_out_again(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j", num_trials=1)
     coordinator.next_trial()
     coordinator.end(0, "failed", "out of memory with a whole GPU: full")
-    before = story(tmp_path / "j")
+    before = untimed_records(tmp_path / "j")
     coordinator.out_of_memory(0, WHOLE, "full")
-    assert story(tmp_path / "j") == before
+    assert untimed_records(tmp_path / "j") == before
     assert coordinator.next_trial() is None
     assert coordinator.is_finished
 
@@ -87,7 +88,7 @@ def test_trial_that_met_a_fault_is_handed_out_again_first(search_on, tmp_path):
     coordinator.next_trial()
     coordinator.report(0, 1, 30.0, {})
     coordinator.fault(0, "worker_lost", "the worker died")
-    assert story(tmp_path / "j")[-1] == {
+    assert untimed_records(tmp_path / "j")[-1] == {
         "event": "infrastructure", "kind": "worker_lost", "trial": 0, "epoch": 1,
         "message": "the worker died",
     }  # fmt: skip
@@ -101,7 +102,7 @@ def test_trial_fails_after_more_faults_than_retries(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j", num_trials=1, print_line=lines.append)
     for kind in ("worker_lost", "hung", "device_error"):
         faulty(coordinator, 0, kind, f"a {kind}")
-    assert story(tmp_path / "j")[-1] == {
+    assert untimed_records(tmp_path / "j")[-1] == {
         "event": "trial_ended", "trial": 0, "state": "failed",
         "reason": "3 faults without a finished epoch in between (1 worker lost, 1 hung, "
         "1 device error), the last: a device_error",
@@ -153,7 +154,7 @@ def test_count_of_faults_is_the_same_after_a_resume(search_on, tmp_path, killed_
             else:
                 coordinator.fault(0, "worker_lost", "gone")
                 coordinator.next_trial()
-        return story(path)
+        return untimed_records(path)
 
     whole = go(tmp_path / "whole", None)
     assert whole[-1]["state"] == "failed"
@@ -165,12 +166,12 @@ def test_search_killed_between_the_last_fault_and_the_end_ends_the_trial(search_
     coordinator = search_on(tmp_path / "whole", num_trials=1)
     for _ in range(3):
         faulty(coordinator, 0)
-    whole = story(tmp_path / "whole")
+    whole = untimed_records(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     (tmp_path / "j").write_text("".join(lines[:-1]))
     again = search_on(tmp_path / "j", num_trials=1)
     assert again.next_trial() is None
-    assert story(tmp_path / "j") == whole
+    assert untimed_records(tmp_path / "j") == whole
 
 
 def test_nobody_learns_of_a_fault(search_on, tmp_path):
@@ -188,7 +189,7 @@ def test_nobody_learns_of_a_fault(search_on, tmp_path):
         ):
             epoch += 1
     assert not any(left.values())
-    assert without_faults(tmp_path / "j") == story(tmp_path / "whole")
+    assert without_faults(tmp_path / "j") == untimed_records(tmp_path / "whole")
 
 
 def test_many_failing_trials_halt_the_search_with_the_reason_first(search_on, tmp_path):

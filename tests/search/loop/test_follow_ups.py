@@ -17,7 +17,7 @@ from search.loop.follow_ups import (
     repeat_seeds,
 )
 from search.loop.stop_check import stop_faults
-from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, story, work
+from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
 
 PLAN = FollowUpPlan(repeat=2, finalists=3, control=2, seed=0)
 
@@ -35,7 +35,8 @@ def ended(trial, veer_pct=None, *, recipe=None, seed=None, is_cut=False, kind=No
 
 
 def begun(path: Path, kind: str) -> list[dict]:
-    return [r for r in story(path) if r["event"] == "trial_started" and r.get("follow_up") == kind]
+    starts = [r for r in untimed_records(path) if r["event"] == "trial_started"]
+    return [r for r in starts if r.get("follow_up") == kind]
 
 
 def own_veers(path: Path) -> dict[int, float]:
@@ -78,7 +79,7 @@ def test_the_sampler_and_early_stopping_know_nothing_of_follow_ups(search_on, tm
     work(search_on(tmp_path / "plain", num_trials=12))
     work(search_on(tmp_path / "j", num_trials=8, follow_ups=PLAN))
     work(search_on(tmp_path / "j", num_trials=12))
-    plain, followed = story(tmp_path / "plain"), story(tmp_path / "j")
+    plain, followed = untimed_records(tmp_path / "plain"), untimed_records(tmp_path / "j")
     number = {8 + place: 16 + place for place in range(4)}  # eight follow-ups came before
 
     def of_own(records):
@@ -93,26 +94,26 @@ def test_the_sampler_and_early_stopping_know_nothing_of_follow_ups(search_on, tm
 @pytest.mark.slow
 def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path):
     work(search_on(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
-    whole = story(tmp_path / "whole")
+    whole = untimed_records(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
     for epochs in range(0, num_epochs, 7):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
             work(search_on(path, num_trials=5, follow_ups=PLAN), epochs=epochs)
         work(search_on(path, num_trials=5, follow_ups=PLAN))
-        assert story(path) == whole, epochs
+        assert untimed_records(path) == whole, epochs
 
 
 @pytest.mark.slow
 def test_torn_after_any_record_it_goes_on_to_the_same_end(search_on, tmp_path):
     work(search_on(tmp_path / "whole", num_trials=5, follow_ups=PLAN))
-    whole = story(tmp_path / "whole")
+    whole = untimed_records(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     for kept in range(1, len(lines), 8):
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + lines[kept][:20])
         work(search_on(path, num_trials=5, follow_ups=PLAN))
-        assert story(path) == whole, kept
+        assert untimed_records(path) == whole, kept
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -129,10 +130,11 @@ def test_several_trials_at_once_killed_often_lose_and_repeat_nothing(search_on, 
     assert coordinator.is_finished
     assert len(begun(path, "repeat")) == 6
     assert len(begun(path, "control")) == 2
-    epochs = [(r["trial"], r["epoch"]) for r in story(path) if r["event"] == "epoch"]
+    epochs = [(r["trial"], r["epoch"]) for r in untimed_records(path) if r["event"] == "epoch"]
     assert len(epochs) == len(set(epochs))
-    own = {r["trial"]: i for i, r in enumerate(story(path)) if r["event"] == "trial_ended"}
-    first = next(i for i, r in enumerate(story(path)) if "follow_up" in r)
+    records = untimed_records(path)
+    own = {r["trial"]: i for i, r in enumerate(records) if r["event"] == "trial_ended"}
+    first = next(i for i, r in enumerate(records) if "follow_up" in r)
     assert max(place for trial, place in own.items() if trial < 8) < first
 
 
@@ -144,7 +146,7 @@ def test_a_finished_search_may_be_given_repeats_and_then_more(search_on, tmp_pat
     work(later)
     work(search_on(path, follow_ups=FollowUpPlan(repeat=2, finalists=3, control=2)))
     work(search_on(tmp_path / "at-once", follow_ups=PLAN))
-    assert story(path) == story(tmp_path / "at-once")
+    assert untimed_records(path) == untimed_records(tmp_path / "at-once")
 
 
 def test_a_new_finalist_of_more_trials_is_repeated_too(search_on, tmp_path):
@@ -188,9 +190,8 @@ def test_the_budget_of_epochs_is_of_the_searchs_own_trials(search_on, tmp_path):
     assert (coordinator.num_epochs, coordinator.is_finished) == (20, True)
     following = {trial.trial for trial in coordinator.trials if trial.follow_up}
     assert {coordinator.trials[number].epoch for number in following} == {MAX_EPOCHS}
-    assert not any(r["trial"] in following for r in story(path) if r.get("state") not in (
-        None, "complete"
-    ))  # fmt: skip
+    states = [(r["trial"], r.get("state")) for r in untimed_records(path) if "trial" in r]
+    assert all(state in (None, "complete") for trial, state in states if trial in following)
 
 
 def test_a_met_target_ends_the_search_and_then_the_best_are_repeated(search_on, tmp_path):

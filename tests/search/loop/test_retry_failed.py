@@ -4,7 +4,7 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FollowUpPlan
 from search.loop.retry_failed import num_failed, restart_failed, without_lapsed
-from tests.search.simulated_search import MAX_EPOCHS, story, work
+from tests.search.simulated_search import MAX_EPOCHS, untimed_records, work
 
 
 def failed_search(search_on, path):
@@ -58,12 +58,12 @@ def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(search_on
     with Journal(tmp_path / "j") as journal:
         restart_failed(read_journal(tmp_path / "j"), journal)
     work(search_on(tmp_path / "j"))
-    records = story(tmp_path / "j")
+    records = untimed_records(tmp_path / "j")
     again = search_on(tmp_path / "j")
     assert again.is_finished
     ends = {r["trial"]: r["state"] for r in records if r["event"] == "trial_ended"}
     assert {trial.trial: trial.state for trial in again.trials} == ends
-    assert story(tmp_path / "j") == records
+    assert untimed_records(tmp_path / "j") == records
 
 
 def test_faults_before_a_reopening_count_no_more_but_a_larger_share_stays():

@@ -7,7 +7,7 @@ from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.config.search_config import SearchConfig
 from search.review.reproduce import Conditions, Reproduction, reproduce
-from tests.search.forging import rewrite
+from tests.search.journal_rewriting import rewrite_journal
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import StudentTrial, TrialTask
@@ -64,7 +64,7 @@ def forged(run: RunFolder, **fields: Any) -> None:
     for record in records:
         if record["event"] == "epoch" and (record["trial"], record["epoch"]) == (0, 3):
             record |= {name: change(record[name]) for name, change in fields.items()}
-    rewrite(run, records)
+    rewrite_journal(run, records)
 
 
 def again(run: RunFolder, trial: int, folder: Path, **conditions: Any) -> Reproduction:

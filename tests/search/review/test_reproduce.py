@@ -10,7 +10,7 @@ from results.journal.run_folder import RunFolder
 from search.review.reproduce import Reproduction
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
-from tests.search.forging import rewrite
+from tests.search.journal_rewriting import rewrite_journal
 from tests.search.review.recorded import again, forged
 
 
@@ -55,7 +55,7 @@ def test_a_value_that_no_rounding_explains_is_found_elsewhere_too(run, tmp_path)
     for record in records:
         if record["event"] == "placed":
             record["num_threads"] = 7
-    rewrite(run, records)
+    rewrite_journal(run, records)
     forged(run, loss_total=lambda value: 1.5 * value)
     found = again(run, 0, tmp_path / "again", num_threads=1)
     assert found.differences == ("threads 7 then, 1 now",)
@@ -81,7 +81,7 @@ def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
     records = list(run.read())
     [told] = (record for record in records if record["event"] == "teacher")
     told["path"] = str(shutil.copy(told["path"], tmp_path / "teacher.model"))
-    rewrite(run, records)
+    rewrite_journal(run, records)
     return tmp_path / "teacher.model"
 
 
@@ -104,14 +104,14 @@ def test_another_list_is_an_error(run, tmp_path):
     records = list(run.read())
     [told] = (record for record in records if record["event"] == "corpus")
     told["lists"]["train"]["sha256"] = "0" * 64
-    rewrite(run, records)
+    rewrite_journal(run, records)
     message = r"is not the train list that this run began with \(SHA-256 000000000000, now "
     with pytest.raises(RunError, match=message):
         again(run, 0, tmp_path / "again")
 
 
 def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
-    rewrite(run, [record for record in run.read() if record["event"] != "placed"])
+    rewrite_journal(run, [record for record in run.read() if record["event"] != "placed"])
     with pytest.raises(RunError, match="does not record where trial 0 was computed"):
         again(run, 0, tmp_path / "again")
 
@@ -124,7 +124,7 @@ def test_another_machine_is_named(run, tmp_path):
         if record["event"] == "search_started":
             record["provenance"]["versions"]["numpy"] = "1.0"
             record["provenance"]["environment"] = {"MKL_CBWR": "COMPATIBLE"}
-    rewrite(run, records)
+    rewrite_journal(run, records)
     found = again(run, 0, tmp_path / "again", epochs=1)
     assert [text.split(" then")[0] for text in found.differences] == [
         "CPU Z80", "numpy 1.0", "MKL_CBWR COMPATIBLE",

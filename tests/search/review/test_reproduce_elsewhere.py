@@ -11,7 +11,7 @@ from search.cli.app import app
 from search.config.search_config import SearchConfig
 from search.review.recorded_trial import recorded_trial
 from spaces.files.errors import RunError
-from tests.search.forging import rewrite
+from tests.search.journal_rewriting import rewrite_journal
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import read_corpus_config
 
@@ -36,7 +36,7 @@ def moved(run: RunFolder, settings: SearchConfig, tmp_path: Path) -> dict[str, P
             }  # fmt: skip
         if record["event"] == "teacher":
             record["path"] = "/gone/teacher.model"
-    rewrite(run, records)
+    rewrite_journal(run, records)
     return {"corpus": place / "corpus" / "corpus.yaml", "teacher": place / "teacher.model"}
 
 

@@ -11,7 +11,7 @@ from search.review.reproduce import Conditions, reproduce
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import RunError
-from tests.search.forging import rewrite
+from tests.search.journal_rewriting import rewrite_journal
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 TOKEN = "feedc0ffee" * 6
@@ -67,7 +67,7 @@ def test_search_goes_on_with_no_other_list(search):
     run, _ = search(num_trials=1)
     records = run.read()
     latest(records, "corpus")["lists"]["val"]["sha256"] = "0" * 64
-    rewrite(run, records)
+    rewrite_journal(run, records)
     before = run.journal.read_bytes()
     with pytest.raises(RunError, match="is not the val list that this run began with"):
         search(num_trials=2)
@@ -79,7 +79,7 @@ def test_resume_elsewhere_says_what_differs_and_goes_on(search):
     assert "since this run began" not in said
     records = run.read()
     records[0]["provenance"]["versions"]["torch"] = "1.0"
-    rewrite(run, records)
+    rewrite_journal(run, records)
     run, said = search(num_trials=2)
     assert "since this run began: torch 1.0 then, " in said
     assert len(trial_histories(run.read())) == 2

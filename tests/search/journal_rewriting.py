@@ -1,4 +1,4 @@
-"""A journal written anew with other records, as its own writer would."""
+"""A run's journal rewritten with other records, valid as if the search had written them."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
 
 
-def rewrite(run: RunFolder, records: Sequence[Record]) -> None:
-    """Replaces a run's journal."""
+def rewrite_journal(run: RunFolder, records: Sequence[Record]) -> None:
+    """Replace a run's journal by one with these records."""
     run.journal.unlink()
     with Journal(run.journal) as journal:
         for record in records:

@@ -1,4 +1,4 @@
-"""A person with a home folder of their own."""
+"""A user with an empty home folder, without a token."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from search.cluster.tokens import TOKEN, TOKEN_PATH
 from search.provenance.provenance import AUTH_MODE
 
 
-def be_somebody(home: Path, patch: pytest.MonkeyPatch) -> None:
-    """Be a person with this home folder, who has no token yet."""
+def use_empty_home(home: Path, patch: pytest.MonkeyPatch) -> None:
+    """Set the home folder to `home`, and unset all variables of tokens."""
     for name in (AUTH_MODE, TOKEN, TOKEN_PATH):
         patch.delenv(name, raising=False)
     patch.setenv("HOME", str(home))
