@@ -18,15 +18,15 @@ ROOT = Path(__file__).parents[2]
 DEADLINE_S = 300  # of a machine with other work on it
 # Fields of an epoch that differ between two runs of the same trial.
 TIMING_FIELDS = EPOCH_TIMING | {"time_s"}
-STORY = ("trial_started", "epoch", "trial_ended")
+TRIAL_EVENTS = ("trial_started", "epoch", "trial_ended")
 
 
-def story(folder: Path, *events: str) -> list[dict[str, Any]]:
-    """The journal's records of these events, without what differs between two runs."""
+def events_of(folder: Path, *events: str) -> list[dict[str, Any]]:
+    """Return the journal's records of these events, without the fields that differ by run."""
     return [
         {k: v for k, v in record.items() if k not in TIMING_FIELDS}
         for record in read_journal(folder / "journal.jsonl")
-        if record["event"] in (events or STORY)
+        if record["event"] in (events or TRIAL_EVENTS)
     ]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from results.journal.journal import read_journal
 from search.cluster.signals import Interrupts, Terminated, keeping_sigterm, terminable
-from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
+from tests.search.real_search import RealSearch, epochs_of, events_of, tiny_settings, wait_for
 
 
 def terminate() -> None:
@@ -91,7 +91,7 @@ def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_pa
     assert not [record for record in records if record["event"] == "infrastructure"]
     with search.resume() as again:
         assert again.wait() == 0, again.output
-    epochs = [(record["trial"], record["epoch"]) for record in story(search.run, "epoch")]
+    epochs = [(record["trial"], record["epoch"]) for record in events_of(search.run, "epoch")]
     assert sorted(epochs) == [(trial, epoch) for trial in range(3) for epoch in range(1, 9)]
 
 

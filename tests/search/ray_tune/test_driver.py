@@ -10,7 +10,7 @@ from search.cluster.connection import connected
 from search.cluster.signals import Interrupts
 from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import WITH_TOKEN, ray_nodes
-from tests.search.real_search import RealSearch, epochs_of, story, tiny_settings, wait_for
+from tests.search.real_search import RealSearch, epochs_of, events_of, tiny_settings, wait_for
 
 
 class TestInterrupts:
@@ -52,7 +52,7 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
     assert 10 <= epochs_of(search.run) < 24
     with search.resume() as again:
         assert again.wait() == 0, again.output
-    assert story(search.run) == story(whole.run)
+    assert events_of(search.run) == events_of(whole.run)
 
 
 @pytest.mark.cluster
@@ -64,7 +64,7 @@ def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path):
         assert driver.wait() == 0, driver.output
     assert "at most 2 trials at a time; the cluster fits 2" in driver.output
     # One CPU a node: trials whose epochs mingle ran on two.
-    order = [record["trial"] for record in story(search.run, "epoch")]
+    order = [record["trial"] for record in events_of(search.run, "epoch")]
     assert len(order) == 4 * 120
     changes = sum(one != other for one, other in itertools.pairwise(order))
     assert changes > 3, "one trial after the other"

@@ -22,7 +22,7 @@ from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from tests.search.real_search import story
+from tests.search.real_search import events_of
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
@@ -51,10 +51,9 @@ def test_run_folder_holds_all_of_a_search(search, make_settings):
     histories = trial_histories(read_journal(folder / "journal.jsonl"))
     assert [h.trial for h in histories] == [0, 1, 2, 3]
     assert {h.state for h in histories} <= {"complete", "stopped_early"}
-    assert [len(story(folder, event)) for event in ("search_started", "teacher", "benchmark")] == [
-        1, 1, 1
-    ]  # fmt: skip
-    assert story(folder, "search_ended") == [{"event": "search_ended", "reason": "finished"}]
+    once = ("search_started", "teacher", "benchmark")
+    assert [len(events_of(folder, event)) for event in once] == [1, 1, 1]
+    assert events_of(folder, "search_ended") == [{"event": "search_ended", "reason": "finished"}]
     names = {"trials.parquet", "epochs.parquet", "benchmark.json", "search.yaml", "space.yaml"}
     assert names <= {path.name for path in folder.iterdir()}
     assert "Finished: every trial has ended" in (folder / "report.html").read_text()
@@ -98,7 +97,7 @@ def test_study_and_events_grow_while_it_runs(make_settings, tmp_path):
     settings = make_settings(num_trials=2, max_concurrent=1, scheduler__kind="none")
     run_search(settings, run, Watching(Console(quiet=True)))
     assert seen == sorted(seen)
-    assert seen[-1][:2] == (2, len(story(run, "epoch")))
+    assert seen[-1][:2] == (2, len(events_of(run, "epoch")))
     # Some steps may have gone by between two looks.
     assert {1, 2} <= {trials for trials, _, _ in seen}
     assert len({veers for _, veers, _ in seen}) > 2
@@ -106,7 +105,7 @@ def test_study_and_events_grow_while_it_runs(make_settings, tmp_path):
 
 
 def test_seed_gives_the_same_search_one_at_a_time(search):
-    assert story(search("one", num_trials=3)) == story(search("other", num_trials=3))
+    assert events_of(search("one", num_trials=3)) == events_of(search("other", num_trials=3))
 
 
 def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
@@ -127,8 +126,8 @@ def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
     folder = search("run", num_trials=2, max_epochs=6, scheduler__kind="none")
     thread.join()
     assert killed
-    assert story(folder) == story(whole)
-    [fault] = story(folder, "infrastructure")
+    assert events_of(folder) == events_of(whole)
+    [fault] = events_of(folder, "infrastructure")
     assert (fault["kind"], fault["epoch"]) == ("worker_lost", epochs_before(folder, fault))
     assert "its worker process has died" in fault["message"]
     assert f"trial {fault['trial']}: its process died" in (tmp_path / "run.out").read_text()
@@ -136,7 +135,7 @@ def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
 
 def epochs_before(folder: Path, fault: dict) -> int:
     """Epochs of a trial in the journal before it met a fault."""
-    records = story(folder, "epoch", "infrastructure")
+    records = events_of(folder, "epoch", "infrastructure")
     before = records[: records.index(fault)]
     return sum(record["trial"] == fault["trial"] for record in before)
 
@@ -162,22 +161,22 @@ def kill_workers() -> list[int]:
 def test_time_limit_leaves_a_search_that_goes_on(search):
     whole = search("whole", num_trials=2)
     folder = search("run", num_trials=2, time_limit_s=1e-6)
-    assert story(folder, "search_ended") == [{"event": "search_ended", "reason": "time_limit"}]
-    assert story(folder) == []
+    assert events_of(folder, "search_ended") == [{"event": "search_ended", "reason": "time_limit"}]
+    assert events_of(folder) == []
     search("run", num_trials=2)
-    assert story(folder) == story(whole)
-    assert len(story(folder, "search_resumed")) == 1
+    assert events_of(folder) == events_of(whole)
+    assert len(events_of(folder, "search_resumed")) == 1
 
 
 def test_repeats_and_controls_of_a_finished_search(search):
     folder = search(num_trials=6, max_concurrent=2, keep_best=2)
-    own = story(folder)
+    own = events_of(folder)
     search(num_trials=6, max_concurrent=2, keep_best=2, repeat=1, finalists=2, control=1)
     histories = trial_histories(read_journal(folder / "journal.jsonl"))
     repeats, controls = (
         [h for h in histories if h.follow_up == kind] for kind in ("repeat", "control")
     )
-    assert [story(folder)[: len(own)], len(repeats), len(controls)] == [own, 2, 1]
+    assert [events_of(folder)[: len(own)], len(repeats), len(controls)] == [own, 2, 1]
     assert {(h.state, len(h.epochs)) for h in (*repeats, *controls)} == {("complete", 3)}
     control, followed = controls[0], histories[controls[0].follows]
     assert followed.state == "stopped_early"
@@ -201,7 +200,7 @@ def test_gpu_that_no_node_has_is_an_error(search):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a GPU that is only declared")
 def test_gpu_that_torch_cannot_use_fails_clearly(search):
     folder = search(resources__gpu=0.5, num_trials=1)
-    [ended] = story(folder, "trial_ended")
+    [ended] = events_of(folder, "trial_ended")
     assert ended["state"] == "failed"
     assert "given 0.5 GPUs, but torch" in ended["reason"]
     assert "set device: cpu" in ended["reason"]
@@ -209,7 +208,7 @@ def test_gpu_that_torch_cannot_use_fails_clearly(search):
 
 def test_gpu_is_left_alone_with_device_cpu(search):
     folder = search(resources__gpu=0.25, resources__cpu=0.5, num_trials=2, device="cpu")
-    assert {record["state"] for record in story(folder, "trial_ended")} <= {
+    assert {record["state"] for record in events_of(folder, "trial_ended")} <= {
         "complete", "stopped_early"
     }  # fmt: skip
 
@@ -219,7 +218,7 @@ def test_trial_that_cannot_be_built_fails_with_the_reason(search, tiny_world, tm
     tree["loss"] = {"distillation": "cosine", "stages": "cosine", "stage_weights": [0, 1, 0]}
     write_yaml(tmp_path / "space.yaml", tree)
     folder = search(space=tmp_path / "space.yaml", num_trials=2)
-    for ended in story(folder, "trial_ended"):
+    for ended in events_of(folder, "trial_ended"):
         assert ended["state"] == "failed"
         assert "stage_weights must not all be 0 at 2 stages" in ended["reason"]
 
