@@ -62,7 +62,7 @@ class TestArguments:
         assert "--dashboard-host=0.0.0.0" in ran[1]["command"]
         assert "warning: the dashboard listens on 0.0.0.0: everyone who" in warned.stderr
 
-    def test_ray_without_a_dashboard_says_what_to_install(self, home, monkeypatch):
+    def test_ray_without_a_dashboard_is_an_error_with_the_fix(self, home, monkeypatch):
         del home
         said = "Exception: Cannot include dashboard with missing packages.\n"
         monkeypatch.setattr(
@@ -86,7 +86,7 @@ class TestArguments:
         veer("cluster", "head", "--host=10.0.0.1", f"--port={port}")
         assert f"--port={port}" in ran[0]["command"]
 
-    def test_of_what_ray_prints_its_sentence_is_told_and_no_code(self, home, monkeypatch):
+    def test_error_has_rays_sentence_without_code(self, home, monkeypatch):
         del home
         said = (
             "Local node IP: 10.0.0.1\nTraceback (most recent call last):\n"
@@ -107,7 +107,7 @@ class TestArguments:
         with pytest.raises(ConfigError, match=message):
             veer("cluster", "head", "--host", "10.0.0.1")
 
-    def test_machine_of_another_ray_is_told_the_difference(self, home, monkeypatch):
+    def test_another_ray_version_is_an_error_with_both_versions(self, home, monkeypatch):
         (home / ".ray").mkdir()
         (home / ".ray" / "auth_token").write_text("ab" * 32)
         said = (
@@ -141,7 +141,7 @@ class TestToken:
         assert f"{file}: other users of this machine could use the token (mode" in told.stderr
         assert veer("cluster", "token", "--show").stdout == "ab" * 32 + "\n"
 
-    def test_machine_without_one_is_told_where_it_comes_from(self, home):
+    def test_machine_without_a_token_is_an_error_with_its_origin(self, home):
         for command in (["token"], ["join", "10.0.0.1:6379"]):
             with pytest.raises(ConfigError, match=rf"no token \({home}/\.ray/auth_token is"):
                 veer("cluster", *command)

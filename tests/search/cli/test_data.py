@@ -77,14 +77,14 @@ def test_bad_options_are_explained(arguments: tuple[str, ...], message: str) -> 
 
 
 @pytest.mark.parametrize("command", ["demo", "prepare", "check"])
-def test_help_says_what_is_needed(command: str) -> None:
+def test_help_lists_the_required_arguments(command: str) -> None:
     output = runner.invoke(app, [command, "--help"], env={"COLUMNS": "120"}).output
     expected = {"demo": "synthetic", "prepare": "LibriSpeech", "check": "corpus.yaml"}
     assert expected[command].lower() in output.lower()
 
 
 @pytest.mark.slow
-def test_demo_says_when_it_reuses(
+def test_demo_reports_a_reuse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("espeakng_loader", reason="the demo extra is not installed")

@@ -106,7 +106,7 @@ def test_the_recorded_corpus_names_the_test_list(student: Path, corpus: Path) ->
     assert f"cosine of mean embeddings: {eer}, no interval: it takes 6 speakers" in shown
 
 
-def test_earlier_openings_are_told(student: Path) -> None:
+def test_earlier_openings_are_printed(student: Path) -> None:
     final(student)
     shown = final(student)
     assert "the test list was opened 1 time before: " in shown
@@ -182,7 +182,7 @@ def test_another_list_needs_no_opening(student: Path, corpus: Path) -> None:
     assert not (folder / LEDGER).exists()
 
 
-def test_the_validation_list_is_told_to_be_no_test_list(student: Path, corpus: Path) -> None:
+def test_the_validation_list_as_test_list_gives_a_warning(student: Path, corpus: Path) -> None:
     folder = corpus.parent
     shown = final(student, "--pairs", folder / "veri_val.txt", "--root", folder / "val")
     assert "warning: this is the validation list of" in shown

@@ -70,7 +70,7 @@ def test_a_bars_title_is_text(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in out.getvalue()
 
 
-def test_what_a_search_says_is_text() -> None:
+def test_lines_of_a_search_are_literal_text() -> None:
     out = io.StringIO()
     SearchView(Screen(file=out, width=200)).print_line(HOSTILE)
     assert SHOWN in out.getvalue()

@@ -146,7 +146,7 @@ def test_a_space_of_presets_tells_their_models_apart() -> None:
     assert "model.num_blocks 8" in [row[2] for row in table[place : place + 8]]
 
 
-def test_conditions_are_told_in_words(tmp_path: Path) -> None:
+def test_conditions_are_printed_in_words(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     loss = {
         "distillation": {"choices": ["none", "mse"]},

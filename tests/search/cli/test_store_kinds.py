@@ -38,7 +38,7 @@ def targets(copy: int) -> StorePlan:
         (targets(2), "targets of teacher 0123456789ab of copy 2, 8 crops of 200 frames, seed 1"),
     ],
 )
-def test_a_kind_is_told_with_what_tells_it_apart(store: StorePlan, told: str) -> None:
+def test_a_kind_is_described_with_its_distinguishing_settings(store: StorePlan, told: str) -> None:
     assert describe_kind(store) == told
 
 

@@ -138,7 +138,7 @@ def test_a_terminal_follows_a_search_to_its_end(path: Path, terminal: Terminal) 
     assert "\x1b[?25h" in terminal.text  # the cursor is shown again
 
 
-def test_a_search_that_has_died_is_said(path: Path, terminal: Terminal) -> None:
+def test_a_dead_search_is_reported(path: Path, terminal: Terminal) -> None:
     def search() -> None:
         with run_lock(path), begin(path) as journal:
             ready.set()
@@ -277,7 +277,7 @@ def status_at(path: Path, now_s: float) -> Any:
     return journal_status(records, trial_histories(records), now_s)
 
 
-def test_the_status_counts_own_trials_and_says_how_long_is_left() -> None:
+def test_the_status_counts_own_trials_and_estimates_the_time_left() -> None:
     settings = {"num_trials": 5, "max_epochs": 4}
     config = {"loss": {"distillation": "none"}}
     begun = {"params": {}, "config": config, "config_hash": "a", "seed": 0}
@@ -319,7 +319,7 @@ def test_the_status_counts_own_trials_and_says_how_long_is_left() -> None:
     assert has_ended([*records, {"event": "search_ended", "time_s": 1.0, "reason": "finished"}])
 
 
-def test_before_the_first_epoch_nobody_knows_how_long(path: Path) -> None:
+def test_no_time_left_before_the_first_epoch(path: Path) -> None:
     begin(path).close()
     status = status_at(path, time.time())
     assert (status.left_s, status.best_veer_pct, status.num_trials) == (None, None, 4)

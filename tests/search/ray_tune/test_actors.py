@@ -15,7 +15,7 @@ from ray.exceptions import (
 from search.ray_tune.actors import LostActorError, as_tune_error, fault_from_error
 from spaces.files.errors import DeviceError
 
-# What Ray 2.60 said when it was tried: a worker killed, `ray.kill`, a node's raylet killed.
+# Messages of Ray 2.60, recorded after killing a worker, `ray.kill`, and killing a raylet.
 DIED = (
     "The actor died unexpectedly before finishing this task.\n\tclass_name: A\n\tpid: 7118\n"
     "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker "
@@ -69,7 +69,7 @@ def task_error(cause: Exception) -> Exception:
         (task_error(LookupError("no such\nthing")), "error", "LookupError: no such thing"),
     ],
 )
-def test_deaths_are_told_apart_and_said_in_a_line(error, kind, message):
+def test_deaths_get_a_kind_and_a_one_line_message(error, kind, message):
     """Also after Tune has written the error to a file and it was read back."""
     known = as_tune_error(error)
     assert isinstance(known, RayActorError | RayTaskError)

@@ -65,7 +65,7 @@ def test_slow_trial_has_its_own_pace_once_it_has_three_epochs_of_it():
     assert watching.wait(3, "slow") == {"slow": 200.0}
 
 
-def test_restored_trial_that_repeats_its_epoch_says_nothing_of_a_start():
+def test_repeated_epoch_of_a_restored_trial_is_no_start_time():
     watching = Watching()
     watching.watch.hung(["a"])
     watching.wait(2, "a")
@@ -74,7 +74,7 @@ def test_restored_trial_that_repeats_its_epoch_says_nothing_of_a_start():
     assert watching.wait(5, "a", "b") == {"a": 1000.0, "b": 1000.0}
 
 
-def test_hung_trial_is_named_once_and_begins_anew_with_its_next_worker():
+def test_hung_trial_is_named_once_per_worker():
     watching = Watching()
     watching.epochs("a", 1, 1, 1)
     assert watching.wait(60, "a") == {"a": 20.0}

@@ -32,7 +32,7 @@ The actor is dead because its worker process has died.
         ("", "unknown"),
     ],
 )
-def test_line_that_says_most_is_the_reason(text, reason):
+def test_line_with_the_cause_is_the_reason(text, reason):
     assert cause_line(text) == reason
 
 

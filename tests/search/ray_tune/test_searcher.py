@@ -1,4 +1,4 @@
-"""Who is handed out when: places of the cluster, and trials that may come back."""
+"""The order of trials on a cluster's slots, and trials that may run again."""
 
 import itertools
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ NO_MEMORY = {"outcome": "out_of_memory", "reason": "Tried to allocate 2 GiB"}
 
 
 class Ray:
-    """Plays Ray: asks for trials, starts them, passes their results on."""
+    """A stand-in for Ray: requests trials, starts them, and passes their results on."""
 
     def __init__(self, coordinator, allocator, *, num_slots, max_concurrent=99):
         self.coordinator = coordinator
@@ -44,7 +44,7 @@ class Ray:
         self.out = {}
 
     def ask(self):
-        """The number of the trial that is handed out, or what the searcher says instead."""
+        """Return the number of the next trial, or the searcher's other answer."""
         name = next(self._names)
         task = self.searcher.suggest(name)
         if not isinstance(task, dict):
@@ -86,19 +86,19 @@ def make_ray(tmp_path):
 DONE = {"epoch": 1, "veer_pct": 20.0}
 
 
-def test_no_more_trials_are_out_than_there_are_places(make_ray):
+def test_no_more_trials_run_than_there_are_slots(make_ray):
     ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(5)] == [0, 1, 2, 3, None]
     assert ray.result(2, DONE) == "STOP"
     assert [ray.ask(), ray.ask()] == [4, None]
 
 
-def test_fewer_are_out_where_the_person_says_so(make_ray):
+def test_max_concurrent_limits_the_running_trials(make_ray):
     ray = make_ray(num_slots=4, max_concurrent=2)
     assert [ray.ask() for _ in range(3)] == [0, 1, None]
 
 
-def test_raised_trial_waiting_for_two_places_and_nobody_overtakes_it(make_ray):
+def test_no_trial_overtakes_a_raised_trial_that_waits_for_two_slots(make_ray):
     ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(4)] == [0, 1, 2, 3]
     assert ray.result(1, NO_MEMORY) == "STOP"
@@ -116,7 +116,7 @@ def test_raised_trial_waiting_for_two_places_and_nobody_overtakes_it(make_ray):
 
 
 def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
-    """Ray asks no more once it was told that there is nothing."""
+    """Ray asks no more after the answer FINISHED."""
     ray = make_ray(num_slots=4, num_trials=2)
     assert [ray.ask(), ray.ask(), ray.ask()] == [0, 1, None]
     ray.result(0, DONE)
@@ -129,7 +129,7 @@ def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):
     assert ray.coordinator.is_finished
 
 
-def test_halted_search_waiting_for_nobody(make_ray):
+def test_halted_search_waits_for_no_trial(make_ray):
     ray = make_ray(num_slots=4)
     ray.ask()
     ray.coordinator.halt("interrupted")

@@ -54,7 +54,7 @@ def test_fields_that_an_older_journal_lacks_are_left_out():
     assert replace(pair(loss_stages=None), recorded=recorded).differing == []
 
 
-def test_the_first_difference_is_told_with_both_values_and_its_size():
+def test_the_first_difference_has_both_values_and_its_size():
     pairs = [pair(), pair(veer_pct=12.75, loss_total=5.0)]
     assert first_difference(pairs) == (
         "epoch 2 in veer_pct: 12.5 recorded, 12.75 again, a difference of 0.25"

@@ -44,7 +44,7 @@ def test_epochs_before_a_forged_one_still_hold(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_another_thread_count_is_told_and_compared_within_the_tolerance(run, tmp_path):
+def test_another_thread_count_is_a_difference_and_within_the_tolerance(run, tmp_path):
     found = again(run, 0, tmp_path / "again", num_threads=2)
     assert found.differences == ("threads 1 then, 2 now",)
     assert found.holds

@@ -33,7 +33,7 @@ def settings(**given: Any) -> SearchConfig:
         ({"control": 1}, ["then, at most 30 epochs more: 1 stopped trial to the end"]),
     ],
 )  # fmt: skip
-def test_what_follow_ups_will_take_is_said(given: dict[str, Any], said: list[str]) -> None:
+def test_epochs_of_follow_ups_are_described(given: dict[str, Any], said: list[str]) -> None:
     assert describe_follow_ups(settings(**given)) == said
 
 

@@ -60,7 +60,7 @@ def test_status_sums_up_a_search():
     assert status.left_s == pytest.approx((7 / 3 + 4 / 3) * 2)
 
 
-def test_nothing_is_foretold_before_the_first_epoch():
+def test_no_time_is_estimated_before_the_first_epoch():
     coordinator = coordinator_of(
         budget=Budget(num_trials=6, max_epochs=9), trials=[], num_reported=0, elapsed_s=1.0,
         ledger=SimpleNamespace(kinds={}),
@@ -69,7 +69,7 @@ def test_nothing_is_foretold_before_the_first_epoch():
     assert (status.left_s, status.best_trial, status.best_veer_pct) == (None, None, None)
 
 
-def test_line_says_what_a_person_waits_for():
+def test_line_shows_counts_best_veer_and_times():
     assert status_line(STATUS) == (
         "5/12 trials ended, 2 running, 1 complete, 3 stopped early, 1 failed, best VEER 7.31 % "
         "(trial 4), 40 epochs, 3 min 10 s so far, about 1 min 15 s left"
@@ -130,7 +130,7 @@ def repeat(number, veer_pct, state):
     return made
 
 
-def test_follow_ups_are_told_apart_from_the_searchs_own_trials():
+def test_follow_ups_are_counted_apart_from_own_trials():
     due = [FollowUp(kind="repeat", follows=1, seed=5), FollowUp(kind="control", follows=2, seed=2)]
     coordinator = coordinator_of(
         budget=Budget(num_trials=3, max_epochs=9, follow_ups=FollowUpPlan(repeat=2, control=1)),

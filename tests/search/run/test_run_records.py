@@ -32,7 +32,7 @@ def search(make_settings, tmp_path):
     return go
 
 
-def test_every_trial_says_what_was_built_and_comes_again_bit_for_bit(search, tmp_path):
+def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(search, tmp_path):
     run, _ = search()
     records = run.read()
     for history in trial_histories(records):
@@ -74,7 +74,7 @@ def test_search_goes_on_with_no_other_list(search):
     assert run.journal.read_bytes() == before
 
 
-def test_resume_elsewhere_says_what_differs_and_goes_on(search):
+def test_resume_elsewhere_prints_the_differences_and_continues(search):
     run, said = search(num_trials=1)
     assert "since this run began" not in said
     records = run.read()

@@ -146,7 +146,7 @@ def check_hungry_run(searches: Searches) -> None:
     assert sorted(epochs) == [(n, e) for n in range(4) for e in range(1, MAX_EPOCHS + 1)]
 
 
-def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_nobody(searches: Searches) -> None:
+def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_no_other(searches: Searches) -> None:
     searches.settle([WIDE, 8], resources={"cpu": 1, "gpu": 0.25})
     searches.finish(searches.start(num_cpus=8, num_gpus=1))
     check_hungry_run(searches)
