@@ -60,7 +60,7 @@ class TestArguments:
         assert "warning" not in quiet.stderr
         warned = veer("cluster", "head", "--dashboard", "--dashboard-host", "0.0.0.0")
         assert "--dashboard-host=0.0.0.0" in ran[1]["command"]
-        assert "warning: the dashboard listens on 0.0.0.0: everyone who" in warned.stderr
+        assert "warning: the dashboard listens on 0.0.0.0: everyone who reaches" in warned.stderr
 
     def test_ray_without_a_dashboard_is_an_error_with_the_fix(self, home, monkeypatch):
         del home

@@ -103,7 +103,7 @@ def test_the_recorded_corpus_names_the_test_list(student: Path, corpus: Path) ->
     (found,) = ledger_lines(corpus.parent, "figures")
     assert found["id"] == opened["id"]
     eer = f"EER {found['figures']['cosine']['eer_pct']:.2f} %"
-    assert f"cosine of mean embeddings: {eer}, no interval: it takes 6 speakers" in shown
+    assert f"cosine of mean embeddings: {eer}, no interval: it needs 6 speakers" in shown
 
 
 def test_earlier_openings_are_printed(student: Path) -> None:
@@ -229,7 +229,7 @@ def test_the_ledger_alone_holds_it_where_the_run_cannot_be_written(
         ((), "give --pairs LIST and --root FOLDER, or --final"),
         (("--pairs", "x"), "--pairs and --root must be given together"),
         (("--corpus", "c.yaml"), "give --pairs LIST"),
-        (("--corpus", "c", "--pairs", "x", "--root", "y", "--final"), "leave out --pairs"),
+        (("--corpus", "c", "--pairs", "x", "--root", "y", "--final"), "use it without --pairs"),
         (("--final", "--trial", "3"), "--trial 3 needs the run folder of a search"),
     ],
 )

@@ -100,7 +100,7 @@ def test_eighty_columns_show_every_number_whole(
 
 
 def test_only_a_network_can_be_asked(corpus: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"bank\.parquet: a file of embeddings has been asked"):
+    with pytest.raises(ConfigError, match=r"bank\.parquet: a file of embeddings already has"):
         run("build", corpus, "--teacher", "bank.parquet")
     with pytest.raises(ConfigError, match=r"mine\.yaml: a plug-in is run by the"):
         run("build", corpus, "--teacher", "mine.yaml")
@@ -130,7 +130,7 @@ def test_info_names_what_is_damaged_and_leaves_it(corpus: Path, tmp_path: Path) 
     path = store(tmp_path) / "features-00000.arrow"
     flip_byte(path, path.stat().st_size // 2)
     damaged = path.read_bytes()
-    message = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds what"
+    message = r"00000\.arrow: CRC-32 of .*\n`veer data build CORPUS\.yaml --verify` rebuilds only"
     with pytest.raises(StoreError, match=message):
         run("info", "--verify")
     with pytest.raises(StoreError, match=rf"\n`veer data build {corpus} --verify` rebuilds"):
