@@ -67,7 +67,7 @@ def test_the_command_prints_tables_and_a_verdict(play, monkeypatch):
     said = veer("audit", folder).output
     for words in ("Rungs: rank correlation", "Controls: stopped trials", "Seeds: runs of one"):
         assert words in said
-    assert "stopped early, each as the rungs say" in said
+    assert "stopped early, each as the rungs require" in said
     assert "for a fuller audit" not in said
 
 
