@@ -74,8 +74,8 @@ def test_an_interrupted_search_prints_a_resume_command_that_runs(
     monkeypatch.setattr(outcome, "run_search", lambda *_, **__: result)
     outcome.run_and_print(None, folder)  # type: ignore[arg-type]
     command = next(
-        line.partition("go on with: ")[2]
+        line.partition("continue with: ")[2]
         for line in capsys.readouterr().out.splitlines()
-        if "go on with: " in line
+        if "continue with: " in line
     )
     assert words_of(command, tmp_path) == ["resume", str(folder)]
