@@ -176,7 +176,7 @@ class RecordingWatcher:
     def __init__(self) -> None:
         self.epochs: list[int] = []
         self.utterances: list[int] = []
-        self.warnings: list[str] = []
+        self.lines: list[str] = []
 
     def epoch(self, report: EpochReport) -> None:
         self.epochs.append(report.epoch)
@@ -189,7 +189,7 @@ class RecordingWatcher:
         raise AssertionError(f"no plug-in, but got {done} of {total}")
 
     def print_line(self, text: str) -> None:
-        self.said.append(text)
+        self.lines.append(text)
 
 
 def test_epochs_and_evaluations_reach_the_watcher(corpus_file: Path, tmp_path: Path) -> None:
@@ -219,8 +219,8 @@ def test_a_run_with_a_damaged_checkpoint_warns_and_ends_the_same(
     newest.write_bytes(newest.read_bytes()[:1000])
     watcher = RecordingWatcher()
     again = run_training(run, data, tmp_path / "run", device=cpu, watcher=watcher)
-    (warning,) = watcher.warnings
-    assert "model000000002.model: damaged" in warning
+    (line,) = watcher.lines
+    assert "model000000002.model: damaged" in line
     assert [report.veer_pct for report in (again.best, again.last)] == [
         report.veer_pct for report in (before.best, before.last)
     ]
