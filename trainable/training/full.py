@@ -88,7 +88,7 @@ class Watcher(Protocol):
         """Handle progress of the teacher, in utterances that it has embedded."""
 
     def print_line(self, text: str) -> None:
-        """Something happened that the person should know."""
+        """Handle a message that the user should read, such as a damaged checkpoint."""
 
 
 class ScoreLog:
