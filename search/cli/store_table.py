@@ -15,6 +15,23 @@ SHOWN_DIGITS = 12
 SECONDS_PER_HOUR = 3_600
 
 
+def stores_table(stores: Sequence[StoreInfo]) -> Table:
+    """Return a table of stores with their kind, corpus, state, amounts and sizes."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
+    table.add_column("store", no_wrap=True)
+    table.add_column("holds", overflow="fold")
+    table.add_column("on disk", justify="right", no_wrap=True)
+    table.add_column("unused\ndays", justify="right", no_wrap=True)
+    for store in stores:
+        table.add_row(
+            f"{store.folder.name}\n{store.state.value}",
+            "\n".join(_holds(store)),
+            f"{store.size_bytes:,} bytes\n{_shards(store)}",
+            f"{store.unused_days:.1f}",
+        )
+    return table
+
+
 def describe_kind(plan: StorePlan) -> str:
     """Describe the kind of a store, with what differs between two stores of one corpus.
 
@@ -38,23 +55,6 @@ def describe_amount(plan: StorePlan, num_vectors: int) -> str:
     if plan.kind.stem == LOG_MELS.stem:
         return f"{num_vectors * HOP_SAMPLES / SAMPLE_RATE_HZ / SECONDS_PER_HOUR:,.2f} hours"
     return f"{num_vectors:,} {plan.kind.vectors}"
-
-
-def stores_table(stores: Sequence[StoreInfo]) -> Table:
-    """Return a table of stores with their kind, corpus, state, amounts and sizes."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
-    table.add_column("store", no_wrap=True)
-    table.add_column("holds", overflow="fold")
-    table.add_column("on disk", justify="right", no_wrap=True)
-    table.add_column("unused\ndays", justify="right", no_wrap=True)
-    for store in stores:
-        table.add_row(
-            f"{store.folder.name}\n{store.state.value}",
-            "\n".join(_holds(store)),
-            f"{store.size_bytes:,} bytes\n{_shards(store)}",
-            f"{store.unused_days:.1f}",
-        )
-    return table
 
 
 def _holds(store: StoreInfo) -> list[str]:

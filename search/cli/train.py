@@ -26,77 +26,6 @@ from trainable.training.full import TrainResult, run_training
 from trainable.verification.evaluation import EvaluationResult
 
 
-def run_and_show(
-    *,
-    corpus: Path | CorpusConfig,
-    teacher: Path | None,
-    trial: TrialConfig,
-    out: Path,
-    device: str,
-    teacher_sha256: str | None = None,
-    engine: EngineConfig = DEFAULT_ENGINE,
-) -> TrainResult:
-    """Start or continue a training with a progress bar, then print the results."""
-    check_user_model(trial.model)
-    if teacher is not None and trial.loss.distill_weight > 0:
-        # Before the corpus is read, which may take long.
-        check_user_teacher(find_teacher(teacher))
-    corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
-    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
-    config = load_mapping(
-        TrainRunConfig,
-        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine},
-        "command line",
-    )
-    with progress_bar("log-mels") as progress:
-        data = load_training_data(corpus_config, cache_dir=cache_dir(), progress=progress)
-    console.print(
-        f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
-        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
-        soft_wrap=True,
-    )
-    try:
-        with training_bar(str(out), trial.training.max_epochs) as bar:
-            result = run_training(config, data, out, device=choose_device(device), watcher=bar)
-    except KeyboardInterrupt:
-        console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
-        raise SystemExit(130) from None
-    _print_result(result, out)
-    return result
-
-
-def evaluation_table(result: EvaluationResult, title: str) -> Table:
-    """Return a table of the metrics under both protocols."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("protocol", no_wrap=True)
-    for name in ("EER %", "EER %, as\nvoxceleb_trainer", "minDCF\np=0.01", "minDCF\np=0.05"):
-        table.add_column(name, justify="right")
-    for protocol, metrics in (
-        ("cosine of mean embeddings", result.cosine),
-        ("voxceleb_trainer", result.voxceleb_trainer),
-    ):
-        table.add_row(
-            protocol,
-            f"{metrics.eer_pct:.2f}",
-            f"{metrics.eer_pct_voxceleb_trainer:.2f}",
-            f"{metrics.min_dcf_p01:.4f}",
-            f"{metrics.min_dcf_p05:.4f}",
-        )
-    return table
-
-
-def _print_result(result: TrainResult, out: Path) -> None:
-    if result.resumed_from == result.last.epoch:
-        console.print(f"reusing {out}: it is already trained ({result.last.epoch} epochs)")
-    elif result.resumed_from:
-        console.print(f"continued from epoch {result.resumed_from}")
-    console.print(
-        f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
-        f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
-    )
-    console.print(evaluation_table(result.final, "validation list, best epoch"))
-
-
 def train(
     config: Annotated[
         Path | None,
@@ -185,3 +114,74 @@ def _training_run(
 def _run_key(assignment: str) -> str:
     first = assignment.partition("=")[0].partition(".")[0]
     return f"trial.{assignment}" if first in TrialConfig.model_fields else assignment
+
+
+def run_and_show(
+    *,
+    corpus: Path | CorpusConfig,
+    teacher: Path | None,
+    trial: TrialConfig,
+    out: Path,
+    device: str,
+    teacher_sha256: str | None = None,
+    engine: EngineConfig = DEFAULT_ENGINE,
+) -> TrainResult:
+    """Start or continue a training with a progress bar, then print the results."""
+    check_user_model(trial.model)
+    if teacher is not None and trial.loss.distill_weight > 0:
+        # Before the corpus is read, which may take long.
+        check_user_teacher(find_teacher(teacher))
+    corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
+    parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
+    config = load_mapping(
+        TrainRunConfig,
+        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine},
+        "command line",
+    )
+    with progress_bar("log-mels") as progress:
+        data = load_training_data(corpus_config, cache_dir=cache_dir(), progress=progress)
+    console.print(
+        f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
+        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
+        soft_wrap=True,
+    )
+    try:
+        with training_bar(str(out), trial.training.max_epochs) as bar:
+            result = run_training(config, data, out, device=choose_device(device), watcher=bar)
+    except KeyboardInterrupt:
+        console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
+        raise SystemExit(130) from None
+    _print_result(result, out)
+    return result
+
+
+def evaluation_table(result: EvaluationResult, title: str) -> Table:
+    """Return a table of the metrics under both protocols."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("protocol", no_wrap=True)
+    for name in ("EER %", "EER %, as\nvoxceleb_trainer", "minDCF\np=0.01", "minDCF\np=0.05"):
+        table.add_column(name, justify="right")
+    for protocol, metrics in (
+        ("cosine of mean embeddings", result.cosine),
+        ("voxceleb_trainer", result.voxceleb_trainer),
+    ):
+        table.add_row(
+            protocol,
+            f"{metrics.eer_pct:.2f}",
+            f"{metrics.eer_pct_voxceleb_trainer:.2f}",
+            f"{metrics.min_dcf_p01:.4f}",
+            f"{metrics.min_dcf_p05:.4f}",
+        )
+    return table
+
+
+def _print_result(result: TrainResult, out: Path) -> None:
+    if result.resumed_from == result.last.epoch:
+        console.print(f"reusing {out}: it is already trained ({result.last.epoch} epochs)")
+    elif result.resumed_from:
+        console.print(f"continued from epoch {result.resumed_from}")
+    console.print(
+        f"best VEER {result.best.veer_pct:.2f} % in epoch {result.best.epoch}, "
+        f"last {result.last.veer_pct:.2f} %, {result.num_params:,} parameters, {result.best_file}"
+    )
+    console.print(evaluation_table(result.final, "validation list, best epoch"))

@@ -32,6 +32,7 @@ def audit_search(records: Sequence[Record]) -> Audit:
     at = {trial.trial: len(trial.epochs) for trial in trials}
     stopped_at = {number: at[number] for number in rung_stops(records)}
     epochs = rung_epochs(rungs_of(settings), max_epochs)
+    # A resume may change `finalists`, but neither the scheduler nor `max_epochs`.
     most = latest_settings(records).get("finalists") or DEFAULT_FINALISTS
     return Audit(
         is_stopping=scheduler.kind != "none",

@@ -147,6 +147,7 @@ def prepare_targets(
         for _, config in corner_configs(space, _DECIDING)
         if config.loss.distill_weight > 0
     }
+    # Sorted, so that stores are built and recorded in the same order in every run.
     for crop_frames in sorted(lengths):
         if (bank := settings.targets.bank(crop_frames)) is not None:
             opened = open_targets(
