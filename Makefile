@@ -61,6 +61,7 @@ bench: setup
 # Kills real searches, takes about ten minutes; CHAOS='--only driver' runs a part of it.
 chaos: setup
 	$(BIN)/python -m tests.chaos $(CHAOS)
+	$(if $(CHAOS),,VEER_KILLS=20 $(BIN)/python -m pytest -q tests/chaos/test_kills.py -k driver)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
