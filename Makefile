@@ -58,7 +58,7 @@ bench: setup
 	@test -n '$(NAME)' || { echo 'make bench NAME=name, one of: $(subst _,-,$(BENCHMARKS))'; exit 2; }
 	$(BIN)/python -m tests.benchmarks.$(subst -,_,$(NAME)) $(ARGS)
 
-# Kills real searches, takes about ten minutes; CHAOS='--only driver' runs a part of it.
+# Kills real searches, takes about 20 minutes; CHAOS='--only driver' runs a part of it.
 chaos: setup
 	$(BIN)/python -m tests.chaos $(CHAOS)
 	$(if $(CHAOS),,VEER_KILLS=20 $(BIN)/python -m pytest -q tests/chaos/test_kills.py -k driver)
