@@ -1,20 +1,21 @@
 """`veer audit`."""
 
+from __future__ import annotations
+
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
-from results.audit.verdict import verdict
-from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
 from search.cli.console import console
-from search.review.audit_run import audit_search
+
+if TYPE_CHECKING:
+    from results.audit.findings import Audit, ControlsAudit, Correlation, SeedsAudit
 
 _NO_VALUE = "-"
 
@@ -32,6 +33,10 @@ def audit(
     (`--repeat`), whether every stop follows the rule of the rungs, and the epochs saved. VEER at
     the end is the median of the last five epochs. See docs/trust.md.
     """
+    from results.audit.verdict import verdict
+    from results.journal.run_folder import RunFolder
+    from search.review.audit_run import audit_search
+
     found = audit_search(RunFolder(run).read())
     words = verdict(found)
     if as_json:

@@ -1,13 +1,16 @@
 """`veer cluster`: Ray on several machines."""
 
+from __future__ import annotations
+
 import ipaddress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli.console import console, errors
-from search.cluster import nodes as cluster
-from search.cluster.tokens import TOKEN, Token, keep_from_others
+
+if TYPE_CHECKING:
+    from search.cluster.tokens import Token
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,8 +42,12 @@ def head(
     host: HostOption = None,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Start Ray's dashboard.")] = False,
     dashboard_host: Annotated[
-        str, typer.Option(help="Address of the dashboard; only 127.0.0.1 is closed to others.")
-    ] = cluster.LOOPBACK,
+        str | None,
+        typer.Option(
+            help="Address of the dashboard; only 127.0.0.1 is closed to others.",
+            show_default="127.0.0.1",
+        ),
+    ] = None,
     dashboard_port: Annotated[
         int, typer.Option(min=1, max=65535, help="Port of the dashboard.")
     ] = 8265,
@@ -50,17 +57,20 @@ def head(
     Other machines need the token to join; it is created if missing. The dashboard starts only with
     --dashboard.
     """
+    from search.cluster import nodes
+
+    listens_on = dashboard_host or nodes.LOOPBACK
     dashboard_options = (
-        cluster.Dashboard(host=dashboard_host, port=dashboard_port) if dashboard else None
+        nodes.Dashboard(host=listens_on, port=dashboard_port) if dashboard else None
     )
     if dashboard_options is not None and not _is_loopback(dashboard_options.host):
         _warn(
             f"the dashboard listens on {dashboard_options.host}: everyone who reaches it and has "
             "the token can run code on all machines; an SSH tunnel to 127.0.0.1 is safer"
         )
-    node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    address = cluster.start_head(port, node, dashboard_options)
-    token = _made_private(cluster.require_token())
+    node = nodes.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
+    address = nodes.start_head(port, node, dashboard_options)
+    token = _made_private(nodes.require_token())
     _print(f"a cluster runs at {address}; to join, a machine needs the token of {token.source}")
     if dashboard_options is not None:
         _print(f"dashboard: http://{dashboard_options.host}:{dashboard_options.port}")
@@ -82,8 +92,10 @@ def join(
     host: HostOption = None,
 ) -> None:
     """Make this machine a node of a cluster; this needs the cluster's token."""
-    node = cluster.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
-    _made_private(cluster.join_cluster(address, node))
+    from search.cluster import nodes
+
+    node = nodes.NodeOptions(num_cpus=cpus, num_gpus=gpus, host=host)
+    _made_private(nodes.join_cluster(address, node))
     _print(f"this machine is a node of {address}; to leave: veer cluster stop")
 
 
@@ -97,7 +109,9 @@ def token(
 
     Machines with the same fingerprint have the same token.
     """
-    found = _made_private(cluster.require_token())
+    from search.cluster.nodes import require_token
+
+    found = _made_private(require_token())
     if show:
         typer.echo(found.value)
         return
@@ -113,11 +127,15 @@ def stop(
     ] = None,
 ) -> None:
     """Stop the nodes that `veer cluster` started on this machine, and no other Ray."""
-    num_ended = cluster.stop_nodes(address)
+    from search.cluster.nodes import stop_nodes
+
+    num_ended = stop_nodes(address)
     _print(f"{num_ended} processes ended" if num_ended else "no node of a cluster runs here")
 
 
 def _print_copy_commands(token: Token, host: str) -> None:
+    from search.cluster.tokens import TOKEN
+
     if token.file is None:
         _print(f"  export {TOKEN}=...   # the value set here")
         return
@@ -127,6 +145,8 @@ def _print_copy_commands(token: Token, host: str) -> None:
 
 def _made_private(token: Token) -> Token:
     """Return the token, after its file is made private to this user."""
+    from search.cluster.tokens import keep_from_others
+
     if (warning := keep_from_others(token)) is not None:
         _warn(warning)
     return token

@@ -6,9 +6,6 @@ from typing import Annotated
 
 import typer
 
-from results.compare.compare import compare_runs
-from results.compare.view import comparison_view
-from results.tables.run_view import RunView
 from search.cli.console import console
 
 
@@ -22,6 +19,10 @@ def compare(
     number of epochs, including those of stopped trials. A warning is shown if the validation lists
     differ: VEERs are not comparable then.
     """
+    from results.compare.compare import compare_runs
+    from results.compare.view import comparison_view
+    from results.tables.run_view import RunView
+
     comparison = compare_runs([RunView.read(run) for run in runs])
     if as_json:
         typer.echo(json.dumps(comparison.as_dict(), indent=2, default=str))

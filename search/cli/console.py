@@ -4,12 +4,14 @@ All text is printed literally: nothing in it acts as markup, as an emoji's name 
 the terminal. File names and journals may come from other people.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
@@ -24,7 +26,9 @@ from rich.segment import Segment
 from rich.text import Span, Text
 
 from spaces.files.visible import visible
-from trainable.training.epoch_report import EpochReport
+
+if TYPE_CHECKING:
+    from trainable.training.epoch_report import EpochReport
 
 # Columns for tables in a file or a pipe, where lines are not wrapped.
 FILE_WIDTH = 160

@@ -6,11 +6,8 @@ from typing import Annotated
 
 import typer
 
-from results.journal.run_folder import RunFolder
-from results.trackers.dashboard import DashboardServer
 from search.cli.console import console
 from search.cli.options import AllowCodeOption, permit
-from trainable.config.reading import read_trial_space
 
 
 def dashboard(
@@ -26,6 +23,10 @@ def dashboard(
     The server listens on 127.0.0.1 only and is read-only: notes and deletions are refused. It
     shows the run's journal.
     """
+    from results.journal.run_folder import RunFolder
+    from results.trackers.dashboard import DashboardServer
+    from trainable.config.reading import read_trial_space
+
     permit(code)
     folder = RunFolder(run)
     server = DashboardServer(folder, read_trial_space(folder.space).dimensions, port)

@@ -1,20 +1,20 @@
 """`veer data`: build, prepare and check a corpus. Commands for its stores are in `store`."""
 
+from __future__ import annotations
+
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from search.cli import store
 from search.cli.console import console, progress_bar
-from spaces.files.yaml_file import load_mapping
-from trainable.corpus.check import CorpusReport, check_corpus
-from trainable.corpus.corpus import read_corpus_config
-from trainable.corpus.prepare import PrepareConfig, prepare_corpus
-from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
+
+if TYPE_CHECKING:
+    from trainable.corpus.check import CorpusReport
 
 app = typer.Typer(
     no_args_is_help=True, help="Prepare and check a corpus; manage its stored log-mels."
@@ -43,6 +43,8 @@ def demo(
     The voices are synthetic (espeak-ng), each with several sessions that differ in room, noise,
     channel and level. An intact demo corpus with the same seed is reused; another one is replaced.
     """
+    from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
+
     config = DemoConfig(seed=seed)
     with progress_bar(f"speakers, on {os.cpu_count()} cores") as progress:
         built = build_demo_corpus(out, config, progress)
@@ -84,6 +86,9 @@ def prepare(
     Training, validation and test get different speakers. Target pairs combine different sessions
     of a speaker if there are several. No audio is opened: `veer data check` decodes the files.
     """
+    from spaces.files.yaml_file import load_mapping
+    from trainable.corpus.prepare import PrepareConfig, prepare_corpus
+
     settings = {
         "layout": layout.value,
         "num_val_speakers": val_speakers,
@@ -109,6 +114,9 @@ def check(
     ] = False,
 ) -> None:
     """Check the lists and decode every file in them; print all faults, or the counts."""
+    from trainable.corpus.check import check_corpus
+    from trainable.corpus.corpus import read_corpus_config
+
     config = read_corpus_config(corpus)
     if allow_shared_speakers:
         config = config.model_copy(update={"allow_shared_speakers": True})

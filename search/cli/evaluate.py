@@ -1,31 +1,27 @@
 """`veer evaluate`. Its option `--final` is the only way to score a test list."""
 
+from __future__ import annotations
+
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 
 from results.terminal.quoting import veer_command
 from search.cli.console import console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
 from search.cli.train import evaluation_table
-from search.review.model_source import ModelSource, find_model
-from search.review.test_list import (
-    TrialList,
-    describe_openings,
-    final_list_of,
-    open_test_list,
-    read_list,
-    refuse_locked,
-)
 from spaces.files.errors import ConfigError
-from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.machine.cache_dir import cache_dir
-from trainable.machine.hardware import choose_device
-from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES, PairScores, score_pairs
-from trainable.verification.final import FinalEER, final_eer
+
+if TYPE_CHECKING:
+    import torch
+
+    from search.review.model_source import ModelSource
+    from search.review.test_list import TrialList
+    from trainable.corpus.corpus import CorpusConfig
+    from trainable.verification.evaluation import PairScores
+    from trainable.verification.final import FinalEER
 
 
 def evaluate(
@@ -71,8 +67,9 @@ def evaluate(
         ),
     ] = False,
     eval_frames: Annotated[
-        int, typer.Option(min=1, help="Crop length in frames of 10 ms.")
-    ] = DEFAULT_EVAL_FRAMES,
+        int | None,
+        typer.Option(min=1, help="Crop length in frames of 10 ms.", show_default="300"),
+    ] = None,
     device: DeviceOption = "auto",
     code: AllowCodeOption = False,
 ) -> None:
@@ -85,12 +82,18 @@ def evaluate(
     A test list is scored only with --final. The time and the model of each opening are recorded
     before a score is computed, and shown at every later opening.
     """
+    from search.review.model_source import find_model
+    from search.review.test_list import read_list, refuse_locked
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.machine.hardware import choose_device
+    from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
+
     permit(code)
     _check_options(trials, root, corpus, final)
     source = find_model(model, trial)
-    computing = choose_device(device)
+    computing, num_frames = choose_device(device), eval_frames or DEFAULT_EVAL_FRAMES
     if final:
-        _open(source, _final_list(source, trials, root, corpus), eval_frames, computing)
+        _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
         return
     assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
     chosen = read_list(trials, root)
@@ -98,7 +101,7 @@ def evaluate(
     words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
     command = f"{veer_command(*words)}{permission_flag()}"
     refuse_locked(chosen, _known_corpus(source), cache_dir(), command)
-    _print(source, chosen, *_scored(source, chosen, eval_frames, computing))
+    _print(source, chosen, *_scored(source, chosen, num_frames, computing))
 
 
 def _check_options(
@@ -119,6 +122,9 @@ def _check_options(
 def _final_list(
     source: ModelSource, trials: Path | None, root: Path | None, corpus: Path | None
 ) -> TrialList:
+    from search.review.test_list import final_list_of, read_list
+    from trainable.corpus.corpus import read_corpus_config
+
     if trials is not None and root is not None:
         return read_list(trials, root)
     if corpus is not None:
@@ -135,6 +141,9 @@ def _known_corpus(source: ModelSource) -> CorpusConfig | None:
 
 
 def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device) -> None:
+    from search.review.test_list import describe_openings, open_test_list
+    from trainable.machine.cache_dir import cache_dir
+
     opened = open_test_list(source, trials, cache_dir(), _print_line)
     scores, eer = _scored(source, trials, eval_frames, device)
     metrics = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)
@@ -150,6 +159,9 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
 def _scored(
     source: ModelSource, trials: TrialList, eval_frames: int, device: torch.device
 ) -> tuple[PairScores, FinalEER]:
+    from trainable.verification.evaluation import score_pairs
+    from trainable.verification.final import final_eer
+
     with progress_bar("utterances") as progress:
         scores = score_pairs(
             source.loaded.model,

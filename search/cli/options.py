@@ -1,14 +1,16 @@
 """Options that several commands share, and the commands that they print."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from models.user_code import allow_code, is_code_allowed
-from results.export.export import EXPORTED_CONFIG, Export
 from results.terminal.quoting import veer_command
-from trainable.checkpoints.user_models import needs_user_code
+
+if TYPE_CHECKING:
+    from results.export.export import Export
 
 _ALLOW_CODE_FLAG = " --allow-code"
 
@@ -99,16 +101,23 @@ AllowCodeOption = Annotated[
 
 def permit(allowed: bool) -> None:
     """Allow this process to run code from the working folder if `allowed` is true."""
+    from models.user_code import allow_code
+
     if allowed:
         allow_code(Path.cwd())
 
 
 def permission_flag() -> str:
     """Return the flag for a printed command if the user gave it to this one, else nothing."""
+    from models.user_code import is_code_allowed
+
     return _ALLOW_CODE_FLAG if is_code_allowed() else ""
 
 
 def training_command(exported: Export) -> str:
     """Return the command to train an exported trial in full."""
+    from results.export.export import EXPORTED_CONFIG
+    from trainable.checkpoints.user_models import needs_user_code
+
     flag = _ALLOW_CODE_FLAG if needs_user_code(exported.config.trial.model) else ""
     return f"{veer_command('train', exported.folder / EXPORTED_CONFIG)}{flag}"

@@ -1,34 +1,27 @@
 """Run a search from the command line, and print its results."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import typer
 
-from results.analysis.ranking import ranked, why_best
-from results.analysis.remarks import run_remarks
-from results.analysis.trial_scores import RunScores
-from results.export.benchmark import BENCHMARK_COLUMNS
-from results.export.export import export_trial
-from results.journal.history import latest, trial_histories
-from results.journal.journal import ENDINGS, Record
-from results.journal.run_folder import RunFolder
-from results.tables.trials import trials_table
-from results.terminal.cells import benchmark_view
 from results.terminal.quoting import veer_command
-from results.terminal.sparklines import veer_curves
-from results.terminal.trials import trials_view
 from search.cli.console import (
     INTERRUPTED_STATUS,
     STOPPED_STATUS,
     console,
 )
 from search.cli.options import permission_flag, training_command
-from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
-from search.config.search_config import SearchConfig
-from search.run.progress import SearchView
-from search.run.run_search import SearchResult, run_search
+
+if TYPE_CHECKING:
+    from results.journal.journal import Record
+    from results.journal.run_folder import RunFolder
+    from search.config.search_config import SearchConfig
+    from search.run.run_search import SearchResult
 
 # The message and the exit status for a search that ended before it was finished, by reason.
 STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(
@@ -53,6 +46,10 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
         typer.Exit: With the status of Ctrl-C or SIGTERM if that ended the search, or the status of
             a search that stopped because of faults.
     """
+    from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
+    from search.run.progress import SearchView
+    from search.run.run_search import run_search
+
     try:
         with terminable():
             view = SearchView(console)
@@ -68,6 +65,17 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
 
 
 def _print_result(result: SearchResult) -> None:
+    from results.analysis.ranking import ranked
+    from results.analysis.remarks import run_remarks
+    from results.analysis.trial_scores import RunScores
+    from results.export.benchmark import BENCHMARK_COLUMNS
+    from results.journal.history import latest, trial_histories
+    from results.journal.journal import ENDINGS
+    from results.tables.trials import trials_table
+    from results.terminal.cells import benchmark_view
+    from results.terminal.sparklines import veer_curves
+    from results.terminal.trials import trials_view
+
     run = result.run
     records = run.read()
     if result.was_finished:
@@ -94,6 +102,8 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _why_finished(records: Sequence[Record]) -> str:
+    from results.journal.history import latest, trial_histories
+
     ended = latest(records, "search_ended")
     match ended["reason"] if ended else None:
         case "exhausted":
@@ -108,6 +118,10 @@ def _why_finished(records: Sequence[Record]) -> str:
 
 
 def _export(run: RunFolder) -> None:
+    from results.analysis.ranking import why_best
+    from results.export.export import export_trial
+    from results.journal.history import trial_histories
+
     exported = export_trial(run)
     why = why_best(trial_histories(run.read()))
     console.print(

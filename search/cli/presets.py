@@ -1,15 +1,17 @@
 """`veer presets`: the bundled trial configs."""
 
-from collections.abc import Iterable
+from __future__ import annotations
 
-import torch
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
 from rich import box
 from rich.table import Table
 
-from models import build_model, count_parameters
 from search.cli.console import console
-from trainable.config.reading import STUDENTS, bundled_configs, read_trial_config, summary_of
-from trainable.config.trial_config import TrialConfig
+
+if TYPE_CHECKING:
+    from trainable.config.trial_config import TrialConfig
 
 
 def presets() -> None:
@@ -18,6 +20,8 @@ def presets() -> None:
     Train a student with `veer train --preset NAME`, a teacher with `veer teacher train NAME`. Two
     presets with the same config are one run in a search.
     """
+    from trainable.config.reading import STUDENTS, bundled_configs
+
     teachers = [name for name in bundled_configs() if name not in STUDENTS]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title, at_right in (
@@ -36,6 +40,11 @@ def presets() -> None:
 
 
 def _add_rows(table: Table, names: Iterable[str]) -> None:
+    import torch
+
+    from models import build_model, count_parameters
+    from trainable.config.reading import read_trial_config, summary_of
+
     for name in names:
         trial = read_trial_config(name)
         # A model on the meta device has shapes but takes no memory.

@@ -1,25 +1,24 @@
 """`veer reproduce`."""
 
+from __future__ import annotations
+
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from results.journal.run_folder import RunFolder
 from results.journal.values import MOST_THREADS
 from search.cli.console import console, progress_bar, training_bar
 from search.cli.options import AllowCodeOption, permit
-from search.review.epoch_comparison import EpochPair
-from search.review.reproduce import Conditions, Reproduction, make_output_folder
-from search.review.reproduce import reproduce as reproduce_trial
-from trainable.corpus.corpus import read_corpus_config
-from trainable.features.training_data import load_training_data
-from trainable.machine.cache_dir import cache_dir
+
+if TYPE_CHECKING:
+    from search.review.epoch_comparison import EpochPair
+    from search.review.reproduce import Reproduction
 
 # Exit status if the trial was not reproduced.
 FAILED_STATUS = 1
@@ -65,6 +64,18 @@ def reproduce(
     equal bit for bit. Otherwise VEER and loss must be within the tolerance of docs/reproduce.md.
     Exit status 0 if the trial was reproduced, 1 if not.
     """
+    from results.journal.run_folder import RunFolder
+    from search.review.reproduce import (
+        Conditions,
+        make_output_folder,
+    )
+    from search.review.reproduce import (
+        reproduce as reproduce_trial,
+    )
+    from trainable.corpus.corpus import read_corpus_config
+    from trainable.features.training_data import load_training_data
+    from trainable.machine.cache_dir import cache_dir
+
     permit(code)
     folder = RunFolder(run)
     conditions = Conditions(

@@ -1,34 +1,23 @@
 """Commands on the results of a search: `veer trials`, `show`, `report`, `benchmark`, `export`."""
 
+from __future__ import annotations
+
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from results.analysis.remarks import run_remarks
-from results.analysis.trial_scores import RunScores
-from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
-from results.export.export import export_trial
-from results.journal.history import latest, trial_histories
-from results.journal.run_folder import RunFolder
-from results.page.report import write_report
-from results.tables.formats import FileFormat, write_table
-from results.tables.query import select
-from results.tables.trials import epochs_table, trials_table, write_tables
-from results.terminal.cells import benchmark_view, rows_view
-from results.terminal.listing import trial_rows
-from results.terminal.sparklines import veer_curves
-from results.terminal.trial import find_trial, trial_view
-from results.terminal.trials import trials_view
 from search.cli.console import console, errors, progress_bar
 from search.cli.options import AllowCodeOption, permit, training_command
 from search.cli.watch import INTERVAL_S, watch
-from search.review.audit_run import audit_search
 from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
-from trainable.machine.hardware import describe_hardware
+
+if TYPE_CHECKING:
+    from results.journal.run_folder import RunFolder
+    from results.tables.formats import FileFormat
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
 
@@ -94,6 +83,18 @@ def trials(
     VEER is the lowest validation EER over a trial's epochs, in percent. The files trials.parquet
     and epochs.parquet in the run folder are rebuilt; docs/tables.md describes their columns.
     """
+    from results.analysis.remarks import run_remarks
+    from results.analysis.trial_scores import RunScores
+    from results.journal.history import latest, trial_histories
+    from results.journal.run_folder import RunFolder
+    from results.tables.formats import write_table
+    from results.tables.query import select
+    from results.tables.trials import epochs_table, trials_table, write_tables
+    from results.terminal.cells import rows_view
+    from results.terminal.listing import trial_rows
+    from results.terminal.sparklines import veer_curves
+    from results.terminal.trials import trials_view
+
     folder = RunFolder(run)
     if watching or interval_s is not None:
         chosen_otherwise = sort or conditions or columns or out or form is not OutputFormat.TABLE
@@ -143,6 +144,11 @@ def show(
     run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]
 ) -> None:
     """Show one trial: its results, its config, VEER and losses by epoch."""
+    from results.analysis.trial_scores import RunScores
+    from results.journal.history import trial_histories
+    from results.journal.run_folder import RunFolder
+    from results.terminal.trial import find_trial, trial_view
+
     folder = RunFolder(run)
     records = folder.read()
     history = find_trial(trial_histories(records), trial)
@@ -161,6 +167,10 @@ def report(
     in the table, shows its details and the commands to export and train it. The search may still
     run, or may have been killed.
     """
+    from results.journal.run_folder import RunFolder
+    from results.page.report import write_report
+    from search.review.audit_run import audit_search
+
     with console.status("drawing the charts"):
         written = write_report(RunFolder(run), out, audit=audit_search)
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
@@ -170,8 +180,11 @@ def benchmark(
     run: RunArgument,
     top: Annotated[int, typer.Option(min=1, help="Number of best trials.")] = 3,
     rounds: Annotated[
-        int, typer.Option(min=1, help="Timed calls of each model in each setting.")
-    ] = BenchmarkConfig().rounds,
+        int | None,
+        typer.Option(
+            min=1, help="Timed calls of each model in each setting.", show_default="30"
+        ),
+    ] = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Compare the speed of the best trials and the teacher on this machine's CPU.
@@ -180,9 +193,15 @@ def benchmark(
     8, with one thread and with all cores. All models take turns in one process, in a new order
     each round. The results are written to RUN/benchmark.json and the journal.
     """
+    from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
+    from results.journal.run_folder import RunFolder
+    from results.terminal.cells import benchmark_view
+    from trainable.machine.hardware import describe_hardware
+
     permit(code)
+    config = BenchmarkConfig() if rounds is None else BenchmarkConfig(rounds=rounds)
     with progress_bar("rounds") as progress:
-        rows = benchmark_run(RunFolder(run), top, BenchmarkConfig(rounds=rounds), progress)
+        rows = benchmark_run(RunFolder(run), top, config, progress)
     shown = [row.as_dict() for row in rows]
     console.print(benchmark_view(shown, BENCHMARK_COLUMNS, console.width))
     hardware = (f"{name} {value}" for name, value in describe_hardware().items())
@@ -207,6 +226,9 @@ def export(
 
     The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
     """
+    from results.export.export import export_trial
+    from results.journal.run_folder import RunFolder
+
     permit(code)
     exported = export_trial(RunFolder(run), trial, out, epochs)
     console.print(

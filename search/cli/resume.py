@@ -19,7 +19,6 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-from search.provenance.run_state import resumed_settings
 
 
 def resume(
@@ -53,6 +52,8 @@ def resume(
     their checkpoints. The options change the number of trials and their resources, not the trials
     themselves.
     """
+    from search.provenance.run_state import resumed_settings
+
     permit(code)
     overrides = {
         "num_trials": trials,

@@ -20,8 +20,6 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-from search.config.reading import read_search_config
-from search.config.search_config import DEFAULT_SETTINGS
 
 
 class Sampler(StrEnum):
@@ -131,6 +129,9 @@ def search(
     At the end the trials are listed, the best are benchmarked on the CPU, and the best one is
     exported.
     """
+    from search.config.reading import read_search_config
+    from search.config.search_config import DEFAULT_SETTINGS
+
     permit(code)
     overrides = {
         "corpus": corpus,

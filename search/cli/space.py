@@ -1,29 +1,20 @@
 """`veer space`: inspect a space before training."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
 from search.cli.console import console, progress_bar
-from search.config.reading import check_suggested
-from search.estimates.feasibility import LimitChecker
-from search.estimates.space_report import (
-    CostRange,
-    RandomConfigs,
-    ReportConfig,
-    SpaceReport,
-    describe_space,
-)
-from search.loop.setup import start_points
-from spaces.dimensions import Choice, Condition, Dimension
-from spaces.limits import limit_text
-from spaces.reading.space_file import bundled_spaces, space_file
-from trainable.config.reading import read_trial_space
-from trainable.machine.cache_dir import cache_dir
+
+if TYPE_CHECKING:
+    from search.estimates.space_report import CostRange, RandomConfigs, SpaceReport
+    from spaces.dimensions import Condition, Dimension
 
 app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check a space.")
 
@@ -36,6 +27,8 @@ _COST_TITLES: Mapping[str, str] = {
 @app.command(name="list")
 def list_() -> None:
     """List the bundled spaces, each with the first line of its file."""
+    from spaces.reading.space_file import bundled_spaces
+
     table = Table("space", "what it is")
     for name, path in bundled_spaces().items():
         table.add_row(name, _first_comment(path))
@@ -64,6 +57,14 @@ def check(
     Nothing is trained and no corpus is read. If the space limits CPU time, it is measured on this
     machine against the teacher. The memory of a training step is measured on a GPU, or estimated.
     """
+    from search.config.reading import check_suggested
+    from search.estimates.feasibility import LimitChecker
+    from search.estimates.space_report import ReportConfig, describe_space
+    from search.loop.setup import start_points
+    from spaces.reading.space_file import space_file
+    from trainable.config.reading import read_trial_space
+    from trainable.machine.cache_dir import cache_dir
+
     read, file = read_trial_space(space), space_file(space)
     check_suggested(file)
     points = start_points(read, file, ())
@@ -98,12 +99,16 @@ def _dimension_table(dimensions: tuple[Dimension, ...]) -> Table:
 
 
 def _values(dimension: Dimension) -> str:
+    from spaces.dimensions import Choice
+
     if isinstance(dimension, Choice):
         return ", ".join(map(_text, dimension.choices))
     return f"{_text(dimension.low)} to {_text(dimension.high)}"
 
 
 def _scale(dimension: Dimension) -> str:
+    from spaces.dimensions import Choice
+
     if isinstance(dimension, Choice):
         return ""
     if dimension.log:
@@ -143,6 +148,8 @@ def _cost_table(report: SpaceReport) -> Table:
 
 
 def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
+    from spaces.limits import limit_text
+
     what = "random configs" if limit in _COST_TITLES else "architectures"
     of = f"{'all ' if range_.is_all else ''}{range_.num_measured:,} {what}"
     notes = [
@@ -161,6 +168,8 @@ def _add_range(table: Table, title: str, limit: str, range_: CostRange) -> None:
 
 
 def _limit_lines(found: RandomConfigs, limits: Mapping[str, Any]) -> list[str]:
+    from spaces.limits import limit_text
+
     lines = [
         f"{found.num_inside} of {found.num_drawn} random configs are inside the limits "
         f"({found.fraction_inside:.1%})"

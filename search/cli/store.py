@@ -1,8 +1,10 @@
 """`veer data build`, `info` and `prune`: the stores of log-mels and targets in the cache."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,20 +12,15 @@ from results.terminal.quoting import veer_command
 from search.cli.console import INTERRUPTED_STATUS, console, progress_bar
 from search.cli.options import AllowCodeOption, permit
 from search.cli.store_table import stores_table
-from search.cluster.store_build import ShardBuilder
-from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError, StoreError
-from trainable.corpus.corpus import read_corpus, read_corpus_config
-from trainable.features.crop_bank import CropBank
-from trainable.features.training_data import TrainingData, feature_requests, load_training_data
-from trainable.machine.cache_dir import cache_dir
-from trainable.store.cache import StoreInfo, list_stores, prunable
-from trainable.store.folder import OpenStore
-from trainable.store.lock import remove_store
-from trainable.store.plan import MANIFEST, SOURCE
-from trainable.store.verifying import remove_damaged, verify_store
-from trainable.teachers.any_teacher import find_teacher, is_plugin, is_stored
-from trainable.teachers.targets import StoredTargets, open_targets
+
+if TYPE_CHECKING:
+    from search.cluster.store_build import ShardBuilder
+    from trainable.features.crop_bank import CropBank
+    from trainable.features.training_data import TrainingData
+    from trainable.store.cache import StoreInfo
+    from trainable.store.folder import OpenStore
+    from trainable.teachers.targets import StoredTargets
 
 CorpusArgument = Annotated[Path, typer.Argument(metavar="CORPUS.yaml", help="The corpus.yaml.")]
 
@@ -68,6 +65,9 @@ def build(
     --verify every shard is compared with its checksums; damaged ones are listed, removed and
     rebuilt.
     """
+    from search.cluster.store_build import ShardBuilder
+    from trainable.features.crop_bank import CropBank
+
     permit(code)
     file = None if teacher is None else _network(teacher)
     bank = CropBank(num_crops=crops, crop_frames=crop_frames, seed=crop_seed)
@@ -107,6 +107,10 @@ def info(
     changed. A store of targets is superseded if its log-mels are superseded or missing. --verify
     lists damaged shards; `veer data build CORPUS.yaml --verify` rebuilds them.
     """
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.store.cache import list_stores
+    from trainable.store.plan import MANIFEST
+
     if corpus is None and teacher is not None:
         raise ConfigError(f"--teacher {teacher} needs CORPUS.yaml, the corpus of the targets")
     stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus, teacher)
@@ -123,6 +127,10 @@ def prune(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Remove unfinished and superseded stores, but none that is in use by a process."""
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.store.cache import list_stores, prunable
+    from trainable.store.lock import remove_store
+
     stores = prunable(list_stores(cache_dir()), older_than_days)
     if not stores:
         console.print(f"{cache_dir()}: nothing to remove")
@@ -140,6 +148,10 @@ def prune(
 
 
 def _log_mels(corpus: Path, build: ShardBuilder) -> TrainingData:
+    from trainable.corpus.corpus import read_corpus_config
+    from trainable.features.training_data import load_training_data
+    from trainable.machine.cache_dir import cache_dir
+
     config = read_corpus_config(corpus)
     with progress_bar("log-mels") as progress:
         return load_training_data(config, cache_dir=cache_dir(), progress=progress, build=build)
@@ -148,6 +160,9 @@ def _log_mels(corpus: Path, build: ShardBuilder) -> TrainingData:
 def _targets(
     teacher: Path, data: TrainingData, bank: CropBank, build: ShardBuilder
 ) -> StoredTargets:
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.teachers.targets import open_targets
+
     with progress_bar("targets") as progress:
         return open_targets(
             teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
@@ -159,6 +174,8 @@ def _had_damage(stores: Sequence[OpenStore]) -> bool:
 
     Opening the stores again rebuilds the removed shards.
     """
+    from trainable.store.verifying import remove_damaged
+
     folders = list(dict.fromkeys(store.folder for store in stores))
     with progress_bar("shards verified") as progress:
         damages = remove_damaged(folders, progress)
@@ -177,6 +194,8 @@ def _network(teacher: Path) -> Path:
         ConfigError: The teacher has embeddings of fixed crops only.
         CheckpointError: There is no such file.
     """
+    from trainable.teachers.any_teacher import find_teacher, is_plugin, is_stored
+
     if is_stored(teacher):
         raise ConfigError(
             f"--teacher {teacher}: a file of embeddings already has the embeddings of its own "
@@ -197,6 +216,13 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
     Raises:
         StoreError: There are none.
     """
+    from spaces.files.digest import file_sha256
+    from trainable.corpus.corpus import read_corpus, read_corpus_config
+    from trainable.features.training_data import feature_requests
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.store.cache import list_stores
+    from trainable.store.plan import SOURCE
+
     requests = feature_requests(read_corpus(read_corpus_config(corpus)), cache_dir())
     keys = {request.key for request in requests}
     stores = list_stores(cache_dir())
@@ -219,6 +245,8 @@ def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ..
 
 
 def _verify(stores: Sequence[StoreInfo], corpus: Path | None) -> None:
+    from trainable.store.verifying import verify_store
+
     damages: list[str] = []
     with progress_bar("stores verified") as progress:
         for done, store in enumerate(stores, 1):

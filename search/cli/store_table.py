@@ -1,15 +1,16 @@
 """The table of stores. A store has several lines, so that the table fits into 80 columns."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
-from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
-from trainable.features.request import LOG_MELS
-from trainable.store.cache import StoreInfo, StoreState
-from trainable.store.plan import StorePlan
-from trainable.teachers.targets import TARGETS_STEM as TARGETS
+if TYPE_CHECKING:
+    from trainable.store.cache import StoreInfo
+    from trainable.store.plan import StorePlan
 
 SHOWN_DIGITS = 12
 SECONDS_PER_HOUR = 3_600
@@ -38,6 +39,8 @@ def describe_kind(plan: StorePlan) -> str:
     For log-mels this is the number of the augmented copy; for targets the first digits of the
     SHA-256 of the teacher's file, and the bank of crops.
     """
+    from trainable.teachers.targets import TARGETS_STEM as TARGETS
+
     settings = plan.settings
     if plan.kind.stem == TARGETS:
         copy = f" of copy {settings['copy']}" if settings["copy"] else ""
@@ -52,6 +55,9 @@ def describe_kind(plan: StorePlan) -> str:
 
 def describe_amount(plan: StorePlan, num_vectors: int) -> str:
     """Format the amount of data in a store: hours of log-mels, or number of target crops."""
+    from models.frontend import HOP_SAMPLES, SAMPLE_RATE_HZ
+    from trainable.features.request import LOG_MELS
+
     if plan.kind.stem == LOG_MELS.stem:
         return f"{num_vectors * HOP_SAMPLES / SAMPLE_RATE_HZ / SECONDS_PER_HOUR:,.2f} hours"
     return f"{num_vectors:,} {plan.kind.vectors}"
@@ -68,6 +74,8 @@ def _holds(store: StoreInfo) -> list[str]:
 
 
 def _shards(store: StoreInfo) -> str:
+    from trainable.store.cache import StoreState
+
     if store.plan and store.state is StoreState.UNFINISHED:
         return f"{store.num_shards:,} of {len(store.plan.num_rows):,} shards"
     if store.plan is None:

@@ -14,8 +14,6 @@ from search.cli.options import (
     permit,
 )
 from search.cli.train import run_and_show
-from trainable.config.reading import read_trial_config
-from trainable.config.trial_config import TrialConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
 
@@ -46,6 +44,9 @@ def train(
     A finished teacher of the same config in the folder is reused, an unfinished one is continued.
     Checkpoints are written to OUT/model, scores to OUT/result/scores.txt.
     """
+    from trainable.config.reading import read_trial_config
+    from trainable.config.trial_config import TrialConfig
+
     permit(code)
     trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)
     run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device)

@@ -1,10 +1,12 @@
 """`veer train`, and the training and the tables that it shares with other commands."""
 
+from __future__ import annotations
+
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -12,18 +14,13 @@ from rich.table import Table
 from search.cli.console import console, progress_bar, training_bar
 from search.cli.options import AllowCodeOption, DeviceOption, RunSetOption, SeedOption, permit
 from spaces.files.errors import ConfigError
-from spaces.files.yaml_file import load_mapping
-from trainable.checkpoints.user_models import check_user_model, check_user_teacher
-from trainable.config.reading import read_preset_run
-from trainable.config.trial_config import TrainRunConfig, TrialConfig, read_train_config
-from trainable.corpus.corpus import CorpusConfig, read_corpus_config
-from trainable.features.training_data import load_training_data
-from trainable.machine.cache_dir import cache_dir
-from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig
-from trainable.machine.hardware import choose_device
-from trainable.teachers.any_teacher import find_teacher
-from trainable.training.full import TrainResult, run_training
-from trainable.verification.evaluation import EvaluationResult
+
+if TYPE_CHECKING:
+    from trainable.config.trial_config import TrainRunConfig, TrialConfig
+    from trainable.corpus.corpus import CorpusConfig
+    from trainable.machine.engine import EngineConfig
+    from trainable.training.full import TrainResult
+    from trainable.verification.evaluation import EvaluationResult
 
 
 def train(
@@ -91,6 +88,9 @@ def _training_run(
     assignments: Sequence[str],
 ) -> TrainRunConfig:
     """Return the run for these arguments; settings of the trial may omit `trial.`."""
+    from trainable.config.reading import read_preset_run
+    from trainable.config.trial_config import read_train_config
+
     if (config is None) == (preset is None):
         given = "neither" if config is None else f"{config} and --preset {preset}"
         raise ConfigError(
@@ -112,6 +112,8 @@ def _training_run(
 
 
 def _run_key(assignment: str) -> str:
+    from trainable.config.trial_config import TrialConfig
+
     first = assignment.partition("=")[0].partition(".")[0]
     return f"trial.{assignment}" if first in TrialConfig.model_fields else assignment
 
@@ -124,9 +126,20 @@ def run_and_show(
     out: Path,
     device: str,
     teacher_sha256: str | None = None,
-    engine: EngineConfig = DEFAULT_ENGINE,
+    engine: EngineConfig | None = None,
 ) -> TrainResult:
     """Start or continue a training with a progress bar, then print the results."""
+    from spaces.files.yaml_file import load_mapping
+    from trainable.checkpoints.user_models import check_user_model, check_user_teacher
+    from trainable.config.trial_config import TrainRunConfig
+    from trainable.corpus.corpus import CorpusConfig, read_corpus_config
+    from trainable.features.training_data import load_training_data
+    from trainable.machine.cache_dir import cache_dir
+    from trainable.machine.engine import DEFAULT_ENGINE
+    from trainable.machine.hardware import choose_device
+    from trainable.teachers.any_teacher import find_teacher
+    from trainable.training.full import run_training
+
     check_user_model(trial.model)
     if teacher is not None and trial.loss.distill_weight > 0:
         # Before the corpus is read, which may take long.
@@ -135,7 +148,7 @@ def run_and_show(
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
     config = load_mapping(
         TrainRunConfig,
-        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine},
+        {"corpus": corpus_config, **parts, "trial": trial, "engine": engine or DEFAULT_ENGINE},
         "command line",
     )
     with progress_bar("log-mels") as progress:

@@ -1,31 +1,26 @@
 """`veer trials RUN --watch`: the trials of a search while it runs, from its journal alone."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from results.analysis.remarks import run_remarks
-from results.analysis.trial_scores import RunScores
-from results.journal.history import RUNNING, TrialHistory, latest, trial_histories
-from results.journal.journal import Record
-from results.journal.run_folder import RunFolder
-from results.journal.tail import JournalTail
-from results.page.parts import search_state
-from results.tables.trials import trials_table
-from results.terminal.listing import Listing, trial_listing
 from results.terminal.quoting import veer_command
-from results.terminal.sparklines import veer_curves
-from results.terminal.trials import listing_view, trials_view
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
-from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
-from search.run.journal_status import has_ended, journal_status
-from search.run.progress import duration_text, faults_in_words, status_line
-from spaces.files.locks import is_locked
+
+if TYPE_CHECKING:
+    from results.analysis.trial_scores import RunScores
+    from results.journal.history import TrialHistory
+    from results.journal.journal import Record
+    from results.journal.run_folder import RunFolder
+    from results.journal.tail import JournalTail
+    from results.terminal.listing import Listing
 
 # Default seconds between two updates.
 INTERVAL_S = 2.0
@@ -71,6 +66,11 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
     Raises:
         RunError: The journal is damaged, or was replaced.
     """
+    from results.analysis.trial_scores import RunScores
+    from results.journal.tail import JournalTail
+    from results.page.parts import search_state
+    from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
+
     tail, scores = JournalTail(run.journal), RunScores(run)
     shown: _Frames | _Lines = _Frames(run, screen) if screen.is_terminal else _Lines(screen)
     try:
@@ -99,6 +99,9 @@ def _show_until_end(
     Returns:
         Whether the search has ended; False if its process has died.
     """
+    from search.run.journal_status import has_ended
+    from spaces.files.locks import is_locked
+
     latest_snapshot: JournalSnapshot | None = None
     while True:
         begun_s = time.monotonic()
@@ -117,6 +120,10 @@ def _show_until_end(
 
 def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) -> JournalSnapshot:
     """Return a snapshot of a journal; `scores` are needed to mark ties with the best."""
+    from results.journal.history import RUNNING, latest, trial_histories
+    from results.tables.trials import trials_table
+    from results.terminal.listing import trial_listing
+
     records = tuple(records)
     listing = trial_listing(trials_table(records, scores), latest(records, "teacher"))
     rows = [
@@ -132,6 +139,12 @@ def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) ->
 
 def _print_all(records: Sequence[Record], scores: RunScores, screen: Screen) -> None:
     """Print the trials as `veer trials` does without --watch."""
+    from results.analysis.remarks import run_remarks
+    from results.journal.history import latest, trial_histories
+    from results.tables.trials import trials_table
+    from results.terminal.sparklines import veer_curves
+    from results.terminal.trials import trials_view
+
     teacher, remarks = latest(records, "teacher"), run_remarks(records)
     curves = veer_curves(trial_histories(records))
     table = trials_table(records, scores)
@@ -145,13 +158,16 @@ class _Lines:
         self._screen = screen
         self._ended = -1
 
-    def __enter__(self) -> "_Lines":
+    def __enter__(self) -> _Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
     def show(self, snapshot: JournalSnapshot) -> None:
+        from search.run.journal_status import journal_status
+        from search.run.progress import status_line
+
         status = journal_status(snapshot.records, snapshot.trials, time.time())
         if status.ended != self._ended:
             self._ended = status.ended
@@ -166,7 +182,7 @@ class _Frames:
         self._live = Live(console=screen, auto_refresh=False, transient=True)
         self._last: RenderableType | None = None
 
-    def __enter__(self) -> "_Frames":
+    def __enter__(self) -> _Frames:
         self._live.start()
         return self
 
@@ -203,6 +219,9 @@ def frame(
 
 
 def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
+    from search.run.journal_status import journal_status
+    from search.run.progress import duration_text, faults_in_words
+
     status = journal_status(snapshot.records, snapshot.trials, now_s)
     best = (
         "no VEER yet"
@@ -226,6 +245,9 @@ def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
 
 def _table(snapshot: JournalSnapshot, most: int, width: int) -> list[RenderableType]:
     """Return a table of the first rows, and a line with the number of further rows."""
+    from results.terminal.sparklines import veer_curves
+    from results.terminal.trials import listing_view
+
     rows = snapshot.listing.rows[:most]
     curves = veer_curves(snapshot.trials)
     view = listing_view(replace(snapshot.listing, rows=rows), width, curves)

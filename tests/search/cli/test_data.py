@@ -94,7 +94,7 @@ def test_demo_reports_a_reuse(
     def tiny(*, seed: int) -> object:
         return DemoConfig(seed=seed, **sizes)
 
-    monkeypatch.setattr("search.cli.data.DemoConfig", tiny)
+    monkeypatch.setattr("trainable.demo.demo_corpus.DemoConfig", tiny)
     assert "built" in run("demo", tmp_path / "demo", "--seed", "7")
     assert "reused" in run("demo", tmp_path / "demo", "--seed", "7")
     assert len(rows(run("check", tmp_path / "demo" / "corpus.yaml"))) == 2

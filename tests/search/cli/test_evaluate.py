@@ -133,7 +133,7 @@ def test_an_interrupted_evaluation_counts(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("search.cli.evaluate.score_pairs", interrupted)
+        patch.setattr("trainable.verification.evaluation.score_pairs", interrupted)
         assert veer("evaluate", student, "--final").exit_code != 0
     assert len(ledger_lines(corpus.parent, "opened")) == 1
     assert "opened 1 time before" in final(student)

@@ -12,7 +12,7 @@ def test_what_the_command_cannot_do_is_refused_before_log_mels_are_looked_for(ru
     def load(*_: Any, **__: Any) -> None:
         raise AssertionError("log-mels were loaded")
 
-    monkeypatch.setattr("search.cli.reproduce.load_training_data", load)
+    monkeypatch.setattr("trainable.features.training_data.load_training_data", load)
     for options, message in (
         (["--out", str(run.path)], "is not empty; give --out a new folder"),
         (["--out", "/proc/nothing/here"], "cannot be created or read"),
