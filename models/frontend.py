@@ -2,7 +2,7 @@
 
 Shapes: B batch, S samples, T frames, F mel bins.
 
-Source: the trainer's protocol, section "Front end": n_fft 512, Hamming window of 400 samples,
+Source: voxceleb_trainer's protocol, section "Front end": n_fft 512, Hamming window of 400 samples,
 hop 160 at 16 kHz, pre-emphasis 0.97, log(x + 1e-6), instance normalisation over the mel bins.
 """
 

@@ -50,7 +50,7 @@ class AttentiveStatisticsPooling(nn.Module):
 
     Source: Okabe et al., "Attentive Statistics Pooling for Deep Speaker Embedding",
     Interspeech 2018; one weight per channel and frame, as in ECAPA-TDNN. With context, the
-    attention also sees mean and deviation of the whole crop with each frame, as there.
+    attention also sees mean and deviation of the whole crop with each frame, as in that paper.
     """
 
     def __init__(self, channels: int, attention_dim: int, *, with_context: bool = False) -> None:

@@ -1,7 +1,7 @@
 """Reading and showing what a run wrote: journal, tables, charts, page, export.
 
-`load` opens a run in a notebook. It imports pandas and Plotly only when it is called, since other
-commands need neither.
+`load` opens a run in a notebook. pandas and Plotly are imported when it is called, so that other
+users of this package do not load them.
 
 May import: spaces.files, trainable.verification, results.analysis, results.figures,
 results.journal, results.tables, results.terminal.

@@ -110,7 +110,7 @@ class UnvariedValues:
 class EffectConditions:
     """Adds the conditions of `needs` to the dimensions of a space.
 
-    A condition that would close a circle is left out: of `distillation` (no effect if alpha is 0)
+    A condition that would form a cycle is left out: of `distillation` (no effect if alpha is 0)
     and `alpha` (no effect if distillation is none), only the first in the table gets one.
 
     Attributes:
@@ -161,7 +161,7 @@ class EffectConditions:
         dimension = self.dimensions[condition.parameter]
         here = self.dimensions[name]
         if name == dimension.name or name in ancestors(dimension.name, self.dimensions):
-            return  # it would close a circle
+            return  # it would form a cycle
         if any(_implies(each, condition) for each in here.when):
             return
         when = (*(each for each in here.when if not _implies(condition, each)), condition)

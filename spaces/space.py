@@ -127,7 +127,7 @@ class Space:
             raise ValueError(f"not in space {self.name}: {'; '.join(faults)}")
         preset = params.get(PRESET)
         tree = self.base_tree(None if preset is None else str(preset))
-        # The parts of stage weights are no keys of the config, and neither is the preset.
+        # The parts of stage weights are not keys of the config; the preset is not either.
         parts = {part.name for each in self.stage_weights.values() for part in each.parts}
         for name, value in params.items():
             if name not in parts and name != PRESET:

@@ -1,4 +1,4 @@
-"""Rendering of a report as one HTML file that is safe to open, whoever made the run.
+"""Rendering of a report as one HTML file that is safe to open, even if the run is from a stranger.
 
 Every text in a report may come from a config, a file name or a speaker id of another person. So
 Jinja2 escapes every value, and invisible characters are written as escapes. As a second defence,

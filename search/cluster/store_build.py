@@ -66,7 +66,7 @@ def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -
 
 
 class ShardBuilder:
-    """A `Builder`: on Ray where that pays, else here, one shard after the other.
+    """A `Builder`: on Ray where that is faster, else here, one shard after the other.
 
     Ray is started with the first store that needs it, and left by `close`. A cluster that cannot
     be joined is refused at the start of a `with` block, before anything is read or written.

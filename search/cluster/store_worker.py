@@ -19,7 +19,7 @@ from trainable.store.tasks import ShardTask, build_shard
 # Seconds between two reports: one for each utterance would flood the actor.
 REPORT_EVERY_S = 0.5
 # Ray Data starts a shard again whenever its worker was killed, without a limit of its own: a shard
-# that needs more memory than there is would kill workers for ever.
+# that needs more memory than there is would kill workers forever.
 MAX_STARTS = 3
 ELSEWHERE = "name another folder in $VEER_CACHE"
 FEWER = "build again with fewer --workers"

@@ -1,10 +1,10 @@
 """The most disk space that a search needs, reported and checked before a trial runs.
 
-Knows no Ray. Most of it are checkpoints: of the best trials and of the unfinished ones, as
-`CheckpointKeeper` keeps them, each as large as for the space's largest config. A trial keeps those
-of its best and its last epoch, and one more while it is saved. Journal, tables, study and
-TensorBoard's files are estimated as the bytes of a record times trials and expected epochs. The
-scores of every trial are kept.
+Independent of Ray. Most of the space is for checkpoints: of the best trials and of the unfinished
+ones, as `CheckpointKeeper` keeps them, each as large as for the space's largest config. A trial
+keeps those of its best and its last epoch, and one more while it is saved. Journal, tables, study
+and TensorBoard's files are estimated as the bytes of a record times trials and expected epochs.
+The scores of every trial are kept.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Whether a config is inside a space's limits, decided before it is trained.
 
-Knows no Ray. Only limited quantities are measured: parameters and multiply-accumulates
+Independent of Ray. Only limited quantities are measured: parameters and multiply-accumulates
 are counted on PyTorch's meta device, CPU time is measured against the teacher's and cached
 between runs, the memory of a training step is measured on a GPU or estimated without one.
 """

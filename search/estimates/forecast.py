@@ -1,4 +1,4 @@
-"""A forecast of the epochs that a search with early stopping needs; knows no Ray.
+"""A forecast of the epochs that a search with early stopping needs; independent of Ray.
 
 SuccessiveHalving's rule is simulated on random trials. The assumptions: the trials come in random
 order of quality, as from a sampler that has learnt nothing; the VEERs are evenly spread and the

@@ -1,6 +1,6 @@
 """The config of a space whose training step needs the most memory.
 
-Knows no Ray, and needs no GPU: bytes are estimated. Most settings raise the memory independently
+Independent of Ray; needs no GPU: bytes are estimated. Most settings raise the memory independently
 of each other, so each in turn is moved to the value with the highest estimate, from several
 starts. Under limits this may miss the largest config. Therefore the share of a GPU has a margin,
 and a trial that runs out of memory runs again with a larger share.

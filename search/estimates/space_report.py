@@ -1,4 +1,4 @@
-"""The size of a space and the costs of its configs, before training. Knows no Ray, no terminal."""
+"""The size of a space and the costs of its configs, before training. Needs no Ray."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence

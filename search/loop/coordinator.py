@@ -52,7 +52,7 @@ class Coordinator(SearchState):
         self._proposals = proposals
         self._early_stopping = early_stopping
         self._journal = journal
-        # Trials that were begun, and are to be handed out again before any new one.
+        # Trials that were started, and are to be handed out again before any new one.
         self._waiting: list[int] = []
         # None until all of the search's own trials have ended: finalists are not known before.
         self._remaining: deque[FollowUp] | None = None
@@ -64,7 +64,7 @@ class Coordinator(SearchState):
 
     @property
     def due(self) -> Sequence[FollowUp]:
-        """Follow-ups not yet begun; empty until the search's own trials have all ended."""
+        """Follow-ups not yet started; empty until the search's own trials have all ended."""
         if not self.own_trials_ended:
             return ()
         if self._remaining is None:
@@ -74,12 +74,12 @@ class Coordinator(SearchState):
 
     @property
     def is_finished(self) -> bool:
-        """Whether every trial has ended, and no other will be begun."""
+        """Whether every trial has ended, and no other will be started."""
         return self.own_trials_ended and not self._unfinished() and not self.due
 
     @property
     def own_trials_ended(self) -> bool:
-        """Whether the search's own trials have all ended, and no other of them will be begun."""
+        """Whether the search's own trials have all ended, and no other of them will be started."""
         own = self.own_trials
         is_last = (
             len(own) >= self.budget.num_trials
@@ -210,7 +210,7 @@ class Coordinator(SearchState):
     def out_of_memory(self, trial: int, raised: RaisedShare, message: str) -> None:
         """Take a trial back that ran out of memory, to hand it out again with a larger share.
 
-        The sampler and early stopping do not learn of it: the config is not at fault. The trial
+        The sampler and early stopping do not get it: the config is not the cause. The trial
         keeps its finished epochs.
 
         Args:

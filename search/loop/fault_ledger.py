@@ -32,7 +32,7 @@ NOT_COUNTED = frozenset({OUT_OF_MEMORY, "checkpoint_damaged"})
 
 
 def silent(text: str) -> None:
-    """Print nothing: the default where nobody watches."""
+    """Print nothing: the default."""
     del text
 
 

@@ -27,7 +27,7 @@ FINALIST_STATES = frozenset({"complete", "stopped_early"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowUp:
-    """A repeat or control that is still to be begun.
+    """A repeat or control that has not started.
 
     Attributes:
         kind: `repeat` or `control`.
@@ -99,14 +99,14 @@ class FollowUpCandidate:
 
 
 def due_follow_ups(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[FollowUp]:
-    """Return the follow-ups still to be begun, in order, once all own trials have ended.
+    """Return the follow-ups not yet started, in order, once all own trials have ended.
 
     All finalists are repeated with the first seed, then all with the next, so that a search that
     is interrupted has repeated them about equally often. Controls come last.
 
     Args:
-        trials: All trials of the search, with the follow-ups that were begun.
-        plan: The follow-ups that are wanted, those that were begun included.
+        trials: All trials of the search, with the follow-ups that were started.
+        plan: The follow-ups that are wanted, those that were started included.
     """
     return [*_repeats(trials, plan), *_controls(trials, plan)]
 

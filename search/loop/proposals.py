@@ -1,4 +1,4 @@
-"""Trials from the sampler's suggestions, without those that must not or need not run.
+"""Trials from the sampler's suggestions, without those outside the limits or already known.
 
 A suggestion that breaks a limit, or whose config was run before, does not become a trial: it is
 written to the journal, its known result is passed to the study, and the next one is drawn.
@@ -38,7 +38,7 @@ def no_limits(config: TrialConfig) -> Sequence[Violation]:
 
 
 class Proposals:
-    """Proposes the next trial; rejects suggestions that must not or need not run.
+    """Proposes the next trial; rejects suggestions outside the limits or already known.
 
     Args:
         suggestions: New and unused; records of an earlier run are restored into them.

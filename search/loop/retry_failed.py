@@ -32,7 +32,7 @@ def restart_failed(records: Sequence[Record], journal: Journal) -> tuple[Record,
 
 
 def without_lapsed(records: Sequence[Record]) -> list[Record]:
-    """Return the records without those that a restart of their trial made void.
+    """Return the records without those that a restart of their trial made invalid.
 
     These are the trial's end, and the faults that led to it. Its epochs are kept: the same config
     and seed give the same results.

@@ -68,7 +68,7 @@ class ShareAllocator:
 
     def share_of(self, raised: RaisedShare | None) -> ResourceShare:
         """Return the trial's share; a raised share counts where it is more than the base."""
-        # A resumed search may have moved from GPUs to CPUs or back: the raise is void then.
+        # A resumed search may have moved from GPUs to CPUs or back: the raise is dropped then.
         if raised is None or (raised.resource == "gpu") != (self.base.num_gpus > 0):
             return self.base
         if raised.resource == "gpu":
@@ -116,7 +116,7 @@ def gpu_share(
             is applied to them.
         context_bytes: GPU memory of a process beside those tensors.
         total_bytes: The GPU's memory.
-        most_trials: Trials that the CPUs beside this GPU carry; more would never run at once.
+        most_trials: Trials for which there are CPUs per GPU; more would never run at once.
 
     Returns:
         At most 1, even where a whole GPU is not enough: that trial fails, out of memory.

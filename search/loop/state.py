@@ -1,4 +1,4 @@
-"""The state of a running search, for its coordinator and for those who show its progress."""
+"""The state of a running search, for its coordinator and its progress display."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,7 @@
 """The course of one trial, the limits of a search, and the end that they mean for a trial.
 
 A trial's course is what its coordinator knows of it: suggestion, config, VEER by epoch, faults,
-and how it ended. The word keeps it apart from the trial's number, called `trial` everywhere.
+and how it ended. "Course" distinguishes it from the trial's number, called `trial` everywhere.
 """
 
 import math
@@ -82,7 +82,7 @@ class TrialCourse:
 
 
 def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
-    """Return a follow-up of a trial, not yet begun.
+    """Return a follow-up of a trial, not yet started.
 
     Args:
         followed: The trial whose config the follow-up has.

@@ -114,7 +114,7 @@ def _refuse(file: Path, differing: Sequence[str]) -> None:
     if differing:
         raise RunError(
             f"{file}: was altered since the search began ({', '.join(differing)}): a search keeps "
-            "its space and settings; delete the file, and it is written anew from the journal, "
+            "its space and settings; delete the file, and it is rewritten from the journal, "
             "or begin another search with --run"
         )
 
@@ -126,7 +126,7 @@ def _altered_by(file: Path) -> Iterator[None]:
     except (ConfigError, OSError) as error:
         raise RunError(
             f"{error}\n{file}: was altered since the search began; delete the file, and it is "
-            "written anew from the journal"
+            "rewritten from the journal"
         ) from error
 
 
@@ -145,7 +145,7 @@ def _refuse_orphans(folder: Path) -> None:
 
 
 def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
-    """Return whether an earlier search has ended, also by the settings of now.
+    """Return whether an earlier search has ended, also by the current settings.
 
     A resume with more trials, epochs or follow-ups continues a search that had ended.
     """

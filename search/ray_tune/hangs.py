@@ -1,4 +1,4 @@
-"""Detection of trials that hang: no report within a multiple of the usual time. Knows no Ray."""
+"""Detection of trials that hang: no report within a multiple of the usual time. Needs no Ray."""
 
 from collections import deque
 from collections.abc import Callable, Iterable

@@ -94,7 +94,7 @@ class CoordinatorSearcher(Searcher):
         return self._make_task(course)
 
     def on_trial_start(self, trial_id: str) -> None:
-        """Record that a trial has a worker; `Recorder` calls this, for Ray has no such call."""
+        """Record that a trial has a worker; `Recorder` calls this; Ray does not."""
         self._slots.note_start(trial_id)
 
     def on_trial_complete(

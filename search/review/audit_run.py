@@ -1,4 +1,4 @@
-"""The audit of a run's early stopping, from its journal. Knows no Ray."""
+"""The audit of a run's early stopping, from its journal. Independent of Ray."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The epochs and disk space that a search will need, reported at its start. Knows no Ray."""
+"""The epochs and disk space that a search will need, reported at its start. Needs no Ray."""
 
 from results.analysis.faults import counted
 from search.config.search_config import SearchConfig

@@ -157,7 +157,7 @@ def _audio_below(folder: Path) -> Iterator[str]:
     seen: set[str] = set()
     for current, folders, names in os.walk(folder, onerror=_raise, followlinks=True):
         if (real := os.path.realpath(current)) in seen:
-            folders.clear()  # a link to a parent folder would be followed for ever
+            folders.clear()  # a link to a parent folder would be followed forever
             continue
         seen.add(real)
         # Sorted, so that of two links to one folder the same one is skipped on every machine.

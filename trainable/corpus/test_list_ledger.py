@@ -121,7 +121,7 @@ class OpeningLedger:
     def __init__(self, list_file: Path, cache: Path) -> None:
         beside, own = list_file.absolute().parent / LEDGER, cache.absolute() / LEDGER
         # The file of the cache folder comes last in every process: two processes that lock the
-        # same files in different orders could wait for each other for ever.
+        # same files in different orders could wait for each other forever.
         self.files = (own,) if beside == own else (beside, own)
 
     @property

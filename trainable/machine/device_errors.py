@@ -1,4 +1,4 @@
-"""Errors of a GPU, its driver or its libraries, for which the config of a trial is not to blame.
+"""Errors of a GPU, its driver or its libraries, that the config of a trial does not cause.
 
 After a CUDA error the context of the process is lost: every later call fails too, so the process
 must not be used again (CUDA C++ Programming Guide, "Error Checking": errors other than those of

@@ -77,7 +77,7 @@ def _run_through(
             close()
     except BaseException as error:  # noqa: BLE001 - the consumer raises it
         last = _Failure(error)
-    # Nobody empties the queue after a stop: the put could wait for ever.
+    # Nobody empties the queue after a stop: the put could wait forever.
     if not stopped.is_set():
         waiting.put(last)
 

@@ -111,7 +111,7 @@ def _try_exclusive(descriptor: int) -> bool:
 
 
 def _has_file(path: Path, descriptor: int) -> bool:
-    """Return whether the path still leads to the locked file; a lock on a removed one is void."""
+    """Return whether the path still leads to the locked file, which may have been removed."""
     try:
         current = path.stat()
     except FileNotFoundError:

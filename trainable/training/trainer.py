@@ -215,7 +215,7 @@ class Trainer:
         if veer.get("engine", engine) != engine:
             raise TrainingError(
                 f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
-                "keeps its engine; set it so, or choose another output folder"
+                "keeps its engine; set the same engine, or choose another output folder"
             )
         weights = state["model_state_dict"]
         for prefix, part in self._parts().items():

@@ -1,11 +1,11 @@
 """The uncertainty of an EER: a bootstrap over speakers, and the paired comparison of two models.
 
-Trial pairs are not independent: a speaker who is hard to recognise is so in all of their pairs. So
-speakers are drawn, with replacement, as many as there are. A target pair of a speaker
-drawn m times weighs m: each drawn copy brings the speaker's own pairs once (not m^2, which would
-also pair the copies with each other, as if that were more of the same evidence). A non-target
-pair of speakers drawn m and n times weighs m n: every copy of one with every copy of the other.
-Where labels contradict the speakers, a pair weighs by its speakers.
+Trial pairs are not independent: a speaker who is hard to recognise is hard in all of their pairs.
+So speakers are drawn, with replacement, as many as there are. A target pair of a speaker drawn m
+times weighs m: each drawn copy brings the speaker's own pairs once (not m^2, which would also pair
+the copies with each other, as if that were more of the same evidence). A non-target pair of
+speakers drawn m and n times weighs m n: every copy of one with every copy of the other. Where
+labels contradict the speakers, a pair weighs by its speakers.
 
 Speakers as the unit: Bolle et al., "Error analysis of pattern recognition systems: the subsets
 bootstrap" (2004), and Poh and Bengio, "Performance generalization in biometric authentication

@@ -88,7 +88,7 @@ def voxceleb_trainer_eer_pct(scores: ArrayLike, is_target: ArrayLike) -> float:
     """Return the EER as voxceleb_trainer computes it (`tuneThreshold.py`), in percent.
 
     The larger of FPR and FNR at the threshold where they differ least, among the corners of the
-    ROC (scikit-learn's `roc_curve` with `drop_intermediate`). Not interpolated, thus larger
+    ROC (scikit-learn's `roc_curve` with `drop_intermediate`). Not interpolated, so it is larger
     than `equal_error_rate` on short lists. The arguments are the same.
     """
     num_false, num_true = _counts(scores, is_target)
