@@ -12,9 +12,8 @@ from optuna.trial import TrialState
 
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.trackers.distributions import to_distribution
 from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
-from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.dimensions import Choice, Dimension, Float
 from spaces.files.errors import RunError
 
 # That of `shared_run`.
@@ -197,20 +196,6 @@ def without_id(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
     return {name: value for name, value in vars(trial).items() if name != "_trial_id"}
 
 
-def test_the_study_has_run_teacher_and_corpus() -> None:
-    lists = {"train_list": "data/train.txt", "val_list": "data/val.txt", "train_dir": "wav"}
-    begun = {"event": "search_started", "time_s": 1.0, "settings": {"corpus": lists}}
-    teacher = {"event": "teacher", "time_s": 2.0, "path": "t.model", "veer_pct": 7.5}
-    records = [begun, teacher | {"num_params": 3871904}]
-    assert rebuild_study(records, (), "first").user_attrs == {
-        "run": "first",
-        "corpus": "data/train.txt, data/val.txt",
-        "teacher": "t.model",
-        "teacher's VEER, %": 7.5,
-        "teacher's parameters": 3871904,
-    }
-
-
 def made_up(event: str, time_s: float, **fields: object) -> Record:
     started = {"params": {}, "config": {}, "config_hash": "", "seed": 0}
     more = started if event == "trial_started" else {}
@@ -302,31 +287,3 @@ def test_another_space_is_an_error_and_leaves_the_file(
     assert journal_run.study.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "dimension",
-    [
-        Float(name="x", low=-1, high=2.5),
-        Float(name="x", low=1e-4, high=1e-1, log=True),
-        Float(name="x", low=0, high=1, step=0.25),
-        Integer(name="x", low=3, high=5),
-        Integer(name="x", low=2, high=8, step=3),
-        Integer(name="x", low=1, high=64, log=True),
-        Choice(name="x", choices=("a", 2, 2.5, False, None)),
-    ],
-)
-def test_optuna_draws_only_what_the_dimension_contains_bounds_included(
-    dimension: Dimension,
-) -> None:
-    distribution = to_distribution(dimension)
-    for value in dimension.extremes():
-        assert distribution._contains(distribution.to_internal_repr(value))
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    for _ in range(50):
-        value = study.ask({"x": distribution}).params["x"]
-        assert dimension.contains(value), value
-
-
-@pytest.mark.parametrize("outside", [2, 6])
-def test_both_integer_bounds_are_closed(outside: int) -> None:
-    distribution = to_distribution(Integer(name="x", low=3, high=5))
-    assert not distribution._contains(distribution.to_internal_repr(outside))

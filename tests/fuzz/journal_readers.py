@@ -1,0 +1,188 @@
+"""Everything that reads a journal, each as a function of its records and its run folder."""
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from models import build_model
+from results.analysis.ranking import best_ended
+from results.analysis.remarks import run_remarks
+from results.analysis.rungs import asha_rungs
+from results.compare.compare import compare_runs
+from results.compare.view import comparison_view
+from results.export.benchmark import BENCHMARK_COLUMNS
+from results.export.card import CardFacts, model_card
+from results.export.export import export_trial
+from results.journal.history import latest, repetitions, trial_histories
+from results.journal.journal import Journal, Record
+from results.journal.run_folder import RunFolder
+from results.journal.tail import JournalTail
+from results.page.page import render_page
+from results.page.report import make_report
+from results.tables.formats import format_table
+from results.tables.run_view import RunView
+from results.tables.trials import epochs_table, trials_table
+from results.terminal.cells import benchmark_view
+from results.terminal.sparklines import veer_curves
+from results.terminal.trial import trial_view
+from results.terminal.trials import trials_view
+from results.trackers.study import rebuild_study
+from search.cli.console import Screen
+from search.cli.reproduce import pairs_table
+from search.cli.watch import frame, take_snapshot
+from search.loop.coordinator import Coordinator
+from search.loop.early_stopping import SuccessiveHalving
+from search.loop.proposals import Proposals, no_limits
+from search.loop.trial_course import Budget
+from search.provenance.differences import changes_since_start
+from search.review.epoch_comparison import COMPARED, EpochPair
+from search.review.recorded_trial import TrialStart, condition_differences, recorded_trial
+from search.review.reproduce import Reproduction
+from search.suggest.starting_points import starting_trees
+from search.suggest.suggestions import Suggestions
+from spaces.dimensions import Choice, Float
+from spaces.space import Space
+from trainable.checkpoints.loading import LoadedModel
+from trainable.config.trial_config import TrainRunConfig, TrialConfig
+from trainable.corpus.corpus import CorpusConfig
+
+CONFIG = TrialConfig.model_validate(
+    {"model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "embedding_dim": 16}}
+)
+CORPUS = CorpusConfig(
+    train_dir=Path("d"), train_list=Path("train.txt"), val_dir=Path("d"), val_list=Path("val.txt")
+)
+SPACE = Space(
+    name="s",
+    fixed={},
+    dimensions=(
+        Choice(name="loss.distillation", choices=("mse", "cosine")),
+        Float(name="training.lr", low=1e-4, high=1e-2, log=True),
+    ),
+)
+
+
+def coordinator_on(journal: Journal) -> Coordinator:
+    return Coordinator(
+        Proposals(
+            Suggestions(SPACE, kind="random", seed=0, passes=1),
+            journal,
+            make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
+            check=no_limits,
+            repetitions=1,
+        ),
+        SuccessiveHalving(asha_rungs(1, 3, 4), 3),
+        journal,
+        budget=Budget(num_trials=4, max_epochs=4),
+        clock=lambda: 0.0,
+    )
+
+
+def printed(shown: Any) -> None:
+    Screen(width=100, file=io.StringIO()).print(shown)
+
+
+def told(records: Sequence[Record], _: Path) -> None:
+    """All that the commands print, write and go on from."""
+    histories = trial_histories(records)
+    trials, epochs = trials_table(records), epochs_table(records)
+    for table in (trials, epochs):
+        for form in ("csv", "json", "parquet"):
+            format_table(table, form)  # type: ignore[arg-type]
+    remarks = run_remarks(records)
+    curves, teacher = veer_curves(histories), latest(records, "teacher")
+    printed(trials_view(trials, teacher, remarks=remarks, width=100, curves=curves))
+    repetitions(records)
+    for trial in histories[:2]:
+        printed(trial_view(records, trial, 100))
+
+
+def compared(records: Sequence[Record], run: Path) -> None:
+    view = RunView(folder=RunFolder(run), records=tuple(records))
+    printed(comparison_view(compare_runs([view, view]), 100))
+
+
+def watched(records: Sequence[Record], run: Path) -> None:
+    """What `veer trials --watch` reads and shows."""
+    JournalTail(run / "journal.jsonl").read()
+    screen = Screen(width=100, height=30, file=io.StringIO())
+    screen.print(frame(take_snapshot(records), RunFolder(run), screen, 1e9))
+
+
+def started_from(_: Sequence[Record], run: Path) -> None:
+    starting_trees([f"run:{run}#top2"], run)
+
+
+def exported(_: Sequence[Record], run: Path) -> None:
+    export_trial(RunFolder(run))
+
+
+def chosen(records: Sequence[Record], _: Path) -> None:
+    best_ended(trial_histories(records), 2)
+
+
+def studied(records: Sequence[Record], _: Path) -> None:
+    rebuild_study(records, SPACE.dimensions)
+
+
+def benchmarked(records: Sequence[Record], _: Path) -> None:
+    if (record := latest(records, "benchmark")) is not None:
+        printed(benchmark_view(record["rows"], BENCHMARK_COLUMNS, 100))
+
+
+def paged(_: Sequence[Record], run: Path) -> None:
+    render_page(make_report(RunFolder(run)))
+
+
+MODEL = build_model(CONFIG.model)
+
+
+def carded(records: Sequence[Record], run: Path) -> None:
+    for trial in best_ended(trial_histories(records), 2):
+        loaded = LoadedModel(
+            file=run / "x.model", config=CONFIG, speakers=(), centres_KD=None, model=MODEL,
+            epoch=1, history=(),
+        )  # fmt: skip
+        config = TrainRunConfig(corpus=CORPUS, trial=CONFIG, teacher=Path("t.model"))
+        model_card(
+            CardFacts(run=run, trial=trial, loaded=loaded, config=config, records=records)
+        )
+
+
+NOW = TrialStart(
+    placement={"hardware": {"python": "3.12.1", "cpu": "a"}, "device": "cpu", "num_threads": 1},
+    provenance={"versions": {"torch": "2"}, "environment": {"MKL_CBWR": "AVX2"}},
+)
+
+
+AGAIN = {
+    **dict.fromkeys(COMPARED), "epoch": 1, "veer_pct": 9.0, "loss_total": 2.0, "num_params": 9,
+    "loss_stages": [0.1], "stage_shares": [0.2],
+}  # fmt: skip
+
+
+def reproduced(records: Sequence[Record], run: Path) -> None:
+    """What `veer reproduce` reads and prints, without the training."""
+    for number in range(2):
+        trial = recorded_trial(RunFolder(run), number)
+        assert 1 <= trial.num_threads <= 1024
+        pairs = tuple(EpochPair(recorded=r, again=AGAIN) for r in trial.history.in_order)
+        differences = condition_differences(trial, records, NOW, {"train": "k2", "val": "k3"})
+        found = Reproduction(
+            trial=number, pairs=pairs, differences=tuple(differences), veer_tolerance_pct=3.0
+        )
+        printed(found.verdict)
+        printed(pairs_table(found.pairs))
+        changes_since_start(records, NOW.provenance)
+
+
+def gone_on_from(records: Sequence[Record], run: Path) -> None:
+    with Journal(run / "replayed.jsonl") as journal:
+        coordinator_on(journal).replay(records)
+
+
+USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
+    told, compared, watched, started_from, exported, chosen, studied, benchmarked, paged, carded,
+    reproduced, gone_on_from,
+)  # fmt: skip

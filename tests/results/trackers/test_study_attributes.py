@@ -1,0 +1,17 @@
+"""User attributes of the Optuna study."""
+
+from results.trackers.study import rebuild_study
+
+
+def test_the_study_has_run_teacher_and_corpus() -> None:
+    lists = {"train_list": "data/train.txt", "val_list": "data/val.txt", "train_dir": "wav"}
+    begun = {"event": "search_started", "time_s": 1.0, "settings": {"corpus": lists}}
+    teacher = {"event": "teacher", "time_s": 2.0, "path": "t.model", "veer_pct": 7.5}
+    records = [begun, teacher | {"num_params": 3871904}]
+    assert rebuild_study(records, (), "first").user_attrs == {
+        "run": "first",
+        "corpus": "data/train.txt, data/val.txt",
+        "teacher": "t.model",
+        "teacher's VEER, %": 7.5,
+        "teacher's parameters": 3871904,
+    }
