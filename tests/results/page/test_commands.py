@@ -161,7 +161,7 @@ def test_trials_are_shown_where_the_tables_cannot_be_written(
         del tables
         raise DiskFullError(f"{run.trials_table}: cannot be written")
 
-    monkeypatch.setattr(commands, "write_tables", full)
+    monkeypatch.setattr("results.tables.trials.write_tables", full)
     result = veer("trials", journal_run.path)
     assert "complete" in result.output
     assert "tables not written:" in result.output

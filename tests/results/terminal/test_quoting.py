@@ -10,6 +10,7 @@ from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
 from search.cli import outcome
 from search.cli.options import training_command
+from search.run import run_search
 from search.run.run_search import SearchResult
 from trainable.config.trial_config import TrainRunConfig
 
@@ -71,7 +72,7 @@ def test_an_interrupted_search_prints_a_resume_command_that_runs(
 ) -> None:
     folder = journal_run.path.rename(tmp_path / ("[red]my runs; touch injected " + "x" * 160))
     result = SearchResult(run=RunFolder(folder), reason="time_limit")
-    monkeypatch.setattr(outcome, "run_search", lambda *_, **__: result)
+    monkeypatch.setattr(run_search, "run_search", lambda *_, **__: result)
     outcome.run_and_print(None, folder)  # type: ignore[arg-type]
     command = next(
         line.partition("continue with: ")[2]
