@@ -1,12 +1,13 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from search.cli.data import app
 from spaces.files.errors import CorpusError, VeerError
-from trainable.demo.demo_corpus import DemoConfig
+from trainable.demo.demo_corpus import DemoConfig, DemoCorpus, build_demo_corpus
 
 runner = CliRunner()
 
@@ -91,10 +92,10 @@ def test_demo_reports_a_reuse(
     sizes = {"num_speakers": 4, "num_val_speakers": 2, "num_test_speakers": 0}
     sizes |= {"num_sessions": 1, "num_utterances": 2, "num_pairs": 4}
 
-    def tiny(*, seed: int) -> object:
-        return DemoConfig(seed=seed, **sizes)
+    def build_tiny(out: Path, config: DemoConfig, progress: Any) -> DemoCorpus:
+        return build_demo_corpus(out, DemoConfig(seed=config.seed, **sizes), progress)
 
-    monkeypatch.setattr("trainable.demo.demo_corpus.DemoConfig", tiny)
+    monkeypatch.setattr("trainable.demo.demo_corpus.build_demo_corpus", build_tiny)
     assert "built" in run("demo", tmp_path / "demo", "--seed", "7")
     assert "reused" in run("demo", tmp_path / "demo", "--seed", "7")
     assert len(rows(run("check", tmp_path / "demo" / "corpus.yaml"))) == 2
