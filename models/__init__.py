@@ -1,6 +1,6 @@
 """Students, teachers and the front end: networks that turn waveforms into speaker embeddings.
 
-May import: spaces.files, models.fused.
+May import: models.fused, spaces.files.
 """
 
 from models.base import ModelConfig, ModelOutput, SpeakerModel

@@ -1,6 +1,6 @@
 """The search: settings, sampler, early stopping, Ray, the command line.
 
-This file imports nothing; each folder says what it may import.
+The code is in the folders below; each lists the rooms that it may import.
 
-May import: no other package of Veer.
+May import: nothing of Veer.
 """

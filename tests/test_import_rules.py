@@ -52,7 +52,7 @@ def declared(init: Path) -> list[str]:
     doc = ast.get_docstring(ast.parse(init.read_text())) or ""
     line = re.search(r"^May import: (.+?)\.$", doc, re.DOTALL | re.MULTILINE)
     assert line, f"{init}: the docstring must end with 'May import: ROOM, ROOM.'"
-    return [] if line[1].startswith("no other") else re.split(r",\s+", line[1])
+    return [] if line[1].startswith("nothing") else re.split(r",\s+", line[1])
 
 
 def covers(name: str, module: str) -> bool:

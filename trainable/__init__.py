@@ -1,6 +1,6 @@
 """What one trial needs, from lists of audio to a trained and evaluated model.
 
-This file imports nothing; each folder says what it may import.
+The code is in the folders below; each lists the rooms that it may import.
 
-May import: no other package of Veer.
+May import: nothing of Veer.
 """

@@ -1,4 +1,4 @@
 """Layers as single functions with their own gradients, for speed on a CPU.
 
-May import: no other package of Veer.
+May import: nothing of Veer.
 """
