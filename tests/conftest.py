@@ -67,8 +67,7 @@ def write_corpus(
     """Write wav files, lists and `corpus.yaml`.
 
     A speaker is a stack of harmonics with a pitch and an envelope of their own; an utterance draws
-    the pitch's drift, the loudness and the noise anew. Each speaker is told from the others, but
-    not by the pitch alone.
+    its own drift of the pitch, loudness and noise. The speakers differ in more than the pitch.
     """
     rng = np.random.default_rng(seed)
     train_list, val_paths = [], []

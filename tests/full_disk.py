@@ -2,9 +2,9 @@
 
     python -m tests.full_disk CASE FOLDER mounted|limited [MORE]
 
-FOLDER is a tmpfs of a few hundred kB; where the system lets nobody mount one, it is any folder,
-and the process may write no file beyond a size (EFBIG in place of ENOSPC). Printed is what the
-test compares, as JSON, since the tmpfs goes with the process.
+FOLDER is a tmpfs of a few hundred kB. Where the system allows no user to mount one, it is any
+folder, and the process may write no file beyond a size (EFBIG in place of ENOSPC). The values that
+the test compares are printed as JSON, since the tmpfs goes with the process.
 """
 
 import hashlib
@@ -106,8 +106,8 @@ class Disk:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
-def told(disk: Disk, write: Callable[[], object], *, left_bytes: int = 0) -> dict[str, Any]:
-    """What a write to the full disk says, and the files before and after."""
+def outcome_of(disk: Disk, write: Callable[[], object], *, left_bytes: int = 0) -> dict[str, Any]:
+    """Return the error message of a write to the full disk, and the files before and after it."""
     before = disk.content()
     disk.fill(left_bytes)
     message = None
@@ -125,7 +125,7 @@ def text(disk: Disk) -> dict[str, Any]:
 
     path = disk.folder / "a.txt"
     write_text_atomically(path, "old")
-    return told(disk, lambda: write_text_atomically(path, "new " * 25_000), left_bytes=8192)
+    return outcome_of(disk, lambda: write_text_atomically(path, "new " * 25_000), left_bytes=8192)
 
 
 def yaml(disk: Disk) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def yaml(disk: Disk) -> dict[str, Any]:
 
     path = disk.folder / "config.yaml"
     write_yaml(path, {"a": 1})
-    return told(disk, lambda: write_yaml(path, {"b": ["c" * 60] * 1000}), left_bytes=4096)
+    return outcome_of(disk, lambda: write_yaml(path, {"b": ["c" * 60] * 1000}), left_bytes=4096)
 
 
 def journal(disk: Disk) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def journal(disk: Disk) -> dict[str, Any]:
         writer.append("search_resumed")
         # A part of the record finds room: the rest of this page and one more.
         end = {"trial": 0, "state": "failed", "reason": "r" * 30_000}
-        outcome = told(disk, lambda: writer.append("trial_ended", **end), left_bytes=4096)
+        outcome = outcome_of(disk, lambda: writer.append("trial_ended", **end), left_bytes=4096)
         writer.append("search_ended", reason="disk_full")
     return outcome | {"events": [record["event"] for record in read_journal(path)]}
 
@@ -158,7 +158,7 @@ def new_journal(disk: Disk) -> dict[str, Any]:
         with Journal(disk.folder / "journal.jsonl") as writer:
             writer.append("search_resumed")
 
-    return told(disk, write)
+    return outcome_of(disk, write)
 
 
 def _records(disk: Disk) -> Any:
@@ -179,7 +179,7 @@ def tables(disk: Disk) -> dict[str, Any]:
 
     run, _ = _records(disk)
     rebuild_tables(run)
-    return told(disk, lambda: rebuild_tables(run), left_bytes=4096)
+    return outcome_of(disk, lambda: rebuild_tables(run), left_bytes=4096)
 
 
 def study(disk: Disk) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def study(disk: Disk) -> dict[str, Any]:
 
     run, dimensions = _records(disk)
     write_study(run.read(), dimensions, run.study)
-    return told(disk, lambda: write_study(run.read(), dimensions, run.study))
+    return outcome_of(disk, lambda: write_study(run.read(), dimensions, run.study))
 
 
 def checkpoint(disk: Disk) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def checkpoint(disk: Disk) -> dict[str, Any]:
     folder = CheckpointFolder(disk.folder)
     folder.save(Made(epoch=1, history=[first]))
     trainer = Made(epoch=2, history=[first])
-    return told(disk, lambda: folder.save(trainer), left_bytes=40_960)
+    return outcome_of(disk, lambda: folder.save(trainer), left_bytes=40_960)
 
 
 def shard(disk: Disk) -> dict[str, Any]:
@@ -219,7 +219,7 @@ def shard(disk: Disk) -> dict[str, Any]:
         write_shard(ShardLocation(folder=disk.folder, kind=kind, key="k", number=number), rows)
 
     write(0)
-    return told(disk, lambda: write(1), left_bytes=int(sys.argv[4]))
+    return outcome_of(disk, lambda: write(1), left_bytes=int(sys.argv[4]))
 
 
 def export(disk: Disk) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def export(disk: Disk) -> dict[str, Any]:
 
     run, out = RunFolder(Path(sys.argv[4])), disk.folder / "best"
     export_trial(run, out=out)
-    return told(disk, lambda: export_trial(run, out=out), left_bytes=4096)
+    return outcome_of(disk, lambda: export_trial(run, out=out), left_bytes=4096)
 
 
 def embeddings(disk: Disk) -> dict[str, Any]:
@@ -245,22 +245,22 @@ def embeddings(disk: Disk) -> dict[str, Any]:
             writer.write(["a.wav"] * 500, np.arange(500), 200, emb_ND)
 
     write()
-    return told(disk, write, left_bytes=20_480)
+    return outcome_of(disk, write, left_bytes=20_480)
 
 
 def log(disk: Disk) -> dict[str, Any]:
     from search.provenance.run_lock import logging_to
 
-    said: list[str] = []
+    warnings: list[str] = []
 
     def write() -> None:
-        with logging_to(disk.folder / "log.txt", said.append):
+        with logging_to(disk.folder / "log.txt", warnings.append):
             for _ in range(100):
                 logging.getLogger("search.test").warning("x" * 100)
 
     (disk.folder / "log.txt").write_text("earlier\n" * 512)
-    outcome = told(disk, write)
-    return outcome | {"said": said}
+    outcome = outcome_of(disk, write)
+    return outcome | {"warnings": warnings}
 
 
 def lock(disk: Disk) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def lock(disk: Disk) -> dict[str, Any]:
         with run_lock(disk.folder), leaving_no_trace(disk.folder, disk.folder / "log.txt"):
             pass
 
-    return told(disk, write)
+    return outcome_of(disk, write)
 
 
 CASES = {

@@ -50,8 +50,8 @@ class Kind:
     Attributes:
         file: Below the workplace.
         read: Reads it as Veer does; what it returns can be compared.
-        is_sealed: Whether every change to it must be noticed; a person's own YAML or list may say
-            something else and still be one.
+        is_sealed: Whether every change to it must be noticed; a user's own YAML or list may hold
+            other values and still be valid.
         named: What an error must name; the file itself unless given.
     """
 
@@ -149,7 +149,7 @@ def workplace(whole: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 class TestDamage:
-    """A contract: a Veer error that names the file, or what the whole file says."""
+    """A contract: a Veer error that names the file, or the content of the whole file."""
 
     @pytest.mark.parametrize("damage", ALL_DAMAGES)
     @pytest.mark.parametrize("name", KINDS)
@@ -164,7 +164,7 @@ class TestDamage:
             found = kind.read(file)
         except VeerError as error:
             assert (kind.named or file.name) in str(error)  # noqa: PT017
-            assert len(str(error)) > len(str(file)) + 15  # noqa: PT017 - it says what is wrong
+            assert len(str(error)) > len(str(file)) + 15  # noqa: PT017 - it names what is wrong
         else:
             # A journal whose end is gone is the journal as it once was.
             is_before = name == "journal" and found == expected[: len(found)]
@@ -197,7 +197,7 @@ class TestDamage:
             kind.read(file)
 
 
-def test_an_altered_plan_of_a_store_without_manifest_is_worked_out_anew(
+def test_an_altered_plan_of_a_store_without_manifest_is_computed_again(
     whole: Path, tmp_path: Path
 ) -> None:
     corpus = read_corpus_config(whole / "corpus" / "corpus.yaml")

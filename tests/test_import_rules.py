@@ -48,7 +48,7 @@ def room_of(module: str) -> str:
 
 
 def declared(init: Path) -> list[str]:
-    """What the docstring of a room's `__init__.py` says that the room may import."""
+    """The packages that a room may import, by the docstring of its `__init__.py`."""
     doc = ast.get_docstring(ast.parse(init.read_text())) or ""
     line = re.search(r"^May import: (.+?)\.$", doc, re.DOTALL | re.MULTILINE)
     assert line, f"{init}: the docstring must end with 'May import: ROOM, ROOM.'"
@@ -69,7 +69,7 @@ def circles(imports: Mapping[str, set[str]]) -> list[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS, ids=str)
-def test_a_room_imports_what_it_declares_and_nothing_else(room: Path) -> None:
+def test_a_room_imports_only_what_it_declares(room: Path) -> None:
     here = ".".join(room.parts)
     allowed = declared(ROOT / room / "__init__.py")
     found = {
@@ -101,7 +101,7 @@ def test_no_file_and_no_room_imports_in_a_circle() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_ray_is_imported_by_the_trial_and_the_search_alone(file: Path) -> None:
+def test_ray_is_imported_only_by_the_trial_and_the_search(file: Path) -> None:
     place = file.relative_to(ROOT)
     if any(place.is_relative_to(allowed) for allowed in RAY):
         return
@@ -126,7 +126,7 @@ def test_the_rules_catch_a_breach(tmp_path: Path) -> None:
     assert not covers("spaces", "spacesuit")
 
 
-def test_a_public_function_or_class_has_one_meaning_in_the_whole_house() -> None:
+def test_a_public_function_or_class_has_one_meaning() -> None:
     """Commands may have the name of what they run; a script's `main` is its own."""
     found: dict[str, list[str]] = {}
     for module, file in MODULES.items():

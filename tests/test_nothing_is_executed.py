@@ -176,7 +176,7 @@ def test_what_is_planted_in_a_run_folder_is_not_read(marker: Path, tmp_path: Pat
     assert "4.00" in veer("trials", run).output
     assert (run / "trials.parquet").read_bytes()[:4] == b"PAR1"
     assert "4.00" in veer("show", run, 0).output
-    # The study is written anew at a search's end, beside whatever lies there.
+    # The study is written again at a search's end, beside whatever lies there.
     dimensions = (Float(name="loss.alpha", low=0.0, high=1.0),)
     write_study(read_journal(run / "journal.jsonl"), dimensions, run / "optuna-journal.log")
     assert b"touch" not in (run / "optuna-journal.log").read_bytes()

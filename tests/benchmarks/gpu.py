@@ -156,30 +156,30 @@ def sharing_service() -> Iterator[dict[str, str]]:
 
 
 def table(
-    counts: Sequence[int], rate_of: Callable[[int], float], say: Callable[[str], None]
+    counts: Sequence[int], rate_of: Callable[[int], float], report: Callable[[str], None]
 ) -> dict[int, float]:
     """Measure each number of trials, print a row for each, and return the rates."""
     rates: dict[int, float] = {}
     for num_trials in counts:
         rates[num_trials] = rate_of(num_trials)
         ratio = rates[num_trials] / rates[counts[0]]
-        say(f"{num_trials:6d} {rates[num_trials]:12.0f} {ratio:9.2f}")
+        report(f"{num_trials:6d} {rates[num_trials]:12.0f} {ratio:9.2f}")
     return rates
 
 
-def compare(work: Work, counts: Sequence[int], say: Callable[[str], None]) -> None:
+def compare(work: Work, counts: Sequence[int], report: Callable[[str], None]) -> None:
     """Print the rates without and with the process-sharing service."""
-    say("without the process-sharing service\ntrials    samples/s  to first")
-    table(counts, lambda num: samples_per_s(num, work, {}), say)
+    report("without the process-sharing service\ntrials    samples/s  to first")
+    table(counts, lambda num: samples_per_s(num, work, {}), report)
     try:
         with sharing_service() as environment:
-            say("with the process-sharing service (MPS)\ntrials    samples/s  to first")
-            table(counts, lambda num: samples_per_s(num, work, environment), say)
+            report("with the process-sharing service (MPS)\ntrials    samples/s  to first")
+            table(counts, lambda num: samples_per_s(num, work, environment), report)
     except NoSharingServiceError as error:
-        say(f"with the process-sharing service (MPS): skipped, {error}")
+        report(f"with the process-sharing service (MPS): skipped, {error}")
 
 
-def time_search(folder: Path, options: Sequence[str], say: Callable[[str], None]) -> float:
+def time_search(folder: Path, options: Sequence[str], report: Callable[[str], None]) -> float:
     """Return the seconds of a search of the demo on the demo corpus; print its lines on the GPU.
 
     Raises:
@@ -202,7 +202,7 @@ def time_search(folder: Path, options: Sequence[str], say: Callable[[str], None]
             raise RuntimeError(f"veer {' '.join(command)}:\n{run.stdout}")
     elapsed_s = time.perf_counter() - started
     lines = [line for line in run.stdout.splitlines() if "gpu=auto" in line or "at most" in line]
-    say("\n".join(lines))
+    report("\n".join(lines))
     return elapsed_s
 
 

@@ -120,7 +120,7 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
     veer = [sys.executable, "-c", "from search.cli.entry import main; main()"]
     command = [*veer, "search", str(file), "--run", str(run)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    # Its table and its export stand in its folder; what it says while it runs goes by.
+    # Its output is dropped: its table and its export are in its folder.
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return run
 

@@ -57,7 +57,7 @@ def test_a_kept_run_is_read_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("num_bytes", [1, 40])
-def test_a_line_cut_short_costs_its_run_alone(tmp_path: Path, num_bytes: int) -> None:
+def test_a_line_cut_short_costs_only_its_run(tmp_path: Path, num_bytes: int) -> None:
     file = tmp_path / "runs.jsonl"
     keep(file, RUN)
     size = file.stat().st_size
@@ -238,11 +238,11 @@ def test_the_mean_cosine_is_over_crops_whatever_the_batches(
     student = trainer(data, network).model
     row, start = data.train_row[:5], np.arange(5)
     feat_btf = data.features.crops(row, start, FRAMES)
-    said = network.embed(feat_btf).embedding_BD
+    emb_BD = network.embed(feat_btf).embedding_BD
     student.eval()
     with torch.no_grad():
         own = student.embed(feat_btf)
-    cosine = (own * said).sum(1) / own.norm(dim=1) / said.norm(dim=1)
-    parts = [Answered(row[part], start[part], said[part]) for part in (slice(0, 4), slice(4, 5))]
+    cosine = (own * emb_BD).sum(1) / own.norm(dim=1) / emb_BD.norm(dim=1)
+    parts = [Answered(row[part], start[part], emb_BD[part]) for part in (slice(0, 4), slice(4, 5))]
     student.train()
     assert mean_cosine(student, data, parts, FRAMES) == pytest.approx(float(cosine.mean()))

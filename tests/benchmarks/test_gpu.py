@@ -24,7 +24,7 @@ TINY = {
     "loss": {"distillation": "none"},
     "training": {"batch_size": 8, "crop_frames": 40},
 }  # fmt: skip
-# Notes what it is told, as MPS's control program would be: -d to start, or commands to read.
+# Logs the arguments and input that MPS's control program would get: -d to start, or commands.
 CONTROL = """#!/bin/sh
 echo "$* $(cat) $CUDA_MPS_PIPE_DIRECTORY" >> {log}
 {rest}
@@ -49,7 +49,7 @@ def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 @pytest.mark.slow
-def test_without_a_gpu_it_says_so_and_does_not_pass() -> None:
+def test_without_a_gpu_it_prints_the_reason_and_does_not_pass() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.gpu"],
         capture_output=True, text=True, check=False,
@@ -74,10 +74,10 @@ def test_trials_are_processes_of_their_own_whose_rates_are_added(
 
 
 def test_rows_are_compared_with_the_first() -> None:
-    said: list[str] = []
-    rates = table((1, 2, 4), {1: 100.0, 2: 180.0, 4: 250.0}.__getitem__, said.append)
+    lines: list[str] = []
+    rates = table((1, 2, 4), {1: 100.0, 2: 180.0, 4: 250.0}.__getitem__, lines.append)
     assert rates == {1: 100.0, 2: 180.0, 4: 250.0}
-    assert [line.split() for line in said] == [
+    assert [line.split() for line in lines] == [
         ["1", "100", "1.00"], ["2", "180", "1.80"], ["4", "250", "2.50"]
     ]  # fmt: skip
 
@@ -113,8 +113,8 @@ def test_without_the_service_only_its_half_is_skipped(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("tests.benchmarks.gpu.samples_per_s", lambda num, *_: 10.0 * num)
-    said: list[str] = []
-    compare(Work(corpus="", cache="", config={}), (1, 2), said.append)
-    assert [line.split() for line in said[1:3]] == [["1", "10", "1.00"], ["2", "20", "2.00"]]
-    assert said[3] == f"with the process-sharing service (MPS): skipped, {MPS} is not installed"
-    assert len(said) == 4
+    lines: list[str] = []
+    compare(Work(corpus="", cache="", config={}), (1, 2), lines.append)
+    assert [line.split() for line in lines[1:3]] == [["1", "10", "1.00"], ["2", "20", "2.00"]]
+    assert lines[3] == f"with the process-sharing service (MPS): skipped, {MPS} is not installed"
+    assert len(lines) == 4

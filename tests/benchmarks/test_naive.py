@@ -76,18 +76,18 @@ def test_the_opponents_log_mels_are_the_stored_ones(tmp_path: Path) -> None:
         torch.testing.assert_close(computed_TF[2:-2], stored_TF[2:-2], atol=0.02, rtol=0)
 
 
-def test_the_online_teacher_says_what_the_teacher_says_and_can_be_learned_from() -> None:
+def test_the_online_teacher_gives_the_output_of_the_teacher_and_can_be_learned_from() -> None:
     torch.manual_seed(0)
     small = LSTMAutoencoderConfig(hidden_dim=8, num_layers=1, bottleneck_dim=4, embedding_dim=16)
     teacher = Teacher(model=build_model(small))
     crops = Crops(torch.randn(2, 50, 80), np.zeros(2, np.int64), np.zeros(2, np.int64))
     expected = teacher.output(crops, with_stages=True)
     online = OnlineTeacher(teacher)
-    said = online.output(crops, with_stages=True)
-    torch.testing.assert_close(said.embedding_BD, expected.embedding_BD)
-    assert len(said.stages) == len(expected.stages) == 2
+    output = online.output(crops, with_stages=True)
+    torch.testing.assert_close(output.embedding_BD, expected.embedding_BD)
+    assert len(output.stages) == len(expected.stages) == 2
     student_BD = torch.randn(2, 16, requires_grad=True)
-    torch.nn.functional.cosine_similarity(student_BD, said.embedding_BD).sum().backward()
+    torch.nn.functional.cosine_similarity(student_BD, output.embedding_BD).sum().backward()
     assert student_BD.grad is not None
     assert online.spent_s > 0
 

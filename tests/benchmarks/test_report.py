@@ -29,7 +29,7 @@ def test_a_missed_target_is_exit_status_1(ratio: float, line: str, status: int) 
 
 
 @pytest.mark.parametrize(
-    ("ratios", "told", "status"),
+    ("ratios", "words", "status"),
     [
         ((1.3, 2.2), ("ok", "ok"), 0),
         ((1.2, 2.3), ("missed", "ok"), 1),
@@ -38,7 +38,7 @@ def test_a_missed_target_is_exit_status_1(ratio: float, line: str, status: int) 
 )
 def test_one_missed_target_of_several_is_exit_status_1(
     ratios: tuple[float, ...],
-    told: tuple[str, ...],
+    words: tuple[str, ...],
     status: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -50,15 +50,15 @@ def test_one_missed_target_of_several_is_exit_status_1(
         finish_all(verdicts)
     lines = capsys.readouterr().out.splitlines()
     assert lines == [
-        f"large: ratio={ratios[0]:.2f} target=1.30 {told[0]}",
-        f"small: ratio={ratios[1]:.2f} target=2.20 {told[1]}",
+        f"large: ratio={ratios[0]:.2f} target=1.30 {words[0]}",
+        f"small: ratio={ratios[1]:.2f} target=2.20 {words[1]}",
     ]
     assert end.value.code == status
 
 
 
-@pytest.mark.parametrize(("ratio", "told"), [(1.05, "ok"), (1.051, "missed")])
-def test_a_figure_above_its_limit_is_missed(ratio: float, told: str) -> None:
+@pytest.mark.parametrize(("ratio", "word"), [(1.05, "ok"), (1.051, "missed")])
+def test_a_figure_above_its_limit_is_missed(ratio: float, word: str) -> None:
     verdict = Verdict(name="step", ratio=ratio, target=1.05, is_limit=True)
-    assert str(verdict) == f"step: ratio={ratio:.3f} at most 1.05 {told}"
-    assert verdict.is_met == (told == "ok")
+    assert str(verdict) == f"step: ratio={ratio:.3f} at most 1.05 {word}"
+    assert verdict.is_met == (word == "ok")

@@ -151,7 +151,7 @@ class TestSimulation:
 
     @pytest.mark.parametrize("name", ARMS)
     @pytest.mark.parametrize("grace", [3, 9, 27])
-    def test_a_trial_ends_where_successive_halving_says(self, name, grace):
+    def test_a_trial_ends_where_successive_halving_stops_it(self, name, grace):
         played = play(ARMS[name](0, grace), seed=0, num_workers=4, budget_epochs=300)
         rungs = [rung for rung in (3, 9) if grace <= rung]
         halving = SuccessiveHalving(rungs, 3)

@@ -68,7 +68,7 @@ def hit_drivers(
             driver = drivers.enter_context(search.go_on())
             hits.append(_Hit(at_s=at_s, gone=gone, found=found, again_s=driver.started_s))
             print_line(f"{name}: {number} of {len(moments)}, {len(found.epochs)} epochs so far")
-        assert driver.wait() == 0, driver.said
+        assert driver.wait() == 0, driver.output
     end = read_journal(search.run / "journal.jsonl")
     snapshots = [each.found for each in hits]
     return Outcome(

@@ -114,7 +114,7 @@ def test_after_a_gentle_end_only_what_no_checkpoint_holds_is_computed_again(kept
     assert losses([ended_gently], WHOLE, 2) == Losses(epochs_again=count)
 
 
-def test_of_the_driver_faults_ctrl_c_once_alone_is_gentle():
+def test_ctrl_c_once_is_the_only_gentle_driver_fault():
     gentle = {press_ctrl_c, press_ctrl_c_twice, terminate, kill_driver, kill_group, cut_power}
     assert gentle & GENTLE == {press_ctrl_c}
 

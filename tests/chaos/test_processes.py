@@ -49,7 +49,7 @@ def test_a_process_that_does_not_end_is_named(parent):
         wait_until_gone([parent.pid], 0.05)
 
 
-def test_a_dead_process_that_nobody_collected_is_gone():
+def test_a_dead_process_that_was_not_waited_for_is_gone():
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         wait_for(lambda: not is_alive(process.pid), "its end", 60)
         assert process.returncode is None

@@ -125,7 +125,7 @@ def hit_workers(
             injected.append(injection)
             found.append(before.only({injection.trial}))
             print_line(f"{fault.name}: {number} of {fault.times}, trial {injection.trial}")
-        assert driver.wait() == 0, driver.said
+        assert driver.wait() == 0, driver.output
     end = read_journal(search.run / "journal.jsonl")
     num_trials = end[0]["settings"]["num_trials"]
     return Outcome(

@@ -83,7 +83,7 @@ def printed(shown: Any) -> None:
     Screen(width=100, file=io.StringIO()).print(shown)
 
 
-def told(records: Sequence[Record], _: Path) -> None:
+def tabulated(records: Sequence[Record], _: Path) -> None:
     """All that the commands print, write and go on from."""
     histories = trial_histories(records)
     trials, epochs = trials_table(records), epochs_table(records)
@@ -183,6 +183,6 @@ def gone_on_from(records: Sequence[Record], run: Path) -> None:
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
-    told, compared, watched, started_from, exported, chosen, studied, benchmarked, paged, carded,
-    reproduced, gone_on_from,
+    tabulated, compared, watched, started_from, exported, chosen, studied, benchmarked, paged,
+    carded, reproduced, gone_on_from,
 )  # fmt: skip

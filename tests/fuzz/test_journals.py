@@ -62,8 +62,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         lists = {"train": {"file": "a", "sha256": "ab", "num_utterances": 1}}
         journal.append("corpus", lists=lists, stores={"train": "k1", "val": "k1"})
         teacher = Path(__file__)  # only its bytes are looked at
-        told = {"path": teacher, "sha256": file_sha256(teacher)}
-        journal.append("teacher", veer_pct=7.5, num_params=10, **told)
+        source = {"path": teacher, "sha256": file_sha256(teacher)}
+        journal.append("teacher", veer_pct=7.5, num_params=10, **source)
         searched(journal)
         journal.append("infeasible", params=params, violations=[broken])
         journal.append("repeated", params=params, config_hash="ab", same_as=0)
@@ -79,7 +79,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def refusals_of(content: bytes, folder: Path) -> list[str]:
-    """What each use of a journal says against it; an error of any other kind is raised."""
+    """Return the error of each use that refuses the journal; raise those of any other kind."""
     (folder / "journal.jsonl").write_bytes(content)
     (folder / "replayed.jsonl").unlink(missing_ok=True)
     try:

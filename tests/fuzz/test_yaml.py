@@ -56,7 +56,7 @@ SPACES = [read_yaml(bundled_spaces()[name]).data for name in ("mixer", "notes", 
 
 
 def refused_by_name(read: Callable[[Path], Any], file: Path, named: str = "it.yaml") -> None:
-    """The file is read, or refused by an error of Veer's that says which file."""
+    """The file is read, or refused by an error of Veer's that names the file."""
     refusal = None
     try:
         read(file)

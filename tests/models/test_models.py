@@ -225,7 +225,7 @@ def test_default_sizes_are_the_stated_ones_within_one_percent(
     assert count_parameters(build_model(config)) == pytest.approx(millions * 1e6, rel=0.01)
 
 
-def test_pooling_the_mean_alone_saves_half_the_last_layer_of_the_resnet() -> None:
+def test_pooling_only_the_mean_saves_half_the_last_layer_of_the_resnet() -> None:
     sizes = [
         count_parameters(build_model(ResNetSE34LConfig(encoder_type=encoder)))
         for encoder in ("SAP", "ASP")

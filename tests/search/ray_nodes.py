@@ -17,7 +17,7 @@ RAY = [sys.executable, "-m", "ray.scripts.scripts"]
 
 
 def free_port() -> int:
-    """A TCP port of this machine that nobody listens on."""
+    """A TCP port of this machine that no process listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -1,8 +1,8 @@
 """A search in a process of its own, on a Ray with declared GPUs.
 
 The student writes down where each of its training passes ran, and runs out of memory in its
-fourth one where it is wide and has less than a whole GPU (or than the CPUs that
-$HUNGRY_BELOW_CPUS says). It goes on after the first pass when $HUNGRY_AT_ONCE trials have come to
+fourth one where it is wide and has less than a whole GPU (or than the CPUs in
+$HUNGRY_BELOW_CPUS). It goes on after the first pass when $HUNGRY_AT_ONCE trials have come to
 it, or in vain after 2 min.
 """
 

@@ -87,7 +87,7 @@ def test_a_journal_without_resources_has_no_hours(journal_run: RunFolder) -> Non
 def test_retries_are_counted_in() -> None:
     records = (
         begun(), started(0, 0), placed(70, 0, had_s=70.0), epoch(70, 0, 1), fault(100, 0),
-        # 20 s until another worker had it, which counts for nobody.
+        # 20 s until another worker had it, which counts for no worker.
         placed(200, 0, had_s=80.0), epoch(200, 0, 2), ended(200, 0, "complete"),
     )  # fmt: skip
     assert core_s(*records) == pytest.approx(2 * (100 + 80))

@@ -115,7 +115,7 @@ def test_the_table_has_repeats_and_gives_follow_ups_no_rank(repeated_run: RunFol
     assert len(rows) == 10
 
 
-def test_the_study_has_the_searchs_own_trials_alone(repeated_run: RunFolder) -> None:
+def test_the_study_has_only_the_searchs_own_trials(repeated_run: RunFolder) -> None:
     study = rebuild_study(repeated_run.read(), LR)
     assert [trial.user_attrs["trial"] for trial in study.trials] == [0, 1, 2, 3]
     assert study.best_value == 7.0

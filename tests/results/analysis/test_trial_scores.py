@@ -160,7 +160,7 @@ def test_the_table_marks_ties_with_the_first(run):
     assert rows[2]["veer_low_pct"] == rows[2]["veer_pct"] - 2
 
 
-def test_without_scores_the_table_has_the_journals_intervals_alone(run):
+def test_without_scores_the_table_has_only_the_journals_intervals(run):
     row = trials_table(run.read()).to_pylist()[0]
     assert row["veer_high_pct"] == row["veer_pct"] + 2
     assert row["behind_pct"] is row["is_tied"] is None

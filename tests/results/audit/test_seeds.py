@@ -57,7 +57,7 @@ def test_a_finalists_own_run_is_not_among_its_repeats():
     assert (found.best, found.told_apart_pct) == ((0,), None)
 
 
-def test_seeds_alone_set_the_best_so_far_apart_once_in_twenty():
+def test_seeds_by_themselves_set_the_best_so_far_apart_once_in_twenty():
     """Means of 4 runs of three equal configs, their spread estimated from the same runs."""
     trials = [trial(n, [20.0]) for n in range(3)]
     for n in range(12):

@@ -270,7 +270,7 @@ def test_runs_of_one_name_are_called_by_their_paths(
     assert run_names([first, make("z", GOOD)]) == ["run", "z"]
 
 
-def test_one_run_alone_is_refused(make: Callable[..., RunView]) -> None:
+def test_a_single_run_is_refused(make: Callable[..., RunView]) -> None:
     with pytest.raises(RunError, match="at least two runs, got 1"):
         compare_runs([make("a", GOOD)])
 

@@ -22,7 +22,7 @@ from trainable.config.trial_config import read_train_config
 from trainable.machine.engine import EngineConfig
 
 
-def test_the_config_trains_in_full_from_the_file_alone(trained_run: RunFolder) -> None:
+def test_the_config_trains_in_full_from_only_the_file(trained_run: RunFolder) -> None:
     exported = export_trial(trained_run, epochs=7)
     assert exported.trial == 0
     assert exported.folder == trained_run.path / "export" / "trial-0000"

@@ -140,7 +140,7 @@ def test_the_notes_first_attempt_is_flagged() -> None:
     assert distilled(0.5 * term / (0.5 * 3.0 + 0.5 * term), 0.0) is True
 
 
-def test_with_stages_the_share_alone_decides() -> None:
+def test_with_stages_only_the_share_decides() -> None:
     assert distilled(0.23, 0.01, stages="cosine") is False
     assert distilled(0.23, 0.01) is True
     assert distilled(0.001, 0.9, stages="cosine") is True
@@ -159,7 +159,7 @@ def test_either_threshold_flags(share: float, cosine: float, flag: bool) -> None
     assert distilled(share, cosine) is flag
 
 
-def test_a_trial_stopped_early_is_judged_by_the_share_alone() -> None:
+def test_a_trial_stopped_early_is_judged_only_by_the_share() -> None:
     assert distilled(0.3, 0.02, state="stopped_early") is False
     assert distilled(0.001, 0.02, state="stopped_early") is True
 
@@ -197,7 +197,7 @@ def test_rebuilding_writes_both_tables_with_units_and_meaning(journal_run: RunFo
     assert all(column.metadata[b"meaning"] for column in read.schema)
 
 
-def test_rebuilding_replaces_damaged_tables_and_leaves_nothing_else(
+def test_rebuilding_replaces_damaged_tables_and_leaves_no_other_file(
     journal_run: RunFolder,
 ) -> None:
     journal_run.trials_table.write_bytes(b"half a table")

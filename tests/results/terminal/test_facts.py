@@ -62,7 +62,7 @@ def test_values_are_given_with_their_spread(
     assert trial_facts(row(**values))[name] == words
 
 
-def test_the_first_in_rank_is_behind_nobody() -> None:
+def test_the_first_in_rank_has_no_distance_to_the_best() -> None:
     zero = {"behind_pct": 0.0, "behind_low_pct": 0.0, "behind_high_pct": 0.0, "is_tied": True}
     assert "behind the best" not in trial_facts(row(rank=1, **zero))
 

@@ -133,7 +133,7 @@ def test_a_page_that_asks_by_another_name_is_refused(server: DashboardServer, ho
     assert json.loads(answered)["reason"] == "open the address that veer dashboard printed"
 
 
-def test_it_listens_on_loopback_alone(server: DashboardServer) -> None:
+def test_it_listens_only_on_loopback(server: DashboardServer) -> None:
     assert server._server.server_address[0] == "127.0.0.1"
     assert server.url == f"http://127.0.0.1:{server.port}/dashboard/studies/0"
 

@@ -48,11 +48,11 @@ def head(owner: Path) -> Iterator[str]:
     address = f"{ray.util.get_node_ip_address()}:{port}"
     with pytest.MonkeyPatch.context() as patch:
         use_empty_home(owner, patch)
-        said = veer("cluster", "head", f"--port={port}", "--cpus=1").stdout
+        output = veer("cluster", "head", f"--port={port}", "--cpus=1").stdout
     try:
-        assert f"a cluster runs at {address}" in said
-        assert f"veer cluster join {address}" in said
-        assert f"veer search ... --address {address}" in said
+        assert f"a cluster runs at {address}" in output
+        assert f"veer cluster join {address}" in output
+        assert f"veer search ... --address {address}" in output
         yield address
     finally:
         cluster.stop_nodes(address)
@@ -93,8 +93,8 @@ class TestHead:
     @pytest.mark.usefixtures("member")
     def test_second_node_joins_and_is_stopped_by_itself(self, head):
         other_name = f"127.0.0.1:{head.rpartition(':')[2]}"
-        said = veer("cluster", "join", other_name, "--cpus=2").stdout
-        assert f"this machine is a node of {other_name}" in said
+        output = veer("cluster", "join", other_name, "--cpus=2").stdout
+        assert f"this machine is a node of {other_name}" in output
         assert cpus_of(head) == 3.0
         assert len(cluster._marked(other_name)) > 2
         assert "processes ended" in veer("cluster", "stop", other_name).stdout
@@ -111,10 +111,10 @@ class TestHead:
         }
         assert int(head.rpartition(":")[2]) in {port for _, port in listening(list(commands))}
         # Ray runs this process in every mode.
-        of_dashboard = [pid for pid, said in commands.items() if b"/dashboard.py" in said]
+        of_dashboard = [pid for pid, command in commands.items() if b"/dashboard.py" in command]
         assert of_dashboard
         assert listening(of_dashboard) == []
-        assert not [said for said in commands.values() if token.value.encode() in said]
+        assert not [each for each in commands.values() if token.value.encode() in each]
 
     @pytest.mark.usefixtures("member")
     def test_port_that_is_taken_is_an_error(self, head):
@@ -126,7 +126,7 @@ class TestHead:
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.usefixtures("home")
-def test_dashboard_that_was_asked_for_listens_on_loopback_alone():
+def test_dashboard_that_was_asked_for_listens_only_on_loopback():
     pytest.importorskip("aiohttp", reason="the dashboard needs ray[default]")
     pytest.importorskip("grpc", reason="the dashboard needs ray[default]")
     port, web = free_port(), free_port()

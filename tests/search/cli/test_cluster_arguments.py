@@ -25,7 +25,7 @@ def test_head_on_a_port_that_is_taken_is_refused(home):
 class TestArguments:
     @pytest.fixture(autouse=True)
     def free(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Ports that these tests name and nobody listens on; on this machine somebody may."""
+        """Treat the ports in these tests as free, also where this machine uses one of them."""
         monkeypatch.setattr(cluster, "_require_free", lambda _: None)
 
     @pytest.fixture
@@ -64,20 +64,20 @@ class TestArguments:
 
     def test_ray_without_a_dashboard_is_an_error_with_the_fix(self, home, monkeypatch):
         del home
-        said = "Exception: Cannot include dashboard with missing packages.\n"
+        stdout = "Exception: Cannot include dashboard with missing packages.\n"
         monkeypatch.setattr(
             cluster.subprocess, "run",
-            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+            lambda command, **_: subprocess.CompletedProcess(command, 1, stdout),
         )  # fmt: skip
         with pytest.raises(ConfigError, match=rf"pip install 'ray\[default\]=={ray.__version__}'"):
             veer("cluster", "head", "--host", "10.0.0.1", "--dashboard")
 
     @pytest.mark.parametrize("port", [10002, 12345, 19999])
     def test_ports_of_the_workers_are_refused(self, ran, port):
-        told = rf" must be outside 10002 to 19999, which Ray keeps for its workers, got {port}; "
-        with pytest.raises(ConfigError, match=f"^--port{told}try 6379$"):
+        reason = rf" must be outside 10002 to 19999, which Ray keeps for its workers, got {port}; "
+        with pytest.raises(ConfigError, match=f"^--port{reason}try 6379$"):
             veer("cluster", "head", f"--port={port}")
-        with pytest.raises(ConfigError, match=f"^--dashboard-port{told}try 8265$"):
+        with pytest.raises(ConfigError, match=f"^--dashboard-port{reason}try 8265$"):
             veer("cluster", "head", "--dashboard", f"--dashboard-port={port}")
         assert not ran
 
@@ -88,7 +88,7 @@ class TestArguments:
 
     def test_error_has_rays_sentence_without_code(self, home, monkeypatch):
         del home
-        said = (
+        stdout = (
             "Local node IP: 10.0.0.1\nTraceback (most recent call last):\n"
             '  File "/lib/ray/scripts/scripts.py", line 1062, in start\n'
             "    return f(*args, **kwargs)\n           ^^^^^^^^^^^^^^^^^^\n"
@@ -97,7 +97,7 @@ class TestArguments:
         )
         monkeypatch.setattr(
             cluster.subprocess, "run",
-            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+            lambda command, **_: subprocess.CompletedProcess(command, 1, stdout),
         )  # fmt: skip
         message = (
             r"^cannot start a cluster at 10\.0\.0\.1:6379: Ray is trying to start at "
@@ -110,7 +110,7 @@ class TestArguments:
     def test_another_ray_version_is_an_error_with_both_versions(self, home, monkeypatch):
         (home / ".ray").mkdir()
         (home / ".ray" / "auth_token").write_text("ab" * 32)
-        said = (
+        stdout = (
             "RuntimeError: Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n"
             "    Python: 3.11.9\nThis process on node 10.0.0.7 was started with:\n"
             "    Ray: 2.59.0\n    Python: 3.11.9\n"
@@ -118,7 +118,7 @@ class TestArguments:
         monkeypatch.setattr(cluster, "require_access", lambda address, token: (address, token))
         monkeypatch.setattr(
             cluster.subprocess, "run",
-            lambda command, **_: subprocess.CompletedProcess(command, 1, said),
+            lambda command, **_: subprocess.CompletedProcess(command, 1, stdout),
         )  # fmt: skip
         message = (
             r"^cannot join the cluster 10\.0\.0\.1:6379: the cluster has ray 2\.60\.0, this "
@@ -134,11 +134,11 @@ class TestToken:
         file.write_text("ab" * 32 + "\n")
         file.chmod(0o644)
         monkeypatch.setenv(TOKEN_PATH, str(file))
-        told = veer("cluster", "token")
-        assert f"token: {file}, fingerprint " in told.stdout
-        assert f"scp -p THIS_MACHINE:{file} ~/.ray/auth_token" in told.stdout
-        assert "ab" * 32 not in told.output
-        assert f"{file}: other users of this machine could use the token (mode" in told.stderr
+        result = veer("cluster", "token")
+        assert f"token: {file}, fingerprint " in result.stdout
+        assert f"scp -p THIS_MACHINE:{file} ~/.ray/auth_token" in result.stdout
+        assert "ab" * 32 not in result.output
+        assert f"{file}: other users of this machine could use the token (mode" in result.stderr
         assert veer("cluster", "token", "--show").stdout == "ab" * 32 + "\n"
 
     def test_machine_without_a_token_is_an_error_with_its_origin(self, home):

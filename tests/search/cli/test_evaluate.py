@@ -214,7 +214,7 @@ def test_a_running_search_is_not_opened_for(run: RunFolder, corpus: Path) -> Non
     assert read_journal(run.journal)[-1]["event"] == "trial_ended"
 
 
-def test_the_ledger_alone_holds_it_where_the_run_cannot_be_written(
+def test_only_the_ledger_holds_it_where_the_run_cannot_be_written(
     run: RunFolder, corpus: Path
 ) -> None:
     (run.path / ".lock").mkdir()

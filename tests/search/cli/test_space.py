@@ -137,7 +137,7 @@ def test_the_notes_large_student_is_the_largest_of_the_bundled_space() -> None:
     ]
 
 
-def test_a_space_of_presets_tells_their_models_apart() -> None:
+def test_a_space_of_presets_distinguishes_their_models() -> None:
     output = veer("check", "notes", "--samples", 1)
     assert "19 configs; 5 architectures (all of the space)" in output
     table = rows(output)

@@ -74,9 +74,9 @@ def test_targets_are_built_and_shown_with_what_they_are_of(
     run("build", corpus, "--teacher", teacher, *bank)
     sha256 = hashlib.sha256(teacher.read_bytes()).hexdigest()
     # 30 training utterances of 101 frames have more than 3 places for a crop of 80.
-    told = f"targets of teacher {sha256[:12]}, 3 crops of 80 frames, seed 5"
+    description = f"targets of teacher {sha256[:12]}, 3 crops of 80 frames, seed 5"
     for output in (run("info"), run("info", corpus), run("info", corpus, "--teacher", teacher)):
-        assert told in output
+        assert description in output
         assert "30 utterances, 90 crops" in output
         assert "30 utterances, 0.01 hours" in output
         assert "20 utterances, 0.01 hours" in output
@@ -138,7 +138,7 @@ def test_info_names_what_is_damaged_and_leaves_it(corpus: Path, tmp_path: Path) 
     assert path.read_bytes() == damaged
 
 
-def test_build_rebuilds_alone_what_it_finds_damaged(
+def test_build_rebuilds_only_what_it_finds_damaged(
     teacher: Path, tiny_world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VEER_CACHE", str(tmp_path / "cache"))
@@ -159,8 +159,8 @@ def test_build_rebuilds_alone_what_it_finds_damaged(
         os.utime(path, (1, 1))
     # A process keeps the log-mels that its last shard of targets was made from mapped.
     target_builder._features.cache_clear()
-    told = run(*build, "--verify")
-    named = re.findall(r"(\S+): CRC-32 of .* must be \d+, got \d+; this shard is rebuilt", told)
+    output = run(*build, "--verify")
+    named = re.findall(r"(\S+): CRC-32 of .* must be \d+, got \d+; this shard is rebuilt", output)
     assert named == [str(path) for path in damaged]
     after = shards(tmp_path)
     assert {path for path in before if after[path][1] != before[path][1]} == set(damaged)
@@ -176,7 +176,7 @@ def shards(tmp_path: Path) -> dict[Path, tuple[bytes, int]]:
     return {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
 
 
-def test_prune_asks_and_tells_what_it_freed(corpus: Path, tmp_path: Path) -> None:
+def test_prune_asks_and_reports_what_it_freed(corpus: Path, tmp_path: Path) -> None:
     run("build", corpus)
     assert "nothing to remove" in run("prune", "--yes")
     (store(tmp_path) / "manifest.json").unlink()

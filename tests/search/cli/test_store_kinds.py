@@ -30,7 +30,7 @@ def targets(copy: int) -> StorePlan:
 
 
 @pytest.mark.parametrize(
-    ("store", "told"),
+    ("store", "text"),
     [
         (plan(LOG_MELS), "log-mels"),
         (plan(LOG_MELS, augmentation={"copy": 2, "seed": 0}), "log-mels, copy 2"),
@@ -38,8 +38,8 @@ def targets(copy: int) -> StorePlan:
         (targets(2), "targets of teacher 0123456789ab of copy 2, 8 crops of 200 frames, seed 1"),
     ],
 )
-def test_a_kind_is_described_with_its_distinguishing_settings(store: StorePlan, told: str) -> None:
-    assert describe_kind(store) == told
+def test_a_kind_is_described_with_its_distinguishing_settings(store: StorePlan, text: str) -> None:
+    assert describe_kind(store) == text
 
 
 def test_log_mels_are_counted_in_hours_and_targets_in_crops() -> None:

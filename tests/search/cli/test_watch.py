@@ -232,7 +232,7 @@ def test_looking_at_the_lock_neither_takes_nor_makes_it(path: Path) -> None:
         pass
 
 
-def test_a_search_waits_a_moment_for_whoever_looks_at_its_lock(path: Path) -> None:
+def test_a_search_waits_a_moment_for_a_process_that_checks_its_lock(path: Path) -> None:
     (path / ".lock").touch()
     with (path / ".lock").open() as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)

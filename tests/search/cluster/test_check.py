@@ -95,7 +95,7 @@ def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_p
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.parametrize("token", [TOKEN, "f" * 64], ids=["nobody answers", "another token"])
+@pytest.mark.parametrize("token", [TOKEN, "f" * 64], ids=["no cluster", "another token"])
 def test_search_that_no_cluster_lets_in_leaves_no_run(tiny_world, tmp_path, cluster, token):
     address = f"127.0.0.1:{free_port()}" if token == TOKEN else cluster.address
     settings = tiny_settings(tiny_world)
@@ -108,7 +108,7 @@ def test_search_that_no_cluster_lets_in_leaves_no_run(tiny_world, tmp_path, clus
 
 
 class TestFolders:
-    def test_file_that_is_not_there_is_told(self, tmp_path, monkeypatch):
+    def test_file_that_is_not_there_is_reported(self, tmp_path, monkeypatch):
         monkeypatch.setattr(cluster_check, "SEEN_WITHIN_S", 0.0)
         seen = tmp_path / "seen"
         seen.write_text("abc")
@@ -124,7 +124,7 @@ class TestFolders:
         found = inspect_node({str(tmp_path / "mark"): "abc"})
         assert found["folders"] == {str(tmp_path): "does not see"}
 
-    def test_folder_that_cannot_be_written_is_told(self, tmp_path, monkeypatch):
+    def test_folder_that_cannot_be_written_is_reported(self, tmp_path, monkeypatch):
         (tmp_path / "mark").write_text("abc")
         monkeypatch.setattr(os, "access", lambda path, _: path != tmp_path)
         found = inspect_node({str(tmp_path / "mark"): "abc"})["folders"]
@@ -151,7 +151,7 @@ def test_node_without_the_storage_is_refused_with_the_path(joined, monkeypatch):
 
 
 class TestDifferences:
-    def test_are_named_and_nothing_else(self):
+    def test_only_differing_versions_are_named(self):
         ours = {"torch": "2.11.0", "veer": "0.1.0"}
         assert differing_versions(ours, ours) == ""
         assert differing_versions({"torch": "2.10.0", "veer": "0.1.0"}, ours) == (

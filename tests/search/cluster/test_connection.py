@@ -136,7 +136,7 @@ def test_ray_of_this_process_leaves_nothing_at_home_and_no_token_in_its_logs(hom
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.usefixtures("home")
-def test_nobody_without_its_token_joins_the_ray_of_another_process():
+def test_no_process_joins_the_ray_of_another_without_its_token():
     with connected(None, num_cpus=1):
         address = ray.get_runtime_context().gcs_address
         imports = "from search.cluster.connection import connected"
@@ -205,7 +205,7 @@ def serve_nothing(server: socket.socket) -> None:
             one.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
-def test_refusal_of_ray_is_told_in_words():
+def test_version_mismatch_of_ray_becomes_a_short_message():
     message = (
         "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.11.9\n"
         "This process on node 10.0.0.7 was started with:\n    Ray: 2.60.0\n    Python: 3.12.1\n"

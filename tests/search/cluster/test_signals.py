@@ -15,7 +15,7 @@ def terminate() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def test_sigterm_ends_at_once_and_says_so_once():
+def test_sigterm_ends_at_once_and_is_reported_once():
     heard = []
     before = signal.getsignal(signal.SIGTERM)
     with Interrupts(lambda: heard.append("first"), lambda: heard.append("second")) as interrupts:
@@ -59,7 +59,7 @@ def test_sigterm_while_ray_starts_is_an_interrupt_too():
         raise SystemExit(3)
 
 
-def test_handler_of_nobodys_is_left_to_ray():
+def test_default_handler_is_left_to_ray():
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with keeping_sigterm():
@@ -72,7 +72,7 @@ def test_handler_of_nobodys_is_left_to_ray():
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.parametrize("to", ["process", "group"])
-def test_sigterm_saves_says_how_to_resume_and_leaves_no_fault(tiny_world, tmp_path, to):
+def test_sigterm_saves_prints_how_to_resume_and_leaves_no_fault(tiny_world, tmp_path, to):
     """Kubernetes sends it to the process; Slurm to all of a step, Ray's own processes too."""
     search = RealSearch(tiny_world, tmp_path / "run", tiny_settings(tiny_world))
     with search.start() as driver:
@@ -102,6 +102,6 @@ def test_sigterm_before_the_first_trial_ends_without_a_trace(tiny_world, tmp_pat
     with search.start() as driver:
         wait_for(lambda: "teacher VEER" in driver.output, "the teacher's VEER")
         driver.process.terminate()
-        assert driver.wait() == 143, driver.said
-        assert "Traceback" not in driver.said
-        assert "continues from here" in driver.said or "veer resume" in driver.said
+        assert driver.wait() == 143, driver.output
+        assert "Traceback" not in driver.output
+        assert "continues from here" in driver.output or "veer resume" in driver.output

@@ -94,7 +94,7 @@ class TestWhatAWorkerSaysItHasWritten:
         store_build._require_there([late])
         assert late.exists()
 
-    def test_a_cache_that_is_not_shared_is_told(
+    def test_a_cache_that_is_not_shared_is_an_error(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(store_build, "APPEARS_WITHIN_S", 0.1)
@@ -168,7 +168,7 @@ class TestOnRay:
         assert [name for name in local if local[name] != on_ray[name]] == []
         assert capfd.readouterr() == ("", "")
 
-    def test_faults_are_told_together_in_order_and_good_shards_stay(
+    def test_faults_are_reported_together_in_order_and_good_shards_stay(
         self, make_corpus: Callable[..., Path], tmp_path: Path
     ) -> None:
         corpus = make_corpus(tmp_path / "corpus", num_utterances=2)

@@ -116,13 +116,13 @@ def test_an_error_names_the_shard(
 
 
 def test_an_unknown_error_comes_with_its_trace(location: ShardLocation, actor: Actor) -> None:
-    task = Task(location=location, row=raising(ZeroDivisionError("by nought")))
+    task = Task(location=location, row=raising(ZeroDivisionError("by zero")))
     outcome = try_build_shard(task, actor)
     assert "in row" in outcome.error
-    assert outcome.error.rstrip().endswith("ZeroDivisionError: by nought")
+    assert outcome.error.rstrip().endswith("ZeroDivisionError: by zero")
 
 
-def test_a_node_that_does_not_see_the_folder_says_so(
+def test_a_node_that_does_not_see_the_folder_reports_it(
     location: ShardLocation, actor: Actor
 ) -> None:
     (location.folder / "plan.json").unlink()

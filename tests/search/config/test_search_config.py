@@ -122,7 +122,7 @@ def test_mistake_in_a_file_is_placed(folder, key, value, message):
         read_search_config(folder / "search.yaml")
 
 
-def test_mistake_on_the_command_line_is_said_to_be_there(folder):
+def test_error_names_the_command_line_as_the_source_of_a_mistake(folder):
     with pytest.raises(ConfigError, match=r"command line: max_epochs: must be greater .* got 0"):
         read_search_config(folder / "search.yaml", {"max_epochs": 0})
 

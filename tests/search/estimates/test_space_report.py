@@ -107,7 +107,7 @@ def test_the_fraction_inside_is_that_of_the_same_configs_counted_one_by_one(
     assert 0 < sum(inside) < 20
 
 
-def test_without_limits_every_config_is_inside_and_nothing_else_is_measured(
+def test_without_limits_every_config_is_inside_and_only_that_is_measured(
     tmp_path: Path,
 ) -> None:
     found = report(space_of(tmp_path), tmp_path).random

@@ -99,7 +99,7 @@ def test_repeated_epoch_changes_nothing(search_on, tmp_path):
     assert (coordinator.trials[0].veer_pct, coordinator.num_reported) == ({1: 30.0}, 1)
 
 
-def test_stopped_trial_says_why(search_on, tmp_path):
+def test_stopped_trial_records_the_reason(search_on, tmp_path):
     coordinator = search_on(tmp_path / "j")
     for number in (0, 1):
         coordinator.next_trial()

@@ -31,7 +31,7 @@ def test_trial_without_memory_is_handed_out_next_with_a_larger_share(search_on, 
     assert coordinator.next_trial().trial == 2
 
 
-def test_nobody_learns_of_a_lack_of_memory(search_on, tmp_path):
+def test_a_lack_of_memory_changes_no_decision(search_on, tmp_path):
     """Neither the sampler, nor early stopping, nor the budget: all else is as without it."""
     work(search_on(tmp_path / "whole", num_trials=13))
     coordinator = search_on(tmp_path / "j", num_trials=13)
@@ -174,7 +174,7 @@ def test_search_killed_between_the_last_fault_and_the_end_ends_the_trial(search_
     assert untimed_records(tmp_path / "j") == whole
 
 
-def test_nobody_learns_of_a_fault(search_on, tmp_path):
+def test_a_fault_changes_no_decision(search_on, tmp_path):
     work(search_on(tmp_path / "whole", num_trials=6))
     coordinator = search_on(tmp_path / "j", num_trials=6)
     left = {0: 2, 3: 1, 4: 2}

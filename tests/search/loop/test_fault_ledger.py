@@ -67,7 +67,7 @@ def test_a_hundred_trials_are_not_all_listed():
     assert line == "  100 trials (0, 1, 2, 3, 4, 5, 6, 7 and 92 more): boom"
 
 
-def test_message_of_a_stop_says_how_many_and_why():
+def test_message_of_a_stop_gives_count_and_reasons():
     messages = record_ends(FailureLimit(FaultConfig(min_failed=2)), "complete", "failed", "failed")
     assert messages[-1] == (
         "2 of 3 trials failed, the most frequent reason first:\n  2 trials (1, 2): boom"

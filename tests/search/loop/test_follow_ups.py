@@ -267,7 +267,7 @@ def test_seeds_of_repeats_are_new_the_same_for_all_and_stay():
     assert repeat_seeds(FollowUpPlan(repeat=5, seed=8), ()) != seeds
 
 
-def test_controls_are_drawn_from_the_stopped_alone_and_evenly():
+def test_controls_are_drawn_evenly_and_only_from_the_stopped():
     trials = [ended(0, 9.0), *(ended(n, 20.0 + n, is_cut=True) for n in range(1, 6))]
     counts = dict.fromkeys(range(1, 6), 0)
     for seed in range(2000):

@@ -23,7 +23,7 @@ class TestRepeats:
             twin = search.coordinator.trials[record["same_as"]]
             assert twin.suggestion.params == record["params"]
 
-    def test_sampler_is_told_the_known_value(self, begin):
+    def test_sampler_gets_the_known_value(self, begin):
         search = begin(NINE)
         search.run()
         for trial in search.suggestions.study.trials:
@@ -32,7 +32,7 @@ class TestRepeats:
             assert trial.value == 30.0 - width / 16 - blocks - 3
             assert len(trial.intermediate_values) == 3
 
-    def test_repeat_of_a_running_trial_is_told_when_that_ends(self, begin):
+    def test_repeat_of_a_running_trial_gets_its_value_when_that_ends(self, begin):
         search = begin(NINE)
         courses = [search.coordinator.next_trial() for _ in range(9)]
         assert search.coordinator.next_trial() is None
@@ -44,7 +44,7 @@ class TestRepeats:
         states = {trial.state for trial in search.suggestions.study.trials}
         assert states == {TrialState.COMPLETE}
 
-    def test_failed_trial_says_nothing_of_its_config(self, begin):
+    def test_failed_trial_does_not_rule_out_its_config(self, begin):
         search = begin(NINE, first=[{"model.hidden_dim": 16, "model.num_blocks": 1}] * 2)
         first = search.coordinator.next_trial()
         search.coordinator.end(first.trial, "failed", "the node was lost")

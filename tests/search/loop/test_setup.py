@@ -109,7 +109,7 @@ def test_mistake_in_a_suggestion_is_placed_in_the_space_file(prepare, suggested,
         prepare(WIDTHS | {"search": suggested})
 
 
-def test_number_of_trials_is_twelve_where_nothing_says_more(prepare):
+def test_number_of_trials_is_twelve_by_default(prepare):
     assert resolve(*prepare(WIDTHS)).num_trials == 12
     assert resolve(*prepare(WIDTHS, num_trials=5)).num_trials == 5
     assert resolve(*prepare(WIDTHS, sampler="grid")).num_trials == 3
@@ -159,7 +159,7 @@ def test_stop_at_names_a_criterion(prepare):
 class TestStartPoints:
     SPACE = WIDTHS | {"start_from": ["v2_cosine", "no_distillation"]}
 
-    def test_points_are_tried_first_and_what_does_not_fit_is_said(self, prepare, tmp_path):
+    def test_points_are_tried_first_and_changed_values_are_reported(self, prepare, tmp_path):
         settings, space = prepare(self.SPACE)
         lines: list[str] = []
         with Journal(tmp_path / "j") as journal:

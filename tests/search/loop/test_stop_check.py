@@ -101,7 +101,7 @@ def test_a_missing_stop_is_caught_where_the_trial_goes_on():
     assert "trial 1 was to stop at rung 1, since its VEER is above 10.00 %, but went on" in fault
 
 
-def test_a_missing_stop_is_caught_where_the_trial_is_said_to_be_complete():
+def test_a_missing_stop_is_caught_where_the_trial_is_recorded_as_complete():
     [fault] = stop_faults(but(HONEST, put={3: ended(1, "complete")}))
     assert fault.endswith("but ended as complete")
 
@@ -113,7 +113,7 @@ def test_a_missing_end_counts_only_once_the_search_is_at_its_end():
     assert stop_faults(but(HONEST, without={3}, put={8: finished("interrupted")})) == ()
 
 
-def test_an_epoch_told_twice_is_recorded_once():
+def test_an_epoch_reported_twice_is_no_fault():
     assert stop_faults([*HONEST[:2], epoch(0, 1, 90.0), *HONEST[2:]]) == ()
 
 

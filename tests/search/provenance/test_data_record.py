@@ -29,7 +29,7 @@ def load(config, tmp_path):
     return lambda: corpus_facts(config, load_training_data(config, cache_dir=tmp_path / "cache"))
 
 
-def test_lists_are_told_by_hash_and_counts(config, load):
+def test_lists_are_recorded_by_hash_and_counts(config, load):
     lists = load()["lists"]
     for role, file in (("train", config.train_list), ("val", config.val_list)):
         assert lists[role]["file"] == str(file)

@@ -63,7 +63,7 @@ def test_how_ray_is_joined_is_no_difference():
     assert changed_variables(connected, begun) == []
 
 
-def test_what_cannot_be_told_now_is_named_all_the_same():
+def test_a_fact_that_is_not_known_now_is_still_named():
     found = changes(THEN, THEN | {"git": None})
     assert found == ["git commit 1111111111111111 then, not recorded now"]
 
@@ -74,7 +74,7 @@ def test_many_packages_are_counted():
     assert text.endswith("package-4, package-5 and 3 more")
 
 
-def test_what_an_older_journal_does_not_tell_is_left_out():
+def test_facts_that_an_older_journal_lacks_are_left_out():
     then = {name: THEN[name] for name in ("python", "versions")}
     assert changes(then, THEN | {"python": "3.13.0"}) == ["python 3.12.1 then, 3.13.0 now"]
 

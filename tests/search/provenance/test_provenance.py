@@ -63,7 +63,7 @@ def source(tmp_path):
     return tmp_path
 
 
-def test_code_is_hashed_by_names_and_contents_alone(source):
+def test_code_is_hashed_only_by_names_and_contents(source):
     first = code_sha256(source)
     (source / "models" / "__init__.py").write_text("")  # another time of change
     (source / "models" / "notes.txt").write_text("no code")

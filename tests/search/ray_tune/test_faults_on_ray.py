@@ -17,8 +17,8 @@ from spaces.files.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]
 
-# A student that does in a training pass what a file says for its width: `times what`, once or more
-# often. Tests write the file.
+# A student that follows an order in a training pass: `times what epoch`, in a file named after its
+# width. The tests write these files.
 NET = """
 import errno
 import os
@@ -186,9 +186,9 @@ def test_trial_that_dies_again_and_again_fails_and_its_neighbours_do_not_notice(
     table = trials_table(RunFolder(trouble.run).read()).to_pylist()
     [row] = [row for row in table if row["trial"] == 0]
     assert (row["state"], row["reason"]) == ("failed", reason)
-    said = trouble.out.getvalue()
-    assert "trial 0: its process died after epoch 1; run again (1 of 1)" in said
-    assert "trial 0: its process died after epoch 1; it has failed" in said
+    output = trouble.out.getvalue()
+    assert "trial 0: its process died after epoch 1; run again (1 of 1)" in output
+    assert "trial 0: its process died after epoch 1; it has failed" in output
 
 
 @pytest.mark.parametrize("what", ["stop", "sleep"])

@@ -24,8 +24,8 @@ NUM_EPOCHS = 4
 
 
 def begin(journal: Journal, trial: int, config: TrialConfig) -> None:
-    told = {"config": config.canonical(), "config_hash": config.config_hash()}
-    journal.append("trial_started", trial=trial, params={}, seed=config.seed, **told)
+    config_fields = {"config": config.canonical(), "config_hash": config.config_hash()}
+    journal.append("trial_started", trial=trial, params={}, seed=config.seed, **config_fields)
 
 
 def task(

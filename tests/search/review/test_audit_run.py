@@ -64,17 +64,17 @@ def test_a_forged_stop_is_a_fault_of_the_audit(play):
 def test_the_command_prints_tables_and_a_verdict(play, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     folder = play(FollowUpPlan(repeat=2, finalists=3, control=4))
-    said = veer("audit", folder).output
+    output = veer("audit", folder).output
     for words in ("Rungs: rank correlation", "Controls: stopped trials", "Seeds: runs of one"):
-        assert words in said
-    assert "stopped early, each as the rungs require" in said
-    assert "for a fuller audit" not in said
+        assert words in output
+    assert "stopped early, each as the rungs require" in output
+    assert "for a fuller audit" not in output
 
 
 def test_the_command_names_the_options_that_would_answer_more(play):
-    said = veer("audit", play(FollowUpPlan())).output
-    assert "resume" in said
-    assert "--control 5 --repeat 3" in said
+    output = veer("audit", play(FollowUpPlan())).output
+    assert "resume" in output
+    assert "--control 5 --repeat 3" in output
 
 
 def test_programs_get_json(play):
@@ -101,7 +101,7 @@ def test_a_search_that_runs_can_be_audited(tmp_path):
       r"do not define the rungs: scheduler\.grace_epochs: Input should be greater"),
      (SETTINGS | {"max_epochs": "9"}, r"max_epochs must be an integer of at least 1, got '9'")],
 )  # fmt: skip
-def test_a_journal_that_does_not_say_the_rungs_is_refused(tmp_path, settings, match):
+def test_a_journal_without_the_rungs_is_refused(tmp_path, settings, match):
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings=settings, provenance={})
     with pytest.raises(RunError, match=match):

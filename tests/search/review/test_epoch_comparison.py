@@ -98,8 +98,8 @@ def test_a_loss_that_was_none_or_zero_is_beyond_any_tolerance(then):
     ],
 )
 def test_tolerance_is_for_veer_and_loss_and_none_for_counts(again, beyond):
-    told = pair(**again).beyond_tolerance(1.0)
-    assert [text.split()[3].rstrip(":") for text in told] == beyond
+    differences = pair(**again).beyond_tolerance(1.0)
+    assert [text.split()[3].rstrip(":") for text in differences] == beyond
 
 
 def test_three_trial_pairs_may_change_places_in_a_short_list():

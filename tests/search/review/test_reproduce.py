@@ -79,8 +79,8 @@ def test_unknown_trial_is_refused_with_those_that_are_there(run, tmp_path):
 def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
     """A copy of the teacher that the journal names, to be spoilt."""
     records = list(run.read())
-    [told] = (record for record in records if record["event"] == "teacher")
-    told["path"] = str(shutil.copy(told["path"], tmp_path / "teacher.model"))
+    [teacher] = (record for record in records if record["event"] == "teacher")
+    teacher["path"] = str(shutil.copy(teacher["path"], tmp_path / "teacher.model"))
     rewrite_journal(run, records)
     return tmp_path / "teacher.model"
 
@@ -102,15 +102,15 @@ def test_another_teacher_is_an_error(run, world_of_its_own, tmp_path):
 
 def test_another_list_is_an_error(run, tmp_path):
     records = list(run.read())
-    [told] = (record for record in records if record["event"] == "corpus")
-    told["lists"]["train"]["sha256"] = "0" * 64
+    [corpus] = (record for record in records if record["event"] == "corpus")
+    corpus["lists"]["train"]["sha256"] = "0" * 64
     rewrite_journal(run, records)
     message = r"is not the train list that this run began with \(SHA-256 000000000000, now "
     with pytest.raises(RunError, match=message):
         again(run, 0, tmp_path / "again")
 
 
-def test_journal_that_does_not_say_where_a_trial_ran_is_an_error(run, tmp_path):
+def test_journal_without_the_node_of_a_trial_is_an_error(run, tmp_path):
     rewrite_journal(run, [record for record in run.read() if record["event"] != "placed"])
     with pytest.raises(RunError, match="does not record where trial 0 was computed"):
         again(run, 0, tmp_path / "again")

@@ -22,8 +22,8 @@ def test_what_the_command_cannot_do_is_refused_before_log_mels_are_looked_for(ru
         result = CliRunner().invoke(app, ["reproduce", str(run.path), "0", *options])
         assert result.exit_code != 0
         assert not isinstance(result.exception, AssertionError)
-        told = result.output + str(result.exception)
-        assert message in " ".join(told.replace("│", " ").split())
+        text = result.output + str(result.exception)
+        assert message in " ".join(text.replace("│", " ").split())
 
 
 def test_command_prints_the_table_and_ends_with_the_verdict(run, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Corpus and teacher lie at another place than the journal says."""
+"""Corpus and teacher lie at another path than the one in the journal."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from trainable.corpus.corpus import read_corpus_config
 
 @pytest.fixture
 def moved(run: RunFolder, settings: SearchConfig, tmp_path: Path) -> dict[str, Path]:
-    """Corpus and teacher at another place than the journal says, where there is nothing."""
+    """Corpus and teacher at another path than the one in the journal, where nothing is left."""
     place = tmp_path / "elsewhere"
     shutil.copytree(settings.corpus.train_list.parent, place / "corpus")
     shutil.copy(resolve_model_file(settings.teacher), place / "teacher.model")

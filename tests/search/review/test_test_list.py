@@ -1,4 +1,4 @@
-"""A search and a training run read the validation list alone, and say what is wrong with it."""
+"""A search and a training run read only the validation list, and report what is wrong with it."""
 
 import io
 import sys
@@ -64,13 +64,13 @@ def with_test_list(corpus: Path, out: Path, *, is_there: bool) -> Path:
     return out / "with_test.yaml"
 
 
-def job_of(settings: SearchConfig, folder: Path, said: io.StringIO | None = None) -> SearchJob:
+def job_of(settings: SearchConfig, folder: Path, output: io.StringIO | None = None) -> SearchJob:
     return SearchJob(
         settings=settings,
         folder=folder,
         space=read_trial_space(settings.space),
         records=(),
-        view=SearchView(Console(file=said or io.StringIO(), width=500)),
+        view=SearchView(Console(file=output or io.StringIO(), width=500)),
     )
 
 
@@ -100,7 +100,7 @@ def test_a_search_never_opens_the_test_list(
 ) -> None:
     corpus = Path(read_yaml(tmp_path / "settings.yaml").data["corpus"])
     named = with_test_list(corpus, tmp_path, is_there=True)
-    (tmp_path / "test.txt").unlink()  # so that a worker that opens it says so too
+    (tmp_path / "test.txt").unlink()  # so that a worker that opens it fails too
     settings = make_settings(corpus=str(named), num_trials=1, benchmark_top=1)
     view = SearchView(Console(file=io.StringIO()))
     with files_opened() as opened:
@@ -135,13 +135,13 @@ def test_a_published_test_list_is_warned_of_everywhere(
         num_speakers=4,
     )
     monkeypatch.setattr(known_lists, "KNOWN_LISTS", (known,))
-    said = io.StringIO()
-    job = job_of(settings, tmp_path / "run", said)
+    output = io.StringIO()
+    job = job_of(settings, tmp_path / "run", output)
     facts = prepare_materials(job, build_shards).facts
     (warning,) = facts["warnings"]
     assert warning.startswith(f"the validation list is Small-O ({len(pairs)} pairs of 4 speakers)")
     job.view.close()
-    assert f"warning: {warning}" in said.getvalue()
+    assert f"warning: {warning}" in output.getvalue()
     with Journal(tmp_path / "journal.jsonl") as journal:
         note_corpus(facts, journal, ())
     assert run_remarks(read_journal(tmp_path / "journal.jsonl"))[0] == f"warning: {warning}"

@@ -13,7 +13,7 @@ from trainable.config.trial_config import TrialConfig
 
 
 def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None):
-    """A trial, each of a config of its own unless `lr` says otherwise."""
+    """Return a trial with a config of its own, unless `lr` gives it that of another trial."""
     lr = 1e-3 * (1 + number) if lr is None else lr
     config = {"seed": number, "training": {"lr": lr}, "loss": {"distillation": "none"}}
     return SimpleNamespace(

@@ -1,4 +1,4 @@
-"""What is said of follow-ups before a search starts."""
+"""The lines on follow-ups that are printed before a search starts."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def settings(**given: Any) -> SearchConfig:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "lines"),
     [
         ({}, []),
         (
@@ -33,8 +33,8 @@ def settings(**given: Any) -> SearchConfig:
         ({"control": 1}, ["then, at most 30 epochs more: 1 stopped trial to the end"]),
     ],
 )  # fmt: skip
-def test_epochs_of_follow_ups_are_described(given: dict[str, Any], said: list[str]) -> None:
-    assert describe_follow_ups(settings(**given)) == said
+def test_epochs_of_follow_ups_are_described(given: dict[str, Any], lines: list[str]) -> None:
+    assert describe_follow_ups(settings(**given)) == lines
 
 
 def test_every_follow_up_runs_to_the_last_epoch() -> None:

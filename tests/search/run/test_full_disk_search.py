@@ -87,13 +87,13 @@ def done_in(world: Path, command: list[str]) -> subprocess.CompletedProcess[str]
 
 def test_a_disk_that_fills_up_ends_the_search_with_the_reason(world: Path) -> None:
     if not can_mount(world / "run"):
-        pytest.fail("this system lets nobody mount a small disk: unshare -rm")
+        pytest.fail("this system allows no user to mount a small disk: unshare -rm")
     command = veer("search", "settings.yaml", "--run", "run")
     ended = done_in(world, ["unshare", "-rm", "sh", "-c", SCRIPT, "sh", *command])
-    said = ended.stdout + ended.stderr
-    assert ended.returncode != 0, said
-    assert "No space left on device" in said
-    assert "Traceback" not in said
+    output = ended.stdout + ended.stderr
+    assert ended.returncode != 0, output
+    assert "No space left on device" in output
+    assert "Traceback" not in output
 
     kept = world / "kept"
     left = [path.name for path in kept.rglob("*") if path.name.endswith((".building", ".tmp"))]

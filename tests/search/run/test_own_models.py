@@ -94,7 +94,7 @@ def test_a_reconstruction_that_the_model_does_not_give_is_refused(
         veer("train", run_file, "--out", tmp_path / "out", "--allow-code", *beta)
 
 
-def test_a_worker_is_allowed_by_its_task_alone(
+def test_a_worker_is_allowed_only_by_its_task(
     person: Person, tiny_world: Path, tmp_path: Path
 ) -> None:
     task = TrialTask(

@@ -76,7 +76,7 @@ def test_line_shows_counts_best_veer_and_times():
     )
 
 
-def test_line_tells_the_faults_where_there_were_any():
+def test_line_counts_the_faults_where_there_were_any():
     status = dataclasses.replace(STATUS, faults={"hung": 1, "worker_lost": 2})
     text = "1 failed, 3 faults: 2 worker lost, 1 hung, best VEER"
     assert text in status_line(status)

@@ -19,15 +19,15 @@ TOKEN = "feedc0ffee" * 6
 
 @pytest.fixture
 def search(make_settings, tmp_path):
-    """A function that runs a search of two trials and gives its folder and what it said."""
+    """A function that runs a search of two trials and returns its folder and its output."""
 
     def go(**overrides) -> tuple[RunFolder, str]:
-        said = tmp_path / "said"
-        with said.open("a") as out:
+        output = tmp_path / "output"
+        with output.open("a") as out:
             view = SearchView(Console(file=out, width=200))
             settings = make_settings(**{"num_trials": 2, **overrides})
             run_search(settings, tmp_path / "run", view)
-        return RunFolder(tmp_path / "run"), said.read_text()
+        return RunFolder(tmp_path / "run"), output.read_text()
 
     return go
 
@@ -58,9 +58,9 @@ def test_search_records_lists_stores_and_environment(search):
         "train": 64, "val": 64,
     }  # fmt: skip
     assert list(corpus["stores"]) == ["train", "val", "targets of 80 frames, copy 0"]
-    told = latest(run.read(), "search_started")["provenance"]
-    assert len(told["code_sha256"]) == 64
-    assert f"torch=={told['versions']['torch']}" in told["packages"]
+    provenance = latest(run.read(), "search_started")["provenance"]
+    assert len(provenance["code_sha256"]) == 64
+    assert f"torch=={provenance['versions']['torch']}" in provenance["packages"]
 
 
 def test_search_goes_on_with_no_other_list(search):
@@ -75,21 +75,21 @@ def test_search_goes_on_with_no_other_list(search):
 
 
 def test_resume_elsewhere_prints_the_differences_and_continues(search):
-    run, said = search(num_trials=1)
-    assert "since this run began" not in said
+    run, output = search(num_trials=1)
+    assert "since this run began" not in output
     records = run.read()
     records[0]["provenance"]["versions"]["torch"] = "1.0"
     rewrite_journal(run, records)
-    run, said = search(num_trials=2)
-    assert "since this run began: torch 1.0 then, " in said
+    run, output = search(num_trials=2)
+    assert "since this run began: torch 1.0 then, " in output
     assert len(trial_histories(run.read())) == 2
     assert sum(record["event"] == "corpus" for record in run.read()) == 1
 
 
 def test_no_token_is_in_anything_that_a_search_writes(search, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
-    run, said = search(num_trials=1)
-    assert TOKEN not in said
+    run, output = search(num_trials=1)
+    assert TOKEN not in output
     files = [path for path in run.path.rglob("*") if path.is_file()]
     assert {"journal.jsonl", "log.txt", "search.yaml"} <= {path.name for path in files}
     assert not [path for path in files if TOKEN.encode() in path.read_bytes()]

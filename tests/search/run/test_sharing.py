@@ -35,8 +35,8 @@ class Searches:
     def start(
         self, *, num_cpus: int, num_gpus: int, **environment: str
     ) -> subprocess.Popen[str]:
-        """Starts or resumes the search."""
-        told = {
+        """Start or resume the search."""
+        arguments = {
             "settings": str(self.folder / "settings.yaml"),
             "code": str(self.code),
             "run": str(self.run),
@@ -49,13 +49,13 @@ class Searches:
         }
         return subprocess.Popen(
             [sys.executable, "-m", "tests.search.sharing_run",
-             json.dumps(told)],
+             json.dumps(arguments)],
             env=os.environ | environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     def finish(self, search: subprocess.Popen[str]) -> str:
-        """Waits for the end and returns what was said."""
+        """Wait for the end and return the output."""
         out, _ = search.communicate(timeout=DEADLINE_S)
         assert search.returncode == 0, out
         return out

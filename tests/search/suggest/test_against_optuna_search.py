@@ -150,7 +150,7 @@ def test_an_errored_trial_teaches_nothing_on_either_side(veers_side):
     assert rays.trials[0].state is veers.trials[0].state is TrialState.FAIL
 
 
-def test_a_trial_that_errs_with_a_result_is_complete_for_ray_alone(veers_side):
+def test_a_trial_that_errs_with_a_result_is_complete_only_for_ray(veers_side):
     # What OptunaSearch makes of `error` wherever a last value comes with it, as other callers of
     # the Searcher interface give it; the TuneController of 2.60 leaves the value out.
     rays, veers = RaysSide(grace_epochs=3), veers_side()

@@ -47,14 +47,14 @@ def choose(tmp_path: Path) -> Callable[..., tuple[int | None, list[str]]]:
     return make
 
 
-def test_a_short_list_keeps_the_default_and_says_nothing(read, choose, tmp_path) -> None:
+def test_a_short_list_keeps_the_default_and_prints_nothing(read, choose, tmp_path) -> None:
     assert choose(read(), 1000, 100) == (2, [])
     (record,) = read_journal(tmp_path / "journal.jsonl")
     assert (record["eval_crops"], record["wanted"]) == (2, 2)
     assert record["expected_share"] == pytest.approx(200 / 3200)
 
 
-def test_a_longer_list_lowers_it_and_is_told(read, choose) -> None:
+def test_a_longer_list_lowers_it_and_prints_why(read, choose) -> None:
     crops, lines = choose(read(), 400, 200)
     assert crops == 1
     # 200 of 3 * 400 + 200, and 400 of 3 * 400 + 400.
@@ -64,7 +64,7 @@ def test_a_longer_list_lowers_it_and_is_told(read, choose) -> None:
     ]
 
 
-def test_a_list_that_is_too_long_for_one_crop_is_told_with_the_cure(read, choose) -> None:
+def test_a_list_that_is_too_long_for_one_crop_is_reported_with_the_fix(read, choose) -> None:
     crops, lines = choose(read(), 3000, 9000)
     assert crops == 1
     assert lines[-1] == (

@@ -140,7 +140,7 @@ class TestEverySampler:
             params = SPACES[kind].params_of(suggestion.tree)
             assert again.restore(params).tree == suggestion.tree
 
-    def test_what_breaks_a_limit_is_told_as_infeasible(self, kind):
+    def test_a_config_that_breaks_a_limit_is_recorded_as_infeasible(self, kind):
         if kind == "gp":
             pytest.skip("gp refuses limits")
         suggestions = Suggestions(SPACES[kind], kind=kind, seed=0)
@@ -209,7 +209,7 @@ def test_suggestions_are_numbered_and_seeded_apart(space):
     assert len({s.seed for s in asked}) == 12
 
 
-def test_tpe_learns_from_what_it_is_told(space):
+def test_tpe_learns_from_recorded_values(space):
     asked = search(Suggestions(space, kind="tpe", seed=1), 60)
     early, late = (sum(map(objective, part)) / 20 for part in (asked[:20], asked[-20:]))
     assert late < early - 0.5

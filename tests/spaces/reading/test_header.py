@@ -59,7 +59,7 @@ def test_a_mistake_is_named_with_its_line(mistakes, text: str, expected: str) ->
     assert any(line.startswith(expected) for line in mistakes(text))
 
 
-def test_presets_alone_are_a_space_with_a_point_each(read) -> None:
+def test_a_space_of_only_presets_has_a_point_each(read) -> None:
     space = read("presets: [v1, v2, hybrid]\n")
     assert list(space.grid_points()) == [{"preset": name} for name in PRESETS]
     assert space.contains({"preset": "v1"})

@@ -117,7 +117,7 @@ def test_mistakes_are_still_named(read: Read, lines: list[str], message: str) ->
         read(*lines)
 
 
-def test_own_key_has_an_effect_under_the_own_family_alone(read: Read) -> None:
+def test_own_key_has_an_effect_only_under_the_own_family(read: Read) -> None:
     space = read('family: {choices: [mixer, "my.mod:Net"]}', "width: {low: 1, high: 3}")
     drawn = [space.sample(lambda each, n=n: each.extremes()[n]) for n in (0, 1)]
     for params in drawn:

@@ -146,7 +146,7 @@ def test_silence_stays_silence(musan: Path, rirs: Path, kind: CopyKind, num_samp
     np.testing.assert_array_equal(out_S, silence_S)
 
 
-def test_a_silent_part_is_drawn_again_and_silence_alone_adds_nothing(tmp_path: Path) -> None:
+def test_a_silent_part_is_drawn_again_and_a_silent_file_adds_nothing(tmp_path: Path) -> None:
     wave_S = noise()
     write_sound(tmp_path / "a_silent.wav", np.zeros(50_000, np.float32))
     out_S = augmenter(musan_dir=tmp_path).augment_as("noise", wave_S, np.random.default_rng(0))

@@ -142,7 +142,7 @@ def test_students_name_their_part_of_the_notes() -> None:
 
 
 @pytest.mark.parametrize("name", TEACHERS)
-def test_teachers_learn_from_nobody(name: str) -> None:
+def test_teachers_have_no_distillation(name: str) -> None:
     assert read_trial_config(name).loss.distillation == "none"
 
 

@@ -210,7 +210,7 @@ def test_long_fault_lists_are_cut_when_shown_only(make: Make) -> None:
     assert len(caught.value.faults) == 60
 
 
-def test_trial_list_alone(make: Make) -> None:
+def test_trial_list_without_training_list(make: Make) -> None:
     config = make()
     assert read_trial_list(config.val_list, config.val_dir) == read_corpus(config).val_pairs
     bad = make(pairs=["3 x/s1/1.wav y/s1/1.wav"])

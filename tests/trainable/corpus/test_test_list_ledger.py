@@ -78,7 +78,7 @@ def test_another_list_in_the_folder_has_its_own_count(list_file: Path, cache: Pa
     assert models_of(ledger, "c" * 64) == []
 
 
-def test_the_cache_alone_holds_it_where_the_folder_cannot_be_written(
+def test_only_the_cache_holds_it_where_the_folder_cannot_be_written(
     list_file: Path, cache: Path
 ) -> None:
     (list_file.parent / LEDGER).mkdir()  # what no one can append to, root neither

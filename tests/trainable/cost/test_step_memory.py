@@ -117,7 +117,7 @@ def test_what_a_student_holds_after_its_pass_is_what_autograd_saved() -> None:
     assert held == saved + embedding.nbytes()
 
 
-def test_a_step_grows_with_the_batch_by_its_activations_alone() -> None:
+def test_a_step_grows_with_the_batch_only_by_its_activations() -> None:
     config = trial()
     # Large enough that the fullest moment is in the pass, and not in the optimizer.
     one, two, three = (

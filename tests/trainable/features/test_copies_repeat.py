@@ -1,4 +1,4 @@
-"""A copy depends on seed, number and path alone; the digest covers everything else."""
+"""A copy depends on seed, number and path only; the digest covers everything else."""
 
 import os
 import pickle

@@ -44,7 +44,7 @@ def test_neighbouring_utterances_and_crops_do_not_follow_each_other() -> None:
     assert abs(np.corrcoef(starts[:, 0], starts[:, 1])[0, 1]) < 0.02
 
 
-def test_a_crop_depends_on_its_utterance_alone() -> None:
+def test_a_crop_depends_only_on_its_utterance() -> None:
     latest = np.array([50, 700, 3_000])
     together = bank().starts(np.array([7, 8, 9]), latest)
     alone = bank().starts(np.array([8]), latest[1:2])

@@ -79,7 +79,7 @@ def test_log_mels_take_a_part_of_the_current_gpus_share(
         (2000, 1500, 500),
         (2000, 2000, 0),
         (2000, 90_000, 0),  # not even a whole GPU holds the step
-        (2000, 0, 800),  # nobody measured the step: 40 % of the room
+        (2000, 0, 800),  # the step was not measured: 40 % of the room
     ],
 )
 def test_log_mels_take_no_room_that_steps_need(

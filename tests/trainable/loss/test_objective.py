@@ -185,7 +185,7 @@ def test_the_embedding_is_the_stage_that_distillation_names(data: TrainingData) 
     )
 
 
-def test_weight_on_the_embedding_alone_is_distillation_without_stages(data: TrainingData) -> None:
+def test_weight_only_on_the_embedding_is_distillation_without_stages(data: TrainingData) -> None:
     staged = stage_report(data, stage_weights=[0, 0, 0, 1])
     plain = stage_report(data, stages="none")
     assert staged.loss_total == pytest.approx(plain.loss_total, rel=1e-5)

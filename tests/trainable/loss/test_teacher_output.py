@@ -92,7 +92,7 @@ def test_a_teacher_of_fixed_length_sees_longer_crops_in_windows() -> None:
     torch.testing.assert_close(whole.embedding_BD, mean_BD)
 
 
-def save_anew(state: dict[str, Any], file: Path) -> None:
+def save_again(state: dict[str, Any], file: Path) -> None:
     """Write a state that the trainer did not, with its digest."""
     torch.save(state, file)
     write_digest(file, file)
@@ -101,14 +101,14 @@ def save_anew(state: dict[str, Any], file: Path) -> None:
 def test_a_file_without_classifier_is_a_teacher_of_embeddings(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     del state["model_state_dict"]["__L__.weight"]
-    save_anew(state, file)
+    save_again(state, file)
     assert load_teacher(file).centres is None
 
 
 def test_a_classifier_of_other_speakers_than_the_files_is_refused(file: Path) -> None:
     state = torch.load(file, weights_only=True)
     state["veer"]["speakers"].append("one more")
-    save_anew(state, file)
+    save_again(state, file)
     with pytest.raises(CheckpointError, match=r"be 7 speakers by 24 dimensions, got \(6, 24\)"):
         load_teacher(file)
 

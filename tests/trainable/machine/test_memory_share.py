@@ -115,7 +115,7 @@ def test_pytorchs_error_on_a_cpu_without_memory_is_recognised():
     [
         (0.25, 512, 8192, 0.25 - 0.0625),
         (0.5, 0, 8192, 0.5),
-        (1, 512, 8192, 1),  # nobody else is there
+        (1, 512, 8192, 1),  # no other process is there
         (2, 512, 8192, 1),
     ],
 )
@@ -124,7 +124,7 @@ def test_pytorch_may_take_the_share_less_the_context(share, context_mib, total_m
     assert found == pytest.approx(fraction)
 
 
-def test_share_that_the_context_alone_would_fill_is_refused():
+def test_share_that_the_context_would_fill_by_itself_is_refused():
     message = r"resources.gpu=0.05 of a GPU of 8000 MiB is 400 MiB, .* about 512 MiB .*; raise"
     with pytest.raises(TrainingError, match=message):
         memory_fraction(0.05, context_bytes=512 * MIB, total_bytes=8000 * MIB)

@@ -33,7 +33,7 @@ from trainable.features.request import LOG_MELS
     ],
     ids=["truncated", "missing", "another"],
 )
-def test_a_damaged_shard_is_named_and_rebuilt_alone(
+def test_only_a_damaged_shard_is_named_and_rebuilt(
     entries: list[AudioEntry],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,

@@ -71,7 +71,7 @@ def test_losses_are_the_networks_own_on_the_same_crops(
     assert one.teacher_cosine == pytest.approx(other.teacher_cosine, abs=tolerance)
 
 
-def test_crops_are_drawn_from_the_files_alone_and_all_of_them(
+def test_crops_are_drawn_only_from_the_files_and_from_all_of_them(
     data: TrainingData, columns: Columns, tmp_path: Path
 ) -> None:
     kept = [n for n, start in enumerate(columns["start_frame"]) if start != 30]

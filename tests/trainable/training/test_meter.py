@@ -40,7 +40,7 @@ def test_the_peak_is_that_of_the_fullest_moment(monkeypatch: pytest.MonkeyPatch)
     assert meter.peak_mib - process_memory_mib() > 50
 
 
-def test_a_platform_that_does_not_tell_has_no_peak(
+def test_a_platform_that_does_not_report_memory_has_no_peak(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for text in (None, "VmRSS: 5 kB\n"):

@@ -184,7 +184,7 @@ def metrics(result):
     return result["epoch"], result["veer_pct"], result["loss_total"]
 
 
-def test_trial_with_a_damaged_checkpoint_tells_the_same_epochs_again(begin, tmp_path):
+def test_trial_with_a_damaged_checkpoint_reports_the_same_epochs_again(begin, tmp_path):
     trial = begin(0)
     expected = [metrics(trial.step()) for _ in range(3)]
     trial.cleanup()
@@ -203,7 +203,7 @@ def test_trial_with_a_damaged_checkpoint_tells_the_same_epochs_again(begin, tmp_
 
 
 @pytest.mark.parametrize(("num_known", "epochs"), [(0, [1, 2, 3]), (1, [2, 3]), (2, [2, 3])])
-def test_trial_tells_first_what_the_journal_lacks(begin, num_known, epochs):
+def test_trial_first_reports_the_epochs_that_the_journal_lacks(begin, num_known, epochs):
     trial = begin(0)
     expected = {epoch: metrics(trial.step()) for epoch in (1, 2)}
     trial.cleanup()

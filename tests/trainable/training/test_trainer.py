@@ -209,7 +209,7 @@ def test_an_epoch_that_fails_leaves_no_thread(
     assert THREAD_NAME not in {thread.name for thread in threading.enumerate()}
 
 
-def test_an_epoch_tells_its_memory_and_the_time_outside_its_steps(
+def test_an_epoch_reports_its_memory_and_the_time_outside_its_steps(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer = Trainer(config(loss={"distillation": "none"}), data, device=CPU)

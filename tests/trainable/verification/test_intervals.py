@@ -49,7 +49,7 @@ def test_fewer_speakers_widen_it():
         ({"replicates": np.append(SPREAD, [np.nan, np.nan])}, "too many without an EER"),
     ],
 )
-def test_where_the_list_does_not_tell_there_is_none(changed, why):
+def test_a_list_that_does_not_suffice_gives_no_interval(changed, why):
     assert interval(**changed) is None, why
 
 
@@ -95,7 +95,7 @@ def test_for_many_speakers_the_whole_spread_counts():
     assert speakers_sd(values, 251) == pytest.approx(np.nanstd(values))
 
 
-def test_zero_outside_the_interval_tells_two_models_apart():
+def test_zero_outside_the_interval_means_two_models_differ():
     apart = EERDifference(behind_pct=1.0, interval=Interval(low_pct=0.1, high_pct=1.9))
     assert apart.is_tied is False
 

@@ -39,7 +39,7 @@ def test_one_label_that_contradicts_its_folder_is_enough():
     assert found(paths, pairs) == ("id1/1.wav", "id1/1.wav", "id1/1.wav")
 
 
-def test_a_list_of_non_target_pairs_alone_leaves_every_utterance_by_itself():
+def test_a_list_of_only_non_target_pairs_leaves_every_utterance_by_itself():
     assert found(("a.wav", "b.wav"), [("a.wav", "b.wav", OTHER)]) == ("a.wav", "b.wav")
 
 
