@@ -1,4 +1,4 @@
-"""Build a model from a class of the user's, and check it against the contract of all models.
+"""A model built from a class of the user's, and its check against the contract of all models.
 
 Shapes: B batch, T frames, F mel bins, C channels, D embedding.
 """
@@ -16,6 +16,7 @@ from models.user_class import code_error, load_class
 from spaces.files.complaints import Complaint, complaints, did_you_mean
 from spaces.files.errors import ConfigError, VeerError
 
+# More than 1, so that a model that drops or averages the batch dimension is noticed.
 PROBE_BATCH = 2
 # For a model that takes any length: 1 s, and a prime, which no stride or group divides.
 PROBE_FRAMES = (100, 37)
@@ -63,8 +64,9 @@ def check_contract(model: SpeakerModel, config: CustomModelConfig) -> None:
         if got != wanted:
             raise _breach(config, f"its {name} must be the config's, {wanted}, got {got!r}")
     lengths = PROBE_FRAMES if config.fixed_frames is None else (config.fixed_frames,)
+    # A generator of its own: drawing from the global one would change training.
     generator = torch.Generator().manual_seed(0)
-    # In evaluation mode, which leaves the running statistics of batch normalisations alone.
+    # In evaluation mode, which does not change the running statistics of batch normalisations.
     was_training = model.training
     try:
         for num_frames in lengths:

@@ -70,6 +70,7 @@ class Res2Conv(nn.Module):
     def forward(self, x_BCT: Tensor) -> Tensor:
         """Convolve the eighths in order; shape unchanged."""
         first_conv, *convs = self.convs
+        # The second eighth has no earlier output to add: the first one passes without convolution.
         kept, first, *rest = x_BCT.chunk(RES2NET_SCALE, dim=1)
         outputs = [kept, first_conv(first)]
         for conv, part in zip(convs, rest, strict=True):
@@ -103,6 +104,7 @@ class ECAPATDNN(SpeakerModel):
         channels, aggregated = config.channels, config.aggregation_dim
         self.project = ConvBlock(config.num_mels, channels, 5)
         self.blocks = nn.ModuleList(
+            # Larger dilations in later blocks widen the context without more parameters.
             SERes2Block(channels, config.bottleneck_dim, dilation) for dilation in DILATIONS
         )
         self.aggregate = nn.Conv1d(len(DILATIONS) * channels, aggregated, 1)

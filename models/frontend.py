@@ -60,6 +60,7 @@ class LogMel(nn.Module):
                 f"wave must have shape (batch, samples > {N_FFT // 2}), "
                 f"got {tuple(wave_BS.shape)}"
             )
+        # The first sample has no predecessor: reflection takes the second one, as in the trainer.
         previous_BS = F.pad(wave_BS.unsqueeze(1), (1, 0), mode="reflect").squeeze(1)[:, :-1]
         mel_BFT = self.mel(wave_BS - PRE_EMPHASIS * previous_BS)
         return torch.log(mel_BFT + LOG_OFFSET).transpose(1, 2)

@@ -35,6 +35,8 @@ class IDConv(nn.Module):
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Filter each channel separately; shape unchanged."""
         padded = nn.functional.pad(x_TBC, (0, 0, 0, 0, 1, 1))
+        # Fused multiply-adds, since products that are added afterwards would each be a full
+        # tensor in memory.
         y_TBC = torch.addcmul(self.bias + x_TBC, self.weight[1], x_TBC)
         y_TBC = torch.addcmul(y_TBC, self.weight[0], padded[:-2])
         return torch.addcmul(y_TBC, self.weight[2], padded[2:])
@@ -66,12 +68,13 @@ class GroupedTokenLinear(nn.Module):
         uniform_(self.bias, in_frames // groups)
 
     def extra_repr(self) -> str:
-        """Return the number of groups."""
+        """Return the groups as text, for printing and for the fingerprint of the model."""
         return f"groups={self.groups}"
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Map (in_frames, B, C) to (out_frames, B, C)."""
         _, batch, channels = x_TBC.shape
+        # Frames come first, so a group is a contiguous slice and this is a view.
         x_GIZ = x_TBC.reshape(self.groups, -1, batch * channels)
         bias_GO1 = self.bias.view(self.groups, -1, 1)
         return torch.baddbmm(bias_GO1, self.weight, x_GIZ).reshape(-1, batch, channels)
@@ -91,7 +94,7 @@ class GroupedLinear(nn.Module):
         uniform_(self.bias, in_channels // groups)
 
     def extra_repr(self) -> str:
-        """Return the number of groups."""
+        """Return the groups as text, for printing and for the fingerprint of the model."""
         return f"groups={self.groups}"
 
     def forward(self, x: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class LSTMAutoencoder(SpeakerModel):
     ReLU on each frame, and a two-layer decoder reconstructs the normalised log-mels from it
     (multi-task: speaker and reconstruction). The embedding is pooled from all LSTM layers and the
     bottleneck together (multi-layer aggregation, as in Desplanques et al., "ECAPA-TDNN",
-    Interspeech 2020): pooled from the bottleneck alone, such a model generalises clearly worse to
+    Interspeech 2020): pooled from the bottleneck only, such a model generalises clearly worse to
     new speakers.
     """
 
@@ -44,6 +44,8 @@ class LSTMAutoencoder(SpeakerModel):
         self.config = config
         self.embedding_dim = config.embedding_dim
         hidden = config.hidden_dim
+        # One module per layer: nn.LSTM with several layers returns only the last one's outputs,
+        # and the stages need each.
         self.layers = nn.ModuleList(
             nn.LSTM(config.num_mels if i == 0 else hidden, hidden)
             for i in range(config.num_layers)

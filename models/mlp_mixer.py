@@ -173,6 +173,7 @@ class MLPMixerSpeaker(SpeakerModel):
         """Return the CNN projection, (T, B, C)."""
         if not runs_fused(norm_BTF):
             x_BCT = F.relu(self.project_norm(self.project(norm_BTF.transpose(1, 2))))
+            # One copy here, so that all blocks work on contiguous memory (see `models.layers`).
             return x_BCT.permute(2, 0, 1).contiguous()
         # The convolution as one matrix product: each row has a frame and its two neighbours.
         seen_BTFK = F.pad(norm_BTF, (0, 0, 1, 1)).unfold(1, 3, 1)

@@ -55,6 +55,7 @@ class MLPMixerAutoencoder(MLPMixerSpeaker):
     def encode(self, norm_BTF: Tensor, *, with_stages: bool) -> ModelOutput:
         """Embed normalised log-mels; the reconstruction is computed in training mode only."""
         output = super().encode(norm_BTF, with_stages=with_stages)
+        # Only the loss of training uses the reconstruction; it would slow every embedding down.
         if not self.training:
             return output
         return output._replace(reconstruction_BTF=self.decoder(output.embedding_BD))

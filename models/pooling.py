@@ -21,6 +21,7 @@ def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tens
         weight_TBC: Weights whose sum over T is 1; may have one channel for all.
     """
     mean_BC = (weight_TBC * x_TBC).sum(dim=0)
+    # One pass over the frames; rounding can make it slightly negative, which the floor repairs.
     variance_BC = (weight_TBC * x_TBC.square()).sum(dim=0) - mean_BC.square()
     return mean_BC, variance_BC.clamp(min=VARIANCE_FLOOR).sqrt()
 
@@ -90,6 +91,7 @@ class FrameAttentivePooling(nn.Module):
         self.with_deviation = with_deviation
         self.project = nn.Linear(channels, channels)
         self.attention = nn.Parameter(torch.empty(channels, 1))
+        # As in voxceleb_trainer.
         nn.init.xavier_normal_(self.attention)
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""Find a class in a file of the user's, and report the line where that file failed."""
+"""Import of a class from a file of the user's, and the line where that file failed."""
 
 import difflib
 import importlib
@@ -11,6 +11,7 @@ from models.user_code import code_roots, require_permission
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import ConfigError
 
+# Top-level names that a file of the user's cannot have: Veer's own would be imported instead.
 VEER_PACKAGES = ("models", "spaces", "trainable", "search", "results")
 VEER_ROOT = Path(__file__).resolve().parent.parent
 
@@ -116,5 +117,6 @@ def _location(error: BaseException) -> str:
 def _is_own(file: Path) -> bool:
     if any(file.is_relative_to(VEER_ROOT / package) for package in VEER_PACKAGES):
         return False
+    # A virtual environment often lies in the working folder; its packages are not the user's code.
     inside = any(file.is_relative_to(root) for root in code_roots())
     return inside and "site-packages" not in file.parts

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from models.fused.products import GradientSums, chunk_length, linear, linear_plus
 
+# PyTorch's own backward operators, since autograd records nothing inside a `Function`.
 _NORM_BACKWARD = torch.ops.aten.native_layer_norm_backward.default
 _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.default
 
@@ -119,6 +120,7 @@ def _chunk_gradients(
     scale_C, shift_C, difference_IC, second_IC, down_CI = weights
     mean_Y1, rstd_Y1, excess_YI, largest_YI = kept
     norm_YC, *_ = torch.native_layer_norm(x_YC, x_YC.shape[1:], scale_C, shift_C, eps)
+    # Copied once here: both products below would otherwise copy the transposed view.
     norm_CY = norm_YC.t().contiguous()
     second_YI = linear(grad_YC, down_CI.t())
     difference_YI = _THRESHOLD_BACKWARD(second_YI, excess_YI, 0)

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from models.fused.products import linear
 
+# PyTorch's own backward operators, since autograd records nothing inside a `Function`.
 _TANH_BACKWARD = torch.ops.aten.tanh_backward.default
 _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input
 

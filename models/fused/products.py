@@ -71,6 +71,7 @@ def linear(
     Either matrix may be a transposed view, so this can compute any product of two matrices. The
     activation is `none`, `relu` or `tanh`.
     """
+    # oneDNN multiplies no float64, which gradient checks use.
     if _USES_ONEDNN and x_NI.dtype == torch.float32:
         product = torch.ops.mkldnn._linear_pointwise.default
         return product(x_NI, weight_OI, bias_O, activation, [], "")  # type: ignore[no-any-return]

@@ -15,6 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from models.fused.products import GradientSums, chunk_length, linear, linear_plus
 
+# PyTorch's own backward operators, since autograd records nothing inside a `Function`.
 _NORM_BACKWARD = torch.ops.aten.native_layer_norm_backward.default
 _GELU_BACKWARD = torch.ops.aten.gelu_backward.grad_input
 
@@ -70,6 +71,7 @@ class FusedTokenMixing(Function):
             x_GIZ = x_TAC.view(groups, outside, -1)
             y_GIAC = y_TAC.view(groups, outside, -1, channels)
             for group in range(groups):
+                # Added afterwards: a bias of the product is per column, this one per row.
                 inner_OZ = linear(up_GOI[group], seen_GIZ[group].t()).add_(up_GO1[group])
                 sum_IZ = linear_plus(x_GIZ[group], down_GIO[group], F.gelu(inner_OZ).t())
                 sum_IAC = sum_IZ.view(outside, -1, channels)
