@@ -61,6 +61,7 @@ def activating_params(
     """
     names = ancestors(dimension.name, {each.name: each for each in dimensions})
     chosen = [each for each in dimensions if each.name in names]
+    # Only these conditions can tell values apart here, so fewer values are tried.
     conditions = _conditions_by_parameter([*chosen, dimension])
 
     def search(position: int, params: Params) -> Params | None:
@@ -146,6 +147,7 @@ def _counted_numbers(
     dimension: Dimension, conditions: Sequence[Condition]
 ) -> list[tuple[Value, int]]:
     """Return each number that a condition names, and one other number with the count of others."""
+    # A list and not a set, which would take True and 1 for the same value.
     named: list[Value] = []
     for value in chain.from_iterable((*each.values, *each.excluded) for each in conditions):
         if dimension.contains(value) and not any(equal_values(value, other) for other in named):

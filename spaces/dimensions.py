@@ -129,6 +129,7 @@ class Float(WithConditions):
 
     def contains(self, value: object) -> bool:
         """Return whether the value is in the range and, up to rounding, on a step."""
+        # A bool is an int in Python, and true in a config is not the number 1.
         if isinstance(value, bool) or not isinstance(value, int | float):
             return False
         if self.step is None:
@@ -138,7 +139,7 @@ class Float(WithConditions):
         return inside and abs(steps - round(steps)) <= STEP_TOLERANCE * max(1, abs(steps))
 
     def extremes(self) -> tuple[float, ...]:
-        """Return the bounds."""
+        """Return the lower and the upper bound, in this order."""
         return (self.low, self.high)
 
     def num_points(self) -> int | None:
@@ -179,12 +180,13 @@ class Integer(WithConditions):
 
     def contains(self, value: object) -> bool:
         """Return whether the value is whole, in the range and on a step."""
+        # As for `Float`: a bool is an int in Python.
         if isinstance(value, bool) or not isinstance(value, int):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def extremes(self) -> tuple[int, ...]:
-        """Return the bounds."""
+        """Return the lower and the upper bound, in this order."""
         return (self.low, self.high)
 
     def num_points(self) -> int:
@@ -204,6 +206,7 @@ class Choice(WithConditions):
     @field_validator("choices")
     @classmethod
     def _differ(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
+        # In pairs, not by a set: a set would take True and 1 for the same choice.
         for position, value in enumerate(choices):
             if any(equal_values(value, earlier) for earlier in choices[:position]):
                 raise ValueError(f"choices must differ, got {value!r} twice")
@@ -235,6 +238,7 @@ def _check_range(range_: Float | Integer) -> None:
         raise ValueError(f"low <= high must hold, got low={low}, high={high}")
     if range_.log and low <= 0:
         raise ValueError(f"a log range must lie above 0, got low={low}")
+    # Optuna refuses a step together with a log scale; 1 is the default of an `Integer`.
     if range_.log and step not in (None, 1):
         raise ValueError(f"a log range has no steps, got step={step}")
     # In decimals, since 0.3 % 0.1 is not 0 in binary.

@@ -161,7 +161,7 @@ class EffectConditions:
         dimension = self.dimensions[condition.parameter]
         here = self.dimensions[name]
         if name == dimension.name or name in ancestors(dimension.name, self.dimensions):
-            return  # it would form a cycle
+            return  # it would form a cycle, and then no order of sampling exists
         if any(_implies(each, condition) for each in here.when):
             return
         when = (*(each for each in here.when if not _implies(condition, each)), condition)

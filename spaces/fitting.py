@@ -1,4 +1,4 @@
-"""Map a config from elsewhere onto a space, as a starting point of a search.
+"""The mapping of a config from elsewhere onto a space, as a starting point of a search.
 
 A value that does not fit is moved to the nearest one of the space, with a remark: nothing is
 dropped silently. In the remarks, "there" is the config and "here" is the space.
@@ -67,6 +67,7 @@ def fit_config(
         _fit_preset(space, there, tree, preset=preset, config_class=config_class)
         for preset in (tuple(space.presets) or (None,))
     ]
+    # A fit without parameters comes last, however few its notes.
     best = min(fits, key=lambda fit: (fit.params is None, len(fit.notes)))
     if len(fits) > 1 and best.params is not None and best.notes:
         best.notes = {PRESET: f"{PRESET} {best.params[PRESET]} is the nearest", **best.notes}
@@ -243,6 +244,7 @@ def _nearest(dimension: Dimension, value: object) -> Value:
     inside = min(max(value, dimension.low), dimension.high)
     if dimension.step is None:
         return float(inside)
+    # From `low`, since the grid of steps starts there and not at 0.
     steps = round((inside - dimension.low) / dimension.step)
     if isinstance(dimension, Integer):
         return dimension.low + steps * dimension.step

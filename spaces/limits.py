@@ -56,6 +56,7 @@ class Violation:
     def excess(self) -> float:
         """The excess over the limit as a fraction of the limit; above 0, and 1 for a rule."""
         if self.text is not None:
+            # A rule has no amount; samplers that use constraints need only a number above 0.
             return 1.0
         return self.value / self.allowed - 1
 

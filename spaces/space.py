@@ -151,6 +151,7 @@ class Space:
         for name, each in self.stage_weights.items():
             if are_weights(given.get(name)):
                 given |= each.numbers(given[name])
+        # A config does not record which preset it came from, so each is tried.
         tries = [given | {PRESET: name} for name in self.presets] or [given]
         found = [self._faults_of(each) for each in tries]
         faults, _ = best = min(found, key=lambda each: (len(each[0]), -each[1]))
@@ -212,6 +213,7 @@ class Space:
 
 def json_value(value: object) -> object:
     """Return a tuple as a list, as it reads back from JSON; other values unchanged."""
+    # Configs hold tuples and journals hold lists; Python finds (1, 2) != [1, 2].
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -64,6 +64,7 @@ class RampWeights:
         """Return the two weights; their sum is 1."""
         ratio = float(params[self.ratio.name])
         first = round(ratio / (1 + ratio), SHARE_DIGITS)
+        # From the rounded first weight, so that rounding does not change the sum.
         return [first, round(1 - first, SHARE_DIGITS)]
 
     def numbers(self, weights: Sequence[float]) -> dict[str, float]:
@@ -97,7 +98,7 @@ class FreeWeights:
         return FreeWeights(name=self.name, parts=_matching(self.parts, dimensions))
 
     def weights(self, params: Mapping[str, Any]) -> list[float]:
-        """Return the weights; their sum is 1."""
+        """Return one weight per stage, first stage first; their sum is 1."""
         found: list[float] = []
         rest, num_after = 1.0, len(self.parts)
         for part in self.parts:
@@ -201,6 +202,7 @@ def _highest_part(num_weights: int) -> float:
     exponent = sum(1 / num_after for num_after in range(2, num_weights))
     if not exponent:
         return 1.0
+    # Rounded down: only a smaller bound leaves at least that rest.
     return float(np.floor(1e6 * (1 - SMALLEST_REST ** (1 / exponent))) / 1e6)
 
 

@@ -23,6 +23,7 @@ def merge_trees(*trees: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in tree.items():
             below = result.get(key)
             are_trees = isinstance(below, Mapping) and isinstance(value, Mapping)
+            # Copied, so that a later `set_value` does not change the presets of a space.
             result[key] = merge_trees(below or {}, value) if are_trees else copy.deepcopy(value)
     return result
 

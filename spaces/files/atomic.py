@@ -35,7 +35,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
                 # Without it a power cut after the rename can leave an empty file.
                 os.fsync(file.fileno())
             partial.replace(path)
-        except BaseException:
+        except BaseException:  # also Ctrl-C, which must leave no temporary file
             partial.unlink(missing_ok=True)
             raise
 
@@ -74,7 +74,7 @@ class WholeAppends:
                 while written < len(content):  # a full disk accepts a part and refuses the rest
                     written += os.write(descriptor, content[written:])
                 os.fsync(descriptor)
-            except BaseException:
+            except BaseException:  # also Ctrl-C between two writes
                 self._torn_at = size_bytes
                 with suppress(OSError):  # the next call retries, by `_torn_at`
                     os.ftruncate(descriptor, size_bytes)

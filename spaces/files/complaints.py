@@ -37,6 +37,7 @@ def complaints(
 ) -> list[Complaint]:
     """Translate pydantic's errors about `data`, in pydantic's order and without duplicates."""
     found = (_complaint(cls, detail, data) for detail in error.errors(include_url=False))
+    # A union may report the same fault once for each of its members.
     return list(dict.fromkeys(found))
 
 
@@ -134,6 +135,7 @@ def config_classes_in(annotation: object) -> list[type[BaseModel]]:
     """Return the config classes that a field's annotation names, also inside unions and lists."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
+    # The arguments of a Literal are values, not types.
     if get_origin(annotation) is Literal or annotation is NoneType:
         return []
     return [model for part in get_args(annotation) for model in config_classes_in(part)]

@@ -1,4 +1,4 @@
-"""A digest beside a file: the SHA-256 of its bytes when they were written.
+"""A digest next to a file: the SHA-256 of its bytes when they were written.
 
 `model000000007.model.sha256` holds one line in the format of `sha256sum`, which checks it too
 (`sha256sum --check model000000007.model.sha256` in its folder). Needed because torch reads a model
@@ -32,14 +32,14 @@ def write_digest(file: Path, content: Path) -> None:
     """Write the digest of a file before the file itself is in place.
 
     Args:
-        file: The digest is written beside it; need not exist.
+        file: The digest is written next to it; need not exist.
         content: Another file that holds the bytes that `file` will have.
     """
     write_text_atomically(digest_path(file), f"{file_sha256(content)}  {file.name}\n")
 
 
 def verify_digest(file: Path) -> None:
-    """Compare a file with the digest beside it; a file without a digest passes.
+    """Compare a file with the digest next to it; a file without a digest passes.
 
     Reads the whole file, about 0.5 s per gigabyte, in constant memory. A missing file passes too:
     the code that opens it next raises a better error.

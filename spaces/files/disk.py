@@ -56,6 +56,7 @@ def free_bytes(path: Path) -> int:
     Raises:
         OSError: The file system does not report them.
     """
+    # statvfs needs a path that exists; a new run folder does not yet.
     while not path.exists() and path != path.parent:
         path = path.parent
     return shutil.disk_usage(path).free
@@ -82,6 +83,7 @@ def _full(error: BaseException) -> OSError | None:
             next_.errno in FIX_BY_ERRNO or isinstance(next_, DiskFullError)
         ):
             return next_
+        # The context too: an error raised in an `except` or `finally` block may have no cause.
         next_ = next_.__cause__ or next_.__context__
     return None
 

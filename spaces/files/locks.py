@@ -43,6 +43,7 @@ def open_no_follow(path: Path, flags: int) -> int:
                 path, flags | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, NEW_FILE_MODE
             )
     except OSError as error:
+        # ELOOP also reports a circle of links in the folders above, which is another fault.
         if error.errno != errno.ELOOP or not path.is_symlink():
             raise
         raise RunError(
@@ -93,6 +94,7 @@ def is_locked(folder: Path) -> bool:
     The check takes a shared lock for a moment, during which `lock_folder` elsewhere must wait.
     """
     try:
+        # Read-only, so that readers of another user's run need no permission to write.
         file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
@@ -114,4 +116,5 @@ def _try_lock(file: int) -> bool:
 
 
 def _holder(file: int) -> str:
+    # Limited, since any content may stand in a lock file of another user.
     return os.pread(file, 200, 0).decode(errors="replace").strip() or "an unknown process"

@@ -1,4 +1,4 @@
-"""Read and write YAML files: one mapping per file, every value with its line.
+"""YAML files, read and written: one mapping per file, every value with its line.
 
 Scalars follow YAML 1.2's core schema, not PyYAML's 1.1: `1e-3` is a number, `no` is a word,
 `010` is ten and `1:30` is text. Anchors are supported; merge keys (`<<`) and custom tags are not.
@@ -78,7 +78,9 @@ def read_yaml(path: Path) -> YamlDocument:
     """
     try:
         with path.open("rb") as file:
+            # One byte more than allowed shows that a file is too long without reading all of it.
             content = file.read(MAX_BYTES + 1)
+        # Editors on Windows put a byte order mark first, which is no part of the text.
         text = content.decode("utf-8-sig")
     except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a path that holds NUL
         reason = getattr(error, "strerror", None) or str(error)
@@ -100,6 +102,7 @@ def parse_yaml(text: str, path: Path) -> YamlDocument:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = str(error.problem)[:MAX_PROBLEM_CHARS]
         raise ConfigError(f"{path}:{line}: not valid YAML: {problem}") from error
+    # PyYAML recurses into every level before `_Parser` can count them.
     except RecursionError:
         raise ConfigError(
             f"{path}: must be nested in at most {MAX_LEVELS} levels, got more"
@@ -141,7 +144,7 @@ def write_yaml(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def yaml_text(data: Mapping[str, Any]) -> str:
-    """Return the text that `write_yaml` writes."""
+    """Return a mapping as YAML: block style, lists of scalars in one row, keys in order."""
     return yaml.dump(dict(data), Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=99)
 
 
@@ -167,6 +170,7 @@ class _CoreDumper(yaml.SafeDumper):
     """Quotes text that reads as another type in YAML 1.1 or 1.2."""
 
     def ignore_aliases(self, data: object) -> bool:
+        # Else PyYAML writes an object that occurs twice as an anchor (`&id001`) and an alias.
         del data
         return True
 
@@ -198,6 +202,7 @@ class _Parser:
         self._num_values = 0
 
     def value(self, node: yaml.Node, keys: Keys) -> Any:
+        # The line of the key stays, where there is one: a nested value starts on a later line.
         self.lines.setdefault(keys, node.start_mark.line + 1)
         self._num_values += 1
         if self._num_values > MAX_VALUES:
@@ -253,6 +258,7 @@ class _Parser:
                 node, f"cannot read {short_repr(text)} as a number: at most {MAX_DIGITS} digits"
             )
         if kind == "int":
+            # With base 0 Python refuses 010, which is ten in YAML 1.2.
             return int(text, 0) if text.startswith(("0x", "0o")) else int(text)
         if kind == "float":
             # Python reads `inf` and `nan` without the dot that YAML puts before them.

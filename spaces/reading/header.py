@@ -53,6 +53,7 @@ def split_header(data: Mapping[str, Any], known: Trees) -> HeaderAndRest:
     try:
         header = Header.model_validate(own)
     except ValidationError as error:
+        # Defaults, so that the rest of the file is still checked in the same pass.
         header = Header()
         faults += complaints(Header, error, own)
     presets = {name: known[name] for name in header.presets if name in known}

@@ -1,4 +1,4 @@
-"""Config classes with open keys: those of a user's own model, known to its class alone.
+"""Config classes with open keys: those of a user's own model, known only to its class.
 
 This module decides whether a part of a space is of such a class, and the type of its ranges.
 """

@@ -67,6 +67,7 @@ def value_complaints(space: Space, config_class: type[BaseModel]) -> Faults:
         for dimension in space.dimensions
     }
     found = [_traced(fault, first, space, tried) for fault in first if fault.keys not in own]
+    # A fault that the first values have too is not due to the value that is tried.
     known = {fault.text for fault in first}
     for dimension in space.dimensions:
         for position, faults in enumerate(tried[dimension.name]):

@@ -62,6 +62,7 @@ def read_space(
     file = split_header(document.data, presets or {})
     split = SplitTree()
     split.read(file.rest, (), [config_class], tuple(Header.model_fields))
+    # Together, so that all are reported at once; the checks below need a sound file.
     _raise_faults(document, file.faults + split.faults)
     if not split.dimensions and not file.presets:
         raise ConfigError(
@@ -205,6 +206,7 @@ def space_file(source: str | Path) -> Path:
         ConfigError: There is no such file or bundled space; with the nearest name.
     """
     bundled = bundled_spaces()
+    # Only text can name a bundled space, so a `Path` is a file even with the name of one.
     if isinstance(source, str) and source in bundled:
         return bundled[source]
     if isinstance(source, str) and not Path(source).exists():

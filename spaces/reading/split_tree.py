@@ -1,4 +1,4 @@
-"""Split the tree of a space file into fixed values and dimensions."""
+"""The tree of a space file, split into fixed values and dimensions."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
@@ -194,6 +194,7 @@ def _annotations(classes: list[type[BaseModel]]) -> dict[str, list[object]]:
 
 
 def _types_in(annotation: object) -> set[object]:
+    # The arguments of a Literal are values, not types.
     inner = get_args(annotation) if get_origin(annotation) is not Literal else ()
     return {get_origin(annotation) or annotation}.union(*map(_types_in, inner))
 
