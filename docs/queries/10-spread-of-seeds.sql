@@ -1,4 +1,4 @@
--- What the seed makes out: each repeated config's own run beside the spread of its repeats.
+-- The effect of the seed: each repeated config's own run next to the spread of its repeats.
 SELECT
     first.trial,
     first.median_veer_pct AS own_pct,

@@ -65,6 +65,7 @@ def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
     alike: dict[str, list[str]] = {}
     for reason in reasons.values():
         alike.setdefault(NUMBERS.sub("#", reason), []).append(reason)
+    # The reason of the first trial stands for all that differ only in numbers.
     named = {
         key: found[0] if len(set(found)) == 1 else f"{found[0]} (others: other numbers)"
         for key, found in alike.items()

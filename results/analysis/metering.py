@@ -152,7 +152,7 @@ class _Metering:
     def _resources(self, trial: int, device: str | None) -> _Resources:
         """Return the resources of a trial, by the settings and by its faults of memory.
 
-        The same rule as in `search.loop.shares.ShareAllocator.share_of`, which lends the shares.
+        The same rule as in `search.loop.shares.ShareAllocator.share_of`, which gives the shares.
 
         Args:
             trial: Number of the trial.

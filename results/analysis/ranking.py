@@ -77,6 +77,7 @@ def repeats_of(trials: Iterable[Rankable]) -> dict[int, Repeats]:
     for trial in trials:
         if trial.follow_up != REPEAT or trial.follows is None:
             continue
+        # The median and not the lowest VEER, which is that of the luckiest epoch.
         if trial.state == "complete" and trial.median_veer_pct is not None:
             complete.setdefault(trial.follows, []).append(trial.median_veer_pct)
         elif trial.state in UNRANKED:

@@ -1,4 +1,4 @@
-"""Remarks on a run beside its trials: success criteria, rejected suggestions, warnings, costs."""
+"""Remarks on a run as a whole: success criteria, rejected suggestions, warnings, costs."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence

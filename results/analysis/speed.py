@@ -22,7 +22,7 @@ def single_utterance_rows(benchmark: Record | None) -> Sequence[Record]:
 def trial_of(row: Record) -> int | None:
     """Return the number of the trial that a row is of, None for the teacher and the front end."""
     number = str(row["model"]).removeprefix(TRIAL)
-    # isascii: isdecimal alone also accepts digits of other scripts.
+    # isascii: isdecimal by itself also accepts digits of other scripts.
     is_trial = str(row["model"]).startswith(TRIAL) and number.isdecimal() and number.isascii()
     return int(number) if is_trial else None
 

@@ -144,6 +144,7 @@ class RunScores:
         listed, list_of_first = self._pairs(), of_first._pairs()
         if both[0] is None or both[1] is None or listed is None or list_of_first is None:
             return None
+        # Replicates are draws of speakers of the list, so they match only on the same list.
         if of_first is not self and not listed.table.equals(list_of_first.table):
             return None
         if both[0].replicates.shape != both[1].replicates.shape:

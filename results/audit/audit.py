@@ -133,6 +133,7 @@ def audit_controls(
         None without a complete control, or without a complete trial to compare it with.
     """
     by_number = {trial.trial: trial for trial in trials}
+    # `may_rank` leaves out the follow-ups: a control must not be compared with itself.
     complete = [t for t in trials if t.state == COMPLETE and may_rank(t)]
     ends = sorted((end_veer_pct(trial), trial.trial) for trial in complete)
     controls = complete_follow_ups(trials, CONTROL)

@@ -15,7 +15,7 @@ class Correlation:
         spearman: Spearman's coefficient, -1 to 1; None with fewer than three trials, or where all
             VEERs of one side are equal.
         kendall: Kendall's tau-b, -1 to 1; None in the same cases.
-        p_value: Probability that chance alone gives a tau at least this far from 0; None in the
+        p_value: Probability that mere chance gives a tau at least this far from 0; None in the
             same cases.
     """
 
@@ -146,7 +146,7 @@ class SeedsAudit:
             have some, else the best complete ones.
         runs_each: Smallest number of runs behind the VEER of one of them; 1 for single runs.
         spread_pct: Largest minus smallest VEER of `best`, percentage points.
-        told_apart_pct: Spread of as many equal configs that seeds alone exceed in one of 20 cases
+        told_apart_pct: Spread of as many equal configs that mere seeds exceed in one of 20 cases
             (Tukey's range), percentage points; None with fewer than two trials in `best`.
     """
 

@@ -59,6 +59,7 @@ def _best_to_compare(
     """
     repeats, order = repeats_of(trials), ranked(trials)
     repeated = [trial.trial for trial in order if trial.trial in repeats][:most]
+    # Means and single runs are not mixed: a single run was selected for its low VEER.
     if len(repeated) > 1:
         runs = min(len(repeats[number].veer_pct) for number in repeated)
         return {number: repeats[number].mean_pct for number in repeated}, runs
@@ -67,7 +68,7 @@ def _best_to_compare(
 
 
 def _tukey_range_pct(num: int, runs: int, sd_pct: float, degrees: int) -> float | None:
-    """Return the range of `num` means that seeds alone exceed in one of 20 cases, percent.
+    """Return the range of `num` means that seeds by themselves exceed in one of 20 cases, percent.
 
     Args:
         num: Number of means.

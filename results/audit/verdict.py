@@ -172,6 +172,7 @@ def _on_seeds(seeds: SeedsAudit | None) -> str:
 
 def _repeats_needed(seeds: SeedsAudit, needed_pct: float) -> str:
     """Return how many repeats would separate the best trials; nothing where they are too many."""
+    # Equal means would need infinitely many repeats.
     if not seeds.spread_pct:
         return ""
     # The standard error of a mean falls with the square root of the number of runs.
@@ -197,4 +198,5 @@ def _on_cost(audit: Audit) -> str:
 
 def _range(low: float, high: float) -> str:
     """Return a range of trials rounded outwards to whole ones, such as `0 to 11`."""
+    # Outwards, so that rounding never makes the interval narrower.
     return f"{math.floor(low)} to {math.ceil(high)}"

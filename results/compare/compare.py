@@ -158,6 +158,7 @@ def _lists(corpora: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
             )
         elif len(set(hashes)) == 1:
             same.append(f"the {words} list is the same")
+        # Training lists may differ on purpose, but EERs need the same trial pairs.
         elif role == "val":
             warnings.append(
                 "the validation lists differ, so VEERs of different runs cannot be compared"

@@ -109,6 +109,7 @@ def best_so_far(view: RunView) -> list[float]:
         veer_pct = record["veer_pct"]
         if veer_pct is not None and own[record["trial"]].state not in UNRANKED:
             best_pct = min(best_pct, veer_pct)
+        # The epoch counts once, so that a fault does not shift the budget of a run.
         if key in seen and course:
             course[-1] = best_pct
         else:

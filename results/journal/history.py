@@ -141,7 +141,7 @@ class TrialHistory:
 
     @property
     def last(self) -> Record | None:
-        """The record of the last epoch."""
+        """The `epoch` record with the highest epoch; None before the first."""
         return self.in_order[-1] if self.epochs else None
 
 

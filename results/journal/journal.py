@@ -112,6 +112,7 @@ class Journal:
         with translate_disk_full(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = open_no_follow(path, os.O_RDWR | os.O_APPEND)
+        # Unbuffered, as `WholeAppends` needs it.
         self._file = os.fdopen(file, "a+b", buffering=0)
         self._appends = WholeAppends(self._file, path)
         self._followers: list[Callable[[Record], None]] = []
@@ -155,6 +156,7 @@ class Journal:
         if check is not None:
             content, check = chained(content, check)
         self._appends.append(content + b"\n")
+        # Only after the write: a failed append must not move the chain.
         self._check = check
         # Followers get what readers get, not the caller's own objects.
         written = dict(json.loads(line))

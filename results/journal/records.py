@@ -34,6 +34,7 @@ from results.journal.values import (
 END_STATES: frozenset[str] = frozenset({"complete", "stopped_early", "failed", "diverged"})
 
 RULES: Mapping[str, Rule] = {
+    # 1e11 s is in the year 5138; `datetime` takes no year above 9999.
     "time_s": ("a number of seconds since 1970", lambda v: is_number(v) and 0 <= v < 1e11),
     "trial": COUNT_RULE,
     "same_as": COUNT_RULE,

@@ -62,12 +62,12 @@ class RunFolder:
 
     @property
     def log(self) -> Path:
-        """The log of the search."""
+        """The log file: the messages of the search with their times."""
         return self.path / "log.txt"
 
     @property
     def space(self) -> Path:
-        """The search space."""
+        """The search space, in the format of a space file."""
         return self.path / "space.yaml"
 
     @property
@@ -98,10 +98,11 @@ def _not_a_run(path: Path) -> str:
 
 
 def _runs_near(path: Path, most: int = 3) -> list[str]:
-    """Return run folders inside a path, else those beside it with the most similar names."""
+    """Return run folders inside a path, else those next to it with the most similar names."""
     inside = [journal.parent for journal in sorted(path.glob(f"*/{JOURNAL}"))]
     if inside:
         return [str(run) for run in inside[-most:]]
-    beside = {journal.parent.name: journal.parent for journal in path.parent.glob(f"*/{JOURNAL}")}
-    names = difflib.get_close_matches(path.name, beside, n=most, cutoff=0.0)
-    return [str(beside[name]) for name in names]
+    nearby = {journal.parent.name: journal.parent for journal in path.parent.glob(f"*/{JOURNAL}")}
+    # Without a cutoff: names of other runs help even where none is similar.
+    names = difflib.get_close_matches(path.name, nearby, n=most, cutoff=0.0)
+    return [str(nearby[name]) for name in names]

@@ -52,6 +52,7 @@ class JournalTail:
     def _new_lines(self) -> list[bytes]:
         try:
             with self.path.open("rb") as file:
+                # Of the open file, since another one may take the path between two calls.
                 status = os.fstat(file.fileno())
                 self._require_same(status)
                 if status.st_size == self._offset:

@@ -34,7 +34,7 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Return whether a value is a finite number."""
+    """Return whether a value is a float that is not NaN or infinite, or `is_whole`."""
     return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
@@ -46,6 +46,7 @@ def _is_point(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get("source"), str)
+        # The default has a wrong type, so that a missing key is refused and null is not.
         and isinstance(value.get("params", ""), dict | None)
         and _is_list_of(str, value.get("remarks"))
     )
@@ -59,6 +60,7 @@ def _is_violation(value: Any) -> bool:
         and is_number(value.get("value"))
         and is_number(value.get("allowed"))
         and isinstance(value.get("text"), str | None)
+        # `Violation.excess` divides by the limit.
         and (value.get("text") is not None or value["allowed"] != 0)
     )
 

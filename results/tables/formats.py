@@ -60,7 +60,7 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 def _json(table: pa.Table) -> str:
-    # `default` is called for times alone: the tables have no other type that JSON lacks.
+    # `default` is called only for times: the tables have no other type that JSON lacks.
     rows = [
         json.dumps(row, ensure_ascii=False, default=lambda time: time.isoformat())
         for row in table.to_pylist()

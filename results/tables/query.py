@@ -20,6 +20,7 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     ">": operator.gt,
 }
+# The longer comparisons come first: `<=` must not be read as `<` and a value `=...`.
 FILTER = re.compile(r"\s*([^<>=!\s]+)\s*(<=|>=|!=|==|=|<|>)\s*(.*?)\s*")
 TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
@@ -89,6 +90,7 @@ def order_by(table: pa.Table, key: str) -> pa.Table:
     present = [row for row, value in enumerate(values) if value is not None]
     missing = [row for row, value in enumerate(values) if value is None]
     descending = key.startswith("-")
+    # `reverse=True` keeps equal rows in their order, which reversing the result would not.
     present = sorted(present, key=values.__getitem__, reverse=descending)
     return table.take(pa.array([*present, *missing], type=pa.int64()))
 

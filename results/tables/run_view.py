@@ -1,6 +1,6 @@
 """A snapshot of one run, from which tables, charts and notebooks are made.
 
-Beside `RunView`: short names of parameters, the interval of a VEER, and the dimensions of a space.
+Besides `RunView`: short names of parameters, the interval of a VEER, the dimensions of a space.
 """
 
 from collections import Counter
@@ -100,7 +100,7 @@ class RunView:
 
     @cached_property
     def teacher(self) -> Record | None:
-        """The latest `teacher` record."""
+        """The latest `teacher` record of the journal; None without a teacher."""
         return latest(self.records, "teacher")
 
     @property
@@ -110,7 +110,7 @@ class RunView:
 
     @cached_property
     def benchmark(self) -> Record | None:
-        """The latest `benchmark` record."""
+        """The latest `benchmark` record of the journal; None before the first benchmark."""
         return latest(self.records, "benchmark")
 
     @cached_property
@@ -167,6 +167,7 @@ class RunView:
         for trial in self.own:
             params = trial.params
             for name, values in found.items():
+                # By `repr`, since a set would take 1 and True for equal.
                 values.add(repr(params.get(name)))
         return tuple(name for name, values in found.items() if len(values) > 1)
 
@@ -211,6 +212,7 @@ def dimensions_of(space: Path, params: Iterable[Mapping[str, Any]]) -> tuple[Dim
     except (VeerError, OSError):
         return spanned
     by_name = {each.name: each for each in in_file}
+    # One value outside shows that the file was edited, so none of its ranges is trusted.
     fits = all(
         name in by_name and _holds(by_name[name], value)
         for own in sampled

@@ -107,8 +107,8 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     Either its share of the loss at the best epoch is below `NO_EFFECT_SHARE` (in version 1 of Veer
     it was 0.00008), or the loss should turn the student's embeddings towards the teacher's but in
     a complete trial the cosine after the last epoch is below `NO_EFFECT_COSINE` (0 means right
-    angles). The cosine rises slowly, so a trial that was stopped early is judged by the share
-    alone, and so is one that also learns from the teacher's stages.
+    angles). The cosine rises slowly, so a trial that was stopped early is judged only by the
+    share, and so is one that also learns from the teacher's stages.
     """
     loss = trial.loss
     kind, stages = loss["distillation"], loss.get("stages", "none")
@@ -206,6 +206,7 @@ def _with_params(
     for name in names:
         values = [sampled.get(name) for sampled in params]
         column = param_field(name, values)
+        # A parameter may have values of several types, but an Arrow column has one: text.
         if pa.types.is_string(column.type):
             values = [None if value is None else str(value) for value in values]
         table = table.append_column(column, pa.array(values, type=column.type))
