@@ -178,12 +178,12 @@ class Run:
         """
         if name not in FIGURES:
             raise RunError(
-                f"the figure must be one of {', '.join(FIGURES)}; got {name!r}"
+                f"the chart must be one of {', '.join(FIGURES)}; got {name!r}"
                 f"{did_you_mean(name, FIGURES)}"
             )
         figure = FIGURES[name](self._view)
         if figure is None:
-            raise RunError(f"{self.path} has no data for the figure {name} yet")
+            raise RunError(f"{self.path} has no data for the chart {name} yet")
         return figure
 
     def learning_curves(self) -> go.Figure:

@@ -1,7 +1,7 @@
 """Speed of models on the CPU of this machine, from waveform to embedding.
 
-All times include the front end, which is also measured alone in a row of its own. All models run
-in one process, one call per round, in a new random order for each round.
+All times include the front end, which is also measured by itself, in a row of its own. All models
+run in one process, one call per round, in a new random order for each round.
 
 Shapes: B batch, S samples.
 """

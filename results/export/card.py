@@ -99,6 +99,7 @@ def _loading(facts: CardFacts) -> str:
         return _LOADING_CODE
     family = facts.config.trial.model.family
     allowing = _ALLOWING_CODE.format(root=str(code_roots()[0]), module=family.partition(":")[0])
+    # Code must be allowed before `build_model` imports the class.
     begin, folder, end = _LOADING_CODE.partition("folder = ")
     return (
         f"The model is a class in your own file, `{family}`. Veer's commands run its code only "
@@ -162,7 +163,7 @@ def _speed(facts: CardFacts) -> str:
     hardware = escape_markdown(", ".join(f"{name} {value}" for name, value in machine))
     return (
         "Times are from a waveform of 2 s to the embedding, with the front end, which is also "
-        "measured alone. MMACs are for one utterance, without the front end.\n\n"
+        "measured by itself. MMACs are for one utterance, without the front end.\n\n"
         f"{_markdown(rows)}\n\nHardware: {hardware}."
     )
 

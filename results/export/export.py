@@ -110,6 +110,7 @@ def _replace(out: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _check_replaceable(out: Path) -> None:
+    # Weights mark an earlier export; anything else in the folder may be the user's own files.
     if not out.exists() or (out / _WEIGHTS).is_file():
         return
     if not out.is_dir() or any(out.iterdir()):
@@ -127,6 +128,7 @@ def _train_config(
     if epochs is not None:
         training = trial.training.model_copy(update={"max_epochs": epochs})
         trial = trial.model_copy(update={"training": training})
+    # Without distillation the full training must not require the file of the teacher.
     if trial.loss.distill_weight == 0:
         teacher = None
     try:
@@ -135,6 +137,7 @@ def _train_config(
             teacher=None if teacher is None else Path(teacher["path"]),
             targets=TargetsConfig.model_validate(started["settings"].get("targets", {})),
             teacher_sha256=None if teacher is None else teacher["sha256"],
+            # `model_copy` validates nothing, so a bad number of epochs is found only here.
             trial=TrialConfig.model_validate(trial.model_dump()),
             # Journals written before this setting existed do not have it.
             engine=EngineConfig.model_validate(started["settings"].get("engine", {})),

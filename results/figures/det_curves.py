@@ -74,6 +74,7 @@ def det_curve(found: TrialScores) -> DetCurve:
     inside = (fpr > 0) & (fpr < 1) & (fnr > 0) & (fnr < 1)
     fpr, fnr = fpr[inside], fnr[inside]
     if fpr.size > MAX_DET_POINTS:
+        # Not by index: the ends of the curve have few scores and would lose their shape.
         steps = np.hypot(np.diff(_probits(fpr)), np.diff(_probits(fnr)))
         length = np.concatenate(([0.0], np.cumsum(steps)))
         kept = np.unique(np.searchsorted(length, np.linspace(0, length[-1], MAX_DET_POINTS)))

@@ -140,6 +140,7 @@ def _shares(
     """
     if len(names) < 2:
         return {}
+    # At INFO, Optuna logs a line for each study that it creates.
     logging.getLogger("optuna").setLevel(logging.WARNING)
     shares: dict[str, list[float]] = {name: [] for name in names}
     rng = random.Random(seed)

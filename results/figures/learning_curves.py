@@ -179,6 +179,7 @@ def _template(view: RunView, trial: TrialHistory) -> str:
 
 
 def _show_each_group_once(figure: go.Figure) -> None:
+    # Else the legend would list every trace of a group.
     seen = set()
     for trace in figure.data:
         trace.showlegend = trace.legendgroup not in seen

@@ -100,6 +100,7 @@ def _area(
         x=list(by_epoch),
         y=[round(share, 5) for share in by_epoch.values()],
         customdata=[[trial.trial]] * len(by_epoch),
+        # A line through a single point is not visible.
         mode="lines+markers" if len(by_epoch) == 1 else "lines",
         stackgroup=str(trial.trial),
         line={"width": 1, "color": colour},

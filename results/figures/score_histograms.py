@@ -71,6 +71,7 @@ def _bars(found: TrialScores, edges: np.ndarray, number: int | None) -> list[go.
     )
     traces = []
     for name, chosen, colour in kinds:
+        # As shares, since a list may have many more pairs of two speakers than of one.
         counts, _ = np.histogram(scores[chosen], edges)
         centres = (edges[:-1] + edges[1:]) / 2
         traces.append(

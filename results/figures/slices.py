@@ -86,6 +86,7 @@ def _grid(rows: Sequence[Sequence[str]], scales: Mapping[str, Scale]) -> go.Figu
     ]
     *above_px, last_px = [_upright_px([scales[name] for name in row]) for row in rows]
     between_px = GAP_PX + max(above_px, default=0)
+    # Plotly takes the spacing as a fraction of the height of all plots.
     plots_px = (ROW_PX - GAP_PX) * len(rows) + between_px * (len(rows) - 1)
     figure = make_subplots(
         rows=len(rows), cols=columns, specs=specs, shared_yaxes="all", horizontal_spacing=0.03,

@@ -137,6 +137,7 @@ class _Clock:
         return tuple((self(begin), end - begin) for begin, end in self._cuts)
 
     def __call__(self, time_s: float) -> float:
+        # A time inside a pause maps to its begin.
         cut_s = sum(min(end, time_s) - begin for begin, end in self._cuts if begin < time_s)
         return max(time_s - cut_s - (self._start_s or 0.0), 0.0)
 

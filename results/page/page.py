@@ -155,6 +155,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
+        # Else a misspelt name in the template would show as nothing.
         undefined=StrictUndefined,
         finalize=visible_value,
         trim_blocks=True,

@@ -130,6 +130,7 @@ def in_words(values: TableRow) -> str:
 
 def heading(name: str) -> str:
     """Return the heading of a column in one line."""
+    # A hyphen at the end of a line only breaks a word.
     return HEADINGS.get(name, name).replace("-\n", "").replace("\n", " ")
 
 

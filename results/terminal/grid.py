@@ -37,7 +37,7 @@ class GridColumn:
 
     @property
     def width(self) -> int:
-        """Width in characters."""
+        """Characters of the widest line or heading; at most `LEAST_WRAPPED` if it wraps."""
         lines = (*self.heading.split("\n"), *self.cells)
         width = max((cell_len(line) for line in lines), default=0)
         return min(width, LEAST_WRAPPED) if self.wraps else width

@@ -38,6 +38,7 @@ def _escaped(char: str) -> str:
         return f"\\{char}"
     if char.isprintable():
         return char
+    # Three digits, since the shell would read a digit that follows as part of a shorter number.
     return "".join(f"\\{byte:03o}" for byte in os.fsencode(char))
 
 

@@ -168,6 +168,7 @@ class _QuietHandler(WSGIRequestHandler):
 
 def _make_app(backend: BaseJournalBackend) -> WSGIApplication:
     try:
+        # Here and not at the top, since the package is optional.
         from optuna_dashboard import wsgi
     except ImportError as error:
         raise ConfigError(

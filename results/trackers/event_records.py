@@ -117,6 +117,7 @@ def _kind(dimension: Dimension) -> str:
 
     Choices of several types become text.
     """
+    # HParams has no type for whole numbers.
     if not isinstance(dimension, Choice):
         return "float64"
     kinds = {type(value) for value in dimension.choices}

@@ -81,6 +81,7 @@ class LiveFiles:
     ) -> None:
         try:
             write(records)
+        # Any error: a search of days must not stop because of files that can be written again.
         except Exception as error:
             if not self._has_warned:
                 self._has_warned = True

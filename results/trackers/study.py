@@ -218,7 +218,7 @@ class StudyLog:
             what: What is added, for messages.
             record: The record of the suggestion.
             trial: The suggested trial, or the one that the suggestion repeats.
-            attributes: User attributes of this entry alone.
+            attributes: User attributes of this entry only.
         """
         history = trial.history
         frozen = self._frozen(

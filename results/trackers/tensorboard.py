@@ -6,7 +6,7 @@
     tensorboard/trial-0004-again           a failed trial that was started again: the epochs since
 
 The tags are the columns of the epochs table, so that epochs of `veer train` appear in the same
-charts. The bytes of an event depend on the journal alone, so files that grow while a search runs
+charts. The bytes of an event depend only on the journal, so files that grow while a search runs
 are equal to files written from the whole journal (tested). The writers of tensorboardX are not
 used, because each keeps a thread and an open file.
 """
@@ -63,7 +63,7 @@ class EventLog:
 
     def first(self) -> list[tuple[str, bytes]]:
         """Return the files before any record, as pairs of path below the folder and content."""
-        # Time 0, since the bytes must depend on the journal alone.
+        # Time 0, since the bytes must depend only on the journal.
         described = event_record(0.0, experiment(self._dimensions, METRICS))
         return [(FILE_NAME, first_record(0.0) + described)]
 
@@ -158,6 +158,7 @@ def write_event_files(folder: Path, content: Mapping[str, bytes]) -> None:
     for name, wanted in content.items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
+        # A link is replaced even if its target is equal: later events are not appended to links.
         if not path.is_file() or path.is_symlink() or path.read_bytes() != wanted:
             write_bytes_atomically(path, wanted)
 

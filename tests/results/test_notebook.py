@@ -89,7 +89,7 @@ def test_a_figure_without_data_is_an_error(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings={}, provenance={})
     run = results.load(tmp_path)
-    with pytest.raises(RunError, match="has no data for the figure learning_curves yet"):
+    with pytest.raises(RunError, match="has no data for the chart learning_curves yet"):
         run.learning_curves()
     assert run.best is None
     assert run.pareto.empty
