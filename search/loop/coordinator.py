@@ -117,6 +117,8 @@ class Coordinator(SearchState):
         self._check_time_limit()
         if self.halted is not None:
             return None
+        # Before any new trial: suggestions depend on the results so far, so a resumed search would
+        # otherwise draw others than one that was not interrupted.
         while self._waiting:
             course = self.trials[self._waiting.pop(0)]
             # Another trial may have met the target while this one waited.
@@ -142,6 +144,7 @@ class Coordinator(SearchState):
         if self.met_by is not None or self.is_spent:
             return None
         if len(self.own_trials) >= self.budget.num_trials:
+            # Points that repeat earlier ones become no trial, so they may follow the last one.
             self._proposals.record_repeats()
             return None
         return self._proposals.propose(len(self.trials))

@@ -3,7 +3,8 @@
 Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that reaches a rung is
 stopped when its VEER is worse than the best 1/reduction_factor of the VEERs recorded there before.
 The decisions are those of Ray's AsyncHyperBandScheduler with one bracket.
-Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, 2018 (arXiv:1810.05934).
+Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020
+(arXiv:1810.05934).
 """
 
 from collections.abc import Sequence
@@ -54,10 +55,13 @@ class SuccessiveHalving:
     def __init__(self, rungs: Sequence[float], reduction_factor: float) -> None:
         if list(rungs) != sorted(set(rungs)) or any(rung < 1 for rung in rungs):
             raise ValueError(f"rungs must ascend from 1 or more, got {list(rungs)}")
+        # `not >` also refuses NaN. At 1 the percentile would be 0: no trial would ever be stopped.
         if not reduction_factor > 1:
             raise ValueError(f"reduction_factor must be above 1, got {reduction_factor}")
         self._rungs = [_Rung(epoch) for epoch in rungs]
         self._percentile = (1 - 1 / reduction_factor) * 100
+        # Kept for each epoch: a trial that is restored from a checkpoint reports its last epoch
+        # again, and the rung may have more trials by then.
         self._verdicts: dict[tuple[int, int], Verdict] = {}
 
     def decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
@@ -89,6 +93,7 @@ class SuccessiveHalving:
                 # Before its own VEER is recorded: the first trial at a rung always goes on.
                 cutoff = self._cutoff_pct(rung)
                 rung.recorded[trial] = veer_pct
+                # A VEER equal to the cutoff goes on, as in Ray.
                 stop = cutoff is not None and veer_pct > cutoff
                 return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff)
         return GO_ON

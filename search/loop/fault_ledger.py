@@ -77,6 +77,7 @@ class FaultLedger:
             message=fault.message,
             **more,
         )
+        # Counted by the same function as on a replay, so that a resumed search counts the same.
         self.restore(course, record)
         consequence = self._consequence(course, fault)
         self._print_line(f"trial {course.trial}: {_describe(fault, course.epoch)}; {consequence}")
@@ -92,6 +93,7 @@ class FaultLedger:
 
     def failure(self, course: TrialCourse) -> str | None:
         """Return why a trial has failed by its faults, None while it may be run again."""
+        # `retries` counts restarts: with 2 the third fault is the end.
         if len(course.faults) <= self._config.retries:
             return None
         return failure_reason(course.faults)
@@ -138,6 +140,7 @@ class FailureLimit:
         self._failed[trial] = reason or "unknown"
         num_failed = len(self._failed)
         is_above = num_failed > self._config.max_failed_share * self._num_ended
+        # Without `min_failed` the first trial, if it failed, would be a share of 100 %.
         if num_failed < self._config.min_failed or not is_above:
             return None
         first = f"{num_failed} of {self._num_ended} trials failed, the most frequent reason first:"

@@ -19,9 +19,11 @@ from search.config.sections import FollowUpPlan
 from search.loop.stop_check import rung_stops
 from search.loop.trial_course import TrialCourse
 
-# These keep the seeds of repeats and the draw of controls apart from the search's own draws.
+# These keep the seeds of repeats and the draw of controls apart from the search's own draws, which
+# are seeded with (seed, number of the suggestion): no search has a million suggestions.
 REPEAT_STREAM, CONTROL_STREAM = 1_000_003, 1_000_033
 AnyTrial = TypeVar("AnyTrial")
+# A diverged or failed trial is no finalist: its config has not been shown to train.
 FINALIST_STATES = frozenset({"complete", "stopped_early"})
 
 
@@ -123,6 +125,7 @@ def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[Follow
 def finalists(trials: Iterable[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
     """Return the `most` best trials by their lowest VEER, one for each config."""
     able = [(trial.veer_pct, trial.trial, trial) for trial in trials if trial.veer_pct is not None]
+    # By the number at equal VEERs, so that a replay chooses the same; trials do not compare.
     best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
     return _first_of_each(best_first, lambda trial: trial.recipe, most)
 
@@ -158,6 +161,7 @@ def _repeats(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[Fo
     waiting = []
     for finalist in finalists(trials, plan.finalists):
         begun = {t.seed for t in trials if t.follow_up == REPEAT and t.follows == finalist.trial}
+        # With `repetitions` the search itself has run the config with several seeds.
         own = {t.seed for t in trials if t.follow_up is None and t.recipe == finalist.recipe}
         seeds = repeat_seeds(plan, own)
         waiting.append([
@@ -179,6 +183,7 @@ def repeat_seeds(plan: FollowUpPlan, own: Iterable[int]) -> list[int]:
     """
     own = set(own)
     sequence = np.random.SeedSequence((plan.seed, REPEAT_STREAM))
+    # So many more that enough are left if every own seed is among those drawn.
     drawn = map(int, sequence.generate_state(plan.repeat + len(own)))
     return [seed for seed in drawn if seed not in own][: plan.repeat]
 
@@ -187,7 +192,7 @@ def _controls(trials: Sequence[FollowUpCandidate], plan: FollowUpPlan) -> list[F
     begun = {trial.follows for trial in trials if trial.follow_up == CONTROL}
     able = [trial for trial in trials if trial.is_cut and trial.trial not in begun]
 
-    # A random order that depends on each trial's number alone: a resumed search draws the same
+    # A random order that depends only on each trial's number: a resumed search draws the same
     # controls, and a larger plan only adds to them.
     def draw(trial: FollowUpCandidate) -> int:
         entropy = (plan.seed, CONTROL_STREAM, trial.trial)

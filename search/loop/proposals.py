@@ -100,6 +100,7 @@ class Proposals:
 
         Without this, a search that has all its trials would leave the last points unrecorded.
         """
+        # `upcoming` only looks; `suggest` would make a trial of a point that needs a run.
         while (upcoming := self._suggestions.upcoming()) is not None:
             if self._needs_a_run(upcoming):
                 return
@@ -150,6 +151,7 @@ class Proposals:
         except ValidationError as error:
             self._reject(suggestion, [_broken_rule(error, suggestion.tree)])
             return None
+        # Before the look-up of earlier runs: a config outside the limits was never run.
         if broken := self._check(config):
             self._reject(suggestion, broken)
             return None
@@ -187,6 +189,8 @@ class Proposals:
         return runs[0] if same is None and len(runs) >= self._repetitions else same
 
     def _reject(self, suggestion: Suggestion, violations: Sequence[Violation]) -> None:
+        # The study learns of it only after the record: a crash between the two leaves a journal
+        # from which the same study can be rebuilt.
         self._in_a_row += 1
         self._last_rejection = "; ".join(map(str, violations))
         recorded = [asdict(violation) for violation in violations]
@@ -239,7 +243,7 @@ def _excesses(violations: Sequence[Violation]) -> dict[str, float]:
 
 
 def _violations_of(record: Record) -> list[Violation]:
-    """Return the violations of an `infeasible` record."""
+    """Rebuild the broken limits, which an `infeasible` record holds as plain dicts."""
     return [Violation(**violation) for violation in record["violations"]]
 
 
@@ -250,4 +254,5 @@ def _repeat_in_words(course: TrialCourse) -> str:
 def _broken_rule(error: ValidationError, tree: Mapping[str, Any]) -> Violation:
     """Return the violation of a config rule that a combination of valid values breaks."""
     text = "; ".join(str(each) for each in complaints(TrialConfig, error, tree))
+    # A rule has no quantity: with a text the excess is 1, whatever the values are.
     return Violation(limit=BROKEN_RULE, value=1.0, allowed=0.0, text=text)

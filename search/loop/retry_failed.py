@@ -37,6 +37,7 @@ def without_lapsed(records: Sequence[Record]) -> list[Record]:
     These are the trial's end, and the faults that led to it. Its epochs are kept: the same config
     and seed give the same results.
     """
+    # The last start wins: `veer resume --retry-failed` may have been used several times.
     last_start = {
         record["trial"]: position
         for position, record in enumerate(records)

@@ -1,4 +1,4 @@
-"""Assembles a search from its settings and its space; independent of Ray."""
+"""Assembly of a search from its settings and its space; independent of Ray."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -57,6 +57,7 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
             f"width_scale must be 1 where the space varies model.{WIDTH}, got "
             f"{settings.width_scale:g}; give that range smaller values instead"
         )
+    # A GPU's precision is known only on the node that trains; the CPU's is known here.
     if settings.device == "cpu" or settings.resources.gpu == 0:
         require_precision(settings.engine.precision, "the CPU")
     if settings.num_trials is not None:
@@ -167,6 +168,7 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     earlier = latest(records, "start_points")
     if earlier is not None:
         return list(earlier["points"])
+    # Where the space leaves them open, `choose_eval_crops` sets them for all trials alike.
     own = SEARCH_FIELDS if sets_eval_crops(space) else (*SEARCH_FIELDS, EVAL_CROPS)
     points: list[Record] = []
     for position, text in enumerate(space.start_from):
@@ -216,6 +218,7 @@ def make_trial_config(
         own: Values that the search sets under `training` where the tree does not.
     """
     training = {**own, **tree.get("training", {}), "max_epochs": settings.max_epochs}
+    # The order of the merge is the order of precedence: a seed in the tree wins.
     config = TrialConfig.model_validate({"seed": seed} | tree | {"training": training})
     return scale_width(config, settings.width_scale)
 
@@ -225,5 +228,6 @@ def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
     recipes = set()
     for params in space.grid_points():
         with suppress(ValidationError):
+            # Any seed will do: a recipe hash leaves the seed out.
             recipes.add(make_trial_config(space.tree(params), 0, settings).recipe_hash())
     return recipes

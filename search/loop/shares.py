@@ -85,6 +85,7 @@ class ShareAllocator:
         if now.num_gpus >= 1 or (now.num_gpus == 0 and now.num_cpus >= self.max_cpus):
             return None
         if now.num_gpus > 0:
+            # Doubled: few restarts lead from any share to a whole GPU, and each repeats an epoch.
             return RaisedShare(resource="gpu", share=min(1.0, 2 * now.num_gpus))
         return RaisedShare(resource="cpu", share=min(self.max_cpus, 2 * now.num_cpus))
 
@@ -114,7 +115,7 @@ def gpu_share(
     Args:
         step_bytes: Bytes of the tensors of the largest config's training step; `MEMORY_MARGIN`
             is applied to them.
-        context_bytes: GPU memory of a process beside those tensors.
+        context_bytes: GPU memory of a process besides those tensors.
         total_bytes: The GPU's memory.
         most_trials: Trials for which there are CPUs per GPU; more would never run at once.
 

@@ -1,4 +1,4 @@
-"""Checks that the early stops in a journal follow from its own epochs; independent of Ray.
+"""The check that the early stops in a journal follow from its own epochs; independent of Ray.
 
 The epochs are passed to a new `SuccessiveHalving` in the journal's order, which is the order in
 which the search decided, across all its interruptions. Its verdicts must equal what the journal
@@ -88,13 +88,16 @@ def _replayed(records: Iterable[Record]) -> _Replay:
     for record in records:
         match record["event"]:
             case "search_resumed":
+                # Early versions resumed without a record of the settings: the earlier ones hold.
                 replay.settings = record.get("settings", replay.settings)
             case "trial_started":
                 _apply_start(replay, record)
+            # An epoch that was reported twice was decided once, at its first report.
             case "epoch" if record["epoch"] > replay.epochs.get(record["trial"], 0):
                 _apply_epoch(replay, record)
             case "trial_ended" if record["trial"] in replay.epochs:
                 _apply_end(replay, record)
+            # After any other reason, such as an interrupt, the missing end follows on resume.
             case "search_ended" if record["reason"] in ENDINGS:
                 _apply_search_end(replay)
     return replay
@@ -108,6 +111,7 @@ def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
 
 
 def _apply_start(replay: _Replay, record: Record) -> None:
+    # A trial that is started again, by `--retry-failed`, has no end any more.
     replay.stops.pop(record["trial"], None)
     if "follow_up" in record:
         replay.follow_ups[record["trial"]] = record["follow_up"]
