@@ -106,6 +106,7 @@ def fault_from_error(error: Exception) -> Fault:
     is_node = getattr(error, "is_node", False) or isinstance(error, NODE_ERRORS)
     if is_node or getattr(error, "preempted", False) or any(each in text for each in NODE_TEXTS):
         return Fault(kind="node_lost", message=_cause_of_death(text))
+    # An actor whose constructor raised did not die by itself: that is an error of the code.
     if isinstance(error, RayActorError) and not error.actor_init_failed:
         return Fault(kind="worker_lost", message=_cause_of_death(text))
     return Fault(kind="error", message=_last_line(text))
@@ -128,10 +129,11 @@ def _last_line(text: str) -> str:
 def kill_actor(actor: ActorHandle[Any]) -> None:
     """Kill an actor's process, even if it does not respond.
 
-    `ray.kill` alone leaves a stopped process (SIGSTOP) alive, with all its memory.
+    `ray.kill` by itself leaves a stopped process (SIGSTOP) alive, with all its memory.
     """
     info = state.actors(actor._actor_id.hex())
     pid, node = info.get("Pid"), info.get("Address", {}).get("NodeID")
+    # Both are missing while the actor is still being placed: it has no process yet.
     if pid and node:
         if node == ray.get_runtime_context().get_node_id():
             _kill(pid)

@@ -59,6 +59,7 @@ def drive(
         searcher = CoordinatorSearcher(
             coordinator, lambda course: make_task(course, allocator), slots=slots
         )
+        # Monotonic: a correction of the system's clock must not look like a hang.
         watch = HangWatch(settings.faults, time.monotonic)
         scheduler = CoordinatorScheduler(coordinator, allocator, watch)
         # By default Tune waits for one worker to start before it requests the next.
@@ -83,6 +84,7 @@ def _run(
         on_start=searcher.on_trial_start,
         is_stopping=lambda: interrupts.is_urgent,
     )
+    # Tune's own results and snapshots are never read: the run folder has Veer's files only.
     with tempfile.TemporaryDirectory(prefix="veer-tune-") as storage:
         try:
             # Not a Tuner: it pickles searcher, scheduler and callbacks, which hold open files.
@@ -91,17 +93,22 @@ def _run(
                 name="search",
                 search_alg=searcher,
                 scheduler=scheduler,
+                # Without a limit: the searcher answers FINISHED when the coordinator has no trial
+                # left.
                 num_samples=-1,
                 stop=HaltStopper(lambda: _is_urgent(interrupts)),
                 callbacks=[recorder],
                 # The coordinator counts the faults and decides on retries.
                 max_failures=0,
+                # A search with failed trials is a valid result; Tune would end with a TuneError.
                 raise_on_failed_trial=False,
+                # A new process would import PyTorch again, which takes seconds, for every trial.
                 reuse_actors=True,
                 storage_path=storage,
                 trial_dirname_creator=lambda trial: f"{trial.config['trial']:04d}",
                 verbose=0,
             )
+        # Tune wraps an error of a callback or scheduler and keeps only its traceback as text.
         except TuneError:
             if coordinator.error is not None:
                 raise coordinator.error from None
@@ -141,5 +148,6 @@ def _leave_ray(print_line: Callable[[str], None]) -> None:
         "Ray does not end, so the search stopped without it; veer resume continues the search and "
         "writes the tables"
     )
+    # `os._exit` flushes no buffers.
     sys.stdout.flush()
     os._exit(TERMINATED_STATUS)

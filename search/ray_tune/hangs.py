@@ -63,6 +63,7 @@ class HangWatch:
             watched.epochs_s.append(took_s)
             self._epochs_s.append(took_s)
             self._usual_s = median(self._epochs_s)
+        # The first report is never timed as an epoch: it includes the loading of the data.
         elif is_new:
             self._longest_first_s = max(took_s, self._longest_first_s or 0.0)
         watched.has_reported = True
@@ -74,6 +75,7 @@ class HangWatch:
             names: Ray's names of the trials that have a worker. All others are forgotten.
         """
         self._advance()
+        # Timed from the first check that finds a worker: waiting for resources is no hang.
         self._watched = {
             name: self._watched.get(name) or _Watched(since_s=self._now_s) for name in names
         }
@@ -94,6 +96,7 @@ class HangWatch:
             if len(watched.epochs_s) >= MIN_OWN_EPOCHS:
                 usual_s = max(usual_s, median(watched.epochs_s))
         if usual_s is None:
+            # Nothing was measured yet, so that only a fixed and generous limit can be applied.
             return config.first_epoch_s
         if not watched.has_reported:
             # A start includes an epoch, which may take longer than the starts seen so far.

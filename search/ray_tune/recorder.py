@@ -66,6 +66,7 @@ class Recorder(Callback):
     ) -> None:
         """Report the fault; the coordinator, not Ray, decides whether the trial runs again."""
         del iteration, trials, info
+        # Workers that are killed on the way out would be counted as faults in the journal.
         if self._is_stopping():
             return
         number, fault = int(trial.config["trial"]), self._fault(trial)
@@ -85,6 +86,7 @@ class Recorder(Callback):
             self._on_step()
 
     def _fault(self, trial: Trial) -> Fault:
+        # First: a worker that was killed for hanging looks to Ray like any dead worker.
         limit_s = self._hung.pop(trial.trial_id, None)
         if limit_s is not None:
             return Fault(kind="hung", message=f"no epoch within {limit_s:.0f} s, killed")
@@ -132,6 +134,7 @@ def read_trial_fault(trial: Trial) -> Fault:
     Tune wrote the error to a file in its temporary folder, from this process; unpickling it is
     safe.
     """
+    # The object is preferred to the text: it has the class, the cause and Ray's flags.
     file = trial.pickled_error_file
     if file is not None and Path(file).is_file():
         try:

@@ -47,6 +47,7 @@ class CoordinatorScheduler(FIFOScheduler):
         with self._coordinator.keeping_errors():
             epoch = result.get("epoch")
             is_new = epoch is not None and epoch not in self._coordinator.trials[number].veer_pct
+            # Before the coordinator gets the report: afterwards every epoch is a known one.
             self._watch.reported(trial.trial_id, is_new=is_new)
             goes_on = self._take(number, result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
@@ -66,13 +67,14 @@ class CoordinatorScheduler(FIFOScheduler):
             self._coordinator.end(number, "failed", reason)
 
     def _take(self, number: int, result: dict[str, Any]) -> bool:
-        """Return whether the trial continues."""
+        """Pass each part of a result to the coordinator; return whether the trial continues."""
         if (placement := placement_in(result)) is not None:
             self._coordinator.record_placement(number, placement)
             config = self._coordinator.trials[number].config
             if (reason := config_mismatch(config, placement)) is not None:
                 self._coordinator.end(number, "failed", reason)
                 return False
+        # Before the outcome, so that the journal has the fault before the end of the trial.
         for message in result.get(DAMAGED, ()):
             self._coordinator.note_damage(number, message)
         match result.get(OUTCOME):
@@ -92,7 +94,7 @@ class CoordinatorScheduler(FIFOScheduler):
 
 
 def placement_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return where a trial was started, from `ray_trial.place_of`; None in later results.
+    """Return where a trial was started, from `ray_trial.placement_of`; None in later results.
 
     Args:
         result: As Tune passes it to a scheduler, which may be flat: the key `place/host` stands
@@ -117,7 +119,7 @@ def config_mismatch(asked: TrialConfig, placement: Mapping[str, Any]) -> str | N
 
     Args:
         asked: The trial's config.
-        placement: The worker's report, from `ray_trial.place_of`. One without a config hash
+        placement: The worker's report, from `ray_trial.placement_of`. One without a config hash
             passes: the comparison of versions covers such workers.
     """
     wanted, built = asked.config_hash(), placement.get("config_hash")

@@ -51,6 +51,7 @@ class TrialSlots:
     def free(self, name: str) -> None:
         """Free the slots of a trial."""
         self._taken.pop(name, None)
+        # A trial may end before it ran, for instance if its worker could not start.
         self._waiting.discard(name)
 
 
@@ -82,6 +83,7 @@ class CoordinatorSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Return the next trial's Ray config, None to be asked again later, or FINISHED."""
+        # A halted search must answer at once, so that Tune learns that it has finished.
         if self._slots.are_full and self._coordinator.halted is None:
             return None
         with self._coordinator.keeping_errors():
