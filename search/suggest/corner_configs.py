@@ -31,6 +31,7 @@ def corner_configs(
     seen = set[tuple[tuple[str, Value], ...]]()
     for values in itertools.product(*(each.extremes() for each in corners)):
         chosen = dict(zip((each.name for each in corners), values, strict=True))
+        # Drops the values whose conditions do not hold, so different choices may coincide.
         params = space.params_with(chosen)
         active = {name: value for name, value in params.items() if name in chosen}
         if (key := tuple(active.items())) in seen:

@@ -21,7 +21,7 @@ MAX_EVAL_SHARE = 1 / 5
 
 
 def expected_eval_share(num_train: int, num_val: int, num_crops: int) -> float:
-    """Return the share of validation in an epoch's time, 0 to 1, from the number of crops alone.
+    """Return the share of validation in an epoch's time, 0 to 1, from the numbers of crops.
 
     Args:
         num_train: Training utterances; an epoch trains on one crop of each.
@@ -40,6 +40,7 @@ def affordable_eval_crops(num_train: int, num_val: int, wanted: int) -> int:
     """
     fitting = (
         crops
+        # Downwards: more crops give a VEER with less noise.
         for crops in range(wanted, 1, -1)
         if expected_eval_share(num_train, num_val, crops) <= MAX_EVAL_SHARE
     )
@@ -83,6 +84,7 @@ def choose_eval_crops(
     if latest(records, "trial_started") is not None:
         # The run was begun by a version without this choice: its other trials had the default.
         return None
+    # Chosen once and recorded: VEERs over different numbers of crops do not compare.
     wanted = TrainingConfig().eval_crops
     num_train, num_val = len(data.train_row), len(data.val_row)
     crops = affordable_eval_crops(num_train, num_val, wanted)
@@ -97,7 +99,7 @@ def choose_eval_crops(
     if share > MAX_EVAL_SHARE:
         print_line(
             f"validation will likely take about {share:.0%} of an epoch's time, more than "
-            f"{MAX_EVAL_SHARE:.0%}: {num_val:,} utterances to embed beside {num_train:,} to train "
+            f"{MAX_EVAL_SHARE:.0%}: {num_val:,} utterances to embed and {num_train:,} to train "
             "on; a shorter validation list is the cure"
         )
     return crops

@@ -23,6 +23,9 @@ def make_sampler(kind: SamplerKind, seed: int) -> BaseSampler:
         # `group` models each set of conditional parameters by itself; experimental since 2.8.
         warnings.simplefilter("ignore", ExperimentalWarning)
         if kind == "tpe":
+            # TPE: Bergstra et al., Algorithms for Hyper-Parameter Optimization, 2011.
+            # `multivariate` draws all parameters jointly: batch size and learning rate interact.
+            # `constant_liar` keeps parallel trials from being suggested near the same point.
             return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
         if kind == "gp":
             return GPSampler(seed=seed)
@@ -62,7 +65,7 @@ def _unfit(kind: SamplerKind, space: Space, stops_early: bool) -> str | None:
 def _unfit_for_gp(space: Space, stops_early: bool) -> str | None:
     if stops_early:
         return (
-            "early stopping: it learns from complete trials alone; set scheduler.kind to none, or "
+            "early stopping: it learns from complete trials only; set scheduler.kind to none, or "
             "use sampler tpe"
         )
     for dimension in space.dimensions:

@@ -55,6 +55,7 @@ def _trees_of(source: str, base: Path) -> list[StartingTree]:
 
 
 def _config_of(source: str, base: Path) -> TrialConfig:
+    # Presets first: a file of the same name is still reached as ./NAME.
     if source in bundled_configs():
         return read_trial_config(source)
     path = base / source
@@ -64,6 +65,7 @@ def _config_of(source: str, base: Path) -> TrialConfig:
             f"{did_you_mean(source, bundled_configs())}"
         )
     document = read_yaml(path)
+    # A training run's file holds the trial's config under this key, next to its own settings.
     if "trial" in document.data:
         return load_model(TrainRunConfig, document).trial
     return load_model(TrialConfig, document)
@@ -71,6 +73,7 @@ def _config_of(source: str, base: Path) -> TrialConfig:
 
 def _trees_of_run(source: str, base: Path) -> list[StartingTree]:
     folder, hash_sign, which = source.removeprefix(RUN_PREFIX).partition("#")
+    # Without `#` the best trial; an empty choice after `#` is a typing error.
     match = TRIAL_CHOICE.fullmatch(which) if hash_sign else TRIAL_CHOICE.fullmatch("top1")
     if match is None or not folder:
         raise ConfigError(

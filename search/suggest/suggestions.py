@@ -26,6 +26,7 @@ OPTUNA_STATES: Mapping[EndState, TrialState] = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
     "diverged": TrialState.PRUNED,
+    # The samplers ignore FAIL: a fault of a machine says nothing about the config.
     "failed": TrialState.FAIL,
 }
 # VEER in percent by epoch that the study gets for a diverged trial: chance level, which is worse
@@ -74,6 +75,7 @@ class Suggestions:
         first: Sequence[Params] = (),
         passes: int = 1,
     ) -> None:
+        # Optuna reports every new study at INFO, on the screen.
         logging.getLogger("optuna").setLevel(logging.WARNING)
         self._space = space
         self._kind = kind
@@ -107,8 +109,8 @@ class Suggestions:
             return self.restore(known)
         if self._kind == "grid":
             return None
-        # A new sampler for each suggestion: its draws depend on the number and the study alone,
-        # not on how many suggestions this process has made.
+        # A new sampler for each suggestion: its draws depend only on the number and the study, not
+        # on how many suggestions this process has made.
         sampler_seed, _ = self._seeds(number)
         self._study.sampler = make_sampler("random" if at_random else self._kind, sampler_seed)
         return self._ask()
@@ -134,6 +136,7 @@ class Suggestions:
                 value = params[dimension.name]
                 raise ValueError(f"{value!r} not in the values of {dimension.name}")
         self._study.enqueue_trial(dict(params))
+        # It draws nothing, as every value is enqueued; TPE would fit its model at each `ask`.
         self._study.sampler = RandomSampler(0)
         restored = self._ask()
         if restored.params != dict(params):
@@ -175,6 +178,7 @@ class Suggestions:
         """
         for limit, excess in excesses.items():
             self._trials[number].set_constraint(limit, excess)
+        # PRUNED, not FAIL: TPE learns from it, and ranks it by the excess behind all others.
         self._study.tell(self._trials[number], state=TrialState.PRUNED)
 
     def _known(self, number: int) -> Params | None:
@@ -193,6 +197,7 @@ class Suggestions:
         return self._suggestion(trial.number, params)
 
     def _suggestion(self, number: int, params: Params) -> Suggestion:
+        # Position in the grid's passes; without a grid every suggestion has its own seed.
         pass_number = number // len(self._points) if self._points else number
         _, trial_seed = self._seeds(pass_number)
         tree = self._space.tree(params)

@@ -69,7 +69,7 @@ def test_a_list_that_is_too_long_for_one_crop_is_reported_with_the_fix(read, cho
     assert crops == 1
     assert lines[-1] == (
         "validation will likely take about 50% of an epoch's time, more than 20%: 9,000 "
-        "utterances to embed beside 3,000 to train on; a shorter validation list is the cure"
+        "utterances to embed and 3,000 to train on; a shorter validation list is the cure"
     )
 
 
