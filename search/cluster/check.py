@@ -1,4 +1,4 @@
-"""Checks that every node of a cluster can take part in a search: versions and shared storage.
+"""The check that every node of a cluster can take part in a search: versions and shared storage.
 
 The driver writes a file with a random name into every folder that must be shared. A task on each
 node, all at once, reports which of them it sees, whether it may write there, and its versions.
@@ -30,6 +30,8 @@ SAME_VEER = "install the same Veer, with the same requirements.lock, on every ma
 SHARED = "run folder and $VEER_CACHE must lie at the same path on storage that all nodes share"
 REACHABLE = "look at the node with `ray status`, or take it out of the cluster"
 
+# A trial compares its versions before every epoch, and hashing all of Veer's source takes time;
+# the code that a process has imported does not change.
 _known_versions = lru_cache(maxsize=1)(versions)
 
 
@@ -57,6 +59,8 @@ def require_uniform_nodes(
             for node in nodes
         ]
         if answers:
+            # One wait for all nodes: a cluster with several dead nodes is reported after one
+            # timeout.
             ray.wait(answers, num_returns=len(answers), timeout=answer_within_s)
         faults: list[str] = []
         fixes: dict[str, None] = {}
@@ -85,6 +89,7 @@ def inspect_node(marks: Mapping[str, str]) -> dict[str, Any]:
             time.sleep(FOLDER_POLL_S)
         if not seen:
             folders[str(file.parent)] = "does not see"
+        # A node may run as another user, to whom the shared folder is read-only.
         elif not os.access(file.parent, os.W_OK | os.X_OK):
             folders[str(file.parent)] = "may not write to"
     return {"versions": versions(), "folders": folders}
@@ -122,6 +127,7 @@ def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[s
     name = f"node {node.address}"
     ready, _ = ray.wait([answer], timeout=0)
     if not ready:
+        # Without it the task would stay queued at the node, and start during the search.
         ray.cancel(answer, force=True)
         yield f"{name} did not answer within {answer_within_s:g} s", REACHABLE
         return
@@ -143,6 +149,7 @@ def _marked(folders: Sequence[Path]) -> Iterator[dict[str, str]]:
     marks: dict[str, str] = {}
     try:
         for folder in folders:
+            # Random: a folder at the same path on a node's own disk must not pass as shared.
             name = f".veer-{secrets.token_hex(8)}"
             file, content = folder.absolute() / name, secrets.token_hex(8)
             try:

@@ -33,23 +33,29 @@ from spaces.files.errors import ConfigError
 
 # Trials pass only small settings through Ray; its default is 30 % of the machine's memory.
 OBJECT_STORE_BYTES = 128 * 2**20
+# A listener in the same network answers in milliseconds; a wrong address may never answer.
 ANSWER_TIMEOUT_S = 5.0
 ENVIRONMENT = {
+    # Nothing is sent from the user's machine to others.
     "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's default of 15 starves trials beside any other work on the same cores.
+    # Ray's default of 15 starves trials next to any other work on the same cores.
     "RAY_worker_niceness": "0",
+    # Otherwise a worker's relative paths would count from Tune's folder of the trial.
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # With its new output, Tune prints even with verbose=0.
     "RAY_AIR_NEW_OUTPUT": "0",
+    # They write result files for every trial; the journal has the results.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C is handled by `search.cluster.signals.Interrupts`.
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # Otherwise Tune itself restarts a trial whose node was preempted, beside Veer's retries.
+    # Otherwise Tune itself restarts a trial whose node was preempted, on top of Veer's retries.
     "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",
     # Tune's own snapshots are not used: a resumed search starts from the journal.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
 }
 MAX_PORT, MAX_PORT_DIGITS = 65535, 5
+# An address is quoted in a message, and may be any text that the user pasted.
 MAX_ADDRESS_CHARS = 80
 # Ray's message, the same in `ray.init` and in `ray start`.
 MISMATCH = re.compile(
@@ -88,13 +94,14 @@ def connected(address: str | None, **options: Any) -> Iterator[None]:
         ConfigError: Ray cannot be started or joined.
     """
     with environment(ENVIRONMENT), tempfile.TemporaryDirectory(prefix="veer-ray-") as nowhere:
+        # Also not shut down at the end: it belongs to the caller.
         if ray.is_initialized():
             yield
             return
         token = None if address is None else _token()
         with ray_environment(own_ray_variables() if address is None else cluster_variables(token)):
             # Ray puts the folder that it is started in first on its workers' module path: a
-            # numpy.py beside the user's corpus would be run there. Workers start in that folder
+            # numpy.py next to the user's corpus would be run there. Workers start in that folder
             # too, so it must exist as long as the connection.
             with chdir(nowhere), keeping_sigterm():
                 _init(address, token, options)
@@ -158,6 +165,7 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
             **(own | options),
         )
     except Exception as error:  # Ray raises a bare Exception where it does not start in time
+        # A failed start may leave Ray's processes behind, and `is_initialized` true.
         ray.shutdown()
         if isinstance(error, AuthenticationError):
             raise ConfigError(_refused(address or "local", token)) from error
@@ -245,6 +253,7 @@ def _silent_stderr() -> Iterator[None]:
     """Keep the messages of Ray's C++ code off the screen; its exceptions contain the same text."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as nowhere:
+        # The descriptor, not `sys.stderr`: C++ code writes past Python's object.
         before = os.dup(2)
         os.dup2(nowhere.fileno(), 2)
         try:

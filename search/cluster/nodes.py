@@ -126,6 +126,7 @@ def join_cluster(address: str, node: NodeOptions) -> Token:
             another Ray or Python, or Ray does not start.
     """
     token = require_token()
+    # Checked here first: `ray start` would retry for minutes.
     with ray_environment({AUTH_MODE: "token"}):
         require_access(address, token)
     _ray_start(
@@ -170,6 +171,7 @@ def stop_nodes(address: str | None = None) -> int:
 
 def _ray_start(arguments: Sequence[str], address: str, failing: str) -> None:
     own = {AUTH_MODE: "token", MARK: address}
+    # `ray start` runs in another folder, where a relative path would name another file.
     if TOKEN_PATH in os.environ:
         own[TOKEN_PATH] = str(token_file().absolute())
     done = subprocess.run(  # noqa: S603 - Ray's own command, with checked arguments
@@ -203,6 +205,8 @@ def _require_free_of_workers(option: str, port: int) -> None:
 def _require_free(port: int) -> None:
     """Refuse a taken port: Ray's own message is about sessions and core dumps instead."""
     with socket.socket() as probe:
+        # The port of a cluster that was just stopped stays in TIME_WAIT for a minute, and may be
+        # used; with a listener, `bind` fails all the same on Linux.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("", port))
@@ -236,6 +240,7 @@ def _marked(address: str | None) -> list[int]:
         with suppress(OSError):
             if folder.name.isdigit() and mark.search((folder / "environ").read_bytes()):
                 found.append(int(folder.name))
+    # A command that is run inside a node's process inherits the mark.
     return [pid for pid in found if pid != os.getpid()]
 
 

@@ -48,6 +48,7 @@ def nodes_of(described: Iterable[Mapping[str, Any]]) -> list[Node]:
             node_id=node.get("NodeID", ""),
         )
         for node in described
+        # Ray goes on to list nodes that have left the cluster.
         if node["Alive"]
     ]
 

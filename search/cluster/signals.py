@@ -12,6 +12,7 @@ STUCK_AFTER_S = 10.0
 TERMINATED_STATUS = 143
 
 
+# A KeyboardInterrupt, so that no `except Exception` on the way out swallows it.
 class Terminated(KeyboardInterrupt):
     """SIGTERM came; Slurm and Kubernetes send it some seconds before SIGKILL."""
 
@@ -47,6 +48,7 @@ class Interrupts:
         self._count = 0
 
     def __enter__(self) -> "Interrupts":
+        # Python lets only the main thread set signal handlers.
         self._is_installed = threading.current_thread() is threading.main_thread()
         if self._is_installed:
             self._before = {
@@ -79,8 +81,10 @@ class Interrupts:
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self.is_terminated = True
+        # The first SIGTERM counts: later ones do not move the deadline of SIGKILL.
         if self._timer is None:
             self._timer = threading.Timer(STUCK_AFTER_S, self._on_stuck)
+            # As a daemon it does not keep a process alive that ends by itself in time.
             self._timer.daemon = True
             self._timer.start()
         if not self.is_urgent:

@@ -54,7 +54,7 @@ def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -
 
     Args:
         tasks: The shards to build.
-        address: A cluster's address, None for this machine alone.
+        address: A cluster's address, None for only this machine.
         num_workers: Shards that this machine could build at once.
     """
     if not tasks or address is not None:
@@ -100,6 +100,8 @@ class ShardBuilder:
             own = {} if self._address or not self._num_workers else {"num_cpus": num_workers}
             self._connection.enter_context(connected(self._address, **own))
             if self._address is not None:
+                # Before any task: a node without the shared folder would fail its shards one by
+                # one.
                 require_uniform_nodes(cluster_nodes(), [cache_dir()])
         return _build_on_ray(tasks, num_all, progress, self._num_workers)
 
@@ -127,6 +129,7 @@ def _build_on_ray(
     progress: ProgressCallback | None,
     num_workers: int | None,
 ) -> tuple[str, ...]:
+    # No CPU: on a machine with one CPU the actor would take it from the shards.
     shard_progress = ray.remote(ShardProgress).options(num_cpus=0, max_restarts=-1).remote()
     outcomes: dict[int, ShardOutcome] = {}
     try:
@@ -139,6 +142,7 @@ def _build_on_ray(
             f"{tasks[0].location.folder}: Ray ended the build: {why}; what is built stays, and "
             "building again goes on"
         ) from error
+    # By number: shards end in any order, but messages should not depend on it.
     ended = [outcomes[number] for number in sorted(outcomes)]
     faults = tuple(fault for outcome in ended for fault in outcome.faults)
     if errors := [outcome.error for outcome in ended if outcome.error]:
@@ -160,6 +164,8 @@ def _outcomes(
     # tenth of the memory.
     items = [{"task": zlib.compress(pickle.dumps(task), 1)} for task in tasks]
     has_gpus = ray.cluster_resources().get("GPU", 0.0) > 0  # type: ignore[no-untyped-call]
+    # One block a task: Ray Data would otherwise group tasks, and rebuild a whole group after a
+    # fault.
     outcomes = ray.data.from_items(items, override_num_blocks=len(items)).map(
         partial(build_packed, shard_progress=shard_progress),
         num_cpus=1,
@@ -167,7 +173,7 @@ def _outcomes(
         concurrency=num_workers,
     )
     for row in outcomes.iter_rows():
-        # The outcome comes from a worker of this build, through Ray alone.
+        # The outcome comes from a worker of this build, only through Ray.
         yield pickle.loads(row["outcome"])  # noqa: S301 - see above
 
 

@@ -54,7 +54,7 @@ def build_packed(row: dict[str, Any], shard_progress: Any) -> dict[str, bytes]:
     """
     # Ray reserves one CPU for a shard.
     torch.set_num_threads(1)
-    # The task comes from the driver of this build, through Ray alone.
+    # The task comes from the driver of this build, only through Ray.
     task: ShardTask = pickle.loads(zlib.decompress(row["task"]))  # noqa: S301 - see above
     return {"outcome": pickle.dumps(try_build_shard(task, shard_progress))}
 
@@ -66,16 +66,17 @@ def try_build_shard(task: ShardTask, shard_progress: Any) -> ShardOutcome:
     name; the other shards are to be built all the same.
     """
     number, path = task.location.number, task.location.path
+    # First: a folder on this node's own disk would take a shard that nobody finds.
     if not (task.location.folder / PLAN).is_file():
         error = (
             f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
             "name one that all nodes of the cluster share"
         )
         return ShardOutcome(number=number, error=error)
+    # Counted by the actor, as a worker that was killed cannot count its own starts.
     if ray.get(shard_progress.begin.remote(number)) > MAX_STARTS:
         error = (
-            f"{path}: what built it was killed {MAX_STARTS} times, perhaps for want of "
-            f"memory; {FEWER}"
+            f"{path}: its builder was killed {MAX_STARTS} times, perhaps out of memory; {FEWER}"
         )
         return ShardOutcome(number=number, error=error)
     done, reported_s = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""The token that a Ray cluster demands from every process that joins: find, make, protect it.
+"""The token that a Ray cluster demands from every process: how it is found, made, protected.
 
 Searched in the same order as Ray does: `$RAY_AUTH_TOKEN`, then the file that
 `$RAY_AUTH_TOKEN_PATH` names, then `~/.ray/auth_token`. Only processes of the same user may read
@@ -22,6 +22,7 @@ from spaces.files.errors import ConfigError
 
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 - a variable's name
 TOKEN_PATH = "RAY_AUTH_TOKEN_PATH"  # noqa: S105 - likewise
+# 256 bits, written as 64 hexadecimal digits.
 NUM_BYTES = 32
 FILE_MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -88,6 +89,7 @@ def make_token() -> Token:
         partial = Path(name)
         with os.fdopen(number, "w") as out:
             out.write(value)
+            # Before the rename: after a crash of the machine the file must not be empty.
             out.flush()
             os.fsync(out.fileno())
         partial.replace(file)

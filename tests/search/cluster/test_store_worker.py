@@ -137,7 +137,7 @@ def test_a_shard_that_killed_its_workers_is_given_up(
     for _ in range(MAX_STARTS):
         actor.shard_progress.begin(location.number)
     outcome = try_build_shard(Task(location=location, row=good), actor)
-    assert outcome.error.startswith(f"{location.path}: what built it was killed 3 times, perhaps")
+    assert outcome.error.startswith(f"{location.path}: its builder was killed 3 times, perhaps")
     assert not location.path.exists()
 
 
