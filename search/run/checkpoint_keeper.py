@@ -22,6 +22,7 @@ class CheckpointKeeper:
     def __init__(self, run: RunFolder, keep_best: int, num_finalists: int = 1) -> None:
         self._run = run
         self._keep_best = keep_best
+        # Repeats require finalists <= keep_best; without repeats the setting may be larger.
         self._num_finalists = min(num_finalists, keep_best)
         self._deleted: set[int] = set()
         self._num_ended = -1
@@ -40,6 +41,7 @@ class CheckpointKeeper:
     def tidy(self, coordinator: Coordinator) -> None:
         """Delete the weights that are no longer needed; cheap if no trial has ended since."""
         ended = [trial for trial in coordinator.trials if trial.state is not None]
+        # It is called at every step of Ray's loop, several times a second.
         if len(ended) == self._num_ended:
             return
         self._num_ended = len(ended)

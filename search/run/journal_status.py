@@ -36,6 +36,7 @@ def journal_status(
     settings = latest_settings(records)
     begun_s = max((each["time_s"] for each in records if each["event"] in STARTS), default=now_s)
     return SearchStatus(
+        # A resume may have lowered `num_trials` below the trials that there are.
         num_trials=max(int(settings.get("num_trials") or 0), len(own)),
         running=states[RUNNING],
         complete=states["complete"],

@@ -96,6 +96,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         for warning in warnings:
             view.print_line(f"warning: {warning}")
     require_same_stores(facts["stores"], job.records)
+    # Before the teacher's targets, which may take hours to compute.
     check_batches(space, len(data.train_row))
     if teacher is not None:
         progress = view.counter("teacher", "utterances")

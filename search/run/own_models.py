@@ -28,6 +28,7 @@ def check_own_models(settings: SearchConfig, space: Space) -> None:
     check_user_teacher(settings.teacher)
     for params in _corner_params(space):
         config = load_mapping(TrialConfig, space.tree(params), f"space {space.name}")
+        # Before the check, which runs the user's code.
         require_permission(f"space {space.name} (model.family {config.model.family})")
         try:
             check_user_model(config.model)
@@ -58,6 +59,7 @@ def _corner_params(space: Space) -> Iterator[Params]:
                 dimension.extremes() if _is_model_setting(name) else [dimension.extremes()[0]]
             ):
                 params = space.params_with({name: value} | forced)
+                # Conditions map different values to the same parameters; a build takes time.
                 if params not in seen:
                     seen.append(params)
                     yield params

@@ -107,6 +107,7 @@ class SearchView:
         """Show the latest status."""
         if self.console.is_terminal:
             self._update(_table(status))
+        # Only on a change: `show` is called many times a second, and would fill a log file.
         elif (status.ended, status.follow_ups) != self._shown:
             self._shown = status.ended, status.follow_ups
             self.console.print(status_line(status), highlight=False)
@@ -134,6 +135,7 @@ class SearchView:
 
     def _update(self, shown: RenderableType) -> None:
         if self._live is None:
+            # Started at the first status: an error before it is printed without an empty table.
             self._live = Live(console=self.console, refresh_per_second=4)
             self._live.start()
         self._live.update(shown)
@@ -205,6 +207,7 @@ def _table(status: SearchStatus) -> Table:
 
 def _left_s(coordinator: Coordinator) -> float | None:
     """Estimate the seconds left, if each trial runs as long as the ended ones on average."""
+    # Only epochs of this process count: replayed ones took no time in it.
     if coordinator.num_reported == 0:
         return None
     budget, own = coordinator.budget, coordinator.own_trials
@@ -212,6 +215,7 @@ def _left_s(coordinator: Coordinator) -> float | None:
     usual = sum(lengths) / len(lengths) if lengths else budget.max_epochs
     waiting = 0 if coordinator.own_trials_ended else budget.num_trials - len(own)
     open_trials = [trial.epoch for trial in own if trial.state is None]
+    # An open trial beyond the usual length has at least one more epoch.
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     if budget.total_epochs is not None:
         epochs = min(epochs, budget.total_epochs - coordinator.num_epochs)

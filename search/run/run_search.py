@@ -87,6 +87,7 @@ def run_search(
         CorpusError: The corpus has faults.
         DiskFullError: The disk has no room for a file of the run folder or of the cache.
     """
+    # All that needs no run folder comes first: a refused search leaves no folder behind.
     space = read_trial_space(settings.space)
     check_own_models(settings, space)
     settings = resolve(settings, space)

@@ -202,6 +202,7 @@ def measure_teacher(
     sha256 = require_same_teacher(file, records)
     earlier = latest(records, "teacher")
     if earlier is not None:
+        # The record holds for the whole run: another device would round differently.
         known = earlier["veer_pct"]
         return None if known is None else float(known)
     scores, num_params = _measured(file, data, settings, num_crops)

@@ -24,8 +24,9 @@ def task_maker(
         materials: Corpus and teacher.
     """
     settings, run = job.settings, RunFolder(job.folder)
+    # With it a worker opens the stores without looking at every audio file again.
     opened = reopening_keys(settings.corpus, materials.data)
-    # On this machine alone no check is needed: all processes run the same installation.
+    # Without a cluster no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
 
     def make_task(course: TrialCourse, allocator: ShareAllocator) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def task_maker(
         return TrialTask(
             trial=course.trial,
             config=course.config.canonical(),
+            # Absolute: workers run in another folder.
             folder=run.trial(course.trial).absolute(),
             corpus=settings.corpus,
             cache_dir=cache_dir(),
