@@ -61,6 +61,7 @@ def note_corpus(
 ) -> None:
     """Record the data of the trials, unless the journal has it already."""
     earlier = latest(records, "corpus")
+    # A resumed run may have stores that its record lacks, such as the teacher's targets.
     if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
         journal.append("corpus", **facts)
 

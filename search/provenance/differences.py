@@ -8,6 +8,7 @@ from search.provenance.provenance import AUTH_MODE, CODE_DIGITS
 
 UNKNOWN = "not recorded"
 UNSET = "not set"
+# An upgrade of the environment changes dozens of packages; the journal names all of them.
 MAX_NAMES = 6
 HARDWARE = {
     "cpu": "CPU",
@@ -73,6 +74,7 @@ def _other_packages(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
     if not (then.get("packages") and now.get("packages")):
         return []
     named = {*(then.get("versions") or {}), *(now.get("versions") or {})}
+    # Pairs of name and version: an upgraded package appears twice.
     pairs = set(then["packages"]) ^ set(now["packages"])
     names = sorted({pair.partition("==")[0] for pair in pairs} - named, key=str.lower)
     if not names:

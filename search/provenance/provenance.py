@@ -22,6 +22,7 @@ PACKAGES = ("veer", "torch", "torchaudio", "ray", "optuna", "numpy")
 SHARED_PACKAGES = ("veer", "torch", "torchaudio", "ray", "numpy")
 CODE_FOLDERS = ("models", "results", "search", "spaces", "trainable")
 CODE_SUFFIXES = frozenset({".py", ".yaml"})
+# Of 64 hexadecimal digits: enough to distinguish versions of the code.
 CODE_DIGITS = 16
 # The environment variable with which Ray chooses between a token and no authentication.
 AUTH_MODE = "RAY_AUTH_MODE"
@@ -103,6 +104,7 @@ def code_sha256(root: Path = Path(__file__).parents[2]) -> str:
     for file in sorted(file for file in files if file.suffix in CODE_SUFFIXES):
         name = file.relative_to(root).as_posix().encode()
         content = hashlib.sha256(file.read_bytes()).digest()
+        # Fixed-length digests, so that no name and content can be mistaken for another pair.
         digest.update(hashlib.sha256(name).digest() + content)
     return digest.hexdigest()
 

@@ -81,6 +81,7 @@ class RunLog(logging.FileHandler):
         self._is_reported = False
 
     def _open(self) -> TextIOWrapper:
+        # Without following links: in a shared folder another user could redirect the log.
         file = open_no_follow(Path(self.baseFilename), os.O_WRONLY | os.O_APPEND)
         return open(file, "a", encoding=self.encoding)  # noqa: PTH123 - a descriptor, no path
 
@@ -102,6 +103,7 @@ class RunLog(logging.FileHandler):
 
     def _report(self, error: BaseException | None) -> None:
         if not self._is_reported:
+            # Once: on a full disk every further line of the log would fail too.
             self._is_reported = True
             self._print_line(f"{self.baseFilename}: lines are missing from the log: {error}")
 

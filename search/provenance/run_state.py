@@ -43,6 +43,7 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
             from the journal's.
     """
     records = read_journal(folder / JOURNAL) if (folder / JOURNAL).is_file() else ()
+    # An empty journal counts as none: a full disk may have refused its first record.
     if not records:
         _refuse_orphans(folder)
         return ()
@@ -66,6 +67,7 @@ def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
         RunError: A file was altered; with the keys that differ.
     """
     opening = [record for record in records if record["event"] in SETTINGS_EVENTS]
+    # The last settings, since a resume may change some; the space never changes.
     settings = next((each["settings"] for each in reversed(opening) if "settings" in each), None)
     space = next((each["space"] for each in opening if "space" in each), None)
     if space is not None:
@@ -161,6 +163,7 @@ def _own_trials_ended(
     settings: SearchConfig, records: Sequence[Record], reason: str | None
 ) -> bool:
     trials = [trial for trial in trial_histories(records) if trial.follow_up is None]
+    # By the current settings: a resume may have set a lower target or more epochs.
     if reason == "target_met":
         measured = [trial.best_veer_pct for trial in trials if trial.best_veer_pct is not None]
         target_pct = settings.target_pct
