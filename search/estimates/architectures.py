@@ -51,6 +51,7 @@ def find_architectures(
     walked = None
     # `num_points` is None for a continuous dimension, which cannot be walked.
     if all(each.num_points() is not None for each in _deciding(space)):
+        # One more than allowed shows that there are too many, without walking all of them.
         walked = list(itertools.islice(_walk(space), max_walked + 1))
     if walked is not None and len(walked) <= max_walked:
         settings = walked

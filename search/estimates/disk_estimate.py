@@ -138,6 +138,7 @@ class DiskGuard:
         num_trials = self.settings.num_trials or 0
         plan = self.settings.follow_ups
         more_epochs = plan.num_epochs(self.settings.max_epochs)
+        # After a resume on fewer machines more trials are unfinished than run at once.
         num_unfinished = max(at_once, sum(trial.state is None for trial in trials))
         num_scored = num_trials + plan.max_trials + num_unfinished
         estimate = DiskEstimate(
@@ -221,6 +222,7 @@ def require_room(
         f", of which {format_bytes(used)} are already in use" if used >= MENTIONED_BYTES else ""
     )
     line = f"{estimate}{there}; {format_bytes(free)} free"
+    # What an earlier part of the run has written is a part of the estimate.
     if estimate.num_bytes - used > free:
         raise ConfigError(
             f"{folder}: the disk must have room for the files of the search, {line}; free some "

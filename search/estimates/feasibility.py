@@ -125,6 +125,7 @@ class LimitChecker:
 
     def _once(self, limit: str, config: TrialConfig) -> ModelCost:
         step = _step_key(config) if limit == "max_gpu_memory" else ()
+        # The hash of the model only: learning rate and seed change none of the costs.
         key = (limit, config.model_hash(), *step)
         if key not in self._known:
             self._known[key] = self._measures[limit](config)
@@ -135,6 +136,7 @@ class LimitChecker:
         model_hash = config.model_hash()
         ratio = self._latencies.get(model_hash, sha256)
         if ratio is None:
+            # Untrained: the time does not depend on the values of the weights.
             student = build_network(config.model, torch.device("cpu")).eval()
             ratio = latency_ratio(
                 (student, _utterance(config.model)),
@@ -205,6 +207,7 @@ def _built_on_meta(config: ModelConfig) -> SpeakerModel:
 
 
 def _utterance(config: ModelConfig) -> torch.Tensor:
+    # Its own generator, so that the state of the global one is kept.
     generator = torch.Generator().manual_seed(0)
     return torch.randn(1, NUM_FRAMES, config.num_mels, generator=generator)
 
@@ -219,7 +222,7 @@ def _without_distillation(config: TrialConfig) -> TrialConfig:
 
 
 def _step_key(config: TrialConfig) -> tuple[object, ...]:
-    """Return the settings that the memory of a step depends on, beside the architecture."""
+    """Return the settings that the memory of a step depends on, besides the architecture."""
     loss, training = config.loss.canonical(), config.training
     terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
     return (training.batch_size, training.crop_frames, *terms)

@@ -136,6 +136,7 @@ def rung_epochs(rungs: Sequence[float], max_epochs: int) -> list[int]:
     fall on one epoch, SuccessiveHalving takes the highest first and the others in the next epochs.
     """
     waiting, epochs, epoch = sorted(rungs), list[int](), 0
+    # As `SuccessiveHalving` does, which takes the highest rung reached that has no record.
     while waiting:
         epoch = max(epoch + 1, math.ceil(waiting[0]))
         if epoch >= max_epochs:
@@ -162,6 +163,7 @@ def simulate(veer_pct: Sequence[float], num_rungs: int, reduction_factor: float)
         for veer in alive:
             if veer <= _cutoff(recorded, reduction_factor):
                 going_on.append(veer)
+            # After the comparison: a trial's own VEER does not count in its cutoff, as in Ray.
             insort(recorded, veer)
         alive = going_on
         reached.append(len(alive))
@@ -196,6 +198,7 @@ def _summarize(
     counts = (np.mean(reached, axis=0) * scale).tolist()
     return Forecast(
         epochs=mean * scale,
+        # The spread of a sum of independent trials grows with the square root of their number.
         epochs_low=mean * scale + low * math.sqrt(scale),
         epochs_high=mean * scale + high * math.sqrt(scale),
         full_epochs=full_epochs,

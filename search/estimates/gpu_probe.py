@@ -158,6 +158,7 @@ class GpuShareProbe:
             )
             for node, step in steps
         ]
+        # One share for all nodes: a trial may be placed on any of them.
         tightest = max(range(len(steps)), key=shares.__getitem__)
         return self.journal.append(
             EVENT,
@@ -168,6 +169,7 @@ class GpuShareProbe:
         )
 
     def _largest(self) -> LargestStep:
+        # The search is by estimates on the CPU: only the largest config is measured on a GPU.
         cpu = torch.device("cpu")
         costs = StepCosts(self.teacher, self.num_speakers, cpu, self._computing)
 
@@ -242,6 +244,7 @@ def probe_step(
     device = torch.device("cuda")
     costs = StepCosts(teacher, num_speakers, device, computing)
     num_bytes, is_estimated = costs(TrialConfig.model_validate(config))
+    # After the step, when CUDA has loaded its kernels: they count in the context.
     free_bytes, total_bytes = torch.cuda.mem_get_info(device)
     return {
         "num_bytes": num_bytes,

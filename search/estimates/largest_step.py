@@ -150,6 +150,8 @@ def largest_step(
                 return LargestStep(params=params, config=config, memory=costs(config))
         return None
 
+    # One start for each preset and family: their settings differ, so no climb leads from one to
+    # another.
     best: dict[object, LargestStep] = {}
     for params in _starts(space):
         family = params.get(PRESET), params.get(_FAMILY)

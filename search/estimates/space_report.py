@@ -270,6 +270,7 @@ def _sample(
     if num >= len(models):
         return list(models)
     order = sorted(range(len(models)), key=lambda index: params[index].value)
+    # The extremes are what the report shows; a plain sample would miss them.
     ends = [order[0], order[-1]][:num]
     inner = random.Random(seed).sample(order[1:-1], num - len(ends))
     return [models[index] for index in sorted([*ends, *inner])]
