@@ -71,6 +71,7 @@ def _stopping_settings(
             f"the journal's settings do not define the rungs: {where}: {first['msg']}"
         ) from error
     max_epochs = settings["max_epochs"]
+    # A journal may be damaged or edited; it is read here without the checks of a config.
     if not isinstance(max_epochs, int) or max_epochs < 1:
         raise RunError(
             f"the journal's max_epochs must be an integer of at least 1, got {max_epochs!r}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainable.training.epoch_report import TIMING_FIELDS, EpochReport
 
 COMPARED = (*(f.name for f in fields(EpochReport) if f.name not in TIMING_FIELDS), "num_params")
-# How far runs of the same code differ by rounding alone: measured, see docs/reproduce.md.
+# How far runs of the same code differ only by rounding: measured, see docs/reproduce.md.
 VEER_TOLERANCE_PCT = 3.0
 LOSS_TOLERANCE = 0.05
 # In a short list, a few trial pairs that change their order in score exceed the tolerance above.
@@ -19,7 +19,7 @@ TOLERANCE_PAIRS = 3
 # Rounding cannot change these, so they have no tolerance.
 EXACT = ("epoch", "num_params")
 # A value that a damaged journal holds may be of any length.
-MAX_VALUE_CHARS = 40
+_MAX_QUOTED_CHARS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +86,12 @@ class EpochPair:
         one, two = self.recorded.get(name), self.again[name]
         size = _distance(one, two)
         by = "" if size is None else f", a difference of {size:.3g}"
-        values = f"{str(one)[:MAX_VALUE_CHARS]} recorded, {str(two)[:MAX_VALUE_CHARS]} again"
+        values = f"{str(one)[:_MAX_QUOTED_CHARS]} recorded, {str(two)[:_MAX_QUOTED_CHARS]} again"
         return f"epoch {self.epoch} in {name}: {values}{by}"
 
     def _drift(self, name: str) -> float:
         one, two = self.recorded.get(name), self.again[name]
+        # First, as two missing values are equal too, and have no difference.
         if one == two:
             return 0.0
         return math.inf if one is None or two is None else float(two) - float(one)

@@ -79,6 +79,7 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
     loaded = load_speaker_model(path)
     folder = loaded.file.resolve().parents[1]  # TRIALS/NNNN/model/FILE
     run_path = folder.parents[1]
+    # A checkpoint of a search given as a file: its opening is recorded in that search too.
     if folder.parent.name == TRIALS_FOLDER and folder.name.isdecimal():
         number = int(folder.name)
         if (run_path / JOURNAL).is_file() and _has_trial(run_path, number):

@@ -132,6 +132,7 @@ def recorded_trial(
             f"the journal does not record where trial {number} was computed: the search was run "
             "by an older Veer; only trials of newer searches can be reproduced"
         )
+    # Of the start: a resume cannot change what a trial computes, see `MAY_CHANGE`.
     settings = (latest(records, "search_started") or {}).get("settings") or {}
     with _explaining_invalid_settings(run, number):
         config = TrialConfig.model_validate(history.started["config"])
@@ -179,6 +180,7 @@ def condition_differences(
         for name, (then_key, now_key) in changed_stores(stores, records).items()
         for keys in ((then_key[:SHA256_DIGITS], now_key[:SHA256_DIGITS]),)
     ]
+    # Each difference once, in order: several starts usually share their conditions.
     return list(dict.fromkeys(differences))
 
 

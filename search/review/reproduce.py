@@ -225,4 +225,5 @@ def _run_again(
 def _journal_values(report: EpochReport, trainer: Trainer) -> Mapping[str, Any]:
     """Return an epoch as the journal records it: in JSON's types, NaN and infinity as None."""
     values = report.as_dict() | {"num_params": trainer.num_params}
+    # Through JSON, as the recorded values went: tuples become lists, floats keep all digits.
     return dict(json.loads(json.dumps(values), parse_constant=lambda _: None))

@@ -112,6 +112,7 @@ def _is_list(trials: TrialList, other: Path) -> bool:
     if not other.is_file():
         return False
     faults: list[str] = []
+    # By content: a copy of the test list under another name is locked too.
     pairs = parse_trial_list(other, other.parent, faults, check_files=False)
     return not faults and content_sha256(pairs) == trials.sha256
 
@@ -160,6 +161,7 @@ def open_test_list(
         of_search=source.of_search,
     )
     ledger = OpeningLedger(trials.file, cache)
+    # Both records are written before a score exists: nobody can look first and record later.
     with _journal_of(source, print_line) as journal:
         past, files = ledger.record(opening)
         if journal is not None:
@@ -256,10 +258,10 @@ def _ledger_warnings(
     warnings = [
         f"{path}: cannot be read, and may record another opening" for path in past.unreadable
     ]
-    beside = ledger.files[0]
-    if beside not in files:
+    next_to_list = ledger.files[0]
+    if next_to_list not in files:
         warnings.append(
-            f"{beside} cannot be written: others who share the list will not see this opening, "
-            f"which only {files[-1]} records"
+            f"{next_to_list} cannot be written: others who share the list will not see this "
+            f"opening, which only {files[-1]} records"
         )
     return warnings
