@@ -1,4 +1,4 @@
-"""Reads a search's settings from a file, the command line and the space.
+"""The reading of a search's settings from a file, the command line and the space.
 
 The three are merged into one document, in which each key knows its source: an error names the file
 and line, or the command line.
@@ -49,7 +49,7 @@ def read_search_config(
     Suggestions of the space, under `search`, apply where neither of them sets the key.
 
     Args:
-        source: A bundled name (`demo`) or a YAML file; None for the overrides alone.
+        source: A bundled name (`demo`) or a YAML file; None for only the overrides.
         overrides: Settings of the command line by dotted name (`resources.gpu`); they override the
             file.
 
@@ -63,9 +63,11 @@ def read_search_config(
     given = _tree(overrides or {})
     for key, value in given.items():
         data[key] = _laid_over(data.get(key), _resolved(key, value, Path.cwd()))
+    # After the command line, which may name another space than the file.
     space = read_yaml(data["space"]) if isinstance(data.get("space"), Path) else None
     suggested = {} if space is None else suggested_settings(space)
     for key, value in suggested.items():
+        # Suggestions lie under both: the user's own settings always win.
         data[key] = _laid_over(value, data[key]) if key in data else value
     merged = MergedDocument(
         path=path,
@@ -123,6 +125,7 @@ def differing_keys(one: SearchConfig, other: SearchConfig) -> list[str]:
 
 def _find_settings(source: str | Path) -> tuple[Path, Path]:
     """Return the settings file, and the folder from which its paths count."""
+    # Bundled names have no suffix, so no file can hide one.
     if Path(source).suffix in (".yaml", ".yml"):
         return Path(source), Path(source).resolve().parent
     bundled = {path.stem: path for path in sorted(BUNDLED_SETTINGS.glob("*.yaml"))}
