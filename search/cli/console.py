@@ -128,13 +128,13 @@ class TrainingBar:
         self._bar.update(self._teacher, completed=done, total=total, visible=done < total)
 
     def print_line(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line above the bar unchanged: brackets in it are not markup."""
         self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def training_bar(title: str, max_epochs: int) -> Iterator[TrainingBar]:
-    """Yield a progress bar for a training run."""
+    """Yield a bar that counts the epochs up to `max_epochs`, stopped after the block."""
     with _bar() as bar:
         yield TrainingBar(bar, title, max_epochs)
 

@@ -1,4 +1,4 @@
-"""Run a search from the command line, and print its results."""
+"""The run of a search from the command line, and its printed results."""
 
 from __future__ import annotations
 

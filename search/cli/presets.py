@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def presets() -> None:
-    """List the presets: the approaches and ablations of the notes, then the teachers.
+    """List the presets: approaches and ablations (see docs/spaces.md), then the teachers.
 
     Train a student with `veer train --preset NAME`, a teacher with `veer teacher train NAME`. Two
     presets with the same config are one run in a search.

@@ -1,4 +1,4 @@
-"""`veer trials RUN --watch`: the trials of a search while it runs, from its journal alone."""
+"""`veer trials RUN --watch`: the trials of a search while it runs, only from its journal."""
 
 from __future__ import annotations
 
