@@ -23,6 +23,7 @@ app = typer.Typer(
     name="veer",
     no_args_is_help=True,
     rich_markup_mode="markdown",
+    # Local variables may hold a token; a bug report shows the whole trace.
     pretty_exceptions_show_locals=False,
     help="Search hyperparameters for distilling a large speaker-verification teacher into a "
     "small, fast student.\n\n"

@@ -113,6 +113,7 @@ def token(
 
     found = _made_private(require_token())
     if show:
+        # Not by rich, which may wrap it: the output is meant for a pipe.
         typer.echo(found.value)
         return
     _print(f"token: {found.source}, fingerprint {found.fingerprint}")
@@ -139,6 +140,7 @@ def _print_copy_commands(token: Token, host: str) -> None:
     if token.file is None:
         _print(f"  export {TOKEN}=...   # the value set here")
         return
+    # Before the copy: `scp` creates no folder, and others must not read the token.
     _print("  mkdir -p -m 700 ~/.ray")
     _print(f"  scp -p {host}:{token.file.absolute()} ~/.ray/auth_token")
 
@@ -155,7 +157,7 @@ def _made_private(token: Token) -> Token:
 def _is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+    except ValueError:  # a host name, which is not looked up here
         return host == "localhost"
 
 

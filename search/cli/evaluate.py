@@ -137,6 +137,7 @@ def _known_corpus(source: ModelSource) -> CorpusConfig | None:
     try:
         return source.corpus()
     except ConfigError:
+        # The list is still checked against the ledger and the known lists.
         return None
 
 
@@ -144,6 +145,7 @@ def _open(source: ModelSource, trials: TrialList, eval_frames: int, device: torc
     from search.review.test_list import describe_openings, open_test_list
     from trainable.machine.cache_dir import cache_dir
 
+    # Recorded before the scores exist: an interrupted evaluation counts as an opening.
     opened = open_test_list(source, trials, cache_dir(), _print_line)
     scores, eer = _scored(source, trials, eval_frames, device)
     metrics = {"eer_pct": eer.eer_pct, "eval_frames": eval_frames} | asdict(scores.result)

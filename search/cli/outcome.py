@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(
     {
         "interrupted": ("stopped; continue with", INTERRUPTED_STATUS),
+        # A limit that the user has set is no failure: scripts may go on to the next command.
         "time_limit": ("time limit reached; continue with", 0),
         "failing": ("too many trials fail: fix the cause, then", STOPPED_STATUS),
         "disk_full": ("the disk is full: free some space, then", STOPPED_STATUS),
@@ -61,6 +62,7 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
     _print_result(result)
     _, status = STOP_MESSAGES.get(result.reason, ("", 0))
     if status:
+        # A batch system that sent SIGTERM expects its status, not that of Ctrl-C.
         raise typer.Exit(TERMINATED_STATUS if result.is_terminated else status)
 
 

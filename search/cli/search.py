@@ -158,6 +158,7 @@ def search(
         "seed": seed,
         "address": address,
     }
+    # An option that was not given must not override the file with its None.
     given = {name: value for name, value in overrides.items() if value is not None}
     # The bundled demo settings suit the demo's space only.
     name = settings or (None if "space" in given else DEFAULT_SETTINGS)

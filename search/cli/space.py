@@ -66,6 +66,7 @@ def check(
     from trainable.machine.cache_dir import cache_dir
 
     read, file = read_trial_space(space), space_file(space)
+    # Also here: a wrong suggestion would otherwise be found only by the search.
     check_suggested(file)
     points = start_points(read, file, ())
     checker = LimitChecker(read.limits, teacher=teacher, cache_dir=cache_dir())

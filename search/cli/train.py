@@ -107,6 +107,7 @@ def _training_run(
         raise ConfigError(
             f"--preset {preset} needs --corpus, a corpus.yaml written by `veer data prepare`"
         )
+    # A preset is a trial's config itself; in a file of `veer export` it lies under `trial`.
     own = [each.removeprefix("trial.") for each in assignments]
     return read_preset_run(preset, corpus, teacher, own)
 

@@ -107,6 +107,7 @@ def _show_until_end(
         begun_s = time.monotonic()
         # Before the read, so that no record of a process that dies in between is missed.
         is_running = is_locked(run.path)
+        # A snapshot reads the whole journal: an unchanged one keeps the earlier.
         if tail.read() or latest_snapshot is None:
             latest_snapshot = take_snapshot(tail.records, scores)
         if has_ended(tail.records):
@@ -179,6 +180,7 @@ class _Frames:
 
     def __init__(self, run: RunFolder, screen: Screen) -> None:
         self._run, self._screen = run, screen
+        # Drawn by `show` only: rich's own thread would redraw an unchanged table.
         self._live = Live(console=screen, auto_refresh=False, transient=True)
         self._last: RenderableType | None = None
 
@@ -208,6 +210,7 @@ def frame(
         now_s: The current time, seconds since 1970.
     """
     header = _header(snapshot, run, now_s)
+    # Rows differ in height, so the number that fits is found by drawing.
     room = screen.height - 1  # the cursor's line
     most = min(len(snapshot.listing.rows), screen.height)
     while True:
