@@ -1,4 +1,4 @@
-"""What can happen to a file."""
+"""Kinds of damage to a file."""
 
 import random
 from collections.abc import Callable
@@ -6,25 +6,25 @@ from pathlib import Path
 
 
 def empty(file: Path) -> None:
-    """Nothing is left of it."""
+    """Remove all of its content."""
     file.write_bytes(b"")
 
 
 def halve(file: Path) -> None:
-    """Its second half is gone."""
+    """Remove its second half."""
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
 
 
 def flip_bit(file: Path) -> None:
-    """One bit in the middle is another one."""
+    """Flip one bit in the middle."""
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0x10
     file.write_bytes(content)
 
 
 def scramble(file: Path) -> None:
-    """As long as before, but random bytes."""
+    """Replace its content by as many random bytes."""
     file.write_bytes(random.Random(0).randbytes(file.stat().st_size))
 
 

@@ -57,7 +57,7 @@ SPACE = {
 
 @pytest.fixture
 def veer(tmp_path: Path) -> Callable[..., str]:
-    """Runs the installed command in its own folder and returns what it printed."""
+    """Run the installed command in its own folder and return its output."""
 
     def run(*arguments: object) -> str:
         command = [str(Path(sys.executable).with_name("veer")), *map(str, arguments)]

@@ -148,7 +148,7 @@ class OnlineTeacher:
 
 
 class NaiveLoop:
-    """Trains one student in this way, with any split of the cores.
+    """The training of one student in this way, with any split of the cores.
 
     Args:
         config: The trial, without SpecAugment.

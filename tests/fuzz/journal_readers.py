@@ -84,7 +84,7 @@ def printed(shown: Any) -> None:
 
 
 def tabulated(records: Sequence[Record], _: Path) -> None:
-    """All that the commands print, write and go on from."""
+    """Build the tables and texts that the commands print, write and continue from."""
     histories = trial_histories(records)
     trials, epochs = trials_table(records), epochs_table(records)
     for table in (trials, epochs):
@@ -104,7 +104,7 @@ def compared(records: Sequence[Record], run: Path) -> None:
 
 
 def watched(records: Sequence[Record], run: Path) -> None:
-    """What `veer trials --watch` reads and shows."""
+    """Read and show the journal as `veer trials --watch` does."""
     JournalTail(run / "journal.jsonl").read()
     screen = Screen(width=100, height=30, file=io.StringIO())
     screen.print(frame(take_snapshot(records), RunFolder(run), screen, 1e9))
@@ -163,7 +163,7 @@ AGAIN = {
 
 
 def reproduced(records: Sequence[Record], run: Path) -> None:
-    """What `veer reproduce` reads and prints, without the training."""
+    """Read and print as `veer reproduce` does, without the training."""
     for number in range(2):
         trial = recorded_trial(RunFolder(run), number)
         assert 1 <= trial.num_threads <= 1024
@@ -177,12 +177,12 @@ def reproduced(records: Sequence[Record], run: Path) -> None:
         changes_since_start(records, NOW.provenance)
 
 
-def gone_on_from(records: Sequence[Record], run: Path) -> None:
+def resumed_from(records: Sequence[Record], run: Path) -> None:
     with Journal(run / "replayed.jsonl") as journal:
         coordinator_on(journal).replay(records)
 
 
 USES: tuple[Callable[[Sequence[Record], Path], None], ...] = (
     tabulated, compared, watched, started_from, exported, chosen, studied, benchmarked, paged,
-    carded, reproduced, gone_on_from,
+    carded, reproduced, resumed_from,
 )  # fmt: skip

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-# So many documents are tried of each kind: a few in CI, as many as a person likes by hand.
+# Documents tried of each kind: a few in CI; set a larger number by hand.
 NUM_EXAMPLES = int(os.environ.get("VEER_FUZZ_EXAMPLES", "0"))
 # Milliseconds; what takes longer is a bomb.
 DEADLINE_MS = 30_000

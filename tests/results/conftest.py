@@ -1,4 +1,4 @@
-"""Run folders to read: one with a journal alone, one with trained models."""
+"""Run folders to read: one with only a journal, one with trained models."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -54,7 +54,7 @@ class RayNode:
         )  # fmt: skip
 
     def wait_until_started(self) -> None:
-        """Returns once the node is part of the cluster."""
+        """Return once the node is part of the cluster."""
         assert self.process.stdout is not None
         output = ""
         while "Ray runtime started" not in output:
@@ -74,7 +74,7 @@ class RayNode:
         self._signal(signal.SIGKILL)
 
     def stop(self) -> None:
-        """Ends the node as `ray stop` does, and what does not end in time the hard way."""
+        """End the node as `ray stop` does, and kill the processes that do not end in time."""
         if self.process.poll() is None:
             self.process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -109,7 +109,7 @@ class RayNodes:
         self.environment = environment
 
     def add(self, num_cpus: int = 1, **environment: str) -> RayNode:
-        """Starts a node and returns once it has joined.
+        """Start a node and return once it has joined.
 
         Args:
             num_cpus: That Ray may give away there.

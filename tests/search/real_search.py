@@ -1,4 +1,4 @@
-"""Searches as processes of their own, as a person starts them."""
+"""Searches as processes of their own, as a user starts them."""
 
 import os
 import signal
@@ -44,7 +44,7 @@ def epochs_of(run: Path) -> int:
 
 
 def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Returns once the condition holds.
+    """Return once the condition holds.
 
     Raises:
         AssertionError: It did not within the deadline.
@@ -99,7 +99,7 @@ class Driver:
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """Its output so far."""
         return self._out.read_text()
 
     @property
@@ -108,11 +108,11 @@ class Driver:
         return self.process.poll() is None
 
     def signal_group(self, number: signal.Signals) -> None:
-        """Sends a signal to its whole group, as a terminal does with Ctrl-C."""
+        """Send a signal to its whole group, as a terminal does with Ctrl-C."""
         os.killpg(self.process.pid, number)
 
     def wait(self, deadline_s: float = DEADLINE_S) -> int:
-        """Waits for its end; its exit status."""
+        """Wait for its end and return its exit status."""
         return self.process.wait(deadline_s)
 
     def __enter__(self) -> Self:
@@ -147,11 +147,11 @@ class RealSearch:
         write_yaml(self._settings, dict(settings))
 
     def start(self, *options: str) -> Driver:
-        """Starts `veer search`."""
+        """Start `veer search`."""
         return self._driver(["search", str(self._settings), "--run", str(self.run), *options])
 
     def resume(self, *options: str) -> Driver:
-        """Starts `veer resume`."""
+        """Start `veer resume`."""
         return self._driver(["resume", str(self.run), *options])
 
     def go_on(self) -> Driver:

@@ -74,7 +74,7 @@ class Net(SpeakerModel):
 
 
 def main() -> None:
-    """Runs the search; arguments: JSON of settings, run, code, num_cpus, num_gpus."""
+    """Run the search; arguments: JSON of settings, run, code, num_cpus, num_gpus."""
     options = json.loads(sys.argv[1])
     allow_code(Path(options["code"]))
     settings = read_search_config(options["settings"])

@@ -59,7 +59,7 @@ class RaysSide:
         return params
 
     def report(self, trial_id: str, epoch: int, veer_pct: float) -> bool:
-        """Returns whether the trial goes on."""
+        """Return whether the trial goes on."""
         result = {"training_iteration": epoch, "veer_pct": veer_pct}
         trial = SimpleNamespace(trial_id=trial_id)
         if self.scheduler.on_trial_result(None, trial, result) == "STOP":

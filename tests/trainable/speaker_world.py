@@ -71,7 +71,7 @@ class Effects:
     Attributes:
         gap: Mean target score; non-target scores have mean 0.
         of_targets: Standard deviation of a speaker's effect on the own pairs.
-        of_others: Likewise on pairs with others; a pair has both speakers' effects.
+        of_others: The same on pairs with others; a pair has both speakers' effects.
         noise: Standard deviation of what a pair has for itself.
     """
 

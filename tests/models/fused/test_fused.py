@@ -23,7 +23,7 @@ CONFIG = MLPMixerConfig(hidden_dim=8, num_blocks=2, num_frames=12, embedding_dim
 
 
 class Passive(TorchDispatchMode):
-    """Watches operators and changes nothing; the fused layers give way to it."""
+    """A mode that watches operators and changes nothing; fused layers are off under it."""
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any, kwargs: Any = None) -> Any:
         return func(*args, **(kwargs or {}))
@@ -218,7 +218,7 @@ def test_a_model_compiles_to_one_graph() -> None:
 
 def test_products_are_counted_on_the_cpu_as_on_the_meta_device() -> None:
     class Reading(MLPMixerSpeaker):
-        """Reads a value, which the meta device has none of."""
+        """A module that reads a value; tensors on the meta device have none."""
 
         def forward(self, feat_BTF: Tensor, *, with_stages: bool = False) -> Any:
             assert feat_BTF.sum().item() == 0

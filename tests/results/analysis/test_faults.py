@@ -43,7 +43,7 @@ def end(trial: int, state: str = "complete", reason: str | None = None) -> Write
 
 @pytest.fixture
 def trials(tmp_path: Path) -> Callable[..., list[TrialHistory]]:
-    """Makes the trials of a journal in which so many were started at once."""
+    """Return the trials of a journal in which so many were started at once."""
 
     def make(num_trials: int, *writes: Write) -> list[TrialHistory]:
         with Journal(tmp_path / "journal.jsonl") as journal:

@@ -1,4 +1,4 @@
-"""No two model configs give one model without a word."""
+"""No two model configs give one model without a remark."""
 
 from typing import Any
 

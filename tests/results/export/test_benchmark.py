@@ -30,7 +30,7 @@ QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
 
 
 class Sleeper(SpeakerModel):
-    """Takes a known time."""
+    """A model that takes a known time."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__()

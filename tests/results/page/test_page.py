@@ -27,7 +27,7 @@ HOSTILE = (
 
 
 class Scripts(HTMLParser):
-    """Counts script elements and keeps what is in them."""
+    """A parser that counts script elements and keeps their content."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What the person sees."""
+"""The text of table cells, as the user sees it."""
 
 import re
 

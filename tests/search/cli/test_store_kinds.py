@@ -1,4 +1,4 @@
-"""Stores in words."""
+"""Descriptions of the kinds of stores."""
 
 from typing import Any
 

@@ -221,7 +221,7 @@ class TestOnRay:
 
 @contextmanager
 def killing_one(cache: Path) -> Iterator[list[int]]:
-    """Kills, once, a process other than this one that writes into a store of the cache."""
+    """Kill, once, a process other than this one that writes into a store of the cache."""
     killed: list[int] = []
     ended = threading.Event()
 

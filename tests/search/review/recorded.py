@@ -59,7 +59,7 @@ def sit(journal: Journal, task: TrialTask, num_epochs: int) -> None:
 
 
 def forged(run: RunFolder, **fields: Any) -> None:
-    """Changes fields of epoch 3 of trial 0."""
+    """Change fields of epoch 3 of trial 0."""
     records = list(run.read())
     for record in records:
         if record["event"] == "epoch" and (record["trial"], record["epoch"]) == (0, 3):

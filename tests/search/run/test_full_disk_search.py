@@ -1,4 +1,4 @@
-"""A search whose disk fills up while it runs ends with the reason, and can be gone on with."""
+"""A search whose disk fills up while it runs ends with the reason, and can be resumed."""
 
 import os
 import subprocess

@@ -141,7 +141,7 @@ def epochs_before(folder: Path, fault: dict) -> int:
 
 
 def kill_workers() -> list[int]:
-    """Kills the processes of this Ray that run a trial."""
+    """Kill the processes of this Ray that run a trial."""
     [raylet] = ray_worker._global_node.all_processes["raylet"]
     pids = []
     for process in Path("/proc").iterdir():

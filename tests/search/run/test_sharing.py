@@ -61,7 +61,7 @@ class Searches:
         return out
 
     def settle(self, widths: list[int], **settings: Any) -> None:
-        """Writes space and settings: a trial for each width and learning rate."""
+        """Write space and settings: a trial for each width and learning rate."""
         write_yaml(
             self.folder / "space.yaml",
             {

@@ -109,7 +109,7 @@ def test_an_error_of_the_study_is_raised_and_not_logged_and_dropped(veers_side, 
     rays, veers = RaysSide(grace_epochs=3), veers_side()
     rays.start("0")
     veers.start()
-    # Somebody else has ended the trial in the study.
+    # Another process has ended the trial in the study.
     rays.searcher._ot_study.tell(0, 50.0)
     veers.suggestions.study.tell(0, 50.0)
     rays.searcher.on_trial_complete("0", result={"training_iteration": 9, "veer_pct": 10.0})

@@ -23,7 +23,7 @@ Make = Callable[..., CorpusConfig]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Writes lists beside empty audio files: nothing here opens audio."""
+    """Write lists beside empty audio files: nothing here opens audio."""
     for file in FILES:
         (tmp_path / "wav" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "wav" / file).touch()

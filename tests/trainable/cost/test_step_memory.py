@@ -111,7 +111,7 @@ def test_what_a_student_holds_after_its_pass_is_what_autograd_saved() -> None:
         held = counted.live - before
     outside = {p.untyped_storage()._cdata for p in [*student.parameters(), *student.buffers()]}
     saved = sum(s.nbytes() for key, s in storages.items() if key not in outside)
-    # What no operator saves, but somebody holds: the embedding itself.
+    # No operator saves the embedding itself, but the caller holds it.
     embedding = output.embedding_BD.untyped_storage()
     assert embedding._cdata not in storages
     assert held == saved + embedding.nbytes()

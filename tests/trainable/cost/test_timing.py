@@ -1,4 +1,4 @@
-"""Calls take turns."""
+"""Timed calls alternate in rounds of random order."""
 
 from trainable.cost.latency import time_interleaved
 

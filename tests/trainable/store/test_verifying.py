@@ -1,4 +1,4 @@
-"""Shards whose vectors changed are found by reading them, removed, and rebuilt alone."""
+"""Shards whose vectors changed are found by reading them, removed, and only these are rebuilt."""
 
 from pathlib import Path
 

@@ -66,7 +66,7 @@ def train(corpus_file: Path, out: Path, **config: object) -> TrainResult:
 
 
 def scalars(folder: Path) -> dict[tuple[str, int], float]:
-    """What TensorBoard would read."""
+    """Return the scalars that TensorBoard would read."""
     found = {}
     for file in sorted(folder.glob("events*")):
         content, position = file.read_bytes(), 0
@@ -171,7 +171,7 @@ def test_a_teacher_that_changed_is_refused(corpus_file: Path, tmp_path: Path) ->
 
 
 class RecordingWatcher:
-    """Records the events of a run."""
+    """A watcher that records the events of a run."""
 
     def __init__(self) -> None:
         self.epochs: list[int] = []
