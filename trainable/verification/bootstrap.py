@@ -74,6 +74,7 @@ class SpeakerPairs:
                 "two speakers and one label per pair are needed, got "
                 f"{len(speaker_a)}, {len(speaker_b)} and {labels.size}"
             )
+        # Numbered by name, so that a speaker's draws do not depend on the order of the pairs.
         names, number = np.unique(np.array([*speaker_a, *speaker_b]), return_inverse=True)
         first, second = number[: labels.size], number[labels.size :]
         return cls(
@@ -92,10 +93,13 @@ class SpeakerBootstrap:
     def __init__(self, pairs: SpeakerPairs, num_replicates: int = NUM_REPLICATES) -> None:
         self.pairs = pairs
         times_KR = draw_counts(pairs.num_speakers, num_replicates)
+        # The largest sum of a block: each pair has the two speakers that are drawn most often.
+        # float32 halves the bytes that every block reads.
         is_exact = BLOCK_PAIRS * int(times_KR.max()) ** 2 < EXACT_IN_FLOAT32
         self._times_KR: NDArray[np.floating] = times_KR.astype(
             np.float32 if is_exact else np.float64
         )
+        # The totals follow from labels and draws, so they are the same for all scores.
         self._all = self._sums(np.arange(pairs.is_target.size))
 
     def eer_pct(self, scores: ArrayLike) -> Floats:
@@ -129,6 +133,7 @@ class SpeakerBootstrap:
                 after = before[0] + false[here], before[1] + true[here]
                 steps = self._steps(order[start : inner[-1]], inner[:-1] - start, here)
                 eer_R[here] = _crossing(before, steps, after, (all_false[here], all_true[here]))
+            # Pairs that score below the crossings of all replicates need not be weighted.
             if not left.size:
                 break
             false_R, true_R = false_R + false, true_R + true

@@ -1,4 +1,4 @@
-"""Evaluates a model on a trial list: quickly after each epoch, and in full for final metrics.
+"""Evaluation of a model on a trial list: quickly after each epoch, and in full for final metrics.
 
 Shapes: V utterances, C crops of each, Z = V x C crops, P trial pairs, T frames, F mel bins,
 D embedding, S samples.
@@ -44,6 +44,7 @@ from trainable.verification.scoring import (
 EVAL_BATCH = {"cpu": 32, "cuda": 512}
 # Length of a crop, frames, for a model that accepts any length.
 USUAL_FRAMES = 200
+# As many and as long as in the evaluation of voxceleb_trainer by default.
 FINAL_CROPS = 10
 DEFAULT_EVAL_FRAMES = 300
 
@@ -78,7 +79,7 @@ class PairScores:
 
     @property
     def result(self) -> EvaluationResult:
-        """Metrics of the scores."""
+        """The metrics of both rows of scores; error rates in percent."""
         return EvaluationResult(
             cosine=verification_metrics(self.cosine, self.is_target),
             voxceleb_trainer=verification_metrics(self.voxceleb_trainer, self.is_target),
@@ -104,6 +105,7 @@ class Validation:
         self._data, self._features = data, features
         self._num_crops, self._crop_frames = num_crops, crop_frames
         self._row_Z = np.repeat(data.val_row, num_crops)
+        # The starts depend only on the length, and many utterances have the same one.
         lengths, which_V = np.unique(data.features.length[data.val_row], return_inverse=True)
         starts = [evenly_spaced_starts(int(each), crop_frames, num_crops) for each in lengths]
         self._start_Z = np.stack(starts)[which_V].flatten()
@@ -123,6 +125,7 @@ class Validation:
         chunks = []
         with closing(prefetched(self._batches(engine.device))) as batches, engine.autocast():
             for feat_BTF in batches:
+                # NumPy has no bfloat16, which the pass may compute in.
                 chunks.append(model.embed(feat_BTF).float())
         emb_VCD = torch.cat(chunks).cpu().reshape(len(self._data.val_row), self._num_crops, -1)
         if not emb_VCD.isfinite().all():
@@ -215,6 +218,7 @@ def score_pairs(
     by_frames, by_samples = [], []
     for done, path in enumerate(index.paths, 1):
         wave = load_wave(root / path)
+        # Moved off the device one by one, so that its memory does not grow with the list.
         by_frames.append(_frame_crops(model, log_mel, wave, eval_frames, device).cpu().numpy())
         by_samples.append(_sample_crops(model, log_mel, wave, eval_frames, device).cpu().numpy())
         if progress:

@@ -25,8 +25,9 @@ from trainable.verification.metrics import Floats
 
 NUM_REPLICATES = 1000
 # The draws depend only on this seed and the number of speakers, so that all models on one list
-# have the same replicates and can be compared in pairs.
-SEED = 20040517
+# have the same replicates and can be compared in pairs. Another value would change the intervals
+# of recorded runs.
+BOOTSTRAP_SEED = 20040517
 # From this many replicates per speaker, the effect of each speaker on them can be estimated.
 REPLICATES_A_SPEAKER = 4
 
@@ -38,11 +39,13 @@ def draw_counts(num_speakers: int, num_replicates: int = NUM_REPLICATES) -> Inde
     The draws come from the raw stream of a bit generator, which NumPy guarantees not to change
     (unlike `Generator.integers`). A search that is resumed later has the same replicates.
     """
-    raw = np.random.PCG64(SEED).random_raw(num_replicates * num_speakers)
+    raw = np.random.PCG64(BOOTSTRAP_SEED).random_raw(num_replicates * num_speakers)
+    # The remainder prefers no speaker by more than K / 2^64.
     drawn_RK = (raw % num_speakers).astype(np.int64).reshape(num_replicates, num_speakers)
     cells = drawn_RK + num_speakers * np.arange(num_replicates)[:, None]
     counts = np.bincount(cells.ravel(), minlength=cells.size)
     times_KR = np.ascontiguousarray(counts.reshape(num_replicates, num_speakers).T)
+    # Cached: a caller that wrote to it would change all later intervals of this process.
     times_KR.flags.writeable = False
     return times_KR
 

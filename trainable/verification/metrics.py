@@ -41,6 +41,7 @@ def verification_metrics(scores: ArrayLike, is_target: ArrayLike) -> Verificatio
         eer_pct=equal_error_rate(scores, targets),
         eer_pct_voxceleb_trainer=voxceleb_trainer_eer_pct(scores, targets),
         min_dcf_p01=min_dcf(scores, targets, 0.01),
+        # The prior of voxceleb_trainer's minDCF.
         min_dcf_p05=min_dcf(scores, targets, 0.05),
         num_target_pairs=int(targets.sum()),
         num_nontarget_pairs=int(targets.size - targets.sum()),

@@ -41,6 +41,7 @@ class ScoreEvaluator:
             number: The epoch, from 1.
         """
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
+        # Ties go to the earlier epoch, as in `CheckpointFolder`: scores must have a checkpoint.
         if best_pct <= veer_pct:
             return {"veer_pct": veer_pct}, None
         measured = self.measure(scores, number)
@@ -59,6 +60,7 @@ class ScoreEvaluator:
         return MeasuredScores(
             epoch=epoch,
             veer_pct=veer_pct,
+            # Half the size on disk; the VEER was computed before this rounding.
             scores=scores.astype(np.float32),
             replicates=replicates.astype(np.float32),
             interval=self._bootstrap.interval(veer_pct, replicates),
@@ -88,6 +90,7 @@ def speakers_of(
     edges = coo_array((ones, (a[is_target], b[is_target])), shape=(len(paths), len(paths)))
     _, group = connected_components(edges, directed=False)
     first: dict[int, str] = {}
+    # By path, so that the names do not depend on the order of the list.
     for number, path in sorted(zip(group.tolist(), paths, strict=True), key=lambda each: each[1]):
         first.setdefault(number, path)
     return tuple(first[number] for number in group.tolist())

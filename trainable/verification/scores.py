@@ -1,4 +1,4 @@
-"""Validation scores of a model, and the file that keeps them beside the checkpoints.
+"""Validation scores of a model, and the file that keeps them next to the checkpoints.
 
 The training loop keeps the scores of its best epoch; `veer compare` reads them for paired
 comparisons.
@@ -53,6 +53,7 @@ def write_scores(path: Path, measured: MeasuredScores) -> None:
     Raises:
         DiskFullError: The disk is full; an earlier file is unchanged.
     """
+    # In memory first, so that the file can be replaced atomically.
     content = io.BytesIO()
     np.savez(
         content,
@@ -82,6 +83,7 @@ def read_scores(path: Path) -> MeasuredScores:
                 scores=arrays["scores"],
                 replicates=arrays["replicates"],
             )
+    # Which one NumPy or zipfile raises depends on where the damage is.
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DamagedError(f"{path}: these scores are damaged: {error}") from error
     _require_sound(found, path)

@@ -1,4 +1,4 @@
-"""Scores trial pairs from embeddings, by two protocols; each utterance is embedded once.
+"""Scores of trial pairs from embeddings, by two protocols; each utterance is embedded once.
 
 Shapes: N utterances, C crops an utterance, D embedding, P trial pairs, S samples.
 
@@ -20,6 +20,7 @@ from trainable.verification.metrics import Floats
 
 # T frames need (T - 1) hops and one window: T * 160 + 240 samples.
 WINDOW_TAIL_SAMPLES = WINDOW_SAMPLES - HOP_SAMPLES
+# `num_eval` of voxceleb_trainer's evaluation.
 VOXCELEB_TRAINER_CROPS = 10
 # Limit of the gathered embeddings of pairs, so that memory does not grow with the list.
 CHUNK_BYTES = 64 * 2**20
@@ -106,6 +107,7 @@ def waveform_crops(
     A waveform no longer than a crop is repeated to one sample more than the crop, so that its
     last crop starts one sample after the others.
     """
+    # `<=` and `+ 1` are those of `loadWAV` in voxceleb_trainer.
     if wave_S.size <= crop_samples:
         wave_S = wrap_padded(wave_S, crop_samples + 1)
     starts = evenly_spaced_starts(wave_S.size, crop_samples, num_crops)
@@ -125,6 +127,7 @@ def evenly_spaced_starts(length: int, crop: int, num_crops: int) -> Index:
             "length, crop and num_crops must be at least 1, got "
             f"{length}, {crop} and {num_crops}"
         )
+    # As voxceleb_trainer: `linspace`, then truncated.
     return np.linspace(0, max(0, length - crop), num=num_crops).astype(np.int64)
 
 
@@ -160,6 +163,7 @@ def _by_chunks(
             "one position per side and pair is needed, got shapes "
             f"{index_a.shape} and {index_b.shape}"
         )
+    # NumPy would count a negative position from the end.
     low, high = min(index_a.min(), index_b.min()), max(index_a.max(), index_b.max())
     if low < 0 or high >= len(emb):
         raise ValueError(f"positions must be from 0 to {len(emb) - 1}, got {low} to {high}")
