@@ -80,6 +80,7 @@ def checkpoint_memory(
 
     def as_one_number(tensor: Tensor) -> Tensor:
         tensors.append(tensor)
+        # `torch.save` writes the storage of a view: one number, whatever the shape.
         return torch.zeros((), dtype=tensor.dtype).expand(tensor.shape)
 
     state = _state(_built(config, teacher, num_speakers), config, engine)

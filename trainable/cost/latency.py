@@ -27,8 +27,11 @@ Timer = Callable[..., Mapping[str, list[float]]]
 
 ROUNDS = 15
 WARMUP_ROUNDS = 3
+# One thread, so that the ratio does not depend on how many cores are free.
 NUM_THREADS = 1
-SEED = 0
+# Of the order of the calls in a round.
+_SEED = 0
+# 128 bits; every file also contains its whole key, which `get` compares.
 KEY_DIGITS = 32
 # Fields of the hardware that do not affect the speed of one thread.
 IRRELEVANT_HARDWARE = ("num_cores", "python")
@@ -90,11 +93,12 @@ def latency_ratio(
         name: lambda model=model, feat_BTF=feat_BTF: model.embed(feat_BTF)
         for name, (model, feat_BTF) in {"student": student, "teacher": teacher}.items()
     }
+    # The setting is that of the whole process, so it is restored.
     before = torch.get_num_threads()
     torch.set_num_threads(NUM_THREADS)
     try:
         with torch.inference_mode():
-            seconds = timer(calls, rounds=ROUNDS, warmup_rounds=WARMUP_ROUNDS, seed=SEED)
+            seconds = timer(calls, rounds=ROUNDS, warmup_rounds=WARMUP_ROUNDS, seed=_SEED)
     finally:
         torch.set_num_threads(before)
     pairs = zip(seconds["student"], seconds["teacher"], strict=True)
@@ -153,6 +157,7 @@ class LatencyCache:
             "model_hash": model_hash,
             "teacher_sha256": teacher_sha256,
             "machine": self._machine,
+            # A ratio that was measured in another way is not comparable.
             "rounds": ROUNDS,
             "num_threads": NUM_THREADS,
         }

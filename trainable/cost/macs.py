@@ -1,4 +1,4 @@
-"""Counts the multiply-accumulates of a model's forward pass.
+"""The multiply-accumulates of a model's forward pass.
 
 Counted: matrix products, convolutions and what is made of them (LSTM gates, attention). Not
 counted: element-wise work, norms, softmax, and the front end.

@@ -58,7 +58,7 @@ class PlaceholderTeacher:
         return self.stages
 
     def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - any crop will do
-        """Return random starts."""
+        """Return the first frame of a crop of each utterance, (N,), drawn uniformly."""
         return random_starts(rng, latest_N)
 
     def output(self, crops: Crops, *, with_stages: bool) -> TeacherOutput:

@@ -57,8 +57,10 @@ class RandomInputStep:
             with builds_on:
                 student = build_model(config.model).to(device)
             if teacher is not None:
+                # A copy, since `Module.to` moves in place, and the caller's must stay where it is.
                 teacher = copy.deepcopy(teacher).to(device)
             if device == META:
+                # One operator per frame would take seconds there; see `macs`.
                 with_parallel_lstms(student)
                 if isinstance(teacher, Teacher):
                     with_parallel_lstms(teacher.model)

@@ -103,6 +103,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _count(self, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
+        # The address of the storage, which all its views share.
         key = storage._cdata
         if key in self._size_of:
             return
@@ -152,6 +153,7 @@ def _measured(
     # Other tensors of this process are not part of the step.
     before = torch.cuda.memory_allocated(device)
     step = RandomInputStep(config, teacher, num_speakers, engine)
+    # The first step is not typical: before it there are no gradients and no moments.
     step.run(config.training.batch_size)
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
