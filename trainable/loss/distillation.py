@@ -130,11 +130,12 @@ def _cosines(unit_BD: Tensor) -> Tensor:
 def _kl(student_BK: Tensor, teacher_BK: Tensor) -> Tensor:
     """Return the mean KL divergence of softmax(student) from softmax(teacher)."""
     student_BK, teacher_BK = student_BK.log_softmax(dim=1), teacher_BK.log_softmax(dim=1)
+    # `batchmean`: with `mean` PyTorch divides by the speakers too, which is no divergence.
     return F.kl_div(student_BK, teacher_BK, reduction="batchmean", log_target=True)
 
 
 def _decoupled(logits_BK: Tensor, speaker_B: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the logits of (the true speaker, all others together), and of the others alone."""
+    """Return the logits of (the true speaker, all others together), and of only the others."""
     speaker_B1 = speaker_B[:, None]
     index_J = torch.arange(logits_BK.shape[1] - 1, device=logits_BK.device)
     others_BJ = logits_BK.gather(1, index_J + (index_J >= speaker_B1).long())

@@ -125,6 +125,7 @@ class Objective(nn.Module):
         )
         terms = {
             "classification": F.cross_entropy(with_margin_BK, speaker_B),
+            # Without the margin, which would count some right answers as wrong.
             "accuracy": (logits_BK.argmax(dim=1) == speaker_B).float().mean(),
         }
         total = config.classification_weight * terms["classification"]

@@ -23,6 +23,7 @@ def matched_stages(num_student: int, num_teacher: int) -> tuple[int, ...]:
     deeper one is taken.
     """
     depths = ((i + 1) * num_teacher / num_student for i in range(num_student))
+    # Not `round`: of two equally near stages it takes the even one.
     return tuple(max(1, int(depth + 0.5)) - 1 for depth in depths)
 
 

@@ -57,6 +57,7 @@ class SpeakerCentres:
                 f"{_some(wanted - own)} only the student's; train the teacher on this list, or "
                 "distil embeddings (mse, cosine, rkd, infonce)"
             )
+        # The student's classes follow its own list, which may have another order.
         row_of = {speaker: row for row, speaker in enumerate(self.speakers)}
         weight_KD = self.weight_KD[[row_of[speaker] for speaker in speakers]]
         return replace(self, weight_KD=weight_KD, speakers=speakers)
