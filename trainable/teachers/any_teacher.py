@@ -1,4 +1,4 @@
-"""Opens a teacher by its path: model file, run folder, file of embeddings, YAML of a plug-in."""
+"""Teachers opened by their path: model file, run folder, file of embeddings, YAML of a plug-in."""
 
 from collections.abc import Callable
 from pathlib import Path

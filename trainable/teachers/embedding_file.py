@@ -118,7 +118,7 @@ def read_meta(file: Path) -> dict[str, Any]:
 
 
 class EmbeddingWriter:
-    """Writes a file of embeddings batch by batch; it gets its final name only when complete.
+    """A file of embeddings, written in batches; it gets its final name only when complete.
 
     A context manager: after an exception no file is left. A `DiskFullError` states the bytes of
     the embeddings so far.
@@ -200,6 +200,7 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     if not file.is_file():
         raise TrainingError(f"{file}: there is no such file")
     try:
+        # By default pyarrow ignores the checksums of pages, where a file has them.
         with pq.ParquetFile(file, page_checksum_verification=True) as parquet:
             yield parquet
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -260,6 +261,7 @@ def _embeddings(
             out_ND = np.empty((int(wanted_N.sum()), size), as_float)
         faults += _size_faults(rows, out_ND.shape[1], first)
         if not faults:
+            # Not `values`: that has the rows outside of this batch's slice too.
             piece = rows.flatten().to_numpy(zero_copy_only=False)
             emb_BD = piece.astype(as_float).reshape(len(rows), -1)
             faults += _value_faults(emb_BD, first)

@@ -112,6 +112,7 @@ class PluginProcess:
         self._errors = tempfile.TemporaryFile()
         try:
             # Isolated (-I): neither PYTHONPATH nor the working folder adds to its path.
+            # -B: no compiled files in the trainer's folder.
             self._process = subprocess.Popen(  # noqa: S603 - only with --allow-code
                 [str(config.python), "-I", "-B", str(WORKER), json.dumps(spec)],
                 cwd=config.trainer,
@@ -125,6 +126,7 @@ class PluginProcess:
         except OSError as error:
             self._errors.close()
             raise TrainingError(f"{self._name}: cannot run {config.python}: {error}") from error
+        # A read from a pipe has no timeout, so a thread reads; one, to keep answers in order.
         self._thread = ThreadPoolExecutor(1)
         try:
             ready = self._wait(self._thread.submit(self._read_line), "loading the model")
@@ -136,6 +138,7 @@ class PluginProcess:
 
     def __exit__(self, *_: object) -> None:
         self._kill()
+        # After the kill: the thread may be in a read, which ends with the process.
         self._thread.shutdown()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -198,6 +201,7 @@ class PluginProcess:
         except subprocess.TimeoutExpired:
             self._kill()
             return f"the teacher's process closed its output while {doing}{self._last_words()}"
+        # `subprocess` reports the signal that ended a process as a negative status.
         if status < 0:
             why = "; the system does so when memory is short" if status == -signal.SIGKILL else ""
             name = signal.Signals(-status).name

@@ -33,6 +33,7 @@ from trainable.verification.scoring import (
     wrap_padded,
 )
 
+# Files whose waveforms may be in memory at once.
 READ_AHEAD = 64
 BANK_KEY, NUM_PARAMS = "bank", "num_params"
 
@@ -114,6 +115,7 @@ def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
     is the Python files in the trainer's folder and in its folder `models`.
     """
     digest = hashlib.sha256(file_sha256(config.weights).encode())
+    # Without batch_size, device and timeout_s: they decide the speed, not the embeddings.
     settings = config.model_dump(
         mode="json", include={"model", "arguments", "num_crops", "crop_frames", "seed"}
     )
@@ -124,6 +126,7 @@ def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
     for crops in plan:
         stat = crops.file.stat()
         digest.update(f"{crops.path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+        # In one byte order, so that the key is the same on every machine.
         digest.update(crops.start_C.astype("<i8").tobytes())
     return digest.hexdigest()
 
@@ -191,6 +194,7 @@ def _write_bank(
         for batch, emb_BD in _embedded(process, plan, config):
             if faults := _faults(batch, emb_BD):
                 raise TrainingError(f"{source}: {faults}")
+            # The size of the embeddings is known only from the first batch.
             if writer is None:
                 meta = {BANK_KEY: key, NUM_PARAMS: process.num_params}
                 writer = stack.enter_context(EmbeddingWriter(file, meta, emb_BD.shape[1]))

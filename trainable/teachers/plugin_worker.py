@@ -1,4 +1,4 @@
-"""Runs a voxceleb_trainer model plug-in in its own process: crops in, embeddings out.
+"""The process of a voxceleb_trainer model plug-in: crops in, embeddings out.
 
 This file is self-contained: it runs as a script in the user's interpreter and imports nothing of
 Veer, whose package `models` would clash with the trainer's.
@@ -27,6 +27,8 @@ import torch
 
 # Prefixes of the names of weights in a file of voxceleb_trainer.
 NETWORK_PREFIX, CLASSIFIER_PREFIX = "__S__.", "__L__."
+# This and READ_ERRORS are defined again on purpose, next to `plugin` and `model_file`: the script
+# imports nothing of Veer.
 BATCH_HEADER = struct.Struct("<II")
 MAX_LISTED = 3
 READ_ERRORS = (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError)
@@ -96,7 +98,7 @@ def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:
         raise WeightsError(
             f"{spec['weights']}: not a readable file of weights ({type(error).__name__})"
         ) from error
-    # Older versions of voxceleb_trainer saved the weights alone, without a dict around them.
+    # Older versions of voxceleb_trainer saved only the weights, without a dict around them.
     weights = state.get("model_state_dict", state)
     try:
         model.load_state_dict(network_weights(weights, model.state_dict()))
@@ -156,6 +158,7 @@ def serve(model: torch.nn.Module, device: str, requests: BinaryIO, answers: Bina
     """
     while header := requests.read(BATCH_HEADER.size):
         num_crops, num_samples = BATCH_HEADER.unpack(header)
+        # Not bytes: PyTorch warns of tensors over memory that cannot be written.
         raw = bytearray(requests.read(4 * num_crops * num_samples))
         wave_BS = torch.frombuffer(raw, dtype=torch.float32).reshape(num_crops, num_samples)
         emb_BD = model(wave_BS.to(device))
@@ -166,6 +169,7 @@ def serve(model: torch.nn.Module, device: str, requests: BinaryIO, answers: Bina
                 f"embedding size), got {shape or type(emb_BD).__name__}"
             )
         answers.write(BATCH_HEADER.pack(*shape))
+        # The answer is float32, whatever the plug-in computes in.
         answers.write(emb_BD.float().cpu().contiguous().numpy().tobytes())
         answers.flush()
 

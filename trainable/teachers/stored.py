@@ -83,6 +83,7 @@ class StoredTeacher:
             ValueError: A crop is not one of the stored ones.
         """
         key_B = self.utterance_of_row[crops.row_B] * STRIDE + crops.start_B
+        # A key larger than all others is found one past the end.
         found_B = np.searchsorted(self.key_N, key_B).clip(max=len(self.key_N) - 1)
         if not np.array_equal(self.key_N[found_B], key_B):
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
@@ -143,6 +144,7 @@ def stored_scores(file: Path, data: TrainingData) -> Floats | None:
     if not count_V.all():
         return None
     mean_VD = np.zeros((len(count_V), table.embedding_ND.shape[1]))
+    # `+=` with an index array would add only one crop of each utterance.
     np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
     mean_VD /= count_V[:, None]
     return cosine_scores(mean_VD[:, None], data.val_a, data.val_b)

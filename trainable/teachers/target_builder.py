@@ -1,4 +1,4 @@
-"""Computes a teacher's targets for the utterances of one shard.
+"""A teacher's targets for the utterances of one shard, and their computation.
 
 Shapes: U utterances, C crops of each, B crops at once, T frames, F mel bins, W numbers of a
 vector: the embedding and then the stages averaged over time.
@@ -64,6 +64,7 @@ class TargetTask:
 
     def rows(self) -> Iterator[tuple[str, Vectors] | str]:
         """Yield path and vectors (C, W) of each utterance, or why they cannot be stored."""
+        # The permission holds for one process, and this may be a worker.
         if self.code_root is not None:
             allow_code(self.code_root)
         features = _features(self.features)
@@ -118,7 +119,7 @@ def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
     if (found := file_sha256(file)) != sha256:
         raise CheckpointError(
             f"{file}: the teacher has changed while its targets were built (SHA-256 {found[:12]}, "
-            f"at the start {sha256[:12]}); leave the file alone, and build again"
+            f"at the start {sha256[:12]}); do not change it meanwhile, and build again"
         )
     device = choose_device("auto")
     return load_teacher(file).to(device), device

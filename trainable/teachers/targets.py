@@ -101,6 +101,7 @@ class StoredTargets:
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         vector_BW = self.table.gather(number_B, is_it_BC.argmax(axis=1)[:, None])[:, 0]
         width = sum(self.sizes) if with_stages else self.sizes[0]
+        # float32 only on the device: half as many bytes are copied to it.
         output_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
         sizes = list(self.sizes) if with_stages else [width]
         embedding_BD, *stages = torch.split(output_BW, sizes, dim=1)
@@ -139,6 +140,7 @@ def open_targets(
     requests = [source.request(data, copy) for copy in range(data.copy_row.shape[1])]
     stores = open_stores(requests, build, progress)
     number_of_row = np.full(len(data.features.length), -1)
+    # All utterances of one copy, then those of the next, as in the stores.
     number_of_row[data.copy_row.T.ravel()] = np.arange(data.copy_row.size)
     return StoredTargets(
         table=RowTable.of(stores),
