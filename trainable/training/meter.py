@@ -31,7 +31,7 @@ class CpuMeter(StepMeter):
         self._sampled_s = float("-inf")
 
     def begin(self) -> None:
-        """Start the clock."""
+        """Record the start of a step, by the host's clock."""
         self._began_s = time.perf_counter()
 
     def forward_done(self) -> None:
@@ -44,7 +44,7 @@ class CpuMeter(StepMeter):
             self.peak_mib = max(own_mib, self.peak_mib or 0.0)
 
     def end(self) -> None:
-        """Stop the clock."""
+        """Add the seconds since `begin` to the busy time."""
         self._busy_s += time.perf_counter() - self._began_s
 
     def busy_s(self) -> float:
@@ -77,6 +77,7 @@ class CudaMeter(StepMeter):
         """Record the end event, and add up the steps that have finished by now."""
         assert self._began is not None  # noqa: S101 - a step begins before it ends
         self._open.append((self._began, self._mark()))
+        # Without waiting; unread, the events of a whole epoch would pile up.
         while self._open and self._open[0][1].query():  # type: ignore[no-untyped-call]
             self._add()
 

@@ -71,10 +71,12 @@ class TrainingStep:
         self.objective = objective
         self.num_steps = 0
         self._engine = engine
+        # Only steps run the compiled form: evaluation has other shapes, and calls the student.
         self._forward = engine.compiled(student)
         self._parameters = [*student.parameters(), *objective.parameters()]
         self._max_grad_norm = config.max_grad_norm
         self._scaler = engine.scaler()
+        # One of the two forms is always chosen: PyTorch refuses both at once.
         self.optimizer = torch.optim.Adam(
             self._parameters,
             lr=config.lr,
@@ -109,6 +111,7 @@ class TrainingStep:
     @property
     def num_skipped(self) -> int:
         """Steps without an update, as scaled gradients were not finite; waits for the device."""
+        # The largest number: a weight without a gradient takes no part in a step.
         taken = (int(state["step"].item()) for state in self.optimizer.state.values())
         return self.num_steps - max(taken, default=0)
 
@@ -136,6 +139,7 @@ class TrainingStep:
         self.num_steps = state.get("num_steps", max(taken, default=0))
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
+        # The evaluation after an epoch leaves the student in eval mode.
         self.student.train()
         terms: dict[str, Tensor] = self.objective(
             self._forward,

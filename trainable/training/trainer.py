@@ -81,6 +81,7 @@ class Trainer:
         self.engine = engine
         self.device = device
         self.data = data
+        # An incomplete batch is left out, so such an epoch would have no step.
         if len(data.train_row) < config.training.batch_size:
             raise TrainingError(
                 "training.batch_size must be at most the number of training utterances "
@@ -160,8 +161,10 @@ class Trainer:
             train_s=train_s,
             eval_s=time.perf_counter() - trained,
             peak_memory_mib=meter.peak_mib,
+            # Two clocks on a GPU: the steps can add up to a little more than `train_s`.
             overhead_share=max(0.0, 1.0 - meter.busy_s() / train_s),
         )
+        # After the report, which has the rate of the epoch that was trained.
         self.scheduler.step()
         self.epoch += 1
         self.history.append(report)
@@ -199,6 +202,7 @@ class Trainer:
         Raises:
             TrainingError: It belongs to another config, other speakers or another engine.
         """
+        # All checks come first, so that a refused state changes nothing here.
         found = TrialConfig.model_validate(state["veer"]["config"])
         if _without_max_epochs(found) != _without_max_epochs(self.config):
             raise TrainingError(
