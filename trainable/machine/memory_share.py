@@ -68,13 +68,14 @@ def memory_fraction(share: float, *, context_bytes: int, total_bytes: int) -> fl
 
     Args:
         share: Share of a GPU that the process has; 1 or more for whole GPUs.
-        context_bytes: Memory that the process takes beside PyTorch's allocator: the CUDA context
+        context_bytes: Memory that the process takes outside PyTorch's allocator: the CUDA context
             and the libraries.
         total_bytes: Memory of the GPU.
 
     Raises:
         TrainingError: The share is not larger than `context_bytes`.
     """
+    # Ray gives a whole GPU to no other trial, so it needs no limit.
     if share >= 1:
         return 1.0
     fraction = share - context_bytes / total_bytes
@@ -101,7 +102,7 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     Args:
         device: Device that the process will train on.
         share: Share of a GPU that the process has; 1 or more for whole GPUs.
-        context_bytes: Memory that the process takes beside PyTorch's allocator.
+        context_bytes: Memory that the process takes outside PyTorch's allocator.
 
     Raises:
         TrainingError: The share is too small for any training.

@@ -38,6 +38,7 @@ def prefetched(source: Iterator[_Item], ahead: int = BATCHES_AHEAD) -> Generator
     """
     waiting: Queue[object] = Queue(ahead)
     stopped = threading.Event()
+    # A daemon: a generator that is never closed must not keep the process alive.
     thread = threading.Thread(
         target=_run_through, args=(source, waiting, stopped), name=THREAD_NAME, daemon=True
     )
