@@ -83,6 +83,7 @@ def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     ]
     found += [_old_info(folder) for folder in cache_dir.glob(_OLD_STORE_GLOB)]
     found.sort(key=lambda store: -store.last_used_s)
+    # In this order: targets of a replaced store of log-mels are superseded with it.
     return _mark_sourceless(_mark_replaced(found))
 
 

@@ -94,6 +94,7 @@ def open_store(
             plan, shards = _opened(request, build, progress)
             return OpenStore(folder=folder, plan=plan, shards=shards, use=use)
         except BaseException:
+            # Removal needs this lock exclusively, so it is released first.
             use.release()
             # A folder without shards holds no work that a later run could go on from.
             if not has_shards(folder):

@@ -45,7 +45,9 @@ def use_store(folder: Path) -> UseLock:
         path = folder / USE_LOCK
         with suppress(FileNotFoundError):  # removed after `mkdir`: create it again
             held = UseLock(descriptor := _open(path))
+            # Not `lockf`: its lock is lost when the process closes any descriptor of the file.
             fcntl.flock(descriptor, fcntl.LOCK_SH)
+            # Another process may have removed the store before this one had the lock.
             if _has_file(path, descriptor):
                 with suppress(PermissionError):  # a read-only cache of another user
                     os.utime(path)

@@ -115,6 +115,7 @@ def read_json(path: Path, kind: type[_Json]) -> _Json | None:
 def is_other_format(folder: Path) -> bool:
     """Return whether the plan of a store has another version of the format."""
     try:
+        # Not as a `StorePlan`: another version may have other fields.
         version = json.loads((folder / PLAN).read_bytes())["format_version"]
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -1,4 +1,4 @@
-"""Write one shard of a store; see `shards` for the layout of the file.
+"""The writing of one shard of a store; see `shards` for the layout of the file.
 
 Shapes: N vectors of a shard, U rows of a shard, T vectors of a row, W numbers of a vector.
 """
@@ -88,6 +88,7 @@ def _batch(
     content: mmap.mmap | bytes,
 ) -> pa.RecordBatch:
     """Return the record batch over these columns; `content` is used without a copy."""
+    # Arrow's lists have 32-bit offsets; a shard has far fewer than 2^31 vectors.
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     num_values = int(offsets[-1]) * kind.width
     flat = pa.Array.from_buffers(pa.float16(), num_values, [None, pa.py_buffer(content)])

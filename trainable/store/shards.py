@@ -203,6 +203,7 @@ def _view(column: pa.Array, dtype: type[_Number]) -> NDArray[_Number]:
     """Return the column's memory without a copy."""
     # Arrow's own `to_numpy` imports pandas: 0.2 s and 27 MB in every process.
     size = np.dtype(dtype).itemsize
+    # Buffer 0 of an Arrow column has the nulls, buffer 1 the values.
     return np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * size)
 
 

@@ -67,6 +67,7 @@ class RowTable:
         if len(self.vectors_NW) == 1:
             only: Vectors = self.vectors_NW[0][at_BX]
             return only
+        # `right` finds the last of shards with equal first rows: the others are empty.
         shard_B = np.searchsorted(self.first_row, row_B, side="right") - 1
         found_BXW = np.empty((*at_BX.shape, self.vectors_NW[0].shape[1]), np.float16)
         for shard in np.unique(shard_B):

@@ -1,4 +1,4 @@
-"""Build a store shard by shard, in this process or in any other that sees the files."""
+"""The building of a store shard by shard, in this process or in any other that sees the files."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress

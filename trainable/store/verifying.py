@@ -1,4 +1,4 @@
-"""Read stores in full, report shards whose vectors changed, and remove them for a rebuild."""
+"""Verification of stores in full: changed shards are reported, or removed for a rebuild."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
