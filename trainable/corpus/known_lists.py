@@ -158,7 +158,7 @@ def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> Know
     if not fitting:
         return None
     own = voxceleb1_speakers(paths)
-    # Without VoxCeleb1's names, in a renamed copy, the counts alone decide.
+    # Without VoxCeleb1's names, in a renamed copy, only the counts decide.
     num_speakers = len(own or {speaker_of(path) for path in paths})
     for each in fitting:
         are_others = each.has_test_speakers and own and not own <= VOXCELEB1_TEST_SPEAKERS

@@ -1,4 +1,4 @@
-"""Write the lists of a corpus from a folder of speakers: `ROOT/SPEAKER/SESSION/UTTERANCE`.
+"""The lists of a corpus, made from a folder of speakers: `ROOT/SPEAKER/SESSION/UTTERANCE`.
 
 VoxCeleb names the middle folder after a video, LibriSpeech after a chapter; both are sessions.
 """
@@ -95,8 +95,8 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
     """Find the audio files of a folder tree, by speaker and session.
 
     Raises:
-        CorpusError: There are no audio files, or m4a files without a WAV or FLAC file beside them,
-            or names with white space, which the format of the lists cannot hold.
+        CorpusError: There are no audio files, or m4a files without a WAV or FLAC next to them, or
+            names with white space, which the format of the lists cannot hold.
     """
     if not root.is_dir():
         raise CorpusError([f"{root}: there is no such folder"])
@@ -104,7 +104,7 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
     files = sorted(
         path
         for path in root.glob("*/*/*")
-        # Files with a leading dot are no audio: macOS writes `._00001.wav` beside each file.
+        # Files with a leading dot are no audio: macOS writes `._00001.wav` next to each file.
         if path.suffix.lower() in suffixes and not path.name.startswith(".")
     )
     found = {path.with_suffix("") for path in files}
@@ -112,7 +112,7 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
     faults = []
     if unconverted:
         faults.append(
-            f"{root}: {len(unconverted)} m4a files have no WAV or FLAC beside them, such as "
+            f"{root}: {len(unconverted)} m4a files have no WAV or FLAC next to them, such as "
             f"{min(unconverted)}; convert them first, for example with "
             "ffmpeg -i FILE.m4a -ac 1 -ar 16000 FILE.wav"
         )
@@ -177,9 +177,11 @@ def _draw_pairs(speakers: Speakers, num_pairs: int, rng: random.Random) -> list[
     nontargets: set[tuple[str, str]] = set()
     num_each = min(len(targets), num_possible)
     while len(nontargets) < num_each:
+        # Sorted, so that a pair and its reverse count as one.
         a, b = sorted(rng.sample(names, 2))
         nontargets.add((rng.choice(paths[a]), rng.choice(paths[b])))
     lines = [f"1 {a} {b}" for a, b in rng.sample(targets, num_each)]
+    # Sorted, since the order of a set of texts differs from process to process.
     lines += [f"0 {a} {b}" for a, b in sorted(nontargets)]
     rng.shuffle(lines)
     return lines

@@ -3,7 +3,7 @@
 An opening is one evaluation of one model on a test list. The more often a list is opened, the more
 likely it is that its best result is due to chance.
 
-Every opening is one line in `test_openings.jsonl` beside the list, so that all users of the list
+Every opening is one line in `test_openings.jsonl` next to the list, so that all users of the list
 share the count, and one line in the cache folder, which also counts openings of a copy elsewhere.
 One of the two files must be writable. Lists are identified by their content (`content_sha256`). A
 second line holds the metrics once they are known; an interrupted evaluation counts as an opening.
@@ -111,7 +111,7 @@ def new_opening(
 
 
 class OpeningLedger:
-    """The openings of one test list, in a file beside it and in one in the cache folder.
+    """The openings of one test list, in a file next to it and in one in the cache folder.
 
     Args:
         list_file: The test list.
@@ -119,10 +119,10 @@ class OpeningLedger:
     """
 
     def __init__(self, list_file: Path, cache: Path) -> None:
-        beside, own = list_file.absolute().parent / LEDGER, cache.absolute() / LEDGER
+        shared, own = list_file.absolute().parent / LEDGER, cache.absolute() / LEDGER
         # The file of the cache folder comes last in every process: two processes that lock the
         # same files in different orders could wait for each other forever.
-        self.files = (own,) if beside == own else (beside, own)
+        self.files = (own,) if shared == own else (shared, own)
 
     @property
     def is_empty(self) -> bool:
@@ -170,6 +170,7 @@ class OpeningLedger:
         with ExitStack() as stack:
             for path in self.files:
                 try:
+                    # Only the cache folder may be missing: the list is in the other one.
                     if path is self.files[-1]:
                         path.parent.mkdir(parents=True, exist_ok=True)
                     descriptor = open_no_follow(path, os.O_RDWR | os.O_APPEND)
@@ -179,6 +180,7 @@ class OpeningLedger:
                     faults.append(f"{path}: {error.strerror}")
                     continue
                 file = stack.enter_context(os.fdopen(descriptor, "a+b", buffering=0))
+                # Freed when the stack closes the file, or when the process ends.
                 fcntl.flock(file, fcntl.LOCK_EX)
                 held.append((path, file))
             if not held:
@@ -190,7 +192,7 @@ class OpeningLedger:
 
 
 def _append(file: IO[bytes], path: Path, line: Mapping[str, Any]) -> None:
-    """Append a line."""
+    """Append a mapping as one line of JSON, on disk as a whole or not at all."""
     # A line that a crash cut short has no newline: without one here, the new line would be lost
     # with it.
     size_bytes = os.fstat(file.fileno()).st_size
