@@ -1,4 +1,4 @@
-"""Compute the log-mels of one shard from audio, or from augmented copies of it.
+"""The log-mels of one shard, computed from audio or from augmented copies of it.
 
 A copy is a second version of every utterance: a `CopyPlan` changes the waves before their log-mels
 are computed, so that each copy has a store of its own. Memory does not grow with the shard.
@@ -164,8 +164,8 @@ def _map_in_order(
 ) -> Iterator[_FileRow]:
     """Yield the results in order; a few threads work a few files ahead of the consumer."""
     ahead: deque[Future[_FileRow]] = deque()
-    # A process with one thread shares the machine with other processes, whose CPUs it must leave
-    # alone.
+    # A process with one thread shares the machine with other processes, whose CPUs it must not
+    # use.
     num_readers = _NUM_THREADS if torch.get_num_threads() > 1 else 1
     with ThreadPoolExecutor(num_readers) as pool:
         try:

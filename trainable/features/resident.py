@@ -122,7 +122,7 @@ def log_mel_room(room_bytes: float, step_bytes: int) -> float:
     """Return the part of the memory that PyTorch may allocate which is left for log-mels.
 
     Args:
-        room_bytes: Share of the GPU, less what the process takes beside PyTorch's allocator.
+        room_bytes: Share of the GPU, less what the process takes outside PyTorch's allocator.
         step_bytes: Memory that the steps need, margin included; 0 if it was not measured: then
             `RESIDENT_PART` of the room is for log-mels.
     """
