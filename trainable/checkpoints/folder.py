@@ -64,6 +64,7 @@ class CheckpointFolder:
         state = trainer.state()
         with translate_disk_full(file, lambda: saved_bytes(state)):
             self._write(file, state)
+        # Only now: until the new file is on disk, a crash needs the earlier ones.
         self._keep({trainer.epoch, _best_epoch(state["veer"]["history"])})
         return file
 
@@ -75,6 +76,7 @@ class CheckpointFolder:
             building.unlink(missing_ok=True)  # left by a killed process, or a planted link
             with building.open("xb") as out:
                 torch.save(state, out)
+                # On disk before the rename: a power cut could leave an empty file with this name.
                 out.flush()
                 os.fsync(out.fileno())
             write_digest(file, building)
@@ -192,6 +194,7 @@ def resolve_model_file(path: Path) -> Path:
         raise CheckpointError(
             f"{path}: neither a model file nor a folder with model/model%09d.model files"
         )
+    # Every file has the history up to its own epoch, so the newest knows the best one.
     newest = checkpoints.file_of(epochs[-1])
     best = _best_epoch(read_checkpoint(newest)["veer"]["history"])
     file = checkpoints.file_of(best)

@@ -1,4 +1,4 @@
-"""Loads speaker models and classifiers from model files.
+"""Speaker models and classifiers, loaded from model files.
 
 Shapes: K speakers, D embedding.
 """

@@ -1,4 +1,4 @@
-"""Reads one model file: checks that it is complete and unchanged, and executes nothing in it."""
+"""The reader of one model file: checks that it is whole and unchanged, executes nothing in it."""
 
 import pickle
 import re
@@ -42,6 +42,7 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=is_mapped)
     except FileNotFoundError:
         raise CheckpointError(f"{file}: there is no such file") from None
+    # Before READ_ERRORS, whose OSError would report these as damage.
     except (PermissionError, IsADirectoryError) as error:
         raise CheckpointError(
             f"{file}: cannot be opened ({error.strerror}); make it a readable file"

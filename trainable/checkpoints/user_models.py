@@ -26,6 +26,7 @@ def check_user_model(config: ModelConfig) -> None:
         ConfigError: It may not be built, or building it fails.
     """
     if needs_user_code(config):
+        # The weights are drawn: the caller's random numbers must not change.
         with torch.random.fork_rng(devices=[]):
             build_model(config)
 
