@@ -79,11 +79,11 @@ def build_demo_corpus(
 ) -> DemoCorpus:
     """Build the demo corpus, or reuse an intact one with the same settings.
 
-    It is built beside `out_dir` by one process per CPU core, and renamed when it is complete. A
-    demo corpus that is damaged or has other settings is replaced; any other folder is left alone.
+    It is built next to `out_dir` by one process per CPU core, and renamed when it is complete. A
+    demo corpus that is damaged or has other settings is replaced; any other folder is kept.
 
     Args:
-        out_dir: Folder of the corpus alone.
+        out_dir: Folder of only the corpus.
         config: Size and seed.
         progress: Called with (speakers done, speakers in all) while building.
 
@@ -104,6 +104,7 @@ def build_demo_corpus(
             # Another process has built the same corpus in the meantime.
             return DemoCorpus(config_path=out_dir / CORPUS_FILE, reused=True)
         if out_dir.exists():
+            # `rename` cannot replace a folder that has files.
             shutil.rmtree(out_dir)
         building.rename(out_dir)
     finally:
@@ -142,6 +143,7 @@ def _build(folder: Path, config: DemoConfig, progress: Callable[[int, int], None
             seed=config.seed,
         ),
     )
+    # Last, since it lists the sizes of all other files.
     write_text_atomically(folder / MANIFEST_FILE, json.dumps(_manifest(folder, config), indent=1))
 
 
