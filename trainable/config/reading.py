@@ -1,4 +1,4 @@
-"""Reads trial configs, search spaces and runs; also lists the presets that come with Veer.
+"""Readers of trial configs, search spaces and runs, and the presets that come with Veer.
 
 `students/` has the approaches and ablations of the notes, `teachers/` has configs for
 `veer teacher train`. The first line of each file is a comment that describes it.

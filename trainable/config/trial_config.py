@@ -233,7 +233,7 @@ class TrialConfig(Settings):
         return _hash({key: value for key, value in self.canonical().items() if key != "seed"})
 
     def model_hash(self) -> str:
-        """Return the hash of the model alone: the same for trials of one architecture."""
+        """Return the hash of only the model: the same for trials of one architecture."""
         return _hash(self.canonical()["model"])
 
 
