@@ -33,7 +33,7 @@ AUGMENTATION_VERSION = 1
 """Increased by every change after which the same settings and sounds give other copies."""
 
 # Reverberation times of nearly all rooms are below this; a longer file is no impulse response, but
-# a noise, such as RIRS_NOISES has beside them.
+# a noise, such as RIRS_NOISES has next to them.
 MAX_RIR_S = 10.0
 # Draws of a sound before the copy does without it, since a folder may hold silent files only.
 MAX_DRAWS = 8
@@ -142,6 +142,7 @@ def copy_rng(seed: int, copy: int, path: str | Path) -> np.random.Generator:
     """
     # NUL, which no path holds, keeps the parts apart.
     text = b"\0".join([b"veer copy", b"%d" % seed, b"%d" % copy, os.fsencode(path)])
+    # A digest, since Python's `hash` of text differs from process to process.
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text).digest(), "big"))
 
 
@@ -202,7 +203,7 @@ def _impulse_responses(rir_dir: Path) -> SoundFolder:
         if file.duration_s > MAX_RIR_S
     ]
     if faults:
-        fix = "name a folder of impulse responses alone: of RIRS_NOISES, simulated_rirs"
+        fix = "name a folder of only impulse responses: of RIRS_NOISES, simulated_rirs"
         raise ConfigError(fault_text("rir_dir", faults, fix))
     return folder
 

@@ -1,4 +1,4 @@
-"""Read audio files as one waveform at 16 kHz, and find those that cannot be used.
+"""Audio files as one waveform at 16 kHz, and the faults of those that cannot be used.
 
 Shapes: S samples, C channels.
 """

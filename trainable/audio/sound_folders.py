@@ -163,7 +163,7 @@ def _audio_below(folder: Path) -> Iterator[str]:
         # Sorted, so that of two links to one folder the same one is skipped on every machine.
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            # macOS leaves `._NAME.wav` beside every file that it copies.
+            # macOS leaves `._NAME.wav` next to every file that it copies.
             if name.lower().endswith(_SUFFIXES) and not name.startswith("."):
                 yield (Path(current) / name).relative_to(folder).as_posix()
 
@@ -210,8 +210,8 @@ def _read_part(path: Path, start: int, num_samples: int) -> Wave:
 
 
 def _hint(folder: Path) -> str:
-    """Return the end of the message about a missing folder: the nearest name beside it, if any."""
+    """Return the end of the message about a missing folder: the most similar name, if any."""
     parent = folder.parent
-    beside = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
-    near = difflib.get_close_matches(folder.name, beside, n=1)
+    siblings = sorted(each.name for each in parent.iterdir()) if parent.is_dir() else []
+    near = difflib.get_close_matches(folder.name, siblings, n=1)
     return f"; did you mean {parent / near[0]}?" if near else "; name one that is there"

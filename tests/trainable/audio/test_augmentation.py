@@ -235,7 +235,7 @@ def test_a_long_file_is_no_impulse_response(tmp_path: Path) -> None:
     write_sound(tmp_path / "b.wav", noise(100))
     text = (
         f"rir_dir: {tmp_path}/noises/a.wav: an impulse response must last at most 10 s, "
-        "got 12.5 s\nname a folder of impulse responses alone: of RIRS_NOISES, simulated_rirs"
+        "got 12.5 s\nname a folder of only impulse responses: of RIRS_NOISES, simulated_rirs"
     )
     with pytest.raises(ConfigError, match=re.escape(text)):
         augmenter(rir_dir=tmp_path)
