@@ -69,10 +69,12 @@ def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
         [speaker_of(path) for path in paths]
         for paths in ([p.path_a for p in pairs], [p.path_b for p in pairs])
     )
+    # Wrong speakers would give a wrong interval, so folders that contradict a label give none.
     if any((a == b) != label for a, b, label in zip(first, second, is_target, strict=True)):
         return FinalEER(eer_pct=eer_pct, interval=None, num_speakers=None)
     speakers = SpeakerPairs.of(first, second, is_target)
     interval = None
+    # With fewer there is no interval, whatever the replicates are.
     if speakers.num_speakers >= MIN_SPEAKERS:
         bootstrap = SpeakerBootstrap(speakers)
         interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
@@ -89,6 +91,7 @@ def read_final_result(folder: Path, epoch: int) -> EvaluationResult | None:
     """Return the metrics of an epoch from the run's folder; None if missing or unreadable."""
     try:
         recorded = json.loads((folder / FINAL_FILE).read_text())
+        # The best epoch may have changed since, when a run was continued.
         if recorded["epoch"] != epoch:
             return None
         return EvaluationResult(

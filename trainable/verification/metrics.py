@@ -157,6 +157,7 @@ def checked_pairs(
             f"one score and one label per pair are needed, got shapes {score.shape} and "
             f"{target.shape}"
         )
+    # NaN has no place in an order: it would be sorted last without a message.
     if not np.isfinite(score).all():
         bad = int(np.argmin(np.isfinite(score)))
         raise ValueError(f"scores must be finite, got {score[bad]} for pair {bad}")
