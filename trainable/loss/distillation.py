@@ -129,6 +129,7 @@ def _cosines(unit_BD: Tensor) -> Tensor:
 
 def _kl(student_BK: Tensor, teacher_BK: Tensor) -> Tensor:
     """Return the mean KL divergence of softmax(student) from softmax(teacher)."""
+    # Logarithms, since a softmax of scaled cosines can underflow to 0.
     student_BK, teacher_BK = student_BK.log_softmax(dim=1), teacher_BK.log_softmax(dim=1)
     # `batchmean`: with `mean` PyTorch divides by the speakers too, which is no divergence.
     return F.kl_div(student_BK, teacher_BK, reduction="batchmean", log_target=True)

@@ -203,6 +203,7 @@ class Objective(nn.Module):
 
 def _in_float32(output: ModelOutput) -> ModelOutput:
     rebuilt_BTF = output.reconstruction_BTF
+    # Before the losses, which autocast does not cover.
     return ModelOutput(
         output.embedding_BD.float(),
         _all_float32(output.stages),
@@ -229,6 +230,7 @@ def _usable_centres(
     config: LossConfig, teacher: AnyTeacher | None, speakers: tuple[str, ...]
 ) -> SpeakerCentres | None:
     """Return the teacher's classifier, or None if the loss does not use it."""
+    # Terms of embeddings work with a teacher of other speakers, or without a classifier.
     if teacher is None or config.distillation not in LABEL_LEVEL:
         return None
     centres = teacher.facts.centres

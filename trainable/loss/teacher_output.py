@@ -130,6 +130,7 @@ class AnyTeacher(Protocol):
 
 def random_starts(rng: np.random.Generator, latest_N: Index) -> Index:
     """Draw starts uniformly from 0 to the latest one, inclusive."""
+    # `integers` excludes its upper end.
     return rng.integers(0, latest_N + 1)
 
 
@@ -155,6 +156,7 @@ def require_fit(
     """
     if loss.distill_weight == 0:
         return
+    # Only the stages before the embedding have projections.
     if facts.embedding_dim not in (None, embedding_dim):
         raise TrainingError(
             f"model.embedding_dim must equal the teacher's ({facts.embedding_dim}), "
