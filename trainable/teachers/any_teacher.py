@@ -17,6 +17,7 @@ from trainable.teachers.plugin_bank import build_bank
 from trainable.teachers.stored import load_stored_teacher
 from trainable.teachers.targets import open_targets
 
+# The kind of a teacher follows from the file's extension; others are model files or run folders.
 EMBEDDINGS = ".parquet"
 PLUGIN = (".yaml", ".yml")
 BANK_FILE = "teacher.parquet"
@@ -40,6 +41,7 @@ def find_teacher(teacher: Path) -> Path:
         ConfigError: A plug-in's YAML breaks a rule, or user code is not allowed.
     """
     if is_plugin(teacher):
+        # Refused here, before the plug-in's process is started.
         require_permission(f"teacher {teacher}")
         read_plugin(teacher)
         return teacher
@@ -56,6 +58,7 @@ def plugin_facts(plugin: Path) -> TeacherFacts:
     Raises:
         ConfigError: Its YAML breaks a rule.
     """
+    # Only the YAML is read: the embedding's size would need the model, which is user code.
     crop_frames = read_plugin(plugin).crop_frames
     return TeacherFacts(
         embedding_dim=None, centres=None, has_stages=False, crop_frames=crop_frames
@@ -89,6 +92,7 @@ def prepare_teacher(
     file = find_teacher(teacher)
     if not is_plugin(file):
         return file
+    # Absolute: a Ray worker may have another working folder.
     bank = folder.absolute() / BANK_FILE
     build_bank(file, corpus, data, bank, progress=progress, may_replace=may_replace)
     return bank

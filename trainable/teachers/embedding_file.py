@@ -72,6 +72,7 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
             type, a value is missing, or an embedding has another size, is zero, NaN or infinite.
         DamagedError: Its content does not match its digest.
     """
+    # Files of other programs have no digest, and pass.
     verify_digest(file)
     with _opened(file) as parquet:
         schema = parquet.schema_arrow
@@ -164,6 +165,7 @@ class EmbeddingWriter:
                     write_digest(self._file, self._partial)
                     self._partial.replace(self._file)
             finally:
+                # Missing after a rename; else it is incomplete.
                 self._partial.unlink(missing_ok=True)
 
     def _room(self) -> contextlib.AbstractContextManager[None]:
@@ -266,6 +268,7 @@ def _embeddings(
             emb_BD = piece.astype(as_float).reshape(len(rows), -1)
             faults += _value_faults(emb_BD, first)
             out_ND[filled : filled + int(wanted.sum())] = emb_BD[wanted]
+        # A file whose rows are all wrong need not be read to its end.
         if len(faults) >= MAX_FAULTS:
             break
         first, filled = first + len(rows), filled + int(wanted.sum())

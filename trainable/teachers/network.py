@@ -42,6 +42,7 @@ class Teacher:
     centres: SpeakerCentres | None = None
 
     def __post_init__(self) -> None:
+        # In training mode batch norm would adapt to the crops, and dropout make targets random.
         self.model.eval().requires_grad_(False)
 
     @property
@@ -105,6 +106,7 @@ def load_centres(path: Path) -> SpeakerCentres | None:
 def _centres(loaded: LoadedModel | LoadedClassifier) -> SpeakerCentres | None:
     if loaded.centres_KD is None:
         return None
+    # `load_speaker_model` checks the network only: the classifier is no part of it.
     expected = (len(loaded.speakers), loaded.config.model.embedding_dim)
     if loaded.centres_KD.shape != expected:
         raise CheckpointError(

@@ -148,6 +148,7 @@ class PluginProcess:
 
     def send(self, wave_BS: Float32Array) -> Future[Float32Array]:
         """Start to send a batch of crops and return, so the caller can prepare the next one."""
+        # Of one type and layout, since the process gets the bytes of the array as they are.
         return self._thread.submit(self._exchange, np.ascontiguousarray(wave_BS, np.float32))
 
     def receive(self, sent: Future[Float32Array]) -> Float32Array:
@@ -213,6 +214,7 @@ class PluginProcess:
     def _last_words(self) -> str:
         """Return the last lines of its stderr, as the end of a message."""
         self._errors.seek(0)
+        # Only the end: a traceback ends with the error, and a plug-in may have printed much.
         lines = self._errors.read().decode(errors="replace").rstrip().splitlines()[-STDERR_LINES:]
         return "; its last output:" + "".join(f"\n  {line}" for line in lines) if lines else ""
 

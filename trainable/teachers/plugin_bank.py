@@ -124,6 +124,7 @@ def bank_key(config: PluginConfig, plan: Sequence[PlannedCrops]) -> str:
         for file in sorted(folder.glob("*.py")):
             digest.update(f"{file.name}\0{file_sha256(file)}\n".encode())
     for crops in plan:
+        # Hashing the content would read the whole corpus at every start.
         stat = crops.file.stat()
         digest.update(f"{crops.path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
         # In one byte order, so that the key is the same on every machine.

@@ -101,6 +101,7 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     Raises:
         TrainingError: The file breaks a rule; the message lists all broken rules.
     """
+    # A row of the file names an utterance, and cannot name a copy of it.
     if data.copy_row.shape[1] > 1:
         raise TrainingError(
             f"{file}: a file of embeddings knows no augmented copies: augmentation.copies must be "
@@ -112,6 +113,7 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     utterance_of_row[data.train_row] = [number_of[path] for path in data.train_paths]
     length_U = np.empty(len(names), np.int64)
     length_U[utterance_of_row[data.train_row]] = data.features.length[data.train_row]
+    # Only training utterances: others would take memory for the whole search.
     table = read_embeddings(file, names)
     count_U = np.bincount(table.utterance_N, minlength=len(names))
     if faults := list(_faults(table, names, length_U, count_U)):

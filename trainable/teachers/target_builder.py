@@ -73,6 +73,7 @@ class TargetTask:
         for begin in range(0, self.num_rows, at_once):
             chosen = np.arange(begin, min(begin + at_once, self.num_rows))
             row_U, start_UC = self.first + chosen, self._starts(features, chosen)
+            # Short utterances have fewer crops; -1 stands for those that are missing.
             row_B = np.repeat(row_U, (start_UC >= 0).sum(axis=1))
             feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
             vector_BW = teacher_vectors(teacher, feat_BTF.to(device))
@@ -116,6 +117,7 @@ def _features(folder: Path) -> FeatureTable:
 @lru_cache(maxsize=1)
 def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
     """Load the network on its device, if the file still has the expected hash."""
+    # The store's key has the hash of the start: other weights would be kept under it.
     if (found := file_sha256(file)) != sha256:
         raise CheckpointError(
             f"{file}: the teacher has changed while its targets were built (SHA-256 {found[:12]}, "

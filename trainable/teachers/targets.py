@@ -96,10 +96,12 @@ class StoredTargets:
         """
         number_B = self.number_of_row[crops.row_B]
         start_BC = self.bank.starts(number_B, self.latest_of_row[crops.row_B])
+        # Starts follow from the bank's seed, so the store need not have them.
         is_it_BC = start_BC == crops.start_B[:, None]
         if not is_it_BC.any(axis=1).all():
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         vector_BW = self.table.gather(number_B, is_it_BC.argmax(axis=1)[:, None])[:, 0]
+        # The embedding comes first in a vector, so without stages the rest is not copied.
         width = sum(self.sizes) if with_stages else self.sizes[0]
         # float32 only on the device: half as many bytes are copied to it.
         output_BW = to_device(torch.from_numpy(vector_BW[:, :width]), self.device).float()
@@ -174,6 +176,7 @@ class _Source:
             "crop_frames": self.bank.crop_frames,
             "copy": copy,
         }
+        # Without the number of utterances: the key of the log-mels covers their list.
         identity = {"format": FORMAT_VERSION, **settings}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
         folder = store_folder(self.cache_dir, TARGETS_STEM, key)
