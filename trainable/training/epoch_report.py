@@ -63,6 +63,7 @@ class EpochReport:
     samples_per_s: float
     train_s: float
     eval_s: float
+    # Fields from here on have defaults: checkpoints of earlier versions lack some.
     classification_share: float | None = None
     reconstruction_share: float | None = None
     loss_stages: tuple[float, ...] | None = None

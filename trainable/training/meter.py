@@ -83,6 +83,7 @@ class CudaMeter(StepMeter):
 
     def busy_s(self) -> float:
         """Return the seconds inside steps so far; this waits for the device."""
+        # `elapsed_time` refuses events that have not happened yet.
         torch.cuda.synchronize(self._device)
         while self._open:
             self._add()

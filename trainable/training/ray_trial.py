@@ -211,8 +211,10 @@ def _outcome(error: Exception) -> tuple[str, str] | None:
     """
     if is_disk_full(error):
         return DISK_FULL, str(error)
+    # Before the others: after a failed device no further call in this process works.
     if (broken := device_error(error)) is not None:
         raise broken from error
+    # A lock that another process holds says nothing about the trial, so it is raised.
     if isinstance(error, VeerError) and not isinstance(error, BusyError):
         return "failed", str(error)
     if is_out_of_memory(error):
@@ -228,6 +230,7 @@ def build_trainer(task: TrialTask) -> Trainer:
     """
     if task.code_root is not None:
         allow_code(task.code_root)
+    # In every trial: a reused worker still has the threads and the cap of the earlier one.
     set_compute_threads(task.num_threads)
     device = trial_device(task.device, task.num_gpus)
     cap_memory(device, task.num_gpus, task.context_bytes)

@@ -226,6 +226,7 @@ class Trainer:
             part.load_state_dict(part_of(weights, prefix))
         self.step.load_state(veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]})
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
+        # Scores of an earlier process are in the run's folder already.
         self.epoch, self.new_scores = state["epoch"], None
         self.history = [EpochReport(**report) for report in state["veer"]["history"]]
 
@@ -267,6 +268,7 @@ class Trainer:
         for first in range(0, len(drawn.row) - batch_size + 1, batch_size):
             part = slice(first, first + batch_size)
             crops = self._crops(drawn.row[part], drawn.start[part])
+            # In the prefetch thread, where reading stored targets makes no step wait.
             crops = self.objective.with_teacher_output(crops)
             speaker_B = to_device(torch.from_numpy(drawn.speaker[part]), self.device)
             yield Batch(self._masked(crops.feat_BTF, rng), crops, speaker_B)
