@@ -96,6 +96,7 @@ def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
             )
         usual = "bfloat16" if has_bfloat16 else "float16"
         dtype = DTYPES[usual if precision == "auto" else precision]
+    # Only float16 needs a loss scale: bfloat16 has the exponents of float32.
     return Engine(
         device=device,
         dtype=dtype,
