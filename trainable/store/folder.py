@@ -235,6 +235,7 @@ def _built(request: StoreRequest, build: Builder, progress: ProgressCallback | N
     if faults := build(tasks, request.num_rows, progress):
         raise CorpusError(faults)
     built = [open_shard(request.location(number)) for number in range(len(plan.num_rows))]
+    # Records come from the files themselves, also of shards that another process has built.
     manifest = StoreManifest(plan=plan, shards=tuple(shard.record for shard in built))
     write_text_atomically(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return plan, tuple(built)

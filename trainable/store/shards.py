@@ -212,6 +212,7 @@ def _read(location: ShardLocation) -> pa.RecordBatch:
     path = location.path
     try:
         reader = pa.ipc.open_file(pa.memory_map(os.fspath(path)))
+        # Vectors of several batches would not be one buffer.
         if reader.num_record_batches != 1:
             raise ShardDamage(f"{path}: must have 1 batch, got {reader.num_record_batches}")
         batch = reader.get_batch(0)
@@ -223,6 +224,7 @@ def _read(location: ShardLocation) -> pa.RecordBatch:
     if not batch.schema.equals(location.kind.schema):
         raise ShardDamage(f"{path}: has other columns than a shard of {location.kind.vectors}")
     metadata = batch.schema.metadata or {}
+    # A file that was copied from another store would have valid checksums.
     known = (metadata.get(KEY_FIELD), metadata.get(NUMBER_FIELD))
     if known != (location.key.encode(), str(location.number).encode()):
         raise ShardDamage(f"{path}: is a shard of another store, or another shard of this one")

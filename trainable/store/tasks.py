@@ -61,6 +61,7 @@ def build_shard(task: ShardTask, tick: Tick) -> tuple[str, ...]:
             tick()
             if isinstance(row, str):
                 faults.append(row)
+            # After a fault the shard is not written, but the further faults are found in one go.
             elif not faults:
                 yield row
         # Raised inside `write_shard`, before it writes anything under the name of the shard.
@@ -85,6 +86,7 @@ def build_shards(
     Returns:
         The faults of all utterances.
     """
+    # Shards of an earlier, interrupted build are done from the start.
     done = num_all - sum(task.num_rows for task in tasks)
     faults: list[str] = []
 
