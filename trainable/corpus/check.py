@@ -79,6 +79,7 @@ def check_corpus(
     if config.test_list and config.test_dir:
         audio += audio_of_pairs(test_pairs, config.test_list, config.test_dir)
     scan = scan_audio(audio, min_duration_s=config.min_duration_s, progress=progress)
+    # Faults of lists and audio together, so that one check names all of them.
     if faults or scan.faults:
         raise CorpusError([*faults, *scan.faults])
     # Durations come in the order of `audio`: training, validation, test.
@@ -116,6 +117,7 @@ def _warnings(corpus: Corpus, test_pairs: Sequence[TrialPair]) -> tuple[str, ...
 
 
 def _report_train(corpus: Corpus, durations_s: Sequence[float]) -> PartReport:
+    # A file that the list names twice counts once.
     seconds_of = dict(zip((u.path for u in corpus.train), durations_s, strict=True))
     return PartReport(
         name="train",

@@ -150,7 +150,9 @@ def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool =
         config=config,
         train=train,
         val_pairs=pairs,
+        # Sorted, so that a class does not depend on the order of the list.
         speakers=tuple(sorted({utterance.speaker for utterance in train})),
+        # Sorted: the store's key covers the order of the files, and the order of pairs is free.
         val_paths=tuple(sorted({p for pair in pairs for p in (pair.path_a, pair.path_b)})),
     )
 

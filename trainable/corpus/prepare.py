@@ -197,6 +197,7 @@ def _draw_targets(
     # Speakers with few pairs first: what they lack is then shared among the speakers after them.
     by_size = sorted(possible, key=lambda name: (len(possible[name]), name))
     for done, name in enumerate(by_size):
+        # Rounded up, so that the shares reach the wanted number.
         share = min(len(possible[name]), -(-left // (len(by_size) - done)))
         drawn += rng.sample(possible[name], share)
         left -= share
