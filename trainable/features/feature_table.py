@@ -35,6 +35,7 @@ class FeatureTable(RowTable):
             feat_BTF: float32.
         """
         length_B1 = self.length[row_B][:, None]
+        # The remainder wraps a crop that is longer than its utterance.
         frame_BT = (start_B[:, None] + np.arange(num_frames)) % length_B1
         return torch.from_numpy(self.gather(row_B, frame_BT)).float()
 

@@ -147,6 +147,7 @@ def store_key(
         except OSError as error:
             faults.append(f"{entry.listed_at}: {path}: {error.strerror}")
             continue
+        # Paths are bytes to the system, and need not be valid UTF-8.
         digest.update(os.fsencode(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
         sizes.append(stat.st_size)
     if faults:

@@ -124,6 +124,7 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
     copies = copy_plans(config.augmentation)
     originals: list[StoreRequest] = []
     faults: list[str] = []
+    # Both lists are looked up before an error is raised, so that it names all faults.
     for entries in (audio[:num_train], audio[num_train:]):
         try:
             originals.append(request(entries))
