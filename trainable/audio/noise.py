@@ -93,9 +93,11 @@ def at_snr(sound_S: Wave, wave_S: Wave, snr_db: float) -> Wave:
     sound_power = _mean_power(sound_S)
     if not sound_power:
         return np.zeros_like(sound_S)
+    # 20 and not 10: decibels of power, applied to samples.
     gain = np.sqrt(_mean_power(wave_S) / sound_power) * 10 ** (-snr_db / 20)
     return sound_S * np.float32(gain)
 
 
 def _mean_power(wave_S: Wave) -> float:
+    # In float64, since squares of quiet samples lose digits in a float32 sum.
     return float(np.mean(np.square(wave_S, dtype=np.float64)))

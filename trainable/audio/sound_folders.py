@@ -62,6 +62,7 @@ class SoundFolder:
     def draw(self, rng: np.random.Generator, count: int = 1) -> tuple[SoundFile, ...]:
         """Draw files, each at most once unless there are fewer than `count`."""
         num_files = len(self.files)
+        # Voices of one babble should differ, unless the folder is too small.
         chosen = rng.choice(num_files, count, replace=count > num_files)
         return tuple(self.files[number] for number in chosen)
 
@@ -200,6 +201,7 @@ def _read_part(path: Path, start: int, num_samples: int) -> Wave:
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
         raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
+    # libsndfile reads a file that was cut short without an error.
     if len(sound_SC) < num_samples:
         raise AudioError(
             f"{path}: is cut short: must have {num_samples} samples from {start} on, "
