@@ -110,6 +110,7 @@ class CheckpointFolder:
             except DamagedError as damage:
                 damages.append(f"{damage}; it was set aside as {self._set_aside(file).name}")
                 continue
+            # No older file is tried: one of this run would not fit either.
             with does_not_fit(file):
                 trainer.load_state(state)
             break
