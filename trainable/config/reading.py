@@ -88,6 +88,7 @@ def read_trial_config(
         )
     if seed is not None:
         overrides = [*overrides, f"seed={seed}"]
+    # A bundled name wins over a file of that name, so that it means the same in every folder.
     document = read_yaml(bundled.get(name, Path(name)))
     return load_model(TrialConfig, apply_overrides(document, overrides))
 
@@ -131,6 +132,7 @@ def read_preset_run(
             "a teacher: give --teacher a model file or folder"
         )
     return TrainRunConfig(
+        # Absolute: the run writes its config to its own folder, where relative paths would start.
         corpus=read_corpus_config(corpus.resolve()),
         teacher=None if teacher is None else teacher.resolve(),
         trial=trial,

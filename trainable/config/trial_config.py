@@ -284,5 +284,6 @@ def read_train_config(path: Path, overrides: Sequence[str] = ()) -> TrainRunConf
 
 
 def _hash(data: Mapping[str, Any]) -> str:
+    # One text for equal configs: the hashes are compared across runs and versions.
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
