@@ -118,6 +118,7 @@ def check(
     from trainable.corpus.corpus import read_corpus_config
 
     config = read_corpus_config(corpus)
+    # On a copy of the settings: corpus.yaml itself stays strict for trainings and searches.
     if allow_shared_speakers:
         config = config.model_copy(update={"allow_shared_speakers": True})
     with progress_bar("files") as progress:

@@ -103,9 +103,11 @@ def trials(
     records = folder.read()
     scores = RunScores(folder)
     table = trials_table(records, scores)
+    # On stderr, so that csv or json on stdout stay readable for programs.
     for damage in scores.damages:
         errors.print(damage, highlight=False, markup=False, soft_wrap=True)
     try:
+        # Rebuilt at every call: the files of a search that was killed are older than its journal.
         write_tables(folder, table, epochs_table(records))
     except OSError as error:  # a full disk, or a read-only folder
         errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)

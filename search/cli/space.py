@@ -121,6 +121,7 @@ def _condition(condition: Condition, conditional: Container[str]) -> str:
     """Format a condition in words: `loss.distillation is mse or cosine`."""
     verb = "is not" if condition.excluded else "is"
     values = condition.excluded or condition.values
+    # Only a parameter that has a condition itself can be absent.
     may_lack = condition.otherwise and condition.parameter in conditional
     otherwise = " or has no effect" if may_lack else ""
     return f"{condition.parameter} {verb} {' or '.join(map(_text, values))}{otherwise}"

@@ -69,11 +69,14 @@ def build(
     from trainable.features.crop_bank import CropBank
 
     permit(code)
+    # Before the log-mels, which may take hours: a teacher that is unfit is refused at once.
     file = None if teacher is None else _network(teacher)
     bank = CropBank(num_crops=crops, crop_frames=crop_frames, seed=crop_seed)
     try:
         with ShardBuilder(address, workers) as builder:
             data = _log_mels(corpus, builder)
+            # Verified once they are open: only a complete store has all its checksums. Damaged
+            # shards are removed, so that opening again builds only these.
             if verify and _had_damage(data.features.stores):
                 data = _log_mels(corpus, builder)
             if file is not None:
@@ -116,6 +119,7 @@ def info(
     stores = list_stores(cache_dir()) if corpus is None else _stores_of(corpus, teacher)
     console.print(stores_table(stores))
     if verify:
+        # An unfinished store has no manifest, so nothing to compare its shards with.
         _verify([store for store in stores if (store.folder / MANIFEST).exists()], corpus)
 
 
@@ -140,6 +144,8 @@ def prune(
         typer.confirm(f"remove {len(stores)} stores from {cache_dir()}?", abort=True)
     freed_bytes = 0
     for store in stores:
+        # Whether a store is in use is checked at its removal: the user may have waited with the
+        # answer.
         if remove_store(store.folder):
             freed_bytes += store.size_bytes
         else:
@@ -176,6 +182,7 @@ def _had_damage(stores: Sequence[OpenStore]) -> bool:
     """
     from trainable.store.verifying import remove_damaged
 
+    # Several parts of a corpus may share a store, which is then read once.
     folders = list(dict.fromkeys(store.folder for store in stores))
     with progress_bar("shards verified") as progress:
         damages = remove_damaged(folders, progress)

@@ -146,6 +146,7 @@ class SearchConfig(Settings):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
+        # A trial that reserves no GPU would share one with any number of others.
         if self.device == "cuda" and self.resources.gpu == 0:
             raise ValueError("device cuda needs resources.gpu above 0, got 0")
         if self.stop_at is not None and self.stop_at not in self.success:

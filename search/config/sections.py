@@ -44,6 +44,7 @@ class ResourceConfig(Settings):
 
     @model_validator(mode="after")
     def _whole_gpus(self) -> Self:
+        # Ray assigns fractions of a single GPU only.
         if self.gpu != AUTO and self.gpu > 1 and self.gpu != int(self.gpu):
             raise ValueError(f"gpu must be at most 1 or a whole number, got {self.gpu}")
         return self

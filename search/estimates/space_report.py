@@ -232,6 +232,7 @@ def _random_configs(
         num_refused=tally.num_refused,
         num_inside=tally.num_inside,
         num_breaking=tally.num_breaking,
+        # These two are counted for all architectures, not only for the random configs.
         ranges={k: v for k, v in ranges.items() if k not in ("max_params", "max_macs")},
     )
 

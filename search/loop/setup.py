@@ -74,6 +74,7 @@ def check_batches(space: Space, num_utterances: int) -> None:
     Raises:
         ConfigError: Naming the batch size and the number of training utterances.
     """
+    # A preset may set the batch size too, where the space does not vary it.
     for _, config in corner_configs(space, frozenset({PRESET, BATCH_SIZE})):
         if config.training.batch_size > num_utterances:
             raise ConfigError(
@@ -195,6 +196,7 @@ def record_start_points(
     Returns:
         The parameters of the points that fit the space.
     """
+    # Once: a resume must replay the same points, even if their sources have changed.
     if points and latest(records, "start_points") is None:
         journal.append("start_points", points=points)
         for point in points:

@@ -92,6 +92,7 @@ def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> 
     """
     return TrialCourse(
         trial=trial,
+        # Only for its parameters: a follow-up is never reported to the study.
         suggestion=followed.suggestion,
         config=followed.config.model_copy(update={"seed": seed}),
         follow_up=kind,

@@ -51,6 +51,7 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
         "num_speakers": len({speaker_of(path) for path in data.val_paths}),
         "num_trial_pairs": len(data.val_is_target),
     }
+    # The order in which the stores are opened: training, its augmented copies, validation.
     train, *copies, val = (store.plan.key for store in data.features.stores)
     of_copies = {f"copy {number}": key for number, key in enumerate(copies, start=1)}
     return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
@@ -77,6 +78,7 @@ def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
         return
     for role, now in list_hashes(config).items():
         then = earlier["lists"].get(role)
+        # By content: a list may be moved or renamed between two runs.
         if then is not None and then["sha256"] != now["sha256"]:
             raise RunError(
                 f"{now['file']} is not the {role} list that this run began with (SHA-256 "

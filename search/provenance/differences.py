@@ -58,6 +58,7 @@ def describe_change(name: str, then: object, now: object) -> str:
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Return the values that are compared by name, as text."""
     hardware, git = provenance.get("hardware") or {}, provenance.get("git") or {}
+    # A value that one side lacks is left out: older runs recorded fewer.
     facts = {
         "python": provenance.get("python"),
         **(provenance.get("versions") or {}),

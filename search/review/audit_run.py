@@ -30,6 +30,8 @@ def audit_search(records: Sequence[Record]) -> Audit:
     settings, scheduler, max_epochs = _stopping_settings(records)
     trials = trial_histories(records)
     at = {trial.trial: len(trial.epochs) for trial in trials}
+    # By the replayed rungs, not by the state: a trial may also be stopped since the target was
+    # met.
     stopped_at = {number: at[number] for number in rung_stops(records)}
     epochs = rung_epochs(rungs_of(settings), max_epochs)
     # A resume may change `finalists`, but neither the scheduler nor `max_epochs`.

@@ -50,6 +50,7 @@ class ModelSource:
         """
         if self.run is not None:
             return _corpus_of_search(self.run)
+        # A training run has its models in a subfolder, next to its config.
         config = self.loaded.file.absolute().parents[1] / TRAIN_CONFIG
         return read_train_config(config).corpus if config.is_file() else None
 

@@ -101,6 +101,7 @@ class Reproduction:
         count = counted(len(self.pairs), "epoch")
         if self.is_exact:
             return f"reproduced bit for bit: {count}"
+        # Without another condition rounding is no excuse: any difference is a fault.
         if not self.differences:
             return (
                 f"not reproduced: {first_difference(self.pairs)}; machine, versions, code and "
@@ -146,9 +147,11 @@ def reproduce(
         VeerError: Corpus, teacher or device cannot be used.
     """
     trial = conditions.trial_of(run, number)
+    # Before the data are loaded, which may take minutes.
     make_output_folder(folder)
     data = load_training_data(trial.corpus, cache_dir=cache_dir())
     task = _task(trial, folder, conditions)
+    # Built by the workers' own function, so that it cannot differ from theirs.
     trainer = build_trainer(task)
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
     now = TrialStart(placement=placement_of(task, trainer), provenance=provenance())
@@ -197,6 +200,7 @@ def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTa
         teacher=trial.teacher,
         targets=trial.targets,
         device=device,
+        # The recorded number: another one sums in another order, and so rounds differently.
         num_threads=conditions.num_threads or trial.num_threads,
         num_gpus=float(device != "cpu"),
         code_root=code_root(),

@@ -22,6 +22,7 @@ from trainable.corpus.known_lists import (
 from trainable.corpus.lists import parse_trial_list
 from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
 
+# The latest; the ledger has them all.
 MAX_LISTED_OPENINGS = 5
 SELECTION_WARNING = (
     "choosing between models by a test list makes it a validation list: report this result, good "
@@ -107,6 +108,7 @@ def _why_locked(trials: TrialList, corpus: CorpusConfig | None, cache: Path) -> 
 
 def _is_list(trials: TrialList, other: Path) -> bool:
     """Return whether a list has the same pairs as another file; False if that is missing."""
+    # First, as it needs no parsing of the other file.
     if is_same_file(trials.file, other):
         return True
     if not other.is_file():
@@ -194,6 +196,7 @@ def _journal_of(
     path = source.run.path
     with ExitStack() as stack:
         try:
+            # Held until the record is written: a search that starts meanwhile would write too.
             stack.enter_context(run_lock(path))
             journal = stack.enter_context(Journal(source.run.journal))
         except DiskFullError:

@@ -91,6 +91,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
     )
     facts = corpus_facts(settings.corpus, data)
+    # Also recorded: lines on the screen are lost when the terminal is closed.
     if warnings := validation_list_warnings(settings.corpus, data, cache_dir()):
         facts["warnings"] = warnings
         for warning in warnings:
@@ -108,6 +109,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         )  # before its targets are computed, which may take hours
         targets = prepare_targets(teacher, data, settings, space, progress=progress, build=build)
         require_same_stores(targets, job.records)
+        # One record for log-mels and targets: a resume compares them all.
         facts["stores"] |= targets
     return Materials(data=data, teacher=teacher, facts=facts)
 

@@ -219,6 +219,7 @@ def _left_s(coordinator: Coordinator) -> float | None:
     epochs = waiting * usual + sum(max(usual - epoch, 1) for epoch in open_trials)
     if budget.total_epochs is not None:
         epochs = min(epochs, budget.total_epochs - coordinator.num_epochs)
+    # Running trials may each finish an epoch beyond the budget: never below 0.
     epochs = max(epochs, 0) + _follow_up_epochs(coordinator)
     left_s = max(epochs, 0) * coordinator.working_s / coordinator.num_reported
     limit_s = budget.time_limit_s

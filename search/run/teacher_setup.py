@@ -102,6 +102,7 @@ def prepare_search_teacher(
         VeerError: The teacher cannot be used.
     """
     if is_plugin(teacher):
+        # From what the plug-in declares: running it over a corpus may take hours.
         require_teacher_fits(space, plugin_facts(teacher), data.speakers, teacher)
     journal = folder / JOURNAL
     has_begun = journal.is_file() and latest(read_journal(journal), "teacher") is not None
