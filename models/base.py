@@ -140,6 +140,7 @@ def window_indices(length: int, window: int, device: torch.device | None = None)
     Returns:
         Integer tensor (number of windows, window).
     """
+    # Rounded up: one window fewer would leave frames uncovered.
     count = max(1, -(-length // window))
     # From 0 to length - window, so that the last window ends with the crop.
     start_W = torch.linspace(0, max(0, length - window), count, device=device).round().long()

@@ -149,6 +149,7 @@ class MLPMixerSpeaker(SpeakerModel):
         self.config = config
         self.num_frames = config.fixed_frames
         self.embedding_dim = config.embedding_dim
+        # Padding keeps the number of frames, which token mixing fixes.
         self.project = nn.Conv1d(config.num_mels, config.hidden_dim, 3, padding=1)
         self.project_norm = nn.BatchNorm1d(config.hidden_dim)
         self.blocks = nn.ModuleList(self.block(config) for _ in range(config.num_blocks))

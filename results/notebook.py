@@ -135,6 +135,7 @@ class Run:
         name of the column.
         """
         table = self._view.trials
+        # A repeated suggestion has no number: it is the same run as another row.
         own = table[table["trial"].notna() & table["rank"].notna()].copy()
         speeds = self._view.speeds
         own.insert(0, _LATENCY, [_latency(speeds.get(int(trial))) for trial in own["trial"]])

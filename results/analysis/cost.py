@@ -136,6 +136,7 @@ def _saved(
 
 def _sum(costs: Iterable[TrialCost]) -> TrialCost:
     costs = tuple(costs)
+    # A trial without an epoch has no samples, which is known and not unknown.
     with_epochs = [each for each in costs if each.num_epochs]
     samples = _total([each.num_samples for each in with_epochs])
     return TrialCost(

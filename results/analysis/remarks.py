@@ -20,6 +20,7 @@ def latest_settings(records: Iterable[Record]) -> Record:
     settings: Record = {}
     for record in records:
         if record["event"] in ("search_started", "search_resumed"):
+            # `search_resumed` may have no settings; then the earlier ones hold.
             settings = record.get("settings") or settings
     return settings
 

@@ -213,6 +213,7 @@ def _importance_rows(runs: Sequence[RunFacts]) -> list[ComparisonRow]:
         name: max(each[name][0] for each in known if name in each)
         for name in dict.fromkeys(name for each in known for name in each)
     }
+    # By the highest share in any run, so that no run decides the order by itself.
     names = sorted(highest, key=lambda name: -highest[name])
     return [
         ComparisonRow(name=name, values=tuple(_share(each.get(name)) for each in known))

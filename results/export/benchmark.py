@@ -191,6 +191,7 @@ def benchmark_run(
     rows = benchmark_models(models, reference, config, progress)
     outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
+    # In the journal too: the speed in tables and charts is read from there.
     with Journal(run.journal) as journal:
         journal.append("benchmark", **outcome)
     return rows

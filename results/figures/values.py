@@ -64,6 +64,7 @@ class Scale:
 
     def _value(self, part: float) -> float:
         if self.is_log:
+            # The geometric mean of the ends: even steps on a logarithmic axis.
             return float(self.low ** (1 - part) * self.high**part)
         return self.low + part * (self.high - self.low)
 

@@ -30,6 +30,7 @@ def trials_data(
     by_number = {row["trial"]: row for row in rows if row["trial"] is not None}
     configs = [trial.started["config"] for trial in trials]
     common = common_part(configs)
+    # Names once and then by index: hundreds of trials repeat them, and the page is one file.
     names: dict[str, int] = {}
     return {
         "trials": [_trial(each, by_number[each.trial], common, names) for each in trials],
@@ -45,6 +46,7 @@ def common_part(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         return {}
     shared = {}
     for key, value in configs[0].items():
+        # A marker of its own, since null is a value of a config.
         others = [config.get(key, _ABSENT) for config in configs]
         if isinstance(value, Mapping) and all(isinstance(each, Mapping) for each in others):
             if value and (inner := common_part(others)):

@@ -49,6 +49,7 @@ class RunView:
             RunError: The folder is no run folder, or its journal is damaged.
         """
         folder = run if isinstance(run, RunFolder) else RunFolder(run)
+        # Read once: all properties must agree, also while the search appends records.
         return cls(folder=folder, records=folder.read())
 
     @cached_property

@@ -61,6 +61,7 @@ def listing_view(
     listing: Listing, width: int | None = None, curves: Mapping[int, Curve] | None = None
 ) -> Table:
     """Return a listing as a table; for the arguments see `trials_view`."""
+    # Only the shown trials: others would stretch the common scale.
     shown = {row_run(row) for row in listing.rows}
     scale = curve_scale({run: curve for run, curve in (curves or {}).items() if run in shown})
     columns = trial_columns(listing, curves or {}, scale)
@@ -76,6 +77,7 @@ def listing_view(
             Text(visible(line), f"bold {NOTE_STYLE}" if line.startswith(WARNING) else "dim")
             for line in lines
         )
+        # Rich prints captions dim and in italics, which would weaken a warning.
         view.caption_style = ""
     return view
 
@@ -137,6 +139,7 @@ def repeats_text(row: TableRow) -> str:
 def row_run(row: TableRow) -> int | None:
     """Return the number of the trial whose run a row shows; None for the teacher's row."""
     run = row.get("same_as")
+    # "teacher" and `= 3` are texts in the column of numbers.
     run = row["trial"] if run is None else run
     return run if isinstance(run, int) else None
 
