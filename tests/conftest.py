@@ -26,7 +26,7 @@ def make_corpus() -> Callable[..., Path]:
 
 @pytest.fixture
 def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
-    """A function that writes a module of the person's and lets this process run it.
+    """A function that writes a module of the user's and lets this process run it.
 
     It takes the module's dotted name and text, and `allowed=False` to leave permission out; it
     returns the folder that modules are found from. The process forgets all of it afterwards.

@@ -216,7 +216,7 @@ def test_a_plug_in_needs_permission_before_its_file_is_read(marker: Path, tmp_pa
         read_yaml(tmp_path / "plugin.yaml")
 
 
-def test_the_person_sees_a_sentence_and_no_stack_trace(
+def test_the_user_sees_a_sentence_and_no_stack_trace(
     marker: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     file = tmp_path / "evil.model"

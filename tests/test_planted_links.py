@@ -14,7 +14,7 @@ from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder
 from trainable.machine.trial_lock import TrialLock
 from trainable.training.full import ScoreLog
 
-PRECIOUS = "what a person wrote"
+PRECIOUS = "what a user wrote"
 
 
 def lock_run(folder: Path) -> None:

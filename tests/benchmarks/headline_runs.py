@@ -126,7 +126,7 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
 
 
 def _space(plan: Plan, arm: str) -> Path:
-    """Return the space file of an arm: `mixer` at another width, or the preset alone."""
+    """Return the space file of an arm: `mixer` at another width, or only the preset."""
     file = plan.out / ("preset.yaml" if arm == PRESET else "mixer.yaml")
     if arm == PRESET:
         write_yaml(file, {"presets": ["v2_cosine"]})

@@ -29,7 +29,7 @@ def test_outputs_and_all_gradients_are_the_products(
     found = plain_tensors({name: p.grad for name, p in model.named_parameters()})
     expected = {name: p.grad for name, p in plain.named_parameters()}
     assert found.keys() == expected.keys()
-    # Rounding alone is left of the gradients of biases that a normalisation takes away.
+    # Only rounding is left of the gradients of biases that a normalisation removes.
     largest = max(gradient.abs().max().item() for gradient in expected.values())
     for name, gradient in expected.items():
         tolerance = allowed * max(gradient.abs().max().item(), 0.1 * largest)

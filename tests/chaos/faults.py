@@ -58,7 +58,7 @@ class Outcome:
 
 
 def kill_driver(driver: Driver) -> list[int]:
-    """Kill the driver alone; Ray's processes must notice it themselves."""
+    """Kill only the driver; Ray's processes must notice it themselves."""
     pids = family(driver.process.pid)
     os.kill(driver.process.pid, signal.SIGKILL)
     return pids

@@ -32,7 +32,7 @@ def test_grouped_channels_not_divisible_by_groups_are_refused(kind: type[MixerCo
 
 def test_the_hybrids_lstm_looks_back_over_the_whole_crop_and_never_ahead() -> None:
     block = HybridMixerBlock(MLPMixerHybridConfig(hidden_dim=8, num_frames=12))
-    nn.init.zeros_(block.token_mixing.down.weight)  # leaves the LSTM alone to mix frames
+    nn.init.zeros_(block.token_mixing.down.weight)  # so that only the LSTM mixes frames
     x_TBC = torch.randn(12, 1, 8, requires_grad=True)
     block(x_TBC)[6].square().sum().backward()
     reached_T = x_TBC.grad.abs().sum(dim=(1, 2)) > 0

@@ -98,7 +98,7 @@ def test_what_is_not_there_is_named_with_where_it_was_looked_for(
         ("import json\n\njson.loads('{')\n", r"mine.py:3: JSONDecodeError: Expecting prop"),
     ],
 )
-def test_an_error_while_importing_comes_with_the_persons_line(
+def test_an_error_while_importing_comes_with_the_users_line(
     own_code: Write, text: str, message: str
 ) -> None:
     own_code("helper_of_mine", "\n\n{}['a']\n")

@@ -1,4 +1,4 @@
-"""Fixtures of the search: small spaces, a tiny world, a person with code, a Ray cluster."""
+"""Fixtures of the search: small spaces, a tiny world, a user with code, a Ray cluster."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from search.loop.coordinator import Coordinator
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from tests.search.own_student import NET, Person
+from tests.search.own_student import NET, User
 from tests.search.proposing import Search
 from tests.search.simulated_search import make_coordinator
 from tests.search.tiny_world import build_tiny_world
@@ -75,13 +75,13 @@ def make_settings(
 
 
 @pytest.fixture
-def person(
+def user(
     own_code: Callable[..., Path],
     tmp_path: Path,
     tiny_world: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Person:
-    """A person in the folder of their own file, who has allowed nothing yet."""
+) -> User:
+    """A user in the folder of their own file, who has allowed no code yet."""
     trace = tmp_path / "trace"
     folder = own_code("mine.net", NET.format(trace=str(trace)), allowed=False)
     monkeypatch.chdir(folder)
@@ -95,7 +95,7 @@ def person(
         for name in ("mine", "mine.net"):
             sys.modules.pop(name, None)
 
-    return Person(folder, trace, forget)
+    return User(folder, trace, forget)
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def begin(tmp_path: Path) -> Iterator[Callable[..., Search]]:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The home folder of a person who has no token."""
+    """The home folder of a user who has no token."""
     folder = tmp_path / "home"
     folder.mkdir()
     use_empty_home(folder, monkeypatch)

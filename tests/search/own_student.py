@@ -1,4 +1,4 @@
-"""A person with a student class in a file of their own."""
+"""A user with a student class in a file of their own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ REFUSED = r"mine.net:Net.* runs code of its own: give --allow-code if you trust 
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class User:
     """A user's working folder; their code is refused until a command gets --allow-code."""
 
     folder: Path

@@ -102,7 +102,7 @@ def test_no_alpha_means_no_kind_of_distillation_either(read) -> None:
     assert len(hashes) == 3
 
 
-def test_a_persons_own_condition_stands_beside_the_effect(read) -> None:
+def test_a_users_own_condition_stands_beside_the_effect(read) -> None:
     space = read(
         "loss:\n  distillation: {choices: [mse, cosine]}\n"
         "  alpha: {choices: [0, 0.3], when: {loss.distillation: mse}}\n"

@@ -1,4 +1,4 @@
-"""Tables leave as CSV, JSON and Parquet with nothing lost."""
+"""Tables are written as CSV, JSON and Parquet without loss."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Short texts pick rows and columns; mistakes are named."""
+"""Short expressions select rows and columns; mistakes are named."""
 
 import pyarrow as pa
 import pytest

@@ -1,4 +1,4 @@
-"""The trials in a terminal: what stands where, what stands out, what a narrow screen shows."""
+"""The trials in a terminal: order, emphasis, and the columns on a narrow screen."""
 
 import io
 import re

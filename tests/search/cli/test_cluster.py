@@ -60,7 +60,7 @@ def head(owner: Path) -> Iterator[str]:
 
 @pytest.fixture
 def member(owner: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This process as that person's; their token's file."""
+    """Make this process one of the owner's; return the file of their token."""
     use_empty_home(owner, monkeypatch)
     return owner / ".ray" / "auth_token"
 

@@ -1,4 +1,4 @@
-"""`veer evaluate`: a test list is scored with `--final` alone, which is recorded and counted."""
+"""`veer evaluate`: a test list is scored only with `--final`, which is recorded and counted."""
 
 import json
 import re

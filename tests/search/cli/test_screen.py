@@ -1,4 +1,4 @@
-"""Nothing that is printed is more than text, wherever it came from."""
+"""Text from any source is printed as plain text, with its control characters escaped."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who gets into a cluster, and what a Ray of one's own leaves behind; on real Ray processes."""
+"""Access to a cluster, and the files that a local Ray leaves behind; on real Ray processes."""
 
 import os
 import socket
@@ -99,7 +99,7 @@ class TestClusterWithAToken:
         with pytest.raises(ConfigError, match=r"another token than that of \$RAY_AUTH_TOKEN;"):
             answer(cluster.address)
 
-    def test_mode_that_the_person_has_set_stands(self, cluster, home, monkeypatch):
+    def test_mode_that_the_user_has_set_stands(self, cluster, home, monkeypatch):
         put_token(home, RIGHT)
         monkeypatch.setenv(AUTH_MODE, "disabled")
         with pytest.raises(ConfigError, match=r"RAY_AUTH_MODE=disabled keeps this process from"):

@@ -196,7 +196,7 @@ class TestOnRay:
         opened(corpus, tmp_path / "local", build_shards)
         assert files(tmp_path / "cache") == files(tmp_path / "local")
 
-    def test_a_teacher_of_the_persons_own_is_asked_in_workers(
+    def test_a_teacher_of_the_users_own_is_asked_in_workers(
         self, tiny_world: Path, own_code: Callable[..., Path], tmp_path: Path
     ) -> None:
         trace = tmp_path / "trace"

@@ -101,7 +101,7 @@ def test_all_faults_are_handed_over_and_nothing_written(
         ),
         (StoreError("features-1: is not complete"), "features-1: is not complete"),
         (MemoryError(), "no memory was left to build it; build again with fewer --workers"),
-        (ZeroDivisionError("of the person's own code"), "cannot be built:\nTraceback"),
+        (ZeroDivisionError("of the user's own code"), "cannot be built:\nTraceback"),
     ],
     ids=["disk", "full", "store", "memory", "own"],
 )

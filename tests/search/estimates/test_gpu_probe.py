@@ -154,7 +154,7 @@ def test_resumed_search_probes_again_on_another_gpu(
     cuda = SimpleNamespace(
         is_available=lambda: True, device_count=lambda: 1, get_device_properties=lambda _: gpu
     )
-    # In this module alone: PyTorch's own use of it goes on.
+    # Only in this module: PyTorch's own use of it goes on.
     monkeypatch.setattr(module, "torch", SimpleNamespace(cuda=cuda, device=torch.device))
     again, _ = make_gpu_probe()
     allocator = again.make_allocator([BIG], Seen() if is_another else never)
@@ -195,7 +195,7 @@ def test_a_gpu_that_was_asked_for_and_is_not_there_is_an_error(make_gpu_probe) -
         gpu_probe.make_allocator([CPU_NODE], never)
 
 
-def test_a_share_that_the_person_gives_is_not_probed(make_gpu_probe) -> None:
+def test_a_share_that_the_user_gives_is_not_probed(make_gpu_probe) -> None:
     gpu_probe, printed = make_gpu_probe(resources__gpu=0.5)
     allocator = gpu_probe.make_allocator([BIG], never)
     assert allocator.base == ResourceShare(num_cpus=1, num_gpus=0.5)

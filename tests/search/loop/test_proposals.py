@@ -1,4 +1,4 @@
-"""What becomes of suggestions that need not or must not be run."""
+"""Suggestions that need not or must not be run."""
 
 import pytest
 from optuna.trial import TrialState

@@ -1,4 +1,4 @@
-"""Shares by numbers worked by hand."""
+"""GPU shares against numbers worked by hand."""
 
 import pytest
 

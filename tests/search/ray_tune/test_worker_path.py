@@ -1,4 +1,4 @@
-"""What a search finds in the folder that it is started in is not run in its workers."""
+"""Files in the folder that a search is started in are not run in its workers."""
 
 import subprocess
 import sys

@@ -46,7 +46,7 @@ def test_an_audit_of_a_search_with_repeats_and_controls(play):
     assert found.cost.epochs_without == 16 * MAX_EPOCHS
     assert found.cost.follow_up_epochs == 10 * MAX_EPOCHS
     assert len(found.controls.controls) == 4
-    # The played curves depend on the config alone, so a control repeats what it follows.
+    # The played curves depend only on the config, so a control repeats what it follows.
     assert {each.largest_gap_pct for each in found.controls.controls} == {0.0}
     assert [len(group.trials) for group in found.seeds.groups] == [2, 2, 2]
     assert (found.seeds.degrees, found.seeds.runs_each) == (3, 2)

@@ -1,4 +1,4 @@
-"""A search over a student from the person's own file, from its check to its export."""
+"""A search over a student from the user's own file, from its check to its export."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from search.run.run_search import run_search
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
-from tests.search.own_student import MODEL, REFUSED, TRIAL, Person
+from tests.search.own_student import MODEL, REFUSED, TRIAL, User
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import read_train_config
 
@@ -42,7 +42,7 @@ from trainable.config.trial_config import read_train_config
     ],
 )
 def test_a_search_tries_every_end_of_the_space_before_its_first_trial(
-    person: Person,
+    user: User,
     make_settings: Callable[..., Any],
     tmp_path: Path,
     model: dict[str, Any],
@@ -54,14 +54,14 @@ def test_a_search_tries_every_end_of_the_space_before_its_first_trial(
     with pytest.raises(ConfigError, match=rf"^space space .*{REFUSED}$".replace("Net", "Nett?")):
         run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
     assert not (tmp_path / "run").exists()
-    assert person.num_imports == 0
-    allow_code(person.folder)
+    assert user.num_imports == 0
+    allow_code(user.folder)
     with pytest.raises(ConfigError, match=message):
         run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.usefixtures("person")
+@pytest.mark.usefixtures("user")
 def test_a_search_of_bundled_families_needs_no_permission(
     make_settings: Callable[..., Any],
 ) -> None:
@@ -73,12 +73,12 @@ def test_a_search_of_bundled_families_needs_no_permission(
 @pytest.mark.cluster
 @pytest.mark.usefixtures("ray_here")
 def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
-    person: Person, make_settings: Callable[..., Any], tmp_path: Path
+    user: User, make_settings: Callable[..., Any], tmp_path: Path
 ) -> None:
     space = TRIAL | {"model": MODEL | {"width": {"choices": [8, 16]}}}
     write_yaml(tmp_path / "space.yaml", space)
     settings = make_settings(space=tmp_path / "space.yaml", num_trials=2)
-    allow_code(person.folder)
+    allow_code(user.folder)
     run_search(settings, tmp_path / "run", SearchView(Console(quiet=True)))
     run = RunFolder(tmp_path / "run")
     histories = trial_histories(run.read())
@@ -100,11 +100,11 @@ def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
     assert "`veer train config.yaml --out FOLDER --allow-code`" in card
     assert read_train_config(folder / "config.yaml").trial.model.family == "mine.net:Net"
     assert read_yaml(folder / "config.yaml").data["trial"]["model"]["width"] == width
-    person.forget()
+    user.forget()
     embedding = run_card(card, folder)
     assert embedding.shape == (2, 32)
     assert load_file(folder / "weights.safetensors")["up.weight"].shape == (width, 80)
-    person.forget()
+    user.forget()
     for command in ("export", "benchmark"):
         with pytest.raises(ConfigError, match=REFUSED):
             veer(command, run.path)

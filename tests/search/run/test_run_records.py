@@ -1,4 +1,4 @@
-"""What a search leaves: enough to know it by, to compute a trial again, and no secret."""
+"""The records of a search: enough to identify it and to compute a trial again, and no secret."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Scores of the best epoch so far: made by the loop, on disk before anyone hears of the epoch."""
+"""Scores of the best epoch so far: made by the loop, on disk before the epoch is reported."""
 
 import numpy as np
 import pytest
