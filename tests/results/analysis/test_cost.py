@@ -134,7 +134,7 @@ def test_a_measured_share_of_a_gpu_counts_where_there_was_one(device: str, share
     assert gpu_s(begun(settings), measured, *run) == pytest.approx(share * 50)
 
 
-def test_auto_without_a_gpu_costs_none() -> None:
+def test_auto_without_a_gpu_costs_no_gpu_time() -> None:
     settings = {"resources": {"cpu": 1.0, "gpu": "auto"}, "device": "cpu"}
     assert gpu_s(begun(settings), started(2, 0), epoch(60, 0, 1)) == 0
 

@@ -143,7 +143,7 @@ def test_readers_do_not_see_the_checks(tmp_path: Path) -> None:
     assert read_journal(tmp_path / "j") == (record,)
 
 
-def test_a_journal_of_before_there_were_checks_is_read_and_goes_on_without(
+def test_a_journal_without_checks_is_read_and_continued_without(
     tmp_path: Path,
 ) -> None:
     path = write_unchecked(tmp_path / "j", STARTED, EPOCH)

@@ -97,7 +97,7 @@ def test_a_warning_stands_out(shared_run: RunFolder) -> None:
     assert [str(span.style) for span in caption.spans][:2] == ["bold magenta", "dim"]
 
 
-def test_numbers_stand_to_the_right(lines: list[str]) -> None:
+def test_numbers_are_aligned_to_the_right(lines: list[str]) -> None:
     end = lines[2].index(" VEER %") + len(" VEER %")
     cells = [line[end - 6 : end + 2] for line in body_of(lines)[:8]]
     assert cells == [

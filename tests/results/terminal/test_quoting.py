@@ -47,7 +47,7 @@ def test_a_shell_reads_each_word_as_it_was_given(name: str, tmp_path: Path) -> N
     assert command.isprintable()
 
 
-def test_a_path_that_looks_like_an_option_is_none(tmp_path: Path) -> None:
+def test_a_path_that_looks_like_an_option_is_quoted_as_a_path(tmp_path: Path) -> None:
     command = veer_command("resume", Path("--allow-code"), "--trials", "3")
     assert words_of(command, tmp_path) == ["resume", "./--allow-code", "--trials", "3"]
 

@@ -103,7 +103,7 @@ def test_ties_are_marked_and_explained() -> None:
     assert "≈: cannot be distinguished from the first in rank" in text
 
 
-def test_journals_of_before_there_were_intervals_have_a_plain_column(
+def test_journals_without_intervals_have_a_plain_column(
     journal_run: RunFolder,
 ) -> None:
     text = text_of(trials_view(trials_table(journal_run.read())))
@@ -155,7 +155,7 @@ def test_the_best_is_bold_green_what_equals_it_green_the_rest_by_its_state() -> 
     assert codes["repeat 8"] == {"2", "0"}
 
 
-def test_no_color_leaves_no_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_removes_all_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     text = coloured(trials_view(FULL, TEACHER, curves=CURVES))
     numbers = {code for each in re.findall(r"\x1b\[([\d;]+)m", text) for code in each.split(";")}

@@ -79,7 +79,7 @@ def test_files_that_grew_are_the_rebuilt_ones(journal: Journal, seed: int) -> No
     same_everywhere(run)
 
 
-def test_a_killed_search_goes_on_with_files_of_its_journal(journal: Journal) -> None:
+def test_a_killed_search_resumes_with_files_of_its_journal(journal: Journal) -> None:
     run = run_of(journal)
     for epochs in (5, 9, 17, 1000):
         with Journal(journal.path) as writer:

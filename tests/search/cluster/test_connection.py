@@ -71,7 +71,7 @@ class TestClusterWithAToken:
         assert answer(cluster.address) == 42
         assert AUTH_MODE not in os.environ
 
-    def test_file_that_others_could_read_is_mended(self, cluster, home, caplog):
+    def test_mode_of_a_file_that_others_could_read_is_fixed(self, cluster, home, caplog):
         file = put_token(home, RIGHT + "\n", mode=0o644)
         assert answer(cluster.address) == 42
         assert file.stat().st_mode & 0o777 == 0o600
@@ -93,7 +93,7 @@ class TestClusterWithAToken:
         with pytest.raises(ConfigError, match=rf"demands another token than that of {file};"):
             answer(cluster.address)
 
-    def test_token_of_the_environment_goes_before_the_file(self, cluster, home, monkeypatch):
+    def test_token_of_the_environment_overrides_the_file(self, cluster, home, monkeypatch):
         put_token(home, RIGHT)
         monkeypatch.setenv(TOKEN, WRONG)
         with pytest.raises(ConfigError, match=r"another token than that of \$RAY_AUTH_TOKEN;"):
@@ -171,7 +171,7 @@ def test_ray_that_does_not_come_up_in_time_is_an_error_with_its_fix(monkeypatch)
 
 
 @pytest.mark.parametrize("port", ["²²", "٣", "0", "65536", "99999", "-1", "", "9" * 5000, "a"])
-def test_a_port_that_is_none_is_refused(port):
+def test_an_invalid_port_is_refused(port):
     message = "cannot join Ray at '127.0.0.1:.*: the port must be a number from 1 to 65535; `veer"
     with pytest.raises(ConfigError, match=message) as caught:
         require_access(f"127.0.0.1:{port}", None)
@@ -179,7 +179,7 @@ def test_a_port_that_is_none_is_refused(port):
 
 
 @pytest.mark.parametrize("host", ["a\0b", "x" * 300, ".a", "\udcff"])
-def test_a_host_that_cannot_be_one_is_refused(host):
+def test_an_invalid_host_is_refused(host):
     with pytest.raises(ConfigError, match=r"cannot join Ray at .*`veer cluster head`"):
         require_access(f"{host}:6379", None)
 

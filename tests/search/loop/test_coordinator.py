@@ -204,7 +204,7 @@ def test_trials_side_by_side_finish_at_most_an_epoch_more_each(search_on, tmp_pa
     assert coordinator.is_finished
 
 
-def test_a_search_goes_on_with_more_epochs(search_on, tmp_path):
+def test_a_search_is_resumed_with_more_epochs(search_on, tmp_path):
     work(search_on(tmp_path / "j", num_trials=100, total_epochs=20))
     more = search_on(tmp_path / "j", num_trials=100, total_epochs=31)
     assert not more.is_finished

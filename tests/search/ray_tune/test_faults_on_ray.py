@@ -216,7 +216,7 @@ def test_full_disk_in_a_trial_halts_the_search_and_no_trial_has_failed(trouble):
     assert sorted(trouble.epochs()) == all_of(0, 1, 2)
 
 
-def test_search_whose_trials_fail_stops_with_the_reason_and_goes_on_once_it_is_mended(trouble):
+def test_search_whose_trials_fail_stops_with_the_reason_and_resumes_once_it_is_fixed(trouble):
     for width in (9, 10):
         trouble.order(width, "bug", times=100)
     few = {"faults__retries": 0, "faults__min_failed": 2}

@@ -15,7 +15,7 @@ from tests.search.review.recorded import again, forged
 
 
 @pytest.mark.parametrize("trial", [0, 1])
-def test_a_trial_comes_again_bit_for_bit_also_one_that_was_moved(run, tmp_path, trial):
+def test_a_trial_is_reproduced_bit_for_bit_also_one_that_was_moved(run, tmp_path, trial):
     found = again(run, trial, tmp_path / "again")
     assert found.differences == ()
     assert found.verdict == "reproduced bit for bit: 4 epochs"

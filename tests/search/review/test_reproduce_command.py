@@ -38,7 +38,7 @@ def test_command_prints_the_table_and_ends_with_the_verdict(run, tmp_path, monke
     assert not (tmp_path / "again").exists()
 
 
-def test_command_fails_where_the_trial_does_not_come_again(run, tmp_path):
+def test_command_fails_where_the_trial_is_not_reproduced(run, tmp_path):
     forged(run, veer_pct=lambda value: value + 0.5)
     out = tmp_path / "again"
     result = CliRunner().invoke(app, ["reproduce", str(run.path), "0", "--out", str(out)])

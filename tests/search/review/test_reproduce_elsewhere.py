@@ -40,7 +40,7 @@ def moved(run: RunFolder, settings: SearchConfig, tmp_path: Path) -> dict[str, P
     return {"corpus": place / "corpus" / "corpus.yaml", "teacher": place / "teacher.model"}
 
 
-def test_a_trial_comes_again_from_corpus_and_teacher_at_another_place(run, moved, monkeypatch):
+def test_a_trial_is_reproduced_from_corpus_and_teacher_at_another_path(run, moved, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     command = ["reproduce", str(run.path), "0", "--epochs", "2"]
     options = [f"--{name}={path}" for name, path in moved.items()]
@@ -54,7 +54,7 @@ def test_a_trial_comes_again_from_corpus_and_teacher_at_another_place(run, moved
         assert CliRunner().invoke(app, [*command, *left_out]).exit_code != 0
 
 
-def test_another_corpus_or_teacher_is_none_at_another_place(run, moved):
+def test_another_corpus_or_teacher_at_another_path_is_refused(run, moved):
     corpus = read_corpus_config(moved["corpus"])
     other = corpus.model_copy(update={"min_duration_s": 0.25})
     with pytest.raises(RunError, match=r"its min_duration_s was 0.5, now 0.25; restore"):

@@ -63,7 +63,7 @@ def test_search_records_lists_stores_and_environment(search):
     assert f"torch=={provenance['versions']['torch']}" in provenance["packages"]
 
 
-def test_search_goes_on_with_no_other_list(search):
+def test_search_is_not_resumed_with_another_list(search):
     run, _ = search(num_trials=1)
     records = run.read()
     latest(records, "corpus")["lists"]["val"]["sha256"] = "0" * 64

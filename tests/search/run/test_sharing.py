@@ -161,7 +161,7 @@ def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_no_other(searches: S
     assert {row["trial"]: row["retries"] for row in table} == {0: 2, 1: 2, 2: 0, 3: 0}
 
 
-def test_search_that_is_killed_between_two_shares_goes_on_with_the_larger(
+def test_search_that_is_killed_between_two_shares_resumes_with_the_larger(
     searches: Searches,
 ) -> None:
     searches.settle([WIDE, 8], max_concurrent=1, resources={"cpu": 1, "gpu": 0.25})

@@ -39,7 +39,7 @@ def models_of(ledger: OpeningLedger, sha256: str = SHA256) -> list[str]:
     return [Path(each.model).name for each in ledger.past(sha256).openings]
 
 
-def test_an_opening_stands_beside_the_list_and_in_the_cache(list_file: Path, cache: Path) -> None:
+def test_an_opening_is_recorded_at_the_list_and_in_the_cache(list_file: Path, cache: Path) -> None:
     ledger = OpeningLedger(list_file, cache)
     past, files = ledger.record(opening(list_file))
     assert past.openings == ()

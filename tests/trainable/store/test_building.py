@@ -56,7 +56,7 @@ def test_opening_reads_no_frames_and_writes_nothing(
     assert before == {file: file.stat().st_mtime_ns for file in before}
 
 
-def test_a_killed_build_goes_on_with_the_shards_that_it_finished(
+def test_a_killed_build_continues_with_the_shards_that_it_finished(
     entries: list[AudioEntry], tmp_path: Path
 ) -> None:
     process = build_elsewhere(tmp_path, pause_s=0.3)

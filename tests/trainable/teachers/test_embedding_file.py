@@ -83,7 +83,7 @@ def test_a_missing_column_is_named_with_the_nearest_one(tmp_path: Path) -> None:
         read_embeddings(tmp_path / "e.parquet", ["a.wav"])
 
 
-def test_a_file_that_is_none_of_parquet_is_refused(tmp_path: Path) -> None:
+def test_a_file_other_than_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "e.parquet").write_text("utterance,start_frame\n")
     with pytest.raises(TrainingError, match=r"e\.parquet: not a readable Parquet file"):
         read_embeddings(tmp_path / "e.parquet", [])

@@ -197,7 +197,7 @@ def test_other_errors_of_a_step_stay_what_they_are() -> None:
     assert raised.value is error
 
 
-def test_a_meter_hears_of_every_step_in_order() -> None:
+def test_a_meter_is_called_for_every_step_in_order() -> None:
     heard: list[str] = []
 
     class Ears:
