@@ -23,7 +23,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData, load_training_data
-from trainable.store import plan as sizes
+from trainable.store import plan
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import find_teacher
 from trainable.teachers.targets import open_targets
@@ -34,10 +34,10 @@ DEADLINE_S = 120
 BANK = CropBank(num_crops=3, crop_frames=60, seed=1)
 BUILD = """
 import sys
-from trainable.store import sizes
+from trainable.store import plan
 from search.cli.app import run_app
 
-sizes.MIN_SHARD_BYTES, sizes.MIN_SHARDS = 1, {pieces}
+plan.MIN_SHARD_BYTES, plan.MIN_SHARDS = 1, {pieces}
 sys.argv = ["veer", "data", "build", {corpus!r}, "--workers", "2"]
 run_app()
 """
@@ -105,8 +105,8 @@ class TestWhatAWorkerSaysItHasWritten:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "MIN_SHARD_BYTES", 1)
-    monkeypatch.setattr(sizes, "MIN_SHARDS", NUM_SHARDS)
+    monkeypatch.setattr(plan, "MIN_SHARD_BYTES", 1)
+    monkeypatch.setattr(plan, "MIN_SHARDS", NUM_SHARDS)
 
 
 def opened(
