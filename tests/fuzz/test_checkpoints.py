@@ -60,7 +60,8 @@ def test_a_checkpoint_of_another_shape_is_loaded_or_refused(
     file.parent.mkdir(exist_ok=True)
     for each in file.parent.iterdir():
         each.unlink()
-    torch.save(data.draw(mutated(state, ODD)), file)
+    changed = data.draw(mutated(state, ODD))
+    torch.save(changed, file)
     uses: tuple[Callable[[], Any], ...] = (
         lambda: load_speaker_model(file),
         lambda: load_classifier(file),

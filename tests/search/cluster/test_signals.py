@@ -83,7 +83,7 @@ def test_sigterm_saves_prints_how_to_resume_and_leaves_no_fault(tiny_world, tmp_
             driver.signal_group(signal.SIGTERM)
         assert driver.wait() == 143, driver.output
         assert "stopping now" in driver.output
-        assert f"veer resume {search.run.run_search}" in driver.output
+        assert f"veer resume {search.run}" in driver.output
         assert "Traceback" not in driver.output
     assert 10 <= epochs_of(search.run) < 24
     records = read_journal(search.run / "journal.jsonl")

@@ -203,7 +203,7 @@ def test_a_search_without_room_runs_no_trial_and_one_with_room_keeps_to_it(
 
     with monkeypatch.context() as patched:
         patched.setattr(disk_estimate, "free_bytes", lambda _: 1000)
-        with pytest.raises(ConfigError, match=r"needs at most about .*; 1\.0 kB free"):
+        with pytest.raises(ConfigError, match=r"at most about .*; 1\.0 kB free"):
             search()
     records = read_journal(folder / "journal.jsonl")
     assert [each for each in records if each["event"] == "trial_started"] == []

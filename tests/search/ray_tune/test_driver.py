@@ -47,7 +47,7 @@ def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
         assert undisturbed.wait() == 0, undisturbed.output
     if how != "sigkill":
         assert status == 130, driver.output
-        assert f"veer resume {search.run.run_search}" in driver.output
+        assert f"veer resume {search.run}" in driver.output
         assert "Traceback" not in driver.output
     assert 10 <= epochs_of(search.run) < 24
     with search.resume() as again:
