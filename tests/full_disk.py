@@ -197,9 +197,11 @@ def checkpoint(disk: Disk) -> dict[str, Any]:
 
     class Made(SimpleNamespace):
         def state(self) -> dict[str, Any]:
-            return {"model_state_dict": {"__S__.w": torch.zeros(20_000)}, "epoch": self.epoch}
+            weights = {"__S__.w": torch.zeros(20_000)}
+            history = {"history": self.history}
+            return {"model_state_dict": weights, "epoch": self.epoch, "veer": history}
 
-    first = SimpleNamespace(as_dict=lambda: {"veer_pct": 20.0, "epoch": 1})
+    first = {"veer_pct": 20.0, "epoch": 1}
     folder = CheckpointFolder(disk.folder)
     folder.save(Made(epoch=1, history=[first]))
     trainer = Made(epoch=2, history=[first])

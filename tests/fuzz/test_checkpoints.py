@@ -50,6 +50,9 @@ ODD = st.sampled_from(
 )
 
 
+# PyTorch gives some warnings once per process, such as for an index that is a list. As an error it
+# would be raised by one example, and not when Hypothesis runs the same example again.
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @fuzzed(40)
 @given(data=st.data())
 def test_a_checkpoint_of_another_shape_is_loaded_or_refused(

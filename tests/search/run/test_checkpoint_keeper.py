@@ -112,7 +112,7 @@ class Made(SimpleNamespace):
     """A trainer of a kilobyte of weights."""
 
     def state(self):
-        return {"weights": torch.zeros(256)}
+        return {"weights": torch.zeros(256), "veer": {"history": self.history}}
 
 
 @pytest.mark.slow
@@ -133,8 +133,7 @@ def test_a_thousand_trials_never_have_more_files_than_the_bound(tmp_path, monkey
         trainer, course = running[number], coordinator.trials[number]
         veer_pct = float(rng.uniform(5, 40))
         trainer.epoch += 1
-        report = {"veer_pct": veer_pct, "epoch": trainer.epoch}
-        trainer.history.append(SimpleNamespace(as_dict=report.copy))
+        trainer.history.append({"veer_pct": veer_pct, "epoch": trainer.epoch})
         CheckpointFolder(run.trial(number)).save(trainer)
         course.best_veer_pct = min(veer_pct, course.best_veer_pct or 100.0)
         num_saves += 1
