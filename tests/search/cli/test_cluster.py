@@ -12,6 +12,7 @@ from search.cluster.tokens import TOKEN, find_token
 from spaces.files.errors import ConfigError
 from tests.search.commands import veer
 from tests.search.ray_nodes import free_port
+from tests.search.real_search import wait_for
 from tests.search.user_home import use_empty_home
 
 LISTENING = "0A"
@@ -96,7 +97,8 @@ class TestHead:
         output = veer("cluster", "join", other_name, "--cpus=2").stdout
         assert f"this machine is a node of {other_name}" in output
         assert cpus_of(head) == 3.0
-        assert len(cluster._marked(other_name)) > 2
+        # Ray starts a node's agents after the node has joined.
+        wait_for(lambda: len(cluster._marked(other_name)) > 2, "the second node's agents")
         assert "processes ended" in veer("cluster", "stop", other_name).stdout
         assert cluster._marked(other_name) == []
         assert len(cluster._marked(head)) > 2
