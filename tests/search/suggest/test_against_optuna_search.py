@@ -40,9 +40,13 @@ def rays_log() -> Iterator[list[str]]:
             lines.append(f"{record.levelname} {record.getMessage()}")
 
     logger, handler = logging.getLogger(OptunaSearch.__module__), Lines()
+    # A search of the same process, in another test, leaves `ray` at the level of errors.
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     logger.addHandler(handler)
     yield lines
     logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
 # A good trial to the end, and one that the rung of epoch 3 stops after a VEER that had been lower.
