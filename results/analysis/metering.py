@@ -13,13 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.journal.history import NO_RETRY, STARTS
+from results.journal.history import NO_RETRY, OF_TRIALS, STARTS
 from results.journal.journal import Record
 
 # Only a running search writes these events. The others may also be written while a resumed search
 # prepares, or after its end (a benchmark).
 AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
-OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
 # The `gpu` of the settings where the search chooses the share.
 AUTO_GPU_SHARE = "auto"
 

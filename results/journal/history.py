@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -10,8 +11,8 @@ from results.journal.journal import Record
 from spaces.files.errors import RunError
 
 RUNNING = "running"
-# The number that stands for the trial in records of the search as a whole.
-WITHOUT_TRIAL = -1
+# Events of single trials, which make up their histories.
+OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
 # Events that start a search session.
 STARTS = ("search_started", "search_resumed")
 # The end VEER is the median of so many epochs. The lowest VEER of all epochs is too optimistic: it
@@ -46,21 +47,52 @@ class TrialHistory:
         trial: Number of the trial.
         started: The latest `trial_started` record.
         start_s: Time of the first `trial_started` record, seconds since 1970.
-        epochs: The `epoch` records by epoch; the last one of an epoch that was reported twice.
+        epochs: The `epoch` records by ascending epoch; the last one of an epoch that was reported
+            twice.
+        best: The record of the epoch with the lowest VEER; the earliest of equal ones.
         ended: The `trial_ended` record, or None while the trial is unfinished.
         faults: The `infrastructure` records, oldest first.
         placements: Where it ran, oldest first; empty in journals from before `placed` existed.
+        num_runs: How often it was started, without the starts that continue an unfinished trial.
+        is_continued: Whether its latest start continued it, in a resumed search.
         is_given_up: Whether the trial failed because of its last fault.
     """
 
     trial: int
     started: Record
     start_s: float
-    epochs: dict[int, Record] = field(default_factory=dict)
+    epochs: dict[int, Record] = field(default_factory=dict, init=False)
+    best: Record | None = field(default=None, init=False)
     ended: Record | None = None
     faults: list[Record] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
+    num_runs: int = 1
+    is_continued: bool = False
     is_given_up: bool = False
+
+    def start_again(self, record: Record) -> None:
+        """Take a further `trial_started` record, after which the trial is unfinished."""
+        self.is_continued = self.ended is None
+        self.num_runs += not self.is_continued
+        self.started, self.ended = record, None
+        self.is_given_up = False
+
+    def add_epoch(self, record: Record) -> None:
+        """Take the next `epoch` record."""
+        epoch, veer_pct = record["epoch"], record["veer_pct"]
+        before = self.epochs.get(epoch)
+        if before is None and epoch < max(self.epochs, default=0):
+            self.epochs = dict(sorted({**self.epochs, epoch: record}.items()))
+        self.epochs[epoch] = record
+        if self.placements:
+            self.placements[-1].epochs.append(epoch)
+        if before is not None and before is self.best:
+            measured = [each for each in self.epochs.values() if each["veer_pct"] is not None]
+            self.best = min(measured, key=lambda each: each["veer_pct"], default=None)
+        elif veer_pct is not None and (
+            self.best is None or (veer_pct, epoch) < (self.best["veer_pct"], self.best["epoch"])
+        ):
+            self.best = record
 
     @property
     def state(self) -> str:
@@ -112,13 +144,7 @@ class TrialHistory:
     @property
     def in_order(self) -> list[Record]:
         """The epoch records by ascending epoch."""
-        return [self.epochs[epoch] for epoch in sorted(self.epochs)]
-
-    @property
-    def best(self) -> Record | None:
-        """The record of the epoch with the lowest VEER; the earliest of equal ones."""
-        measured = [record for record in self.in_order if record["veer_pct"] is not None]
-        return min(measured, key=lambda record: record["veer_pct"], default=None)
+        return list(self.epochs.values())
 
     @property
     def best_veer_pct(self) -> float | None:
@@ -129,66 +155,94 @@ class TrialHistory:
     def measured(self) -> dict[int, float]:
         """VEER by epoch, percent, of the epochs that have one, by ascending epoch."""
         return {
-            record["epoch"]: record["veer_pct"]
-            for record in self.in_order
+            epoch: record["veer_pct"]
+            for epoch, record in self.epochs.items()
             if record["veer_pct"] is not None
         }
 
     @property
     def median_veer_pct(self) -> float | None:
         """Median VEER of the last `LAST_EPOCHS` epochs that have one, percent."""
-        return median_of_last(list(self.measured.values()))
+        # From the end, since a search asks after each epoch.
+        latest_first = (record["veer_pct"] for record in reversed(self.epochs.values()))
+        return median_of_last(
+            list(islice((veer for veer in latest_first if veer is not None), LAST_EPOCHS))
+        )
 
     @property
     def last(self) -> Record | None:
         """The `epoch` record with the highest epoch; None before the first."""
-        return self.in_order[-1] if self.epochs else None
+        return next(reversed(self.epochs.values()), None)
+
+    @property
+    def model_hash(self) -> str | None:
+        """The fingerprint of its model, as its last worker reported it; None where unknown."""
+        hashes = (each.record.get("model_hash") for each in reversed(self.placements))
+        return next((each for each in hashes if each), None)
+
+
+class TrialFold:
+    """The histories of the trials of a journal, made record by record.
+
+    A trial that starts again after its end, in a resumed search, counts as unfinished again.
+
+    Attributes:
+        trials: The histories so far, by the number of the trial.
+    """
+
+    def __init__(self) -> None:
+        self.trials: dict[int, TrialHistory] = {}
+        self._faulty: set[int] = set()  # trials with a fault since their last epoch or start
+
+    def take(self, record: Record) -> None:
+        """Add the next record.
+
+        Raises:
+            RunError: It is of a trial that has not started.
+        """
+        if record["event"] not in OF_TRIALS:
+            return
+        number = int(record["trial"])
+        if number in self.trials:
+            self._add(self.trials[number], record)
+        elif record["event"] == "trial_started":
+            start_s = record["time_s"]
+            self.trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
+        else:
+            raise RunError(
+                f"the journal has {record['event']} of trial {number}, which has not started: it "
+                "is damaged; restore it from a copy"
+            )
+
+    def _add(self, trial: TrialHistory, record: Record) -> None:
+        match record["event"]:
+            case "trial_started":
+                trial.start_again(record)
+            case "epoch":
+                trial.add_epoch(record)
+                self._faulty.discard(trial.trial)
+            case "placed":
+                trial.placements.append(Placement(record=record))
+                self._faulty.discard(trial.trial)
+            case "infrastructure":
+                trial.faults.append(record)
+                if record["kind"] != NO_RETRY:
+                    self._faulty.add(trial.trial)
+            case "trial_ended":
+                trial.ended = record
+                trial.is_given_up = record["state"] == "failed" and trial.trial in self._faulty
 
 
 def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
     """Return the history of every trial, by ascending number.
 
-    A trial that starts again after its end, in a resumed search, counts as unfinished again.
-
     Raises:
         RunError: There is a record of a trial that has not started.
     """
-    trials: dict[int, TrialHistory] = {}
-    faulty: set[int] = set()  # trials with a fault since their last epoch or start
+    fold = TrialFold()
     for record in records:
-        number = int(record.get("trial", WITHOUT_TRIAL))
-        match record["event"]:
-            case "trial_started" if number in trials:
-                trials[number].started, trials[number].ended = record, None
-                trials[number].is_given_up = False
-            case "trial_started":
-                start_s = record["time_s"]
-                trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
-            case "epoch" | "placed" | "trial_ended" | "infrastructure" if number not in trials:
-                raise RunError(
-                    f"the journal has {record['event']} of trial {number}, which has not started: "
-                    "it is damaged; restore it from a copy"
-                )
-            case "epoch":
-                _take_epoch(trials[number], record)
-                faulty.discard(number)
-            case "placed":
-                trials[number].placements.append(Placement(record=record))
-                faulty.discard(number)
-            case "infrastructure":
-                trials[number].faults.append(record)
-                if record["kind"] != NO_RETRY:
-                    faulty.add(number)
-            case "trial_ended":
-                trials[number].ended = record
-                trials[number].is_given_up = record["state"] == "failed" and number in faulty
-    return [trials[number] for number in sorted(trials)]
-
-
-def _take_epoch(trial: TrialHistory, record: Record) -> None:
-    trial.epochs[record["epoch"]] = record
-    if trial.placements:
-        trial.placements[-1].epochs.append(record["epoch"])
+        fold.take(record)
+    return [fold.trials[number] for number in sorted(fold.trials)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

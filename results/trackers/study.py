@@ -23,7 +23,6 @@ import json
 import logging
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -36,6 +35,7 @@ from optuna.trial import FrozenTrial, TrialState
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.trackers.distributions import to_distribution
+from results.trackers.slim_fold import SlimFold
 from results.trackers.study_attributes import (
     UserAttributes,
     best_epoch_attributes,
@@ -61,7 +61,6 @@ _OPTUNA_STATES = {
     "diverged": TrialState.PRUNED,
     "running": TrialState.RUNNING,
 }
-_EPOCH_FIELDS = ("epoch", "veer_pct", "veer_low_pct", "veer_high_pct", "num_params")
 # A storage takes constraints only as system attributes, whose names are private to Optuna. So the
 # attribute is read from a trial that Optuna made.
 _DIVERGED_CONSTRAINT = dict(
@@ -108,20 +107,6 @@ def write_study(
     write_bytes_atomically(path, log.new_lines())
 
 
-@dataclass(slots=True, kw_only=True)
-class _SuggestedTrial:
-    """A trial that the sampler suggested, and its entries in the study.
-
-    Attributes:
-        history: The trial so far, with only those fields of its epochs that the study needs.
-        open_ids: Optuna's ids of its trials in the study that have not ended: its own and those
-            of repetitions of its config.
-    """
-
-    history: TrialHistory
-    open_ids: list[int] = field(default_factory=list)
-
-
 class StudyLog:
     """A study that grows with the records of a journal, one at a time.
 
@@ -148,7 +133,10 @@ class StudyLog:
         if run:
             self.study.set_user_attr("run", run)
         self._distributions = {each.name: to_distribution(each) for each in dimensions}
-        self._trials: dict[int, _SuggestedTrial] = {}
+        self._fold = SlimFold()
+        # By the number of a suggested trial, Optuna's ids of its trials in the study that have not
+        # ended: its own and those of repetitions of its config.
+        self._open_ids: dict[int, list[int]] = {}
 
     def new_entries(self) -> list[dict[str, Any]]:
         """Return the entries of Optuna's journal that were added since the last call."""
@@ -173,88 +161,81 @@ class StudyLog:
                 self._set_study_attributes(search_attributes(record))
             case "teacher":
                 self._set_study_attributes(teacher_attributes(record))
-            case "trial_started" if not record.get("follow_up"):
-                self._start(record)
-            # Follow-ups are not in `_trials`, so their epochs and ends match no case.
-            case "epoch" if (trial := self._trials.get(record["trial"])) is not None:
-                self._add_epoch(trial, record)
-            case "trial_ended" if (trial := self._trials.get(record["trial"])) is not None:
-                trial.history.ended = record
-                for optuna_id in trial.open_ids:
-                    self._end(optuna_id, trial.history)
-                trial.open_ids.clear()
             case "repeated":
                 self._repeat(record)
             case "infeasible":
                 self._reject(record)
+            case "trial_started" | "epoch" | "trial_ended" if not record.get("follow_up"):
+                self._take_of_trial(record)
 
-    def _start(self, record: Record) -> None:
-        number = record["trial"]
-        trial = self._trials.get(number)
-        if trial is None:
-            history = TrialHistory(trial=number, started=record, start_s=record["time_s"])
-            trial = self._trials[number] = _SuggestedTrial(history=history)
-        elif trial.history.ended is None:  # a resumed search continues it
-            trial.history.started = record
+    def _take_of_trial(self, record: Record) -> None:
+        number, event = record["trial"], record["event"]
+        before = self._fold.trials.get(number)
+        # Follow-ups have not started here, so their epochs and ends are left out.
+        if before is None and event != "trial_started":
             return
-        # Optuna cannot reopen a trial that ended, so a failed trial gets another one.
-        trial.history.started, trial.history.ended = record, None
-        self._add(f"trial {number}", record, trial, {"trial": number})
+        is_first = before is None or not before.epochs
+        best = None if before is None else before.best
+        self._fold.take(record)
+        history = self._fold.trials[number]
+        match event:
+            # Optuna cannot reopen a trial that ended, so a failed trial gets another one.
+            case "trial_started" if not history.is_continued:
+                self._add(f"trial {number}", record, history, {"trial": number})
+            case "epoch":
+                attributes = first_epoch_attributes(record) if is_first else {}
+                if history.best is not best and history.best is not None:
+                    attributes |= best_epoch_attributes(history.best)
+                self._add_epoch(record, attributes)
+            case "trial_ended":
+                for optuna_id in self._open_ids.pop(number):
+                    self._end(optuna_id, history)
 
     def _repeat(self, record: Record) -> None:
         number = record["same_as"]
-        if (trial := self._trials.get(number)) is None:
+        if (history := self._fold.trials.get(number)) is None:
             raise RunError(f"trial {number} is repeated, but the search did not suggest it")
-        self._add(f"the repetition of trial {number}", record, trial, {"same as trial": number})
-        if trial.history.ended is not None:
-            self._end(trial.open_ids.pop(), trial.history)
+        self._add(f"the repetition of trial {number}", record, history, {"same as trial": number})
+        if history.ended is not None:
+            self._end(self._open_ids[number].pop(), history)
 
     def _add(
-        self, what: str, record: Record, trial: _SuggestedTrial, attributes: UserAttributes
+        self, what: str, record: Record, history: TrialHistory, attributes: UserAttributes
     ) -> None:
         """Add a running trial to the study, with everything that is known about it.
 
         Args:
             what: What is added, for messages.
             record: The record of the suggestion.
-            trial: The suggested trial, or the one that the suggestion repeats.
+            history: The suggested trial, or the one that the suggestion repeats.
             attributes: User attributes of this entry only.
         """
-        history = trial.history
         frozen = self._frozen(
             what,
             record,
             state=TrialState.RUNNING,
             user_attrs={**attributes, **start_attributes(history)},
-            intermediate_values={
-                epoch: epoch_record["veer_pct"]
-                for epoch, epoch_record in sorted(history.epochs.items())
-                if epoch_record["veer_pct"] is not None
-            },
+            intermediate_values=history.measured,
         )
-        trial.open_ids.append(self._storage.create_new_trial(self._id, template_trial=frozen))
+        optuna_id = self._storage.create_new_trial(self._id, template_trial=frozen)
+        self._open_ids.setdefault(history.trial, []).append(optuna_id)
 
-    def _add_epoch(self, trial: _SuggestedTrial, record: Record) -> None:
-        history, veer_pct = trial.history, record["veer_pct"]
-        is_first, before = not history.epochs, history.best
-        history.epochs[record["epoch"]] = {key: record.get(key) for key in _EPOCH_FIELDS}
-        attributes = first_epoch_attributes(record) if is_first else {}
-        if (best := history.best) is not before and best is not None:
-            attributes |= best_epoch_attributes(best)
-        for optuna_id in trial.open_ids:
+    def _add_epoch(self, record: Record, attributes: UserAttributes) -> None:
+        veer_pct = record["veer_pct"]
+        for optuna_id in self._open_ids.get(record["trial"], ()):
             if veer_pct is not None:
                 self._storage.set_trial_intermediate_value(optuna_id, record["epoch"], veer_pct)
             self._set_trial_attributes(optuna_id, attributes)
 
     def _end(self, optuna_id: int, history: TrialHistory) -> None:
-        best, state = history.best, _OPTUNA_STATES[history.state]
+        best, state = history.best_veer_pct, _OPTUNA_STATES[history.state]
         if state is TrialState.COMPLETE and best is None:
             state = TrialState.FAIL  # Optuna refuses COMPLETE without a value
         self._set_trial_attributes(optuna_id, end_attributes(history))
         if history.state == "diverged":
             for key, value in _DIVERGED_CONSTRAINT.items():
                 self._storage.set_trial_system_attr(optuna_id, key, value)
-        values = [best["veer_pct"]] if best and state is TrialState.COMPLETE else None
+        values = [best] if best is not None and state is TrialState.COMPLETE else None
         # Last: Optuna refuses attributes of a trial that has ended.
         self._storage.set_trial_state_values(optuna_id, state, values)
 

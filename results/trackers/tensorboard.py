@@ -30,6 +30,7 @@ from results.trackers.event_records import (
     session_end,
     session_start,
 )
+from results.trackers.slim_fold import SlimFold
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 
@@ -58,8 +59,7 @@ class EventLog:
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
         self._dimensions = tuple(dimensions)
-        self._trials: dict[int, TrialHistory] = {}
-        self._files: dict[int, str] = {}
+        self._fold = SlimFold()
 
     def first(self) -> list[tuple[str, bytes]]:
         """Return the files before any record, as pairs of path below the folder and content."""
@@ -69,64 +69,40 @@ class EventLog:
 
     def take(self, record: Record) -> Iterator[tuple[str, bytes]]:
         """Yield what the next record adds: path below the folder, and bytes to append there."""
+        self._fold.take(record)
         match record["event"]:
-            case "trial_started":
-                yield from self._start(record)
-            case "epoch":
-                yield self._file(record), self._epoch(record)
-            case "trial_ended":
-                self._trials[record["trial"]].ended = record
-                if not self._is_follow_up(record["trial"]):
-                    ended = session_end(record["state"], record["time_s"])
-                    yield self._file(record), event_record(record["time_s"], ended)
             case "benchmark":
                 yield from self._speeds(record)
+            case "trial_started" | "epoch" | "trial_ended":
+                history = self._fold.trials[record["trial"]]
+                if content := self._added(record, history):
+                    yield _file(history), content
 
-    def _start(self, record: Record) -> Iterator[tuple[str, bytes]]:
-        number = record["trial"]
-        before = self._trials.get(number)
-        if before is not None and before.ended is None:
-            return  # a resumed search continues the trial in the same file
-        if before is None:
-            folder = _folder(record)
-            history = TrialHistory(trial=number, started=record, start_s=record["time_s"])
-            self._trials[number] = history
-        else:  # in another folder, since HParams keeps the first end of a session
-            folder = f"{Path(self._files[number]).parent.name}-again"
-            before.started, before.ended = record, None
-        self._files[number] = f"{folder}/{FILE_NAME}"
-        content = first_record(record["time_s"])
-        if not self._is_follow_up(number):
-            started = session_start(record["params"], self._dimensions, number, record["time_s"])
-            content += event_record(record["time_s"], started)
-        yield self._files[number], content
+    def _added(self, record: Record, history: TrialHistory) -> bytes:
+        """Return what a record adds to the file of its trial.
 
-    def _epoch(self, record: Record) -> bytes:
-        history = self._trials[record["trial"]]
-        kept = ("epoch", "veer_pct", "num_params")  # all that `best` and the median need
-        history.epochs[record["epoch"]] = {name: record.get(name) for name in kept}
-        values = [value for name in SCALARS for value in _scalars(name, record.get(name))]
-        best = history.best
-        of_trial = {
-            _BEST: None if best is None else best["veer_pct"],
-            _MEDIAN: history.median_veer_pct,
-            _PARAMETERS: record.get("num_params"),
-        }
-        values += [value for name, number in of_trial.items() for value in _scalars(name, number)]
-        return event_record(record["time_s"], Summary(value=values), record["epoch"])
+        Args:
+            record: The record.
+            history: The trial, with this record.
+        """
+        if record["event"] == "epoch":
+            return _epoch(record, history)
+        time_s, trial = record["time_s"], history.trial
+        if record["event"] == "trial_ended":
+            ended = session_end(record["state"], time_s)
+            return b"" if history.follow_up else event_record(time_s, ended)
+        if history.is_continued:
+            return b""  # in the same file
+        started = session_start(history.params, self._dimensions, trial, time_s)
+        session = b"" if history.follow_up else event_record(time_s, started)
+        return first_record(time_s) + session
 
     def _speeds(self, record: Record) -> Iterator[tuple[str, bytes]]:
         for number, ratio in speed_ratios([record]).items():
-            if number in self._files:
-                step = max(self._trials[number].epochs, default=0)
+            if (history := self._fold.trials.get(number)) is not None:
                 summary = Summary(value=[scalar(_SPEED, ratio)])
-                yield self._files[number], event_record(record["time_s"], summary, step)
-
-    def _file(self, record: Record) -> str:
-        return self._files[record["trial"]]
-
-    def _is_follow_up(self, number: int) -> bool:
-        return self._trials[number].follow_up is not None
+                step = max(history.epochs, default=0)
+                yield _file(history), event_record(record["time_s"], summary, step)
 
 
 def event_files(
@@ -163,11 +139,24 @@ def write_event_files(folder: Path, content: Mapping[str, bytes]) -> None:
             write_bytes_atomically(path, wanted)
 
 
-def _folder(started: Record) -> str:
-    name = f"trial-{started['trial']:04d}"
-    if started.get("follow_up"):
-        name += f"-{started['follow_up']}-of-{started['follows']:04d}"
-    return name
+def _file(history: TrialHistory) -> str:
+    """Return the path of a trial's file below the folder."""
+    name = f"trial-{history.trial:04d}"
+    if history.follow_up:
+        name += f"-{history.follow_up}-of-{history.follows:04d}"
+    # A new folder for each further run, since HParams keeps the first end of a session.
+    return f"{name}{'-again' * (history.num_runs - 1)}/{FILE_NAME}"
+
+
+def _epoch(record: Record, history: TrialHistory) -> bytes:
+    of_trial = {
+        _BEST: history.best_veer_pct,
+        _MEDIAN: history.median_veer_pct,
+        _PARAMETERS: record.get("num_params"),
+    }
+    numbers = {name: record.get(name) for name in SCALARS} | of_trial
+    values = [value for name, number in numbers.items() for value in _scalars(name, number)]
+    return event_record(record["time_s"], Summary(value=values), record["epoch"])
 
 
 def _scalars(name: str, value: Any) -> list[Summary.Value]:

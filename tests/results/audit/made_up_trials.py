@@ -8,10 +8,8 @@ def trial(number, veer_pct, state="complete", *, recipe=None, follow_up=None, fo
     started = {"config": {"lr": number if recipe is None else recipe, "seed": number}}
     if follow_up is not None:
         started |= {"follow_up": follow_up, "follows": follows}
-    epochs = {
-        epoch: {"epoch": epoch, "veer_pct": veer} for epoch, veer in enumerate(veer_pct, start=1)
-    }
     ended = {"state": state, "reason": None}
-    return TrialHistory(
-        trial=number, started=started, start_s=0.0, epochs=epochs, ended=ended
-    )
+    made = TrialHistory(trial=number, started=started, start_s=0.0, ended=ended)
+    for epoch, veer in enumerate(veer_pct, start=1):
+        made.add_epoch({"epoch": epoch, "veer_pct": veer})
+    return made
