@@ -2,7 +2,6 @@
 
 import sys
 
-import typer
 from rich.text import Text
 
 from search.cli import cluster, data, results, space, teacher, train
@@ -11,6 +10,7 @@ from search.cli.compare import compare
 from search.cli.console import errors
 from search.cli.dashboard import dashboard
 from search.cli.evaluate import evaluate
+from search.cli.groups import command_group
 from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
@@ -19,17 +19,13 @@ from spaces.files.errors import VeerError
 
 USER_ERROR_STATUS = 2
 
-app = typer.Typer(
+app = command_group(
+    "Search hyperparameters for distilling a large speaker-verification teacher into a small, "
+    "fast student.\n\n"
+    "The usual order: data prepare and data check, teacher train, search; then trials, show, "
+    "report, dashboard and benchmark to inspect the results, export and train to train the best "
+    "student in full, evaluate to score it.",
     name="veer",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    # Local variables may hold a token; a bug report shows the whole trace.
-    pretty_exceptions_show_locals=False,
-    help="Search hyperparameters for distilling a large speaker-verification teacher into a "
-    "small, fast student.\n\n"
-    "The usual order: **data prepare** and **data check**, **teacher train**, **search**; then "
-    "**trials**, **show**, **report**, **dashboard** and **benchmark** to inspect the results, "
-    "**export** and **train** to train the best student in full, **evaluate** to score it.",
 )
 app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")

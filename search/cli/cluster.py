@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from search.cli.console import console, errors
+from search.cli.groups import command_group
 
 if TYPE_CHECKING:
     from search.cluster.tokens import Token
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Start Ray on several machines. A machine needs the cluster's token to join.",
-)
+app = command_group("Start Ray on several machines. A machine needs the cluster's token to join.")
 
 CpusOption = Annotated[
     int | None, typer.Option(min=0, help="CPUs of this machine for trials.", show_default="all")

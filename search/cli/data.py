@@ -12,13 +12,12 @@ from rich.table import Table
 
 from search.cli import store
 from search.cli.console import console, progress_bar
+from search.cli.groups import command_group
 
 if TYPE_CHECKING:
     from trainable.corpus.check import CorpusReport
 
-app = typer.Typer(
-    no_args_is_help=True, help="Prepare and check a corpus; manage its stored log-mels."
-)
+app = command_group("Prepare and check a corpus; manage its stored log-mels.")
 app.command()(store.build)
 app.command()(store.info)
 app.command()(store.prune)

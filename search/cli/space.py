@@ -11,12 +11,13 @@ import typer
 from rich.table import Table
 
 from search.cli.console import console, progress_bar
+from search.cli.groups import command_group
 
 if TYPE_CHECKING:
     from search.estimates.space_report import CostRange, RandomConfigs, SpaceReport
     from spaces.dimensions import Condition, Dimension
 
-app = typer.Typer(no_args_is_help=True, help="List the bundled spaces, and check a space.")
+app = command_group("List the bundled spaces, and check a space.")
 
 _COST_TITLES: Mapping[str, str] = {
     "max_cpu_latency_vs_teacher": "CPU time / teacher",

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from search.cli.groups import command_group
 from search.cli.options import (
     AllowCodeOption,
     CorpusOption,
@@ -15,7 +16,7 @@ from search.cli.options import (
 )
 from search.cli.train import run_and_show
 
-app = typer.Typer(no_args_is_help=True, help="Train the teacher.")
+app = command_group("Train the teacher.")
 
 
 @app.callback()

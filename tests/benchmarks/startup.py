@@ -20,7 +20,7 @@ from trainable.machine.hardware import cpu_name
 VEER = "from search.cli.entry import main; main()"
 ONE_OPTION = """
 import typer
-app = typer.Typer(rich_markup_mode="markdown")
+app = typer.Typer()
 @app.command()
 def command(number: int = 0) -> None:
     "Do nothing."
