@@ -54,7 +54,8 @@ def test_the_list_of_spaces_loads_what_reads_their_files() -> None:
 @pytest.mark.parametrize("words", [["trials"], ["show", "1"]], ids=" ".join)
 def test_tables_are_read_without_torch_ray_and_optuna(words: list[str], run: RunFolder) -> None:
     command, *rest = words
-    assert loaded(command, str(run.path), *rest) <= {"pyarrow", "numpy", "pandas", "scipy", "pydantic"}
+    tables = {"pyarrow", "numpy", "pandas", "scipy", "pydantic"}
+    assert loaded(command, str(run.path), *rest) <= tables
 
 
 def test_presets_build_models_and_need_no_ray() -> None:
