@@ -50,7 +50,8 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import describe_hardware
 from trainable.teachers.network import load_teacher
 from trainable.training.full import run_training
-from trainable.verification.evaluation import validation_veer_pct
+from trainable.verification.evaluation import validation_scores
+from trainable.verification.metrics import equal_error_rate
 
 DEFAULT_BANK = TargetsConfig().num_crops
 ALLOWED_PCT = 0.5
@@ -139,9 +140,10 @@ def describe(bench: Bench) -> None:
     """Print what is compared."""
     data, trial = bench.data, bench.trial
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
-    veer_pct = validation_veer_pct(
+    scores = validation_scores(
         bench.teacher.model, data, num_crops=trial.training.eval_crops, device=CPU
     )
+    veer_pct = equal_error_rate(scores, data.val_is_target)
     latest = np.maximum(data.features.length[data.train_row] - trial.training.crop_frames, 0)
     print(
         f"teacher VEER {veer_pct:.2f} %; {len(data.train_row):,} training utterances, "

@@ -57,11 +57,6 @@ def preset_trees() -> dict[str, dict[str, Any]]:
     return {name: read_yaml(bundled_configs()[name]).data for name in STUDENTS}
 
 
-def preset_summaries() -> dict[str, str]:
-    """Return a line for each student preset: what it is, and its part of the notes."""
-    return {name: summary_of(name) for name in STUDENTS}
-
-
 def summary_of(name: str) -> str:
     """Return the description of a bundled config: its first line, which is a comment."""
     first, _, _ = bundled_configs()[name].read_text(encoding="utf-8").partition("\n")

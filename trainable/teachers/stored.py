@@ -18,7 +18,7 @@ from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import MAX_LISTED, Crops, TeacherFacts, TeacherOutput
 from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, read_embeddings
-from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.metrics import Floats
 from trainable.verification.scoring import cosine_scores
 
 # A crop's key is its utterance times this, plus its first frame: one int64 that sorts by
@@ -150,12 +150,6 @@ def stored_scores(file: Path, data: TrainingData) -> Floats | None:
     np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
     mean_VD /= count_V[:, None]
     return cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
-
-
-def stored_veer_pct(file: Path, data: TrainingData) -> float | None:
-    """Return the VEER of stored embeddings, percent; None and errors as in `stored_scores`."""
-    scores = stored_scores(file, data)
-    return None if scores is None else equal_error_rate(scores, data.val_is_target)
 
 
 def _faults(

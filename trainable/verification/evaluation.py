@@ -4,7 +4,6 @@ Shapes: V utterances, C crops of each, Z = V x C crops, P trial pairs, T frames,
 D embedding, S samples.
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,7 +25,6 @@ from trainable.machine.prefetch import prefetched, to_device
 from trainable.verification.metrics import (
     Floats,
     VerificationMetrics,
-    equal_error_rate,
     verification_metrics,
 )
 from trainable.verification.scoring import (
@@ -132,11 +130,6 @@ class Validation:
             return None
         return cosine_scores(emb_VCD.numpy(), self._data.val_a, self._data.val_b)
 
-    def veer_pct(self, model: SpeakerModel, engine: Engine) -> float:
-        """Return the VEER (interpolated EER of the validation list), percent; NaN if undefined."""
-        scores = self.scores(model, engine)
-        return math.nan if scores is None else equal_error_rate(scores, self._data.val_is_target)
-
     def _batches(self, device: torch.device) -> Iterator[Tensor]:
         batch_size = EVAL_BATCH.get(device.type, EVAL_BATCH["cpu"])
         for first in range(0, len(self._row_Z), batch_size):
@@ -163,14 +156,6 @@ def validation_scores(
     if scores is None:
         raise TrainingError("an embedding of the validation list is NaN or infinite")
     return scores
-
-
-def validation_veer_pct(
-    model: SpeakerModel, data: TrainingData, *, num_crops: int, device: torch.device
-) -> float:
-    """Return the VEER of a model, percent; arguments and errors are as in `validation_scores`."""
-    scores = validation_scores(model, data, num_crops=num_crops, device=device)
-    return equal_error_rate(scores, data.val_is_target)
 
 
 def evaluate_pairs(

@@ -14,10 +14,10 @@ from trainable.config.reading import (
     PRESETS_FOLDER,
     STUDENTS,
     bundled_configs,
-    preset_summaries,
     preset_trees,
     read_preset_run,
     read_trial_config,
+    summary_of,
 )
 from trainable.config.trial_config import OWN_PARAMETERS, TrialConfig
 
@@ -53,7 +53,7 @@ TEACHERS = sorted(bundled_configs().keys() - set(STUDENTS))
 
 
 def test_the_table_above_has_every_preset_in_order() -> None:
-    assert tuple(NOTES) == STUDENTS == tuple(preset_trees()) == tuple(preset_summaries())
+    assert tuple(NOTES) == STUDENTS == tuple(preset_trees())
 
 
 @pytest.mark.parametrize("name", STUDENTS)
@@ -111,7 +111,7 @@ def test_multistage_has_the_weights_of_the_notes() -> None:
 )
 def test_two_names_of_one_config_have_one_hash(one: str, other: str) -> None:
     assert read_trial_config(one).recipe_hash() == read_trial_config(other).recipe_hash()
-    assert f"which is {other}" in preset_summaries()[one]
+    assert f"which is {other}" in summary_of(one)
 
 
 def test_no_other_presets_are_the_same() -> None:
@@ -134,9 +134,9 @@ def test_a_summary_is_a_sentence_of_its_own(name: str) -> None:
 
 
 def test_students_name_their_part_of_the_notes() -> None:
-    for summary in preset_summaries().values():
+    for summary in map(summary_of, STUDENTS):
         assert re.search(r'\("[^"]{2,}"(, [a-z0-9 ]+)?\)\.$', summary), summary
-    assert preset_summaries()["p4a_hybrid"] == (
+    assert summary_of("p4a_hybrid") == (
         'V2 with an LSTM in every block ("4A: Hybrid LSTM + MLP-Mixer").'
     )
 

@@ -25,7 +25,7 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teachers.embedding_file import read_meta
 from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank, plan_crops
-from trainable.teachers.stored import stored_veer_pct
+from trainable.teachers.stored import stored_scores
 from trainable.training.full import TrainResult, run_training
 
 STUDENT = {
@@ -154,7 +154,7 @@ class TestBank:
         self, corpus: CorpusConfig, data: TrainingData, make_plugin: Callable, tmp_path: Path
     ) -> None:
         build_bank(make_plugin(state=weights()), corpus, data, tmp_path / "bank.parquet")
-        assert stored_veer_pct(tmp_path / "bank.parquet", data) is not None
+        assert stored_scores(tmp_path / "bank.parquet", data) is not None
 
     @pytest.mark.parametrize(
         ("answer", "message"),

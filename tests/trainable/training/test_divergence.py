@@ -75,7 +75,7 @@ def test_a_gradient_that_explodes_in_the_last_step_is_noticed(data: TrainingData
 
 
 @pytest.mark.parametrize("value", [NAN, INF])
-def test_an_embedding_that_is_not_finite_gives_no_veer(data: TrainingData, value: float) -> None:
+def test_an_embedding_that_is_not_finite_gives_no_scores(data: TrainingData, value: float) -> None:
     trainer = trainer_of(data)
 
     def spoil(module: torch.nn.Module, _: object, out: ModelOutput) -> ModelOutput:
@@ -86,7 +86,7 @@ def test_an_embedding_that_is_not_finite_gives_no_veer(data: TrainingData, value
 
     trainer.model.register_forward_hook(spoil)
     validation = trainer._validation
-    assert math.isnan(validation.veer_pct(trainer.model, Engine(device=CPU)))
+    assert validation.scores(trainer.model, Engine(device=CPU)) is None
     with pytest.raises(DivergedError, match=r"^an embedding of the validation list became NaN"):
         trainer.run_epoch()
     assert trainer.history == []
