@@ -12,7 +12,6 @@ NOT_GIVEN = "-"
 
 def model_hashes(records: Iterable[Record]) -> dict[int, str]:
     """Return the fingerprint of the model by trial, as its last worker reported it."""
-    # Journals of earlier versions have no `model_hash`.
     return {
         record["trial"]: record["model_hash"]
         for record in records

@@ -2,7 +2,7 @@
 
 A worker writes the scores of a trial before it reports the epoch, so a file may belong to an epoch
 that the journal does not have yet. Only the scores of the best epoch in the journal are returned.
-Where there are none, as in runs of earlier versions, or where the file is damaged, the values of
+Where there are none, as where the files were deleted, or where the file is damaged, the values of
 the journal still hold; only what the scores would add is missing.
 
 Shapes: P trial pairs, R bootstrap replicates.
@@ -148,7 +148,7 @@ class RunScores:
         if of_first is not self and not listed.table.equals(list_of_first.table):
             return None
         if both[0].replicates.shape != both[1].replicates.shape:
-            return None  # from a version with another number of replicates
+            return None
         return eer_difference(
             (both[0].veer_pct, both[1].veer_pct),
             (both[0].replicates, both[1].replicates),

@@ -20,8 +20,7 @@ from results.journal.history import TrialHistory, latest
 from results.tables.run_view import RunView
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
-from spaces.files.errors import RunError, VeerError
-from spaces.files.yaml_file import read_yaml
+from spaces.files.errors import RunError
 
 # Seed of the fANOVA forests; the charts of a run use the same.
 IMPORTANCE_SEED = 0
@@ -249,18 +248,8 @@ def _trial_facts(trial: TrialHistory) -> dict[str, Any]:
 
 
 def _space(view: RunView) -> Mapping[str, Any]:
-    """Return the space in the journal, or in the run folder; empty where there is none to read."""
     started = next((each for each in view.records if each["event"] == "search_started"), {})
-    if started.get("space"):
-        return dict(started["space"])
-    # Journals of earlier versions do not have the space, but the run folder has a copy. A link in
-    # a foreign run folder could lead to any private file of the reader, so it is not followed.
-    if view.folder.space.is_symlink():
-        return {}
-    try:
-        return read_yaml(view.folder.space).data
-    except (VeerError, OSError):
-        return {}
+    return dict(started.get("space") or {})
 
 
 def _best_config(view: RunView) -> Mapping[str, Any]:

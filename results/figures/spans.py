@@ -12,7 +12,7 @@ from results.analysis.faults import counted, fault_in_words
 from results.journal.journal import Record
 from results.tables.run_view import RunView
 
-# Journals of earlier versions have no placements.
+# A worker that reported nothing before its fault has no placement.
 _UNKNOWN_HOST = ""
 
 

@@ -79,10 +79,8 @@ def veer_by_latency(view: RunView) -> go.Figure | None:
 
 
 def p95_latencies_ms(view: RunView) -> dict[int, float]:
-    """Return the 95th percentile of the latency in ms by trial number, where it was measured."""
-    # Benchmarks of earlier versions do not have it.
-    highs = {trial: row.get("latency_p95_ms") for trial, row in view.speeds.items()}
-    return {trial: round(high_ms, 4) for trial, high_ms in highs.items() if high_ms is not None}
+    """Return the 95th percentile of the latency in ms by trial number."""
+    return {trial: round(row["latency_p95_ms"], 4) for trial, row in view.speeds.items()}
 
 
 def veer_by_parameters(view: RunView) -> go.Figure | None:

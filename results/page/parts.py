@@ -186,7 +186,6 @@ def search_facts(
     """Return parameters, sampler, corpus and teacher of the search; unknown ones are left out."""
     scheduler = settings.get("scheduler") or {}
     rungs = ", ".join(f"{rung:g}" for rung in rungs_of(settings))
-    # From the trials and not from the space, which journals of earlier versions do not have.
     started = [record for record in records if record["event"] == "trial_started"]
     sampled = dict.fromkeys(name for record in started for name in record["params"])
     points = latest(records, "start_points") or {"points": ()}

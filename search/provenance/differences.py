@@ -46,8 +46,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name, value in one.items()
         if value != two.get(name)
     ]
-    variables = changed_variables(then, now) if "environment" in then else []
-    return [*named, *_other_packages(then, now), *variables]
+    return [*named, *_other_packages(then, now), *changed_variables(then, now)]
 
 
 def describe_change(name: str, then: object, now: object) -> str:
@@ -58,7 +57,7 @@ def describe_change(name: str, then: object, now: object) -> str:
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Return the values that are compared by name, as text."""
     hardware, git = provenance.get("hardware") or {}, provenance.get("git") or {}
-    # A value that one side lacks is left out: older runs recorded fewer.
+    # A value that one side lacks is left out: as where the folder is no git repository.
     facts = {
         "python": provenance.get("python"),
         **(provenance.get("versions") or {}),

@@ -17,9 +17,6 @@ from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults
 from spaces.files.errors import RunError
 
-# Journals of older versions have no `finalists`; this is the default of `SearchConfig`.
-DEFAULT_FINALISTS = 3
-
 
 def audit_search(records: Sequence[Record]) -> Audit:
     """Audit a search; an unfinished one by its journal so far.
@@ -35,7 +32,7 @@ def audit_search(records: Sequence[Record]) -> Audit:
     stopped_at = {number: at[number] for number in rung_stops(records)}
     epochs = rung_epochs(rungs_of(settings), max_epochs)
     # A resume may change `finalists`, but neither the scheduler nor `max_epochs`.
-    most = latest_settings(records).get("finalists") or DEFAULT_FINALISTS
+    most = latest_settings(records).get("finalists", settings["finalists"])
     return Audit(
         is_stopping=scheduler.kind != "none",
         grace_epochs=scheduler.grace_epochs,
@@ -62,7 +59,7 @@ def _stopping_settings(
             "restore it from a copy"
         )
     settings = records[0]["settings"]
-    if missing := sorted({"scheduler", "max_epochs"} - settings.keys()):
+    if missing := sorted({"scheduler", "max_epochs", "finalists"} - settings.keys()):
         raise RunError(f"the journal's settings must have {', '.join(missing)} to be audited")
     try:
         scheduler = SchedulerConfig.model_validate(settings["scheduler"])

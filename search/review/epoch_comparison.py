@@ -41,12 +41,8 @@ class EpochPair:
 
     @property
     def differing(self) -> list[str]:
-        """The fields that are not equal bit for bit; those missing in the journal are skipped."""
-        return [
-            name
-            for name in COMPARED
-            if name in self.recorded and self.recorded[name] != self.again[name]
-        ]
+        """The fields that are not equal bit for bit."""
+        return [name for name in COMPARED if self.recorded.get(name) != self.again[name]]
 
     @property
     def veer_drift_pct(self) -> float:

@@ -151,4 +151,5 @@ def longest_report(epoch: int) -> EpochReport:
         teacher_cosine=number, train_accuracy_pct=number, lr=number, samples_per_s=number,
         train_s=number, eval_s=number, classification_share=number, reconstruction_share=number,
         loss_stages=stages, stage_shares=stages, peak_memory_mib=number, overhead_share=number,
+        num_samples=10**9, veer_low_pct=number, veer_high_pct=number,
     )  # fmt: skip

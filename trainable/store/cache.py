@@ -15,13 +15,10 @@ from trainable.store.plan import (
     SOURCE,
     StoreManifest,
     StorePlan,
-    is_other_format,
     read_json,
 )
 
 _STORE_GLOBS = ("features-*/", "targets-*/")
-# Folders of an earlier format, which is listed and pruned but never read.
-_OLD_STORE_GLOB = "log-mels-*/"
 # Left where the process that removed a store was killed after it had renamed the folder.
 _REMOVED_GLOB = f".*{REMOVED_SUFFIX}/"
 DAY_S = 86_400
@@ -33,7 +30,6 @@ class StoreState(StrEnum):
     COMPLETE = "complete"
     UNFINISHED = "unfinished"
     SUPERSEDED = "superseded"
-    OLD_FORMAT = "old format"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +41,7 @@ class StoreInfo:
         state: Superseded means complete but no longer needed: another complete store of the same
             kind, lists, audio folders and settings was used later, or the store that this one was
             made from is superseded or gone.
-        plan: What the store is to hold; None if the plan is missing or of another format.
+        plan: What the store is to hold; None if the plan is missing or damaged.
         num_vectors: Number of frames or crops; None if the store is not complete.
         size_bytes: Size of all its files.
         num_shards: Number of shards in the folder.
@@ -81,7 +77,6 @@ def list_stores(cache_dir: Path) -> tuple[StoreInfo, ...]:
     found = [
         _info(folder) for kind in (*_STORE_GLOBS, _REMOVED_GLOB) for folder in cache_dir.glob(kind)
     ]
-    found += [_old_info(folder) for folder in cache_dir.glob(_OLD_STORE_GLOB)]
     found.sort(key=lambda store: -store.last_used_s)
     # In this order: targets of a replaced store of log-mels are superseded with it.
     return _mark_sourceless(_mark_replaced(found))
@@ -92,8 +87,8 @@ def prunable(stores: Sequence[StoreInfo], older_than_days: float | None) -> tupl
 
     Args:
         stores: All stores of a cache.
-        older_than_days: Include every store, also of the old format, that was not opened for this
-            long; None includes no store for its age.
+        older_than_days: Include every store that was not opened for this long; None
+            includes no store for its age.
     """
     always = (StoreState.UNFINISHED, StoreState.SUPERSEDED)
     return tuple(
@@ -146,8 +141,6 @@ def _mark_sourceless(stores: Sequence[StoreInfo]) -> tuple[StoreInfo, ...]:
 
 
 def _info(folder: Path) -> StoreInfo:
-    if is_other_format(folder):
-        return _old_info(folder)
     manifest = read_json(folder / MANIFEST, StoreManifest)
     plan = manifest.plan if manifest else read_json(folder / PLAN, StorePlan)
     num_shards = sum(1 for _ in folder.glob("*.arrow"))
@@ -161,18 +154,6 @@ def _info(folder: Path) -> StoreInfo:
         num_vectors=num_vectors if is_whole else None,
         size_bytes=_size_bytes(folder),
         num_shards=num_shards,
-        last_used_s=_changed_s(folder / USE_LOCK, folder),
-    )
-
-
-def _old_info(folder: Path) -> StoreInfo:
-    return StoreInfo(
-        folder=folder,
-        state=StoreState.OLD_FORMAT,
-        plan=None,
-        num_vectors=None,
-        size_bytes=_size_bytes(folder),
-        num_shards=0,
         last_used_s=_changed_s(folder / USE_LOCK, folder),
     )
 

@@ -1,6 +1,5 @@
 """The two JSON files of a store: the plan of its shards, and the manifest of a complete store."""
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -110,16 +109,6 @@ def read_json(path: Path, kind: type[_Json]) -> _Json | None:
             f"{path}: cannot be read ({error.strerror or error}); make it a readable file, or "
             "remove it, and `veer data build` writes it again"
         ) from error
-
-
-def is_other_format(folder: Path) -> bool:
-    """Return whether the plan of a store has another version of the format."""
-    try:
-        # Not as a `StorePlan`: another version may have other fields.
-        version = json.loads((folder / PLAN).read_bytes())["format_version"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return bool(version != FORMAT_VERSION)
 
 
 def ensure_plan(request: StoreRequest) -> StorePlan:

@@ -25,7 +25,7 @@ class EpochReport:
         loss_reconstruction: Reconstruction term; None without it.
         distill_share: Weighted distillation term over the total loss; None without distillation.
         classification_share: Weighted classification term over the total loss; the shares of the
-            terms add up to 1. None in runs from before it was reported.
+            terms add up to 1.
         reconstruction_share: Weighted reconstruction term over the total loss; None without it.
         loss_stages: Loss of each student stage, first block first and the embedding last; None
             without multi-stage distillation.
@@ -39,14 +39,12 @@ class EpochReport:
         eval_s: Seconds of evaluation.
         peak_memory_mib: Peak memory of the epoch, MiB. On a GPU: memory of tensors. On the CPU:
             memory of the process without pages of mapped files, sampled at the ends of forward
-            passes. None where the platform does not report it, and in runs from before it was
-            reported.
-        overhead_share: Share of `train_s` outside forward, backward and optimizer, 0 to 1. None
-            in runs from before it was reported.
-        num_samples: Training crops. None in runs from before it was reported.
+            passes. None where the platform does not report it.
+        overhead_share: Share of `train_s` outside forward, backward and optimizer, 0 to 1.
+        num_samples: Training crops.
         veer_low_pct: Lower end of the 95 % interval of `veer_pct`, by bootstrap over the
-            validation speakers. None where an earlier epoch was as good, where the list has too
-            few speakers or errors for an interval, and in runs from before it was reported.
+            validation speakers. None where an earlier epoch was as good, and where the list has
+            too few speakers or errors for an interval.
         veer_high_pct: Its upper end.
     """
 
@@ -63,16 +61,15 @@ class EpochReport:
     samples_per_s: float
     train_s: float
     eval_s: float
-    # Fields from here on have defaults: checkpoints of earlier versions lack some.
-    classification_share: float | None = None
-    reconstruction_share: float | None = None
-    loss_stages: tuple[float, ...] | None = None
-    stage_shares: tuple[float, ...] | None = None
-    peak_memory_mib: float | None = None
-    overhead_share: float | None = None
-    num_samples: int | None = None
-    veer_low_pct: float | None = None
-    veer_high_pct: float | None = None
+    classification_share: float
+    reconstruction_share: float | None
+    loss_stages: tuple[float, ...] | None
+    stage_shares: tuple[float, ...] | None
+    peak_memory_mib: float | None
+    overhead_share: float
+    num_samples: int
+    veer_low_pct: float | None
+    veer_high_pct: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, as plain data."""

@@ -125,7 +125,7 @@ class TrainingStep:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Load a state from `state`; a state from before loss scaling has only the optimizer.
+        """Load a state from `state`.
 
         The implementation of Adam (fused or foreach) stays the one for this device, whatever
         device the state was made on.
@@ -133,10 +133,9 @@ class TrainingStep:
         form = {"fused": self._engine.has_fused_adam, "foreach": not self._engine.has_fused_adam}
         groups = [group | form for group in state["optimizer"]["param_groups"]]
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
-        if self._engine.scales_loss and state.get("scaler"):
+        if self._engine.scales_loss and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
-        taken = (int(each["step"].item()) for each in self.optimizer.state.values())
-        self.num_steps = state.get("num_steps", max(taken, default=0))
+        self.num_steps = state["num_steps"]
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         # The evaluation after an epoch leaves the student in eval mode.

@@ -215,8 +215,7 @@ class Trainer:
                 f"the train list has {len(self.data.speakers)}; choose another output folder"
             )
         veer, engine = state["veer"], self.engine.model_dump(mode="json")
-        # Checkpoints from before `engine` was a setting do not contain it.
-        if veer.get("engine", engine) != engine:
+        if veer["engine"] != engine:
             raise TrainingError(
                 f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
                 "keeps its engine; set the same engine, or choose another output folder"
@@ -224,7 +223,7 @@ class Trainer:
         weights = state["model_state_dict"]
         for prefix, part in self._parts().items():
             part.load_state_dict(part_of(weights, prefix))
-        self.step.load_state(veer.get("step", {}) | {"optimizer": state["optimizer_state_dict"]})
+        self.step.load_state(veer["step"] | {"optimizer": state["optimizer_state_dict"]})
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         # Scores of an earlier process are in the run's folder already.
         self.epoch, self.new_scores = state["epoch"], None

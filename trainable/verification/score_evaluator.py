@@ -42,14 +42,13 @@ class ScoreEvaluator:
         """
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
         # Ties go to the earlier epoch, as in `CheckpointFolder`: scores must have a checkpoint.
-        if best_pct <= veer_pct:
-            return {"veer_pct": veer_pct}, None
-        measured = self.measure(scores, number)
-        fields = {"veer_pct": veer_pct}
-        if measured.interval is not None:
-            fields["veer_low_pct"] = measured.interval.low_pct
-            fields["veer_high_pct"] = measured.interval.high_pct
-        return fields, measured
+        measured = None if best_pct <= veer_pct else self.measure(scores, number)
+        interval = None if measured is None else measured.interval
+        return {
+            "veer_pct": veer_pct,
+            "veer_low_pct": None if interval is None else interval.low_pct,
+            "veer_high_pct": None if interval is None else interval.high_pct,
+        }, measured
 
     def measure(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
         """Return scores with VEER, replicates and interval; `epoch` is recorded with them."""

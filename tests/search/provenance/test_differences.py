@@ -74,8 +74,8 @@ def test_many_packages_are_counted():
     assert text.endswith("package-4, package-5 and 3 more")
 
 
-def test_facts_that_an_older_journal_lacks_are_left_out():
-    then = {name: THEN[name] for name in ("python", "versions")}
+def test_facts_that_were_not_known_then_are_left_out():
+    then = THEN | {"git": None, "cuda": None}
     assert changes(then, THEN | {"python": "3.13.0"}) == ["python 3.12.1 then, 3.13.0 now"]
 
 

@@ -95,8 +95,8 @@ def test_a_search_that_runs_can_be_audited(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "match"),
-    [({}, r"settings must have max_epochs, scheduler to be audited"),
-     ({"max_epochs": 9}, r"settings must have scheduler to be audited"),
+    [({}, r"settings must have finalists, max_epochs, scheduler to be audited"),
+     ({"max_epochs": 9, "finalists": 3}, r"settings must have scheduler to be audited"),
      (SETTINGS | {"scheduler": {"kind": "asha", "grace_epochs": 0}},
       r"do not define the rungs: scheduler\.grace_epochs: Input should be greater"),
      (SETTINGS | {"max_epochs": "9"}, r"max_epochs must be an integer of at least 1, got '9'")],

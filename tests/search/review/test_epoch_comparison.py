@@ -49,11 +49,6 @@ def test_a_number_where_there_was_none_differs():
     assert pair(loss_reconstruction=0.0).differing == ["loss_reconstruction"]
 
 
-def test_fields_that_an_older_journal_lacks_are_left_out():
-    recorded = {name: value for name, value in EPOCH.items() if name != "loss_stages"}
-    assert replace(pair(loss_stages=None), recorded=recorded).differing == []
-
-
 def test_the_first_difference_has_both_values_and_its_size():
     pairs = [pair(), pair(veer_pct=12.75, loss_total=5.0)]
     assert first_difference(pairs) == (

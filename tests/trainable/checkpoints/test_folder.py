@@ -105,7 +105,7 @@ def test_deleting_weights_leaves_no_model_file(trainer: Trainer, tmp_path: Path)
 def test_a_truncated_file_is_refused_by_name(trainer: Trainer, tmp_path: Path, size: int) -> None:
     trainer.run_epoch()
     file = CheckpointFolder(tmp_path).save(trainer)
-    digest_path(file).unlink()  # as a file of before there were digests
+    digest_path(file).unlink()  # as beside a file that a user copied
     with file.open("r+b") as stream:
         stream.truncate(size)
     with pytest.raises(CheckpointError, match=r"model000000001.model: not a readable model file"):

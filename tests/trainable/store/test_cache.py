@@ -162,16 +162,14 @@ def test_what_was_made_from_a_superseded_or_missing_store_is_superseded(
     assert removed == {old.folder.name, "targets-aaaa", "targets-bbbb"}
 
 
-def test_a_store_of_an_old_format_is_pruned_by_age_only(tmp_path: Path) -> None:
-    folder = tmp_path / "cache" / "log-mels-0123"
-    folder.mkdir(parents=True)
-    (folder / "frames.f16").write_bytes(b"x" * 100)
+def test_a_complete_store_is_pruned_by_age_only(build: Build, tmp_path: Path) -> None:
+    build()
     (store,) = list_stores(tmp_path / "cache")
-    assert (store.state, store.size_bytes) == (StoreState.OLD_FORMAT, 100)
+    assert store.state is StoreState.COMPLETE
     assert prunable([store], None) == ()
     assert prunable([store], 1) == ()
     ten_days_ago = time.time() - 10 * 86_400
-    os.utime(folder, (ten_days_ago, ten_days_ago))
+    os.utime(store.folder / "in-use.lock", (ten_days_ago, ten_days_ago))
     (store,) = list_stores(tmp_path / "cache")
     assert store.unused_days == pytest.approx(10, abs=0.01)
     assert prunable([store], 9) == (store,)

@@ -154,11 +154,11 @@ def test_a_restored_step_continues_bit_for_bit(engine: Engine) -> None:
 def test_an_optimizer_saved_in_another_form_keeps_this_devices() -> None:
     step = make_step(Engine(device=CPU))
     step.run(make_batch())
-    saved = step.optimizer.state_dict()
-    for group in saved["param_groups"]:
+    saved = step.state()
+    for group in saved["optimizer"]["param_groups"]:
         group |= {"fused": None, "foreach": True}
     other = make_step(Engine(device=CPU))
-    other.load_state({"optimizer": saved})
+    other.load_state(saved)
     assert [(g["fused"], g["foreach"]) for g in other.optimizer.param_groups] == [(True, False)]
     assert other.num_steps == 1
 
