@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.tables.queries_page import QUERIES, SEVERAL_RUNS
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
+from tests.docs_pages.tables import QUERIES, SEVERAL_RUNS
 
 DIM, LOSS = "param.model.hidden_dim", "param.loss.distillation"
 PARAMS = [pa.field(DIM, pa.int64()), pa.field(LOSS, pa.string())]

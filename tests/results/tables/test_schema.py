@@ -1,16 +1,14 @@
 """The documented columns are the tables' columns."""
 
 import dataclasses
-from pathlib import Path
 
-from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema, tables_page
+from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
+from tests.docs_pages.tables import TABLES_PAGE, tables_page
 from trainable.training.epoch_report import EpochReport
-
-PAGE = Path(__file__).parents[3] / "docs" / "tables.md"
 
 
 def test_the_page_is_that_of_the_schema() -> None:
-    assert PAGE.read_text() == tables_page(), "run: python -m results.tables.schema"
+    assert TABLES_PAGE.read_text() == tables_page(), "run: python -m tests.docs_pages.tables"
 
 
 def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
