@@ -165,7 +165,7 @@ def _records(disk: Disk) -> Any:
     """A run with one trial of 40 epochs, and the dimensions of its space."""
     from results.journal.journal import Journal
     from results.journal.run_folder import RunFolder
-    from tests.results.conftest import DIMENSIONS, report, start
+    from tests.worlds.journal_writing import DIMENSIONS, report, start
 
     with Journal(disk.folder / "journal.jsonl") as writer:
         start(writer, 0, loss__distillation="none", model__num_blocks=2, training__lr=1e-3)

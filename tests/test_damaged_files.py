@@ -16,9 +16,9 @@ from results.journal.journal import Journal, read_journal
 from spaces.files.errors import StoreError, VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import read_space
-from tests.conftest import write_corpus
 from tests.damage import DAMAGES
-from tests.tiny_mixer import TINY_MIXER
+from tests.worlds.corpus import write_corpus
+from tests.worlds.tiny_models import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.config.trial_config import TrialConfig, read_train_config

@@ -37,7 +37,7 @@ from search.cluster.connection import connected
 from search.cluster.store_build import ShardBuilder
 from spaces.files.yaml_file import write_yaml
 from tests.benchmarks.report import finish
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
 from trainable.audio.reading import load_wave
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.reading import read_trial_config

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from search.loop.shares import USUAL_CONTEXT_BYTES
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data

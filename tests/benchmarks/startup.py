@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.benchmarks.report import Verdict, finish_all
-from tests.results.made_up import write_made_up_run
+from tests.worlds.made_up_run import write_made_up_run
 from trainable.machine.hardware import cpu_name
 
 VEER = "from search.cli.entry import main; main()"

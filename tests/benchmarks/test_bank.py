@@ -25,7 +25,7 @@ from tests.benchmarks.bank_figures import (
     verdict,
 )
 from tests.benchmarks.bank_runs import Answered, Witness, mean_cosine
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.crop_bank import CropBank

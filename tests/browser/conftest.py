@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 from results.journal.run_folder import RunFolder
 from results.page.report import write_report
 from tests.browser.chromium import chromium
-from tests.results.made_up import write_made_up_run
+from tests.worlds.made_up_run import write_made_up_run
 
 NUM_TRIALS = 30
 MANY_TRIALS = 1000

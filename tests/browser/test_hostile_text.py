@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from results.page.report import write_report
 from tests.browser.pictures import draw_all
-from tests.results.made_up import write_made_up_run
 from tests.results.pages import write_run
+from tests.worlds.made_up_run import write_made_up_run
 
 pytestmark = pytest.mark.browser
 

@@ -35,7 +35,7 @@ from tests.chaos.scenarios import (
     workers_frozen,
     workers_killed,
 )
-from tests.chaos.world import build_world
+from tests.worlds.chaos_world import build_world
 
 Scenario = Callable[[Stage, str, int], Outcome]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.chaos.scenarios import Stage
-from tests.chaos.world import build_world
+from tests.worlds.chaos_world import build_world
 
 
 @pytest.fixture(scope="session")

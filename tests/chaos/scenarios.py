@@ -19,9 +19,9 @@ from tests.chaos.workers import (
     kill_worker,
     node_killer,
 )
-from tests.chaos.world import chaos_settings
 from tests.search.ray_nodes import ray_nodes
 from tests.search.real_search import RealSearch
+from tests.worlds.chaos_world import chaos_settings
 
 # Trials that are long enough to be hit in mid-training while others continue.
 LONG = {"max_concurrent": 2, "max_epochs": 200, "scheduler": {"kind": "none"}}

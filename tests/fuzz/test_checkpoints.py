@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spaces.files.errors import VeerError
 from tests.fuzz.mutation import ODD_VALUES, fuzzed, mutated
-from tests.tiny_mixer import TINY_MIXER
+from tests.worlds.tiny_models import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.user_models import check_user_teacher

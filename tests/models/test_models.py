@@ -22,7 +22,7 @@ from models import (
     count_parameters,
 )
 from models.catalogue import BUILDERS, BundledModelConfig
-from tests.models.cases import CASES, EMBEDDING, FRAMES, Case
+from tests.worlds.model_cases import CASES, EMBEDDING, FRAMES, Case
 
 
 class Embedding(nn.Module):

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from spaces.dimensions import Choice, Dimension, Float, Integer
+from spaces.dimensions import Dimension
 from spaces.files.digest import file_sha256
 from spaces.files.yaml_file import write_yaml
+from tests.worlds.journal_writing import DIMENSIONS, report, start
+from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -19,78 +20,11 @@ from trainable.features.training_data import load_training_data
 from trainable.teachers.network import load_teacher
 from trainable.training.trainer import Trainer
 
-DIMENSIONS: tuple[Dimension, ...] = (
-    Choice(name="loss.distillation", choices=("none", "mse", "cosine")),
-    Float(
-        name="loss.alpha",
-        low=0.1,
-        high=0.9,
-        when={"loss.distillation": ["mse", "cosine"]},
-    ),
-    Float(name="loss.temperature", low=1, high=8, when={"loss.distillation": "mse"}),
-    Integer(name="model.num_blocks", low=2, high=6, step=2),
-    Float(name="training.lr", low=1e-4, high=1e-2, log=True),
-)
-TINY_STUDENT = {
-    "family": "mlp_mixer",
-    "hidden_dim": 8,
-    "num_blocks": 1,
-    "expansion_factor": 1,
-    "num_frames": 40,
-    "embedding_dim": 16,
-}
-TINY_TEACHER = {
-    "family": "lstm_autoencoder",
-    "hidden_dim": 8,
-    "num_layers": 1,
-    "bottleneck_dim": 8,
-    "embedding_dim": 16,
-}
-
 
 @pytest.fixture
 def dimensions() -> tuple[Dimension, ...]:
     """The space of `journal_run`."""
     return DIMENSIONS
-
-
-def start(journal: Journal, trial: int, **params: Any) -> None:
-    """Write the start of a trial with sampled values; an underscore pair stands for a dot."""
-    dotted = {name.replace("__", "."): value for name, value in params.items()}
-    loss = {key.removeprefix("loss."): v for key, v in dotted.items() if key.startswith("loss.")}
-    journal.append(
-        "trial_started",
-        trial=trial,
-        params=dotted,
-        config={"loss": loss, "training": {"lr": dotted["training.lr"]}, "seed": trial},
-        config_hash=f"{trial:012x}",
-        seed=trial,
-    )
-
-
-def report(journal: Journal, trial: int, epoch: int, veer_pct: float, **fields: Any) -> None:
-    """Write an epoch with the fields that every report has."""
-    journal.append(
-        "epoch",
-        trial=trial,
-        epoch=epoch,
-        veer_pct=veer_pct,
-        **{
-            "loss_total": 3.0,
-            "loss_classification": 4.0,
-            "loss_distillation": None,
-            "loss_reconstruction": None,
-            "distill_share": None,
-            "teacher_cosine": None,
-            "train_accuracy_pct": 50.0,
-            "lr": 1e-3,
-            "samples_per_s": 100.0,
-            "train_s": 2.0,
-            "eval_s": 0.5,
-            "num_params": 1000 + trial,
-            **fields,
-        },
-    )
 
 
 @pytest.fixture
@@ -207,9 +141,9 @@ def trained_run(tmp_path: Path, make_corpus: Callable[..., Path]) -> RunFolder:
     data = load_training_data(corpus, cache_dir=tmp_path / "cache")
     training = {"max_epochs": 2, "batch_size": 8, "crop_frames": 40}
     teacher_config = TrialConfig.model_validate(
-        {"model": TINY_TEACHER, "loss": {"distillation": "none"}, "training": training}
+        {"model": LSTM, "loss": {"distillation": "none"}, "training": training}
     )
-    student_config = TrialConfig.model_validate({"model": TINY_STUDENT, "training": training})
+    student_config = TrialConfig.model_validate({"model": MIXER, "training": training})
     cpu = torch.device("cpu")
     teacher = Trainer(teacher_config, data, device=cpu)
     teacher.run_epoch()

@@ -16,8 +16,8 @@ from results.journal.run_folder import RunFolder
 from results.notebook import Run
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from spaces.files.errors import RunError
-from tests.results.conftest import report, start
-from tests.results.made_up import keep_made_up_scores, write_made_up_run
+from tests.worlds.journal_writing import report, start
+from tests.worlds.made_up_run import keep_made_up_scores, write_made_up_run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "notebook.md"

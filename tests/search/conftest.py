@@ -17,11 +17,11 @@ from search.loop.coordinator import Coordinator
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
-from tests.search.own_student import NET, User
-from tests.search.proposing import Search
-from tests.search.simulated_search import make_coordinator
-from tests.search.tiny_world import build_tiny_world
 from tests.search.user_home import use_empty_home
+from tests.worlds.own_student import NET, User
+from tests.worlds.proposing import Search
+from tests.worlds.simulated_search import make_coordinator
+from tests.worlds.tiny_world import build_tiny_world
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models import LSTMAutoencoderConfig, build_model
-from tests.conftest import write_corpus
-from tests.trainable.embedding_rows import Columns
-from tests.trainable.toy_trainer import write_plugin, write_worker
+from tests.worlds.corpus import write_corpus
+from tests.worlds.embedding_rows import Columns
+from tests.worlds.toy_trainer import write_plugin, write_worker
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teachers.network import Teacher

@@ -17,7 +17,7 @@ from results.analysis.faults import (
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import FAULT_KINDS, Journal, read_journal
 from results.tables.trials import trials_table
-from tests.results.conftest import report, start
+from tests.worlds.journal_writing import report, start
 
 Write = Callable[[Journal], object]
 

@@ -20,8 +20,8 @@ from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.tables.trials import rebuild_tables, trials_table
 from tests.damage import flip_bit, halve
-from tests.results.conftest import report, start
-from tests.trainable.speaker_world import trial_list
+from tests.worlds.journal_writing import report, start
+from tests.worlds.speaker_world import trial_list
 from trainable.verification.bootstrap import SpeakerBootstrap, paired_difference
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import MeasuredScores, write_scores

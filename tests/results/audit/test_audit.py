@@ -14,7 +14,7 @@ from results.audit.audit import (
     control_share,
     rank_correlation,
 )
-from tests.results.audit.made_up_trials import trial
+from tests.worlds.made_up_trials import trial
 
 
 def test_correlations_worked_by_hand():

@@ -8,7 +8,7 @@ from scipy.stats import studentized_range
 from scipy.stats import t as student_t
 
 from results.audit.seeds import audit_seeds
-from tests.results.audit.made_up_trials import trial
+from tests.worlds.made_up_trials import trial
 
 
 def test_seeds_pool_the_spread_of_every_config():

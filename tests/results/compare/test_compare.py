@@ -25,8 +25,8 @@ from results.figures.importance import importances
 from results.journal.journal import Journal
 from results.tables.run_view import RunView
 from spaces.files.errors import RunError
-from tests.results.conftest import report
 from tests.search.commands import veer
+from tests.worlds.journal_writing import report
 
 SETTINGS = {"sampler": "tpe", "max_epochs": 3, "scheduler": {"kind": "asha"}, "space": "a.yaml"}
 SPACE = {

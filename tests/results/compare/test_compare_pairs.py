@@ -14,8 +14,8 @@ from results.compare.parts import bests_behind
 from results.compare.view import comparison_view
 from results.journal.journal import Journal
 from results.tables.run_view import RunView
-from tests.results.conftest import report, start
 from tests.results.terminal.test_trials import text_of
+from tests.worlds.journal_writing import report, start
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import MeasuredScores, write_scores

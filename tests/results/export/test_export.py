@@ -76,7 +76,7 @@ def test_the_cards_own_code_loads_the_model(
     exec(code, names)  # our own card
     embedding = names["embedding"]
     assert isinstance(embedding, torch.Tensor)
-    assert embedding.shape == (2, 16)
+    assert embedding.shape == (2, 24)
 
 
 def test_the_card_states_metrics_data_and_provenance(trained_run: RunFolder) -> None:

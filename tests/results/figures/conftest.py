@@ -8,7 +8,7 @@ import pytest
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.run_view import RunView
-from tests.results.made_up import ScoredView, write_made_up_run
+from tests.worlds.made_up_run import ScoredView, write_made_up_run
 
 
 @pytest.fixture(scope="session")

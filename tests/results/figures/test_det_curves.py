@@ -10,7 +10,7 @@ from results.figures.det_curves import MAX_DET_POINTS, TICKS_PCT, det_curve, det
 from results.figures.score_histograms import NUM_BINS, score_histograms
 from results.tables.run_view import RunView
 from tests.results.figures.drawing import named
-from tests.results.made_up import MadeUpScores, made_up_scores
+from tests.worlds.made_up_run import MadeUpScores, made_up_scores
 from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 GAUSS = NormalDist()

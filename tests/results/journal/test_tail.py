@@ -7,7 +7,7 @@ import pytest
 from results.journal.journal import Journal, read_journal
 from results.journal.tail import JournalTail
 from spaces.files.errors import RunError
-from tests.results.conftest import report, start
+from tests.worlds.journal_writing import report, start
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from results.journal.run_folder import RunFolder
 from results.page.charts import draw_figures, harmless_text
 from results.page.report import write_report
-from tests.results.made_up import write_made_up_run
 from tests.results.pages import Page
+from tests.worlds.made_up_run import write_made_up_run
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from results.journal.run_folder import RunFolder
 from results.page.sections import audit_section, cost_section, search_sections
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
-from tests.results.made_up import write_made_up_run
+from tests.worlds.made_up_run import write_made_up_run
 
 
 def test_the_audit_is_described_and_listed_by_rung(tmp_path: Path) -> None:

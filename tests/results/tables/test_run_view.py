@@ -10,7 +10,7 @@ from results.journal.run_folder import RunFolder
 from results.tables.run_view import RunView, interval_of, shortened
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.errors import RunError
-from tests.results.made_up import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run
+from tests.worlds.made_up_run import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from results.tables.schema import EPOCH_COLUMNS, PARAM_PREFIX, TRIAL_COLUMNS
 from results.tables.trials import epochs_table, rebuild_tables, trials_table
-from tests.results.conftest import report, start
+from tests.worlds.journal_writing import report, start
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from results.trackers.dashboard import DashboardServer, FollowedRun
 from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
-from tests.results.conftest import DIMENSIONS, report, start
 from tests.search.commands import veer
+from tests.worlds.journal_writing import DIMENSIONS, report, start
 
 # optuna-dashboard keeps what it has read so long.
 KEPT_S = 2.1

@@ -20,8 +20,8 @@ from results.trackers.study import STUDY_NAME, rebuild_study, write_study
 from results.trackers.tensorboard import event_files
 from spaces.files.errors import RunError
 from spaces.limits import Violation
-from tests.results.conftest import DIMENSIONS, report, start
-from tests.search.simulated_search import SPACE, Killed, make_coordinator, work
+from tests.worlds.journal_writing import DIMENSIONS, report, start
+from tests.worlds.simulated_search import SPACE, Killed, make_coordinator, work
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from results.trackers.tensorboard import (
     write_event_files,
 )
 from spaces.dimensions import Choice, Dimension, Float
-from tests.results.conftest import report, start
+from tests.worlds.journal_writing import report, start
 
 with warnings.catch_warnings():
     # Of packages that TensorBoard brings.

@@ -16,8 +16,8 @@ from results.tables.trials import trials_table
 from search.provenance.run_lock import run_lock
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from tests.search.cli.test_train import SMALL_STUDENT
 from tests.search.commands import veer
+from tests.worlds.tiny_models import SMALL_STUDENT
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_corpus_config

@@ -11,7 +11,7 @@ from results.export.benchmark import BenchmarkConfig
 from results.journal.run_folder import RunFolder
 from search.cli import cluster, evaluate, results
 from search.cluster.nodes import LOOPBACK
-from tests.results.made_up import write_made_up_run
+from tests.worlds.made_up_run import write_made_up_run
 from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
 
 ROOT = Path(__file__).parents[3]

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from search.cli import store as store_cli
 from search.cli.data import app
 from spaces.files.errors import ConfigError, StoreError
-from tests.trainable.store.small import flip_byte
+from tests.worlds.small_store import flip_byte
 from trainable.store import plan as sizes
 from trainable.store.lock import use_store
 from trainable.teachers import target_builder

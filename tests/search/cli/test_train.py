@@ -9,28 +9,7 @@ from search.cli import app as cli
 from spaces.files.errors import VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
-
-SMALL_TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 12,
-        "num_layers": 1,
-        "bottleneck_dim": 8,
-        "embedding_dim": 24,
-    },
-    "loss": {"distillation": "none", "beta": 0.1},
-    "training": {"batch_size": 8, "crop_frames": 40, "max_epochs": 2, "eval_frames": 60},
-}
-SMALL_STUDENT = {
-    "model": {
-        "family": "mlp_mixer",
-        "hidden_dim": 16,
-        "num_blocks": 1,
-        "num_frames": 40,
-        "embedding_dim": 24,
-    },
-    "training": {"batch_size": 8, "crop_frames": 40, "max_epochs": 2, "eval_frames": 60},
-}
+from tests.worlds.tiny_models import SMALL_STUDENT, SMALL_TEACHER
 
 
 @pytest.fixture(autouse=True)

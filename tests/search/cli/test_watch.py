@@ -26,8 +26,8 @@ from search.provenance.run_lock import run_lock
 from search.run.journal_status import journal_status
 from spaces.files.errors import RunError, VeerError
 from spaces.files.locks import is_locked
-from tests.results.conftest import report, start
 from tests.search.commands import veer
+from tests.worlds.journal_writing import report, start
 
 TICK_S = 0.05
 LONG_S = 30.0

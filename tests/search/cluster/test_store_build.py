@@ -17,7 +17,7 @@ import torch
 from search.cluster import store_build
 from search.cluster.store_build import ShardBuilder, pays
 from spaces.files.errors import CorpusError, StoreError
-from tests.search.own_student import NET
+from tests.worlds.own_student import NET
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config

@@ -14,18 +14,13 @@ from search.estimates import feasibility as module
 from search.estimates.feasibility import LimitChecker, num_macs, num_params
 from spaces.files.errors import CheckpointError, ConfigError
 from spaces.limits import Limits
+from tests.worlds.tiny_models import MIXER
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import ComputeSettings, StepMemory
 from trainable.features.crop_bank import TargetsConfig
 
-STUDENT = {
-    "family": "mlp_mixer",
-    "hidden_dim": 16,
-    "num_blocks": 1,
-    "num_frames": 80,
-    "embedding_dim": 32,
-}
+STUDENT = MIXER | {"num_frames": 80, "embedding_dim": 32}
 
 
 class Clock:

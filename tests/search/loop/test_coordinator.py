@@ -7,7 +7,7 @@ from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
 from search.loop.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
-from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
+from tests.worlds.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
 
 
 def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):

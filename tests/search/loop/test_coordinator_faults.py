@@ -4,7 +4,7 @@ import pytest
 
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
-from tests.search.simulated_search import untimed_records, veer_pct, work
+from tests.worlds.simulated_search import untimed_records, veer_pct, work
 
 HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))
 

@@ -17,7 +17,7 @@ from search.loop.follow_ups import (
     repeat_seeds,
 )
 from search.loop.stop_check import stop_faults
-from tests.search.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
+from tests.worlds.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
 
 PLAN = FollowUpPlan(repeat=2, finalists=3, control=2, seed=0)
 

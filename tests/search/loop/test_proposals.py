@@ -8,7 +8,7 @@ from results.trackers.study import rebuild_study
 from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space
-from tests.search.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, events, never
+from tests.worlds.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, events, never
 
 
 class TestRepeats:

@@ -4,7 +4,7 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FollowUpPlan
 from search.loop.retry_failed import num_failed, restart_failed, without_lapsed
-from tests.search.simulated_search import MAX_EPOCHS, untimed_records, work
+from tests.worlds.simulated_search import MAX_EPOCHS, untimed_records, work
 
 
 def failed_search(search_on, path):

@@ -20,7 +20,7 @@ from search.provenance.run_state import (
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.damage import DAMAGES
-from tests.search.simulated_search import make_coordinator, work
+from tests.worlds.simulated_search import make_coordinator, work
 
 SPACE = {
     "model": {"family": "mlp_mixer", "hidden_dim": {"choices": [16, 24, 32]}},

@@ -2,7 +2,7 @@ import pytest
 
 from search.config.sections import FaultConfig
 from search.ray_tune.hangs import HangWatch
-from tests.search.simulated_search import Clock
+from tests.worlds.simulated_search import Clock
 
 CONFIG = FaultConfig(hang_factor=10, hang_floor_s=20, first_epoch_s=1000)
 

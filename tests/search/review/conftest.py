@@ -12,7 +12,7 @@ from search.config.search_config import SearchConfig
 from search.provenance.data_record import corpus_facts
 from search.provenance.provenance import provenance
 from spaces.files.digest import file_sha256
-from tests.search.review.recorded import NUM_EPOCHS, STUDENT, begin, sit, task
+from tests.worlds.recorded_trials import NUM_EPOCHS, STUDENT, begin, sit, task
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import load_training_data

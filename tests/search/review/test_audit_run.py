@@ -10,7 +10,7 @@ from search.config.sections import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer
-from tests.search.simulated_search import MAX_EPOCHS, make_coordinator, work
+from tests.worlds.simulated_search import MAX_EPOCHS, make_coordinator, work
 
 SETTINGS = {
     "scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3},

@@ -11,7 +11,7 @@ from search.review.reproduce import Reproduction
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from tests.search.journal_rewriting import rewrite_journal
-from tests.search.review.recorded import again, forged
+from tests.worlds.recorded_trials import again, forged
 
 
 @pytest.mark.parametrize("trial", [0, 1])

@@ -5,7 +5,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from search.cli.app import app
-from tests.search.review.recorded import forged
+from tests.worlds.recorded_trials import forged
 
 
 def test_what_the_command_cannot_do_is_refused_before_log_mels_are_looked_for(run, monkeypatch):

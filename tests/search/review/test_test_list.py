@@ -19,8 +19,8 @@ from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import read_yaml, write_yaml
-from tests.search.cli.test_train import SMALL_STUDENT
 from tests.search.commands import veer
+from tests.worlds.tiny_models import SMALL_STUDENT
 from trainable.config.reading import read_trial_space
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_trial_list

@@ -9,7 +9,7 @@ from models.user_code import allow_code, is_code_allowed
 from spaces.files.errors import ConfigError, VeerError
 from spaces.files.yaml_file import write_yaml
 from tests.search.commands import veer
-from tests.search.own_student import REFUSED, TRIAL, User
+from tests.worlds.own_student import REFUSED, TRIAL, User
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
 from trainable.training.ray_trial import TrialTask, build_trainer

@@ -21,7 +21,7 @@ from search.run.run_search import run_search
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
-from tests.search.own_student import MODEL, REFUSED, TRIAL, User
+from tests.worlds.own_student import MODEL, REFUSED, TRIAL, User
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import read_train_config
 

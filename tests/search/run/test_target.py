@@ -1,6 +1,6 @@
 """A search that ends once a trial meets its target."""
 
-from tests.search.proposing import WIDE, events
+from tests.worlds.proposing import WIDE, events
 
 
 def test_search_ends_when_a_trial_meets_the_target(begin, tmp_path):

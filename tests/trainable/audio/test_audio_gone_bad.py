@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from spaces.files.errors import CorpusError
+from tests.worlds.tiny_models import TINY_MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus_config
@@ -23,13 +24,7 @@ from trainable.features.training_data import (
 from trainable.training.ray_trial import StudentTrial, TrialTask
 from trainable.training.trainer import Trainer
 
-CONFIG = TrialConfig.model_validate(
-    {
-        "model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 40},
-        "loss": {"distillation": "none"},
-        "training": {"batch_size": 8, "crop_frames": 40},
-    }
-)
+CONFIG = TrialConfig.model_validate(TINY_MIXER)
 PLACE = r"train_list\.txt:1: .*00001\.wav"
 
 

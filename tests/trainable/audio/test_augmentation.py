@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 
 from spaces.files.errors import ConfigError
-from tests.trainable.sounds import (
-    NUM_SAMPLES,
-    augmenter,
-    noise,
-    write_musan,
-    write_rirs,
-    write_sound,
-)
+from tests.worlds.sounds import NUM_SAMPLES, augmenter, noise, write_musan, write_rirs, write_sound
 from trainable.audio.augmentation import Augmenter, copy_rng, musan_kind
 from trainable.audio.augmentation_config import KINDS, CopyKind
 from trainable.audio.reading import AudioError

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainable.sounds import augmenter, noise, write_musan, write_rirs, write_sound
+from tests.worlds.sounds import augmenter, noise, write_musan, write_rirs, write_sound
 from trainable.audio import augmentation
 from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng
 from trainable.audio.augmentation_config import KINDS

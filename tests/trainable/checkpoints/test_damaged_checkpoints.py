@@ -11,7 +11,7 @@ import torch
 from spaces.files.digest import digest_path
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
-from tests.tiny_mixer import TINY_MIXER
+from tests.worlds.tiny_models import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint

@@ -9,6 +9,7 @@ import torch
 
 from spaces.files.digest import digest_path, file_sha256
 from spaces.files.errors import CheckpointError
+from tests.worlds.tiny_models import TINY_MIXER
 from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
@@ -17,19 +18,7 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.training.trainer import Trainer
 
-CONFIG = TrialConfig.model_validate(
-    {
-        "model": {
-            "family": "mlp_mixer",
-            "hidden_dim": 16,
-            "num_blocks": 1,
-            "num_frames": 40,
-            "embedding_dim": 24,
-        },
-        "loss": {"distillation": "none"},
-        "training": {"batch_size": 8, "crop_frames": 40},
-    }
-)
+CONFIG = TrialConfig.model_validate(TINY_MIXER)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import write_corpus
-from tests.trainable.made_up_gpu import MadeUpGpu
+from tests.worlds.corpus import write_corpus
+from tests.worlds.made_up_gpu import MadeUpGpu
+from tests.worlds.tiny_models import MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.feature_table import FeatureTable, open_features
@@ -109,7 +110,7 @@ def test_no_log_mels_are_copied_on_a_cpu() -> None:
 def test_training_is_the_same_from_memory(data: TrainingData) -> None:
     trial = TrialConfig.model_validate(
         {
-            "model": {"family": "mlp_mixer", "hidden_dim": 16, "num_blocks": 1, "num_frames": 40},
+            "model": MIXER,
             "loss": {"distillation": "none"},
             "training": {"batch_size": 8, "crop_frames": 40, "num_masks": 1},
         }

@@ -11,6 +11,7 @@ import torch
 
 from models import build_model
 from spaces.files.errors import TrainingError
+from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
@@ -24,25 +25,12 @@ from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SPEAKERS = ("a", "b", "c")
-MIXER = {
-    "family": "mlp_mixer",
-    "hidden_dim": 16,
-    "num_blocks": 3,
-    "num_frames": 40,
-    "embedding_dim": 24,
-}
-LSTM = {
-    "family": "lstm_autoencoder",
-    "hidden_dim": 16,
-    "num_layers": 1,
-    "bottleneck_dim": 12,
-    "embedding_dim": 24,
-}
+DEEP_MIXER = MIXER | {"num_blocks": 3}
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3, "max_epochs": 3}
 
 
 def config(**loss: object) -> TrialConfig:
-    return TrialConfig.model_validate({"model": MIXER, "training": TRAINING, "loss": loss})
+    return TrialConfig.model_validate({"model": DEEP_MIXER, "training": TRAINING, "loss": loss})
 
 
 def make_teacher(speakers: tuple[str, ...] = SPEAKERS) -> Teacher:

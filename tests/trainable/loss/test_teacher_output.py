@@ -9,6 +9,7 @@ import torch
 from models import MLPMixerConfig, build_model
 from spaces.files.digest import write_digest
 from spaces.files.errors import CheckpointError, TrainingError
+from tests.worlds.tiny_models import LSTM
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
@@ -19,13 +20,7 @@ from trainable.training.trainer import Trainer
 CPU = torch.device("cpu")
 CONFIG = TrialConfig.model_validate(
     {
-        "model": {
-            "family": "lstm_autoencoder",
-            "hidden_dim": 8,
-            "num_layers": 2,
-            "bottleneck_dim": 12,
-            "embedding_dim": 24,
-        },
+        "model": LSTM | {"num_layers": 2},
         "loss": {"distillation": "none", "scale": 17.0},
         "training": {"batch_size": 8, "crop_frames": 40},
     }
@@ -72,7 +67,7 @@ def test_stages_come_pooled_on_request(file: Path) -> None:
     feat_BTF = torch.randn(3, 40, 80)
     assert teacher.embed(feat_BTF).stages == ()
     teacher_output = teacher.embed(feat_BTF, with_stages=True)
-    assert [stage_BC.shape for stage_BC in teacher_output.stages] == [(3, 8), (3, 8), (3, 12)]
+    assert [stage_BC.shape for stage_BC in teacher_output.stages] == [(3, 16), (3, 16), (3, 12)]
     first_BTC = teacher.model(feat_BTF, with_stages=True).stages[0]
     assert torch.equal(teacher_output.stages[0], first_BTC.mean(dim=1))
     assert torch.equal(teacher_output.embedding_BD, teacher.embed(feat_BTF).embedding_BD)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from spaces.files.errors import TrainingError
-from tests.trainable.made_up_gpu import MadeUpGpu
+from tests.worlds.made_up_gpu import MadeUpGpu
 from trainable.machine.memory_share import (
     cap_memory,
     is_out_of_memory,

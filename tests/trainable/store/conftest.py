@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.trainable.store.small import NUM_FILES
+from tests.worlds.small_store import NUM_FILES
 from trainable.audio.reading import AudioEntry
 
 

@@ -12,7 +12,7 @@ import soundfile
 import torch
 
 from spaces.files.errors import CorpusError
-from tests.trainable.store.small import (
+from tests.worlds.small_store import (
     NUM_FILES,
     build_elsewhere,
     everything,

@@ -9,14 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.trainable.store.small import (
-    NUM_FILES,
-    everything,
-    identities,
-    manifest,
-    opened,
-    store,
-)
+from tests.worlds.small_store import NUM_FILES, everything, identities, manifest, opened, store
 from trainable.audio.reading import AudioEntry
 from trainable.features.request import LOG_MELS
 

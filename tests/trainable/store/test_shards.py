@@ -8,13 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.trainable.store.small import (
-    flip_byte,
-    frames_position,
-    manifest,
-    opened,
-    store,
-)
+from tests.worlds.small_store import flip_byte, frames_position, manifest, opened, store
 from trainable.audio.reading import AudioEntry
 from trainable.features.request import LOG_MELS
 from trainable.store.folder import shard_location

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from spaces.files.errors import StoreError
-from tests.trainable.store.small import (
+from tests.worlds.small_store import (
     NUM_FILES,
     flip_byte,
     frames_position,

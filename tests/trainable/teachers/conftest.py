@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import write_corpus
-from tests.trainable.teachers.small_teacher import CPU, TEACHER, opened
+from tests.worlds.corpus import write_corpus
+from tests.worlds.small_teacher import CPU, TEACHER, opened
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from spaces.files.errors import ConfigError, TrainingError
-from tests.trainable.toy_trainer import CROP_SAMPLES, network, weights
+from tests.worlds.toy_trainer import CROP_SAMPLES, network, weights
 from trainable.teachers.plugin import PluginProcess, read_plugin
 from trainable.teachers.plugin_worker import network_weights, serve
 

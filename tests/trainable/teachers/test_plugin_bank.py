@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spaces.files.errors import ConfigError, RunError, TrainingError
-from tests.trainable.toy_trainer import (
+from tests.worlds.toy_trainer import (
     CROP_FRAMES,
     CROP_SAMPLES,
     EMBEDDING,

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from spaces.files.errors import TrainingError
-from tests.trainable.embedding_rows import Columns, with_row, write
+from tests.worlds.embedding_rows import Columns, with_row, write
+from tests.worlds.tiny_models import MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import TrainingData, load_training_data
@@ -22,13 +23,7 @@ from trainable.verification.evaluation import validation_scores
 from trainable.verification.scoring import evenly_spaced_starts
 
 CPU = torch.device("cpu")
-STUDENT = {
-    "family": "mlp_mixer",
-    "hidden_dim": 16,
-    "num_blocks": 1,
-    "num_frames": 40,
-    "embedding_dim": 24,
-}
+STUDENT = MIXER
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from spaces.files.errors import TrainingError
-from tests.trainable.embedding_rows import Columns, with_row, without, write
+from tests.worlds.embedding_rows import Columns, with_row, without, write
 from trainable.features.training_data import TrainingData
 from trainable.teachers.stored import load_stored_teacher
 

@@ -8,15 +8,7 @@ import torch
 
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import CorpusError, TrainingError
-from tests.trainable.teachers.small_teacher import (
-    BANK,
-    CPU,
-    CROP_FRAMES,
-    STUDENT,
-    TEACHER,
-    drawn,
-    opened,
-)
+from tests.worlds.small_teacher import BANK, CPU, CROP_FRAMES, STUDENT, TEACHER, drawn, opened
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from spaces.files.errors import CheckpointError
-from tests.trainable.teachers.small_teacher import BANK, CROP_FRAMES, drawn, opened
+from tests.worlds.small_teacher import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
 from trainable.store.tasks import ShardTask, build_shards
 from trainable.teachers.network import load_teacher

@@ -8,6 +8,7 @@ import torch
 
 from models import ModelOutput
 from spaces.files.errors import DivergedError
+from tests.worlds.tiny_models import MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
@@ -15,13 +16,6 @@ from trainable.machine.engine import Engine
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-MIXER = {
-    "family": "mlp_mixer",
-    "hidden_dim": 16,
-    "num_blocks": 1,
-    "num_frames": 40,
-    "embedding_dim": 24,
-}
 NAN, INF = float("nan"), float("inf")
 
 

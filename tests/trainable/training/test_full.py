@@ -12,6 +12,7 @@ from tensorboardX.record_writer import masked_crc32c
 
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
+from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrainRunConfig
@@ -21,23 +22,11 @@ from trainable.training.epoch_report import EpochReport
 from trainable.training.full import TrainResult, run_training
 
 TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 12,
-        "num_layers": 1,
-        "bottleneck_dim": 8,
-        "embedding_dim": 24,
-    },
+    "model": LSTM,
     "loss": {"distillation": "none", "beta": 0.1},
 }
 STUDENT = {
-    "model": {
-        "family": "mlp_mixer",
-        "hidden_dim": 16,
-        "num_blocks": 1,
-        "num_frames": 40,
-        "embedding_dim": 24,
-    }
+    "model": MIXER
 }
 TRAINING = {
     "batch_size": 8,

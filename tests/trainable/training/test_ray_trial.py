@@ -7,6 +7,7 @@ import torch
 
 from spaces.files.errors import DeviceError, DivergedError, TrainingError
 from tests.damage import flip_bit
+from tests.worlds.tiny_models import MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -17,7 +18,7 @@ from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 SMALL = {
-    "model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 2, "num_frames": 40},
+    "model": MIXER,
     "training": {"batch_size": 8, "crop_frames": 40},
 }
 

@@ -11,6 +11,7 @@ import torch
 
 from models import LSTMAutoencoderConfig, build_model
 from spaces.files.errors import TrainingError
+from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.features.resident import ResidentFeatures
 from trainable.features.training_data import TrainingData
@@ -22,20 +23,6 @@ from trainable.training.step import Batch
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-MIXER = {
-    "family": "mlp_mixer",
-    "hidden_dim": 16,
-    "num_blocks": 1,
-    "num_frames": 40,
-    "embedding_dim": 24,
-}
-LSTM = {
-    "family": "lstm_autoencoder",
-    "hidden_dim": 16,
-    "num_layers": 1,
-    "bottleneck_dim": 12,
-    "embedding_dim": 24,
-}
 TRAINING = {"batch_size": 8, "crop_frames": 40, "lr": 3e-3, "max_epochs": 3}
 
 

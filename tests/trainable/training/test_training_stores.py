@@ -9,7 +9,8 @@ import soundfile
 import torch
 
 from spaces.files.errors import CorpusError
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
+from tests.worlds.tiny_models import LSTM
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
@@ -21,7 +22,7 @@ from trainable.training.trainer import Trainer
 
 BANK = CropBank(num_crops=2, crop_frames=40, seed=4)
 TEACHER = {
-    "model": {"family": "lstm_autoencoder", "hidden_dim": 8, "num_layers": 1, "embedding_dim": 8},
+    "model": LSTM,
     "loss": {"distillation": "none"},
     "training": {"max_epochs": 1, "batch_size": 8, "crop_frames": 40},
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.trainable.speaker_world import trial_list
+from tests.worlds.speaker_world import trial_list
 from trainable.verification.bootstrap import (
     BLOCK_PAIRS,
     SpeakerBootstrap,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.trainable.speaker_world import Effects, World, trial_list
+from tests.worlds.speaker_world import Effects, World, trial_list
 from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.intervals import (
     MIN_SPEAKERS,

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from spaces.files.errors import DamagedError
-from tests.conftest import write_corpus
 from tests.damage import empty, flip_bit, halve
+from tests.worlds.corpus import write_corpus
+from tests.worlds.tiny_models import MIXER
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -19,10 +20,7 @@ from trainable.verification.scores import MeasuredScores, read_scores, scores_by
 
 CONFIG = TrialConfig.model_validate(
     {
-        "model": {
-            "family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "expansion_factor": 1,
-            "num_frames": 40, "embedding_dim": 16,
-        },
+        "model": MIXER,
         "loss": {"distillation": "none"},
         "training": {"batch_size": 8, "crop_frames": 40, "max_epochs": 4, "eval_crops": 2},
     }

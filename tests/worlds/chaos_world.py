@@ -5,7 +5,7 @@ from typing import Any
 
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.real_search import tiny_settings
-from tests.search.tiny_world import build_tiny_world
+from tests.worlds.tiny_world import build_tiny_world
 
 SPACE = "chaos.yaml"
 

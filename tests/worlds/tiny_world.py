@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from spaces.files.yaml_file import write_yaml
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
+from tests.worlds.tiny_models import LSTM
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
@@ -13,13 +14,7 @@ from trainable.features.training_data import load_training_data
 from trainable.training.trainer import Trainer
 
 TINY_TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 16,
-        "num_layers": 1,
-        "bottleneck_dim": 16,
-        "embedding_dim": 32,
-    },
+    "model": LSTM | {"embedding_dim": 32},
     "loss": {"distillation": "none"},
     "training": {"batch_size": 8, "crop_frames": 80},
 }

@@ -8,15 +8,13 @@ from results.journal.run_folder import RunFolder
 from search.config.search_config import SearchConfig
 from search.review.reproduce import Conditions, Reproduction, reproduce
 from tests.search.journal_rewriting import rewrite_journal
+from tests.worlds.tiny_models import MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import StudentTrial, TrialTask
 
 STUDENT = {
-    "model": {
-        "family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 80,
-        "embedding_dim": 32,
-    },
+    "model": MIXER | {"num_frames": 80, "embedding_dim": 32},
     "loss": {"distillation": "cosine", "alpha": 0.5},
     "training": {"batch_size": 8, "crop_frames": 80, "lr": 3e-3},
 }  # fmt: skip

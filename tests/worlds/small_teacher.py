@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from tests.worlds.tiny_models import LSTM
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import Crops
@@ -13,13 +14,7 @@ from trainable.teachers.targets import StoredTargets, open_targets
 CROP_FRAMES = 40
 BANK = CropBank(num_crops=3, crop_frames=CROP_FRAMES, seed=4)
 TEACHER = {
-    "model": {
-        "family": "lstm_autoencoder",
-        "hidden_dim": 16,
-        "num_layers": 2,
-        "bottleneck_dim": 12,
-        "embedding_dim": 24,
-    },
+    "model": LSTM | {"num_layers": 2},
     "loss": {"distillation": "none"},
     "training": {"max_epochs": 1, "batch_size": 8, "crop_frames": CROP_FRAMES},
 }
