@@ -91,12 +91,12 @@ class RecordedTrial:
 
     def first(self, epochs: int | None) -> "RecordedTrial":
         """Return the same trial with its first epochs only; with all for None."""
-        kept = {
-            epoch: record
-            for epoch, record in self.history.epochs.items()
-            if epochs is None or epoch <= epochs
-        }
-        return replace(self, history=replace(self.history, epochs=kept))
+        # Without placements, whose lists of epochs the copy would share.
+        history = replace(self.history, placements=[])
+        for epoch, record in self.history.epochs.items():
+            if epochs is None or epoch <= epochs:
+                history.add_epoch(record)
+        return replace(self, history=history)
 
 
 def recorded_trial(
