@@ -37,6 +37,7 @@ from trainable.machine.memory_share import (
     is_out_of_memory,
     release_memory,
     set_compute_threads,
+    spare_modules,
 )
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
@@ -118,6 +119,7 @@ class StudentTrial(tune.Trainable):
 
     def setup(self, config: dict[str, Any]) -> None:
         """Store the task; the trainer is built by a step, as only that can return an outcome."""
+        spare_modules()
         self._setup_s = time.monotonic()
         self._task = TrialTask.model_validate(config)
         self._trainer: Trainer | None = None

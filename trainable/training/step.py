@@ -7,7 +7,6 @@ Shapes: B batch, T frames, F mel bins.
 
 from typing import Any, NamedTuple, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from models import SpeakerModel
@@ -15,6 +14,7 @@ from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, explain_compile_error
+from trainable.training.adam import EagerAdam
 
 
 class Batch(NamedTuple):
@@ -77,7 +77,7 @@ class TrainingStep:
         self._max_grad_norm = config.max_grad_norm
         self._scaler = engine.scaler()
         # One of the two forms is always chosen: PyTorch refuses both at once.
-        self.optimizer = torch.optim.Adam(
+        self.optimizer = EagerAdam(
             self._parameters,
             lr=config.lr,
             weight_decay=config.weight_decay,

@@ -1,6 +1,8 @@
+import gc
 import os
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from trainable.machine.memory_share import (
     memory_fraction,
     release_memory,
     set_compute_threads,
+    spare_modules,
 )
 
 MIB = 2**20
@@ -195,3 +198,14 @@ def test_next_trial_of_a_process_has_its_own_cap():
     finally:
         release_memory()
         cap_memory(device, 1, 0)
+
+
+def test_modules_are_exempt_from_collection_and_later_cycles_are_not():
+    spare_modules()
+    assert gc.get_freeze_count() > 0
+    cycle = [torch.zeros(1)]
+    seen = weakref.ref(cycle[0])
+    cycle.append(cycle)
+    del cycle
+    release_memory()
+    assert seen() is None
