@@ -36,7 +36,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        os.close(held)
+        held.release()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Locks of folders, and files that are opened for writing but never through a link.
+"""Locks of files and folders, and files that are opened for writing but never through a link.
 
 Another user who may write to a folder could make `.lock` a link to a file of the folder's owner,
 and opening `.lock` by name would overwrite that file. Atomic writes (`spaces.files.atomic`) need
@@ -10,6 +10,7 @@ import fcntl
 import os
 import platform
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,55 @@ LOCK_FILE = ".lock"
 LOCK_POLL_S = 0.2
 # The umask narrows it, as for any new file.
 NEW_FILE_MODE = 0o666
+
+
+class FileLock:
+    """The lock of an open file (`flock`), held until `release` or until the object is collected.
+
+    The system frees the lock of a process that dies. Over NFS the lock works between machines,
+    since Linux passes it on to the server.
+
+    Args:
+        file: Its descriptor, which is closed when the lock is released.
+
+    Attributes:
+        file: As given.
+    """
+
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self._close = weakref.finalize(self, os.close, file)
+
+    def try_take(self, *, is_shared: bool = False) -> bool:
+        """Take the lock if that needs no waiting; return whether it is taken.
+
+        Args:
+            is_shared: Whether others may hold it too, if they share it as well.
+        """
+        kind = fcntl.LOCK_SH if is_shared else fcntl.LOCK_EX
+        try:
+            # Not `lockf`: its lock is lost when the process closes any descriptor of the file.
+            fcntl.flock(self.file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def take(
+        self, waiting: Callable[[], object] = lambda: None, *, is_shared: bool = False
+    ) -> None:
+        """Take the lock, and wait for it if need be.
+
+        Args:
+            waiting: Called every `LOCK_POLL_S` while another process has it; may raise an error.
+            is_shared: As in `try_take`.
+        """
+        while not self.try_take(is_shared=is_shared):
+            waiting()
+            time.sleep(LOCK_POLL_S)
+
+    def release(self) -> None:
+        """Release the lock and close the file; a second call does nothing."""
+        self._close()
 
 
 def open_no_follow(path: Path, flags: int) -> int:
@@ -52,19 +102,15 @@ def open_no_follow(path: Path, flags: int) -> int:
         ) from error
 
 
-def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0) -> int:
-    """Take the lock of a folder (`flock`) and write the holder's name into it.
-
-    The system frees the lock of a process that dies. Over NFS the lock works between machines,
-    since Linux passes it on to the server.
+def lock_folder(
+    folder: Path, refusal: Callable[[str], VeerError], wait_s: float = 0.0
+) -> FileLock:
+    """Take the lock of a folder and write the holder's name into it.
 
     Args:
         folder: Must exist.
         refusal: Returns the error to raise, given the holder: `process 7 on host`.
         wait_s: How long to wait for another process, in seconds.
-
-    Returns:
-        The descriptor of the lock; closing it frees the lock.
 
     Raises:
         VeerError: Another process holds the lock; the error is the one from `refusal`.
@@ -72,20 +118,22 @@ def lock_folder(folder: Path, refusal: Callable[[str], VeerError], wait_s: float
         DiskFullError: There is no room for the lock file.
     """
     path, until_s = folder / LOCK_FILE, time.monotonic() + wait_s
-    file = open_no_follow(path, os.O_RDWR)
+    lock = FileLock(open_no_follow(path, os.O_RDWR))
+
+    def refuse_when_late() -> None:
+        if time.monotonic() >= until_s:
+            raise refusal(_holder(lock.file))
+
     try:
-        while not _try_lock(file):
-            if time.monotonic() >= until_s:
-                raise refusal(_holder(file))
-            time.sleep(LOCK_POLL_S)
+        lock.take(refuse_when_late)
         # Only now: until the lock is taken, the file names another process.
         with translate_disk_full(path):
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
+            os.ftruncate(lock.file, 0)
+            os.pwrite(lock.file, f"process {os.getpid()} on {platform.node()}\n".encode(), 0)
     except BaseException:
-        os.close(file)
+        lock.release()
         raise
-    return file
+    return lock
 
 
 def is_locked(folder: Path) -> bool:
@@ -98,21 +146,11 @@ def is_locked(folder: Path) -> bool:
         file = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return False
+    lock = FileLock(file)
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not lock.try_take(is_shared=True)
     finally:
-        os.close(file)
-    return False
-
-
-def _try_lock(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        lock.release()
 
 
 def _holder(file: int) -> str:

@@ -12,7 +12,6 @@ The ledger reminds users who want to be honest. It is no protection against othe
 write to the folder may delete the file.
 """
 
-import fcntl
 import getpass
 import json
 import os
@@ -30,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spaces.files.atomic import WholeAppends
 from spaces.files.errors import DiskFullError, RunError
-from spaces.files.locks import open_no_follow
+from spaces.files.locks import FileLock, open_no_follow
 
 LEDGER = "test_openings.jsonl"
 # Events in the file; "figures" is the name of the metrics since its first version.
@@ -173,16 +172,15 @@ class OpeningLedger:
                     # Only the cache folder may be missing: the list is in the other one.
                     if path is self.files[-1]:
                         path.parent.mkdir(parents=True, exist_ok=True)
-                    descriptor = open_no_follow(path, os.O_RDWR | os.O_APPEND)
+                    lock = FileLock(open_no_follow(path, os.O_RDWR | os.O_APPEND))
                 except DiskFullError:
                     raise
                 except OSError as error:
                     faults.append(f"{path}: {error.strerror}")
                     continue
-                file = stack.enter_context(os.fdopen(descriptor, "a+b", buffering=0))
-                # Freed when the stack closes the file, or when the process ends.
-                fcntl.flock(file, fcntl.LOCK_EX)
-                held.append((path, file))
+                stack.callback(lock.release)
+                lock.take()
+                held.append((path, os.fdopen(lock.file, "a+b", buffering=0, closefd=False)))
             if not held:
                 raise RunError(
                     "a test list is opened only where that can be recorded, and neither file can "

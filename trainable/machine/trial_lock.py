@@ -4,11 +4,10 @@ A driver that was killed may leave a worker behind, on this or another node, whi
 trial that the resumed search starts again: both would write the same checkpoints.
 """
 
-import os
 from pathlib import Path
 
 from spaces.files.errors import BusyError
-from spaces.files.locks import lock_folder
+from spaces.files.locks import FileLock, lock_folder
 
 WAIT_S = 60.0
 
@@ -17,7 +16,7 @@ class TrialLock:
     """An exclusive lock on a folder. The system frees it when its process ends."""
 
     def __init__(self) -> None:
-        self._held: int | None = None
+        self._held: FileLock | None = None
 
     def acquire(self, folder: Path, wait_s: float = WAIT_S) -> None:
         """Take the lock of a folder, and wait for it if need be; a second call does nothing.
@@ -44,5 +43,5 @@ class TrialLock:
     def release(self) -> None:
         """Release the lock, if it is held."""
         if self._held is not None:
-            os.close(self._held)
+            self._held.release()
             self._held = None

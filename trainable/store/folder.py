@@ -19,7 +19,8 @@ from pathlib import Path
 from spaces.files.atomic import write_text_atomically
 from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import CorpusError, DiskFullError, StoreError
-from trainable.store.lock import UseLock, remove_store, sole_builder, use_store
+from spaces.files.locks import FileLock
+from trainable.store.lock import remove_store, sole_builder, use_store
 from trainable.store.plan import (
     MANIFEST,
     PLAN,
@@ -62,7 +63,7 @@ class OpenStore:
     folder: Path
     plan: StorePlan
     shards: tuple[Shard, ...]
-    use: UseLock
+    use: FileLock
 
 
 def store_folder(cache_dir: Path, stem: str, key: str) -> Path:

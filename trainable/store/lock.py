@@ -4,35 +4,21 @@ The system frees a lock when its process ends, however it ends. To remove a stor
 the use lock exclusively, and does not get it while another process reads.
 """
 
-import fcntl
 import os
 import secrets
 import shutil
-import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from spaces.files.locks import FileLock
+
 USE_LOCK = "in-use.lock"
 BUILD_LOCK = "build.lock"
 REMOVED_SUFFIX = ".removed"
-# Other processes see a build end, and progress move, this late at most.
-_POLL_S = 0.2
 
 
-class UseLock:
-    """A shared lock on a store folder, held until `release` or until the object is collected."""
-
-    def __init__(self, file_descriptor: int) -> None:
-        self._close = weakref.finalize(self, os.close, file_descriptor)
-
-    def release(self) -> None:
-        """Release the lock; a second call does nothing."""
-        self._close()
-
-
-def use_store(folder: Path) -> UseLock:
+def use_store(folder: Path) -> FileLock:
     """Lock a store against removal, and create its folder if it is missing.
 
     The modification time of the lock file is set to now: it records when the store was last used.
@@ -44,11 +30,10 @@ def use_store(folder: Path) -> UseLock:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / USE_LOCK
         with suppress(FileNotFoundError):  # removed after `mkdir`: create it again
-            held = UseLock(descriptor := _open(path))
-            # Not `lockf`: its lock is lost when the process closes any descriptor of the file.
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            held = FileLock(_open(path))
+            held.take(is_shared=True)
             # Another process may have removed the store before this one had the lock.
-            if _has_file(path, descriptor):
+            if _has_file(path, held.file):
                 with suppress(PermissionError):  # a read-only cache of another user
                     os.utime(path)
                 return held
@@ -62,11 +47,11 @@ def remove_store(folder: Path) -> bool:
         Whether the store is gone.
     """
     try:
-        held = UseLock(descriptor := _open(path := folder / USE_LOCK))
+        held = FileLock(_open(path := folder / USE_LOCK))
     except FileNotFoundError:
         return True
     try:
-        if not (_try_exclusive(descriptor) and _has_file(path, descriptor)):
+        if not (held.try_take() and _has_file(path, held.file)):
             return False
         # Renamed first, since removal takes time: a process that opens the store in the meantime
         # creates a new one, and never sees half of the old one.
@@ -86,11 +71,9 @@ def sole_builder(folder: Path, waiting: Callable[[], None]) -> Iterator[None]:
         folder: The store, locked with `use_store`.
         waiting: Called every 0.2 s while another process builds.
     """
-    held = UseLock(descriptor := _open(folder / BUILD_LOCK))
+    held = FileLock(_open(folder / BUILD_LOCK))
     try:
-        while not _try_exclusive(descriptor):
-            waiting()
-            time.sleep(_POLL_S)
+        held.take(waiting)
         yield
     finally:
         held.release()
@@ -102,14 +85,6 @@ def _open(path: Path) -> int:
     except PermissionError:
         # `flock` takes a lock on a file that is open for reading too.
         return os.open(path, os.O_RDONLY)
-
-
-def _try_exclusive(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _has_file(path: Path, descriptor: int) -> bool:
