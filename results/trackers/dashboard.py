@@ -1,26 +1,22 @@
-"""optuna-dashboard for one run, read-only, with data from the run's journal.
+"""optuna-dashboard for one run, read-only, with data from the run's Optuna study.
 
-The journal is read again for each request, so trials appear and continue while the search runs; a
-killed search is shown as it was left. Nothing is written: every request to change data is refused.
+The search adds to the study's file with each record of its journal, and the file is read again for
+each request, so trials appear and continue while the search runs; a killed search is shown as it
+was left. Nothing is written: every request to change data is refused.
 """
 
 import logging
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
-from types import TracebackType
-from typing import Any, Self
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from optuna.storages import JournalStorage
-from optuna.storages.journal import BaseJournalBackend
+from optuna.storages.journal import JournalFileBackend
 
 from results.journal.run_folder import RunFolder
-from results.journal.tail import JournalTail
-from results.trackers.study import StudyLog
-from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
 
 logger = logging.getLogger(__name__)
@@ -30,31 +26,24 @@ _HOST = "127.0.0.1"
 _READING_METHODS = frozenset({"GET", "HEAD"})
 
 
-class FollowedRun(BaseJournalBackend):
-    """Optuna's journal of a run, made from Veer's journal, which may still be growing.
-
-    Not thread-safe: Optuna's storage calls it under a lock of its own.
+class ReadOnlyFile(JournalFileBackend):
+    """Optuna's journal of a run, to which nothing is written.
 
     Args:
         run: The run folder.
-        dimensions: The dimensions of the run's space.
 
     Raises:
-        RunError: The journal is damaged, or belongs to another space.
+        RunError: The run has no file of its study.
     """
 
-    def __init__(self, run: RunFolder, dimensions: Sequence[Dimension]) -> None:
-        self._run = run
-        self._study = StudyLog(dimensions, run.path.resolve().name)
-        self._tail = JournalTail(run.journal)
-        self._num_taken = 0
-        self._entries: list[dict[str, Any]] = []
-        self._catch_up()
-
-    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
-        """Read the journal again, and return all entries from this number on."""
-        self._catch_up()
-        return self._entries[log_number_from:]
+    def __init__(self, run: RunFolder) -> None:
+        run.read()
+        # Optuna would create the file, and follow a link out of the folder.
+        if run.study.is_symlink() or not run.study.is_file():
+            raise RunError(
+                f"{run.study} must be a file; `veer resume` writes it again from the journal"
+            )
+        super().__init__(str(run.study))
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Refuse to write.
@@ -62,14 +51,7 @@ class FollowedRun(BaseJournalBackend):
         Raises:
             RunError: Always.
         """
-        raise RunError(f"{self._run.path} is shown read-only; got {len(logs)} entries to write")
-
-    def _catch_up(self) -> None:
-        self._tail.read()
-        for record in self._tail.records[self._num_taken :]:
-            self._study.take(record)
-            self._num_taken += 1  # at once: `take` may raise, and must not get a record twice
-        self._entries += self._study.new_entries()
+        raise RunError(f"{self._file_path} is read-only; got {len(logs)} entries to write")
 
 
 class ReadOnly:
@@ -98,65 +80,37 @@ class ReadOnly:
         return self._app(environ, respond)
 
 
-class DashboardServer:
-    """optuna-dashboard for one run, on the loopback address of this machine.
+class DashboardServer(ThreadingMixIn, WSGIServer):
+    """A server of optuna-dashboard for one run, on the loopback address of this machine.
 
     Args:
         run: The run folder.
-        dimensions: The dimensions of the run's space.
         port: The port to listen on; 0 for any free one.
 
     Raises:
         ConfigError: optuna-dashboard is not installed, or the port is taken.
-        RunError: The journal is damaged, or belongs to another space.
+        RunError: The journal is damaged, or the run has no readable study.
     """
 
-    def __init__(self, run: RunFolder, dimensions: Sequence[Dimension], port: int) -> None:
-        app = _make_app(FollowedRun(run, dimensions))
+    daemon_threads = True  # an open connection must not keep the process alive
+
+    def __init__(self, run: RunFolder, port: int) -> None:
+        app = _make_app(run)
         try:
-            self._server = make_server(
-                _HOST, port, _not_ready, server_class=_ThreadingServer, handler_class=_QuietHandler
-            )
+            super().__init__((_HOST, port), _QuietHandler)
         except OSError as error:
             raise ConfigError(
                 f"--port must be a free port of {_HOST}, got {port}: {error.strerror or error}; "
                 "name another, or 0 for any"
             ) from error
         # The allowed hosts contain the port, which is known only now if `port` was 0.
-        self.port = self._server.server_port
-        hosts = (f"{_HOST}:{self.port}", f"localhost:{self.port}")
-        self._server.set_app(ReadOnly(app, hosts))
+        hosts = (f"{_HOST}:{self.server_port}", f"localhost:{self.server_port}")
+        self.set_app(ReadOnly(app, hosts))
 
     @property
     def url(self) -> str:
         """The address of the page of the study."""
-        return f"http://{_HOST}:{self.port}/dashboard/studies/0"
-
-    def serve(self) -> None:
-        """Answer requests until `close` or an interrupt."""
-        self._server.serve_forever(poll_interval=0.1)
-
-    def close(self) -> None:
-        """Free the port."""
-        self._server.server_close()
-
-    def __enter__(self) -> Self:
-        """Answer requests in another thread, until the end of the block."""
-        threading.Thread(target=self.serve, daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self.close()
-
-
-class _ThreadingServer(ThreadingMixIn, WSGIServer):
-    daemon_threads = True  # an open connection must not keep the process alive
+        return f"http://{_HOST}:{self.server_port}/dashboard/studies/0"
 
 
 class _QuietHandler(WSGIRequestHandler):
@@ -166,7 +120,7 @@ class _QuietHandler(WSGIRequestHandler):
         logger.debug(format, *args)
 
 
-def _make_app(backend: BaseJournalBackend) -> WSGIApplication:
+def _make_app(run: RunFolder) -> WSGIApplication:
     try:
         # Here and not at the top, since the package is optional.
         from optuna_dashboard import wsgi
@@ -177,15 +131,17 @@ def _make_app(backend: BaseJournalBackend) -> WSGIApplication:
         ) from error
     # optuna-dashboard has no types for this function.
     make: Callable[[JournalStorage], WSGIApplication] = wsgi
-    return make(JournalStorage(backend))
+    try:
+        return make(JournalStorage(ReadOnlyFile(run)))
+    # Optuna trusts its file: what a damaged one raises depends on the damage.
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{run.study}: cannot be read ({type(error).__name__}: {error}); delete it, and "
+            "`veer resume` writes it again from the journal"
+        ) from error
 
 
 def _refused(respond: StartResponse, status: HTTPStatus, why: str) -> list[bytes]:
     # The form of optuna-dashboard's own errors, whose reason its page shows.
     respond(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
     return [f'{{"reason": "{why}"}}'.encode()]
-
-
-def _not_ready(environ: WSGIEnvironment, respond: StartResponse) -> Iterable[bytes]:
-    del environ
-    return _refused(respond, HTTPStatus.SERVICE_UNAVAILABLE, "starting")

@@ -138,14 +138,10 @@ class StudyLog:
         # ended: its own and those of repetitions of its config.
         self._open_ids: dict[int, list[int]] = {}
 
-    def new_entries(self) -> list[dict[str, Any]]:
-        """Return the entries of Optuna's journal that were added since the last call."""
-        return self._entries.pop()
-
     def new_lines(self) -> bytes:
-        """Return the new entries as lines, as Optuna's `JournalFileBackend` would write them."""
+        """Return the entries of Optuna's journal that were added since the last call, as lines."""
         # The separators are those of `JournalFileBackend`, so that the bytes are the same.
-        lines = (json.dumps(entry, separators=(",", ":")) for entry in self.new_entries())
+        lines = (json.dumps(entry, separators=(",", ":")) for entry in self._entries.pop())
         return "".join(f"{line}\n" for line in lines).encode()
 
     def take(self, record: Record) -> None:

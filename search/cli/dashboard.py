@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from search.cli.console import console
-from search.cli.options import AllowCodeOption, permit
 
 
 def dashboard(
@@ -16,26 +15,20 @@ def dashboard(
         int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
     ] = 8080,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
-    code: AllowCodeOption = False,
 ) -> None:
     """Show a run in optuna-dashboard, also while its search runs. Ctrl-C ends it.
 
     The server listens on 127.0.0.1 only and is read-only: notes and deletions are refused. It
-    shows the run's journal.
+    shows the run's Optuna study, to which a search adds with each epoch.
     """
     from results.journal.run_folder import RunFolder
     from results.trackers.dashboard import DashboardServer
-    from trainable.config.reading import read_trial_space
 
-    permit(code)
-    folder = RunFolder(run)
-    server = DashboardServer(folder, read_trial_space(folder.space).dimensions, port)
-    console.print(f"{run} is shown at {server.url}; Ctrl-C ends it", soft_wrap=True)
-    if browser:
-        webbrowser.open(server.url)
-    try:
-        server.serve()
-    except KeyboardInterrupt:
-        console.print("stopped")
-    finally:
-        server.close()
+    with DashboardServer(RunFolder(run), port) as server:
+        console.print(f"{run} is shown at {server.url}; Ctrl-C ends it", soft_wrap=True)
+        if browser:
+            webbrowser.open(server.url)
+        try:
+            server.serve_forever(poll_interval=0.1)
+        except KeyboardInterrupt:
+            console.print("stopped")

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,10 +14,11 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
-from results.journal.journal import Journal, record_of
+from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.trackers.dashboard import DashboardServer, FollowedRun
-from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study
+from results.trackers.dashboard import DashboardServer, ReadOnlyFile
+from results.trackers.live_files import LiveFiles
+from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
 from tests.search.commands import veer
@@ -29,10 +31,12 @@ PARAMS = {"loss__distillation": "cosine", "loss__alpha": 0.7, "model__num_blocks
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    """That of a run with one trial, which runs."""
+    """That of a run with one trial, which runs; the study grows with it."""
     with Journal(tmp_path / "run" / "journal.jsonl") as opened:
         lists = {"train_list": "train.txt", "val_list": "val.txt"}
         opened.append("search_started", settings={"corpus": lists}, provenance={})
+        run = RunFolder(tmp_path / "run")
+        opened.follow(LiveFiles(run, DIMENSIONS, pytest.fail).take)
         start(opened, 0, **PARAMS, training__lr=1e-3)
         report(opened, 0, 1, 20.0, veer_low_pct=17.0, veer_high_pct=23.5)
         yield opened
@@ -40,12 +44,18 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.fixture
 def server(journal: Journal) -> Iterator[DashboardServer]:
-    with DashboardServer(RunFolder(journal.path.parent), DIMENSIONS, 0) as serving:
+    with DashboardServer(RunFolder(journal.path.parent), 0) as serving:
+        threading.Thread(target=serving.serve_forever, args=(0.1,), daemon=True).start()
         yield serving
+        serving.shutdown()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def answer(server: DashboardServer, path: str, **more: Any) -> tuple[int, bytes]:
-    request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", **more)
+    request = urllib.request.Request(f"http://127.0.0.1:{server.server_port}{path}", **more)
     try:
         with urllib.request.urlopen(request, timeout=30) as found:
             return found.status, found.read()
@@ -114,33 +124,33 @@ def test_its_page_and_scripts_are_there(server: DashboardServer) -> None:
 def test_what_would_change_it_is_refused(
     server: DashboardServer, journal: Journal, method: str, path: str
 ) -> None:
-    before = journal.path.read_bytes()
+    before = contents(journal.path.parent)
     body = b'{"study_name": "x", "directions": ["minimize"], "body": "x", "version": 1}'
     headers = {"Content-Type": "application/json"}
     status, answered = answer(server, path, method=method, data=body, headers=headers)
     assert status == 405
     assert json.loads(answered)["reason"] == "veer dashboard is read-only"
     assert len(asked(server, "/api/studies")["study_summaries"]) == 1
-    assert journal.path.read_bytes() == before
-    assert [path.name for path in journal.path.parent.iterdir()] == ["journal.jsonl"]
+    assert contents(journal.path.parent) == before
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "127.0.0.1:1"])
 def test_a_page_that_asks_by_another_name_is_refused(server: DashboardServer, host: str) -> None:
-    headers = {"Host": host.format(port=server.port)}
+    headers = {"Host": host.format(port=server.server_port)}
     status, answered = answer(server, "/api/studies", headers=headers)
     assert status == 403
     assert json.loads(answered)["reason"] == "open the address that veer dashboard printed"
 
 
 def test_it_listens_only_on_loopback(server: DashboardServer) -> None:
-    assert server._server.server_address[0] == "127.0.0.1"
-    assert server.url == f"http://127.0.0.1:{server.port}/dashboard/studies/0"
+    assert server.server_address[0] == "127.0.0.1"
+    assert server.url == f"http://127.0.0.1:{server.server_port}/dashboard/studies/0"
 
 
 def test_a_port_that_is_taken_is_named(server: DashboardServer, journal: Journal) -> None:
-    with pytest.raises(ConfigError, match=rf"--port must be a free port .* got {server.port}: "):
-        DashboardServer(RunFolder(journal.path.parent), DIMENSIONS, server.port)
+    port = server.server_port
+    with pytest.raises(ConfigError, match=rf"--port must be a free port .* got {port}: "):
+        DashboardServer(RunFolder(journal.path.parent), port)
 
 
 def test_without_optuna_dashboard_the_fix_is_named(
@@ -155,54 +165,56 @@ def test_without_optuna_dashboard_the_fix_is_named(
 
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ConfigError, match=r"not installed: pip install 'veer\[dashboard\]'"):
-        DashboardServer(RunFolder(journal.path.parent), DIMENSIONS, 0)
+        DashboardServer(RunFolder(journal.path.parent), 0)
 
 
-def test_the_followed_study_is_the_rebuilt_one(
+def test_the_shown_study_is_the_rebuilt_one(
     journal_run: RunFolder, dimensions: tuple[Dimension, ...]
 ) -> None:
     records = journal_run.read()
-    storage = JournalStorage(FollowedRun(journal_run, dimensions))
+    write_study(records, dimensions, journal_run.study)
+    storage = JournalStorage(ReadOnlyFile(journal_run))
     rebuilt = rebuild_study(records, dimensions)
     assert [each.user_attrs for each in storage.get_all_trials(0)] == [
         each.user_attrs for each in rebuilt.trials
     ]
     with Journal(journal_run.journal) as journal:
         journal.append("trial_ended", trial=4, state="complete", reason=None)
+    # Replaced as a whole, as at the end of a search: what was read before stays the same.
+    write_study(journal_run.read(), dimensions, journal_run.study)
     assert storage.get_all_trials(0)[4].state is TrialState.COMPLETE
-    with pytest.raises(RunError, match="is shown read-only; got 1 entries to write"):
+    before = contents(journal_run.path)
+    with pytest.raises(RunError, match="is read-only; got 1 entries to write"):
         storage.set_study_user_attr(0, "a", 1)
+    assert contents(journal_run.path) == before
 
 
-def test_records_that_were_read_are_not_read_again(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    followed = FollowedRun(RunFolder(journal.path.parent), DIMENSIONS)
-    num_entries = len(followed.read_logs(0))
-    checked: list[bytes] = []
-
-    def counting(line: bytes, *rest: Any) -> Any:
-        checked.append(line)
-        return record_of(line, *rest)
-
-    monkeypatch.setattr("results.journal.tail.record_of", counting)
-    monkeypatch.delattr("results.journal.run_folder.read_journal")
-    assert followed.read_logs(num_entries) == []
-    assert checked == []
-    report(journal, 0, 2, 12.5)
-    report(journal, 0, 3, 11.5)
-    assert followed.read_logs(num_entries)
-    assert checked == journal.path.read_bytes().splitlines()[-2:]
+def test_a_study_that_is_missing_or_a_link_is_not_made(journal: Journal, tmp_path: Path) -> None:
+    run = RunFolder(journal.path.parent)
+    run.study.unlink()
+    with pytest.raises(RunError, match=r"optuna-journal.log must be a file; `veer resume` writes"):
+        DashboardServer(run, 0)
+    assert not run.study.exists()
+    run.study.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"optuna-journal.log must be a file"):
+        DashboardServer(run, 0)
+    assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_damaged_line_is_refused_at_each_look(journal: Journal) -> None:
-    followed = FollowedRun(RunFolder(journal.path.parent), DIMENSIONS)
-    report(journal, 0, 2, 12.5)
+@pytest.mark.parametrize("line", [b"[1, 2\n", b"{}\n", b"7\n", b'{"op_code": 1, "study_id": 9}\n'])
+def test_a_damaged_study_is_refused(journal: Journal, line: bytes) -> None:
+    run = RunFolder(journal.path.parent)
+    content = run.study.read_bytes()
+    run.study.write_bytes(line + content)
+    with pytest.raises(RunError, match=r"optuna-journal.log: cannot be read \(.*delete it"):
+        DashboardServer(run, 0)
+
+
+def test_a_damaged_journal_is_refused(journal: Journal) -> None:
     with journal.path.open("ab") as file:
         file.write(b"{}\n")
-    for _ in range(2):
-        with pytest.raises(RunError, match=r"journal.jsonl:5: .* restore the file from a copy"):
-            followed.read_logs(0)
+    with pytest.raises(RunError, match=r"journal.jsonl:4: .* restore the file from a copy"):
+        DashboardServer(RunFolder(journal.path.parent), 0)
 
 
 def test_the_command_names_a_folder_that_is_no_run(tmp_path: Path) -> None:
