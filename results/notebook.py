@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
+import pyarrow as pa
 
-from results.analysis.ranking import repeats_of, why_best
+from results.analysis.remarks import why_best
+from results.analysis.run_view import RunView, interval_of
 from results.figures import FIGURES
 from results.figures.veer_by_cost import pareto_front
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView, interval_of
+from results.tables.trials import epochs_table, trials_table
 from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean
 from spaces.files.errors import RunError
@@ -100,12 +102,12 @@ class Run:
     @property
     def trials(self) -> pd.DataFrame:
         """One row per trial, with the columns of docs/tables.md. A copy, which you may change."""
-        return self._view.trials.copy()
+        return _frame(trials_table(self._view))
 
     @property
     def epochs(self) -> pd.DataFrame:
         """One row per trial and epoch, with the columns of docs/tables.md. A copy."""
-        return self._view.epochs.copy()
+        return _frame(epochs_table(self._view))
 
     @property
     def best(self) -> BestTrial | None:
@@ -113,7 +115,7 @@ class Run:
         trial = self._view.best
         if trial is None or trial.best is None:
             return None
-        repeats = repeats_of(self._view.histories).get(trial.trial)
+        repeats = self._view.repeats.get(trial.trial)
         return BestTrial(
             trial=trial.trial,
             state=trial.state,
@@ -134,7 +136,7 @@ class Run:
         then only those are compared; else it is the number of parameters. `attrs["cost"]` is the
         name of the column.
         """
-        table = self._view.trials
+        table = self.trials
         # A repeated suggestion has no number: it is the same run as another row.
         own = table[table["trial"].notna() & table["rank"].notna()].copy()
         speeds = self._view.speeds
@@ -253,12 +255,17 @@ class Run:
             ends = best.interval_pct
             within = "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
             facts.append(("best", f"trial {best.trial}, VEER {best.veer_pct:.2f} %{within}"))
-            facts.append(("chosen", why_best(view.histories) or ""))
+            facts.append(("chosen", why_best(view) or ""))
             sampled = ", ".join(f"{name} {_short(value)}" for name, value in best.params.items())
             facts.append(("sampled values", visible(sampled)))
         if view.teacher_veer_pct is not None:
             facts.append(("teacher", f"VEER {view.teacher_veer_pct:.2f} %"))
         return facts
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
 
 
 def _latency(row: dict[str, Any] | None) -> float | None:

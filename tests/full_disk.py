@@ -163,31 +163,31 @@ def new_journal(disk: Disk) -> dict[str, Any]:
 
 def _records(disk: Disk) -> Any:
     """A run with one trial of 40 epochs, and the dimensions of its space."""
+    from results.analysis.run_view import RunView
     from results.journal.journal import Journal
-    from results.journal.run_folder import RunFolder
     from tests.worlds.journal_writing import DIMENSIONS, report, start
 
     with Journal(disk.folder / "journal.jsonl") as writer:
         start(writer, 0, loss__distillation="none", model__num_blocks=2, training__lr=1e-3)
         for epoch in range(1, 41):
             report(writer, 0, epoch, 20.0 - epoch / 10)
-    return RunFolder(disk.folder), DIMENSIONS
+    return RunView.read(disk.folder), DIMENSIONS
 
 
 def tables(disk: Disk) -> dict[str, Any]:
-    from results.tables.trials import rebuild_tables
+    from results.tables.trials import write_tables
 
-    run, _ = _records(disk)
-    rebuild_tables(run)
-    return outcome_of(disk, lambda: rebuild_tables(run), left_bytes=4096)
+    view, _ = _records(disk)
+    write_tables(view)
+    return outcome_of(disk, lambda: write_tables(view), left_bytes=4096)
 
 
 def study(disk: Disk) -> dict[str, Any]:
     from results.trackers.study import write_study
 
-    run, dimensions = _records(disk)
-    write_study(run.read(), dimensions, run.study)
-    return outcome_of(disk, lambda: write_study(run.read(), dimensions, run.study))
+    view, dimensions = _records(disk)
+    write_study(view, dimensions)
+    return outcome_of(disk, lambda: write_study(view, dimensions))
 
 
 def checkpoint(disk: Disk) -> dict[str, Any]:
@@ -225,12 +225,12 @@ def shard(disk: Disk) -> dict[str, Any]:
 
 
 def export(disk: Disk) -> dict[str, Any]:
+    from results.analysis.run_view import RunView
     from results.export.export import export_trial
-    from results.journal.run_folder import RunFolder
 
-    run, out = RunFolder(Path(sys.argv[4])), disk.folder / "best"
-    export_trial(run, out=out)
-    return outcome_of(disk, lambda: export_trial(run, out=out), left_bytes=4096)
+    view, out = RunView.read(Path(sys.argv[4])), disk.folder / "best"
+    export_trial(view, out=out)
+    return outcome_of(disk, lambda: export_trial(view, out=out), left_bytes=4096)
 
 
 def embeddings(disk: Disk) -> dict[str, Any]:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from results.journal.journal import Journal, read_journal
+from results.analysis.run_view import RunView
+from results.journal.journal import Journal
 from results.trackers.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float
@@ -178,7 +179,7 @@ def test_what_is_planted_in_a_run_folder_is_not_read(marker: Path, tmp_path: Pat
     assert "4.00" in veer("show", run, 0).output
     # The study is written again at a search's end, beside whatever lies there.
     dimensions = (Float(name="loss.alpha", low=0.0, high=1.0),)
-    write_study(read_journal(run / "journal.jsonl"), dimensions, run / "optuna-journal.log")
+    write_study(RunView.read(run), dimensions)
     assert b"touch" not in (run / "optuna-journal.log").read_bytes()
 
 

@@ -1,4 +1,6 @@
 """Results computed from the journal: ranking, cost, faults, scores, speed.
 
-May import: spaces, trainable.verification, results.journal.
+`RunView` is one run with all of them, each computed once; tables, trackers and page take it.
+
+May import: spaces, trainable.config, trainable.verification, results.journal.
 """

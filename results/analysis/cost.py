@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from results.analysis.faults import counted
-from results.analysis.metering import SearchSession, TrialMeter, search_sessions, trial_meters
+from results.analysis.metering import SearchSession, TrialMeter
 from results.analysis.rungs import AT_RUNG
-from results.journal.history import TrialHistory, trial_histories
-from results.journal.journal import Record
+from results.journal.history import TrialHistory
 
 _SECONDS_PER_HOUR = 3600.0
 
@@ -55,12 +54,13 @@ class SearchCost:
     saved_core_hours: float | None
 
 
-def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
+def trial_costs(
+    trials: Iterable[TrialHistory], meters: Mapping[int, TrialMeter]
+) -> dict[int, TrialCost]:
     """Return the cost of each trial, by its number."""
-    records = tuple(records)
-    metered, found = trial_meters(records), {}
-    for trial in trial_histories(records):
-        meter = metered.get(trial.trial, TrialMeter())
+    found = {}
+    for trial in trials:
+        meter = meters.get(trial.trial, TrialMeter())
         found[trial.trial] = TrialCost(
             num_epochs=len(trial.epochs),
             num_samples=_num_samples(trial),
@@ -70,11 +70,12 @@ def trial_costs(records: Iterable[Record]) -> dict[int, TrialCost]:
     return found
 
 
-def search_cost(records: Iterable[Record]) -> SearchCost:
+def search_cost(
+    trials: Sequence[TrialHistory],
+    costs: Mapping[int, TrialCost],
+    sessions: Sequence[SearchSession],
+) -> SearchCost:
     """Return the cost of a search so far, over all its sessions."""
-    records = tuple(records)
-    trials, costs = trial_histories(records), trial_costs(records)
-    sessions = search_sessions(records)
     by_state: dict[str, list[TrialCost]] = {}
     for trial in trials:
         by_state.setdefault(trial.state, []).append(costs[trial.trial])
@@ -89,9 +90,8 @@ def search_cost(records: Iterable[Record]) -> SearchCost:
     )
 
 
-def cost_remark(records: Iterable[Record]) -> str | None:
+def cost_remark(cost: SearchCost) -> str | None:
     """Return the cost of a search in one line; None before its first epoch or first second."""
-    cost = search_cost(records)
     if not cost.total.num_epochs or cost.wall_h < 1 / _SECONDS_PER_HOUR:
         return None
     parts = [f"cost: {_in_words(cost.total)} in {_time(cost.wall_h)}"]

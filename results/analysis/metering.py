@@ -85,17 +85,19 @@ class TrialMeter:
             self.since_s = now_s
 
 
-def trial_meters(records: Iterable[Record]) -> dict[int, TrialMeter]:
+def trial_meters(sessions: Sequence[SearchSession]) -> dict[int, TrialMeter]:
     """Return the meter of each trial, by its number."""
-    return _Metering(tuple(records)).meters()
+    return _Metering(sessions).meters()
 
 
 class _Metering:
-    """One pass through a journal with a meter for every trial."""
+    """One pass through the sessions of a search with a meter for every trial."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
-        self._sessions = search_sessions(records)
-        self._has_placements = any(record["event"] == "placed" for record in records)
+    def __init__(self, sessions: Sequence[SearchSession]) -> None:
+        self._sessions = sessions
+        self._has_placements = any(
+            record["event"] == "placed" for session in sessions for record in session.records
+        )
         self._meters: dict[int, TrialMeter] = {}
         self._raised: dict[int, Record] = {}
         self._settings: Mapping[str, Any] = {}

@@ -4,31 +4,21 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from results.journal.history import TrialHistory, trial_histories
-from results.journal.journal import Record
+from results.journal.history import TrialHistory
 
 NOT_GIVEN = "-"
 
 
-def model_hashes(records: Iterable[Record]) -> dict[int, str]:
-    """Return the fingerprint of the model by trial, as its last worker reported it."""
-    return {
-        record["trial"]: record["model_hash"]
-        for record in records
-        if record["event"] == "placed" and record.get("model_hash")
-    }
-
-
-def model_counts(records: Iterable[Record]) -> str | None:
+def model_counts(trials: Iterable[TrialHistory]) -> str | None:
     """Return counts such as `12 trials, 9 model configs, 9 models`.
 
     Trials whose model is not known are left out; None where no model is known.
     """
-    known = _known(records)
+    known = _known(trials)
     if not known:
         return None
-    configs = {_text(_model(trial)) for trial, _ in known}
-    models = {fingerprint for _, fingerprint in known}
+    configs = {_text(_model(trial)) for trial in known}
+    models = {trial.model_hash for trial in known}
     return ", ".join(
         f"{count} {word if count == 1 else word + 's'}"
         for count, word in (
@@ -39,14 +29,14 @@ def model_counts(records: Iterable[Record]) -> str | None:
     )
 
 
-def same_models(records: Iterable[Record]) -> list[str]:
+def same_models(trials: Iterable[TrialHistory]) -> list[str]:
     """Return a sentence for every two model configs with the same model, with their differences.
 
     The first trial with a config represents all trials with it.
     """
-    groups: dict[str, dict[str, TrialHistory]] = {}
-    for trial, fingerprint in _known(records):
-        groups.setdefault(fingerprint, {}).setdefault(_text(_model(trial)), trial)
+    groups: dict[str | None, dict[str, TrialHistory]] = {}
+    for trial in _known(trials):
+        groups.setdefault(trial.model_hash, {}).setdefault(_text(_model(trial)), trial)
     return [
         _sentence(first, other)
         for configs in groups.values()
@@ -54,15 +44,9 @@ def same_models(records: Iterable[Record]) -> list[str]:
     ]
 
 
-def _known(records: Iterable[Record]) -> list[tuple[TrialHistory, str]]:
-    """Return the trials whose config and model are known, with the model's fingerprint."""
-    records = tuple(records)
-    models = model_hashes(records)
-    return [
-        (trial, models[trial.trial])
-        for trial in trial_histories(records)
-        if trial.trial in models and _model(trial)
-    ]
+def _known(trials: Iterable[TrialHistory]) -> list[TrialHistory]:
+    """Return the trials whose config and model are known."""
+    return [trial for trial in trials if trial.model_hash is not None and _model(trial)]
 
 
 def _pairs(trials: list[TrialHistory]) -> Iterator[tuple[TrialHistory, TrialHistory]]:

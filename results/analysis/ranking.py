@@ -5,13 +5,12 @@ seed and of the epoch. Repeats of the config with other seeds do not have this b
 with repeats is ranked by their mean.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Protocol, TypeVar
 
-from results.analysis.faults import counted
-from results.journal.history import LAST_EPOCHS, REPEAT, UNRANKED, TrialHistory
+from results.journal.history import REPEAT, UNRANKED, TrialHistory
 from spaces.files.errors import RunError
 
 
@@ -131,48 +130,3 @@ def mean_in_words(repeats: Repeats) -> str:
     """Return mean and standard deviation, `9.80 % ± 0.40`; only the mean of a single repeat."""
     spread = "" if repeats.sd_pct is None else f" ± {repeats.sd_pct:.2f}"
     return f"{repeats.mean_pct:.2f} %{spread}"
-
-
-def why_best(trials: Iterable[TrialHistory]) -> str | None:
-    """Return why the first in rank is the first, None where no trial has a rank.
-
-    Such as `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
-    """
-    trials = list(trials)
-    best = next(iter(ranked(trials)), None)
-    if best is None:
-        return None
-    repeats = repeats_of(trials).get(best.trial)
-    if repeats is None:
-        return f"by its lowest VEER: {best.best_veer_pct:.2f} %"
-    lost = f", {repeats.num_lost} more did not run to the end" if repeats.num_lost else ""
-    num_repeats = counted(len(repeats.veer_pct), "repeat")
-    return f"by the mean of {num_repeats}: {mean_in_words(repeats)}{lost}"
-
-
-def repeat_remarks(trials: Sequence[TrialHistory]) -> list[str]:
-    """Return a line on the repeats of a run, and one where they change which trial is the best."""
-    repeats, order = repeats_of(trials), ranked(trials)
-    if not repeats:
-        return []
-    means = [
-        f"trial {trial.trial} {mean_in_words(repeats[trial.trial])} of {len(each.veer_pct)}"
-        + (f" ({each.num_lost} lost)" if each.num_lost else "")
-        for trial in order
-        if (each := repeats.get(trial.trial)) is not None
-    ]
-    lines = [
-        f"repeats with other seeds, the median VEER of their last {LAST_EPOCHS} epochs, mean ± "
-        f"standard deviation: {'; '.join(means)}"
-    ]
-    luckiest = min(
-        (t.best_veer_pct, t.trial)
-        for t in trials
-        if may_rank(t) and t.best_veer_pct is not None
-    )
-    if luckiest[1] != order[0].trial:
-        lines.append(
-            f"the best is trial {order[0].trial} by its repeats; by the luckiest epoch, "
-            f"{luckiest[0]:.2f} %, it would have been trial {luckiest[1]}"
-        )
-    return lines

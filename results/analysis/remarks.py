@@ -1,37 +1,19 @@
 """Remarks on a run as a whole: success criteria, rejected suggestions, warnings, costs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from results.analysis.cost import cost_remark
 from results.analysis.faults import counted, fault_remarks, utc
 from results.analysis.model_hashes import model_counts, same_models
-from results.analysis.ranking import ranked, repeat_remarks
-from results.journal.history import latest, trial_histories
+from results.analysis.ranking import mean_in_words
+from results.analysis.run_view import RunView
+from results.journal.history import LAST_EPOCHS
 from results.journal.journal import Record
 from spaces.limits import BROKEN_RULE
 
 # The start of a remark that the terminal shows in bold.
 WARNING = "warning: "
-
-
-def latest_settings(records: Iterable[Record]) -> Record:
-    """Return the latest settings of the search; empty where the journal has none."""
-    settings: Record = {}
-    for record in records:
-        if record["event"] in ("search_started", "search_resumed"):
-            # `search_resumed` may have no settings; then the earlier ones hold.
-            settings = record.get("settings") or settings
-    return settings
-
-
-def success_criteria(records: Iterable[Record]) -> dict[str, float]:
-    """Return VEER in percent by the name of the criterion, from the latest settings."""
-    return {
-        name: float(veer_pct)
-        for name, veer_pct in (latest_settings(records).get("success") or {}).items()
-        if veer_pct is not None
-    }
 
 
 def hardest_met(veer_pct: float | None, criteria: Mapping[str, float]) -> str | None:
@@ -50,16 +32,15 @@ def hardest_met(veer_pct: float | None, criteria: Mapping[str, float]) -> str | 
     return min(met, key=criteria.__getitem__, default=None)
 
 
-def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
+def undistilled_beats_teacher(view: RunView) -> str | None:
     """Return a warning if a trial without distillation has a VEER at or below the teacher's."""
-    records = tuple(records)
-    teacher = latest(records, "teacher")
-    if teacher is None or teacher["veer_pct"] is None:
+    teacher_pct = view.teacher_veer_pct
+    if teacher_pct is None:
         return None
-    for trial in ranked(trial_histories(records)):
-        if trial.loss["distillation"] != "none" or trial.best is None:
+    for trial in view.ranked:
+        own_pct = trial.best_veer_pct
+        if trial.loss["distillation"] != "none" or own_pct is None:
             continue
-        own_pct, teacher_pct = trial.best["veer_pct"], teacher["veer_pct"]
         if own_pct > teacher_pct:
             return None
         how = "beat" if own_pct < teacher_pct else "equal"
@@ -71,45 +52,84 @@ def undistilled_beats_teacher(records: Iterable[Record]) -> str | None:
     return None
 
 
-def corpus_warnings(records: Iterable[Record]) -> list[str]:
+def corpus_warnings(view: RunView) -> list[str]:
     """Return the warnings about the corpus, such as of a validation list that is a test list."""
-    corpus = latest(records, "corpus")
+    corpus = view.latest("corpus")
     return [] if corpus is None else list(corpus.get("warnings", ()))
 
 
-def openings_remark(records: Iterable[Record]) -> str | None:
+def openings_remark(view: RunView) -> str | None:
     """Return when the test list was opened for trials of the run; None if it never was."""
-    opened = [record for record in records if record["event"] == "test_opened"]
+    opened = view.all_of("test_opened")
     if not opened:
         return None
     trials = ", ".join(f"trial {each['trial']} at {utc(each['time_s'])} UTC" for each in opened)
     return f"test list opened {counted(len(opened), 'time')}: {trials}"
 
 
-def run_remarks(records: Iterable[Record]) -> list[str]:
+def run_remarks(view: RunView) -> list[str]:
     """Return the remarks below the table of a run's trials, one line each, warnings first."""
-    records = tuple(records)
-    warning = undistilled_beats_teacher(records)
+    trials = view.histories
+    warning = undistilled_beats_teacher(view)
     remarks = [f"{WARNING}{warning}"] if warning else []
-    remarks += [f"{WARNING}{text}" for text in (*corpus_warnings(records), *same_models(records))]
-    if criteria := success_criteria(records):
-        hardest_last = sorted(criteria.items(), key=lambda item: -item[1])
+    remarks += [f"{WARNING}{text}" for text in (*corpus_warnings(view), *same_models(trials))]
+    if view.success:
+        hardest_last = sorted(view.success.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
-    trials = trial_histories(records)
-    remarks += repeat_remarks(trials)
+    remarks += repeat_remarks(view)
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if "share" in each]:
         remarks.append(_run_again(short))
-    if cost := cost_remark(records):
+    if cost := cost_remark(view.cost):
         remarks.append(cost)
-    if opened := openings_remark(records):
+    if opened := openings_remark(view):
         remarks.append(opened)
-    if counts := model_counts(records):
+    if counts := model_counts(trials):
         remarks.append(counts)
-    if broken := [record for record in records if record["event"] == "infeasible"]:
+    if broken := view.all_of("infeasible"):
         remarks.append(_limits_broken(broken))
     return remarks
+
+
+def why_best(view: RunView) -> str | None:
+    """Return why the first in rank is the first, None where no trial has a rank.
+
+    Such as `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
+    """
+    if view.best is None:
+        return None
+    repeats = view.repeats.get(view.best.trial)
+    if repeats is None:
+        return f"by its lowest VEER: {view.best.best_veer_pct:.2f} %"
+    lost = f", {repeats.num_lost} more did not run to the end" if repeats.num_lost else ""
+    num_repeats = counted(len(repeats.veer_pct), "repeat")
+    return f"by the mean of {num_repeats}: {mean_in_words(repeats)}{lost}"
+
+
+def repeat_remarks(view: RunView) -> list[str]:
+    """Return a line on the repeats of a run, and one where they change which trial is the best."""
+    if not view.repeats:
+        return []
+    means = [
+        f"trial {trial.trial} {mean_in_words(each)} of {len(each.veer_pct)}"
+        + (f" ({each.num_lost} lost)" if each.num_lost else "")
+        for trial in view.ranked
+        if (each := view.repeats.get(trial.trial)) is not None
+    ]
+    lines = [
+        f"repeats with other seeds, the median VEER of their last {LAST_EPOCHS} epochs, mean ± "
+        f"standard deviation: {'; '.join(means)}"
+    ]
+    luckiest = min(
+        (t.best_veer_pct, t.trial) for t in view.ranked if t.best_veer_pct is not None
+    )
+    if view.best is not None and luckiest[1] != view.best.trial:
+        lines.append(
+            f"the best is trial {view.best.trial} by its repeats; by the luckiest epoch, "
+            f"{luckiest[0]:.2f} %, it would have been trial {luckiest[1]}"
+        )
+    return lines
 
 
 def _run_again(retries: Sequence[Record]) -> str:

@@ -1,8 +1,7 @@
 """The speed of trials: the rows of a `benchmark` record that matter, and ratios to the teacher."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from results.journal.history import latest
 from results.journal.journal import Record
 
 # The start of the `model` of a trial's row; the number follows.
@@ -27,13 +26,16 @@ def trial_of(row: Record) -> int | None:
     return int(number) if is_trial else None
 
 
-def speed_ratios(records: Iterable[Record]) -> dict[int, float]:
+def speed_ratios(benchmark: Record | None) -> dict[int, float]:
     """Return the teacher's latency divided by the student's, by the number of the trial.
 
-    For one utterance at a time, on the fewest threads measured. Only the latest benchmark counts,
-    because an earlier one may be from another machine; trials that it lacks are left out.
+    For one utterance at a time, on the fewest threads measured.
+
+    Args:
+        benchmark: The latest `benchmark` record, since an earlier one may be from another machine;
+            trials that it lacks are left out.
     """
-    rows = single_utterance_rows(latest(records, "benchmark"))
+    rows = single_utterance_rows(benchmark)
     return {
         trial: float(row["speed_ratio"])
         for row in rows

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from results.journal.history import TrialHistory, latest
+from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import DamagedError
@@ -221,21 +221,6 @@ class RunScores:
                 num_speakers=len(speakers),
             )
         return self._list
-
-
-def pairs(run: RunFolder) -> pa.Table | None:
-    """Return the validation list of a run, see `RunScores.pairs`; None in runs without one."""
-    return RunScores(run).pairs()
-
-
-def trial_scores(run: RunFolder, history: TrialHistory) -> TrialScores | None:
-    """Return the scores of a trial's best epoch; None where there are none."""
-    return RunScores(run).trial(history)
-
-
-def teacher_scores(run: RunFolder) -> TrialScores | None:
-    """Return the teacher's scores; None where there are none."""
-    return RunScores(run).teacher(latest(run.read(), "teacher"))
 
 
 def pairs_file(run: Path) -> Path:

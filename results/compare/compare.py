@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from results.analysis.run_view import RunView
 from results.compare.parts import (
     SEED_KEY,
     BestBehind,
@@ -16,8 +17,7 @@ from results.compare.parts import (
     trials_of_one_run,
 )
 from results.figures.importance import MIN_TRIALS, importances
-from results.journal.history import TrialHistory, latest
-from results.tables.run_view import RunView
+from results.journal.history import TrialHistory
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
 from spaces.files.errors import RunError
@@ -128,7 +128,7 @@ def compare_runs(views: Sequence[RunView]) -> Comparison:
     """
     if len(views) < 2:
         raise RunError(f"a comparison needs at least two runs, got {len(views)}")
-    corpora = [latest(view.records, "corpus") or {} for view in views]
+    corpora = [view.latest("corpus") or {} for view in views]
     warnings, same = _lists(corpora)
     for part in (_teachers(views), _crops(views)):
         warnings, same = warnings + part[0], same + part[1]
@@ -176,7 +176,7 @@ def _teachers(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
 
 def _crops(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
     """Return a warning where the numbers of validation crops differ."""
-    records = [latest(view.records, "eval_crops") for view in views]
+    records = [view.latest("eval_crops") for view in views]
     crops = [None if each is None else each["eval_crops"] for each in records]
     if len(set(crops)) == 1:
         return [], []
@@ -204,7 +204,7 @@ def run_names(views: Sequence[RunView]) -> list[str]:
 
 
 def _facts_of_run(view: RunView, name: str, unshared: Sequence[TrialHistory]) -> RunFacts:
-    rows = [row for row in trials_table(view.records).to_pylist() if row["trial"] is not None]
+    rows = [row for row in trials_table(view).to_pylist() if row["trial"] is not None]
     best = next((row for row in rows if view.best and row["trial"] == view.best.trial), None)
     states = [trial.state for trial in view.own]
     teacher = view.teacher
@@ -248,7 +248,7 @@ def _trial_facts(trial: TrialHistory) -> dict[str, Any]:
 
 
 def _space(view: RunView) -> Mapping[str, Any]:
-    started = next((each for each in view.records if each["event"] == "search_started"), {})
+    started = next(iter(view.all_of("search_started")), {})
     return dict(started.get("space") or {})
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from results.analysis.run_view import RunView
 from results.journal.history import UNRANKED, TrialHistory
-from results.tables.run_view import RunView
 from spaces.files.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 

@@ -20,10 +20,9 @@ import torch
 from models import LogMel, SpeakerModel, count_parameters
 from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from results.analysis.ranking import best_ended
+from results.analysis.run_view import RunView
 from results.export.best_model import load_best
-from results.journal.history import latest, trial_histories
-from results.journal.journal import Journal
-from results.journal.run_folder import RunFolder
+from results.journal.journal import Journal, Record
 from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call, time_interleaved
@@ -155,11 +154,11 @@ def benchmark_models(
 
 
 def benchmark_run(
-    run: RunFolder,
+    view: RunView,
     top_k: int = 3,
     config: BenchmarkConfig | None = None,
     progress: _Progress | None = None,
-) -> list[BenchmarkRow]:
+) -> Record:
     """Measure the teacher and the best ended trials of a run.
 
     A teacher that is a file of stored embeddings has no network, and is left out. Rows and
@@ -167,25 +166,23 @@ def benchmark_run(
     running.
 
     Args:
-        run: The run folder.
+        view: The run.
         top_k: Number of trials, the best first.
         config: Settings of the benchmark; the default ones if not given.
         progress: Called after each round with the rounds done and the rounds in all.
 
     Returns:
-        The rows of `benchmark_models`.
+        The `benchmark` record, with the rows of `benchmark_models` by column name.
 
     Raises:
         RunError: No trial has ended with a VEER.
         CheckpointError: A checkpoint is missing or damaged.
     """
-    records = run.read()
-    models = {}
-    teacher = latest(records, "teacher")
+    models, run, teacher = {}, view.folder, view.teacher
     # A teacher that is a file of stored embeddings has no network to measure.
     if teacher is not None and not is_stored(Path(teacher["path"])):
         models[TEACHER_NAME] = load_speaker_model(Path(teacher["path"])).model
-    for trial in best_ended(trial_histories(records), top_k):
+    for trial in best_ended(view.histories, top_k):
         models[trial_name(trial.trial)] = load_best(run, trial).model
     reference = TEACHER_NAME if TEACHER_NAME in models else None
     rows = benchmark_models(models, reference, config, progress)
@@ -193,8 +190,7 @@ def benchmark_run(
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     # In the journal too: the speed in tables and charts is read from there.
     with Journal(run.journal) as journal:
-        journal.append("benchmark", **outcome)
-    return rows
+        return journal.append("benchmark", **outcome)
 
 
 def trial_name(trial: int) -> str:

@@ -1,6 +1,6 @@
 """The model card of an exported trial."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,10 @@ from typing import Any
 from models import count_parameters
 from models.user_code import code_roots
 from results.analysis.faults import counted
-from results.analysis.ranking import mean_in_words, repeats_of
+from results.analysis.ranking import mean_in_words
+from results.analysis.run_view import RunView
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER_NAME, trial_name
-from results.journal.history import TrialHistory, latest, trial_histories
-from results.journal.journal import Record
+from results.journal.history import TrialHistory
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import escape_markdown, inline_code, veer_command
@@ -53,26 +53,25 @@ class CardFacts:
     """The data of a model card.
 
     Attributes:
-        run: Folder of the run.
+        view: The run.
         trial: History of the trial, from the journal.
         loaded: Model of the trial's best epoch.
         config: Config for a full training.
-        records: All records of the journal.
     """
 
-    run: Path
+    view: RunView
     trial: TrialHistory
     loaded: LoadedModel
     config: TrainRunConfig
-    records: Sequence[Record]
 
 
 def model_card(facts: CardFacts) -> str:
     """Return the card as Markdown."""
     config = facts.config.model_dump(mode="json", exclude_none=True)["trial"]
     flag = " --allow-code" if needs_user_code(facts.config.trial.model) else ""
+    run = escape_markdown(facts.view.folder.path.name)
     sections = {
-        f"Speaker embeddings: trial {facts.trial.trial} of {escape_markdown(facts.run.name)}": (
+        f"Speaker embeddings: trial {facts.trial.trial} of {run}": (
             f"A model of the family {facts.loaded.config.model.family} with "
             f"{count_parameters(facts.loaded.model):,} parameters. It takes log-mels of 16 kHz "
             f"speech and returns embeddings of {facts.loaded.model.embedding_dim} dimensions. "
@@ -109,7 +108,7 @@ def _loading(facts: CardFacts) -> str:
 
 
 def _metrics(facts: CardFacts) -> dict[str, object]:
-    best, last, teacher = facts.trial.best, facts.trial.last, latest(facts.records, "teacher")
+    best, last, teacher = facts.trial.best, facts.trial.last, facts.view.teacher
     found: dict[str, object] = {"state of the trial": facts.trial.state}
     if best is not None and last is not None:
         found["VEER"] = (
@@ -117,7 +116,7 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
             "the epoch of these weights; the epoch was chosen on the validation list itself, so "
             "this VEER is optimistic"
         )
-        if repeats := repeats_of(trial_histories(facts.records)).get(facts.trial.trial):
+        if repeats := facts.view.repeats.get(facts.trial.trial):
             found["VEER with other seeds"] = (
                 f"{mean_in_words(repeats)} over {counted(len(repeats.veer_pct), 'repeat')} of "
                 "this config, each with the median of its last five epochs; these weights are not "
@@ -153,11 +152,11 @@ def _lines(path: Path) -> str:
 
 
 def _speed(facts: CardFacts) -> str:
-    benchmark = latest(facts.records, "benchmark")
+    benchmark = facts.view.benchmark
     names = (TEACHER_NAME, trial_name(facts.trial.trial), FRONT_END)
     rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
     if benchmark is None or names[1] not in {row["model"] for row in rows}:
-        command = inline_code(veer_command("benchmark", facts.run))
+        command = inline_code(veer_command("benchmark", facts.view.folder.path))
         return f"Not measured; run {command} and export again."
     machine = benchmark["hardware"].items()
     hardware = escape_markdown(", ".join(f"{name} {value}" for name, value in machine))
@@ -179,9 +178,9 @@ def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _provenance(facts: CardFacts) -> dict[str, object]:
-    started = latest(facts.records, "search_started") or {}
+    started = facts.view.latest("search_started") or {}
     found = {
-        "run": facts.run.absolute(),
+        "run": facts.view.folder.path.absolute(),
         "trial": f"{facts.trial.trial}, config hash {facts.trial.started['config_hash']}",
         "seed": facts.loaded.config.seed,
         "model file": facts.loaded.file.absolute(),

@@ -9,11 +9,9 @@ from pydantic import ValidationError
 from safetensors.torch import save
 
 from results.analysis.ranking import best_ended
+from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
-from results.journal.history import latest, trial_histories
-from results.journal.journal import Record
-from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
@@ -45,14 +43,14 @@ class Export:
 
 
 def export_trial(
-    run: RunFolder, trial: int | None = None, out: Path | None = None, epochs: int | None = None
+    view: RunView, trial: int | None = None, out: Path | None = None, epochs: int | None = None
 ) -> Export:
     """Write the config for a full training, the weights of the best epoch and a model card.
 
     The folder appears complete, and replaces an earlier export only when it is complete.
 
     Args:
-        run: The run folder of the search.
+        view: The run of the search.
         trial: Number of the trial; by default the best one that has ended.
         out: Folder of the export; by default `export/trial-NNNN` in the run folder.
         epochs: Epochs of the full training; by default those of the trial.
@@ -63,17 +61,13 @@ def export_trial(
         CheckpointError: The best epoch's checkpoint is missing or damaged, or from another run.
         DiskFullError: The disk is full; an earlier export is kept.
     """
-    records = run.read()
-    histories = trial_histories(records)
-    history = best_ended(histories, 1)[0] if trial is None else find_trial(histories, trial)
-    out = out or run.exports / f"trial-{history.trial:04d}"
+    trials = view.histories
+    history = best_ended(trials, 1)[0] if trial is None else find_trial(trials, trial)
+    out = out or view.folder.exports / f"trial-{history.trial:04d}"
     _check_replaceable(out)
-    loaded = load_best(run, history)
-    config = _train_config(records, loaded.config, epochs)
-    facts = CardFacts(
-        run=run.path, trial=history, loaded=loaded, config=config, records=tuple(records)
-    )
-    _replace(out, _files(facts))
+    loaded = load_best(view.folder, history)
+    config = _train_config(view, loaded.config, epochs)
+    _replace(out, _files(CardFacts(view=view, trial=history, loaded=loaded, config=config)))
     return Export(trial=history.trial, folder=out, config=config)
 
 
@@ -119,10 +113,8 @@ def _check_replaceable(out: Path) -> None:
         )
 
 
-def _train_config(
-    records: tuple[Record, ...], trial: TrialConfig, epochs: int | None
-) -> TrainRunConfig:
-    started, teacher = latest(records, "search_started"), latest(records, "teacher")
+def _train_config(view: RunView, trial: TrialConfig, epochs: int | None) -> TrainRunConfig:
+    started, teacher = view.latest("search_started"), view.teacher
     if started is None:
         raise RunError("the journal has no record search_started with the settings of the search")
     if epochs is not None:

@@ -3,8 +3,7 @@
 Each takes a `RunView` and returns a Plotly figure, or None where the run has no data for it. A
 mark that stands for a trial has the number of the trial in `customdata[0]`.
 
-May import: spaces, trainable.verification, results.analysis, results.journal, results.tables,
-results.trackers.
+May import: spaces, trainable.verification, results.analysis, results.journal, results.trackers.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from types import MappingProxyType
 
 import plotly.graph_objects as go
 
+from results.analysis.run_view import RunView
 from results.figures import captions
 from results.figures.det_curves import det_curves
 from results.figures.importance import importance
@@ -23,7 +23,6 @@ from results.figures.score_histograms import score_histograms
 from results.figures.slices import slices
 from results.figures.timeline import timeline
 from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
-from results.tables.run_view import RunView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

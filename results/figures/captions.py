@@ -6,11 +6,11 @@ may be asked for only where the chart is drawn.
 
 from collections.abc import Iterable
 
+from results.analysis.run_view import RunView, interval_of
 from results.figures.loss_shares import MAX_TRIALS, shares_of
 from results.figures.spans import schedule_of
 from results.figures.veer_by_cost import LATENCY_TOLERANCE, MAX_ERROR_BARS, p95_latencies_ms
 from results.journal.history import TrialHistory
-from results.tables.run_view import RunView, interval_of
 
 
 def learning_curves_caption(view: RunView) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from results.analysis.run_view import RunView
 from results.analysis.trial_scores import TrialScores
 from results.figures.style import (
     BEST_COLOUR,
@@ -19,7 +20,6 @@ from results.figures.style import (
     new_figure,
     trial_lines,
 )
-from results.tables.run_view import RunView
 from trainable.verification.metrics import equal_error_rate, error_rates
 
 _MAX_TRIALS = 5

@@ -22,8 +22,8 @@ import plotly.graph_objects as go
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial
 
+from results.analysis.run_view import RunView
 from results.figures.style import NO_BOX, SERIES_COLOURS, axis, label_text, new_figure
-from results.tables.run_view import RunView
 from results.trackers.distributions import to_distribution
 
 MIN_TRIALS = 5

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.analysis.run_view import RunView
 from results.figures.style import (
     BEST_COLOUR,
     NO_BOX,
@@ -16,7 +17,6 @@ from results.figures.style import (
     trial_lines,
 )
 from results.journal.history import RUNNING, TrialHistory
-from results.tables.run_view import RunView
 
 # Each of the best trials has its own trace, so that a page can highlight it. The others share one
 # trace per group: Plotly gets slow with hundreds of traces.

@@ -11,6 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
+from results.analysis.run_view import RunView
 from results.figures.style import (
     AXIS_COLOUR,
     BEST_COLOUR,
@@ -23,7 +24,6 @@ from results.figures.style import (
 )
 from results.figures.values import Scale, scale_of
 from results.journal.history import TrialHistory
-from results.tables.run_view import RunView
 
 _NUM_SHADES = 8
 # Colours from low to high VEER.

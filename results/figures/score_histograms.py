@@ -4,9 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.analysis.run_view import RunView
 from results.analysis.trial_scores import TrialScores
 from results.figures.style import AXIS_COLOUR, NO_BOX, SERIES_COLOURS, axis, base_layout
-from results.tables.run_view import RunView
 from trainable.verification.metrics import eer_threshold, equal_error_rate
 
 NUM_BINS = 60

@@ -7,6 +7,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from results.analysis.run_view import RunView
 from results.figures.style import (
     BEST_COLOUR,
     NO_BOX,
@@ -21,7 +22,6 @@ from results.figures.style import (
 )
 from results.figures.values import Scale, scale_of
 from results.journal.history import TrialHistory
-from results.tables.run_view import RunView
 
 _NUM_COLUMNS = 3
 ROW_PX = 240

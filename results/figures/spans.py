@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from results.analysis.faults import counted, fault_in_words
+from results.analysis.run_view import RunView
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 
 # A worker that reported nothing before its fault has no placement.
 _UNKNOWN_HOST = ""

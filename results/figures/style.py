@@ -15,8 +15,8 @@ import plotly.graph_objects as go
 
 from results.analysis.faults import counted
 from results.analysis.ranking import Repeats
+from results.analysis.run_view import RunView, interval_of
 from results.journal.history import RUNNING, TrialHistory
-from results.tables.run_view import RunView, interval_of
 from spaces.files.visible import visible
 
 BEST_COLOUR = "#e6550d"

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.analysis.run_view import RunView
 from results.figures.spans import FaultMark, Schedule, Span, schedule_of
 from results.figures.style import (
     BEST_COLOUR,
@@ -16,7 +17,6 @@ from results.figures.style import (
     new_figure,
     trial_lines,
 )
-from results.tables.run_view import RunView
 
 _ROW_PX = 34
 # The edge separates neighbouring bars; of many thin bars it would hide the colour.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import log10
 from typing import Any
 
+from results.analysis.run_view import RunView
 from results.figures.style import format_value
-from results.tables.run_view import RunView
 from spaces.dimensions import Choice
 
 _NUM_TICKS = 3

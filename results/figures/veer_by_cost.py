@@ -10,6 +10,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from results.analysis.run_view import RunView
 from results.figures.style import (
     BEST_COLOUR,
     FRONT_COLOUR,
@@ -26,7 +27,6 @@ from results.figures.style import (
     trial_lines,
 )
 from results.journal.history import TrialHistory
-from results.tables.run_view import RunView
 
 # With more trials, only the best one has error bars, since they would cover the points.
 MAX_ERROR_BARS = 100

@@ -245,38 +245,6 @@ def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
     return [fold.trials[number] for number in sorted(fold.trials)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repetition:
-    """A suggestion with other values than an earlier trial, but the same resulting config.
-
-    Attributes:
-        same_as: Number of the trial whose run it shares.
-        params: Sampled values by dotted name.
-    """
-
-    same_as: int
-    params: dict[str, Any]
-
-
-def repetitions(records: Iterable[Record]) -> list[Repetition]:
-    """Return the repeated suggestions with new values, oldest first.
-
-    Suggestions with the same values as the trial that they repeat, or as an earlier repetition of
-    it, are left out.
-    """
-    known: dict[int, list[dict[str, Any]]] = {}
-    found = []
-    for record in records:
-        match record["event"]:
-            case "trial_started":
-                known.setdefault(record["trial"], []).append(record["params"])
-            case "repeated" if record["params"] not in known[record["same_as"]]:
-                same_as, params = int(record["same_as"]), dict(record["params"])
-                known[same_as].append(params)
-                found.append(Repetition(same_as=same_as, params=params))
-    return found
-
-
 def recipe_of(config: Mapping[str, Any]) -> str:
     """Return a trial's canonical config without its seed, as text that can be compared."""
     return json.dumps({k: v for k, v in config.items() if k != "seed"}, sort_keys=True)
@@ -300,3 +268,13 @@ def latest(records: Iterable[Record], event: str) -> Record | None:
         if record["event"] == event:
             found = record
     return found
+
+
+def latest_settings(records: Iterable[Record]) -> Record:
+    """Return the latest settings of the search; empty where the journal has none."""
+    settings: Record = {}
+    for record in records:
+        if record["event"] in STARTS:
+            # `search_resumed` may have no settings; then the earlier ones hold.
+            settings = record.get("settings") or settings
+    return settings

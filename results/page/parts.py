@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from results.analysis.faults import fault_in_words, reason_of, utc
-from results.analysis.ranking import ranked
-from results.analysis.remarks import success_criteria
-from results.analysis.rungs import rungs_of
-from results.journal.history import STARTS, UNRANKED, TrialHistory, last_turn, latest
+from results.analysis.run_view import RunView
+from results.journal.history import UNRANKED, TrialHistory
 from results.journal.journal import ENDINGS, Record
-from results.journal.run_folder import RunFolder
 from results.page.table import Facts, PageTable, flat_facts, plain_table
 from results.page.trials import code_flag
 from results.terminal.cells import MISSING, cell
@@ -78,40 +75,35 @@ class SearchStart:
     rest: str = ""
 
 
-def search_state(records: Sequence[Record]) -> str:
+def search_state(view: RunView) -> str:
     """Return a sentence, without its full stop, on whether the search runs or how it ended."""
-    last = last_turn(records)
+    last = view.last_turn
     if last is None:
         return "Not started: the journal has no start of a search"
     if last["event"] != "search_ended":
         return (
             "Running when this page was written, or killed: the journal has no end of the search. "
-            f"Its last entry is from {utc(records[-1]['time_s'])} UTC"
+            f"Its last entry is from {utc(view.records[-1]['time_s'])} UTC"
         )
     reason = str(last["reason"])
     ended = _END_REASONS.get(reason, reason)
     return f"{ended[:1].upper()}{ended[1:]}, at {utc(last['time_s'])} UTC"
 
 
-def best_tiles(
-    rows: Sequence[Mapping[str, Any]], trials: Sequence[TrialHistory], records: Sequence[Record]
-) -> Iterable[Tile]:
+def best_tiles(view: RunView, rows: Sequence[Mapping[str, Any]]) -> Iterable[Tile]:
     """Yield numbers of the best trial, with teacher and criteria; none without a ranked trial.
 
     Args:
+        view: The run.
         rows: Rows of the trials table in order of rank.
-        trials: All trials of the run.
-        records: All records of the journal.
     """
-    best = next(iter(ranked(trials)), None)
-    if best is None or not rows:
+    if view.best is None or not rows:
         return
-    row, criteria = rows[0], success_criteria(records)
-    teacher_pct = (latest(records, "teacher") or {}).get("veer_pct")
-    state = "" if best.ended is not None else "has not ended yet"
+    row = rows[0]
+    state = "" if view.best.ended is not None else "has not ended yet"
     yield Tile(name="VEER", value=percent(row["veer_pct"]) or MISSING, note=spread_words(row))
-    yield Tile(name="VEER of the teacher", value=percent(teacher_pct) or "unknown")
-    yield Tile(name="trial", value=str(best.trial), note=state)
+    yield Tile(name="VEER of the teacher", value=percent(view.teacher_veer_pct) or "unknown")
+    yield Tile(name="trial", value=str(view.best.trial), note=state)
     if row["median_veer_pct"] is not None:
         value = percent(row["median_veer_pct"]) or MISSING
         yield Tile(name="median of the last five epochs", value=value, note=_WHY_MEDIAN)
@@ -119,8 +111,8 @@ def best_tiles(
         yield Tile(name="repeats with other seeds", value=repeats)
     if ties := tie_words(rows):
         yield Tile(name="cannot be distinguished from it", value=ties)
-    if criteria:
-        limits = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in criteria.items())
+    if view.success:
+        limits = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in view.success.items())
         yield Tile(name="meets", value=row["meets"] or "none of the criteria", note=limits)
     yield Tile(name="parameters", value=cell("num_params", row["num_params"]))
     if row["speed_ratio"] is not None:
@@ -128,24 +120,20 @@ def best_tiles(
         yield Tile(name="speed", value=f"{row['speed_ratio']:.2f} x", note=note)
 
 
-def next_commands(
-    run: RunFolder, records: Sequence[Record], trials: Sequence[TrialHistory]
-) -> Iterable[Command]:
+def next_commands(view: RunView) -> Iterable[Command]:
     """Yield useful next commands: export the best trial, and resume if the search can continue."""
-    folder = run.path.absolute()
-    ended = [trial for trial in ranked(trials) if trial.ended is not None]
+    folder = view.folder.path.absolute()
+    ended = [trial for trial in view.ranked if trial.ended is not None]
     if ended:
-        number, flag = str(ended[0].trial), _any_code_flag(ended[:1])
+        number, flag = str(ended[0].trial), code_flag(ended[0])
         purpose = f"Export trial {number}: config, weights, model card"
         yield Command(
             purpose=purpose, text=veer_command("export", folder, "--trial", number, *flag)
         )
-    last = last_turn(records)
+    last = view.last_turn
     if last is None or last.get("reason") not in ENDINGS:
-        purpose = "Continue the search, if it is not running"
-        yield Command(
-            purpose=purpose, text=veer_command("resume", folder, *_any_code_flag(trials))
-        )
+        purpose, flag = "Continue the search, if it is not running", _any_code_flag(view.histories)
+        yield Command(purpose=purpose, text=veer_command("resume", folder, *flag))
 
 
 def _any_code_flag(trials: Iterable[TrialHistory]) -> list[str]:
@@ -153,13 +141,12 @@ def _any_code_flag(trials: Iterable[TrialHistory]) -> list[str]:
     return next((flag for flag in map(code_flag, trials) if flag), [])
 
 
-def faults_table(records: Sequence[Record]) -> PageTable:
+def faults_table(view: RunView) -> PageTable:
     """Return a table of faults, the oldest first."""
     rows = [
         (utc(each["time_s"]), each["trial"], each["epoch"], each["kind"],
          fault_in_words(each["kind"]), each["message"])
-        for each in records
-        if each["event"] == "infrastructure"
+        for each in view.all_of("infrastructure")
     ]  # fmt: skip
     return plain_table(("when (UTC)", "trial", "after epoch", "kind", "meaning", "message"), rows)
 
@@ -180,15 +167,13 @@ def unranked_table(trials: Sequence[TrialHistory]) -> PageTable:
     return plain_table(("trial", "state", "epochs", "lowest VEER %", "reason"), rows)
 
 
-def search_facts(
-    records: Sequence[Record], settings: Mapping[str, Any], teacher: Record | None
-) -> Facts:
+def search_facts(view: RunView) -> Facts:
     """Return parameters, sampler, corpus and teacher of the search; unknown ones are left out."""
+    settings = view.settings
     scheduler = settings.get("scheduler") or {}
-    rungs = ", ".join(f"{rung:g}" for rung in rungs_of(settings))
-    started = [record for record in records if record["event"] == "trial_started"]
-    sampled = dict.fromkeys(name for record in started for name in record["params"])
-    points = latest(records, "start_points") or {"points": ()}
+    rungs = ", ".join(f"{rung:g}" for rung in view.rungs)
+    sampled = dict.fromkeys(name for trial in view.histories for name in trial.params)
+    points = view.latest("start_points") or {"points": ()}
     return flat_facts(
         {
             "sampled parameters": list(sampled) or None,
@@ -196,11 +181,11 @@ def search_facts(
             "early stopping": scheduler.get("kind"),
             "rungs": f"epochs {rungs}" if rungs else None,
             **{key.replace("_", " "): settings.get(key) for key in _PLAIN_SETTINGS},
-            "success": success_criteria(records) or None,
+            "success": view.success or None,
             "stop at": settings.get("stop_at"),
             "starting points": [point["source"] for point in points["points"]] or None,
             "corpus": settings.get("corpus"),
-            "teacher": _teacher_facts(teacher) if teacher else "none",
+            "teacher": _teacher_facts(view.teacher) if view.teacher else "none",
         },
         leave_out_none=True,
     )
@@ -230,19 +215,19 @@ def space_text(path: Path) -> str | None:
     return text + cut * (len(content) > _MAX_SPACE_BYTES)
 
 
-def search_starts(records: Sequence[Record]) -> Iterable[SearchStart]:
+def search_starts(view: RunView) -> Iterable[SearchStart]:
     """Yield the provenance of each start of the search, and then of its last corpus."""
     before: dict[str, str] = {}
-    for record in records:
-        if record["event"] in STARTS:
-            how = "Started" if record["event"] == "search_started" else "Resumed"
-            facts = dict(flat_facts(record.get("provenance") or {}, leave_out_none=True))
-            # A fact that the new start does not have is a change too.
-            now = facts | {name: MISSING for name in before if name not in facts}
-            new = tuple((name, text) for name, text in now.items() if before.get(name) != text)
-            rest = "" if len(new) == len(now) else f"Everything{' else' if new else ''} as before."
-            yield SearchStart(title=f"{how} at {utc(record['time_s'])} UTC", facts=new, rest=rest)
-            before = facts
-    if corpus := latest(records, "corpus"):
+    for session in view.sessions:
+        start = session.start
+        how = "Started" if start["event"] == "search_started" else "Resumed"
+        facts = dict(flat_facts(start.get("provenance") or {}, leave_out_none=True))
+        # A fact that the new start does not have is a change too.
+        now = facts | {name: MISSING for name in before if name not in facts}
+        new = tuple((name, text) for name, text in now.items() if before.get(name) != text)
+        rest = "" if len(new) == len(now) else f"Everything{' else' if new else ''} as before."
+        yield SearchStart(title=f"{how} at {utc(start['time_s'])} UTC", facts=new, rest=rest)
+        before = facts
+    if corpus := view.latest("corpus"):
         facts_of_corpus = {name: corpus[name] for name in ("lists", "stores")}
         yield SearchStart(title="Corpus", facts=flat_facts(facts_of_corpus))

@@ -8,8 +8,8 @@ from typing import Any
 
 from results.analysis.faults import Tally, fault_tallies, utc
 from results.analysis.remarks import run_remarks
+from results.analysis.run_view import RunView
 from results.export.benchmark import BENCHMARK_COLUMNS
-from results.journal.run_folder import RunFolder
 from results.page.charts import PageFigures, draw_figures
 from results.page.page import render_page
 from results.page.parts import (
@@ -28,6 +28,7 @@ from results.page.parts import (
 from results.page.sections import Auditor, Section, search_sections
 from results.page.table import Facts, PageTable, flat_facts, results_table
 from results.page.trials import trials_data
+from results.tables.trials import trials_table
 from results.terminal.facts import sampled_facts
 from results.terminal.listing import trial_listing
 from spaces.files.atomic import write_text_atomically
@@ -88,22 +89,22 @@ class Report:
     data: Mapping[str, Any]
 
 
-def write_report(run: RunFolder, out: Path | None = None, *, audit: Auditor | None = None) -> Path:
+def write_report(view: RunView, out: Path | None = None, *, audit: Auditor | None = None) -> Path:
     """Write the page of a run atomically, and return its path.
 
     The page is a single file that loads nothing else.
 
     Args:
-        run: The run folder.
+        view: The run, which may be running, killed or ended.
         out: Path of the page; by default report.html in the run folder.
         audit: Function that audits early stopping; without it that section is left out.
 
     Raises:
-        RunError: The journal is damaged, or the file cannot be written.
+        RunError: The file cannot be written.
         DiskFullError: The disk is full.
     """
-    out = out or run.report
-    page = render_page(make_report(run, audit))
+    out = out or view.folder.report
+    page = render_page(make_report(view, audit))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_text_atomically(out, page)
@@ -114,47 +115,42 @@ def write_report(run: RunFolder, out: Path | None = None, *, audit: Auditor | No
     return out
 
 
-def make_report(run: RunFolder, audit: Auditor | None = None) -> Report:
-    """Collect the content of the page of a run, which may be running, killed or ended.
+def make_report(view: RunView, audit: Auditor | None = None) -> Report:
+    """Collect the content of the page of a run.
 
     Args:
-        run: The run folder.
+        view: The run.
         audit: Function that audits early stopping; without it that section is left out.
-
-    Raises:
-        RunError: The journal is damaged.
     """
-    # Plotly and pandas take a second to import, which other commands need not wait for.
+    # Plotly takes a second to import, which other commands need not wait for.
     from results.figures import FIGURES
-    from results.tables.run_view import RunView
 
-    view = RunView.read(run)
-    records, trials, settings = view.records, view.histories, view.settings
-    teacher, benchmark = view.teacher, view.benchmark or {}
-    rows = view.table.to_pylist()
-    listing = trial_listing(view.table, teacher, run_remarks(records))
+    trials, benchmark = view.histories, view.benchmark or {}
+    table = trials_table(view)
+    rows = table.to_pylist()
+    listing = trial_listing(table, view.teacher, run_remarks(view))
     best = rows[0] if rows and rows[0]["rank"] == 1 else None
     return Report(
-        name=run.path.absolute().name,
+        name=view.folder.path.absolute().name,
         written=utc(time.time()),
-        state=search_state(records),
-        best=tuple(best_tiles(rows, trials, records)),
+        state=search_state(view),
+        best=tuple(best_tiles(view, rows)),
         best_sampled=() if best is None else flat_facts(sampled_facts(best)),
-        commands=tuple(next_commands(run, records, trials)),
+        commands=tuple(next_commands(view)),
         trials=results_table(listing.rows, listing.columns),
         trial_column=listing.columns.index("trial"),
         states={trial.trial: trial.state for trial in trials},
         remarks=tuple(listing.remarks),
         charts=draw_figures(FIGURES, view),
-        sections=tuple(search_sections(records, audit)),
+        sections=tuple(search_sections(view, audit)),
         tallies=tuple(fault_tallies(trials)),
-        faults=faults_table(records),
+        faults=faults_table(view),
         unranked=unranked_table(trials),
         benchmark=results_table(benchmark.get("rows", ()), BENCHMARK_COLUMNS),
         hardware=flat_facts(benchmark.get("hardware", {})),
-        starts=tuple(search_starts(records)),
-        search_facts=search_facts(records, settings, teacher),
-        settings=yaml_text(settings) if settings else "",
-        space=space_text(run.space),
-        data=trials_data(run.path.absolute(), rows, trials),
+        starts=tuple(search_starts(view)),
+        search_facts=search_facts(view),
+        settings=yaml_text(view.settings) if view.settings else "",
+        space=space_text(view.folder.space),
+        data=trials_data(view.folder.path.absolute(), rows, trials),
     )

@@ -1,12 +1,12 @@
 """Sections of a run's page on the search as a whole: audit of early stopping, cost."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from results.analysis.cost import TrialCost, search_cost
+from results.analysis.cost import SearchCost, TrialCost
+from results.analysis.run_view import RunView
 from results.audit.findings import Audit, Correlation
 from results.audit.verdict import verdict
-from results.journal.journal import Record
 from results.page.table import Facts, PageTable, plain_table
 from results.terminal.cells import MISSING
 from spaces.files.errors import VeerError
@@ -19,7 +19,7 @@ _RUNG_HEADINGS = (
     "rank correlation with the end",
     "with controls",
 )
-Auditor = Callable[[Sequence[Record]], Audit]
+Auditor = Callable[[RunView], Audit]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,25 +41,25 @@ class Section:
     table: PageTable | None = None
 
 
-def search_sections(records: Sequence[Record], audit: Auditor | None) -> Iterable[Section]:
+def search_sections(view: RunView, audit: Auditor | None) -> Iterable[Section]:
     """Yield the sections on the search; none before its first epoch.
 
     Args:
-        records: All records of the journal.
+        view: The run.
         audit: Function that audits early stopping; without it that section is left out.
     """
-    if not any(record["event"] == "epoch" for record in records):
+    if not any(trial.epochs for trial in view.histories):
         return
     if audit is not None:
-        yield audit_section(records, audit)
-    yield cost_section(records)
+        yield audit_section(view, audit)
+    yield cost_section(view.cost)
 
 
-def audit_section(records: Sequence[Record], audit: Auditor) -> Section:
+def audit_section(view: RunView, audit: Auditor) -> Section:
     """Return the section with the verdict on early stopping, or why there is none."""
     rows: list[tuple[object, ...]] = []
     try:
-        found = audit(records)
+        found = audit(view)
     except (VeerError, ValueError) as error:  # from settings of a damaged journal
         lines = [f"This is unknown: {error}"]
     else:
@@ -75,9 +75,8 @@ def audit_section(records: Sequence[Record], audit: Auditor) -> Section:
     )
 
 
-def cost_section(records: Sequence[Record]) -> Section:
+def cost_section(cost: SearchCost) -> Section:
     """Return the section on the cost of the search, and on what early stopping saved."""
-    cost = search_cost(records)
     lines = [f"{cost.wall_h:,.2f} hours from start to end, without pauses."]
     if cost.saved_epochs:
         hours = cost.saved_core_hours

@@ -1,5 +1,4 @@
-"""The tables of a run: columns, rows, file formats, queries; `RunView`, a snapshot of one run.
+"""The tables of a run: columns, rows, file formats, queries.
 
-May import: spaces, trainable.config, trainable.loss, trainable.verification, results.analysis,
-results.journal.
+May import: spaces, trainable.loss, trainable.verification, results.analysis, results.journal.
 """

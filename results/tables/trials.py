@@ -1,19 +1,15 @@
 """The trials and epochs tables of a run, built from its journal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from results.analysis.cost import trial_costs
-from results.analysis.model_hashes import model_hashes
-from results.analysis.ranking import Repeats, ranked, repeats_of
-from results.analysis.remarks import hardest_met, success_criteria
-from results.analysis.speed import speed_ratios
-from results.analysis.trial_scores import RunScores
-from results.journal.history import TrialHistory, repetitions, trial_histories
+from results.analysis.ranking import Repeats
+from results.analysis.remarks import hardest_met
+from results.analysis.run_view import RunView, once_a_view
+from results.journal.history import TrialHistory
 from results.journal.journal import Record
-from results.journal.run_folder import RunFolder
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCH_COLUMNS,
@@ -30,74 +26,56 @@ from trainable.verification.intervals import EERDifference
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
 
-def trials_table(records: Iterable[Record], scores: RunScores | None = None) -> pa.Table:
+@once_a_view
+def trials_table(view: RunView) -> pa.Table:
     """Return the trials table: `schema.TRIAL_COLUMNS`, then the columns `param.NAME`.
 
     One row for each trial, in the order of the ranks, unranked trials last. A suggestion with
     other values but the config of an earlier trial has a row after that trial's, with the same
     results. Parameters are in the order in which they were first sampled.
-
-    Args:
-        records: The records of the journal.
-        scores: The scores of the run; without them `behind_pct` and `is_tied` are null.
     """
-    records = tuple(records)
-    trials, criteria = trial_histories(records), success_criteria(records)
-    best_first = ranked(trials)
-    ranks = {trial.trial: rank for rank, trial in enumerate(best_first, start=1)}
-    unranked = [trial for trial in trials if trial.trial not in ranks]
-    repeated, models = repetitions(records), model_hashes(records)
-    repeats = repeats_of(trials)
-    costs = trial_costs(records)
-    ratios = speed_ratios(records)
+    ranks = {trial.trial: rank for rank, trial in enumerate(view.ranked, start=1)}
+    unranked = [trial for trial in view.histories if trial.trial not in ranks]
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
-    for trial in (*best_first, *unranked):
+    for trial in (*view.ranked, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
-        row |= _repeat_columns(repeats.get(trial.trial))
-        row["model_hash"] = models.get(trial.trial)
-        row["speed_ratio"] = ratios.get(trial.trial)
-        row |= {name: getattr(costs[trial.trial], name) for name in COST_COLUMNS}
+        row |= _repeat_columns(view.repeats.get(trial.trial))
+        row["speed_ratio"] = view.speed_ratios.get(trial.trial)
+        row |= {name: getattr(view.costs[trial.trial], name) for name in COST_COLUMNS}
         if trial.trial in ranks:
-            row["meets"] = hardest_met(row["veer_pct"], criteria)
-            row |= {} if scores is None else _behind(scores.behind(trial, best_first[0]))
+            row["meets"] = hardest_met(row["veer_pct"], view.success)
+            row |= _behind(view.run_scores.behind(trial, view.ranked[0]))
         rows.append(row)
         params.append(trial.params)
-        for other in (each for each in repeated if each.same_as == trial.trial):
+        for other in view.repetitions.get(trial.trial, ()):
             rows.append(row | {"trial": None, "same_as": trial.trial})
             params.append(other.params)
     table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIAL_COLUMNS))
-    return _with_params(table, _sampled_names(records), params)
+    return _with_params(table, view.sampled_names, params)
 
 
-def epochs_table(records: Iterable[Record]) -> pa.Table:
+@once_a_view
+def epochs_table(view: RunView) -> pa.Table:
     """Return the epochs table, by trial and epoch; see `schema.EPOCH_COLUMNS`."""
     rows = [
         {**record, "time": round(1000 * record["time_s"])}  # the column has milliseconds
-        for trial in trial_histories(records)
+        for trial in view.histories
         for record in trial.in_order
     ]
     return pa.Table.from_pylist(rows, schema=arrow_schema(EPOCH_COLUMNS))
 
 
-def rebuild_tables(run: RunFolder) -> tuple[pa.Table, pa.Table]:
-    """Rewrite trials.parquet and epochs.parquet, each in one step, and return both tables.
+def write_tables(view: RunView) -> None:
+    """Write trials.parquet and epochs.parquet of a run, each in one step.
 
     Raises:
         DiskFullError: There is no room; the earlier files are kept.
     """
-    records = run.read()
-    tables = trials_table(records, RunScores(run)), epochs_table(records)
-    write_tables(run, *tables)
-    return tables
-
-
-def write_tables(run: RunFolder, trials: pa.Table, epochs: pa.Table) -> None:
-    """Write trials.parquet and epochs.parquet, each in one step.
-
-    Raises:
-        DiskFullError: There is no room; the earlier files are kept.
-    """
-    for table, path in ((trials, run.trials_table), (epochs, run.epochs_table)):
+    folder = view.folder
+    for table, path in (
+        (trials_table(view), folder.trials_table),
+        (epochs_table(view), folder.epochs_table),
+    ):
         write_bytes_atomically(path, format_table(table, "parquet"))
 
 
@@ -142,6 +120,7 @@ def _trial_row(trial: TrialHistory) -> dict[str, Any]:
         "distill_has_no_effect": distill_has_no_effect(trial),
         "seed": trial.started["seed"],
         "config_hash": trial.started["config_hash"],
+        "model_hash": trial.model_hash,
         "reason": None if trial.ended is None else trial.ended["reason"],
         "retries": len(trial.retries),
         **_effort(trial.in_order),
@@ -191,12 +170,6 @@ def _mean_over_time(epochs: Sequence[Record], name: str) -> float | None:
     known = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
     train_s = sum(epoch["train_s"] for epoch in known)
     return sum(epoch[name] * epoch["train_s"] for epoch in known) / train_s if known else None
-
-
-def _sampled_names(records: Iterable[Record]) -> list[str]:
-    """Return the names of the sampled parameters, in the order first sampled."""
-    suggested = (each for each in records if each["event"] in ("trial_started", "repeated"))
-    return list(dict.fromkeys(name for record in suggested for name in record["params"]))
 
 
 def _with_params(

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.analysis.faults import incidents, utc
-from results.analysis.trial_scores import RunScores
+from results.analysis.run_view import RunView
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.tables.query import where
@@ -67,23 +67,17 @@ def find_trial(trials: Sequence[TrialHistory], number: int) -> TrialHistory:
     )
 
 
-def trial_view(
-    records: Sequence[Record],
-    trial: TrialHistory,
-    width: int | None = None,
-    scores: RunScores | None = None,
-) -> RenderableType:
+def trial_view(view: RunView, trial: TrialHistory, width: int | None = None) -> RenderableType:
     """Return the facts about a trial, its config as YAML, and its epochs.
 
     Args:
-        records: The records of the journal.
+        view: The run.
         trial: One of its trials.
         width: Characters of the screen; the least important columns of the epochs are left out
             to fit it.
-        scores: The scores of the run, needed for the difference to the best trial.
     """
-    row = where(trials_table(records, scores), f"trial={trial.trial}").to_pylist()[0]
-    epochs = where(epochs_table(records), f"trial={trial.trial}")
+    row = where(trials_table(view), f"trial={trial.trial}").to_pylist()[0]
+    epochs = where(epochs_table(view), f"trial={trial.trial}")
     parts: list[RenderableType] = [_facts(row)]
     if trial.placements or trial.faults:
         parts += [Text("\nWhere it ran (UTC)", style="bold"), _incidents(trial)]

@@ -8,9 +8,10 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from results.analysis.remarks import WARNING
-from results.journal.journal import Record
+from results.analysis.remarks import WARNING, run_remarks
+from results.analysis.run_view import RunView
 from results.tables.schema import PARAM_PREFIX
+from results.tables.trials import trials_table
 from results.terminal.cells import (
     MISSING,
     NOTE_STYLE,
@@ -22,7 +23,7 @@ from results.terminal.cells import (
 )
 from results.terminal.grid import GridColumn, fitted, grid
 from results.terminal.listing import CURVE, TIED, Listing, trial_listing
-from results.terminal.sparklines import Curve, CurveScale, curve_scale
+from results.terminal.sparklines import Curve, CurveScale, curve_scale, veer_curves
 from spaces.files.visible import visible
 
 # Columns left out on a narrow screen, the first one first: `LEAST_FIRST`, the varied parameters
@@ -36,31 +37,30 @@ NO_INTERVAL = "VEER %"
 WITH_INTERVAL = "VEER % (95 %)"
 
 
-def trials_view(
-    table: pa.Table,
-    teacher: Record | None = None,
-    *,
-    remarks: Sequence[str] = (),
-    width: int | None = None,
-    curves: Mapping[int, Curve] | None = None,
-) -> Table:
+def trials_view(view: RunView, rows: pa.Table | None = None, width: int | None = None) -> Table:
     """Return the table of trials: the teacher first, then the trials by rank.
 
     Args:
-        table: The trials table, or some of its rows.
-        teacher: The journal's `teacher` record, whose unknown values are None.
-        remarks: Lines of `run_remarks`, at the start of the caption.
-        width: Characters of the screen. The least important columns are left out to fit it, and
-            named in the caption.
-        curves: VEER by epoch and trial, from `veer_curves`; None for no curves.
+        view: The run; remarks on it are the start of the caption.
+        rows: The rows of the trials table to show; by default all.
+        width: As in `listing_view`.
     """
-    return listing_view(trial_listing(table, teacher, remarks), width, curves)
+    table = trials_table(view) if rows is None else rows
+    listing = trial_listing(table, view.teacher, run_remarks(view))
+    return listing_view(listing, width, veer_curves(view.histories))
 
 
 def listing_view(
     listing: Listing, width: int | None = None, curves: Mapping[int, Curve] | None = None
 ) -> Table:
-    """Return a listing as a table; for the arguments see `trials_view`."""
+    """Return a listing as a table.
+
+    Args:
+        listing: The list of trials.
+        width: Characters of the screen. The least important columns are left out to fit it, and
+            named in the caption.
+        curves: VEER by epoch and trial, from `veer_curves`; None for no curves.
+    """
     # Only the shown trials: others would stretch the common scale.
     shown = {row_run(row) for row in listing.rows}
     scale = curve_scale({run: curve for run, curve in (curves or {}).items() if run in shown})

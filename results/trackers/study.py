@@ -22,9 +22,8 @@ runs is, at any moment, equal to the file written from the whole journal (tested
 import json
 import logging
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -32,6 +31,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from results.analysis.run_view import RunView
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
 from results.trackers.distributions import to_distribution
@@ -68,43 +68,22 @@ _DIVERGED_CONSTRAINT = dict(
 )
 
 
-def rebuild_study(
-    records: Iterable[Record], dimensions: Sequence[Dimension], run: str = ""
-) -> optuna.Study:
-    """Rebuild the study in memory, with trials in the order of their suggestions.
+def write_study(view: RunView, dimensions: Sequence[Dimension]) -> None:
+    """Write the study of a run in Optuna's journal format; replace the file atomically.
 
     Args:
-        records: The records of a journal.
+        view: The run.
         dimensions: The dimensions of the space.
-        run: Name of the run, for the study's attributes.
-
-    Raises:
-        RunError: A trial has a parameter that the space lacks, or a value outside its range.
-    """
-    log = StudyLog(dimensions, run)
-    for record in records:
-        log.take(record)
-    return log.study
-
-
-def write_study(
-    records: Iterable[Record], dimensions: Sequence[Dimension], path: Path
-) -> None:
-    """Write the rebuilt study in Optuna's journal format; replace the file atomically.
-
-    Args:
-        records: The records of a journal.
-        dimensions: The dimensions of the space.
-        path: The file, in the run's folder.
 
     Raises:
         DiskFullError: The disk is full; the previous file is kept.
-        RunError: As `rebuild_study`; the previous file is kept.
+        RunError: A trial has a parameter that the space lacks, or a value outside its range; the
+            previous file is kept.
     """
-    log = StudyLog(dimensions, path.resolve().parent.name)
-    for record in records:
+    log = StudyLog(dimensions, view.folder.path.resolve().name)
+    for record in view.records:
         log.take(record)
-    write_bytes_atomically(path, log.new_lines())
+    write_bytes_atomically(view.folder.study, log.new_lines())
 
 
 class StudyLog:

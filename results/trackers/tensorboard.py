@@ -11,12 +11,13 @@ are equal to files written from the whole journal (tested). The writers of tenso
 used, because each keeps a thread and an open file.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tensorboardX.proto.summary_pb2 import Summary
 
+from results.analysis.run_view import RunView
 from results.analysis.speed import speed_ratios
 from results.journal.history import TrialHistory
 from results.journal.journal import Record
@@ -98,20 +99,18 @@ class EventLog:
         return first_record(time_s) + session
 
     def _speeds(self, record: Record) -> Iterator[tuple[str, bytes]]:
-        for number, ratio in speed_ratios([record]).items():
+        for number, ratio in speed_ratios(record).items():
             if (history := self._fold.trials.get(number)) is not None:
                 summary = Summary(value=[scalar(_SPEED, ratio)])
                 step = max(history.epochs, default=0)
                 yield _file(history), event_record(record["time_s"], summary, step)
 
 
-def event_files(
-    records: Iterable[Record], dimensions: Sequence[Dimension]
-) -> dict[str, bytes]:
+def event_files(view: RunView, dimensions: Sequence[Dimension]) -> dict[str, bytes]:
     """Return the content of every file, by its path below the folder."""
     log = EventLog(dimensions)
     parts: dict[str, list[bytes]] = {name: [content] for name, content in log.first()}
-    for record in records:
+    for record in view.records:
         for name, more in log.take(record):
             parts.setdefault(name, []).append(more)
     return {name: b"".join(content) for name, content in parts.items()}

@@ -33,11 +33,11 @@ def audit(
     (`--repeat`), whether every stop follows the rule of the rungs, and the epochs saved. VEER at
     the end is the median of the last five epochs. See docs/trust.md.
     """
+    from results.analysis.run_view import RunView
     from results.audit.verdict import verdict
-    from results.journal.run_folder import RunFolder
     from search.review.audit_run import audit_search
 
-    found = audit_search(RunFolder(run).read())
+    found = audit_search(RunView.read(run))
     words = verdict(found)
     if as_json:
         typer.echo(json.dumps(asdict(found) | {"verdict": words}, indent=2))

@@ -19,9 +19,9 @@ def compare(
     number of epochs, including those of stopped trials. A warning is shown if the validation lists
     differ: VEERs are not comparable then.
     """
+    from results.analysis.run_view import RunView
     from results.compare.compare import compare_runs
     from results.compare.view import comparison_view
-    from results.tables.run_view import RunView
 
     comparison = compare_runs([RunView.read(run) for run in runs])
     if as_json:

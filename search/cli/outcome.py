@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -18,8 +18,7 @@ from search.cli.console import (
 from search.cli.options import permission_flag, training_command
 
 if TYPE_CHECKING:
-    from results.journal.journal import Record
-    from results.journal.run_folder import RunFolder
+    from results.analysis.run_view import RunView
     from search.config.search_config import SearchConfig
     from search.run.run_search import SearchResult
 
@@ -67,50 +66,35 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
 
 
 def _print_result(result: SearchResult) -> None:
-    from results.analysis.ranking import ranked
-    from results.analysis.remarks import run_remarks
-    from results.analysis.trial_scores import RunScores
     from results.export.benchmark import BENCHMARK_COLUMNS
-    from results.journal.history import latest, trial_histories
     from results.journal.journal import ENDINGS
-    from results.tables.trials import trials_table
     from results.terminal.cells import benchmark_view
-    from results.terminal.sparklines import veer_curves
     from results.terminal.trials import trials_view
 
     run = result.run
-    records = run.read()
     if result.was_finished:
-        console.print(f"reusing {run.path}: {_why_finished(records)}", highlight=False)
-    teacher = latest(records, "teacher")
-    table, remarks = trials_table(records, RunScores(run)), run_remarks(records)
-    curves = veer_curves(trial_histories(records))
-    view = trials_view(table, teacher, remarks=remarks, width=console.width, curves=curves)
-    console.print(view)
+        console.print(f"reusing {run.folder.path}: {_why_finished(run)}", highlight=False)
+    console.print(trials_view(run, width=console.width))
     if result.message:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
     if result.reason not in ENDINGS:
         why, _ = STOP_MESSAGES[result.reason]
-        again = f"{veer_command('resume', run.path)}{permission_flag()}"
+        again = f"{veer_command('resume', run.folder.path)}{permission_flag()}"
         console.print(f"{why}: {again}", highlight=False, soft_wrap=True)
         return
-    benchmark = latest(records, "benchmark")
-    if benchmark is not None:
-        console.print(benchmark_view(benchmark["rows"], BENCHMARK_COLUMNS, console.width))
-    if not ranked(trial_histories(records)):
+    if run.benchmark is not None:
+        console.print(benchmark_view(run.benchmark["rows"], BENCHMARK_COLUMNS, console.width))
+    if not run.ranked:
         console.print("no trial reached a VEER: nothing to export")
     else:
         _export(run)
 
 
-def _why_finished(records: Sequence[Record]) -> str:
-    from results.journal.history import latest, trial_histories
-
-    ended = latest(records, "search_ended")
+def _why_finished(run: RunView) -> str:
+    ended = run.latest("search_ended")
     match ended["reason"] if ended else None:
         case "exhausted":
-            num_trials = sum(t.follow_up is None for t in trial_histories(records))
-            return f"this search is finished: its space has only {num_trials} trials"
+            return f"this search is finished: its space has only {len(run.own)} trials"
         case "target_met":
             return "this search is finished: its target was met"
         case "epochs_spent":
@@ -119,15 +103,13 @@ def _why_finished(records: Sequence[Record]) -> str:
             return "this search is already finished"
 
 
-def _export(run: RunFolder) -> None:
-    from results.analysis.ranking import why_best
+def _export(run: RunView) -> None:
+    from results.analysis.remarks import why_best
     from results.export.export import export_trial
-    from results.journal.history import trial_histories
 
     exported = export_trial(run)
-    why = why_best(trial_histories(run.read()))
     console.print(
-        f"best: trial {exported.trial}, {why}\n"
+        f"best: trial {exported.trial}, {why_best(run)}\n"
         f"exported to {exported.folder}; train it in full with\n"
         f"  {training_command(exported)}",
         highlight=False,

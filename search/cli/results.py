@@ -83,16 +83,13 @@ def trials(
     VEER is the lowest validation EER over a trial's epochs, in percent. The files trials.parquet
     and epochs.parquet in the run folder are rebuilt; docs/tables.md describes their columns.
     """
-    from results.analysis.remarks import run_remarks
-    from results.analysis.trial_scores import RunScores
-    from results.journal.history import latest, trial_histories
+    from results.analysis.run_view import RunView
     from results.journal.run_folder import RunFolder
     from results.tables.formats import write_table
     from results.tables.query import select
-    from results.tables.trials import epochs_table, trials_table, write_tables
+    from results.tables.trials import trials_table, write_tables
     from results.terminal.cells import rows_view
     from results.terminal.listing import trial_rows
-    from results.terminal.sparklines import veer_curves
     from results.terminal.trials import trials_view
 
     folder = RunFolder(run)
@@ -100,15 +97,14 @@ def trials(
         chosen_otherwise = sort or conditions or columns or out or form is not OutputFormat.TABLE
         _watch(folder, interval_s, watching=watching, alone=not chosen_otherwise)
         return
-    records = folder.read()
-    scores = RunScores(folder)
-    table = trials_table(records, scores)
+    view = RunView.read(folder)
+    table = trials_table(view)
     # On stderr, so that csv or json on stdout stay readable for programs.
-    for damage in scores.damages:
+    for damage in view.run_scores.damages:
         errors.print(damage, highlight=False, markup=False, soft_wrap=True)
     try:
         # Rebuilt at every call: the files of a search that was killed are older than its journal.
-        write_tables(folder, table, epochs_table(records))
+        write_tables(view)
     except OSError as error:  # a full disk, or a read-only folder
         errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)
     names = [name.strip() for name in columns.split(",")] if columns else []
@@ -121,13 +117,10 @@ def trials(
     elif names:
         console.print(rows_view(trial_rows(rows), chosen.column_names))
     else:
-        teacher, remarks = latest(records, "teacher"), run_remarks(records)
         if table.num_rows and not rows.num_rows:
             wanted = " and ".join(conditions or ())
             console.print(f"none of the {table.num_rows} trials has {wanted}", highlight=False)
-        curves = veer_curves(trial_histories(records))
-        view = trials_view(rows, teacher, remarks=remarks, width=console.width, curves=curves)
-        console.print(view)
+        console.print(trials_view(view, rows, console.width))
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:
@@ -146,15 +139,11 @@ def show(
     run: RunArgument, trial: Annotated[int, typer.Argument(help="Number of the trial.")]
 ) -> None:
     """Show one trial: its results, its config, VEER and losses by epoch."""
-    from results.analysis.trial_scores import RunScores
-    from results.journal.history import trial_histories
-    from results.journal.run_folder import RunFolder
+    from results.analysis.run_view import RunView
     from results.terminal.trial import find_trial, trial_view
 
-    folder = RunFolder(run)
-    records = folder.read()
-    history = find_trial(trial_histories(records), trial)
-    console.print(trial_view(records, history, console.width, RunScores(folder)))
+    view = RunView.read(run)
+    console.print(trial_view(view, find_trial(view.histories, trial), console.width))
 
 
 def report(
@@ -169,12 +158,12 @@ def report(
     in the table, shows its details and the commands to export and train it. The search may still
     run, or may have been killed.
     """
-    from results.journal.run_folder import RunFolder
+    from results.analysis.run_view import RunView
     from results.page.report import write_report
     from search.review.audit_run import audit_search
 
     with console.status("drawing the charts"):
-        written = write_report(RunFolder(run), out, audit=audit_search)
+        written = write_report(RunView.read(run), out, audit=audit_search)
     console.print(str(written), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -195,18 +184,16 @@ def benchmark(
     8, with one thread and with all cores. All models take turns in one process, in a new order
     each round. The results are written to RUN/benchmark.json and the journal.
     """
+    from results.analysis.run_view import RunView
     from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
-    from results.journal.run_folder import RunFolder
     from results.terminal.cells import benchmark_view
-    from trainable.machine.hardware import describe_hardware
 
     permit(code)
     config = BenchmarkConfig() if rounds is None else BenchmarkConfig(rounds=rounds)
     with progress_bar("rounds") as progress:
-        rows = benchmark_run(RunFolder(run), top, config, progress)
-    shown = [row.as_dict() for row in rows]
-    console.print(benchmark_view(shown, BENCHMARK_COLUMNS, console.width))
-    hardware = (f"{name} {value}" for name, value in describe_hardware().items())
+        measured = benchmark_run(RunView.read(run), top, config, progress)
+    console.print(benchmark_view(measured["rows"], BENCHMARK_COLUMNS, console.width))
+    hardware = (f"{name} {value}" for name, value in measured["hardware"].items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
 
 
@@ -228,11 +215,11 @@ def export(
 
     The weights are those of the trial's best epoch. An earlier export in the folder is replaced.
     """
+    from results.analysis.run_view import RunView
     from results.export.export import export_trial
-    from results.journal.run_folder import RunFolder
 
     permit(code)
-    exported = export_trial(RunFolder(run), trial, out, epochs)
+    exported = export_trial(RunView.read(run), trial, out, epochs)
     console.print(
         f"trial {exported.trial} is in {exported.folder}; train it in full with\n"
         f"  {training_command(exported)}",

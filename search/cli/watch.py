@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,8 @@ from results.terminal.quoting import veer_command
 from search.cli.console import INTERRUPTED_STATUS, STOPPED_STATUS, Screen
 
 if TYPE_CHECKING:
+    from results.analysis.run_view import RunView
     from results.analysis.trial_scores import RunScores
-    from results.journal.history import TrialHistory
-    from results.journal.journal import Record
     from results.journal.run_folder import RunFolder
     from results.journal.tail import JournalTail
     from results.terminal.listing import Listing
@@ -38,13 +37,11 @@ class JournalSnapshot:
     """The content of a run's journal at one moment.
 
     Attributes:
-        records: The records of the journal.
-        trials: The trials in these records.
+        view: The run.
         listing: The table of the trials, without remarks.
     """
 
-    records: Sequence[Record]
-    trials: Sequence[TrialHistory]
+    view: RunView
     listing: Listing
 
 
@@ -66,9 +63,11 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
     Raises:
         RunError: The journal is damaged, or was replaced.
     """
+    from results.analysis.run_view import RunView
     from results.analysis.trial_scores import RunScores
     from results.journal.tail import JournalTail
     from results.page.parts import search_state
+    from results.terminal.trials import trials_view
     from search.cluster.signals import TERMINATED_STATUS, Terminated, terminable
 
     tail, scores = JournalTail(run.journal), RunScores(run)
@@ -78,9 +77,10 @@ def watch(run: RunFolder, screen: Screen, interval_s: float = INTERVAL_S) -> int
             is_running = _show_until_end(run, tail, scores, shown.show, interval_s)
     except KeyboardInterrupt as interrupt:
         return TERMINATED_STATUS if isinstance(interrupt, Terminated) else INTERRUPTED_STATUS
-    _print_all(tail.records, scores, screen)
+    view = RunView(run, tail.records, scores)
+    screen.print(trials_view(view, width=screen.width))
     if is_running:
-        screen.print(f"the search has ended. {search_state(tail.records)}", highlight=False)
+        screen.print(f"the search has ended. {search_state(view)}", highlight=False)
         return 0
     again = veer_command("resume", run.path)
     screen.print(f"the search {DIED_MESSAGE}: {again}", highlight=False, soft_wrap=True)
@@ -99,6 +99,7 @@ def _show_until_end(
     Returns:
         Whether the search has ended; False if its process has died.
     """
+    from results.analysis.run_view import RunView
     from search.run.journal_status import has_ended
     from spaces.files.locks import is_locked
 
@@ -109,7 +110,7 @@ def _show_until_end(
         is_running = is_locked(run.path)
         # A snapshot reads the whole journal: an unchanged one keeps the earlier.
         if tail.read() or latest_snapshot is None:
-            latest_snapshot = take_snapshot(tail.records, scores)
+            latest_snapshot = take_snapshot(RunView(run, tail.records, scores))
         if has_ended(tail.records):
             return True
         if not is_running:
@@ -119,37 +120,18 @@ def _show_until_end(
         time.sleep(max(interval_s - busy_s, busy_s / MAX_BUSY_FRACTION - busy_s))
 
 
-def take_snapshot(records: Sequence[Record], scores: RunScores | None = None) -> JournalSnapshot:
-    """Return a snapshot of a journal; `scores` are needed to mark ties with the best."""
-    from results.journal.history import RUNNING, latest, trial_histories
+def take_snapshot(view: RunView) -> JournalSnapshot:
+    """Return a snapshot of a journal."""
+    from results.journal.history import RUNNING
     from results.tables.trials import trials_table
     from results.terminal.listing import trial_listing
 
-    records = tuple(records)
-    listing = trial_listing(trials_table(records, scores), latest(records, "teacher"))
+    listing = trial_listing(trials_table(view), view.teacher)
     rows = [
         row | {"state": IN_PROGRESS} if row.get("state") == RUNNING else row
         for row in listing.rows
     ]
-    return JournalSnapshot(
-        records=records,
-        trials=trial_histories(records),
-        listing=replace(listing, rows=rows, remarks=[]),
-    )
-
-
-def _print_all(records: Sequence[Record], scores: RunScores, screen: Screen) -> None:
-    """Print the trials as `veer trials` does without --watch."""
-    from results.analysis.remarks import run_remarks
-    from results.journal.history import latest, trial_histories
-    from results.tables.trials import trials_table
-    from results.terminal.sparklines import veer_curves
-    from results.terminal.trials import trials_view
-
-    teacher, remarks = latest(records, "teacher"), run_remarks(records)
-    curves = veer_curves(trial_histories(records))
-    table = trials_table(records, scores)
-    screen.print(trials_view(table, teacher, remarks=remarks, width=screen.width, curves=curves))
+    return JournalSnapshot(view=view, listing=replace(listing, rows=rows, remarks=[]))
 
 
 class _Lines:
@@ -169,7 +151,7 @@ class _Lines:
         from search.run.journal_status import journal_status
         from search.run.progress import status_line
 
-        status = journal_status(snapshot.records, snapshot.trials, time.time())
+        status = journal_status(snapshot.view, time.time())
         if status.ended != self._ended:
             self._ended = status.ended
             self._screen.print(status_line(status), highlight=False, soft_wrap=True)
@@ -225,7 +207,7 @@ def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
     from search.run.journal_status import journal_status
     from search.run.progress import duration_text, faults_in_words
 
-    status = journal_status(snapshot.records, snapshot.trials, now_s)
+    status = journal_status(snapshot.view, now_s)
     best = (
         "no VEER yet"
         if status.best_veer_pct is None
@@ -239,7 +221,7 @@ def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
     ]
     if status.faults:
         parts.append(faults_in_words(status.faults))
-    if follow_ups := [trial for trial in snapshot.trials if trial.follow_up is not None]:
+    if follow_ups := [trial for trial in snapshot.view.histories if trial.follow_up is not None]:
         ended = sum(trial.ended is not None for trial in follow_ups)
         parts.append(f"follow-ups: {ended} of {len(follow_ups)} begun have ended")
     title = f"{run.path.absolute().name}: {status.ended} of {status.num_trials} trials ended"
@@ -252,7 +234,7 @@ def _table(snapshot: JournalSnapshot, most: int, width: int) -> list[RenderableT
     from results.terminal.trials import listing_view
 
     rows = snapshot.listing.rows[:most]
-    curves = veer_curves(snapshot.trials)
+    curves = veer_curves(snapshot.view.histories)
     view = listing_view(replace(snapshot.listing, rows=rows), width, curves)
     view.caption = None  # the marks are explained in the table of all trials
     more = len(snapshot.listing.rows) - len(rows)

@@ -5,12 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.analysis.remarks import latest_settings
+from results.analysis.run_view import RunView
 from results.analysis.rungs import rungs_of
 from results.audit.audit import audit_controls, audit_cost, audit_rungs
 from results.audit.findings import Audit
 from results.audit.seeds import audit_seeds
-from results.journal.history import trial_histories
 from results.journal.journal import Record
 from search.config.sections import SchedulerConfig
 from search.estimates.forecast import rung_epochs
@@ -18,21 +17,21 @@ from search.loop.stop_check import rung_stops, stop_faults
 from spaces.files.errors import RunError
 
 
-def audit_search(records: Sequence[Record]) -> Audit:
+def audit_search(view: RunView) -> Audit:
     """Audit a search; an unfinished one by its journal so far.
 
     Raises:
         RunError: The journal does not start with the settings of a search.
     """
-    settings, scheduler, max_epochs = _stopping_settings(records)
-    trials = trial_histories(records)
+    settings, scheduler, max_epochs = _stopping_settings(view.records)
+    trials = view.histories
     at = {trial.trial: len(trial.epochs) for trial in trials}
     # By the replayed rungs, not by the state: a trial may also be stopped since the target was
     # met.
-    stopped_at = {number: at[number] for number in rung_stops(records)}
+    stopped_at = {number: at[number] for number in rung_stops(view.records)}
     epochs = rung_epochs(rungs_of(settings), max_epochs)
     # A resume may change `finalists`, but neither the scheduler nor `max_epochs`.
-    most = latest_settings(records).get("finalists", settings["finalists"])
+    most = view.settings.get("finalists", settings["finalists"])
     return Audit(
         is_stopping=scheduler.kind != "none",
         grace_epochs=scheduler.grace_epochs,
@@ -42,7 +41,7 @@ def audit_search(records: Sequence[Record]) -> Audit:
         controls=audit_controls(trials, stopped_at, most),
         seeds=audit_seeds(trials, most),
         cost=audit_cost(trials, max_epochs, stopped_at),
-        stop_faults=stop_faults(records),
+        stop_faults=stop_faults(view.records),
     )
 
 

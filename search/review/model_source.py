@@ -6,9 +6,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from results.analysis.ranking import best_ended
-from results.analysis.remarks import latest_settings
 from results.export.best_model import load_best
-from results.journal.history import TrialHistory, trial_histories
+from results.journal.history import TrialHistory, latest_settings, trial_histories
 from results.journal.journal import read_journal
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
 from results.terminal.trial import find_trial

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from results.analysis.ranking import ranked
-from results.analysis.remarks import latest_settings
+from results.analysis.run_view import RunView
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal.journal import Record
 from search.config.sections import FollowUpPlan
@@ -20,21 +20,17 @@ def has_ended(records: Iterable[Record]) -> bool:
     return turn is not None and turn["event"] == "search_ended"
 
 
-def journal_status(
-    records: Sequence[Record], trials: Sequence[TrialHistory], now_s: float
-) -> SearchStatus:
+def journal_status(view: RunView, now_s: float) -> SearchStatus:
     """Summarize a search; follow-ups are not counted as trials.
 
     Args:
-        records: The records of the journal so far.
-        trials: The trials in these records.
+        view: The run, as its journal has it so far.
         now_s: The current time, seconds since 1970.
     """
-    own = [trial for trial in trials if trial.follow_up is None]
+    own, settings = view.own, view.settings
     states = Counter(trial.state for trial in own)
     best = next(iter(ranked(own)), None)
-    settings = latest_settings(records)
-    begun_s = max((each["time_s"] for each in records if each["event"] in STARTS), default=now_s)
+    begun_s = max((each["time_s"] for each in view.all_of(*STARTS)), default=now_s)
     return SearchStatus(
         # A resume may have lowered `num_trials` below the trials that there are.
         num_trials=max(int(settings.get("num_trials") or 0), len(own)),
@@ -46,22 +42,19 @@ def journal_status(
         best_trial=None if best is None else best.trial,
         best_veer_pct=None if best is None or best.best is None else best.best["veer_pct"],
         elapsed_s=max(now_s - begun_s, 0.0),
-        left_s=_left_s(records, trials, begun_s, now_s),
+        left_s=_left_s(view, begun_s, now_s),
         faults=Counter(fault["kind"] for trial in own for fault in trial.faults),
     )
 
 
-def _left_s(
-    records: Sequence[Record], trials: Sequence[TrialHistory], begun_s: float, now_s: float
-) -> float | None:
+def _left_s(view: RunView, begun_s: float, now_s: float) -> float | None:
     """Estimate the seconds left from the pace since the last start; None before its first epoch.
 
     A trial is expected to run as long as the ended ones did. `search.run.progress` makes the same
     estimate inside the process of the search.
     """
-    settings = latest_settings(records)
-    own = [trial for trial in trials if trial.follow_up is None]
-    since = [each for each in records if each["time_s"] >= begun_s]
+    settings, own = view.settings, view.own
+    since = [each for each in view.records if each["time_s"] >= begun_s]
     reported = [each["time_s"] for each in since if each["event"] == "epoch"]
     placed = [each["time_s"] for each in since if each["event"] in ("trial_started", "placed")]
     if not reported or not settings.get("num_trials"):
@@ -75,7 +68,7 @@ def _left_s(
     if settings.get("total_epochs") is not None:
         spent = sum(len(trial.epochs) for trial in own)
         epochs = min(epochs, int(settings["total_epochs"]) - spent)
-    epochs = max(epochs, 0.0) + _follow_up_epochs(settings, trials)
+    epochs = max(epochs, 0.0) + _follow_up_epochs(settings, view.histories)
     working_s = max(reported) - min([*placed, *reported])
     left_s: float = epochs * working_s / len(reported)
     limit_s: float | None = settings.get("time_limit_s")

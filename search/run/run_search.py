@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from results.analysis.ranking import ranked
+from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
-from results.journal.history import trial_histories
 from results.journal.journal import ENDINGS, EndReason, Journal
 from results.journal.run_folder import JOURNAL, RunFolder
 from results.page.report import write_report
-from results.tables.trials import rebuild_tables
+from results.tables.trials import write_tables
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
@@ -52,7 +51,7 @@ class SearchResult:
     """The end of a search.
 
     Attributes:
-        run: Its run folder.
+        run: The run, as its journal has it at the end.
         reason: Why it ended. A search can be resumed unless the reason is in
             `results.journal.journal.ENDINGS`.
         was_finished: Whether it had finished before, so that nothing ran.
@@ -60,7 +59,7 @@ class SearchResult:
         is_terminated: Whether SIGTERM ended it.
     """
 
-    run: RunFolder
+    run: RunView
     reason: EndReason
     was_finished: bool = False
     message: str = ""
@@ -112,7 +111,8 @@ def run_search(
 
 def _run_remaining(job: SearchJob) -> SearchResult:
     if is_finished(job.settings, job.records) and not job.retry_failed:
-        return SearchResult(run=RunFolder(job.folder), reason="finished", was_finished=True)
+        run = RunView(RunFolder(job.folder), job.records)
+        return SearchResult(run=run, reason="finished", was_finished=True)
     with closing(job.view), ShardBuilder(job.settings.address) as build:
         return _search(job, build)
 
@@ -143,16 +143,16 @@ def _search(job: SearchJob, build: ShardBuilder) -> SearchResult:
         coordinator.replay(restart_failed(records, journal) if job.retry_failed else records)
         is_terminated = _drive(coordinator, job, materials, journal)
     build.close()  # Ray's own processes would disturb the benchmark
-    run, reason = RunFolder(job.folder), _end_reason(coordinator, job.view)
     result = SearchResult(
-        run=run,
-        reason=reason,
+        run=RunView.read(job.folder),
+        reason=_end_reason(coordinator, job.view),
         message=coordinator.halt_message,
         is_terminated=is_terminated,
     )
+    run = result.run
     with _tolerating_a_full_disk(result, job.view):
-        _end(run, settings, reason, job.view)
-    return result
+        run = _end(result, settings, job.view)
+    return replace(result, run=run)
 
 
 def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
@@ -169,20 +169,25 @@ def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int
     return eval_crops
 
 
-def _end(run: RunFolder, settings: SearchConfig, reason: EndReason, view: SearchView) -> None:
-    """Benchmark the best trials of a finished search, and record the end in the journal."""
-    if reason in ENDINGS and settings.benchmark_top and ranked(trial_histories(run.read())):
+def _end(result: SearchResult, settings: SearchConfig, view: SearchView) -> RunView:
+    """Benchmark the best trials of a finished search, and record its end in the journal.
+
+    Returns:
+        The run with these records.
+    """
+    run = result.run
+    if result.reason in ENDINGS and settings.benchmark_top and run.ranked:
         view.print_line(f"benchmarking the best {settings.benchmark_top} on this machine's CPU")
         progress = view.counter("benchmark", "rounds")
         try:
-            benchmark_run(run, settings.benchmark_top, progress=progress)
+            run = run.with_records(benchmark_run(run, settings.benchmark_top, progress=progress))
         except (
             CheckpointError,
             RunError,
         ) as error:  # the results of the search are valid without it
             view.print_line(f"no benchmark: {error}")
-    with Journal(run.journal) as journal:
-        journal.append("search_ended", reason=reason)
+    with Journal(run.folder.journal) as journal:
+        return run.with_records(journal.append("search_ended", reason=result.reason))
 
 
 @contextmanager
@@ -196,12 +201,11 @@ def _tolerating_a_full_disk(result: SearchResult, view: SearchView) -> Iterator[
         view.print_line(f"not written: {error}")
 
 
-def rebuild_results(run: RunFolder, space: Space) -> None:
+def rebuild_results(run: RunView, space: Space) -> None:
     """Write tables, study, TensorBoard's files and page from the journal, replacing old ones."""
-    rebuild_tables(run)
-    records = run.read()
-    write_study(records, space.dimensions, run.study)
-    write_event_files(run.tensorboard, event_files(records, space.dimensions))
+    write_tables(run)
+    write_study(run, space.dimensions)
+    write_event_files(run.folder.tensorboard, event_files(run, space.dimensions))
     write_report(run, audit=audit_search)
 
 

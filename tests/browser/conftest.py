@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from results.page.report import write_report
 from tests.browser.chromium import chromium
@@ -75,13 +76,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 @pytest.fixture(scope="session")
 def report(run: RunFolder) -> Path:
-    return write_report(run)
+    return write_report(RunView.read(run))
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run with very many trials."""
-    return write_report(write_made_up_run(tmp_path_factory.mktemp("many") / "many", MANY_TRIALS))
+    run = write_made_up_run(tmp_path_factory.mktemp("many") / "many", MANY_TRIALS)
+    return write_report(RunView.read(run))
 
 
 @pytest.fixture

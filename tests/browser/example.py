@@ -18,8 +18,8 @@ from playwright.sync_api import Browser
 from rich.console import Console
 from rich.text import Text
 
+from results.analysis.run_view import RunView
 from results.figures import FIGURES
-from results.journal.run_folder import RunFolder
 from results.page.report import write_report
 from search.review.audit_run import audit_search
 from tests.browser.chromium import chromium
@@ -40,7 +40,8 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, TemporaryDirectory() as folder:
-        page = write_report(RunFolder(given.run), Path(folder) / "page.html", audit=audit_search)
+        view = RunView.read(given.run)
+        page = write_report(view, Path(folder) / "page.html", audit=audit_search)
         picture_page(browser, page, given.out)
         for name, (command, columns) in TERMINALS.items():
             picture = Path(folder) / f"{name}.html"

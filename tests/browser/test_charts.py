@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from results.analysis.run_view import RunView
 from results.figures import FIGURES
 from results.figures.style import format_value
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView
 from tests.browser.pictures import draw_all, eventually
 
 pytestmark = pytest.mark.browser

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from results.analysis.run_view import RunView
 from results.page.report import write_report
 from tests.browser.pictures import draw_all
 from tests.results.pages import write_run
@@ -60,7 +61,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
             record = {**record, "host": payload}
         records.append(record)
     name = "\"><img src=x onerror=injected()>'"
-    return write_report(write_run(folder / name, records, "\n".join(PAYLOADS).encode()))
+    run = write_run(folder / name, records, "\n".join(PAYLOADS).encode())
+    return write_report(RunView.read(run))
 
 
 def test_no_script_of_a_hostile_run_runs_and_no_link_of_it_is_there(

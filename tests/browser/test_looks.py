@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from results.journal.run_folder import RunFolder
+from results.analysis.run_view import RunView
 from results.page.report import write_report
 from tests.browser.pictures import draw_all, eventually, screenshot
 
@@ -170,7 +170,7 @@ def test_paper_shows_all_of_it_in_dark_ink(look: Callable[..., Page]) -> None:
 def test_a_run_without_trials_has_a_quiet_page(look: Callable[..., Page], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "journal.jsonl").write_text("")
-    page = look(write_report(RunFolder(tmp_path / "run")))
+    page = look(write_report(RunView.read(tmp_path / "run")))
     expect(page.get_by_text("No trial has started yet.")).to_be_visible()
     assert page.locator("figure.chart").count() == 0
 

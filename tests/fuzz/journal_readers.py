@@ -7,27 +7,24 @@ from typing import Any
 
 from models import build_model
 from results.analysis.ranking import best_ended
-from results.analysis.remarks import run_remarks
+from results.analysis.run_view import RunView
 from results.analysis.rungs import asha_rungs
 from results.compare.compare import compare_runs
 from results.compare.view import comparison_view
 from results.export.benchmark import BENCHMARK_COLUMNS
 from results.export.card import CardFacts, model_card
 from results.export.export import export_trial
-from results.journal.history import latest, repetitions, trial_histories
+from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.page.page import render_page
 from results.page.report import make_report
 from results.tables.formats import format_table
-from results.tables.run_view import RunView
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.cells import benchmark_view
-from results.terminal.sparklines import veer_curves
 from results.terminal.trial import trial_view
 from results.terminal.trials import trials_view
-from results.trackers.study import rebuild_study
 from search.cli.console import Screen
 from search.cli.reproduce import pairs_table
 from search.cli.watch import frame, take_snapshot
@@ -43,6 +40,7 @@ from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
+from tests.worlds.views import rebuild_study, view_of
 from trainable.checkpoints.loading import LoadedModel
 from trainable.config.trial_config import TrainRunConfig, TrialConfig
 from trainable.corpus.corpus import CorpusConfig
@@ -85,21 +83,17 @@ def printed(shown: Any) -> None:
 
 def tabulated(records: Sequence[Record], _: Path) -> None:
     """Build the tables and texts that the commands print, write and continue from."""
-    histories = trial_histories(records)
-    trials, epochs = trials_table(records), epochs_table(records)
-    for table in (trials, epochs):
+    view = view_of(records)
+    for table in (trials_table(view), epochs_table(view)):
         for form in ("csv", "json", "parquet"):
             format_table(table, form)  # type: ignore[arg-type]
-    remarks = run_remarks(records)
-    curves, teacher = veer_curves(histories), latest(records, "teacher")
-    printed(trials_view(trials, teacher, remarks=remarks, width=100, curves=curves))
-    repetitions(records)
-    for trial in histories[:2]:
-        printed(trial_view(records, trial, 100))
+    printed(trials_view(view, width=100))
+    for trial in view.histories[:2]:
+        printed(trial_view(view, trial, 100))
 
 
 def compared(records: Sequence[Record], run: Path) -> None:
-    view = RunView(folder=RunFolder(run), records=tuple(records))
+    view = RunView(RunFolder(run), records)
     printed(comparison_view(compare_runs([view, view]), 100))
 
 
@@ -107,7 +101,7 @@ def watched(records: Sequence[Record], run: Path) -> None:
     """Read and show the journal as `veer trials --watch` does."""
     JournalTail(run / "journal.jsonl").read()
     screen = Screen(width=100, height=30, file=io.StringIO())
-    screen.print(frame(take_snapshot(records), RunFolder(run), screen, 1e9))
+    screen.print(frame(take_snapshot(view_of(records)), RunFolder(run), screen, 1e9))
 
 
 def started_from(_: Sequence[Record], run: Path) -> None:
@@ -115,7 +109,7 @@ def started_from(_: Sequence[Record], run: Path) -> None:
 
 
 def exported(_: Sequence[Record], run: Path) -> None:
-    export_trial(RunFolder(run))
+    export_trial(RunView.read(run))
 
 
 def chosen(records: Sequence[Record], _: Path) -> None:
@@ -132,21 +126,22 @@ def benchmarked(records: Sequence[Record], _: Path) -> None:
 
 
 def paged(_: Sequence[Record], run: Path) -> None:
-    render_page(make_report(RunFolder(run)))
+    render_page(make_report(RunView.read(run)))
 
 
 MODEL = build_model(CONFIG.model)
 
 
 def carded(records: Sequence[Record], run: Path) -> None:
-    for trial in best_ended(trial_histories(records), 2):
+    view = RunView(RunFolder(run), records)
+    for trial in best_ended(view.histories, 2):
         loaded = LoadedModel(
             file=run / "x.model", config=CONFIG, speakers=(), centres_KD=None, model=MODEL,
             epoch=1, history=(),
         )  # fmt: skip
         config = TrainRunConfig(corpus=CORPUS, trial=CONFIG, teacher=Path("t.model"))
         model_card(
-            CardFacts(run=run, trial=trial, loaded=loaded, config=config, records=records)
+            CardFacts(view=view, trial=trial, loaded=loaded, config=config)
         )
 
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from results.analysis.run_view import RunView
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, write_scores
 
 SPACE = """\
@@ -35,6 +35,7 @@ SETTINGS: Record = {
     "sampler": "tpe",
     "num_trials": 30,
     "max_epochs": MAX_EPOCHS,
+    "finalists": 3,
     "scheduler": {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3.0},
     "success": {"baseline": 14.0, "target": 10.0},
 }

@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
-from results.analysis.cost import cost_remark, search_cost, trial_costs
+from results.analysis.cost import cost_remark
+from results.analysis.run_view import RunView
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
 from search.loop.early_stopping import Verdict
 from search.loop.trial_course import Budget, TrialCourse, end_after_epoch
 from search.suggest.suggestions import Suggestion
+from tests.worlds.views import view_of
 from trainable.config.trial_config import TrialConfig
 
 TWO_CPUS = {"resources": {"cpu": 2.0, "gpu": 0.0}, "max_epochs": 10}
@@ -47,13 +49,13 @@ def begun(settings: dict[str, Any] = TWO_CPUS, time_s: float = 0.0) -> Record:
 
 
 def core_s(*records: Record, trial: int = 0) -> float:
-    hours = trial_costs(records)[trial].core_hours
+    hours = view_of(records).costs[trial].core_hours
     assert hours is not None
     return hours * 3600
 
 
 def gpu_s(*records: Record, trial: int = 0) -> float:
-    hours = trial_costs(records)[trial].gpu_hours
+    hours = view_of(records).costs[trial].gpu_hours
     assert hours is not None
     return hours * 3600
 
@@ -65,7 +67,7 @@ def test_a_trial_is_charged_from_its_set_up_to_its_end() -> None:
     )  # fmt: skip
     assert core_s(*records) == pytest.approx(2 * (170 - 10))
     assert gpu_s(*records) == 0
-    assert trial_costs(records)[0].num_samples == 200
+    assert view_of(records).costs[0].num_samples == 200
 
 
 def test_before_had_s_the_first_epoch_counts_by_its_own_time() -> None:
@@ -79,9 +81,9 @@ def test_journals_without_places_give_the_epochs_own_time() -> None:
 
 
 def test_a_journal_without_resources_has_no_hours(journal_run: RunFolder) -> None:
-    (row, *_) = trials_table(journal_run.read()).to_pylist()
+    (row, *_) = trials_table(RunView.read(journal_run)).to_pylist()
     assert (row["core_hours"], row["gpu_hours"], row["num_samples"]) == (None, None, None)
-    assert search_cost(journal_run.read()).total.core_hours is None
+    assert RunView.read(journal_run).cost.total.core_hours is None
 
 
 def test_retries_are_counted_in() -> None:
@@ -157,17 +159,17 @@ RESUMED = (
 
 def test_the_gap_after_a_kill_is_not_counted() -> None:
     assert core_s(*KILLED, *RESUMED) == pytest.approx(2 * 110 + 4 * (1201 - 1150))
-    assert search_cost((*KILLED, *RESUMED)).wall_h == pytest.approx((110 + 1210 - 1105) / 3600)
+    assert view_of((*KILLED, *RESUMED)).cost.wall_h == pytest.approx((110 + 1210 - 1105) / 3600)
 
 
 def test_a_trial_that_ends_while_the_search_is_made_ready_is_not_charged_for_the_gap() -> None:
     late = (ended(1100, 0, "complete"), at(1105, "search_resumed"))
     assert core_s(*KILLED, *late) == pytest.approx(2 * 110)
-    assert search_cost((*KILLED, *late)).wall_h == pytest.approx(110 / 3600)
+    assert view_of((*KILLED, *late)).cost.wall_h == pytest.approx(110 / 3600)
 
 
 def test_a_running_search_is_counted_to_its_last_sign_of_life() -> None:
-    assert search_cost(KILLED).wall_h == pytest.approx(110 / 3600)
+    assert view_of(KILLED).cost.wall_h == pytest.approx(110 / 3600)
 
 
 def stopped_search() -> tuple[Record, ...]:
@@ -192,7 +194,7 @@ def stopped_search() -> tuple[Record, ...]:
 
 
 def test_a_search_costs_what_its_trials_cost() -> None:
-    cost = search_cost(stopped_search())
+    cost = view_of(stopped_search()).cost
     assert (cost.total.num_epochs, cost.total.num_samples) == (19, 1900)
     assert cost.total.core_hours == pytest.approx(19 * 2 / 60)
     assert cost.wall_h == pytest.approx(19 / 60)
@@ -201,22 +203,23 @@ def test_a_search_costs_what_its_trials_cost() -> None:
 
 
 def test_early_stopping_saved_what_the_trials_at_rungs_did_not_run() -> None:
-    cost = search_cost(stopped_search())
+    cost = view_of(stopped_search()).cost
     assert cost.saved_epochs == 8
     assert cost.saved_core_hours == pytest.approx(8 * 2 / 60)
 
 
 def test_the_remark_is_one_line() -> None:
-    assert cost_remark(stopped_search()) == (
+    assert cost_remark(view_of(stopped_search()).cost) == (
         "cost: 19 epochs, 1,900 samples, 38.0 core-minutes in 19.0 min; stopped trials took 6 "
         "epochs, 600 samples, 12.0 core-minutes; failed trials took 3 epochs, 300 samples, 6.0 "
         "core-minutes; early stopping saved 8 epochs, about 16.0 core-minutes"
     )
-    assert cost_remark((begun(), started(0, 0))) is None
+    assert cost_remark(view_of((begun(), started(0, 0))).cost) is None
 
 
 def test_the_table_has_the_costs_of_each_trial() -> None:
-    rows = {row["trial"]: row for row in trials_table(_with_losses(stopped_search())).to_pylist()}
+    table = trials_table(view_of(_with_losses(stopped_search())))
+    rows = {row["trial"]: row for row in table.to_pylist()}
     assert rows[0]["num_samples"] == 1000
     assert rows[0]["core_hours"] == pytest.approx(20 / 60)
     assert rows[1]["core_hours"] == pytest.approx(4 / 60)
@@ -239,4 +242,4 @@ def test_an_early_stop_is_known_by_its_reason() -> None:
     found = end_after_epoch(course, Budget(num_trials=4, max_epochs=10), None)
     assert found is not None
     records = (*KILLED, ended(110, 0, *found))
-    assert search_cost(records).saved_epochs == 8
+    assert view_of(records).cost.saved_epochs == 8

@@ -18,6 +18,7 @@ from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import FAULT_KINDS, Journal, read_journal
 from results.tables.trials import trials_table
 from tests.worlds.journal_writing import report, start
+from tests.worlds.views import view_of
 
 Write = Callable[[Journal], object]
 
@@ -100,7 +101,7 @@ def test_the_column_counts_what_was_run_again(tmp_path: Path) -> None:
         start(journal, 0, loss__distillation="none", training__lr=1e-3)
         for write in (fault(0, "node_lost"), placed(0, 0), fault(0, "checkpoint_damaged")):
             write(journal)
-    assert trials_table(read_journal(path)).column("retries").to_pylist() == [1]
+    assert trials_table(view_of(read_journal(path))).column("retries").to_pylist() == [1]
 
 
 def test_faults_are_counted_by_kind_the_most_frequent_first(trials: Callable) -> None:

@@ -5,11 +5,12 @@ import pytest
 from results.analysis.remarks import (
     hardest_met,
     run_remarks,
-    success_criteria,
     undistilled_beats_teacher,
 )
+from results.analysis.run_view import RunView
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
+from tests.worlds.views import view_of
 
 NOTES = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
 
@@ -54,25 +55,25 @@ def test_criteria_are_those_of_the_latest_settings() -> None:
         return {"event": event, "settings": settings}
 
     first = with_settings("search_started", success={"good": 9})
-    assert success_criteria([first]) == {"good": 9.0}
-    assert success_criteria([first, with_settings("search_resumed", success={"fair": 12})]) == {
+    assert view_of([first]).success == {"good": 9.0}
+    assert view_of([first, with_settings("search_resumed", success={"fair": 12})]).success == {
         "fair": 12.0
     }
-    assert success_criteria([first, {"event": "search_resumed"}]) == {"good": 9.0}
-    assert success_criteria([first, with_settings("search_resumed", success=None)]) == {}
-    assert success_criteria([with_settings("search_started")]) == success_criteria([]) == {}
+    assert view_of([first, {"event": "search_resumed"}]).success == {"good": 9.0}
+    assert view_of([first, with_settings("search_resumed", success=None)]).success == {}
+    assert view_of([with_settings("search_started")]).success == view_of([]).success == {}
 
 
 def test_an_undistilled_student_that_beats_the_teacher_is_a_warning() -> None:
     trials = [("cosine", 5.0, "complete"), ("none", 5.56, "complete"), ("none", 6.0, None)]
-    assert undistilled_beats_teacher(journal(6.62, *trials)) == (
+    assert undistilled_beats_teacher(view_of(journal(6.62, *trials))) == (
         "students without distillation already beat the teacher (5.56 % in trial 1 against "
         "6.62 %): it has little to teach; train it further, or use a better one"
     )
 
 
 def test_an_equal_student_is_a_warning_too() -> None:
-    warning = undistilled_beats_teacher(journal(6.62, ("none", 6.62, "stopped_early")))
+    warning = undistilled_beats_teacher(view_of(journal(6.62, ("none", 6.62, "stopped_early"))))
     assert warning is not None
     assert "already equal the teacher (6.62 % in trial 0 against 6.62 %)" in warning
 
@@ -90,11 +91,11 @@ def test_an_equal_student_is_a_warning_too() -> None:
     ids=["worse", "distilled", "unranked", "unknown teacher", "no trial", "no teacher"],
 )
 def test_without_such_a_student_there_is_no_warning(records: list[Record]) -> None:
-    assert undistilled_beats_teacher(records) is None
+    assert undistilled_beats_teacher(view_of(records)) is None
 
 
 def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
-    assert run_remarks(shared_run.read()) == [
+    assert run_remarks(RunView.read(shared_run)) == [
         "warning: students without distillation already beat the teacher (10.25 % in trial 1 "
         "against 11.50 %): it has little to teach; train it further, or use a better one",
         "meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, "
@@ -105,11 +106,12 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
 
 def test_a_plain_run_has_no_remarks(journal_run: RunFolder) -> None:
     quiet = [record for record in journal_run.read() if record.get("state") != "failed"]
-    assert run_remarks(quiet) == []
+    assert run_remarks(view_of(quiet)) == []
 
 
 def test_failed_trials_are_reported_with_the_reason(journal_run: RunFolder) -> None:
-    assert run_remarks(journal_run.read()) == ["1 trial failed: 1 by 'worker died' (trial 3)"]
+    remarks = run_remarks(RunView.read(journal_run))
+    assert remarks == ["1 trial failed: 1 by 'worker died' (trial 3)"]
 
 
 def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> None:
@@ -119,7 +121,7 @@ def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> Non
             {"event": "infrastructure", "time_s": 0.0, "kind": "out_of_memory", "trial": trial,
              "epoch": 1, "resource": "gpu", "share": share, "message": "full"}
         )  # fmt: skip
-    assert run_remarks(records) == [
+    assert run_remarks(view_of(records)) == [
         "3 faults: 3 out_of_memory (trials 1, 3); see veer show",
         "run again, with the share from then on: trial 1 (out of memory, 0.5 GPU), "
         "trial 3 (out of memory, 0.5 GPU; out of memory, 1 GPU)"

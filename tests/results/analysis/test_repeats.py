@@ -1,5 +1,6 @@
 """Repeats with other seeds: ranking, table, study, words."""
 
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,18 @@ from results.analysis.ranking import (
     best_ended,
     mean_in_words,
     ranked,
-    repeat_remarks,
     repeats_of,
-    why_best,
 )
-from results.analysis.remarks import run_remarks
+from results.analysis.remarks import repeat_remarks, run_remarks, why_best
+from results.analysis.run_view import RunView
 from results.export.export import export_trial
 from results.journal.history import trial_histories
-from results.journal.journal import Journal
+from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
-from results.trackers.study import rebuild_study
 from spaces.dimensions import Float
 from spaces.files.errors import RunError
+from tests.worlds.views import rebuild_study, view_of
 
 LR = (Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
 
@@ -104,7 +104,7 @@ def test_repeats_are_complete_ones_with_their_median(repeated_run: RunFolder) ->
 
 
 def test_the_table_has_repeats_and_gives_follow_ups_no_rank(repeated_run: RunFolder) -> None:
-    rows = {row["trial"]: row for row in trials_table(repeated_run.read()).to_pylist()}
+    rows = {row["trial"]: row for row in trials_table(RunView.read(repeated_run)).to_pylist()}
     columns = ("rank", "num_repeats", "repeat_mean_pct", "repeat_sd_pct")
     assert [rows[1][name] for name in columns] == [1, 1, 10.0, None]
     assert [rows[0][name] for name in columns] == [2, 2, 13.0, pytest.approx(2**0.5)]
@@ -122,42 +122,49 @@ def test_the_study_has_only_the_searchs_own_trials(repeated_run: RunFolder) -> N
 
 
 def test_why_the_best_is_the_best(repeated_run: RunFolder) -> None:
-    trials = trial_histories(repeated_run.read())
-    assert why_best(trials) == "by the mean of 1 repeat: 10.00 %"
-    assert why_best([trial for trial in trials if trial.follows != 1]) == (
+    records = repeated_run.read()
+    assert why_best(view_of(records)) == "by the mean of 1 repeat: 10.00 %"
+    assert why_best(view_of(_without_follow_ups(records, of=[1]))) == (
         "by the mean of 2 repeats: 13.00 % ± 1.41, 1 more did not run to the end"
     )
-    own = [trial for trial in trials if trial.follow_up is None]
-    assert why_best(own) == "by its lowest VEER: 7.00 %"
-    assert why_best([]) is None
+    own = _without_follow_ups(records, of=range(len(records)))
+    assert why_best(view_of(own)) == "by its lowest VEER: 7.00 %"
+    assert why_best(view_of([])) is None
+
+
+def _without_follow_ups(records: Iterable[Record], of: Container[int]) -> list[Record]:
+    """The records without those of the follow-ups of some trials."""
+    records = list(records)
+    out = {trial.trial for trial in trial_histories(records) if trial.follows in of}
+    return [record for record in records if record.get("trial") not in out]
 
 
 def test_the_remarks_name_the_means_and_who_would_have_been_lucky(
     repeated_run: RunFolder,
 ) -> None:
-    means, lucky = repeat_remarks(trial_histories(repeated_run.read()))
+    means, lucky = repeat_remarks(RunView.read(repeated_run))
     assert means.endswith(": trial 1 10.00 % of 1; trial 0 13.00 % ± 1.41 of 2 (1 lost)")
     assert lucky == (
         "the best is trial 1 by its repeats; by the luckiest epoch, 7.00 %, it would have been "
         "trial 0"
     )
-    assert set(run_remarks(repeated_run.read())) >= {means, lucky}
+    assert set(run_remarks(RunView.read(repeated_run))) >= {means, lucky}
 
 
 def test_without_repeats_there_is_no_remark_on_them(journal_run: RunFolder) -> None:
-    assert repeat_remarks(trial_histories(journal_run.read())) == []
+    assert repeat_remarks(RunView.read(journal_run)) == []
 
 
 def test_the_card_reports_repeats_whose_weights_these_are_not(trained_run: RunFolder) -> None:
     best = ranked(trial_histories(trained_run.read()))[0]
-    before = export_trial(trained_run).folder.joinpath("README.md").read_text()
+    before = export_trial(RunView.read(trained_run)).folder.joinpath("README.md").read_text()
     assert "VEER with other seeds" not in before
     count = len(trial_histories(trained_run.read()))
     with Journal(trained_run.journal) as journal:
         for number, veer in enumerate((11.0, 12.0)):
             more = {"follow_up": "repeat", "follows": best.trial}
             run_trial(journal, count + number, [veer], **more)
-    exported = export_trial(trained_run)
+    exported = export_trial(RunView.read(trained_run))
     assert exported.trial == best.trial
     repeats = repeats_of(trial_histories(trained_run.read()))[best.trial]
     assert mean_in_words(repeats) == "11.50 % ± 0.71"

@@ -6,22 +6,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from results.analysis.ranking import ranked
+from results.analysis.run_view import RunView
 from results.analysis.trial_scores import (
     PAIRS_SCHEMA,
     RunScores,
-    pairs,
     pairs_file,
-    teacher_scores,
     teacher_scores_file,
-    trial_scores,
 )
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.tables.trials import rebuild_tables, trials_table
+from results.tables.trials import trials_table, write_tables
 from tests.damage import flip_bit, halve
 from tests.worlds.journal_writing import report, start
 from tests.worlds.speaker_world import trial_list
+from tests.worlds.views import view_of
 from trainable.verification.bootstrap import SpeakerBootstrap, paired_difference
 from trainable.verification.metrics import equal_error_rate
 from trainable.verification.scores import MeasuredScores, write_scores
@@ -90,7 +89,7 @@ def history(run, trial):
 
 
 def test_scores_come_with_labels_and_the_best_epoch(run):
-    found = trial_scores(run, history(run, 1))
+    found = RunView.read(run).scores(history(run, 1))
     np.testing.assert_array_equal(found.scores, SCORES[1].astype(np.float32))
     np.testing.assert_array_equal(found.is_target, LIST.is_target)
     assert found.epoch == BEST_EPOCH
@@ -98,13 +97,13 @@ def test_scores_come_with_labels_and_the_best_epoch(run):
 
 
 def test_the_teachers_scores_are_those_that_were_journalled(run):
-    assert teacher_scores(run).epoch == 0
+    assert RunView.read(run).teacher_scores.epoch == 0
     write_scores(teacher_scores_file(run.path), measured(SCORES[2], 0))
-    assert teacher_scores(run) is None
+    assert RunView.read(run).teacher_scores is None
 
 
 def test_the_list_has_paths_and_speakers(run):
-    first = pairs(run).to_pylist()[0]
+    first = RunScores(run).pairs().to_pylist()[0]
     assert first["speaker_a"] == "id0"
     assert first["path_a"] == "id0/a.wav"
 
@@ -113,13 +112,13 @@ def test_scores_of_another_epoch_than_the_journals_best_are_not_given(run):
     with Journal(run.journal) as journal:
         journal.append("trial_started", trial=1, params={}, config={}, config_hash="b", seed=1)
         report(journal, 1, BEST_EPOCH + 1, 0.5)
-    assert trial_scores(run, history(run, 1)) is None
+    assert RunView.read(run).scores(history(run, 1)) is None
     assert RunScores(run).behind(history(run, 1), history(run, 0)) is None
 
 
 def test_scores_of_another_veer_are_not_given(run):
     write_scores(run.trial(1) / "scores.npz", measured(SCORES[2], BEST_EPOCH))
-    assert trial_scores(run, history(run, 1)) is None
+    assert RunView.read(run).scores(history(run, 1)) is None
 
 
 def test_scores_of_another_list_are_not_given(run):
@@ -133,20 +132,20 @@ def test_scores_of_another_list_are_not_given(run):
             replicates=short.replicates,
         ),
     )
-    assert trial_scores(run, history(run, 1)) is None
+    assert RunView.read(run).scores(history(run, 1)) is None
 
 
 def test_a_run_of_before_there_were_scores_has_none(journal_run):
-    assert pairs(journal_run) is None
-    assert teacher_scores(journal_run) is None
-    best = ranked(trial_histories(journal_run.read()))[0]
-    assert trial_scores(journal_run, best) is None
-    table = trials_table(journal_run.read(), RunScores(journal_run))
+    assert RunScores(journal_run).pairs() is None
+    assert RunView.read(journal_run).teacher_scores is None
+    view = RunView.read(journal_run)
+    assert view.scores(view.ranked[0]) is None
+    table = trials_table(view)
     assert table["behind_pct"].null_count == table["is_tied"].null_count == table.num_rows
 
 
 def test_the_table_marks_ties_with_the_first(run):
-    table = trials_table(run.read(), RunScores(run))
+    table = trials_table(RunView.read(run))
     rows = {row["trial"]: row for row in table.to_pylist()}
     first = ranked(trial_histories(run.read()))[0].trial
     for trial in range(3):
@@ -161,13 +160,14 @@ def test_the_table_marks_ties_with_the_first(run):
 
 
 def test_without_scores_the_table_has_only_the_journals_intervals(run):
-    row = trials_table(run.read()).to_pylist()[0]
+    row = trials_table(view_of(run.read())).to_pylist()[0]
     assert row["veer_high_pct"] == row["veer_pct"] + 2
     assert row["behind_pct"] is row["is_tied"] is None
 
 
 def test_the_tables_on_disk_have_them_too(run):
-    trials, _ = rebuild_tables(run)
+    write_tables(RunView.read(run))
+    trials = pq.read_table(run.trials_table)
     assert trials["is_tied"].null_count == 1
 
 
@@ -175,7 +175,8 @@ def test_the_tables_on_disk_have_them_too(run):
 def test_damaged_scores_are_left_out_and_reported(run, damage):
     damage(run.trial(1) / "scores.npz")
     scores = RunScores(run)
-    rows = {row["trial"]: row for row in trials_table(run.read(), scores).to_pylist()}
+    table = trials_table(RunView(run, run.read(), scores))
+    rows = {row["trial"]: row for row in table.to_pylist()}
     assert rows[1]["behind_pct"] is None
     assert rows[2]["behind_pct"] is not None
     (damage,) = scores.damages
@@ -185,13 +186,13 @@ def test_damaged_scores_are_left_out_and_reported(run, damage):
 def test_a_damaged_list_leaves_out_all_and_is_reported(run):
     halve(pairs_file(run.path))
     scores = RunScores(run)
-    table = trials_table(run.read(), scores)
+    table = trials_table(RunView(run, run.read(), scores))
     assert table["behind_pct"].null_count == table.num_rows
     assert "pairs.parquet: this list is damaged" in scores.damages[0]
 
 
 def test_a_list_with_other_columns_is_damaged(run):
-    table = pairs(run)
+    table = RunScores(run).pairs()
     pq.write_table(table.drop_columns(["speaker_b"]), pairs_file(run.path))
     scores = RunScores(run)
     assert scores.pairs() is None
@@ -208,10 +209,10 @@ def test_a_file_is_read_again_only_when_it_was_replaced(run, monkeypatch):
 
     monkeypatch.setattr(RunScores, "_read", counted)
     scores = RunScores(run)
-    trials_table(run.read(), scores)
+    trials_table(RunView(run, run.read(), scores))
     assert sorted(reads) == ["0000", "0001", "0002"]
-    trials_table(run.read(), scores)
+    trials_table(RunView(run, run.read(), scores))
     assert len(reads) == 3
     write_scores(run.trial(1) / "scores.npz", measured(SCORES[1], BEST_EPOCH))
-    trials_table(run.read(), scores)
+    trials_table(RunView(run, run.read(), scores))
     assert reads[3:] == ["0001"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from results.analysis.run_view import RunView
 from results.compare.compare import compare_runs, run_names
 from results.compare.parts import (
     anytime_rows,
@@ -23,7 +24,6 @@ from results.compare.parts import (
 from results.compare.view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
-from results.tables.run_view import RunView
 from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.worlds.journal_writing import report

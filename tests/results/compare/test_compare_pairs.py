@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
+from results.analysis.run_view import RunView
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file
 from results.compare.compare import compare_runs
 from results.compare.parts import bests_behind
 from results.compare.view import comparison_view
 from results.journal.journal import Journal
-from results.tables.run_view import RunView
 from tests.results.terminal.test_trials import text_of
 from tests.worlds.journal_writing import report, start
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference

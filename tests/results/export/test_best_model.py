@@ -1,10 +1,10 @@
 """A figure is never shown beside another epoch's, or another run's, weights."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.export.benchmark import BenchmarkConfig, benchmark_run
 from results.export.best_model import load_best
 from results.export.export import export_trial
@@ -28,14 +28,14 @@ def test_a_trial_whose_best_file_is_damaged_is_not_exported(
     with pytest.raises(
         DamagedError, match=r"best epoch of trial 0 cannot be used: .*000001\.model: .* restore it"
     ):
-        export_trial(trained_run, 0)
+        export_trial(RunView.read(trained_run), 0)
     assert not (trained_run.exports / "trial-0000").exists()
 
 
 def test_nor_is_it_benchmarked(trained_run: RunFolder) -> None:
     flip_bit(best_file(trained_run))
     with pytest.raises(DamagedError, match="best epoch of trial 0 cannot be used"):
-        benchmark_run(trained_run, 1, BenchmarkConfig(rounds=1))
+        benchmark_run(RunView.read(trained_run), 1, BenchmarkConfig(rounds=1))
     assert not trained_run.benchmark.exists()
 
 
@@ -44,15 +44,15 @@ def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: Ru
     checkpoints.file_of(1).rename(checkpoints.file_of(2))
     fault = r"000001\.model: the file of the best epoch of trial 0 is missing; restore it"
     with pytest.raises(CheckpointError, match=fault):
-        export_trial(trained_run, 0)
+        export_trial(RunView.read(trained_run), 0)
 
 
 def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: RunFolder) -> None:
     (trial, _) = trial_histories(trained_run.read())
     veer_pct = trial.epochs[1]["veer_pct"]
-    other = replace(trial, epochs={1: trial.epochs[1] | {"veer_pct": veer_pct - 1}})
+    trial.add_epoch(trial.epochs[1] | {"veer_pct": veer_pct - 1})
     with pytest.raises(CheckpointError, match=r"the journal has .* from different runs"):
-        load_best(trained_run, other)
+        load_best(trained_run, trial)
 
 
 def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
@@ -65,4 +65,4 @@ def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
             config=config | {"seed": 99},
         )
     with pytest.raises(CheckpointError, match="its config differs from the one in the journal"):
-        export_trial(trained_run, 0)
+        export_trial(RunView.read(trained_run), 0)

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from models import build_model
+from results.analysis.run_view import RunView
 from results.export.benchmark import BenchmarkConfig, benchmark_run
 from results.export.export import export_trial
 from results.journal.history import latest
@@ -23,7 +24,7 @@ from trainable.machine.engine import EngineConfig
 
 
 def test_the_config_trains_in_full_from_only_the_file(trained_run: RunFolder) -> None:
-    exported = export_trial(trained_run, epochs=7)
+    exported = export_trial(RunView.read(trained_run), epochs=7)
     assert exported.trial == 0
     assert exported.folder == trained_run.path / "export" / "trial-0000"
     config = read_train_config(exported.folder / "config.yaml")
@@ -41,22 +42,22 @@ def test_the_config_trains_in_full_from_only_the_file(trained_run: RunFolder) ->
 
 
 def test_the_engine_of_the_search_is_exported(trained_run: RunFolder) -> None:
-    assert export_trial(trained_run).config.engine == EngineConfig()
+    assert export_trial(RunView.read(trained_run)).config.engine == EngineConfig()
     started = latest(trained_run.read(), "search_started")
     assert started is not None
     settings = started["settings"] | {"engine": {"precision": "float16"}}
     with Journal(trained_run.journal) as journal:
         journal.append("search_started", settings=settings, provenance={"command": "veer search"})
-    folder = export_trial(trained_run).folder
+    folder = export_trial(RunView.read(trained_run)).folder
     assert read_train_config(folder / "config.yaml").engine == EngineConfig(precision="float16")
 
 
 def test_without_epochs_the_trials_own_number_stands(trained_run: RunFolder) -> None:
-    assert export_trial(trained_run).config.trial.training.max_epochs == 2
+    assert export_trial(RunView.read(trained_run)).config.trial.training.max_epochs == 2
 
 
 def test_the_weights_are_the_networks_and_fit_strictly(trained_run: RunFolder) -> None:
-    exported = export_trial(trained_run)
+    exported = export_trial(RunView.read(trained_run))
     loaded = load_speaker_model(trained_run.trial(0)).model
     model = build_model(exported.config.trial.model).eval()
     model.load_state_dict(load_file(exported.folder / "weights.safetensors"), strict=True)
@@ -67,7 +68,7 @@ def test_the_weights_are_the_networks_and_fit_strictly(trained_run: RunFolder) -
 def test_the_cards_own_code_loads_the_model(
     trained_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exported = export_trial(trained_run)
+    exported = export_trial(RunView.read(trained_run))
     card = (exported.folder / "README.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
     monkeypatch.chdir(exported.folder)
@@ -80,7 +81,7 @@ def test_the_cards_own_code_loads_the_model(
 
 
 def test_the_card_states_metrics_data_and_provenance(trained_run: RunFolder) -> None:
-    card = (export_trial(trained_run).folder / "README.md").read_text()
+    card = (export_trial(RunView.read(trained_run)).folder / "README.md").read_text()
     (veer,) = re.findall(r"- VEER: ([\d.]+) % after epoch 1 of 1", card)
     (record,) = [
         r for r in trained_run.read() if r["event"] == "epoch" and r["trial"] == 0
@@ -94,8 +95,9 @@ def test_the_card_states_metrics_data_and_provenance(trained_run: RunFolder) -> 
 
 
 def test_after_a_benchmark_the_card_has_its_rows(trained_run: RunFolder) -> None:
-    benchmark_run(trained_run, 1, BenchmarkConfig(num_threads=(1,), rounds=2, warmup_rounds=0))
-    card = (export_trial(trained_run).folder / "README.md").read_text()
+    config = BenchmarkConfig(num_threads=(1,), rounds=2, warmup_rounds=0)
+    benchmark_run(RunView.read(trained_run), 1, config)
+    card = (export_trial(RunView.read(trained_run)).folder / "README.md").read_text()
     rows = re.findall(r"^\| (teacher|trial 0|front end) \|", card, flags=re.MULTILINE)
     assert rows == ["teacher", "trial 0", "front end"] * 2
     assert "Hardware: cpu " in card
@@ -103,9 +105,9 @@ def test_after_a_benchmark_the_card_has_its_rows(trained_run: RunFolder) -> None
 
 def test_an_earlier_export_is_replaced_whole(trained_run: RunFolder, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    export_trial(trained_run, out=out)
+    export_trial(RunView.read(trained_run), out=out)
     (out / "stale.txt").write_text("old")
-    export_trial(trained_run, out=out, epochs=3)
+    export_trial(RunView.read(trained_run), out=out, epochs=3)
     names = ["README.md", "config.yaml", "weights.safetensors"]
     assert sorted(file.name for file in out.iterdir()) == names
     assert read_yaml(out / "config.yaml").data["trial"]["training"]["max_epochs"] == 3
@@ -115,15 +117,15 @@ def test_an_earlier_export_is_replaced_whole(trained_run: RunFolder, tmp_path: P
 def test_a_folder_of_something_else_is_left_alone(trained_run: RunFolder, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(RunError, match="exists and is not an earlier export"):
-        export_trial(trained_run, out=tmp_path)
+        export_trial(RunView.read(trained_run), out=tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
 
 
 def test_a_trial_without_weights_is_an_error(trained_run: RunFolder) -> None:
     with pytest.raises(RunError, match="trial 1 has no checkpoint any more"):
-        export_trial(trained_run, 1)
+        export_trial(RunView.read(trained_run), 1)
     with pytest.raises(RunError, match="no trial 5; its trials are 0 to 1"):
-        export_trial(trained_run, 5)
+        export_trial(RunView.read(trained_run), 5)
     assert not trained_run.exports.exists()
 
 
@@ -133,7 +135,7 @@ def test_a_file_of_embeddings_is_named_as_the_teacher(
     teacher = tmp_path / "teacher.parquet"
     with Journal(trained_run.journal) as journal:
         journal.append("teacher", path=teacher, veer_pct=None, num_params=None, sha256="ab")
-    exported = export_trial(trained_run)
+    exported = export_trial(RunView.read(trained_run))
     assert exported.config.teacher == teacher
     assert exported.config.teacher_sha256 == "ab"
     assert "- VEER of the teacher: unknown\n" in (exported.folder / "README.md").read_text()
@@ -157,7 +159,7 @@ def test_without_distillation_no_teacher_is_named(
             config_hash=config.config_hash(),
             seed=0,
         )
-    exported = export_trial(trained_run, 2, tmp_path / "out")
+    exported = export_trial(RunView.read(trained_run), 2, tmp_path / "out")
     assert exported.config.teacher is None
     assert "teacher" not in read_yaml(tmp_path / "out" / "config.yaml").data
 

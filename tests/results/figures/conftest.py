@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView
 from tests.worlds.made_up_run import ScoredView, write_made_up_run
 
 

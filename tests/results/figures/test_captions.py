@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures import FIGURES
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, trial_records
 from tests.results.figures.test_veer_by_cost import row
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import det_curve as sklearn_det_curve
 
+from results.analysis.run_view import RunView
 from results.figures.det_curves import MAX_DET_POINTS, TICKS_PCT, det_curve, det_curves
 from results.figures.score_histograms import NUM_BINS, score_histograms
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import named
 from tests.worlds.made_up_run import MadeUpScores, made_up_scores
 from trainable.verification.metrics import eer_threshold, equal_error_rate

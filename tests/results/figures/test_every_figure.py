@@ -9,10 +9,10 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures import FIGURES
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, all_values, trial_records
 
 NAMES = (

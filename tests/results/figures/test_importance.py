@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures.importance import MIN_TRIALS, importance, importances
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures.learning_curves import (
     MAX_BOLD_CURVES,
     MAX_CURVE_POINTS,
@@ -14,7 +15,6 @@ from results.figures.learning_curves import (
 )
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

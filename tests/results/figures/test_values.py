@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures.loss_shares import MAX_TRIALS, loss_shares, shares_of
 from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_coordinates
 from results.figures.slices import GAP_PX, LETTER_PX, MAX_LABEL_CHARS, ROW_PX, slices
 from results.figures.values import Scale
 from results.journal.history import trial_histories
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

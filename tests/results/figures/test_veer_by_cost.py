@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.figures.style import log_ticks, short_number
 from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
 from results.journal.journal import Record
-from results.tables.run_view import RunView
 from tests.results.figures.drawing import STARTED, named, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

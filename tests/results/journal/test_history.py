@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from results.analysis.ranking import best_ended, ranked
-from results.journal.history import latest, repetitions, trial_histories
+from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
+from results.journal.repetitions import repetitions
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import RunError
 

@@ -9,6 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from results.page.charts import draw_figures, harmless_text
 from results.page.report import write_report
@@ -104,14 +105,14 @@ def test_a_chart_that_fails_does_not_cost_the_page(
     journal_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("results.figures.FIGURES", {"fails": Drawn(fail, title="Bad luck")})
-    page = Page(write_report(journal_run, tmp_path / "report.html"))
+    page = Page(write_report(RunView.read(journal_run), tmp_path / "report.html"))
     assert "Bad luck: cannot be drawn (ZeroDivisionError" in page.text
     assert len(page.scripts) == 2  # data and our own: without charts Plotly stays away
 
 
 def test_every_chart_of_a_run_is_on_its_page_with_title_and_caption(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 12)
-    page = Page(write_report(run, tmp_path / "report.html"))
+    page = Page(write_report(RunView.read(run), tmp_path / "report.html"))
     assert {"data-learning_curves", "data-veer_by_parameters", "data-slices"} <= set(page.embedded)
     assert "Learning curves" in page.text
     assert "Validation EER by epoch, one line per trial" in page.text

@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.cli import results as commands
@@ -157,9 +158,8 @@ def test_show_of_a_trial_without_an_epoch_prints_what_is_known(veer: Veer, tmp_p
 def test_trials_are_shown_where_the_tables_cannot_be_written(
     veer: Veer, journal_run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(run: RunFolder, *tables: object) -> None:
-        del tables
-        raise DiskFullError(f"{run.trials_table}: cannot be written")
+    def full(view: RunView) -> None:
+        raise DiskFullError(f"{view.folder.trials_table}: cannot be written")
 
     monkeypatch.setattr("results.tables.trials.write_tables", full)
     result = veer("trials", journal_run.path)

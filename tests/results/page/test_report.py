@@ -11,17 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.journal import FAULT_KINDS, Journal
 from results.journal.run_folder import RunFolder
 from results.page.parts import search_starts
 from results.page.report import write_report
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
+from tests.worlds.views import view_of
 
 
 @pytest.fixture
 def page_of(tmp_path: Path) -> Callable[[RunFolder], Page]:
-    return lambda run: Page(write_report(run, tmp_path / "page" / "report.html"))
+    return lambda run: Page(write_report(RunView.read(run), tmp_path / "page" / "report.html"))
 
 
 def test_the_page_has_no_link_or_event_handler_and_runs_only_what_its_policy_names(
@@ -189,12 +191,11 @@ def test_provenance_that_did_not_change_is_shown_once() -> None:
         {"command": "veer resume", "host": "a"},
     ]
     events = ("search_started", "search_resumed", "search_resumed")
-    stages = search_starts(
-        [
-            {"event": event, "time_s": 0.0, "provenance": each}
-            for event, each in zip(events, provenances, strict=True)
-        ]
-    )
+    records = [
+        {"event": event, "time_s": 0.0, "provenance": each}
+        for event, each in zip(events, provenances, strict=True)
+    ]
+    stages = search_starts(view_of(records))
     assert [(dict(stage.facts), stage.rest) for stage in stages] == [
         (provenances[0], ""),
         ({"command": "veer resume", "git": "-"}, "Everything else as before."),
@@ -237,9 +238,9 @@ def test_the_page_lies_in_the_run_folder_and_replaces_itself_in_one_step(
     journal_run: RunFolder,
 ) -> None:
     before = set(journal_run.path.iterdir())
-    assert write_report(journal_run) == journal_run.path / "report.html"
+    assert write_report(RunView.read(journal_run)) == journal_run.path / "report.html"
     journal_run.report.write_text("half a pa")
-    write_report(journal_run)
+    write_report(RunView.read(journal_run))
     assert journal_run.report.read_text().endswith("</html>\n")
     assert set(journal_run.path.iterdir()) - before == {journal_run.report}
 
@@ -249,4 +250,4 @@ def test_a_page_that_cannot_be_written_is_an_error_that_names_it(
 ) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(RunError, match=r"folder: cannot write the page: Is a directory"):
-        write_report(journal_run, tmp_path / "folder")
+        write_report(RunView.read(journal_run), tmp_path / "folder")

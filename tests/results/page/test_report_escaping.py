@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from results.page.page import visible_value as on_page
 from results.page.report import write_report
@@ -36,7 +37,7 @@ CHECKED = frozenset({"event", "state", "kind", "resource"})
 
 @pytest.fixture
 def page_of(tmp_path: Path) -> Callable[[RunFolder], Page]:
-    return lambda run: Page(write_report(run, tmp_path / "page" / "report.html"))
+    return lambda run: Page(write_report(RunView.read(run), tmp_path / "page" / "report.html"))
 
 
 def rewritten(value: Any, new: Callable[[str], str], kept: frozenset[str], key: str = "") -> Any:

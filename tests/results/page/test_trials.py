@@ -10,6 +10,7 @@ from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from results.page.trials import common_part, trials_data, without_common
 from results.tables.trials import trials_table
+from tests.worlds.views import view_of
 
 
 def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +53,7 @@ def test_every_trial_has_its_config_and_can_be_exported_when_it_ended(
 ) -> None:
     records = journal_run.read()
     trials = trial_histories(records)
-    data = trials_data(journal_run.path, trials_table(records).to_pylist(), trials)
+    data = trials_data(journal_run.path, trials_table(view_of(records)).to_pylist(), trials)
     for trial, details in zip(trials, data["trials"], strict=True):
         assert merged(data["common"], details["config"]) == trial.started["config"]
     exportable = [each["trial"] for each in data["trials"] if each["can_export"]]

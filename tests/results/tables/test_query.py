@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from results.tables.query import order_by, resolve_column, select, where
 from results.tables.trials import epochs_table, trials_table
@@ -11,7 +12,7 @@ from spaces.files.errors import ConfigError
 
 @pytest.fixture
 def table(journal_run: RunFolder) -> pa.Table:
-    return trials_table(journal_run.read())
+    return trials_table(RunView.read(journal_run))
 
 
 def kept(table: pa.Table) -> list[int]:
@@ -69,7 +70,7 @@ def test_a_condition_that_cannot_be_met_is_an_error(
 
 def test_times_are_not_compared(journal_run: RunFolder) -> None:
     with pytest.raises(ConfigError, match="times cannot be compared, got 'time<2026'"):
-        where(epochs_table(journal_run.read()), "time<2026")
+        where(epochs_table(RunView.read(journal_run)), "time<2026")
 
 
 def test_sorting_puts_nulls_last_both_ways_and_keeps_the_order_of_equals(

@@ -9,8 +9,9 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
-from results.tables.trials import rebuild_tables
+from results.tables.trials import epochs_table, trials_table, write_tables
 
 POLARS: dict[Any, Any] = {
     pa.int64(): pl.Int64,
@@ -34,7 +35,9 @@ Rows = list[dict[str, Any]]
 @pytest.fixture
 def tables(journal_run: RunFolder) -> tuple[pa.Table, pa.Table]:
     """Of trials and of epochs; their files are written."""
-    return rebuild_tables(journal_run)
+    view = RunView.read(journal_run)
+    write_tables(view)
+    return trials_table(view), epochs_table(view)
 
 
 def names_and_types(table: pa.Table, types: dict[Any, Any]) -> dict[str, Any]:

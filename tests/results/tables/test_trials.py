@@ -7,20 +7,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from results.journal.journal import Journal, read_journal
+from results.analysis.run_view import RunView
+from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.tables.schema import EPOCH_COLUMNS, PARAM_PREFIX, TRIAL_COLUMNS
-from results.tables.trials import epochs_table, rebuild_tables, trials_table
+from results.tables.trials import epochs_table, trials_table, write_tables
 from tests.worlds.journal_writing import report, start
+from tests.worlds.views import view_of
 
 
 @pytest.fixture
 def rows(journal_run: RunFolder) -> dict[int, dict[str, object]]:
-    return {row["trial"]: row for row in trials_table(journal_run.read()).to_pylist()}
+    return {row["trial"]: row for row in trials_table(RunView.read(journal_run)).to_pylist()}
 
 
 def test_trials_are_ranked_by_their_best_veer(journal_run: RunFolder) -> None:
-    table = trials_table(journal_run.read())
+    table = trials_table(RunView.read(journal_run))
     assert table.column("trial").to_pylist() == [5, 0, 6, 1, 4, 2, 3]
     assert table.column("rank").to_pylist() == [1, 2, 3, 4, 5, None, None]
 
@@ -57,7 +59,7 @@ def test_time_and_memory_are_those_of_all_epochs(tmp_path: Path) -> None:
         later = {"train_s": 1.0, "eval_s": 1.0, "samples_per_s": 300.0}
         report(journal, 0, 2, 20.0, **later, peak_memory_mib=700.0, overhead_share=0.1)
         report(journal, 0, 3, 20.0, **later, peak_memory_mib=650.0, overhead_share=0.3)
-    (row,) = trials_table(read_journal(tmp_path / "journal.jsonl")).to_pylist()
+    (row,) = trials_table(RunView.read(tmp_path)).to_pylist()
     # 300 + 300 + 300 crops in 5 s; the first epoch is from before the other two were reported.
     assert row["samples_per_s"] == pytest.approx(180)
     assert (row["peak_memory_mib"], row["overhead_share"]) == (700.0, pytest.approx(0.2))
@@ -78,7 +80,7 @@ def test_a_trial_without_epochs_has_nulls(rows: dict[int, dict[str, object]]) ->
 
 
 def test_an_epoch_reported_twice_counts_once_as_reported_last(journal_run: RunFolder) -> None:
-    table = epochs_table(journal_run.read())
+    table = epochs_table(RunView.read(journal_run))
     kept = [row for row in table.to_pylist() if row["trial"] == 4]
     assert [(row["epoch"], row["veer_pct"]) for row in kept] == [(1, 31.0)]
     assert table.num_rows == 3 + 2 + 2 + 1 + 1 + 1
@@ -95,7 +97,7 @@ def test_parameters_are_null_where_they_were_not_sampled(
 
 
 def test_a_shared_run_has_a_row_a_name(shared_run: RunFolder) -> None:
-    table = trials_table(shared_run.read())
+    table = trials_table(RunView.read(shared_run))
     kept = table.select(["rank", "trial", "same_as", "veer_pct", "meets", "param.preset"])
     assert [tuple(row.values()) for row in kept.to_pylist()] == [
         (1, 1, None, 10.25, "target", "no_distillation"),
@@ -114,7 +116,7 @@ def test_parameters_of_repetitions_have_columns_too() -> None:
     start = {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {"a": 1}, "seed": 0}
     start |= {"config": {"loss": {"distillation": "none"}}, "config_hash": ""}
     again = {"event": "repeated", "params": {"b": 2}, "config_hash": "", "same_as": 0}
-    rows = trials_table([start, again]).to_pylist()
+    rows = trials_table(view_of([start, again])).to_pylist()
     assert [(row["param.a"], row["param.b"]) for row in rows] == [(1, None), (None, 2)]
 
 
@@ -129,7 +131,7 @@ def distilled(
         | {"distill_share": share, "teacher_cosine": cosine},
         {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": state, "reason": None},
     ]
-    flag = trials_table(records).column("distill_has_no_effect").to_pylist()[0]
+    flag = trials_table(view_of(records)).column("distill_has_no_effect").to_pylist()[0]
     assert flag is None or isinstance(flag, bool)
     return flag
 
@@ -182,12 +184,14 @@ def test_a_turn_towards_the_teacher_after_the_best_epoch_clears_the_cosine() -> 
         | {"distill_share": 0.5, "teacher_cosine": cosine}
         for epoch, veer_pct, cosine in ((1, 9.0, 0.0), (2, 9.5, 0.6))
     ]
-    table = trials_table([start, *epochs])
+    table = trials_table(view_of([start, *epochs]))
     assert table.column("distill_has_no_effect").to_pylist() == [False]
 
 
 def test_rebuilding_writes_both_tables_with_units_and_meaning(journal_run: RunFolder) -> None:
-    trials, epochs = rebuild_tables(journal_run)
+    view = RunView.read(journal_run)
+    write_tables(view)
+    trials, epochs = trials_table(view), epochs_table(view)
     read = pq.read_table(journal_run.trials_table)
     assert read.equals(trials)
     assert pq.read_table(journal_run.epochs_table).equals(epochs)
@@ -201,8 +205,10 @@ def test_rebuilding_replaces_damaged_tables_and_leaves_no_other_file(
     journal_run: RunFolder,
 ) -> None:
     journal_run.trials_table.write_bytes(b"half a table")
-    first, _ = rebuild_tables(journal_run)
-    assert rebuild_tables(journal_run)[0].equals(first)
+    write_tables(RunView.read(journal_run))
+    first = journal_run.trials_table.read_bytes()
+    write_tables(RunView.read(journal_run))
+    assert journal_run.trials_table.read_bytes() == first
     assert sorted(file.name for file in journal_run.path.iterdir()) == [
         "epochs.parquet",
         "journal.jsonl",
@@ -213,7 +219,8 @@ def test_rebuilding_replaces_damaged_tables_and_leaves_no_other_file(
 def test_a_run_without_trials_gives_empty_tables_of_the_same_columns(tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         journal.append("search_started", settings={}, provenance={})
-    trials, epochs = rebuild_tables(RunFolder(tmp_path / "run"))
+    view = RunView.read(tmp_path / "run")
+    trials, epochs = trials_table(view), epochs_table(view)
     assert trials.num_rows == epochs.num_rows == 0
     assert trials.column_names == [column.name for column in TRIAL_COLUMNS]
     assert epochs.column_names == [column.name for column in EPOCH_COLUMNS]
@@ -238,6 +245,6 @@ def test_a_parameter_column_has_the_type_of_its_values(
         | {"params": {} if value is None else {"x": value}}
         for number, value in enumerate(values)
     ]
-    column = trials_table(json.loads(json.dumps(records))).column(PARAM_PREFIX + "x")
+    column = trials_table(view_of(json.loads(json.dumps(records)))).column(PARAM_PREFIX + "x")
     assert column.type == dtype
     assert column.to_pylist() == kept

@@ -8,14 +8,15 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from results.analysis.remarks import run_remarks
-from results.journal.history import latest, trial_histories
+from results.analysis.run_view import RunView
+from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from results.tables.query import where
 from results.tables.trials import trials_table
 from results.terminal.cells import cell, fold_constant, rows_view
 from results.terminal.trial import find_trial, trial_view
-from results.terminal.trials import trials_view
 from spaces.files.errors import RunError
+from tests.worlds.views import listed, view_of
 
 
 def text_of(view: RenderableType, width: int = 250) -> str:
@@ -27,8 +28,8 @@ def text_of(view: RenderableType, width: int = 250) -> str:
 
 @pytest.fixture
 def lines(journal_run: RunFolder) -> list[str]:
-    records = journal_run.read()
-    return text_of(trials_view(trials_table(records), latest(records, "teacher"))).splitlines()
+    view = RunView.read(journal_run)
+    return text_of(listed(trials_table(view), view.teacher)).splitlines()
 
 
 def body_of(lines: list[str]) -> list[str]:
@@ -64,16 +65,14 @@ meets: the hardest criterion that the VEER does not exceed, of baseline 12 %, ta
 
 
 def test_a_table_with_shared_runs_criteria_and_warning(shared_run: RunFolder) -> None:
-    records = shared_run.read()
-    view = trials_view(
-        trials_table(records), latest(records, "teacher"), remarks=run_remarks(records)
-    )
+    run = RunView.read(shared_run)
+    view = listed(trials_table(run), run.teacher, remarks=run_remarks(run))
     shown = [line.rstrip() for line in text_of(view, width=140).splitlines()]
     assert shown == ["", *GOLDEN.splitlines()]
 
 
 def test_a_narrow_screen_keeps_the_names_of_presets(shared_run: RunFolder) -> None:
-    shown = text_of(trials_view(trials_table(shared_run.read()), width=80), width=80)
+    shown = text_of(listed(trials_table(RunView.read(shared_run)), width=80), width=80)
     assert "p4c_wide_shallow" in shown
     assert "left out to fit 80 characters" in shown
     assert "median_veer_pct, meets, epochs" in " ".join(shown.split())
@@ -81,17 +80,17 @@ def test_a_narrow_screen_keeps_the_names_of_presets(shared_run: RunFolder) -> No
 
 def test_a_teacher_of_unknown_figures_stands_first_all_the_same(journal_run: RunFolder) -> None:
     teacher = {"event": "teacher", "veer_pct": None, "num_params": None}
-    shown = text_of(trials_view(trials_table(journal_run.read()), teacher)).splitlines()
+    shown = text_of(listed(trials_table(RunView.read(journal_run)), teacher)).splitlines()
     assert body_of(shown)[0].split() == ["-", "teacher", *["-"] * 13]
 
 
 def test_without_criteria_met_there_is_no_column_for_them(journal_run: RunFolder) -> None:
-    assert "meets" not in text_of(trials_view(trials_table(journal_run.read())))
+    assert "meets" not in text_of(listed(trials_table(RunView.read(journal_run))))
 
 
 def test_a_warning_stands_out(shared_run: RunFolder) -> None:
-    table = trials_table(shared_run.read())
-    caption = trials_view(table, remarks=["warning: [x]", "plain"]).caption
+    table = trials_table(RunView.read(shared_run))
+    caption = listed(table, remarks=["warning: [x]", "plain"]).caption
     assert isinstance(caption, Text)
     assert caption.plain.startswith("warning: [x]\nplain\n= N: the same config")
     assert [str(span.style) for span in caption.spans][:2] == ["bold magenta", "dim"]
@@ -121,7 +120,7 @@ def test_what_did_not_vary_is_folded_into_the_caption(lines: list[str]) -> None:
 
 
 def test_a_narrow_terminal_loses_no_digit(journal_run: RunFolder) -> None:
-    text = text_of(trials_view(trials_table(journal_run.read())), width=60)
+    text = text_of(listed(trials_table(RunView.read(journal_run))), width=60)
     assert "…" not in text
 
 
@@ -142,8 +141,8 @@ def test_a_failure_shows_its_reason(lines: list[str]) -> None:
 
 
 def test_without_notes_there_is_no_note_column(journal_run: RunFolder) -> None:
-    table = where(trials_table(journal_run.read()), "state=complete")
-    assert "note" not in text_of(trials_view(table))
+    table = where(trials_table(RunView.read(journal_run)), "state=complete")
+    assert "note" not in text_of(listed(table))
 
 
 def test_a_single_row_is_not_folded() -> None:
@@ -181,7 +180,7 @@ def test_a_value_has_the_digits_that_matter(name: str, value: object, text: str)
 
 def test_one_trial_shows_figures_config_and_epochs(journal_run: RunFolder) -> None:
     records = journal_run.read()
-    text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
+    text = text_of(trial_view(view_of(records), find_trial(trial_histories(records), 0)))
     assert "distillation: cosine" in text
     assert "VEER █▁▂  12.00 to 20.00 %" in text
     assert "in every epoch: loss_total 3" in text
@@ -197,10 +196,10 @@ def test_one_trial_shows_interval_repeats_and_cost(
     measured = {"veer_low_pct": 10.5, "veer_high_pct": 13.25, "num_repeats": 3, "behind_pct": 2.0,
             "behind_low_pct": -0.5, "behind_high_pct": 4.5, "is_tied": True, "core_hours": 0.25,
             "repeat_mean_pct": 12.4, "repeat_sd_pct": 0.3, "speed_ratio": 2.5}  # fmt: skip
-    rows = [row | measured for row in trials_table(records).to_pylist()]
-    table = pa.Table.from_pylist(rows, schema=trials_table(records).schema)
+    rows = [row | measured for row in trials_table(view_of(records)).to_pylist()]
+    table = pa.Table.from_pylist(rows, schema=trials_table(view_of(records)).schema)
     monkeypatch.setattr("results.terminal.trial.trials_table", lambda *_: table)
-    text = text_of(trial_view(records, find_trial(trial_histories(records), 0)))
+    text = text_of(trial_view(view_of(records), find_trial(trial_histories(records), 0)))
     words = " ".join(text.split())
     for each in (
         "VEER 12.00 %, 95 % interval 10.50 to 13.25 %, after epoch 2 of 3",
@@ -215,7 +214,7 @@ def test_one_trial_shows_interval_repeats_and_cost(
 
 def test_one_trial_without_epochs_shows_why(journal_run: RunFolder) -> None:
     records = journal_run.read()
-    text = text_of(trial_view(records, find_trial(trial_histories(records), 3)))
+    text = text_of(trial_view(view_of(records), find_trial(trial_histories(records), 3)))
     assert "worker died" in text
     assert "Epochs" not in text
 
@@ -228,12 +227,12 @@ def test_one_trial_shows_where_it_ran_and_its_faults(journal_run: RunFolder) -> 
         {"event": "infrastructure", "time_s": 120.0, "trial": 4, **lost},
     ]
     records = [*journal_run.read(), *extra]
-    text = text_of(trial_view(records, find_trial(trial_histories(records), 4)))
+    text = text_of(trial_view(view_of(records), find_trial(trial_histories(records), 4)))
     assert "1970-01-01 00:01:00  started" in text
     assert "on [red]n1, cpu, 2 threads, process 7: no epoch finished there" in text
     assert "1970-01-01 00:02:00  worker_lost  after epoch 1: its process died. [b]signal" in text
     assert "Where it ran" not in text_of(
-        trial_view(records, find_trial(trial_histories(records), 0))
+        trial_view(view_of(records), find_trial(trial_histories(records), 0))
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.export.export import Export
 from results.journal.run_folder import RunFolder
 from results.terminal.quoting import veer_command
@@ -71,7 +72,7 @@ def test_an_interrupted_search_prints_a_resume_command_that_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = journal_run.path.rename(tmp_path / ("[red]my runs; touch injected " + "x" * 160))
-    result = SearchResult(run=RunFolder(folder), reason="time_limit")
+    result = SearchResult(run=RunView.read(folder), reason="time_limit")
     monkeypatch.setattr(run_search, "run_search", lambda *_, **__: result)
     outcome.run_and_print(None, folder)  # type: ignore[arg-type]
     command = next(

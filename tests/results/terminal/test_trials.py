@@ -8,13 +8,15 @@ import pyarrow as pa
 import pytest
 from rich.console import Console, RenderableType
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from results.tables.schema import TRIAL_COLUMNS, arrow_schema
 from results.tables.trials import trials_table
 from results.terminal.grid import GridColumn, fitted, grid, grid_width
 from results.terminal.listing import trial_listing
 from results.terminal.sparklines import BARS
-from results.terminal.trials import interval_text, repeats_text, trials_view
+from results.terminal.trials import interval_text, repeats_text
+from tests.worlds.views import listed
 
 TEACHER = {"veer_pct": 7.5, "num_params": 3_871_904}
 
@@ -73,7 +75,7 @@ def body_of(text: str) -> list[str]:
 
 
 def test_what_belongs_together_stands_in_one_cell() -> None:
-    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    lines = body_of(text_of(listed(FULL, TEACHER, curves=CURVES)))
     best = lines[1].split()
     assert best[:5] == ["1", "7", "9.53", "(8.1-11.2)", "9.90"]
     assert "9.61 ± 0.12 (3)" in lines[1]
@@ -82,7 +84,7 @@ def test_what_belongs_together_stands_in_one_cell() -> None:
 
 
 def test_numbers_and_intervals_are_each_aligned() -> None:
-    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    lines = body_of(text_of(listed(FULL, TEACHER, curves=CURVES)))
     column = lines[0].index("7.50") + 1
     points = {line[:40].find(".") for line in lines}
     assert points == {column, -1}  # -1: the failed one has no VEER
@@ -97,7 +99,7 @@ def test_the_columns_that_matter_come_first() -> None:
 
 
 def test_ties_are_marked_and_explained() -> None:
-    text = text_of(trials_view(FULL, TEACHER))
+    text = text_of(listed(FULL, TEACHER))
     marked = [line.split()[1] for line in body_of(text) if "≈" in line]
     assert marked == ["3", "="]
     assert "≈: cannot be distinguished from the first in rank" in text
@@ -106,7 +108,7 @@ def test_ties_are_marked_and_explained() -> None:
 def test_journals_without_intervals_have_a_plain_column(
     journal_run: RunFolder,
 ) -> None:
-    text = text_of(trials_view(trials_table(journal_run.read())))
+    text = text_of(listed(trials_table(RunView.read(journal_run))))
     assert "95 %" not in text
     assert "≈" not in text
     assert "repeats" not in text
@@ -115,18 +117,18 @@ def test_journals_without_intervals_have_a_plain_column(
 
 
 def test_follow_ups_stand_below_the_trial_that_they_follow() -> None:
-    text = text_of(trials_view(FULL, TEACHER))
+    text = text_of(listed(FULL, TEACHER))
     trials = [re.sub(r"^ +\S+ +", "", line)[:10].strip() for line in body_of(text)]
     assert [re.match(r"(\D*\d+|teacher)", trial)[0] for trial in trials] == [  # type: ignore[index]
         "teacher", "7", "3", "= 3", "repeat 8", "0", "control 9", "1", "repeat 10",
     ]  # fmt: skip
     assert "repeat N: trial N is the one above it with another seed" in text
     assert "control N: trial N is the one above it, stopped early, run again" in text
-    assert "repeat N" not in text_of(trials_view(FULL.slice(0, 5), TEACHER))
+    assert "repeat N" not in text_of(listed(FULL.slice(0, 5), TEACHER))
 
 
 def test_a_stopped_curve_ends_early_and_all_have_one_scale() -> None:
-    lines = body_of(text_of(trials_view(FULL, TEACHER, curves=CURVES)))
+    lines = body_of(text_of(listed(FULL, TEACHER, curves=CURVES)))
     found = ["".join(re.findall(f"[{BARS}]", line)) for line in lines]
     # log(41/9.53) = 1.459 over 7 steps; 40 -> 6.88, 20 -> 3.56, 15 -> 2.18, 14 -> 1.85.
     assert found[1] == "█▅▃▂▂▁▁▁▁"
@@ -136,13 +138,13 @@ def test_a_stopped_curve_ends_early_and_all_have_one_scale() -> None:
 
 
 def test_the_scale_is_explained_where_there_are_curves() -> None:
-    text = text_of(trials_view(FULL, TEACHER, curves=CURVES))
+    text = text_of(listed(FULL, TEACHER, curves=CURVES))
     assert "curve: VEER by epoch, one scale for all, from 9.53 % (▁) to 41 % (█)" in text
-    assert "curve" not in text_of(trials_view(FULL, TEACHER))
+    assert "curve" not in text_of(listed(FULL, TEACHER))
 
 
 def test_the_best_is_bold_green_what_equals_it_green_the_rest_by_its_state() -> None:
-    text = coloured(trials_view(FULL, TEACHER, curves=CURVES))
+    text = coloured(listed(FULL, TEACHER, curves=CURVES))
     by_trial = {
         key: next(line for line in text.splitlines() if key in line)
         for key in ("9.53", "10.25", "14.00", "worker died", "repeat 8")
@@ -157,14 +159,14 @@ def test_the_best_is_bold_green_what_equals_it_green_the_rest_by_its_state() -> 
 
 def test_no_color_removes_all_colour(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    text = coloured(trials_view(FULL, TEACHER, curves=CURVES))
+    text = coloured(listed(FULL, TEACHER, curves=CURVES))
     numbers = {code for each in re.findall(r"\x1b\[([\d;]+)m", text) for code in each.split(";")}
     assert numbers <= {"0", "1", "2"}
 
 
 @pytest.mark.parametrize("width", [80, 100, 120, 160])
 def test_every_width_is_kept_and_nothing_is_cut(width: int) -> None:
-    text = text_of(trials_view(FULL, TEACHER, curves=CURVES, width=width), width)
+    text = text_of(listed(FULL, TEACHER, curves=CURVES, width=width), width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     best = body_of(text)[1].split()
@@ -181,7 +183,7 @@ def test_every_width_is_kept_and_nothing_is_cut(width: int) -> None:
 
 
 def test_a_screen_that_is_too_narrow_for_what_must_be_shown_wraps_it() -> None:
-    text = text_of(trials_view(FULL, TEACHER, curves=CURVES, width=30), 30)
+    text = text_of(listed(FULL, TEACHER, curves=CURVES, width=30), 30)
     shown = re.sub(r"\s", "", text)
     assert max(map(len, text.splitlines())) <= 30
     for piece in ("3,871,904", "(8.1-11.2)"):
@@ -194,7 +196,7 @@ def test_a_long_reason_costs_no_other_column() -> None:
         {"rank": 1, "trial": 0, "veer_pct": 9.0},
         {"trial": 1, "state": "failed", "reason": "out of memory: " + "word " * 60},
     )
-    view = trials_view(table, TEACHER, width=100)
+    view = listed(table, TEACHER, width=100)
     text = text_of(view, 100)
     assert "lr" in text
     assert text.count("word") == 60
@@ -202,7 +204,7 @@ def test_a_long_reason_costs_no_other_column() -> None:
 
 def test_control_characters_in_a_value_are_shown_as_escapes() -> None:
     table = table_of({"trial": 1, "state": "failed", "reason": "\x1b[2J[red]x"})
-    assert "\\x1b[2J[red]x" in text_of(trials_view(table))
+    assert "\\x1b[2J[red]x" in text_of(listed(table))
 
 
 def columns_of(*widths: int) -> list[GridColumn]:

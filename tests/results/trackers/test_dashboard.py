@@ -14,15 +14,17 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.trackers.dashboard import DashboardServer, ReadOnlyFile
 from results.trackers.live_files import LiveFiles
-from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
+from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study
 from spaces.dimensions import Dimension
 from spaces.files.errors import ConfigError, RunError
 from tests.search.commands import veer
 from tests.worlds.journal_writing import DIMENSIONS, report, start
+from tests.worlds.views import rebuild_study
 
 # optuna-dashboard keeps what it has read so long.
 KEPT_S = 2.1
@@ -172,7 +174,7 @@ def test_the_shown_study_is_the_rebuilt_one(
     journal_run: RunFolder, dimensions: tuple[Dimension, ...]
 ) -> None:
     records = journal_run.read()
-    write_study(records, dimensions, journal_run.study)
+    write_study(RunView.read(journal_run), dimensions)
     storage = JournalStorage(ReadOnlyFile(journal_run))
     rebuilt = rebuild_study(records, dimensions)
     assert [each.user_attrs for each in storage.get_all_trials(0)] == [
@@ -181,7 +183,7 @@ def test_the_shown_study_is_the_rebuilt_one(
     with Journal(journal_run.journal) as journal:
         journal.append("trial_ended", trial=4, state="complete", reason=None)
     # Replaced as a whole, as at the end of a search: what was read before stays the same.
-    write_study(journal_run.read(), dimensions, journal_run.study)
+    write_study(RunView.read(journal_run), dimensions)
     assert storage.get_all_trials(0)[4].state is TrialState.COMPLETE
     before = contents(journal_run.path)
     with pytest.raises(RunError, match="is read-only; got 1 entries to write"):

@@ -13,15 +13,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.trackers.live_files import LiveFiles, append
-from results.trackers.study import STUDY_NAME, rebuild_study, write_study
+from results.trackers.study import STUDY_NAME, write_study
 from results.trackers.tensorboard import event_files
 from spaces.files.errors import RunError
 from spaces.limits import Violation
 from tests.worlds.journal_writing import DIMENSIONS, report, start
 from tests.worlds.simulated_search import SPACE, Killed, make_coordinator, work
+from tests.worlds.views import rebuild_study, view_of
 
 
 @pytest.fixture
@@ -61,8 +63,8 @@ def same_everywhere(run: RunFolder, space: Any = SPACE.dimensions) -> None:
     """Check that the grown files equal those written from the whole journal, byte by byte."""
     records, grown = run.read(), run.study.read_bytes()
     assert plain(loaded(run)) == plain(rebuild_study(records, space))
-    assert on_disk(run.tensorboard) == event_files(records, space)
-    write_study(records, space, run.study)
+    assert on_disk(run.tensorboard) == event_files(view_of(records), space)
+    write_study(RunView.read(run), space)
     assert run.study.read_bytes() == grown
 
 
@@ -106,7 +108,7 @@ def test_a_reader_that_was_there_before_a_kill_reads_on(journal: Journal) -> Non
     assert len(study.trials) == 1
     report(journal, 0, 1, 20.0)
     journal.follow(LiveFiles(run, DIMENSIONS, pytest.fail).take)
-    write_study(run.read(), DIMENSIONS, run.study)
+    write_study(RunView.read(run), DIMENSIONS)
     assert study.trials[0].intermediate_values == {1: 20.0}
 
 
@@ -204,6 +206,6 @@ def test_what_finds_no_room_in_whole_is_cut_off(
 
 
 def test_the_file_names_no_process(journal_run: RunFolder) -> None:
-    write_study(journal_run.read(), DIMENSIONS, journal_run.study)
+    write_study(RunView.read(journal_run), DIMENSIONS)
     lines = journal_run.study.read_text().splitlines()
     assert {json.loads(line)["worker_id"] for line in lines} == {"veer"}

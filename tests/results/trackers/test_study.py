@@ -10,11 +10,13 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Record
 from results.journal.run_folder import RunFolder
-from results.trackers.study import OBJECTIVE, STUDY_NAME, rebuild_study, write_study
+from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study
 from spaces.dimensions import Choice, Dimension, Float
 from spaces.files.errors import RunError
+from tests.worlds.views import rebuild_study
 
 # That of `shared_run`.
 SHARED_DIMENSIONS = (
@@ -167,7 +169,7 @@ def test_the_written_study_is_the_rebuilt_one(
 ) -> None:
     records = journal_run.read()
     for _ in range(2):
-        write_study(records, dimensions, journal_run.study)
+        write_study(RunView.read(journal_run), dimensions)
     storage = JournalStorage(JournalFileBackend(str(journal_run.study)))
     loaded = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     rebuilt = rebuild_study(records, dimensions, "run")
@@ -183,7 +185,7 @@ def test_the_written_study_is_the_rebuilt_one(
 
 def test_the_written_study_keeps_repetitions_and_constraints(shared_run: RunFolder) -> None:
     records = shared_run.read()
-    write_study(records, SHARED_DIMENSIONS, shared_run.study)
+    write_study(RunView.read(shared_run), SHARED_DIMENSIONS)
     storage = JournalStorage(JournalFileBackend(str(shared_run.study)))
     loaded = optuna.load_study(study_name=STUDY_NAME, storage=storage)
     rebuilt = rebuild_study(records, SHARED_DIMENSIONS)
@@ -278,12 +280,12 @@ def test_an_epoch_that_is_reported_twice_counts_once_the_last_time() -> None:
 def test_another_space_is_an_error_and_leaves_the_file(
     journal_run: RunFolder, dimensions: Dimensions, replaced: Dimension | None, message: str
 ) -> None:
-    write_study(journal_run.read(), dimensions, journal_run.study)
+    write_study(RunView.read(journal_run), dimensions)
     before = journal_run.study.read_bytes()
     others = [each for each in dimensions if each.name != "loss.alpha"]
     space: Sequence[Dimension] = others if replaced is None else [*others, replaced]
     with pytest.raises(RunError, match=message):
-        write_study(journal_run.read(), space, journal_run.study)
+        write_study(RunView.read(journal_run), space)
     assert journal_run.study.read_bytes() == before
 
 

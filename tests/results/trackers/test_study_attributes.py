@@ -1,6 +1,6 @@
 """User attributes of the Optuna study."""
 
-from results.trackers.study import rebuild_study
+from tests.worlds.views import rebuild_study
 
 
 def test_the_study_has_run_teacher_and_corpus() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal, Record
 from results.journal.run_folder import RunFolder
 from results.tables.schema import EPOCH_COLUMNS
@@ -22,6 +23,7 @@ from results.trackers.tensorboard import (
 )
 from spaces.dimensions import Choice, Dimension, Float
 from tests.worlds.journal_writing import report, start
+from tests.worlds.views import view_of
 
 with warnings.catch_warnings():
     # Of packages that TensorBoard brings.
@@ -41,7 +43,7 @@ MEASURED = {
 
 
 def written(run: RunFolder, dimensions: Sequence[Dimension]) -> RunFolder:
-    write_event_files(run.tensorboard, event_files(run.read(), dimensions))
+    write_event_files(run.tensorboard, event_files(RunView.read(run), dimensions))
     return run
 
 
@@ -193,7 +195,7 @@ def test_a_follow_up_has_scalars_and_no_session(tmp_path: Path) -> None:
     ]
     (tmp_path / "journal.jsonl").touch()
     run = RunFolder(tmp_path)
-    write_event_files(run.tensorboard, event_files(records, ()))
+    write_event_files(run.tensorboard, event_files(view_of(records), ()))
     assert scalars(run, "trial-0001-repeat-of-0000", "veer_pct") == [(1, 8.0)]
     assert [name for name, *_ in HParams(tmp_path).sessions()] == ["tensorboard/trial-0000"]
 
@@ -209,7 +211,7 @@ def test_a_failed_trial_that_is_begun_again_has_another_session(tmp_path: Path) 
     ]
     (tmp_path / "journal.jsonl").touch()
     run = RunFolder(tmp_path)
-    write_event_files(run.tensorboard, event_files(records, ()))
+    write_event_files(run.tensorboard, event_files(view_of(records), ()))
     assert scalars(run, "trial-0000-again", "veer_pct") == [(2, 9.5)]
     assert scalars(run, "trial-0000-again", "trial/best_veer_pct") == [(2, 9.0)]
     states = {name: status for name, status, *_ in HParams(tmp_path).sessions()}
@@ -239,7 +241,7 @@ def test_written_twice_nothing_is_doubled_and_other_trials_go(
 def test_events_have_the_journals_times(journal_run: RunFolder, dimensions: Dimensions) -> None:
     records = journal_run.read()
     times_s = [each["time_s"] for each in records if each.get("trial") == 0 and "epoch" in each]
-    content = event_files(records, dimensions)[f"trial-0000/{FILE_NAME}"]
+    content = event_files(view_of(records), dimensions)[f"trial-0000/{FILE_NAME}"]
     events = []
     while content:
         (size,) = struct.unpack("<Q", content[:8])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from results.analysis.remarks import run_remarks
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
@@ -197,8 +198,9 @@ def test_the_best_trial_of_a_search_is_opened_for(run: RunFolder, corpus: Path) 
     assert (record["event"], record["trial"], record["epoch"]) == ("test_opened", 0, 1)
     assert (record["opening"], record["num_pairs"]) == (opened["id"], 6)
     assert f"trial 0 of {run.path} (EER" in final(run.path)
-    assert any("test list opened 2 times: trial 0 at" in text for text in run_remarks(run.read()))
-    assert trials_table(run.read()).num_rows == 2
+    view = RunView.read(run)
+    assert any("test list opened 2 times: trial 0 at" in text for text in run_remarks(view))
+    assert trials_table(view).num_rows == 2
 
 
 def test_a_model_file_of_a_search_is_known_as_its_trial(run: RunFolder) -> None:

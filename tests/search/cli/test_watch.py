@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
 from search.cli import results as commands
@@ -28,6 +27,7 @@ from spaces.files.errors import RunError, VeerError
 from spaces.files.locks import is_locked
 from tests.search.commands import veer
 from tests.worlds.journal_writing import report, start
+from tests.worlds.views import view_of
 
 TICK_S = 0.05
 LONG_S = 30.0
@@ -274,7 +274,7 @@ def test_the_command_gives_the_status_on(path: Path, monkeypatch: pytest.MonkeyP
 
 def status_at(path: Path, now_s: float) -> Any:
     records = read_journal(path / "journal.jsonl")
-    return journal_status(records, trial_histories(records), now_s)
+    return journal_status(view_of(records), now_s)
 
 
 def test_no_time_left_before_the_first_epoch(path: Path) -> None:

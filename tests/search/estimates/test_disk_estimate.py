@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.tables.trials import rebuild_tables
+from results.tables.trials import write_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files
 from search.config.search_config import SearchConfig
@@ -152,14 +153,15 @@ def test_files_made_from_the_journal_take_less_than_estimated(
                 journal.append("epoch", trial=trial, **report)
             journal.append("trial_ended", trial=trial, state="complete", reason="r" * 200)
     run = RunFolder(tmp_path)
-    rebuild_tables(run)
-    write_study(run.read(), (), run.study)
+    view = RunView.read(run)
+    write_tables(view)
+    write_study(view, ())
     journal_bytes = run.journal.stat().st_size
     derived = [path.stat().st_size for path in (run.trials_table, run.epochs_table, run.study)]
     assert sum(derived) < journal_bytes + disk_estimate.FIXED_BYTES
     counted = records_bytes(config, num_trials, num_trials * num_epochs)
     # Two of each table and of the study while they are replaced.
-    events = event_files(run.read(), ())
+    events = event_files(view, ())
     events_bytes = sum(map(len, events.values()))
     assert events_bytes < journal_bytes + disk_estimate.FIXED_BYTES
     assert journal_bytes + 2 * sum(derived) + events_bytes < counted

@@ -4,11 +4,11 @@ import pytest
 from optuna.trial import TrialState
 
 from results.journal.journal import read_journal
-from results.trackers.study import rebuild_study
 from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space
 from tests.worlds.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, events, never
+from tests.worlds.views import rebuild_study
 
 
 class TestRepeats:

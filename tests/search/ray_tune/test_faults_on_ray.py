@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from results.analysis.run_view import RunView
 from results.journal.journal import read_journal
-from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
 from search.run.progress import SearchView
 from search.run.run_search import SearchResult, run_search
@@ -183,7 +183,7 @@ def test_trial_that_dies_again_and_again_fails_and_its_neighbours_do_not_notice(
     assert sorted(trouble.epochs()) == [(0, 1), *all_of(1, 2)]
     [reason] = [r["reason"] for r in trouble.story("trial_ended") if r["trial"] == 0]
     assert reason.startswith("2 faults without a finished epoch in between (2 worker lost), the l")
-    table = trials_table(RunFolder(trouble.run).read()).to_pylist()
+    table = trials_table(RunView.read(trouble.run)).to_pylist()
     [row] = [row for row in table if row["trial"] == 0]
     assert (row["state"], row["reason"]) == ("failed", reason)
     output = trouble.out.getvalue()
@@ -238,7 +238,7 @@ def test_trial_that_diverges_keeps_its_last_good_epoch_and_the_search_goes_on(tr
     assert trouble.states() == {0: "diverged", 1: "complete"}
     assert sorted(trouble.epochs()) == [(0, 1), *all_of(1)]
     assert trouble.faults() == []
-    rows = {row["trial"]: row for row in trials_table(RunFolder(trouble.run).read()).to_pylist()}
+    rows = {row["trial"]: row for row in trials_table(RunView.read(trouble.run)).to_pylist()}
     [first] = [r["veer_pct"] for r in trouble.story("epoch") if r["trial"] == 0]
     assert (rows[0]["veer_pct"], rows[0]["best_epoch"], rows[0]["rank"]) == (first, 1, None)
     assert "in epoch 2; lower training.lr (now 0.001)" in rows[0]["reason"]

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.worlds.simulated_search import MAX_EPOCHS, make_coordinator, work
+from tests.worlds.views import view_of
 
 SETTINGS = {
     "scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3},
@@ -36,7 +38,7 @@ def play(tmp_path: Path):
 
 def test_an_audit_of_a_search_with_repeats_and_controls(play):
     folder = play(FollowUpPlan(repeat=2, finalists=3, control=4))
-    found = audit_search(read_journal(folder / "journal.jsonl"))
+    found = audit_search(RunView.read(folder))
     assert found.stop_faults == ()
     assert [rung.epoch for rung in found.rungs] == [1, 3]
     assert found.rungs[0].num_reached == found.cost.num_trials == 16
@@ -57,7 +59,7 @@ def test_a_forged_stop_is_a_fault_of_the_audit(play):
     records = list(read_journal(folder / "journal.jsonl"))
     place = next(n for n, r in enumerate(records) if r.get("state") == "complete")
     records[place] = records[place] | {"state": "stopped_early"}
-    [fault] = audit_search(records).stop_faults
+    [fault] = audit_search(view_of(records)).stop_faults
     assert fault.startswith(f"trial {records[place]['trial']} was stopped after epoch 9")
 
 
@@ -88,7 +90,7 @@ def test_programs_get_json(play):
 def test_a_search_that_runs_can_be_audited(tmp_path):
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings=SETTINGS, provenance={})
-    found = audit_search(read_journal(tmp_path / "journal.jsonl"))
+    found = audit_search(RunView.read(tmp_path))
     assert (found.controls, found.seeds, found.cost.epochs) == (None, None, 0)
     assert "0 trials stopped early" in veer("audit", tmp_path).output
 
@@ -105,6 +107,6 @@ def test_a_journal_without_the_rungs_is_refused(tmp_path, settings, match):
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append("search_started", settings=settings, provenance={})
     with pytest.raises(RunError, match=match):
-        audit_search(read_journal(tmp_path / "journal.jsonl"))
+        audit_search(RunView.read(tmp_path))
     with pytest.raises(RunError, match="must start with search_started"):
-        audit_search(())
+        audit_search(view_of(()))

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from results.analysis.remarks import run_remarks
-from results.journal.journal import Journal, read_journal
+from results.analysis.run_view import RunView
+from results.journal.journal import Journal
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import note_corpus
 from search.run.materials import SearchJob, prepare_materials
@@ -144,7 +145,7 @@ def test_a_published_test_list_is_warned_of_everywhere(
     assert f"warning: {warning}" in output.getvalue()
     with Journal(tmp_path / "journal.jsonl") as journal:
         note_corpus(facts, journal, ())
-    assert run_remarks(read_journal(tmp_path / "journal.jsonl"))[0] == f"warning: {warning}"
+    assert run_remarks(RunView.read(tmp_path))[0] == f"warning: {warning}"
 
 
 def test_a_validation_list_that_was_opened_as_a_test_list_is_warned_of(

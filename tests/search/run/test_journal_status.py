@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from results.journal.history import trial_histories
 from search.run.journal_status import has_ended, journal_status
+from tests.worlds.views import view_of
 
 
 def test_the_status_counts_own_trials_and_estimates_the_time_left() -> None:
@@ -30,7 +30,7 @@ def test_the_status_counts_own_trials_and_estimates_the_time_left() -> None:
         {"event": "trial_started", "time_s": 150.0, "trial": 2, "follow_up": "repeat",
          "follows": 0, **begun},
     ]  # fmt: skip
-    status = journal_status(records, trial_histories(records), 200.0)
+    status = journal_status(view_of(records), 200.0)
     assert (status.num_trials, status.ended, status.running, status.epochs) == (5, 1, 1, 3)
     assert (status.best_trial, status.best_veer_pct) == (0, 10.0)
     assert status.elapsed_s == 100.0
@@ -38,13 +38,13 @@ def test_the_status_counts_own_trials_and_estimates_the_time_left() -> None:
     # lasts 4, and one has begun.
     assert status.left_s == pytest.approx((1 + 3 * 2 + 4) * 40 / 3)
     settings |= {"repeat": 2, "finalists": 2, "control": 1}
-    left_s = journal_status(records, trial_histories(records), 200.0).left_s
+    left_s = journal_status(view_of(records), 200.0).left_s
     assert left_s == pytest.approx((1 + 3 * 2 + 5 * 4) * 40 / 3)
     settings |= {"repeat": 0, "control": 0}
     settings["time_limit_s"] = 120.0  # type: ignore[assignment]
-    assert journal_status(records, trial_histories(records), 200.0).left_s == 20.0
+    assert journal_status(view_of(records), 200.0).left_s == 20.0
     settings |= {"total_epochs": 4, "time_limit_s": None}  # type: ignore[dict-item]
-    left_s = journal_status(records, trial_histories(records), 200.0).left_s
+    left_s = journal_status(view_of(records), 200.0).left_s
     assert left_s == pytest.approx((1 + 4) * 40 / 3)
     assert not has_ended(records)
     assert has_ended([*records, {"event": "search_ended", "time_s": 1.0, "reason": "finished"}])

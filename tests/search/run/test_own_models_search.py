@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from models.user_code import allow_code, is_code_allowed
 from results.analysis.ranking import ranked
+from results.analysis.run_view import RunView
 from results.export.benchmark import BenchmarkConfig, benchmark_run
 from results.export.export import export_trial
 from results.journal.history import trial_histories
@@ -88,12 +89,12 @@ def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
         assert history.epochs[1]["num_params"] == (80 + 1) * width + (width + 1) * 32
         assert history.epochs[1]["distill_share"] > 0
     config = BenchmarkConfig(batch_sizes=(1,), num_threads=(1,), rounds=1, warmup_rounds=0)
-    student = benchmark_run(run, 1, config)[1]
+    student = benchmark_run(RunView.read(run), 1, config)["rows"][1]
     width = ranked(histories)[0].started["params"]["model.width"]
     # Of a 2-s utterance: 200 frames through the first layer, one vector through the second.
-    assert student.macs == 200 * 80 * width + width * 32
+    assert student["macs"] == 200 * 80 * width + width * 32
 
-    folder = export_trial(run).folder
+    folder = export_trial(RunView.read(run)).folder
     text = (folder / "config.yaml").read_text()
     assert text.startswith("# model.family is a class in a file of your own: give --allow-code")
     card = (folder / "README.md").read_text()

@@ -14,6 +14,7 @@ from optuna.storages.journal import JournalFileBackend
 from ray._private import worker as ray_worker
 from rich.console import Console
 
+from results.analysis.run_view import RunView
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
 from results.trackers.study import STUDY_NAME
@@ -188,7 +189,7 @@ def test_repeats_and_controls_of_a_finished_search(search):
     assert kept == sorted(h.trial for h in lowest[:2])
     storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
     assert len(optuna.load_study(study_name=STUDY_NAME, storage=storage).trials) == 6
-    audit = audit_search(read_journal(folder / "journal.jsonl"))
+    audit = audit_search(RunView.read(folder))
     assert (audit.stop_faults, len(audit.controls.controls)) == ((), 1)
 
 

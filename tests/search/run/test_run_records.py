@@ -12,6 +12,7 @@ from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import RunError
 from tests.search.journal_rewriting import rewrite_journal
+from tests.worlds.views import view_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 TOKEN = "feedc0ffee" * 6
@@ -44,7 +45,7 @@ def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(search, tmp
         assert placed["config_hash"] == history.started["config_hash"]
         assert len(placed["model_hash"]) == 16
         assert placed["hardware"]["torch"] == torch.__version__
-    assert None not in trials_table(records).column("model_hash").to_pylist()
+    assert None not in trials_table(view_of(records)).column("model_hash").to_pylist()
     before = torch.get_num_threads()
     found = reproduce(run, 0, tmp_path / "again", conditions=Conditions())
     torch.set_num_threads(before)

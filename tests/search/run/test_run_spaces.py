@@ -2,13 +2,11 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from models import build_model, count_parameters
-from results.journal.journal import read_journal
 from results.tables.trials import trials_table
 from search.run.progress import SearchView
 from search.run.run_search import SearchResult, run_search
@@ -35,7 +33,7 @@ def search(make_settings, tiny_world, tmp_path) -> Callable[..., tuple[SearchRes
 
 
 def records_of(result: SearchResult, event: str) -> list[dict]:
-    return [record for record in result.run.read() if record["event"] == event]
+    return [record for record in result.run.records if record["event"] == event]
 
 
 def num_params(space: dict, hidden_dim: int) -> int:
@@ -74,7 +72,7 @@ def test_search_ends_when_its_target_is_met(search, tmp_path):
     [trial] = records_of(result, "trial_started")
     [ended] = records_of(result, "trial_ended")
     assert (ended["state"], ended["reason"]) == ("stopped_early", "trial 0 met the target of 99 %")
-    assert trials_table(result.run.read()).to_pylist()[0]["meets"] == "easy"
+    assert trials_table(result.run).to_pylist()[0]["meets"] == "easy"
     before = (tmp_path / "run" / "journal.jsonl").read_bytes()
     again, _ = search({}, success=criteria, stop_at="easy")
     assert again.was_finished
@@ -100,4 +98,4 @@ def test_grid_runs_every_config_once(search):
     # Two widths, each without distillation and with alpha 0.5; alpha 0 is no distillation.
     assert len(trials) == len(recipes) == 4
     assert len(records_of(result, "repeated")) == 2
-    assert read_journal(Path(result.run.journal))[-1]["reason"] == "finished"
+    assert result.run.records[-1]["reason"] == "finished"

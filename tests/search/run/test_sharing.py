@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from results.analysis.run_view import RunView
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
 from results.tables.trials import trials_table
@@ -157,7 +158,7 @@ def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_no_other(searches: S
     assert {each["share"] for each in narrow} == {0.25}
     wide = [each["share"] for each in searches.passes() if each["width"] == WIDE]
     assert set(wide) == {0.25, 0.5, 1.0}
-    table = trials_table(read_journal(searches.run / "journal.jsonl")).to_pylist()
+    table = trials_table(RunView.read(searches.run)).to_pylist()
     assert {row["trial"]: row["retries"] for row in table} == {0: 2, 1: 2, 2: 0, 3: 0}
 
 

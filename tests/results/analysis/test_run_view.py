@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from results.analysis.run_view import RunView, interval_of, shortened
 from results.analysis.speed import trial_of
 from results.figures.style import trial_lines
 from results.journal.run_folder import RunFolder
-from results.tables.run_view import RunView, interval_of, shortened
+from results.tables.query import where
+from results.tables.trials import epochs_table, trials_table
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.errors import RunError
 from tests.worlds.made_up_run import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run
@@ -19,10 +21,11 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> RunView:
 
 
 def test_tables_histories_and_records_agree(view: RunView) -> None:
-    assert len(view.trials) == len(view.histories) == 30
-    assert len(view.epochs) == sum(len(trial.epochs) for trial in view.histories)
+    trials = trials_table(view)
+    assert trials.num_rows == len(view.histories) == 30
+    assert epochs_table(view).num_rows == sum(len(trial.epochs) for trial in view.histories)
     assert view.best is not None
-    first = view.trials.iloc[0]
+    first = trials.to_pylist()[0]
     assert (first["rank"], first["trial"]) == (1, view.best.trial)
 
 
@@ -40,7 +43,7 @@ def test_only_what_differs_between_trials_counts_as_varied(tmp_path: Path) -> No
         else record
         for record in run.read()
     ]
-    view = RunView(folder=run, records=tuple(records))
+    view = RunView(run, tuple(records))
     assert "model.groups" not in view.varied
     assert set(view.varied) == {
         "loss.distillation", "loss.alpha", "model.hidden_dim", "model.num_blocks", "training.lr",
@@ -110,10 +113,10 @@ def test_a_run_without_an_end_is_running(view: RunView) -> None:
         if record["event"] in ("search_started", "search_ended", "search_resumed")
     ]  # fmt: skip
     shown = [
-        RunView(folder=view.folder, records=view.records[: turn + 1]).is_running for turn in turns
+        RunView(view.folder, view.records[: turn + 1]).is_running for turn in turns
     ]
     assert shown == [True, False, True, False]
-    assert not RunView(folder=view.folder, records=()).is_running
+    assert not RunView(view.folder, ()).is_running
 
 
 def test_intervals_are_those_of_the_best_epoch(view: RunView) -> None:
@@ -131,7 +134,7 @@ def test_scores_are_those_that_the_run_kept(tmp_path: Path) -> None:
     kept = [view.scores(trial) for trial in view.histories]
     assert [found is not None for found in kept] == [True, True, False, False, False, False]
     assert kept[0] is not None
-    assert kept[0].epoch == view.trials.set_index("trial")["best_epoch"][0]
+    assert kept[0].epoch == where(trials_table(view), "trial=0")["best_epoch"][0].as_py()
     assert view.teacher_scores is not None
     assert len(view.teacher_scores.scores) == len(view.teacher_scores.is_target) == 300
 
@@ -147,7 +150,7 @@ def test_repeats_belong_to_the_trial_that_they_follow(tmp_path: Path) -> None:
         {**epoch, "trial": 4, "epoch": 1, "veer_pct": 11.0},
         {"event": "trial_ended", "time_s": 2e9, "trial": 4, "state": "complete", "reason": None},
     ]
-    view = RunView(folder=run, records=tuple(records))
+    view = RunView(run, tuple(records))
     assert [trial.trial for trial in view.own] == [0, 1, 2, 3]
     assert view.repeats[0].veer_pct == (11.0,)
     assert view.best is not None

@@ -1,0 +1,39 @@
+"""Suggestions of a search whose config an earlier trial has, though other values were sampled."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from results.journal.journal import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repetition:
+    """A suggestion with other values than an earlier trial, but the same resulting config.
+
+    Attributes:
+        same_as: Number of the trial whose run it shares.
+        params: Sampled values by dotted name.
+    """
+
+    same_as: int
+    params: dict[str, Any]
+
+
+def repetitions(records: Iterable[Record]) -> list[Repetition]:
+    """Return the repeated suggestions with new values, oldest first.
+
+    Suggestions with the same values as the trial that they repeat, or as an earlier repetition of
+    it, are left out.
+    """
+    known: dict[int, list[dict[str, Any]]] = {}
+    found = []
+    for record in records:
+        match record["event"]:
+            case "trial_started":
+                known.setdefault(record["trial"], []).append(record["params"])
+            case "repeated" if record["params"] not in known[record["same_as"]]:
+                same_as, params = int(record["same_as"]), dict(record["params"])
+                known[same_as].append(params)
+                found.append(Repetition(same_as=same_as, params=params))
+    return found
