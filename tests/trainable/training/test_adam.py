@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.search.tiny_world import TINY_TEACHER
 from torch import nn
 
-from tests.conftest import write_corpus
+from tests.worlds.corpus import write_corpus
+from tests.worlds.tiny_world import TINY_TEACHER
 from trainable.training.adam import EagerAdam
 
 ROOT = Path(__file__).parents[3]
