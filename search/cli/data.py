@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -21,13 +20,6 @@ app = command_group("Prepare and check a corpus; manage its stored log-mels.")
 app.command()(store.build)
 app.command()(store.info)
 app.command()(store.prune)
-
-
-class CorpusLayout(StrEnum):
-    """The directory layouts that `veer data prepare` can read."""
-
-    VOXCELEB = "voxceleb"
-    LIBRISPEECH = "librispeech"
 
 
 @app.command()
@@ -56,7 +48,7 @@ def prepare(
         Path, typer.Argument(metavar="DIR", help="Folder with one subfolder per speaker.")
     ],
     layout: Annotated[
-        CorpusLayout,
+        Literal["voxceleb", "librispeech"],
         typer.Option(help="Directory layout of DIR, see above."),
     ],
     val_speakers: Annotated[
@@ -89,7 +81,7 @@ def prepare(
     from trainable.corpus.prepare import PrepareConfig, prepare_corpus
 
     settings = {
-        "layout": layout.value,
+        "layout": layout,
         "num_val_speakers": val_speakers,
         "num_test_speakers": test_speakers,
         "num_pairs": pairs,

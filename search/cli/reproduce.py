@@ -5,9 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
 
 # Exit status if the trial was not reproduced.
 FAILED_STATUS = 1
-
-
-class ReproductionDevice(StrEnum):
-    """The device for the computation."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 def reproduce(
@@ -46,7 +38,7 @@ def reproduce(
         typer.Option(min=1, max=MOST_THREADS, help="CPU threads; by default the recorded number."),
     ] = None,
     device: Annotated[
-        ReproductionDevice | None, typer.Option(help="Device; by default the recorded kind.")
+        Literal["cpu", "cuda"] | None, typer.Option(help="Device; by default the recorded kind.")
     ] = None,
     corpus: Annotated[
         Path | None,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -17,25 +16,9 @@ from spaces.files.visible import visible
 
 if TYPE_CHECKING:
     from results.journal.run_folder import RunFolder
-    from results.tables.formats import FileFormat
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of a search.")]
 
-
-class OutputFormat(StrEnum):
-    """The output formats of `veer trials`."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
-
-
-FILE_FORMATS: dict[OutputFormat, FileFormat] = {
-    OutputFormat.CSV: "csv",
-    OutputFormat.JSON: "json",
-    OutputFormat.PARQUET: "parquet",
-}
 
 
 def trials(
@@ -61,8 +44,9 @@ def trials(
         ),
     ] = None,
     form: Annotated[
-        OutputFormat, typer.Option("--format", help="Output format.")
-    ] = OutputFormat.TABLE,
+        Literal["table", "csv", "json", "parquet"],
+        typer.Option("--format", help="Output format."),
+    ] = "table",
     out: Annotated[
         Path | None,
         typer.Option(help="File for csv, json or parquet; by default they are printed."),
@@ -94,7 +78,7 @@ def trials(
 
     folder = RunFolder(run)
     if watching or interval_s is not None:
-        chosen_otherwise = sort or conditions or columns or out or form is not OutputFormat.TABLE
+        chosen_otherwise = sort or conditions or columns or out or form != "table"
         _watch(folder, interval_s, watching=watching, alone=not chosen_otherwise)
         return
     view = RunView.read(folder)
@@ -110,8 +94,8 @@ def trials(
     names = [name.strip() for name in columns.split(",")] if columns else []
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)
-    if form is not OutputFormat.TABLE:
-        text = write_table(chosen, FILE_FORMATS[form], out)
+    if form != "table":
+        text = write_table(chosen, form, out)
         # Unchanged into a pipe or a file, for programs.
         typer.echo(visible(text, keep="\n\t") if sys.stdout.isatty() else text, nl=False)
     elif names:

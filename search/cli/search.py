@@ -1,6 +1,5 @@
 """`veer search`."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,30 +19,8 @@ from search.cli.options import (
     permit,
 )
 from search.cli.outcome import run_and_print
-
-
-class Sampler(StrEnum):
-    """The samplers, which suggest configs."""
-
-    TPE = "tpe"
-    RANDOM = "random"
-    GRID = "grid"
-    GP = "gp"
-
-
-class Scheduler(StrEnum):
-    """The schedulers, which stop trials early."""
-
-    ASHA = "asha"
-    NONE = "none"
-
-
-class SearchDevice(StrEnum):
-    """The devices for trials."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
+from search.config.kinds import SchedulerKind, SearchDevice
+from search.suggest.sampler_kind import SamplerKind
 
 
 def search(
@@ -93,10 +70,11 @@ def search(
         float | None, typer.Option(help="Start no epoch after this many seconds.")
     ] = None,
     sampler: Annotated[
-        Sampler | None, typer.Option(help="tpe and gp learn from results; grid runs every config.")
+        SamplerKind | None,
+        typer.Option(help="tpe and gp learn from results; grid runs every config."),
     ] = None,
     scheduler: Annotated[
-        Scheduler | None, typer.Option(help="asha stops trials with a high VEER early.")
+        SchedulerKind | None, typer.Option(help="asha stops trials with a high VEER early.")
     ] = None,
     grace_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that asha lets every trial run.")
@@ -148,13 +126,13 @@ def search(
         "control": control,
         "max_concurrent": max_concurrent,
         "time_limit_s": time_limit_s,
-        "sampler": sampler and sampler.value,
-        "scheduler.kind": scheduler and scheduler.value,
+        "sampler": sampler,
+        "scheduler.kind": scheduler,
         "scheduler.grace_epochs": grace_epochs,
         "scheduler.reduction_factor": reduction_factor,
         "resources.cpu": cpu,
         "resources.gpu": gpu,
-        "device": device and device.value,
+        "device": device,
         "seed": seed,
         "address": address,
     }

@@ -1,12 +1,13 @@
 """The settings of a search, and which of them a resume or a space may set."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
-from search.suggest.samplers import SamplerKind
+from search.suggest.sampler_kind import SamplerKind
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings
 from trainable.corpus.corpus import CorpusConfig
@@ -112,7 +113,7 @@ class SearchConfig(Settings):
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the search and of its trials.")
     resources: ResourceConfig = Field(default_factory=ResourceConfig)
-    device: Literal["auto", "cpu", "cuda"] = Field(
+    device: SearchDevice = Field(
         "auto", description="auto uses the GPU that a trial was given, else the CPU."
     )
     engine: EngineConfig = Field(

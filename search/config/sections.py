@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from search.config.kinds import SchedulerKind
 from spaces.files.complaints import did_you_mean
 from spaces.files.settings import Settings
 
@@ -89,7 +90,7 @@ class FaultConfig(Settings):
 class SchedulerConfig(Settings):
     """Settings of early stopping."""
 
-    kind: Literal["asha", "none"] = Field(
+    kind: SchedulerKind = Field(
         "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
     )
     grace_epochs: int = Field(

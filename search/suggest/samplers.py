@@ -1,16 +1,15 @@
 """The samplers by name, and the spaces and schedulers that each does not support."""
 
 import warnings
-from typing import Literal
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 
+from search.suggest.sampler_kind import SamplerKind
 from spaces.dimensions import Float
 from spaces.files.errors import ConfigError
 from spaces.space import Space
 
-SamplerKind = Literal["tpe", "random", "grid", "gp"]
 SETTING = "sampler"
 
 

@@ -17,7 +17,8 @@ from optuna.trial import TrialState
 
 from results.journal.journal import EndState
 from results.trackers.distributions import to_distribution
-from search.suggest.samplers import SamplerKind, make_sampler
+from search.suggest.sampler_kind import SamplerKind
+from search.suggest.samplers import make_sampler
 from spaces.conditions import Params
 from spaces.dimensions import Dimension
 from spaces.space import Space
