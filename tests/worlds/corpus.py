@@ -1,5 +1,7 @@
 """A tiny corpus, generated."""
 
+import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,9 @@ import soundfile
 from spaces.files.yaml_file import write_yaml
 
 SAMPLE_RATE_HZ = 16_000
+
+# (speaker, path, content of the wav file) by utterance.
+Utterances = tuple[tuple[str, str, bytes], ...]
 
 
 def write_corpus(
@@ -24,22 +29,15 @@ def write_corpus(
     A speaker is a stack of harmonics with a pitch and an envelope of their own; an utterance draws
     its own drift of the pitch, loudness and noise. The speakers differ in more than the pitch.
     """
-    rng = np.random.default_rng(seed)
-    train_list, val_paths = [], []
-    for number in range(num_train_speakers + num_val_speakers):
-        is_train = number < num_train_speakers
-        speaker = f"id{number:05d}"
-        pitch_hz, envelope = rng.uniform(90, 250), rng.uniform(-3, 0, size=24)
-        for utterance in range(num_utterances):
-            path = f"{speaker}/session{utterance}/00001.wav"
-            wave = _utterance(rng, pitch_hz, envelope, duration_s)
-            file = folder / ("train" if is_train else "val") / path
-            file.parent.mkdir(parents=True)
-            soundfile.write(file, wave, SAMPLE_RATE_HZ)
-            if is_train:
-                train_list.append(f"{speaker} {path}")
-            else:
-                val_paths.append(path)
+    num_speakers = num_train_speakers + num_val_speakers
+    made = _utterances(num_speakers, num_utterances, duration_s, seed)
+    num_train = num_train_speakers * num_utterances
+    for place, (_, path, content) in enumerate(made):
+        file = folder / ("train" if place < num_train else "val") / path
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    train_list = [f"{speaker} {path}" for speaker, path, _ in made[:num_train]]
+    val_paths = [path for _, path, _ in made[num_train:]]
     (folder / "train_list.txt").write_text("\n".join(train_list) + "\n")
     (folder / "veri_val.txt").write_text("\n".join(_trial_pairs(val_paths)) + "\n")
     corpus = folder / "corpus.yaml"
@@ -55,7 +53,25 @@ def write_corpus(
     return corpus
 
 
-def _utterance(
+# Most tests want the same corpus, each in a folder of its own.
+@cache
+def _utterances(
+    num_speakers: int, num_utterances: int, duration_s: float, seed: int
+) -> Utterances:
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(num_speakers):
+        speaker = f"id{number:05d}"
+        pitch_hz, envelope = rng.uniform(90, 250), rng.uniform(-3, 0, size=24)
+        for utterance in range(num_utterances):
+            file = io.BytesIO()
+            wave = _wave(rng, pitch_hz, envelope, duration_s)
+            soundfile.write(file, wave, SAMPLE_RATE_HZ, format="WAV")
+            made.append((speaker, f"{speaker}/session{utterance}/00001.wav", file.getvalue()))
+    return tuple(made)
+
+
+def _wave(
     rng: np.random.Generator, pitch_hz: float, envelope: np.ndarray, duration_s: float
 ) -> np.ndarray:
     time_s = np.arange(int(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
