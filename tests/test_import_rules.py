@@ -5,6 +5,8 @@ A room is a folder with an `__init__.py`, whose docstring names what its files m
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +19,8 @@ ROOMS = sorted({file.parent.relative_to(ROOT) for file in FILES})
 MAX_LINES = 300
 # What a user of Ray may import it in: the trainable class, and the search.
 RAY = (Path("trainable/training/ray_trial.py"), Path("search"))
+# What estimates before a search starts.
+RAY_FREE = ("feasibility", "forecast", "largest_step", "space_report")
 
 
 def imported(file: Path) -> Iterator[tuple[str, int]]:
@@ -112,6 +116,15 @@ def test_what_decides_a_search_imports_no_ray() -> None:
     for room in ("config", "suggest", "loop"):
         for file in (ROOT / "search" / room).glob("*.py"):
             assert "ray" not in {name.split(".")[0] for name, _ in imported(file)}, file
+
+
+def test_what_decides_a_search_loads_no_ray() -> None:
+    rooms = ("config", "suggest", "loop")
+    files = [each for room in rooms for each in (ROOT / "search" / room).glob("*.py")]
+    estimates = [ROOT / "search" / "estimates" / f"{name}.py" for name in RAY_FREE]
+    modules = ", ".join(map(module_of, [*files, *estimates]))
+    code = f"import sys, {modules}; raise SystemExit('ray' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_rules_catch_a_breach(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """What a config costs, which limits it breaks, and what is not measured twice."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -259,9 +257,3 @@ def test_a_teacher_of_stored_embeddings_takes_no_memory(tmp_path: Path) -> None:
     stored = checker(tmp_path, teacher=tmp_path / "t.parquet", max_gpu_memory=1)
     none = checker(tmp_path, max_gpu_memory=1)
     assert stored.violations(trial(distillation="cosine")) == none.violations(trial())
-
-
-def test_ray_is_not_loaded() -> None:
-    modules = "search.estimates.feasibility, search.estimates.space_report"
-    code = f"import sys, {modules}; raise SystemExit('ray' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)

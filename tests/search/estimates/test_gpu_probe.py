@@ -14,9 +14,11 @@ from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
 from search.estimates import gpu_probe as module
 from search.estimates.gpu_probe import GpuShareProbe, ProbedStep, probe_step
+from search.estimates.largest_step import LargestStep, largest_step
 from search.loop.shares import USUAL_CONTEXT_BYTES, ResourceShare
 from spaces.files.errors import ConfigError
 from spaces.limits import Limits
+from spaces.space import Space
 from trainable.config.reading import read_trial_space
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import ComputeSettings
@@ -46,17 +48,33 @@ class Seen:
         )
 
 
+@pytest.fixture(scope="module")
+def walks() -> dict[Limits, LargestStep | None]:
+    """The largest steps of the tiny space that were looked for, by limits: it takes seconds."""
+    return {}
+
+
 def never(node: Node, config: TrialConfig) -> ProbedStep:
     raise AssertionError(f"probed {config.config_hash()} on {node.address}")
 
 
 @pytest.fixture
 def make_gpu_probe(
-    make_settings: Callable[..., Any], tmp_path: Path
+    make_settings: Callable[..., Any],
+    walks: dict[Limits, LargestStep | None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., tuple[GpuShareProbe, list[str]]]]:
     """A function that returns a probe with a journal, and the lines that it prints."""
 
     journals = ExitStack()
+
+    def walk_once(space: Space, *rest: Any) -> LargestStep | None:
+        if space.limits not in walks:
+            walks[space.limits] = largest_step(space, *rest)
+        return walks[space.limits]
+
+    monkeypatch.setattr(module, "largest_step", walk_once)
 
     def make(
         max_gpu_memory: int | None = None, **settings: Any

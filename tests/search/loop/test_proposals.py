@@ -182,8 +182,9 @@ class TestGrid:
 def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
     begin, tmp_path, space, options
 ):
-    begin(space, name="whole", **options).run()
-    for _ in range(60):
+    whole = begin(space, name="whole", **options)
+    whole.run()
+    for _ in range(len(whole.coordinator.trials) + 2):
         begin(space, name="parts", **options).run(most=1)
     assert events(tmp_path / "parts") == events(tmp_path / "whole")
 
