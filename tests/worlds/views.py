@@ -1,8 +1,10 @@
-"""Views of records that no run folder holds, and studies of such records."""
+"""Views of records that no run folder holds, studies of such records, reads of a journal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from unittest import mock
 
 import optuna
 import pyarrow as pa
@@ -10,11 +12,26 @@ from rich.table import Table
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Record
-from results.journal.run_folder import RunFolder
+from results.journal.run_folder import JOURNAL, RunFolder
 from results.terminal.listing import trial_listing
 from results.terminal.trials import listing_view
 from results.trackers.study import StudyLog
 from spaces.dimensions import Dimension
+
+
+@contextmanager
+def counted_reads(run: Path) -> Iterator[list[Path]]:
+    """The journal of a run once for each time that it is opened for reading in the block."""
+    found: list[Path] = []
+    real = Path.open
+
+    def counting(path: Path, mode: str = "r", *options: Any, **more: Any) -> IO[Any]:
+        if path.absolute() == (run / JOURNAL).absolute() and mode in ("r", "rb"):
+            found.append(path)
+        return real(path, mode, *options, **more)
+
+    with mock.patch.object(Path, "open", counting):
+        yield found
 
 
 class NoFolder(RunFolder):

@@ -13,6 +13,9 @@ from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.cli import results as commands
 from spaces.files.errors import DiskFullError, VeerError
+from tests.search.commands import veer as any_command
+from tests.worlds.made_up_run import write_made_up_run
+from tests.worlds.views import counted_reads
 
 
 @pytest.fixture
@@ -165,3 +168,22 @@ def test_trials_are_shown_where_the_tables_cannot_be_written(
     result = veer("trials", journal_run.path)
     assert "complete" in result.output
     assert "tables not written:" in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trials"], ["show", 1], ["report"], ["audit"]], ids=lambda words: words[0]
+)
+def test_a_command_reads_the_journal_once(arguments: list[object], tmp_path: Path) -> None:
+    run = write_made_up_run(tmp_path / "run")
+    command, *rest = arguments
+    with counted_reads(run.path) as reads:
+        any_command(command, run.path, *rest)
+    assert len(reads) == 1
+
+
+def test_export_and_benchmark_read_the_journal_once(veer: Veer, trained_run: RunFolder) -> None:
+    for arguments in (["export"], ["benchmark", "--top", 1, "--rounds", 1]):
+        command, *rest = arguments
+        with counted_reads(trained_run.path) as reads:
+            veer(command, trained_run.path, *rest)
+        assert len(reads) == 1

@@ -8,9 +8,12 @@ from rich.console import Console
 
 from models import build_model, count_parameters
 from results.tables.trials import trials_table
+from search.cli import outcome
+from search.run import run_search as run_search_module
 from search.run.progress import SearchView
 from search.run.run_search import SearchResult, run_search
 from spaces.files.yaml_file import read_yaml, write_yaml
+from tests.worlds.views import counted_reads
 from trainable.config.trial_config import TrialConfig
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
@@ -64,9 +67,19 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     assert "rung 1: 4 trials reach it" in screen
 
 
-def test_search_ends_when_its_target_is_met(search, tmp_path):
+def test_search_ends_when_its_target_is_met(
+    search, tmp_path, capsys, monkeypatch
+):
     criteria = {"easy": 99.0, "hard": 0.001}
-    result, screen = search({}, success=criteria, stop_at="easy")
+    with counted_reads(tmp_path / "run") as reads:
+        result, screen = search({}, success=criteria, stop_at="easy")
+        monkeypatch.setattr(run_search_module, "run_search", lambda *_, **__: result)
+        outcome.run_and_print(None, tmp_path / "run")
+    # For the files that grow with it, and for all that is written and printed at its end.
+    assert len(reads) == 2
+    assert f"exported to {tmp_path / 'run' / 'export' / 'trial-0000'}" in capsys.readouterr().out
+    assert [r["event"] for r in result.run.records[-2:]] == ["benchmark", "search_ended"]
+    assert result.run.records == result.run.folder.read()
     assert result.reason == "target_met"
     assert "trial 0 met the target: the search ends" in screen
     [trial] = records_of(result, "trial_started")
