@@ -21,7 +21,7 @@ from tests.search.user_home import use_empty_home
 from tests.worlds.own_student import NET, User
 from tests.worlds.proposing import Search
 from tests.worlds.simulated_search import make_coordinator
-from tests.worlds.tiny_world import build_tiny_world
+from tests.worlds.tiny_world import build_tiny_world, small_search
 
 
 @pytest.fixture
@@ -52,20 +52,7 @@ def make_settings(
     """A function that returns the settings of a tiny search: 4 trials of 3 epochs, one at once."""
     monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
     file = tmp_path / "settings.yaml"
-    write_yaml(
-        file,
-        {
-            "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
-            "teacher": str(tiny_world / "teacher"),
-            "space": str(tiny_world / "space.yaml"),
-            "num_trials": 4,
-            "max_epochs": 3,
-            "max_concurrent": 1,
-            "scheduler": {"grace_epochs": 1},
-            "keep_best": 2,
-            "benchmark_top": 0,
-        },
-    )
+    write_yaml(file, small_search(tiny_world))
 
     def make(**overrides: Any) -> SearchConfig:
         dotted = {name.replace("__", "."): value for name, value in overrides.items()}

@@ -17,15 +17,15 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.teachers.network import Teacher
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingData:
-    """The tiny corpus, opened."""
+    """The tiny corpus, opened; a test that changes files or stores makes its own."""
     folder = tmp_path_factory.mktemp("corpus")
     corpus = read_corpus_config(write_corpus(folder))
     return load_training_data(corpus, cache_dir=folder / "cache")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def network() -> Teacher:
     """A teacher, untrained, whose embeddings the files hold."""
     torch.manual_seed(0)

@@ -1,6 +1,7 @@
 """A tiny world to search in: corpus, space, teacher and cache, made in seconds."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -50,3 +51,18 @@ def build_tiny_world(folder: Path) -> Path:
         trainer.run_epoch()
         CheckpointFolder(folder / "teacher").save(trainer)
     return folder
+
+
+def small_search(world: Path) -> dict[str, Any]:
+    """Settings of a tiny search: 4 trials of 3 epochs, one at once."""
+    return {
+        "corpus": str(world / "corpus" / "corpus.yaml"),
+        "teacher": str(world / "teacher"),
+        "space": str(world / "space.yaml"),
+        "num_trials": 4,
+        "max_epochs": 3,
+        "max_concurrent": 1,
+        "scheduler": {"grace_epochs": 1},
+        "keep_best": 2,
+        "benchmark_top": 0,
+    }

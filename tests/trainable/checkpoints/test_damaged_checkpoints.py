@@ -1,7 +1,6 @@
 """Model files that were truncated, changed or exchanged are refused, or set aside and replaced."""
 
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,18 +15,11 @@ from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
-from trainable.corpus.corpus import read_corpus_config
-from trainable.features.training_data import TrainingData, load_training_data
+from trainable.features.training_data import TrainingData
 from trainable.training.epoch_report import EpochReport
 from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
-
-
-@pytest.fixture
-def tiny(make_corpus: Callable[..., Path], tmp_path: Path) -> TrainingData:
-    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
-    return load_training_data(corpus, cache_dir=tmp_path / "cache")
 
 
 def fresh(data: TrainingData) -> Trainer:
@@ -55,8 +47,8 @@ def folder(tmp_path: Path) -> CheckpointFolder:
     return CheckpointFolder(tmp_path / "run")
 
 
-def test_sha256sum_checks_the_digests(tiny: TrainingData, folder: CheckpointFolder) -> None:
-    trained(tiny, folder, 2)
+def test_sha256sum_checks_the_digests(data: TrainingData, folder: CheckpointFolder) -> None:
+    trained(data, folder, 2)
     for epoch in folder.epochs():
         name = digest_path(folder.file_of(epoch)).name
         done = subprocess.run(
@@ -65,8 +57,8 @@ def test_sha256sum_checks_the_digests(tiny: TrainingData, folder: CheckpointFold
         assert done.stdout == f"model{epoch:09d}.model: OK\n".encode()
 
 
-def test_a_digest_goes_with_its_file(tiny: TrainingData, folder: CheckpointFolder) -> None:
-    trained(tiny, folder, 3)
+def test_a_digest_goes_with_its_file(data: TrainingData, folder: CheckpointFolder) -> None:
+    trained(data, folder, 3)
     names = {file.name for file in folder.folder.iterdir()}
     kept = {"model000000001.model", "model000000003.model"}
     assert names == kept | {f"{name}.sha256" for name in kept}
@@ -75,9 +67,9 @@ def test_a_digest_goes_with_its_file(tiny: TrainingData, folder: CheckpointFolde
 
 
 def test_a_flipped_bit_in_a_weight_is_refused(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 1)
+    trained(data, folder, 1)
     file = folder.file_of(1)
     content = bytearray(file.read_bytes())
     weights = read_checkpoint(file)["model_state_dict"]
@@ -95,18 +87,18 @@ def test_a_flipped_bit_in_a_weight_is_refused(
 
 
 def test_a_file_without_a_digest_is_read_as_it_is(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 1)
+    trained(data, folder, 1)
     digest_path(folder.file_of(1)).unlink()
     assert load_speaker_model(folder.file_of(1)).epoch == 1
 
 
 @pytest.mark.parametrize("text", ["", "0123  model000000001.model\n", "\0\0\0\0"])
 def test_a_damaged_digest_is_refused_with_the_fix(
-    tiny: TrainingData, folder: CheckpointFolder, text: str
+    data: TrainingData, folder: CheckpointFolder, text: str
 ) -> None:
-    trained(tiny, folder, 1)
+    trained(data, folder, 1)
     digest_path(folder.file_of(1)).write_text(text)
     with pytest.raises(DamagedError, match=r"\.model\.sha256: must hold one line, .* or delete"):
         read_checkpoint(folder.file_of(1))
@@ -114,11 +106,11 @@ def test_a_damaged_digest_is_refused_with_the_fix(
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_damaged_newest_file_is_passed_over_and_its_epochs_come_out_the_same(
-    tiny: TrainingData, folder: CheckpointFolder, name: str
+    data: TrainingData, folder: CheckpointFolder, name: str
 ) -> None:
-    undisturbed = trained(tiny, folder, 3)
+    undisturbed = trained(data, folder, 3)
     DAMAGES[name](folder.file_of(3))
-    again = fresh(tiny)
+    again = fresh(data)
     (sentence,) = folder.restore(again)
     assert sentence.startswith(f"{folder.file_of(3)}: damaged: its SHA-256 must be ")
     assert sentence.endswith("the run continues from epoch 1")
@@ -134,12 +126,12 @@ def test_a_damaged_newest_file_is_passed_over_and_its_epochs_come_out_the_same(
 
 
 def test_without_a_whole_file_training_begins_again(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    undisturbed = trained(tiny, folder, 3)
+    undisturbed = trained(data, folder, 3)
     for epoch in folder.epochs():
         flip_bit(folder.file_of(epoch))
-    again = fresh(tiny)
+    again = fresh(data)
     damages = folder.restore(again)
     assert len(damages) == 2
     assert all(each.endswith("the run starts again") for each in damages)
@@ -150,14 +142,14 @@ def test_without_a_whole_file_training_begins_again(
 
 
 def test_a_damaged_file_is_met_once_and_takes_bounded_room(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 2)
+    trained(data, folder, 2)
     for _ in range(3):
-        again = fresh(tiny)
+        again = fresh(data)
         flip_bit(folder.file_of(2))
         assert len(folder.restore(again)) == 1
-        assert folder.restore(fresh(tiny)) == []
+        assert folder.restore(fresh(data)) == []
         again.run_epoch()
         again.history[-1] = replace(again.history[-1], veer_pct=11.0)
         folder.save(again)
@@ -169,9 +161,9 @@ def test_a_damaged_file_is_met_once_and_takes_bounded_room(
 
 
 def test_a_file_under_another_epochs_name_is_refused(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 2)
+    trained(data, folder, 2)
     exchanged = folder.file_of(7)
     exchanged.write_bytes(folder.file_of(2).read_bytes())
     with pytest.raises(DamagedError, match=r"model000000007\.model: holds epoch 2, not the one"):
@@ -181,9 +173,9 @@ def test_a_file_under_another_epochs_name_is_refused(
 
 
 def test_a_history_that_does_not_fit_the_epoch_is_refused(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 2)
+    trained(data, folder, 2)
     file = folder.file_of(2)
     state = read_checkpoint(file)
     del state["veer"]["history"][0]
@@ -194,22 +186,22 @@ def test_a_history_that_does_not_fit_the_epoch_is_refused(
 
 
 def test_weights_that_do_not_fit_are_refused_on_restoring(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 1)
+    trained(data, folder, 1)
     file = folder.file_of(1)
     state = read_checkpoint(file)
     del state["model_state_dict"]["__L__.weight"]
     digest_path(file).unlink()
     torch.save(state, file)
     with pytest.raises(CheckpointError, match=r"do not fit: (.|\n)*\"weight\""):
-        folder.restore(fresh(tiny))
+        folder.restore(fresh(data))
 
 
 def test_another_epoch_never_stands_in_for_the_best(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
-    trained(tiny, folder, 3)
+    trained(data, folder, 3)
     folder.file_of(1).unlink()
     with pytest.raises(
         CheckpointError, match=r"model000000001\.model: the best epoch's file is missing"
@@ -218,8 +210,8 @@ def test_another_epoch_never_stands_in_for_the_best(
 
 
 def test_a_folder_in_a_files_place_is_refused(
-    tiny: TrainingData, folder: CheckpointFolder
+    data: TrainingData, folder: CheckpointFolder
 ) -> None:
     folder.file_of(4).mkdir(parents=True)
     with pytest.raises(CheckpointError, match=r"cannot be opened .* make it a readable file"):
-        folder.restore(fresh(tiny))
+        folder.restore(fresh(data))

@@ -1,6 +1,5 @@
 """Model files: what is kept, what comes back, what is refused."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +13,14 @@ from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
-from trainable.corpus.corpus import read_corpus_config
-from trainable.features.training_data import load_training_data
+from trainable.features.training_data import TrainingData
 from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
 
 
 @pytest.fixture
-def trainer(make_corpus: Callable[..., Path], tmp_path: Path) -> Trainer:
-    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
-    data = load_training_data(corpus, cache_dir=tmp_path / "cache")
+def trainer(data: TrainingData) -> Trainer:
     return Trainer(CONFIG, data, device=torch.device("cpu"))
 
 

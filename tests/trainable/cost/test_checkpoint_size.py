@@ -1,6 +1,5 @@
 """The counted size of a checkpoint is that of the file which a trainer writes."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,8 @@ import torch
 
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
-from trainable.corpus.corpus import read_corpus_config
 from trainable.cost.checkpoint_size import checkpoint_memory, weights_memory
-from trainable.features.training_data import TrainingData, load_training_data
+from trainable.features.training_data import TrainingData
 from trainable.teachers.network import load_teacher
 from trainable.training.trainer import Trainer
 
@@ -20,20 +18,10 @@ SMALL = {
     "mlp_mixer": {"hidden_dim": 32, "num_blocks": 2, "num_frames": 60},
     "mlp_mixer_hybrid": {"hidden_dim": 32, "num_frames": 60},
     "mlp_mixer_autoencoder": {"hidden_dim": 32, "num_blocks": 2, "num_frames": 60},
-    "resnet_se34l": {},
-    "ecapa_tdnn": {"channels": 64},
+    "resnet_se34l": {"num_filters": 8},
+    "ecapa_tdnn": {"channels": 32, "aggregation_dim": 64},
     "lstm_autoencoder": {"hidden_dim": 32, "num_layers": 2},
 }
-
-
-@pytest.fixture(scope="module")
-def tiny_data(
-    make_corpus: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> TrainingData:
-    folder = tmp_path_factory.mktemp("corpus")
-    return load_training_data(
-        read_corpus_config(make_corpus(folder)), cache_dir=folder / "cache"
-    )
 
 
 def config_of(family: str, **loss: Any) -> TrialConfig:
@@ -53,29 +41,29 @@ def written_bytes(trainer: Trainer, folder: Path) -> int:
 
 @pytest.mark.parametrize("family", SMALL)
 def test_the_count_is_the_size_of_the_file(
-    family: str, tiny_data: TrainingData, tmp_path: Path
+    family: str, data: TrainingData, tmp_path: Path
 ) -> None:
     has_decoder = "autoencoder" in family
     config = config_of(family, **({"beta": 0.1} if has_decoder else {}))
-    trainer = Trainer(config, tiny_data, device=torch.device("cpu"))
+    trainer = Trainer(config, data, device=torch.device("cpu"))
     written = written_bytes(trainer, tmp_path)
-    counted = checkpoint_memory(config, None, num_speakers=len(tiny_data.speakers)).num_bytes
+    counted = checkpoint_memory(config, None, num_speakers=len(data.speakers)).num_bytes
     assert counted == pytest.approx(written, rel=0.02)
-    tensors = weights_memory(config, None, num_speakers=len(tiny_data.speakers)).num_bytes
+    tensors = weights_memory(config, None, num_speakers=len(data.speakers)).num_bytes
     assert 0.75 * written < tensors < written
 
 
 def test_weights_without_a_loss_are_counted_as_if_they_had_moments(
-    tiny_data: TrainingData, tmp_path: Path
+    data: TrainingData, tmp_path: Path
 ) -> None:
     config = config_of("mlp_mixer_autoencoder")
-    trainer = Trainer(config, tiny_data, device=torch.device("cpu"))
+    trainer = Trainer(config, data, device=torch.device("cpu"))
     written = written_bytes(trainer, tmp_path)
-    counted = checkpoint_memory(config, None, num_speakers=len(tiny_data.speakers)).num_bytes
+    counted = checkpoint_memory(config, None, num_speakers=len(data.speakers)).num_bytes
     assert written < counted < 3 * written
 
 
-def test_the_projections_of_stages_are_in_it(tiny_data: TrainingData, tmp_path: Path) -> None:
+def test_the_projections_of_stages_are_in_it(data: TrainingData, tmp_path: Path) -> None:
     teaching = TrialConfig.model_validate(
         {
             "model": TEACHER,
@@ -83,14 +71,14 @@ def test_the_projections_of_stages_are_in_it(tiny_data: TrainingData, tmp_path: 
             "training": {"batch_size": 8, "crop_frames": 60},
         }
     )
-    trained = Trainer(teaching, tiny_data, device=torch.device("cpu"))
+    trained = Trainer(teaching, data, device=torch.device("cpu"))
     trained.run_epoch()
     teacher = load_teacher(CheckpointFolder(tmp_path / "teacher").save(trained))
     config = config_of("mlp_mixer", distillation="mse", stages="cosine")
-    trainer = Trainer(config, tiny_data, teacher=teacher, device=torch.device("cpu"))
+    trainer = Trainer(config, data, teacher=teacher, device=torch.device("cpu"))
     assert len(list(trainer.objective.projections.parameters())) > 0
     written = written_bytes(trainer, tmp_path)
-    counted = checkpoint_memory(config, teacher, num_speakers=len(tiny_data.speakers)).num_bytes
+    counted = checkpoint_memory(config, teacher, num_speakers=len(data.speakers)).num_bytes
     assert counted == pytest.approx(written, rel=0.02)
 
 
