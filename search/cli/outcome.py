@@ -20,7 +20,7 @@ from search.cli.options import permission_flag, training_command
 if TYPE_CHECKING:
     from results.analysis.run_view import RunView
     from search.config.search_config import SearchConfig
-    from search.run.run_search import SearchResult
+    from search.run.ending import SearchResult
 
 # The message and the exit status for a search that ended before it was finished, by reason.
 STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(

@@ -1,21 +1,19 @@
-"""The part of a search that runs on Ray Tune: from the cluster connection to the last trial."""
+"""The part of a search that runs on Ray Tune, once Ray is connected."""
 
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ray import tune
 from ray.tune import TuneError
 
-from search.cluster.connection import connected, environment
-from search.cluster.resources import Node, at_once_line, cluster_nodes, num_trials_at_once
+from search.cluster.connection import environment
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
-from search.config.search_config import SearchConfig
+from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
-from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.ray_tune.actors import own_actor_manager
 from search.ray_tune.checked_trial import CheckedTrial
@@ -27,10 +25,10 @@ from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
 
 def drive(
     coordinator: Coordinator,
-    settings: SearchConfig,
-    make_task: Callable[[TrialCourse, ShareAllocator], dict[str, Any]],
+    faults: FaultConfig,
+    make_task: Callable[[TrialCourse], dict[str, Any]],
     *,
-    make_allocator: Callable[[Sequence[Node]], ShareAllocator],
+    slots: TrialSlots,
     on_step: Callable[[], None],
     print_line: Callable[[str], None],
 ) -> None:
@@ -38,34 +36,23 @@ def drive(
 
     Args:
         coordinator: The search.
-        settings: Its settings.
+        faults: When a trial counts as hung.
         make_task: Returns a trial's Ray config, small and of plain values.
-        make_allocator: Returns the shares of trials on these nodes; called once, after Ray has
-            started.
+        slots: The slots of the cluster.
         on_step: Called at every step of Ray's loop, to refresh the screen.
         print_line: Prints a line.
 
     Raises:
-        ConfigError: The cluster cannot be reached, or no node has the resources of a trial.
         Terminated: SIGTERM arrived. The finished epochs are saved.
     """
-    with connected(settings.address):
-        nodes = cluster_nodes()
-        allocator = make_allocator(nodes)
-        fitting = num_trials_at_once(allocator.base, nodes)
-        at_once = min(settings.max_concurrent or fitting, fitting)
-        print_line(at_once_line(at_once, fitting, allocator.base))
-        slots = TrialSlots(allocator, fitting, at_once)
-        searcher = CoordinatorSearcher(
-            coordinator, lambda course: make_task(course, allocator), slots=slots
-        )
-        # Monotonic: a correction of the system's clock must not look like a hang.
-        watch = HangWatch(settings.faults, time.monotonic)
-        scheduler = CoordinatorScheduler(coordinator, allocator, watch)
-        # By default Tune waits for one worker to start before it requests the next.
-        pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(at_once)})
-        with _interrupts(coordinator, print_line) as interrupts, pending, own_actor_manager():
-            _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
+    searcher = CoordinatorSearcher(coordinator, make_task, slots=slots)
+    # Monotonic: a correction of the system's clock must not look like a hang.
+    watch = HangWatch(faults, time.monotonic)
+    scheduler = CoordinatorScheduler(coordinator, slots.allocator, watch)
+    # By default Tune waits for one worker to start before it requests the next.
+    pending = environment({"TUNE_MAX_PENDING_TRIALS_PG": str(slots.at_once)})
+    with _interrupts(coordinator, print_line) as interrupts, pending, own_actor_manager():
+        _run(coordinator, searcher, scheduler, interrupts, watch, on_step)
 
 
 def _run(

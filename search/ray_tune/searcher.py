@@ -5,6 +5,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from search.cluster.resources import at_once_line
 from search.loop.coordinator import Coordinator
 from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
@@ -22,25 +23,35 @@ class TrialSlots:
     Args:
         allocator: The resources of a trial.
         num_slots: Trials of the normal share that fit the cluster at the same time.
-        max_concurrent: Trials that may run at the same time.
+        max_concurrent: Trials that may run at the same time, None for as many as fit.
+
+    Attributes:
+        allocator: As given.
+        at_once: Trials of the normal share that run at the same time.
     """
 
-    def __init__(self, allocator: ShareAllocator, num_slots: int, max_concurrent: int) -> None:
-        self._allocator = allocator
+    def __init__(
+        self, allocator: ShareAllocator, num_slots: int, max_concurrent: int | None
+    ) -> None:
+        self.allocator = allocator
+        self.at_once = min(max_concurrent or num_slots, num_slots)
         self._num_slots = num_slots
-        self._max_concurrent = max_concurrent
         self._taken: dict[str, float] = {}
         self._waiting: set[str] = set()
+
+    def in_words(self) -> str:
+        """Return a line with the number of trials at once and the resources of each."""
+        return at_once_line(self.at_once, self._num_slots, self.allocator.base)
 
     @property
     def are_full(self) -> bool:
         """Whether another trial would have to wait."""
         is_taken = sum(self._taken.values()) > self._num_slots - 1 + TOLERANCE
-        return bool(self._waiting) or is_taken or len(self._taken) >= self._max_concurrent
+        return bool(self._waiting) or is_taken or len(self._taken) >= self.at_once
 
     def take(self, name: str, course: TrialCourse) -> None:
         """Assign slots to the trial with Ray's name `name`."""
-        self._taken[name] = self._allocator.num_base_shares(course.raised)
+        self._taken[name] = self.allocator.num_base_shares(course.raised)
         if self._taken[name] > 1:
             self._waiting.add(name)
 

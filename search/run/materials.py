@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.journal.journal import Record
+from search.cluster.resources import require_gpus_here
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
 from search.estimates.feasibility import LimitChecker
-from search.loop.setup import check_batches
+from search.loop.setup import check_batches, start_points
 from search.provenance.data_record import (
     corpus_facts,
     require_same_lists,
@@ -58,11 +60,15 @@ class Materials:
         data: The corpus.
         teacher: Model file or file of embeddings; None if no trial needs one.
         facts: Lists and stores, as in the journal's `corpus` record.
+        points: Starting points, see `start_points`.
+        checker: The space's limits.
     """
 
     data: TrainingData
     teacher: Path | None
     facts: Record
+    points: Sequence[Record]
+    checker: LimitChecker
 
     @property
     def num_speakers(self) -> int:
@@ -79,51 +85,60 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
 
     Raises:
         CorpusError: The corpus has faults.
-        ConfigError: A teacher is needed and missing, or it does not fit the space.
+        ConfigError: A teacher is needed and missing, or it does not fit the space or its limits;
+            this machine has too few GPUs; a starting point cannot be read.
         RunError: An earlier run had another teacher, other lists or other audio.
         DiskFullError: There is no room for the cache.
     """
-    settings, space, view = job.settings, job.space, job.view
+    settings, space = job.settings, job.space
+    if settings.address is None and settings.resources.gpu != AUTO:
+        require_gpus_here(settings.resources.gpu)
+    points = start_points(space, settings.space, job.records)
     teacher = teacher_file(settings, space)
-    require_same_lists(settings.corpus, job.records)  # before other log-mels are computed
-    progress = view.counter("log-mels", "files")
-    data = load_training_data(
-        settings.corpus, cache_dir=cache_dir(), progress=progress, build=build
+    data, facts = _prepare_corpus(job, build)
+    # Before the teacher's targets, which may take hours to compute.
+    check_batches(space, len(data.train_row))
+    if teacher is not None:
+        teacher, targets = _prepare_teacher(teacher, data, job, build)
+        # One record for log-mels and targets: a resume compares them all.
+        facts["stores"] |= targets
+    checker = LimitChecker(
+        space.limits,
+        teacher=teacher,
+        cache_dir=cache_dir(),
+        num_speakers=len(data.speakers),
+        computing=ComputeSettings(engine=settings.engine, targets=settings.targets),
     )
-    facts = corpus_facts(settings.corpus, data)
+    return Materials(data=data, teacher=teacher, facts=facts, points=points, checker=checker)
+
+
+def _prepare_corpus(job: SearchJob, build: Builder) -> tuple[TrainingData, Record]:
+    """Return the corpus, and the fields of the journal's `corpus` record without targets."""
+    corpus, view = job.settings.corpus, job.view
+    require_same_lists(corpus, job.records)  # before other log-mels are computed
+    progress = view.counter("log-mels", "files")
+    data = load_training_data(corpus, cache_dir=cache_dir(), progress=progress, build=build)
+    facts = corpus_facts(corpus, data)
     # Also recorded: lines on the screen are lost when the terminal is closed.
-    if warnings := validation_list_warnings(settings.corpus, data, cache_dir()):
+    if warnings := validation_list_warnings(corpus, data, cache_dir()):
         facts["warnings"] = warnings
         for warning in warnings:
             view.print_line(f"warning: {warning}")
     require_same_stores(facts["stores"], job.records)
-    # Before the teacher's targets, which may take hours to compute.
-    check_batches(space, len(data.train_row))
-    if teacher is not None:
-        progress = view.counter("teacher", "utterances")
-        teacher = prepare_search_teacher(teacher, data, settings, space, job.folder, progress)
-        check_teacher(teacher, data, space)
-        progress = view.counter("teacher targets", "utterances")
-        require_same_teacher(
-            teacher, job.records
-        )  # before its targets are computed, which may take hours
-        targets = prepare_targets(teacher, data, settings, space, progress=progress, build=build)
-        require_same_stores(targets, job.records)
-        # One record for log-mels and targets: a resume compares them all.
-        facts["stores"] |= targets
-    return Materials(data=data, teacher=teacher, facts=facts)
+    return data, facts
 
 
-def limit_checker(job: SearchJob, materials: Materials) -> LimitChecker:
-    """Return the checker of the space's limits.
-
-    Raises:
-        ConfigError: A limit needs a teacher with a network, and there is none.
-    """
-    return LimitChecker(
-        job.space.limits,
-        teacher=materials.teacher,
-        cache_dir=cache_dir(),
-        num_speakers=materials.num_speakers,
-        computing=ComputeSettings(engine=job.settings.engine, targets=job.settings.targets),
-    )
+def _prepare_teacher(
+    teacher: Path, data: TrainingData, job: SearchJob, build: Builder
+) -> tuple[Path, dict[str, str]]:
+    """Return the teacher's file for the trials, and the keys of its stores of targets by name."""
+    settings, space, view = job.settings, job.space, job.view
+    progress = view.counter("teacher", "utterances")
+    file = prepare_search_teacher(teacher, data, settings, space, job.folder, progress)
+    check_teacher(file, data, space)
+    # Before its targets are computed, which may take hours.
+    require_same_teacher(file, job.records)
+    progress = view.counter("teacher targets", "utterances")
+    targets = prepare_targets(file, data, settings, space, progress=progress, build=build)
+    require_same_stores(targets, job.records)
+    return file, targets

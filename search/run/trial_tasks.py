@@ -15,13 +15,14 @@ from trainable.training.ray_trial import TrialTask
 
 
 def task_maker(
-    job: SearchJob, materials: Materials
-) -> Callable[[TrialCourse, ShareAllocator], dict[str, Any]]:
-    """Return a function from a trial and the shares to the trial's Ray config.
+    job: SearchJob, materials: Materials, allocator: ShareAllocator
+) -> Callable[[TrialCourse], dict[str, Any]]:
+    """Return a function from a trial to its Ray config.
 
     Args:
         job: The search; its run folder must exist.
         materials: Corpus and teacher.
+        allocator: The shares of the trials.
     """
     settings, run = job.settings, RunFolder(job.folder)
     # With it a worker opens the stores without looking at every audio file again.
@@ -29,7 +30,7 @@ def task_maker(
     # Without a cluster no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
 
-    def make_task(course: TrialCourse, allocator: ShareAllocator) -> dict[str, Any]:
+    def make_task(course: TrialCourse) -> dict[str, Any]:
         share = allocator.share_of(course.raised)
         return TrialTask(
             trial=course.trial,

@@ -11,8 +11,9 @@ from rich.console import Console
 from results.analysis.run_view import RunView
 from results.journal.journal import read_journal
 from results.tables.trials import trials_table
+from search.run.ending import SearchResult
 from search.run.progress import SearchView
-from search.run.run_search import SearchResult, run_search
+from search.run.run_search import run_search
 from spaces.files.yaml_file import write_yaml
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.usefixtures("ray_here")]

@@ -1,0 +1,71 @@
+"""What a search records before its trials: its settings, its data, its teacher, its restarts."""
+
+from results.journal.journal import Journal
+from results.journal.run_folder import RunFolder
+from search.loop.coordinator import Coordinator
+from search.loop.fault_ledger import FaultLedger
+from search.loop.retry_failed import restart_failed
+from search.loop.setup import make_coordinator, record_start_points
+from search.provenance.data_record import note_corpus
+from search.provenance.run_state import open_run
+from search.run.checkpoint_keeper import CheckpointKeeper
+from search.run.materials import Materials, SearchJob
+from search.run.teacher_setup import keep_pairs, measure_teacher
+from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
+
+
+def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coordinator:
+    """Record a new run and its data, or replay an earlier one.
+
+    Raises:
+        RunError: The journal has values that are not in the space.
+        DiskFullError: There is no room in the run folder.
+    """
+    if not job.records:
+        open_run(job.settings, job.folder, journal, ())
+    note_corpus(materials.facts, journal, job.records)
+    keep_pairs(job.folder, materials.data)
+    coordinator = make_coordinator(
+        job.settings,
+        job.space,
+        journal,
+        eval_crops=_choose_crops(job, materials, journal),
+        first=record_start_points(materials.points, journal, job.records, job.view.print_line),
+        check=materials.checker.violations,
+        ledger=FaultLedger(journal, job.settings.faults, job.view.print_line),
+    )
+    records = job.records
+    coordinator.replay(restart_failed(records, journal) if job.retry_failed else records)
+    checkpoint_keeper(job).sweep(coordinator)  # no trial runs yet
+    return coordinator
+
+
+def record_resume(job: SearchJob, journal: Journal) -> None:
+    """Record in the journal that an earlier search continues.
+
+    It is called after all checks, so that refused settings are not recorded.
+    """
+    if job.records:
+        for difference in open_run(job.settings, job.folder, journal, job.records):
+            job.view.print_line(difference)
+
+
+def checkpoint_keeper(job: SearchJob) -> CheckpointKeeper:
+    """Return the keeper of the run's best checkpoints."""
+    return CheckpointKeeper(
+        RunFolder(job.folder), job.settings.keep_best, job.settings.finalists
+    )
+
+
+def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
+    """Return the number of crops of a validation utterance; measure the teacher with as many."""
+    data, records, view = materials.data, job.records, job.view
+    eval_crops = choose_eval_crops(job.space, data, journal, records, view.print_line)
+    if materials.teacher is not None:
+        num_crops = teacher_eval_crops(job.space, eval_crops)
+        veer_pct = measure_teacher(
+            materials.teacher, data, job.settings, num_crops, journal, records
+        )
+        known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
+        view.print_line(f"teacher VEER {known} ({materials.teacher})")
+    return eval_crops
