@@ -10,13 +10,13 @@ The scores of every trial are kept.
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from search.config.search_config import SearchConfig
 from search.estimates.forecast import Forecast
 from search.estimates.largest_step import StepCosts, largest_step
-from search.loop.setup import make_trial_config
+from search.loop.setup import config_of_worker
 from search.loop.trial_course import TrialCourse
 from spaces.files.disk import format_bytes, free_bytes
 from spaces.files.errors import ConfigError, TrainingError
@@ -164,10 +164,7 @@ class DiskGuard:
             for measure in (weights_memory, checkpoint_memory)
         )
 
-        def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = make_trial_config(tree, self.settings.seed, self.settings)
-            return TrialConfig.model_validate(config.canonical())  # as workers read it
-
+        make_config = partial(config_of_worker, self.settings)
         found = largest_step(self.space, make_config, tensors, cache_dir())
         return None if found is None else (found.config, whole(found.config).num_bytes)
 

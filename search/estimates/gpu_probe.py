@@ -7,6 +7,7 @@ differ, the smallest GPU decides the share.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from search.cluster.resources import Node, num_by_cpu
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
 from search.estimates.largest_step import LargestStep, StepCosts, largest_step
-from search.loop.setup import make_trial_config
+from search.loop.setup import config_of_worker
 from search.loop.shares import (
     MEMORY_MARGIN,
     USUAL_CONTEXT_BYTES,
@@ -173,10 +174,7 @@ class GpuShareProbe:
         cpu = torch.device("cpu")
         costs = StepCosts(self.teacher, self.num_speakers, cpu, self._computing)
 
-        def make_config(tree: dict[str, Any]) -> TrialConfig:
-            config = make_trial_config(tree, self.settings.seed, self.settings)
-            return TrialConfig.model_validate(config.canonical())  # as workers read it
-
+        make_config = partial(config_of_worker, self.settings)
         costly = largest_step(self.space, make_config, costs, cache_dir())
         if costly is None:
             raise ConfigError(

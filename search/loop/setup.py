@@ -225,6 +225,13 @@ def make_trial_config(
     return scale_width(config, settings.width_scale)
 
 
+def config_of_worker(settings: SearchConfig, tree: dict[str, Any]) -> TrialConfig:
+    """Return the config of a tree's trial as a worker reads it, with the search's seed."""
+    return TrialConfig.model_validate(
+        make_trial_config(tree, settings.seed, settings).canonical()
+    )
+
+
 def _grid_recipes(settings: SearchConfig, space: Space) -> set[str]:
     """Return the distinct configs of a grid, without points that break a config rule."""
     recipes = set()

@@ -31,7 +31,7 @@ from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts
 from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
-from trainable.verification.evaluation import EvaluationResult, evaluate_pairs
+from trainable.verification.evaluation import EvaluationResult, score_pairs
 from trainable.verification.final import read_final_result, write_final_result
 
 TENSORBOARD_FIELDS = (
@@ -268,14 +268,14 @@ class _FullEvaluations:
 
     def _evaluate(self, model: SpeakerModel) -> EvaluationResult:
         corpus = self._config.corpus
-        return evaluate_pairs(
+        return score_pairs(
             model,
             corpus.val_dir,
             read_trial_list(corpus.val_list, corpus.val_dir),
             eval_frames=self._config.trial.training.eval_frames,
             device=self._device,
             progress=self._progress,
-        )
+        ).result
 
 
 def _log_epoch(

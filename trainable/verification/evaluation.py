@@ -158,21 +158,6 @@ def validation_scores(
     return scores
 
 
-def evaluate_pairs(
-    model: SpeakerModel,
-    root: Path,
-    pairs: Sequence[TrialPair],
-    *,
-    eval_frames: int = DEFAULT_EVAL_FRAMES,
-    device: torch.device,
-    progress: Callable[[int, int], None] | None = None,
-) -> EvaluationResult:
-    """Return the metrics of a trial list; arguments and errors are as in `score_pairs`."""
-    return score_pairs(
-        model, root, pairs, eval_frames=eval_frames, device=device, progress=progress
-    ).result
-
-
 @torch.inference_mode()
 def score_pairs(
     model: SpeakerModel,

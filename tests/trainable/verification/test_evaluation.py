@@ -14,7 +14,7 @@ from models import LogMel, MLPMixerConfig, SpeakerModel, build_model
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.engine import Engine
-from trainable.verification.evaluation import Validation, evaluate_pairs, validation_scores
+from trainable.verification.evaluation import Validation, score_pairs, validation_scores
 from trainable.verification.metrics import verification_metrics
 from trainable.verification.scoring import evenly_spaced_starts
 
@@ -126,7 +126,7 @@ def test_the_trainers_protocol_is_followed_to_the_letter(
         -torch.cdist(embedding[p.path_a], embedding[p.path_b]).mean().item() for p in pairs
     ]
     expected = verification_metrics(scores, [p.is_target for p in pairs])
-    found = evaluate_pairs(model, config.val_dir, pairs, eval_frames=60, device=CPU)
+    found = score_pairs(model, config.val_dir, pairs, eval_frames=60, device=CPU).result
     assert found.voxceleb_trainer.eer_pct == pytest.approx(expected.eer_pct)
     assert found.voxceleb_trainer.min_dcf_p05 == pytest.approx(expected.min_dcf_p05)
 
@@ -135,7 +135,7 @@ def test_every_utterance_is_embedded_once(model: SpeakerModel, corpus_file: Path
     config = read_corpus_config(corpus_file)
     pairs = read_corpus(config).val_pairs
     calls: list[tuple[int, int]] = []
-    evaluate_pairs(
+    score_pairs(
         model,
         config.val_dir,
         [*pairs, *pairs],
