@@ -81,9 +81,6 @@ def choose_eval_crops(
     earlier = latest(records, "eval_crops")
     if earlier is not None:
         return int(earlier["eval_crops"])
-    if latest(records, "trial_started") is not None:
-        # The run was begun by a version without this choice: its other trials had the default.
-        return None
     # Chosen once and recorded: VEERs over different numbers of crops do not compare.
     wanted = TrainingConfig().eval_crops
     num_train, num_val = len(data.train_row), len(data.val_row)

@@ -86,14 +86,6 @@ def test_a_resumed_run_keeps_what_it_began_with(read, choose) -> None:
     assert choose(read(), 400_000, 200) == (1, [])
 
 
-def test_a_run_of_before_the_choice_keeps_the_default(read, choose, tmp_path) -> None:
-    with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append(
-            "trial_started", trial=0, params={}, config={}, config_hash="0", seed=0
-        )
-    assert choose(read(), 10, 1000) == (None, [])
-
-
 def test_trials_and_teacher_have_the_number_that_was_chosen(
     make_settings: Callable[..., SearchConfig], read
 ) -> None:
