@@ -9,6 +9,7 @@ import torch
 
 from models import user_code
 from tests.worlds.corpus import write_corpus
+from tests.worlds.local_ray import LocalRay
 
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
@@ -49,3 +50,23 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     for name in new:
         if any(Path(place).is_relative_to(folder) for place in places[name]):
             del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[LocalRay]:
+    """The Ray of this process, not yet started."""
+    ray = LocalRay()
+    yield ray
+    ray.stop()
+
+
+@pytest.fixture
+def ray_here(local_ray: LocalRay) -> None:
+    """Start the Ray of this process, if it does not run."""
+    local_ray.start()
+
+
+@pytest.fixture
+def no_ray_here(local_ray: LocalRay) -> None:
+    """Stop the Ray of this process, which is in the way of another connection."""
+    local_ray.stop()

@@ -1,5 +1,6 @@
-"""Fixtures of the search: small spaces, a tiny world, a user with code, a Ray cluster."""
+"""Fixtures of the search: small spaces, a tiny world, a finished search, a user with code."""
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,18 +11,24 @@ import pytest
 
 from models import user_code
 from results.journal.journal import Journal
-from search.cluster.connection import connected
-from search.config.reading import read_search_config
+from results.journal.run_folder import RunFolder
 from search.config.search_config import SearchConfig
 from search.loop.coordinator import Coordinator
 from spaces.dimensions import Choice, Float, Integer
-from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
 from tests.search.user_home import use_empty_home
+from tests.worlds.finished_search import (
+    FinishedSearch,
+    SearchInTurn,
+    finish_a_search,
+    search_in_turn,
+    tiny_search_settings,
+)
+from tests.worlds.local_ray import LocalRay
 from tests.worlds.own_student import NET, User
 from tests.worlds.proposing import Search
 from tests.worlds.simulated_search import make_coordinator
-from tests.worlds.tiny_world import build_tiny_world, small_search
+from tests.worlds.tiny_world import build_tiny_world
 
 
 @pytest.fixture
@@ -52,13 +59,31 @@ def make_settings(
     """A function that returns the settings of a tiny search: 4 trials of 3 epochs, one at once."""
     monkeypatch.setenv("VEER_CACHE", str(tiny_world / "cache"))
     file = tmp_path / "settings.yaml"
-    write_yaml(file, small_search(tiny_world))
+    return lambda **overrides: tiny_search_settings(tiny_world, file, overrides)
 
-    def make(**overrides: Any) -> SearchConfig:
-        dotted = {name.replace("__", "."): value for name, value in overrides.items()}
-        return read_search_config(file, dotted)
 
-    return make
+@pytest.fixture(scope="session")
+def finished(
+    tiny_world: Path, local_ray: LocalRay, tmp_path_factory: pytest.TempPathFactory
+) -> FinishedSearch:
+    """A finished search, to be read only."""
+    local_ray.start()
+    return finish_a_search(tiny_world, tmp_path_factory.mktemp("finished"))
+
+
+@pytest.fixture(scope="session")
+def in_turn(
+    tiny_world: Path, local_ray: LocalRay, tmp_path_factory: pytest.TempPathFactory
+) -> SearchInTurn:
+    """A finished search of one trial after the other, to be read only."""
+    local_ray.start()
+    return search_in_turn(tiny_world, tmp_path_factory.mktemp("in-turn"))
+
+
+@pytest.fixture
+def copied(finished: FinishedSearch, tmp_path: Path) -> RunFolder:
+    """A copy of the finished search."""
+    return RunFolder(shutil.copytree(finished.run.path, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -92,13 +117,6 @@ def search_on() -> Iterator[Callable[..., Coordinator]]:
         yield lambda path, **options: make_coordinator(
             journals.enter_context(Journal(path)), **options
         )
-
-
-@pytest.fixture(scope="session")
-def ray_here() -> Iterator[None]:
-    """A Ray of one node with two CPUs and a GPU that is only declared."""
-    with connected(None, num_cpus=2, num_gpus=1):
-        yield
 
 
 @pytest.fixture

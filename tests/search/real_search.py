@@ -56,13 +56,13 @@ def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADL
 
 
 def tiny_settings(tiny_world: Path, **changes: Any) -> dict[str, Any]:
-    """Settings of a tiny search: 3 trials of 8 epochs, one at a time, none stopped early."""
+    """Settings of a tiny search: 3 trials of 20 epochs, one at a time, none stopped early."""
     return {
         "corpus": str(tiny_world / "corpus" / "corpus.yaml"),
         "teacher": str(tiny_world / "teacher"),
         "space": str(tiny_world / "space.yaml"),
         "num_trials": 3,
-        "max_epochs": 8,
+        "max_epochs": 20,
         "max_concurrent": 1,
         "scheduler": {"kind": "none"},
         "benchmark_top": 0,

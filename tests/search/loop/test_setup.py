@@ -75,6 +75,25 @@ def test_grid_of_presets_runs_each_config_once_and_keeps_every_row(prepare, tmp_
     ]
 
 
+def test_grid_runs_every_config_once(prepare, tmp_path):
+    settings, space = prepare(
+        {
+            "model": {"family": "mlp_mixer", "hidden_dim": {"choices": [8, 16]}},
+            "loss": {
+                "distillation": {"choices": ["none", "cosine"]}, "alpha": {"choices": [0, 0.5]}
+            },
+        },
+        sampler="grid", max_epochs=1, **{"scheduler.kind": "none"},
+    )  # fmt: skip
+    settings = resolve(settings, space)
+    recipes = {config.recipe_hash() for config in run_all(settings, space, tmp_path / "journal")}
+    # Two widths, each without distillation and with alpha 0.5; alpha 0 is no distillation.
+    started = [r for r in read_journal(tmp_path / "journal") if r["event"] == "trial_started"]
+    assert settings.num_trials == len(started) == len(recipes) == 4
+    repeated = [r for r in read_journal(tmp_path / "journal") if r["event"] == "repeated"]
+    assert len(repeated) == 2
+
+
 def test_every_pass_of_a_grid_has_a_seed_that_its_trials_share(prepare, tmp_path):
     settings, space = prepare(FOUR, repetitions=3)
     settings = resolve(settings, space)

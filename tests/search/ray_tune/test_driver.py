@@ -1,16 +1,22 @@
-"""Whole searches in processes of their own: signals, a cluster to join."""
+"""Whole searches in processes of their own that are ended by signals."""
 
-import itertools
 import os
 import signal
 
 import pytest
 
+from results.journal.journal import read_journal
 from search.cluster.connection import connected
 from search.cluster.signals import Interrupts
 from spaces.files.errors import ConfigError
-from tests.search.ray_nodes import WITH_TOKEN, ray_nodes
-from tests.search.real_search import RealSearch, epochs_of, events_of, tiny_settings, wait_for
+from tests.search.real_search import (
+    Driver,
+    RealSearch,
+    epochs_of,
+    events_of,
+    tiny_settings,
+    wait_for,
+)
 
 
 class TestInterrupts:
@@ -27,47 +33,55 @@ class TestInterrupts:
         assert signal.getsignal(signal.SIGINT) is before
 
 
+def ctrl_c(driver: Driver) -> None:
+    driver.signal_group(signal.SIGINT)
+
+
+def ctrl_c_twice(driver: Driver) -> None:
+    driver.signal_group(signal.SIGINT)
+    driver.signal_group(signal.SIGINT)
+
+
+def sigterm(driver: Driver) -> None:
+    """As Kubernetes does."""
+    driver.process.terminate()
+
+
+def sigterm_to_all(driver: Driver) -> None:
+    """As Slurm does, which signals all of a step, Ray's own processes too."""
+    driver.signal_group(signal.SIGTERM)
+
+
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["ctrl-c", "ctrl-c twice", "sigkill"])
-def test_ended_search_goes_on_to_the_same_end(tiny_world, tmp_path, how):
-    whole, search = (
-        RealSearch(tiny_world, tmp_path / name, tiny_settings(tiny_world))
-        for name in ("whole", "run")
-    )
-    with whole.start() as undisturbed, search.start() as driver:
-        wait_for(lambda: epochs_of(search.run) >= 10, "the second trial's second epoch")
-        if how == "sigkill":
-            driver.signal_group(signal.SIGKILL)
-        else:
-            driver.signal_group(signal.SIGINT)
-            if how == "ctrl-c twice":
-                driver.signal_group(signal.SIGINT)
-        status = driver.wait()
-        assert undisturbed.wait() == 0, undisturbed.output
-    if how != "sigkill":
-        assert status == 130, driver.output
-        assert f"veer resume {search.run}" in driver.output
+def test_search_that_is_ended_again_and_again_goes_on_to_the_same_end(
+    in_turn, tiny_world, tmp_path
+):
+    """SIGKILL is in tests/chaos."""
+    search = RealSearch(tiny_world, tmp_path / "run", tiny_settings(tiny_world))
+    with search.start() as driver:
+        wait_for(lambda: "teacher VEER" in driver.output, "the teacher's VEER")
+        sigterm(driver)
+        assert driver.wait() == 143, driver.output
         assert "Traceback" not in driver.output
-    assert 10 <= epochs_of(search.run) < 24
+        assert "continues from here" in driver.output or "veer resume" in driver.output
+    endings = ((ctrl_c, 130), (ctrl_c_twice, 130), (sigterm, 143), (sigterm_to_all, 143))
+    for number, (end, status) in enumerate(endings, start=1):
+        with search.go_on() as driver:
+            at_least = max(epochs_of(search.run) + 1, 8 * number)
+            wait_for(lambda: epochs_of(search.run) >= at_least, f"{at_least} epochs")  # noqa: B023
+            end(driver)
+            assert driver.wait() == status, (end, driver.output)
+            assert f"veer resume {search.run}" in driver.output
+            assert "Traceback" not in driver.output
+            assert ("stopping now" in driver.output) == (end != ctrl_c)
+        assert at_least <= epochs_of(search.run) < 60
+        last = read_journal(search.run / "journal.jsonl")[-1]
+        assert (last["event"], last["reason"]) == ("search_ended", "interrupted")
     with search.resume() as again:
         assert again.wait() == 0, again.output
-    assert events_of(search.run) == events_of(whole.run)
-
-
-@pytest.mark.cluster
-@pytest.mark.slow
-def test_search_joins_a_cluster_of_two_nodes(tiny_world, tmp_path):
-    settings = tiny_settings(tiny_world, num_trials=4, max_epochs=120, max_concurrent=2)
-    search = RealSearch(tiny_world, tmp_path / "run", settings, **WITH_TOKEN)
-    with ray_nodes((1, 1)) as cluster, search.start("--address", cluster.address) as driver:
-        assert driver.wait() == 0, driver.output
-    assert "at most 2 trials at a time; the cluster fits 2" in driver.output
-    # One CPU a node: trials whose epochs mingle ran on two.
-    order = [record["trial"] for record in events_of(search.run, "epoch")]
-    assert len(order) == 4 * 120
-    changes = sum(one != other for one, other in itertools.pairwise(order))
-    assert changes > 3, "one trial after the other"
+    assert events_of(search.run) == events_of(in_turn.run.path)
+    assert events_of(search.run, "infrastructure") == []
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])

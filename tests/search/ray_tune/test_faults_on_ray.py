@@ -1,6 +1,7 @@
 """Faults of trials, really injected, in searches on Ray."""
 
 import io
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -153,27 +154,43 @@ def all_of(*trials: int) -> list[tuple[int, int]]:
     return [(trial, epoch) for trial in trials for epoch in (1, 2, 3)]
 
 
-@pytest.mark.parametrize(
-    ("what", "kind", "message"),
-    [
-        ("accelerator", "device_error", "AcceleratorError: CUDA error: an illegal memory access"),
-        ("cuda", "device_error", "RuntimeError: CUDA error: an illegal memory access"),
-        ("bug", "error", "LookupError: no such thing at 0x7f"),
-        ("kill", "worker_lost", "its worker process has died"),
-    ],
-)
-def test_fault_costs_no_epoch_and_its_process_is_not_used_again(trouble, what, kind, message):
-    trouble.order(9, what)
-    trouble.search([9, 10])
-    assert trouble.faults() == [(0, kind, 1)]
-    assert sorted(trouble.epochs()) == all_of(0, 1)
-    assert trouble.states() == {0: "complete", 1: "complete"}
-    [fault] = trouble.story("infrastructure")
-    assert message in fault["message"]
-    [pid] = trouble.pids()
+# Width, order, kind of the fault and a part of its message.
+FAULTS = [
+    (9, "accelerator", "device_error", "AcceleratorError: CUDA error: an illegal memory access"),
+    (10, "cuda", "device_error", "RuntimeError: CUDA error: an illegal memory access"),
+    (11, "bug", "error", "LookupError: no such thing at 0x7f"),
+    (12, "kill", "worker_lost", "its worker process has died"),
+]
+
+
+def test_fault_costs_no_epoch_and_its_process_is_not_used_again(trouble):
+    """After the faults one trial diverges, whose process is as good as any other."""
+    for width, what, _, _ in FAULTS:
+        trouble.order(width, what)
+    trouble.order(13, "explode")
+    assert trouble.search([9, 10, 11, 12, 13, 14]).reason == "finished"
+    assert trouble.faults() == [(n, kind, 1) for n, (_, _, kind, _) in enumerate(FAULTS)]
+    messages = [record["message"] for record in trouble.story("infrastructure")]
+    for message, (_, _, _, expected) in zip(messages, FAULTS, strict=True):
+        assert expected in message
+    assert sorted(trouble.epochs()) == [*all_of(0, 1, 2, 3), (4, 1), *all_of(5)]
+    states = trouble.states()
+    assert states.pop(4) == "diverged"
+    assert set(states.values()) == {"complete"}
     placed = [(r["trial"], r["epoch"], r["pid"]) for r in trouble.story("placed")]
-    assert [each[:2] for each in placed] == [(0, 0), (0, 1), (1, 0)]
-    assert [each[2] == pid for each in placed] == [True, False, False]
+    restarts = [place for trial in range(4) for place in ((trial, 0), (trial, 1))]
+    assert [each[:2] for each in placed] == [*restarts, (4, 0), (5, 0)]
+    # A process is used until it meets a fault: by the trial that is run again, and by the next.
+    pids = [each[2] for each in placed]
+    assert pids[::2][:4] == trouble.pids()[:4]
+    assert [one == other for one, other in itertools.pairwise(pids)] == [
+        False, True, False, True, False, True, False, True, True
+    ]  # fmt: skip
+
+    rows = {row["trial"]: row for row in trials_table(RunView.read(trouble.run)).to_pylist()}
+    [first] = [r["veer_pct"] for r in trouble.story("epoch") if r["trial"] == 4]
+    assert (rows[4]["veer_pct"], rows[4]["best_epoch"], rows[4]["rank"]) == (first, 1, None)
+    assert "in epoch 2; lower training.lr (now 0.001)" in rows[4]["reason"]
 
 
 def test_trial_that_dies_again_and_again_fails_and_its_neighbours_do_not_notice(trouble):
@@ -192,34 +209,24 @@ def test_trial_that_dies_again_and_again_fails_and_its_neighbours_do_not_notice(
     assert "trial 0: its process died after epoch 1; it has failed" in output
 
 
-@pytest.mark.parametrize("what", ["stop", "sleep"])
-def test_process_that_hangs_is_killed_and_the_trial_goes_on(trouble, what):
-    trouble.order(10, what)
+def test_process_that_hangs_is_killed_and_the_trial_goes_on(trouble):
+    trouble.order(10, "stop")
+    trouble.order(11, "sleep")
     hangs = {"faults__hang_floor_s": 3.0, "faults__hang_factor": 1.5}
-    trouble.search([9, 10], **hangs)
-    assert trouble.faults() == [(1, "hung", 1)]
-    assert sorted(trouble.epochs()) == all_of(0, 1)
-    assert trouble.states() == {0: "complete", 1: "complete"}
-    [pid] = trouble.pids()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-
-
-def test_full_disk_in_a_trial_halts_the_search_and_no_trial_has_failed(trouble):
-    trouble.order(10, "disk")
-    result = trouble.search([9, 10, 11])
-    assert result.reason == "disk_full"
-    assert "No space left on device: '/runs/x/model'" in result.message
-    assert trouble.faults() == []
-    assert trouble.states() == {0: "complete"}
-    again = trouble.search([9, 10, 11])
-    assert again.reason == "finished"
+    trouble.search([9, 10, 11], **hangs)
+    assert trouble.faults() == [(1, "hung", 1), (2, "hung", 1)]
     assert sorted(trouble.epochs()) == all_of(0, 1, 2)
+    assert set(trouble.states().values()) == {"complete"}
+    for pid in trouble.pids():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
-def test_search_whose_trials_fail_stops_with_the_reason_and_resumes_once_it_is_fixed(trouble):
+def test_search_that_is_halted_by_faults_resumes_once_they_are_mended(trouble):
+    """First many trials fail; then the disk is full, which is no trial's failure."""
     for width in (9, 10):
         trouble.order(width, "bug", times=100)
+    trouble.order(11, "disk")
     few = {"faults__retries": 0, "faults__min_failed": 2}
     result = trouble.search([9, 10, 11, 12], **few)
     assert result.reason == "failing"
@@ -229,19 +236,11 @@ def test_search_whose_trials_fail_stops_with_the_reason_and_resumes_once_it_is_f
         "LookupError: no such thing at 0x7f"
     )
     assert trouble.states() == {0: "failed", 1: "failed"}
+    result = trouble.search([9, 10, 11, 12], **few)
+    assert result.reason == "disk_full"
+    assert "No space left on device: '/runs/x/model'" in result.message
+    assert trouble.states() == {0: "failed", 1: "failed"}
+    assert [trial for trial, *_ in trouble.faults()] == [0, 1]
     assert trouble.search([9, 10, 11, 12], **few).reason == "finished"
     assert trouble.states() == {0: "failed", 1: "failed", 2: "complete", 3: "complete"}
-
-
-def test_trial_that_diverges_keeps_its_last_good_epoch_and_the_search_goes_on(trouble):
-    trouble.order(9, "explode")
-    assert trouble.search([9, 10]).reason == "finished"
-    assert trouble.states() == {0: "diverged", 1: "complete"}
-    assert sorted(trouble.epochs()) == [(0, 1), *all_of(1)]
-    assert trouble.faults() == []
-    rows = {row["trial"]: row for row in trials_table(RunView.read(trouble.run)).to_pylist()}
-    [first] = [r["veer_pct"] for r in trouble.story("epoch") if r["trial"] == 0]
-    assert (rows[0]["veer_pct"], rows[0]["best_epoch"], rows[0]["rank"]) == (first, 1, None)
-    assert "in epoch 2; lower training.lr (now 0.001)" in rows[0]["reason"]
-    # Its process is as good as any other.
-    assert trouble.placed_pids(1) == trouble.placed_pids(0)
+    assert sorted(trouble.epochs()) == [(0, 1), (1, 1), *all_of(2, 3)]

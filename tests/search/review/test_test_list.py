@@ -1,11 +1,8 @@
 """A search and a training run read only the validation list, and report what is wrong with it."""
 
 import io
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -17,52 +14,18 @@ from search.config.search_config import SearchConfig
 from search.provenance.data_record import note_corpus
 from search.run.materials import SearchJob, prepare_materials
 from search.run.progress import SearchView
-from search.run.run_search import run_search
 from spaces.files.errors import CorpusError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
+from tests.worlds.finished_search import FinishedSearch
 from tests.worlds.tiny_models import SMALL_STUDENT
+from tests.worlds.watched_files import files_opened, with_test_list
 from trainable.config.reading import read_trial_space
 from trainable.corpus import known_lists
 from trainable.corpus.corpus import read_trial_list
 from trainable.corpus.known_lists import content_sha256
 from trainable.corpus.test_list_ledger import OpeningLedger, new_opening
 from trainable.store.tasks import build_shards
-
-_WATCHED: list[list[str]] = []
-
-
-def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "open" and _WATCHED and isinstance(arguments[0], str | bytes):
-        name = arguments[0]
-        _WATCHED[-1].append(name.decode() if isinstance(name, bytes) else name)
-
-
-sys.addaudithook(_note_opened)  # which cannot be taken off again
-
-
-@contextmanager
-def files_opened() -> Iterator[list[str]]:
-    """The files that this process opens meanwhile."""
-    _WATCHED.append([])
-    try:
-        yield _WATCHED[-1]
-    finally:
-        _WATCHED.pop()
-
-
-def with_test_list(corpus: Path, out: Path, *, is_there: bool) -> Path:
-    """The corpus with a test list of two pairs, whose audio no one could decode."""
-    data = read_yaml(corpus).data
-    named = {key: str(corpus.parent / data[key]) for key in data}
-    named |= {"test_dir": str(out / "test"), "test_list": str(out / "test.txt")}
-    if is_there:
-        (out / "test" / "id1").mkdir(parents=True)
-        for name in "ab":
-            (out / "test" / "id1" / f"{name}.wav").write_text("no audio")
-        (out / "test.txt").write_text("1 id1/a.wav id1/b.wav\n0 id1/a.wav id1/b.wav\n")
-    write_yaml(out / "with_test.yaml", named)
-    return out / "with_test.yaml"
 
 
 def job_of(settings: SearchConfig, folder: Path, output: io.StringIO | None = None) -> SearchJob:
@@ -95,19 +58,13 @@ def test_training_never_opens_the_test_list(
 
 
 @pytest.mark.cluster
-@pytest.mark.usefixtures("ray_here")
-def test_a_search_never_opens_the_test_list(
-    make_settings: Callable[..., SearchConfig], tmp_path: Path
-) -> None:
-    corpus = Path(read_yaml(tmp_path / "settings.yaml").data["corpus"])
-    named = with_test_list(corpus, tmp_path, is_there=True)
-    (tmp_path / "test.txt").unlink()  # so that a worker that opens it fails too
-    settings = make_settings(corpus=str(named), num_trials=1, benchmark_top=1)
-    view = SearchView(Console(file=io.StringIO()))
-    with files_opened() as opened:
-        assert run_search(settings, tmp_path / "run", view).reason == "finished"
-    assert str(settings.corpus.val_list) in opened
-    assert [each for each in opened if each.startswith(str(tmp_path / "test"))] == []
+def test_a_search_never_opens_the_test_list(finished: FinishedSearch) -> None:
+    corpus = read_yaml(Path(finished.overrides["corpus"])).data
+    assert not Path(corpus["test_list"]).exists()  # so that a worker that opens it fails too
+    assert corpus["val_list"] in finished.opened
+    assert str(finished.run.journal) in finished.opened
+    test_list = [each for each in finished.opened if each.startswith(corpus["test_dir"])]
+    assert test_list == []
 
 
 def test_a_validation_list_that_is_the_test_list_is_refused_before_the_start(

@@ -1,8 +1,6 @@
-import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,20 +14,17 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.history import trial_histories
-from results.journal.journal import read_journal
 from results.trackers.study import STUDY_NAME
 from search.review.audit_run import audit_search
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import ConfigError, RunError
-from spaces.files.yaml_file import read_yaml, write_yaml
-from tests.search.real_search import events_of
+from tests.search.journal_rewriting import rewrite_journal
+from tests.search.real_search import epochs_of, events_of, wait_for
+from tests.worlds.finished_search import in_turn_settings
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import TrialConfig
-
-# Of Optuna's journal.
-CREATE_TRIAL, SET_VEER = 4, 7
 
 pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 
@@ -47,10 +42,10 @@ def search(make_settings, tmp_path) -> Callable[..., Path]:
     return go
 
 
-def test_run_folder_holds_all_of_a_search(search, make_settings):
-    folder = search(max_concurrent=2, benchmark_top=1, keep_best=1)
-    histories = trial_histories(read_journal(folder / "journal.jsonl"))
-    assert [h.trial for h in histories] == [0, 1, 2, 3]
+def test_run_folder_holds_all_of_a_search(finished):
+    folder = finished.run.path
+    histories = trial_histories(finished.run.read())
+    assert [h.trial for h in histories] == [0, 1, 2, 3, 4, 5]
     assert {h.state for h in histories} <= {"complete", "stopped_early"}
     once = ("search_started", "teacher", "benchmark")
     assert [len(events_of(folder, event)) for event in once] == [1, 1, 1]
@@ -58,80 +53,81 @@ def test_run_folder_holds_all_of_a_search(search, make_settings):
     names = {"trials.parquet", "epochs.parquet", "benchmark.json", "search.yaml", "space.yaml"}
     assert names <= {path.name for path in folder.iterdir()}
     assert "Finished: every trial has ended" in (folder / "report.html").read_text()
-    storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
-    study = optuna.load_study(study_name=STUDY_NAME, storage=storage)
-    assert len(study.trials) == 4
+    study = study_of(folder)
+    assert len(study.trials) == 6
     assert study.user_attrs["run"] == "run"
     events = {path.parent.name for path in (folder / "tensorboard").glob("*/events*")}
-    assert events == {f"trial-{number:04d}" for number in range(4)}
+    assert events == {f"trial-{number:04d}" for number in range(6)}
 
-    best = min(histories, key=lambda h: h.best["veer_pct"])
-    kept = [n for n in range(4) if CheckpointFolder(folder / "trials" / f"{n:04d}").epochs()]
-    assert kept == [best.trial]
+    lowest = sorted(histories, key=lambda h: h.best_veer_pct)
+    assert kept_in(folder) == sorted(h.trial for h in lowest[:2])
+    best = lowest[0]
     loaded = load_speaker_model(folder / "trials" / f"{best.trial:04d}")
     assert loaded.config == TrialConfig.model_validate(best.started["config"])
     assert loaded.epoch == best.best["epoch"]
 
-    before = (folder / "journal.jsonl").read_bytes()
-    again = run_search(
-        make_settings(max_concurrent=2, benchmark_top=1, keep_best=1),
-        folder,
-        SearchView(Console(quiet=True)),
-    )
+
+def test_finished_search_is_left_as_it_is_and_no_other_takes_its_folder(
+    finished, copied, make_settings
+):
+    before = copied.journal.read_bytes()
+    settings = make_settings(**finished.overrides)
+    again = run_search(settings, copied.path, SearchView(Console(quiet=True)))
     assert again.was_finished
-    assert (folder / "journal.jsonl").read_bytes() == before
+    assert copied.journal.read_bytes() == before
+    other = make_settings(**finished.overrides, seed=1, keep_best=1)
     with pytest.raises(RunError, match=r"other settings \(seed, keep_best\)"):
-        search(seed=1)
+        run_search(other, copied.path, SearchView(Console(quiet=True)))
 
 
-def test_study_and_events_grow_while_it_runs(make_settings, tmp_path):
-    run, seen = tmp_path / "run", []
+def study_of(folder: Path) -> optuna.Study:
+    storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
+    return optuna.load_study(study_name=STUDY_NAME, storage=storage)
 
-    class Watching(SearchView):
-        def show(self, status):
-            super().show(status)
-            lines = (run / "optuna-journal.log").read_text().splitlines()
-            codes = [json.loads(line)["op_code"] for line in lines]
-            num_bytes = sum(path.stat().st_size for path in run.glob("tensorboard/*/events*"))
-            seen.append((codes.count(CREATE_TRIAL), codes.count(SET_VEER), num_bytes))
 
-    settings = make_settings(num_trials=2, max_concurrent=1, scheduler__kind="none")
-    run_search(settings, run, Watching(Console(quiet=True)))
-    assert seen == sorted(seen)
-    assert seen[-1][:2] == (2, len(events_of(run, "epoch")))
+def kept_in(folder: Path) -> list[int]:
+    """Trials that have a checkpoint left."""
+    trials = sorted((folder / "trials").iterdir())
+    return [int(trial.name) for trial in trials if CheckpointFolder(trial).epochs()]
+
+
+def test_study_and_events_grow_while_it_runs(in_turn):
+    run, seen = in_turn.run.path, in_turn.seen
+    assert list(seen) == sorted(seen)
+    assert seen[-1][:2] == (3, len(events_of(run, "epoch")))
     # Some steps may have gone by between two looks.
-    assert {1, 2} <= {trials for trials, _, _ in seen}
+    assert {1, 2, 3} <= {trials for trials, _, _ in seen}
     assert len({veers for _, veers, _ in seen}) > 2
     assert len({num_bytes for *_, num_bytes in seen}) > 2
 
 
-def test_seed_gives_the_same_search_one_at_a_time(search):
-    assert events_of(search("one", num_trials=3)) == events_of(search("other", num_trials=3))
+def test_time_limit_and_a_killed_worker_lose_and_repeat_no_epoch(in_turn, tiny_world, tmp_path):
+    """Twice the same search has the same epochs, however it gets there."""
+    folder, killed = tmp_path / "run", []
 
-
-def test_killed_worker_loses_and_repeats_no_epoch(search, tmp_path):
-    whole = search("whole", num_trials=2, max_epochs=6, scheduler__kind="none")
-    killed = []
+    def search(**changes) -> None:
+        settings = in_turn_settings(tiny_world, tmp_path / "settings.yaml", **changes)
+        with (tmp_path / "out").open("w") as out:
+            run_search(settings, folder, SearchView(Console(file=out, width=200)))
 
     def kill() -> None:
-        journal = tmp_path / "run" / "journal.jsonl"
-        deadline_s = time.monotonic() + 60
-        while time.monotonic() < deadline_s:
-            if journal.exists() and journal.read_text().count('"event":"epoch"') >= 3:
-                killed.extend(kill_workers())
-                return
-            time.sleep(0.01)
+        wait_for(lambda: epochs_of(folder) >= 3, "the third epoch")
+        killed.extend(kill_workers())
 
+    search(time_limit_s=1e-6)
+    assert events_of(folder, "search_ended") == [{"event": "search_ended", "reason": "time_limit"}]
+    assert events_of(folder) == []
     thread = threading.Thread(target=kill)
     thread.start()
-    folder = search("run", num_trials=2, max_epochs=6, scheduler__kind="none")
+    search()
     thread.join()
     assert killed
-    assert events_of(folder) == events_of(whole)
+    assert events_of(folder) == events_of(in_turn.run.path)
+    assert len(events_of(folder, "search_resumed")) == 1
     [fault] = events_of(folder, "infrastructure")
     assert (fault["kind"], fault["epoch"]) == ("worker_lost", epochs_before(folder, fault))
     assert "its worker process has died" in fault["message"]
-    assert f"trial {fault['trial']}: its process died" in (tmp_path / "run.out").read_text()
+    assert f"trial {fault['trial']}: its process died" in (tmp_path / "out").read_text()
 
 
 def epochs_before(folder: Path, fault: dict) -> int:
@@ -159,21 +155,10 @@ def kill_workers() -> list[int]:
     return pids
 
 
-def test_time_limit_leaves_a_search_that_goes_on(search):
-    whole = search("whole", num_trials=2)
-    folder = search("run", num_trials=2, time_limit_s=1e-6)
-    assert events_of(folder, "search_ended") == [{"event": "search_ended", "reason": "time_limit"}]
-    assert events_of(folder) == []
-    search("run", num_trials=2)
-    assert events_of(folder) == events_of(whole)
-    assert len(events_of(folder, "search_resumed")) == 1
-
-
-def test_repeats_and_controls_of_a_finished_search(search):
-    folder = search(num_trials=6, max_concurrent=2, keep_best=2)
-    own = events_of(folder)
-    search(num_trials=6, max_concurrent=2, keep_best=2, repeat=1, finalists=2, control=1)
-    histories = trial_histories(read_journal(folder / "journal.jsonl"))
+def test_repeats_and_controls_of_a_finished_search(finished, followed_up):
+    folder = followed_up.run.path
+    own = events_of(finished.run.path)
+    histories = trial_histories(followed_up.run.read())
     repeats, controls = (
         [h for h in histories if h.follow_up == kind] for kind in ("repeat", "control")
     )
@@ -185,10 +170,8 @@ def test_repeats_and_controls_of_a_finished_search(search):
     assert {at: control.measured[at] for at in followed.measured} == followed.measured
     lowest = sorted(histories[:6], key=lambda h: h.best_veer_pct)
     assert {h.follows for h in repeats} == {h.trial for h in lowest[:2]}
-    kept = [n for n in range(9) if CheckpointFolder(folder / "trials" / f"{n:04d}").epochs()]
-    assert kept == sorted(h.trial for h in lowest[:2])
-    storage = JournalStorage(JournalFileBackend(str(folder / "optuna-journal.log")))
-    assert len(optuna.load_study(study_name=STUDY_NAME, storage=storage).trials) == 6
+    assert kept_in(folder) == sorted(h.trial for h in lowest[:2])
+    assert len(study_of(folder).trials) == 6
     audit = audit_search(RunView.read(folder))
     assert (audit.stop_faults, len(audit.controls.controls)) == ((), 1)
 
@@ -205,23 +188,6 @@ def test_gpu_that_torch_cannot_use_fails_clearly(search):
     assert ended["state"] == "failed"
     assert "given 0.5 GPUs, but torch" in ended["reason"]
     assert "set device: cpu" in ended["reason"]
-
-
-def test_gpu_is_left_alone_with_device_cpu(search):
-    folder = search(resources__gpu=0.25, resources__cpu=0.5, num_trials=2, device="cpu")
-    assert {record["state"] for record in events_of(folder, "trial_ended")} <= {
-        "complete", "stopped_early"
-    }  # fmt: skip
-
-
-def test_trial_that_cannot_be_built_fails_with_the_reason(search, tiny_world, tmp_path):
-    tree = read_yaml(tiny_world / "space.yaml").data
-    tree["loss"] = {"distillation": "cosine", "stages": "cosine", "stage_weights": [0, 1, 0]}
-    write_yaml(tmp_path / "space.yaml", tree)
-    folder = search(space=tmp_path / "space.yaml", num_trials=2)
-    for ended in events_of(folder, "trial_ended"):
-        assert ended["state"] == "failed"
-        assert "stage_weights must not all be 0 at 2 stages" in ended["reason"]
 
 
 def test_batch_that_the_corpus_cannot_fill_is_refused_before_anything_is_written(
@@ -243,13 +209,11 @@ def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
     assert not (tmp_path / "run" / "journal.jsonl").exists()
 
 
-def test_exchanged_teacher_is_noticed(search, tiny_world, tmp_path):
-    teacher = tmp_path / "teacher.model"
-    for epoch in (1, 2):
-        source = tiny_world / "teacher" / "model" / f"model{epoch:09d}.model"
-        teacher.write_bytes(source.read_bytes())
-        if epoch == 1:
-            search(teacher=teacher, num_trials=1)
-        else:
-            with pytest.raises(RunError, match=r"is not the teacher that this run began with"):
-                search(teacher=teacher, num_trials=2)
+def test_exchanged_teacher_is_noticed(finished, copied, make_settings):
+    records = copied.read()
+    [teacher] = (record for record in records if record["event"] == "teacher")
+    teacher["sha256"] = "0" * 64
+    rewrite_journal(copied, records)
+    settings = make_settings(**finished.overrides | {"num_trials": 7})
+    with pytest.raises(RunError, match=r"is not the teacher that this run began with"):
+        run_search(settings, copied.path, SearchView(Console(quiet=True)))

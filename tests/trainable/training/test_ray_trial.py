@@ -165,20 +165,33 @@ def test_trial_learns_from_the_teacher_in_a_file(teacher_file, tmp_path, loss):
 @pytest.fixture
 def begin(make_corpus, tmp_path):
     """A function that gives a worker the trial in `tmp_path/trial`, as a search hands it out."""
-    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
-    config = TrialConfig.model_validate(SMALL | {"loss": {"distillation": "none"}})
+    folder = tmp_path / "corpus"
+    file = folder / "corpus.yaml"
+    corpus = read_corpus_config(file if file.exists() else make_corpus(folder))
 
-    def make(num_known):
+    def make(num_known, loss=None, teacher=None):
+        config = TrialConfig.model_validate(SMALL | {"loss": loss or {"distillation": "none"}})
         task = TrialTask(
             trial=0, config=config.canonical(), folder=tmp_path / "trial", corpus=corpus,
-            cache_dir=tmp_path / "cache", teacher=None, device="cpu", num_threads=1, num_gpus=0,
-            num_known=num_known,
+            cache_dir=tmp_path / "cache", teacher=teacher, device="cpu", num_threads=1,
+            num_gpus=0, num_known=num_known,
         )  # fmt: skip
         trial = StudentTrial.__new__(StudentTrial)
         trial.setup(task.model_dump(mode="json"))
         return trial
 
     return make
+
+
+def test_trial_that_cannot_be_built_has_failed_with_the_reason(teacher_file, begin):
+    loss = {"distillation": "cosine", "stages": "cosine", "stage_weights": [0, 1, 0]}
+    result = begin(0, loss=loss, teacher=teacher_file).step()
+    assert result["outcome"] == "failed"
+    assert "stage_weights must not all be 0 at 2 stages" in result["reason"]
+    # The trial's folder was given back.
+    again = begin(0)
+    assert again.step()["epoch"] == 1
+    again.cleanup()
 
 
 def metrics(result):
