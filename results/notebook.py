@@ -15,6 +15,7 @@ from results.analysis.remarks import why_best
 from results.analysis.run_view import RunView, interval_of
 from results.figures import FIGURES
 from results.figures.veer_by_cost import pareto_front
+from results.journal.record_values import BenchmarkRow
 from results.journal.run_folder import RunFolder
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.trial import find_trial
@@ -268,8 +269,8 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _latency(row: dict[str, Any] | None) -> float | None:
-    return None if row is None else float(row["latency_median_ms"])
+def _latency(row: BenchmarkRow | None) -> float | None:
+    return None if row is None else row.latency_median_ms
 
 
 def _short(value: Any) -> str:

@@ -19,6 +19,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from results.journal.search_records import SearchEnded, SearchResumed
+from results.journal.trial_records import TrialEnded
 from spaces.files.errors import DiskFullError
 
 SIZE = "400k"
@@ -141,11 +143,11 @@ def journal(disk: Disk) -> dict[str, Any]:
 
     path = disk.folder / "journal.jsonl"
     with Journal(path) as writer:
-        writer.append("search_resumed")
+        writer.append(SearchResumed())
         # A part of the record finds room: the rest of this page and one more.
         end = {"trial": 0, "state": "failed", "reason": "r" * 30_000}
-        outcome = outcome_of(disk, lambda: writer.append("trial_ended", **end), left_bytes=4096)
-        writer.append("search_ended", reason="disk_full")
+        outcome = outcome_of(disk, lambda: writer.append(TrialEnded(**end)), left_bytes=4096)
+        writer.append(SearchEnded(reason="disk_full"))
     return outcome | {"events": [record["event"] for record in read_journal(path)]}
 
 
@@ -156,7 +158,7 @@ def new_journal(disk: Disk) -> dict[str, Any]:
 
     def write() -> None:
         with Journal(disk.folder / "journal.jsonl") as writer:
-            writer.append("search_resumed")
+            writer.append(SearchResumed())
 
     return outcome_of(disk, write)
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
+from results.journal.trial_records import EpochEnded, TrialStarted
 from spaces.files.errors import StoreError, VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import read_space
@@ -124,10 +125,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     CheckpointFolder(folder / "run").save(trainer)
     with Journal(folder / "journal.jsonl") as journal:
         journal.append(
-            "trial_started", trial=0, params={}, config=TINY_MIXER, config_hash="ab", seed=0
+            TrialStarted(trial=0, params={}, config=TINY_MIXER, config_hash="ab", seed=0)
         )
         for epoch in range(1, 20):
-            journal.append("epoch", trial=0, epoch=epoch, veer_pct=30.0 - epoch)
+            journal.append(EpochEnded(trial=0, epoch=epoch, veer_pct=30.0 - epoch))
     rng = np.random.default_rng(0)
     with EmbeddingWriter(folder / "teacher.parquet", {"made": "here"}, 16) as out:
         emb_ND = rng.standard_normal((40, 16)).astype(np.float32)

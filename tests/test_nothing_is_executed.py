@@ -15,6 +15,7 @@ import torch
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
+from results.journal.trial_records import EpochEnded, TrialStarted
 from results.trackers.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float
@@ -163,14 +164,15 @@ def test_what_is_planted_in_a_run_folder_is_not_read(marker: Path, tmp_path: Pat
     run, code = tmp_path / "run", pickle.dumps(Attack(marker))
     with Journal(run / "journal.jsonl") as journal:
         journal.append(
-            "trial_started",
-            trial=0,
-            params={"loss.alpha": 0.7},
-            config={"loss": {"distillation": "none"}},
-            config_hash="ab",
-            seed=0,
+            TrialStarted(
+                trial=0,
+                params={"loss.alpha": 0.7},
+                config={"loss": {"distillation": "none"}},
+                config_hash="ab",
+                seed=0,
+            )
         )
-        journal.append("epoch", trial=0, epoch=1, veer_pct=4.0)
+        journal.append(EpochEnded(trial=0, epoch=1, veer_pct=4.0))
     planted = ("searcher-state.pkl", "tuner.pkl", "trainable.pkl", "optuna-journal.log")
     for name in (*planted, "trials.parquet", "epochs.parquet", "benchmark.json"):
         (run / name).write_bytes(code)

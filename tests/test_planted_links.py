@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from results.journal.journal import Journal
+from results.journal.search_records import SearchEnded
 from search.provenance.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder
@@ -29,7 +30,7 @@ def log(folder: Path) -> None:
 
 def note(folder: Path) -> None:
     with Journal(folder / "journal.jsonl") as journal:
-        journal.append("search_ended", reason="finished")
+        journal.append(SearchEnded(reason="finished"))
 
 
 def score(folder: Path) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from results.journal.history import TrialHistory
-from results.journal.journal import FAULT_KINDS, Record
+from results.journal.record import Record
+from results.journal.trial_records import FAULT_KINDS
 
 # Limits that keep a remark readable in a terminal.
 MOST_TRIALS_NAMED = 8

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal.history import NO_RETRY, OF_TRIALS, STARTS
-from results.journal.journal import Record
+from results.journal.record import Record, TrialRecord
+from results.journal.trial_records import InfrastructureFault
 
 # Only a running search writes these events. The others may also be written while a resumed search
 # prepares, or after its end (a benchmark).
@@ -99,7 +100,7 @@ class _Metering:
             record["event"] == "placed" for session in sessions for record in session.records
         )
         self._meters: dict[int, TrialMeter] = {}
-        self._raised: dict[int, Record] = {}
+        self._raised: dict[int, InfrastructureFault] = {}
         self._settings: Mapping[str, Any] = {}
         self._gpu_share: float | None = None
 
@@ -119,18 +120,18 @@ class _Metering:
         event, now_s = record["event"], record["time_s"]
         if event == "gpu_share":
             self._gpu_share = record["share"]
-        if event not in OF_TRIALS:
+        if not isinstance(record, OF_TRIALS):
             return
-        meter = self._meters.setdefault(record["trial"], TrialMeter())
+        meter = self._meters.setdefault(record.trial, TrialMeter())
         if event == "epoch" and meter.since_s is None:
-            meter.add(_epoch_s(record), self._resources(record["trial"], None))
+            meter.add(_epoch_s(record), self._resources(record.trial, None))
         if not self._has_placements:
             return
         if now_s < session.start["time_s"]:  # written while the search prepared
             return
         match event:
             case "placed":
-                meter.resources = self._resources(record["trial"], record["device"])
+                meter.resources = self._resources(record.trial, record["device"])
                 earliest_s = meter.seen_s or session.start["time_s"]
                 # Not before its previous record in this session: no time is counted twice.
                 meter.since_s = max(earliest_s, now_s - _had_s(session.records, index))
@@ -138,8 +139,8 @@ class _Metering:
                 self._count(meter, record, session)
         meter.seen_s = now_s
 
-    def _count(self, meter: TrialMeter, record: Record, session: SearchSession) -> None:
-        now_s, trial = record["time_s"], record["trial"]
+    def _count(self, meter: TrialMeter, record: TrialRecord, session: SearchSession) -> None:
+        now_s, trial = record["time_s"], record.trial
         is_last = record["event"] != "epoch" and record.get("kind") != NO_RETRY
         if meter.since_s is None and is_last:
             meter.resources = self._resources(trial, None)
@@ -147,7 +148,7 @@ class _Metering:
         meter.count_to(now_s)
         if is_last:
             meter.since_s = None
-        if "share" in record:
+        if isinstance(record, InfrastructureFault) and record.share is not None:
             self._raised[trial] = record
 
     def _resources(self, trial: int, device: str | None) -> _Resources:
@@ -166,10 +167,10 @@ class _Metering:
             gpus = 0.0 if is_cpu else self._gpu_share or 0.0
         raised = self._raised.get(trial)
         if raised is not None and cpus is not None and gpus is not None:
-            if raised["resource"] == "gpu" and gpus > 0:
-                gpus = max(gpus, raised["share"])
-            if raised["resource"] == "cpu" and gpus == 0:
-                cpus = max(cpus, raised["share"])
+            if raised.resource == "gpu" and gpus > 0:
+                gpus = max(gpus, raised.share)
+            if raised.resource == "cpu" and gpus == 0:
+                cpus = max(cpus, raised.share)
         return _Resources(num_cpus=cpus, num_gpus=gpus)
 
 

@@ -9,7 +9,7 @@ from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
 from results.journal.history import LAST_EPOCHS
-from results.journal.journal import Record
+from results.journal.record import Record
 from spaces.limits import BROKEN_RULE
 
 # The start of a remark that the terminal shows in bold.

@@ -17,12 +17,15 @@ from results.analysis.rungs import rungs_of
 from results.analysis.speed import single_utterance_rows, speed_ratios, trial_of
 from results.analysis.trial_scores import RunScores, TrialScores
 from results.journal.history import TrialHistory, last_turn, latest_settings, trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record
+from results.journal.record_values import BenchmarkRow
 from results.journal.repetitions import Repetition, repetitions
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import ModelsBenchmarked, TeacherRecord
 from spaces.dimensions import Dimension
 
 ComputedT = TypeVar("ComputedT")
+RecordT = TypeVar("RecordT", bound=Record)
 
 
 class RunView:
@@ -80,9 +83,11 @@ class RunView:
         """Return the records of these events, oldest first where it is one event."""
         return [record for event in events for record in self._by_event.get(event, ())]
 
-    def latest(self, event: str) -> Record | None:
-        """Return the last record of an event; None where there is none."""
-        found = self._by_event.get(event)
+    def latest(self, event: type[RecordT] | str) -> Any:
+        """Return the last record of a class; None where there is none."""
+        # Temporary: the text.
+        name = event if isinstance(event, str) else event.model_fields["event"].default
+        found = self._by_event.get(name)
         return found[-1] if found else None
 
     @cached_property
@@ -119,7 +124,7 @@ class RunView:
         return found
 
     @cached_property
-    def settings(self) -> Record:
+    def settings(self) -> dict[str, Any]:
         """The latest settings of the search; empty where the journal has none."""
         return latest_settings(self.records)
 
@@ -135,9 +140,10 @@ class RunView:
         return rungs_of(self.settings)
 
     @property
-    def teacher(self) -> Record | None:
+    def teacher(self) -> TeacherRecord | None:
         """The latest `teacher` record of the journal; None without a teacher."""
-        return self.latest("teacher")
+        found: TeacherRecord | None = self.latest(TeacherRecord)
+        return found
 
     @property
     def teacher_veer_pct(self) -> float | None:
@@ -145,9 +151,10 @@ class RunView:
         return None if self.teacher is None else self.teacher["veer_pct"]
 
     @property
-    def benchmark(self) -> Record | None:
+    def benchmark(self) -> ModelsBenchmarked | None:
         """The latest `benchmark` record of the journal; None before the first benchmark."""
-        return self.latest("benchmark")
+        found: ModelsBenchmarked | None = self.latest(ModelsBenchmarked)
+        return found
 
     @cached_property
     def speed_ratios(self) -> Mapping[int, float]:
@@ -155,14 +162,14 @@ class RunView:
         return speed_ratios(self.benchmark)
 
     @cached_property
-    def speeds(self) -> Mapping[int, Record]:
+    def speeds(self) -> Mapping[int, BenchmarkRow]:
         """Benchmark rows of one utterance at a time on the fewest threads, by trial number."""
         rows = single_utterance_rows(self.benchmark)
         numbered = ((trial_of(row), row) for row in rows)
         return {number: row for number, row in numbered if number is not None}
 
     @cached_property
-    def teacher_speed(self) -> Record | None:
+    def teacher_speed(self) -> BenchmarkRow | None:
         """The teacher's row of the same benchmark, None where it was not measured."""
         rows = single_utterance_rows(self.benchmark)
         return next((row for row in rows if row["model"] == "teacher"), None)
@@ -256,6 +263,6 @@ def shortened(names: Sequence[str]) -> dict[str, str]:
 
 def interval_of(trial: TrialHistory) -> tuple[float, float] | None:
     """Return the ends of the 95 % interval of the best epoch's VEER, percent, None if unknown."""
-    best: Mapping[str, Any] = trial.best or {}
+    best: Any = trial.best or {}
     low, high = best.get("veer_low_pct"), best.get("veer_high_pct")
     return None if low is None or high is None else (low, high)

@@ -2,31 +2,32 @@
 
 from collections.abc import Sequence
 
-from results.journal.journal import Record
+from results.journal.record_values import BenchmarkRow
+from results.journal.search_records import ModelsBenchmarked
 
 # The start of the `model` of a trial's row; the number follows.
 TRIAL = "trial "
 
 
-def single_utterance_rows(benchmark: Record | None) -> Sequence[Record]:
+def single_utterance_rows(benchmark: ModelsBenchmarked | None) -> Sequence[BenchmarkRow]:
     """Return the rows with one utterance a call on the fewest threads, as a phone would run it.
 
     Empty without a record, or where no setting of it had one utterance a call.
     """
-    rows = [row for row in (benchmark or {}).get("rows", ()) if row["batch_size"] == 1]
-    fewest = min((row["num_threads"] for row in rows), default=None)
-    return [row for row in rows if row["num_threads"] == fewest]
+    rows = [] if benchmark is None else [row for row in benchmark.rows if row.batch_size == 1]
+    fewest = min((row.num_threads for row in rows), default=None)
+    return [row for row in rows if row.num_threads == fewest]
 
 
-def trial_of(row: Record) -> int | None:
+def trial_of(row: BenchmarkRow) -> int | None:
     """Return the number of the trial that a row is of, None for the teacher and the front end."""
-    number = str(row["model"]).removeprefix(TRIAL)
+    number = row.model.removeprefix(TRIAL)
     # isascii: isdecimal by itself also accepts digits of other scripts.
-    is_trial = str(row["model"]).startswith(TRIAL) and number.isdecimal() and number.isascii()
+    is_trial = row.model.startswith(TRIAL) and number.isdecimal() and number.isascii()
     return int(number) if is_trial else None
 
 
-def speed_ratios(benchmark: Record | None) -> dict[int, float]:
+def speed_ratios(benchmark: ModelsBenchmarked | None) -> dict[int, float]:
     """Return the teacher's latency divided by the student's, by the number of the trial.
 
     For one utterance at a time, on the fewest threads measured.
@@ -37,7 +38,7 @@ def speed_ratios(benchmark: Record | None) -> dict[int, float]:
     """
     rows = single_utterance_rows(benchmark)
     return {
-        trial: float(row["speed_ratio"])
+        trial: row.speed_ratio
         for row in rows
-        if (trial := trial_of(row)) is not None and row.get("speed_ratio") is not None
+        if (trial := trial_of(row)) is not None and row.speed_ratio is not None
     }

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import DamagedError
 from trainable.verification.intervals import EERDifference, eer_difference

@@ -18,6 +18,7 @@ from results.compare.parts import (
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory
+from results.journal.search_records import SearchStarted
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
 from spaces.files.errors import RunError
@@ -248,8 +249,8 @@ def _trial_facts(trial: TrialHistory) -> dict[str, Any]:
 
 
 def _space(view: RunView) -> Mapping[str, Any]:
-    started = next(iter(view.all_of("search_started")), {})
-    return dict(started.get("space") or {})
+    started = next((each for each in view.records if isinstance(each, SearchStarted)), None)
+    return {} if started is None else started.space or {}
 
 
 def _best_config(view: RunView) -> Mapping[str, Any]:

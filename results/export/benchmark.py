@@ -10,9 +10,8 @@ import itertools
 import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +21,9 @@ from models.frontend import HOP_SAMPLES, NUM_MELS, SAMPLE_RATE_HZ
 from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record_values import BenchmarkRow
+from results.journal.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call, time_interleaved
@@ -73,43 +74,7 @@ class BenchmarkConfig:
         return (self.num_frames - 1) * HOP_SAMPLES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchmarkRow:
-    """Results of one model in one setting.
-
-    Attributes:
-        model: Name of the model.
-        num_params: Parameters of the network; 0 for the front end.
-        macs: Multiply-accumulates for one utterance, without the front end; see
-            `trainable.cost.macs`. 0 for the front end.
-        batch_size: Utterances per call.
-        num_threads: Threads per call.
-        latency_median_ms: Median time of a call.
-        latency_p95_ms: 95th percentile of the times of a call.
-        samples_per_s: Utterances per second, from the median time.
-        real_time_factor: Median time divided by the duration of the audio; below 1 is faster than
-            real time.
-        speed_ratio: The teacher's time divided by this model's time in the same round, median
-            over the rounds; above 1 is faster than the teacher. None without a teacher.
-    """
-
-    model: str
-    num_params: int
-    macs: int
-    batch_size: int
-    num_threads: int
-    latency_median_ms: float
-    latency_p95_ms: float
-    samples_per_s: float
-    real_time_factor: float
-    speed_ratio: float | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as a dict of plain values, by column name."""
-        return asdict(self)
-
-
-BENCHMARK_COLUMNS = tuple(column.name for column in fields(BenchmarkRow))
+BENCHMARK_COLUMNS = tuple(BenchmarkRow.model_fields)
 
 
 def benchmark_models(
@@ -158,7 +123,7 @@ def benchmark_run(
     top_k: int = 3,
     config: BenchmarkConfig | None = None,
     progress: _Progress | None = None,
-) -> Record:
+) -> ModelsBenchmarked:
     """Measure the teacher and the best ended trials of a run.
 
     A teacher that is a file of stored embeddings has no network, and is left out. Rows and
@@ -186,11 +151,12 @@ def benchmark_run(
         models[trial_name(trial.trial)] = load_best(run, trial).model
     reference = TEACHER_NAME if TEACHER_NAME in models else None
     rows = benchmark_models(models, reference, config, progress)
-    outcome = {"hardware": describe_hardware(), "rows": [row.as_dict() for row in rows]}
+    hardware = describe_hardware()
+    outcome = {"hardware": hardware, "rows": [row.as_dict() for row in rows]}
     write_text_atomically(run.benchmark, json.dumps(outcome, indent=2) + "\n")
     # In the journal too: the speed in tables and charts is read from there.
     with Journal(run.journal) as journal:
-        return journal.append("benchmark", **outcome)
+        return journal.append(ModelsBenchmarked(hardware=hardware, rows=rows))
 
 
 def trial_name(trial: int) -> str:

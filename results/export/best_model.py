@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from spaces.files.errors import CheckpointError, DamagedError, RunError
 from trainable.checkpoints.folder import CheckpointFolder

@@ -41,7 +41,7 @@ def veer_by_latency_caption(view: RunView) -> str:
 
 def veer_by_parameters_caption(view: RunView) -> str:
     """Mention bars only where trials have intervals."""
-    drawn = [trial for trial in view.ranked if (trial.last or {}).get("num_params")]
+    drawn = [trial for trial in view.ranked if trial.last is not None and trial.last.num_params]
     return (
         "VEER and size of each student. No trial is both smaller and better than a trial on the "
         f"front.{_interval_sentence(view, drawn)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from results.analysis.faults import counted, fault_in_words
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 
 # A worker that reported nothing before its fault has no placement.
 _UNKNOWN_HOST = ""

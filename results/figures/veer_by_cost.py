@@ -79,8 +79,8 @@ def veer_by_latency(view: RunView) -> go.Figure | None:
 
 
 def p95_latencies_ms(view: RunView) -> dict[int, float]:
-    """Return the 95th percentile of the latency in ms by trial number."""
-    return {trial: round(row["latency_p95_ms"], 4) for trial, row in view.speeds.items()}
+    """Return the 95th percentile of the latency in ms by trial number, where it was measured."""
+    return {trial: round(row.latency_p95_ms, 4) for trial, row in view.speeds.items()}
 
 
 def veer_by_parameters(view: RunView) -> go.Figure | None:

@@ -27,10 +27,10 @@ def chained(text: bytes, before: bytes) -> tuple[bytes, bytes]:
     return text[:-1] + b',"check":"' + check + b'"}', check
 
 
-def split_check(line: bytes) -> tuple[bytes, bytes | None]:
-    """Return the text of a line without its check, and the check, None where it has none."""
+def split_check(line: bytes) -> tuple[bytes, bytes]:
+    """Return the text of a line without its check, and the check, empty where it has none."""
     found = CHECK.search(line)
-    return (line, None) if found is None else (line[: found.start()] + b"}", found[1])
+    return (line, START) if found is None else (line[: found.start()] + b"}", found[1])
 
 
 def follows(text: bytes, check: bytes, before: bytes) -> bool:

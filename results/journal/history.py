@@ -5,14 +5,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from results.journal.journal import Record
+from results.journal.record import Record
+from results.journal.records import EVENTS
+from results.journal.search_records import (
+    SearchEnded,
+    SearchResumed,
+    SearchStarted,
+)
+from results.journal.trial_records import (
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialPlaced,
+    TrialStarted,
+)
 from spaces.files.errors import RunError
 
+R = TypeVar("R", bound=Record)
+SearchTurn = SearchStarted | SearchResumed | SearchEnded
 RUNNING = "running"
-# Events of single trials, which make up their histories.
-OF_TRIALS = frozenset({"trial_started", "placed", "epoch", "infrastructure", "trial_ended"})
+# Records of single trials, which make up their histories.
+OF_TRIALS = (TrialStarted, TrialPlaced, EpochEnded, InfrastructureFault, TrialEnded)
 # Events that start a search session.
 STARTS = ("search_started", "search_resumed")
 # The end VEER is the median of so many epochs. The lowest VEER of all epochs is too optimistic: it
@@ -21,7 +36,8 @@ LAST_EPOCHS = 5
 # Trials in these states have no rank, even where an epoch has a VEER.
 UNRANKED = frozenset({"failed", "diverged"})
 # The kinds of follow-ups.
-REPEAT, CONTROL = "repeat", "control"
+REPEAT: Final = "repeat"
+CONTROL: Final = "control"
 # A fault after which the trial continues in the same process.
 NO_RETRY = "checkpoint_damaged"
 
@@ -35,7 +51,7 @@ class Placement:
         epochs: Epochs that this process reported, in the order of the reports.
     """
 
-    record: Record
+    record: TrialPlaced
     epochs: list[int] = field(default_factory=list)
 
 
@@ -59,27 +75,27 @@ class TrialHistory:
     """
 
     trial: int
-    started: Record
+    started: TrialStarted
     start_s: float
-    epochs: dict[int, Record] = field(default_factory=dict, init=False)
-    best: Record | None = field(default=None, init=False)
-    ended: Record | None = None
-    faults: list[Record] = field(default_factory=list)
+    epochs: dict[int, EpochEnded] = field(default_factory=dict, init=False)
+    best: EpochEnded | None = field(default=None, init=False)
+    ended: TrialEnded | None = None
+    faults: list[InfrastructureFault] = field(default_factory=list)
     placements: list[Placement] = field(default_factory=list)
     num_runs: int = 1
     is_continued: bool = False
     is_given_up: bool = False
 
-    def start_again(self, record: Record) -> None:
+    def start_again(self, record: TrialStarted) -> None:
         """Take a further `trial_started` record, after which the trial is unfinished."""
         self.is_continued = self.ended is None
         self.num_runs += not self.is_continued
         self.started, self.ended = record, None
         self.is_given_up = False
 
-    def add_epoch(self, record: Record) -> None:
+    def add_epoch(self, record: EpochEnded) -> None:
         """Take the next `epoch` record."""
-        epoch, veer_pct = record["epoch"], record["veer_pct"]
+        epoch, veer_pct = record.epoch, record.veer_pct
         before = self.epochs.get(epoch)
         if before is None and epoch < max(self.epochs, default=0):
             self.epochs = dict(sorted({**self.epochs, epoch: record}.items()))
@@ -87,43 +103,44 @@ class TrialHistory:
         if self.placements:
             self.placements[-1].epochs.append(epoch)
         if before is not None and before is self.best:
-            measured = [each for each in self.epochs.values() if each["veer_pct"] is not None]
-            self.best = min(measured, key=lambda each: each["veer_pct"], default=None)
+            measured = self.measured
+            lowest = min(measured, key=lambda each: measured[each], default=None)
+            self.best = None if lowest is None else self.epochs[lowest]
         elif veer_pct is not None and (
-            self.best is None or (veer_pct, epoch) < (self.best["veer_pct"], self.best["epoch"])
+            self.best is None or (veer_pct, epoch) < (self.best.veer_pct, self.best.epoch)
         ):
             self.best = record
 
     @property
     def state(self) -> str:
         """The state in which it ended, or `running`."""
-        return RUNNING if self.ended is None else str(self.ended["state"])
+        return RUNNING if self.ended is None else self.ended.state
 
     @property
     def params(self) -> dict[str, Any]:
         """Sampled values by dotted name."""
-        return dict(self.started["params"])
+        return dict(self.started.params)
 
     @property
     def follow_up(self) -> str | None:
         """The kind of follow-up, `repeat` or `control`; None for the search's own trials."""
-        return self.started.get("follow_up")
+        return self.started.follow_up
 
     @property
     def follows(self) -> int | None:
         """The trial whose config a follow-up repeats; None for the search's own trials."""
-        return self.started.get("follows")
+        return self.started.follows
 
     @property
     def recipe(self) -> str:
         """The config without its seed, as text: equal for repeats of one config."""
-        return recipe_of(self.started["config"])
+        return recipe_of(self.started.config)
 
     @property
-    def retries(self) -> list[Record]:
+    def retries(self) -> list[InfrastructureFault]:
         """The faults after which the trial was run again."""
         # The last fault of a trial that was given up had no retry.
-        again = [fault for fault in self.faults if fault["kind"] != NO_RETRY]
+        again = [fault for fault in self.faults if fault.kind != NO_RETRY]
         return again[:-1] if self.is_given_up else again
 
     @property
@@ -133,7 +150,7 @@ class TrialHistory:
         Raises:
             RunError: The config has none, or one without `distillation`.
         """
-        loss = self.started["config"].get("loss")
+        loss = self.started.config.get("loss")
         if not isinstance(loss, dict) or not isinstance(loss.get("distillation"), str):
             raise RunError(
                 f"the journal's config of trial {self.trial} must have loss.distillation; it is "
@@ -142,42 +159,42 @@ class TrialHistory:
         return loss
 
     @property
-    def in_order(self) -> list[Record]:
+    def in_order(self) -> list[EpochEnded]:
         """The epoch records by ascending epoch."""
         return list(self.epochs.values())
 
     @property
     def best_veer_pct(self) -> float | None:
         """Lowest VEER of its epochs, percent."""
-        return None if self.best is None else float(self.best["veer_pct"])
+        return None if self.best is None else self.best.veer_pct
 
     @property
     def measured(self) -> dict[int, float]:
         """VEER by epoch, percent, of the epochs that have one, by ascending epoch."""
         return {
-            epoch: record["veer_pct"]
+            epoch: record.veer_pct
             for epoch, record in self.epochs.items()
-            if record["veer_pct"] is not None
+            if record.veer_pct is not None
         }
 
     @property
     def median_veer_pct(self) -> float | None:
         """Median VEER of the last `LAST_EPOCHS` epochs that have one, percent."""
         # From the end, since a search asks after each epoch.
-        latest_first = (record["veer_pct"] for record in reversed(self.epochs.values()))
+        latest_first = (record.veer_pct for record in reversed(self.epochs.values()))
         return median_of_last(
             list(islice((veer for veer in latest_first if veer is not None), LAST_EPOCHS))
         )
 
     @property
-    def last(self) -> Record | None:
+    def last(self) -> EpochEnded | None:
         """The `epoch` record with the highest epoch; None before the first."""
         return next(reversed(self.epochs.values()), None)
 
     @property
     def model_hash(self) -> str | None:
         """The fingerprint of its model, as its last worker reported it; None where unknown."""
-        hashes = (each.record.get("model_hash") for each in reversed(self.placements))
+        hashes = (each.record.model_hash for each in reversed(self.placements))
         return next((each for each in hashes if each), None)
 
 
@@ -200,37 +217,37 @@ class TrialFold:
         Raises:
             RunError: It is of a trial that has not started.
         """
-        if record["event"] not in OF_TRIALS:
+        if not isinstance(record, OF_TRIALS):
             return
-        number = int(record["trial"])
+        number = record.trial
         if number in self.trials:
             self._add(self.trials[number], record)
-        elif record["event"] == "trial_started":
-            start_s = record["time_s"]
+        elif isinstance(record, TrialStarted):
+            start_s = record.time_s
             self.trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
         else:
             raise RunError(
-                f"the journal has {record['event']} of trial {number}, which has not started: it "
+                f"the journal has {record.event} of trial {number}, which has not started: it "
                 "is damaged; restore it from a copy"
             )
 
     def _add(self, trial: TrialHistory, record: Record) -> None:
-        match record["event"]:
-            case "trial_started":
+        match record:
+            case TrialStarted():
                 trial.start_again(record)
-            case "epoch":
+            case EpochEnded():
                 trial.add_epoch(record)
                 self._faulty.discard(trial.trial)
-            case "placed":
+            case TrialPlaced():
                 trial.placements.append(Placement(record=record))
                 self._faulty.discard(trial.trial)
-            case "infrastructure":
+            case InfrastructureFault():
                 trial.faults.append(record)
-                if record["kind"] != NO_RETRY:
+                if record.kind != NO_RETRY:
                     self._faulty.add(trial.trial)
-            case "trial_ended":
+            case TrialEnded():
                 trial.ended = record
-                trial.is_given_up = record["state"] == "failed" and trial.trial in self._faulty
+                trial.is_given_up = record.state == "failed" and trial.trial in self._faulty
 
 
 def trial_histories(records: Iterable[Record]) -> list[TrialHistory]:
@@ -255,26 +272,27 @@ def median_of_last(veer_pct: Sequence[float]) -> float | None:
     return median(veer_pct[-LAST_EPOCHS:]) if veer_pct else None
 
 
-def last_turn(records: Iterable[Record]) -> Record | None:
+def last_turn(records: Iterable[Record]) -> SearchTurn | None:
     """Return the last start or end of the search; None where it has not started."""
-    turns = [record for record in records if record["event"] in (*STARTS, "search_ended")]
+    turns = [record for record in records if isinstance(record, SearchTurn)]
     return turns[-1] if turns else None
 
 
-def latest(records: Iterable[Record], event: str) -> Record | None:
-    """Return the last record of an event, None where there is none."""
+def latest(records: Iterable[Record], event: type[R] | str) -> Any:
+    """Return the last record of a class, None where there is none."""
+    kind = EVENTS[event] if isinstance(event, str) else event
     found = None
     for record in records:
-        if record["event"] == event:
+        if isinstance(record, kind):
             found = record
     return found
 
 
-def latest_settings(records: Iterable[Record]) -> Record:
+def latest_settings(records: Iterable[Record]) -> dict[str, Any]:
     """Return the latest settings of the search; empty where the journal has none."""
-    settings: Record = {}
+    settings: dict[str, Any] = {}
     for record in records:
-        if record["event"] in STARTS:
+        if isinstance(record, SearchStarted | SearchResumed):
             # `search_resumed` may have no settings; then the earlier ones hold.
-            settings = record.get("settings") or settings
+            settings = record.settings or settings
     return settings

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from results.journal.journal import Record
+from results.journal.record import Record
+from results.journal.search_records import RepeatedSuggestion
+from results.journal.trial_records import TrialStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +31,10 @@ def repetitions(records: Iterable[Record]) -> list[Repetition]:
     known: dict[int, list[dict[str, Any]]] = {}
     found = []
     for record in records:
-        match record["event"]:
-            case "trial_started":
-                known.setdefault(record["trial"], []).append(record["params"])
-            case "repeated" if record["params"] not in known[record["same_as"]]:
-                same_as, params = int(record["same_as"]), dict(record["params"])
-                known[same_as].append(params)
-                found.append(Repetition(same_as=same_as, params=params))
+        match record:
+            case TrialStarted():
+                known.setdefault(record.trial, []).append(record.params)
+            case RepeatedSuggestion(same_as=same_as) if record.params not in known[same_as]:
+                known[same_as].append(record.params)
+                found.append(Repetition(same_as=same_as, params=dict(record.params)))
     return found

@@ -3,7 +3,8 @@
 import difflib
 from pathlib import Path
 
-from results.journal.journal import Record, read_journal
+from results.journal.journal import read_journal
+from results.journal.record import Record
 from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"

@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
-from results.journal.hash_chain import split_check
-from results.journal.journal import Record, first_check, record_of
-from results.journal.records import RecordOrder
+from results.journal.hash_chain import START
+from results.journal.journal import read_line
+from results.journal.record import Record
+from results.journal.record_order import RecordOrder
 from spaces.files.errors import RunError
 
 
@@ -28,8 +29,7 @@ class JournalTail:
         self._file: tuple[int, int] | None = None  # device and inode
         self._offset = 0
         self._number = 0  # of the last line read, from 1
-        self._check: bytes | None = None  # check of the last line that is not blank
-        self._has_check = False
+        self._check = START  # of the last line that is not blank
         self._order = RecordOrder()
 
     def read(self) -> int:
@@ -75,11 +75,6 @@ class JournalTail:
         self._file = file
 
     def _take(self, line: bytes) -> None:
-        if not self._has_check:
-            self._check, self._has_check = first_check([line]), True
-        found = record_of(line, self._check, self._order)
-        if isinstance(found, str):
-            line_number = self._number + 1
-            raise RunError(f"{self.path}:{line_number}: {found}; restore the file from a copy")
-        self.records.append(found)
-        self._check = split_check(line)[1]
+        place = f"{self.path}:{self._number + 1}"
+        record, self._check = read_line(line, self._check, self._order, place)
+        self.records.append(record)

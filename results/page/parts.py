@@ -8,7 +8,8 @@ from typing import Any
 from results.analysis.faults import fault_in_words, reason_of, utc
 from results.analysis.run_view import RunView
 from results.journal.history import UNRANKED, TrialHistory
-from results.journal.journal import ENDINGS, Record
+from results.journal.record import Record
+from results.journal.search_records import ENDINGS, CorpusRecord
 from results.page.table import Facts, PageTable, flat_facts, plain_table
 from results.page.trials import code_flag
 from results.terminal.cells import MISSING, cell
@@ -191,7 +192,7 @@ def search_facts(view: RunView) -> Facts:
     )
 
 
-def _teacher_facts(teacher: Record) -> Record:
+def _teacher_facts(teacher: Record) -> dict[str, Any]:
     return {
         "file": teacher["path"],
         "VEER": "unknown" if teacher["veer_pct"] is None else f"{teacher['veer_pct']:.2f} %",
@@ -228,6 +229,7 @@ def search_starts(view: RunView) -> Iterable[SearchStart]:
         rest = "" if len(new) == len(now) else f"Everything{' else' if new else ''} as before."
         yield SearchStart(title=f"{how} at {utc(start['time_s'])} UTC", facts=new, rest=rest)
         before = facts
-    if corpus := view.latest("corpus"):
-        facts_of_corpus = {name: corpus[name] for name in ("lists", "stores")}
+    if corpus := view.latest(CorpusRecord):
+        given = corpus.as_dict()
+        facts_of_corpus = {name: given[name] for name in ("lists", "stores")}
         yield SearchStart(title="Corpus", facts=flat_facts(facts_of_corpus))

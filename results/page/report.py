@@ -125,7 +125,8 @@ def make_report(view: RunView, audit: Auditor | None = None) -> Report:
     # Plotly takes a second to import, which other commands need not wait for.
     from results.figures import FIGURES
 
-    trials, benchmark = view.histories, view.benchmark or {}
+    trials = view.histories
+    benchmark: Any = view.benchmark or {}
     table = trials_table(view)
     rows = table.to_pylist()
     listing = trial_listing(table, view.teacher, run_remarks(view))

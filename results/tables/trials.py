@@ -9,7 +9,7 @@ from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
 from results.analysis.run_view import RunView, once_a_view
 from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCH_COLUMNS,
@@ -101,7 +101,8 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
 
 
 def _trial_row(trial: TrialHistory) -> dict[str, Any]:
-    best, last = trial.best or {}, trial.last or {}
+    best: Any = trial.best or {}
+    last: Any = trial.last or {}
     return {
         "trial": trial.trial,
         "follow_up": trial.follow_up,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words
 

@@ -12,7 +12,6 @@ from rich.text import Text
 from results.analysis.faults import incidents, utc
 from results.analysis.run_view import RunView
 from results.journal.history import TrialHistory
-from results.journal.journal import Record
 from results.tables.query import where
 from results.tables.schema import EPOCH_COLUMNS
 from results.tables.trials import epochs_table, trials_table
@@ -108,7 +107,7 @@ def _incidents(trial: TrialHistory) -> Table:
     return view
 
 
-def _config(config: Record) -> Syntax:
+def _config(config: Mapping[str, Any]) -> Syntax:
     return Syntax(yaml_text(config).rstrip(), "yaml", background_color="default")
 
 

@@ -32,10 +32,9 @@ from optuna.storages import JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from results.analysis.run_view import RunView
-from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.history import TrialFold, TrialHistory
+from results.journal.record import Record
 from results.trackers.distributions import to_distribution
-from results.trackers.slim_fold import SlimFold
 from results.trackers.study_attributes import (
     UserAttributes,
     best_epoch_attributes,
@@ -112,7 +111,7 @@ class StudyLog:
         if run:
             self.study.set_user_attr("run", run)
         self._distributions = {each.name: to_distribution(each) for each in dimensions}
-        self._fold = SlimFold()
+        self._fold = TrialFold()
         # By the number of a suggested trial, Optuna's ids of its trials in the study that have not
         # ended: its own and those of repetitions of its config.
         self._open_ids: dict[int, list[int]] = {}

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import TRIALS_FOLDER
 
 UserAttributes = dict[str, str | int | float]

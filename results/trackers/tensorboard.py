@@ -19,8 +19,10 @@ from tensorboardX.proto.summary_pb2 import Summary
 
 from results.analysis.run_view import RunView
 from results.analysis.speed import speed_ratios
-from results.journal.history import TrialHistory
-from results.journal.journal import Record
+from results.journal.history import TrialFold, TrialHistory
+from results.journal.record import Record
+from results.journal.search_records import ModelsBenchmarked
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import (
     FILE_NAME,
@@ -31,7 +33,6 @@ from results.trackers.event_records import (
     session_end,
     session_start,
 )
-from results.trackers.slim_fold import SlimFold
 from spaces.dimensions import Dimension
 from spaces.files.atomic import write_bytes_atomically
 
@@ -60,7 +61,7 @@ class EventLog:
 
     def __init__(self, dimensions: Sequence[Dimension]) -> None:
         self._dimensions = tuple(dimensions)
-        self._fold = SlimFold()
+        self._fold = TrialFold()
 
     def first(self) -> list[tuple[str, bytes]]:
         """Return the files before any record, as pairs of path below the folder and content."""
@@ -71,11 +72,11 @@ class EventLog:
     def take(self, record: Record) -> Iterator[tuple[str, bytes]]:
         """Yield what the next record adds: path below the folder, and bytes to append there."""
         self._fold.take(record)
-        match record["event"]:
-            case "benchmark":
+        match record:
+            case ModelsBenchmarked():
                 yield from self._speeds(record)
-            case "trial_started" | "epoch" | "trial_ended":
-                history = self._fold.trials[record["trial"]]
+            case TrialStarted() | EpochEnded() | TrialEnded():
+                history = self._fold.trials[record.trial]
                 if content := self._added(record, history):
                     yield _file(history), content
 
@@ -98,12 +99,12 @@ class EventLog:
         session = b"" if history.follow_up else event_record(time_s, started)
         return first_record(time_s) + session
 
-    def _speeds(self, record: Record) -> Iterator[tuple[str, bytes]]:
+    def _speeds(self, record: ModelsBenchmarked) -> Iterator[tuple[str, bytes]]:
         for number, ratio in speed_ratios(record).items():
             if (history := self._fold.trials.get(number)) is not None:
                 summary = Summary(value=[scalar(_SPEED, ratio)])
                 step = max(history.epochs, default=0)
-                yield _file(history), event_record(record["time_s"], summary, step)
+                yield _file(history), event_record(record.time_s, summary, step)
 
 
 def event_files(view: RunView, dimensions: Sequence[Dimension]) -> dict[str, bytes]:

@@ -67,7 +67,7 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
 
 def _print_result(result: SearchResult) -> None:
     from results.export.benchmark import BENCHMARK_COLUMNS
-    from results.journal.journal import ENDINGS
+    from results.journal.search_records import ENDINGS
     from results.terminal.cells import benchmark_view
     from results.terminal.trials import trials_view
 

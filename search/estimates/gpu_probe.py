@@ -18,7 +18,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from models.user_code import allow_code, code_root
 from results.journal.history import latest
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.search_records import GpuShareMeasured
 from search.cluster.resources import Node, num_by_cpu
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
@@ -39,7 +41,6 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.machine.memory_share import release_memory
 
 MIB_BYTES = 2**20
-EVENT = "gpu_share"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,26 +126,26 @@ class GpuShareProbe:
             why = "device is cpu" if self.settings.device == "cpu" else "Ray has no GPU"
             self.print_line(f"resources.gpu=auto: {why}, so trials train on CPUs")
             return 0.0, 0, 0
-        known = latest(self.records, EVENT)
+        known = latest(self.records, GpuShareMeasured)
         if known is None or self._is_of_another_gpu(known):
             known = self._probed(with_gpu, measure)
         self.print_line(describe_gpu_share(known))
-        step_bytes = round(self._bounded(known["num_bytes"]) * MEMORY_MARGIN)
-        return float(known["share"]), int(known["context_bytes"]), step_bytes
+        step_bytes = round(self._bounded(known.num_bytes) * MEMORY_MARGIN)
+        return known.share, known.context_bytes, step_bytes
 
-    def _is_of_another_gpu(self, probed: Record) -> bool:
+    def _is_of_another_gpu(self, probed: GpuShareMeasured) -> bool:
         """Return whether this machine has GPUs, but none of that kind; False on a cluster."""
         if self.settings.address is not None or not torch.cuda.is_available():
             return False
         here = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
         return not any(
-            gpu.name == probed["gpu"]
+            gpu.name == probed.gpu
             # Drivers differ in whether total_memory includes what they reserve for themselves.
-            and math.isclose(gpu.total_memory, probed["total_bytes"], rel_tol=0.05)
+            and math.isclose(gpu.total_memory, probed.total_bytes, rel_tol=0.05)
             for gpu in here
         )
 
-    def _probed(self, nodes: Sequence[Node], measure: MeasureStep) -> Record:
+    def _probed(self, nodes: Sequence[Node], measure: MeasureStep) -> GpuShareMeasured:
         self.print_line("resources.gpu=auto: looking for the space's largest configuration")
         costly = self._largest()
         steps = [(node, measure(node, costly.config)) for node in nodes]
@@ -162,11 +163,12 @@ class GpuShareProbe:
         # One share for all nodes: a trial may be placed on any of them.
         tightest = max(range(len(steps)), key=shares.__getitem__)
         return self.journal.append(
-            EVENT,
-            share=shares[tightest],
-            **asdict(steps[tightest][1]),
-            params=costly.params,
-            config=costly.config.canonical(),
+            GpuShareMeasured(
+                share=shares[tightest],
+                **asdict(steps[tightest][1]),
+                params=costly.params,
+                config=costly.config.canonical(),
+            )
         )
 
     def _largest(self) -> LargestStep:
@@ -253,16 +255,17 @@ def probe_step(
     }
 
 
-def describe_gpu_share(probed: Record) -> str:
+def describe_gpu_share(probed: GpuShareMeasured) -> str:
     """Return a `gpu_share` record in a line."""
-    values = ", ".join(f"{name}={value}" for name, value in probed["params"].items())
-    how = "is estimated to need" if probed["is_estimated"] else "needs"
+    values = ", ".join(f"{name}={value}" for name, value in probed.params.items())
+    how = "is estimated to need" if probed.is_estimated else "needs"
     num_mib, context_mib, total_mib = (
-        probed[name] / MIB_BYTES for name in ("num_bytes", "context_bytes", "total_bytes")
+        num_bytes / MIB_BYTES
+        for num_bytes in (probed.num_bytes, probed.context_bytes, probed.total_bytes)
     )
     return (
         f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
         f"{how} {num_mib:.0f} MiB; with a margin of {MEMORY_MARGIN - 1:.0%} and "
-        f"{context_mib:.0f} MiB for each process, a trial gets {probed['share']:g} of a GPU "
-        f"({probed['gpu']}, {total_mib:.0f} MiB)"
+        f"{context_mib:.0f} MiB for each process, a trial gets {probed.share:g} of a GPU "
+        f"({probed.gpu}, {total_mib:.0f} MiB)"
     )

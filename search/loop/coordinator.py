@@ -10,7 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from results.journal.journal import EndState, HaltReason, Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.record_values import EndState, HaltReason
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialPlaced
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
 from search.loop.follow_ups import FollowUp, FollowUpCandidate, due_follow_ups
@@ -127,16 +130,7 @@ class Coordinator(SearchState):
         begun = self._next_own_trial() or self._next_follow_up()
         if begun is None:
             return None
-        follows = {"follow_up": begun.follow_up, "follows": begun.follows}
-        self._journal.append(
-            "trial_started",
-            trial=begun.trial,
-            params=begun.suggestion.params,
-            config=begun.config.canonical(),
-            config_hash=begun.config.config_hash(),
-            seed=begun.config.seed,
-            **({} if begun.follow_up is None else follows),
-        )
+        self._journal.append(begun.start_record())
         self.trials.append(begun)
         return self._hand_out(begun)
 
@@ -177,7 +171,8 @@ class Coordinator(SearchState):
         """
         course = self.trials[trial]
         if course.state is None and epoch not in course.veer_pct:
-            self._journal.append("epoch", trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
+            record = EpochEnded(trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
+            self._journal.append(record)
             self._apply_epoch(trial, epoch, veer_pct)
             self.num_reported += 1
         self._check_time_limit()
@@ -190,7 +185,7 @@ class Coordinator(SearchState):
         course = self.trials[trial]
         course.is_running = False
         if course.state is None:
-            self._journal.append("trial_ended", trial=trial, state=state, reason=reason)
+            self._journal.append(TrialEnded(trial=trial, state=state, reason=reason))
             self._apply_end(trial, state)
             if why := self.ledger.record_end(trial, state, reason):
                 self.halt("failing", why)
@@ -200,7 +195,7 @@ class Coordinator(SearchState):
 
         Args:
             trial: The trial's number.
-            kind: One of `results.journal.journal.FAULT_KINDS`.
+            kind: One of `results.journal.trial_records.FAULT_KINDS`.
             message: Description of the fault, one line.
         """
         course = self.trials[trial]
@@ -235,7 +230,8 @@ class Coordinator(SearchState):
             placement: Fields of the `placed` record, as `trainable.training.ray_trial` reports
                 them.
         """
-        self._journal.append("placed", trial=trial, epoch=self.trials[trial].epoch, **placement)
+        epoch = self.trials[trial].epoch
+        self._journal.append(TrialPlaced(trial=trial, epoch=epoch, **placement))
 
     def note_damage(self, trial: int, message: str) -> None:
         """Record that a checkpoint of a running trial could not be used.

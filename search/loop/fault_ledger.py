@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
-from results.journal.journal import EndState, Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.record_values import EndState
+from results.journal.trial_records import InfrastructureFault
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
 from search.loop.trial_course import Fault, TrialCourse
@@ -68,14 +71,15 @@ class FaultLedger:
             fault: The fault.
             raised: The trial's share from now on, where the fault raised it.
         """
-        more = {} if raised is None else {"resource": raised.resource, "share": raised.share}
         record = self._journal.append(
-            "infrastructure",
-            kind=fault.kind,
-            trial=course.trial,
-            epoch=course.epoch,
-            message=fault.message,
-            **more,
+            InfrastructureFault(
+                kind=fault.kind,
+                trial=course.trial,
+                epoch=course.epoch,
+                message=fault.message,
+                resource=None if raised is None else raised.resource,
+                share=None if raised is None else raised.share,
+            )
         )
         # Counted by the same function as on a replay, so that a resumed search counts the same.
         self.restore(course, record)

@@ -14,7 +14,9 @@ import numpy as np
 
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
-from results.journal.journal import Record, as_recorded
+from results.journal.journal import as_recorded
+from results.journal.record import Record
+from results.journal.record_values import FollowUpKind
 from search.config.sections import FollowUpPlan
 from search.loop.stop_check import rung_stops
 from search.loop.trial_course import TrialCourse
@@ -37,7 +39,7 @@ class FollowUp:
         seed: Seed of the follow-up.
     """
 
-    kind: str
+    kind: FollowUpKind
     follows: int
     seed: int
 

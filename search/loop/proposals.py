@@ -11,7 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.journal.journal import EndState, Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.record_values import BrokenLimit, EndState
+from results.journal.search_records import InfeasibleSuggestion, RepeatedSuggestion
 from search.loop.trial_course import TrialCourse
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
@@ -193,18 +196,19 @@ class Proposals:
         # from which the same study can be rebuilt.
         self._in_a_row += 1
         self._last_rejection = "; ".join(map(str, violations))
-        recorded = [asdict(violation) for violation in violations]
-        self._journal.append("infeasible", params=suggestion.params, violations=recorded)
+        recorded = [BrokenLimit(**asdict(violation)) for violation in violations]
+        self._journal.append(InfeasibleSuggestion(params=suggestion.params, violations=recorded))
         self._suggestions.reject(suggestion.number, _excesses(violations))
 
     def _repeat(self, suggestion: Suggestion, course: TrialCourse) -> None:
         self._in_a_row += 1
         self._last_rejection = _repeat_in_words(course)
         self._journal.append(
-            "repeated",
-            params=suggestion.params,
-            config_hash=course.config.config_hash(),
-            same_as=course.trial,
+            RepeatedSuggestion(
+                params=suggestion.params,
+                config_hash=course.config.config_hash(),
+                same_as=course.trial,
+            )
         )
         self._pass_on_result(suggestion, course)
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from results.journal.history import trial_histories
-from results.journal.journal import FIELDS, Journal, Record
-from results.journal.records import FOLLOW_UP
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.trial_records import TrialStarted
 from search.loop.fault_ledger import NOT_COUNTED
 
 
@@ -24,7 +25,7 @@ def restart_failed(records: Sequence[Record], journal: Journal) -> tuple[Record,
         All records of the journal, with the new ones.
     """
     restarted = [
-        journal.append("trial_started", **_start_fields(trial.started))
+        journal.append(_started_again(trial.started))
         for trial in trial_histories(records)
         if trial.state == "failed"
     ]
@@ -50,10 +51,9 @@ def without_lapsed(records: Sequence[Record]) -> list[Record]:
     ]
 
 
-def _start_fields(record: Record) -> Record:
-    """Return the fields of a `trial_started` record that its copy keeps, without its time."""
-    fields = FIELDS["trial_started"] | FOLLOW_UP
-    return {key: record[key] for key in sorted(fields & record.keys())}
+def _started_again(record: TrialStarted) -> TrialStarted:
+    """Return the record of the same start, now."""
+    return TrialStarted(**record.model_dump(exclude_unset=True, exclude={"event", "time_s"}))
 
 
 def _lapses_on_restart(record: Record) -> bool:

@@ -10,7 +10,10 @@ from pydantic import ValidationError
 
 from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.record_values import StartPoint
+from results.journal.search_records import StartPointsRead
 from search.config.search_config import SearchConfig
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
@@ -150,7 +153,7 @@ def config_maker(
     return lambda suggestion: make_trial_config(suggestion.tree, suggestion.seed, settings, own)
 
 
-def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Record]:
+def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[StartPoint]:
     """Return the configs of the space's `start_from`, mapped onto the space.
 
     Args:
@@ -166,12 +169,12 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
     Raises:
         ConfigError: A source is unknown or cannot be read; with file and line.
     """
-    earlier = latest(records, "start_points")
+    earlier = latest(records, StartPointsRead)
     if earlier is not None:
-        return list(earlier["points"])
+        return list(earlier.points)
     # Where the space leaves them open, `choose_eval_crops` sets them for all trials alike.
     own = SEARCH_FIELDS if sets_eval_crops(space) else (*SEARCH_FIELDS, EVAL_CROPS)
-    points: list[Record] = []
+    points: list[StartPoint] = []
     for position, text in enumerate(space.start_from):
         try:
             found = starting_trees([text], file.parent)
@@ -181,12 +184,12 @@ def start_points(space: Space, file: Path, records: Sequence[Record]) -> list[Re
         for source, tree in found:
             fitted = fit_config(space, tree, TrialConfig, ignore=own)
             remarks = list(fitted.remarks)
-            points.append({"source": source, "params": fitted.params, "remarks": remarks})
+            points.append(StartPoint(source=source, params=fitted.params, remarks=remarks))
     return points
 
 
 def record_start_points(
-    points: Sequence[Record],
+    points: Sequence[StartPoint],
     journal: Journal,
     records: Sequence[Record],
     print_line: Callable[[str], None],
@@ -198,11 +201,11 @@ def record_start_points(
     """
     # Once: a resume must replay the same points, even if their sources have changed.
     if points and latest(records, "start_points") is None:
-        journal.append("start_points", points=points)
+        journal.append(StartPointsRead(points=list(points)))
         for point in points:
-            for remark in point["remarks"]:
-                print_line(f"start from {point['source']}: {remark}")
-    return [point["params"] for point in points if point["params"] is not None]
+            for remark in point.remarks:
+                print_line(f"start from {point.source}: {remark}")
+    return [point.params for point in points if point.params is not None]
 
 
 def make_trial_config(

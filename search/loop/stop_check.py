@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.analysis.rungs import asha_rungs
-from results.journal.journal import ENDINGS, Record
+from results.journal.record import Record
+from results.journal.search_records import ENDINGS
 from search.config.sections import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
 

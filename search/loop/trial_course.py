@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from results.analysis.rungs import AT_RUNG
 from results.journal.history import median_of_last
-from results.journal.journal import EndState
+from results.journal.record_values import EndState, FollowUpKind
+from results.journal.trial_records import TrialStarted
 from search.config.sections import FollowUpPlan
 from search.loop.early_stopping import Verdict
 from search.loop.shares import RaisedShare
@@ -22,7 +23,7 @@ class Fault:
     """A fault of a trial that its config did not cause.
 
     Attributes:
-        kind: One of `results.journal.journal.FAULT_KINDS`.
+        kind: One of `results.journal.trial_records.FAULT_KINDS`.
         message: Description of the fault, one line.
     """
 
@@ -57,7 +58,7 @@ class TrialCourse:
     is_running: bool = False
     raised: RaisedShare | None = None
     faults: list[Fault] = field(default_factory=list)
-    follow_up: str | None = None
+    follow_up: FollowUpKind | None = None
     follows: int | None = None
 
     @property
@@ -80,8 +81,22 @@ class TrialCourse:
         """Median VEER of its last epochs, percent."""
         return median_of_last([veer_pct for _, veer_pct in sorted(self.measured.items())])
 
+    def start_record(self) -> TrialStarted:
+        """Return the journal's record of its start, now."""
+        return TrialStarted(
+            trial=self.trial,
+            params=self.suggestion.params,
+            config=self.config.canonical(),
+            config_hash=self.config.config_hash(),
+            seed=self.config.seed,
+            follow_up=self.follow_up,
+            follows=self.follows,
+        )
 
-def follow_up_trial(followed: TrialCourse, trial: int, kind: str, seed: int) -> TrialCourse:
+
+def follow_up_trial(
+    followed: TrialCourse, trial: int, kind: FollowUpKind, seed: int
+) -> TrialCourse:
     """Return a follow-up of a trial, not yet started.
 
     Args:

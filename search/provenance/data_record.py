@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from results.journal.history import latest
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.search_records import CorpusRecord
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from trainable.corpus.corpus import CorpusConfig
@@ -64,7 +66,7 @@ def note_corpus(
     earlier = latest(records, "corpus")
     # A resumed run may have stores that its record lacks, such as the teacher's targets.
     if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
-        journal.append("corpus", **facts)
+        journal.append(CorpusRecord(**facts))
 
 
 def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.journal.journal import Record
+from results.journal.record import Record
 from search.provenance.provenance import AUTH_MODE, CODE_DIGITS
 
 UNKNOWN = "not recorded"

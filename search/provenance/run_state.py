@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from results.journal.history import trial_histories
-from results.journal.journal import Journal, Record, as_recorded, read_journal
+from results.journal.journal import Journal, as_recorded, read_journal
+from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
+from results.journal.search_records import SearchResumed, SearchStarted
 from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig
@@ -76,7 +78,7 @@ def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
         _require_settings(folder / SETTINGS_FILE, settings)
 
 
-def _require_space(file: Path, recorded: Record) -> None:
+def _require_space(file: Path, recorded: Mapping[str, Any]) -> None:
     if not file.exists():
         write_yaml(file, recorded)
         return
@@ -85,7 +87,7 @@ def _require_space(file: Path, recorded: Record) -> None:
     _refuse(file, differing_values(found, recorded))
 
 
-def _require_settings(file: Path, recorded: Record) -> None:
+def _require_settings(file: Path, recorded: Mapping[str, Any]) -> None:
     if not file.exists():
         write_yaml(file, recorded)
         return
@@ -192,7 +194,7 @@ def open_run(
     write_yaml(folder / SETTINGS_FILE, resolved)
     now = provenance()
     if records:
-        journal.append("search_resumed", settings=resolved, provenance=now)
+        journal.append(SearchResumed(settings=resolved, provenance=now))
     else:
-        journal.append("search_started", settings=resolved, space=space, provenance=now)
+        journal.append(SearchStarted(settings=resolved, space=space, provenance=now))
     return changes_since_start(records, now)

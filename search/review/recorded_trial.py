@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from results.journal.history import TrialHistory, latest, trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
@@ -53,7 +53,7 @@ class TrialStart:
         provenance: Provenance of the driver process at that time; empty if not recorded.
     """
 
-    placement: Record
+    placement: Mapping[str, Any]
     provenance: Mapping[str, Any]
 
 
@@ -208,7 +208,7 @@ def _starts(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
             case "search_started" | "search_resumed":
                 provenance = record.get("provenance") or {}
             case "placed" if record["trial"] == number:
-                found.append(TrialStart(placement=record, provenance=provenance))
+                found.append(TrialStart(placement=record.as_dict(), provenance=provenance))
     return tuple(found)
 
 

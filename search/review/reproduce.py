@@ -222,7 +222,8 @@ def _run_again(
         except DivergedError as error:
             return pairs, f"{error}, where a VEER of {recorded['veer_pct']} % is recorded"
         watcher(report)
-        pairs.append(EpochPair(recorded=recorded, again=_journal_values(report, trainer)))
+        again = _journal_values(report, trainer)
+        pairs.append(EpochPair(recorded=recorded.as_dict(), again=again))
     return pairs, None
 
 

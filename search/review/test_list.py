@@ -7,6 +7,7 @@ from pathlib import Path
 
 from results.analysis.faults import counted, utc
 from results.journal.journal import Journal
+from results.journal.trial_records import FinalTestOpened
 from search.provenance.run_lock import run_lock
 from search.review.model_source import ModelSource
 from spaces.files.digest import file_sha256
@@ -166,16 +167,17 @@ def open_test_list(
     # Both records are written before a score exists: nobody can look first and record later.
     with _journal_of(source, print_line) as journal:
         past, files = ledger.record(opening)
-        if journal is not None:
+        if journal is not None and source.trial is not None:
             journal.append(
-                "test_opened",
-                opening=opening.id,
-                trial=source.trial,
-                epoch=source.loaded.epoch,
-                path=opening.list_file,
-                list_sha256=trials.sha256,
-                num_pairs=len(trials.pairs),
-                model_sha256=opening.model_sha256,
+                FinalTestOpened(
+                    opening=opening.id,
+                    trial=source.trial,
+                    epoch=source.loaded.epoch,
+                    path=opening.list_file,
+                    list_sha256=trials.sha256,
+                    num_pairs=len(trials.pairs),
+                    model_sha256=opening.model_sha256,
+                )
             )
     warnings = (
         *_overlaps(source, trials),

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
-from results.journal.journal import ENDINGS, EndReason, Journal
+from results.journal.journal import Journal
+from results.journal.record_values import EndReason
+from results.journal.search_records import ENDINGS, SearchEnded
 from results.page.report import write_report
 from results.tables.trials import write_tables
 from results.trackers.study import write_study
@@ -26,7 +28,7 @@ class SearchResult:
     Attributes:
         run: The run, as its journal has it at the end.
         reason: Why it ended. A search can be resumed unless the reason is in
-            `results.journal.journal.ENDINGS`.
+            `results.journal.search_records.ENDINGS`.
         was_finished: Whether it had finished before, so that nothing ran.
         message: Details on the reason for the user; may be empty.
         is_terminated: Whether SIGTERM ended it.
@@ -52,7 +54,7 @@ def end_search(job: SearchJob, coordinator: Coordinator, is_terminated: bool) ->
         if result.reason in ENDINGS and job.settings.benchmark_top and run.ranked:
             run = _benchmarked(run, job)
         with Journal(run.folder.journal) as journal:
-            run = run.with_records(journal.append("search_ended", reason=result.reason))
+            run = run.with_records(journal.append(SearchEnded(reason=result.reason)))
     return replace(result, run=run)
 
 

@@ -1,12 +1,13 @@
 """The status of a search from its journal, for viewers in another process."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from results.analysis.ranking import ranked
 from results.analysis.run_view import RunView
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
-from results.journal.journal import Record
+from results.journal.record import Record
 from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 
@@ -77,7 +78,7 @@ def _left_s(view: RunView, begun_s: float, now_s: float) -> float | None:
     return min(left_s, max(float(limit_s) - (now_s - begun_s), 0.0))
 
 
-def _follow_up_epochs(settings: Record, trials: Sequence[TrialHistory]) -> float:
+def _follow_up_epochs(settings: Mapping[str, Any], trials: Sequence[TrialHistory]) -> float:
     """Return the most epochs of follow-ups still to run: each runs to the last epoch."""
     begun = [trial for trial in trials if trial.follow_up is not None]
     plan = FollowUpPlan(**{key: int(settings.get(key) or 0) for key in FOLLOW_UP_SETTINGS})

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from results.journal.journal import Record
+from results.journal.record import Record
+from results.journal.record_values import StartPoint
 from search.cluster.resources import require_gpus_here
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
@@ -66,8 +68,8 @@ class Materials:
 
     data: TrainingData
     teacher: Path | None
-    facts: Record
-    points: Sequence[Record]
+    facts: dict[str, Any]
+    points: Sequence[StartPoint]
     checker: LimitChecker
 
     @property
@@ -112,7 +114,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     return Materials(data=data, teacher=teacher, facts=facts, points=points, checker=checker)
 
 
-def _prepare_corpus(job: SearchJob, build: Builder) -> tuple[TrainingData, Record]:
+def _prepare_corpus(job: SearchJob, build: Builder) -> tuple[TrainingData, dict[str, Any]]:
     """Return the corpus, and the fields of the journal's `corpus` record without targets."""
     corpus, view = job.settings.corpus, job.view
     require_same_lists(corpus, job.records)  # before other log-mels are computed

@@ -13,8 +13,10 @@ import pyarrow as pa
 from models import count_parameters
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import latest
-from results.journal.journal import Journal, Record, read_journal
+from results.journal.journal import Journal, read_journal
+from results.journal.record import Record
 from results.journal.run_folder import JOURNAL
+from results.journal.search_records import TeacherRecord
 from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import require_same_teacher
@@ -213,7 +215,9 @@ def measure_teacher(
         keep_teacher_scores(
             journal.path.parent, data, scores
         )  # before the record: a resumed run measures again without it
-    journal.append("teacher", path=file, veer_pct=veer_pct, num_params=num_params, sha256=sha256)
+    journal.append(
+        TeacherRecord(path=str(file), veer_pct=veer_pct, num_params=num_params, sha256=sha256)
+    )
     return veer_pct
 
 

@@ -7,7 +7,9 @@ that validation takes at most a fifth of an epoch's time.
 from collections.abc import Callable, Sequence
 
 from results.journal.history import latest
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
+from results.journal.search_records import EvalCropsChosen
 from spaces.space import Space
 from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.features.training_data import TrainingData
@@ -86,7 +88,7 @@ def choose_eval_crops(
     num_train, num_val = len(data.train_row), len(data.val_row)
     crops = affordable_eval_crops(num_train, num_val, wanted)
     share = expected_eval_share(num_train, num_val, crops)
-    journal.append("eval_crops", eval_crops=crops, wanted=wanted, expected_share=share)
+    journal.append(EvalCropsChosen(eval_crops=crops, wanted=wanted, expected_share=share))
     if crops < wanted:
         usual = expected_eval_share(num_train, num_val, wanted)
         print_line(

@@ -15,7 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from results.journal.journal import EndState
+from results.journal.record_values import EndState
 from results.trackers.distributions import to_distribution
 from search.suggest.sampler_kind import SamplerKind
 from search.suggest.samplers import make_sampler

@@ -20,6 +20,8 @@ from typing import Any
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import JOURNAL, RunFolder
+from results.journal.search_records import SearchEnded, SearchResumed
+from results.journal.trial_records import TrialEnded, TrialStarted
 from results.page.report import write_report
 from results.tables.trials import write_tables
 from results.terminal.trials import trials_view
@@ -119,13 +121,13 @@ def write_long_run(path: Path, num_trials: int) -> None:
     failed = next(trial for trial in reversed(view.histories) if trial.state == "failed")
     kept = ("params", "config", "config_hash", "seed")
     with Journal(run.journal) as journal:
-        journal.append("search_resumed", settings=SETTINGS, provenance={"command": "veer resume"})
+        journal.append(SearchResumed(settings=SETTINGS, provenance={"command": "veer resume"}))
 
         def go(trial: int, **started: Any) -> None:
-            journal.append("trial_started", trial=trial, **started)
+            journal.append(TrialStarted(trial=trial, **started))
             for epoch in range(1, MAX_EPOCHS + 1):
                 report(journal, trial, epoch, 40.0 - epoch, num_samples=4000)
-            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
 
         go(failed.trial, **{name: failed.started[name] for name in kept})
         number = num_trials
@@ -134,7 +136,7 @@ def write_long_run(path: Path, num_trials: int) -> None:
                 fields = {name: finalist.started[name] for name in kept} | {"seed": number}
                 go(number, **fields, follow_up="repeat", follows=finalist.trial)
                 number += 1
-        journal.append("search_ended", reason="finished")
+        journal.append(SearchEnded(reason="finished"))
 
 
 if __name__ == "__main__":

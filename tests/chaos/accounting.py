@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from results.journal.history import TrialHistory, trial_histories
-from results.journal.journal import Record, read_journal
+from results.journal.journal import read_journal
+from results.journal.record import Record
 from results.journal.run_folder import JOURNAL
 from search.loop.stop_check import stop_faults
 from trainable.checkpoints.folder import CheckpointFolder

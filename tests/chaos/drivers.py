@@ -6,7 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from results.journal.journal import Record, read_journal
+from results.journal.journal import read_journal
+from results.journal.record import Record
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
 from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, PrintLine

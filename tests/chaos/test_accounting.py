@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from results.journal.journal import Journal
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import EpochEnded
 from tests.chaos.accounting import Losses, Snapshot, losses, snapshot
 from tests.chaos.faults import (
     GENTLE,
@@ -15,14 +17,14 @@ from tests.chaos.faults import (
     press_ctrl_c_twice,
     terminate,
 )
+from tests.worlds.journals import made_record
 from trainable.checkpoints.folder import CheckpointFolder
 
-COMMON = ("event", "time_s")
 SETTINGS = {"scheduler": {"kind": "none"}, "max_epochs": 3, "num_trials": 2}
 
 
 def record(event, **fields):
-    return {"event": event, "time_s": 0.0, **fields}
+    return made_record(event, time_s=0.0, **fields)
 
 
 def started(trial):
@@ -133,10 +135,9 @@ def test_only_the_trial_that_was_hit_counts():
 def test_a_run_folder_is_read_as_it_is(tmp_path):
     assert snapshot(tmp_path) == at([])
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append("search_started", settings=SETTINGS, provenance={})
-        start = {name: value for name, value in started(0).items() if name not in COMMON}
-        journal.append("trial_started", **start)
-        journal.append("epoch", trial=0, epoch=1, veer_pct=3.0)
+        journal.append(SearchStarted(settings=SETTINGS, provenance={}))
+        journal.append(started(0))
+        journal.append(EpochEnded(trial=0, epoch=1, veer_pct=3.0))
     for number in (1, 5):
         file = CheckpointFolder(tmp_path / "trials" / "0000").file_of(number)
         file.parent.mkdir(parents=True, exist_ok=True)

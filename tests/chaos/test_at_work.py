@@ -1,10 +1,11 @@
 """The running trials in a journal, and the time without a report of a trial."""
 
 from tests.chaos.workers import AtWork, at_work, longest_gap_s
+from tests.worlds.journals import made_record
 
 
 def record(event, trial, time_s=0.0, **fields):
-    return {"event": event, "trial": trial, "time_s": time_s, **fields}
+    return made_record(event, trial=trial, time_s=time_s, **fields)
 
 
 PLACED = [
@@ -25,7 +26,7 @@ def test_placed_trials_are_at_work():
 def test_a_trial_is_not_at_work_after_a_fault_or_its_end_or_a_new_start():
     assert at_work([*PLACED, record("infrastructure", 0)]).keys() == {1}
     assert at_work([*PLACED, record("trial_ended", 1)]).keys() == {0}
-    assert at_work([*PLACED, {"event": "search_resumed"}]) == {}
+    assert at_work([*PLACED, made_record("search_resumed")]) == {}
 
 
 def test_a_trial_that_was_placed_again_counts_its_epochs_there():

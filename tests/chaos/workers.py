@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from results.journal.journal import Record, read_journal
+from results.journal.journal import read_journal
+from results.journal.record import Record
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import losses, snapshot
 from tests.chaos.faults import Injection, Outcome, PrintLine

@@ -15,7 +15,8 @@ from results.export.benchmark import BENCHMARK_COLUMNS
 from results.export.card import CardFacts, model_card
 from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.journal.tail import JournalTail
 from results.page.page import render_page

@@ -7,8 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from results.journal.hash_chain import START, chained, split_check
 from results.journal.journal import Journal, read_journal
-from results.journal.values import ROW_NUMBERS
+from results.journal.record_values import ROW_NUMBERS
+from results.journal.search_records import (
+    CorpusRecord,
+    InfeasibleSuggestion,
+    ModelsBenchmarked,
+    RepeatedSuggestion,
+    SearchEnded,
+    SearchStarted,
+    TeacherRecord,
+)
+from results.journal.trial_records import InfrastructureFault, TrialPlaced
 from spaces.files.digest import file_sha256
 from spaces.files.errors import VeerError
 from tests.fuzz.journal_readers import (
@@ -31,11 +42,15 @@ def searched(journal: Journal) -> None:
             goes_on = coordinator.report(course.trial, epoch, veer_pct, fields)
 
 
-def without_check(line: bytes) -> bytes:
-    """A record without what chains it to the one before, so that more than the chain is tried."""
-    record = json.loads(line)
-    record.pop("check", None)
-    return json.dumps(record).encode()
+def chained_again(lines: list[bytes]) -> list[bytes]:
+    """The lines with checks that fit, so that more than the chain is tried."""
+    again, before = [], START
+    for line in lines:
+        text = split_check(line)[0]
+        if text.startswith(b"{") and text.endswith(b"}"):
+            line, before = chained(text, before)
+        again.append(line)
+    return again
 
 
 @pytest.fixture(scope="module")
@@ -58,23 +73,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "git": {"commit": "ab", "has_changes": False}, "hardware": {"cpu": "a"},
             "cuda": {"num_gpus": 0},
         }  # fmt: skip
-        journal.append("search_started", settings=settings, provenance=led)
+        journal.append(SearchStarted(settings=settings, provenance=led))
         lists = {"train": {"file": "a", "sha256": "ab", "num_utterances": 1}}
-        journal.append("corpus", lists=lists, stores={"train": "k1", "val": "k1"})
+        journal.append(CorpusRecord(lists=lists, stores={"train": "k1", "val": "k1"}))
         teacher = Path(__file__)  # only its bytes are looked at
         source = {"path": teacher, "sha256": file_sha256(teacher)}
-        journal.append("teacher", veer_pct=7.5, num_params=10, **source)
+        journal.append(TeacherRecord(veer_pct=7.5, num_params=10, **source))
         searched(journal)
-        journal.append("infeasible", params=params, violations=[broken])
-        journal.append("repeated", params=params, config_hash="ab", same_as=0)
+        journal.append(InfeasibleSuggestion(params=params, violations=[broken]))
+        journal.append(RepeatedSuggestion(params=params, config_hash="ab", same_as=0))
         for trial in range(4):
-            journal.append("placed", trial=trial, epoch=0, **place)
-        journal.append("infrastructure", kind="out_of_memory", trial=0, epoch=1, **memory)
+            journal.append(TrialPlaced(trial=trial, epoch=0, **place))
+        journal.append(InfrastructureFault(kind="out_of_memory", trial=0, epoch=1, **memory))
         rows = [row | {"model": model} for model in ("teacher", "trial 0", "trial 1")]
-        journal.append("benchmark", hardware=place["hardware"], rows=rows)
-        journal.append("search_ended", reason="finished")
-    lines = path.read_bytes().splitlines()
-    path.write_bytes(b"".join(without_check(each) + b"\n" for each in lines))
+        journal.append(ModelsBenchmarked(hardware=place["hardware"], rows=rows))
+        journal.append(SearchEnded(reason="finished"))
     return path
 
 
@@ -95,22 +108,26 @@ def refusals_of(content: bytes, folder: Path) -> list[str]:
     return found
 
 
+def changed_record(draw: st.DrawFn, line: bytes) -> bytes:
+    """A line with another record, or the same where it is no longer one."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return line
+    return json.dumps(draw(mutated(record))).encode()
+
+
 @st.composite
 def tampered(draw: st.DrawFn, path: Path) -> bytes:
     """The journal with records changed, moved, repeated or gone, and bytes spoilt."""
-    lines = path.read_bytes().splitlines()
+    lines = [split_check(line)[0] for line in path.read_bytes().splitlines()]
     for _ in range(draw(st.integers(1, 3))):
         if not lines:
             break
         number = draw(st.integers(0, len(lines) - 1))
         match draw(st.sampled_from(["change"] * 4 + ["remove", "repeat", "swap", "cut", "spoil"])):
             case "change":
-                try:
-                    record = json.loads(lines[number])
-                except (ValueError, RecursionError):
-                    continue
-                changed = draw(mutated(record))
-                lines[number] = json.dumps(changed).encode()
+                lines[number] = changed_record(draw, lines[number])
             case "remove":
                 del lines[number]
             case "repeat":
@@ -121,6 +138,8 @@ def tampered(draw: st.DrawFn, path: Path) -> bytes:
                 lines[number] = lines[number][: draw(st.integers(0, len(lines[number])))]
             case "spoil":
                 lines[number] = draw(st.binary(max_size=30) | st.just(b"[" * 5000))
+    if draw(st.integers(0, 9)):
+        lines = chained_again(lines)
     return b"\n".join(lines) + draw(st.sampled_from([b"\n", b"", b"\r\n", b"\x00"]))
 
 

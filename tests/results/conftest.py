@@ -10,6 +10,14 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import (
+    InfeasibleSuggestion,
+    RepeatedSuggestion,
+    SearchStarted,
+    StartPointsRead,
+    TeacherRecord,
+)
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.dimensions import Dimension
 from spaces.files.digest import file_sha256
 from spaces.files.yaml_file import write_yaml
@@ -39,9 +47,11 @@ def journal_run(tmp_path: Path) -> RunFolder:
     """
     path = tmp_path / "run"
     with Journal(path / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={"command": "veer search demo"})
+        journal.append(SearchStarted(settings={}, provenance={"command": "veer search demo"}))
         journal.append(
-            "teacher", path="/models/teacher.model", veer_pct=7.5, num_params=3871904, sha256="ab"
+            TeacherRecord(
+                path="/models/teacher.model", veer_pct=7.5, num_params=3871904, sha256="ab"
+            )
         )
         cosine = {"loss__distillation": "cosine", "loss__alpha": 0.7, "model__num_blocks": 4}
         start(journal, 0, **cosine, training__lr=1e-3)
@@ -49,28 +59,28 @@ def journal_run(tmp_path: Path) -> RunFolder:
             share = {"distill_share": 0.1 * epoch, "teacher_cosine": 0.2 * epoch}
             stages = {"loss_stages": [0.9, 0.5], "stage_shares": [0.04 * epoch, 0.06 * epoch]}
             report(journal, 0, epoch, veer_pct, **share, **stages)
-        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        journal.append(TrialEnded(trial=0, state="complete", reason=None))
         mse = {"loss__distillation": "mse", "loss__alpha": 0.5, "loss__temperature": 4.0}
         start(journal, 1, **mse, model__num_blocks=4, training__lr=2e-3)
         report(journal, 1, 1, 25.0, distill_share=8e-5, teacher_cosine=0.0)
         report(journal, 1, 2, 24.0, distill_share=8e-5, teacher_cosine=0.0)
-        journal.append("trial_ended", trial=1, state="stopped_early", reason="rung 2")
+        journal.append(TrialEnded(trial=1, state="stopped_early", reason="rung 2"))
         start(journal, 2, **cosine, training__lr=1e-2)
         report(journal, 2, 1, 5.0, distill_share=0.2, teacher_cosine=0.5)
         report(journal, 2, 2, float("nan"), distill_share=0.2, teacher_cosine=0.5)
-        journal.append("trial_ended", trial=2, state="diverged", reason="loss is nan")
+        journal.append(TrialEnded(trial=2, state="diverged", reason="loss is nan"))
         start(journal, 3, **cosine, training__lr=3e-3)
-        journal.append("trial_ended", trial=3, state="failed", reason="worker died")
+        journal.append(TrialEnded(trial=3, state="failed", reason="worker died"))
         start(journal, 4, **cosine, training__lr=4e-3)
         report(journal, 4, 1, 30.0, distill_share=0.2, teacher_cosine=0.3)
         report(journal, 4, 1, 31.0, distill_share=0.2, teacher_cosine=0.3)
         plain = {"loss__distillation": "none", "model__num_blocks": 4}
         start(journal, 5, **plain, training__lr=5e-3)
         report(journal, 5, 1, 10.0)
-        journal.append("trial_ended", trial=5, state="complete", reason=None)
+        journal.append(TrialEnded(trial=5, state="complete", reason=None))
         start(journal, 6, **cosine, training__lr=6e-3)
         report(journal, 6, 1, 12.0, distill_share=0.2, teacher_cosine=0.3)
-        journal.append("trial_ended", trial=6, state="complete", reason=None)
+        journal.append(TrialEnded(trial=6, state="complete", reason=None))
     return RunFolder(path)
 
 
@@ -86,48 +96,49 @@ def shared_run(tmp_path: Path) -> RunFolder:
 
     def start(trial: int, preset: str, distillation: str) -> None:
         journal.append(
-            "trial_started",
-            trial=trial,
-            params={"preset": preset},
-            config={"loss": {"distillation": distillation}},
-            config_hash=f"{trial:012x}",
-            seed=0,
+            TrialStarted(
+                trial=trial,
+                params={"preset": preset},
+                config={"loss": {"distillation": distillation}},
+                config_hash=f"{trial:012x}",
+                seed=0,
+            )
         )
 
     def repeat(same_as: int, preset: str) -> None:
         config_hash = f"{same_as:012x}"
         params = {"preset": preset}
-        journal.append("repeated", params=params, config_hash=config_hash, same_as=same_as)
+        journal.append(RepeatedSuggestion(params=params, config_hash=config_hash, same_as=same_as))
 
     def reject(preset: str, **limits: tuple[float, float]) -> None:
         broken = [
             {"limit": name, "value": value, "allowed": allowed}
             for name, (value, allowed) in limits.items()
         ]
-        journal.append("infeasible", params={"preset": preset}, violations=broken)
+        journal.append(InfeasibleSuggestion(params={"preset": preset}, violations=broken))
 
     taught = {"distill_share": 0.2, "teacher_cosine": 0.5}
     with Journal(path / "journal.jsonl") as journal:
         success = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
-        journal.append("search_started", settings={"success": success}, provenance={})
+        journal.append(SearchStarted(settings={"success": success}, provenance={}))
         journal.append(
-            "teacher", path="t.model", veer_pct=11.5, num_params=3890672, sha256="ab"
+            TeacherRecord(path="t.model", veer_pct=11.5, num_params=3890672, sha256="ab")
         )
         journal.append(
-            "start_points", points=[{"source": "v2_large", "params": {}, "remarks": []}]
+            StartPointsRead(points=[{"source": "v2_large", "params": {}, "remarks": []}])
         )
         start(0, "v2_large", "cosine")
         report(journal, 0, 1, 12.5, **taught)
         report(journal, 0, 2, 11.0, **taught)
-        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        journal.append(TrialEnded(trial=0, state="complete", reason=None))
         start(1, "no_distillation", "none")
         report(journal, 1, 1, 10.25)
-        journal.append("trial_ended", trial=1, state="complete", reason=None)
+        journal.append(TrialEnded(trial=1, state="complete", reason=None))
         reject("v1_mse", max_params=(2_500_000, 2_000_000), max_macs=(200, 100))
         repeat(0, "p4c_wide_shallow")
         start(2, "v1_mse", "mse")
         report(journal, 2, 1, 4.0, **taught)
-        journal.append("trial_ended", trial=2, state="diverged", reason="loss is nan")
+        journal.append(TrialEnded(trial=2, state="diverged", reason="loss is nan"))
         repeat(1, "alpha_0")
         repeat(0, "p4c_wide_shallow")
         reject("v1_mse", max_params=(4_000_000, 2_000_000))
@@ -181,29 +192,33 @@ def trained_run(tmp_path: Path, make_corpus: Callable[..., Path], trained: Train
     teacher_file = resolve_model_file(tmp_path / "teacher")
     with Journal(tmp_path / "trained" / "journal.jsonl") as journal:
         settings = {"corpus": corpus.model_dump(mode="json")}
-        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
+        journal.append(SearchStarted(settings=settings, provenance={"command": "veer search"}))
         journal.append(
-            "teacher",
-            path=teacher_file,
-            veer_pct=teacher.history[-1].veer_pct,
-            num_params=teacher.num_params,
-            sha256=file_sha256(teacher_file),
+            TeacherRecord(
+                path=teacher_file,
+                veer_pct=teacher.history[-1].veer_pct,
+                num_params=teacher.num_params,
+                sha256=file_sha256(teacher_file),
+            )
         )
         config = student.config
         for trial in (0, 1):
             journal.append(
-                "trial_started",
-                trial=trial,
-                params={"loss.alpha": 0.7},
-                config=config.canonical(),
-                config_hash=config.config_hash(),
-                seed=config.seed,
+                TrialStarted(
+                    trial=trial,
+                    params={"loss.alpha": 0.7},
+                    config=config.canonical(),
+                    config_hash=config.config_hash(),
+                    seed=config.seed,
+                )
             )
         report = student.history[-1].as_dict()
         for trial in (0, 1):
             worse = {"veer_pct": report["veer_pct"] + trial}
-            journal.append("epoch", trial=trial, num_params=student.num_params, **report | worse)
-            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+            journal.append(
+                EpochEnded(trial=trial, num_params=student.num_params, **report | worse)
+            )
+            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
     folder = RunFolder(tmp_path / "trained")
     shutil.copytree(trained.folder / "student", folder.trial(0))
     write_yaml(folder.trial(0) / "config.yaml", config.canonical())

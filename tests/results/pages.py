@@ -1,13 +1,15 @@
 """Pages parsed as a browser would, and run folders to make pages from."""
 
-import json
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
-from results.journal.journal import FAULT_KINDS, Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import FAULT_KINDS
+from tests.worlds.journals import made_record, write_journal
 
-SETTINGS: Record = {
+SETTINGS: dict[str, Any] = {
     "space": "space.yaml",
     "sampler": "tpe",
     "max_epochs": 27,
@@ -16,7 +18,7 @@ SETTINGS: Record = {
     "stop_at": "target",
     "corpus": {"train_list": "train.txt", "val_list": "val.txt"},
 }
-PROVENANCE: Record = {
+PROVENANCE: dict[str, Any] = {
     "command": "veer search s.yaml --run 'my run'",
     "versions": {"torch": "2.11.0"},
     "git": {"commit": "abc", "has_changes": True},
@@ -89,7 +91,7 @@ class Page(HTMLParser):
 
 def rich_records(run: RunFolder) -> list[Record]:
     """Return a journal with every event: those of a run, and the ones that test runs lack."""
-    extra: list[Record] = [
+    extra: list[dict[str, Any]] = [
         {"event": "search_resumed", "settings": SETTINGS, "provenance": PROVENANCE},
         {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}},
          "stores": {"train": "k1"}},
@@ -113,12 +115,11 @@ def rich_records(run: RunFolder) -> list[Record]:
     records = run.read()
     if any(each["event"] == "trial_ended" and each["trial"] == 3 for each in records):
         del extra[-2]
-    return [*records, *({"time_s": 1000.0 + n, **each} for n, each in enumerate(extra))]
+    return [*records, *(made_record(time_s=1000.0 + n, **each) for n, each in enumerate(extra))]
 
 
 def write_run(folder: Path, records: list[Record], space: bytes) -> RunFolder:
     folder.mkdir(parents=True)
-    lines = [json.dumps(record) for record in records]
-    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    write_journal(folder / "journal.jsonl", records)
     (folder / "space.yaml").write_bytes(space)
     return RunFolder(folder)

@@ -13,6 +13,7 @@ import results
 from results.figures import FIGURES
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
 from results.notebook import Run
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from spaces.files.errors import RunError
@@ -87,7 +88,7 @@ def test_an_unknown_figure_is_an_error_with_the_nearest_name(run: Run) -> None:
 
 def test_a_figure_without_data_is_an_error(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
     run = results.load(tmp_path)
     with pytest.raises(RunError, match="has no data for the chart learning_curves yet"):
         run.learning_curves()
@@ -99,7 +100,7 @@ def test_a_figure_without_data_is_an_error(tmp_path: Path) -> None:
 
 def test_a_running_search_is_read_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
         start(journal, 0, loss__distillation="none", training__lr=0.1)
         report(journal, 0, 1, 30.0)
         run = results.load(str(tmp_path))
@@ -144,7 +145,7 @@ def test_its_text_is_short_and_its_html_escapes(tmp_path: Path) -> None:
     folder = tmp_path / "<b>run"
     folder.mkdir()
     with Journal(folder / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
         start(journal, 0, loss__distillation="<script>\x1b[2J", training__lr=0.1)
         report(journal, 0, 1, 30.0)
     run = results.load(folder)

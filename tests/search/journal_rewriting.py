@@ -1,15 +1,18 @@
 """A run's journal rewritten with other records, valid as if the search had written them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from results.journal.journal import Journal, Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from tests.worlds.journals import write_journal
 
 
-def rewrite_journal(run: RunFolder, records: Sequence[Record]) -> None:
+def editable_records(run: RunFolder) -> list[dict[str, Any]]:
+    """Return the records of a run as dicts that can be changed."""
+    return [record.as_dict() for record in run.read()]
+
+
+def rewrite_journal(run: RunFolder, records: Sequence[Mapping[str, Any] | Record]) -> None:
     """Replace a run's journal by one with these records."""
-    run.journal.unlink()
-    with Journal(run.journal) as journal:
-        for record in records:
-            fields = {name: each for name, each in record.items() if name != "event"}
-            journal.append(record["event"], **fields)
+    write_journal(run.journal, records)

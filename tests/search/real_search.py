@@ -24,7 +24,7 @@ TRIAL_EVENTS = ("trial_started", "epoch", "trial_ended")
 def events_of(folder: Path, *events: str) -> list[dict[str, Any]]:
     """Return the journal's records of these events, without the fields that differ by run."""
     return [
-        {k: v for k, v in record.items() if k not in TIMING_FIELDS}
+        {k: v for k, v in record.as_dict().items() if k not in TIMING_FIELDS}
         for record in read_journal(folder / "journal.jsonl")
         if record["event"] in (events or TRIAL_EVENTS)
     ]

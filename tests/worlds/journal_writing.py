@@ -3,6 +3,7 @@
 from typing import Any
 
 from results.journal.journal import Journal
+from results.journal.trial_records import EpochEnded, TrialStarted
 from spaces.dimensions import Choice, Dimension, Float, Integer
 
 DIMENSIONS: tuple[Dimension, ...] = (
@@ -24,23 +25,24 @@ def start(journal: Journal, trial: int, **params: Any) -> None:
     dotted = {name.replace("__", "."): value for name, value in params.items()}
     loss = {key.removeprefix("loss."): v for key, v in dotted.items() if key.startswith("loss.")}
     journal.append(
-        "trial_started",
-        trial=trial,
-        params=dotted,
-        config={"loss": loss, "training": {"lr": dotted["training.lr"]}, "seed": trial},
-        config_hash=f"{trial:012x}",
-        seed=trial,
+        TrialStarted(
+            trial=trial,
+            params=dotted,
+            config={"loss": loss, "training": {"lr": dotted["training.lr"]}, "seed": trial},
+            config_hash=f"{trial:012x}",
+            seed=trial,
+        )
     )
 
 
 def report(journal: Journal, trial: int, epoch: int, veer_pct: float, **fields: Any) -> None:
     """Write an epoch with the fields that every report has."""
     journal.append(
-        "epoch",
-        trial=trial,
-        epoch=epoch,
-        veer_pct=veer_pct,
-        **{
+        EpochEnded(
+            trial=trial,
+            epoch=epoch,
+            veer_pct=veer_pct,
+            **{
             "loss_total": 3.0,
             "loss_classification": 4.0,
             "loss_distillation": None,
@@ -54,5 +56,6 @@ def report(journal: Journal, trial: int, epoch: int, veer_pct: float, **fields: 
             "eval_s": 0.5,
             "num_params": 1000 + trial,
             **fields,
-        },
+            },
+        )
     )

@@ -1,9 +1,9 @@
 """Made-up journals of searches of any size, for charts and pages."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from results.analysis.run_view import RunView
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import TrialHistory, trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record, TrialRecord
+from results.journal.records import EVENTS
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import EpochEnded, TrialPlaced
+from tests.worlds.journals import write_journal
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, write_scores
 
 SPACE = """\
@@ -30,7 +33,7 @@ training:
 """
 MAX_EPOCHS = 27
 RUNGS = (3, 9)
-SETTINGS: Record = {
+SETTINGS: dict[str, Any] = {
     "space": "space.yaml",
     "sampler": "tpe",
     "num_trials": 30,
@@ -41,7 +44,7 @@ SETTINGS: Record = {
 }
 START_S = 1_750_000_000.0
 EPOCH_S = 10.0
-HARDWARE: Record = {"cpu": "a CPU", "num_cores": 2, "python": "3.11"}
+HARDWARE: dict[str, Any] = {"cpu": "a CPU", "num_cores": 2, "python": "3.11"}
 WORKERS = (("node-a", 101), ("node-a", 102), ("node-b", 201))
 TEACHER_PCT = 9.5
 TEACHER_PARAMS = 3_890_672
@@ -55,8 +58,7 @@ def write_made_up_run(folder: Path, num_trials: int = 30, seed: int = 0) -> RunF
     """
     folder.mkdir(parents=True)
     records = list(made_up_records(num_trials, seed))
-    lines = [json.dumps(record) for record in records]
-    (folder / "journal.jsonl").write_text("\n".join(lines) + "\n")
+    write_journal(folder / "journal.jsonl", records)
     (folder / "space.yaml").write_text(SPACE)
     return RunFolder(folder)
 
@@ -97,40 +99,42 @@ def made_up_records(num_trials: int, seed: int) -> Iterator[Record]:
         num_params=TEACHER_PARAMS, sha256="ab",
     )  # fmt: skip
     free_s = [START_S + 2.0] * len(WORKERS)
-    made: list[Record] = []
+    made: list[TrialRecord] = []
     for trial in range(num_trials):
         worker = int(np.argmin(free_s))
         own = list(_trial_records(rng, trial, free_s[worker], WORKERS[worker], num_trials))
-        free_s[worker] = own[-1]["time_s"] + 1.0
+        free_s[worker] = own[-1].time_s + 1.0
         made += own
-    made.sort(key=lambda record: record["time_s"])
+    made.sort(key=lambda record: record.time_s)
     # Starts are in the order of their numbers also where times are equal.
     middle = len(made) // 2
     pause_s = 3600.0
     yield from made[:middle]
-    paused = _record("search_ended", made[middle - 1]["time_s"], reason="interrupted")
+    paused = _record("search_ended", made[middle - 1].time_s, reason="interrupted")
     yield paused
-    yield _record("search_resumed", paused["time_s"] + pause_s, settings=SETTINGS)
-    rest = [record | {"time_s": record["time_s"] + pause_s} for record in made[middle:]]
+    yield _record("search_resumed", paused.time_s + pause_s, settings=SETTINGS)
+    rest = [
+        record.model_copy(update={"time_s": record.time_s + pause_s}) for record in made[middle:]
+    ]
     yield from _placed_again(made[:middle], rest)
-    last_s = made[-1]["time_s"] + pause_s
+    last_s = made[-1].time_s + pause_s
     yield _record("search_ended", last_s + 1, reason="finished")
     yield _record("benchmark", last_s + 60, hardware=HARDWARE, rows=list(_rows(made)))
 
 
-def _placed_again(before: list[Record], rest: list[Record]) -> Iterator[Record]:
+def _placed_again(before: list[TrialRecord], rest: list[TrialRecord]) -> Iterator[Record]:
     """Return the records after a pause, with new placements of the trials that continue."""
-    places = {each["trial"]: each for each in before if each["event"] == "placed"}
+    places = {each.trial: each for each in before if isinstance(each, TrialPlaced)}
     for record in rest:
-        place = places.pop(record["trial"], None)
-        if record["event"] == "epoch" and place is not None:
-            yield place | {"time_s": record["time_s"], "epoch": record["epoch"] - 1}
+        place = places.pop(record.trial, None)
+        if isinstance(record, EpochEnded) and place is not None:
+            yield place.model_copy(update={"time_s": record.time_s, "epoch": record.epoch - 1})
         yield record
 
 
 def _trial_records(
     rng: np.random.Generator, trial: int, begin_s: float, worker: tuple[str, int], num_trials: int
-) -> Iterator[Record]:
+) -> Iterator[Any]:
     params = _params(rng)
     own = {"trial": trial}
     yield _record(
@@ -168,9 +172,9 @@ def _fate(rng: np.random.Generator, trial: int, num_trials: int) -> tuple[str, i
     return "complete", MAX_EPOCHS
 
 
-def _params(rng: np.random.Generator) -> Record:
+def _params(rng: np.random.Generator) -> dict[str, Any]:
     distillation = str(rng.choice(["none", "mse", "cosine"]))
-    params: Record = {"loss.distillation": distillation}
+    params: dict[str, Any] = {"loss.distillation": distillation}
     if distillation != "none":
         params["loss.alpha"] = float(rng.uniform(0.1, 0.9))
     return params | {
@@ -180,7 +184,7 @@ def _params(rng: np.random.Generator) -> Record:
     }
 
 
-def _config(params: Record) -> Record:
+def _config(params: dict[str, Any]) -> dict[str, Any]:
     loss = {k.removeprefix("loss."): v for k, v in params.items() if k.startswith("loss.")}
     model = {k.removeprefix("model."): v for k, v in params.items() if k.startswith("model.")}
     return {
@@ -190,7 +194,7 @@ def _config(params: Record) -> Record:
     }
 
 
-def _epoch(time_s: float, trial: int, epoch: int, veer_pct: float, params: Record) -> Record:
+def _epoch(time_s: float, trial: int, epoch: int, veer_pct: float, params: dict[str, Any]) -> Any:
     is_taught = params["loss.distillation"] != "none"
     distill = 0.05 * epoch / (1 + 0.05 * epoch) if is_taught else None
     return _record(
@@ -207,7 +211,7 @@ def _epoch(time_s: float, trial: int, epoch: int, veer_pct: float, params: Recor
     )  # fmt: skip
 
 
-def _placed(time_s: float, trial: int, epoch: int, worker: tuple[str, int]) -> Record:
+def _placed(time_s: float, trial: int, epoch: int, worker: tuple[str, int]) -> Any:
     host, pid = worker
     return _record(
         "placed", time_s, trial=trial, epoch=epoch, host=host, pid=pid, device="cpu",
@@ -215,11 +219,11 @@ def _placed(time_s: float, trial: int, epoch: int, worker: tuple[str, int]) -> R
     )  # fmt: skip
 
 
-def _rows(made: list[Record]) -> Iterator[Record]:
+def _rows(made: list[TrialRecord]) -> Iterator[dict[str, Any]]:
     sizes: dict[str, int] = {"teacher": TEACHER_PARAMS}
     for record in made:
-        if record["event"] == "epoch" and record["epoch"] == MAX_EPOCHS:
-            sizes[f"trial {record['trial']}"] = record["num_params"]
+        if isinstance(record, EpochEnded) and record.epoch == MAX_EPOCHS:
+            sizes[f"trial {record.trial}"] = int(record.num_params or 0)
     for num_threads in (1, 2):
         for name, num_params in sizes.items():
             median_ms = 0.5 + num_params / 200_000 / num_threads
@@ -232,8 +236,8 @@ def _rows(made: list[Record]) -> Iterator[Record]:
             }  # fmt: skip
 
 
-def _record(event: str, time_s: float, **fields: object) -> Record:
-    return {"event": event, "time_s": time_s, **fields}
+def _record(event: str, time_s: float, **fields: object) -> Any:
+    return EVENTS[event](time_s=time_s, **fields)
 
 
 def keep_made_up_scores(run: RunFolder, num_pairs: int = 300) -> None:
@@ -258,7 +262,7 @@ def keep_made_up_scores(run: RunFolder, num_pairs: int = 300) -> None:
         assert trial.best is not None
         write_scores(
             run.trial(trial.trial) / SCORES_FILE,
-            _measured(first.scores, noise, trial.best["epoch"], trial.best["veer_pct"]),
+            _measured(first.scores, noise, trial.best.epoch, trial.best.veer_pct),
         )
     write_scores(teacher_scores_file(run.path), _measured(first.scores, noise, 0, TEACHER_PCT))
 

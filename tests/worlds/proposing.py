@@ -83,5 +83,5 @@ def veer_pct(config: TrialConfig) -> float:
 
 
 def events(path: Path, event: str | None = None) -> list[dict]:
-    records = [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
+    records = [{k: v for k, v in r.as_dict().items() if k != "time_s"} for r in read_journal(path)]
     return [record for record in records if event in (None, record["event"])]

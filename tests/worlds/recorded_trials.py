@@ -5,9 +5,10 @@ from typing import Any
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
 from search.config.search_config import SearchConfig
 from search.review.reproduce import Conditions, Reproduction, reproduce
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.tiny_models import MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
@@ -23,7 +24,7 @@ NUM_EPOCHS = 4
 
 def begin(journal: Journal, trial: int, config: TrialConfig) -> None:
     config_fields = {"config": config.canonical(), "config_hash": config.config_hash()}
-    journal.append("trial_started", trial=trial, params={}, seed=config.seed, **config_fields)
+    journal.append(TrialStarted(trial=trial, params={}, seed=config.seed, **config_fields))
 
 
 def task(
@@ -49,16 +50,16 @@ def sit(journal: Journal, task: TrialTask, num_epochs: int) -> None:
         result = worker.step()
         place, _ = result.pop("place", None), result.pop("damaged", None)
         if place is not None:
-            journal.append("placed", trial=task.trial, epoch=known, **place)
+            journal.append(TrialPlaced(trial=task.trial, epoch=known, **place))
         if result["epoch"] > known:
-            journal.append("epoch", trial=task.trial, **result)
+            journal.append(EpochEnded(trial=task.trial, **result))
             done += 1
     worker.cleanup()
 
 
 def forged(run: RunFolder, **fields: Any) -> None:
     """Change fields of epoch 3 of trial 0."""
-    records = list(run.read())
+    records = editable_records(run)
     for record in records:
         if record["event"] == "epoch" and (record["trial"], record["epoch"]) == (0, 3):
             record |= {name: change(record[name]) for name, change in fields.items()}

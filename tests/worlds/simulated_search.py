@@ -118,4 +118,4 @@ def work(
 
 def untimed_records(path: Path) -> list[dict]:
     """Return the journal's records without their times."""
-    return [{k: v for k, v in r.items() if k != "time_s"} for r in read_journal(path)]
+    return [{k: v for k, v in r.as_dict().items() if k != "time_s"} for r in read_journal(path)]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from rich.table import Table
 
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, RunFolder
 from results.terminal.listing import trial_listing
 from results.terminal.trials import listing_view

@@ -6,12 +6,13 @@ import pytest
 
 from results.analysis.cost import cost_remark
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
 from search.loop.early_stopping import Verdict
 from search.loop.trial_course import Budget, TrialCourse, end_after_epoch
 from search.suggest.suggestions import Suggestion
+from tests.worlds.journals import changed, made_record
 from tests.worlds.views import view_of
 from trainable.config.trial_config import TrialConfig
 
@@ -20,7 +21,7 @@ TWO_CPUS = {"resources": {"cpu": 2.0, "gpu": 0.0}, "max_epochs": 10}
 
 def at(time_s: float, event: str, trial: int | None = None, **fields: Any) -> Record:
     own = {} if trial is None else {"trial": trial}
-    return {"event": event, "time_s": time_s, **own, **fields}
+    return made_record(event, time_s=time_s, **own, **fields)
 
 
 def started(time_s: float, trial: int) -> Record:
@@ -128,10 +129,15 @@ def test_a_larger_share_of_a_gpu_costs_more_and_the_cpus_the_same() -> None:
     assert core_s(*records) == pytest.approx(60 + 30)
 
 
+STEP = {
+    "num_bytes": 1, "is_estimated": False, "context_bytes": 1, "total_bytes": 9, "gpu": "NVIDIA",
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(("device", "share"), [("NVIDIA", 0.2), ("cpu", 0.0)])
 def test_a_measured_share_of_a_gpu_counts_where_there_was_one(device: str, share: float) -> None:
     settings = {"resources": {"cpu": 1.0, "gpu": "auto"}, "max_epochs": 10}
-    measured = at(1, "gpu_share", share=0.2)
+    measured = at(1, "gpu_share", share=0.2, **STEP)
     run = (started(2, 0), placed(60, 0, device, had_s=50.0), epoch(60, 0, 1))
     assert gpu_s(begun(settings), measured, *run) == pytest.approx(share * 50)
 
@@ -228,7 +234,7 @@ def test_the_table_has_the_costs_of_each_trial() -> None:
 
 def _with_losses(records: tuple[Record, ...]) -> tuple[Record, ...]:
     loss = {"loss": {"distillation": "none"}}
-    return tuple(r | {"config": loss} if r["event"] == "trial_started" else r for r in records)
+    return tuple(changed(r, config=loss) if r["event"] == "trial_started" else r for r in records)
 
 
 def test_an_early_stop_is_known_by_its_reason() -> None:

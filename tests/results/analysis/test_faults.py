@@ -15,7 +15,8 @@ from results.analysis.faults import (
     utc,
 )
 from results.journal.history import TrialHistory, trial_histories
-from results.journal.journal import FAULT_KINDS, Journal, read_journal
+from results.journal.journal import Journal, read_journal
+from results.journal.trial_records import FAULT_KINDS, InfrastructureFault, TrialEnded, TrialPlaced
 from results.tables.trials import trials_table
 from tests.worlds.journal_writing import report, start
 from tests.worlds.views import view_of
@@ -26,12 +27,12 @@ Write = Callable[[Journal], object]
 def placed(trial: int, epoch: int, **fields: Any) -> Write:
     """A placement after so many epochs."""
     worker = {"host": "node1", "pid": 7, "device": "cpu", "num_threads": 1, "hardware": {}}
-    return lambda journal: journal.append("placed", trial=trial, epoch=epoch, **worker | fields)
+    return lambda journal: journal.append(TrialPlaced(trial=trial, epoch=epoch, **worker | fields))
 
 
 def fault(trial: int, kind: str, epoch: int = 0, **fields: Any) -> Write:
     record = {"trial": trial, "kind": kind, "epoch": epoch, "message": "gone"} | fields
-    return lambda journal: journal.append("infrastructure", **record)
+    return lambda journal: journal.append(InfrastructureFault(**record))
 
 
 def epoch(trial: int, number: int) -> Write:
@@ -39,7 +40,7 @@ def epoch(trial: int, number: int) -> Write:
 
 
 def end(trial: int, state: str = "complete", reason: str | None = None) -> Write:
-    return lambda journal: journal.append("trial_ended", trial=trial, state=state, reason=reason)
+    return lambda journal: journal.append(TrialEnded(trial=trial, state=state, reason=reason))
 
 
 @pytest.fixture

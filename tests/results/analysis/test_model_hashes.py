@@ -5,8 +5,9 @@ from typing import Any
 from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.remarks import run_remarks
 from results.journal.history import trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.tables.trials import trials_table
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 MIXER = {"family": "mlp_mixer", "hidden_dim": 64, "groups": 4}
@@ -19,9 +20,9 @@ def journal(*trials: tuple[dict[str, Any], str | None]) -> list[Record]:
         own = {"time_s": 0.0, "trial": number}
         config = {"model": model, "loss": {"distillation": "none"}, "seed": number}
         started = {"params": {}, "config": config, "config_hash": "", "seed": number}
-        records.append({"event": "trial_started", **own, **started})
+        records.append(made_record("trial_started", **own, **started))
         if fingerprint is not None:
-            records.append({"event": "placed", **own, "epoch": 0, "model_hash": fingerprint})
+            records.append(made_record("placed", **own, epoch=0, model_hash=fingerprint))
     return records
 
 
@@ -63,5 +64,5 @@ def test_trials_with_an_unknown_model_are_left_out():
 
 
 def test_a_trial_that_was_moved_has_the_model_of_its_last_place():
-    records = [*journal((MIXER, "a")), {"event": "placed", "trial": 0, "model_hash": "b"}]
+    records = [*journal((MIXER, "a")), made_record("placed", trial=0, model_hash="b")]
     assert [trial.model_hash for trial in trial_histories(records)] == ["b"]

@@ -8,8 +8,9 @@ from results.analysis.remarks import (
     undistilled_beats_teacher,
 )
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 NOTES = {"baseline": 12.0, "target": 11.0, "stretch": 10.0}
@@ -19,14 +20,14 @@ def journal(
     teacher_pct: float | None, *trials: tuple[str, float | None, str | None]
 ) -> list[Record]:
     """A teacher, and trials of one epoch: distillation, VEER in percent, state."""
-    records: list[Record] = [{"event": "teacher", "veer_pct": teacher_pct}]
+    records: list[Record] = [made_record("teacher", veer_pct=teacher_pct)]
     for number, (distillation, veer_pct, state) in enumerate(trials):
         config = {"loss": {"distillation": distillation}}
         own = {"time_s": 0.0, "trial": number}
-        records.append({"event": "trial_started", **own, "params": {}, "config": config})
-        records.append({"event": "epoch", **own, "epoch": 1, "veer_pct": veer_pct})
+        records.append(made_record("trial_started", **own, params={}, config=config))
+        records.append(made_record("epoch", **own, epoch=1, veer_pct=veer_pct))
         if state is not None:
-            records.append({"event": "trial_ended", **own, "state": state, "reason": None})
+            records.append(made_record("trial_ended", **own, state=state, reason=None))
     return records
 
 
@@ -52,14 +53,14 @@ def test_the_hardest_criterion_counts_its_bound_included(
 
 def test_criteria_are_those_of_the_latest_settings() -> None:
     def with_settings(event: str, **settings: object) -> Record:
-        return {"event": event, "settings": settings}
+        return made_record(event, settings=settings)
 
     first = with_settings("search_started", success={"good": 9})
     assert view_of([first]).success == {"good": 9.0}
     assert view_of([first, with_settings("search_resumed", success={"fair": 12})]).success == {
         "fair": 12.0
     }
-    assert view_of([first, {"event": "search_resumed"}]).success == {"good": 9.0}
+    assert view_of([first, made_record("search_resumed")]).success == {"good": 9.0}
     assert view_of([first, with_settings("search_resumed", success=None)]).success == {}
     assert view_of([with_settings("search_started")]).success == view_of([]).success == {}
 
@@ -118,8 +119,8 @@ def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> Non
     records = journal(None, *[("none", 20.0, "complete")] * 4)
     for trial, share in ((1, 0.5), (3, 0.5), (3, 1.0)):
         records.append(
-            {"event": "infrastructure", "time_s": 0.0, "kind": "out_of_memory", "trial": trial,
-             "epoch": 1, "resource": "gpu", "share": share, "message": "full"}
+            made_record("infrastructure", time_s=0.0, kind="out_of_memory", trial=trial,
+             epoch=1, resource="gpu", share=share, message="full")
         )  # fmt: skip
     assert run_remarks(view_of(records)) == [
         "3 faults: 3 out_of_memory (trials 1, 3); see veer show",

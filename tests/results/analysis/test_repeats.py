@@ -16,11 +16,15 @@ from results.analysis.remarks import repeat_remarks, run_remarks, why_best
 from results.analysis.run_view import RunView
 from results.export.export import export_trial
 from results.journal.history import trial_histories
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.trials import trials_table
 from spaces.dimensions import Float
 from spaces.files.errors import RunError
+from tests.worlds.journals import write_journal
 from tests.worlds.views import rebuild_study, view_of
 
 LR = (Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
@@ -29,13 +33,14 @@ LR = (Float(name="training.lr", low=1e-4, high=1e-2, log=True),)
 def start(journal: Journal, trial: int, **more: Any) -> None:
     config = {"loss": {"distillation": "none"}, "training": {"lr": 1e-3}, "seed": trial}
     journal.append(
-        "trial_started",
-        trial=trial,
-        params={"training.lr": 1e-3},
-        config=config,
-        config_hash=f"{trial:012x}",
-        seed=trial,
-        **more,
+        TrialStarted(
+            trial=trial,
+            params={"training.lr": 1e-3},
+            config=config,
+            config_hash=f"{trial:012x}",
+            seed=trial,
+            **more,
+        )
     )
 
 
@@ -44,8 +49,8 @@ def run_trial(
 ) -> None:
     start(journal, trial, **more)
     for epoch, veer in enumerate(veer_pct, start=1):
-        journal.append("epoch", trial=trial, epoch=epoch, veer_pct=veer)
-    journal.append("trial_ended", trial=trial, state=state, reason=None)
+        journal.append(EpochEnded(trial=trial, epoch=epoch, veer_pct=veer))
+    journal.append(TrialEnded(trial=trial, state=state, reason=None))
 
 
 @pytest.fixture
@@ -57,7 +62,7 @@ def repeated_run(tmp_path: Path) -> RunFolder:
     """
     path = tmp_path / "run"
     with Journal(path / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
         run_trial(journal, 0, [30.0, 7.0, 13.0])
         run_trial(journal, 1, [30.0, 8.0, 9.0])
         run_trial(journal, 2, [30.0, 9.0, 9.0])
@@ -69,7 +74,7 @@ def repeated_run(tmp_path: Path) -> RunFolder:
         run_trial(journal, 7, [10.0], follow_up="repeat", follows=1)
         run_trial(journal, 8, [31.0, 5.0], follow_up="control", follows=3)
         start(journal, 9, follow_up="repeat", follows=1)
-        journal.append("epoch", trial=9, epoch=1, veer_pct=1.0)
+        journal.append(EpochEnded(trial=9, epoch=1, veer_pct=1.0))
     return RunFolder(path)
 
 
@@ -193,7 +198,9 @@ def test_a_follow_up_of_nothing_is_refused(
     with Journal(tmp_path / "journal.jsonl") as journal:
         run_trial(journal, 0, [9.0])
         run_trial(journal, 1, [9.0], follow_up="control", follows=0)
-        start(journal, 2, **more)
+    records = RunFolder(tmp_path).read()
+    third = records[0].as_dict() | {"trial": 2} | more
+    write_journal(journal.path, [*records, third])
     with pytest.raises(RunError, match=rf"journal\.jsonl:7: .*{match}"):
         RunFolder(tmp_path).read()
 

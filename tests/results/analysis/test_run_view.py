@@ -7,11 +7,14 @@ import pytest
 from results.analysis.run_view import RunView, interval_of, shortened
 from results.analysis.speed import trial_of
 from results.figures.style import trial_lines
+from results.journal.record_values import BenchmarkRow
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import TrialStarted
 from results.tables.query import where
 from results.tables.trials import epochs_table, trials_table
 from spaces.dimensions import Choice, Float, Integer
 from spaces.files.errors import RunError
+from tests.worlds.journals import PLAIN_ROW, changed, made_record
 from tests.worlds.made_up_run import SPACE, TEACHER_PCT, keep_made_up_scores, write_made_up_run
 
 
@@ -38,8 +41,8 @@ def test_rungs_teacher_and_settings_come_from_the_journal(view: RunView) -> None
 def test_only_what_differs_between_trials_counts_as_varied(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 6)
     records = [
-        record | {"params": record["params"] | {"model.groups": 4}}
-        if record["event"] == "trial_started"
+        changed(record, params=record.params | {"model.groups": 4})
+        if isinstance(record, TrialStarted)
         else record
         for record in run.read()
     ]
@@ -103,7 +106,7 @@ def test_speeds_are_of_one_utterance_on_the_fewest_threads(view: RunView) -> Non
     [("trial 12", 12), ("teacher", None), ("front end", None), ("trial", None), ("trial x", None)],
 )
 def test_a_row_names_the_trial_that_it_measured(model: str, trial: int | None) -> None:
-    assert trial_of({"model": model}) == trial
+    assert trial_of(BenchmarkRow(**PLAIN_ROW, model=model)) == trial
 
 
 def test_a_run_without_an_end_is_running(view: RunView) -> None:
@@ -143,12 +146,12 @@ def test_repeats_belong_to_the_trial_that_they_follow(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 4)
     records = list(run.read())
     first = next(each for each in records if each["event"] == "trial_started")
-    started = {**first, "trial": 4, "seed": 99, "follow_up": "repeat", "follows": 0}
+    again = {"trial": 4, "seed": 99, "follow_up": "repeat", "follows": 0}
     epoch = next(each for each in records if each["event"] == "epoch")
     records += [
-        started,
-        {**epoch, "trial": 4, "epoch": 1, "veer_pct": 11.0},
-        {"event": "trial_ended", "time_s": 2e9, "trial": 4, "state": "complete", "reason": None},
+        changed(first, **again),
+        changed(epoch, trial=4, epoch=1, veer_pct=11.0),
+        made_record("trial_ended", time_s=2e9, trial=4, state="complete", reason=None),
     ]
     view = RunView(run, tuple(records))
     assert [trial.trial for trial in view.own] == [0, 1, 2, 3]

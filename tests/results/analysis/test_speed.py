@@ -5,6 +5,7 @@ from typing import Any
 from results.analysis.speed import speed_ratios
 from results.journal.run_folder import RunFolder
 from results.tables.trials import trials_table
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 
@@ -14,7 +15,7 @@ def row(model: str, num_threads: int, batch_size: int, ratio: float | None) -> d
 
 
 def benchmark(*rows: dict[str, Any]) -> dict[str, Any]:
-    return {"event": "benchmark", "time_s": 1e9, "hardware": {}, "rows": list(rows)}
+    return made_record("benchmark", time_s=1e9, hardware={}, rows=list(rows))
 
 
 def test_one_utterance_with_the_fewest_threads_counts() -> None:

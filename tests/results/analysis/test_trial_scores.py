@@ -16,6 +16,8 @@ from results.analysis.trial_scores import (
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted, TeacherRecord
+from results.journal.trial_records import TrialEnded, TrialStarted
 from results.tables.trials import trials_table, write_tables
 from tests.damage import flip_bit, halve
 from tests.worlds.journal_writing import report, start
@@ -69,8 +71,10 @@ def run(tmp_path):
     write_pairs(path)
     with Journal(path / "journal.jsonl") as journal:
         teacher = measured(SCORES[0], 0)
-        journal.append("search_started", settings={}, provenance={})
-        journal.append("teacher", path="t", veer_pct=teacher.veer_pct, num_params=1, sha256="a")
+        journal.append(SearchStarted(settings={}, provenance={}))
+        journal.append(
+            TeacherRecord(path="t", veer_pct=teacher.veer_pct, num_params=1, sha256="a")
+        )
         write_scores(teacher_scores_file(path), teacher)
         for trial in range(4):
             start(journal, trial, loss__distillation="none", training__lr=1e-3)
@@ -78,7 +82,7 @@ def run(tmp_path):
             found = measured(SCORES[min(trial, 2)], BEST_EPOCH)
             ends = {"veer_low_pct": found.veer_pct - 2, "veer_high_pct": found.veer_pct + 2}
             report(journal, trial, BEST_EPOCH, found.veer_pct, **ends)
-            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
             if trial < 3:
                 write_scores(path / "trials" / f"{trial:04d}" / "scores.npz", found)
     return RunFolder(path)
@@ -110,7 +114,7 @@ def test_the_list_has_paths_and_speakers(run):
 
 def test_scores_of_another_epoch_than_the_journals_best_are_not_given(run):
     with Journal(run.journal) as journal:
-        journal.append("trial_started", trial=1, params={}, config={}, config_hash="b", seed=1)
+        journal.append(TrialStarted(trial=1, params={}, config={}, config_hash="b", seed=1))
         report(journal, 1, BEST_EPOCH + 1, 0.5)
     assert RunView.read(run).scores(history(run, 1)) is None
     assert RunScores(run).behind(history(run, 1), history(run, 0)) is None

@@ -24,6 +24,8 @@ from results.compare.parts import (
 from results.compare.view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
+from results.journal.search_records import CorpusRecord, SearchEnded, SearchStarted, TeacherRecord
+from results.journal.trial_records import TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.worlds.journal_writing import report
@@ -44,16 +46,16 @@ def make(tmp_path: Path) -> Callable[..., RunView]:
         with Journal(path / "journal.jsonl") as journal:
             settings = SETTINGS | more.get("settings", {})
             space = more.get("space", SPACE)
-            journal.append("search_started", settings=settings, provenance={}, space=space)
+            journal.append(SearchStarted(settings=settings, provenance={}, space=space))
             if "val" in more:
                 lists = {"train": {"sha256": "t"}, "val": {"sha256": more["val"]}}
-                journal.append("corpus", lists=lists, stores={})
+                journal.append(CorpusRecord(lists=lists, stores={}))
             if "teacher" in more:
                 facts = {"path": "t", "veer_pct": 7.5, "num_params": 9}
-                journal.append("teacher", sha256=more["teacher"], **facts)
+                journal.append(TeacherRecord(sha256=more["teacher"], **facts))
             for number, (params, veers, state) in enumerate(trials):
                 put(journal, number, params, veers, state)
-            journal.append("search_ended", reason="finished")
+            journal.append(SearchEnded(reason="finished"))
         return RunView.read(path)
 
     return made
@@ -63,17 +65,18 @@ def put(
     journal: Journal, number: int, params: dict[str, Any], veers: list[float | None], state: str
 ) -> None:
     journal.append(
-        "trial_started",
-        trial=number,
-        params=params,
-        config={"loss": {"distillation": "none"}, "own": params, "seed": 77 + number},
-        config_hash=f"{number:012x}",
-        seed=77 + number,
+        TrialStarted(
+            trial=number,
+            params=params,
+            config={"loss": {"distillation": "none"}, "own": params, "seed": 77 + number},
+            config_hash=f"{number:012x}",
+            seed=77 + number,
+        )
     )
     for epoch, veer_pct in enumerate(veers, start=1):
         report(journal, number, epoch, math.nan if veer_pct is None else veer_pct)
     if state != "running":
-        journal.append("trial_ended", trial=number, state=state, reason=None)
+        journal.append(TrialEnded(trial=number, state=state, reason=None))
 
 
 def text_of(views: list[RunView], width: int = 120) -> str:

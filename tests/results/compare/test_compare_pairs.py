@@ -14,6 +14,8 @@ from results.compare.compare import compare_runs
 from results.compare.parts import bests_behind
 from results.compare.view import comparison_view
 from results.journal.journal import Journal
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import TrialEnded
 from tests.results.terminal.test_trials import text_of
 from tests.worlds.journal_writing import report, start
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference
@@ -50,10 +52,10 @@ def scores_of(seed: int, gap: float) -> NDArray[np.float32]:
 def run_with(path: Path, scores: NDArray[np.float32], table: pa.Table = LIST) -> RunView:
     veer_pct = equal_error_rate(scores.astype(np.float64), PAIRS.is_target)
     with Journal(path / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
         start(journal, 0, loss__distillation="none", training__lr=1e-3)
         report(journal, 0, 1, veer_pct)
-        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        journal.append(TrialEnded(trial=0, state="complete", reason=None))
     view = RunView.read(path)
     pairs_file(path).parent.mkdir()
     pq.write_table(table, pairs_file(path))

@@ -23,6 +23,7 @@ from results.export.benchmark import (
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import TeacherRecord
 from spaces.files.errors import RunError
 from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
@@ -124,13 +125,13 @@ def test_a_runs_benchmark_goes_to_its_file_and_journal(trained_run: RunFolder) -
     saved = json.loads(trained_run.benchmark.read_text())
     assert saved["hardware"] == describe_hardware()
     assert latest(trained_run.read(), "benchmark") == record
-    assert {name: record[name] for name in saved} == saved
+    assert {name: record.as_dict()[name] for name in saved} == saved
 
 
 def test_a_teacher_without_a_network_is_left_out(trained_run: RunFolder, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher.parquet"
     with Journal(trained_run.journal) as journal:
-        journal.append("teacher", path=teacher, veer_pct=None, num_params=None, sha256="ab")
+        journal.append(TeacherRecord(path=teacher, veer_pct=None, num_params=None, sha256="ab"))
     rows = benchmark_run(RunView.read(trained_run), 1, QUICK)["rows"]
     assert {row["model"] for row in rows} == {"trial 0", FRONT_END}
     assert {row["speed_ratio"] for row in rows} == {None}

@@ -11,8 +11,10 @@ from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import TrialStarted
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
+from tests.worlds.journals import changed
 from trainable.checkpoints.folder import CheckpointFolder
 
 
@@ -49,8 +51,9 @@ def test_the_last_epoch_does_not_stand_in_for_a_missing_best_one(trained_run: Ru
 
 def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: RunFolder) -> None:
     (trial, _) = trial_histories(trained_run.read())
-    veer_pct = trial.epochs[1]["veer_pct"]
-    trial.add_epoch(trial.epochs[1] | {"veer_pct": veer_pct - 1})
+    veer_pct = trial.epochs[1].veer_pct
+    assert veer_pct is not None
+    trial.add_epoch(changed(trial.epochs[1], veer_pct=veer_pct - 1))
     with pytest.raises(CheckpointError, match=r"the journal has .* from different runs"):
         load_best(trained_run, trial)
 
@@ -60,9 +63,10 @@ def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
     with Journal(trained_run.journal) as journal:
         config = trial.started["config"]
         journal.append(
-            "trial_started",
-            **{key: trial.started[key] for key in ("trial", "params", "config_hash", "seed")},
-            config=config | {"seed": 99},
+            TrialStarted(
+                **{key: trial.started[key] for key in ("trial", "params", "config_hash", "seed")},
+                config=config | {"seed": 99},
+            )
         )
     with pytest.raises(CheckpointError, match="its config differs from the one in the journal"):
         export_trial(RunView.read(trained_run), 0)

@@ -6,6 +6,7 @@ from results.analysis.run_view import RunView
 from results.export.export import export_trial
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
 from results.terminal.quoting import escape_markdown, inline_code
 
 HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
@@ -16,7 +17,7 @@ def test_names_are_shown_and_not_obeyed(trained_run: RunFolder) -> None:
     before = folder.joinpath("README.md").read_text().splitlines()
     settings = trained_run.read()[0]["settings"]
     with Journal(trained_run.journal) as journal:
-        journal.append("search_started", settings=settings, provenance={HOSTILE: HOSTILE})
+        journal.append(SearchStarted(settings=settings, provenance={HOSTILE: HOSTILE}))
     card = export_trial(RunView.read(trained_run)).folder.joinpath("README.md").read_text()
     added = [line for line in card.splitlines() if line not in before]
     assert added == [f"- {escape_markdown(HOSTILE)}: {escape_markdown(HOSTILE)}"]

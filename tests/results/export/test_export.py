@@ -14,6 +14,8 @@ from results.export.export import export_trial
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted, TeacherRecord
+from results.journal.trial_records import TrialStarted
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
@@ -47,7 +49,7 @@ def test_the_engine_of_the_search_is_exported(trained_run: RunFolder) -> None:
     assert started is not None
     settings = started["settings"] | {"engine": {"precision": "float16"}}
     with Journal(trained_run.journal) as journal:
-        journal.append("search_started", settings=settings, provenance={"command": "veer search"})
+        journal.append(SearchStarted(settings=settings, provenance={"command": "veer search"}))
     folder = export_trial(RunView.read(trained_run)).folder
     assert read_train_config(folder / "config.yaml").engine == EngineConfig(precision="float16")
 
@@ -134,7 +136,7 @@ def test_a_file_of_embeddings_is_named_as_the_teacher(
 ) -> None:
     teacher = tmp_path / "teacher.parquet"
     with Journal(trained_run.journal) as journal:
-        journal.append("teacher", path=teacher, veer_pct=None, num_params=None, sha256="ab")
+        journal.append(TeacherRecord(path=teacher, veer_pct=None, num_params=None, sha256="ab"))
     exported = export_trial(RunView.read(trained_run))
     assert exported.config.teacher == teacher
     assert exported.config.teacher_sha256 == "ab"
@@ -152,12 +154,13 @@ def test_without_distillation_no_teacher_is_named(
     with Journal(trained_run.journal) as journal:
         config = load_speaker_model(trial).config
         journal.append(
-            "trial_started",
-            trial=2,
-            params={},
-            config=config.canonical(),
-            config_hash=config.config_hash(),
-            seed=0,
+            TrialStarted(
+                trial=2,
+                params={},
+                config=config.canonical(),
+                config_hash=config.config_hash(),
+                seed=0,
+            )
         )
     exported = export_trial(RunView.read(trained_run), 2, tmp_path / "out")
     assert exported.config.teacher is None

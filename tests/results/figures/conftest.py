@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from tests.worlds.journals import changed
 from tests.worlds.made_up_run import ScoredView, write_made_up_run
 
 
@@ -27,11 +28,14 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> RunView:
 
 @pytest.fixture
 def view_of(tmp_path: Path) -> Callable[[list[Record]], RunView]:
-    """A function that views records as a run without a space; their times count up if absent."""
+    """A function that views records as a run without a space; their times count up if 0."""
     (tmp_path / "journal.jsonl").touch()
 
     def make(records: list[Record]) -> RunView:
-        timed = ({"time_s": 1000.0 + place, **each} for place, each in enumerate(records))
+        timed = (
+            changed(each, time_s=each.time_s or 1000.0 + place)
+            for place, each in enumerate(records)
+        )
         return RunView(folder=RunFolder(tmp_path), records=tuple(timed))
 
     return make

@@ -5,9 +5,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.journal.journal import Record
+from results.journal.record import Record
+from tests.worlds.journals import made_record
 
-STARTED: Record = {"event": "search_started", "settings": {}, "provenance": {}}
+STARTED: Record = made_record("search_started", settings={}, provenance={})
 
 
 def trial_records(
@@ -21,17 +22,17 @@ def trial_records(
     own = {"trial": trial}
     sampled = dict(params or {"training.lr": 0.1 + trial})
     records: list[Record] = [
-        {
-            "event": "trial_started", **own, "params": sampled,
-            "config": {}, "config_hash": f"{trial}", "seed": trial, **started,
-        }
+        made_record(
+            "trial_started", **own, params=sampled,
+            config={}, config_hash=f"{trial}", seed=trial, **started,
+        )
     ]  # fmt: skip
     records += [
-        {"event": "epoch", **own, "epoch": epoch, "veer_pct": veer_pct}
+        made_record("epoch", **own, epoch=epoch, veer_pct=veer_pct)
         for epoch, veer_pct in enumerate(veers, start=1)
     ]
     if state is not None:
-        records.append({"event": "trial_ended", **own, "state": state, "reason": None})
+        records.append(made_record("trial_ended", **own, state=state, reason=None))
     return records
 
 

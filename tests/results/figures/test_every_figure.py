@@ -11,7 +11,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.figures import FIGURES
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from tests.results.figures.drawing import STARTED, all_values, trial_records
 

@@ -14,8 +14,9 @@ from results.figures.learning_curves import (
     points_of,
 )
 from results.journal.history import trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
+from tests.worlds.journals import changed, made_record
 
 ViewOf = Callable[[list[Record]], RunView]
 ASHA = {"kind": "asha", "grace_epochs": 3, "reduction_factor": 3}
@@ -113,10 +114,10 @@ def test_follow_ups_stand_apart_and_are_never_the_best(view_of: ViewOf) -> None:
 @pytest.mark.parametrize(("last", "rungs"), [(2, []), (4, [3]), (27, [3, 9, 27])])
 def test_rungs_and_the_teacher_are_marked(view_of: ViewOf, last: int, rungs: list[float]) -> None:
     settings = {"scheduler": ASHA, "max_epochs": 28}
-    teacher = {"event": "teacher", "path": "t", "veer_pct": 7.5, "num_params": 9, "sha256": ""}
+    teacher = made_record("teacher", path="t", veer_pct=7.5, num_params=9, sha256="")
     curve = [30.0 - epoch for epoch in range(last)]
     figure = learning_curves(
-        view_of([STARTED | {"settings": settings}, teacher, *trial_records(0, curve)])
+        view_of([changed(STARTED, settings=settings), teacher, *trial_records(0, curve)])
     )
     assert figure is not None
     lines = [shape for shape in figure.layout.shapes if shape.x0 == shape.x1]
@@ -131,7 +132,7 @@ def test_a_long_curve_is_thinned_and_keeps_first_last_and_best() -> None:
     veers = [50.0 - 0.01 * epoch for epoch in range(500)]
     veers[333] = 3.0
     records: list[Any] = trial_records(0, veers)
-    points = points_of(trial_histories({"time_s": 0.0, **each} for each in records)[0])
+    points = points_of(trial_histories(records)[0])
     assert len(points) <= MAX_CURVE_POINTS
     assert (points[0], points[-1]) == ((1, 50.0), (500, round(veers[-1], 3)))
     assert (334, 3.0) in points

@@ -9,15 +9,16 @@ import pytest
 from results.analysis.run_view import RunView
 from results.figures.spans import schedule_of
 from results.figures.timeline import EDGE, MAX_EDGED_BARS, PAUSE_SIGN, timeline
-from results.journal.journal import Record
+from results.journal.record import Record
 from tests.results.figures.drawing import STARTED, named
+from tests.worlds.journals import changed, made_record
 
 ViewOf = Callable[[list[Record]], RunView]
 
 
 def at(time_s: float, event: str, trial: int | None = None, **fields: Any) -> Record:
     own = {} if trial is None else {"trial": trial}
-    return {"event": event, "time_s": 1000.0 + time_s, **own, **fields}
+    return made_record(event, time_s=1000.0 + time_s, **own, **fields)
 
 
 def started(time_s: float, trial: int) -> Record:
@@ -44,7 +45,7 @@ def ended(time_s: float, trial: int, state: str = "complete") -> Record:
     return at(time_s, "trial_ended", trial, state=state, reason=None)
 
 
-START = STARTED | {"time_s": 1000.0}
+START = changed(STARTED, time_s=1000.0)
 
 
 def test_a_span_begins_with_the_first_epoch_by_its_own_times(view_of: ViewOf) -> None:

@@ -11,8 +11,9 @@ from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_c
 from results.figures.slices import GAP_PX, LETTER_PX, MAX_LABEL_CHARS, ROW_PX, slices
 from results.figures.values import Scale
 from results.journal.history import trial_histories
-from results.journal.journal import Record
+from results.journal.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
+from tests.worlds.journals import changed, made_record
 
 ViewOf = Callable[[list[Record]], RunView]
 
@@ -146,12 +147,11 @@ def test_heights_by_hand(scale: Scale, value: Any, height: float) -> None:
 
 def shared(epoch: int, **shares: Any) -> Record:
     fields = {"classification_share": None, "distill_share": None, "reconstruction_share": None}
-    return {"event": "epoch", "time_s": 0.0, "trial": 0, "epoch": epoch, "veer_pct": 9.0,
-            **fields, **shares}  # fmt: skip
+    return made_record("epoch", trial=0, epoch=epoch, veer_pct=9.0, **fields | shares)
 
 
 def test_stages_stand_for_distillation() -> None:
-    start = trial_records(0, [], None)[0] | {"time_s": 0.0}
+    start = changed(trial_records(0, [], None)[0], time_s=0.0)
     records = [
         start,
         shared(1, classification_share=0.6, distill_share=0.4, stage_shares=[0.1, 0.3]),
@@ -165,7 +165,7 @@ def test_stages_stand_for_distillation() -> None:
 
 
 def test_what_a_trial_never_had_has_no_area() -> None:
-    start = trial_records(0, [], None)[0] | {"time_s": 0.0}
+    start = changed(trial_records(0, [], None)[0], time_s=0.0)
     records = [start, shared(1, classification_share=1.0, reconstruction_share=0.0)]
     assert shares_of(trial_histories(records)[0]) == {"classification": {1: 1.0}}
 

@@ -1,22 +1,24 @@
 """VEER against latency and size: points, front, teacher."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from results.analysis.run_view import RunView
 from results.figures.style import log_ticks, short_number
 from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
-from results.journal.journal import Record
+from results.journal.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
+from tests.worlds.journals import made_record
 
 ViewOf = Callable[[list[Record]], RunView]
-TEACHER: Record = {
-    "event": "teacher", "path": "t", "veer_pct": 7.5, "num_params": 4000, "sha256": "",
-}  # fmt: skip
+TEACHER: Record = made_record(
+    "teacher", path="t", veer_pct=7.5, num_params=4000, sha256="",
+)  # fmt: skip
 
 
-def row(model: str, median_ms: float, num_threads: int = 1, batch_size: int = 1) -> Record:
+def row(model: str, median_ms: float, num_threads: int = 1, batch_size: int = 1) -> dict[str, Any]:
     return {
         "model": model, "latency_median_ms": median_ms, "latency_p95_ms": median_ms + 0.25,
         "num_threads": num_threads, "batch_size": batch_size,
@@ -29,15 +31,16 @@ def measured(view_of: ViewOf) -> RunView:
     records: list[Record] = [STARTED, TEACHER]
     for trial, veer_pct in enumerate((10.0, 12.0, 11.0, 8.0)):
         own = trial_records(trial, [veer_pct], "stopped_early" if trial == 1 else "complete")
-        own[1] |= {"num_params": 1000 * (4 - trial)}
+        more: dict[str, Any] = {"num_params": 1000 * (4 - trial)}
         if trial != 2:
-            own[1] |= {"veer_low_pct": veer_pct - 1, "veer_high_pct": veer_pct + 2}
+            more |= {"veer_low_pct": veer_pct - 1, "veer_high_pct": veer_pct + 2}
+        own[1] = own[1].model_copy(update=more)
         records += own
     rows = [
         row("teacher", 50.0), row("trial 0", 4.0), row("trial 1", 3.0), row("trial 3", 9.0),
         row("front end", 1.0), row("trial 2", 1.0, num_threads=2), row("trial 0", 1.0, 1, 8),
     ]  # fmt: skip
-    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    records.append(made_record("benchmark", hardware={}, rows=rows))
     return view_of(records)
 
 
@@ -75,7 +78,7 @@ def test_times_that_differ_by_noise_make_no_front(view_of: ViewOf) -> None:
     for trial, (ms, veer_pct) in enumerate(points):
         records += trial_records(trial, [veer_pct])
         rows.append(row(f"trial {trial}", ms))
-    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    records.append(made_record("benchmark", hardware={}, rows=rows))
     front = named(veer_by_latency(view_of(records)), "Pareto front")
     assert [entry[0] for entry in front.customdata] == [1, 3]
 
@@ -83,7 +86,7 @@ def test_times_that_differ_by_noise_make_no_front(view_of: ViewOf) -> None:
 def test_bars_to_the_right_end_at_the_95th_percentile(view_of: ViewOf) -> None:
     rows = [row("trial 0", 4.0) | {"latency_p95_ms": 5.5}, row("trial 1", 3.0)]
     records = [STARTED, *trial_records(0, [9.0]), *trial_records(1, [12.0])]
-    records.append({"event": "benchmark", "hardware": {}, "rows": rows})
+    records.append(made_record("benchmark", hardware={}, rows=rows))
     figure = veer_by_latency(view_of(records))
     best = named(figure, "best: trial 0")
     assert (best.error_x.array, best.error_x.arrayminus) == ((1.5,), (0.0,))
@@ -105,10 +108,11 @@ def test_the_axis_does_not_magnify_small_differences(
     records: list[Record] = [STARTED]
     for trial, veer_pct in enumerate(veers):
         own = trial_records(trial, [veer_pct])
-        own[1] |= {"num_params": 1000 + trial}
+        more: dict[str, Any] = {"num_params": 1000 + trial}
         if half_width is not None:
-            own[1] |= {"veer_low_pct": veer_pct - half_width}
-            own[1] |= {"veer_high_pct": veer_pct + half_width}
+            more |= {"veer_low_pct": veer_pct - half_width}
+            more |= {"veer_high_pct": veer_pct + half_width}
+        own[1] = own[1].model_copy(update=more)
         records += own
     figure = veer_by_parameters(view_of(records))
     assert figure is not None

@@ -9,7 +9,9 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.repetitions import repetitions
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.files.errors import RunError
+from tests.worlds.journals import made_record
 
 
 def test_failed_and_diverged_trials_have_no_rank(journal_run: RunFolder) -> None:
@@ -26,11 +28,9 @@ def test_the_best_that_ended_leave_out_a_running_trial(journal_run: RunFolder) -
 def test_the_first_of_equal_epochs_is_best(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         records = [
-            journal.append(
-                "trial_started", trial=0, params={}, config={}, config_hash="", seed=0
-            ),
+            journal.append(TrialStarted(trial=0, params={}, config={}, config_hash="", seed=0)),
             *(
-                journal.append("epoch", trial=0, epoch=epoch, veer_pct=veer_pct)
+                journal.append(EpochEnded(trial=0, epoch=epoch, veer_pct=veer_pct))
                 for epoch, veer_pct in ((1, 9.0), (2, 8.0), (3, 8.0), (4, None))
             ),
         ]
@@ -45,10 +45,10 @@ def test_a_trial_started_again_is_unfinished_and_keeps_its_epochs(tmp_path: Path
     started = {"trial": 0, "params": {}, "config": {}, "config_hash": "", "seed": 0}
     with Journal(tmp_path / "j") as journal:
         records = [
-            journal.append("trial_started", **started),
-            journal.append("epoch", trial=0, epoch=1, veer_pct=9.0),
-            journal.append("trial_ended", trial=0, state="failed", reason="node lost"),
-            journal.append("trial_started", **started),
+            journal.append(TrialStarted(**started)),
+            journal.append(EpochEnded(trial=0, epoch=1, veer_pct=9.0)),
+            journal.append(TrialEnded(trial=0, state="failed", reason="node lost")),
+            journal.append(TrialStarted(**started)),
         ]
     (trial,) = trial_histories(records)
     assert trial.state == "running"
@@ -65,10 +65,10 @@ def test_a_repetition_counts_once_and_only_with_values_of_its_own(shared_run: Ru
 
 
 def test_a_suggestion_with_the_trials_own_values_is_no_repetition_of_note() -> None:
-    started = {"event": "trial_started", "trial": 4, "params": {"x": 1}}
-    again = {"event": "repeated", "same_as": 4, "params": {"x": 1}, "config_hash": ""}
+    started = made_record("trial_started", trial=4, params={"x": 1})
+    again = made_record("repeated", same_as=4, params={"x": 1}, config_hash="")
     assert repetitions([started, again]) == []
-    (other,) = repetitions([started, again, again | {"params": {}}])
+    (other,) = repetitions([started, again, again.model_copy(update={"params": {}})])
     assert (other.same_as, other.params) == (4, {})
 
 
@@ -80,14 +80,13 @@ def test_no_ended_trial_is_an_error() -> None:
 
 
 def test_the_latest_of_an_event_counts() -> None:
-    records = [{"event": "benchmark", "rows": [1]}, {"event": "benchmark", "rows": [2]}]
+    records = [made_record("benchmark", time_s=float(number)) for number in (1, 2)]
     assert latest(records, "benchmark") == records[1]
     assert latest(records, "teacher") is None
 
 
 @pytest.mark.parametrize("config", [{}, {"loss": "x"}, {"loss": {"distillation": 1}}])
 def test_a_config_without_a_loss_is_refused(config: dict[str, object]) -> None:
-    fields = {"params": {}, "config_hash": "ab", "seed": 0}
-    record = {"event": "trial_started", "time_s": 1.0, "trial": 3, "config": config, **fields}
+    started = made_record("trial_started", time_s=1.0, trial=3, config=config)
     with pytest.raises(RunError, match=r"config of trial 3 must have loss\.distillation"):
-        _ = trial_histories([record])[0].loss
+        _ = trial_histories([started])[0].loss

@@ -11,9 +11,12 @@ import pytest
 
 from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
 from results.journal.journal import Journal, as_recorded, read_journal
+from results.journal.record_values import ROW_NUMBERS
 from results.journal.run_folder import RunFolder
-from results.journal.values import ROW_NUMBERS
+from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
+from results.journal.tail import JournalTail
 from spaces.files.errors import RunError
+from tests.worlds.journals import write_journal
 from trainable.machine.hardware import describe_hardware
 
 CHAIN = "altered, or lines before it were altered, removed or inserted; restore the file"
@@ -39,11 +42,6 @@ OPENED = TIMED | {
 }  # fmt: skip
 RESUMED = TIMED | {"event": "search_resumed"}
 BENCHMARK = TIMED | {"event": "benchmark", "hardware": {}, "rows": []}
-
-
-def write_unchecked(path: Path, *records: dict[str, Any]) -> Path:
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    return path
 
 
 def altered(lines: list[bytes]) -> None:
@@ -122,11 +120,11 @@ def test_checks_go_on_where_a_journal_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     for _ in range(3):
         with Journal(path) as journal:
-            journal.append("search_resumed")
-            journal.append("search_ended", reason="interrupted")
+            journal.append(SearchResumed())
+            journal.append(SearchEnded(reason="interrupted"))
     path.write_bytes(path.read_bytes()[:-20])  # torn
     with Journal(path) as journal:
-        journal.append("search_resumed")
+        journal.append(SearchResumed())
     assert len(read_journal(path)) == 6
     before = ""
     for line in path.read_text().splitlines():  # as the format is described
@@ -138,36 +136,33 @@ def test_checks_go_on_where_a_journal_is_opened_again(tmp_path: Path) -> None:
 
 def test_readers_do_not_see_the_checks(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        record = journal.append("search_ended", reason="finished")
-    assert record.keys() == {"event", "time_s", "reason"}
+        record = journal.append(SearchEnded(reason="finished"))
+    assert record.as_dict().keys() == {"event", "time_s", "reason"}
     assert read_journal(tmp_path / "j") == (record,)
 
 
-def test_a_journal_without_checks_is_read_and_continued_without(
-    tmp_path: Path,
-) -> None:
-    path = write_unchecked(tmp_path / "j", STARTED, EPOCH)
-    with Journal(path) as journal:
-        journal.append("epoch", trial=0, epoch=2, veer_pct=8.0)
-    assert [record["event"] for record in read_journal(path)] == [
-        "trial_started", "epoch", "epoch",
-    ]  # fmt: skip
-    assert "check" not in path.read_text()
-
-
 @pytest.mark.parametrize("stripped", [0, 1, 2])
-def test_a_journal_where_only_some_records_have_checks_is_refused(
-    tmp_path: Path, stripped: int
-) -> None:
+def test_a_line_without_a_check_is_refused(tmp_path: Path, stripped: int) -> None:
     path = tmp_path / "j"
     with Journal(path) as journal:
         for _ in range(3):
-            journal.append("search_resumed")
+            journal.append(SearchResumed())
     lines = path.read_text().splitlines()
     lines[stripped] = lines[stripped].partition(',"check"')[0] + "}"
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(RunError, match="either every record or none must have a check"):
+    fault = f"j:{stripped + 1}: a line must end with a check, .*; restore the file from a copy"
+    with pytest.raises(RunError, match=fault):
         read_journal(path)
+    with pytest.raises(RunError, match=fault):
+        JournalTail(path).read()
+
+
+def test_a_journal_that_ends_without_a_check_is_not_continued(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    path.write_text(json.dumps(RESUMED) + "\n")
+    with pytest.raises(RunError, match=r"j: a line must end with a check, .*; restore the file"):
+        Journal(path)
+    assert path.read_text() == json.dumps(RESUMED) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +244,7 @@ def test_a_journal_where_only_some_records_have_checks_is_refused(
 def test_a_record_that_no_reader_could_use_is_refused_at_its_line(
     tmp_path: Path, record: dict[str, Any], fault: str
 ) -> None:
-    path = write_unchecked(tmp_path / "j", STARTED, EPOCH, record)
+    path = write_journal(tmp_path / "j", [STARTED, EPOCH, record])
     with pytest.raises(RunError, match=f"j:3: {fault}"):
         read_journal(path)
 
@@ -265,10 +260,10 @@ def test_a_record_that_no_reader_could_use_is_refused_at_its_line(
 def test_what_comes_after_a_trials_end_is_refused(
     tmp_path: Path, record: dict[str, Any], fault: str
 ) -> None:
-    path = write_unchecked(tmp_path / "j", STARTED, EPOCH, ENDED, record)
+    path = write_journal(tmp_path / "j", [STARTED, EPOCH, ENDED, record])
     with pytest.raises(RunError, match=f"j:4: {fault}"):
         read_journal(path)
-    again = write_unchecked(tmp_path / "j", STARTED, EPOCH, ENDED, STARTED, EPOCH, ENDED)
+    again = write_journal(tmp_path / "j", [STARTED, EPOCH, ENDED, STARTED, EPOCH, ENDED])
     assert len(read_journal(again)) == 6
 
 
@@ -280,13 +275,13 @@ def test_what_veer_itself_writes_keeps_the_rules(tmp_path: Path) -> None:
     assert {"model", "speed_ratio", *ROW_NUMBERS} == set(BENCHMARK_COLUMNS)
     placed = PLACED | {"hardware": describe_hardware()}
     measured = BENCHMARK | {"hardware": describe_hardware(), "rows": [row.as_dict()]}
-    path = write_unchecked(tmp_path / "j", STARTED, placed, CORPUS, RESUMED, measured)
+    path = write_journal(tmp_path / "j", [STARTED, placed, CORPUS, RESUMED, measured])
     assert len(read_journal(path)) == 5
 
 
 def test_a_value_as_recorded_is_what_a_reader_sees(tmp_path: Path) -> None:
     value = {"low": 1e-3, "path": Path("a"), "choices": ("x", None), "high": float("inf")}
     with Journal(tmp_path / "j") as journal:
-        journal.append("search_started", settings=value, provenance={})
+        journal.append(SearchStarted(settings=value, provenance={}))
     (record,) = read_journal(tmp_path / "j")
     assert record["settings"] == as_recorded(value)

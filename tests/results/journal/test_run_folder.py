@@ -6,12 +6,13 @@ import pytest
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchResumed
 from spaces.files.errors import RunError
 
 
 def make_run(path: Path) -> Path:
     with Journal(path / "journal.jsonl") as journal:
-        journal.append("search_resumed")
+        journal.append(SearchResumed())
     return path
 
 

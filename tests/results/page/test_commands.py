@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import InfrastructureFault, TrialEnded, TrialStarted
 from search.cli import results as commands
 from spaces.files.errors import DiskFullError, VeerError
 from tests.search.commands import veer as any_command
@@ -142,17 +143,18 @@ def test_benchmark_and_export(veer: Veer, trained_run: RunFolder, tmp_path: Path
 def test_show_of_a_trial_without_an_epoch_prints_what_is_known(veer: Veer, tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         journal.append(
-            "trial_started",
-            trial=0,
-            params={"training.lr": 1e-3},
-            config={"loss": {"distillation": "none"}, "training": {"lr": 1e-3}},
-            config_hash="ab",
-            seed=0,
+            TrialStarted(
+                trial=0,
+                params={"training.lr": 1e-3},
+                config={"loss": {"distillation": "none"}, "training": {"lr": 1e-3}},
+                config_hash="ab",
+                seed=0,
+            )
         )
         for name in ("worker_lost", "error"):
             fields = {"trial": 0, "epoch": 0, "kind": name, "message": "boom"}
-            journal.append("infrastructure", **fields)
-        journal.append("trial_ended", trial=0, state="failed", reason="2 faults")
+            journal.append(InfrastructureFault(**fields))
+        journal.append(TrialEnded(trial=0, state="failed", reason="2 faults"))
     output = veer("show", tmp_path / "run", 0).output
     assert "worker_lost" in output
     assert "2 faults" in output

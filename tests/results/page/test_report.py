@@ -12,12 +12,21 @@ from pathlib import Path
 import pytest
 
 from results.analysis.run_view import RunView
-from results.journal.journal import FAULT_KINDS, Journal
+from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchEnded, SearchStarted
+from results.journal.trial_records import (
+    FAULT_KINDS,
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialStarted,
+)
 from results.page.parts import search_starts
 from results.page.report import write_report
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 
@@ -88,7 +97,7 @@ def test_the_end_is_shown_with_the_next_commands(
     page_of: Callable[[RunFolder], Page],
 ) -> None:
     with Journal(journal_run.journal) as journal:
-        journal.append("search_ended", reason=reason)
+        journal.append(SearchEnded(reason=reason))
     page = page_of(journal_run)
     assert words in page.text
     assert any(command.startswith("veer resume ") for command in page.code) is goes_on
@@ -99,9 +108,9 @@ def test_a_model_of_ones_own_is_exported_with_permission(
 ) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         config = {"loss": {"distillation": "none"}, "model": {"family": "mine.net:Net"}}
-        journal.append("trial_started", trial=0, params={}, config=config, config_hash="", seed=0)
-        journal.append("epoch", trial=0, epoch=1, veer_pct=9.0)
-        journal.append("trial_ended", trial=0, state="complete", reason=None)
+        journal.append(TrialStarted(trial=0, params={}, config=config, config_hash="", seed=0))
+        journal.append(EpochEnded(trial=0, epoch=1, veer_pct=9.0))
+        journal.append(TrialEnded(trial=0, state="complete", reason=None))
     page = page_of(RunFolder(tmp_path / "run"))
     assert [command.endswith(" --allow-code") for command in page.code] == [True, True]
 
@@ -113,8 +122,8 @@ def test_faults_are_described_with_counts(
     with Journal(journal_run.journal) as journal:
         for trial in (0, 5):
             lost = {"kind": "node_lost", "epoch": 2, "message": f"n{trial} is gone"}
-            journal.append("infrastructure", trial=trial, **lost)
-        journal.append("infrastructure", trial=1, kind="hung", epoch=1, message="silence")
+            journal.append(InfrastructureFault(trial=trial, **lost))
+        journal.append(InfrastructureFault(trial=1, kind="hung", epoch=1, message="silence"))
     text = page_of(journal_run).text
     assert "No faults" not in text
     assert "2 node_lost (trials 0, 5)" in text
@@ -186,19 +195,19 @@ def test_every_start_of_the_search_is_on_the_page(
 
 def test_provenance_that_did_not_change_is_shown_once() -> None:
     provenances = [
-        {"command": "veer search", "host": "a", "git": "abc"},
+        {"command": "veer search", "host": "a", "python": "3.12"},
         {"command": "veer resume", "host": "a"},
         {"command": "veer resume", "host": "a"},
     ]
     events = ("search_started", "search_resumed", "search_resumed")
     records = [
-        {"event": event, "time_s": 0.0, "provenance": each}
+        made_record(event, provenance=each)
         for event, each in zip(events, provenances, strict=True)
     ]
     stages = search_starts(view_of(records))
     assert [(dict(stage.facts), stage.rest) for stage in stages] == [
         (provenances[0], ""),
-        ({"command": "veer resume", "git": "-"}, "Everything else as before."),
+        ({"command": "veer resume", "python": "-"}, "Everything else as before."),
         ({}, "Everything as before."),
     ]
 
@@ -207,7 +216,7 @@ def test_a_run_without_trials_has_a_page(
     tmp_path: Path, page_of: Callable[[RunFolder], Page]
 ) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
     text = page_of(RunFolder(tmp_path / "run")).text
     assert "No trial has started yet." in text
     assert "The run folder has no space.yaml." in text

@@ -1,6 +1,5 @@
 """The tables of a run against its journal."""
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +9,11 @@ import pytest
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
 from results.tables.schema import EPOCH_COLUMNS, PARAM_PREFIX, TRIAL_COLUMNS
 from results.tables.trials import epochs_table, trials_table, write_tables
 from tests.worlds.journal_writing import report, start
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 
@@ -113,9 +114,9 @@ def test_a_shared_run_has_a_row_a_name(shared_run: RunFolder) -> None:
 
 
 def test_parameters_of_repetitions_have_columns_too() -> None:
-    start = {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {"a": 1}, "seed": 0}
-    start |= {"config": {"loss": {"distillation": "none"}}, "config_hash": ""}
-    again = {"event": "repeated", "params": {"b": 2}, "config_hash": "", "same_as": 0}
+    config = {"loss": {"distillation": "none"}}
+    start = made_record("trial_started", trial=0, params={"a": 1}, config=config)
+    again = made_record("repeated", params={"b": 2}, config_hash="", same_as=0)
     rows = trials_table(view_of([start, again])).to_pylist()
     assert [(row["param.a"], row["param.b"]) for row in rows] == [(1, None), (None, 2)]
 
@@ -125,11 +126,11 @@ def distilled(
 ) -> bool | None:
     config = {"loss": {"distillation": "mse", **loss}}
     records = [
-        {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {}, "config": config}
-        | {"config_hash": "", "seed": 0},
-        {"event": "epoch", "time_s": 1.0, "trial": 0, "epoch": 1, "veer_pct": 9.0}
-        | {"distill_share": share, "teacher_cosine": cosine},
-        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": state, "reason": None},
+        made_record("trial_started", trial=0, config=config),
+        made_record(
+            "epoch", trial=0, epoch=1, veer_pct=9.0, distill_share=share, teacher_cosine=cosine
+        ),
+        made_record("trial_ended", time_s=2.0, trial=0, state=state, reason=None),
     ]
     flag = trials_table(view_of(records)).column("distill_has_no_effect").to_pylist()[0]
     assert flag is None or isinstance(flag, bool)
@@ -177,11 +178,13 @@ def test_without_distillation_there_is_no_flag() -> None:
 
 
 def test_a_turn_towards_the_teacher_after_the_best_epoch_clears_the_cosine() -> None:
-    start = {"event": "trial_started", "time_s": 0.0, "trial": 0, "params": {}}
-    start |= {"config": {"loss": {"distillation": "cosine"}}, "config_hash": "", "seed": 0}
+    config = {"loss": {"distillation": "cosine"}}
+    start = made_record("trial_started", trial=0, config=config)
     epochs = [
-        {"event": "epoch", "time_s": 1.0, "trial": 0, "epoch": epoch, "veer_pct": veer_pct}
-        | {"distill_share": 0.5, "teacher_cosine": cosine}
+        made_record(
+            "epoch", trial=0, epoch=epoch, veer_pct=veer_pct, distill_share=0.5,
+            teacher_cosine=cosine,
+        )
         for epoch, veer_pct, cosine in ((1, 9.0, 0.0), (2, 9.5, 0.6))
     ]
     table = trials_table(view_of([start, *epochs]))
@@ -218,7 +221,7 @@ def test_rebuilding_replaces_damaged_tables_and_leaves_no_other_file(
 
 def test_a_run_without_trials_gives_empty_tables_of_the_same_columns(tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
-        journal.append("search_started", settings={}, provenance={})
+        journal.append(SearchStarted(settings={}, provenance={}))
     view = RunView.read(tmp_path / "run")
     trials, epochs = trials_table(view), epochs_table(view)
     assert trials.num_rows == epochs.num_rows == 0
@@ -240,11 +243,14 @@ def test_a_parameter_column_has_the_type_of_its_values(
     values: list[object], dtype: pa.DataType, kept: list[object]
 ) -> None:
     records = [
-        {"event": "trial_started", "time_s": 0.0, "trial": number, "config_hash": "", "seed": 0}
-        | {"config": {"loss": {"distillation": "none"}}}
-        | {"params": {} if value is None else {"x": value}}
+        made_record(
+            "trial_started",
+            trial=number,
+            config={"loss": {"distillation": "none"}},
+            params={} if value is None else {"x": value},
+        )
         for number, value in enumerate(values)
     ]
-    column = trials_table(view_of(json.loads(json.dumps(records)))).column(PARAM_PREFIX + "x")
+    column = trials_table(view_of(records)).column(PARAM_PREFIX + "x")
     assert column.type == dtype
     assert column.to_pylist() == kept

@@ -16,6 +16,7 @@ from results.tables.trials import trials_table
 from results.terminal.cells import cell, fold_constant, rows_view
 from results.terminal.trial import find_trial, trial_view
 from spaces.files.errors import RunError
+from tests.worlds.journals import made_record
 from tests.worlds.views import listed, view_of
 
 
@@ -79,7 +80,7 @@ def test_a_narrow_screen_keeps_the_names_of_presets(shared_run: RunFolder) -> No
 
 
 def test_a_teacher_of_unknown_figures_stands_first_all_the_same(journal_run: RunFolder) -> None:
-    teacher = {"event": "teacher", "veer_pct": None, "num_params": None}
+    teacher = made_record("teacher", veer_pct=None, num_params=None)
     shown = text_of(listed(trials_table(RunView.read(journal_run)), teacher)).splitlines()
     assert body_of(shown)[0].split() == ["-", "teacher", *["-"] * 13]
 
@@ -223,8 +224,8 @@ def test_one_trial_shows_where_it_ran_and_its_faults(journal_run: RunFolder) -> 
     worker = {"host": "[red]n1", "pid": 7, "device": "cpu", "num_threads": 2, "hardware": {}}
     lost = {"kind": "worker_lost", "epoch": 1, "message": "[b]signal 9"}
     extra = [
-        {"event": "placed", "time_s": 60.0, "trial": 4, "epoch": 0, **worker},
-        {"event": "infrastructure", "time_s": 120.0, "trial": 4, **lost},
+        made_record("placed", time_s=60.0, trial=4, epoch=0, **worker),
+        made_record("infrastructure", time_s=120.0, trial=4, **lost),
     ]
     records = [*journal_run.read(), *extra]
     text = text_of(trial_view(view_of(records), find_trial(trial_histories(records), 4)))

@@ -17,6 +17,8 @@ from optuna.trial import TrialState
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import TrialEnded
 from results.trackers.dashboard import DashboardServer, ReadOnlyFile
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study
@@ -36,7 +38,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     """That of a run with one trial, which runs; the study grows with it."""
     with Journal(tmp_path / "run" / "journal.jsonl") as opened:
         lists = {"train_list": "train.txt", "val_list": "val.txt"}
-        opened.append("search_started", settings={"corpus": lists}, provenance={})
+        opened.append(SearchStarted(settings={"corpus": lists}, provenance={}))
         run = RunFolder(tmp_path / "run")
         opened.follow(LiveFiles(run, DIMENSIONS, pytest.fail).take)
         start(opened, 0, **PARAMS, training__lr=1e-3)
@@ -94,7 +96,7 @@ def test_trials_appear_and_go_on_while_the_journal_grows(
     assert attributes["config"] == "trials/0000/config.yaml"
 
     report(journal, 0, 2, 12.5)
-    journal.append("trial_ended", trial=0, state="stopped_early", reason="rung 2")
+    journal.append(TrialEnded(trial=0, state="stopped_early", reason="rung 2"))
     start(journal, 1, **PARAMS, training__lr=2e-3)
     time.sleep(KEPT_S)
     first, second = asked(server, path)["trials"]
@@ -181,7 +183,7 @@ def test_the_shown_study_is_the_rebuilt_one(
         each.user_attrs for each in rebuilt.trials
     ]
     with Journal(journal_run.journal) as journal:
-        journal.append("trial_ended", trial=4, state="complete", reason=None)
+        journal.append(TrialEnded(trial=4, state="complete", reason=None))
     # Replaced as a whole, as at the end of a search: what was read before stays the same.
     write_study(RunView.read(journal_run), dimensions)
     assert storage.get_all_trials(0)[4].state is TrialState.COMPLETE

@@ -16,6 +16,8 @@ from optuna.trial import TrialState
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import TrialEnded
 from results.trackers.live_files import LiveFiles, append
 from results.trackers.study import STUDY_NAME, write_study
 from results.trackers.tensorboard import event_files
@@ -30,7 +32,7 @@ from tests.worlds.views import rebuild_study, view_of
 def journal(tmp_path: Path) -> Iterator[Journal]:
     """A fresh one in a run folder."""
     with Journal(tmp_path / "run" / "journal.jsonl") as opened:
-        opened.append("search_started", settings={}, provenance={})
+        opened.append(SearchStarted(settings={}, provenance={}))
         yield opened
 
 
@@ -126,7 +128,7 @@ def test_a_trial_appears_runs_and_ends(journal: Journal) -> None:
     assert trial.intermediate_values == {1: 20.0, 2: 12.5, 3: 13.0}
     assert trial.user_attrs["VEER interval, %"] == "11.00 to 14.00"
     assert trial.user_attrs["parameters"] == 1000
-    journal.append("trial_ended", trial=0, state="complete", reason=None)
+    journal.append(TrialEnded(trial=0, state="complete", reason=None))
     (trial,) = loaded(run).trials
     assert (trial.state, trial.value) == (TrialState.COMPLETE, 12.5)
 

@@ -11,11 +11,12 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from results.analysis.run_view import RunView
-from results.journal.journal import Record
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study
 from spaces.dimensions import Choice, Dimension, Float
 from spaces.files.errors import RunError
+from tests.worlds.journals import made_record
 from tests.worlds.views import rebuild_study
 
 # That of `shared_run`.
@@ -93,10 +94,9 @@ def test_a_diverged_trial_keeps_its_epochs_and_breaks_a_constraint(
 
 def test_a_trial_that_diverged_at_once_breaks_a_constraint(dimensions: Dimensions) -> None:
     records = [
-        {"event": "trial_started", "time_s": 1.0, "trial": 0, "config_hash": "", "seed": 0}
-        | {"params": {}, "config": {}},
-        {"event": "epoch", "time_s": 1.5, "trial": 0, "epoch": 1, "veer_pct": None},
-        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": "diverged", "reason": ""},
+        made_record("trial_started", time_s=1.0, trial=0),
+        made_record("epoch", time_s=1.5, trial=0, epoch=1, veer_pct=None),
+        made_record("trial_ended", time_s=2.0, trial=0, state="diverged", reason=""),
     ]
     (trial,) = rebuild_study(records, dimensions).trials
     assert (trial.state, trial.intermediate_values) == (TrialState.PRUNED, {})
@@ -154,9 +154,8 @@ def test_optunas_sampler_puts_the_infeasible_and_diverged_last(shared_run: RunFo
 
 def test_a_complete_trial_that_was_never_measured_fails(dimensions: Dimensions) -> None:
     records = [
-        {"event": "trial_started", "time_s": 1.0, "trial": 0, "config_hash": "", "seed": 0}
-        | {"params": {}, "config": {}},
-        {"event": "trial_ended", "time_s": 2.0, "trial": 0, "state": "complete", "reason": None},
+        made_record("trial_started", time_s=1.0, trial=0),
+        made_record("trial_ended", time_s=2.0, trial=0, state="complete", reason=None),
     ]
     (trial,) = rebuild_study(records, dimensions).trials
     assert trial.state is TrialState.FAIL
@@ -199,9 +198,8 @@ def without_id(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
 
 
 def made_up(event: str, time_s: float, **fields: object) -> Record:
-    started = {"params": {}, "config": {}, "config_hash": "", "seed": 0}
-    more = started if event == "trial_started" else {}
-    return {"event": event, "time_s": time_s, "trial": 0, **more, **fields}
+    own = {} if event == "repeated" else {"trial": 0}
+    return made_record(event, time_s=time_s, **own | fields)
 
 
 def test_follow_ups_are_no_suggestions() -> None:

@@ -10,8 +10,10 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from results.analysis.run_view import RunView
-from results.journal.journal import Journal, Record
+from results.journal.journal import Journal
+from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import ModelsBenchmarked
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import FILE_NAME
 from results.trackers.tensorboard import (
@@ -23,6 +25,7 @@ from results.trackers.tensorboard import (
 )
 from spaces.dimensions import Choice, Dimension, Float
 from tests.worlds.journal_writing import report, start
+from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 
 with warnings.catch_warnings():
@@ -107,6 +110,7 @@ def test_every_epoch_is_a_step(journal_run: RunFolder, dimensions: Dimensions) -
 def test_all_numbers_of_an_epoch_are_there(tmp_path: Path) -> None:
     lists = {"loss_stages", "stage_shares"}
     values = {name: 0.5 + index for index, name in enumerate(SCALARS) if name not in lists}
+    values["num_samples"] = 99
     with Journal(tmp_path / "journal.jsonl") as journal:
         start(journal, 0, loss__distillation="none", training__lr=1e-3)
         veer_pct = values.pop("veer_pct")
@@ -128,7 +132,7 @@ def test_hparams_has_parameters_states_and_metrics(
             MEASURED | {"model": "trial 0", "batch_size": 8, "speed_ratio": 3.5},
             MEASURED | {"model": "teacher", "batch_size": 1, "speed_ratio": 1.0},
         ]
-        journal.append("benchmark", hardware={}, rows=rows)
+        journal.append(ModelsBenchmarked(hardware={}, rows=rows))
     shown = HParams(written(run, dimensions).path)
     sessions = {name: rest for name, *rest in shown.sessions()}
     assert list(sessions) == [f"tensorboard/trial-{number:04d}" for number in range(7)]
@@ -181,17 +185,17 @@ def test_values_of_mixed_choices_are_text(tmp_path: Path) -> None:
 
 def begin(trial: int, time_s: float, **more: object) -> Record:
     started = {"params": {}, "config": {}, "config_hash": "", "seed": 0}
-    return {"event": "trial_started", "time_s": time_s, "trial": trial, **started, **more}
+    return made_record("trial_started", time_s=time_s, trial=trial, **started, **more)
 
 
 def test_a_follow_up_has_scalars_and_no_session(tmp_path: Path) -> None:
     records = [
         begin(0, 1.0),
-        {"event": "epoch", "time_s": 2.0, "trial": 0, "epoch": 1, "veer_pct": 9.0},
-        {"event": "trial_ended", "time_s": 3.0, "trial": 0, "state": "complete", "reason": None},
+        made_record("epoch", time_s=2.0, trial=0, epoch=1, veer_pct=9.0),
+        made_record("trial_ended", time_s=3.0, trial=0, state="complete", reason=None),
         begin(1, 4.0, follow_up="repeat", follows=0),
-        {"event": "epoch", "time_s": 5.0, "trial": 1, "epoch": 1, "veer_pct": 8.0},
-        {"event": "trial_ended", "time_s": 6.0, "trial": 1, "state": "complete", "reason": None},
+        made_record("epoch", time_s=5.0, trial=1, epoch=1, veer_pct=8.0),
+        made_record("trial_ended", time_s=6.0, trial=1, state="complete", reason=None),
     ]
     (tmp_path / "journal.jsonl").touch()
     run = RunFolder(tmp_path)
@@ -203,11 +207,11 @@ def test_a_follow_up_has_scalars_and_no_session(tmp_path: Path) -> None:
 def test_a_failed_trial_that_is_begun_again_has_another_session(tmp_path: Path) -> None:
     records = [
         begin(0, 1.0),
-        {"event": "epoch", "time_s": 2.0, "trial": 0, "epoch": 1, "veer_pct": 9.0},
-        {"event": "trial_ended", "time_s": 3.0, "trial": 0, "state": "failed", "reason": "x"},
+        made_record("epoch", time_s=2.0, trial=0, epoch=1, veer_pct=9.0),
+        made_record("trial_ended", time_s=3.0, trial=0, state="failed", reason="x"),
         begin(0, 4.0),
-        {"event": "epoch", "time_s": 5.0, "trial": 0, "epoch": 2, "veer_pct": 9.5},
-        {"event": "trial_ended", "time_s": 6.0, "trial": 0, "state": "complete", "reason": None},
+        made_record("epoch", time_s=5.0, trial=0, epoch=2, veer_pct=9.5),
+        made_record("trial_ended", time_s=6.0, trial=0, state="complete", reason=None),
     ]
     (tmp_path / "journal.jsonl").touch()
     run = RunFolder(tmp_path)

@@ -13,6 +13,8 @@ from results.analysis.remarks import run_remarks
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchStarted
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.trials import trials_table
 from search.provenance.run_lock import run_lock
 from spaces.files.errors import ConfigError, RunError
@@ -65,19 +67,20 @@ def run(student: Path, corpus: Path, tmp_path: Path) -> RunFolder:
     folder = tmp_path / "search"
     with Journal(folder / "journal.jsonl") as journal:
         settings = {"corpus": read_corpus_config(corpus).model_dump(mode="json")}
-        journal.append("search_started", settings=settings, provenance={})
+        journal.append(SearchStarted(settings=settings, provenance={}))
         for trial in (0, 1):
             journal.append(
-                "trial_started",
-                trial=trial,
-                params={},
-                config=config.canonical(),
-                config_hash=config.config_hash(),
-                seed=config.seed,
+                TrialStarted(
+                    trial=trial,
+                    params={},
+                    config=config.canonical(),
+                    config_hash=config.config_hash(),
+                    seed=config.seed,
+                )
             )
             veer_pct = report["veer_pct"] + trial
-            journal.append("epoch", trial=trial, epoch=1, veer_pct=veer_pct)
-            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+            journal.append(EpochEnded(trial=trial, epoch=1, veer_pct=veer_pct))
+            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
     shutil.copytree(student / "model", folder / "trials" / "0000" / "model")
     return RunFolder(folder)
 

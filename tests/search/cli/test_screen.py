@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from results.journal.journal import Journal
+from results.journal.search_records import InfeasibleSuggestion, SearchStarted, TeacherRecord
+from results.journal.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialStarted
 from search.cli import app as cli
 from search.cli import console as screen
 from search.cli.console import Screen
@@ -81,24 +83,25 @@ def hostile_run(tmp_path: Path) -> Path:
     """A run whose every text is hostile."""
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         settings = {"success": {HOSTILE: 50.0}}
-        journal.append("search_started", settings=settings, provenance={HOSTILE: HOSTILE})
-        journal.append("teacher", path=HOSTILE, veer_pct=5.0, num_params=3, sha256=HOSTILE)
+        journal.append(SearchStarted(settings=settings, provenance={HOSTILE: HOSTILE}))
+        journal.append(TeacherRecord(path=HOSTILE, veer_pct=5.0, num_params=3, sha256=HOSTILE))
         violation = {"limit": HOSTILE, "value": 2, "allowed": 1, "text": HOSTILE}
-        journal.append("infeasible", params={}, violations=[violation])
+        journal.append(InfeasibleSuggestion(params={}, violations=[violation]))
         for trial, state in enumerate(("complete", "failed")):
             journal.append(
-                "trial_started",
-                trial=trial,
-                params={HOSTILE: HOSTILE, "loss.kind": f"{trial}{HOSTILE}"},
-                config={"loss": {"distillation": "none"}, HOSTILE: HOSTILE},
-                config_hash=HOSTILE,
-                seed=trial,
+                TrialStarted(
+                    trial=trial,
+                    params={HOSTILE: HOSTILE, "loss.kind": f"{trial}{HOSTILE}"},
+                    config={"loss": {"distillation": "none"}, HOSTILE: HOSTILE},
+                    config_hash=HOSTILE,
+                    seed=trial,
+                )
             )
-            journal.append("epoch", trial=trial, epoch=1, veer_pct=4.0)
+            journal.append(EpochEnded(trial=trial, epoch=1, veer_pct=4.0))
             journal.append(
-                "infrastructure", kind=HOSTILE, trial=trial, epoch=1, message=HOSTILE
+                InfrastructureFault(kind=HOSTILE, trial=trial, epoch=1, message=HOSTILE)
             )
-            journal.append("trial_ended", trial=trial, state=state, reason=HOSTILE)
+            journal.append(TrialEnded(trial=trial, state=state, reason=HOSTILE))
     return tmp_path / "run"
 
 

@@ -18,6 +18,8 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchEnded, SearchStarted
+from results.journal.trial_records import TrialEnded
 from search.cli import results as commands
 from search.cli.console import Screen
 from search.cli.watch import watch
@@ -43,7 +45,7 @@ def path(tmp_path: Path) -> Path:
 def begin(path: Path, num_trials: int = 4) -> Journal:
     journal = Journal(path / "journal.jsonl")
     settings = {"num_trials": num_trials, "max_epochs": 2}
-    journal.append("search_started", settings=settings, provenance={})
+    journal.append(SearchStarted(settings=settings, provenance={}))
     return journal
 
 
@@ -51,7 +53,7 @@ def run_trial(journal: Journal, trial: int, veer_pct: float) -> None:
     start(journal, trial, loss__distillation="none", training__lr=1e-3 * (trial + 1))
     report(journal, trial, 1, veer_pct + 1)
     report(journal, trial, 2, veer_pct)
-    journal.append("trial_ended", trial=trial, state="complete", reason=None)
+    journal.append(TrialEnded(trial=trial, state="complete", reason=None))
 
 
 class Terminal:
@@ -125,8 +127,8 @@ def test_a_terminal_follows_a_search_to_its_end(path: Path, terminal: Terminal) 
             terminal.wait_for("running now")
             terminal.wait_for(r"best VEER 12\.50 % \(trial 1\)")
             report(journal, 1, 2, 13.0)
-            journal.append("trial_ended", trial=1, state="complete", reason=None)
-            journal.append("search_ended", reason="finished")
+            journal.append(TrialEnded(trial=1, state="complete", reason=None))
+            journal.append(SearchEnded(reason="finished"))
 
     ready = threading.Event()
     with meanwhile(search):
@@ -182,7 +184,7 @@ def test_many_trials_fit_the_height_the_best_first(path: Path) -> None:
 
         def stop() -> None:
             terminal.wait_for(r"and \d+ more rows")
-            journal.append("search_ended", reason="interrupted")
+            journal.append(SearchEnded(reason="interrupted"))
 
         with meanwhile(stop):
             assert watch(RunFolder(path), terminal.screen, TICK_S) == 0
@@ -203,7 +205,7 @@ def test_a_pipe_gets_a_line_a_trial_and_the_table_at_the_end(path: Path) -> None
             run_trial(journal, trial, 20.0 - trial)
             while f"{trial + 1}/4 trials ended" not in out.getvalue():
                 time.sleep(TICK_S)
-        journal.append("search_ended", reason="time_limit")
+        journal.append(SearchEnded(reason="time_limit"))
 
     with run_lock(path), begin(path) as journal, meanwhile(search):
         assert watch(RunFolder(path), screen, TICK_S) == 0
@@ -266,7 +268,7 @@ def test_the_command_gives_the_status_on(path: Path, monkeypatch: pytest.MonkeyP
         assert veer("trials", path, "--watch", "--interval", "0.5").exit_code == 130
         assert asked[0][2] == 0.5
         monkeypatch.undo()
-        journal.append("search_ended", reason="finished")
+        journal.append(SearchEnded(reason="finished"))
     result = veer("trials", path, "--watch")
     assert result.exit_code == 0
     assert "the search has ended. Finished" in result.output

@@ -15,6 +15,7 @@ from rich.console import Console
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialPlaced, TrialStarted
 from results.tables.trials import write_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files
@@ -144,14 +145,16 @@ def test_files_made_from_the_journal_take_less_than_estimated(
     with Journal(tmp_path / "journal.jsonl") as journal:
         for trial in range(num_trials):
             journal.append(
-                "trial_started", trial=trial, params={}, config=canonical,
-                config_hash=config.config_hash(), seed=trial,
+                TrialStarted(
+                    trial=trial, params={}, config=canonical,
+                    config_hash=config.config_hash(), seed=trial,
+                )
             )  # fmt: skip
-            journal.append("placed", trial=trial, epoch=0, **place)
+            journal.append(TrialPlaced(trial=trial, epoch=0, **place))
             for epoch in range(1, num_epochs + 1):
                 report = reported | {"epoch": epoch, "num_params": 12_345_678}
-                journal.append("epoch", trial=trial, **report)
-            journal.append("trial_ended", trial=trial, state="complete", reason="r" * 200)
+                journal.append(EpochEnded(trial=trial, **report))
+            journal.append(TrialEnded(trial=trial, state="complete", reason="r" * 200))
     run = RunFolder(tmp_path)
     view = RunView.read(run)
     write_tables(view)

@@ -5,6 +5,7 @@ import pytest
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal
+from results.journal.trial_records import TrialStarted
 from search.loop.early_stopping import SuccessiveHalving
 from spaces.files.errors import RunError
 from tests.worlds.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
@@ -175,12 +176,13 @@ def test_a_journal_that_does_not_fit_the_space_is_refused(search_on, tmp_path):
     with Journal(tmp_path / "j") as journal:
         config = {"loss": {"distillation": "none"}}
         journal.append(
-            "trial_started",
-            trial=0,
-            params={"loss.distillation": "kl", "training.lr": 1e-3},
-            config=config,
-            config_hash="ab",
-            seed=0,
+            TrialStarted(
+                trial=0,
+                params={"loss.distillation": "kl", "training.lr": 1e-3},
+                config=config,
+                config_hash="ab",
+                seed=0,
+            )
         )
     with pytest.raises(RunError, match=r"journal's trial_started does not fit .*'kl' not in"):
         search_on(tmp_path / "j")

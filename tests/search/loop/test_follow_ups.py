@@ -17,6 +17,7 @@ from search.loop.follow_ups import (
     repeat_seeds,
 )
 from search.loop.stop_check import stop_faults
+from tests.worlds.journals import changed, made_record
 from tests.worlds.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
 
 PLAN = FollowUpPlan(repeat=2, finalists=3, control=2, seed=0)
@@ -231,7 +232,7 @@ def test_journal_and_coordinator_agree_on_what_is_due(search_on, tmp_path):
         # The settings that the rungs of `simulated_search` have.
         settings = {"scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}}
         settings |= {"max_epochs": MAX_EPOCHS}
-        records = [{"event": "search_started", "settings": settings}, *read_journal(path)]
+        records = [made_record("search_started", settings=settings), *read_journal(path)]
         due = due_by_journal(records, plan)
         assert due
         assert due == list(search_on(path, num_trials=12, follow_ups=plan).due)
@@ -240,14 +241,16 @@ def test_journal_and_coordinator_agree_on_what_is_due(search_on, tmp_path):
 def test_the_stops_of_a_search_with_follow_ups_follow_from_its_rungs(search_on, tmp_path):
     work(search_on(tmp_path / "j", num_trials=12, follow_ups=PLAN))
     settings = {"scheduler": {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}}
-    started = {"event": "search_started", "settings": settings | {"max_epochs": MAX_EPOCHS}}
+    started = made_record("search_started", settings=settings | {"max_epochs": MAX_EPOCHS})
     records = [started, *read_journal(tmp_path / "j")]
     assert stop_faults(records) == ()
     number = begun(tmp_path / "j", "repeat")[0]["trial"]
     forged = [
-        r | {"state": "stopped_early"} if (r["event"], r.get("trial")) == ("trial_ended", number)
-        else r for r in records
-    ]  # fmt: skip
+        changed(r, state="stopped_early")
+        if (r["event"], r.get("trial")) == ("trial_ended", number)
+        else r
+        for r in records
+    ]
     [fault] = stop_faults(forged)
     assert fault == f"trial {number} was stopped after epoch 9, though a repeat runs to the end"
 

@@ -4,6 +4,7 @@ from results.journal.history import trial_histories
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FollowUpPlan
 from search.loop.retry_failed import num_failed, restart_failed, without_lapsed
+from tests.worlds.journals import made_record
 from tests.worlds.simulated_search import MAX_EPOCHS, untimed_records, work
 
 
@@ -67,9 +68,11 @@ def test_search_that_ended_is_the_same_when_replayed_after_a_reopening(search_on
 
 
 def test_faults_before_a_reopening_count_no_more_but_a_larger_share_stays():
-    start = {"event": "trial_started", "trial": 0}
-    lost = {"event": "infrastructure", "trial": 0, "kind": "worker_lost"}
-    memory = {"event": "infrastructure", "trial": 0, "kind": "out_of_memory"}
-    end = {"event": "trial_ended", "trial": 0}
+    start = made_record("trial_started", trial=0)
+    lost = made_record("infrastructure", trial=0, kind="worker_lost")
+    memory = made_record(
+        "infrastructure", trial=0, kind="out_of_memory", resource="cpu", share=2.0
+    )
+    end = made_record("trial_ended", trial=0)
     assert without_lapsed([start, memory, lost, end, start, lost]) == [start, memory, start, lost]
     assert without_lapsed([start, lost, end]) == [start, lost, end]

@@ -5,25 +5,26 @@ import pytest
 
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.stop_check import rung_stops, stop_faults
+from tests.worlds.journals import made_record
 
 ASHA = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 2}
 
 
 def started(scheduler=ASHA, **more):
     settings = {"scheduler": scheduler, "max_epochs": 4, "stop_at": None, "success": {}}
-    return {"event": "search_started", "settings": settings | more}
+    return made_record("search_started", settings=settings | more)
 
 
 def epoch(trial, number, veer_pct):
-    return {"event": "epoch", "trial": trial, "epoch": number, "veer_pct": veer_pct}
+    return made_record("epoch", trial=trial, epoch=number, veer_pct=veer_pct)
 
 
 def ended(trial, state):
-    return {"event": "trial_ended", "trial": trial, "state": state, "reason": None}
+    return made_record("trial_ended", trial=trial, state=state, reason=None)
 
 
 def finished(reason="finished"):
-    return {"event": "search_ended", "reason": reason}
+    return made_record("search_ended", reason=reason)
 
 
 # Trial 0 is the first at rung 1, so goes on; the 20 % of trial 1 are above the median, 10 %.
@@ -78,7 +79,7 @@ def test_a_stop_because_the_search_has_had_its_epochs_follows():
 
 def test_follow_ups_ask_no_rung_and_spend_no_budget():
     """Trial 2 is far behind at both rungs, and its epochs leave trial 3 its stop to explain."""
-    begun = {"event": "trial_started", "trial": 2, "follow_up": "control", "follows": 1}
+    begun = made_record("trial_started", trial=2, follow_up="control", follows=1)
     control = [begun, *(epoch(2, number, 90.0) for number in range(1, 5)), ended(2, "complete")]
     assert stop_faults([*HONEST[:-1], *control, finished()]) == ()
     assert set(rung_stops([*HONEST[:-1], *control, finished()])) == {1}
@@ -89,7 +90,7 @@ def test_follow_ups_ask_no_rung_and_spend_no_budget():
 
 
 def test_a_stopped_follow_up_is_a_fault():
-    begun = {"event": "trial_started", "trial": 2, "follow_up": "repeat", "follows": 0}
+    begun = made_record("trial_started", trial=2, follow_up="repeat", follows=0)
     stopped = [begun, epoch(2, 1, 90.0), ended(2, "stopped_early")]
     [fault] = stop_faults([*HONEST[:-1], *stopped, finished()])
     assert fault == "trial 2 was stopped after epoch 1, though a repeat runs to the end"
@@ -118,7 +119,7 @@ def test_an_epoch_reported_twice_is_no_fault():
 
 
 def test_an_interruption_changes_nothing():
-    resumed = {"event": "search_resumed", "settings": HONEST[0]["settings"]}
+    resumed = made_record("search_resumed", settings=HONEST[0]["settings"])
     assert stop_faults([*HONEST[:3], finished("interrupted"), resumed, *HONEST[3:]]) == ()
 
 

@@ -15,6 +15,7 @@ from search.provenance.data_record import (
     require_same_stores,
 )
 from spaces.files.errors import RunError
+from tests.worlds.journals import made_record
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 
@@ -45,7 +46,7 @@ def test_lists_are_recorded_by_hash_and_counts(config, load):
 
 
 def test_a_list_that_has_changed_is_refused_by_name_with_both_hashes(config, load):
-    records = [{"event": "corpus", **load()}]
+    records = [made_record("corpus", **load())]
     require_same_lists(config, records)
     first = hashlib.sha256(config.val_list.read_bytes()).hexdigest()[:12]
     lines = config.val_list.read_text().splitlines()
@@ -61,7 +62,7 @@ def test_a_list_that_has_changed_is_refused_by_name_with_both_hashes(config, loa
 
 def test_audio_that_has_changed_is_refused_by_its_store(config, load):
     facts = load()
-    records = [{"event": "corpus", **facts}]
+    records = [made_record("corpus", **facts)]
     require_same_stores(load()["stores"], records)
     first = config.train_list.read_text().split()[1]
     os.utime(config.train_dir / first, ns=(1, 1))
@@ -84,4 +85,4 @@ def test_the_corpus_is_journalled_once(load, tmp_path):
             note_corpus(facts, journal, read_journal(tmp_path / "journal.jsonl"))
     [record] = read_journal(tmp_path / "journal.jsonl")
     assert record["stores"].keys() == {"train", "val"}
-    assert {name: record[name] for name in ("lists", "stores")} == facts
+    assert {name: record.as_dict()[name] for name in ("lists", "stores")} == facts

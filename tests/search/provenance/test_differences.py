@@ -5,6 +5,7 @@ from typing import Any
 from search.provenance.differences import changed_variables, changes, changes_since_start
 from search.provenance.provenance import provenance
 from search.review.recorded_trial import NUMERIC_VARIABLES
+from tests.worlds.journals import made_record
 
 THEN: dict[str, Any] = {
     "command": "veer search a.yaml",
@@ -81,11 +82,11 @@ def test_facts_that_were_not_known_then_are_left_out():
 
 def test_a_resume_is_compared_with_the_beginning():
     records = [
-        {"event": "search_started", "provenance": THEN},
-        {"event": "search_resumed", "provenance": THEN | {"python": "3.13.0"}},
+        made_record("search_started", provenance=THEN),
+        made_record("search_resumed", provenance=THEN | {"python": "3.13.0"}),
     ]
     assert changes_since_start(records, THEN | {"python": "3.13.0"}) == [
         "since this run began: python 3.12.1 then, 3.13.0 now"
     ]
     assert changes_since_start([], THEN) == []
-    assert changes_since_start([{"event": "search_started", "provenance": {}}], THEN) == []
+    assert changes_since_start([made_record("search_started", provenance={})], THEN) == []

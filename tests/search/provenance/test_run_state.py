@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from results.journal.journal import Journal, Record, read_journal
+from results.journal.journal import Journal, read_journal
+from results.journal.record import Record
+from results.journal.search_records import SearchEnded
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.config.sections import SchedulerConfig
@@ -45,7 +47,7 @@ def run(settings: SearchConfig, tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     with Journal(folder / "journal.jsonl") as journal:
         open_run(settings, folder, journal, ())
-        journal.append("search_ended", reason="interrupted")
+        journal.append(SearchEnded(reason="interrupted"))
     return folder
 
 
@@ -162,7 +164,7 @@ def finished(folder: Path, settings: SearchConfig) -> tuple[Record, ...]:
         )
         work(coordinator)
         assert coordinator.is_finished
-        journal.append("search_ended", reason="finished")
+        journal.append(SearchEnded(reason="finished"))
     return read_journal(folder / "journal.jsonl")
 
 

@@ -9,6 +9,8 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import CorpusRecord, SearchStarted, TeacherRecord
+from results.journal.trial_records import TrialEnded
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import corpus_facts
@@ -63,16 +65,16 @@ def write_recorded_run(settings: SearchConfig, folder: Path) -> None:
     data = load_training_data(settings.corpus, cache_dir=cache_dir())
     with Journal(folder / "journal.jsonl") as journal:
         resolved = settings.model_dump(mode="json") | {"space": "space.yaml"}
-        journal.append("search_started", settings=resolved, provenance=provenance())
-        journal.append("corpus", **corpus_facts(settings.corpus, data))
+        journal.append(SearchStarted(settings=resolved, provenance=provenance()))
+        journal.append(CorpusRecord(**corpus_facts(settings.corpus, data)))
         journal.append(
-            "teacher", path=teacher, veer_pct=7.5, num_params=1, sha256=file_sha256(teacher)
+            TeacherRecord(path=teacher, veer_pct=7.5, num_params=1, sha256=file_sha256(teacher))
         )
         for trial, sittings in ((0, (NUM_EPOCHS,)), (1, (2, NUM_EPOCHS - 2))):
             config = TrialConfig.model_validate(STUDENT | {"seed": trial})
             begin(journal, trial, config)
             for num_epochs in sittings:
                 sit(journal, task(settings, teacher, folder, trial, config), num_epochs)
-            journal.append("trial_ended", trial=trial, state="complete", reason=None)
+            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
         begin(journal, 2, TrialConfig.model_validate(STUDENT | {"seed": 2}))
-        journal.append("trial_ended", trial=2, state="failed", reason="no such device")
+        journal.append(TrialEnded(trial=2, state="failed", reason="no such device"))

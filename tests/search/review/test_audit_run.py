@@ -7,10 +7,12 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
+from results.journal.search_records import SearchEnded, SearchStarted
 from search.config.sections import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError
 from tests.search.commands import veer
+from tests.worlds.journals import changed
 from tests.worlds.simulated_search import MAX_EPOCHS, make_coordinator, work
 from tests.worlds.views import view_of
 
@@ -28,9 +30,9 @@ def play(tmp_path: Path):
     def go(plan: FollowUpPlan, **settings) -> Path:
         folder = tmp_path / "run"
         with Journal(folder / "journal.jsonl") as journal:
-            journal.append("search_started", settings=SETTINGS | settings, provenance={})
+            journal.append(SearchStarted(settings=SETTINGS | settings, provenance={}))
             work(make_coordinator(journal, num_trials=16, follow_ups=plan))
-            journal.append("search_ended", reason="finished")
+            journal.append(SearchEnded(reason="finished"))
         return folder
 
     return go
@@ -58,7 +60,7 @@ def test_a_forged_stop_is_a_fault_of_the_audit(play):
     folder = play(FollowUpPlan())
     records = list(read_journal(folder / "journal.jsonl"))
     place = next(n for n, r in enumerate(records) if r.get("state") == "complete")
-    records[place] = records[place] | {"state": "stopped_early"}
+    records[place] = changed(records[place], state="stopped_early")
     [fault] = audit_search(view_of(records)).stop_faults
     assert fault.startswith(f"trial {records[place]['trial']} was stopped after epoch 9")
 
@@ -89,7 +91,7 @@ def test_programs_get_json(play):
 
 def test_a_search_that_runs_can_be_audited(tmp_path):
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append("search_started", settings=SETTINGS, provenance={})
+        journal.append(SearchStarted(settings=SETTINGS, provenance={}))
     found = audit_search(RunView.read(tmp_path))
     assert (found.controls, found.seeds, found.cost.epochs) == (None, None, 0)
     assert "0 trials stopped early" in veer("audit", tmp_path).output
@@ -105,7 +107,7 @@ def test_a_search_that_runs_can_be_audited(tmp_path):
 )  # fmt: skip
 def test_a_journal_without_the_rungs_is_refused(tmp_path, settings, match):
     with Journal(tmp_path / "journal.jsonl") as journal:
-        journal.append("search_started", settings=settings, provenance={})
+        journal.append(SearchStarted(settings=settings, provenance={}))
     with pytest.raises(RunError, match=match):
         audit_search(RunView.read(tmp_path))
     with pytest.raises(RunError, match="must start with search_started"):

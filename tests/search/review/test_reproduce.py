@@ -10,7 +10,7 @@ from results.journal.run_folder import RunFolder
 from search.review.reproduce import Reproduction
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.recorded_trials import again, forged
 
 
@@ -51,7 +51,7 @@ def test_another_thread_count_is_a_difference_and_within_the_tolerance(run, tmp_
 
 
 def test_a_value_that_no_rounding_explains_is_found_elsewhere_too(run, tmp_path):
-    records = list(run.read())
+    records = editable_records(run)
     for record in records:
         if record["event"] == "placed":
             record["num_threads"] = 7
@@ -78,7 +78,7 @@ def test_unknown_trial_is_refused_with_those_that_are_there(run, tmp_path):
 @pytest.fixture
 def world_of_its_own(run: RunFolder, tmp_path: Path) -> Path:
     """A copy of the teacher that the journal names, to be spoilt."""
-    records = list(run.read())
+    records = editable_records(run)
     [teacher] = (record for record in records if record["event"] == "teacher")
     teacher["path"] = str(shutil.copy(teacher["path"], tmp_path / "teacher.model"))
     rewrite_journal(run, records)
@@ -101,7 +101,7 @@ def test_another_teacher_is_an_error(run, world_of_its_own, tmp_path):
 
 
 def test_another_list_is_an_error(run, tmp_path):
-    records = list(run.read())
+    records = editable_records(run)
     [corpus] = (record for record in records if record["event"] == "corpus")
     corpus["lists"]["train"]["sha256"] = "0" * 64
     rewrite_journal(run, records)
@@ -117,7 +117,7 @@ def test_journal_without_the_node_of_a_trial_is_an_error(run, tmp_path):
 
 
 def test_another_machine_is_named(run, tmp_path):
-    records = list(run.read())
+    records = editable_records(run)
     for record in records:
         if record["event"] == "placed":
             record["hardware"]["cpu"] = "Z80"

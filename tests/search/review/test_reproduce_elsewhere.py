@@ -11,7 +11,7 @@ from search.cli.app import app
 from search.config.search_config import SearchConfig
 from search.review.recorded_trial import recorded_trial
 from spaces.files.errors import RunError
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.corpus.corpus import read_corpus_config
 
@@ -26,7 +26,7 @@ def moved(run: RunFolder, settings: SearchConfig, tmp_path: Path) -> dict[str, P
     (place / "corpus" / "corpus.yaml").write_text(
         text.replace(str(settings.corpus.train_list.parent), str(place / "corpus"))
     )
-    records = list(run.read())
+    records = editable_records(run)
     for record in records:
         if record["event"] == "search_started":
             corpus = record["settings"]["corpus"]

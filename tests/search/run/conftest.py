@@ -11,7 +11,7 @@ from rich.console import Console
 from results.journal.run_folder import RunFolder
 from search.run.progress import SearchView
 from search.run.run_search import run_search
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.finished_search import FinishedSearch, tiny_search_settings
 
 
@@ -30,7 +30,7 @@ def followed_up(
     """The finished search as if it had begun with another PyTorch, resumed with follow-ups."""
     folder, output = tmp_path_factory.mktemp("followed-up"), io.StringIO()
     run = RunFolder(shutil.copytree(finished.run.path, folder / "run"))
-    records = run.read()
+    records = editable_records(run)
     records[0]["provenance"]["versions"]["torch"] = "1.0"
     rewrite_journal(run, records)
     overrides = {**finished.overrides, "benchmark_top": 0}

@@ -19,7 +19,7 @@ from search.review.audit_run import audit_search
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import ConfigError, RunError
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.search.real_search import epochs_of, events_of, wait_for
 from tests.worlds.finished_search import in_turn_settings
 from trainable.checkpoints.folder import CheckpointFolder
@@ -210,7 +210,7 @@ def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
 
 
 def test_exchanged_teacher_is_noticed(finished, copied, make_settings):
-    records = copied.read()
+    records = editable_records(copied)
     [teacher] = (record for record in records if record["event"] == "teacher")
     teacher["sha256"] = "0" * 64
     rewrite_journal(copied, records)

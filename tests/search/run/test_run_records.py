@@ -11,7 +11,7 @@ from search.review.reproduce import Conditions, reproduce
 from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.errors import RunError
-from tests.search.journal_rewriting import rewrite_journal
+from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.finished_search import SECRET
 
 pytestmark = pytest.mark.cluster
@@ -50,8 +50,9 @@ def test_search_records_lists_stores_and_environment(finished):
 
 
 def test_search_is_not_resumed_with_another_list(finished, copied, make_settings):
-    records = copied.read()
-    latest(records, "corpus")["lists"]["val"]["sha256"] = "0" * 64
+    records = editable_records(copied)
+    [corpus] = (record for record in records if record["event"] == "corpus")
+    corpus["lists"]["val"]["sha256"] = "0" * 64
     rewrite_journal(copied, records)
     before = copied.journal.read_bytes()
     settings = make_settings(**finished.overrides | {"num_trials": 7})

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal
+from results.journal.search_records import SearchResumed
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.suggest.starting_points import starting_trees
 from spaces.files.errors import VeerError
 from spaces.files.yaml_file import write_yaml
@@ -27,16 +29,17 @@ def run(tmp_path: Path) -> Path:
         ):
             config = trial_config(number + 1)
             journal.append(
-                "trial_started",
-                trial=number,
-                params={"loss.alpha": config.loss.alpha},
-                config=config.canonical(),
-                config_hash=config.config_hash(),
-                seed=config.seed,
+                TrialStarted(
+                    trial=number,
+                    params={"loss.alpha": config.loss.alpha},
+                    config=config.canonical(),
+                    config_hash=config.config_hash(),
+                    seed=config.seed,
+                )
             )
-            journal.append("epoch", trial=number, epoch=1, veer_pct=veer_pct)
+            journal.append(EpochEnded(trial=number, epoch=1, veer_pct=veer_pct))
             if state is not None:
-                journal.append("trial_ended", trial=number, state=state, reason=None)
+                journal.append(TrialEnded(trial=number, state=state, reason=None))
     return tmp_path / "first"
 
 
@@ -94,12 +97,13 @@ def test_sources_keep_their_order(run: Path) -> None:
 def test_a_trial_that_today_breaks_a_rule_is_named(tmp_path: Path) -> None:
     with Journal(tmp_path / "old" / "journal.jsonl") as journal:
         journal.append(
-            "trial_started",
-            trial=0,
-            params={},
-            config={"loss": {"alpa": 0.5}},
-            config_hash="",
-            seed=0,
+            TrialStarted(
+                trial=0,
+                params={},
+                config={"loss": {"alpa": 0.5}},
+                config_hash="",
+                seed=0,
+            )
         )
     with pytest.raises(VeerError, match=r"old#0, trial 0: loss.alpa: unknown key.*'alpha'"):
         starting_trees([f"run:{tmp_path / 'old'}#0"], Path())
@@ -126,6 +130,6 @@ def test_what_is_no_starting_point_is_refused(run: Path, source: str, message: s
 
 def test_a_run_without_an_ended_trial_is_refused(tmp_path: Path) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
-        journal.append("search_resumed")
+        journal.append(SearchResumed())
     with pytest.raises(VeerError, match="run#top3: no trial of this run has ended with a VEER"):
         starting_trees([f"run:{tmp_path / 'run'}#top3"], Path())

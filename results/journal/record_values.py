@@ -1,0 +1,275 @@
+"""The values of a journal's records: their types, each with its rule as text.
+
+The text of a rule is what the refusal of a value says; Pydantic checks the type beside it.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    Strict,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from results.journal.limits import INT64_MAX, MOST_THREADS
+
+EndState = Literal["complete", "stopped_early", "failed", "diverged"]
+HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
+FollowUpKind = Literal["repeat", "control"]
+EndReason = Literal["finished", "target_met", "exhausted", "epochs_spent"] | HaltReason
+
+PROVENANCE_TEXTS = ("command", "folder", "python", "code_sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a value must be, in words; metadata of its type."""
+
+    text: str
+
+
+class _NeverNull:
+    """Metadata of an optional field that is absent or has a value; null is refused."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        return schema["schema"] if schema["type"] == "nullable" else schema
+
+
+NEVER_NULL = _NeverNull()
+T = TypeVar("T")
+# The type of a field that may be absent, which is None to readers.
+MayLack = Annotated[T | None, NEVER_NULL]
+
+
+def _obeys(test: Callable[[Any], bool]) -> AfterValidator:
+    def check(value: Any) -> Any:
+        if not test(value):
+            raise ValueError("breaks its rule")
+        return value
+
+    return AfterValidator(check)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= INT64_MAX
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_settings(value: Any) -> bool:
+    success = value.get("success") or {}
+    return isinstance(success, dict) and all(
+        each is None or _is_number(each) for each in success.values()
+    )
+
+
+def _is_hardware(value: Any) -> bool:
+    """Return whether a value is one of `describe_hardware`; unknown fields may be absent."""
+    return (
+        isinstance(value, dict)
+        and all(isinstance(each, str | None) or _is_whole(each) for each in value.values())
+        and isinstance(value.get("python"), str | None)
+    )
+
+
+def _is_provenance(value: Any) -> bool:
+    """Return whether a value is a provenance; older versions of Veer recorded fewer fields."""
+    git, cuda = value.get("git"), value.get("cuda")
+    return (
+        all(isinstance(value.get(name), str | None) for name in PROVENANCE_TEXTS)
+        and all(_is_texts(value.get(name) or {}) for name in ("versions", "environment"))
+        and (value.get("packages") is None or _is_list_of_text(value["packages"]))
+        and (value.get("hardware") is None or _is_hardware(value["hardware"]))
+        and (git is None or (isinstance(git, dict) and isinstance(git.get("commit"), str | None)))
+        and isinstance(cuda, dict | None)
+    )
+
+
+Whole = Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX), Rule("a whole number")]
+WholeOrNull = Annotated[Whole | None, Rule("a whole number or null")]
+Count = Annotated[int, Field(ge=0, le=INT64_MAX), Rule("a whole number of at least 0")]
+EpochNumber = Annotated[int, Field(ge=1, le=INT64_MAX), Rule("a whole number of at least 1")]
+Number = Annotated[float, Rule("a number")]
+NumberOrNull = Annotated[float | None, Rule("a number or null")]
+NumbersOrNull = Annotated[
+    # Not strict, so that a list is taken too: a record that is made in Python has JSON's types.
+    tuple[float | None, ...] | None, Strict(False), Rule("a list of numbers or null")
+]
+# 1e11 s is in the year 5138; `datetime` takes no year above 9999.
+UnixTime = Annotated[float, Field(ge=0, lt=1e11), Rule("a number of seconds since 1970")]
+Text = Annotated[str, Rule("text")]
+TextOrNull = Annotated[str | None, Rule("text or null")]
+Texts = Annotated[list[str], Rule("a list of text")]
+Tree = Annotated[dict[str, Any], Rule("a mapping")]
+State = Annotated[EndState, Rule(f"one of {sorted(get_args(EndState))}")]
+Threads = Annotated[
+    int, Field(ge=1, le=MOST_THREADS), Rule(f"a whole number from 1 to {MOST_THREADS}")
+]
+Hardware = Annotated[
+    dict[str, Any],
+    _obeys(_is_hardware),
+    Rule("a mapping of text and whole numbers, its python text"),
+]
+Provenance = Annotated[
+    dict[str, Any],
+    _obeys(_is_provenance),
+    Rule(
+        "a mapping with versions and environment of text, packages a list of text, hardware, git "
+        "and cuda mappings"
+    ),
+]
+Settings = Annotated[
+    dict[str, Any], _obeys(_is_settings), Rule("a mapping, its success one of numbers")
+]
+StoreKeys = Annotated[dict[str, str], Rule("a mapping of keys, which are text, by name")]
+
+
+class RecordValue(BaseModel):
+    """A value of a record that has fields of its own."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
+
+    # Temporary: readers are moving from subscripts to attributes.
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    # Temporary
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field by name."""
+        return getattr(self, name) if name in self else default
+
+    # Temporary
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    # Temporary
+    def keys(self) -> list[str]:
+        """Return the names of the fields that are there."""
+        return list(self.model_dump(exclude_unset=True))
+
+
+class StartPoint(RecordValue):
+    """A config that the search was to start from.
+
+    Attributes:
+        source: Where it comes from.
+        params: Sampled values by dotted name; None where it did not fit the space.
+        remarks: What had to be changed so that it fits.
+    """
+
+    source: str
+    params: dict[str, Any] | None
+    remarks: list[str]
+
+
+class BrokenLimit(RecordValue):
+    """A `spaces.limits.Violation` as recorded, with the same fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: str
+    value: float
+    allowed: float
+    is_estimated: bool = False
+    text: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_exceeded(self) -> Self:
+        # `Violation.excess` divides by the limit.
+        if self.text is None and self.allowed == 0:
+            raise ValueError("allowed must not be 0")
+        return self
+
+
+class DataList(RecordValue):
+    """A list of the corpus.
+
+    Attributes:
+        file: Its path, where known.
+        sha256: Hash of its content.
+        num_utterances: Utterances in it, where known.
+        num_speakers: Their speakers, where known.
+        num_trial_pairs: Pairs of a list of trial pairs.
+    """
+
+    file: str | None = None
+    sha256: str
+    num_utterances: MayLack[Count] = None
+    num_speakers: MayLack[Count] = None
+    num_trial_pairs: MayLack[Count] = None
+
+
+class BenchmarkRow(RecordValue):
+    """Results of one model in one setting.
+
+    Attributes:
+        model: Name of the model.
+        num_params: Parameters of the network; 0 for the front end.
+        macs: Multiply-accumulates for one utterance, without the front end; see
+            `trainable.cost.macs`. 0 for the front end.
+        batch_size: Utterances per call.
+        num_threads: Threads per call.
+        latency_median_ms: Median time of a call.
+        latency_p95_ms: 95th percentile of the times of a call.
+        samples_per_s: Utterances per second, from the median time.
+        real_time_factor: Median time divided by the duration of the audio; below 1 is faster than
+            real time.
+        speed_ratio: The teacher's time divided by this model's time in the same round, median
+            over the rounds; above 1 is faster than the teacher. None without a teacher.
+    """
+
+    model: str
+    num_params: Whole
+    macs: Whole
+    batch_size: Whole
+    num_threads: Whole
+    latency_median_ms: float
+    latency_p95_ms: float
+    samples_per_s: float
+    real_time_factor: float
+    speed_ratio: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as a dict of plain values, by column name."""
+        return self.model_dump()
+
+
+ROW_NUMBERS = sorted(
+    name for name, field in BenchmarkRow.model_fields.items()
+    if field.is_required() and name != "model"
+)  # fmt: skip
+DataLists = Annotated[
+    dict[str, DataList], Rule("a mapping of lists by role, each with sha256")
+]
+StartPoints = Annotated[
+    list[StartPoint], Rule("a list of mappings with source, params and remarks")
+]
+BrokenLimits = Annotated[
+    list[BrokenLimit], Rule("a list of mappings with limit, value and allowed")
+]
+BenchmarkRows = Annotated[
+    list[BenchmarkRow], Rule(f"a list of rows, each with model, {', '.join(ROW_NUMBERS)}")
+]

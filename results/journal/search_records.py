@@ -1,0 +1,186 @@
+"""The records of a search as a whole, a class for each event."""
+
+from typing import Annotated, Literal, get_args
+
+from results.journal.record import Record
+from results.journal.record_values import (
+    BenchmarkRows,
+    BrokenLimits,
+    Count,
+    DataLists,
+    EndReason,
+    HaltReason,
+    Hardware,
+    MayLack,
+    Number,
+    NumberOrNull,
+    Provenance,
+    Rule,
+    Settings,
+    StartPoints,
+    StoreKeys,
+    Text,
+    Texts,
+    Tree,
+    Whole,
+    WholeOrNull,
+)
+
+# Reasons after which a search has nothing left to do; after the others it can be resumed.
+ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted", "epochs_spent"})
+END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
+
+
+class SearchStarted(Record):
+    """A search begins in a new run folder.
+
+    Attributes:
+        settings: The resolved settings.
+        space: Content of the space's file.
+        provenance: Versions, code and hardware.
+    """
+
+    event: Literal["search_started"] = "search_started"
+    settings: Settings
+    space: MayLack[Tree] = None
+    provenance: Provenance
+
+
+class SearchResumed(Record):
+    """A search continues, with fields as in `SearchStarted`."""
+
+    event: Literal["search_resumed"] = "search_resumed"
+    settings: MayLack[Settings] = None
+    provenance: MayLack[Provenance] = None
+
+
+class SearchEnded(Record):
+    """A search ends or pauses.
+
+    Attributes:
+        reason: Why. One of `ENDINGS`, or why it was halted: `failing` stands for too many trials
+            that fail.
+    """
+
+    event: Literal["search_ended"] = "search_ended"
+    reason: Annotated[EndReason, Rule(f"one of {sorted(END_REASONS)}")]
+
+
+class CorpusRecord(Record):
+    """What the trials learn from.
+
+    Attributes:
+        lists: The lists by role, `train` or `val`.
+        stores: The keys of the stores by name: train, copy 1, val, targets of 200 frames, copy 0.
+        warnings: About the lists.
+    """
+
+    event: Literal["corpus"] = "corpus"
+    lists: DataLists
+    stores: StoreKeys
+    warnings: MayLack[Texts] = None
+
+
+class TeacherRecord(Record):
+    """The teacher of the search.
+
+    Attributes:
+        path: Its file.
+        veer_pct: Its VEER, percent; None where unknown.
+        num_params: Parameters of its network; None where unknown.
+        sha256: Hash of the file.
+    """
+
+    event: Literal["teacher"] = "teacher"
+    path: Text
+    veer_pct: NumberOrNull
+    num_params: WholeOrNull
+    sha256: Text
+
+
+class EvalCropsChosen(Record):
+    """How many crops of a validation utterance are embedded.
+
+    Attributes:
+        eval_crops: The number.
+        wanted: The number that the settings ask for.
+        expected_share: Share of an epoch's time that the evaluation is expected to take.
+    """
+
+    event: Literal["eval_crops"] = "eval_crops"
+    eval_crops: Whole
+    wanted: Whole
+    expected_share: NumberOrNull
+
+
+class StartPointsRead(Record):
+    """The configs that the space starts from."""
+
+    event: Literal["start_points"] = "start_points"
+    points: StartPoints
+
+
+class InfeasibleSuggestion(Record):
+    """A suggestion outside the limits.
+
+    Attributes:
+        params: Sampled values by dotted name.
+        violations: The limits that it exceeds.
+    """
+
+    event: Literal["infeasible"] = "infeasible"
+    params: Tree
+    violations: BrokenLimits
+
+
+class RepeatedSuggestion(Record):
+    """A suggestion whose config was run before.
+
+    Attributes:
+        params: Sampled values by dotted name.
+        config_hash: Hash of the config.
+        same_as: The trial that has it.
+    """
+
+    event: Literal["repeated"] = "repeated"
+    params: Tree
+    config_hash: Text
+    same_as: Count
+
+
+class GpuShareMeasured(Record):
+    """The part of a GPU that a trial gets (`gpu: auto`).
+
+    Attributes:
+        share: The part, 0 to 1.
+        num_bytes: Peak memory of a training step of the largest config.
+        is_estimated: Whether `num_bytes` was computed.
+        context_bytes: Memory in use outside PyTorch's allocator.
+        total_bytes: The GPU's memory.
+        gpu: The GPU's name.
+        params: Sampled values of the largest config, by dotted name.
+        config: The largest config.
+    """
+
+    event: Literal["gpu_share"] = "gpu_share"
+    share: Number
+    num_bytes: Whole
+    is_estimated: Annotated[bool, Rule("true or false")]
+    context_bytes: Whole
+    total_bytes: Whole
+    gpu: Text
+    params: Tree
+    config: Tree
+
+
+class ModelsBenchmarked(Record):
+    """Speed of the best models.
+
+    Attributes:
+        hardware: What they were measured on.
+        rows: A row for each model and setting.
+    """
+
+    event: Literal["benchmark"] = "benchmark"
+    hardware: Hardware
+    rows: BenchmarkRows

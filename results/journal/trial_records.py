@@ -1,0 +1,195 @@
+"""The records of one trial, a class for each event."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
+
+from pydantic import model_validator
+
+from results.journal.record import TrialRecord
+from results.journal.record_values import (
+    Count,
+    EpochNumber,
+    FollowUpKind,
+    Hardware,
+    MayLack,
+    Number,
+    NumberOrNull,
+    NumbersOrNull,
+    Rule,
+    State,
+    Text,
+    TextOrNull,
+    Threads,
+    Tree,
+    Whole,
+    WholeOrNull,
+)
+
+FAULT_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "out_of_memory": "its share of the memory was too small; it is run again with more",
+        "worker_lost": "its process died",
+        "node_lost": "the node that it ran on died",
+        "hung": "no epoch ended in many times the usual time; its process was killed",
+        "device_error": "the GPU or its driver failed",
+        "error": "an unknown error",
+        "checkpoint_damaged": "a checkpoint could not be used; an earlier one was used, or none",
+    }
+)
+
+
+class TrialStarted(TrialRecord):
+    """A trial starts, or a failed one starts again.
+
+    Attributes:
+        params: Sampled values by dotted name.
+        config: Its canonical config.
+        config_hash: Hash of the config.
+        seed: Seed of the config.
+        follow_up: The kind of a follow-up, which the search runs after its own trials.
+        follows: The trial whose params a follow-up has.
+    """
+
+    event: Literal["trial_started"] = "trial_started"
+    params: Tree
+    config: Tree
+    config_hash: Text
+    seed: Whole
+    follow_up: MayLack[Annotated[FollowUpKind, Rule("repeat or control")]] = None
+    follows: MayLack[Count] = None
+
+    @model_validator(mode="after")
+    def _is_whole_follow_up(self) -> Self:
+        if (self.follow_up is None) != (self.follows is None):
+            missing = "follows" if self.follows is None else "follow_up"
+            raise ValueError(f"{self.event} must have {missing}")
+        return self
+
+
+class TrialPlaced(TrialRecord):
+    """Where a trial was started or restarted.
+
+    Attributes:
+        epoch: The last epoch that was finished.
+        host: Name of the node.
+        pid: The worker's process.
+        device: The device.
+        num_threads: CPU threads.
+        hardware: Description of the node.
+        config_hash: Hash of the config of what was built there.
+        model_hash: Fingerprint of the model that was built there.
+        had_s: For how long the worker already had its share at its first report, when this is
+            written.
+    """
+
+    event: Literal["placed"] = "placed"
+    epoch: Count
+    host: Text
+    pid: Whole
+    device: Text
+    num_threads: Threads
+    hardware: Hardware
+    config_hash: MayLack[Text] = None
+    model_hash: MayLack[Text] = None
+    had_s: MayLack[Number] = None
+
+
+class EpochEnded(TrialRecord):
+    """An epoch of a trial, with what the trial reported; see `EpochReport` for the metrics.
+
+    Attributes:
+        epoch: Counted from 1.
+        veer_pct: VEER, percent; None where it was not finite.
+        num_params: Parameters of the student's network.
+    """
+
+    event: Literal["epoch"] = "epoch"
+    epoch: EpochNumber
+    veer_pct: NumberOrNull
+    loss_total: NumberOrNull = None
+    loss_classification: NumberOrNull = None
+    loss_distillation: NumberOrNull = None
+    loss_reconstruction: NumberOrNull = None
+    distill_share: NumberOrNull = None
+    teacher_cosine: NumberOrNull = None
+    train_accuracy_pct: NumberOrNull = None
+    lr: NumberOrNull = None
+    samples_per_s: NumberOrNull = None
+    train_s: NumberOrNull = None
+    eval_s: NumberOrNull = None
+    classification_share: NumberOrNull = None
+    reconstruction_share: NumberOrNull = None
+    loss_stages: NumbersOrNull = None
+    stage_shares: NumbersOrNull = None
+    peak_memory_mib: NumberOrNull = None
+    overhead_share: NumberOrNull = None
+    num_samples: WholeOrNull = None
+    veer_low_pct: NumberOrNull = None
+    veer_high_pct: NumberOrNull = None
+    num_params: WholeOrNull = None
+
+
+class InfrastructureFault(TrialRecord):
+    """A fault that does not depend on the trial's config.
+
+    Attributes:
+        kind: One of `FAULT_KINDS`.
+        epoch: The last epoch that was finished.
+        message: Description, one line.
+        resource: Of kind `out_of_memory`: which memory.
+        share: Of kind `out_of_memory`: how much of it the trial has from then on.
+    """
+
+    WRITTEN_FIRST = ("event", "time_s", "kind")
+
+    event: Literal["infrastructure"] = "infrastructure"
+    kind: Text
+    epoch: Count
+    message: Text
+    resource: MayLack[Annotated[Literal["gpu", "cpu"], Rule("gpu or cpu")]] = None
+    share: MayLack[Number] = None
+
+    @model_validator(mode="after")
+    def _has_raised_share(self) -> Self:
+        raised = {"resource": self.resource, "share": self.share}
+        missing = [name for name, value in raised.items() if value is None]
+        if missing and self.kind == "out_of_memory":
+            raise ValueError(f"{self.event} must have {', '.join(missing)}")
+        return self
+
+
+class TrialEnded(TrialRecord):
+    """A trial ends.
+
+    Attributes:
+        state: How.
+        reason: Why; None for a complete one.
+    """
+
+    event: Literal["trial_ended"] = "trial_ended"
+    state: State
+    reason: TextOrNull
+
+
+class FinalTestOpened(TrialRecord):
+    """A test list was opened for a trial's model.
+
+    Attributes:
+        opening: Its id in the ledger, see `trainable.corpus.test_list_ledger`.
+        epoch: The model's epoch.
+        path: The list.
+        list_sha256: Hash of the list's content.
+        num_pairs: Its trial pairs.
+        model_sha256: Hash of the model's file.
+    """
+
+    WRITTEN_FIRST = ("event", "time_s", "opening")
+
+    event: Literal["test_opened"] = "test_opened"
+    opening: Text
+    epoch: Count
+    path: Text
+    list_sha256: Text
+    num_pairs: Count
+    model_sha256: Text
