@@ -83,7 +83,8 @@ def _print_result(result: SearchResult) -> None:
         console.print(f"{why}: {again}", highlight=False, soft_wrap=True)
         return
     if run.benchmark is not None:
-        console.print(benchmark_view(run.benchmark["rows"], BENCHMARK_COLUMNS, console.width))
+        rows = [row.as_dict() for row in run.benchmark.rows]
+        console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
     if not run.ranked:
         console.print("no trial reached a VEER: nothing to export")
     else:
@@ -91,8 +92,10 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _why_finished(run: RunView) -> str:
-    ended = run.latest("search_ended")
-    match ended["reason"] if ended else None:
+    from results.journal.search_records import SearchEnded
+
+    ended = run.latest(SearchEnded)
+    match ended.reason if ended else None:
         case "exhausted":
             return f"this search is finished: its space has only {len(run.own)} trials"
         case "target_met":

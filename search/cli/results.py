@@ -176,8 +176,9 @@ def benchmark(
     config = BenchmarkConfig() if rounds is None else BenchmarkConfig(rounds=rounds)
     with progress_bar("rounds") as progress:
         measured = benchmark_run(RunView.read(run), top, config, progress)
-    console.print(benchmark_view(measured["rows"], BENCHMARK_COLUMNS, console.width))
-    hardware = (f"{name} {value}" for name, value in measured["hardware"].items())
+    rows = [row.as_dict() for row in measured.rows]
+    console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
+    hardware = (f"{name} {value}" for name, value in measured.hardware.items())
     console.print(f"on {', '.join(hardware)}", highlight=False)
 
 

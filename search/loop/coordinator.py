@@ -13,7 +13,14 @@ from typing import Any
 from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.record_values import EndState, HaltReason
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialPlaced
+from results.journal.search_records import InfeasibleSuggestion, RepeatedSuggestion
+from results.journal.trial_records import (
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialPlaced,
+    TrialStarted,
+)
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.fault_ledger import FaultLedger
 from search.loop.follow_ups import FollowUp, FollowUpCandidate, due_follow_ups
@@ -99,17 +106,17 @@ class Coordinator(SearchState):
             RunError: The journal has values that are not in the space.
         """
         for record in without_lapsed(tuple(records)):
-            match record["event"]:
-                case "trial_started" if record["trial"] == (number := len(self.trials)):
-                    self.trials.append(self._restore_trial(record, number))
-                case "infeasible" | "repeated":
+            match record:
+                case TrialStarted() if record.trial == len(self.trials):
+                    self.trials.append(self._restore_trial(record))
+                case InfeasibleSuggestion() | RepeatedSuggestion():
                     self._proposals.restore_rejected(record, self.trials)
-                case "epoch":
-                    self._apply_epoch(record["trial"], record["epoch"], record["veer_pct"])
-                case "infrastructure":
-                    self.ledger.restore(self.trials[record["trial"]], record)
-                case "trial_ended":
-                    self._apply_end(record["trial"], record["state"])
+                case EpochEnded():
+                    self._apply_epoch(record.trial, record.epoch, record.veer_pct)
+                case InfrastructureFault():
+                    self.ledger.restore(self.trials[record.trial], record)
+                case TrialEnded():
+                    self._apply_end(record.trial, record.state)
         for trial in self._unfinished():
             # A process that died between an epoch's record and the trial's end left the end open.
             if not self._end_if_due(trial):
@@ -149,11 +156,11 @@ class Coordinator(SearchState):
         due = self._remaining.popleft()
         return follow_up_trial(self.trials[due.follows], len(self.trials), due.kind, due.seed)
 
-    def _restore_trial(self, record: Record, number: int) -> TrialCourse:
-        if "follow_up" not in record:
-            return self._proposals.restore(record, number)
-        followed = self.trials[record["follows"]]
-        return follow_up_trial(followed, number, record["follow_up"], record["seed"])
+    def _restore_trial(self, record: TrialStarted) -> TrialCourse:
+        if record.follow_up is None or record.follows is None:
+            return self._proposals.restore(record)
+        followed = self.trials[record.follows]
+        return follow_up_trial(followed, record.trial, record.follow_up, record.seed)
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
         """Record the result of one epoch and decide whether the trial goes on.

@@ -11,7 +11,6 @@ from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import Journal
-from results.journal.record import Record
 from results.journal.record_values import EndState
 from results.journal.trial_records import InfrastructureFault
 from search.config.sections import FaultConfig
@@ -86,12 +85,12 @@ class FaultLedger:
         consequence = self._consequence(course, fault)
         self._print_line(f"trial {course.trial}: {_describe(fault, course.epoch)}; {consequence}")
 
-    def restore(self, course: TrialCourse, record: Record) -> None:
-        """Count a fault from an `infrastructure` record."""
-        fault = Fault(kind=record["kind"], message=record["message"])
+    def restore(self, course: TrialCourse, record: InfrastructureFault) -> None:
+        """Count a recorded fault."""
+        fault = Fault(kind=record.kind, message=record.message)
         self.kinds[fault.kind] += 1
-        if fault.kind == OUT_OF_MEMORY:
-            course.raised = RaisedShare(resource=record["resource"], share=record["share"])
+        if fault.kind == OUT_OF_MEMORY and record.resource and record.share is not None:
+            course.raised = RaisedShare(resource=record.resource, share=record.share)
         if fault.kind not in NOT_COUNTED:
             course.faults.append(fault)
 

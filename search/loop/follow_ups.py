@@ -79,7 +79,7 @@ class FollowUpCandidate:
         """Return the candidate of a recorded trial; `cut` are those stopped by early stopping."""
         started = history.started
         is_cut = history.trial in cut
-        return cls._of(history, started["config"], started["seed"], is_cut=is_cut)
+        return cls._of(history, started.config, started.seed, is_cut=is_cut)
 
     @classmethod
     def _of(

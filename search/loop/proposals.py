@@ -15,6 +15,7 @@ from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.record_values import BrokenLimit, EndState
 from results.journal.search_records import InfeasibleSuggestion, RepeatedSuggestion
+from results.journal.trial_records import TrialStarted
 from search.loop.trial_course import TrialCourse
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints
@@ -110,30 +111,35 @@ class Proposals:
             if (suggestion := self._suggestions.suggest()) is not None:
                 self._admit(NO_TRIAL, suggestion)
 
-    def restore(self, record: Record, trial: int) -> TrialCourse:
+    def restore(self, record: TrialStarted) -> TrialCourse:
         """Restore a trial from a `trial_started` record of an earlier run.
 
         Raises:
             RunError: The record's parameters do not fit the space.
         """
         with _naming_record(record):
-            suggestion = self._suggestions.restore(record["params"])
-            return self._accept(trial, suggestion, self._make_config(suggestion))
+            suggestion = self._suggestions.restore(record.params)
+            return self._accept(record.trial, suggestion, self._make_config(suggestion))
 
-    def restore_rejected(self, record: Record, courses: Sequence[TrialCourse]) -> None:
-        """Restore a rejected suggestion from an `infeasible` or `repeated` record.
+    def restore_rejected(
+        self,
+        record: InfeasibleSuggestion | RepeatedSuggestion,
+        courses: Sequence[TrialCourse],
+    ) -> None:
+        """Restore a rejected suggestion of an earlier run.
 
         Raises:
             RunError: The record's parameters do not fit the space.
         """
         with _naming_record(record):
-            suggestion = self._suggestions.restore(record["params"])
+            suggestion = self._suggestions.restore(record.params)
         self._in_a_row += 1
-        if record["event"] == "infeasible":
-            self._suggestions.reject(suggestion.number, _excesses(_violations_of(record)))
-            self._last_rejection = "; ".join(map(str, _violations_of(record)))
+        if isinstance(record, InfeasibleSuggestion):
+            violations = [Violation(**each.model_dump()) for each in record.violations]
+            self._suggestions.reject(suggestion.number, _excesses(violations))
+            self._last_rejection = "; ".join(map(str, violations))
         else:
-            earlier = courses[record["same_as"]]
+            earlier = courses[record.same_as]
             self._last_rejection = _repeat_in_words(earlier)
             self._pass_on_result(suggestion, earlier)
 
@@ -236,7 +242,7 @@ def _naming_record(record: Record) -> Iterator[None]:
         yield
     except ValueError as error:
         raise RunError(
-            f"the journal's {record['event']} does not fit the run's space: {error}; restore the "
+            f"the journal's {record.event} does not fit the run's space: {error}; restore the "
             "run folder from a copy"
         ) from error
 
@@ -244,11 +250,6 @@ def _naming_record(record: Record) -> Iterator[None]:
 def _excesses(violations: Sequence[Violation]) -> dict[str, float]:
     """Return by how much each limit is exceeded, as a fraction of the limit."""
     return {violation.limit: violation.excess for violation in violations}
-
-
-def _violations_of(record: Record) -> list[Violation]:
-    """Rebuild the broken limits, which an `infeasible` record holds as plain dicts."""
-    return [Violation(**violation) for violation in record["violations"]]
 
 
 def _repeat_in_words(course: TrialCourse) -> str:

@@ -1,11 +1,12 @@
 """Restart of failed trials, once the cause of their failure is fixed."""
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.record import Record
-from results.journal.trial_records import TrialStarted
+from results.journal.trial_records import InfrastructureFault, TrialEnded, TrialStarted
 from search.loop.fault_ledger import NOT_COUNTED
 
 
@@ -40,14 +41,14 @@ def without_lapsed(records: Sequence[Record]) -> list[Record]:
     """
     # The last start wins: `veer resume --retry-failed` may have been used several times.
     last_start = {
-        record["trial"]: position
+        record.trial: position
         for position, record in enumerate(records)
-        if record["event"] == "trial_started"
+        if isinstance(record, TrialStarted)
     }
     return [
         record
         for position, record in enumerate(records)
-        if not (_lapses_on_restart(record) and position < last_start.get(record["trial"], -1))
+        if not (_lapses_on_restart(record) and position < last_start.get(record.trial, -1))
     ]
 
 
@@ -56,8 +57,8 @@ def _started_again(record: TrialStarted) -> TrialStarted:
     return TrialStarted(**record.model_dump(exclude_unset=True, exclude={"event", "time_s"}))
 
 
-def _lapses_on_restart(record: Record) -> bool:
-    if record["event"] == "infrastructure":
+def _lapses_on_restart(record: Record) -> TypeGuard[InfrastructureFault | TrialEnded]:
+    if isinstance(record, InfrastructureFault):
         # A share that was raised after running out of memory is still needed.
-        return record["kind"] not in NOT_COUNTED
-    return bool(record["event"] == "trial_ended")
+        return record.kind not in NOT_COUNTED
+    return isinstance(record, TrialEnded)

@@ -200,7 +200,7 @@ def record_start_points(
         The parameters of the points that fit the space.
     """
     # Once: a resume must replay the same points, even if their sources have changed.
-    if points and latest(records, "start_points") is None:
+    if points and latest(records, StartPointsRead) is None:
         journal.append(StartPointsRead(points=list(points)))
         for point in points:
             for remark in point.remarks:

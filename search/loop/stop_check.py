@@ -12,7 +12,13 @@ from typing import Any
 
 from results.analysis.rungs import asha_rungs
 from results.journal.record import Record
-from results.journal.search_records import ENDINGS
+from results.journal.search_records import (
+    ENDINGS,
+    SearchEnded,
+    SearchResumed,
+    SearchStarted,
+)
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.config.sections import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
 
@@ -80,26 +86,25 @@ def rung_stops(records: Iterable[Record]) -> dict[int, Verdict]:
 
 def _replayed(records: Iterable[Record]) -> _Replay:
     records = tuple(records)
-    if not records or records[0]["event"] != "search_started":
+    if not records or not isinstance(records[0], SearchStarted):
         raise ValueError(
             "the records must begin with search_started: its settings determine the rungs"
         )
-    settings = records[0]["settings"]
+    settings = records[0].settings
     replay = _Replay(_halving(settings), settings)
     for record in records:
-        match record["event"]:
-            case "search_resumed":
-                # Early versions resumed without a record of the settings: the earlier ones hold.
-                replay.settings = record.get("settings", replay.settings)
-            case "trial_started":
+        match record:
+            case SearchResumed():
+                replay.settings = record.settings or replay.settings
+            case TrialStarted():
                 _apply_start(replay, record)
             # An epoch that was reported twice was decided once, at its first report.
-            case "epoch" if record["epoch"] > replay.epochs.get(record["trial"], 0):
+            case EpochEnded() if record.epoch > replay.epochs.get(record.trial, 0):
                 _apply_epoch(replay, record)
-            case "trial_ended" if record["trial"] in replay.epochs:
+            case TrialEnded() if record.trial in replay.epochs:
                 _apply_end(replay, record)
             # After any other reason, such as an interrupt, the missing end follows on resume.
-            case "search_ended" if record["reason"] in ENDINGS:
+            case SearchEnded() if record.reason in ENDINGS:
                 _apply_search_end(replay)
     return replay
 
@@ -111,15 +116,15 @@ def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
     return SuccessiveHalving(rungs if scheduler.kind == "asha" else [], factor)
 
 
-def _apply_start(replay: _Replay, record: Record) -> None:
+def _apply_start(replay: _Replay, record: TrialStarted) -> None:
     # A trial that is started again, by `--retry-failed`, has no end any more.
-    replay.stops.pop(record["trial"], None)
-    if "follow_up" in record:
-        replay.follow_ups[record["trial"]] = record["follow_up"]
+    replay.stops.pop(record.trial, None)
+    if record.follow_up is not None:
+        replay.follow_ups[record.trial] = record.follow_up
 
 
-def _apply_epoch(replay: _Replay, record: Record) -> None:
-    trial, epoch, veer_pct = record["trial"], record["epoch"], record["veer_pct"]
+def _apply_epoch(replay: _Replay, record: EpochEnded) -> None:
+    trial, epoch, veer_pct = record.trial, record.epoch, record.veer_pct
     earlier = replay.verdicts.get(trial)
     if earlier is not None and earlier.stop:
         _add_fault(replay, trial, earlier, f"went on to epoch {epoch}")
@@ -136,8 +141,8 @@ def _apply_epoch(replay: _Replay, record: Record) -> None:
     replay.met_target |= target_pct is not None and veer_pct <= target_pct
 
 
-def _apply_end(replay: _Replay, record: Record) -> None:
-    trial, state = record["trial"], record["state"]
+def _apply_end(replay: _Replay, record: TrialEnded) -> None:
+    trial, state = record.trial, record.state
     verdict = replay.verdicts.pop(trial, None)
     if verdict is None:
         return  # a second end of the trial, or an end without an epoch

@@ -11,7 +11,7 @@ from typing import Any
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.record import Record
-from results.journal.search_records import CorpusRecord
+from results.journal.search_records import CorpusRecord, TeacherRecord
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from trainable.corpus.corpus import CorpusConfig
@@ -63,9 +63,9 @@ def note_corpus(
     facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]
 ) -> None:
     """Record the data of the trials, unless the journal has it already."""
-    earlier = latest(records, "corpus")
+    earlier = latest(records, CorpusRecord)
     # A resumed run may have stores that its record lacks, such as the teacher's targets.
-    if earlier is None or not facts["stores"].keys() <= earlier["stores"].keys():
+    if earlier is None or not facts["stores"].keys() <= earlier.stores.keys():
         journal.append(CorpusRecord(**facts))
 
 
@@ -75,16 +75,16 @@ def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:
     Raises:
         RunError: A list differs; with both hashes, and the fix.
     """
-    earlier = latest(records, "corpus")
+    earlier = latest(records, CorpusRecord)
     if earlier is None:
         return
     for role, now in list_hashes(config).items():
-        then = earlier["lists"].get(role)
+        then = earlier.lists.get(role)
         # By content: a list may be moved or renamed between two runs.
-        if then is not None and then["sha256"] != now["sha256"]:
+        if then is not None and then.sha256 != now["sha256"]:
             raise RunError(
                 f"{now['file']} is not the {role} list that this run began with (SHA-256 "
-                f"{then['sha256'][:SHA256_DIGITS]}, now {now['sha256'][:SHA256_DIGITS]}); restore "
+                f"{then.sha256[:SHA256_DIGITS]}, now {now['sha256'][:SHA256_DIGITS]}); restore "
                 "it, or begin another run"
             )
 
@@ -109,8 +109,8 @@ def changed_stores(
     stores: Mapping[str, str], records: Sequence[Record]
 ) -> dict[str, tuple[str, str]]:
     """Return the recorded key and the key now of each store whose key changed, by name."""
-    earlier = latest(records, "corpus")
-    then = {} if earlier is None else earlier["stores"]
+    earlier = latest(records, CorpusRecord)
+    then = {} if earlier is None else earlier.stores
     return {
         name: (then[name], key)
         for name, key in stores.items()
@@ -125,11 +125,11 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
         RunError: The file differs.
     """
     sha256 = file_sha256(file)
-    earlier = latest(records, "teacher")
-    if earlier is not None and earlier["sha256"] != sha256:
+    earlier = latest(records, TeacherRecord)
+    if earlier is not None and earlier.sha256 != sha256:
         raise RunError(
             f"{file} is not the teacher that this run began with (SHA-256 "
-            f"{earlier['sha256'][:SHA256_DIGITS]}, now {sha256[:SHA256_DIGITS]}); restore it, or "
+            f"{earlier.sha256[:SHA256_DIGITS]}, now {sha256[:SHA256_DIGITS]}); restore it, or "
             "begin another run"
         )
     return sha256

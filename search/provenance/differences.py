@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.journal.record import Record
+from results.journal.search_records import SearchStarted
 from search.provenance.provenance import AUTH_MODE, CODE_DIGITS
 
 UNKNOWN = "not recorded"
@@ -27,10 +28,10 @@ def changes_since_start(records: Sequence[Record], now: Mapping[str, Any]) -> li
         records: The run's journal; without a start there are no differences.
         now: The provenance of this process, from `search.provenance.provenance.provenance`.
     """
-    started = next((each for each in records if each["event"] == "search_started"), None)
-    if started is None or not started.get("provenance"):
+    started = next((each for each in records if isinstance(each, SearchStarted)), None)
+    if started is None or not started.provenance:
         return []
-    return [f"since this run began: {text}" for text in changes(started["provenance"], now)]
+    return [f"since this run began: {text}" for text in changes(started.provenance, now)]
 
 
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from results.journal.history import trial_histories
+from results.journal.history import last_turn, trial_histories
 from results.journal.journal import Journal, as_recorded, read_journal
 from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
-from results.journal.search_records import SearchResumed, SearchStarted
+from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
 from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig
@@ -22,7 +22,6 @@ from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml
 
 SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"
-SETTINGS_EVENTS = ("search_started", "search_resumed")
 _NOTHING = object()
 
 
@@ -62,16 +61,17 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
 def require_unaltered(folder: Path, records: Sequence[Record]) -> None:
     """Compare the files of a run's settings and space with its journal; write missing ones.
 
-    Settings that a resumed search may change may also be edited in the file. Journals of early
-    versions do not hold the space; it is not compared then.
+    Settings that a resumed search may change may also be edited in the file.
 
     Raises:
         RunError: A file was altered; with the keys that differ.
     """
-    opening = [record for record in records if record["event"] in SETTINGS_EVENTS]
+    opening = [each for each in records if isinstance(each, SearchStarted | SearchResumed)]
     # The last settings, since a resume may change some; the space never changes.
-    settings = next((each["settings"] for each in reversed(opening) if "settings" in each), None)
-    space = next((each["space"] for each in opening if "space" in each), None)
+    settings = next(
+        (each.settings for each in reversed(opening) if each.settings is not None), None
+    )
+    space = next((each.space for each in opening if isinstance(each, SearchStarted)), None)
     if space is not None:
         _require_space(folder / SPACE_FILE, space)
     if settings is not None:
@@ -153,8 +153,8 @@ def is_finished(settings: SearchConfig, records: Sequence[Record]) -> bool:
 
     A resume with more trials, epochs or follow-ups continues a search that had ended.
     """
-    ends = [record for record in records if record["event"].startswith("search_")]
-    reason = ends[-1].get("reason") if ends else None
+    turn = last_turn(records)
+    reason = turn.reason if isinstance(turn, SearchEnded) else None
     if not _own_trials_ended(settings, records, reason):
         return False
     has_open = any(trial.ended is None for trial in trial_histories(records))

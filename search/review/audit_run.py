@@ -11,6 +11,7 @@ from results.audit.audit import audit_controls, audit_cost, audit_rungs
 from results.audit.findings import Audit
 from results.audit.seeds import audit_seeds
 from results.journal.record import Record
+from results.journal.search_records import SearchStarted
 from search.config.sections import SchedulerConfig
 from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults
@@ -52,12 +53,12 @@ def _stopping_settings(
 
     A resumed search keeps both.
     """
-    if not records or records[0]["event"] != "search_started":
+    if not records or not isinstance(records[0], SearchStarted):
         raise RunError(
             "the journal must start with search_started, whose settings define the rungs; "
             "restore it from a copy"
         )
-    settings = records[0]["settings"]
+    settings = records[0].settings
     if missing := sorted({"scheduler", "max_epochs", "finalists"} - settings.keys()):
         raise RunError(f"the journal's settings must have {', '.join(missing)} to be audited")
     try:

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import SearchResumed, SearchStarted, TeacherRecord
+from results.journal.trial_records import TrialPlaced
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
     SHA256_DIGITS,
@@ -133,9 +135,10 @@ def recorded_trial(
             "by an older Veer; only trials of newer searches can be reproduced"
         )
     # Of the start: a resume cannot change what a trial computes, see `MAY_CHANGE`.
-    settings = (latest(records, "search_started") or {}).get("settings") or {}
+    started = latest(records, SearchStarted)
+    settings = {} if started is None else started.settings
     with _explaining_invalid_settings(run, number):
-        config = TrialConfig.model_validate(history.started["config"])
+        config = TrialConfig.model_validate(history.started.config)
         recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
         engine = EngineConfig.model_validate(settings.get("engine") or {})
@@ -204,10 +207,10 @@ def _starts(records: Sequence[Record], number: int) -> tuple[TrialStart, ...]:
     found: list[TrialStart] = []
     provenance: Mapping[str, Any] = {}
     for record in records:
-        match record["event"]:
-            case "search_started" | "search_resumed":
-                provenance = record.get("provenance") or {}
-            case "placed" if record["trial"] == number:
+        match record:
+            case SearchStarted() | SearchResumed():
+                provenance = record.provenance or {}
+            case TrialPlaced() if record.trial == number:
                 found.append(TrialStart(placement=record.as_dict(), provenance=provenance))
     return tuple(found)
 
@@ -238,21 +241,21 @@ def _teacher(
     run: RunFolder, config: TrialConfig, records: Sequence[Record], elsewhere: Path | None
 ) -> Path | None:
     """Return the verified file of the teacher; None if the trial does not distil."""
-    recorded = latest(records, "teacher")
+    recorded = latest(records, TeacherRecord)
     if config.loss.distill_weight == 0 or recorded is None:
         return None
     if elsewhere is not None:
         file = find_teacher(elsewhere)
         require_same_teacher(file, records)
         return file
-    file, moved = Path(recorded["path"]), run.path.absolute() / BANK_FILE
+    file, moved = Path(recorded.path), run.path.absolute() / BANK_FILE
     # A plug-in's embeddings are in the run folder, which may have been moved as a whole.
     if not file.is_file() and file.name == BANK_FILE and moved.is_file():
         file = moved
     if not file.is_file():
         raise RunError(
             f"{file}, the teacher of this run, is missing; restore the file with SHA-256 "
-            f"{recorded['sha256'][:12]}, or give its path with --teacher"
+            f"{recorded.sha256[:12]}, or give its path with --teacher"
         )
     require_same_teacher(file, records)
     return file

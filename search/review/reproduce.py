@@ -193,7 +193,7 @@ def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTa
     device = conditions.device or trial.device
     return TrialTask(
         trial=trial.history.trial,
-        config=trial.history.started["config"],
+        config=trial.history.started.config,
         folder=folder,
         corpus=trial.corpus,
         cache_dir=cache_dir(),
@@ -220,7 +220,7 @@ def _run_again(
         try:
             report = run_saved_epoch(trainer, folder)
         except DivergedError as error:
-            return pairs, f"{error}, where a VEER of {recorded['veer_pct']} % is recorded"
+            return pairs, f"{error}, where a VEER of {recorded.veer_pct} % is recorded"
         watcher(report)
         again = _journal_values(report, trainer)
         pairs.append(EpochPair(recorded=recorded.as_dict(), again=again))

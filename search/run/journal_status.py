@@ -8,6 +8,8 @@ from results.analysis.ranking import ranked
 from results.analysis.run_view import RunView
 from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
 from results.journal.record import Record
+from results.journal.search_records import SearchEnded
+from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
 from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 
@@ -17,8 +19,7 @@ FOLLOW_UP_SETTINGS = ("repeat", "finalists", "control")
 
 def has_ended(records: Iterable[Record]) -> bool:
     """Return whether the last search of a run has ended, for any reason."""
-    turn = last_turn(records)
-    return turn is not None and turn["event"] == "search_ended"
+    return isinstance(last_turn(records), SearchEnded)
 
 
 def journal_status(view: RunView, now_s: float) -> SearchStatus:
@@ -31,7 +32,7 @@ def journal_status(view: RunView, now_s: float) -> SearchStatus:
     own, settings = view.own, view.settings
     states = Counter(trial.state for trial in own)
     best = next(iter(ranked(own)), None)
-    begun_s = max((each["time_s"] for each in view.all_of(*STARTS)), default=now_s)
+    begun_s = max((each.time_s for each in view.all_of(*STARTS)), default=now_s)
     return SearchStatus(
         # A resume may have lowered `num_trials` below the trials that there are.
         num_trials=max(int(settings.get("num_trials") or 0), len(own)),
@@ -41,10 +42,10 @@ def journal_status(view: RunView, now_s: float) -> SearchStatus:
         failed=sum(states[state] for state in UNRANKED),
         epochs=sum(len(trial.epochs) for trial in own),
         best_trial=None if best is None else best.trial,
-        best_veer_pct=None if best is None or best.best is None else best.best["veer_pct"],
+        best_veer_pct=None if best is None or best.best is None else best.best.veer_pct,
         elapsed_s=max(now_s - begun_s, 0.0),
         left_s=_left_s(view, begun_s, now_s),
-        faults=Counter(fault["kind"] for trial in own for fault in trial.faults),
+        faults=Counter(fault.kind for trial in own for fault in trial.faults),
     )
 
 
@@ -55,9 +56,9 @@ def _left_s(view: RunView, begun_s: float, now_s: float) -> float | None:
     estimate inside the process of the search.
     """
     settings, own = view.settings, view.own
-    since = [each for each in view.records if each["time_s"] >= begun_s]
-    reported = [each["time_s"] for each in since if each["event"] == "epoch"]
-    placed = [each["time_s"] for each in since if each["event"] in ("trial_started", "placed")]
+    since = [each for each in view.records if each.time_s >= begun_s]
+    reported = [each.time_s for each in since if isinstance(each, EpochEnded)]
+    placed = [each.time_s for each in since if isinstance(each, TrialStarted | TrialPlaced)]
     if not reported or not settings.get("num_trials"):
         return None
     lengths = [len(trial.epochs) for trial in own if trial.ended is not None and trial.epochs]

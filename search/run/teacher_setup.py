@@ -107,7 +107,7 @@ def prepare_search_teacher(
         # From what the plug-in declares: running it over a corpus may take hours.
         require_teacher_fits(space, plugin_facts(teacher), data.speakers, teacher)
     journal = folder / JOURNAL
-    has_begun = journal.is_file() and latest(read_journal(journal), "teacher") is not None
+    has_begun = journal.is_file() and latest(read_journal(journal), TeacherRecord) is not None
     return prepare_teacher(
         teacher, settings.corpus, data, folder, progress=progress, may_replace=not has_begun
     )
@@ -203,10 +203,10 @@ def measure_teacher(
         RunError: The teacher is not the one that the run started with.
     """
     sha256 = require_same_teacher(file, records)
-    earlier = latest(records, "teacher")
+    earlier = latest(records, TeacherRecord)
     if earlier is not None:
         # The record holds for the whole run: another device would round differently.
-        known = earlier["veer_pct"]
+        known = earlier.veer_pct
         return None if known is None else float(known)
     scores, num_params = _measured(file, data, settings, num_crops)
     veer_pct = None

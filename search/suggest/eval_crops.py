@@ -80,9 +80,9 @@ def choose_eval_crops(
     """
     if sets_eval_crops(space):
         return None
-    earlier = latest(records, "eval_crops")
+    earlier = latest(records, EvalCropsChosen)
     if earlier is not None:
-        return int(earlier["eval_crops"])
+        return int(earlier.eval_crops)
     # Chosen once and recorded: VEERs over different numbers of crops do not compare.
     wanted = TrainingConfig().eval_crops
     num_train, num_val = len(data.train_row), len(data.val_row)

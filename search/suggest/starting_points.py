@@ -96,7 +96,7 @@ def _trees_of_run(source: str, base: Path) -> list[StartingTree]:
 
 def _labelled(source: str, trial: TrialHistory) -> StartingTree:
     label = f"{source}, trial {trial.trial}"
-    config: Mapping[str, Any] = trial.started["config"]
+    config: Mapping[str, Any] = trial.started.config
     return label, _as_tree(load_mapping(TrialConfig, config, label))
 
 
