@@ -5,6 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
+# Processes that run tests. All tests with Ray are on one of them; see tests/conftest.py.
+PYTEST_WORKERS ?= $(shell nproc)
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
+         --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 --durations 25
 
 .PHONY: setup browser search test test-fast lint types check bench chaos clean
 
@@ -38,10 +42,10 @@ search: setup
 	$(BIN)/veer search demo --corpus $(DATA)/corpus.yaml --teacher $(RUNS)/demo-teacher --run $(RUNS)/demo
 
 test: setup browser
-	$(BIN)/python -m pytest -m 'not gpu'
+	$(PYTEST) -m 'not gpu'
 
 test-fast: setup
-	$(BIN)/python -m pytest -m 'not gpu and not slow and not cluster and not browser'
+	$(PYTEST) -m 'not gpu and not slow and not cluster and not browser'
 
 lint: setup
 	$(BIN)/ruff check .

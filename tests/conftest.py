@@ -1,11 +1,13 @@
-"""Fixtures for every test: a tiny corpus, generated."""
+"""Fixtures for every test: a tiny corpus, generated; and how tests are spread over processes."""
 
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from xdist.scheduler import LoadScopeScheduling
 
 from models import user_code
 from tests.worlds.corpus import write_corpus
@@ -13,6 +15,27 @@ from tests.worlds.local_ray import LocalRay
 
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
+
+RAY = "ray"
+
+
+class FileByFile(LoadScopeScheduling):
+    """Give a worker whole files, whose fixtures it shares, and one worker all tests with Ray."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return RAY if nodeid.endswith(f"@{RAY}") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:
+    return FileByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests with Ray first and on one worker: they are the longest group by far."""
+    for item in items:
+        if item.get_closest_marker("cluster"):
+            item.add_marker(pytest.mark.xdist_group(RAY))
+    items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
 
 
 @pytest.fixture(scope="session")
