@@ -1,5 +1,7 @@
 """Fixtures for every test: a tiny corpus, generated; and how tests are spread over processes."""
 
+import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,9 @@ from xdist.scheduler import LoadScopeScheduling
 from models import user_code
 from tests.worlds.corpus import write_corpus
 from tests.worlds.local_ray import LocalRay
+
+# Tables are as wide as in a file, not as in the terminal that the tests are run from.
+os.environ.pop("COLUMNS", None)
 
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
@@ -36,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("cluster"):
             item.add_marker(pytest.mark.xdist_group(RAY))
     items.sort(key=lambda item: item.get_closest_marker("cluster") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of all later garbage collections what stays anyway: modules and the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
