@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import torch
 from xdist.scheduler import LoadScopeScheduling
@@ -17,6 +18,10 @@ from tests.worlds.local_ray import LocalRay
 
 # Tables are as wide as in a file, not as in the terminal that the tests are run from.
 os.environ.pop("COLUMNS", None)
+
+# An example takes any time on a machine that does other things too.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
