@@ -74,7 +74,7 @@ def finish_a_search(world: Path, folder: Path) -> FinishedSearch:
         patch.setenv("VEER_CACHE", str(world / "cache"))
         patch.setenv("RAY_AUTH_TOKEN", SECRET)
         quick = partial(benchmark_run, config=QUICK)
-        patch.setattr("search.run.run_search.benchmark_run", quick)
+        patch.setattr("search.run.ending.benchmark_run", quick)
         settings = tiny_search_settings(world, folder / "settings.yaml", overrides)
         view = SearchView(Console(file=output, width=200))
         result = run_search(settings, folder / "run", view)
