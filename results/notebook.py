@@ -114,19 +114,19 @@ class Run:
     def best(self) -> BestTrial | None:
         """The best trial; None before the first VEER."""
         trial = self._view.best
-        if trial is None or trial.best is None:
+        if trial is None or trial.best is None or trial.best_veer_pct is None:
             return None
         repeats = self._view.repeats.get(trial.trial)
         return BestTrial(
             trial=trial.trial,
             state=trial.state,
-            veer_pct=trial.best["veer_pct"],
+            veer_pct=trial.best_veer_pct,
             num_repeats=0 if repeats is None else len(repeats.veer_pct),
             repeat_mean_pct=None if repeats is None else repeats.mean_pct,
             interval_pct=interval_of(trial),
-            epoch=trial.best["epoch"],
+            epoch=trial.best.epoch,
             params=trial.params,
-            config=trial.started["config"],
+            config=trial.started.config,
         )
 
     @property

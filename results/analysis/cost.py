@@ -106,14 +106,14 @@ def cost_remark(cost: SearchCost) -> str | None:
 
 
 def _num_samples(trial: TrialHistory) -> int | None:
-    samples = [epoch.get("num_samples") for epoch in trial.in_order]
+    samples = [epoch.num_samples for epoch in trial.in_order]
     # Without the unknown epochs the sum would be too low.
     return None if not samples or None in samples else sum(each for each in samples if each)
 
 
 def _max_epochs(sessions: Sequence[SearchSession]) -> int | None:
     """Return the latest `max_epochs` of the settings, None where the journal has none."""
-    settings = [each.start.get("settings", {}).get("max_epochs") for each in sessions]
+    settings = [(each.start.settings or {}).get("max_epochs") for each in sessions]
     return next((each for each in reversed(settings) if isinstance(each, int)), None)
 
 
@@ -125,7 +125,7 @@ def _saved(
     for trial in trials:
         num_run = len(trial.epochs)
         # By the reason, not the state: trials are also stopped early when the search ends.
-        reason = None if trial.ended is None else trial.ended["reason"]
+        reason = None if trial.ended is None else trial.ended.reason
         if max_epochs is None or not num_run or AT_RUNG not in (reason or ""):
             continue
         epochs += max_epochs - num_run

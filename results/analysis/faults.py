@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from results.journal.history import TrialHistory
-from results.journal.record import Record
-from results.journal.trial_records import FAULT_KINDS
+from results.journal.trial_records import FAULT_KINDS, InfrastructureFault, TrialPlaced
 
 # Limits that keep a remark readable in a terminal.
 MOST_TRIALS_NAMED = 8
@@ -46,7 +45,7 @@ class Tally:
 
 def fault_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
     """Return the faults by kind, the most frequent first."""
-    return _tallies([(each["kind"], t.trial) for t in trials for each in t.faults])
+    return _tallies([(each.kind, t.trial) for t in trials for each in t.faults])
 
 
 def failure_tallies(trials: Iterable[TrialHistory]) -> list[Tally]:
@@ -78,7 +77,7 @@ def reason_tallies(reasons: Mapping[int, str]) -> list[Tally]:
 
 def reason_of(trial: TrialHistory) -> str | None:
     """Return the recorded reason for a trial's end, in one line; None where there is none."""
-    reason = None if trial.ended is None else trial.ended["reason"]
+    reason = None if trial.ended is None else trial.ended.reason
     return " ".join(str(reason).split()) if reason else None
 
 
@@ -124,7 +123,7 @@ def incidents(trial: TrialHistory) -> list[Incident]:
     """Return the starts and faults of a trial, oldest first."""
     placed = [
         Incident(
-            time_s=each.record["time_s"],
+            time_s=each.record.time_s,
             what="restarted" if number else "started",
             text=_placed(each.record, each.epochs),
             is_fault=False,
@@ -132,7 +131,7 @@ def incidents(trial: TrialHistory) -> list[Incident]:
         for number, each in enumerate(trial.placements)
     ]
     faults = [
-        Incident(time_s=each["time_s"], what=each["kind"], text=_fault(each), is_fault=True)
+        Incident(time_s=each.time_s, what=each.kind, text=_fault(each), is_fault=True)
         for each in trial.faults
     ]
     return sorted([*placed, *faults], key=lambda incident: incident.time_s)
@@ -143,8 +142,8 @@ def utc(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _placed(record: Record, epochs: Sequence[int]) -> str:
-    threads = counted(record["num_threads"], "thread")
+def _placed(record: TrialPlaced, epochs: Sequence[int]) -> str:
+    threads = counted(record.num_threads, "thread")
     match epochs:
         case []:
             ran = "no epoch finished there"
@@ -152,14 +151,15 @@ def _placed(record: Record, epochs: Sequence[int]) -> str:
             ran = f"epoch {only} ran there"
         case _:
             ran = f"epochs {epochs[0]} to {epochs[-1]} ran there"
-    where = f"on {record['host']}, {record['device']}, {threads}, process {record['pid']}"
-    return f"after epoch {record['epoch']}, {where}: {ran}"
+    where = f"on {record.host}, {record.device}, {threads}, process {record.pid}"
+    return f"after epoch {record.epoch}, {where}: {ran}"
 
 
-def _fault(record: Record) -> str:
-    given = f"; {record['share']:g} {record['resource']} from then on" if "share" in record else ""
-    words = fault_in_words(record["kind"])
-    return f"after epoch {record['epoch']}: {words}{given}. {record['message']}"
+def _fault(record: InfrastructureFault) -> str:
+    has_share = record.share is not None
+    given = f"; {record.share:g} {record.resource} from then on" if has_share else ""
+    words = fault_in_words(record.kind)
+    return f"after epoch {record.epoch}: {words}{given}. {record.message}"
 
 
 def _tallies(found: Sequence[tuple[str, int]]) -> list[Tally]:

@@ -13,13 +13,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.journal.history import NO_RETRY, OF_TRIALS, STARTS
+from results.journal.history import NO_RETRY, OF_TRIALS
 from results.journal.record import Record, TrialRecord
-from results.journal.trial_records import InfrastructureFault
+from results.journal.search_records import (
+    GpuShareMeasured,
+    InfeasibleSuggestion,
+    RepeatedSuggestion,
+    SearchEnded,
+    SearchResumed,
+    SearchStarted,
+)
+from results.journal.trial_records import (
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialPlaced,
+)
 
 # Only a running search writes these events. The others may also be written while a resumed search
 # prepares, or after its end (a benchmark).
-AT_WORK = frozenset({"placed", "epoch", "infrastructure", "infeasible", "repeated"})
+AT_WORK = (TrialPlaced, EpochEnded, InfrastructureFault, InfeasibleSuggestion, RepeatedSuggestion)
+AT_WORK_OR_END = (*AT_WORK, SearchEnded)
 # The `gpu` of the settings where the search chooses the share.
 AUTO_GPU_SHARE = "auto"
 
@@ -34,15 +48,15 @@ class SearchSession:
         is_ended: Whether the session has an end, and was not killed.
     """
 
-    start: Record
+    start: SearchStarted | SearchResumed
     records: list[Record] = field(default_factory=list)
     is_ended: bool = False
 
     @property
     def wall_s(self) -> float:
         """Duration, seconds."""
-        start_s = self.start["time_s"]
-        at_work = (r["time_s"] for r in self.records if r["event"] in AT_WORK or _is_end(r))
+        start_s = self.start.time_s
+        at_work = (each.time_s for each in self.records if isinstance(each, AT_WORK_OR_END))
         return float(max([start_s, *at_work]) - start_s)
 
 
@@ -97,7 +111,7 @@ class _Metering:
     def __init__(self, sessions: Sequence[SearchSession]) -> None:
         self._sessions = sessions
         self._has_placements = any(
-            record["event"] == "placed" for session in sessions for record in session.records
+            isinstance(record, TrialPlaced) for session in sessions for record in session.records
         )
         self._meters: dict[int, TrialMeter] = {}
         self._raised: dict[int, InfrastructureFault] = {}
@@ -107,7 +121,7 @@ class _Metering:
     def meters(self) -> dict[int, TrialMeter]:
         """Return the meter of each trial, by its number."""
         for session in self._sessions:
-            self._settings = session.start.get("settings") or self._settings
+            self._settings = session.start.settings or self._settings
             # No worker outlives the session that started it.
             for meter in self._meters.values():
                 meter.seen_s = meter.since_s = None
@@ -117,34 +131,34 @@ class _Metering:
 
     def _take(self, session: SearchSession, index: int) -> None:
         record = session.records[index]
-        event, now_s = record["event"], record["time_s"]
-        if event == "gpu_share":
-            self._gpu_share = record["share"]
+        if isinstance(record, GpuShareMeasured):
+            self._gpu_share = record.share
         if not isinstance(record, OF_TRIALS):
             return
-        meter = self._meters.setdefault(record.trial, TrialMeter())
-        if event == "epoch" and meter.since_s is None:
-            meter.add(_epoch_s(record), self._resources(record.trial, None))
+        meter, now_s = self._meters.setdefault(record.trial, TrialMeter()), record.time_s
+        if isinstance(record, EpochEnded) and meter.since_s is None:
+            meter.add(record.duration_s, self._resources(record.trial, None))
         if not self._has_placements:
             return
-        if now_s < session.start["time_s"]:  # written while the search prepared
+        if now_s < session.start.time_s:  # written while the search prepared
             return
-        match event:
-            case "placed":
-                meter.resources = self._resources(record.trial, record["device"])
-                earliest_s = meter.seen_s or session.start["time_s"]
+        match record:
+            case TrialPlaced():
+                meter.resources = self._resources(record.trial, record.device)
+                earliest_s = meter.seen_s or session.start.time_s
                 # Not before its previous record in this session: no time is counted twice.
-                meter.since_s = max(earliest_s, now_s - _had_s(session.records, index))
-            case "epoch" | "infrastructure" | "trial_ended":
+                meter.since_s = max(earliest_s, now_s - _had_s(record, session.records, index))
+            case EpochEnded() | InfrastructureFault() | TrialEnded():
                 self._count(meter, record, session)
         meter.seen_s = now_s
 
     def _count(self, meter: TrialMeter, record: TrialRecord, session: SearchSession) -> None:
-        now_s, trial = record["time_s"], record.trial
-        is_last = record["event"] != "epoch" and record.get("kind") != NO_RETRY
+        now_s, trial = record.time_s, record.trial
+        goes_on = isinstance(record, InfrastructureFault) and record.kind == NO_RETRY
+        is_last = not goes_on and not isinstance(record, EpochEnded)
         if meter.since_s is None and is_last:
             meter.resources = self._resources(trial, None)
-            meter.since_s = meter.seen_s or session.start["time_s"]
+            meter.since_s = meter.seen_s or session.start.time_s
         meter.count_to(now_s)
         if is_last:
             meter.since_s = None
@@ -184,14 +198,14 @@ def search_sessions(records: Iterable[Record]) -> list[SearchSession]:
     found: list[SearchSession] = []
     waiting: list[Record] = []  # not known yet to which session they belong
     for record in records:
-        if record["event"] in STARTS:
+        if isinstance(record, SearchStarted | SearchResumed):
             found.append(SearchSession(start=record, records=waiting))
             waiting = []
             continue
         waiting.append(record)
-        if found and not found[-1].is_ended and (record["event"] in AT_WORK or _is_end(record)):
+        if found and not found[-1].is_ended and isinstance(record, AT_WORK_OR_END):
             found[-1].records += waiting
-            found[-1].is_ended = _is_end(record)
+            found[-1].is_ended = isinstance(record, SearchEnded)
             waiting = []
     if found and not found[-1].is_ended:
         found[-1].records += waiting
@@ -202,26 +216,17 @@ def _plus(total: float | None, share: float | None, time_s: float) -> float | No
     return None if total is None or share is None else total + share * time_s
 
 
-def _is_end(record: Record) -> bool:
-    return bool(record["event"] == "search_ended")
-
-
-def _had_s(records: Sequence[Record], index: int) -> float:
+def _had_s(placed: TrialPlaced, records: Sequence[Record], index: int) -> float:
     """Return for how many seconds a trial had its share when its worker first reported.
 
     Args:
+        placed: The first report.
         records: The records of a session.
-        index: Index of the `placed` record among them.
+        index: Index of the first report among them.
     """
-    placed = records[index]
-    if "had_s" in placed:
-        return float(placed["had_s"])
-    for record in (records[later] for later in range(index + 1, len(records))):
-        if record.get("trial") == placed["trial"]:
-            return _epoch_s(record) if record["event"] == "epoch" else 0.0
-    return 0.0
-
-
-def _epoch_s(epoch: Record) -> float:
-    """Return the duration of an epoch, training and validation, seconds."""
-    return float((epoch.get("train_s") or 0.0) + (epoch.get("eval_s") or 0.0))
+    if placed.had_s is not None:
+        return placed.had_s
+    later = (records[number] for number in range(index + 1, len(records)))
+    own = (each for each in later if isinstance(each, TrialRecord) and each.trial == placed.trial)
+    first = next(own, None)
+    return first.duration_s if isinstance(first, EpochEnded) else 0.0

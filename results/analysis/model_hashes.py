@@ -64,7 +64,7 @@ def _sentence(first: TrialHistory, other: TrialHistory) -> str:
 
 
 def _model(trial: TrialHistory) -> dict[str, Any]:
-    return dict(trial.started["config"].get("model") or {})
+    return dict(trial.started.config.get("model") or {})
 
 
 def _leaves(value: Any, name: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
 from results.journal.history import LAST_EPOCHS
-from results.journal.record import Record
+from results.journal.search_records import CorpusRecord, InfeasibleSuggestion
+from results.journal.trial_records import FinalTestOpened, InfrastructureFault
 from spaces.limits import BROKEN_RULE
 
 # The start of a remark that the terminal shows in bold.
@@ -54,16 +55,16 @@ def undistilled_beats_teacher(view: RunView) -> str | None:
 
 def corpus_warnings(view: RunView) -> list[str]:
     """Return the warnings about the corpus, such as of a validation list that is a test list."""
-    corpus = view.latest("corpus")
-    return [] if corpus is None else list(corpus.get("warnings", ()))
+    corpus = view.latest(CorpusRecord)
+    return [] if corpus is None else list(corpus.warnings or ())
 
 
 def openings_remark(view: RunView) -> str | None:
     """Return when the test list was opened for trials of the run; None if it never was."""
-    opened = view.all_of("test_opened")
+    opened = view.all_of(FinalTestOpened)
     if not opened:
         return None
-    trials = ", ".join(f"trial {each['trial']} at {utc(each['time_s'])} UTC" for each in opened)
+    trials = ", ".join(f"trial {each.trial} at {utc(each.time_s)} UTC" for each in opened)
     return f"test list opened {counted(len(opened), 'time')}: {trials}"
 
 
@@ -79,7 +80,7 @@ def run_remarks(view: RunView) -> list[str]:
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
     remarks += repeat_remarks(view)
     remarks += fault_remarks(trials)
-    if short := [each for trial in trials for each in trial.retries if "share" in each]:
+    if short := [each for trial in trials for each in trial.retries if each.share is not None]:
         remarks.append(_run_again(short))
     if cost := cost_remark(view.cost):
         remarks.append(cost)
@@ -87,7 +88,7 @@ def run_remarks(view: RunView) -> list[str]:
         remarks.append(opened)
     if counts := model_counts(trials):
         remarks.append(counts)
-    if broken := view.all_of("infeasible"):
+    if broken := view.all_of(InfeasibleSuggestion):
         remarks.append(_limits_broken(broken))
     return remarks
 
@@ -132,23 +133,23 @@ def repeat_remarks(view: RunView) -> list[str]:
     return lines
 
 
-def _run_again(retries: Sequence[Record]) -> str:
+def _run_again(retries: Sequence[InfrastructureFault]) -> str:
     """Return which trials were run again, such as `trial 3 (out of memory, 0.5 GPU)`."""
     shares: dict[int, list[str]] = {}
     for each in retries:
-        given = f"{each['share']:g} {each['resource'].upper()}"
-        shares.setdefault(each["trial"], []).append(f"{each['kind'].replace('_', ' ')}, {given}")
+        given = f"{each.share:g} {str(each.resource).upper()}"
+        shares.setdefault(each.trial, []).append(f"{each.kind.replace('_', ' ')}, {given}")
     trials = (f"trial {number} ({'; '.join(given)})" for number, given in shares.items())
     return f"run again, with the share from then on: {', '.join(trials)}"
 
 
-def _limits_broken(infeasible: Sequence[Record]) -> str:
+def _limits_broken(infeasible: Sequence[InfeasibleSuggestion]) -> str:
     """Return how many suggestions were rejected, and by which limits."""
-    violations = [each for record in infeasible for each in record["violations"]]
-    rules = [each for each in violations if each["limit"] == BROKEN_RULE]
-    limits = Counter(each["limit"] for each in violations if each["limit"] != BROKEN_RULE)
+    violations = [each for record in infeasible for each in record.violations]
+    rules = [each for each in violations if each.limit == BROKEN_RULE]
+    limits = Counter(each.limit for each in violations if each.limit != BROKEN_RULE)
     suggestions = "suggestion" if len(infeasible) == 1 else "suggestions"
     counts = [f"{limit} {count}" for limit, count in limits.most_common()]
     if rules:
-        counts.append(f"a rule of the config {len(rules)} ({rules[0]['text']})")
+        counts.append(f"a rule of the config {len(rules)} ({rules[0].text})")
     return f"{len(infeasible)} {suggestions} not run, outside the limits: {', '.join(counts)}"

@@ -16,12 +16,25 @@ from results.analysis.ranking import Repeats, ranked, repeats_of
 from results.analysis.rungs import rungs_of
 from results.analysis.speed import single_utterance_rows, speed_ratios, trial_of
 from results.analysis.trial_scores import RunScores, TrialScores
-from results.journal.history import TrialHistory, last_turn, latest_settings, trial_histories
+from results.journal.history import (
+    SearchTurn,
+    TrialHistory,
+    last_turn,
+    latest_settings,
+    trial_histories,
+)
 from results.journal.record import Record
 from results.journal.record_values import BenchmarkRow
 from results.journal.repetitions import Repetition, repetitions
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import ModelsBenchmarked, TeacherRecord
+from results.journal.search_records import (
+    ModelsBenchmarked,
+    RepeatedSuggestion,
+    SearchResumed,
+    SearchStarted,
+    TeacherRecord,
+)
+from results.journal.trial_records import TrialStarted
 from spaces.dimensions import Dimension
 
 ComputedT = TypeVar("ComputedT")
@@ -73,22 +86,19 @@ class RunView:
         return result
 
     @cached_property
-    def _by_event(self) -> Mapping[str, Sequence[Record]]:
-        found: dict[str, list[Record]] = {}
+    def _by_class(self) -> Mapping[type[Record], list[Any]]:
+        found: dict[type[Record], list[Any]] = {}
         for record in self.records:
-            found.setdefault(record["event"], []).append(record)
+            found.setdefault(type(record), []).append(record)
         return found
 
-    def all_of(self, *events: str) -> Sequence[Record]:
-        """Return the records of these events, oldest first where it is one event."""
-        return [record for event in events for record in self._by_event.get(event, ())]
+    def all_of(self, event: type[RecordT]) -> Sequence[RecordT]:
+        """Return the records of a class, oldest first."""
+        return self._by_class.get(event, [])
 
-    def latest(self, event: type[RecordT] | str) -> Any:
+    def latest(self, event: type[RecordT]) -> RecordT | None:
         """Return the last record of a class; None where there is none."""
-        # Temporary: the text.
-        name = event if isinstance(event, str) else event.model_fields["event"].default
-        found = self._by_event.get(name)
-        return found[-1] if found else None
+        return next(reversed(self.all_of(event)), None)
 
     @cached_property
     def histories(self) -> tuple[TrialHistory, ...]:
@@ -142,19 +152,17 @@ class RunView:
     @property
     def teacher(self) -> TeacherRecord | None:
         """The latest `teacher` record of the journal; None without a teacher."""
-        found: TeacherRecord | None = self.latest(TeacherRecord)
-        return found
+        return self.latest(TeacherRecord)
 
     @property
     def teacher_veer_pct(self) -> float | None:
         """The teacher's VEER, percent, None where it is not known."""
-        return None if self.teacher is None else self.teacher["veer_pct"]
+        return None if self.teacher is None else self.teacher.veer_pct
 
     @property
     def benchmark(self) -> ModelsBenchmarked | None:
         """The latest `benchmark` record of the journal; None before the first benchmark."""
-        found: ModelsBenchmarked | None = self.latest(ModelsBenchmarked)
-        return found
+        return self.latest(ModelsBenchmarked)
 
     @cached_property
     def speed_ratios(self) -> Mapping[int, float]:
@@ -172,7 +180,7 @@ class RunView:
     def teacher_speed(self) -> BenchmarkRow | None:
         """The teacher's row of the same benchmark, None where it was not measured."""
         rows = single_utterance_rows(self.benchmark)
-        return next((row for row in rows if row["model"] == "teacher"), None)
+        return next((row for row in rows if row.model == "teacher"), None)
 
     def scores(self, trial: TrialHistory) -> TrialScores | None:
         """Return the validation scores of a trial's best epoch, None where they were not saved."""
@@ -184,14 +192,14 @@ class RunView:
         return self.run_scores.teacher(self.teacher)
 
     @cached_property
-    def last_turn(self) -> Record | None:
+    def last_turn(self) -> SearchTurn | None:
         """The last start or end of the search; None where it has not started."""
         return last_turn(self.records)
 
     @property
     def is_running(self) -> bool:
         """Whether the journal has no end of the search, because it runs or was killed."""
-        return self.last_turn is not None and self.last_turn["event"] != "search_ended"
+        return isinstance(self.last_turn, SearchStarted | SearchResumed)
 
     @cached_property
     def sessions(self) -> Sequence[SearchSession]:
@@ -219,9 +227,9 @@ class RunView:
     @cached_property
     def sampled_names(self) -> Sequence[str]:
         """The names of the sampled parameters, in the order first sampled."""
-        events = ("trial_started", "repeated")
-        suggested = (record for record in self.records if record["event"] in events)
-        return list(dict.fromkeys(name for record in suggested for name in record["params"]))
+        kinds = (TrialStarted, RepeatedSuggestion)
+        suggestions = (record for record in self.records if isinstance(record, kinds))
+        return list(dict.fromkeys(name for record in suggestions for name in record.params))
 
     @cached_property
     def varied(self) -> tuple[str, ...]:
@@ -263,6 +271,7 @@ def shortened(names: Sequence[str]) -> dict[str, str]:
 
 def interval_of(trial: TrialHistory) -> tuple[float, float] | None:
     """Return the ends of the 95 % interval of the best epoch's VEER, percent, None if unknown."""
-    best: Any = trial.best or {}
-    low, high = best.get("veer_low_pct"), best.get("veer_high_pct")
+    if trial.best is None:
+        return None
+    low, high = trial.best.veer_low_pct, trial.best.veer_high_pct
     return None if low is None or high is None else (low, high)

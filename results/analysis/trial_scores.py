@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from results.journal.history import TrialHistory
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import TeacherRecord
 from spaces.files.errors import DamagedError
 from trainable.verification.intervals import EERDifference, eer_difference
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores
@@ -103,11 +103,11 @@ class RunScores:
             return None
         found = self._read(_trial_file(self._run, history.trial))
         best = history.best
-        if found is None or (found.epoch, found.veer_pct) != (best["epoch"], best["veer_pct"]):
+        if found is None or (found.epoch, found.veer_pct) != (best.epoch, best.veer_pct):
             return None
         return self._fitting(found)
 
-    def teacher(self, record: Record | None) -> TrialScores | None:
+    def teacher(self, record: TeacherRecord | None) -> TrialScores | None:
         """Return the teacher's scores from the start of the search; None without them.
 
         Args:
@@ -117,7 +117,7 @@ class RunScores:
             return None
         found = self._read(teacher_scores_file(self._run.path))
         # Another VEER: the scores are of another teacher.
-        if found is None or found.veer_pct != record["veer_pct"]:
+        if found is None or found.veer_pct != record.veer_pct:
             return None
         return self._fitting(found)
 
@@ -176,7 +176,7 @@ class RunScores:
         listed = self._pairs()
         if best is None or listed is None or cached.num_pairs != listed.is_target.size:
             return None
-        is_best = (cached.epoch, cached.veer_pct) == (best["epoch"], best["veer_pct"])
+        is_best = (cached.epoch, cached.veer_pct) == (best.epoch, best.veer_pct)
         return cached if is_best else None
 
     def _read(self, file: Path) -> MeasuredScores | None:

@@ -18,7 +18,7 @@ from results.compare.parts import (
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory
-from results.journal.search_records import SearchStarted
+from results.journal.search_records import CorpusRecord, EvalCropsChosen, SearchStarted
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
 from spaces.files.errors import RunError
@@ -129,8 +129,7 @@ def compare_runs(views: Sequence[RunView]) -> Comparison:
     """
     if len(views) < 2:
         raise RunError(f"a comparison needs at least two runs, got {len(views)}")
-    corpora = [view.latest("corpus") or {} for view in views]
-    warnings, same = _lists(corpora)
+    warnings, same = _lists(views)
     for part in (_teachers(views), _crops(views)):
         warnings, same = warnings + part[0], same + part[1]
     return Comparison(
@@ -146,11 +145,13 @@ def compare_runs(views: Sequence[RunView]) -> Comparison:
     )
 
 
-def _lists(corpora: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+def _lists(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
     """Return warnings about the validation and training lists, and what is the same."""
+    corpora = [view.latest(CorpusRecord) for view in views]
     warnings, same = list[str](), list[str]()
     for role, words in (("val", "validation"), ("train", "training")):
-        hashes = [(corpus.get("lists", {}).get(role) or {}).get("sha256") for corpus in corpora]
+        lists = [None if corpus is None else corpus.lists.get(role) for corpus in corpora]
+        hashes = [None if each is None else each.sha256 for each in lists]
         if None in hashes:
             warnings.append(
                 f"it is unknown whether the {words} lists are the same: not every journal has the "
@@ -169,7 +170,7 @@ def _lists(corpora: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
 
 
 def _teachers(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
-    hashes = {None if view.teacher is None else view.teacher["sha256"] for view in views}
+    hashes = {None if view.teacher is None else view.teacher.sha256 for view in views}
     if len(hashes) > 1:
         return ["the teachers differ"], []
     return [], ["no run had a teacher" if hashes == {None} else "the teacher is the same"]
@@ -177,8 +178,8 @@ def _teachers(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
 
 def _crops(views: Sequence[RunView]) -> tuple[list[str], list[str]]:
     """Return a warning where the numbers of validation crops differ."""
-    records = [view.latest("eval_crops") for view in views]
-    crops = [None if each is None else each["eval_crops"] for each in records]
+    records = [view.latest(EvalCropsChosen) for view in views]
+    crops = [None if each is None else each.eval_crops for each in records]
     if len(set(crops)) == 1:
         return [], []
     words = ", ".join("that of the trial" if each is None else str(each) for each in crops)
@@ -219,7 +220,7 @@ def _facts_of_run(view: RunView, name: str, unshared: Sequence[TrialHistory]) ->
         costs=_costs(rows),
         teacher=None
         if teacher is None
-        else {key: teacher[key] for key in ("veer_pct", "num_params", "sha256")},
+        else {key: getattr(teacher, key) for key in ("veer_pct", "num_params", "sha256")},
         best=None if best is None else {key: best[key] for key in _BEST_COLUMNS},
         importance=_importance(view),
         num_configs=len(set(map(config_key, view.own))),
@@ -243,15 +244,14 @@ def _importance(view: RunView) -> dict[str, tuple[float, float]] | None:
 
 
 def _trial_facts(trial: TrialHistory) -> dict[str, Any]:
-    veer_pct = None if trial.best is None else trial.best["veer_pct"]
     params = {f"{PARAM_PREFIX}{name}": value for name, value in trial.params.items()}
-    return {"trial": trial.trial, "veer_pct": veer_pct, **params}
+    return {"trial": trial.trial, "veer_pct": trial.best_veer_pct, **params}
 
 
 def _space(view: RunView) -> Mapping[str, Any]:
-    started = next((each for each in view.records if isinstance(each, SearchStarted)), None)
+    started = next(iter(view.all_of(SearchStarted)), None)
     return {} if started is None else started.space or {}
 
 
 def _best_config(view: RunView) -> Mapping[str, Any]:
-    return {} if view.best is None else view.best.started["config"]
+    return {} if view.best is None else view.best.started.config

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from results.analysis.run_view import RunView
 from results.journal.history import UNRANKED, TrialHistory
+from results.journal.trial_records import EpochEnded
 from spaces.files.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 
@@ -102,12 +103,12 @@ def best_so_far(view: RunView) -> list[float]:
     """
     own = {trial.trial: trial for trial in view.own}
     best_pct, seen, course = math.inf, set[tuple[int, int]](), list[float]()
-    for record in view.records:
-        if record["event"] != "epoch" or record["trial"] not in own:
+    for record in view.all_of(EpochEnded):
+        if record.trial not in own:
             continue
-        key = (record["trial"], record["epoch"])
-        veer_pct = record["veer_pct"]
-        if veer_pct is not None and own[record["trial"]].state not in UNRANKED:
+        key = (record.trial, record.epoch)
+        veer_pct = record.veer_pct
+        if veer_pct is not None and own[record.trial].state not in UNRANKED:
             best_pct = min(best_pct, veer_pct)
         # The epoch counts once, so that a fault does not shift the budget of a run.
         if key in seen and course:
@@ -184,7 +185,7 @@ def trials_of_one_run(views: Sequence[RunView]) -> list[list[TrialHistory]]:
 
 def config_key(trial: TrialHistory) -> str:
     """Return a key that is equal for two trials of the same config, whatever their seeds."""
-    config = trial.started["config"]
+    config = trial.started.config
     try:
         return TrialConfig.model_validate(config).recipe_hash()
     except (ValidationError, VeerError):

@@ -145,8 +145,8 @@ def benchmark_run(
     """
     models, run, teacher = {}, view.folder, view.teacher
     # A teacher that is a file of stored embeddings has no network to measure.
-    if teacher is not None and not is_stored(Path(teacher["path"])):
-        models[TEACHER_NAME] = load_speaker_model(Path(teacher["path"])).model
+    if teacher is not None and not is_stored(Path(teacher.path)):
+        models[TEACHER_NAME] = load_speaker_model(Path(teacher.path)).model
     for trial in best_ended(view.histories, top_k):
         models[trial_name(trial.trial)] = load_best(run, trial).model
     reference = TEACHER_NAME if TEACHER_NAME in models else None

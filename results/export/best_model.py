@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from results.journal.history import TrialHistory
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.trial_records import EpochEnded
 from spaces.files.errors import CheckpointError, DamagedError, RunError
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
@@ -35,7 +35,7 @@ def load_best(run: RunFolder, history: TrialHistory) -> LoadedModel:
         )
     if history.best is None:
         return load_speaker_model(run.trial(history.trial))  # no VEER to check
-    file = checkpoints.file_of(history.best["epoch"])
+    file = checkpoints.file_of(history.best.epoch)
     if not file.exists():
         raise CheckpointError(
             f"{file}: the file of the best epoch of trial {history.trial} is missing; {_FIX}"
@@ -51,16 +51,16 @@ def load_best(run: RunFolder, history: TrialHistory) -> LoadedModel:
 
 
 def _require_same_run(
-    loaded: LoadedModel, file: Path, history: TrialHistory, best: Record
+    loaded: LoadedModel, file: Path, history: TrialHistory, best: EpochEnded
 ) -> None:
-    epoch, veer_pct = best["epoch"], best["veer_pct"]
+    epoch, veer_pct = best.epoch, best.veer_pct
     # Checkpoints hold the journal's own number, so equality is exact.
     if (got := loaded.history[epoch - 1]["veer_pct"]) != veer_pct:
         raise CheckpointError(
             f"{file}: the journal has a VEER of {veer_pct} % for trial {history.trial} after "
             f"epoch {epoch}, the model file has {got} %: they are from different runs; {_FIX}"
         )
-    if _canonical(history.started["config"]) not in (None, loaded.config.canonical()):
+    if _canonical(history.started.config) not in (None, loaded.config.canonical()):
         raise CheckpointError(
             f"{file}: its config differs from the one in the journal for trial "
             f"{history.trial}: they are from different runs; {_FIX}"

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from models import count_parameters
 from models.user_code import code_roots
@@ -12,6 +11,8 @@ from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER_NAME, trial_name
 from results.journal.history import TrialHistory
+from results.journal.record_values import BenchmarkRow
+from results.journal.search_records import SearchStarted
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import escape_markdown, inline_code, veer_command
@@ -112,7 +113,7 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
     found: dict[str, object] = {"state of the trial": facts.trial.state}
     if best is not None and last is not None:
         found["VEER"] = (
-            f"{best['veer_pct']:.2f} % after epoch {best['epoch']} of {len(facts.trial.epochs)}, "
+            f"{best.veer_pct:.2f} % after epoch {best.epoch} of {len(facts.trial.epochs)}, "
             "the epoch of these weights; the epoch was chosen on the validation list itself, so "
             "this VEER is optimistic"
         )
@@ -122,15 +123,15 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
                 "this config, each with the median of its last five epochs; these weights are not "
                 "from a repeat but from the trial itself"
             )
-        found["VEER after the last epoch"] = f"{cell('veer_pct', last['veer_pct'])} %"
-        found["share of distillation in the loss"] = cell("x", best.get("distill_share"))
-        found["cosine to the teacher in training"] = cell("x", best.get("teacher_cosine"))
+        found["VEER after the last epoch"] = f"{cell('veer_pct', last.veer_pct)} %"
+        found["share of distillation in the loss"] = cell("x", best.distill_share)
+        found["cosine to the teacher in training"] = cell("x", best.teacher_cosine)
     if distill_has_no_effect(facts.trial):
         found["warning"] = "distillation has no effect on this trial"
     if teacher is not None:
-        known = teacher["veer_pct"] is not None
+        known = teacher.veer_pct is not None
         found["VEER of the teacher"] = (
-            f"{cell('veer_pct', teacher['veer_pct'])} %" if known else "unknown"
+            f"{cell('veer_pct', teacher.veer_pct)} %" if known else "unknown"
         )
     return found
 
@@ -154,11 +155,11 @@ def _lines(path: Path) -> str:
 def _speed(facts: CardFacts) -> str:
     benchmark = facts.view.benchmark
     names = (TEACHER_NAME, trial_name(facts.trial.trial), FRONT_END)
-    rows = [row for row in benchmark["rows"] if row["model"] in names] if benchmark else []
-    if benchmark is None or names[1] not in {row["model"] for row in rows}:
+    rows = [row for row in benchmark.rows if row.model in names] if benchmark else []
+    if benchmark is None or names[1] not in {row.model for row in rows}:
         command = inline_code(veer_command("benchmark", facts.view.folder.path))
         return f"Not measured; run {command} and export again."
-    machine = benchmark["hardware"].items()
+    machine = benchmark.hardware.items()
     hardware = escape_markdown(", ".join(f"{name} {value}" for name, value in machine))
     return (
         "Times are from a waveform of 2 s to the embedding, with the front end, which is also "
@@ -167,28 +168,28 @@ def _speed(facts: CardFacts) -> str:
     )
 
 
-def _markdown(rows: Iterable[Mapping[str, Any]]) -> str:
+def _markdown(rows: Iterable[BenchmarkRow]) -> str:
     headings = " | ".join(heading(name) for name in BENCHMARK_COLUMNS)
     rule = "|".join(["---", *["---:"] * (len(BENCHMARK_COLUMNS) - 1)])
     lines = [f"| {headings} |", f"|{rule}|"]
     for row in rows:
-        cells = (escape_markdown(cell(name, row[name])) for name in BENCHMARK_COLUMNS)
+        cells = (escape_markdown(cell(name, getattr(row, name))) for name in BENCHMARK_COLUMNS)
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def _provenance(facts: CardFacts) -> dict[str, object]:
-    started = facts.view.latest("search_started") or {}
+    started = facts.view.latest(SearchStarted)
     found = {
         "run": facts.view.folder.path.absolute(),
-        "trial": f"{facts.trial.trial}, config hash {facts.trial.started['config_hash']}",
+        "trial": f"{facts.trial.trial}, config hash {facts.trial.started.config_hash}",
         "seed": facts.loaded.config.seed,
         "model file": facts.loaded.file.absolute(),
         "teacher": facts.config.teacher or "none",
         "teacher's SHA-256": facts.config.teacher_sha256 or MISSING,
         **{
             name: value
-            for name, value in started.get("provenance", {}).items()
+            for name, value in ({} if started is None else started.provenance).items()
             if name not in _LONG_FIELDS
         },
     }

@@ -12,6 +12,7 @@ from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
+from results.journal.search_records import SearchStarted
 from results.terminal.trial import find_trial
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
@@ -114,7 +115,7 @@ def _check_replaceable(out: Path) -> None:
 
 
 def _train_config(view: RunView, trial: TrialConfig, epochs: int | None) -> TrainRunConfig:
-    started, teacher = view.latest("search_started"), view.teacher
+    started, teacher = view.latest(SearchStarted), view.teacher
     if started is None:
         raise RunError("the journal has no record search_started with the settings of the search")
     if epochs is not None:
@@ -125,14 +126,14 @@ def _train_config(view: RunView, trial: TrialConfig, epochs: int | None) -> Trai
         teacher = None
     try:
         return TrainRunConfig(
-            corpus=CorpusConfig.model_validate(started["settings"]["corpus"]),
-            teacher=None if teacher is None else Path(teacher["path"]),
-            targets=TargetsConfig.model_validate(started["settings"].get("targets", {})),
-            teacher_sha256=None if teacher is None else teacher["sha256"],
+            corpus=CorpusConfig.model_validate(started.settings["corpus"]),
+            teacher=None if teacher is None else Path(teacher.path),
+            targets=TargetsConfig.model_validate(started.settings.get("targets", {})),
+            teacher_sha256=None if teacher is None else teacher.sha256,
             # `model_copy` validates nothing, so a bad number of epochs is found only here.
             trial=TrialConfig.model_validate(trial.model_dump()),
             # Journals written before this setting existed do not have it.
-            engine=EngineConfig.model_validate(started["settings"].get("engine", {})),
+            engine=EngineConfig.model_validate(started.settings.get("engine", {})),
         )
     except (ValidationError, KeyError) as error:
         raise RunError(f"the config in the journal is not valid for training: {error}") from error

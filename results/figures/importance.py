@@ -104,10 +104,10 @@ def importances(view: RunView, seed: int = 0) -> list[Importance]:
         optuna.trial.create_trial(
             params=trial.params,
             distributions={name: distributions[name] for name in trial.params},
-            value=trial.best["veer_pct"],
+            value=trial.best_veer_pct,
         )
         for trial in view.own
-        if trial.state == "complete" and trial.best is not None
+        if trial.state == "complete" and trial.best_veer_pct is not None
     ]
     if len(complete) < MIN_TRIALS:
         return []

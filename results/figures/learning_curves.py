@@ -75,11 +75,11 @@ def points_of(trial: TrialHistory) -> list[tuple[int, float | None]]:
 
     Long curves are thinned evenly, but keep their first, last and best epoch.
     """
-    points = [(record["epoch"], record["veer_pct"]) for record in trial.in_order]
+    points = [(record.epoch, record.veer_pct) for record in trial.in_order]
     if len(points) > MAX_CURVE_POINTS:
         step = (len(points) - 1) / (MAX_CURVE_POINTS - 2)
         kept = {round(step * number) for number in range(MAX_CURVE_POINTS - 1)}
-        best = None if trial.best is None else trial.best["epoch"]
+        best = None if trial.best is None else trial.best.epoch
         points = [point for index, point in enumerate(points) if index in kept or point[0] == best]
     return [(epoch, None if veer is None else round(veer, 3)) for epoch, veer in points]
 

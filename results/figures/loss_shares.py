@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from results.analysis.run_view import RunView
 from results.figures.style import NO_BOX, SERIES_COLOURS, axis, base_layout
 from results.journal.history import TrialHistory
-from results.journal.record import Record
+from results.journal.trial_records import EpochEnded
 
 MAX_TRIALS = 6
 _NUM_COLUMNS = 2
@@ -64,15 +64,15 @@ def shares_of(trial: TrialHistory) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for record in trial.in_order:
         for name, share in _term_shares(record):
-            found.setdefault(name, {})[record["epoch"]] = share
+            found.setdefault(name, {})[record.epoch] = share
     return {name: by_epoch for name, by_epoch in found.items() if any(by_epoch.values())}
 
 
-def _term_shares(record: Record) -> list[tuple[str, float]]:
-    stages = [share for share in record.get("stage_shares") or () if share is not None]
+def _term_shares(record: EpochEnded) -> list[tuple[str, float]]:
+    stages = [share for share in record.stage_shares or () if share is not None]
     parts = []
     for key, name in _PARTS.items():
-        share = record.get(key)
+        share = getattr(record, key)
         # The last stage is the embedding. If it is the only one, its share is `distill_share`.
         if key == "distill_share" and len(stages) > 1:
             own = [f"{name}, stage {number}" for number in range(1, len(stages))]
@@ -89,8 +89,7 @@ def _colours(names: list[str]) -> dict[str, str]:
 
 
 def _title(trial: TrialHistory) -> str:
-    veer_pct = 0.0 if trial.best is None else trial.best["veer_pct"]
-    return f"trial {trial.trial}: {veer_pct:.2f} %"
+    return f"trial {trial.trial}: {trial.best_veer_pct or 0.0:.2f} %"
 
 
 def _area(

@@ -50,12 +50,12 @@ class Line:
 
 def parallel_coordinates(view: RunView) -> go.Figure | None:
     """Draw lines through the parameters, coloured by VEER; None for fewer than two trials."""
-    trials = [trial for trial in view.ranked if trial.best is not None]
+    trials = view.ranked
     if len(trials) < 2 or not view.varied:
         return None
     scales = [scale_of(view, name) for name in view.varied]
-    veers = [trial.best["veer_pct"] for trial in trials if trial.best]
-    veer_scale = Scale.of_numbers(veers)
+    veers_pct = (trial.best_veer_pct for trial in trials)
+    veer_scale = Scale.of_numbers(each for each in veers_pct if each is not None)
     lines = [_line(trial, view.varied, scales, veer_scale) for trial in trials]
     figure = new_figure("", "")
     stopped = [line for line in lines[1:] if line.trial.state == "stopped_early"]
@@ -82,8 +82,7 @@ def parallel_coordinates(view: RunView) -> go.Figure | None:
 def _line(
     trial: TrialHistory, names: Sequence[str], scales: Sequence[Scale], veer_scale: Scale
 ) -> Line:
-    veer_pct = 0.0 if trial.best is None else trial.best["veer_pct"]
-    last = veer_scale.height(veer_pct)
+    last = veer_scale.height(trial.best_veer_pct)
     params = trial.params
     heights = []
     for name, scale in zip(names, scales, strict=True):

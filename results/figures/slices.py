@@ -149,7 +149,7 @@ def _points(view: RunView, name: str, scale: Scale, trials: Sequence[TrialHistor
         hover = f"<b>trial %{{customdata[0]}}</b><br>{short}: %{{customdata[1]}}<br>%{{y:.2f}} %"
     return go.Scatter(
         x=[scale.index_of(value) if scale.is_category else value for value in values],
-        y=[round(trial.best["veer_pct"], 3) for trial in trials if trial.best],
+        y=[round(t.best_veer_pct, 3) for t in trials if t.best_veer_pct is not None],
         customdata=custom,
         mode="markers",
         hovertemplate=hover + NO_BOX,

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 from results.analysis.faults import counted, fault_in_words
 from results.analysis.run_view import RunView
-from results.journal.record import Record
+from results.journal.record import Record, TrialRecord
+from results.journal.search_records import ModelsBenchmarked, SearchResumed
+from results.journal.trial_records import (
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialPlaced,
+)
 
 # A worker that reported nothing before its fault has no placement.
 _UNKNOWN_HOST = ""
@@ -84,7 +91,7 @@ class _OpenSpan:
     begin_s: float
     end_s: float
     epochs: list[int] = field(default_factory=list)
-    faults: list[Record] = field(default_factory=list)
+    faults: list[InfrastructureFault] = field(default_factory=list)
 
 
 def schedule_of(view: RunView) -> Schedule:
@@ -102,8 +109,8 @@ def schedule_of(view: RunView) -> Schedule:
                  end_s=end_s, details=_details(span))
         )  # fmt: skip
         faults += [
-            FaultMark(trial=span.trial, row=row, at_s=clock(each["time_s"]),
-                      details=f"{each['kind']}: {fault_in_words(each['kind'])}")
+            FaultMark(trial=span.trial, row=row, at_s=clock(each.time_s),
+                      details=f"{each.kind}: {fault_in_words(each.kind)}")
             for each in span.faults
         ]  # fmt: skip
     return Schedule(
@@ -124,12 +131,12 @@ class _Clock:
         before_s = 0.0
         for record in records:
             if self._start_s is None:
-                self._start_s = record["time_s"]
-            if record["event"] == "search_resumed":
-                self._cuts.append((before_s, max(before_s, record["time_s"])))
+                self._start_s = record.time_s
+            if isinstance(record, SearchResumed):
+                self._cuts.append((before_s, max(before_s, record.time_s)))
             # A benchmark runs between searches, so the pause starts before it.
-            if record["event"] != "benchmark":
-                before_s = record["time_s"]
+            if not isinstance(record, ModelsBenchmarked):
+                before_s = record.time_s
 
     @property
     def pauses(self) -> tuple[tuple[float, float], ...]:
@@ -146,41 +153,40 @@ def _read_spans(view: RunView) -> list[_OpenSpan]:
     done: list[_OpenSpan] = []
     running: dict[int, _OpenSpan] = {}
 
-    def at(record: Record) -> _OpenSpan:
+    def at(record: TrialRecord) -> _OpenSpan:
         """Return the current span of the trial, or a new one without a host."""
-        trial, time_s = record["trial"], record["time_s"]
+        trial, time_s = record.trial, record.time_s
         if trial not in running:
             running[trial] = _OpenSpan(trial=trial, begin_s=time_s, end_s=time_s)
             done.append(running[trial])
         return running[trial]
 
     for record in view.records:
-        match record["event"]:
-            case "placed":
-                running.pop(record["trial"], None)
+        match record:
+            case TrialPlaced():
+                running.pop(record.trial, None)
                 span = at(record)
-                span.host, span.pid = record["host"], record["pid"]
-                span.device = record["device"]
-            case "epoch":
+                span.host, span.pid = record.host, record.pid
+                span.device = record.device
+            case EpochEnded():
                 _take_epoch(at(record), record)
-            case "infrastructure":
+            case InfrastructureFault():
                 span = at(record)
                 span.faults.append(record)
-                span.end_s = record["time_s"]
-            case "trial_ended" if record["trial"] in running:
-                running.pop(record["trial"]).end_s = record["time_s"]
-            case "search_resumed":
+                span.end_s = record.time_s
+            case TrialEnded() if record.trial in running:
+                running.pop(record.trial).end_s = record.time_s
+            case SearchResumed():
                 # A killed search wrote no end of its trials, which continue in other processes.
                 running.clear()
     return done
 
 
-def _take_epoch(span: _OpenSpan, record: Record) -> None:
+def _take_epoch(span: _OpenSpan, record: EpochEnded) -> None:
     if not span.epochs:
-        took_s = (record.get("train_s") or 0.0) + (record.get("eval_s") or 0.0)
-        span.begin_s = min(span.begin_s, record["time_s"] - took_s)
-    span.epochs.append(record["epoch"])
-    span.end_s = record["time_s"]
+        span.begin_s = min(span.begin_s, record.time_s - record.duration_s)
+    span.epochs.append(record.epoch)
+    span.end_s = record.time_s
 
 
 def _row_name(host: str, number: int) -> str:

@@ -157,11 +157,11 @@ def trial_lines(view: RunView, trial: TrialHistory) -> str:
     if best is not None:
         ends = interval_of(trial)
         within = "" if ends is None else f" ({ends[0]:.2f} to {ends[1]:.2f})"
-        lines.append(f"VEER: {best['veer_pct']:.2f} %{within}, epoch {best['epoch']}")
+        lines.append(f"VEER: {best.veer_pct:.2f} %{within}, epoch {best.epoch}")
     if (repeats := view.repeats.get(trial.trial)) is not None:
         lines.append(f"with other seeds: {repeats_in_words(repeats)}")
-    if (last := trial.last) is not None and last.get("num_params"):
-        lines.append(f"parameters: {last['num_params']:,}")
+    if (last := trial.last) is not None and last.num_params:
+        lines.append(f"parameters: {last.num_params:,}")
     config = config_lines(view, trial)
     return "<br>".join([*lines, config] if config else lines)
 
@@ -196,11 +196,13 @@ def error_bars(trials: Iterable[TrialHistory]) -> dict[str, Any] | None:
     up: list[float | None] = []
     down: list[float | None] = []
     for trial in trials:
-        ends, best = interval_of(trial), trial.best
-        known = ends is not None and best is not None
-        # Rounded, like all values of the charts, to keep the page small.
-        up.append(round(ends[1] - best["veer_pct"], 4) if known and ends and best else None)
-        down.append(round(best["veer_pct"] - ends[0], 4) if known and ends and best else None)
+        ends, veer_pct = interval_of(trial), trial.best_veer_pct
+        if ends is None or veer_pct is None:
+            up.append(None)
+            down.append(None)
+        else:  # rounded, like all values of the charts, to keep the page small
+            up.append(round(ends[1] - veer_pct, 4))
+            down.append(round(veer_pct - ends[0], 4))
     if all(value is None for value in up):
         return None
     return {

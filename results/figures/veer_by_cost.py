@@ -64,14 +64,14 @@ class CostAxis:
 def veer_by_latency(view: RunView) -> go.Figure | None:
     """Draw VEER against median CPU latency of one utterance; None without a benchmark."""
     speeds = view.speeds
-    threads = {row["num_threads"] for row in speeds.values()}
+    threads = {row.num_threads for row in speeds.values()}
     threads_text = ", ".join(f"{number} thread{'s' * (number > 1)}" for number in sorted(threads))
     cost = CostAxis(
         title=f"median CPU latency, ms, {threads_text}",
         hover_name="latency (ms)",
         hover_format=".2f",
-        values={trial: round(row["latency_median_ms"], 4) for trial, row in speeds.items()},
-        teacher=None if view.teacher_speed is None else view.teacher_speed["latency_median_ms"],
+        values={trial: round(row.latency_median_ms, 4) for trial, row in speeds.items()},
+        teacher=None if view.teacher_speed is None else view.teacher_speed.latency_median_ms,
         upper_ends=p95_latencies_ms(view),
         tolerance=LATENCY_TOLERANCE,
     )
@@ -87,16 +87,16 @@ def veer_by_parameters(view: RunView) -> go.Figure | None:
     """Draw VEER against the number of parameters; None where no trial has that number."""
     last = {trial.trial: trial.last for trial in view.ranked}
     sizes = {
-        number: record["num_params"]
+        number: record.num_params
         for number, record in last.items()
-        if record is not None and record.get("num_params")
+        if record is not None and record.num_params
     }
     cost = CostAxis(
         title="parameters of the network",
         hover_name="parameters",
         hover_format=",",
         values=sizes,
-        teacher=None if view.teacher is None else view.teacher["num_params"],
+        teacher=None if view.teacher is None else view.teacher.num_params,
     )
     return veer_by_cost(view, cost)
 
@@ -131,7 +131,11 @@ def veer_by_cost(view: RunView, cost: CostAxis) -> go.Figure | None:
 
 
 def _add_front(figure: go.Figure, trials: list[TrialHistory], cost: CostAxis) -> None:
-    points = [(cost.values[trial.trial], trial.best["veer_pct"]) for trial in trials if trial.best]
+    points = [
+        (cost.values[trial.trial], trial.best_veer_pct)
+        for trial in trials
+        if trial.best_veer_pct is not None
+    ]
     front = _front_with_tolerance(points, cost.tolerance)
     figure.add_trace(
         go.Scatter(
@@ -194,7 +198,7 @@ def _points(view: RunView, trials: list[TrialHistory], cost: CostAxis, colour: s
     cost_text = f"{cost.hover_name}: %{{x:{cost.hover_format}}}"
     return go.Scatter(
         x=[cost.values[trial.trial] for trial in trials],
-        y=[round(trial.best["veer_pct"], 4) for trial in trials if trial.best],
+        y=[round(t.best_veer_pct, 4) for t in trials if t.best_veer_pct is not None],
         error_y=None if bars is None else {**bars, "color": colour},
         error_x=None if is_crowded else _horizontal_bars(trials, cost, colour),
         customdata=[[trial.trial, trial_lines(view, trial)] for trial in trials],

@@ -28,8 +28,6 @@ SearchTurn = SearchStarted | SearchResumed | SearchEnded
 RUNNING = "running"
 # Records of single trials, which make up their histories.
 OF_TRIALS = (TrialStarted, TrialPlaced, EpochEnded, InfrastructureFault, TrialEnded)
-# Events that start a search session.
-STARTS = ("search_started", "search_resumed")
 # The end VEER is the median of so many epochs. The lowest VEER of all epochs is too optimistic: it
 # is that of the luckiest epoch.
 LAST_EPOCHS = 5

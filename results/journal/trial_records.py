@@ -129,6 +129,11 @@ class EpochEnded(TrialRecord):
     veer_high_pct: NumberOrNull = None
     num_params: WholeOrNull = None
 
+    @property
+    def duration_s(self) -> float:
+        """Time of training and validation, as far as it is known, seconds."""
+        return (self.train_s or 0.0) + (self.eval_s or 0.0)
+
 
 class InfrastructureFault(TrialRecord):
     """A fault that does not depend on the trial's config.

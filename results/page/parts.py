@@ -8,8 +8,15 @@ from typing import Any
 from results.analysis.faults import fault_in_words, reason_of, utc
 from results.analysis.run_view import RunView
 from results.journal.history import UNRANKED, TrialHistory
-from results.journal.record import Record
-from results.journal.search_records import ENDINGS, CorpusRecord
+from results.journal.search_records import (
+    ENDINGS,
+    CorpusRecord,
+    SearchEnded,
+    SearchStarted,
+    StartPointsRead,
+    TeacherRecord,
+)
+from results.journal.trial_records import InfrastructureFault
 from results.page.table import Facts, PageTable, flat_facts, plain_table
 from results.page.trials import code_flag
 from results.terminal.cells import MISSING, cell
@@ -81,14 +88,13 @@ def search_state(view: RunView) -> str:
     last = view.last_turn
     if last is None:
         return "Not started: the journal has no start of a search"
-    if last["event"] != "search_ended":
+    if not isinstance(last, SearchEnded):
         return (
             "Running when this page was written, or killed: the journal has no end of the search. "
-            f"Its last entry is from {utc(view.records[-1]['time_s'])} UTC"
+            f"Its last entry is from {utc(view.records[-1].time_s)} UTC"
         )
-    reason = str(last["reason"])
-    ended = _END_REASONS.get(reason, reason)
-    return f"{ended[:1].upper()}{ended[1:]}, at {utc(last['time_s'])} UTC"
+    ended = _END_REASONS.get(last.reason, last.reason)
+    return f"{ended[:1].upper()}{ended[1:]}, at {utc(last.time_s)} UTC"
 
 
 def best_tiles(view: RunView, rows: Sequence[Mapping[str, Any]]) -> Iterable[Tile]:
@@ -132,7 +138,7 @@ def next_commands(view: RunView) -> Iterable[Command]:
             purpose=purpose, text=veer_command("export", folder, "--trial", number, *flag)
         )
     last = view.last_turn
-    if last is None or last.get("reason") not in ENDINGS:
+    if not isinstance(last, SearchEnded) or last.reason not in ENDINGS:
         purpose, flag = "Continue the search, if it is not running", _any_code_flag(view.histories)
         yield Command(purpose=purpose, text=veer_command("resume", folder, *flag))
 
@@ -145,9 +151,9 @@ def _any_code_flag(trials: Iterable[TrialHistory]) -> list[str]:
 def faults_table(view: RunView) -> PageTable:
     """Return a table of faults, the oldest first."""
     rows = [
-        (utc(each["time_s"]), each["trial"], each["epoch"], each["kind"],
-         fault_in_words(each["kind"]), each["message"])
-        for each in view.all_of("infrastructure")
+        (utc(each.time_s), each.trial, each.epoch, each.kind,
+         fault_in_words(each.kind), each.message)
+        for each in view.all_of(InfrastructureFault)
     ]  # fmt: skip
     return plain_table(("when (UTC)", "trial", "after epoch", "kind", "meaning", "message"), rows)
 
@@ -159,7 +165,7 @@ def unranked_table(trials: Sequence[TrialHistory]) -> PageTable:
             each.trial,
             each.state,
             len(each.epochs),
-            cell("veer_pct", None if each.best is None else each.best["veer_pct"]),
+            cell("veer_pct", each.best_veer_pct),
             reason_of(each) or "",
         )
         for each in trials
@@ -174,7 +180,7 @@ def search_facts(view: RunView) -> Facts:
     scheduler = settings.get("scheduler") or {}
     rungs = ", ".join(f"{rung:g}" for rung in view.rungs)
     sampled = dict.fromkeys(name for trial in view.histories for name in trial.params)
-    points = view.latest("start_points") or {"points": ()}
+    points = view.latest(StartPointsRead)
     return flat_facts(
         {
             "sampled parameters": list(sampled) or None,
@@ -184,7 +190,7 @@ def search_facts(view: RunView) -> Facts:
             **{key.replace("_", " "): settings.get(key) for key in _PLAIN_SETTINGS},
             "success": view.success or None,
             "stop at": settings.get("stop_at"),
-            "starting points": [point["source"] for point in points["points"]] or None,
+            "starting points": [each.source for each in points.points] if points else None,
             "corpus": settings.get("corpus"),
             "teacher": _teacher_facts(view.teacher) if view.teacher else "none",
         },
@@ -192,12 +198,12 @@ def search_facts(view: RunView) -> Facts:
     )
 
 
-def _teacher_facts(teacher: Record) -> dict[str, Any]:
+def _teacher_facts(teacher: TeacherRecord) -> dict[str, Any]:
     return {
-        "file": teacher["path"],
-        "VEER": "unknown" if teacher["veer_pct"] is None else f"{teacher['veer_pct']:.2f} %",
-        "parameters": cell("num_params", teacher["num_params"]),
-        "SHA-256": teacher["sha256"],
+        "file": teacher.path,
+        "VEER": "unknown" if teacher.veer_pct is None else f"{teacher.veer_pct:.2f} %",
+        "parameters": cell("num_params", teacher.num_params),
+        "SHA-256": teacher.sha256,
     }
 
 
@@ -221,13 +227,13 @@ def search_starts(view: RunView) -> Iterable[SearchStart]:
     before: dict[str, str] = {}
     for session in view.sessions:
         start = session.start
-        how = "Started" if start["event"] == "search_started" else "Resumed"
-        facts = dict(flat_facts(start.get("provenance") or {}, leave_out_none=True))
+        how = "Started" if isinstance(start, SearchStarted) else "Resumed"
+        facts = dict(flat_facts(start.provenance or {}, leave_out_none=True))
         # A fact that the new start does not have is a change too.
         now = facts | {name: MISSING for name in before if name not in facts}
         new = tuple((name, text) for name, text in now.items() if before.get(name) != text)
         rest = "" if len(new) == len(now) else f"Everything{' else' if new else ''} as before."
-        yield SearchStart(title=f"{how} at {utc(start['time_s'])} UTC", facts=new, rest=rest)
+        yield SearchStart(title=f"{how} at {utc(start.time_s)} UTC", facts=new, rest=rest)
         before = facts
     if corpus := view.latest(CorpusRecord):
         given = corpus.as_dict()

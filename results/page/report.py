@@ -125,8 +125,8 @@ def make_report(view: RunView, audit: Auditor | None = None) -> Report:
     # Plotly takes a second to import, which other commands need not wait for.
     from results.figures import FIGURES
 
-    trials = view.histories
-    benchmark: Any = view.benchmark or {}
+    trials, benchmark = view.histories, view.benchmark
+    benchmark_rows = [] if benchmark is None else [row.as_dict() for row in benchmark.rows]
     table = trials_table(view)
     rows = table.to_pylist()
     listing = trial_listing(table, view.teacher, run_remarks(view))
@@ -147,8 +147,8 @@ def make_report(view: RunView, audit: Auditor | None = None) -> Report:
         tallies=tuple(fault_tallies(trials)),
         faults=faults_table(view),
         unranked=unranked_table(trials),
-        benchmark=results_table(benchmark.get("rows", ()), BENCHMARK_COLUMNS),
-        hardware=flat_facts(benchmark.get("hardware", {})),
+        benchmark=results_table(benchmark_rows, BENCHMARK_COLUMNS),
+        hardware=flat_facts({} if benchmark is None else benchmark.hardware),
         starts=tuple(search_starts(view)),
         search_facts=search_facts(view),
         settings=yaml_text(view.settings) if view.settings else "",

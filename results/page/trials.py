@@ -28,7 +28,7 @@ def trials_data(
         trials: Histories of the same trials.
     """
     by_number = {row["trial"]: row for row in rows if row["trial"] is not None}
-    configs = [trial.started["config"] for trial in trials]
+    configs = [trial.started.config for trial in trials]
     common = common_part(configs)
     # Names once and then by index: hundreds of trials repeat them, and the page is one file.
     names: dict[str, int] = {}
@@ -69,13 +69,13 @@ def without_common(config: Mapping[str, Any], common: Mapping[str, Any]) -> dict
 
 def curve_points(trial: TrialHistory) -> list[tuple[int, float]]:
     """Return pairs of epoch and VEER in percent, for epochs with a VEER."""
-    points = ((record["epoch"], record["veer_pct"]) for record in trial.in_order)
+    points = ((record.epoch, record.veer_pct) for record in trial.in_order)
     return [(epoch, veer) for epoch, veer in points if veer is not None]
 
 
 def code_flag(trial: TrialHistory) -> list[str]:
     """Return `--allow-code` in a list if the model's class is in a file of the user, else []."""
-    family = trial.started["config"].get("model", {}).get("family")
+    family = trial.started.config.get("model", {}).get("family")
     return ["--allow-code"] if is_custom_family(family) else []
 
 
@@ -96,7 +96,7 @@ def _trial(
             key: [[names.setdefault(name, len(names)), text] for name, text in facts.items()]
             for key, facts in fact_lists.items()
         },
-        "config": without_common(trial.started["config"], common),
+        "config": without_common(trial.started.config, common),
         "flag": "".join(f" {flag}" for flag in code_flag(trial)),
         "can_export": trial.ended is not None and bool(points),
     }

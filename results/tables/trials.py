@@ -9,7 +9,7 @@ from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
 from results.analysis.run_view import RunView, once_a_view
 from results.journal.history import TrialHistory
-from results.journal.record import Record
+from results.journal.trial_records import EpochEnded
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCH_COLUMNS,
@@ -23,6 +23,8 @@ from spaces.files.atomic import write_bytes_atomically
 from trainable.loss.directed import DIRECTED
 from trainable.verification.intervals import EERDifference
 
+# Those of the best epoch, as the epochs table has them.
+BEST_COLUMNS = ("veer_pct", "veer_low_pct", "veer_high_pct", "distill_share", "teacher_cosine")
 COST_COLUMNS = ("num_samples", "core_hours", "gpu_hours")
 
 
@@ -58,7 +60,7 @@ def trials_table(view: RunView) -> pa.Table:
 def epochs_table(view: RunView) -> pa.Table:
     """Return the epochs table, by trial and epoch; see `schema.EPOCH_COLUMNS`."""
     rows = [
-        {**record, "time": round(1000 * record["time_s"])}  # the column has milliseconds
+        {**dict(record), "time": round(1000 * record.time_s)}  # the column has milliseconds
         for trial in view.histories
         for record in trial.in_order
     ]
@@ -92,37 +94,33 @@ def distill_has_no_effect(trial: TrialHistory) -> bool | None:
     kind, stages = loss["distillation"], loss.get("stages", "none")
     if kind == "none" or trial.best is None or trial.last is None:
         return None
-    share = trial.best.get("distill_share")
+    share = trial.best.distill_share
     is_directed = kind in DIRECTED and stages == "none"
-    cosine = trial.last.get("teacher_cosine") if is_directed else None
+    cosine = trial.last.teacher_cosine if is_directed else None
     return (share is not None and share < NO_EFFECT_SHARE) or (
         trial.state == "complete" and cosine is not None and cosine < NO_EFFECT_COSINE
     )
 
 
 def _trial_row(trial: TrialHistory) -> dict[str, Any]:
-    best: Any = trial.best or {}
-    last: Any = trial.last or {}
+    best, last = trial.best, trial.last
+    of_best = {} if best is None else {name: getattr(best, name) for name in BEST_COLUMNS}
     return {
+        **of_best,
         "trial": trial.trial,
         "follow_up": trial.follow_up,
         "follows": trial.follows,
         "state": trial.state,
-        "veer_pct": best.get("veer_pct"),
-        "veer_low_pct": best.get("veer_low_pct"),
-        "veer_high_pct": best.get("veer_high_pct"),
-        "best_epoch": best.get("epoch"),
-        "last_veer_pct": last.get("veer_pct"),
+        "best_epoch": None if best is None else best.epoch,
+        "last_veer_pct": None if last is None else last.veer_pct,
         "median_veer_pct": trial.median_veer_pct,
         "epochs": len(trial.epochs),
-        "num_params": last.get("num_params"),
-        "distill_share": best.get("distill_share"),
-        "teacher_cosine": best.get("teacher_cosine"),
+        "num_params": None if last is None else last.num_params,
         "distill_has_no_effect": distill_has_no_effect(trial),
-        "seed": trial.started["seed"],
-        "config_hash": trial.started["config_hash"],
+        "seed": trial.started.seed,
+        "config_hash": trial.started.config_hash,
         "model_hash": trial.model_hash,
-        "reason": None if trial.ended is None else trial.ended["reason"],
+        "reason": None if trial.ended is None else trial.ended.reason,
         "retries": len(trial.retries),
         **_effort(trial.in_order),
     }
@@ -151,11 +149,11 @@ def _behind(difference: EERDifference | None) -> dict[str, Any]:
     }
 
 
-def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
+def _effort(epochs: Sequence[EpochEnded]) -> dict[str, float | None]:
     """Return the columns of time and memory; None for what the epochs did not report."""
-    train_s = sum(epoch.get("train_s", 0.0) for epoch in epochs)
-    eval_s = sum(epoch.get("eval_s", 0.0) for epoch in epochs)
-    peaks = [epoch["peak_memory_mib"] for epoch in epochs if epoch.get("peak_memory_mib")]
+    train_s = sum(epoch.train_s or 0.0 for epoch in epochs)
+    eval_s = sum(epoch.eval_s or 0.0 for epoch in epochs)
+    peaks = [epoch.peak_memory_mib for epoch in epochs if epoch.peak_memory_mib]
     return {
         "duration_s": train_s + eval_s,
         "samples_per_s": _mean_over_time(epochs, "samples_per_s"),
@@ -165,12 +163,13 @@ def _effort(epochs: Sequence[Record]) -> dict[str, float | None]:
     }
 
 
-def _mean_over_time(epochs: Sequence[Record], name: str) -> float | None:
+def _mean_over_time(epochs: Sequence[EpochEnded], name: str) -> float | None:
     """Return the mean of a field, weighted by training time, of the epochs that have it."""
     # Weighted by time, the mean of samples per second is the total of samples by that of seconds.
-    known = [epoch for epoch in epochs if epoch.get(name) is not None and epoch.get("train_s")]
-    train_s = sum(epoch["train_s"] for epoch in known)
-    return sum(epoch[name] * epoch["train_s"] for epoch in known) / train_s if known else None
+    pairs = ((getattr(epoch, name), epoch.train_s) for epoch in epochs)
+    known = [(value, train_s) for value, train_s in pairs if value is not None and train_s]
+    total_s = sum(train_s for _, train_s in known)
+    return sum(value * train_s for value, train_s in known) / total_s if known else None
 
 
 def _with_params(

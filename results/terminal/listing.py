@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from results.journal.record import Record
+from results.journal.search_records import TeacherRecord
 from results.tables.schema import NO_EFFECT_COSINE, NO_EFFECT_SHARE, PARAM_PREFIX
 from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words
 
@@ -71,7 +71,7 @@ class Listing:
 
 
 def trial_listing(
-    table: pa.Table, teacher: Record | None = None, remarks: Sequence[str] = ()
+    table: pa.Table, teacher: TeacherRecord | None = None, remarks: Sequence[str] = ()
 ) -> Listing:
     """Return the list of trials.
 
@@ -94,8 +94,8 @@ def trial_listing(
     ]
     lines = [*remarks, *_explanations(rows, constant)]
     if teacher is not None:
-        fields = {name: teacher[name] for name in ("veer_pct", "num_params")}
-        rows = [{"trial": TEACHER_ROW, **fields}, *rows]
+        shown = {"veer_pct": teacher.veer_pct, "num_params": teacher.num_params}
+        rows = [{"trial": TEACHER_ROW, **shown}, *rows]
     return Listing(rows=rows, columns=columns, varied=varied, remarks=lines)
 
 

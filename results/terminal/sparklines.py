@@ -35,7 +35,7 @@ def veer_curves(trials: Iterable[TrialHistory]) -> dict[int, list[float | None]]
     """Return VEER in percent from the first epoch to the last, by the number of the trial."""
     return {
         trial.trial: [
-            trial.epochs[epoch]["veer_pct"] if epoch in trial.epochs else None
+            trial.epochs[epoch].veer_pct if epoch in trial.epochs else None
             for epoch in range(1, max(trial.epochs, default=0) + 1)
         ]
         for trial in trials

@@ -80,7 +80,7 @@ def trial_view(view: RunView, trial: TrialHistory, width: int | None = None) -> 
     parts: list[RenderableType] = [_facts(row)]
     if trial.placements or trial.faults:
         parts += [Text("\nWhere it ran (UTC)", style="bold"), _incidents(trial)]
-    parts += [Text("\nConfig", style="bold"), _config(trial.started["config"])]
+    parts += [Text("\nConfig", style="bold"), _config(trial.started.config)]
     if epochs.num_rows:
         parts += [Text("\nEpochs", style="bold"), *_epochs(epochs, width)]
     return Group(*parts)

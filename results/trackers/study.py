@@ -34,6 +34,13 @@ from optuna.trial import FrozenTrial, TrialState
 from results.analysis.run_view import RunView
 from results.journal.history import TrialFold, TrialHistory
 from results.journal.record import Record
+from results.journal.search_records import (
+    InfeasibleSuggestion,
+    RepeatedSuggestion,
+    SearchStarted,
+    TeacherRecord,
+)
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.trackers.distributions import to_distribution
 from results.trackers.study_attributes import (
     UserAttributes,
@@ -53,6 +60,7 @@ from spaces.limits import Violation
 STUDY_NAME = "veer"
 OBJECTIVE = "validation EER in percent"
 DIVERGED = "diverged"
+_Suggestion = TrialStarted | RepeatedSuggestion | InfeasibleSuggestion
 _OPTUNA_STATES = {
     "complete": TrialState.COMPLETE,
     "stopped_early": TrialState.PRUNED,
@@ -129,44 +137,44 @@ class StudyLog:
             RunError: A trial has a parameter that the space lacks, or a value outside its range,
                 or a follow-up is repeated.
         """
-        self._entries.now_s = record["time_s"]
-        match record["event"]:
-            case "search_started":
+        self._entries.now_s = record.time_s
+        match record:
+            case SearchStarted():
                 self._set_study_attributes(search_attributes(record))
-            case "teacher":
+            case TeacherRecord():
                 self._set_study_attributes(teacher_attributes(record))
-            case "repeated":
+            case RepeatedSuggestion():
                 self._repeat(record)
-            case "infeasible":
+            case InfeasibleSuggestion():
                 self._reject(record)
-            case "trial_started" | "epoch" | "trial_ended" if not record.get("follow_up"):
-                self._take_of_trial(record)
+            case TrialStarted() if record.follow_up is None:
+                self._start(record)
+            # Follow-ups have not started here, so their epochs and ends are left out.
+            case EpochEnded() | TrialEnded() if record.trial in self._fold.trials:
+                self._continue(record, self._fold.trials[record.trial])
 
-    def _take_of_trial(self, record: Record) -> None:
-        number, event = record["trial"], record["event"]
-        before = self._fold.trials.get(number)
-        # Follow-ups have not started here, so their epochs and ends are left out.
-        if before is None and event != "trial_started":
-            return
-        is_first = before is None or not before.epochs
-        best = None if before is None else before.best
+    def _start(self, record: TrialStarted) -> None:
         self._fold.take(record)
-        history = self._fold.trials[number]
-        match event:
-            # Optuna cannot reopen a trial that ended, so a failed trial gets another one.
-            case "trial_started" if not history.is_continued:
-                self._add(f"trial {number}", record, history, {"trial": number})
-            case "epoch":
+        history = self._fold.trials[record.trial]
+        # Optuna cannot reopen a trial that ended, so a failed trial gets another one.
+        if not history.is_continued:
+            self._add(f"trial {record.trial}", record, history, {"trial": record.trial})
+
+    def _continue(self, record: EpochEnded | TrialEnded, history: TrialHistory) -> None:
+        is_first, best = not history.epochs, history.best
+        self._fold.take(record)
+        match record:
+            case EpochEnded():
                 attributes = first_epoch_attributes(record) if is_first else {}
-                if history.best is not best and history.best is not None:
-                    attributes |= best_epoch_attributes(history.best)
+                if history.best is not best:
+                    attributes |= best_epoch_attributes(history)
                 self._add_epoch(record, attributes)
-            case "trial_ended":
-                for optuna_id in self._open_ids.pop(number):
+            case TrialEnded():
+                for optuna_id in self._open_ids.pop(record.trial):
                     self._end(optuna_id, history)
 
-    def _repeat(self, record: Record) -> None:
-        number = record["same_as"]
+    def _repeat(self, record: RepeatedSuggestion) -> None:
+        number = record.same_as
         if (history := self._fold.trials.get(number)) is None:
             raise RunError(f"trial {number} is repeated, but the search did not suggest it")
         self._add(f"the repetition of trial {number}", record, history, {"same as trial": number})
@@ -174,7 +182,7 @@ class StudyLog:
             self._end(self._open_ids[number].pop(), history)
 
     def _add(
-        self, what: str, record: Record, history: TrialHistory, attributes: UserAttributes
+        self, what: str, record: _Suggestion, history: TrialHistory, attributes: UserAttributes
     ) -> None:
         """Add a running trial to the study, with everything that is known about it.
 
@@ -194,11 +202,11 @@ class StudyLog:
         optuna_id = self._storage.create_new_trial(self._id, template_trial=frozen)
         self._open_ids.setdefault(history.trial, []).append(optuna_id)
 
-    def _add_epoch(self, record: Record, attributes: UserAttributes) -> None:
-        veer_pct = record["veer_pct"]
-        for optuna_id in self._open_ids.get(record["trial"], ()):
+    def _add_epoch(self, record: EpochEnded, attributes: UserAttributes) -> None:
+        veer_pct = record.veer_pct
+        for optuna_id in self._open_ids.get(record.trial, ()):
             if veer_pct is not None:
-                self._storage.set_trial_intermediate_value(optuna_id, record["epoch"], veer_pct)
+                self._storage.set_trial_intermediate_value(optuna_id, record.epoch, veer_pct)
             self._set_trial_attributes(optuna_id, attributes)
 
     def _end(self, optuna_id: int, history: TrialHistory) -> None:
@@ -213,8 +221,8 @@ class StudyLog:
         # Last: Optuna refuses attributes of a trial that has ended.
         self._storage.set_trial_state_values(optuna_id, state, values)
 
-    def _reject(self, record: Record) -> None:
-        violations = [Violation(**violation) for violation in record["violations"]]
+    def _reject(self, record: InfeasibleSuggestion) -> None:
+        violations = [Violation(**dict(violation)) for violation in record.violations]
         frozen = self._frozen(
             "an infeasible suggestion",
             record,
@@ -225,7 +233,7 @@ class StudyLog:
         frozen.datetime_complete = frozen.datetime_start
         self._storage.create_new_trial(self._id, template_trial=frozen)
 
-    def _frozen(self, what: str, record: Record, **fields: Any) -> FrozenTrial:
+    def _frozen(self, what: str, record: _Suggestion, **fields: Any) -> FrozenTrial:
         """Return a trial of Optuna's that started when the record was written.
 
         Args:
@@ -233,7 +241,7 @@ class StudyLog:
             record: The record of the suggestion.
             **fields: More arguments of `optuna.trial.create_trial`.
         """
-        params: dict[str, Any] = record["params"]
+        params = record.params
         unknown = params.keys() - self._distributions.keys()
         if unknown:
             raise RunError(f"{what} has {sorted(unknown)}, which the space lacks")
@@ -243,7 +251,7 @@ class StudyLog:
         except ValueError as error:
             raise RunError(f"{what} does not fit the space: {error}") from error
         # In local time without a zone, as all datetimes of Optuna's trials.
-        frozen.datetime_start = datetime.fromtimestamp(record["time_s"])
+        frozen.datetime_start = datetime.fromtimestamp(record.time_s)
         return frozen
 
     def _set_trial_attributes(self, optuna_id: int, attributes: UserAttributes) -> None:

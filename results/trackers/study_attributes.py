@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from results.journal.history import TrialHistory
-from results.journal.record import Record
 from results.journal.run_folder import TRIALS_FOLDER
+from results.journal.search_records import SearchStarted, TeacherRecord
+from results.journal.trial_records import EpochEnded
 
 UserAttributes = dict[str, str | int | float]
 _CORPUS_LISTS = ("train_list", "val_list")
@@ -22,18 +23,18 @@ _CORPUS_LISTS = ("train_list", "val_list")
 _PERCENT_DECIMALS = 3
 
 
-def search_attributes(record: Record) -> UserAttributes:
+def search_attributes(record: SearchStarted) -> UserAttributes:
     """Return attributes of the study from the record `search_started`."""
-    corpus = record["settings"].get("corpus")
+    corpus = record.settings.get("corpus")
     paths = corpus if isinstance(corpus, Mapping) else {}
     lists = [str(paths[name]) for name in _CORPUS_LISTS if name in paths]
     return {"corpus": ", ".join(lists)} if lists else {}
 
 
-def teacher_attributes(record: Record) -> UserAttributes:
+def teacher_attributes(record: TeacherRecord) -> UserAttributes:
     """Return attributes of the study from the record `teacher`."""
-    veer_pct, num_params = record["veer_pct"], record["num_params"]
-    attributes: UserAttributes = {"teacher": Path(record["path"]).as_posix()}
+    veer_pct, num_params = record.veer_pct, record.num_params
+    attributes: UserAttributes = {"teacher": Path(record.path).as_posix()}
     if veer_pct is not None:
         attributes["teacher's VEER, %"] = round(veer_pct, _PERCENT_DECIMALS)
     if num_params is not None:
@@ -46,29 +47,29 @@ def start_attributes(trial: TrialHistory) -> UserAttributes:
     started = trial.started
     attributes: UserAttributes = {
         "config": f"{TRIALS_FOLDER}/{trial.trial:04d}/config.yaml",
-        "seed": started["seed"],
-        "config hash": started["config_hash"],
+        "seed": started.seed,
+        "config hash": started.config_hash,
     }
     if trial.epochs and trial.last is not None:
         attributes |= first_epoch_attributes(trial.last)
-    if (best := trial.best) is not None:
-        attributes |= best_epoch_attributes(best)
-    return attributes
+    return attributes | best_epoch_attributes(trial)
 
 
-def first_epoch_attributes(record: Record) -> UserAttributes:
+def first_epoch_attributes(record: EpochEnded) -> UserAttributes:
     """Return what the first epoch of a trial shows about its model."""
-    num_params = record.get("num_params")
+    num_params = record.num_params
     return {} if num_params is None else {"parameters": num_params}
 
 
-def best_epoch_attributes(record: Record) -> UserAttributes:
+def best_epoch_attributes(trial: TrialHistory) -> UserAttributes:
     """Return attributes of a trial from its epoch with the lowest VEER so far."""
+    if trial.best is None or trial.best.veer_pct is None:
+        return {}
     attributes: UserAttributes = {
-        "best VEER, %": round(record["veer_pct"], _PERCENT_DECIMALS),
-        "best epoch": record["epoch"],
+        "best VEER, %": round(trial.best.veer_pct, _PERCENT_DECIMALS),
+        "best epoch": trial.best.epoch,
     }
-    low_pct, high_pct = record.get("veer_low_pct"), record.get("veer_high_pct")
+    low_pct, high_pct = trial.best.veer_low_pct, trial.best.veer_high_pct
     if low_pct is not None and high_pct is not None:
         attributes["VEER interval, %"] = f"{low_pct:.2f} to {high_pct:.2f}"
     return attributes
@@ -77,11 +78,11 @@ def best_epoch_attributes(record: Record) -> UserAttributes:
 def end_attributes(trial: TrialHistory) -> UserAttributes:
     """Return what is known about a trial at its end."""
     attributes: UserAttributes = {"how it ended": trial.state.replace("_", " ")}
-    if trial.ended is not None and trial.ended["reason"]:
-        attributes["why"] = trial.ended["reason"]
+    if trial.ended is not None and trial.ended.reason:
+        attributes["why"] = trial.ended.reason
     last, median_pct = trial.last, trial.median_veer_pct
-    if last is not None and last["veer_pct"] is not None:
-        attributes["last VEER, %"] = round(last["veer_pct"], _PERCENT_DECIMALS)
+    if last is not None and last.veer_pct is not None:
+        attributes["last VEER, %"] = round(last.veer_pct, _PERCENT_DECIMALS)
     if median_pct is not None:
         attributes["median VEER of the last epochs, %"] = round(median_pct, _PERCENT_DECIMALS)
     return attributes

@@ -80,24 +80,26 @@ class EventLog:
                 if content := self._added(record, history):
                     yield _file(history), content
 
-    def _added(self, record: Record, history: TrialHistory) -> bytes:
+    def _added(
+        self, record: TrialStarted | EpochEnded | TrialEnded, history: TrialHistory
+    ) -> bytes:
         """Return what a record adds to the file of its trial.
 
         Args:
             record: The record.
             history: The trial, with this record.
         """
-        if record["event"] == "epoch":
-            return _epoch(record, history)
-        time_s, trial = record["time_s"], history.trial
-        if record["event"] == "trial_ended":
-            ended = session_end(record["state"], time_s)
-            return b"" if history.follow_up else event_record(time_s, ended)
-        if history.is_continued:
-            return b""  # in the same file
-        started = session_start(history.params, self._dimensions, trial, time_s)
-        session = b"" if history.follow_up else event_record(time_s, started)
-        return first_record(time_s) + session
+        time_s, has_session = record.time_s, history.follow_up is None
+        match record:
+            case EpochEnded():
+                return _epoch(record, history)
+            case TrialEnded():
+                ended = session_end(record.state, time_s)
+                return event_record(time_s, ended) if has_session else b""
+            case TrialStarted() if history.is_continued:
+                return b""  # in the same file
+        started = session_start(record.params, self._dimensions, record.trial, time_s)
+        return first_record(time_s) + (event_record(time_s, started) if has_session else b"")
 
     def _speeds(self, record: ModelsBenchmarked) -> Iterator[tuple[str, bytes]]:
         for number, ratio in speed_ratios(record).items():
@@ -148,15 +150,15 @@ def _file(history: TrialHistory) -> str:
     return f"{name}{'-again' * (history.num_runs - 1)}/{FILE_NAME}"
 
 
-def _epoch(record: Record, history: TrialHistory) -> bytes:
+def _epoch(record: EpochEnded, history: TrialHistory) -> bytes:
     of_trial = {
         _BEST: history.best_veer_pct,
         _MEDIAN: history.median_veer_pct,
-        _PARAMETERS: record.get("num_params"),
+        _PARAMETERS: record.num_params,
     }
-    numbers = {name: record.get(name) for name in SCALARS} | of_trial
+    numbers = {name: getattr(record, name) for name in SCALARS} | of_trial
     values = [value for name, number in numbers.items() for value in _scalars(name, number)]
-    return event_record(record["time_s"], Summary(value=values), record["epoch"])
+    return event_record(record.time_s, Summary(value=values), record.epoch)
 
 
 def _scalars(name: str, value: Any) -> list[Summary.Value]:

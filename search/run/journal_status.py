@@ -6,7 +6,7 @@ from typing import Any
 
 from results.analysis.ranking import ranked
 from results.analysis.run_view import RunView
-from results.journal.history import RUNNING, STARTS, UNRANKED, TrialHistory, last_turn
+from results.journal.history import RUNNING, UNRANKED, TrialHistory, last_turn
 from results.journal.record import Record
 from results.journal.search_records import SearchEnded
 from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
@@ -32,7 +32,7 @@ def journal_status(view: RunView, now_s: float) -> SearchStatus:
     own, settings = view.own, view.settings
     states = Counter(trial.state for trial in own)
     best = next(iter(ranked(own)), None)
-    begun_s = max((each.time_s for each in view.all_of(*STARTS)), default=now_s)
+    begun_s = max((each.start.time_s for each in view.sessions), default=now_s)
     return SearchStatus(
         # A resume may have lowered `num_trials` below the trials that there are.
         num_trials=max(int(settings.get("num_trials") or 0), len(own)),

@@ -13,6 +13,7 @@ from rich.table import Table
 from results.analysis.run_view import RunView
 from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, RunFolder
+from results.journal.search_records import TeacherRecord
 from results.terminal.listing import trial_listing
 from results.terminal.trials import listing_view
 from results.trackers.study import StudyLog
@@ -46,7 +47,7 @@ def view_of(records: Iterable[Record]) -> RunView:
     return RunView(NoFolder(), records)
 
 
-def listed(table: pa.Table, teacher: Record | None = None, **shown: Any) -> Table:
+def listed(table: pa.Table, teacher: TeacherRecord | None = None, **shown: Any) -> Table:
     """Rows of a trials table as the terminal shows them, without remarks and curves of a run."""
     listing = trial_listing(table, teacher, shown.pop("remarks", ()))
     return listing_view(listing, **shown)

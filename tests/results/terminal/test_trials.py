@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 
 from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import TeacherRecord
 from results.tables.schema import TRIAL_COLUMNS, arrow_schema
 from results.tables.trials import trials_table
 from results.terminal.grid import GridColumn, fitted, grid, grid_width
@@ -18,7 +19,7 @@ from results.terminal.sparklines import BARS
 from results.terminal.trials import interval_text, repeats_text
 from tests.worlds.views import listed
 
-TEACHER = {"veer_pct": 7.5, "num_params": 3_871_904}
+TEACHER = TeacherRecord(path="t.model", veer_pct=7.5, num_params=3_871_904, sha256="ab")
 
 
 def text_of(view: RenderableType, width: int = 200) -> str:
