@@ -76,11 +76,11 @@ class TrialPlaced(TrialRecord):
         pid: The worker's process.
         device: The device.
         num_threads: CPU threads.
-        hardware: Description of the node.
         config_hash: Hash of the config of what was built there.
         model_hash: Fingerprint of the model that was built there.
         had_s: For how long the worker already had its share at its first report, when this is
             written.
+        hardware: Description of the node.
     """
 
     event: Literal["placed"] = "placed"
@@ -89,10 +89,10 @@ class TrialPlaced(TrialRecord):
     pid: Whole
     device: Text
     num_threads: Threads
-    hardware: Hardware
     config_hash: MayLack[Text] = None
     model_hash: MayLack[Text] = None
     had_s: MayLack[Number] = None
+    hardware: Hardware  # last, as Ray passes on the nested mapping of a result
 
 
 class EpochEnded(TrialRecord):
