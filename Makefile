@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
-# Processes that run tests. All tests with Ray are on one of them; see tests/conftest.py.
+# Processes that run tests. All tests with Ray are on one of them; see tests/conftest.py. Compiled
+# files are kept, since each process would compile Veer and the tests again.
 PYTEST_WORKERS ?= $(shell nproc)
-PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
          --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 --durations 25
 
 .PHONY: setup browser search test test-fast lint types check bench chaos clean

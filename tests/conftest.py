@@ -54,6 +54,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    # Some libraries report as leaks what is not collected at the end.
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def make_corpus() -> Callable[..., Path]:
     """A function that writes a corpus and returns the path of its `corpus.yaml`."""
