@@ -13,6 +13,8 @@ from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import read_journal
 from results.journal.record import Record
 from results.journal.run_folder import JOURNAL
+from results.journal.search_records import SearchResumed, SearchStarted
+from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.loop.stop_check import stop_faults
 from trainable.checkpoints.folder import CheckpointFolder
 
@@ -65,13 +67,13 @@ class Snapshot:
         """Trials without an end that have reported since the search was last started."""
         found = set[int]()
         for record in self.records:
-            match record["event"]:
-                case "search_started" | "search_resumed":
+            match record:
+                case SearchStarted() | SearchResumed():
                     found.clear()
-                case "epoch":
-                    found.add(record["trial"])
-                case "trial_ended":
-                    found.discard(record["trial"])
+                case EpochEnded():
+                    found.add(record.trial)
+                case TrialEnded():
+                    found.discard(record.trial)
         return found & (self.hit or found)
 
     def only(self, hit: set[int]) -> "Snapshot":
@@ -134,12 +136,12 @@ def losses(snapshots: Sequence[Snapshot], end: Sequence[Record], num_trials: int
         num_trials: Planned number of trials.
     """
     trials = {history.trial: history for history in trial_histories(end)}
-    started = Counter(record["trial"] for record in end if record["event"] == "trial_started")
+    started = Counter(record.trial for record in end if isinstance(record, TrialStarted))
     named = set(range(num_trials)).union(
-        record["trial"]
+        record.trial
         for each in snapshots
         for record in each.records
-        if record["event"] == "trial_started"
+        if isinstance(record, TrialStarted)
     )
     lost = {
         number
@@ -148,7 +150,7 @@ def losses(snapshots: Sequence[Snapshot], end: Sequence[Record], num_trials: int
     }
     reported = Counter(_reported_epochs(end))
     seen = set().union(*(each.epochs for each in snapshots)) if snapshots else set()
-    max_epochs = end[0]["settings"]["max_epochs"]
+    max_epochs = end[0].settings["max_epochs"]
     expected = {
         epoch for trial in trials.values() for epoch in _expected_epochs(trial, max_epochs)
     }
@@ -168,4 +170,4 @@ def _expected_epochs(trial: TrialHistory, max_epochs: int) -> set[TrialEpoch]:
 
 
 def _reported_epochs(records: Sequence[Record]) -> list[TrialEpoch]:
-    return [(each["trial"], each["epoch"]) for each in records if each["event"] == "epoch"]
+    return [(each.trial, each.epoch) for each in records if isinstance(each, EpochEnded)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from results.journal.journal import read_journal
 from results.journal.record import Record
+from results.journal.trial_records import EpochEnded
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
 from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, PrintLine
@@ -75,12 +76,12 @@ def hit_drivers(
     return Outcome(
         fault=name,
         injected=tuple(_injections(hits, end)),
-        losses=losses(snapshots, end, num_trials=end[0]["settings"]["num_trials"]),
+        losses=losses(snapshots, end, num_trials=end[0].settings["num_trials"]),
     )
 
 
 def _injections(hits: Sequence[_Hit], end: Sequence[Record]) -> list[Injection]:
-    epoch_s = [record["time_s"] for record in end if record["event"] == "epoch"]
+    epoch_s = [record.time_s for record in end if isinstance(record, EpochEnded)]
     until = [each.at_s for each in hits[1:]] + [float("inf")]
     injections = []
     for each, next_s in zip(hits, until, strict=True):

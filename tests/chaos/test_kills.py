@@ -87,7 +87,7 @@ def test_driver_of_two_trials_at_a_time_killed_at_many_moments_loses_nothing(sta
     in_study = [each for each in study_of(run).trials if "trial" in each.user_attrs]
     for trial, known in zip(trials, in_study, strict=True):
         assert (known.user_attrs["trial"], known.params) == (trial.trial, trial.params)
-        veer_pct = {epoch: record["veer_pct"] for epoch, record in trial.epochs.items()}
+        veer_pct = {epoch: record.veer_pct for epoch, record in trial.epochs.items()}
         assert known.intermediate_values == veer_pct
         assert known.state == states[trial.state]
         if trial.state == "complete":
@@ -99,9 +99,9 @@ def test_neighbours_of_a_killed_worker_do_not_notice(stage):
     assert outcome.losses.is_harmless, outcome.losses
     [hit] = outcome.injected
     records = read_journal(stage.folder / "run" / "journal.jsonl")
-    faults = [each for each in records if each["event"] == "infrastructure"]
-    assert [(each["trial"], each["kind"]) for each in faults] == [(hit.trial, "worker_lost")]
-    placed = [each["trial"] for each in records if each["event"] == "placed"]
+    faults = [each for each in records if each.event == "infrastructure"]
+    assert [(each.trial, each.kind) for each in faults] == [(hit.trial, "worker_lost")]
+    placed = [each.trial for each in records if each.event == "placed"]
     assert sorted(placed) == sorted([hit.trial, *range(len(set(placed)))])
     # A neighbour that had waited for the new worker would have a gap as long as the recovery.
     assert hit.recover_s is not None
@@ -117,8 +117,8 @@ def test_frozen_worker_is_killed_and_its_trial_goes_on(stage):
     outcome = workers_frozen(stage, "run", 1)
     assert outcome.losses.is_harmless, outcome.losses
     records = read_journal(stage.folder / "run" / "journal.jsonl")
-    faults = [each for each in records if each["event"] == "infrastructure"]
-    assert [(each["trial"], each["kind"]) for each in faults] == [
+    faults = [each for each in records if each.event == "infrastructure"]
+    assert [(each.trial, each.kind) for each in faults] == [
         (outcome.injected[0].trial, "hung")
     ]
 
@@ -128,12 +128,12 @@ def test_trials_of_a_killed_node_move_to_the_others(stage):
     assert outcome.losses.is_harmless, outcome.losses
     [hit] = outcome.injected
     records = read_journal(stage.folder / "run-0" / "journal.jsonl")
-    faults = [each for each in records if each["event"] == "infrastructure"]
-    assert [each["trial"] for each in faults] == [hit.trial]
+    faults = [each for each in records if each.event == "infrastructure"]
+    assert [each.trial for each in faults] == [hit.trial]
     # Ray may notice the death of the worker before that of the node.
-    assert faults[0]["kind"] in ("node_lost", "worker_lost")
+    assert faults[0].kind in ("node_lost", "worker_lost")
     [trial] = [each for each in trial_histories(records) if each.trial == hit.trial]
     assert (trial.state, max(trial.epochs)) == ("complete", LONG["max_epochs"])
-    pids = [each["pid"] for each in records if each["event"] == "placed"
-              and each["trial"] == hit.trial]  # fmt: skip
+    pids = [each.pid for each in records if each.event == "placed"
+              and each.trial == hit.trial]  # fmt: skip
     assert len(set(pids)) == 2

@@ -12,6 +12,13 @@ import numpy as np
 
 from results.journal.journal import read_journal
 from results.journal.record import Record
+from results.journal.search_records import SearchResumed, SearchStarted
+from results.journal.trial_records import (
+    EpochEnded,
+    InfrastructureFault,
+    TrialEnded,
+    TrialPlaced,
+)
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import losses, snapshot
 from tests.chaos.faults import Injection, Outcome, PrintLine
@@ -42,17 +49,17 @@ def at_work(records: Sequence[Record]) -> dict[int, AtWork]:
     """Return the running trials by number, from their `placed` records on."""
     running: dict[int, AtWork] = {}
     for record in records:
-        match record["event"]:
-            case "search_started" | "search_resumed":
+        match record:
+            case SearchStarted() | SearchResumed():
                 running.clear()
-            case "placed":
-                pid, epoch = record["pid"], record["epoch"]
-                running[record["trial"]] = AtWork(pid=pid, num_epochs=0, epoch=epoch)
-            case "infrastructure" | "trial_ended":
-                running.pop(record["trial"], None)
-            case "epoch" if (known := running.get(record["trial"])) is not None:
-                running[record["trial"]] = AtWork(
-                    pid=known.pid, num_epochs=known.num_epochs + 1, epoch=record["epoch"]
+            case TrialPlaced():
+                pid, epoch = record.pid, record.epoch
+                running[record.trial] = AtWork(pid=pid, num_epochs=0, epoch=epoch)
+            case InfrastructureFault() | TrialEnded():
+                running.pop(record.trial, None)
+            case EpochEnded() if (known := running.get(record.trial)) is not None:
+                running[record.trial] = AtWork(
+                    pid=known.pid, num_epochs=known.num_epochs + 1, epoch=record.epoch
                 )
     return running
 
@@ -128,7 +135,7 @@ def hit_workers(
             print_line(f"{fault.name}: {number} of {fault.times}, trial {injection.trial}")
         assert driver.wait() == 0, driver.output
     end = read_journal(search.run / "journal.jsonl")
-    num_trials = end[0]["settings"]["num_trials"]
+    num_trials = end[0].settings["num_trials"]
     return Outcome(
         fault=fault.name,
         injected=tuple(injected),
@@ -139,9 +146,9 @@ def hit_workers(
 def longest_gap_s(records: Sequence[Record], trial: int, from_s: float, to_s: float) -> float:
     """Return the longest time without an epoch of a trial, within a span of time; seconds."""
     times = [
-        each["time_s"]
+        each.time_s
         for each in records
-        if each["event"] == "epoch" and each["trial"] == trial and from_s < each["time_s"] < to_s
+        if isinstance(each, EpochEnded) and each.trial == trial and from_s < each.time_s < to_s
     ]
     marks = [from_s, *times, to_s]
     return max(later - earlier for earlier, later in itertools.pairwise(marks))
@@ -155,7 +162,7 @@ def _victim(run: Path, fault: WorkerFault, rng: np.random.Generator) -> int:
         records = read_journal(run / "journal.jsonl") if (run / "journal.jsonl").exists() else ()
         if not records:
             return False
-        last = records[0]["settings"]["max_epochs"] - MIN_EPOCHS
+        last = records[0].settings["max_epochs"] - MIN_EPOCHS
         able[:] = [
             each.pid
             for each in at_work(records).values()
@@ -177,23 +184,23 @@ def _wait_for_recovery(run: Path, at_s: float) -> Injection:
 
     def is_found() -> bool:
         records = read_journal(run / "journal.jsonl")
-        later = [each for each in records if each["time_s"] > at_s]
-        noticed = next((each for each in later if each["event"] == "infrastructure"), None)
+        later = [each for each in records if each.time_s > at_s]
+        noticed = next((each for each in later if isinstance(each, InfrastructureFault)), None)
         if noticed is None:
             return False
-        trial = noticed["trial"]
+        trial = noticed.trial
         again = next(
             (
-                each["time_s"]
+                each.time_s
                 for each in later
-                if each["event"] == "epoch"
-                and each["trial"] == trial
-                and each["time_s"] > noticed["time_s"]
+                if isinstance(each, EpochEnded)
+                and each.trial == trial
+                and each.time_s > noticed.time_s
             ),
             None,
         )
         if again is not None:
-            notice_s = noticed["time_s"] - at_s
+            notice_s = noticed.time_s - at_s
             recover_s = again - at_s
             seen.append(Injection(at_s=at_s, notice_s=notice_s, recover_s=recover_s, trial=trial))
         return bool(seen)

@@ -26,7 +26,7 @@ def events_of(folder: Path, *events: str) -> list[dict[str, Any]]:
     return [
         {k: v for k, v in record.as_dict().items() if k not in TIMING_FIELDS}
         for record in read_journal(folder / "journal.jsonl")
-        if record["event"] in (events or TRIAL_EVENTS)
+        if record.event in (events or TRIAL_EVENTS)
     ]
 
 

@@ -198,8 +198,8 @@ def test_the_best_trial_of_a_search_is_opened_for(run: RunFolder, corpus: Path) 
     (opened,) = ledger_lines(corpus.parent, "opened")
     assert (opened["run"], opened["trial"]) == (str(run.path), 0)
     record = run.read()[-1]
-    assert (record["event"], record["trial"], record["epoch"]) == ("test_opened", 0, 1)
-    assert (record["opening"], record["num_pairs"]) == (opened["id"], 6)
+    assert (record.event, record.trial, record.epoch) == ("test_opened", 0, 1)
+    assert (record.opening, record.num_pairs) == (opened["id"], 6)
     assert f"trial 0 of {run.path} (EER" in final(run.path)
     view = RunView.read(run)
     assert any("test list opened 2 times: trial 0 at" in text for text in run_remarks(view))
@@ -208,7 +208,7 @@ def test_the_best_trial_of_a_search_is_opened_for(run: RunFolder, corpus: Path) 
 
 def test_a_model_file_of_a_search_is_known_as_its_trial(run: RunFolder) -> None:
     final(run.trial(0) / "model" / "model000000001.model")
-    assert run.read()[-1]["event"] == "test_opened"
+    assert run.read()[-1].event == "test_opened"
 
 
 def test_a_running_search_is_not_opened_for(run: RunFolder, corpus: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_running_search_is_not_opened_for(run: RunFolder, corpus: Path) -> Non
     with run_lock(run.path), pytest.raises(RunError, match=message):
         final(run.path)
     assert not (corpus.parent / LEDGER).exists()
-    assert read_journal(run.journal)[-1]["event"] == "trial_ended"
+    assert read_journal(run.journal)[-1].event == "trial_ended"
 
 
 def test_only_the_ledger_holds_it_where_the_run_cannot_be_written(

@@ -211,7 +211,7 @@ def test_a_search_without_room_runs_no_trial_and_one_with_room_keeps_to_it(
         with pytest.raises(ConfigError, match=r"at most about .*; 1\.0 kB free"):
             search()
     records = read_journal(folder / "journal.jsonl")
-    assert [each for each in records if each["event"] == "trial_started"] == []
+    assert [each for each in records if each.event == "trial_started"] == []
 
     estimated = re.search(r"disk: at most about ([\d.]+) MB", search())
     assert estimated is not None

@@ -111,9 +111,9 @@ def test_share_is_what_the_smallest_gpu_asks_for(make_gpu_probe, tmp_path) -> No
     assert allocator.max_cpus == 128
     assert [address for address, _ in probe.asked] == ["10.0.0.1", "10.0.0.2"]
     [event] = read_journal(tmp_path / "j")
-    assert (event["event"], event["share"], event["gpu"]) == ("gpu_share", 0.25, "GPU small")
-    assert event["num_bytes"] == STEP_MIB * MIB
-    assert TrialConfig.model_validate(event["config"]) == probe.asked[0][1]
+    assert (event.event, event.share, event.gpu) == ("gpu_share", 0.25, "GPU small")
+    assert event.num_bytes == STEP_MIB * MIB
+    assert TrialConfig.model_validate(event.config) == probe.asked[0][1]
     assert printed[-1].startswith("resources.gpu=auto: a step of the largest configuration (")
     assert "needs 1200 MiB; with a margin of 25%" in printed[-1]
     assert "a trial gets 0.25 of a GPU (GPU small, 8000 MiB)" in printed[-1]

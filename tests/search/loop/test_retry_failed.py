@@ -32,7 +32,7 @@ def test_failed_trial_is_handed_out_again_with_its_config_and_runs_to_an_end(sea
     work(coordinator)
     again = trial_histories(read_journal(tmp_path / "j"))[1]
     assert again.state in ("complete", "stopped_early")
-    assert again.started["config"] == trial_histories(before)[1].started["config"]
+    assert again.started.config == trial_histories(before)[1].started.config
     assert num_failed(read_journal(tmp_path / "j")) == 0
     assert sorted(again.epochs) == list(range(1, len(again.epochs) + 1))
     assert len(again.epochs) <= MAX_EPOCHS

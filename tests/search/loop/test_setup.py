@@ -68,8 +68,8 @@ def test_grid_of_presets_runs_each_config_once_and_keeps_every_row(prepare, tmp_
     configs = run_all(settings, space, tmp_path / "j")
     assert [config.loss.distillation for config in configs] == ["mse", "cosine"]
     assert [config.model.hidden_dim for config in configs] == [192, 256]
-    repeated = [r for r in read_journal(tmp_path / "j") if r["event"] == "repeated"]
-    assert [(r["params"]["preset"], r["same_as"]) for r in repeated] == [
+    repeated = [r for r in read_journal(tmp_path / "j") if r.event == "repeated"]
+    assert [(r.params["preset"], r.same_as) for r in repeated] == [
         ("temperature_4_mse", 0),
         ("p4c_wide_shallow", 1),
     ]
@@ -88,9 +88,9 @@ def test_grid_runs_every_config_once(prepare, tmp_path):
     settings = resolve(settings, space)
     recipes = {config.recipe_hash() for config in run_all(settings, space, tmp_path / "journal")}
     # Two widths, each without distillation and with alpha 0.5; alpha 0 is no distillation.
-    started = [r for r in read_journal(tmp_path / "journal") if r["event"] == "trial_started"]
+    started = [r for r in read_journal(tmp_path / "journal") if r.event == "trial_started"]
     assert settings.num_trials == len(started) == len(recipes) == 4
-    repeated = [r for r in read_journal(tmp_path / "journal") if r["event"] == "repeated"]
+    repeated = [r for r in read_journal(tmp_path / "journal") if r.event == "repeated"]
     assert len(repeated) == 2
 
 
@@ -102,7 +102,7 @@ def test_every_pass_of_a_grid_has_a_seed_that_its_trials_share(prepare, tmp_path
     assert len(seeds) == settings.num_trials == 6
     assert seeds[0::2] == seeds[1::2]
     assert len(set(seeds)) == 3
-    rows = [r["params"]["preset"] for r in read_journal(tmp_path / "j") if "params" in r]
+    rows = [r.params["preset"] for r in read_journal(tmp_path / "j") if hasattr(r, "params")]
     assert rows == FOUR["presets"] * 3
 
 
@@ -211,7 +211,7 @@ class TestStartPoints:
         write_yaml(tmp_path / "mine.yaml", {"model": {"family": "mlp_mixer", "hidden_dim": 32}})
         settings, space = prepare(WIDTHS | {"start_from": ["mine.yaml"]})
         [point] = start_points(space, settings.space, ())
-        assert point["params"] == {"model.hidden_dim": 32}
+        assert point.params == {"model.hidden_dim": 32}
 
     def test_points_are_noted_once(self, prepare, tmp_path):
         settings, space = prepare(self.SPACE)
@@ -220,4 +220,4 @@ class TestStartPoints:
                 records = read_journal(tmp_path / "j")
                 points = start_points(space, settings.space, records)
                 record_start_points(points, journal, records, print)
-        assert sum(r["event"] == "start_points" for r in read_journal(tmp_path / "j")) == 1
+        assert sum(r.event == "start_points" for r in read_journal(tmp_path / "j")) == 1

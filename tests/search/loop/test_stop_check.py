@@ -119,7 +119,7 @@ def test_an_epoch_reported_twice_is_no_fault():
 
 
 def test_an_interruption_changes_nothing():
-    resumed = made_record("search_resumed", settings=HONEST[0]["settings"])
+    resumed = made_record("search_resumed", settings=HONEST[0].settings)
     assert stop_faults([*HONEST[:3], finished("interrupted"), resumed, *HONEST[3:]]) == ()
 
 

@@ -77,7 +77,7 @@ def test_search_that_is_ended_again_and_again_goes_on_to_the_same_end(
             assert ("stopping now" in driver.output) == (end != ctrl_c)
         assert at_least <= epochs_of(search.run) < 60
         last = read_journal(search.run / "journal.jsonl")[-1]
-        assert (last["event"], last["reason"]) == ("search_ended", "interrupted")
+        assert (last.event, last.reason) == ("search_ended", "interrupted")
     with search.resume() as again:
         assert again.wait() == 0, again.output
     assert events_of(search.run) == events_of(in_turn.run.path)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.journal import read_journal
+from results.journal.record import Record
 from results.tables.trials import trials_table
 from search.run.ending import SearchResult
 from search.run.progress import SearchView
@@ -118,26 +119,26 @@ class Trouble:
         self.run = self.folder / name
         return run_search(settings, self.run, SearchView(Console(file=self.out, width=200)))
 
-    def story(self, *events: str) -> list[dict]:
+    def story(self, *events: str) -> list[Record]:
         return [
             record
             for record in read_journal(self.run / "journal.jsonl")
-            if record["event"] in events
+            if record.event in events
         ]
 
     def faults(self) -> list[tuple[int, str, int]]:
         """Trial, kind and epoch of each fault."""
-        return [(r["trial"], r["kind"], r["epoch"]) for r in self.story("infrastructure")]
+        return [(r.trial, r.kind, r.epoch) for r in self.story("infrastructure")]
 
     def epochs(self) -> list[tuple[int, int]]:
         """Trial and epoch of each report, without repetition or gap."""
-        return [(record["trial"], record["epoch"]) for record in self.story("epoch")]
+        return [(record.trial, record.epoch) for record in self.story("epoch")]
 
     def states(self) -> dict[int, str]:
-        return {record["trial"]: record["state"] for record in self.story("trial_ended")}
+        return {record.trial: record.state for record in self.story("trial_ended")}
 
     def placed_pids(self, trial: int) -> list[int]:
-        return [r["pid"] for r in self.story("placed") if r["trial"] == trial]
+        return [r.pid for r in self.story("placed") if r.trial == trial]
 
     def pids(self) -> list[int]:
         return [int(line) for line in (self.orders / "pids").read_text().split()]
@@ -170,14 +171,14 @@ def test_fault_costs_no_epoch_and_its_process_is_not_used_again(trouble):
     trouble.order(13, "explode")
     assert trouble.search([9, 10, 11, 12, 13, 14]).reason == "finished"
     assert trouble.faults() == [(n, kind, 1) for n, (_, _, kind, _) in enumerate(FAULTS)]
-    messages = [record["message"] for record in trouble.story("infrastructure")]
+    messages = [record.message for record in trouble.story("infrastructure")]
     for message, (_, _, _, expected) in zip(messages, FAULTS, strict=True):
         assert expected in message
     assert sorted(trouble.epochs()) == [*all_of(0, 1, 2, 3), (4, 1), *all_of(5)]
     states = trouble.states()
     assert states.pop(4) == "diverged"
     assert set(states.values()) == {"complete"}
-    placed = [(r["trial"], r["epoch"], r["pid"]) for r in trouble.story("placed")]
+    placed = [(r.trial, r.epoch, r.pid) for r in trouble.story("placed")]
     restarts = [place for trial in range(4) for place in ((trial, 0), (trial, 1))]
     assert [each[:2] for each in placed] == [*restarts, (4, 0), (5, 0)]
     # A process is used until it meets a fault: by the trial that is run again, and by the next.
@@ -188,7 +189,7 @@ def test_fault_costs_no_epoch_and_its_process_is_not_used_again(trouble):
     ]  # fmt: skip
 
     rows = {row["trial"]: row for row in trials_table(RunView.read(trouble.run)).to_pylist()}
-    [first] = [r["veer_pct"] for r in trouble.story("epoch") if r["trial"] == 4]
+    [first] = [r.veer_pct for r in trouble.story("epoch") if r.trial == 4]
     assert (rows[4]["veer_pct"], rows[4]["best_epoch"], rows[4]["rank"]) == (first, 1, None)
     assert "in epoch 2; lower training.lr (now 0.001)" in rows[4]["reason"]
 
@@ -199,7 +200,7 @@ def test_trial_that_dies_again_and_again_fails_and_its_neighbours_do_not_notice(
     assert trouble.faults() == [(0, "worker_lost", 1)] * 2
     assert trouble.states() == {0: "failed", 1: "complete", 2: "complete"}
     assert sorted(trouble.epochs()) == [(0, 1), *all_of(1, 2)]
-    [reason] = [r["reason"] for r in trouble.story("trial_ended") if r["trial"] == 0]
+    [reason] = [r.reason for r in trouble.story("trial_ended") if r.trial == 0]
     assert reason.startswith("2 faults without a finished epoch in between (2 worker lost), the l")
     table = trials_table(RunView.read(trouble.run)).to_pylist()
     [row] = [row for row in table if row["trial"] == 0]

@@ -77,10 +77,10 @@ def test_a_trial_of_another_config_ends_as_failed_and_its_epochs_do_not_count(
     scheduler = CoordinatorScheduler(coordinator, allocator, watch)
     assert scheduler.on_trial_result(None, trial, flatten_dict(result)) == "STOP"
     records = read_journal(tmp_path / "journal.jsonl")
-    [placed] = (record for record in records if record["event"] == "placed")
-    assert placed["config_hash"] == built.config_hash()
-    [ended] = (record for record in records if record["event"] == "trial_ended")
-    epochs = [record["epoch"] for record in records if record["event"] == "epoch"]
-    assert (ended["state"], epochs) == (("complete", [1]) if is_same else ("failed", []))
+    [placed] = (record for record in records if record.event == "placed")
+    assert placed.config_hash == built.config_hash()
+    [ended] = (record for record in records if record.event == "trial_ended")
+    epochs = [record.epoch for record in records if record.event == "epoch"]
+    assert (ended.state, epochs) == (("complete", [1]) if is_same else ("failed", []))
     if not is_same:
-        assert "node7 built a trainer of config" in ended["reason"]
+        assert "node7 built a trainer of config" in ended.reason

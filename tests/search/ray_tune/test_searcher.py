@@ -144,8 +144,8 @@ def test_trial_that_a_whole_gpu_cannot_hold_has_failed(make_ray, tmp_path):
         ray.result(0, NO_MEMORY)
     assert ray.ask() == "FINISHED"
     *_, first, second, ended = read_journal(tmp_path / "j")
-    assert [first["share"], second["share"]] == [0.5, 1.0]
-    assert (ended["state"], ended["reason"]) == (
+    assert [first.share, second.share] == [0.5, 1.0]
+    assert (ended.state, ended.reason) == (
         "failed", "out of memory with a whole GPU: Tried to allocate 2 GiB"
     )  # fmt: skip
 
@@ -158,5 +158,5 @@ def test_trial_that_a_whole_node_cannot_hold_has_failed(make_ray, tmp_path):
         ray.start(0)
         ray.result(0, NO_MEMORY)
     *_, event, ended = read_journal(tmp_path / "j")
-    assert (event["resource"], event["share"]) == ("cpu", 4.0)
-    assert ended["reason"].startswith("out of memory with all 4 CPUs of the largest node")
+    assert (event.resource, event.share) == ("cpu", 4.0)
+    assert ended.reason.startswith("out of memory with all 4 CPUs of the largest node")

@@ -59,10 +59,10 @@ def test_an_audit_of_a_search_with_repeats_and_controls(play):
 def test_a_forged_stop_is_a_fault_of_the_audit(play):
     folder = play(FollowUpPlan())
     records = list(read_journal(folder / "journal.jsonl"))
-    place = next(n for n, r in enumerate(records) if r.get("state") == "complete")
+    place = next(n for n, r in enumerate(records) if getattr(r, "state", None) == "complete")
     records[place] = changed(records[place], state="stopped_early")
     [fault] = audit_search(view_of(records)).stop_faults
-    assert fault.startswith(f"trial {records[place]['trial']} was stopped after epoch 9")
+    assert fault.startswith(f"trial {records[place].trial} was stopped after epoch 9")
 
 
 def test_the_command_prints_tables_and_a_verdict(play, monkeypatch):

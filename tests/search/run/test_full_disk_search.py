@@ -107,7 +107,7 @@ def test_a_disk_that_fills_up_ends_the_search_with_the_reason(world: Path) -> No
     resumed = done_in(world, veer("resume", "run"))
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     records = read_journal(run / "journal.jsonl")
-    epochs = [(each["trial"], each["epoch"]) for each in records if each["event"] == "epoch"]
+    epochs = [(each.trial, each.epoch) for each in records if each.event == "epoch"]
     expected = [(n, e) for n in range(NUM_TRIALS) for e in range(1, MAX_EPOCHS + 1)]
     assert sorted(epochs) == expected
     assert [trial.state for trial in trial_histories(records)] == ["complete"] * NUM_TRIALS

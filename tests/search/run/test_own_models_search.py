@@ -85,14 +85,14 @@ def test_a_search_over_a_student_of_ones_own_ends_in_an_export_that_loads(
     histories = trial_histories(run.read())
     assert [h.state in ("complete", "stopped_early") for h in histories] == [True, True]
     for history in histories:
-        width = history.started["params"]["model.width"]
-        assert history.epochs[1]["num_params"] == (80 + 1) * width + (width + 1) * 32
-        assert history.epochs[1]["distill_share"] > 0
+        width = history.started.params["model.width"]
+        assert history.epochs[1].num_params == (80 + 1) * width + (width + 1) * 32
+        assert history.epochs[1].distill_share > 0
     config = BenchmarkConfig(batch_sizes=(1,), num_threads=(1,), rounds=1, warmup_rounds=0)
-    student = benchmark_run(RunView.read(run), 1, config)["rows"][1]
-    width = ranked(histories)[0].started["params"]["model.width"]
+    student = benchmark_run(RunView.read(run), 1, config).rows[1]
+    width = ranked(histories)[0].started.params["model.width"]
     # Of a 2-s utterance: 200 frames through the first layer, one vector through the second.
-    assert student["macs"] == 200 * 80 * width + width * 32
+    assert student.macs == 200 * 80 * width + width * 32
 
     folder = export_trial(RunView.read(run)).folder
     text = (folder / "config.yaml").read_text()

@@ -63,8 +63,8 @@ def test_run_folder_holds_all_of_a_search(finished):
     assert kept_in(folder) == sorted(h.trial for h in lowest[:2])
     best = lowest[0]
     loaded = load_speaker_model(folder / "trials" / f"{best.trial:04d}")
-    assert loaded.config == TrialConfig.model_validate(best.started["config"])
-    assert loaded.epoch == best.best["epoch"]
+    assert loaded.config == TrialConfig.model_validate(best.started.config)
+    assert loaded.epoch == best.best.epoch
 
 
 def test_finished_search_is_left_as_it_is_and_no_other_takes_its_folder(

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.history import latest, trial_histories
+from results.journal.search_records import CorpusRecord, SearchStarted
 from results.tables.trials import trials_table
 from search.review.reproduce import Conditions, reproduce
 from search.run.progress import SearchView
@@ -24,11 +25,11 @@ def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(finished, t
         [placed] = (
             record
             for record in records
-            if record["event"] == "placed" and record["trial"] == history.trial
+            if record.event == "placed" and record.trial == history.trial
         )
-        assert placed["config_hash"] == history.started["config_hash"]
-        assert len(placed["model_hash"]) == 16
-        assert placed["hardware"]["torch"] == torch.__version__
+        assert placed.config_hash == history.started.config_hash
+        assert len(placed.model_hash) == 16
+        assert placed.hardware["torch"] == torch.__version__
     assert None not in trials_table(RunView.read(finished.run)).column("model_hash").to_pylist()
     complete = next(history.trial for history in histories if history.state == "complete")
     before = torch.get_num_threads()
@@ -39,12 +40,12 @@ def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(finished, t
 
 def test_search_records_lists_stores_and_environment(finished):
     records = finished.run.read()
-    corpus = latest(records, "corpus")
-    assert {name: len(facts["sha256"]) for name, facts in corpus["lists"].items()} == {
+    corpus = latest(records, CorpusRecord)
+    assert {name: len(facts.sha256) for name, facts in corpus.lists.items()} == {
         "train": 64, "val": 64,
     }  # fmt: skip
-    assert list(corpus["stores"]) == ["train", "val", "targets of 80 frames, copy 0"]
-    provenance = latest(records, "search_started")["provenance"]
+    assert list(corpus.stores) == ["train", "val", "targets of 80 frames, copy 0"]
+    provenance = latest(records, SearchStarted).provenance
     assert len(provenance["code_sha256"]) == 64
     assert f"torch=={provenance['versions']['torch']}" in provenance["packages"]
 
@@ -66,7 +67,7 @@ def test_resume_elsewhere_prints_the_differences_and_continues(finished, followe
     assert "since this run began: torch 1.0 then, " in followed_up.output
     records = followed_up.run.read()
     assert len(trial_histories(records)) > len(trial_histories(finished.run.read()))
-    assert sum(record["event"] == "corpus" for record in records) == 1
+    assert sum(record.event == "corpus" for record in records) == 1
 
 
 def test_no_token_is_in_anything_that_a_search_writes(finished):

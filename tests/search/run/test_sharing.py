@@ -15,6 +15,7 @@ import pytest
 from results.analysis.run_view import RunView
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
+from results.journal.record import Record
 from results.tables.trials import trials_table
 from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE
@@ -95,9 +96,9 @@ class Searches:
         """Where each training pass ran, oldest first."""
         return [json.loads(line) for line in self.trace.read_text().splitlines()]
 
-    def records(self, *events: str) -> list[dict[str, Any]]:
+    def records(self, *events: str) -> list[Record]:
         """The journal's records of these events."""
-        return [r for r in read_journal(self.run / "journal.jsonl") if r["event"] in events]
+        return [r for r in read_journal(self.run / "journal.jsonl") if r.event in events]
 
 
 @pytest.fixture
@@ -131,19 +132,19 @@ def test_four_trials_with_half_a_gpu_share_two(searches: Searches) -> None:
 def check_hungry_run(searches: Searches) -> None:
     """All trials are complete; the wide ones were given a half and then a whole GPU."""
     ended = searches.records("trial_ended")
-    assert {(r["trial"], r["state"]) for r in ended} == {(n, "complete") for n in range(4)}
+    assert {(r.trial, r.state) for r in ended} == {(n, "complete") for n in range(4)}
     events = searches.records("infrastructure")
     for trial in (0, 1):
-        of_trial = [r for r in events if r["trial"] == trial]
-        assert [(r["kind"], r["resource"], r["share"]) for r in of_trial] == [
+        of_trial = [r for r in events if r.trial == trial]
+        assert [(r.kind, r.resource, r.share) for r in of_trial] == [
             ("out_of_memory", "gpu", 0.5),
             ("out_of_memory", "gpu", 1.0),
         ]
         # It ran out of memory in the epoch after each checkpoint that it had come to.
-        assert [r["epoch"] for r in of_trial] == [1, 2]
-        assert all("Tried to allocate 2.00 GiB" in r["message"] for r in of_trial)
+        assert [r.epoch for r in of_trial] == [1, 2]
+        assert all("Tried to allocate 2.00 GiB" in r.message for r in of_trial)
     assert len(events) == 4
-    epochs = [(r["trial"], r["epoch"]) for r in searches.records("epoch")]
+    epochs = [(r.trial, r.epoch) for r in searches.records("epoch")]
     assert sorted(epochs) == [(n, e) for n in range(4) for e in range(1, MAX_EPOCHS + 1)]
 
 
@@ -151,7 +152,7 @@ def test_trial_that_needs_a_whole_gpu_gets_one_and_disturbs_no_other(searches: S
     searches.settle([WIDE, 8], resources={"cpu": 1, "gpu": 0.25})
     searches.finish(searches.start(num_cpus=8, num_gpus=1))
     check_hungry_run(searches)
-    assert {r["trial"] for r in searches.records("trial_started")} == set(range(4))
+    assert {r.trial for r in searches.records("trial_started")} == set(range(4))
     narrow = [each for each in searches.passes() if each["width"] < WIDE]
     # Nothing of a neighbour was run twice.
     assert len(narrow) == 2 * MAX_EPOCHS * STEPS_AN_EPOCH
@@ -177,7 +178,7 @@ def test_search_that_is_killed_between_two_shares_resumes_with_the_larger(
     os.killpg(first.pid, signal.SIGKILL)
     first.communicate(timeout=DEADLINE_S)
     [event] = searches.records("infrastructure")
-    assert (event["trial"], event["share"]) == (0, 0.5)
+    assert (event.trial, event.share) == (0, 0.5)
     num_before = len(searches.passes())
     searches.finish(searches.start(**nodes))
     assert searches.passes()[num_before]["share"] == 0.5
@@ -195,10 +196,10 @@ def test_trial_on_cpus_gets_twice_as_many_and_keeps_its_threads(searches: Search
         searches.finish(search)
     )
     events = searches.records("infrastructure")
-    assert sorted((r["trial"], r["resource"], r["share"]) for r in events) == [
+    assert sorted((r.trial, r.resource, r.share) for r in events) == [
         (0, "cpu", 2.0), (1, "cpu", 2.0)
     ]  # fmt: skip
-    assert {r["state"] for r in searches.records("trial_ended")} == {"complete"}
+    assert {r.state for r in searches.records("trial_ended")} == {"complete"}
     assert {each["threads"] for each in searches.passes()} == {1}
     assert {each["cpus"] for each in searches.passes()} == {1, 2}
 

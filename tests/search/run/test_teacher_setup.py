@@ -157,8 +157,8 @@ class TestEmbeddingsAsTeacher:
             records = read_journal(tmp_path / "journal.jsonl")
             assert measure_teacher(file, data, settings, 2, journal, records) == veer_pct
         (record,) = records
-        assert record["veer_pct"] == veer_pct
-        assert record["num_params"] is None
+        assert record.veer_pct == veer_pct
+        assert record.num_params is None
         assert (veer_pct is not None) == has_validation
         self.write(file, data.train_paths[::-1])
         with pytest.raises(RunError, match="is not the teacher that this run began with"):

@@ -50,8 +50,8 @@ def choose(tmp_path: Path) -> Callable[..., tuple[int | None, list[str]]]:
 def test_a_short_list_keeps_the_default_and_prints_nothing(read, choose, tmp_path) -> None:
     assert choose(read(), 1000, 100) == (2, [])
     (record,) = read_journal(tmp_path / "journal.jsonl")
-    assert (record["eval_crops"], record["wanted"]) == (2, 2)
-    assert record["expected_share"] == pytest.approx(200 / 3200)
+    assert (record.eval_crops, record.wanted) == (2, 2)
+    assert record.expected_share == pytest.approx(200 / 3200)
 
 
 def test_a_longer_list_lowers_it_and_prints_why(read, choose) -> None:
