@@ -123,7 +123,7 @@ def recorded_trial(
     records = run.read()
     history = find_trial(trial_histories(records), number)
     if not history.epochs:
-        reason = "" if history.ended is None else f": {history.ended['reason']}"
+        reason = "" if history.ended is None else f": {history.ended.reason}"
         raise RunError(
             f"trial {number} has no epoch to compare with, it is {history.state}{reason}; "
             "choose a trial with epochs (veer trials lists them)"

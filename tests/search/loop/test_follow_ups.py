@@ -8,6 +8,7 @@ import pytest
 from results.analysis.ranking import ranked
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
+from results.journal.trial_records import TrialEnded
 from search.config.sections import FollowUpPlan
 from search.loop.follow_ups import (
     FollowUpCandidate,
@@ -247,7 +248,7 @@ def test_the_stops_of_a_search_with_follow_ups_follow_from_its_rungs(search_on, 
     number = begun(tmp_path / "j", "repeat")[0]["trial"]
     forged = [
         changed(r, state="stopped_early")
-        if (r["event"], r.get("trial")) == ("trial_ended", number)
+        if isinstance(r, TrialEnded) and r.trial == number
         else r
         for r in records
     ]

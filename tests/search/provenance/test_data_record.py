@@ -84,5 +84,5 @@ def test_the_corpus_is_journalled_once(load, tmp_path):
         for _ in range(2):
             note_corpus(facts, journal, read_journal(tmp_path / "journal.jsonl"))
     [record] = read_journal(tmp_path / "journal.jsonl")
-    assert record["stores"].keys() == {"train", "val"}
+    assert record.stores.keys() == {"train", "val"}
     assert {name: record.as_dict()[name] for name in ("lists", "stores")} == facts

@@ -57,8 +57,8 @@ def edit(file: Path, **values: Any) -> None:
 
 def test_the_journal_holds_settings_and_space(run: Path) -> None:
     started = read_journal(run / "journal.jsonl")[0]
-    assert started["space"] == SPACE
-    assert started["settings"]["num_trials"] == 4
+    assert started.space == SPACE
+    assert started.settings["num_trials"] == 4
 
 
 def test_an_unaltered_folder_goes_on(run: Path, settings: SearchConfig) -> None:
@@ -199,6 +199,6 @@ def test_a_search_whose_follow_up_is_unfinished_is_not_finished(
                 "scheduler": SchedulerConfig(grace_epochs=1)}
     )  # fmt: skip
     records = finished(tmp_path / "run", chosen)
-    last = max(r["trial"] for r in records if r["event"] == "trial_ended")
-    cut = [r for r in records if not (r["event"] == "trial_ended" and r["trial"] == last)]
+    last = max(r.trial for r in records if r.event == "trial_ended")
+    cut = [r for r in records if not (r.event == "trial_ended" and r.trial == last)]
     assert not is_finished(chosen, cut)

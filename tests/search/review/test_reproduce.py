@@ -111,7 +111,7 @@ def test_another_list_is_an_error(run, tmp_path):
 
 
 def test_journal_without_the_node_of_a_trial_is_an_error(run, tmp_path):
-    rewrite_journal(run, [record for record in run.read() if record["event"] != "placed"])
+    rewrite_journal(run, [record for record in run.read() if record.event != "placed"])
     with pytest.raises(RunError, match="does not record where trial 0 was computed"):
         again(run, 0, tmp_path / "again")
 
