@@ -124,7 +124,8 @@ class Coordinator(SearchState):
 
     def next_trial(self) -> TrialCourse | None:
         """Return the next trial to run, None if there is none or the search is halted."""
-        self._check_time_limit()
+        if self.is_out_of_time:
+            self.halt("time_limit")
         if self.halted is not None:
             return None
         # Before any new trial: suggestions depend on the results so far, so a resumed search would
@@ -182,7 +183,8 @@ class Coordinator(SearchState):
             self._journal.append(record)
             self._apply_epoch(trial, epoch, veer_pct)
             self.num_reported += 1
-        self._check_time_limit()
+        if self.is_out_of_time:
+            self.halt("time_limit")
         goes_on = not self._end_if_due(trial) and self.halted is None
         course.is_running = goes_on
         return goes_on
@@ -295,8 +297,3 @@ class Coordinator(SearchState):
         course.state = state
         if course.follow_up is None:
             self._proposals.end(course, state)
-
-    def _check_time_limit(self) -> None:
-        limit_s = self.budget.time_limit_s
-        if limit_s is not None and self.elapsed_s >= limit_s:
-            self.halt("time_limit")

@@ -73,6 +73,12 @@ class SearchState:
         return self._num_epochs
 
     @property
+    def is_out_of_time(self) -> bool:
+        """Whether the search has run as long as its budget allows."""
+        limit_s = self.budget.time_limit_s
+        return limit_s is not None and self.elapsed_s >= limit_s
+
+    @property
     def is_spent(self) -> bool:
         """Whether the search's own trials have used all the epochs of the budget."""
         total = self.budget.total_epochs
