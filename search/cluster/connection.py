@@ -54,6 +54,9 @@ ENVIRONMENT = {
     # Tune's own snapshots are not used: a resumed search starts from the journal.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
 }
+# Ray reads it with the first connection of a process. By default it is 30 s, which a user with a
+# wrong port would wait for.
+PATIENCE = {"RAY_py_gcs_connect_timeout_s": "10"}
 MAX_PORT, MAX_PORT_DIGITS = 65535, 5
 # An address is quoted in a message, and may be any text that the user pasted.
 MAX_ADDRESS_CHARS = 80
@@ -223,7 +226,7 @@ def require_access(address: str, token: Token | None) -> None:
         return
     _require_answer(address, host_and_port)
     try:
-        with _silent_stderr():
+        with environment(PATIENCE), _silent_stderr():
             GcsClient(address=address)
     except AuthenticationError as error:
         raise ConfigError(_refused(address, token)) from error

@@ -46,7 +46,7 @@ def kill_at_once(pid: int) -> list[int]:
     return frozen
 
 
-def wait_until_gone(pids: Iterable[int], deadline_s: float = 60.0) -> float:
+def wait_until_gone(pids: Iterable[int], deadline_s: float = 300.0) -> float:
     """Wait for the ends of processes; return when the last was seen, seconds since 1970.
 
     Ray's agents are not waited for, but killed at the end: dozens would fill the memory.

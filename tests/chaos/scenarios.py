@@ -18,6 +18,7 @@ from tests.chaos.workers import (
     hit_workers,
     kill_worker,
     node_killer,
+    num_at_work,
 )
 from tests.search.ray_nodes import ray_nodes
 from tests.search.real_search import RealSearch
@@ -27,7 +28,7 @@ from tests.worlds.chaos_world import chaos_settings
 LONG = {"max_concurrent": 2, "max_epochs": 200, "scheduler": {"kind": "none"}}
 EPOCHS_A_HIT = 120  # about what two trials train while a dead worker is replaced
 # An epoch takes some 30 ms, on a busy machine ten times that.
-HANG_FLOOR_S = 3.0
+HANG_FLOOR_S = 5.0
 # About the number of epochs of an undisturbed search with `chaos_settings`.
 USUAL_EPOCHS = 56
 
@@ -102,6 +103,27 @@ def node_killed(stage: Stage, name: str, number: int = 0) -> Outcome:
         search = stage.search(_folder(f"{name} {number}"), **changes)
         search.environment |= cluster.environment
         fault = WorkerFault(name=name, hit=node_killer(cluster), may_hit=beside_head(cluster))
+        return hit_workers(fault, search, stage.rng, stage.print_line)
+
+
+def cluster_hit(stage: Stage, name: str) -> Outcome:
+    """Kill a worker, freeze one and kill a node, in a search on three nodes, two trials at once.
+
+    What is hit is never on the head node, and both trials are at work then.
+    """
+    with ray_nodes((1, 1, 1)) as cluster:
+        faults = {"hang_floor_s": HANG_FLOOR_S}
+        changes = LONG | {"num_trials": 5, "address": cluster.address, "faults": faults}
+        search = stage.search(_folder(name), **changes)
+        search.environment |= cluster.environment
+        hits = iter((kill_worker, freeze_worker, node_killer(cluster)))
+        is_beside_head = beside_head(cluster)
+        fault = WorkerFault(
+            name=name,
+            hit=lambda pid: next(hits)(pid),
+            may_hit=lambda pid: num_at_work(search.run) == 2 and is_beside_head(pid),
+            times=3,
+        )
         return hit_workers(fault, search, stage.rng, stage.print_line)
 
 

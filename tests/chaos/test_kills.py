@@ -4,6 +4,7 @@ import itertools
 import os
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pyarrow.parquet as pq
 import pytest
@@ -15,23 +16,17 @@ from results.journal.history import trial_histories
 from results.journal.journal import read_journal
 from results.journal.run_folder import RunFolder
 from results.trackers.study import STUDY_NAME
-from tests.chaos.faults import cut_power, kill_driver, kill_group
-from tests.chaos.scenarios import (
-    LONG,
-    node_killed,
-    one_at_a_time,
-    two_at_a_time,
-    workers_frozen,
-    workers_killed,
-)
+from tests.chaos.faults import Outcome, cut_power, kill_driver, kill_group
+from tests.chaos.scenarios import LONG, Stage, cluster_hit, one_at_a_time, two_at_a_time
 from tests.chaos.workers import longest_gap_s
-from tests.search.real_search import TIMING_FIELDS
+from tests.search.real_search import TIMING_FIELDS, events_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-# `make chaos` sets VEER_KILLS=20. By default two of a kind: each kill costs a start of a search.
+# `make chaos` sets VEER_KILLS=20. By default two of a kind, those of the driver alone in a search
+# of two trials at a time: each kill costs a start of a search.
 NUM_KILLS = int(os.environ.get("VEER_KILLS", "0"))
-KINDS = (kill_driver, kill_group, cut_power)
+KINDS = (kill_group, cut_power, kill_driver)
 # Columns of the tables that differ between two runs of the same search.
 TABLES_TIMING = TIMING_FIELDS | {"time", "duration_s", "eval_share", "core_hours", "gpu_hours"}
 
@@ -54,7 +49,7 @@ def study_trials(run: Path) -> list[tuple]:
 
 
 def test_driver_killed_at_many_moments_has_the_same_result_as_undisturbed(stage):
-    whole, num_kills = stage.search("whole"), NUM_KILLS or 2 * len(KINDS)
+    whole, num_kills = stage.search("whole"), NUM_KILLS or 2 * len(KINDS) - 1
     kinds = itertools.cycle(KINDS)
     with whole.start() as driver:
         assert driver.wait() == 0, driver.output
@@ -94,46 +89,53 @@ def test_driver_of_two_trials_at_a_time_killed_at_many_moments_loses_nothing(sta
             assert known.value == min(veer_pct.values())
 
 
-def test_neighbours_of_a_killed_worker_do_not_notice(stage):
-    outcome = workers_killed(stage, "run", 1)
+@pytest.fixture(scope="module")
+def hit_cluster(world, tmp_path_factory) -> tuple[Path, Outcome]:
+    """The run folder of a search on three nodes that met three faults, and the outcome."""
+    folder = tmp_path_factory.mktemp("cluster")
+    stage = Stage(world=world, folder=folder, rng=np.random.default_rng(0))
+    return folder / "run", cluster_hit(stage, "run")
+
+
+def test_faults_of_workers_and_a_node_lose_nothing(hit_cluster):
+    run, outcome = hit_cluster
     assert outcome.losses.is_harmless, outcome.losses
-    [hit] = outcome.injected
-    records = read_journal(stage.folder / "run" / "journal.jsonl")
-    faults = [each for each in records if each.event == "infrastructure"]
-    assert [(each.trial, each.kind) for each in faults] == [(hit.trial, "worker_lost")]
-    placed = [each.trial for each in records if each.event == "placed"]
-    assert sorted(placed) == sorted([hit.trial, *range(len(set(placed)))])
+    faults = [each for each in read_journal(run / "journal.jsonl")
+              if each.event == "infrastructure"]  # fmt: skip
+    assert [each.trial for each in faults] == [hit.trial for hit in outcome.injected]
+    killed, frozen, node = (each.kind for each in faults)
+    assert (killed, frozen) == ("worker_lost", "hung")
+    # Ray may notice the death of the worker before that of the node.
+    assert node in ("node_lost", "worker_lost")
+
+
+def test_search_uses_the_nodes_of_the_cluster_that_it_joins(hit_cluster):
+    run, _ = hit_cluster
+    assert "at most 2 trials at a time; the cluster fits 3" in run.with_suffix(".out").read_text()
+    # One CPU a node: trials whose epochs mingle ran on two.
+    order = [each["trial"] for each in events_of(run, "epoch")]
+    changes = sum(one != other for one, other in itertools.pairwise(order))
+    assert changes > 10, "one trial after the other"
+
+
+def test_neighbours_of_a_killed_worker_do_not_notice(hit_cluster):
+    run, outcome = hit_cluster
+    records, hit = read_journal(run / "journal.jsonl"), outcome.injected[0]
     # A neighbour that had waited for the new worker would have a gap as long as the recovery.
     assert hit.recover_s is not None
-    gaps_s = [
-        longest_gap_s(records, trial, hit.at_s, hit.at_s + hit.recover_s)
-        for trial in range(2)
-        if trial != hit.trial
-    ]
-    assert min(gaps_s) < 0.5 * hit.recover_s
+    [neighbour] = {0, 1} - {hit.trial}
+    gap_s = longest_gap_s(records, neighbour, hit.at_s, hit.at_s + hit.recover_s)
+    assert gap_s < 0.5 * hit.recover_s
 
 
-def test_frozen_worker_is_killed_and_its_trial_goes_on(stage):
-    outcome = workers_frozen(stage, "run", 1)
-    assert outcome.losses.is_harmless, outcome.losses
-    records = read_journal(stage.folder / "run" / "journal.jsonl")
-    faults = [each for each in records if each.event == "infrastructure"]
-    assert [(each.trial, each.kind) for each in faults] == [
-        (outcome.injected[0].trial, "hung")
-    ]
-
-
-def test_trials_of_a_killed_node_move_to_the_others(stage):
-    outcome = node_killed(stage, "run")
-    assert outcome.losses.is_harmless, outcome.losses
-    [hit] = outcome.injected
-    records = read_journal(stage.folder / "run-0" / "journal.jsonl")
-    faults = [each for each in records if each.event == "infrastructure"]
-    assert [each.trial for each in faults] == [hit.trial]
-    # Ray may notice the death of the worker before that of the node.
-    assert faults[0].kind in ("node_lost", "worker_lost")
-    [trial] = [each for each in trial_histories(records) if each.trial == hit.trial]
-    assert (trial.state, max(trial.epochs)) == ("complete", LONG["max_epochs"])
-    pids = [each.pid for each in records if each.event == "placed"
-              and each.trial == hit.trial]  # fmt: skip
-    assert len(set(pids)) == 2
+def test_trial_that_was_hit_goes_on_in_another_process(hit_cluster):
+    run, outcome = hit_cluster
+    records = read_journal(run / "journal.jsonl")
+    placed = [each.trial for each in records if each.event == "placed"]
+    hits = [hit.trial for hit in outcome.injected]
+    assert sorted(placed) == sorted([*hits, *range(5)])
+    for trial in trial_histories(records):
+        assert (trial.state, max(trial.epochs)) == ("complete", LONG["max_epochs"])
+        pids = [each.pid for each in records if each.event == "placed"
+                and each.trial == trial.trial]  # fmt: skip
+        assert len(set(pids)) == len(pids)

@@ -64,6 +64,12 @@ def at_work(records: Sequence[Record]) -> dict[int, AtWork]:
     return running
 
 
+def num_at_work(run: Path) -> int:
+    """Return how many trials have reported some epochs from the worker that they run on."""
+    running = at_work(read_journal(run / "journal.jsonl")).values()
+    return sum(each.num_epochs >= MIN_EPOCHS for each in running)
+
+
 def freeze_worker(pid: int) -> None:
     """Stop a worker with SIGSTOP, so that it hangs."""
     os.kill(pid, signal.SIGSTOP)

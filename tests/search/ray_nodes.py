@@ -48,7 +48,8 @@ class RayNode:
 
     def __init__(self, options: Sequence[str], environment: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            [*RAY, "start", *options, "--object-store-memory=100000000", "--block"],
+            [*RAY, "start", *options, "--object-store-memory=100000000", "--block",
+             "--include-log-monitor=false"],
             env=environment, text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -1,12 +1,13 @@
 """Nodes that cannot take part in a search are named before it begins; on real Ray nodes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import ray
+from typer.testing import Result
 
 from search.cluster import check as cluster_check
 from search.cluster.check import (
@@ -17,31 +18,22 @@ from search.cluster.check import (
 )
 from search.cluster.connection import connected
 from search.cluster.resources import Node, cluster_nodes
+from search.config.search_config import SearchConfig
 from search.provenance.provenance import versions
 from search.ray_tune.checked_trial import CheckedTrial
 from spaces.files.errors import ConfigError
-from tests.search.ray_nodes import TOKEN, RayNodes, free_port, ray_nodes
-from tests.search.real_search import RealSearch, tiny_settings
+from tests.search.commands import veer
+from tests.search.ray_nodes import TOKEN, RayNodes, free_port
 
 HERE = versions()
 
 
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
-    """Two nodes, the second with another version of Veer by its metadata."""
-    other = tmp_path_factory.mktemp("other")
-    info = other / "veer-9.9.9.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: veer\nVersion: 9.9.9\n")
-    with ray_nodes((1,)) as nodes:
-        path = os.pathsep.join(filter(None, [str(other), os.environ.get("PYTHONPATH")]))
-        nodes.add(PYTHONPATH=path)
-        yield nodes
-
-
 @pytest.fixture
-def joined(cluster: RayNodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Node]]:
+def joined(
+    cluster: RayNodes, no_ray_here: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Node]]:
     """This process in that cluster; its nodes, the head first."""
+    del no_ray_here
     monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
     with connected(cluster.address):
         is_head = {n["NodeID"]: "node:__internal_head__" in n["Resources"] for n in ray.nodes()}
@@ -81,30 +73,40 @@ class TestNodes:
             require_uniform_nodes(joined[:1], [], answer_within_s=0)
 
 
+@pytest.fixture
+def search(
+    no_ray_here: None, make_settings: Callable[..., SearchConfig], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str, str], Result]:  # fmt: skip
+    """A function that runs `veer search` in a cluster, with a token."""
+    del no_ray_here
+    make_settings()
+
+    def run(address: str, token: str) -> Result:
+        monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+        arguments = ("--run", tmp_path / "run", "--address", address)
+        return veer("search", tmp_path / "settings.yaml", *arguments)
+
+    return run
+
+
 @pytest.mark.cluster
 @pytest.mark.slow
-def test_search_on_nodes_of_two_versions_ends_before_any_trial(tiny_world, tmp_path, cluster):
-    settings = tiny_settings(tiny_world)
-    search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=TOKEN)
-    with search.start("--address", cluster.address) as driver:
-        assert driver.wait() == 2, driver.output
-    assert "has veer 9.9.9 (this machine" in driver.output
-    assert "Traceback" not in driver.output
-    assert not list(search.run.glob("trials/*"))
+def test_search_on_nodes_of_two_versions_ends_before_any_trial(search, tmp_path, cluster):
+    with pytest.raises(ConfigError, match=r"has veer 9\.9\.9 \(this machine"):
+        search(cluster.address, TOKEN)
+    assert not list((tmp_path / "run").glob("trials/*"))
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.parametrize("token", [TOKEN, "f" * 64], ids=["no cluster", "another token"])
-def test_search_that_no_cluster_lets_in_leaves_no_run(tiny_world, tmp_path, cluster, token):
+def test_search_that_no_cluster_lets_in_leaves_no_run(search, tmp_path, cluster, capsys, token):
     address = f"127.0.0.1:{free_port()}" if token == TOKEN else cluster.address
-    settings = tiny_settings(tiny_world)
-    search = RealSearch(tiny_world, tmp_path / "run", settings, RAY_AUTH_TOKEN=token)
-    with search.start("--address", address) as driver:
-        assert driver.wait() == 2, driver.output
-    assert f"cannot join Ray at '{address}'" in driver.output
-    assert "teacher VEER" not in driver.output
-    assert not search.run.exists()
+    with pytest.raises(ConfigError, match=rf"cannot join Ray at '{address}'"):
+        search(address, token)
+    assert "teacher VEER" not in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
 
 
 class TestFolders:

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from search.cluster.tokens import TOKEN
 from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
 from tests.search.ray_nodes import TOKEN as RIGHT
-from tests.search.ray_nodes import RayNodes, ray_nodes
+from tests.search.ray_nodes import ray_nodes
 
 WRONG = "f" * 64
 LOCAL = """
@@ -43,13 +42,6 @@ assert seen[0] != seen[1] and all(len(bytes.fromhex(one)) == 32 for one in seen)
 """
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[RayNodes]:
-    """A node that demands `RIGHT`."""
-    with ray_nodes((1,)) as nodes:
-        yield nodes
-
-
 def put_token(home: Path, token: str, mode: int = 0o600) -> Path:
     file = home / ".ray" / "auth_token"
     file.parent.mkdir(exist_ok=True)
@@ -65,6 +57,7 @@ def answer(address: str) -> int:
 
 @pytest.mark.cluster
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_ray_here")
 class TestClusterWithAToken:
     def test_driver_with_the_token_in_its_file_runs_a_task(self, cluster, home):
         put_token(home, RIGHT)
@@ -116,6 +109,7 @@ class TestClusterWithAToken:
 
 @pytest.mark.cluster
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_ray_here")
 def test_token_does_no_harm_where_none_is_demanded(home):
     with ray_nodes((1,), RAY_AUTH_MODE="disabled") as cluster:
         put_token(home, RIGHT)
@@ -135,7 +129,7 @@ def test_ray_of_this_process_leaves_nothing_at_home_and_no_token_in_its_logs(hom
 
 @pytest.mark.cluster
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "no_ray_here")
 def test_no_process_joins_the_ray_of_another_without_its_token():
     with connected(None, num_cpus=1):
         address = ray.get_runtime_context().gcs_address
@@ -150,7 +144,7 @@ def test_no_process_joins_the_ray_of_another_without_its_token():
     assert "it demands a token, and this machine has none" in done.stderr
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "no_ray_here")
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "no-such-host.invalid:6379"])
 def test_cluster_that_is_not_there_is_an_error(address):
     message = rf"cannot join Ray at '{address}': .*`veer cluster head`"
@@ -158,7 +152,7 @@ def test_cluster_that_is_not_there_is_an_error(address):
         pass
 
 
-@pytest.mark.usefixtures("home")
+@pytest.mark.usefixtures("home", "no_ray_here")
 def test_ray_that_does_not_come_up_in_time_is_an_error_with_its_fix(monkeypatch):
     def too_late(*_, **__):
         # Ray raises a bare Exception.
@@ -190,9 +184,17 @@ def test_another_service_at_the_address_is_an_error():
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve_nothing, args=(server,), daemon=True).start()
         address = f"127.0.0.1:{server.getsockname()[1]}"
-        message = rf"cannot join Ray at '{address}': something answers there that is not a Ray"
-        with pytest.raises(ConfigError, match=message), connected(address):
-            pass
+        imports = "from search.cluster.connection import connected"
+        # Ray reads its environment once a process.
+        waits = ("RAY_py_gcs_connect_timeout_s", "RAY_gcs_rpc_server_connect_timeout_s")
+        done = subprocess.run(
+            [sys.executable, "-c", f"{imports}\nwith connected({address!r}): pass"],
+            cwd=Path(__file__).parents[3], env=os.environ | dict.fromkeys(waits, "1"),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    message = f"cannot join Ray at '{address}': something answers there that is not a Ray cluster"
+    assert message in done.stderr
 
 
 def serve_nothing(server: socket.socket) -> None:
