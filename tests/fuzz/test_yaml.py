@@ -174,13 +174,13 @@ def bomb(levels: int, width: int) -> str:
     ids=["doubling", "laughs", "open", "deep", "mappings", "digits", "hex", "loop", "key", "size"],
 )
 def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str, match: str) -> None:
-    started_s = time.perf_counter()
+    started_s = time.process_time()
     file = written(tmp_path, text.encode())
     with pytest.raises(ConfigError, match=match) as caught:
         read_yaml(file)
     assert str(caught.value).startswith(str(file))
     assert len(str(caught.value)) < 500 + len(str(file))
-    assert time.perf_counter() - started_s < 5
+    assert time.process_time() - started_s < 5
 
 
 def test_anchors_that_stand_for_little_are_read() -> None:

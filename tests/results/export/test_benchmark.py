@@ -52,12 +52,12 @@ def by_setting(rows: list[BenchmarkRow]) -> dict[tuple[str, int, int], Benchmark
 
 
 def test_numbers_agree_with_a_known_time() -> None:
-    fast, slow = Sleeper(0.01).eval(), Sleeper(0.04).eval()
-    config = BenchmarkConfig(batch_sizes=(8,), num_threads=(1,), rounds=5, warmup_rounds=1)
+    fast, slow = Sleeper(0.01).eval(), Sleeper(0.3).eval()
+    config = BenchmarkConfig(batch_sizes=(8,), num_threads=(1,), rounds=3, warmup_rounds=1)
     rows = {r.model: r for r in benchmark_models({"fast": fast, "slow": slow}, "slow", config)}
     assert list(rows) == ["fast", "slow", FRONT_END]
     row = rows["slow"]
-    assert row.latency_median_ms >= 40
+    assert row.latency_median_ms >= 300
     assert row.latency_p95_ms >= row.latency_median_ms
     assert row.samples_per_s == pytest.approx(8 / (row.latency_median_ms / 1000))
     # 200 centred frames span 199 hops of 10 ms.
@@ -66,7 +66,7 @@ def test_numbers_agree_with_a_known_time() -> None:
     assert rows["fast"].speed_ratio is not None
     assert rows["fast"].speed_ratio > 1.2
     assert rows[FRONT_END].speed_ratio is None
-    assert slow.shapes == [(8, 200, 80)] * (1 + 5)
+    assert slow.shapes == [(8, 200, 80)] * (1 + 3)
 
 
 @pytest.mark.slow

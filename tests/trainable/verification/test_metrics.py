@@ -217,9 +217,9 @@ def test_a_million_pairs_take_a_moment() -> None:
     rng = np.random.default_rng(0)
     labels = rng.random(10**6) < 0.5
     scores = rng.normal(size=labels.size) + 2 * labels
-    start = time.perf_counter()
+    start = time.process_time()
     eer = equal_error_rate(scores, labels)
-    assert time.perf_counter() - start < 5  # about 0.2 s on an idle machine
+    assert time.process_time() - start < 5  # about 0.2 s on an idle machine
     assert eer == pytest.approx(15.866, abs=0.2)  # the normal tail beyond one deviation
 
 
