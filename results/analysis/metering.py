@@ -1,10 +1,8 @@
 """The time for which each trial of a search had CPUs and GPUs, and when the search ran.
 
 Everything is computed from the journal. The time of a trial in a worker is from the start of its
-set-up to its last record there; all its runs are added up. Three cases lack a time:
+set-up to its last record there; all its runs are added up. Two cases lack a time:
 
-- Older journals have no `had_s`, so the start of the set-up is unknown: the duration of the first
-  epoch is used instead.
 - A worker that reported nothing before its fault: the time since the previous record of the trial.
 - Journals without `placed` records: the durations of the epochs.
 """
@@ -125,12 +123,11 @@ class _Metering:
             # No worker outlives the session that started it.
             for meter in self._meters.values():
                 meter.seen_s = meter.since_s = None
-            for index in range(len(session.records)):
-                self._take(session, index)
+            for record in session.records:
+                self._take(session, record)
         return self._meters
 
-    def _take(self, session: SearchSession, index: int) -> None:
-        record = session.records[index]
+    def _take(self, session: SearchSession, record: Record) -> None:
         if isinstance(record, GpuShareMeasured):
             self._gpu_share = record.share
         if not isinstance(record, OF_TRIALS):
@@ -147,7 +144,7 @@ class _Metering:
                 meter.resources = self._resources(record.trial, record.device)
                 earliest_s = meter.seen_s or session.start.time_s
                 # Not before its previous record in this session: no time is counted twice.
-                meter.since_s = max(earliest_s, now_s - _had_s(record, session.records, index))
+                meter.since_s = max(earliest_s, now_s - record.had_s)
             case EpochEnded() | InfrastructureFault() | TrialEnded():
                 self._count(meter, record, session)
         meter.seen_s = now_s
@@ -214,19 +211,3 @@ def search_sessions(records: Iterable[Record]) -> list[SearchSession]:
 
 def _plus(total: float | None, share: float | None, time_s: float) -> float | None:
     return None if total is None or share is None else total + share * time_s
-
-
-def _had_s(placed: TrialPlaced, records: Sequence[Record], index: int) -> float:
-    """Return for how many seconds a trial had its share when its worker first reported.
-
-    Args:
-        placed: The first report.
-        records: The records of a session.
-        index: Index of the first report among them.
-    """
-    if placed.had_s is not None:
-        return placed.had_s
-    later = (records[number] for number in range(index + 1, len(records)))
-    own = (each for each in later if isinstance(each, TrialRecord) and each.trial == placed.trial)
-    first = next(own, None)
-    return first.duration_s if isinstance(first, EpochEnded) else 0.0

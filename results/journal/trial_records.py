@@ -79,7 +79,7 @@ class TrialPlaced(TrialRecord):
         config_hash: Hash of the config of what was built there.
         model_hash: Fingerprint of the model that was built there.
         had_s: For how long the worker already had its share at its first report, when this is
-            written.
+            written, seconds.
         hardware: Description of the node.
     """
 
@@ -91,7 +91,7 @@ class TrialPlaced(TrialRecord):
     num_threads: Threads
     config_hash: MayLack[Text] = None
     model_hash: MayLack[Text] = None
-    had_s: MayLack[Number] = None
+    had_s: Number
     hardware: Hardware  # last, as Ray passes on the nested mapping of a result
 
 

@@ -59,7 +59,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("journal") / "journal.jsonl"
     params = {"loss.distillation": "mse", "training.lr": 1e-3}
     broken = {"limit": "max_params", "value": 2, "allowed": 1, "text": ""}
-    place = {"host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {"cpu": "a"}}
+    place = {
+        "host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "had_s": 1.5,
+        "hardware": {"cpu": "a"},
+    }  # fmt: skip
     row = dict.fromkeys(ROW_NUMBERS, 1) | {"speed_ratio": None}
     memory = {"resource": "gpu", "share": 0.5, "message": "m"}
     with Journal(path) as journal:

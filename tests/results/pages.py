@@ -104,7 +104,7 @@ def rich_records(run: RunFolder) -> list[Record]:
         {"event": "infrastructure", "kind": "out_of_memory", "trial": 1, "epoch": 1,
          "message": "1 GiB short", "share": 0.5, "resource": "gpu"},
         {"event": "placed", "trial": 0, "epoch": 1, "host": "node", "pid": 1, "device": "cpu",
-         "num_threads": 1, "hardware": {"cpu": "a CPU"}},
+         "num_threads": 1, "hardware": {"cpu": "a CPU"}, "had_s": 1.0},
         {"event": "benchmark", "hardware": {"cpu": "another CPU"},
          "rows": [{"model": "trial 0", "num_params": 5, "macs": 6, "batch_size": 1,
                    "num_threads": 1, "latency_median_ms": 1.5, "latency_p95_ms": 2.5,

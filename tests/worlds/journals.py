@@ -14,8 +14,8 @@ R = TypeVar("R", bound=Record)
 PLAIN: dict[str, Any] = {
     "time_s": 0.0, "settings": {}, "provenance": {}, "params": {}, "config": {},
     "config_hash": "", "seed": 0, "epoch": 1, "kind": "worker_lost", "state": "complete",
-    "host": "h", "pid": 1, "device": "cpu",
-    "num_threads": 1, "hardware": {}, "message": "", "reason": None, "path": "t", "sha256": "",
+    "host": "h", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {}, "had_s": 0.0,
+    "message": "", "reason": None, "path": "t", "sha256": "",
     "veer_pct": None, "num_params": None, "rows": [], "lists": {}, "stores": {},
 }  # fmt: skip
 PLAIN_ROW: dict[str, Any] = {

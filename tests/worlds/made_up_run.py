@@ -215,7 +215,7 @@ def _placed(time_s: float, trial: int, epoch: int, worker: tuple[str, int]) -> A
     host, pid = worker
     return _record(
         "placed", time_s, trial=trial, epoch=epoch, host=host, pid=pid, device="cpu",
-        num_threads=1, hardware=HARDWARE,
+        num_threads=1, hardware=HARDWARE, had_s=10.0,
     )  # fmt: skip
 
 

@@ -71,11 +71,6 @@ def test_a_trial_is_charged_from_its_set_up_to_its_end() -> None:
     assert view_of(records).costs[0].num_samples == 200
 
 
-def test_before_had_s_the_first_epoch_counts_by_its_own_time() -> None:
-    records = (begun(), started(5, 0), placed(100, 0), epoch(100, 0, 1), epoch(160, 0, 2))
-    assert core_s(*records) == pytest.approx(2 * (60 + 60))
-
-
 def test_journals_without_places_give_the_epochs_own_time() -> None:
     records = (begun(), started(5, 0), epoch(100, 0, 1), epoch(190, 0, 2))
     assert core_s(*records) == pytest.approx(2 * (60 + 60))

@@ -26,7 +26,9 @@ Write = Callable[[Journal], object]
 
 def placed(trial: int, epoch: int, **fields: Any) -> Write:
     """A placement after so many epochs."""
-    worker = {"host": "node1", "pid": 7, "device": "cpu", "num_threads": 1, "hardware": {}}
+    worker = {
+        "host": "node1", "pid": 7, "device": "cpu", "num_threads": 1, "hardware": {}, "had_s": 1.0,
+    }  # fmt: skip
     return lambda journal: journal.append(TrialPlaced(trial=trial, epoch=epoch, **worker | fields))
 
 

@@ -33,7 +33,7 @@ EPOCH = TIMED | {"event": "epoch", "trial": 0, "epoch": 1, "veer_pct": 9.0}
 ENDED = TIMED | {"event": "trial_ended", "trial": 0, "state": "complete", "reason": None}
 PLACED = TIMED | {
     "event": "placed", "trial": 0, "epoch": 0, "host": "h", "pid": 1, "device": "cpu",
-    "num_threads": 1, "hardware": {},
+    "num_threads": 1, "had_s": 1.5, "hardware": {},
 }  # fmt: skip
 CORPUS = TIMED | {"event": "corpus", "lists": {}, "stores": {}}
 OPENED = TIMED | {

@@ -141,7 +141,8 @@ def test_files_made_from_the_journal_take_less_than_estimated(
     num_epochs = 27
     config = TrialConfig.model_validate({"training": {"max_epochs": num_epochs}})
     canonical, reported = config.canonical(), longest_report(num_epochs).as_dict()
-    place = {"host": "h" * 40, "pid": 1, "device": "d" * 40, "num_threads": 4, "hardware": {}}
+    place = {"host": "h" * 40, "pid": 1, "device": "d" * 40, "num_threads": 4, "hardware": {},
+             "had_s": 1 / 3}  # fmt: skip
     with Journal(tmp_path / "journal.jsonl") as journal:
         for trial in range(num_trials):
             journal.append(

@@ -24,7 +24,7 @@ SPACE = Space(
 )
 PLACE = {
     "host": "node7", "pid": 1, "device": "cpu", "num_threads": 1, "hardware": {"cpu": "Xeon"},
-    "model_hash": "5" * 16,
+    "model_hash": "5" * 16, "had_s": 1.5,
 }  # fmt: skip
 
 
