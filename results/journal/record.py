@@ -7,12 +7,13 @@ import math
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
 from results.journal.record_errors import complaint
 from results.journal.record_values import NEVER_NULL, Count, RecordValue, UnixTime
+from trainable.training.column import Column
 
 
 class Record(RecordValue):
@@ -74,7 +75,7 @@ class TrialRecord(Record):
         trial: Its number, from 0.
     """
 
-    trial: Count
+    trial: Annotated[Count, Column(meaning="Number of the trial.")]
 
 
 def as_plain(value: Any) -> Any:

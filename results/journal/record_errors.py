@@ -6,6 +6,14 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from results.journal.record_values import Rule
+from trainable.training.column import kind_of
+
+# Of the metrics of an epoch, whose fields have no rule in words.
+KIND_RULES = {
+    float: "a number or null",
+    int: "a whole number or null",
+    tuple: "a list of numbers or null",
+}
 
 
 def complaint(
@@ -27,7 +35,8 @@ def complaint(
         return f"{event} must have {', '.join(missing)}"
     for name, value in raw.items():
         if name in names:
-            rule = _rule_of(kind.model_fields[name])
+            field = kind.model_fields[name]
+            rule = _rule_of(field) or KIND_RULES[kind_of(field)]
             return f"{name} of {event} must be {rule}, got {str(value)[:60]!r}"
     return str(faults[0]["ctx"]["error"])
 

@@ -14,12 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
-    Strict,
     model_validator,
 )
 from pydantic_core import CoreSchema
 
 from results.journal.limits import INT64_MAX, MOST_THREADS
+from trainable.training.column import Column
 
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
@@ -112,10 +112,6 @@ Count = Annotated[int, Field(ge=0, le=INT64_MAX), Rule("a whole number of at lea
 EpochNumber = Annotated[int, Field(ge=1, le=INT64_MAX), Rule("a whole number of at least 1")]
 Number = Annotated[float, Rule("a number")]
 NumberOrNull = Annotated[float | None, Rule("a number or null")]
-NumbersOrNull = Annotated[
-    # Not strict, so that a list is taken too: a record that is made in Python has JSON's types.
-    tuple[float | None, ...] | None, Strict(False), Rule("a list of numbers or null")
-]
 # 1e11 s is in the year 5138; `datetime` takes no year above 9999.
 UnixTime = Annotated[float, Field(ge=0, lt=1e11), Rule("a number of seconds since 1970")]
 Text = Annotated[str, Rule("text")]
@@ -223,34 +219,56 @@ class DataList(RecordValue):
 
 
 class BenchmarkRow(RecordValue):
-    """Results of one model in one setting.
+    """Results of one model in one setting."""
 
-    Attributes:
-        model: Name of the model.
-        num_params: Parameters of the network; 0 for the front end.
-        macs: Multiply-accumulates for one utterance, without the front end; see
-            `trainable.cost.macs`. 0 for the front end.
-        batch_size: Utterances per call.
-        num_threads: Threads per call.
-        latency_median_ms: Median time of a call.
-        latency_p95_ms: 95th percentile of the times of a call.
-        samples_per_s: Utterances per second, from the median time.
-        real_time_factor: Median time divided by the duration of the audio; below 1 is faster than
-            real time.
-        speed_ratio: The teacher's time divided by this model's time in the same round, median
-            over the rounds; above 1 is faster than the teacher. None without a teacher.
-    """
-
-    model: str
-    num_params: Whole
-    macs: Whole
-    batch_size: Whole
-    num_threads: Whole
-    latency_median_ms: float
-    latency_p95_ms: float
-    samples_per_s: float
-    real_time_factor: float
-    speed_ratio: float | None = None
+    model: Annotated[str, Column(meaning="Name of the model.")]
+    num_params: Annotated[
+        Whole, Column(meaning="Parameters of the network; 0 for the front end.")
+    ]
+    macs: Annotated[
+        Whole,
+        Column(
+            heading="MMACs",
+            meaning="Multiply-accumulates for one utterance, without the front end; see "
+            "`trainable.cost.macs`. 0 for the front end.",
+        ),
+    ]
+    batch_size: Annotated[Whole, Column(heading="batch", meaning="Utterances per call.")]
+    num_threads: Annotated[Whole, Column(heading="threads", meaning="Threads per call.")]
+    latency_median_ms: Annotated[
+        float,
+        Column(unit="ms", heading="median\nms", decimals=2, meaning="Median time of a call."),
+    ]
+    latency_p95_ms: Annotated[
+        float,
+        Column(
+            unit="ms",
+            heading="p95\nms",
+            decimals=2,
+            meaning="95th percentile of the times of a call.",
+        ),
+    ]
+    samples_per_s: Annotated[
+        float, Column(unit="1/s", meaning="Utterances per second, from the median time.")
+    ]
+    real_time_factor: Annotated[
+        float,
+        Column(
+            heading="real-time\nfactor",
+            decimals=4,
+            meaning="Median time divided by the duration of the audio; below 1 is faster than "
+            "real time.",
+        ),
+    ]
+    speed_ratio: Annotated[
+        float | None,
+        Column(
+            heading="speed /\nteacher",
+            decimals=2,
+            meaning="The teacher's time divided by this model's time in the same round, median "
+            "over the rounds; above 1 is faster than the teacher. Null without a teacher.",
+        ),
+    ] = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as a dict of plain values, by column name."""

@@ -15,7 +15,6 @@ from results.journal.record_values import (
     MayLack,
     Number,
     NumberOrNull,
-    NumbersOrNull,
     Rule,
     State,
     Text,
@@ -25,6 +24,8 @@ from results.journal.record_values import (
     Whole,
     WholeOrNull,
 )
+from trainable.training.column import Column
+from trainable.training.epoch_report import EpochMetrics
 
 FAULT_KINDS: Mapping[str, str] = MappingProxyType(
     {
@@ -95,8 +96,16 @@ class TrialPlaced(TrialRecord):
     hardware: Hardware  # last, as Ray passes on the nested mapping of a result
 
 
-class EpochEnded(TrialRecord):
-    """An epoch of a trial, with what the trial reported; see `EpochReport` for the metrics.
+class _EpochFields(TrialRecord):
+    epoch: Annotated[EpochNumber, Column(meaning="Epoch, from 1.")]
+    veer_pct: Annotated[
+        NumberOrNull,
+        Column(unit="%", heading="VEER %", decimals=2, meaning="Validation EER after the epoch."),
+    ]
+
+
+class EpochEnded(EpochMetrics, _EpochFields):
+    """An epoch of a trial, with what the trial reported.
 
     Attributes:
         epoch: Counted from 1.
@@ -104,30 +113,17 @@ class EpochEnded(TrialRecord):
         num_params: Parameters of the student's network.
     """
 
+    # Again: the first base's is not strict.
+    model_config = TrialRecord.model_config
+
     event: Literal["epoch"] = "epoch"
-    epoch: EpochNumber
-    veer_pct: NumberOrNull
-    loss_total: NumberOrNull = None
-    loss_classification: NumberOrNull = None
-    loss_distillation: NumberOrNull = None
-    loss_reconstruction: NumberOrNull = None
-    distill_share: NumberOrNull = None
-    teacher_cosine: NumberOrNull = None
-    train_accuracy_pct: NumberOrNull = None
-    lr: NumberOrNull = None
-    samples_per_s: NumberOrNull = None
-    train_s: NumberOrNull = None
-    eval_s: NumberOrNull = None
-    classification_share: NumberOrNull = None
-    reconstruction_share: NumberOrNull = None
-    loss_stages: NumbersOrNull = None
-    stage_shares: NumbersOrNull = None
-    peak_memory_mib: NumberOrNull = None
-    overhead_share: NumberOrNull = None
-    num_samples: WholeOrNull = None
-    veer_low_pct: NumberOrNull = None
-    veer_high_pct: NumberOrNull = None
-    num_params: WholeOrNull = None
+    num_params: Annotated[
+        WholeOrNull,
+        Column(
+            heading="parameters",
+            meaning="Parameters of the network, without the training classifier.",
+        ),
+    ] = None
 
     @property
     def duration_s(self) -> float:

@@ -13,12 +13,11 @@ from results.journal.trial_records import EpochEnded
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCH_COLUMNS,
-    NO_EFFECT_COSINE,
-    NO_EFFECT_SHARE,
     TRIAL_COLUMNS,
     arrow_schema,
     param_field,
 )
+from results.tables.trial_row import NO_EFFECT_COSINE, NO_EFFECT_SHARE, TrialRow
 from spaces.files.atomic import write_bytes_atomically
 from trainable.loss.directed import DIRECTED
 from trainable.verification.intervals import EERDifference
@@ -52,7 +51,8 @@ def trials_table(view: RunView) -> pa.Table:
         for other in view.repetitions.get(trial.trial, ()):
             rows.append(row | {"trial": None, "same_as": trial.trial})
             params.append(other.params)
-    table = pa.Table.from_pylist(rows, schema=arrow_schema(TRIAL_COLUMNS))
+    checked = [TrialRow(**row).model_dump() for row in rows]
+    table = pa.Table.from_pylist(checked, schema=arrow_schema(TRIAL_COLUMNS))
     return _with_params(table, view.sampled_names, params)
 
 

@@ -9,74 +9,9 @@ from typing import Any
 
 from rich.table import Table
 
-from results.tables.schema import PARAM_PREFIX
+from results.tables.schema import COLUMNS_BY_NAME, PARAM_PREFIX
 from results.terminal.grid import GridColumn, fitted, grid
 from spaces.files.visible import visible
-
-HEADINGS = {
-    "veer_pct": "VEER %",
-    "last_veer_pct": "last\nVEER %",
-    "median_veer_pct": "median\nof last 5",
-    "repeat_mean_pct": "repeats\nmean ± sd (n)",
-    "best_epoch": "best\nepoch",
-    "num_params": "parameters",
-    "distill_share": "distill\nshare",
-    "teacher_cosine": "teacher\ncosine",
-    "duration_s": "time s",
-    "latency_median_ms": "median\nms",
-    "latency_p95_ms": "p95\nms",
-    "macs": "MMACs",
-    "batch_size": "batch",
-    "num_threads": "threads",
-    "samples_per_s": "samples\n/s",
-    "real_time_factor": "real-time\nfactor",
-    "speed_ratio": "speed /\nteacher",
-    "loss_total": "loss",
-    "loss_classification": "classifi-\ncation",
-    "loss_distillation": "distil-\nlation",
-    "loss_reconstruction": "recon-\nstruction",
-    "loss_stages": "stages",
-    "classification_share": "classifi-\ncation\nshare",
-    "reconstruction_share": "recon-\nstruction\nshare",
-    "stage_shares": "stage\nshares",
-    "train_accuracy_pct": "accuracy\n%",
-    "train_s": "train s",
-    "eval_s": "eval s",
-    "peak_memory_mib": "memory\nMiB",
-    "overhead_share": "over-\nhead\nshare",
-    "eval_share": "eval\nshare",
-}
-# Digits after the decimal point; other numbers have four significant digits.
-COLUMN_DECIMALS = {
-    "veer_pct": 2,
-    "last_veer_pct": 2,
-    "median_veer_pct": 2,
-    "veer_low_pct": 2,
-    "veer_high_pct": 2,
-    "behind_pct": 2,
-    "behind_low_pct": 2,
-    "behind_high_pct": 2,
-    "repeat_mean_pct": 2,
-    "repeat_sd_pct": 2,
-    "core_hours": 3,
-    "gpu_hours": 3,
-    "classification_share": 4,
-    "distill_share": 4,
-    "reconstruction_share": 4,
-    "teacher_cosine": 3,
-    "duration_s": 1,
-    "train_s": 1,
-    "eval_s": 1,
-    "latency_median_ms": 2,
-    "latency_p95_ms": 2,
-    "samples_per_s": 0,
-    "peak_memory_mib": 0,
-    "overhead_share": 3,
-    "eval_share": 3,
-    "real_time_factor": 4,
-    "speed_ratio": 2,
-    "train_accuracy_pct": 2,
-}
 
 TableRow = dict[str, Any]
 
@@ -110,14 +45,22 @@ def cell(name: str, value: object) -> str:
             return str(value)
         case int():
             return f"{value:,}"
-        case float() if name in COLUMN_DECIMALS:
-            return f"{value:,.{COLUMN_DECIMALS[name]}f}"
+        case float() if (decimals := _decimals(name)) is not None:
+            return f"{value:,.{decimals}f}"
         case float():
             return f"{value:.4g}"
         case list() | tuple():
             return " ".join(cell("", item) for item in value)
         case _:
             return visible(str(value))
+
+
+def _heading(name: str) -> str:
+    return COLUMNS_BY_NAME[name].heading if name in COLUMNS_BY_NAME else ""
+
+
+def _decimals(name: str) -> int | None:
+    return COLUMNS_BY_NAME[name].decimals if name in COLUMNS_BY_NAME else None
 
 
 def in_words(values: TableRow) -> str:
@@ -131,7 +74,7 @@ def in_words(values: TableRow) -> str:
 def heading(name: str) -> str:
     """Return the heading of a column in one line."""
     # A hyphen at the end of a line only breaks a word.
-    return HEADINGS.get(name, name).replace("-\n", "").replace("\n", " ")
+    return (_heading(name) or name).replace("-\n", "").replace("\n", " ")
 
 
 def headings(columns: Sequence[str]) -> dict[str, str]:
@@ -141,7 +84,7 @@ def headings(columns: Sequence[str]) -> dict[str, str]:
     for name in columns:
         last = name.rpartition(".")[2]
         short = last if counts[last] == 1 else name.removeprefix(PARAM_PREFIX)
-        shown[name] = HEADINGS.get(name, visible(short).replace("_", "\n"))
+        shown[name] = _heading(name) or visible(short).replace("_", "\n")
     return shown
 
 

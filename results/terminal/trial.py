@@ -21,22 +21,11 @@ from results.terminal.sparklines import sparkline
 from spaces.files.errors import RunError
 from spaces.files.visible import visible
 from spaces.files.yaml_file import yaml_text
+from trainable.training.epoch_report import METRICS
 
 # Columns left out on a narrow screen, the first one first.
-SPARE_EPOCH_COLUMNS = (
-    "peak_memory_mib",
-    "overhead_share",
-    "eval_s",
-    "train_s",
-    "samples_per_s",
-    "loss_stages",
-    "stage_shares",
-    "reconstruction_share",
-    "classification_share",
-    "loss_reconstruction",
-    "loss_distillation",
-    "loss_classification",
-    "train_accuracy_pct",
+SPARE_EPOCH_COLUMNS = tuple(
+    sorted((name for name in METRICS if METRICS[name].spare), key=lambda name: METRICS[name].spare)
 )
 # Label and unit of further facts, by column of the trials table.
 EFFORT = {

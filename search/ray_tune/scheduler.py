@@ -4,7 +4,6 @@ Also here: the check that a worker built the config that the search asked for.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -20,7 +19,7 @@ from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACEMENT,
 # Tune joins the keys of nested results with it, in `ray.tune.utils.flatten_dict`.
 DELIMITER = "/"
 # Ray adds fields of its own to a result; the journal gets only these.
-REPORT_FIELDS = frozenset(field.name for field in fields(EpochReport)) | {"num_params"}
+REPORT_FIELDS = frozenset(EpochReport.model_fields) | {"num_params"}
 
 
 class CoordinatorScheduler(FIFOScheduler):

@@ -17,7 +17,8 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
 from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig
-from trainable.training.epoch_report import EpochReport
+from trainable.training.column import kind_of
+from trainable.training.epoch_report import EpochMetrics, EpochReport
 
 # More characters than the speaker names of most corpora have.
 NAME_CHARS = 16
@@ -144,12 +145,6 @@ def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> 
 def longest_report(epoch: int) -> EpochReport:
     """Return a report in which every number has the most digits, for the size of a record."""
     number = 1 / 3 + epoch
-    stages = tuple(number + k for k in range(MOST_STAGES))
-    return EpochReport(
-        epoch=epoch + 1, veer_pct=number, loss_total=number, loss_classification=number,
-        loss_distillation=number, loss_reconstruction=number, distill_share=number,
-        teacher_cosine=number, train_accuracy_pct=number, lr=number, samples_per_s=number,
-        train_s=number, eval_s=number, classification_share=number, reconstruction_share=number,
-        loss_stages=stages, stage_shares=stages, peak_memory_mib=number, overhead_share=number,
-        num_samples=10**9, veer_low_pct=number, veer_high_pct=number,
-    )  # fmt: skip
+    of_kind = {float: number, int: 10**9, tuple: tuple(number + k for k in range(MOST_STAGES))}
+    metrics = {name: of_kind[kind_of(field)] for name, field in EpochMetrics.model_fields.items()}
+    return EpochReport(epoch=epoch + 1, veer_pct=number, **metrics)

@@ -1,95 +1,185 @@
-"""The report of one training epoch."""
+"""The metrics of one training epoch; each is described once, here."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from torch import Tensor
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
-# Fields that depend on how busy the machine is, so two equal runs differ in them. `veer reproduce`
-# does not compare them.
-TIMING_FIELDS = frozenset(
-    {"samples_per_s", "train_s", "eval_s", "peak_memory_mib", "overhead_share"}
-)
+from trainable.training.column import Column, described_fields
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochReport:
-    """The metrics of one epoch. Losses are means over the epoch's steps, before weighting.
+class EpochMetrics(BaseModel):
+    """What an epoch is measured by, beside its VEER. Losses are means over the epoch's steps.
+
+    A metric is None where the config has no such term or the platform does not report it. In the
+    journal it is also None where it was not finite. docs/metrics.md defines the metrics.
+
+    The order of the fields is that of the journal's lines. Tables, the terminal, TensorBoard and
+    docs follow from the metadata: a new metric is one field.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    loss_total: Annotated[
+        float | None,
+        Column(heading="loss", meaning="Mean training loss."),
+    ] = None
+    loss_classification: Annotated[
+        float | None,
+        Column(
+            heading="classifi-\ncation", spare=12,
+            meaning="Mean classification loss, unweighted.",
+        ),
+    ] = None
+    loss_distillation: Annotated[
+        float | None,
+        Column(
+            heading="distil-\nlation", spare=11,
+            meaning="Mean distillation loss, unweighted.",
+        ),
+    ] = None
+    loss_reconstruction: Annotated[
+        float | None,
+        Column(
+            heading="recon-\nstruction", spare=10,
+            meaning="Mean reconstruction loss, unweighted.",
+        ),
+    ] = None
+    distill_share: Annotated[
+        float | None,
+        Column(
+            heading="distill\nshare", decimals=4, after="classification_share",
+            meaning="Share of weighted distillation in the loss, 0 to 1.",
+        ),
+    ] = None
+    teacher_cosine: Annotated[
+        float | None,
+        Column(
+            heading="teacher\ncosine", decimals=3,
+            meaning="Mean cosine of student and teacher embeddings; null if unknown.",
+        ),
+    ] = None
+    train_accuracy_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="accuracy\n%", decimals=2, spare=13,
+            meaning="Training crops whose speaker was classified correctly.",
+        ),
+    ] = None
+    lr: Annotated[float | None, Column(meaning="Learning rate in the epoch.")] = None
+    samples_per_s: Annotated[
+        float | None,
+        Column(
+            unit="1/s", heading="samples\n/s", decimals=0, spare=5, is_timing=True,
+            meaning="Training crops a second.",
+        ),
+    ] = None
+    train_s: Annotated[
+        float | None,
+        Column(
+            unit="s", heading="train s", decimals=1, spare=4, is_timing=True, in_train_log=False,
+            meaning="Training time.",
+        ),
+    ] = None
+    eval_s: Annotated[
+        float | None,
+        Column(
+            unit="s", heading="eval s", decimals=1, spare=3, is_timing=True, in_train_log=False,
+            meaning="Validation time.",
+        ),
+    ] = None
+    classification_share: Annotated[
+        float | None,
+        Column(
+            heading="classifi-\ncation\nshare", decimals=4, spare=9, after="loss_stages",
+            meaning="Share of weighted classification in the loss, 0 to 1.",
+        ),
+    ] = None
+    reconstruction_share: Annotated[
+        float | None,
+        Column(
+            heading="recon-\nstruction\nshare", decimals=4, spare=8, after="distill_share",
+            meaning="Share of weighted reconstruction in the loss, 0 to 1.",
+        ),
+    ] = None
+    loss_stages: Annotated[
+        tuple[float | None, ...] | None,
+        Strict(False),
+        Column(
+            heading="stages", spare=6, after="loss_reconstruction",
+            meaning="Mean loss of each student stage, unweighted, the embedding last.",
+        ),
+    ] = None
+    stage_shares: Annotated[
+        tuple[float | None, ...] | None,
+        Strict(False),
+        Column(
+            heading="stage\nshares", spare=7, after="reconstruction_share",
+            meaning="Share of each stage in the loss; their sum is `distill_share`.",
+        ),
+    ] = None
+    peak_memory_mib: Annotated[
+        float | None,
+        Column(
+            unit="MiB", heading="memory\nMiB", decimals=0, spare=1, is_timing=True,
+            meaning="Peak memory: on a GPU that of tensors; on the CPU that of the process "
+            "without mapped files, sampled at the ends of forward passes. Null where it was not "
+            "reported.",
+        ),
+    ] = None
+    overhead_share: Annotated[
+        float | None,
+        Column(
+            heading="over-\nhead\nshare", decimals=3, spare=2, is_timing=True,
+            meaning="Share of `train_s` outside forward, backward and optimizer, 0 to 1.",
+        ),
+    ] = None
+    num_samples: Annotated[
+        int | None,
+        Field(ge=0, lt=2**63),
+        Column(
+            unit="crops", in_train_log=False, after="lr",
+            meaning="Training crops of the epoch.",
+        ),
+    ] = None
+    veer_low_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", decimals=2, in_train_log=False, after="veer_pct",
+            meaning="Lower end of its 95 % interval, by bootstrap over the validation speakers; "
+            "null where an earlier epoch of the trial was as good.",
+        ),
+    ] = None
+    veer_high_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", decimals=2, in_train_log=False, after="veer_low_pct",
+            meaning="Its upper end.",
+        ),
+    ] = None
+
+
+class EpochReport(EpochMetrics):
+    """The report of an epoch by the trainer, which knows these numbers always.
 
     Attributes:
         epoch: Counted from 1.
         veer_pct: Interpolated EER on the validation list, percent.
-        loss_total: The weighted sum that was minimised.
-        loss_classification: AAM-softmax cross-entropy, nats.
-        loss_distillation: Distillation term; None without distillation.
-        loss_reconstruction: Reconstruction term; None without it.
-        distill_share: Weighted distillation term over the total loss; None without distillation.
-        classification_share: Weighted classification term over the total loss; the shares of the
-            terms add up to 1.
-        reconstruction_share: Weighted reconstruction term over the total loss; None without it.
-        loss_stages: Loss of each student stage, first block first and the embedding last; None
-            without multi-stage distillation.
-        stage_shares: Weighted loss of each stage over the total loss, `distill_share` in all.
-        teacher_cosine: Mean cosine between student and teacher embeddings of the training crops;
-            None without distillation.
-        train_accuracy_pct: Training crops whose nearest centre is their speaker's, percent.
-        lr: Learning rate of this epoch.
-        samples_per_s: Training crops per second, without evaluation.
-        train_s: Seconds of training.
-        eval_s: Seconds of evaluation.
-        peak_memory_mib: Peak memory of the epoch, MiB. On a GPU: memory of tensors. On the CPU:
-            memory of the process without pages of mapped files, sampled at the ends of forward
-            passes. None where the platform does not report it.
-        overhead_share: Share of `train_s` outside forward, backward and optimizer, 0 to 1.
-        num_samples: Training crops.
-        veer_low_pct: Lower end of the 95 % interval of `veer_pct`, by bootstrap over the
-            validation speakers. None where an earlier epoch was as good, and where the list has
-            too few speakers or errors for an interval.
-        veer_high_pct: Its upper end.
     """
+
+    model_config = ConfigDict(extra="forbid")
 
     epoch: int
     veer_pct: float
     loss_total: float
-    loss_classification: float
-    loss_distillation: float | None
-    loss_reconstruction: float | None
-    distill_share: float | None
-    teacher_cosine: float | None
     train_accuracy_pct: float
     lr: float
     samples_per_s: float
-    train_s: float
-    eval_s: float
-    classification_share: float
-    reconstruction_share: float | None
-    loss_stages: tuple[float, ...] | None
-    stage_shares: tuple[float, ...] | None
-    peak_memory_mib: float | None
-    overhead_share: float
-    num_samples: int
-    veer_low_pct: float | None
-    veer_high_pct: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, as plain data."""
-        return asdict(self)
+        return self.model_dump()
 
 
-class RunningMeans:
-    """Means of the loss terms over an epoch, kept on the device so that no step waits for it."""
-
-    def __init__(self) -> None:
-        self.sums: dict[str, Tensor] = {}
-        self.steps = 0
-
-    def add(self, terms: dict[str, Tensor]) -> None:
-        """Add the terms of one step."""
-        for name, value in terms.items():
-            value = value.detach()
-            self.sums[name] = self.sums[name] + value if name in self.sums else value
-        self.steps += 1
-
-    def means(self) -> dict[str, float]:
-        """Return the mean of each term over the steps; this waits for the device."""
-        return {name: value.item() / self.steps for name, value in self.sums.items()}
+METRICS = described_fields(EpochMetrics)
+# `veer reproduce` does not compare these.
+TIMING_FIELDS = frozenset(name for name, column in METRICS.items() if column.is_timing)

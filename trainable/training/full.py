@@ -28,7 +28,7 @@ from trainable.loss.teacher_output import AnyTeacher, require_fit
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
-from trainable.training.epoch_report import EpochReport
+from trainable.training.epoch_report import METRICS, EpochReport
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, score_pairs
@@ -36,21 +36,7 @@ from trainable.verification.final import read_final_result, write_final_result
 
 TENSORBOARD_FIELDS = (
     "veer_pct",
-    "loss_total",
-    "loss_classification",
-    "loss_distillation",
-    "loss_reconstruction",
-    "loss_stages",
-    "classification_share",
-    "distill_share",
-    "reconstruction_share",
-    "stage_shares",
-    "teacher_cosine",
-    "train_accuracy_pct",
-    "lr",
-    "samples_per_s",
-    "peak_memory_mib",
-    "overhead_share",
+    *(name for name, column in METRICS.items() if column.in_train_log),
 )
 
 

@@ -33,8 +33,9 @@ from trainable.loss.teacher_output import AnyTeacher, Crops
 from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.training.epoch_crops import draw_epoch_crops
-from trainable.training.epoch_report import EpochReport, RunningMeans
+from trainable.training.epoch_report import EpochReport
 from trainable.training.meter import epoch_meter
+from trainable.training.running_means import RunningMeans
 from trainable.training.step import Batch, TrainingStep
 from trainable.verification.evaluation import USUAL_FRAMES, Validation
 from trainable.verification.score_evaluator import ScoreEvaluator

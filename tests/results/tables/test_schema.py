@@ -1,7 +1,5 @@
 """The documented columns are the tables' columns."""
 
-import dataclasses
-
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS, arrow_schema
 from tests.docs_pages.tables import TABLES_PAGE, tables_page
 from trainable.training.epoch_report import EpochReport
@@ -21,7 +19,7 @@ def test_every_column_has_a_meaning_and_quantities_a_unit() -> None:
 
 
 def test_every_field_of_an_epochs_report_has_a_column() -> None:
-    fields = {field.name for field in dataclasses.fields(EpochReport)}
+    fields = set(EpochReport.model_fields)
     assert {column.name for column in EPOCH_COLUMNS} == fields | {"trial", "num_params", "time"}
 
 

@@ -1,7 +1,6 @@
 """Model files that were truncated, changed or exchanged are refused, or set aside and replaced."""
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from trainable.checkpoints.loading import load_classifier, load_speaker_model
 from trainable.checkpoints.model_file import read_checkpoint
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
-from trainable.training.epoch_report import EpochReport
+from trainable.training.epoch_report import TIMING_FIELDS, EpochReport
 from trainable.training.trainer import Trainer
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
@@ -31,15 +30,13 @@ def trained(data: TrainingData, folder: CheckpointFolder, epochs: int) -> Traine
     trainer = fresh(data)
     for epoch in range(epochs):
         report = trainer.run_epoch()
-        trainer.history[-1] = replace(report, veer_pct=10.0 + epoch)
+        trainer.history[-1] = report.model_copy(update={"veer_pct": 10.0 + epoch})
         folder.save(trainer)
     return trainer
 
 
 def untimed(report: EpochReport) -> EpochReport:
-    return replace(
-        report, train_s=0.0, eval_s=0.0, samples_per_s=0.0, overhead_share=0.0, peak_memory_mib=0.0
-    )
+    return report.model_copy(update=dict.fromkeys(TIMING_FIELDS, 0.0))
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ def test_a_damaged_newest_file_is_passed_over_and_its_epochs_come_out_the_same(
     assert again.epoch == 1
     for epoch in (1, 2):
         report = again.run_epoch()
-        again.history[-1] = replace(report, veer_pct=10.0 + epoch)
+        again.history[-1] = report.model_copy(update={"veer_pct": 10.0 + epoch})
     assert [untimed(each) for each in again.history] == [
         untimed(each) for each in undisturbed.history
     ]
@@ -137,7 +134,7 @@ def test_without_a_whole_file_training_begins_again(
     assert all(each.endswith("the run starts again") for each in damages)
     assert again.epoch == 0
     assert folder.epochs() == []
-    first = replace(again.run_epoch(), veer_pct=10.0)
+    first = again.run_epoch().model_copy(update={"veer_pct": 10.0})
     assert untimed(first) == untimed(undisturbed.history[0])
 
 
@@ -151,7 +148,7 @@ def test_a_damaged_file_is_met_once_and_takes_bounded_room(
         assert len(folder.restore(again)) == 1
         assert folder.restore(fresh(data)) == []
         again.run_epoch()
-        again.history[-1] = replace(again.history[-1], veer_pct=11.0)
+        again.history[-1] = again.history[-1].model_copy(update={"veer_pct": 11.0})
         folder.save(again)
     assert [file.name for file in folder.folder.glob("*.damaged")] == [
         "model000000002.model.damaged"

@@ -1,6 +1,5 @@
 """Model files: what is kept, what comes back, what is refused."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def trainer(data: TrainingData) -> Trainer:
 def pretend(trainer: Trainer, veer_pct: float) -> None:
     """Run an epoch and overwrite its VEER."""
     report = trainer.run_epoch()
-    trainer.history[-1] = replace(report, veer_pct=veer_pct)
+    trainer.history[-1] = report.model_copy(update={"veer_pct": veer_pct})
 
 
 def test_the_best_and_the_last_epoch_are_kept(trainer: Trainer, tmp_path: Path) -> None:
