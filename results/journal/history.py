@@ -66,7 +66,7 @@ class TrialHistory:
         best: The record of the epoch with the lowest VEER; the earliest of equal ones.
         ended: The `trial_ended` record, or None while the trial is unfinished.
         faults: The `infrastructure` records, oldest first.
-        placements: Where it ran, oldest first; empty in journals from before `placed` existed.
+        placements: Where it ran, oldest first; empty before its first report.
         num_runs: How often it was started, without the starts that continue an unfinished trial.
         is_continued: Whether its latest start continued it, in a resumed search.
         is_given_up: Whether the trial failed because of its last fault.

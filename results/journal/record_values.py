@@ -94,7 +94,7 @@ def _is_hardware(value: Any) -> bool:
 
 
 def _is_provenance(value: Any) -> bool:
-    """Return whether a value is a provenance; older versions of Veer recorded fewer fields."""
+    """Return whether a value is a provenance; what is not known is null or absent."""
     git, cuda = value.get("git"), value.get("cuda")
     return (
         all(isinstance(value.get(name), str | None) for name in PROVENANCE_TEXTS)

@@ -61,7 +61,7 @@ def test_time_and_memory_are_those_of_all_epochs(tmp_path: Path) -> None:
         report(journal, 0, 2, 20.0, **later, peak_memory_mib=700.0, overhead_share=0.1)
         report(journal, 0, 3, 20.0, **later, peak_memory_mib=650.0, overhead_share=0.3)
     (row,) = trials_table(RunView.read(tmp_path)).to_pylist()
-    # 300 + 300 + 300 crops in 5 s; the first epoch is from before the other two were reported.
+    # 300 + 300 + 300 crops in 5 s; the first epoch has no memory and no overhead.
     assert row["samples_per_s"] == pytest.approx(180)
     assert (row["peak_memory_mib"], row["overhead_share"]) == (700.0, pytest.approx(0.2))
     assert (row["duration_s"], row["eval_share"]) == (8.0, pytest.approx(3 / 8))
