@@ -60,7 +60,7 @@ def trials_table(view: RunView) -> pa.Table:
 def epochs_table(view: RunView) -> pa.Table:
     """Return the epochs table, by trial and epoch; see `schema.EPOCH_COLUMNS`."""
     rows = [
-        {**dict(record), "time": round(1000 * record.time_s)}  # the column has milliseconds
+        {**vars(record), "time": round(1000 * record.time_s)}  # the column has milliseconds
         for trial in view.histories
         for record in trial.in_order
     ]

@@ -74,8 +74,8 @@ def check(
     config = ReportConfig(num_samples=samples, seed=seed)
     console.print(_dimension_table(read.dimensions))
     for point in points:
-        fits = "; ".join(point["remarks"]) or "fits unchanged"
-        console.print(f"start from {point['source']}: {fits}", highlight=False, soft_wrap=True)
+        fits = "; ".join(point.remarks) or "fits unchanged"
+        console.print(f"start from {point.source}: {fits}", highlight=False, soft_wrap=True)
     for name, value in read.fixed_values().items():
         console.print(f"fixed: {name} = {_text(value)}", highlight=False)
     with progress_bar("measured") as progress:

@@ -18,6 +18,7 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import ModelsBenchmarked
 from results.journal.tail import JournalTail
 from results.page.page import render_page
 from results.page.report import make_report
@@ -122,8 +123,8 @@ def studied(records: Sequence[Record], _: Path) -> None:
 
 
 def benchmarked(records: Sequence[Record], _: Path) -> None:
-    if (record := latest(records, "benchmark")) is not None:
-        printed(benchmark_view(record["rows"], BENCHMARK_COLUMNS, 100))
+    if (record := latest(records, ModelsBenchmarked)) is not None:
+        printed(benchmark_view([row.as_dict() for row in record.rows], BENCHMARK_COLUMNS, 100))
 
 
 def paged(_: Sequence[Record], run: Path) -> None:

@@ -113,7 +113,7 @@ def rich_records(run: RunFolder) -> list[Record]:
         {"event": "search_ended", "reason": "failing"},
     ]  # fmt: skip
     records = run.read()
-    if any(each["event"] == "trial_ended" and each["trial"] == 3 for each in records):
+    if any(each.event == "trial_ended" and each.trial == 3 for each in records):
         del extra[-2]
     return [*records, *(made_record(time_s=1000.0 + n, **each) for n, each in enumerate(extra))]
 

@@ -63,7 +63,7 @@ def test_the_front_is_of_latency_where_trials_were_measured(run: Run) -> None:
     trials = run.trials
     rest = trials[trials["trial"].isin(measured) & ~trials["trial"].isin(front["trial"])]
     for row in rest.itertuples():
-        latency_ms = measured[row.trial]["latency_median_ms"]
+        latency_ms = measured[row.trial].latency_median_ms
         beats = front[(front["latency_median_ms"] <= latency_ms)]
         assert (beats["veer_pct"] <= row.veer_pct).any()
 

@@ -229,7 +229,7 @@ def test_the_table_has_the_costs_of_each_trial() -> None:
 
 def _with_losses(records: tuple[Record, ...]) -> tuple[Record, ...]:
     loss = {"loss": {"distillation": "none"}}
-    return tuple(changed(r, config=loss) if r["event"] == "trial_started" else r for r in records)
+    return tuple(changed(r, config=loss) if r.event == "trial_started" else r for r in records)
 
 
 def test_an_early_stop_is_known_by_its_reason() -> None:

@@ -71,8 +71,8 @@ def test_a_damaged_checkpoint_is_a_fault_and_no_retry(trials: Callable) -> None:
         epoch(0, 2),
         end(0),
     )
-    assert [each["kind"] for each in trial.faults] == ["worker_lost", "checkpoint_damaged"]
-    assert [each["kind"] for each in trial.retries] == ["worker_lost"]
+    assert [each.kind for each in trial.faults] == ["worker_lost", "checkpoint_damaged"]
+    assert [each.kind for each in trial.retries] == ["worker_lost"]
 
 
 @pytest.mark.parametrize("trailing", [(), (fault(0, "checkpoint_damaged", 1),)])

@@ -106,7 +106,8 @@ def test_remarks_of_a_run_begin_with_the_warning(shared_run: RunFolder) -> None:
 
 
 def test_a_plain_run_has_no_remarks(journal_run: RunFolder) -> None:
-    quiet = [record for record in journal_run.read() if record.get("state") != "failed"]
+    records = journal_run.read()
+    quiet = [each for each in records if getattr(each, "state", None) != "failed"]
     assert run_remarks(view_of(quiet)) == []
 
 

@@ -141,7 +141,7 @@ def _without_follow_ups(records: Iterable[Record], of: Container[int]) -> list[R
     """The records without those of the follow-ups of some trials."""
     records = list(records)
     out = {trial.trial for trial in trial_histories(records) if trial.follows in of}
-    return [record for record in records if record.get("trial") not in out]
+    return [record for record in records if getattr(record, "trial", None) not in out]
 
 
 def test_the_remarks_name_the_means_and_who_would_have_been_lucky(

@@ -92,9 +92,9 @@ def test_without_a_fitting_space_dimensions_span_the_values(
 def test_speeds_are_of_one_utterance_on_the_fewest_threads(view: RunView) -> None:
     assert view.benchmark is not None
     rows = {
-        row["model"]: row
-        for row in view.benchmark["rows"]
-        if (row["batch_size"], row["num_threads"]) == (1, 1)
+        row.model: row
+        for row in view.benchmark.rows
+        if (row.batch_size, row.num_threads) == (1, 1)
     }
     assert {f"trial {trial}" for trial in view.speeds} | {"teacher"} == set(rows)
     assert all(rows[f"trial {trial}"] == row for trial, row in view.speeds.items())
@@ -113,7 +113,7 @@ def test_a_run_without_an_end_is_running(view: RunView) -> None:
     assert not view.is_running
     turns = [
         index for index, record in enumerate(view.records)
-        if record["event"] in ("search_started", "search_ended", "search_resumed")
+        if record.event in ("search_started", "search_ended", "search_resumed")
     ]  # fmt: skip
     shown = [
         RunView(view.folder, view.records[: turn + 1]).is_running for turn in turns
@@ -125,7 +125,7 @@ def test_a_run_without_an_end_is_running(view: RunView) -> None:
 def test_intervals_are_those_of_the_best_epoch(view: RunView) -> None:
     assert view.best is not None
     assert view.best.best is not None
-    veer_pct = view.best.best["veer_pct"]
+    veer_pct = view.best.best.veer_pct
     assert interval_of(view.best) == (veer_pct - 1.5, veer_pct + 1.7)
 
 
@@ -145,9 +145,9 @@ def test_scores_are_those_that_the_run_kept(tmp_path: Path) -> None:
 def test_repeats_belong_to_the_trial_that_they_follow(tmp_path: Path) -> None:
     run = write_made_up_run(tmp_path / "run", 4)
     records = list(run.read())
-    first = next(each for each in records if each["event"] == "trial_started")
+    first = next(each for each in records if each.event == "trial_started")
     again = {"trial": 4, "seed": 99, "follow_up": "repeat", "follows": 0}
-    epoch = next(each for each in records if each["event"] == "epoch")
+    epoch = next(each for each in records if each.event == "epoch")
     records += [
         changed(first, **again),
         changed(epoch, trial=4, epoch=1, veer_pct=11.0),

@@ -23,7 +23,7 @@ from results.export.benchmark import (
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import TeacherRecord
+from results.journal.search_records import ModelsBenchmarked, TeacherRecord
 from spaces.files.errors import RunError
 from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
@@ -121,10 +121,10 @@ def test_an_unknown_teacher_and_a_model_in_training_are_refused() -> None:
 
 def test_a_runs_benchmark_goes_to_its_file_and_journal(trained_run: RunFolder) -> None:
     record = benchmark_run(RunView.read(trained_run), 1, QUICK)
-    assert {row["model"] for row in record["rows"]} == {"teacher", "trial 0", FRONT_END}
+    assert {row.model for row in record.rows} == {"teacher", "trial 0", FRONT_END}
     saved = json.loads(trained_run.benchmark.read_text())
     assert saved["hardware"] == describe_hardware()
-    assert latest(trained_run.read(), "benchmark") == record
+    assert latest(trained_run.read(), ModelsBenchmarked) == record
     assert {name: record.as_dict()[name] for name in saved} == saved
 
 
@@ -132,9 +132,9 @@ def test_a_teacher_without_a_network_is_left_out(trained_run: RunFolder, tmp_pat
     teacher = tmp_path / "teacher.parquet"
     with Journal(trained_run.journal) as journal:
         journal.append(TeacherRecord(path=teacher, veer_pct=None, num_params=None, sha256="ab"))
-    rows = benchmark_run(RunView.read(trained_run), 1, QUICK)["rows"]
-    assert {row["model"] for row in rows} == {"trial 0", FRONT_END}
-    assert {row["speed_ratio"] for row in rows} == {None}
+    rows = benchmark_run(RunView.read(trained_run), 1, QUICK).rows
+    assert {row.model for row in rows} == {"trial 0", FRONT_END}
+    assert {row.speed_ratio for row in rows} == {None}
 
 
 def test_a_trial_whose_checkpoint_was_not_kept_is_an_error(trained_run: RunFolder) -> None:

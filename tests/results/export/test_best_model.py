@@ -61,12 +61,7 @@ def test_weights_with_another_veer_than_the_journals_are_refused(trained_run: Ru
 def test_weights_of_another_config_are_refused(trained_run: RunFolder) -> None:
     (trial, _) = trial_histories(trained_run.read())
     with Journal(trained_run.journal) as journal:
-        config = trial.started["config"]
-        journal.append(
-            TrialStarted(
-                **{key: trial.started[key] for key in ("trial", "params", "config_hash", "seed")},
-                config=config | {"seed": 99},
-            )
-        )
+        other = trial.started.as_dict() | {"config": trial.started.config | {"seed": 99}}
+        journal.append(TrialStarted(**other))
     with pytest.raises(CheckpointError, match="its config differs from the one in the journal"):
         export_trial(RunView.read(trained_run), 0)

@@ -15,7 +15,7 @@ HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"
 def test_names_are_shown_and_not_obeyed(trained_run: RunFolder) -> None:
     folder = export_trial(RunView.read(trained_run)).folder
     before = folder.joinpath("README.md").read_text().splitlines()
-    settings = trained_run.read()[0]["settings"]
+    settings = trained_run.read()[0].settings
     with Journal(trained_run.journal) as journal:
         journal.append(SearchStarted(settings=settings, provenance={HOSTILE: HOSTILE}))
     card = export_trial(RunView.read(trained_run)).folder.joinpath("README.md").read_text()

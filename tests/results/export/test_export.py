@@ -45,9 +45,9 @@ def test_the_config_trains_in_full_from_only_the_file(trained_run: RunFolder) ->
 
 def test_the_engine_of_the_search_is_exported(trained_run: RunFolder) -> None:
     assert export_trial(RunView.read(trained_run)).config.engine == EngineConfig()
-    started = latest(trained_run.read(), "search_started")
+    started = latest(trained_run.read(), SearchStarted)
     assert started is not None
-    settings = started["settings"] | {"engine": {"precision": "float16"}}
+    settings = started.settings | {"engine": {"precision": "float16"}}
     with Journal(trained_run.journal) as journal:
         journal.append(SearchStarted(settings=settings, provenance={"command": "veer search"}))
     folder = export_trial(RunView.read(trained_run)).folder
@@ -86,9 +86,9 @@ def test_the_card_states_metrics_data_and_provenance(trained_run: RunFolder) -> 
     card = (export_trial(RunView.read(trained_run)).folder / "README.md").read_text()
     (veer,) = re.findall(r"- VEER: ([\d.]+) % after epoch 1 of 1", card)
     (record,) = [
-        r for r in trained_run.read() if r["event"] == "epoch" and r["trial"] == 0
+        r for r in trained_run.read() if r.event == "epoch" and r.trial == 0
     ]
-    assert float(veer) == pytest.approx(record["veer_pct"], abs=0.005)
+    assert float(veer) == pytest.approx(record.veer_pct, abs=0.005)
     assert "- speakers: 6" in card
     assert "- training utterances: 30 in" in card
     assert "- validation trial pairs: 190 in" in card
@@ -146,11 +146,11 @@ def test_a_file_of_embeddings_is_named_as_the_teacher(
 def test_without_distillation_no_teacher_is_named(
     trained_run: RunFolder, tmp_path: Path
 ) -> None:
-    teacher = latest(trained_run.read(), "teacher")
+    teacher = latest(trained_run.read(), TeacherRecord)
     assert teacher is not None
     trial = trained_run.trial(2)
     trial.parent.mkdir(exist_ok=True)
-    Path(teacher["path"]).parents[1].rename(trial)
+    Path(teacher.path).parents[1].rename(trial)
     with Journal(trained_run.journal) as journal:
         config = load_speaker_model(trial).config
         journal.append(

@@ -9,6 +9,7 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.repetitions import repetitions
 from results.journal.run_folder import RunFolder
+from results.journal.search_records import ModelsBenchmarked, TeacherRecord
 from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.worlds.journals import made_record
@@ -36,9 +37,9 @@ def test_the_first_of_equal_epochs_is_best(tmp_path: Path) -> None:
         ]
     (trial,) = trial_histories(records)
     assert trial.best is not None
-    assert trial.best["epoch"] == 2
+    assert trial.best.epoch == 2
     assert trial.last is not None
-    assert trial.last["veer_pct"] is None
+    assert trial.last.veer_pct is None
 
 
 def test_a_trial_started_again_is_unfinished_and_keeps_its_epochs(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_a_trial_started_again_is_unfinished_and_keeps_its_epochs(tmp_path: Path
     (trial,) = trial_histories(records)
     assert trial.state == "running"
     assert list(trial.epochs) == [1]
-    assert trial.start_s == records[0]["time_s"]
+    assert trial.start_s == records[0].time_s
 
 
 def test_a_repetition_counts_once_and_only_with_values_of_its_own(shared_run: RunFolder) -> None:
@@ -81,8 +82,8 @@ def test_no_ended_trial_is_an_error() -> None:
 
 def test_the_latest_of_an_event_counts() -> None:
     records = [made_record("benchmark", time_s=float(number)) for number in (1, 2)]
-    assert latest(records, "benchmark") == records[1]
-    assert latest(records, "teacher") is None
+    assert latest(records, ModelsBenchmarked) == records[1]
+    assert latest(records, TeacherRecord) is None
 
 
 @pytest.mark.parametrize("config", [{}, {"loss": "x"}, {"loss": {"distillation": 1}}])

@@ -26,9 +26,9 @@ def test_records_are_read_back_in_order(tmp_path: Path) -> None:
         first = journal.append(TrialStarted(trial=0, params={}, config={}, **HASHED))
         second = journal.append(EpochEnded(trial=0, epoch=1, veer_pct=12.5, lr=1e-3))
     assert read_journal(path) == (first, second)
-    assert second["event"] == "epoch"
-    assert before <= second["time_s"] <= time.time()
-    assert (second["trial"], second["veer_pct"], second["lr"]) == (0, 12.5, 1e-3)
+    assert second.event == "epoch"
+    assert before <= second.time_s <= time.time()
+    assert (second.trial, second.veer_pct, second.lr) == (0, 12.5, 1e-3)
 
 
 def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
     )
     assert done.returncode == 9
-    assert [record["reason"] for record in read_journal(path)] == ["finished"]
+    assert [record.reason for record in read_journal(path)] == ["finished"]
 
 
 @pytest.mark.parametrize("kept", [1, 10, -2])
@@ -56,10 +56,10 @@ def test_a_torn_last_line_is_skipped_and_closed_on_reopening(tmp_path: Path, kep
         journal.append(TrialEnded(trial=0, state="failed", reason="äöü"))
     line = path.read_bytes()[whole:]
     path.write_bytes(path.read_bytes()[:whole] + line[:kept])
-    assert [record["event"] for record in read_journal(path)] == ["search_resumed"]
+    assert [record.event for record in read_journal(path)] == ["search_resumed"]
     with Journal(path) as journal:
         journal.append(SearchEnded(reason="interrupted"))
-    events = [record["event"] for record in read_journal(path)]
+    events = [record.event for record in read_journal(path)]
     assert events == ["search_resumed", "search_ended"]
 
 
@@ -68,7 +68,7 @@ def test_a_line_torn_inside_a_character_is_skipped(tmp_path: Path) -> None:
     write_journal(path, [SearchResumed(time_s=1)])
     with path.open("ab") as file:
         file.write(b'{"reason":"\xc3')
-    assert [record["time_s"] for record in read_journal(path)] == [1]
+    assert [record.time_s for record in read_journal(path)] == [1]
 
 
 def test_reopening_a_whole_journal_adds_no_blank_line(tmp_path: Path) -> None:
@@ -93,16 +93,16 @@ def test_values_become_plain_json(tmp_path: Path) -> None:
             )
         )
     (record,) = read_journal(path)
-    assert record["path"] == "a/b.model"
-    assert record["veer_pct"] is None
-    assert record["num_params"] == 7
-    assert record["extra"] == {"values": [0.5, None, True]}
+    assert record.path == "a/b.model"
+    assert record.veer_pct is None
+    assert record.num_params == 7
+    assert record.extra == {"values": [0.5, None, True]}
     assert "NaN" not in path.read_text()
 
 
 def test_a_search_may_end_because_its_target_is_met(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
-        assert journal.append(SearchEnded(reason="target_met"))["reason"] == "target_met"
+        assert journal.append(SearchEnded(reason="target_met")).reason == "target_met"
 
 
 @pytest.mark.parametrize(
@@ -155,5 +155,5 @@ def test_a_whole_last_line_without_its_newline_is_kept(tmp_path: Path) -> None:
     path.write_bytes(write_journal(path, [SearchResumed()]).read_bytes().rstrip())
     with Journal(path) as journal:
         journal.append(SearchEnded(reason="interrupted"))
-    events = [record["event"] for record in read_journal(path)]
+    events = [record.event for record in read_journal(path)]
     assert events == ["search_resumed", "search_ended"]

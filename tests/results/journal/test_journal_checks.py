@@ -284,4 +284,4 @@ def test_a_value_as_recorded_is_what_a_reader_sees(tmp_path: Path) -> None:
     with Journal(tmp_path / "j") as journal:
         journal.append(SearchStarted(settings=value, provenance={}))
     (record,) = read_journal(tmp_path / "j")
-    assert record["settings"] == as_recorded(value)
+    assert record.settings == as_recorded(value)

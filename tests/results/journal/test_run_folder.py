@@ -22,7 +22,7 @@ def test_paths_lie_in_the_folder(tmp_path: Path) -> None:
     assert run.trial(12345).name == "12345"
     assert run.settings.name == "search.yaml"
     assert run.study.name == "optuna-journal.log"
-    assert [record["event"] for record in run.read()] == ["search_resumed"]
+    assert [record.event for record in run.read()] == ["search_resumed"]
 
 
 def test_a_missing_folder_names_the_nearest_run_beside_it(tmp_path: Path) -> None:

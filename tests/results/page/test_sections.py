@@ -37,7 +37,7 @@ def test_the_cost_is_that_of_all_trials_and_of_its_parts(tmp_path: Path) -> None
     section = cost_section(view_of(records).cost)
     assert section.table is not None
     rows = {cells[0].text: [cell.text for cell in cells[1:]] for cells in section.table.rows}
-    num_epochs = sum(record["event"] == "epoch" for record in records)
+    num_epochs = sum(record.event == "epoch" for record in records)
     assert rows["all trials"][:2] == [f"{num_epochs:,}", f"{4000 * num_epochs:,}"]
     assert set(rows) == {"all trials", "stopped early", "failed"}
 
@@ -46,5 +46,5 @@ def test_a_search_without_an_epoch_has_no_such_section(shared_run: RunFolder) ->
     view = RunView.read(shared_run)
     assert [each.id for each in search_sections(view, None)] == ["cost"]
     assert [each.id for each in search_sections(view, audit_search)] == ["audit", "cost"]
-    started = [each for each in view.records if each["event"] != "epoch"]
+    started = [each for each in view.records if each.event != "epoch"]
     assert list(search_sections(view_of(started), audit_search)) == []

@@ -55,7 +55,7 @@ def test_every_trial_has_its_config_and_can_be_exported_when_it_ended(
     trials = trial_histories(records)
     data = trials_data(journal_run.path, trials_table(view_of(records)).to_pylist(), trials)
     for trial, details in zip(trials, data["trials"], strict=True):
-        assert merged(data["common"], details["config"]) == trial.started["config"]
+        assert merged(data["common"], details["config"]) == trial.started.config
     exportable = [each["trial"] for each in data["trials"] if each["can_export"]]
     assert exportable == [0, 1, 2, 5, 6]  # 3 has no epoch, 4 has not ended
 

@@ -94,12 +94,12 @@ def test_values_are_the_journals(
     journal_run: RunFolder, tables: tuple[pa.Table, pa.Table]
 ) -> None:
     assert tables[1].num_rows
-    epochs = [each for each in journal_run.read() if each["event"] == "epoch"]
+    epochs = [each for each in journal_run.read() if each.event == "epoch"]
     frame = pl.read_parquet(journal_run.epochs_table)
     first = frame.row(0, named=True)
     assert first["loss_stages"] == [0.9, 0.5]
     assert first["loss_distillation"] is None
-    moment = datetime.fromtimestamp(round(epochs[0]["time_s"] * 1000) / 1000, tz=UTC)
+    moment = datetime.fromtimestamp(round(epochs[0].time_s * 1000) / 1000, tz=UTC)
     assert abs((first["time"] - moment).total_seconds()) < 1e-3
     diverged = frame.filter((pl.col("trial") == 2) & (pl.col("epoch") == 2))
     assert diverged["veer_pct"].to_list() == [None]

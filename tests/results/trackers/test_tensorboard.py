@@ -14,6 +14,7 @@ from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.journal.search_records import ModelsBenchmarked
+from results.journal.trial_records import EpochEnded
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import FILE_NAME
 from results.trackers.tensorboard import (
@@ -244,7 +245,7 @@ def test_written_twice_nothing_is_doubled_and_other_trials_go(
 
 def test_events_have_the_journals_times(journal_run: RunFolder, dimensions: Dimensions) -> None:
     records = journal_run.read()
-    times_s = [each["time_s"] for each in records if each.get("trial") == 0 and "epoch" in each]
+    times_s = [each.time_s for each in records if isinstance(each, EpochEnded) and each.trial == 0]
     content = event_files(view_of(records), dimensions)[f"trial-0000/{FILE_NAME}"]
     events = []
     while content:
