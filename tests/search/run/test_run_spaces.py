@@ -9,6 +9,7 @@ from rich.console import Console
 
 from models import build_model, count_parameters
 from results.export.benchmark import benchmark_run
+from results.journal.record import Record
 from results.tables.trials import trials_table
 from search.cli import outcome
 from search.run import run_search as run_search_module
@@ -38,8 +39,8 @@ def search(make_settings, tiny_world, tmp_path) -> Callable[..., tuple[SearchRes
     return go
 
 
-def records_of(result: SearchResult, event: str) -> list[dict]:
-    return [record for record in result.run.records if record["event"] == event]
+def records_of(result: SearchResult, event: str) -> list[Record]:
+    return [record for record in result.run.records if record.event == event]
 
 
 def num_params(space: dict, hidden_dim: int) -> int:
@@ -58,12 +59,12 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     result, screen = search({"limits": {"max_params": small}, "start_from": [str(start)]})
     assert result.reason == "finished"
     trials = records_of(result, "trial_started")
-    assert [record["trial"] for record in trials] == [0, 1, 2, 3]
-    assert {record["config"]["model"]["hidden_dim"] for record in trials} == {8}
+    assert [record.trial for record in trials] == [0, 1, 2, 3]
+    assert {record.config["model"]["hidden_dim"] for record in trials} == {8}
     rejected = records_of(result, "infeasible")[0]
-    assert rejected["params"]["model.hidden_dim"] == 16
-    assert rejected["params"]["loss.alpha"] == 0.9
-    [violation] = rejected["violations"]
+    assert rejected.params["model.hidden_dim"] == 16
+    assert rejected.params["loss.alpha"] == 0.9
+    [violation] = rejected.violations
     assert (violation["limit"], violation["value"]) == ("max_params", large)
     assert "loss.alpha 0.95 -> 0.9, the nearest here" in screen
     assert "forecast: about " in screen
@@ -74,7 +75,7 @@ def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatc
     criteria = {"easy": 99.0, "hard": 0.001}
     settings = {"success": criteria, "benchmark_top": 1, "num_trials": 2}
     quick = partial(benchmark_run, config=QUICK)
-    monkeypatch.setattr(run_search_module, "benchmark_run", quick)
+    monkeypatch.setattr("search.run.ending.benchmark_run", quick)
     with counted_reads(tmp_path / "run") as reads:
         result, screen = search({}, **settings, stop_at="easy")
         monkeypatch.setattr(run_search_module, "run_search", lambda *_, **__: result)
@@ -82,13 +83,13 @@ def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatc
     # For the files that grow with it, and for all that is written and printed at its end.
     assert len(reads) == 2
     assert "exported to " in capsys.readouterr().out
-    assert [r["event"] for r in result.run.records[-2:]] == ["benchmark", "search_ended"]
+    assert [r.event for r in result.run.records[-2:]] == ["benchmark", "search_ended"]
     assert result.run.records == result.run.folder.read()
     assert result.reason == "target_met"
     assert "trial 0 met the target: the search ends" in screen
     [trial] = records_of(result, "trial_started")
     [ended] = records_of(result, "trial_ended")
-    assert (ended["state"], ended["reason"]) == ("stopped_early", "trial 0 met the target of 99 %")
+    assert (ended.state, ended.reason) == ("stopped_early", "trial 0 met the target of 99 %")
     assert trials_table(result.run).to_pylist()[0]["meets"] == "easy"
     before = (tmp_path / "run" / "journal.jsonl").read_bytes()
     again, _ = search({}, **settings, stop_at="easy")
@@ -97,4 +98,4 @@ def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatc
     harder, _ = search({}, **settings, stop_at="hard")
     assert harder.reason == "finished"
     assert len(records_of(harder, "trial_started")) == 2
-    assert trial["trial"] == 0
+    assert trial.trial == 0
