@@ -9,7 +9,7 @@ RUNS   ?= runs
 # files are kept, since each process would compile Veer and the tests again.
 PYTEST_WORKERS ?= $(shell nproc)
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
-         --dist loadgroup --no-loadscope-reorder --max-worker-restart 0 --durations 25
+         --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 25
 
 .PHONY: setup browser search test test-fast lint types check bench chaos clean
 
