@@ -148,7 +148,7 @@ def journal(disk: Disk) -> dict[str, Any]:
         end = {"trial": 0, "state": "failed", "reason": "r" * 30_000}
         outcome = outcome_of(disk, lambda: writer.append(TrialEnded(**end)), left_bytes=4096)
         writer.append(SearchEnded(reason="disk_full"))
-    return outcome | {"events": [record["event"] for record in read_journal(path)]}
+    return outcome | {"events": [record.event for record in read_journal(path)]}
 
 
 def new_journal(disk: Disk) -> dict[str, Any]:

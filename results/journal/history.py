@@ -8,7 +8,6 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 from results.journal.record import Record
-from results.journal.records import EVENTS
 from results.journal.search_records import (
     SearchEnded,
     SearchResumed,
@@ -276,9 +275,8 @@ def last_turn(records: Iterable[Record]) -> SearchTurn | None:
     return turns[-1] if turns else None
 
 
-def latest(records: Iterable[Record], event: type[R] | str) -> Any:
+def latest(records: Iterable[Record], kind: type[R]) -> R | None:
     """Return the last record of a class, None where there is none."""
-    kind = EVENTS[event] if isinstance(event, str) else event
     found = None
     for record in records:
         if isinstance(record, kind):

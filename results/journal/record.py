@@ -62,11 +62,6 @@ class Record(RecordValue):
         first = {name: getattr(self, name) for name in self.WRITTEN_FIRST}
         return first | self.model_dump(mode="json", exclude_unset=True)
 
-    # Temporary
-    def keys(self) -> list[str]:
-        """Return the names of the fields that are there."""
-        return list(self.as_dict())
-
 
 class TrialRecord(Record):
     """A record of one trial.

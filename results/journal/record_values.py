@@ -146,26 +146,6 @@ class RecordValue(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow", allow_inf_nan=False)
 
-    # Temporary: readers are moving from subscripts to attributes.
-    def __getitem__(self, name: str) -> Any:
-        if name not in self:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    # Temporary
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a field by name."""
-        return getattr(self, name) if name in self else default
-
-    # Temporary
-    def __contains__(self, name: object) -> bool:
-        return name in self.keys()
-
-    # Temporary
-    def keys(self) -> list[str]:
-        """Return the names of the fields that are there."""
-        return list(self.model_dump(exclude_unset=True))
-
 
 class StartPoint(RecordValue):
     """A config that the search was to start from.

@@ -88,9 +88,9 @@ def test_the_chosen_trial_is_marked_in_charts_and_table(
     page.locator("#chart-learning_curves").scroll_into_view_if_needed()
     epochs = trial_histories(run.read())[0].in_order
     [mark] = marks_of(page, "learning_curves")
-    assert [x for x in mark["x"] if x is not None] == [each["epoch"] for each in epochs]
+    assert [x for x in mark["x"] if x is not None] == [each.epoch for each in epochs]
     drawn = [y for y in mark["y"] if y is not None]
-    assert drawn == [round(each["veer_pct"], 3) for each in epochs]
+    assert drawn == [round(each.veer_pct or 0.0, 3) for each in epochs]
     assert page.locator("tr.chosen").evaluate_all("all => all.map(e => e.dataset.trial)") == ["0"]
     page.keyboard.press("Escape")
     eventually(page, f"({CHOSEN_MARKS})({page_plot('learning_curves')}) === 0")
@@ -130,7 +130,7 @@ def test_a_mark_stands_at_the_trials_size_and_veer(
     page = look(place="#trial-5")
     page.locator("#chart-veer_by_parameters").scroll_into_view_if_needed()
     [mark] = marks_of(page, "veer_by_parameters")
-    expected = (trial.best["num_params"], round(trial.best["veer_pct"], 4))
+    expected = (trial.best.num_params, round(trial.best_veer_pct or 0.0, 4))
     assert set(points_of(mark)) == {expected}
 
 

@@ -31,12 +31,12 @@ def test_a_row_opens_the_details_and_escape_closes_them(
     trial = trial_histories(run.read())[0]
     assert trial.best is not None
     shown = facts(page)
-    assert shown["VEER"].startswith(f"{trial.best['veer_pct']:.2f} %, ")
-    assert shown["VEER"].endswith(f"after epoch {trial.best['epoch']} of 27")
+    assert shown["VEER"].startswith(f"{trial.best_veer_pct:.2f} %, ")
+    assert shown["VEER"].endswith(f"after epoch {trial.best.epoch} of 27")
     assert shown["state"] == "complete"
     assert shown["loss.distillation"] == trial.params["loss.distillation"]
     assert page.locator("#details .curve path").count() == 1
-    veers = [each["veer_pct"] for each in trial.in_order]
+    veers = list(trial.measured.values())
     caption = page.locator("#details .curve figcaption").text_content()
     assert caption == (
         f"VEER by epoch, 1 to 27: highest {max(veers):.2f} %, "
@@ -82,7 +82,7 @@ def test_the_config_shown_is_the_trials(
         expect(page.locator("#details-title")).to_have_text(f"Trial {trial.trial}")
         file = tmp_path / f"{trial.trial}.yaml"
         file.write_text(page.locator("#details .config").inner_text())
-        assert read_yaml(file).data == trial.started["config"]
+        assert read_yaml(file).data == trial.started.config
 
 
 def test_commands_are_copied(look: Callable[..., Page], run: RunFolder) -> None:

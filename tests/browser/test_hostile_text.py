@@ -7,9 +7,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from results.analysis.run_view import RunView
+from results.journal.record import Record, TrialRecord
+from results.journal.trial_records import TrialEnded, TrialPlaced, TrialStarted
 from results.page.report import write_report
 from tests.browser.pictures import draw_all
 from tests.results.pages import write_run
+from tests.worlds.journals import changed
 from tests.worlds.made_up_run import write_made_up_run
 
 pytestmark = pytest.mark.browser
@@ -47,19 +50,21 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run whose every sampled word, name and reason is hostile."""
     folder = tmp_path_factory.mktemp("hostile")
     plain = write_made_up_run(folder / "plain", 20)
-    records = []
+    records: list[Record] = []
     for record in plain.read():
-        number = record.get("trial", 0)
+        number = record.trial if isinstance(record, TrialRecord) else 0
         payload = PAYLOADS[number % len(PAYLOADS)]
-        if record["event"] == "trial_started":
-            params = {**record["params"], f"model.{PAYLOADS[0]}": payload, PAYLOADS[4]: 0.5}
-            loss = {**record["config"]["loss"], payload: payload}
-            record = {**record, "params": params, "config": {**record["config"], "loss": loss}}
-        if record["event"] == "trial_ended" and record["reason"]:
-            record = {**record, "reason": payload}
-        if record["event"] == "placed":
-            record = {**record, "host": payload}
-        records.append(record)
+        match record:
+            case TrialStarted(params=params, config=config):
+                params = {**params, f"model.{PAYLOADS[0]}": payload, PAYLOADS[4]: 0.5}
+                loss = {**config["loss"], payload: payload}
+                records.append(changed(record, params=params, config={**config, "loss": loss}))
+            case TrialEnded(reason=str()):
+                records.append(changed(record, reason=payload))
+            case TrialPlaced():
+                records.append(changed(record, host=payload))
+            case _:
+                records.append(record)
     name = "\"><img src=x onerror=injected()>'"
     run = write_run(folder / name, records, "\n".join(PAYLOADS).encode())
     return write_report(RunView.read(run))
