@@ -9,14 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from results.journal.hash_chain import split_check
 from results.journal.journal import Journal, read_journal
-from results.journal.records import EVENTS
+from results.journal.record import Record
+from results.journal.records import EVENTS, RECORD
 from results.journal.search_records import SearchEnded, SearchResumed, TeacherRecord
 from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.worlds.journals import write_journal
 
 HASHED = {"config_hash": "ab", "seed": 0}
+
+
+def parsed(path: Path) -> list[Record]:
+    """Return the records without the rules of their order."""
+    return [RECORD.validate_json(split_check(line)[0]) for line in path.read_bytes().splitlines()]
 
 
 def test_records_are_read_back_in_order(tmp_path: Path) -> None:
@@ -45,6 +52,17 @@ def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
     )
     assert done.returncode == 9
     assert [record.reason for record in read_journal(path)] == ["finished"]
+
+
+def test_records_with_the_same_fields_share_the_set_of_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        for epoch in (1, 2):
+            journal.append(EpochEnded(trial=0, epoch=epoch, veer_pct=12.5, lr=1e-3))
+        journal.append(EpochEnded(trial=0, epoch=3, veer_pct=12.5))
+        first, second, other = (record.model_fields_set for record in parsed(path))
+    assert first is second
+    assert other == first - {"lr"}
 
 
 @pytest.mark.parametrize("kept", [1, 10, -2])
