@@ -111,7 +111,7 @@ def test_a_mark_stands_at_the_trials_own_values_in_every_subplot(
     for mark in marks_of(page, "slices"):
         name = slices.evaluate(TITLE, mark["xaxis"])
         found[name] = points_of(mark)
-    best_pct = round(history.best["veer_pct"], 3)
+    best_pct = round(history.best.veer_pct, 3)
     # Choices are at their indices in the space, numbers at their values.
     places = {"distillation": ["none", "mse", "cosine"], "num_blocks": [2, 4, 6]}
     assert found == {
