@@ -106,4 +106,4 @@ def test_data_of_the_details_is_the_journals(look: Callable[..., Page], run: Run
     data = json.loads(look().locator("#data").text_content() or "")
     trials = trial_histories(run.read())
     assert [each["trial"] for each in data["trials"]] == [trial.trial for trial in trials]
-    assert data["trials"][0]["veer_pct"][0] == round(trials[0].in_order[0]["veer_pct"], 3)
+    assert data["trials"][0]["veer_pct"][0] == round(trials[0].in_order[0].veer_pct, 3)

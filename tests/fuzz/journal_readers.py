@@ -164,7 +164,8 @@ def reproduced(records: Sequence[Record], run: Path) -> None:
     for number in range(2):
         trial = recorded_trial(RunFolder(run), number)
         assert 1 <= trial.num_threads <= 1024
-        pairs = tuple(EpochPair(recorded=r, again=AGAIN) for r in trial.history.in_order)
+        recorded = (record.as_dict() for record in trial.history.in_order)
+        pairs = tuple(EpochPair(recorded=each, again=AGAIN) for each in recorded)
         differences = condition_differences(trial, records, NOW, {"train": "k2", "val": "k3"})
         found = Reproduction(
             trial=number, pairs=pairs, differences=tuple(differences), veer_tolerance_pct=3.0
