@@ -78,10 +78,17 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_settings(value: Any) -> bool:
-    success = value.get("success") or {}
-    return isinstance(success, dict) and all(
-        each is None or _is_number(each) for each in success.values()
+    success, resources = value.get("success") or {}, value.get("resources") or {}
+    return (
+        isinstance(success, dict)
+        and all(each is None or _is_number(each) for each in success.values())
+        and isinstance(resources, dict)
+        and all(each == "auto" or _is_number(each) for each in resources.values())
     )
+
+
+def _is_params(value: Any) -> bool:
+    return all(isinstance(each, str | bool | None) or _is_number(each) for each in value.values())
 
 
 def _is_hardware(value: Any) -> bool:
@@ -136,7 +143,12 @@ Provenance = Annotated[
     ),
 ]
 Settings = Annotated[
-    dict[str, Any], _obeys(_is_settings), Rule("a mapping, its success one of numbers")
+    dict[str, Any],
+    _obeys(_is_settings),
+    Rule("a mapping, its success one of numbers, its resources one of numbers and auto"),
+]
+Params = Annotated[
+    dict[str, Any], _obeys(_is_params), Rule("a mapping of text, numbers, true and false")
 ]
 StoreKeys = Annotated[dict[str, str], Rule("a mapping of keys, which are text, by name")]
 

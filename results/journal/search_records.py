@@ -14,6 +14,7 @@ from results.journal.record_values import (
     MayLack,
     Number,
     NumberOrNull,
+    Params,
     Provenance,
     Rule,
     Settings,
@@ -129,7 +130,7 @@ class InfeasibleSuggestion(Record):
     """
 
     event: Literal["infeasible"] = "infeasible"
-    params: Tree
+    params: Params
     violations: BrokenLimits
 
 
@@ -143,7 +144,7 @@ class RepeatedSuggestion(Record):
     """
 
     event: Literal["repeated"] = "repeated"
-    params: Tree
+    params: Params
     config_hash: Text
     same_as: Count
 
@@ -169,7 +170,7 @@ class GpuShareMeasured(Record):
     context_bytes: Whole
     total_bytes: Whole
     gpu: Text
-    params: Tree
+    params: Params
     config: Tree
 
 

@@ -15,6 +15,7 @@ from results.journal.record_values import (
     MayLack,
     Number,
     NumberOrNull,
+    Params,
     Rule,
     State,
     Text,
@@ -53,7 +54,7 @@ class TrialStarted(TrialRecord):
     """
 
     event: Literal["trial_started"] = "trial_started"
-    params: Tree
+    params: Params
     config: Tree
     config_hash: Text
     seed: Whole

@@ -41,7 +41,7 @@ def run_lock(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
-    """Remove the files of a start that is refused, and the folder if it is empty then.
+    """Remove the files of a start that is refused or interrupted, and the folder if empty then.
 
     To be used while the folder is locked.
 
@@ -51,7 +51,7 @@ def leaving_no_trace(folder: Path, log: Path) -> Iterator[None]:
     """
     try:
         yield
-    except VeerError:
+    except (VeerError, KeyboardInterrupt):
         journal = folder / JOURNAL
         # An empty journal: a full disk refused its first record.
         if not journal.exists() or journal.stat().st_size == 0:

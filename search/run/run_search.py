@@ -36,7 +36,7 @@ from search.run.own_models import check_own_models
 from search.run.progress import SearchView, search_status
 from search.run.trial_tasks import task_maker
 from spaces.files.disk import translate_disk_full
-from spaces.files.errors import DiskFullError
+from spaces.files.errors import DiskFullError, RunError
 from trainable.config.reading import read_trial_space
 from trainable.machine.cache_dir import cache_dir
 
@@ -84,8 +84,14 @@ def run_search(
 @contextmanager
 def _run_folder(folder: Path, view: SearchView) -> Iterator[None]:
     """Make and lock the run folder and write its log; a search refused inside leaves no trace."""
-    with translate_disk_full(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with translate_disk_full(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{folder}: the run folder cannot be made ({error.strerror or error}); choose another "
+            "with --run"
+        ) from error
     log = folder / "log.txt"
     with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, view.print_line):
         yield

@@ -182,6 +182,18 @@ def test_a_journal_that_ends_without_a_check_is_not_continued(tmp_path: Path) ->
         (ENDED | {"state": "done"}, r"state of trial_ended must be one of \['complete'"),
         (ENDED | {"state": []}, "state of trial_ended must be one of"),
         (STARTED | {"trial": 1, "params": [1]}, "params of trial_started must be a mapping"),
+        (
+            STARTED | {"trial": 1, "params": {"a": {"b": 1}}},
+            "params of trial_started must be a mapping of text, numbers, true and false, got",
+        ),
+        *(
+            (
+                TIMED | {"event": "search_started", "settings": {"resources": resources},
+                         "provenance": {}},
+                "settings of search_started must be a mapping, .* its resources one of numbers",
+            )
+            for resources in ([1], {"cpu": "two"}, {"gpu": [0.5]})
+        ),
         (TIMED | {"event": "trial_paused"}, "event must be one of .* got 'trial_paused'"),
         (TIMED | {"event": 3}, "a record must have an event"),
         (

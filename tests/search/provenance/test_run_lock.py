@@ -40,8 +40,9 @@ def test_log_goes_to_the_file_only(tmp_path, capsys):
     assert not logging.getLogger("search").handlers
 
 
+@pytest.mark.parametrize("error", [ConfigError("refused"), KeyboardInterrupt("refused")])
 @pytest.mark.parametrize("before", [(), ("notes.txt",), (JOURNAL,)])
-def test_refused_start_leaves_the_folder_as_it_was(tmp_path, before):
+def test_start_that_is_refused_or_interrupted_leaves_the_folder_as_it_was(tmp_path, before, error):
     folder = tmp_path / "run"
     folder.mkdir()
     for name in before:
@@ -50,9 +51,9 @@ def test_refused_start_leaves_the_folder_as_it_was(tmp_path, before):
 
     def start() -> None:
         with run_lock(folder), leaving_no_trace(folder, log), logging_to(log, print):
-            raise ConfigError("refused")
+            raise error
 
-    with pytest.raises(ConfigError, match="refused"):
+    with pytest.raises(type(error), match="refused"):
         start()
     if JOURNAL in before:
         assert {file.name for file in folder.iterdir()} == {JOURNAL, "log.txt", ".lock"}

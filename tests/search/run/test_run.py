@@ -209,6 +209,14 @@ def test_distilling_without_a_teacher_is_refused_before_anything_is_written(
     assert not (tmp_path / "run" / "journal.jsonl").exists()
 
 
+def test_a_run_folder_that_cannot_be_made_is_refused_with_its_path(make_settings, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for folder, why in (("file", "File exists"), ("file/run", "Not a directory")):
+        with pytest.raises(RunError, match=rf"{folder}: the run folder cannot be made \({why}\)"):
+            run_search(make_settings(), tmp_path / folder, SearchView(Console(quiet=True)))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_exchanged_teacher_is_noticed(finished, copied, make_settings):
     records = editable_records(copied)
     [teacher] = (record for record in records if record["event"] == "teacher")
