@@ -41,7 +41,8 @@ class ReadOnlyFile(JournalFileBackend):
         # Optuna would create the file, and follow a link out of the folder.
         if run.study.is_symlink() or not run.study.is_file():
             raise RunError(
-                f"{run.study} must be a file; `veer resume` writes it again from the journal"
+                f"{run.study} must be a file; `veer resume` writes it again from the journal, and "
+                "continues a search that has not ended"
             )
         super().__init__(str(run.study))
 
@@ -137,7 +138,8 @@ def _make_app(run: RunFolder) -> WSGIApplication:
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise RunError(
             f"{run.study}: cannot be read ({type(error).__name__}: {error}); delete it, and "
-            "`veer resume` writes it again from the journal"
+            "`veer resume` writes it again from the journal, and continues a search that has not "
+            "ended"
         ) from error
 
 
