@@ -65,7 +65,7 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     assert rejected.params["model.hidden_dim"] == 16
     assert rejected.params["loss.alpha"] == 0.9
     [violation] = rejected.violations
-    assert (violation["limit"], violation["value"]) == ("max_params", large)
+    assert (violation.limit, violation.value) == ("max_params", large)
     assert "loss.alpha 0.95 -> 0.9, the nearest here" in screen
     assert "forecast: about " in screen
     assert "rung 1: 4 trials reach it" in screen
