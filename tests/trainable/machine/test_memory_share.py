@@ -39,12 +39,13 @@ import sys, torch
 from pathlib import Path
 from trainable.machine.memory_share import set_compute_threads
 
-def busy_threads():  # with more than 50 ms of processor time; PyTorch has idle ones too
-    ticks = {}
-    for stat in Path("/proc/self/task").glob("*/stat"):
-        user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-        ticks[stat.parent.name] = int(user) + int(system)
-    return {name for name, spent in ticks.items() if spent > 5}
+def busy_threads():  # with more than 20 ms of processor time; PyTorch has idle ones too
+    # Not `stat`: it counts in ticks of 10 ms, which short turns of a thread fall between.
+    spent_ns = {
+        each.parent.name: int(each.read_text().split()[0])
+        for each in Path("/proc/self/task").glob("*/schedstat")
+    }
+    return {name for name, spent in spent_ns.items() if spent > 20e6}
 
 before = busy_threads()
 set_compute_threads(int(sys.argv[1]))
