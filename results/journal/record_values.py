@@ -24,7 +24,8 @@ from trainable.training.column import Column
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
 FollowUpKind = Literal["repeat", "control"]
-EndReason = Literal["finished", "target_met", "exhausted", "epochs_spent"] | HaltReason
+FinalReason = Literal["finished", "target_met", "exhausted", "epochs_spent"]
+EndReason = FinalReason | HaltReason
 
 PROVENANCE_TEXTS = ("command", "folder", "python", "code_sha256")
 

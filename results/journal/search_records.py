@@ -9,6 +9,7 @@ from results.journal.record_values import (
     Count,
     DataLists,
     EndReason,
+    FinalReason,
     HaltReason,
     Hardware,
     MayLack,
@@ -28,8 +29,7 @@ from results.journal.record_values import (
 )
 
 # Reasons after which a search has nothing left to do; after the others it can be resumed.
-ENDINGS: frozenset[str] = frozenset({"finished", "target_met", "exhausted", "epochs_spent"})
-END_REASONS: frozenset[str] = ENDINGS | frozenset(get_args(HaltReason))
+ENDINGS: frozenset[str] = frozenset(get_args(FinalReason))
 
 
 class SearchStarted(Record):
@@ -64,7 +64,7 @@ class SearchEnded(Record):
     """
 
     event: Literal["search_ended"] = "search_ended"
-    reason: Annotated[EndReason, Rule(f"one of {sorted(END_REASONS)}")]
+    reason: Annotated[EndReason, Rule(f"one of {sorted(ENDINGS.union(get_args(HaltReason)))}")]
 
 
 class CorpusRecord(Record):
