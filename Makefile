@@ -5,9 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 DATA   ?= data/demo
 RUNS   ?= runs
-# Processes that run tests. All tests with Ray are on one of them; see tests/conftest.py. Compiled
-# files are kept, since each process would compile Veer and the tests again.
-PYTEST_WORKERS ?= $(shell nproc)
+# Processes that run tests. Two of them have all tests with Ray (see tests/conftest.py), which often
+# wait: hence one more than CPUs. Compiled files are kept, since each process would compile Veer and
+# the tests again.
+PYTEST_WORKERS ?= $(shell expr $$(nproc) + 1)
 PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses $(PYTEST_WORKERS) \
          --dist loadfile --no-loadscope-reorder --max-worker-restart 0 --durations 25
 

@@ -27,27 +27,32 @@ hypothesis.settings.load_profile("untimed")
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
-RAY = "ray"
+RAY_HERE, RAY_APART = "ray here", "ray apart"
 
 
 class FileByFile(LoadScopeScheduling):
-    """Give a worker whole files, whose fixtures it shares, and one worker all files with Ray.
+    """Give a worker whole files, whose fixtures it shares; all files with Ray go to two workers.
 
-    The process that spreads the tests knows their names alone, so a file is with Ray if its text
-    has the marker. (The groups of pytest-xdist 3.8 are lost with pytest 9.2.)
+    One has a Ray in its own process, the other starts commands that have a Ray of theirs.
+
+    The process that spreads the tests knows their names alone, so what a file needs is read from
+    the markers in its text. (The groups of pytest-xdist 3.8 are lost with pytest 9.2.)
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        has_ray = "not cluster" not in self.config.option.markexpr and is_with_ray(
-            self.config.rootpath / file
-        )
-        return RAY if has_ray else file
+        if "not cluster" in self.config.option.markexpr:
+            return file
+        return ray_of(self.config.rootpath / file) or file
 
 
 @cache
-def is_with_ray(file: Path) -> bool:
-    return "mark.cluster" in file.read_text()
+def ray_of(file: Path) -> str:
+    """Return which Ray a file of tests needs, or an empty string."""
+    text = file.read_text()
+    if "mark.cluster" not in text:
+        return ""
+    return RAY_APART if "mark.ray_apart" in text else RAY_HERE
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:

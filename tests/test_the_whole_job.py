@@ -11,7 +11,7 @@ import yaml
 
 from spaces.files.yaml_file import write_yaml
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.ray_apart]
 
 MINIVOX = os.environ.get("VEER_MINIVOX")
 TIMEOUT_S = 900

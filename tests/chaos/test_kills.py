@@ -21,7 +21,7 @@ from tests.chaos.scenarios import LONG, Stage, cluster_hit, one_at_a_time, two_a
 from tests.chaos.workers import longest_gap_s
 from tests.search.real_search import TIMING_FIELDS, events_of
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.ray_apart]
 
 # `make chaos` sets VEER_KILLS=20. By default two of a kind, those of the driver alone in a search
 # of two trials at a time: each kill costs a start of a search.

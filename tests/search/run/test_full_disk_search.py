@@ -13,7 +13,7 @@ from results.journal.journal import read_journal
 from spaces.files.yaml_file import write_yaml
 from tests.full_disk import can_mount
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.ray_apart]
 
 NUM_TRIALS, MAX_EPOCHS = 3, 4
 SPACE = {

@@ -19,7 +19,7 @@ from results.tables.trials import trials_table
 from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.ray_apart]
 
 DEADLINE_S = 400
 MAX_EPOCHS = 4
