@@ -7,7 +7,8 @@ import pytest
 
 from tests.conftest import RAY_APART, RAY_HERE, FileByFile, ray_of
 
-WITH_RAY, APART = "@pytest.mark.cluster", "pytestmark = [pytest.mark.cluster, pytest.mark.ray_apart]"
+WITH_RAY = "@pytest.mark.cluster"
+APART = "pytestmark = [pytest.mark.cluster, pytest.mark.ray_apart]"
 
 
 @pytest.mark.parametrize(
