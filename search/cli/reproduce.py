@@ -56,7 +56,7 @@ def reproduce(
     equal bit for bit. Otherwise VEER and loss must be within the tolerance of docs/reproduce.md.
     Exit status 0 if the trial was reproduced, 1 if not.
     """
-    from results.journal.run_folder import RunFolder
+    from results.analysis.run_view import RunView
     from search.review.reproduce import (
         Conditions,
         make_output_folder,
@@ -69,7 +69,7 @@ def reproduce(
     from trainable.machine.cache_dir import cache_dir
 
     permit(code)
-    folder = RunFolder(run)
+    view = RunView.read(run)
     conditions = Conditions(
         epochs=epochs,
         num_threads=threads,
@@ -77,14 +77,14 @@ def reproduce(
         corpus=None if corpus is None else read_corpus_config(corpus),
         teacher=teacher,
     )
-    recorded = conditions.trial_of(folder, trial)
+    recorded = conditions.trial_of(view, trial)
     if out is not None:
         make_output_folder(out)  # before long work, so that a bad path fails at once
     with progress_bar("log-mels") as progress:  # if they are no longer in the cache
         load_training_data(recorded.corpus, cache_dir=cache_dir(), progress=progress)
     title, num_epochs = f"trial {trial} again", len(recorded.history.epochs)
     with _output_folder(out) as place, training_bar(title, num_epochs) as bar:
-        found = reproduce_trial(folder, trial, place, conditions=conditions, watcher=bar.epoch)
+        found = reproduce_trial(view, trial, place, conditions=conditions, watcher=bar.epoch)
     _print(found)
     if not found.holds:
         raise typer.Exit(FAILED_STATUS)

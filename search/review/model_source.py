@@ -6,10 +6,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from results.analysis.ranking import best_ended
+from results.analysis.run_view import RunView
 from results.export.best_model import load_best
-from results.journal.history import TrialHistory, latest_settings, trial_histories
-from results.journal.journal import read_journal
-from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
+from results.journal.history import TrialHistory
+from results.journal.run_folder import JOURNAL, TRIALS_FOLDER
 from results.terminal.trial import find_trial
 from spaces.files.errors import ConfigError, RunError
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model
@@ -25,12 +25,12 @@ class ModelSource:
 
     Attributes:
         loaded: The model.
-        run: The run folder of the search that trained it; None if no search did.
+        run: The search that trained it; None if no search did.
         trial: Number of its trial in that search.
     """
 
     loaded: LoadedModel
-    run: RunFolder | None = None
+    run: RunView | None = None
     trial: int | None = None
 
     @property
@@ -38,14 +38,13 @@ class ModelSource:
         """Run folder and trial; None for a model that no search trained."""
         if self.run is None or self.trial is None:
             return None
-        return self.run.path, self.trial
+        return self.run.folder.path, self.trial
 
     def corpus(self) -> CorpusConfig | None:
         """Return the corpus that the model was trained and chosen on; None if none is recorded.
 
         Raises:
             ConfigError: This version of Veer cannot read the recorded corpus.
-            RunError: The search's journal is damaged.
         """
         if self.run is not None:
             return _corpus_of_search(self.run)
@@ -68,9 +67,9 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
         CheckpointError: The model file is missing or damaged.
     """
     if (path / JOURNAL).is_file():
-        run = RunFolder(path)
+        run = RunView.read(path)
         history = _ended_trial(run, trial)
-        return ModelSource(loaded=load_best(run, history), run=run, trial=history.trial)
+        return ModelSource(loaded=load_best(run.folder, history), run=run, trial=history.trial)
     if trial is not None:
         raise ConfigError(
             f"--trial {trial} needs the run folder of a search, got {path}: give that folder, or "
@@ -82,34 +81,30 @@ def find_model(path: Path, trial: int | None = None) -> ModelSource:
     # A checkpoint of a search given as a file: its opening is recorded in that search too.
     if folder.parent.name == TRIALS_FOLDER and folder.name.isdecimal():
         number = int(folder.name)
-        if (run_path / JOURNAL).is_file() and _has_trial(run_path, number):
-            return ModelSource(loaded=loaded, run=RunFolder(run_path), trial=number)
+        if (run_path / JOURNAL).is_file():
+            run = RunView.read(run_path)
+            if any(trial.trial == number for trial in run.histories):
+                return ModelSource(loaded=loaded, run=run, trial=number)
     return ModelSource(loaded=loaded)
 
 
-def _ended_trial(run: RunFolder, trial: int | None) -> TrialHistory:
-    trials = trial_histories(run.read())
+def _ended_trial(run: RunView, trial: int | None) -> TrialHistory:
     if trial is None:
-        return best_ended(trials, 1)[0]
-    history = find_trial(trials, trial)
+        return best_ended(run.histories, 1)[0]
+    history = find_trial(run.histories, trial)
     if history.ended is None:
         raise RunError(f"trial {trial} has not ended yet; wait for it, or choose another one")
     return history
 
 
-def _has_trial(run: Path, number: int) -> bool:
-    trials = trial_histories(read_journal(run / JOURNAL))
-    return any(each.trial == number for each in trials)
-
-
-def _corpus_of_search(run: RunFolder) -> CorpusConfig | None:
-    recorded = latest_settings(run.read()).get("corpus")
+def _corpus_of_search(run: RunView) -> CorpusConfig | None:
+    recorded = run.settings.get("corpus")
     if recorded is None:
         return None
     try:
         return CorpusConfig.model_validate(recorded)
     except ValidationError as error:
         raise ConfigError(
-            f"{run.journal}: this version of Veer cannot read its corpus "
+            f"{run.folder.journal}: this version of Veer cannot read its corpus "
             f"({error.error_count()} errors); give the list with --pairs and --root"
         ) from error

@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.journal.history import TrialHistory, latest, trial_histories
+from results.analysis.run_view import RunView
+from results.journal.history import TrialHistory
 from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchResumed, SearchStarted, TeacherRecord
+from results.journal.search_records import SearchResumed, SearchStarted
 from results.journal.trial_records import TrialPlaced
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
@@ -102,7 +103,7 @@ class RecordedTrial:
 
 
 def recorded_trial(
-    run: RunFolder,
+    run: RunView,
     number: int,
     *,
     corpus: CorpusConfig | None = None,
@@ -120,24 +121,23 @@ def recorded_trial(
         RunError: There is no such trial, it has no epoch, the journal does not record where it
             ran, or its teacher or its lists are missing or have changed.
     """
-    records = run.read()
-    history = find_trial(trial_histories(records), number)
+    history = find_trial(run.histories, number)
     if not history.epochs:
         reason = "" if history.ended is None else f": {history.ended.reason}"
         raise RunError(
             f"trial {number} has no epoch to compare with, it is {history.state}{reason}; "
             "choose a trial with epochs (veer trials lists them)"
         )
-    starts = _starts(records, number)
+    starts = _starts(run.records, number)
     if not starts:
         raise RunError(
-            f"the journal does not record where trial {number} was computed: the search was run "
-            "by an older Veer; only trials of newer searches can be reproduced"
+            f"the journal does not record where trial {number} was computed (no `placed` record); "
+            "only a trial with one can be reproduced"
         )
     # Of the start: a resume cannot change what a trial computes, see `MAY_CHANGE`.
-    started = latest(records, SearchStarted)
+    started = run.latest(SearchStarted)
     settings = {} if started is None else started.settings
-    with _explaining_invalid_settings(run, number):
+    with _explaining_invalid_settings(run.folder, number):
         config = TrialConfig.model_validate(history.started.config)
         recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
@@ -145,14 +145,14 @@ def recorded_trial(
     if corpus is not None:
         _require_same_settings(corpus, recorded)
     corpus = corpus or recorded
-    require_same_lists(corpus, records)
+    require_same_lists(corpus, run.records)
     return RecordedTrial(
         history=history,
         config=config,
         corpus=corpus,
         targets=targets,
         engine=engine,
-        teacher=_teacher(run, config, records, teacher),
+        teacher=_teacher(run, config, teacher),
         starts=starts,
     )
 
@@ -237,18 +237,16 @@ def _without_paths(settings: Mapping[str, Any], prefix: str = "") -> dict[str, A
     return found
 
 
-def _teacher(
-    run: RunFolder, config: TrialConfig, records: Sequence[Record], elsewhere: Path | None
-) -> Path | None:
+def _teacher(run: RunView, config: TrialConfig, elsewhere: Path | None) -> Path | None:
     """Return the verified file of the teacher; None if the trial does not distil."""
-    recorded = latest(records, TeacherRecord)
+    recorded = run.teacher
     if config.loss.distill_weight == 0 or recorded is None:
         return None
     if elsewhere is not None:
         file = find_teacher(elsewhere)
-        require_same_teacher(file, records)
+        require_same_teacher(file, run.records)
         return file
-    file, moved = Path(recorded.path), run.path.absolute() / BANK_FILE
+    file, moved = Path(recorded.path), run.folder.path.absolute() / BANK_FILE
     # A plug-in's embeddings are in the run folder, which may have been moved as a whole.
     if not file.is_file() and file.name == BANK_FILE and moved.is_file():
         file = moved
@@ -257,7 +255,7 @@ def _teacher(
             f"{file}, the teacher of this run, is missing; restore the file with SHA-256 "
             f"{recorded.sha256[:12]}, or give its path with --teacher"
         )
-    require_same_teacher(file, records)
+    require_same_teacher(file, run.records)
     return file
 
 

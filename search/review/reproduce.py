@@ -8,7 +8,7 @@ from typing import Any
 
 from models.user_code import code_root
 from results.analysis.faults import counted
-from results.journal.run_folder import RunFolder
+from results.analysis.run_view import RunView
 from search.provenance.data_record import corpus_facts
 from search.provenance.provenance import provenance
 from search.review.epoch_comparison import (
@@ -53,7 +53,7 @@ class Conditions:
     corpus: CorpusConfig | None = None
     teacher: Path | None = None
 
-    def trial_of(self, run: RunFolder, number: int) -> RecordedTrial:
+    def trial_of(self, run: RunView, number: int) -> RecordedTrial:
         """Return the recorded trial with these epochs and paths.
 
         Raises:
@@ -125,7 +125,7 @@ class Reproduction:
 
 
 def reproduce(
-    run: RunFolder,
+    run: RunView,
     number: int,
     folder: Path,
     *,
@@ -156,7 +156,7 @@ def reproduce(
     write_yaml(folder / CONFIG_FILE, trainer.config.canonical())
     now = TrialStart(placement=placement_of(task, trainer), provenance=provenance())
     stores = corpus_facts(trial.corpus, data)["stores"]
-    differences = condition_differences(trial, run.read(), now, stores)
+    differences = condition_differences(trial, run.records, now, stores)
     pairs, stopped = _run_again(trial, trainer, folder, watcher)
     return Reproduction(
         trial=number,

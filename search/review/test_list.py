@@ -195,12 +195,12 @@ def _journal_of(
     if source.run is None:
         yield None
         return
-    path = source.run.path
+    path = source.run.folder.path
     with ExitStack() as stack:
         try:
             # Held until the record is written: a search that starts meanwhile would write too.
             stack.enter_context(run_lock(path))
-            journal = stack.enter_context(Journal(source.run.journal))
+            journal = stack.enter_context(Journal(source.run.folder.journal))
         except DiskFullError:
             raise
         except RunError as error:

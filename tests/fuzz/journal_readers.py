@@ -161,8 +161,9 @@ AGAIN = {
 
 def reproduced(records: Sequence[Record], run: Path) -> None:
     """Read and print as `veer reproduce` does, without the training."""
+    view = RunView(RunFolder(run), records)
     for number in range(2):
-        trial = recorded_trial(RunFolder(run), number)
+        trial = recorded_trial(view, number)
         assert 1 <= trial.num_threads <= 1024
         recorded = (record.as_dict() for record in trial.history.in_order)
         pairs = tuple(EpochPair(recorded=each, again=AGAIN) for each in recorded)

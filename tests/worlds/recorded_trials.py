@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
@@ -67,4 +68,4 @@ def forged(run: RunFolder, **fields: Any) -> None:
 
 
 def again(run: RunFolder, trial: int, folder: Path, **conditions: Any) -> Reproduction:
-    return reproduce(run, trial, folder, conditions=Conditions(**conditions))
+    return reproduce(RunView.read(run), trial, folder, conditions=Conditions(**conditions))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
 from search.cli.app import app
 from search.config.search_config import SearchConfig
@@ -55,18 +56,18 @@ def test_a_trial_is_reproduced_from_corpus_and_teacher_at_another_path(run, move
 
 
 def test_another_corpus_or_teacher_at_another_path_is_refused(run, moved):
-    corpus = read_corpus_config(moved["corpus"])
+    view, corpus = RunView.read(run), read_corpus_config(moved["corpus"])
     other = corpus.model_copy(update={"min_duration_s": 0.25})
     with pytest.raises(RunError, match=r"its min_duration_s was 0.5, now 0.25; restore"):
-        recorded_trial(run, 0, corpus=other, teacher=moved["teacher"])
+        recorded_trial(view, 0, corpus=other, teacher=moved["teacher"])
     tested = corpus.model_copy(update={"test_dir": Path("t"), "test_list": Path("t/list")})
-    assert recorded_trial(run, 0, corpus=tested, teacher=moved["teacher"]).corpus == tested
+    assert recorded_trial(view, 0, corpus=tested, teacher=moved["teacher"]).corpus == tested
     with pytest.raises(RunError, match="or give its path with --teacher"):
-        recorded_trial(run, 0, corpus=corpus)
+        recorded_trial(view, 0, corpus=corpus)
     with moved["teacher"].open("ab") as file:
         file.write(b"more")
     with pytest.raises(RunError, match="is not the teacher that this run began with"):
-        recorded_trial(run, 0, corpus=corpus, teacher=moved["teacher"])
+        recorded_trial(view, 0, corpus=corpus, teacher=moved["teacher"])
     corpus.train_list.write_text(corpus.train_list.read_text() + "\n")
     with pytest.raises(RunError, match="is not the train list that this run began with"):
-        recorded_trial(run, 0, corpus=corpus, teacher=moved["teacher"])
+        recorded_trial(view, 0, corpus=corpus, teacher=moved["teacher"])

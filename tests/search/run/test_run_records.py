@@ -33,7 +33,8 @@ def test_every_trial_records_its_model_and_is_reproduced_bit_for_bit(finished, t
     assert None not in trials_table(RunView.read(finished.run)).column("model_hash").to_pylist()
     complete = next(history.trial for history in histories if history.state == "complete")
     before = torch.get_num_threads()
-    found = reproduce(finished.run, complete, tmp_path / "again", conditions=Conditions())
+    view = RunView.read(finished.run)
+    found = reproduce(view, complete, tmp_path / "again", conditions=Conditions())
     torch.set_num_threads(before)
     assert (found.verdict, found.differences) == ("reproduced bit for bit: 3 epochs", ())
 
