@@ -156,6 +156,14 @@ class EpochMetrics(BaseModel):
             meaning="Its upper end.",
         ),
     ] = None
+    dprime: Annotated[
+        float | None,
+        Column(
+            heading="d'", decimals=3, spare=14, after="veer_high_pct",
+            meaning="Distance of the mean scores of target and non-target pairs, in units of "
+            "their spread; null if all scores of a class are equal.",
+        ),
+    ] = None
 
 
 class EpochReport(EpochMetrics):

@@ -5,12 +5,15 @@ much, so that pairs with equal scores are accepted together; accepting none and 
 are thresholds too. FPR: accepted part of the non-target pairs. FNR: rejected part of the targets.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+# A spread of scores below this part of the largest one is rounding.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +86,28 @@ def eer_threshold(scores: ArrayLike, is_target: ArrayLike) -> float:
     thresholds = np.unique(np.asarray(scores, dtype=np.float64))[::-1]
     # "Accept none" has no score of its own, so it gets the highest one.
     return float(np.interp(0, fpr - fnr, np.append(thresholds[0], thresholds)))
+
+
+def dprime(scores: ArrayLike, is_target: ArrayLike) -> float | None:
+    """Return d': the distance of the classes' mean scores, in units of their spread.
+
+    (mean of targets - mean of non-targets) / sqrt((variance of targets + variance of others) / 2).
+    It uses every score, where the EER uses the order around one threshold, so it varies less from
+    epoch to epoch. For two normal distributions of equal variance the EER is Phi(-d'/2).
+
+    Arguments and errors are as in `equal_error_rate`.
+
+    Returns:
+        None if a class has one score only, or all its scores are equal.
+    """
+    score, target = checked_pairs(scores, is_target)
+    of_targets, of_others = score[target], score[~target]
+    spread_targets, spread_others = float(of_targets.std()), float(of_others.std())
+    # The mean of equal scores can differ from them by rounding; also after one score alone.
+    if min(spread_targets, spread_others) <= ROUNDING * float(np.abs(score).max()):
+        return None
+    between = float(of_targets.mean() - of_others.mean())
+    return between / math.sqrt((spread_targets**2 + spread_others**2) / 2)
 
 
 def voxceleb_trainer_eer_pct(scores: ArrayLike, is_target: ArrayLike) -> float:

@@ -15,7 +15,7 @@ from trainable.corpus.lists import speaker_of
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.metrics import Floats, dprime, equal_error_rate
 from trainable.verification.scores import MeasuredScores
 
 
@@ -33,7 +33,7 @@ class ScoreEvaluator:
     def epoch_fields(
         self, scores: Floats, best_pct: float, number: int
     ) -> tuple[dict[str, Any], MeasuredScores | None]:
-        """Return an epoch's VEER fields for the report, and its scores if it is the best so far.
+        """Return an epoch's VEER fields and d', and its scores if it is the best so far.
 
         Args:
             scores: (P,) scores of the model after the epoch.
@@ -48,6 +48,7 @@ class ScoreEvaluator:
             "veer_pct": veer_pct,
             "veer_low_pct": None if interval is None else interval.low_pct,
             "veer_high_pct": None if interval is None else interval.high_pct,
+            "dprime": dprime(scores, self._data.val_is_target),
         }, measured
 
     def measure(self, scores: Floats, epoch: int = 0) -> MeasuredScores:

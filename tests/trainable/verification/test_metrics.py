@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import norm
 from sklearn.metrics import roc_curve
 
 from trainable.verification.metrics import (
+    dprime,
     eer_threshold,
     equal_error_rate,
     error_rates,
@@ -92,6 +94,39 @@ def test_the_prior_decides_the_threshold_of_the_detection_cost() -> None:
     # Dear misses: 10*0.05 = 0.5 against 0.95; FPR 1/3 costs 0.95/3/0.5 = 0.63, a miss 0.5.
     assert min_dcf(HAND_SCORES, HAND_LABELS, 0.05, c_miss=10) == pytest.approx(0.5)
     assert min_dcf(HAND_SCORES, HAND_LABELS, 0.05, c_miss=100) == pytest.approx(1 / 3)
+
+
+def test_dprime_of_hand_worked_scores() -> None:
+    # Targets 3 and 1: mean 2, variance 1. Others 1, 0, -1, 0: mean 0, variance 1/2.
+    scores, labels = [3, 1, 1, 0, -1, 0], [1, 1, 0, 0, 0, 0]
+    assert dprime(scores, labels) == pytest.approx(2 / (0.75**0.5))
+    assert dprime([-each for each in scores], labels) == pytest.approx(-2 / (0.75**0.5))
+
+
+def test_dprime_of_normal_scores_gives_their_eer() -> None:
+    rng = np.random.default_rng(4)
+    labels = np.arange(200_000) % 2 == 0
+    scores = rng.normal(size=labels.size) + 2.4 * labels
+    found = dprime(scores, labels)
+    assert found == pytest.approx(2.4, abs=0.02)
+    assert equal_error_rate(scores, labels) == pytest.approx(100 * norm.cdf(-1.2), abs=0.3)
+    of_targets, of_others = scores[labels], scores[~labels]
+    spread = np.sqrt((of_targets.var() + of_others.var()) / 2)
+    assert found == pytest.approx((of_targets.mean() - of_others.mean()) / spread)
+    assert dprime(3 * scores - 7, labels) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels"),
+    [
+        ([0.9, 0.5, 0.1], [1, 0, 0]),
+        ([0.1] * 3 + [0.5, 0.2], [1, 1, 1, 0, 0]),
+        ([0.5, 0.2] + [0.1] * 3, [1, 1, 0, 0, 0]),
+    ],
+    ids=["one target", "equal targets", "equal others"],
+)
+def test_scores_without_a_spread_have_no_dprime(scores: list[float], labels: list[int]) -> None:
+    assert dprime(scores, labels) is None
 
 
 @given(scored_pairs())

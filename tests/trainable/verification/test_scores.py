@@ -14,7 +14,7 @@ from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.training.saved_epoch import write_new_scores
 from trainable.training.trainer import Trainer
-from trainable.verification.metrics import equal_error_rate
+from trainable.verification.metrics import dprime, equal_error_rate
 from trainable.verification.score_evaluator import ScoreEvaluator
 from trainable.verification.scores import MeasuredScores, read_scores, scores_bytes, write_scores
 
@@ -79,6 +79,7 @@ def test_the_veer_is_that_of_the_scores(many):
     kept = trainer.new_scores
     assert equal_error_rate(kept.scores, many.val_is_target) == pytest.approx(report.veer_pct)
     assert np.nanmean(kept.replicates) == pytest.approx(report.veer_pct, abs=6)
+    assert dprime(kept.scores, many.val_is_target) == pytest.approx(report.dprime, rel=1e-4)
 
 
 def test_a_restored_trial_writes_no_scores_until_it_is_better(many, monkeypatch, tmp_path):
