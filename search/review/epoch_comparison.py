@@ -42,8 +42,14 @@ class EpochPair:
 
     @property
     def differing(self) -> list[str]:
-        """The fields that are not equal bit for bit."""
-        return [name for name in COMPARED if self.recorded.get(name) != self.again[name]]
+        """The recorded fields that are not equal bit for bit.
+
+        A metric that the recording version of Veer did not have cannot differ.
+        """
+        recorded = self.recorded
+        return [
+            name for name in COMPARED if name in recorded and recorded[name] != self.again[name]
+        ]
 
     @property
     def veer_drift_pct(self) -> float:

@@ -20,7 +20,8 @@ EPOCH: dict[str, Any] = {
     "loss_distillation": 0.2, "loss_reconstruction": None, "distill_share": 0.1,
     "teacher_cosine": 0.5, "train_accuracy_pct": 50.0, "lr": 1e-3, "classification_share": 0.9,
     "reconstruction_share": None, "loss_stages": [0.1, 0.2], "stage_shares": [0.05, 0.05],
-    "num_samples": 96, "veer_low_pct": 9.5, "veer_high_pct": 16.0, "num_params": 1000,
+    "num_samples": 96, "veer_low_pct": 9.5, "veer_high_pct": 16.0, "dprime": 2.25,
+    "num_params": 1000,
 }  # fmt: skip
 
 
@@ -47,6 +48,13 @@ def test_a_change_of_the_last_bit_of_any_field_is_found(name):
 
 def test_a_number_where_there_was_none_differs():
     assert pair(loss_reconstruction=0.0).differing == ["loss_reconstruction"]
+
+
+def test_a_metric_that_the_journal_does_not_have_is_not_compared():
+    recorded = {name: value for name, value in EPOCH.items() if name != "dprime"}
+    assert EpochPair(recorded=recorded, again=EPOCH).differing == []
+    worse = EPOCH | {"veer_pct": 12.75}
+    assert EpochPair(recorded=recorded, again=worse).differing == ["veer_pct"]
 
 
 def test_the_first_difference_has_both_values_and_its_size():
