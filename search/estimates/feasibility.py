@@ -225,4 +225,4 @@ def _step_key(config: TrialConfig) -> tuple[object, ...]:
     """Return the settings that the memory of a step depends on, besides the architecture."""
     loss, training = config.loss.canonical(), config.training
     terms = (loss["distillation"], loss.get("stages"), config.loss.beta > 0)
-    return (training.batch_size, training.crop_frames, *terms)
+    return (training.batch_size, training.crop_frames, training.ema_epochs > 0, *terms)

@@ -174,7 +174,9 @@ class NaiveLoop:
             probe_BTF=self.log_mel(torch.zeros(1, self.dataset.num_samples)),
         )
         engine = resolve_engine(DEFAULT_ENGINE, CPU)
-        self.step = TrainingStep(student, objective, config.training, engine)
+        self.step = TrainingStep(
+            student, objective, config.training, engine, steps_per_epoch=1
+        )
         self._loaders: dict[tuple[int, int], DataLoader[Decoded]] = {}
 
     def turn(self, split: Split, num_steps: int) -> Turn:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
@@ -109,6 +109,15 @@ def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
+
+
+def named_weights(parts: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return the weights of modules by prefix, in one mapping of prefixed names."""
+    return {
+        prefix + name: tensor
+        for prefix, part in parts.items()
+        for name, tensor in part.state_dict().items()
+    }
 
 
 def part_of(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -158,6 +158,13 @@ class TrainingConfig(Settings):
     max_grad_norm: float = Field(
         5.0, gt=0, description="A gradient with a larger norm is scaled down to this norm."
     )
+    ema_epochs: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="Time constant, in epochs, of the average of the weights that is evaluated "
+        "and kept; 0 for the weights as they are.",
+    )
     crop_frames: int = Field(200, ge=8, le=4000, description="Frames of a crop, 10 ms each.")
     num_masks: int = Field(
         0, ge=0, le=10, description="SpecAugment masks along each axis, on the trained model only."
@@ -222,6 +229,9 @@ class TrialConfig(Settings):
         data = self.model_dump(mode="json")
         # Only ratios count, so weights with equal ratios must have equal hashes.
         data["loss"]["stage_weights"] = normalise_weights(self.loss.stage_weights)
+        if not self.training.ema_epochs:
+            # So that the configs of runs before there was an average keep their hashes.
+            del data["training"]["ema_epochs"]
         return effective_tree(data, self.needs, self.neutral)
 
     def config_hash(self) -> str:

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from trainable.checkpoints.folder import saved_bytes
-from trainable.checkpoints.model_file import CLASSIFIER_PREFIX, NETWORK_PREFIX, PROJECTIONS_PREFIX
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
 from trainable.cost.step_memory import StepMemory
@@ -48,8 +47,8 @@ def weights_memory(
     """
     del device
     step = _built(config, teacher, num_speakers)
-    kept = sum(tensor.nbytes for tensor in _weights(step).values())
-    moments = sum(2 * weight.nbytes for weight in _trained_weights(step))
+    kept = sum(tensor.nbytes for tensor in step.step.all_tensors())
+    moments = sum(2 * weight.nbytes for weight in _optimized(step))
     return StepMemory(kept + moments, True)
 
 
@@ -100,22 +99,7 @@ def _built(
         return RandomInputStep(config, teacher, num_speakers, Engine(device=CPU))
 
 
-def _weights(step: RandomInputStep) -> dict[str, Tensor]:
-    """Return the tensors of `model_state_dict`, as `Trainer.state` names them."""
-    objective = step.objective
-    parts = {
-        NETWORK_PREFIX: step.student,
-        CLASSIFIER_PREFIX: objective.classifier,
-        PROJECTIONS_PREFIX: objective.projections,
-    }
-    return {
-        prefix + name: tensor
-        for prefix, part in parts.items()
-        for name, tensor in part.state_dict().items()
-    }
-
-
-def _trained_weights(step: RandomInputStep) -> list[Tensor]:
+def _optimized(step: RandomInputStep) -> list[Tensor]:
     """Return the weights that the optimizer updates."""
     return [weight for group in step.step.optimizer.param_groups for weight in group["params"]]
 
@@ -123,19 +107,20 @@ def _trained_weights(step: RandomInputStep) -> list[Tensor]:
 def _state(step: RandomInputStep, config: TrialConfig, engine: EngineConfig) -> dict[str, Any]:
     """Return a state like that of `Trainer.state` after the last epoch."""
     optimizer = step.step.optimizer
-    for weight in _trained_weights(step):
+    for weight in _optimized(step):
         moments = {"exp_avg": torch.empty_like(weight), "exp_avg_sq": torch.empty_like(weight)}
         optimizer.state[weight] = {"step": torch.zeros(()), **moments}
     epochs = range(config.training.max_epochs)
     num_speakers = step.objective.classifier.weight.shape[0]
     return {
-        "model_state_dict": _weights(step),
+        "model_state_dict": step.step.weights(),
         "optimizer_state_dict": optimizer.state_dict(),
         "scheduler_state_dict": {},
         "epoch": len(epochs),
         "veer": {
             "config": config.model_dump(mode="json"),
             "engine": engine.model_dump(mode="json"),
+            "step": {"trained_weights": step.step.trained_weights()},
             "speakers": [f"{number:0{NAME_CHARS}d}" for number in range(num_speakers)],
             "history": [longest_report(epoch).as_dict() for epoch in epochs],
         },

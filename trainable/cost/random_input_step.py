@@ -73,7 +73,8 @@ class RandomInputStep:
             )
         self._num_speakers = objective.classifier.weight.shape[0]
         self.student, self.objective = student, objective
-        self.step = TrainingStep(student, objective, config.training, engine)
+        # An average takes the same memory whatever an epoch's number of steps.
+        self.step = TrainingStep(student, objective, config.training, engine, steps_per_epoch=1)
 
     def run(self, batch_size: int) -> None:
         """Run one step.

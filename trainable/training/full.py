@@ -236,7 +236,7 @@ class _FullEvaluations:
         """Evaluate the model and log the metrics, if this epoch is due and not logged yet."""
         epoch = trainer.epoch
         if self._is_due(epoch) and not self.scores.has_evaluation(epoch):
-            self._results[epoch] = self._evaluate(trainer.model)
+            self._results[epoch] = self._evaluate(trainer.evaluated)
             self.scores.evaluation(epoch, self._results[epoch])
 
     def write_final_result(self, best_epoch: int) -> EvaluationResult:

@@ -5,16 +5,25 @@ Search trials, full retraining, the memory estimate and the benchmark all use th
 Shapes: B batch, T frames, F mel bins.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
 from models import SpeakerModel
+from trainable.checkpoints.model_file import (
+    CLASSIFIER_PREFIX,
+    NETWORK_PREFIX,
+    PROJECTIONS_PREFIX,
+    named_weights,
+    part_of,
+)
 from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, explain_compile_error
 from trainable.training.adam import EagerAdam
+from trainable.training.averaging import WeightAverage, decay_of
 
 
 class Batch(NamedTuple):
@@ -50,8 +59,9 @@ class TrainingStep:
     Args:
         student: The network to train, on the engine's device.
         objective: Its loss, on the same device.
-        config: Learning rate, weight decay and clipping are taken from it.
+        config: Learning rate, weight decay, clipping and averaging are taken from it.
         engine: How to compute.
+        steps_per_epoch: Steps of an epoch, which the averaging counts in.
 
     Attributes:
         student: As given; in training mode after a step.
@@ -66,6 +76,8 @@ class TrainingStep:
         objective: Objective,
         config: TrainingConfig,
         engine: Engine,
+        *,
+        steps_per_epoch: int,
     ) -> None:
         self.student = student
         self.objective = objective
@@ -84,6 +96,35 @@ class TrainingStep:
             fused=engine.has_fused_adam,
             foreach=not engine.has_fused_adam,
         )
+        self._average: WeightAverage | None = None
+        if config.ema_epochs:
+            decay = decay_of(config.ema_epochs, steps_per_epoch)
+            self._average = WeightAverage([student, objective.classifier], decay)
+
+    @property
+    def evaluated(self) -> SpeakerModel:
+        """The network that is evaluated and kept: the average of the student, if there is one."""
+        if self._average is None:
+            return self.student
+        network: SpeakerModel = self._average.averaged[0]
+        return network
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return the weights that are kept, with the names that a checkpoint gives them."""
+        return named_weights(self._kept_parts())
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Load weights from `weights`; where there is an average, `load_state` must follow."""
+        for prefix, part in self._kept_parts().items():
+            part.load_state_dict(part_of(weights, prefix))
+
+    def trained_weights(self) -> dict[str, Tensor]:
+        """Return the weights that are averaged, as training continues with them; maybe none."""
+        return named_weights(self._trained_parts()) if self._average else {}
+
+    def all_tensors(self) -> list[Tensor]:
+        """Return all weights and batch statistics, trained and averaged."""
+        return [*self.weights().values(), *self.trained_weights().values()]
 
     def run(self, batch: Batch, meter: StepMeter | None = None) -> dict[str, Tensor]:
         """Run one step on a batch.
@@ -116,13 +157,17 @@ class TrainingStep:
         return self.num_steps - max(taken, default=0)
 
     def state(self) -> dict[str, Any]:
-        """Return what a restored run needs besides the weights."""
-        return {
+        """Return what a restored run needs besides the weights that are kept.
+
+        With an average these are the weights that training continues with: `trained_weights`.
+        """
+        state = {
             "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
             "num_steps": self.num_steps,
             "num_skipped": self.num_skipped,
         }
+        return state | ({"trained_weights": self.trained_weights()} if self._average else {})
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Load a state from `state`.
@@ -130,12 +175,29 @@ class TrainingStep:
         The implementation of Adam (fused or foreach) stays the one for this device, whatever
         device the state was made on.
         """
+        if self._average is not None:
+            for prefix, part in self._trained_parts().items():
+                part.load_state_dict(part_of(state["trained_weights"], prefix))
+            self._average.resume(state["num_steps"])
         form = {"fused": self._engine.has_fused_adam, "foreach": not self._engine.has_fused_adam}
         groups = [group | form for group in state["optimizer"]["param_groups"]]
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         if self._engine.scales_loss and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
         self.num_steps = state["num_steps"]
+
+    def _trained_parts(self) -> dict[str, nn.Module]:
+        """Return the modules that are averaged, if there is an average, as they are trained."""
+        return {NETWORK_PREFIX: self.student, CLASSIFIER_PREFIX: self.objective.classifier}
+
+    def _kept_parts(self) -> dict[str, nn.Module]:
+        trained = self._trained_parts()
+        averaged = self._average.averaged if self._average else tuple(trained.values())
+        # Only training uses the projections, so they have no average.
+        return {
+            **dict(zip(trained, averaged, strict=True)),
+            PROJECTIONS_PREFIX: self.objective.projections,
+        }
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         # The evaluation after an epoch leaves the student in eval mode.
@@ -158,3 +220,5 @@ class TrainingStep:
         self._scaler.step(self.optimizer)
         self._scaler.update()
         self.num_steps += 1
+        if self._average is not None:
+            self._average.update()

@@ -13,16 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from models import build_model, count_parameters
+from models import SpeakerModel, build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
-from trainable.checkpoints.model_file import (
-    CLASSIFIER_PREFIX,
-    NETWORK_PREFIX,
-    PROJECTIONS_PREFIX,
-    part_of,
-)
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import Index
 from trainable.features.resident import crop_source
@@ -103,7 +97,13 @@ class Trainer:
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
         self._engine = resolve_engine(engine, device)
-        self.step = TrainingStep(self.model, self.objective, config.training, self._engine)
+        self.step = TrainingStep(
+            self.model,
+            self.objective,
+            config.training,
+            self._engine,
+            steps_per_epoch=len(data.train_row) // config.training.batch_size,
+        )
         self._validation = Validation(
             data,
             self._features,
@@ -117,6 +117,11 @@ class Trainer:
         )
         self.epoch = 0
         self.history: list[EpochReport] = []
+
+    @property
+    def evaluated(self) -> SpeakerModel:
+        """The network that is evaluated and kept; see `TrainingStep.evaluated`."""
+        return self.step.evaluated
 
     def run_epoch(self) -> EpochReport:
         """Train one epoch, evaluate, step the schedule.
@@ -144,7 +149,7 @@ class Trainer:
             raise self._diverged("a weight became NaN or infinite")
         trained = time.perf_counter()
         train_s = trained - started
-        scores = self._validation.scores(self.model, self._engine)
+        scores = self._validation.scores(self.evaluated, self._engine)
         if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
         best_pct = min((each.veer_pct for each in self.history), default=math.inf)
@@ -175,16 +180,13 @@ class Trainer:
         """Return everything a restored run needs, in the layout of a voxceleb_trainer checkpoint.
 
         Names of the network's weights begin with `__S__.` and of the classifier's with `__L__.`,
-        as in voxceleb_trainer; of the projections of multi-stage distillation with `__P__.`.
+        as in voxceleb_trainer; of the projections of multi-stage distillation with `__P__.`. With
+        `training.ema_epochs` the first two are the averages, which every reader of the file takes;
+        the weights that training continues with are in `veer.step`.
         """
-        weights = {
-            prefix + name: tensor
-            for prefix, part in self._parts().items()
-            for name, tensor in part.state_dict().items()
-        }
         step = self.step.state()
         return {
-            "model_state_dict": weights,
+            "model_state_dict": self.step.weights(),
             "optimizer_state_dict": step.pop("optimizer"),
             "scheduler_state_dict": self.scheduler.state_dict(),
             "epoch": self.epoch,
@@ -221,9 +223,7 @@ class Trainer:
                 f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
                 "keeps its engine; set the same engine, or choose another output folder"
             )
-        weights = state["model_state_dict"]
-        for prefix, part in self._parts().items():
-            part.load_state_dict(part_of(weights, prefix))
+        self.step.load_weights(state["model_state_dict"])
         self.step.load_state(veer["step"] | {"optimizer": state["optimizer_state_dict"]})
         self.scheduler.load_state_dict(state["scheduler_state_dict"])
         # Scores of an earlier process are in the run's folder already.
@@ -236,24 +236,12 @@ class Trainer:
         return DivergedError(f"{where}; lower training.lr (now {lr:g})")
 
     def _is_finite(self) -> bool:
-        """Return whether all weights and batch statistics are finite.
+        """Return whether all weights and batch statistics are finite, averaged ones too.
 
         The result is gathered on the device, so that the host waits for it only once.
         """
-        tensors = [
-            tensor
-            for part in self._parts().values()
-            for tensor in part.state_dict().values()
-            if tensor.is_floating_point()
-        ]
+        tensors = [each for each in self.step.all_tensors() if each.is_floating_point()]
         return bool(torch.stack([tensor.isfinite().all() for tensor in tensors]).all())
-
-    def _parts(self) -> dict[str, nn.Module]:
-        return {
-            NETWORK_PREFIX: self.model,
-            CLASSIFIER_PREFIX: self.objective.classifier,
-            PROJECTIONS_PREFIX: self.objective.projections,
-        }
 
     def _crops(self, row_B: Index, start_B: Index) -> Crops:
         frames = self.config.training.crop_frames

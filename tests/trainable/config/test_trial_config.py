@@ -75,6 +75,23 @@ def test_a_canonical_config_reads_back_as_the_same_config() -> None:
     assert again.config_hash() == original.config_hash()
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("v1_mse", "579e1cc98cff"), ("v2_cosine", "2394b8314263")]
+)
+def test_a_setting_that_is_off_leaves_the_hashes_of_earlier_versions(
+    name: str, expected: str
+) -> None:
+    """The hashes are those of version 0.1, which had no average of the weights."""
+    trial = read_trial_config(name)
+    assert trial.training.ema_epochs == 0
+    assert trial.config_hash() == expected
+    training = trial.training.model_copy(update={"ema_epochs": 1.5})
+    averaged = trial.model_copy(update={"training": training})
+    assert averaged.canonical()["training"]["ema_epochs"] == 1.5
+    assert averaged.config_hash() != expected
+    assert TrialConfig.model_validate(averaged.canonical()) == averaged
+
+
 @pytest.mark.parametrize("weights", [[0.1] * 10, [1, 2, 4], [1 / 7] * 7, [0, 3, 1e-9, 11 / 7]])
 def test_canonical_stage_weights_are_their_own_canonical_form(weights: list[float]) -> None:
     once = LossConfig(stages="cosine", stage_weights=tuple(weights)).canonical()

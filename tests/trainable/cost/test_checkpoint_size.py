@@ -39,12 +39,15 @@ def written_bytes(trainer: Trainer, folder: Path) -> int:
     return CheckpointFolder(folder).save(trainer).stat().st_size
 
 
+@pytest.mark.parametrize("ema_epochs", [0.0, 1.0], ids=["as they are", "averaged"])
 @pytest.mark.parametrize("family", SMALL)
 def test_the_count_is_the_size_of_the_file(
-    family: str, data: TrainingData, tmp_path: Path
+    family: str, ema_epochs: float, data: TrainingData, tmp_path: Path
 ) -> None:
     has_decoder = "autoencoder" in family
     config = config_of(family, **({"beta": 0.1} if has_decoder else {}))
+    training = config.training.model_copy(update={"ema_epochs": ema_epochs})
+    config = config.model_copy(update={"training": training})
     trainer = Trainer(config, data, device=torch.device("cpu"))
     written = written_bytes(trainer, tmp_path)
     counted = checkpoint_memory(config, None, num_speakers=len(data.speakers)).num_bytes

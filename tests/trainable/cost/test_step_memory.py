@@ -181,6 +181,19 @@ def test_the_reconstruction_term_takes_memory_of_its_own() -> None:
     assert with_term >= without + FLOAT * BATCH * FRAMES * 80
 
 
+def test_an_average_takes_the_bytes_of_what_it_averages() -> None:
+    plain = trial()
+    training = plain.training.model_copy(update={"ema_epochs": 2.0})
+    averaged = plain.model_copy(update={"training": training})
+    without, with_average = (
+        step_memory(each, None, num_speakers=SPEAKERS, device=CPU).num_bytes
+        for each in (plain, averaged)
+    )
+    tensors = build_model(plain.model).state_dict().values()
+    student = sum(each.numel() * each.element_size() for each in tensors)
+    assert with_average - without == student + FLOAT * SPEAKERS * EMBEDDING
+
+
 def test_a_teacher_that_is_not_used_takes_nothing_and_stays_where_it_is() -> None:
     teacher = make_teacher()
     unused = step_memory(trial(), teacher, num_speakers=SPEAKERS, device=CPU)

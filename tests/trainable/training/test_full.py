@@ -10,16 +10,20 @@ import torch
 from tensorboardX.proto import event_pb2
 from tensorboardX.record_writer import masked_crc32c
 
+from models import SpeakerModel
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
 from tests.worlds.tiny_models import LSTM, MIXER
 from trainable.checkpoints.folder import resolve_model_file
 from trainable.checkpoints.loading import load_speaker_model
+from trainable.checkpoints.model_file import part_of
 from trainable.config.trial_config import TrainRunConfig
 from trainable.corpus.corpus import read_corpus, read_corpus_config
 from trainable.features.training_data import load_training_data
+from trainable.training import full
 from trainable.training.epoch_report import EpochReport
 from trainable.training.full import TrainResult, run_training
+from trainable.verification.evaluation import PairScores
 
 TEACHER = {
     "model": LSTM,
@@ -71,6 +75,10 @@ def scalars(folder: Path) -> dict[tuple[str, int], float]:
     return found
 
 
+def _are_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
 def test_a_teacher_then_a_student_leave_the_known_files(corpus_file: Path, tmp_path: Path) -> None:
     taught = train(
         corpus_file, tmp_path / "teacher", trial=TEACHER | {"training": TRAINING}
@@ -108,6 +116,34 @@ def test_a_stopped_run_continues_and_ends_as_an_undisturbed_one(
     assert (first.resumed_from, second.resumed_from) == (0, 2)
     assert second.last.veer_pct == whole.last.veer_pct
     assert second.last.loss_total == whole.last.loss_total
+
+
+def test_teacher_and_student_are_evaluated_and_kept_as_averages(
+    corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of both, the file holds what both evaluations saw; another run gives the same numbers."""
+    seen = []
+    usual = full.score_pairs
+
+    def recorded(model: SpeakerModel, *args: object, **options: object) -> PairScores:
+        seen.append({name: each.clone() for name, each in model.state_dict().items()})
+        return usual(model, *args, **options)
+
+    monkeypatch.setattr(full, "score_pairs", recorded)
+    averaging = {"training": TRAINING | {"ema_epochs": 0.5, "full_eval_every_epochs": 1}}
+    train(corpus_file, tmp_path / "teacher", trial=TEACHER | averaging)
+    curves = []
+    for name in ("one", "two"):
+        student = {"teacher": tmp_path / "teacher", "trial": STUDENT | averaging}
+        result = train(corpus_file, tmp_path / name, **student)
+        kept = load_speaker_model(result.best_file).model.state_dict()
+        assert any(_are_equal(kept, each) for each in seen)
+        state = torch.load(result.best_file, weights_only=True)
+        trained = part_of(state["veer"]["step"]["trained_weights"], "__S__.")
+        assert not any(_are_equal(trained, each) for each in seen)
+        curves.append([result.best, result.last])
+    first, second = ([(e.veer_pct, e.loss_total) for e in each] for each in curves)
+    assert first == second
 
 
 def test_a_finished_run_is_left_as_it_is(corpus_file: Path, tmp_path: Path) -> None:

@@ -50,7 +50,9 @@ def make_step(engine: Engine, config: TrialConfig | None = None) -> TrainingStep
         speakers=tuple(str(number) for number in range(SPEAKERS)),
         probe_BTF=torch.randn(1, FRAMES, 80, device=engine.device),
     )
-    return TrainingStep(student, objective.to(engine.device), config.training, engine)
+    return TrainingStep(
+        student, objective.to(engine.device), config.training, engine, steps_per_epoch=20
+    )
 
 
 def make_batch(device: torch.device = CPU, seed: int = 1) -> Batch:
