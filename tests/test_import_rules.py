@@ -19,6 +19,8 @@ ROOMS = sorted({file.parent.relative_to(ROOT) for file in FILES})
 MAX_LINES = 300
 # What a user of Ray may import it in: the trainable class, and the search.
 RAY = (Path("trainable/training/ray_trial.py"), Path("search"))
+# The rooms of the search that decide what it does, and play that without a cluster.
+DECIDING = ("config", "suggest", "loop", "simulation")
 # What estimates before a search starts.
 RAY_FREE = ("feasibility", "forecast", "largest_step", "space_report")
 
@@ -113,14 +115,13 @@ def test_ray_is_imported_only_by_the_trial_and_the_search(file: Path) -> None:
 
 
 def test_what_decides_a_search_imports_no_ray() -> None:
-    for room in ("config", "suggest", "loop"):
+    for room in DECIDING:
         for file in (ROOT / "search" / room).glob("*.py"):
             assert "ray" not in {name.split(".")[0] for name, _ in imported(file)}, file
 
 
 def test_what_decides_a_search_loads_no_ray() -> None:
-    rooms = ("config", "suggest", "loop")
-    files = [each for room in rooms for each in (ROOT / "search" / room).glob("*.py")]
+    files = [each for room in DECIDING for each in (ROOT / "search" / room).glob("*.py")]
     estimates = [ROOT / "search" / "estimates" / f"{name}.py" for name in RAY_FREE]
     modules = ", ".join(map(module_of, [*files, *estimates]))
     code = f"import sys, {modules}; raise SystemExit('ray' in sys.modules)"

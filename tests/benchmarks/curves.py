@@ -16,6 +16,7 @@ import numpy as np
 
 from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
+from tests.benchmarks.search_problem import Student
 
 MAX_EPOCHS = 27
 START_PCT = 45.0
@@ -24,7 +25,7 @@ NOISE_PCT = 0.4
 # Like the bundled space `mixer`, and independent of its changes.
 SPACE = Space(
     name="curves",
-    fixed={},
+    fixed={"model": {"family": "mlp_mixer"}},
     dimensions=(
         Choice(name="model.hidden_dim", choices=(64, 96, 128, 192, 256)),
         Integer(name="model.num_blocks", low=2, high=8),
@@ -91,6 +92,26 @@ def noise_pct(params: Mapping[str, Any], seed: int) -> np.ndarray:
 def epoch_s(params: Mapping[str, Any]) -> float:
     """Return the seconds of an epoch."""
     return 10 + 30 * size(params)
+
+
+class CurvesProblem:
+    """A search of these students, with the noise of one seed."""
+
+    space = SPACE
+    max_epochs = MAX_EPOCHS
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def student(self, params: Mapping[str, Any]) -> Student:
+        """Return the student of any params."""
+        true_pct = curve_pct(params)
+        return Student(
+            veer_pct=true_pct + noise_pct(params, self._seed),
+            dprime=None,
+            true_pct=true_pct,
+            epoch_s=epoch_s(params),
+        )
 
 
 def optimum_pct(num_points: int = 61) -> float:

@@ -10,24 +10,19 @@ Veer needs no more epochs than Ray to get within 0.8 points, at the default grac
 
 import argparse
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import TPESampler
 
-from tests.benchmarks.curves import MAX_EPOCHS, optimum_pct
+from tests.benchmarks.curves import MAX_EPOCHS, SPACE, CurvesProblem, optimum_pct
+from tests.benchmarks.ratios import paired_ratio
 from tests.benchmarks.report import finish
-from tests.benchmarks.simulation import (
-    Arm,
-    OtherSettings,
-    Rays,
-    Veer,
-    epochs_until,
-    paired_ratio,
-    play,
-)
+from tests.benchmarks.search_play import Played, Tool, play, tool_source, veer_source
+from tests.benchmarks.simulation import OtherSettings, Rays
 from trainable.machine.hardware import describe_hardware
 
 NUM_SEEDS = 50
@@ -40,12 +35,33 @@ GRACES = (9, 3, MAX_EPOCHS)
 TARGET = 1.0
 
 VEER, RAY, RANDOM = "Veer", "Ray OptunaSearch", "random"
-MakeArm = Callable[[int, int], Arm]
-ARMS: dict[str, MakeArm] = {
-    VEER: lambda seed, grace: Veer("tpe", seed=seed, grace_epochs=grace),
-    RAY: lambda seed, grace: Rays(seed=seed, grace_epochs=grace),
-    RANDOM: lambda seed, grace: Veer("random", seed=seed, grace_epochs=grace),
-}
+# From the seed of the search and the grace period.
+Arm = Callable[[int, int], Iterator[Played]]
+
+
+def _veer(kind: str) -> Arm:
+    def arm(seed: int, grace: int) -> Iterator[Played]:
+        problem = CurvesProblem(seed)
+        settings = {"sampler": kind, "scheduler": {"grace_epochs": grace}}
+        source = veer_source(problem, settings, seed)
+        return play(problem, source, num_workers=NUM_WORKERS)
+
+    return arm
+
+
+def _tool(make: Callable[[int, int], Tool]) -> Arm:
+    def arm(seed: int, grace: int) -> Iterator[Played]:
+        source = tool_source(make(seed, grace))
+        return play(CurvesProblem(seed), source, num_workers=NUM_WORKERS)
+
+    return arm
+
+
+def _ray(seed: int, grace: int, sampler: TPESampler | None = None) -> Rays:
+    return Rays(SPACE, seed=seed, max_epochs=MAX_EPOCHS, grace_epochs=grace, sampler=sampler)
+
+
+ARMS: dict[str, Arm] = {VEER: _veer("tpe"), RAY: _tool(_ray), RANDOM: _veer("random")}
 
 
 def tpe(seed: int, **settings: object) -> TPESampler:
@@ -56,17 +72,19 @@ def tpe(seed: int, **settings: object) -> TPESampler:
         return TPESampler(seed=seed, **chosen)  # type: ignore[arg-type]
 
 
-def _with(**settings: object) -> MakeArm:
-    return lambda seed, grace: OtherSettings(
-        tpe(seed, **settings), seed=seed, grace_epochs=grace
+def _with(**settings: object) -> Arm:
+    return _tool(
+        lambda seed, grace: OtherSettings(
+            SPACE, tpe(seed, **settings), max_epochs=MAX_EPOCHS, grace_epochs=grace
+        )
     )
 
 
-SETTINGS: dict[str, MakeArm] = {
+SETTINGS: dict[str, Arm] = {
     # Veer makes a sampler with a seed of its own for every suggestion.
     "one sampler for all trials": _with(),
-    "Veer's TPE, results reported as Ray does": lambda seed, grace: Rays(
-        seed=seed, grace_epochs=grace, sampler=tpe(seed)
+    "Veer's TPE, results reported as Ray does": _tool(
+        lambda seed, grace: _ray(seed, grace, tpe(seed))
     ),
     "Ray's TPE, results reported as Veer does": _with(group=False),
     "univariate": _with(group=False, multivariate=False),
@@ -78,28 +96,33 @@ SETTINGS: dict[str, MakeArm] = {
 
 
 def epochs_spent(
-    make: MakeArm, seeds: Iterable[int], grace: int, until_pct: Sequence[float]
+    arm: Arm, seeds: Iterable[int], grace: int, until_pct: Sequence[float]
 ) -> list[list[int]]:
     """Return the epochs of each search until each VEER; the budget plus one if not reached.
 
     Args:
-        make: Makes the sampler with early stopping.
+        arm: The sampler with early stopping.
         seeds: One search each.
         grace: The first rung.
         until_pct: VEERs that are good enough.
     """
     spent: list[list[int]] = [[] for _ in until_pct]
     for seed in seeds:
-        played = play(
-            make(seed, grace),
-            seed=seed,
-            num_workers=NUM_WORKERS,
-            budget_epochs=BUDGET_EPOCHS,
-            until_pct=min(until_pct),
-        )
+        lowest = lowest_pct(arm(seed, grace), min(until_pct))
         for epochs, veer_pct in zip(spent, until_pct, strict=True):
-            epochs.append(epochs_until(played, veer_pct) or BUDGET_EPOCHS + 1)
+            reached = (n for n, pct in enumerate(lowest, start=1) if pct <= veer_pct)
+            epochs.append(next(reached, BUDGET_EPOCHS + 1))
     return spent
+
+
+def lowest_pct(played: Iterable[Played], until_pct: float) -> list[float]:
+    """Return the lowest VEER without noise so far after each epoch, up to the end of a search."""
+    lowest: list[float] = []
+    for each in islice(played, BUDGET_EPOCHS):
+        lowest.append(min(each.true_pct, lowest[-1]) if lowest else each.true_pct)
+        if lowest[-1] <= until_pct:
+            break
+    return lowest
 
 
 def main() -> None:
@@ -122,8 +145,8 @@ def main() -> None:
     spent = {}
     for grace in GRACES:
         arms = ARMS | (SETTINGS if options.settings and grace == GRACES[0] else {})
-        for name, make in arms.items():
-            spent[grace, name] = epochs_spent(make, seeds, grace, until_pct)
+        for name, arm in arms.items():
+            spent[grace, name] = epochs_spent(arm, seeds, grace, until_pct)
             for place, within in enumerate(WITHIN_PCT):
                 title = f"grace {grace:2d}, within {within}: {name}"
                 row = spent[grace, name][place]
@@ -134,7 +157,7 @@ def main() -> None:
             title = f"grace {grace:2d}, within {within}: {VEER}"
             print(line(title, spent[grace, VEER][place], spent[GRACES[0], VEER][place]))
     verdict = paired_ratio(counted(spent[GRACES[0], RAY][0]), counted(spent[GRACES[0], VEER][0]))
-    finish("sampler", ratio=verdict.median, target=TARGET)
+    finish("sampler", ratio=verdict.value, target=TARGET)
 
 
 def counted(spent: Sequence[int]) -> list[int]:
@@ -145,7 +168,7 @@ def counted(spent: Sequence[int]) -> list[int]:
 def line(title: str, spent: Sequence[int], against: Sequence[int]) -> str:
     """Return a table row."""
     ratio = paired_ratio(counted(spent), counted(against))
-    shown = "" if spent is against else f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
+    shown = "" if spent is against else f"{ratio.value:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
     num_censored = sum(epochs > BUDGET_EPOCHS for epochs in spent)
     return f"{title:48s}{np.median(counted(spent)):14,.0f}  {num_censored:8d}  {shown}".rstrip()
 

@@ -1,16 +1,18 @@
 """The benchmark `sampler`: its problem, its clock and its statistics."""
 
 import itertools
+from itertools import islice
 
 import numpy as np
 import optuna
 import pytest
 
 from search.loop.early_stopping import SuccessiveHalving
-from spaces.dimensions import Choice, Float, Integer
+from spaces.dimensions import Float
 from tests.benchmarks.curves import (
     MAX_EPOCHS,
     SPACE,
+    CurvesProblem,
     asymptote_pct,
     curve_pct,
     epoch_s,
@@ -19,6 +21,7 @@ from tests.benchmarks.curves import (
     size,
     tau_epochs,
 )
+from tests.benchmarks.ratios import mean_ratio, paired_ratio
 from tests.benchmarks.sampler import (
     ARMS,
     BUDGET_EPOCHS,
@@ -26,8 +29,10 @@ from tests.benchmarks.sampler import (
     counted,
     epochs_spent,
     line,
+    lowest_pct,
 )
-from tests.benchmarks.simulation import epochs_until, paired_ratio, play
+from tests.benchmarks.search_play import play, tool_source
+from tests.benchmarks.search_problem import random_params
 
 
 @pytest.fixture(autouse=True)
@@ -38,19 +43,7 @@ def _quiet():
 def students(num: int) -> list[dict]:
     """Draw students at random from the space, each range evenly on its own scale."""
     rng = np.random.default_rng(0)
-
-    def pick(dimension):
-        match dimension:
-            case Choice(choices=choices):
-                return choices[rng.integers(len(choices))]
-            case Integer(low=low, high=high):
-                return int(rng.integers(low, high + 1))
-            case Float(low=low, high=high, log=True):
-                return float(np.clip(np.exp(rng.uniform(np.log(low), np.log(high))), low, high))
-            case Float(low=low, high=high):
-                return float(rng.uniform(low, high))
-
-    return [SPACE.sample(pick) for _ in range(num)]
+    return [random_params(SPACE, rng) for _ in range(num)]
 
 
 class TestProblem:
@@ -119,17 +112,14 @@ class TestProblem:
 class TestSimulation:
     @pytest.mark.parametrize("name", [*ARMS, *SETTINGS])
     def test_same_seed_gives_the_same_search_and_another_another(self, name):
-        make = (ARMS | SETTINGS)[name]
-        one, again, other = (
-            play(make(seed, 3), seed=seed, num_workers=4, budget_epochs=150)
-            for seed in (1, 1, 2)
-        )
+        arm = (ARMS | SETTINGS)[name]
+        one, again, other = (list(islice(arm(seed, 3), 150)) for seed in (1, 1, 2))
         assert one == again
         assert one != other
 
     @pytest.mark.parametrize("name", ARMS)
     def test_the_clock_runs_forward_and_a_worker_trains_one_trial_at_a_time(self, name):
-        played = play(ARMS[name](0, 9), seed=0, num_workers=4, budget_epochs=300)
+        played = list(islice(ARMS[name](0, 9), 300))
         times_s = [epoch.time_s for epoch in played]
         assert times_s == sorted(times_s)
         assert {epoch.worker for epoch in played} == {0, 1, 2, 3}
@@ -152,14 +142,14 @@ class TestSimulation:
     @pytest.mark.parametrize("name", ARMS)
     @pytest.mark.parametrize("grace", [3, 9, 27])
     def test_a_trial_ends_where_successive_halving_stops_it(self, name, grace):
-        played = play(ARMS[name](0, grace), seed=0, num_workers=4, budget_epochs=300)
+        played = list(islice(ARMS[name](0, grace), 300))
         rungs = [rung for rung in (3, 9) if grace <= rung]
         halving = SuccessiveHalving(rungs, 3)
         ended: set[int] = set()
         for epoch in played:
             assert epoch.trial not in ended
             if (
-                halving.decide(epoch.trial, epoch.epoch, epoch.veer_pct).stop
+                halving.decide(epoch.trial, epoch.epoch, epoch.figure_pct).stop
                 or epoch.epoch == MAX_EPOCHS
             ):
                 ended.add(epoch.trial)
@@ -170,7 +160,7 @@ class TestSimulation:
     def test_samplers_see_the_noise_and_the_measure_does_not(self):
         seen: list[float] = []
 
-        class Arm:
+        class OneTrial:
             def suggest(self):
                 return 0, students(1)[0]
 
@@ -178,28 +168,25 @@ class TestSimulation:
                 seen.append(result[-1])
                 return True
 
-        played = play(Arm(), seed=5, num_workers=1, budget_epochs=MAX_EPOCHS)
+        played = list(islice(play(CurvesProblem(5), tool_source(OneTrial())), MAX_EPOCHS))
         student = students(1)[0]
         assert [epoch.true_pct for epoch in played] == curve_pct(student).tolist()
         assert seen == (curve_pct(student) + noise_pct(student, 5)).tolist()
 
     def test_a_search_ends_at_the_first_student_that_is_good_enough(self):
-        make = ARMS["random"]
-        whole = play(make(0, 9), seed=0, num_workers=4, budget_epochs=600)
+        whole = list(islice(ARMS["random"](0, 9), 600))
         until_pct = optimum_pct(31) + 3
         first = next(n for n, e in enumerate(whole, start=1) if e.true_pct <= until_pct)
-        short = play(
-            make(0, 9), seed=0, num_workers=4, budget_epochs=600, until_pct=until_pct
-        )
-        assert short == whole[:first]
-        assert epochs_until(short, until_pct) == epochs_until(whole, until_pct) == first
-        assert epochs_until(whole[: first - 1], until_pct) is None
+        short = lowest_pct(ARMS["random"](0, 9), until_pct)
+        assert len(short) == first
+        assert short == np.minimum.accumulate([e.true_pct for e in whole[:first]]).tolist()
+        assert epochs_spent(ARMS["random"], [0], 9, [until_pct]) == [[first]]
 
 
 class TestStatistics:
     def test_the_median_is_of_pairs_and_not_of_arms(self):
         ratio = paired_ratio([10, 40, 90], [10, 20, 100])
-        assert ratio.median == pytest.approx(1.0)
+        assert ratio.value == pytest.approx(1.0)
         assert paired_ratio([3, 3, 3], [2, 2, 2]) == paired_ratio([6, 9, 3], [4, 6, 2])
 
     def test_the_interval_is_that_of_every_resample(self):
@@ -208,6 +195,20 @@ class TestStatistics:
         every = [np.median(drawn) for drawn in itertools.product(ratios, repeat=5)]
         ratio = paired_ratio(above, below, num_resamples=50_000)
         assert (ratio.low, ratio.high) == tuple(np.percentile(every, [2.5, 97.5]))
+
+    def test_a_mean_ratio_and_its_inverse_are_each_others(self):
+        above, below, groups = [10.0, 40.0, 90.0], [20.0, 10.0, 30.0], ["a", "a", "b"]
+        one, other = mean_ratio(above, below, groups), mean_ratio(below, above, groups)
+        assert one.value == pytest.approx((0.5 * 4 * 3) ** (1 / 3))
+        assert other.value == pytest.approx(1 / one.value)
+        assert (other.low, other.high) == pytest.approx((1 / one.high, 1 / one.low))
+
+    def test_the_interval_of_a_mean_ratio_is_over_groups_too(self):
+        above = [1.0, 1.0, 1.0, 4.0, 4.0, 4.0]
+        alike = mean_ratio(above, [1.0] * 6, ["a", "a", "a", "b", "b", "b"])
+        # In each group all pairs are the same, so only the draw of the groups matters.
+        assert (alike.low, alike.high) == pytest.approx((1.0, 4.0))
+        assert mean_ratio([2.0] * 4, [1.0] * 4, ["a", "a", "b", "b"]).high == pytest.approx(2.0)
 
     def test_censored_searches_are_counted_and_count_with_the_budget(self):
         spent, easy = epochs_spent(ARMS["random"], range(2), 9, until_pct=[5.0, 45.0])
