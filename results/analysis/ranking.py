@@ -1,8 +1,9 @@
-"""The ranking of trials: by their repeats with other seeds where there are any, else by VEER.
+"""The ranking of trials: by their repeats with other seeds where there are any.
 
-The lowest VEER of a trial that was selected for it is optimistic: part of it is the luck of the
-seed and of the epoch. Repeats of the config with other seeds do not have this bias, so a trial
-with repeats is ranked by their mean.
+A trial without repeats is ranked by the lowest of its epochs' figures that decide: the VEER, or
+another one by the setting `decide_by`. The lowest figure of a trial that was selected for it is
+optimistic: part of it is the luck of the seed and of the epoch. Repeats of the config with other
+seeds do not have this bias, so a trial with repeats is ranked by the mean of their VEERs.
 """
 
 from collections.abc import Iterable
@@ -28,6 +29,10 @@ class Rankable(Protocol):
     @property
     def best_veer_pct(self) -> float | None:
         """Lowest VEER of its epochs, percent."""
+
+    @property
+    def best_decision_pct(self) -> float | None:
+        """Lowest figure that decides of its epochs, percent."""
 
     @property
     def median_veer_pct(self) -> float | None:
@@ -91,17 +96,17 @@ def ranked(trials: Iterable[RankableT]) -> list[RankableT]:
     """Return the search's own trials with a VEER, the best first.
 
     Trials whose config was repeated with other seeds come first, by the mean over the complete
-    repeats. The others follow by their lowest VEER, which is optimistic and so not comparable with
-    a mean. Failed and diverged trials and follow-ups have no rank.
+    repeats. The others follow by their lowest figure that decides, which is optimistic and so not
+    comparable with a mean. Failed and diverged trials and follow-ups have no rank.
     """
     trials = list(trials)
     repeats = repeats_of(trials)
 
     def sort_key(trial: RankableT) -> tuple[bool, float, int]:
         own = repeats.get(trial.trial)
-        veer_pct = trial.best_veer_pct if own is None else own.mean_pct
-        # The number at the end makes the order of equal VEERs the same at every call.
-        return own is None, 0.0 if veer_pct is None else veer_pct, trial.trial
+        pct = trial.best_decision_pct if own is None else own.mean_pct
+        # The number at the end makes the order of equal figures the same at every call.
+        return own is None, 0.0 if pct is None else pct, trial.trial
 
     return sorted((trial for trial in trials if may_rank(trial)), key=sort_key)
 

@@ -8,7 +8,8 @@ from results.analysis.faults import counted, fault_remarks, utc
 from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
-from results.journal.history import LAST_EPOCHS
+from results.journal.decision import BY_VEER, FIGURE_NAMES, NEED_DPRIME
+from results.journal.history import LAST_EPOCHS, TrialHistory
 from results.journal.search_records import CorpusRecord, InfeasibleSuggestion
 from results.journal.trial_records import FinalTestOpened, InfrastructureFault
 from spaces.limits import BROKEN_RULE
@@ -42,8 +43,9 @@ def undistilled_beats_teacher(view: RunView) -> str | None:
         own_pct = trial.best_veer_pct
         if trial.loss["distillation"] != "none" or own_pct is None:
             continue
+        # The rank need not be the order of the VEERs.
         if own_pct > teacher_pct:
-            return None
+            continue
         how = "beat" if own_pct < teacher_pct else "equal"
         return (
             f"students without distillation already {how} the teacher ({own_pct:.2f} % in trial "
@@ -78,7 +80,7 @@ def run_remarks(view: RunView) -> list[str]:
         hardest_last = sorted(view.success.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
-    remarks += repeat_remarks(view)
+    remarks += [*decision_remarks(view), *repeat_remarks(view)]
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if each.share is not None]:
         remarks.append(_run_again(short))
@@ -96,16 +98,40 @@ def run_remarks(view: RunView) -> list[str]:
 def why_best(view: RunView) -> str | None:
     """Return why the first in rank is the first, None where no trial has a rank.
 
-    Such as `by the mean of 3 repeats: 9.80 % ± 0.40`, or `by its lowest VEER: 9.10 %`.
+    Such as `by the mean of 3 repeats: 9.80 % ± 0.40`, `by its lowest VEER: 9.10 %`, or `by its
+    lowest EER from d': 8.70 % (VEER 9.10 %)`.
     """
     if view.best is None:
         return None
     repeats = view.repeats.get(view.best.trial)
     if repeats is None:
-        return f"by its lowest VEER: {view.best.best_veer_pct:.2f} %"
+        return _lowest_in_words(view.best)
     lost = f", {repeats.num_lost} more did not run to the end" if repeats.num_lost else ""
     num_repeats = counted(len(repeats.veer_pct), "repeat")
     return f"by the mean of {num_repeats}: {mean_in_words(repeats)}{lost}"
+
+
+def decision_remarks(view: RunView) -> list[str]:
+    """Return a line on the figure that trials are compared by; none where it is the VEER.
+
+    It also gives the number of epochs that lack what the figure needs.
+    """
+    if view.decide_by == BY_VEER:
+        return []
+    line = f"trials are compared by their {FIGURE_NAMES[view.decide_by]}"
+    epochs = [each for trial in view.histories for each in trial.in_order]
+    lacking = sum(each.dprime is None and each.veer_pct is not None for each in epochs)
+    if lacking and view.decide_by in NEED_DPRIME:
+        line += f"; {lacking:,} of {counted(len(epochs), 'epoch')} without d' by their VEER"
+    return [line]
+
+
+def _lowest_in_words(trial: TrialHistory) -> str:
+    veer = f"{trial.best_veer_pct:.2f} %"
+    if trial.decide_by == BY_VEER:
+        return f"by its lowest VEER: {veer}"
+    name = FIGURE_NAMES[trial.decide_by]
+    return f"by its lowest {name}: {trial.best_decision_pct:.2f} % (VEER {veer})"
 
 
 def repeat_remarks(view: RunView) -> list[str]:
@@ -122,13 +148,14 @@ def repeat_remarks(view: RunView) -> list[str]:
         f"repeats with other seeds, the median VEER of their last {LAST_EPOCHS} epochs, mean ± "
         f"standard deviation: {'; '.join(means)}"
     ]
-    luckiest = min(
-        (t.best_veer_pct, t.trial) for t in view.ranked if t.best_veer_pct is not None
+    luckiest_pct, luckiest = min(
+        (t.best_decision_pct, t.trial) for t in view.ranked if t.best_decision_pct is not None
     )
-    if view.best is not None and luckiest[1] != view.best.trial:
+    if view.best is not None and luckiest != view.best.trial:
+        name = FIGURE_NAMES[view.decide_by]
         lines.append(
-            f"the best is trial {view.best.trial} by its repeats; by the luckiest epoch, "
-            f"{luckiest[0]:.2f} %, it would have been trial {luckiest[1]}"
+            f"the best is trial {view.best.trial} by its repeats; by the {name} of the luckiest "
+            f"epoch, {luckiest_pct:.2f} %, it would have been trial {luckiest}"
         )
     return lines
 

@@ -16,13 +16,8 @@ from results.analysis.ranking import Repeats, ranked, repeats_of
 from results.analysis.rungs import rungs_of
 from results.analysis.speed import single_utterance_rows, speed_ratios, trial_of
 from results.analysis.trial_scores import RunScores, TrialScores
-from results.journal.history import (
-    SearchTurn,
-    TrialHistory,
-    last_turn,
-    latest_settings,
-    trial_histories,
-)
+from results.journal.decision import DecisionKind, decision_kind
+from results.journal.history import TrialHistory, trial_histories
 from results.journal.record import Record
 from results.journal.record_values import BenchmarkRow
 from results.journal.repetitions import Repetition, repetitions
@@ -35,6 +30,7 @@ from results.journal.search_records import (
     TeacherRecord,
 )
 from results.journal.trial_records import TrialStarted
+from results.journal.turns import SearchTurn, last_turn, latest_settings
 from spaces.dimensions import Dimension
 
 ComputedT = TypeVar("ComputedT")
@@ -143,6 +139,11 @@ class RunView:
         """The VEER of each success criterion in percent, from the latest settings."""
         criteria = self.settings.get("success") or {}
         return {name: float(pct) for name, pct in criteria.items() if pct is not None}
+
+    @cached_property
+    def decide_by(self) -> DecisionKind:
+        """The figure by which the search compares trials."""
+        return decision_kind(self.settings)
 
     @cached_property
     def rungs(self) -> list[float]:

@@ -33,7 +33,7 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
     """Return Spearman's and Kendall's coefficients.
 
     Args:
-        pairs: VEER at a rung and end VEER of each trial, percent.
+        pairs: Figure at a rung and end VEER of each trial, percent.
     """
     at_rung, at_end = ([pair[side] for pair in pairs] for side in (0, 1))
     # SciPy warns and returns NaN where one side is constant.
@@ -100,13 +100,13 @@ def audit_rungs(
 
 
 def _rung_and_end(trials: Iterable[TrialHistory], epoch: int) -> list[tuple[float, float]]:
-    """Return VEER after the epoch and end VEER, percent, of the trials that have both."""
+    """Return the figure after the epoch and end VEER, percent, of the trials that have both."""
     pairs = []
     for trial in trials:
-        measured = trial.measured
-        end = median_of_last([veer for at, veer in measured.items() if at > epoch])
-        if epoch in measured and end is not None:
-            pairs.append((measured[epoch], end))
+        decisions = trial.decisions
+        end = median_of_last([veer for at, veer in trial.measured.items() if at > epoch])
+        if epoch in decisions and end is not None:
+            pairs.append((decisions[epoch], end))
     return pairs
 
 

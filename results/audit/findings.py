@@ -5,10 +5,12 @@ The field names are the keys of `veer audit --json`, so they stay as they are.
 
 from dataclasses import dataclass
 
+from results.journal.decision import DecisionKind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Correlation:
-    """The rank correlation between the VEERs at a rung and the end VEERs.
+    """The rank correlation between the figures at a rung that decide and the end VEERs.
 
     Attributes:
         num: Number of trials compared.
@@ -189,6 +191,7 @@ class Audit:
 
     Attributes:
         is_stopping: Whether the search stops trials early.
+        decide_by: The figure that the rungs compare.
         grace_epochs: Epoch of the first rung.
         reduction_factor: Ratio of the epochs of consecutive rungs.
         max_epochs: Epochs of a trial that is not stopped.
@@ -201,6 +204,7 @@ class Audit:
     """
 
     is_stopping: bool
+    decide_by: DecisionKind
     grace_epochs: int
     reduction_factor: float
     max_epochs: int

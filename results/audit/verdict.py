@@ -4,6 +4,7 @@ import math
 
 from results.analysis.faults import counted
 from results.audit.findings import Audit, ControlsAudit, RungAudit, SeedsAudit
+from results.journal.decision import FIGURE_NAMES
 
 # Rank correlations from which a rung counts as a good, and as a moderate, predictor of the end
 # VEER: the usual reading of strong and weak coefficients.
@@ -100,13 +101,14 @@ def _on_rungs(audit: Audit) -> list[str]:
     first = audit.rungs[0]
     found = first.with_controls or first.complete
     trials = "complete trials and controls" if first.with_controls else "complete trials"
+    figure = f"{FIGURE_NAMES[audit.decide_by]} after epoch {first.epoch}"
     if found.spearman is None:
         return [
-            f"how well VEER after epoch {first.epoch} predicts the end is not known: "
-            f"{found.num} {trials}, three with different VEERs are needed"
+            f"how well {figure} predicts the end is not known: {found.num} {trials}, three with "
+            "different ones are needed"
         ]
     result = (
-        f"VEER after epoch {first.epoch} predicts the end {_how_well(found.spearman)}: rank "
+        f"{figure} predicts the end {_how_well(found.spearman)}: rank "
         f"correlation {found.spearman:.2f} over {found.num} {trials}"
     )
     if found.p_value is not None and found.p_value > SIGNIFICANCE:

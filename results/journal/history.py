@@ -7,12 +7,9 @@ from itertools import islice
 from statistics import median
 from typing import Any, Final, TypeVar
 
+from results.journal.decision import BY_VEER, DecisionKind, decision_kind, decisions
 from results.journal.record import Record
-from results.journal.search_records import (
-    SearchEnded,
-    SearchResumed,
-    SearchStarted,
-)
+from results.journal.search_records import SearchStarted
 from results.journal.trial_records import (
     EpochEnded,
     InfrastructureFault,
@@ -23,7 +20,6 @@ from results.journal.trial_records import (
 from spaces.files.errors import RunError
 
 R = TypeVar("R", bound=Record)
-SearchTurn = SearchStarted | SearchResumed | SearchEnded
 RUNNING = "running"
 # Records of single trials, which make up their histories.
 OF_TRIALS = (TrialStarted, TrialPlaced, EpochEnded, InfrastructureFault, TrialEnded)
@@ -69,6 +65,7 @@ class TrialHistory:
         num_runs: How often it was started, without the starts that continue an unfinished trial.
         is_continued: Whether its latest start continued it, in a resumed search.
         is_given_up: Whether the trial failed because of its last fault.
+        decide_by: The figure by which the search compares it with other trials.
     """
 
     trial: int
@@ -82,6 +79,7 @@ class TrialHistory:
     num_runs: int = 1
     is_continued: bool = False
     is_given_up: bool = False
+    decide_by: DecisionKind = BY_VEER
 
     def start_again(self, record: TrialStarted) -> None:
         """Take a further `trial_started` record, after which the trial is unfinished."""
@@ -175,6 +173,19 @@ class TrialHistory:
         }
 
     @property
+    def decisions(self) -> dict[int, float]:
+        """The figure that decides by epoch, percent, of the epochs that have a VEER."""
+        epochs = self.epochs.values()
+        return decisions(self.decide_by, ((e.epoch, e.veer_pct, e.dprime) for e in epochs))
+
+    @property
+    def best_decision_pct(self) -> float | None:
+        """Lowest figure that decides of its epochs, percent."""
+        if self.decide_by == BY_VEER:
+            return self.best_veer_pct  # known without a pass over the epochs
+        return min(self.decisions.values(), default=None)
+
+    @property
     def median_veer_pct(self) -> float | None:
         """Median VEER of the last `LAST_EPOCHS` epochs that have one, percent."""
         # From the end, since a search asks after each epoch.
@@ -207,21 +218,28 @@ class TrialFold:
     def __init__(self) -> None:
         self.trials: dict[int, TrialHistory] = {}
         self._faulty: set[int] = set()  # trials with a fault since their last epoch or start
+        self._decide_by: DecisionKind = BY_VEER
 
     def take(self, record: Record) -> None:
         """Add the next record.
 
         Raises:
-            RunError: It is of a trial that has not started.
+            RunError: It is of a trial that has not started, or an unknown figure decides.
         """
+        if isinstance(record, SearchStarted):
+            self._decide_by = decision_kind(record.settings)
         if not isinstance(record, OF_TRIALS):
             return
         number = record.trial
         if number in self.trials:
             self._add(self.trials[number], record)
         elif isinstance(record, TrialStarted):
-            start_s = record.time_s
-            self.trials[number] = TrialHistory(trial=number, started=record, start_s=start_s)
+            self.trials[number] = TrialHistory(
+                trial=number,
+                started=record,
+                start_s=record.time_s,
+                decide_by=self._decide_by,
+            )
         else:
             raise RunError(
                 f"the journal has {record.event} of trial {number}, which has not started: it "
@@ -269,12 +287,6 @@ def median_of_last(veer_pct: Sequence[float]) -> float | None:
     return median(veer_pct[-LAST_EPOCHS:]) if veer_pct else None
 
 
-def last_turn(records: Iterable[Record]) -> SearchTurn | None:
-    """Return the last start or end of the search; None where it has not started."""
-    turns = [record for record in records if isinstance(record, SearchTurn)]
-    return turns[-1] if turns else None
-
-
 def latest(records: Iterable[Record], kind: type[R]) -> R | None:
     """Return the last record of a class, None where there is none."""
     found = None
@@ -282,13 +294,3 @@ def latest(records: Iterable[Record], kind: type[R]) -> R | None:
         if isinstance(record, kind):
             found = record
     return found
-
-
-def latest_settings(records: Iterable[Record]) -> dict[str, Any]:
-    """Return the latest settings of the search; empty where the journal has none."""
-    settings: dict[str, Any] = {}
-    for record in records:
-        if isinstance(record, SearchStarted | SearchResumed):
-            # `search_resumed` may have no settings; then the earlier ones hold.
-            settings = record.settings or settings
-    return settings

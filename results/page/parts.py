@@ -7,6 +7,7 @@ from typing import Any
 
 from results.analysis.faults import fault_in_words, reason_of, utc
 from results.analysis.run_view import RunView
+from results.journal.decision import FIGURE_NAMES
 from results.journal.history import UNRANKED, TrialHistory
 from results.journal.search_records import (
     ENDINGS,
@@ -185,6 +186,7 @@ def search_facts(view: RunView) -> Facts:
         {
             "sampled parameters": list(sampled) or None,
             "sampler": settings.get("sampler"),
+            "trials compared by": FIGURE_NAMES[view.decide_by],
             "early stopping": scheduler.get("kind"),
             "rungs": f"epochs {rungs}" if rungs else None,
             **{key.replace("_", " "): settings.get(key) for key in _PLAIN_SETTINGS},

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from results.journal.decision import FIGURE_NAMES
 from results.terminal.quoting import veer_command
 from search.cli.console import console
 
@@ -28,10 +29,11 @@ def audit(
 ) -> None:
     """Check whether early stopping was right, and how much of the ranking is due to chance.
 
-    Shows the rank correlation of VEER at each rung with VEER at the end, the results of stopped
-    trials that were run to the end (`--control` of search and resume), the spread over seeds
-    (`--repeat`), whether every stop follows the rule of the rungs, and the epochs saved. VEER at
-    the end is the median of the last five epochs. See docs/trust.md.
+    Shows the rank correlation of VEER, or of the figure that decides (`decide_by`), at each rung
+    with VEER at the end, the results of stopped trials that were run to the end (`--control` of
+    search and resume), the spread over seeds (`--repeat`), whether every stop follows the rule of
+    the rungs, and the epochs saved. VEER at the end is the median of the last five epochs. See
+    docs/trust.md.
     """
     from results.analysis.run_view import RunView
     from results.audit.verdict import verdict
@@ -65,7 +67,8 @@ def _missing(found: Audit) -> str:
 
 def _rungs(found: Audit) -> Table:
     has_controls = found.controls is not None
-    table = Table(title="Rungs: rank correlation of VEER there with VEER at the end")
+    figure = FIGURE_NAMES[found.decide_by]
+    table = Table(title=f"Rungs: rank correlation of {figure} there with VEER at the end")
     for name in ("epoch", "reached", "stopped", "complete", "Spearman", "Kendall"):
         table.add_column(name, justify="right")
     if has_controls:

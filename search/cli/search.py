@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from results.journal.decision import DecisionKind
 from search.cli.options import (
     AddressOption,
     AllowCodeOption,
@@ -76,6 +77,10 @@ def search(
     scheduler: Annotated[
         SchedulerKind | None, typer.Option(help="asha stops trials with a high VEER early.")
     ] = None,
+    decide_by: Annotated[
+        DecisionKind | None,
+        typer.Option(help="What trials are compared by until their config is repeated."),
+    ] = None,
     grace_epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs that asha lets every trial run.")
     ] = None,
@@ -128,6 +133,7 @@ def search(
         "time_limit_s": time_limit_s,
         "sampler": sampler,
         "scheduler.kind": scheduler,
+        "decide_by": decide_by,
         "scheduler.grace_epochs": grace_epochs,
         "scheduler.reduction_factor": reduction_factor,
         "resources.cpu": cpu,

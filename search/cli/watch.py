@@ -205,14 +205,10 @@ def frame(
 
 def _header(snapshot: JournalSnapshot, run: RunFolder, now_s: float) -> Text:
     from search.run.journal_status import journal_status
-    from search.run.progress import duration_text, faults_in_words
+    from search.run.progress import best_in_words, duration_text, faults_in_words
 
     status = journal_status(snapshot.view, now_s)
-    best = (
-        "no VEER yet"
-        if status.best_veer_pct is None
-        else f"best VEER {status.best_veer_pct:.2f} % (trial {status.best_trial})"
-    )
+    best = "no VEER yet" if status.best_veer_pct is None else best_in_words(status)
     parts = [
         f"{status.running} running, {status.complete} complete, "
         f"{status.stopped_early} stopped early, {status.failed} failed",

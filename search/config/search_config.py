@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from results.journal.decision import BY_VEER, DecisionKind
 from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.sampler_kind import SamplerKind
@@ -35,7 +36,15 @@ MAY_CHANGE = frozenset(
     }
 )
 # Settings that a space file may suggest; a settings file and the command line override them.
-SUGGESTIBLE = ("sampler", "scheduler", "max_epochs", "num_trials", "repetitions", "success")
+SUGGESTIBLE = (
+    "sampler",
+    "scheduler",
+    "decide_by",
+    "max_epochs",
+    "num_trials",
+    "repetitions",
+    "success",
+)
 
 
 class SearchConfig(Settings):
@@ -93,6 +102,12 @@ class SearchConfig(Settings):
         None, ge=1, le=100_000, description="Trials at once; null for as many as the cluster fits."
     )
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
+    decide_by: DecisionKind = Field(
+        BY_VEER,
+        description="Figure by which early stopping, the sampler and the choice of finalists "
+        "compare trials: veer; mean_of_last_k, the mean VEER of three epochs; dprime, the EER of "
+        "normal distributions with the epoch's d'; blend, the mean of that and the VEER.",
+    )
     success: dict[str, Annotated[float, Field(gt=0, le=100)]] = Field(
         default_factory=dict,
         description="VEER in percent that meets a criterion, by its name: {target: 11}.",

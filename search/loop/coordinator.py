@@ -112,7 +112,7 @@ class Coordinator(SearchState):
                 case InfeasibleSuggestion() | RepeatedSuggestion():
                     self._proposals.restore_rejected(record, self.trials)
                 case EpochEnded():
-                    self._apply_epoch(record.trial, record.epoch, record.veer_pct)
+                    self._apply_epoch(record)
                 case InfrastructureFault():
                     self.ledger.restore(self.trials[record.trial], record)
                 case TrialEnded():
@@ -181,7 +181,7 @@ class Coordinator(SearchState):
         if course.state is None and epoch not in course.veer_pct:
             record = EpochEnded(trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
             self._journal.append(record)
-            self._apply_epoch(trial, epoch, veer_pct)
+            self._apply_epoch(record)
             self.num_reported += 1
         if self.is_out_of_time:
             self.halt("time_limit")
@@ -257,8 +257,9 @@ class Coordinator(SearchState):
         if self.halted is None:
             self.halted, self.halt_message = reason, message
 
-    def _apply_epoch(self, trial: int, epoch: int, veer_pct: float | None) -> None:
+    def _apply_epoch(self, record: EpochEnded) -> None:
         """Pass an epoch to study and early stopping; `_end_if_due` handles one without a VEER."""
+        trial, epoch, veer_pct = record.trial, record.epoch, record.veer_pct
         course = self.trials[trial]
         if epoch in course.veer_pct:
             return
@@ -266,18 +267,15 @@ class Coordinator(SearchState):
         course.faults.clear()
         if course.follow_up is None:
             self._num_epochs += 1
-        if veer_pct is None or not math.isfinite(veer_pct):
-            course.veer_pct[epoch] = math.nan
-            return
-        course.veer_pct[epoch] = veer_pct
+        course.add_epoch(epoch, veer_pct, record.dprime)
         # A repeat or control must not change what the search itself would have done.
-        if course.follow_up is not None:
+        if course.follow_up is not None or veer_pct is None or math.isnan(course.veer_pct[epoch]):
             return
-        self._proposals.report(course, epoch, veer_pct)
+        self._proposals.report(course, epoch)
         target_pct = self.budget.target_pct
         if self.met_by is None and target_pct is not None and veer_pct <= target_pct:
             self.met_by = trial
-        course.verdict = self._early_stopping.decide(trial, epoch, veer_pct)
+        course.verdict = self._early_stopping.decide(trial, epoch, course.decisions[epoch])
 
     def _end_if_due(self, trial: int) -> bool:
         """End the trial if its last epoch or its faults require it; return whether it ended."""

@@ -1,7 +1,8 @@
-"""Asynchronous successive halving (ASHA) on VEER, independent of Ray.
+"""Asynchronous successive halving (ASHA) on the figure that decides, independent of Ray.
 
 Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that reaches a rung is
-stopped when its VEER is worse than the best 1/reduction_factor of the VEERs recorded there before.
+stopped when its figure (by default the VEER; lower is better) is worse than the best
+1/reduction_factor of the figures recorded there before.
 The decisions are those of Ray's AsyncHyperBandScheduler with one bracket.
 Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020
 (arXiv:1810.05934).
@@ -20,8 +21,8 @@ class Verdict:
     Attributes:
         stop: Whether the trial is stopped after this epoch.
         rung: The rung that the trial reached, epochs; None between rungs.
-        cutoff_pct: Highest VEER with which the trial goes on, percent; None for the first trial at
-            a rung.
+        cutoff_pct: Highest figure with which the trial goes on, percent; None for the first trial
+            at a rung.
     """
 
     stop: bool
@@ -64,44 +65,45 @@ class SuccessiveHalving:
         # again, and the rung may have more trials by then.
         self._verdicts: dict[tuple[int, int], Verdict] = {}
 
-    def decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
+    def decide(self, trial: int, epoch: int, figure_pct: float) -> Verdict:
         """Record a result and decide whether the trial goes on.
 
         Args:
             trial: The trial's number.
             epoch: Epochs finished, from 1.
-            veer_pct: VEER after that epoch, finite.
+            figure_pct: The figure that decides after that epoch, percent, finite.
 
         Raises:
-            ValueError: The VEER is NaN or infinite; comparisons with it would never stop a trial.
+            ValueError: The figure is NaN or infinite; comparisons with it would never stop a
+                trial.
         """
-        if not np.isfinite(veer_pct):
-            raise ValueError(f"veer_pct must be finite, got {veer_pct} (trial {trial})")
+        if not np.isfinite(figure_pct):
+            raise ValueError(f"figure_pct must be finite, got {figure_pct} (trial {trial})")
         if (trial, epoch) not in self._verdicts:
-            self._verdicts[trial, epoch] = self._decide(trial, epoch, veer_pct)
+            self._verdicts[trial, epoch] = self._decide(trial, epoch, figure_pct)
         return self._verdicts[trial, epoch]
 
     def recorded(self) -> dict[float, dict[int, float]]:
-        """Return the VEERs recorded so far in percent, by rung and trial."""
+        """Return the figures recorded so far in percent, by rung and trial."""
         return {rung.epoch: dict(rung.recorded) for rung in self._rungs}
 
-    def _decide(self, trial: int, epoch: int, veer_pct: float) -> Verdict:
+    def _decide(self, trial: int, epoch: int, figure_pct: float) -> Verdict:
         # The highest rung that was reached and not recorded counts, as in Ray: a trial without a
-        # VEER at a rung's own epoch is compared there at its next one.
+        # figure at a rung's own epoch is compared there at its next one.
         for rung in reversed(self._rungs):
             if epoch >= rung.epoch and trial not in rung.recorded:
-                # Before its own VEER is recorded: the first trial at a rung always goes on.
+                # Before its own figure is recorded: the first trial at a rung always goes on.
                 cutoff = self._cutoff_pct(rung)
-                rung.recorded[trial] = veer_pct
-                # A VEER equal to the cutoff goes on, as in Ray.
-                stop = cutoff is not None and veer_pct > cutoff
+                rung.recorded[trial] = figure_pct
+                # A figure equal to the cutoff goes on, as in Ray.
+                stop = cutoff is not None and figure_pct > cutoff
                 return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff)
         return GO_ON
 
     def _cutoff_pct(self, rung: _Rung) -> float | None:
         if not rung.recorded:
             return None
-        # The percentile of the negated VEERs, so that floats round exactly as in Ray, which
+        # The percentile of the negated figures, so that floats round exactly as in Ray, which
         # maximises.
-        rewards = [-veer_pct for veer_pct in rung.recorded.values()]
+        rewards = [-figure_pct for figure_pct in rung.recorded.values()]
         return -float(np.percentile(rewards, self._percentile))

@@ -52,7 +52,8 @@ class FollowUpCandidate:
         trial: The trial's number.
         seed: The trial's seed.
         recipe: The trial's config without the seed.
-        veer_pct: Lowest VEER in percent if the trial may be a finalist, else None.
+        decision_pct: Lowest figure that decides, percent, if the trial may be a finalist, else
+            None.
         is_cut: Whether early stopping stopped the trial.
         follow_up: `repeat` or `control` for a follow-up, None for one of the search's own trials.
         follows: Number of the trial that a follow-up follows, else None.
@@ -61,7 +62,7 @@ class FollowUpCandidate:
     trial: int
     seed: int
     recipe: str
-    veer_pct: float | None
+    decision_pct: float | None
     is_cut: bool
     follow_up: str | None
     follows: int | None
@@ -95,7 +96,7 @@ class FollowUpCandidate:
             trial=trial.trial,
             seed=seed,
             recipe=recipe_of(config),
-            veer_pct=trial.best_veer_pct if is_finalist else None,
+            decision_pct=trial.best_decision_pct if is_finalist else None,
             is_cut=is_cut and trial.follow_up is None,
             follow_up=trial.follow_up,
             follows=trial.follows,
@@ -125,9 +126,9 @@ def due_by_journal(records: Sequence[Record], plan: FollowUpPlan) -> list[Follow
 
 
 def finalists(trials: Iterable[FollowUpCandidate], most: int) -> list[FollowUpCandidate]:
-    """Return the `most` best trials by their lowest VEER, one for each config."""
-    able = [(trial.veer_pct, trial.trial, trial) for trial in trials if trial.veer_pct is not None]
-    # By the number at equal VEERs, so that a replay chooses the same; trials do not compare.
+    """Return the `most` best trials by their lowest figure that decides, one for each config."""
+    able = [(t.decision_pct, t.trial, t) for t in trials if t.decision_pct is not None]
+    # By the number at equal figures, so that a replay chooses the same; trials do not compare.
     best_first = [trial for *_, trial in sorted(able, key=lambda key: key[:2])]
     return _first_of_each(best_first, lambda trial: trial.recipe, most)
 
@@ -138,7 +139,7 @@ def finalists_so_far(trials: Iterable[TrialCourse], most: int) -> list[TrialCour
     Recipes are hashed only until `most` of them differ.
     """
     able = [
-        (trial.best_veer_pct, trial.trial, trial)
+        (trial.best_decision_pct, trial.trial, trial)
         for trial in trials
         if may_rank(trial) and trial.state in FINALIST_STATES
     ]

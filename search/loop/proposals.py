@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from results.journal.decision import BY_VEER, DecisionKind
 from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.record_values import BrokenLimit, EndState
@@ -50,6 +51,7 @@ class Proposals:
         make_config: Turns a suggestion into a trial's checked config.
         check: Returns the limits that a config breaks.
         repetitions: How often a config may be run, each time with another seed.
+        decide_by: The figure that the sampler gets, and by which trials are compared.
 
     Attributes:
         exhausted: Why no other trial can be proposed, None while one may be.
@@ -63,6 +65,7 @@ class Proposals:
         make_config: MakeConfig,
         check: Check = no_limits,
         repetitions: int = 1,
+        decide_by: DecisionKind = BY_VEER,
     ) -> None:
         self.exhausted: str | None = None
         self._suggestions = suggestions
@@ -70,6 +73,7 @@ class Proposals:
         self._make_config = make_config
         self._check = check
         self._repetitions = repetitions
+        self._decide_by: DecisionKind = decide_by
         self._runs: dict[str, list[TrialCourse]] = {}
         self._repeats_of: dict[int, list[int]] = {}
         self._in_a_row = 0
@@ -143,13 +147,13 @@ class Proposals:
             self._last_rejection = _repeat_in_words(earlier)
             self._pass_on_result(suggestion, earlier)
 
-    def report(self, course: TrialCourse, epoch: int, veer_pct: float) -> None:
-        """Pass an intermediate VEER in percent to the study; each epoch once."""
-        self._suggestions.report(course.suggestion.number, epoch, veer_pct)
+    def report(self, course: TrialCourse, epoch: int) -> None:
+        """Pass the figure that decides of an epoch to the study; each epoch once."""
+        self._suggestions.report(course.suggestion.number, epoch, course.decisions[epoch])
 
     def end(self, course: TrialCourse, state: EndState) -> None:
         """Pass the end of a trial to the study, also for the suggestions that repeat it."""
-        self._suggestions.end(course.suggestion.number, state, course.best_veer_pct)
+        self._suggestions.end(course.suggestion.number, state, course.best_decision_pct)
         for number in self._repeats_of.pop(course.trial, ()):
             self._end_repeat(number, course, state)
 
@@ -178,7 +182,9 @@ class Proposals:
         return not self._check(config) and self._earlier_run(config) is None
 
     def _accept(self, trial: int, suggestion: Suggestion, config: TrialConfig) -> TrialCourse:
-        course = TrialCourse(trial=trial, suggestion=suggestion, config=config)
+        course = TrialCourse(
+            trial=trial, suggestion=suggestion, config=config, decide_by=self._decide_by
+        )
         self._runs.setdefault(config.recipe_hash(), []).append(course)
         self._in_a_row = 0
         return course
@@ -226,9 +232,9 @@ class Proposals:
             self._end_repeat(suggestion.number, course, course.state)
 
     def _end_repeat(self, number: int, course: TrialCourse, state: EndState) -> None:
-        for epoch, veer_pct in course.measured.items():
-            self._suggestions.report(number, epoch, veer_pct)
-        self._suggestions.end(number, state, course.best_veer_pct)
+        for epoch, figure_pct in course.decisions.items():
+            self._suggestions.report(number, epoch, figure_pct)
+        self._suggestions.end(number, state, course.best_decision_pct)
 
 
 @contextmanager

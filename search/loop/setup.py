@@ -120,6 +120,7 @@ def make_coordinator(
         make_config=config_maker(settings, eval_crops),
         check=check,
         repetitions=settings.repetitions,
+        decide_by=settings.decide_by,
     )
     budget = Budget(
         num_trials=settings.num_trials or DEFAULT_NUM_TRIALS,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.analysis.rungs import asha_rungs
+from results.journal.decision import FIGURE_NAMES, DecisionKind, decision_kind, decision_pct
 from results.journal.record import Record
 from results.journal.search_records import (
     ENDINGS,
@@ -31,9 +32,11 @@ class _Replay:
 
     Attributes:
         halving: Early stopping, with the rungs filled so far.
+        decide_by: The figure that decides.
         settings: Settings of the search, of its last start or resume.
         verdicts: Verdict on each unfinished trial after its last epoch.
         epochs: The last epoch of each trial, finished or not.
+        veers: The VEERs of each of the search's own trials, percent, by ascending epoch.
         follow_ups: Kind of each follow-up, by number: early stopping never stops them.
         stops: Verdict on each trial that early stopping stopped.
         met_target: Whether a trial has met the VEER that ends the search.
@@ -42,9 +45,11 @@ class _Replay:
     """
 
     halving: SuccessiveHalving
+    decide_by: DecisionKind
     settings: Mapping[str, Any]
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     epochs: dict[int, int] = field(default_factory=dict)
+    veers: dict[int, list[float]] = field(default_factory=dict)
     follow_ups: dict[int, str] = field(default_factory=dict)
     stops: dict[int, Verdict] = field(default_factory=dict)
     met_target: bool = False
@@ -91,7 +96,7 @@ def _replayed(records: Iterable[Record]) -> _Replay:
             "the records must begin with search_started: its settings determine the rungs"
         )
     settings = records[0].settings
-    replay = _Replay(_halving(settings), settings)
+    replay = _Replay(_halving(settings), decision_kind(settings), settings)
     for record in records:
         match record:
             case SearchResumed():
@@ -136,7 +141,10 @@ def _apply_epoch(replay: _Replay, record: EpochEnded) -> None:
     if veer_pct is None or not math.isfinite(veer_pct):
         replay.verdicts[trial] = GO_ON
         return
-    replay.verdicts[trial] = replay.halving.decide(trial, epoch, veer_pct)
+    veers = replay.veers.setdefault(trial, [])
+    veers.append(veer_pct)
+    figure_pct = decision_pct(replay.decide_by, veers, record.dprime)
+    replay.verdicts[trial] = replay.halving.decide(trial, epoch, figure_pct)
     target_pct = _target_pct(replay.settings)
     replay.met_target |= target_pct is not None and veer_pct <= target_pct
 
@@ -160,7 +168,7 @@ def _apply_end(replay: _Replay, record: TrialEnded) -> None:
     elif state == STOPPED_EARLY and not (verdict.stop or replay.met_target or _is_spent(replay)):
         replay.faults.append(
             f"trial {trial} was stopped after epoch {replay.epochs[trial]}, where "
-            f"{_in_words(verdict)}"
+            f"{_in_words(verdict, replay.decide_by)}"
         )
 
 
@@ -177,17 +185,19 @@ def _is_spent(replay: _Replay) -> bool:
 
 def _add_fault(replay: _Replay, trial: int, verdict: Verdict, but: str) -> None:
     replay.faults.append(
-        f"trial {trial} was to stop at rung {verdict.rung:g}, since its VEER is above "
+        f"trial {trial} was to stop at rung {verdict.rung:g}, since its "
+        f"{FIGURE_NAMES[replay.decide_by]} is above "
         f"{verdict.cutoff_pct:.2f} %, but {but}"
     )
 
 
-def _in_words(verdict: Verdict) -> str:
+def _in_words(verdict: Verdict, decide_by: DecisionKind) -> str:
     if verdict.rung is None:
         return "there is no rung"
     if verdict.cutoff_pct is None:
         return f"rung {verdict.rung:g} had held no other trial"
-    return f"its VEER meets the {verdict.cutoff_pct:.2f} % of rung {verdict.rung:g}"
+    figure = FIGURE_NAMES[decide_by]
+    return f"its {figure} meets the {verdict.cutoff_pct:.2f} % of rung {verdict.rung:g}"
 
 
 def _target_pct(settings: Mapping[str, Any]) -> float | None:

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass, field
 
 from results.analysis.rungs import AT_RUNG
+from results.journal.decision import BY_VEER, FIGURE_NAMES, DecisionKind, decision_pct
 from results.journal.history import median_of_last
 from results.journal.record_values import EndState, FollowUpKind
 from results.journal.trial_records import TrialStarted
@@ -39,7 +40,9 @@ class TrialCourse:
         trial: The trial's number, from 0.
         suggestion: The suggestion that it runs.
         config: The suggestion as a checked config.
+        decide_by: The figure by which the search compares it with other trials.
         veer_pct: VEER in percent by epoch; NaN where it could not be measured.
+        decisions: The figure that decides by epoch, percent, of the epochs with a VEER.
         verdict: The last decision of early stopping, None before the first.
         state: How the trial ended, None while unfinished.
         is_running: Whether it was handed out in this process and has not come back.
@@ -52,7 +55,9 @@ class TrialCourse:
     trial: int
     suggestion: Suggestion
     config: TrialConfig
+    decide_by: DecisionKind = BY_VEER
     veer_pct: dict[int, float] = field(default_factory=dict)
+    decisions: dict[int, float] = field(default_factory=dict)
     verdict: Verdict | None = None
     state: EndState | None = None
     is_running: bool = False
@@ -60,6 +65,15 @@ class TrialCourse:
     faults: list[Fault] = field(default_factory=list)
     follow_up: FollowUpKind | None = None
     follows: int | None = None
+
+    def add_epoch(self, epoch: int, veer_pct: float | None, dprime: float | None) -> None:
+        """Take the next epoch, percent; None or NaN for a VEER that could not be measured."""
+        if veer_pct is None or not math.isfinite(veer_pct):
+            self.veer_pct[epoch] = math.nan
+            return
+        self.veer_pct[epoch] = veer_pct
+        measured = list(self.measured.values())
+        self.decisions[epoch] = decision_pct(self.decide_by, measured, dprime)
 
     @property
     def epoch(self) -> int:
@@ -75,6 +89,11 @@ class TrialCourse:
     def best_veer_pct(self) -> float | None:
         """Lowest VEER so far, percent."""
         return min(self.measured.values(), default=None)
+
+    @property
+    def best_decision_pct(self) -> float | None:
+        """Lowest figure that decides so far, percent."""
+        return min(self.decisions.values(), default=None)
 
     @property
     def median_veer_pct(self) -> float | None:
@@ -110,6 +129,7 @@ def follow_up_trial(
         # Only for its parameters: a follow-up is never reported to the study.
         suggestion=followed.suggestion,
         config=followed.config.model_copy(update={"seed": seed}),
+        decide_by=followed.decide_by,
         follow_up=kind,
         follows=followed.trial,
     )
@@ -162,11 +182,12 @@ def end_after_epoch(
     if met_by is not None:
         return "stopped_early", f"trial {met_by} met the target of {budget.target_pct:g} %"
     if course.verdict is not None and course.verdict.stop:
-        return "stopped_early", _reason(course.verdict)
+        return "stopped_early", _reason(course.verdict, course.decide_by)
     if is_spent:
         return "stopped_early", f"the search has had its {budget.total_epochs} epochs"
     return None
 
 
-def _reason(verdict: Verdict) -> str:
-    return f"VEER above {verdict.cutoff_pct:.2f} %, {AT_RUNG} {verdict.rung:g}"
+def _reason(verdict: Verdict, decide_by: DecisionKind) -> str:
+    figure = FIGURE_NAMES[decide_by]
+    return f"{figure} above {verdict.cutoff_pct:.2f} %, {AT_RUNG} {verdict.rung:g}"

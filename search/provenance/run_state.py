@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from results.journal.history import last_turn, trial_histories
+from results.journal.decision import BY_VEER
+from results.journal.history import trial_histories
 from results.journal.journal import Journal, as_recorded, read_journal
 from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
 from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
+from results.journal.turns import last_turn
 from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig
@@ -22,6 +25,8 @@ from spaces.files.yaml_file import load_mapping, read_yaml, write_yaml
 
 SETTINGS_FILE = "search.yaml"
 SPACE_FILE = "space.yaml"
+# What a search did whose version had no such setting, whatever the default is now.
+BEFORE: Mapping[str, Any] = MappingProxyType({"decide_by": BY_VEER})
 _NOTHING = object()
 
 
@@ -32,8 +37,9 @@ def resumed_settings(folder: Path, overrides: Mapping[str, Any] | None = None) -
         RunError: The folder holds no run, or its settings or space differ from the journal's.
     """
     run = RunFolder(folder)
-    require_unaltered(folder, run.read())
-    return read_search_config(run.settings, overrides)
+    records = run.read()
+    require_unaltered(folder, records)
+    return read_search_config(run.settings, {**_of_earlier_versions(records), **(overrides or {})})
 
 
 def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
@@ -49,13 +55,20 @@ def earlier_records(settings: SearchConfig, folder: Path) -> tuple[Record, ...]:
         _refuse_orphans(folder)
         return ()
     require_unaltered(folder, records)
-    differing = differing_keys(settings, read_search_config(folder / SETTINGS_FILE))
+    recorded = read_search_config(folder / SETTINGS_FILE, _of_earlier_versions(records))
+    differing = differing_keys(settings, recorded)
     if differing:
         raise RunError(
             f"{folder} holds a search with other settings ({', '.join(differing)}); choose "
             f"another folder with --run, or continue that one: {veer_command('resume', folder)}"
         )
     return records
+
+
+def _of_earlier_versions(records: Sequence[Record]) -> dict[str, Any]:
+    """Return the settings that the version did not have that began the search."""
+    settings = next((each.settings for each in records if isinstance(each, SearchStarted)), {})
+    return {key: value for key, value in BEFORE.items() if key not in settings}
 
 
 def require_unaltered(folder: Path, records: Sequence[Record]) -> None:

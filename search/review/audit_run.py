@@ -35,6 +35,7 @@ def audit_search(view: RunView) -> Audit:
     most = view.settings.get("finalists", settings["finalists"])
     return Audit(
         is_stopping=scheduler.kind != "none",
+        decide_by=view.decide_by,
         grace_epochs=scheduler.grace_epochs,
         reduction_factor=scheduler.reduction_factor,
         max_epochs=max_epochs,

@@ -6,10 +6,11 @@ from typing import Any
 
 from results.analysis.ranking import ranked
 from results.analysis.run_view import RunView
-from results.journal.history import RUNNING, UNRANKED, TrialHistory, last_turn
+from results.journal.history import RUNNING, UNRANKED, TrialHistory
 from results.journal.record import Record
 from results.journal.search_records import SearchEnded
 from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
+from results.journal.turns import last_turn
 from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 
@@ -45,6 +46,7 @@ def journal_status(view: RunView, now_s: float) -> SearchStatus:
         best_veer_pct=None if best is None or best.best is None else best.best.veer_pct,
         elapsed_s=max(now_s - begun_s, 0.0),
         left_s=_left_s(view, begun_s, now_s),
+        decide_by=view.decide_by,
         faults=Counter(fault.kind for trial in own for fault in trial.faults),
     )
 

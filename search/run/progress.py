@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from results.analysis.ranking import ranked
+from results.journal.decision import BY_VEER, FIGURE_NAMES, DecisionKind
 from results.journal.history import CONTROL, REPEAT
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import kinds_in_words
@@ -27,12 +28,13 @@ class SearchStatus:
         stopped_early: Trials that early stopping ended.
         failed: Trials that failed or diverged.
         epochs: Epochs reported, earlier runs of a resumed search included.
-        best_trial: The trial with the lowest VEER; None before the first VEER.
+        best_trial: The best trial so far; None before the first VEER.
         best_veer_pct: VEER of that trial, percent.
         elapsed_s: Seconds since the start of this run.
         left_s: Estimate of the seconds left; None before the first epoch.
         faults: Number of faults by kind, earlier runs included.
         follow_ups: The follow-ups that run now, in words; empty before them and without any.
+        decide_by: The figure by which the best trial is chosen.
     """
 
     num_trials: int
@@ -47,6 +49,7 @@ class SearchStatus:
     left_s: float | None
     faults: Mapping[str, int] = field(default_factory=dict)
     follow_ups: str = ""
+    decide_by: DecisionKind = BY_VEER
 
     @property
     def ended(self) -> int:
@@ -71,6 +74,7 @@ def search_status(coordinator: Coordinator) -> SearchStatus:
         left_s=_left_s(coordinator),
         faults=dict(coordinator.ledger.kinds),
         follow_ups=describe_follow_ups_now(coordinator),
+        decide_by=BY_VEER if best is None else best.decide_by,
     )
 
 
@@ -149,7 +153,7 @@ def status_line(status: SearchStatus) -> str:
         f"{status.complete} complete",
         f"{status.stopped_early} stopped early",
         f"{status.failed} failed",
-        f"best VEER {_best(status)}",
+        best_in_words(status),
         f"{status.epochs} epochs",
         f"{duration_text(status.elapsed_s)} so far",
         f"about {duration_text(status.left_s)} left",
@@ -179,23 +183,31 @@ def faults_in_words(kinds: Mapping[str, int]) -> str:
     return f"{total} {'fault' if total == 1 else 'faults'}: {words}"
 
 
-def _best(status: SearchStatus) -> str:
-    if status.best_veer_pct is None:
-        return "-"
-    return f"{status.best_veer_pct:.2f} % (trial {status.best_trial})"
+def best_in_words(status: SearchStatus) -> str:
+    """Return the best trial so far: `best VEER 9.10 % (trial 3)`, or `best by ...` a figure."""
+    return " ".join(_best(status))
+
+
+def _best(status: SearchStatus) -> tuple[str, str]:
+    veer = "-" if status.best_veer_pct is None else f"{status.best_veer_pct:.2f} %"
+    if status.decide_by == BY_VEER or status.best_veer_pct is None:
+        known = "" if status.best_trial is None else f" (trial {status.best_trial})"
+        return "best VEER", f"{veer}{known}"
+    return f"best by {FIGURE_NAMES[status.decide_by]}", f"trial {status.best_trial}, VEER {veer}"
 
 
 def _table(status: SearchStatus) -> Table:
     table = Table.grid(padding=(0, 2))
     bar = ProgressBar(total=status.num_trials, completed=status.ended, width=30)
     table.add_row(f"trials {status.ended}/{status.num_trials}", bar)
+    best, best_value = _best(status)
     rows = {
         **({"now": status.follow_ups} if status.follow_ups else {}),
         "running": status.running,
         "complete": status.complete,
         "stopped early": status.stopped_early,
         "failed": status.failed,
-        "best VEER": _best(status),
+        best: best_value,
         "epochs": status.epochs,
         **({"faults": faults_in_words(status.faults)} if status.faults else {}),
         "time": f"{duration_text(status.elapsed_s)}, about {duration_text(status.left_s)} left",

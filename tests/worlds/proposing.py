@@ -60,7 +60,7 @@ class Search:
         )
         proposals = Proposals(
             self.suggestions, journal, make_config=make_config, check=check,
-            repetitions=repetitions,
+            repetitions=repetitions, decide_by=options.pop("decide_by", "veer"),
         )  # fmt: skip
         budget = Budget(num_trials=num_trials, max_epochs=3, **options)
         self.coordinator = Coordinator(proposals, SuccessiveHalving([], 3), journal, budget=budget)

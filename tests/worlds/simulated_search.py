@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from results.analysis.rungs import asha_rungs
+from results.journal.decision import DecisionKind
 from results.journal.journal import Journal, read_journal
 from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
@@ -20,6 +21,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 
 MAX_EPOCHS = 9
+NO_DPRIME_EVERY = 5
 SPACE = Space(
     name="s",
     fixed={},
@@ -53,6 +55,19 @@ def veer_pct(config: TrialConfig, epoch: int) -> float:
     return 5 + abs(np.log10(config.training.lr / 2e-3)) * 8 + 20 / epoch + rng.normal(scale=0.3)
 
 
+def dprime(config: TrialConfig, epoch: int) -> float | None:
+    """Return the d' of an epoch: its order differs from the VEER's; some epochs have none."""
+    if epoch % NO_DPRIME_EVERY == 0:
+        return None
+    rng = np.random.default_rng([int(config.config_hash(), 16), epoch, 1])
+    return float(3 - abs(np.log10(config.training.lr / 2e-3)) - 1 / epoch + rng.normal(scale=0.3))
+
+
+def epoch_fields(config: TrialConfig, epoch: int) -> dict[str, float | None]:
+    """Return what a trial reports of an epoch beside its VEER."""
+    return {"lr": 0.1, "dprime": dprime(config, epoch)}
+
+
 def make_coordinator(
     journal: Journal,
     *,
@@ -62,6 +77,7 @@ def make_coordinator(
     kind: SamplerKind = "tpe",
     check: Check = no_limits,
     repetitions: int = 1,
+    decide_by: DecisionKind = "veer",
     faults: FaultConfig | None = None,
     print_line: Callable[[str], None] = silent,
     **budget,
@@ -74,6 +90,7 @@ def make_coordinator(
             make_config=lambda s: TrialConfig.model_validate({"seed": s.seed} | s.tree),
             check=check,
             repetitions=repetitions,
+            decide_by=decide_by,
         ),
         SuccessiveHalving(asha_rungs(1, 3, MAX_EPOCHS), 3),
         journal,
@@ -110,7 +127,8 @@ def work(
                 raise Killed
             epochs -= 1
         course, epoch = running[number]
-        if coordinator.report(number, epoch, veer_pct(course.config, epoch), {"lr": 0.1}):
+        fields = epoch_fields(course.config, epoch)
+        if coordinator.report(number, epoch, veer_pct(course.config, epoch), fields):
             running[number] = (course, epoch + 1)
         else:
             del running[number]

@@ -150,8 +150,8 @@ def test_the_remarks_name_the_means_and_who_would_have_been_lucky(
     means, lucky = repeat_remarks(RunView.read(repeated_run))
     assert means.endswith(": trial 1 10.00 % of 1; trial 0 13.00 % ± 1.41 of 2 (1 lost)")
     assert lucky == (
-        "the best is trial 1 by its repeats; by the luckiest epoch, 7.00 %, it would have been "
-        "trial 0"
+        "the best is trial 1 by its repeats; by the VEER of the luckiest epoch, 7.00 %, it would "
+        "have been trial 0"
     )
     assert set(run_remarks(RunView.read(repeated_run))) >= {means, lucky}
 

@@ -44,7 +44,8 @@ def rung(epoch, spearman, *, num_stopped=10, with_controls=None):
 
 
 AUDIT = Audit(
-    is_stopping=True, grace_epochs=9, reduction_factor=3.0, max_epochs=100,
+    is_stopping=True,
+    decide_by="veer", grace_epochs=9, reduction_factor=3.0, max_epochs=100,
     rungs=(rung(9, 0.5), rung(27, 0.8)), controls=None, seeds=None, cost=COST, stop_faults=(),
 )  # fmt: skip
 

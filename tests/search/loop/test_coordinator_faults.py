@@ -4,7 +4,7 @@ import pytest
 
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
-from tests.worlds.simulated_search import untimed_records, veer_pct, work
+from tests.worlds.simulated_search import epoch_fields, untimed_records, veer_pct, work
 
 HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))
 
@@ -43,7 +43,8 @@ def test_a_lack_of_memory_changes_no_decision(search_on, tmp_path):
                 coordinator.out_of_memory(course.trial, raised, "full")
                 break
             pct = veer_pct(course.config, epoch)
-            if not coordinator.report(course.trial, epoch, pct, {"lr": 0.1}):
+            fields = epoch_fields(course.config, epoch)
+            if not coordinator.report(course.trial, epoch, pct, fields):
                 break
             epoch += 1
     reached = [key for key in [(1, 0), (2, 1), (4, 0), (4, 3)] if key not in lacks]
@@ -185,7 +186,7 @@ def test_a_fault_changes_no_decision(search_on, tmp_path):
             continue
         epoch = max(course.epoch, 1)
         while coordinator.report(
-            course.trial, epoch, veer_pct(course.config, epoch), {"lr": 0.1}
+            course.trial, epoch, veer_pct(course.config, epoch), epoch_fields(course.config, epoch)
         ):
             epoch += 1
     assert not any(left.values())

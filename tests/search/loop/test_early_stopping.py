@@ -100,10 +100,10 @@ def test_repeated_epoch_gets_the_first_answer_and_is_recorded_once():
     assert halving.recorded() == {1: {0: 10.0, 1: 20.0}}
 
 
-@pytest.mark.parametrize("veer_pct", [float("nan"), float("inf")])
-def test_veer_that_no_comparison_can_stop_is_refused(veer_pct):
-    with pytest.raises(ValueError, match=f"veer_pct must be finite, got {veer_pct}"):
-        SuccessiveHalving([1], 3).decide(0, 1, veer_pct)
+@pytest.mark.parametrize("figure_pct", [float("nan"), float("inf")])
+def test_figure_that_no_comparison_can_stop_is_refused(figure_pct):
+    with pytest.raises(ValueError, match=f"figure_pct must be finite, got {figure_pct}"):
+        SuccessiveHalving([1], 3).decide(0, 1, figure_pct)
 
 
 def test_no_rungs_stop_nothing():

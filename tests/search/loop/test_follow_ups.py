@@ -29,7 +29,7 @@ def ended(trial, veer_pct=None, *, recipe=None, seed=None, is_cut=False, kind=No
         trial=trial,
         seed=trial if seed is None else seed,
         recipe=recipe or f"recipe {trial}",
-        veer_pct=veer_pct,
+        decision_pct=veer_pct,
         is_cut=is_cut,
         follow_up=kind,
         follows=follows,

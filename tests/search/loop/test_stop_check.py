@@ -170,3 +170,43 @@ def test_made_up_searches_against_the_rule_itself(flipped):
                 break
     assert len(stop_faults([*records, finished()])) == (1 if flipped else 0)
     assert turned == flipped
+
+
+# By d' the order of both trials is the other one: 1.0 is worse than 2.0.
+BY_DPRIME = [
+    started(decide_by="dprime"),
+    made_record("epoch", trial=0, epoch=1, veer_pct=20.0, dprime=2.0),
+    made_record("epoch", trial=1, epoch=1, veer_pct=10.0, dprime=1.0),
+    ended(1, "stopped_early"),
+]
+
+
+def test_stops_are_checked_by_the_figure_of_the_search():
+    assert stop_faults(BY_DPRIME) == ()
+    assert stop_faults(but(BY_DPRIME, put={0: started(decide_by="veer")})) == (
+        "trial 1 was stopped after epoch 1, where its VEER meets the 20.00 % of rung 1",
+    )
+
+
+def test_a_missing_stop_is_named_by_the_figure_of_the_search():
+    records = but(BY_DPRIME, put={3: ended(1, "complete")})
+    assert stop_faults(records) == (
+        "trial 1 was to stop at rung 1, since its EER from d' is above 15.87 %, but ended as "
+        "complete",
+    )
+
+
+def test_a_mean_of_epochs_is_checked_over_the_same_epochs():
+    """Rung 2: the means are 15 and 14.5, though the VEER after epoch 2 is lower in trial 0."""
+    records = [
+        started(decide_by="mean_of_last_k"),
+        epoch(0, 1, 20.0),
+        epoch(0, 2, 10.0),
+        epoch(1, 1, 18.0),
+        epoch(1, 2, 11.0),
+        epoch(1, 3, 11.0),
+        epoch(1, 4, 11.0),
+        ended(1, "complete"),
+    ]
+    assert stop_faults(records) == ()
+    assert len(stop_faults(but(records, put={0: started()}))) == 1

@@ -8,10 +8,11 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from results.journal.record import Record
-from results.journal.search_records import SearchEnded
+from results.journal.search_records import SearchEnded, SearchStarted
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.config.sections import SchedulerConfig
+from search.provenance import run_state
 from search.provenance.run_state import (
     differing_values,
     earlier_records,
@@ -133,6 +134,25 @@ def test_a_damaged_file_never_leads_to_another_search(
         may_change |= {"repeat", "finalists", "control"}
         assert found.model_dump(exclude=may_change) == expected.model_dump(exclude=may_change)
         assert read_yaml(found.space).data == space
+
+
+def test_a_setting_that_did_not_exist_is_what_the_search_did(
+    settings: SearchConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A default that has changed since has no effect on a run without the setting."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    old = settings.model_dump(mode="json", exclude={"decide_by"}) | {"space": "space.yaml"}
+    write_yaml(folder / "space.yaml", SPACE)
+    write_yaml(folder / "search.yaml", old)
+    with Journal(folder / "journal.jsonl") as journal:
+        journal.append(SearchStarted(settings=old, space=SPACE, provenance={}))
+    assert resumed_settings(folder).decide_by == "veer"
+    monkeypatch.setattr(run_state, "BEFORE", {"decide_by": "blend"})
+    assert resumed_settings(folder).decide_by == "blend"
+    assert earlier_records(settings.model_copy(update={"decide_by": "blend"}), folder)
+    with pytest.raises(RunError, match=r"other settings \(decide_by\)"):
+        earlier_records(settings, folder)
 
 
 def test_what_differs_is_named_by_its_dotted_key() -> None:

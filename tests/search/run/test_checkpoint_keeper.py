@@ -20,6 +20,7 @@ def trial(number, state, best_veer_pct, *, follow_up=None, follows=None, lr=None
         trial=number,
         state=state,
         best_veer_pct=best_veer_pct,
+        best_decision_pct=best_veer_pct,
         median_veer_pct=best_veer_pct,
         verdict=None,
         follow_up=follow_up,

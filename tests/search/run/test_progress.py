@@ -16,12 +16,14 @@ STATUS = SearchStatus(
 )  # fmt: skip
 
 
-def course(number, veer_pct, state, *, is_running=False):
+def course(number, veer_pct, state, *, is_running=False, decide_by="veer", decisions=None):
     return SimpleNamespace(
         trial=number,
         veer_pct=veer_pct,
         epoch=max(veer_pct, default=0),
         best_veer_pct=min(veer_pct.values(), default=None),
+        best_decision_pct=min((decisions or veer_pct).values(), default=None),
+        decide_by=decide_by,
         median_veer_pct=None,
         state=state,
         is_running=is_running,
@@ -58,6 +60,27 @@ def test_status_sums_up_a_search():
     assert status.faults == {"hung": 2}
     # Ended trials lasted 7/3 epochs: one waits, the running one has 4/3 left, at 2 s an epoch.
     assert status.left_s == pytest.approx((7 / 3 + 4 / 3) * 2)
+
+
+def test_best_trial_is_by_the_figure_that_decides_and_shown_with_its_veer():
+    coordinator = coordinator_of(
+        budget=Budget(num_trials=2, max_epochs=9),
+        trials=[
+            course(0, {1: 8.0}, "complete", decide_by="dprime", decisions={1: 9.0}),
+            course(1, {1: 8.5}, "complete", decide_by="dprime", decisions={1: 7.0}),
+        ],
+        ledger=SimpleNamespace(kinds={}),
+        num_reported=0,
+        elapsed_s=20.0,
+    )
+    status = search_status(coordinator)
+    assert (status.best_trial, status.best_veer_pct) == (1, 8.5)
+    assert "best by EER from d' trial 1, VEER 8.50 %" in status_line(status)
+    console = Console(file=io.StringIO(), force_terminal=True, width=100)
+    view = SearchView(console)
+    view.show(status)
+    view.close()
+    assert "best by EER from d'  trial 1, VEER 8.50 %" in console.file.getvalue()
 
 
 def test_no_time_is_estimated_before_the_first_epoch():
