@@ -110,7 +110,10 @@ def _loading(facts: CardFacts) -> str:
 
 def _metrics(facts: CardFacts) -> dict[str, object]:
     best, last, teacher = facts.trial.best, facts.trial.last, facts.view.teacher
-    found: dict[str, object] = {"state of the trial": facts.trial.state}
+    found: dict[str, object] = {
+        "state of the trial": facts.trial.state,
+        "weights": _weights(facts.loaded.config.training.ema_epochs),
+    }
     if best is not None and last is not None:
         found["VEER"] = (
             f"{best.veer_pct:.2f} % after epoch {best.epoch} of {len(facts.trial.epochs)}, "
@@ -134,6 +137,12 @@ def _metrics(facts: CardFacts) -> dict[str, object]:
             f"{cell('veer_pct', teacher.veer_pct)} %" if known else "unknown"
         )
     return found
+
+
+def _weights(ema_epochs: float) -> str:
+    if not ema_epochs:
+        return "as they were after an epoch"
+    return f"an average over the steps of training, with a time constant of {ema_epochs:g} epochs"
 
 
 def _data(facts: CardFacts) -> dict[str, object]:

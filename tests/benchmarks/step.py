@@ -6,6 +6,9 @@ evaluation is on neither side. The epoch gathers its crops and the teacher's tar
 disk: made-up log-mels, 8 s per utterance, and made-up targets. The two sides take turns, and so
 does the order within a round. The ratio is the median over rounds. The targets: at most 1.05 on
 the CPU for the notes' 2.66M student, and at most 1.15 for one of width 64 with 4 blocks.
+
+Then bare steps with averaged weights (`training.ema_epochs`) and without take turns; the ratio is
+the median over pairs of steps, and its limit 1.02. `--pairs 0` leaves this out.
 """
 
 import argparse
@@ -40,6 +43,8 @@ NUM_SPEAKERS = 1_211
 NUM_CROPS = 8
 FRAMES_OF_ROW = 800
 # Width, blocks, and the most that an epoch may take over the bare steps.
+# The most that a step with averaged weights may take over one without.
+AVERAGING_LIMIT = 1.02
 CASES = {"width 64, 4 blocks": (64, 4, 1.15), "2.66M student": (192, 6, 1.05)}
 
 
@@ -67,13 +72,15 @@ def stored_targets(folder: Path, features: FeatureTable) -> StoredTargets:
 
 
 def make_trainer(
-    data: TrainingData, teacher: StoredTargets, width: int, num_blocks: int, device: torch.device
+    data: TrainingData, teacher: StoredTargets, case: str, device: torch.device, **training: float
 ) -> Trainer:
+    width, num_blocks, _ = CASES[case]
+    usual = {"batch_size": BATCH_SIZE, "crop_frames": CROP_FRAMES, "eval_crops": 1}
     config = TrialConfig.model_validate(
         {
             "model": {"family": "mlp_mixer", "hidden_dim": width, "num_blocks": num_blocks},
             "loss": {"distillation": "cosine", "alpha": 0.7},
-            "training": {"batch_size": BATCH_SIZE, "crop_frames": CROP_FRAMES, "eval_crops": 1},
+            "training": usual | training,
         }
     )
     return Trainer(config, data, teacher=teacher, device=device)
@@ -104,9 +111,8 @@ def compare(
     case: str, data: TrainingData, teacher: StoredTargets, rounds: int, device: torch.device
 ) -> float:
     """Return the median over rounds of the epoch's time over the bare steps' time."""
-    width, num_blocks, _ = CASES[case]
     num_steps = len(data.train_row) // BATCH_SIZE
-    trainer, bare = (make_trainer(data, teacher, width, num_blocks, device) for _ in range(2))
+    trainer, bare = (make_trainer(data, teacher, case, device) for _ in range(2))
     trainer.run_epoch()
     bare_s(bare, 2)
     epochs, steps, overhead = [], [], []
@@ -128,10 +134,35 @@ def compare(
     return median(ratios)
 
 
+def averaging_price(
+    case: str, data: TrainingData, teacher: StoredTargets, pairs: int, device: torch.device
+) -> float:
+    """Return the median over pairs of a step's time with averaged weights over one without."""
+    plain, averaging = (
+        make_trainer(data, teacher, case, device, ema_epochs=each) for each in (0.0, 1.0)
+    )
+    for trainer in (plain, averaging):
+        bare_s(trainer, 2)
+    seconds = list[tuple[float, float]]()
+    for number in range(pairs):
+        first = averaging if number % 2 else plain
+        one, other = bare_s(first, 1), bare_s(plain if number % 2 else averaging, 1)
+        seconds.append((other, one) if number % 2 else (one, other))
+    ratio = median(average_s / plain_s for plain_s, average_s in seconds)
+    print(
+        f"{case}: {pairs} pairs of steps, {1e3 * median(each for each, _ in seconds):.1f} ms, "
+        f"with averaged weights {1e3 * median(each for _, each in seconds):.1f} ms, "
+        f"ratio {ratio:.3f}",
+        flush=True,
+    )
+    return ratio
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=8, help="steps of an epoch")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--pairs", type=int, default=60, help="of steps, for averaged weights")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
@@ -143,13 +174,27 @@ def main() -> None:
         features = long_store(Path(cache) / "store", options.steps * BATCH_SIZE)
         data = made_up_data(features, num_speakers=NUM_SPEAKERS)
         teacher = stored_targets(Path(cache) / "targets", data.features)
-        ratios = {case: compare(case, data, teacher, options.rounds, device) for case in CASES}
-    finish_all(
-        [
-            Verdict(name=f"step, {case}", ratio=ratios[case], target=CASES[case][2], is_limit=True)
-            for case in CASES
+        found = [
+            Verdict(
+                name=f"step, {case}",
+                ratio=compare(case, data, teacher, options.rounds, device),
+                target=limit,
+                is_limit=True,
+            )
+            for case, (_, _, limit) in CASES.items()
+            if options.rounds
         ]
-    )
+        found += [
+            Verdict(
+                name=f"step with averaged weights, {case}",
+                ratio=averaging_price(case, data, teacher, options.pairs, device),
+                target=AVERAGING_LIMIT,
+                is_limit=True,
+            )
+            for case in CASES
+            if options.pairs
+        ]
+    finish_all(found)
 
 
 if __name__ == "__main__":

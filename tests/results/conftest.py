@@ -176,7 +176,8 @@ def trained(
     teacher = Trainer(config, data, device=cpu)
     teacher.run_epoch()
     file = CheckpointFolder(folder / "teacher").save(teacher)
-    config = TrialConfig.model_validate({"model": MIXER, "training": training})
+    averaging = training | {"ema_epochs": 0.5}
+    config = TrialConfig.model_validate({"model": MIXER, "training": averaging})
     student = Trainer(config, data, teacher=load_teacher(file), device=cpu)
     student.run_epoch()
     CheckpointFolder(folder / "student").save(student)

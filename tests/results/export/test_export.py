@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from models import build_model
 from results.analysis.run_view import RunView
 from results.export.benchmark import BenchmarkConfig, benchmark_run
+from results.export.card import _weights
 from results.export.export import export_trial
 from results.journal.history import latest
 from results.journal.journal import Journal
@@ -20,6 +21,7 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
+from tests.results.conftest import Trained
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.machine.engine import EngineConfig
@@ -65,6 +67,23 @@ def test_the_weights_are_the_networks_and_fit_strictly(trained_run: RunFolder) -
     model.load_state_dict(load_file(exported.folder / "weights.safetensors"), strict=True)
     feat_BTF = torch.randn(2, 40, 80, generator=torch.Generator().manual_seed(0))
     assert torch.equal(model.embed(feat_BTF), loaded.embed(feat_BTF))
+
+
+def test_averaged_weights_are_exported_and_the_card_names_them(
+    trained_run: RunFolder, trained: Trained
+) -> None:
+    """The student of this run was trained with `training.ema_epochs`."""
+    exported = export_trial(RunView.read(trained_run))
+    weights = load_file(exported.folder / "weights.safetensors")
+    averaged = trained.student.evaluated.state_dict()
+    assert all(torch.equal(weights[name], each) for name, each in averaged.items())
+    raw = trained.student.model.state_dict()
+    assert not all(torch.equal(weights[name], each) for name, each in raw.items())
+    card = (exported.folder / "README.md").read_text()
+    expected = "an average over the steps of training, with a time constant of 0.5 epochs"
+    assert f"- weights: {expected}\n" in card
+    assert "ema_epochs: 0.5" in card
+    assert _weights(0) == "as they were after an epoch"
 
 
 def test_the_cards_own_code_loads_the_model(
