@@ -104,7 +104,7 @@ class EvalCropsChosen(Record):
 
     Attributes:
         eval_crops: The number.
-        wanted: The number that the settings ask for.
+        wanted: The number that the settings ask for; some earlier versions took fewer.
         expected_share: Share of an epoch's time that the evaluation is expected to take.
     """
 

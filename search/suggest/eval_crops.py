@@ -1,7 +1,8 @@
 """Validation crops: how many of each utterance the trials of a search embed after every epoch.
 
-The space or a config may set the number. Otherwise it is lowered, once for all trials of a run, so
-that validation takes at most a fifth of an epoch's time.
+The space or a config may set the number. Otherwise it is the default of a config, recorded once
+for all trials of a run. It is not lowered to save time: fewer crops give a higher VEER with more
+noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ EVAL_CROPS = "training.eval_crops"
 # Time to embed a crop, over the time to train on one. Measured for MLP-Mixers of width 48 and 192
 # on a CPU, in batches of 16 to 128: 0.23 to 0.26; of 256: 0.33 to 0.41.
 COST_OF_EMBEDDING = 1 / 3
-# With a short training list and a long validation list most of an epoch would be validation.
+# From this share of an epoch's time on, a search prints what validation takes.
 MAX_EVAL_SHARE = 1 / 5
 
 
@@ -32,21 +33,6 @@ def expected_eval_share(num_train: int, num_val: int, num_crops: int) -> float:
     """
     eval_cost = COST_OF_EMBEDDING * num_val * num_crops
     return eval_cost / (num_train + eval_cost)
-
-
-def affordable_eval_crops(num_train: int, num_val: int, wanted: int) -> int:
-    """Return the largest number of validation crops within `MAX_EVAL_SHARE` of an epoch's time.
-
-    Returns:
-        From 1 to `wanted`; 1 even where that takes more than the share.
-    """
-    fitting = (
-        crops
-        # Downwards: more crops give a VEER with less noise.
-        for crops in range(wanted, 1, -1)
-        if expected_eval_share(num_train, num_val, crops) <= MAX_EVAL_SHARE
-    )
-    return next(fitting, 1)
 
 
 def sets_eval_crops(space: Space) -> bool:
@@ -73,7 +59,7 @@ def choose_eval_crops(
         data: The corpus.
         journal: Receives the choice.
         records: An earlier run's records; its choice is kept.
-        print_line: Prints one line; called if the number is lowered, or if 1 is still too slow.
+        print_line: Prints one line; called if validation will take much of an epoch's time.
 
     Returns:
         Crops of each utterance, None where the space or the default decides.
@@ -83,23 +69,16 @@ def choose_eval_crops(
     earlier = latest(records, EvalCropsChosen)
     if earlier is not None:
         return int(earlier.eval_crops)
-    # Chosen once and recorded: VEERs over different numbers of crops do not compare.
-    wanted = TrainingConfig().eval_crops
+    # Recorded: VEERs over different numbers of crops do not compare.
+    crops = TrainingConfig().eval_crops
     num_train, num_val = len(data.train_row), len(data.val_row)
-    crops = affordable_eval_crops(num_train, num_val, wanted)
     share = expected_eval_share(num_train, num_val, crops)
-    journal.append(EvalCropsChosen(eval_crops=crops, wanted=wanted, expected_share=share))
-    if crops < wanted:
-        usual = expected_eval_share(num_train, num_val, wanted)
-        print_line(
-            f"validation crops an utterance ({EVAL_CROPS}): {crops} in place of {wanted}, "
-            f"about {share:.0%} of an epoch's time and not {usual:.0%}"
-        )
+    journal.append(EvalCropsChosen(eval_crops=crops, wanted=crops, expected_share=share))
     if share > MAX_EVAL_SHARE:
         print_line(
-            f"validation will likely take about {share:.0%} of an epoch's time, more than "
-            f"{MAX_EVAL_SHARE:.0%}: {num_val:,} utterances to embed and {num_train:,} to train "
-            "on; a shorter validation list is the cure"
+            f"validation will likely take about {share:.0%} of an epoch's time: {num_val:,} "
+            f"utterances of {crops} crops ({EVAL_CROPS}) to embed and {num_train:,} to train on; "
+            "a shorter validation list is the cure"
         )
     return crops
 

@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 
 from results.journal.journal import Journal, read_journal
+from results.journal.search_records import EvalCropsChosen
 from search.config.search_config import SearchConfig
 from search.loop.setup import config_maker, start_points
-from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
+from search.suggest.eval_crops import (
+    EVAL_CROPS,
+    choose_eval_crops,
+    expected_eval_share,
+    teacher_eval_crops,
+)
 from search.suggest.suggestions import Suggestions
 from spaces.files.yaml_file import write_yaml
 from spaces.space import Space
@@ -54,23 +60,29 @@ def test_a_short_list_keeps_the_default_and_prints_nothing(read, choose, tmp_pat
     assert record.expected_share == pytest.approx(200 / 3200)
 
 
-def test_a_longer_list_lowers_it_and_prints_why(read, choose) -> None:
-    crops, lines = choose(read(), 400, 200)
-    assert crops == 1
-    # 200 of 3 * 400 + 200, and 400 of 3 * 400 + 400.
+@pytest.mark.parametrize(
+    ("num_train", "num_val", "share", "words"),
+    [
+        # 400 of 3 * 400 + 400, and 18,000 of 3 * 3,000 + 18,000.
+        (400, 200, "25%", "200 utterances of 2 crops ({}) to embed and 400"),
+        (3000, 9000, "67%", "9,000 utterances of 2 crops ({}) to embed and 3,000"),
+    ],
+)
+def test_a_long_list_keeps_its_crops_and_prints_their_price(
+    read, choose, num_train: int, num_val: int, share: str, words: str
+) -> None:
+    crops, lines = choose(read(), num_train, num_val)
+    assert crops == 2
     assert lines == [
-        "validation crops an utterance (training.eval_crops): 1 in place of 2, about 14% of an "
-        "epoch's time and not 25%"
+        f"validation will likely take about {share} of an epoch's time: "
+        f"{words.format(EVAL_CROPS)} to train on; a shorter validation list is the cure"
     ]
 
 
-def test_a_list_that_is_too_long_for_one_crop_is_reported_with_the_fix(read, choose) -> None:
-    crops, lines = choose(read(), 3000, 9000)
-    assert crops == 1
-    assert lines[-1] == (
-        "validation will likely take about 50% of an epoch's time, more than 20%: 9,000 "
-        "utterances to embed and 3,000 to train on; a shorter validation list is the cure"
-    )
+def test_the_share_is_of_the_whole_epoch() -> None:
+    # 100 crops at 1, 30 at a third.
+    assert expected_eval_share(100, 30, 1) == pytest.approx(10 / 110)
+    assert expected_eval_share(100, 30, 3) == pytest.approx(30 / 130)
 
 
 @pytest.mark.parametrize("value", [3, {"choices": [1, 3]}])
@@ -81,9 +93,11 @@ def test_a_space_that_names_it_decides(read, choose, tmp_path, value: object) ->
     assert teacher_eval_crops(space, None) in (1, 3)
 
 
-def test_a_resumed_run_keeps_what_it_began_with(read, choose) -> None:
-    assert choose(read(), 400, 200)[0] == 1
-    assert choose(read(), 400_000, 200) == (1, [])
+def test_a_resumed_run_keeps_what_it_began_with(read, choose, tmp_path) -> None:
+    """Some earlier versions lowered the number of crops."""
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append(EvalCropsChosen(eval_crops=1, wanted=2, expected_share=0.1))
+    assert choose(read(), 400, 200) == (1, [])
 
 
 def test_trials_and_teacher_have_the_number_that_was_chosen(
