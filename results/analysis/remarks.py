@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from results.analysis.cost import cost_remark
 from results.analysis.faults import counted, fault_remarks, utc
+from results.analysis.grace import grace_remarks
 from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
@@ -80,7 +81,7 @@ def run_remarks(view: RunView) -> list[str]:
         hardest_last = sorted(view.success.items(), key=lambda item: -item[1])
         words = ", ".join(f"{name} {veer_pct:g} %" for name, veer_pct in hardest_last)
         remarks.append(f"meets: the hardest criterion that the VEER does not exceed, of {words}")
-    remarks += [*decision_remarks(view), *repeat_remarks(view)]
+    remarks += [*decision_remarks(view), *grace_remarks(view), *repeat_remarks(view)]
     remarks += fault_remarks(trials)
     if short := [each for trial in trials for each in trial.retries if each.share is not None]:
         remarks.append(_run_again(short))

@@ -5,6 +5,8 @@ from typing import Any
 
 # A part of the `reason` in the `trial_ended` record of every trial that was stopped at a rung.
 AT_RUNG = "the limit at rung"
+# The setting of a search that moves its first rung; the lowest one is 1.
+AUTO_GRACE = "auto"
 
 
 def asha_rungs(grace_epochs: int, reduction_factor: float, max_epochs: int) -> list[float]:
@@ -31,6 +33,8 @@ def rungs_of(settings: Mapping[str, Any]) -> list[float]:
     if scheduler.get("kind") != "asha" or max_epochs is None:
         return []
     grace, factor = scheduler["grace_epochs"], scheduler["reduction_factor"]
+    if grace == AUTO_GRACE:
+        grace = 1
     # Only in a damaged journal: the loop of `asha_rungs` would not end.
     if grace < 1 or factor <= 1:
         return []

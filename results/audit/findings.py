@@ -4,6 +4,7 @@ The field names are the keys of `veer audit --json`, so they stay as they are.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from results.journal.decision import DecisionKind
 
@@ -192,7 +193,7 @@ class Audit:
     Attributes:
         is_stopping: Whether the search stops trials early.
         decide_by: The figure that the rungs compare.
-        grace_epochs: Epoch of the first rung.
+        grace_epochs: Epoch of the first rung, or `auto`.
         reduction_factor: Ratio of the epochs of consecutive rungs.
         max_epochs: Epochs of a trial that is not stopped.
         rungs: One entry a rung, by ascending epoch.
@@ -205,7 +206,7 @@ class Audit:
 
     is_stopping: bool
     decide_by: DecisionKind
-    grace_epochs: int
+    grace_epochs: int | Literal["auto"]
     reduction_factor: float
     max_epochs: int
     rungs: tuple[RungAudit, ...]

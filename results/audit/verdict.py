@@ -129,13 +129,13 @@ def _better_rung(audit: Audit, spearman: float) -> list[str]:
     for rung in audit.rungs[1:]:
         found = rung.with_controls or rung.complete
         if found.spearman is not None and found.spearman >= GOOD_CORRELATION:
-            return [_first_rung_at(rung, audit.grace_epochs, found.spearman)]
+            return [_first_rung_at(rung, audit, found.spearman)]
     return []
 
 
-def _first_rung_at(rung: RungAudit, grace_epochs: int, spearman: float) -> str:
+def _first_rung_at(rung: RungAudit, audit: Audit, spearman: float) -> str:
     return (
-        f"raise grace_epochs from {grace_epochs} to {rung.epoch}, where the correlation is "
+        f"raise grace_epochs from {audit.grace_epochs} to {rung.epoch}, where the correlation is "
         f"{spearman:.2f}"
     )
 

@@ -16,6 +16,7 @@ from results.journal.search_records import (
     CorpusRecord,
     EvalCropsChosen,
     GpuShareMeasured,
+    GraceChanged,
     InfeasibleSuggestion,
     ModelsBenchmarked,
     RepeatedSuggestion,
@@ -45,6 +46,7 @@ AnyRecord = (
     | InfeasibleSuggestion
     | RepeatedSuggestion
     | GpuShareMeasured
+    | GraceChanged
     | TrialStarted
     | TrialPlaced
     | EpochEnded

@@ -174,6 +174,25 @@ class GpuShareMeasured(Record):
     config: Tree
 
 
+class GraceChanged(Record):
+    """`grace_epochs: auto` moves the first rung that stops trials.
+
+    Attributes:
+        grace_epochs: Epochs before which no trial is stopped from now on.
+        was_epochs: The same before.
+        rung: The rung whose order required it.
+        tau: Kendall's tau of the order there with that at the next rung.
+        num_trials: Trials that it is of.
+    """
+
+    event: Literal["grace_changed"] = "grace_changed"
+    grace_epochs: Number
+    was_epochs: Number
+    rung: Number
+    tau: Number
+    num_trials: Count
+
+
 class ModelsBenchmarked(Record):
     """Speed of the best models.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from results.analysis.faults import fault_in_words, reason_of, utc
+from results.analysis.grace import grace_epochs_now, is_auto
 from results.analysis.run_view import RunView
 from results.journal.decision import FIGURE_NAMES
 from results.journal.history import UNRANKED, TrialHistory
@@ -189,6 +190,7 @@ def search_facts(view: RunView) -> Facts:
             "trials compared by": FIGURE_NAMES[view.decide_by],
             "early stopping": scheduler.get("kind"),
             "rungs": f"epochs {rungs}" if rungs else None,
+            "grace epochs": f"auto, now {grace_epochs_now(view):g}" if is_auto(view) else None,
             **{key.replace("_", " "): settings.get(key) for key in _PLAIN_SETTINGS},
             "success": view.success or None,
             "stop at": settings.get("stop_at"),

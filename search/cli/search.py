@@ -82,7 +82,12 @@ def search(
         typer.Option(help="What trials are compared by until their config is repeated."),
     ] = None,
     grace_epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs that asha lets every trial run.")
+        str | None,
+        typer.Option(
+            metavar="NUMBER|auto",
+            help="Epochs that asha lets every trial run; auto begins at 1 and moves with what the "
+            "rungs show.",
+        ),
     ] = None,
     reduction_factor: Annotated[
         float | None,

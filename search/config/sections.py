@@ -3,9 +3,9 @@
 from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from search.config.kinds import SchedulerKind
 from spaces.files.complaints import did_you_mean
@@ -15,6 +15,12 @@ AUTO: Literal["auto"] = "auto"
 MAX_GPUS = 64
 # Ray rounds amounts of a resource to ten-thousandths: less would reserve nothing.
 MIN_AMOUNT = 1e-4
+MAX_GRACE = 100_000
+
+
+def _resembles_auto(value: Any) -> bool:
+    """Return whether to suggest `auto`: most mistakes are meant as numbers."""
+    return bool(get_close_matches(str(value), [AUTO]))
 
 
 class ResourceConfig(Settings):
@@ -37,8 +43,7 @@ class ResourceConfig(Settings):
             with suppress(ValueError):
                 if (number := float(gpu)) == 0 or MIN_AMOUNT <= number <= MAX_GPUS:
                     return number
-        # Most mistakes are meant as numbers: auto is suggested only for a similar word.
-        hint = did_you_mean(gpu, [AUTO]) if get_close_matches(str(gpu), [AUTO]) else ""
+        hint = did_you_mean(gpu, [AUTO]) if _resembles_auto(gpu) else ""
         raise ValueError(
             f"must be 0, a number from {MIN_AMOUNT:.4f} to {MAX_GPUS}, or auto, got {gpu!r}{hint}"
         )
@@ -93,12 +98,35 @@ class SchedulerConfig(Settings):
     kind: SchedulerKind = Field(
         "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
     )
-    grace_epochs: int = Field(
-        9, ge=1, le=100_000, description="Epochs before which no trial is stopped: the first rung."
+    grace_epochs: Annotated[int, Field(ge=1, le=MAX_GRACE)] | Literal["auto"] = Field(
+        9,
+        description="Epochs before which no trial is stopped: the first rung. auto begins at 1 "
+        "and moves with how well the order at a rung holds.",
     )
     reduction_factor: float = Field(
         3.0, gt=1, le=100, description="About one of so many trials at a rung goes on."
     )
+
+    @field_validator("grace_epochs", mode="wrap")
+    @classmethod
+    def _whole_or_auto(cls, grace_epochs: Any, inner: Any) -> int | str:
+        if grace_epochs == AUTO:
+            return AUTO
+        try:
+            whole: int = inner(grace_epochs)
+        except ValidationError as error:
+            # Pydantic reports one error for each member of the union.
+            hint = did_you_mean(grace_epochs, [AUTO]) if _resembles_auto(grace_epochs) else ""
+            raise ValueError(
+                f"must be a whole number from 1 to {MAX_GRACE:,}, or auto, got {grace_epochs!r}"
+                f"{hint}"
+            ) from error
+        return whole
+
+    @property
+    def first_rung(self) -> int:
+        """The lowest epoch at which trials are compared."""
+        return 1 if isinstance(self.grace_epochs, str) else self.grace_epochs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What is known before a trial runs: epochs, disk, memory, limits, GPU share.
 
 May import: models, spaces, trainable.checkpoints, trainable.config, trainable.cost,
-trainable.machine, trainable.teachers, trainable.verification, results.journal, search.cluster,
-search.config, search.loop, search.suggest.
+trainable.machine, trainable.teachers, trainable.verification, results.analysis, results.journal,
+search.cluster, search.config, search.loop, search.suggest.
 """

@@ -4,7 +4,6 @@ Every result and fault that Ray reports goes through here, and is written to the
 takes effect. So a search can be rebuilt from its journal, and be run without Ray.
 """
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,8 +11,8 @@ from typing import Any
 
 from results.journal.journal import Journal
 from results.journal.record import Record
-from results.journal.record_values import EndState, HaltReason
-from results.journal.search_records import InfeasibleSuggestion, RepeatedSuggestion
+from results.journal.record_values import EndState
+from results.journal.search_records import GraceChanged, InfeasibleSuggestion, RepeatedSuggestion
 from results.journal.trial_records import (
     EpochEnded,
     InfrastructureFault,
@@ -40,7 +39,7 @@ class Coordinator(SearchState):
         early_stopping: New and unused, for the same reason.
         journal: Receives every record before it takes effect.
         budget: The limits of the search.
-        ledger: Counter of faults, new and unused; None for one with default limits.
+        ledger: Counter of faults, new and unused; None for default limits.
         clock: Returns seconds; only differences are used.
 
     Attributes:
@@ -113,12 +112,15 @@ class Coordinator(SearchState):
                     self._proposals.restore_rejected(record, self.trials)
                 case EpochEnded():
                     self._apply_epoch(record)
+                case GraceChanged():
+                    self._early_stopping.take_grace(record)
                 case InfrastructureFault():
                     self.ledger.restore(self.trials[record.trial], record)
                 case TrialEnded():
                     self._apply_end(record.trial, record.state)
+        # A process that died after an epoch's record left open what follows from it.
+        self._settle_grace()
         for trial in self._unfinished():
-            # A process that died between an epoch's record and the trial's end left the end open.
             if not self._end_if_due(trial):
                 self._waiting.append(trial)
 
@@ -182,6 +184,7 @@ class Coordinator(SearchState):
             record = EpochEnded(trial=trial, epoch=epoch, veer_pct=veer_pct, **fields)
             self._journal.append(record)
             self._apply_epoch(record)
+            self._settle_grace()
             self.num_reported += 1
         if self.is_out_of_time:
             self.halt("time_limit")
@@ -252,14 +255,9 @@ class Coordinator(SearchState):
         fault = Fault(kind="checkpoint_damaged", message=message)
         self.ledger.note(self.trials[trial], fault)
 
-    def halt(self, reason: HaltReason, message: str = "") -> None:
-        """Hand out no trial and start no epoch from now on; only the first reason is kept."""
-        if self.halted is None:
-            self.halted, self.halt_message = reason, message
-
     def _apply_epoch(self, record: EpochEnded) -> None:
         """Pass an epoch to study and early stopping; `_end_if_due` handles one without a VEER."""
-        trial, epoch, veer_pct = record.trial, record.epoch, record.veer_pct
+        trial, epoch = record.trial, record.epoch
         course = self.trials[trial]
         if epoch in course.veer_pct:
             return
@@ -267,15 +265,20 @@ class Coordinator(SearchState):
         course.faults.clear()
         if course.follow_up is None:
             self._num_epochs += 1
-        course.add_epoch(epoch, veer_pct, record.dprime)
+        course.add_epoch(epoch, record.veer_pct, record.dprime)
         # A repeat or control must not change what the search itself would have done.
-        if course.follow_up is not None or veer_pct is None or math.isnan(course.veer_pct[epoch]):
+        if course.follow_up is not None or epoch not in course.decisions:
             return
         self._proposals.report(course, epoch)
         target_pct = self.budget.target_pct
-        if self.met_by is None and target_pct is not None and veer_pct <= target_pct:
+        if self.met_by is None and target_pct is not None and course.veer_pct[epoch] <= target_pct:
             self.met_by = trial
         course.verdict = self._early_stopping.decide(trial, epoch, course.decisions[epoch])
+
+    def _settle_grace(self) -> None:
+        """Record and make the changes that the rungs require of `grace_epochs: auto`."""
+        while (change := self._early_stopping.due_grace()) is not None:
+            self._early_stopping.take_grace(self._journal.append(change))
 
     def _end_if_due(self, trial: int) -> bool:
         """End the trial if its last epoch or its faults require it; return whether it ended."""

@@ -13,6 +13,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from results.analysis.rungs import asha_rungs
+from results.journal.search_records import GraceChanged
+from search.config.sections import AUTO, SchedulerConfig
+from search.loop.auto_grace import AutoGrace
+from spaces.files.errors import RunError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -23,11 +29,13 @@ class Verdict:
         rung: The rung that the trial reached, epochs; None between rungs.
         cutoff_pct: Highest figure with which the trial goes on, percent; None for the first trial
             at a rung.
+        in_grace: Whether the rung lies before the grace epochs and stops no trial.
     """
 
     stop: bool
     rung: float | None = None
     cutoff_pct: float | None = None
+    in_grace: bool = False
 
 
 GO_ON = Verdict(stop=False)
@@ -48,18 +56,25 @@ class SuccessiveHalving:
     Args:
         rungs: Epochs at which trials are compared, ascending; none means that no trial is stopped.
         reduction_factor: About one of so many trials at a rung goes on.
+        has_auto_grace: Whether the first rung that stops trials is moved (`grace_epochs: auto`).
+
+    Attributes:
+        auto_grace: The grace epochs that are moved, None where the lowest rung stops trials too.
 
     Raises:
         ValueError: A rung is below 1 or they do not ascend, or the factor is at most 1.
     """
 
-    def __init__(self, rungs: Sequence[float], reduction_factor: float) -> None:
+    def __init__(
+        self, rungs: Sequence[float], reduction_factor: float, *, has_auto_grace: bool = False
+    ) -> None:
         if list(rungs) != sorted(set(rungs)) or any(rung < 1 for rung in rungs):
             raise ValueError(f"rungs must ascend from 1 or more, got {list(rungs)}")
         # `not >` also refuses NaN. At 1 the percentile would be 0: no trial would ever be stopped.
         if not reduction_factor > 1:
             raise ValueError(f"reduction_factor must be above 1, got {reduction_factor}")
         self._rungs = [_Rung(epoch) for epoch in rungs]
+        self.auto_grace = AutoGrace(rungs) if has_auto_grace else None
         self._percentile = (1 - 1 / reduction_factor) * 100
         # Kept for each epoch: a trial that is restored from a checkpoint reports its last epoch
         # again, and the rung may have more trials by then.
@@ -83,6 +98,23 @@ class SuccessiveHalving:
             self._verdicts[trial, epoch] = self._decide(trial, epoch, figure_pct)
         return self._verdicts[trial, epoch]
 
+    def due_grace(self) -> GraceChanged | None:
+        """Return the change of the grace epochs that is due; None for none."""
+        return None if self.auto_grace is None else self.auto_grace.due()
+
+    def take_grace(self, change: GraceChanged) -> None:
+        """Change the grace epochs.
+
+        Raises:
+            RunError: They are fixed, or the change is to no rung.
+        """
+        if self.auto_grace is None:
+            raise RunError(
+                "the journal has grace_changed, but its grace_epochs is not auto; restore the run "
+                "folder from a copy"
+            )
+        self.auto_grace.take(change)
+
     def recorded(self) -> dict[float, dict[int, float]]:
         """Return the figures recorded so far in percent, by rung and trial."""
         return {rung.epoch: dict(rung.recorded) for rung in self._rungs}
@@ -97,7 +129,12 @@ class SuccessiveHalving:
                 rung.recorded[trial] = figure_pct
                 # A figure equal to the cutoff goes on, as in Ray.
                 stop = cutoff is not None and figure_pct > cutoff
-                return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff)
+                in_grace = False
+                if self.auto_grace is not None:
+                    in_grace = rung.epoch < self.auto_grace.epochs
+                    self.auto_grace.record(rung.epoch, trial, figure_pct, passes=not stop)
+                stop = stop and not in_grace
+                return Verdict(stop=stop, rung=rung.epoch, cutoff_pct=cutoff, in_grace=in_grace)
         return GO_ON
 
     def _cutoff_pct(self, rung: _Rung) -> float | None:
@@ -107,3 +144,24 @@ class SuccessiveHalving:
         # maximises.
         rewards = [-figure_pct for figure_pct in rung.recorded.values()]
         return -float(np.percentile(rewards, self._percentile))
+
+
+def scheduler_rungs(scheduler: SchedulerConfig, max_epochs: int) -> list[float]:
+    """Return the epochs at which trials are compared; empty without early stopping."""
+    if scheduler.kind == "none":
+        return []
+    return asha_rungs(scheduler.first_rung, scheduler.reduction_factor, max_epochs)
+
+
+def make_halving(scheduler: SchedulerConfig, max_epochs: int) -> SuccessiveHalving:
+    """Return the early stopping of a search, new and unused.
+
+    Args:
+        scheduler: Its settings.
+        max_epochs: Epochs of a trial that is not stopped.
+    """
+    return SuccessiveHalving(
+        scheduler_rungs(scheduler, max_epochs),
+        scheduler.reduction_factor,
+        has_auto_grace=scheduler.grace_epochs == AUTO,
+    )

@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from results.analysis.rungs import asha_rungs
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.record import Record
@@ -16,7 +15,7 @@ from results.journal.record_values import StartPoint
 from results.journal.search_records import StartPointsRead
 from search.config.search_config import SearchConfig
 from search.loop.coordinator import Coordinator
-from search.loop.early_stopping import SuccessiveHalving
+from search.loop.early_stopping import make_halving, scheduler_rungs
 from search.loop.fault_ledger import FaultLedger
 from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
@@ -130,17 +129,14 @@ def make_coordinator(
         total_epochs=settings.total_epochs,
         follow_ups=settings.follow_ups,
     )
-    halving = SuccessiveHalving(halving_rungs(settings), settings.scheduler.reduction_factor)
+    halving = make_halving(settings.scheduler, settings.max_epochs)
     options = {"ledger": FaultLedger(journal, settings.faults)} | options
     return Coordinator(proposals, halving, journal, budget=budget, **options)
 
 
 def halving_rungs(settings: SearchConfig) -> list[float]:
     """Return the epochs at which trials are compared; empty without early stopping."""
-    scheduler = settings.scheduler
-    if scheduler.kind == "none":
-        return []
-    return asha_rungs(scheduler.grace_epochs, scheduler.reduction_factor, settings.max_epochs)
+    return scheduler_rungs(settings.scheduler, settings.max_epochs)
 
 
 def config_maker(

@@ -84,6 +84,11 @@ class SearchState:
         total = self.budget.total_epochs
         return total is not None and self._num_epochs >= total
 
+    def halt(self, reason: HaltReason, message: str = "") -> None:
+        """Hand out no trial and start no epoch from now on; only the first reason is kept."""
+        if self.halted is None:
+            self.halted, self.halt_message = reason, message
+
     def _hand_out(self, course: TrialCourse) -> TrialCourse:
         course.is_running = True
         # Not from the start of the process: connecting to Ray and measuring the teacher would

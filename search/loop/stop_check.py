@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from results.analysis.rungs import asha_rungs
 from results.journal.decision import FIGURE_NAMES, DecisionKind, decision_kind, decision_pct
 from results.journal.record import Record
 from results.journal.search_records import (
     ENDINGS,
+    GraceChanged,
     SearchEnded,
     SearchResumed,
     SearchStarted,
 )
 from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.config.sections import SchedulerConfig
-from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict
+from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict, make_halving
 
 STOPPED_EARLY = "stopped_early"
 
@@ -106,6 +106,8 @@ def _replayed(records: Iterable[Record]) -> _Replay:
             # An epoch that was reported twice was decided once, at its first report.
             case EpochEnded() if record.epoch > replay.epochs.get(record.trial, 0):
                 _apply_epoch(replay, record)
+            case GraceChanged():
+                _apply_grace(replay, record)
             case TrialEnded() if record.trial in replay.epochs:
                 _apply_end(replay, record)
             # After any other reason, such as an interrupt, the missing end follows on resume.
@@ -116,9 +118,7 @@ def _replayed(records: Iterable[Record]) -> _Replay:
 
 def _halving(settings: Mapping[str, Any]) -> SuccessiveHalving:
     scheduler = SchedulerConfig.model_validate(settings["scheduler"])
-    factor = scheduler.reduction_factor
-    rungs = asha_rungs(scheduler.grace_epochs, factor, settings["max_epochs"])
-    return SuccessiveHalving(rungs if scheduler.kind == "asha" else [], factor)
+    return make_halving(scheduler, settings["max_epochs"])
 
 
 def _apply_start(replay: _Replay, record: TrialStarted) -> None:
@@ -138,6 +138,7 @@ def _apply_epoch(replay: _Replay, record: EpochEnded) -> None:
         replay.verdicts[trial] = GO_ON
         return
     replay.num_epochs += 1
+    _require_settled(replay)
     if veer_pct is None or not math.isfinite(veer_pct):
         replay.verdicts[trial] = GO_ON
         return
@@ -147,6 +148,27 @@ def _apply_epoch(replay: _Replay, record: EpochEnded) -> None:
     replay.verdicts[trial] = replay.halving.decide(trial, epoch, figure_pct)
     target_pct = _target_pct(replay.settings)
     replay.met_target |= target_pct is not None and veer_pct <= target_pct
+
+
+def _apply_grace(replay: _Replay, record: GraceChanged) -> None:
+    due = replay.halving.due_grace()
+    if due is None or due.grace_epochs != record.grace_epochs:
+        required = "no change" if due is None else f"{due.grace_epochs:g}"
+        replay.faults.append(
+            f"the grace was changed from {record.was_epochs:g} to {record.grace_epochs:g} epochs, "
+            f"where the rungs require {required}"
+        )
+    replay.halving.take_grace(record)
+
+
+def _require_settled(replay: _Replay) -> None:
+    """Add a fault for every change of the grace that was due before the next epoch."""
+    while (due := replay.halving.due_grace()) is not None:
+        replay.faults.append(
+            f"the grace was to change from {due.was_epochs:g} to {due.grace_epochs:g} epochs, "
+            "but did not"
+        )
+        replay.halving.take_grace(due)
 
 
 def _apply_end(replay: _Replay, record: TrialEnded) -> None:
@@ -173,6 +195,7 @@ def _apply_end(replay: _Replay, record: TrialEnded) -> None:
 
 
 def _apply_search_end(replay: _Replay) -> None:
+    _require_settled(replay)
     for trial, verdict in replay.verdicts.items():
         if verdict.stop:
             _add_fault(replay, trial, verdict, "has no end")
@@ -196,6 +219,8 @@ def _in_words(verdict: Verdict, decide_by: DecisionKind) -> str:
         return "there is no rung"
     if verdict.cutoff_pct is None:
         return f"rung {verdict.rung:g} had held no other trial"
+    if verdict.in_grace:
+        return f"rung {verdict.rung:g} lay in the grace epochs and stopped no trial"
     figure = FIGURE_NAMES[decide_by]
     return f"its {figure} meets the {verdict.cutoff_pct:.2f} % of rung {verdict.rung:g}"
 

@@ -2,6 +2,8 @@
 
 from results.analysis.faults import counted
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
+from search.estimates.ceiling import describe_ceiling
 from search.estimates.disk_estimate import DiskGuard
 from search.estimates.forecast import Forecast, describe, forecast
 from search.loop.setup import halving_rungs
@@ -19,7 +21,11 @@ def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
         settings.scheduler.reduction_factor,
         seed=settings.seed,
     )
-    for line in (*describe(expected), *describe_follow_ups(settings)):
+    scheduler = settings.scheduler
+    lines = [*describe(expected), *describe_ceiling(scheduler, settings.max_epochs)]
+    if scheduler.grace_epochs == AUTO and expected.rungs:
+        lines.append("grace_epochs auto: both are for 1 epoch, where it begins")
+    for line in (*lines, *describe_follow_ups(settings)):
         view.print_line(line)
     return expected
 

@@ -10,6 +10,7 @@ from search.provenance.data_record import note_corpus
 from search.provenance.run_state import open_run
 from search.run.checkpoint_keeper import CheckpointKeeper
 from search.run.materials import Materials, SearchJob
+from search.run.notices import DecisionNotices
 from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 
@@ -23,6 +24,7 @@ def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coord
     """
     if not job.records:
         open_run(job.settings, job.folder, journal, ())
+    journal.follow(DecisionNotices(job.settings.decide_by, job.view.print_line).take)
     note_corpus(materials.facts, journal, job.records)
     keep_pairs(job.folder, materials.data)
     coordinator = make_coordinator(

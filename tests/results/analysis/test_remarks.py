@@ -2,10 +2,13 @@
 
 import pytest
 
+from results.analysis.grace import grace_epochs_now, grace_remarks
 from results.analysis.remarks import (
+    decision_remarks,
     hardest_met,
     run_remarks,
     undistilled_beats_teacher,
+    why_best,
 )
 from results.analysis.run_view import RunView
 from results.journal.record import Record
@@ -128,3 +131,63 @@ def test_trials_that_were_run_again_are_named_with_what_they_were_given() -> Non
         "run again, with the share from then on: trial 1 (out of memory, 0.5 GPU), "
         "trial 3 (out of memory, 0.5 GPU; out of memory, 1 GPU)"
     ]
+
+
+def decided_by(kind: str, *dprimes: float | None) -> list[Record]:
+    """A trial for each d'; all have a VEER of 9 %."""
+    records = [made_record("search_started", settings={"decide_by": kind})]
+    for number, dprime in enumerate(dprimes):
+        config = {"loss": {"distillation": "cosine"}}
+        records.append(made_record("trial_started", trial=number, config=config))
+        records.append(made_record("epoch", trial=number, veer_pct=9.0, dprime=dprime))
+    return records
+
+
+@pytest.mark.parametrize(
+    ("kind", "dprimes", "remarks"),
+    [
+        ("veer", (None, 2.0), []),
+        ("dprime", (1.0, 2.0), ["trials are compared by their EER from d'"]),
+        (
+            "blend",
+            (None, 2.0, 3.0),
+            ["trials are compared by their mean of VEER and EER from d'; 1 of 3 epochs without d' "
+             "by their VEER"],
+        ),
+        ("mean_of_last_k", (None,), ["trials are compared by their mean VEER of 3 epochs"]),
+    ],
+)  # fmt: skip
+def test_another_figure_than_the_veer_is_named(
+    kind: str, dprimes: tuple[float | None, ...], remarks: list[str]
+) -> None:
+    assert decision_remarks(view_of(decided_by(kind, *dprimes))) == remarks
+
+
+def test_the_best_is_named_by_the_figure_that_decides() -> None:
+    assert why_best(view_of(decided_by("dprime", 2.0, 3.0))) == (
+        "by its lowest EER from d': 6.68 % (VEER 9.00 %)"
+    )
+    assert why_best(view_of(decided_by("veer", 2.0, 3.0))) == "by its lowest VEER: 9.00 %"
+
+
+AUTO = {"scheduler": {"kind": "asha", "grace_epochs": "auto", "reduction_factor": 3}}
+RAISED = {"grace_epochs": 3.0, "was_epochs": 1.0, "rung": 1.0, "tau": 0.214, "num_trials": 12}
+
+
+def test_changes_of_the_grace_epochs_are_remarks() -> None:
+    started = made_record("search_started", settings=AUTO | {"max_epochs": 27})
+    assert grace_remarks(view_of([started])) == ["grace_epochs auto: began at 1"]
+    lowered = RAISED | {"grace_epochs": 1.0, "was_epochs": 3.0, "tau": 0.6}
+    changes = [made_record("grace_changed", **each) for each in (RAISED, lowered)]
+    view = view_of([started, *changes])
+    assert grace_remarks(view) == [
+        "grace_epochs auto: began at 1; raised from 1 to 3, since the order of trials at rung 1 "
+        "does not hold until the next rung (Kendall's tau 0.21 over 12 trials); lowered from 3 to "
+        "1, since the order of trials at rung 1 holds until the next rung (Kendall's tau 0.60 "
+        "over 12 trials)"
+    ]
+    assert grace_epochs_now(view) == 1
+    assert grace_epochs_now(view_of([started, changes[0]])) == 3
+    fixed = AUTO["scheduler"] | {"grace_epochs": 3}
+    started = made_record("search_started", settings={"scheduler": fixed, "max_epochs": 27})
+    assert grace_remarks(view_of([started])) == []

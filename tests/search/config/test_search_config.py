@@ -59,6 +59,22 @@ def test_device_cuda_may_find_its_share_by_itself(folder):
     assert read_search_config(folder / "search.yaml", overrides).device == "cuda"
 
 
+@pytest.mark.parametrize(("given", "read", "first"), [("auto", "auto", 1), ("9", 9, 9), (3, 3, 3)])
+def test_grace_epochs_are_a_number_or_auto(folder, given, read, first):
+    settings = read_search_config(folder / "search.yaml", {"scheduler.grace_epochs": given})
+    assert (settings.scheduler.grace_epochs, settings.scheduler.first_rung) == (read, first)
+    write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
+    assert read_search_config(folder / "resolved.yaml") == settings
+
+
+def test_figure_that_decides_is_the_veer_by_default_and_one_of_four(folder):
+    assert read_search_config(folder / "search.yaml").decide_by == "veer"
+    settings = read_search_config(folder / "search.yaml", {"decide_by": "dprime"})
+    assert settings.decide_by == "dprime"
+    with pytest.raises(ConfigError, match=r"decide_by: .*'veer', 'mean_of_last_k', .*'dprim'"):
+        read_search_config(folder / "search.yaml", {"decide_by": "dprim"})
+
+
 def test_resolved_settings_read_back_equal(folder):
     settings = read_search_config(folder / "search.yaml", {"time_limit_s": 1e-3})
     write_yaml(folder / "resolved.yaml", settings.model_dump(mode="json"))
@@ -99,6 +115,10 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
         ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
         ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe', .* or 'gp', got 'tpo'; did"),
         ("resources", {"gpu": "atuo"}, r"to 64, or auto, got 'atuo'; did you mean 'auto'"),
+        ("scheduler", {"grace_epochs": 0}, r"number from 1 to 100,000, or auto, got 0$"),
+        ("scheduler", {"grace_epochs": 2.5}, r"number from 1 to 100,000, or auto, got 2.5$"),
+        ("scheduler", {"grace_epochs": "aut"}, r"got 'aut'; did you mean 'auto'\?$"),
+        ("scheduler", {"grace_epochs": None}, r"from 1 to 100,000, or auto, got None$"),
         ("resources", {"gpu": -1}, r"must be 0, a number from 0.0001 to 64, or auto, got -1"),
         ("resources", {"gpu": 0.00001}, r"must be 0, a number from 0.0001 to 64, .* got 1e-05"),
         ("resources", {"cpu": 0.00001}, r"cpu: must be greater .* equal to 0.0001, got 1e-05"),

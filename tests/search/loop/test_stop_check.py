@@ -210,3 +210,22 @@ def test_a_mean_of_epochs_is_checked_over_the_same_epochs():
     ]
     assert stop_faults(records) == ()
     assert len(stop_faults(but(records, put={0: started()}))) == 1
+
+
+def test_a_forged_stop_in_the_grace_epochs_is_caught():
+    """Tau of the eight trials at rungs 1 and 2 is -1, so rung 1 stops no trial after them."""
+    auto = {"kind": "asha", "grace_epochs": "auto", "reduction_factor": 2}
+    records = [started(scheduler=auto, max_epochs=8)]
+    for trial in range(8):
+        records += [epoch(trial, 1, 20.0 - trial), epoch(trial, 2, 10.0 + trial)]
+        # Rung 2: each is worse than all before it, and stopped but for the first.
+        records += [ended(trial, "stopped_early")] if trial else []
+    change = {"grace_epochs": 2.0, "was_epochs": 1.0, "rung": 1.0, "tau": -1.0, "num_trials": 8}
+    # Due before the last of them is ended.
+    records.insert(len(records) - 1, made_record("grace_changed", **change))
+    assert stop_faults(records) == ()
+    forged = [*records, epoch(8, 1, 30.0), ended(8, "stopped_early")]
+    assert stop_faults(forged) == (
+        "trial 8 was stopped after epoch 1, where rung 1 lay in the grace epochs and stopped no "
+        "trial",
+    )
