@@ -20,7 +20,7 @@ from search.simulation.journal_in_memory import JournalInMemory
 from search.simulation.objective import SimulatedTrial
 from search.simulation.replay import SimulatedClock, TrialSource, replay
 from search.suggest.suggestions import Suggestion
-from tests.benchmarks.search_problem import Figure, Problem, Student, decided_pct
+from tests.benchmarks.search_problem import Problem, Student
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 
@@ -59,10 +59,11 @@ class Played:
 
 
 class _Objective:
-    """The problem as the replay asks it; keeps each trial's student."""
+    """The problem as the replay asks it; keeps each trial's course and student."""
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
+        self.courses: dict[int, TrialCourse] = {}
         self.students: dict[int, Student] = {}
 
     def trial(self, course: TrialCourse) -> SimulatedTrial | None:
@@ -71,6 +72,7 @@ class _Objective:
             if student is None:
                 return None
             self.students[course.trial] = student
+        self.courses[course.trial] = course
         student = self.students[course.trial]
         return SimulatedTrial(
             veer_pct=student.veer_pct,
@@ -98,7 +100,7 @@ class _Source:
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
         del fields
-        self._courses[trial].veer_pct[epoch] = veer_pct
+        self._courses[trial].add_epoch(epoch, veer_pct, None)
         return self._tool.report(trial, epoch, veer_pct)
 
     def end(self, trial: int, state: EndState, reason: str | None) -> None:
@@ -140,7 +142,6 @@ def play(
     source: Callable[[SimulatedClock], TrialSource],
     *,
     num_workers: int = 1,
-    figure: Figure = "veer",
 ) -> Iterator[Played]:
     """Play a search without end; the caller stops it.
 
@@ -148,21 +149,16 @@ def play(
         problem: A new one.
         source: Makes what hands out the trials, new too.
         num_workers: Trials at a time; a free worker gets the next trial at once.
-        figure: What the incumbent is chosen by.
     """
     objective = _Objective(problem)
-    decided: dict[int, Sequence[float]] = {}
     for each in replay(source, objective, num_workers=num_workers):
-        student = objective.students[each.trial]
-        if each.trial not in decided:
-            decided[each.trial] = decided_pct(student, figure)
         yield Played(
             time_s=each.time_s,
             worker=each.worker,
             trial=each.trial,
             epoch=each.epoch,
-            figure_pct=float(decided[each.trial][each.epoch - 1]),
-            true_pct=float(student.true_pct[each.epoch - 1]),
+            figure_pct=objective.courses[each.trial].decisions.get(each.epoch, math.nan),
+            true_pct=float(objective.students[each.trial].true_pct[each.epoch - 1]),
         )
 
 

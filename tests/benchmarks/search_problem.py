@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from spaces.dimensions import Choice, Dimension, Float, Integer
 from spaces.space import Space
 
 Floats = NDArray[np.float64]
-Figure = Literal["veer", "dprime"]
 NORMAL = NormalDist()
 
 
@@ -55,13 +54,6 @@ class Problem(Protocol):
 def equivalent_dprime(eer_pct: Floats) -> Floats:
     """Return the d' of two normal distributions of one variance with these EERs."""
     return np.array([-2 * NORMAL.inv_cdf(min(0.999, each / 100)) for each in eer_pct])
-
-
-def decided_pct(student: Student, figure: Figure) -> Floats:
-    """Return the figure of each epoch in percent; for d' the EER of two normal distributions."""
-    if figure == "veer" or student.dprime is None:
-        return student.veer_pct
-    return np.array([100 * NORMAL.cdf(-each / 2) for each in student.dprime])
 
 
 def random_params(space: Space, rng: np.random.Generator) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""The arms of the benchmark `search`, fixed before its runs.
+
+All arms have one worker. On bank B an arm sees the figures of raw or of averaged weights, and the
+true value is of the same weights. Other tools get the VEER of averaged weights there: how students
+are trained is not what is compared with them. They have their own defaults, grace period 1 where
+they have one, and reduction factor 3.
+
+Veer as it was before is TPE with rungs from epoch 9, decided by the VEER of raw weights. Each
+`without` differs from `AFTER` in one setting.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.samplers import TPESampler
+
+from tests.benchmarks.peer_tools import PeerProcess, PeerTool
+from tests.benchmarks.search_cases import Case, Weights
+from tests.benchmarks.search_play import Played, Tool, play, tool_source, veer_source
+from tests.benchmarks.search_problem import Problem
+from tests.benchmarks.simulation import OptunaPruned, Rays
+
+BEFORE: Mapping[str, Any] = {"sampler": "tpe", "scheduler": {"kind": "asha", "grace_epochs": 9}}
+RANDOM, RANDOM_AVERAGED = "random to the end", "random to the end, averaged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One way to search.
+
+    Attributes:
+        name: Unique.
+        settings: Settings of a search of Veer; empty for another tool.
+        tool: Of another tool: `ray`, `hyperband`, or a script and method such as `smac:smac`.
+        weights: Whose figures it sees on bank B.
+        banks: Where it is run.
+        most: Cases of a bank at most, for a slow tool.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    tool: str = ""
+    weights: Weights = "ema"
+    banks: str = "AB"
+    most: int = 1000
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether it runs in the environment of the other tools."""
+        return ":" in self.tool
+
+
+ARMS = (
+    Arm(
+        name=RANDOM,
+        settings={"sampler": "random", "scheduler": {"kind": "none"}},
+        weights="raw",
+        banks="ABC",
+    ),
+    Arm(
+        name=RANDOM_AVERAGED,
+        settings={"sampler": "random", "scheduler": {"kind": "none"}},
+        banks="BC",
+    ),
+    Arm(name="Veer before", settings=BEFORE, weights="raw", banks="ABC"),
+    Arm(
+        name="random, ASHA",
+        settings={"sampler": "random", "scheduler": {"grace_epochs": 1}},
+        banks="ABC",
+    ),
+    Arm(name="Ray OptunaSearch, ASHA", tool="ray"),
+    Arm(name="Optuna TPE, Hyperband", tool="hyperband"),
+    Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=12),
+    Arm(name="Syne Tune BOHB", tool="syne_tune_peer:bohb"),
+    Arm(name="NePS PriorBand", tool="neps_peer:priorband"),
+    Arm(name="SMAC multi-fidelity", tool="smac_peer:smac"),
+)
+
+
+def search(arm: Arm, case: Case, process: PeerProcess | None = None) -> Iterator[Played]:
+    """Play the search of an arm on a case, without end.
+
+    Args:
+        arm: The arm.
+        case: The case.
+        process: The peer's script, for an arm that has one.
+    """
+    problem = case.make(arm.weights)
+    if arm.settings:
+        source = veer_source(problem, arm.settings, case.seed)
+        return play(problem, source)
+    return play(problem, tool_source(_tool(arm, case, problem, process)))
+
+
+def _tool(arm: Arm, case: Case, problem: Problem, process: PeerProcess | None) -> Tool:
+    space, max_epochs = problem.space, problem.max_epochs
+    if arm.tool == "ray":
+        return Rays(space, seed=case.seed, max_epochs=max_epochs, grace_epochs=1)
+    if arm.tool == "hyperband":
+        return OptunaPruned(space, TPESampler(seed=case.seed), max_epochs=max_epochs)
+    assert process is not None
+    kind = arm.tool.split(":")[1]
+    return PeerTool(process, kind, space, max_epochs=max_epochs, seed=case.seed)
