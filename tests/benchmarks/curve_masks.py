@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainable.features.training_data import TrainingData
-from trainable.verification.metrics import Floats
+from trainable.verification.metrics import Floats, dprime
 
 NUM_CUTS = 10
 ALL, LISTED = 0, 2 * NUM_CUTS + 1
@@ -26,7 +26,7 @@ def all_pairs_list(listed: Path, folder: Path) -> Path:
     file = folder / "allpairs.txt"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        paths = sorted({path for line in listed.open() for path in line.split()[1:]})
+        paths = sorted({path for line in _lines(listed) for path in line.split()[1:]})
         part = folder / "allpairs.part"
         part.write_text(
             "".join(
@@ -74,10 +74,14 @@ def bank_pairs(data: TrainingData, listed: Path) -> BankPairs:
         frozenset((data.val_paths[a], data.val_paths[b])): each
         for each, (a, b) in enumerate(zip(data.val_a, data.val_b, strict=True))
     }
-    order = [number[frozenset(line.split()[1:])] for line in listed.open()]
+    order = [number[frozenset(line.split()[1:])] for line in _lines(listed)]
     return BankPairs(
         is_target=data.val_is_target, masks=np.array(masks), listed=np.array(order, np.int64)
     )
+
+
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines()
 
 
 def _metrics(scores: Floats, is_target: NDArray[np.bool_]) -> tuple[float, float, float]:
@@ -86,10 +90,9 @@ def _metrics(scores: Floats, is_target: NDArray[np.bool_]) -> tuple[float, float
     num_target, num_other = int(target.sum()), int((~target).sum())
     fnr, fpr = 1 - np.cumsum(target) / num_target, np.cumsum(~target) / num_other
     place = int(np.argmax(fpr >= fnr))
-    a, b = scores[is_target], scores[~is_target]
-    dprime = (a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)
+    distance = dprime(scores, is_target)
     rank = np.empty(len(scores))
     rank[np.argsort(scores)] = np.arange(len(scores))
     wins = rank[is_target].sum() - num_target * (num_target - 1) / 2
     auc = wins / (num_target * num_other)
-    return 50 * float(fnr[place] + fpr[place]), float(dprime), float(1 - auc)
+    return 50 * float(fnr[place] + fpr[place]), np.nan if distance is None else distance, float(1 - auc)
