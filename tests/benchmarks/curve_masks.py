@@ -8,6 +8,7 @@ Shapes: P all pairs, L listed pairs.
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,4 +96,5 @@ def _metrics(scores: Floats, is_target: NDArray[np.bool_]) -> tuple[float, float
     rank[np.argsort(scores)] = np.arange(len(scores))
     wins = rank[is_target].sum() - num_target * (num_target - 1) / 2
     auc = wins / (num_target * num_other)
-    return 50 * float(fnr[place] + fpr[place]), np.nan if distance is None else distance, float(1 - auc)
+    eer_pct = 50 * float(fnr[place] + fpr[place])
+    return eer_pct, math.nan if distance is None else distance, float(1 - auc)
