@@ -71,11 +71,13 @@ def learning_curves(view: RunView) -> go.Figure | None:
 
 
 def points_of(trial: TrialHistory) -> list[tuple[int, float | None]]:
-    """Return pairs of epoch and VEER in percent, with None where no VEER was measured.
+    """Return pairs of epoch and VEER in percent, with None where it could not be measured.
 
-    Long curves are thinned evenly, but keep their first, last and best epoch.
+    Epochs that were not to be evaluated are left out, so that the line has no gap there. Long
+    curves are thinned evenly, but keep their first, last and best epoch.
     """
-    points = [(record.epoch, record.veer_pct) for record in trial.in_order]
+    evaluated = (record for record in trial.in_order if not record.is_unevaluated)
+    points = [(record.epoch, record.veer_pct) for record in evaluated]
     if len(points) > MAX_CURVE_POINTS:
         step = (len(points) - 1) / (MAX_CURVE_POINTS - 2)
         kept = {round(step * number) for number in range(MAX_CURVE_POINTS - 1)}

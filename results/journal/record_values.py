@@ -118,6 +118,7 @@ Whole = Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX), Rule("a whole number"
 WholeOrNull = Annotated[Whole | None, Rule("a whole number or null")]
 Count = Annotated[int, Field(ge=0, le=INT64_MAX), Rule("a whole number of at least 0")]
 EpochNumber = Annotated[int, Field(ge=1, le=INT64_MAX), Rule("a whole number of at least 1")]
+EpochNumbers = Annotated[list[EpochNumber], Rule("a list of whole numbers of at least 1")]
 Number = Annotated[float, Rule("a number")]
 NumberOrNull = Annotated[float | None, Rule("a number or null")]
 # 1e11 s is in the year 5138; `datetime` takes no year above 9999.

@@ -15,6 +15,7 @@ from results.journal.record import Record
 from results.journal.search_records import (
     CorpusRecord,
     EvalCropsChosen,
+    EvalPlanChosen,
     GpuShareMeasured,
     GraceChanged,
     InfeasibleSuggestion,
@@ -42,6 +43,7 @@ AnyRecord = (
     | CorpusRecord
     | TeacherRecord
     | EvalCropsChosen
+    | EvalPlanChosen
     | StartPointsRead
     | InfeasibleSuggestion
     | RepeatedSuggestion

@@ -9,6 +9,8 @@ from results.journal.record_values import (
     Count,
     DataLists,
     EndReason,
+    EpochNumber,
+    EpochNumbers,
     FinalReason,
     HaltReason,
     Hardware,
@@ -112,6 +114,21 @@ class EvalCropsChosen(Record):
     eval_crops: Whole
     wanted: Whole
     expected_share: NumberOrNull
+
+
+class EvalPlanChosen(Record):
+    """Which epochs of all trials are evaluated, where evaluating all would take too long.
+
+    Attributes:
+        every_epochs: Every so many epochs one is evaluated.
+        anyway: Epochs that are evaluated too: those at which trials are compared.
+        all_from: From this epoch on all are evaluated.
+    """
+
+    event: Literal["eval_plan"] = "eval_plan"
+    every_epochs: EpochNumber
+    anyway: EpochNumbers
+    all_from: EpochNumber
 
 
 class StartPointsRead(Record):

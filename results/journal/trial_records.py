@@ -101,7 +101,11 @@ class _EpochFields(TrialRecord):
     epoch: Annotated[EpochNumber, Column(meaning="Epoch, from 1.")]
     veer_pct: Annotated[
         NumberOrNull,
-        Column(unit="%", heading="VEER %", decimals=2, meaning="Validation EER after the epoch."),
+        Column(
+            unit="%", heading="VEER %", decimals=2,
+            meaning="Validation EER after the epoch; null where "
+            "the search saved the time of evaluating it.",
+        ),
     ]
 
 
@@ -110,7 +114,8 @@ class EpochEnded(EpochMetrics, _EpochFields):
 
     Attributes:
         epoch: Counted from 1.
-        veer_pct: VEER, percent; None where it was not finite.
+        veer_pct: VEER, percent; None where it was not finite, and without evaluation.
+        is_unevaluated: True where the search did not evaluate the epoch, to save time; else None.
         num_params: Parameters of the student's network.
     """
 
@@ -118,6 +123,7 @@ class EpochEnded(EpochMetrics, _EpochFields):
     model_config = TrialRecord.model_config
 
     event: Literal["epoch"] = "epoch"
+    is_unevaluated: MayLack[Annotated[Literal[True], Rule("true")]] = None
     num_params: Annotated[
         WholeOrNull,
         Column(

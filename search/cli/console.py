@@ -6,6 +6,7 @@ the terminal. File names and journals may come from other people.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -114,8 +115,9 @@ class TrainingBar:
 
     def epoch(self, report: EpochReport) -> None:
         """Show a finished epoch."""
-        self._best_pct = min(self._best_pct, report.veer_pct)
-        note = f"best VEER {self._best_pct:.2f} %"
+        self._best_pct = min(self._best_pct, report.rank_key[0])
+        has_veer = math.isfinite(self._best_pct)
+        note = f"best VEER {self._best_pct:.2f} %" if has_veer else "no VEER yet"
         self._bar.update(self._training, completed=report.epoch, note=note)
         self._bar.console.print(epoch_line(report), highlight=False, soft_wrap=True)
 
@@ -141,10 +143,11 @@ def training_bar(title: str, max_epochs: int) -> Iterator[TrainingBar]:
 
 def epoch_line(report: EpochReport) -> str:
     """Format an epoch's report as one line."""
+    veer = "   -  " if report.veer_pct is None else f"{report.veer_pct:6.2f}"
     cosine = "" if report.teacher_cosine is None else f"  cosine {report.teacher_cosine:5.3f}"
     share = "" if report.distill_share is None else f"  share {report.distill_share:6.2%}"
     return (
-        f"epoch {report.epoch:3d}  VEER {report.veer_pct:6.2f} %  loss {report.loss_total:7.4f}  "
+        f"epoch {report.epoch:3d}  VEER {veer} %  loss {report.loss_total:7.4f}  "
         f"accuracy {report.train_accuracy_pct:6.2f} %{share}{cosine}  "
         f"lr {report.lr:.2e}  {report.samples_per_s:4.0f} utt/s"
     )

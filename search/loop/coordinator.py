@@ -165,7 +165,9 @@ class Coordinator(SearchState):
         followed = self.trials[record.follows]
         return follow_up_trial(followed, record.trial, record.follow_up, record.seed)
 
-    def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
+    def report(
+        self, trial: int, epoch: int, veer_pct: float | None, fields: Mapping[str, Any]
+    ) -> bool:
         """Record the result of one epoch and decide whether the trial goes on.
 
         A restarted trial may report an epoch a second time; the second report changes nothing.
@@ -173,7 +175,7 @@ class Coordinator(SearchState):
         Args:
             trial: The trial's number.
             epoch: Epochs finished, from 1.
-            veer_pct: VEER after the epoch, percent.
+            veer_pct: VEER after the epoch, percent; None if it was not evaluated.
             fields: The rest of the report, for the journal.
 
         Returns:
@@ -265,13 +267,13 @@ class Coordinator(SearchState):
         course.faults.clear()
         if course.follow_up is None:
             self._num_epochs += 1
-        course.add_epoch(epoch, record.veer_pct, record.dprime)
+        course.add_epoch(record)
         # A repeat or control must not change what the search itself would have done.
         if course.follow_up is not None or epoch not in course.decisions:
             return
         self._proposals.report(course, epoch)
         target_pct = self.budget.target_pct
-        if self.met_by is None and target_pct is not None and course.veer_pct[epoch] <= target_pct:
+        if self.met_by is None and target_pct is not None and course.measured[epoch] <= target_pct:
             self.met_by = trial
         course.verdict = self._early_stopping.decide(trial, epoch, course.decisions[epoch])
 

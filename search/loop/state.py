@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from results.journal.record_values import HaltReason
 from search.loop.trial_course import Budget, TrialCourse
+from trainable.config.eval_plan import EVERY_EPOCH
 
 
 class SearchState:
@@ -17,6 +18,7 @@ class SearchState:
 
     Attributes:
         budget: The limits of the search.
+        eval_plan: The epochs of all trials that are evaluated.
         trials: All trials in the order of their numbers, follow-ups included.
         met_by: Number of the first trial whose VEER met the target, None before.
         halted: Why no epoch is started any more, None while the search goes on.
@@ -27,6 +29,7 @@ class SearchState:
 
     def __init__(self, budget: Budget, clock: Callable[[], float] = time.monotonic) -> None:
         self.budget = budget
+        self.eval_plan = EVERY_EPOCH
         self.trials: list[TrialCourse] = []
         self.met_by: int | None = None
         self.halted: HaltReason | None = None

@@ -11,7 +11,7 @@ from results.analysis.rungs import AT_RUNG
 from results.journal.decision import BY_VEER, FIGURE_NAMES, DecisionKind, decision_pct
 from results.journal.history import median_of_last
 from results.journal.record_values import EndState, FollowUpKind
-from results.journal.trial_records import TrialStarted
+from results.journal.trial_records import EpochEnded, TrialStarted
 from search.config.sections import FollowUpPlan
 from search.loop.early_stopping import Verdict
 from search.loop.shares import RaisedShare
@@ -41,7 +41,8 @@ class TrialCourse:
         suggestion: The suggestion that it runs.
         config: The suggestion as a checked config.
         decide_by: The figure by which the search compares it with other trials.
-        veer_pct: VEER in percent by epoch; NaN where it could not be measured.
+        veer_pct: VEER in percent by epoch; NaN where it could not be measured, None where it was
+            not to be.
         decisions: The figure that decides by epoch, percent, of the epochs with a VEER.
         verdict: The last decision of early stopping, None before the first.
         state: How the trial ended, None while unfinished.
@@ -56,7 +57,7 @@ class TrialCourse:
     suggestion: Suggestion
     config: TrialConfig
     decide_by: DecisionKind = BY_VEER
-    veer_pct: dict[int, float] = field(default_factory=dict)
+    veer_pct: dict[int, float | None] = field(default_factory=dict)
     decisions: dict[int, float] = field(default_factory=dict)
     verdict: Verdict | None = None
     state: EndState | None = None
@@ -66,14 +67,15 @@ class TrialCourse:
     follow_up: FollowUpKind | None = None
     follows: int | None = None
 
-    def add_epoch(self, epoch: int, veer_pct: float | None, dprime: float | None) -> None:
-        """Take the next epoch, percent; None or NaN for a VEER that could not be measured."""
+    def add_epoch(self, record: EpochEnded) -> None:
+        """Take the next epoch."""
+        epoch, veer_pct = record.epoch, record.veer_pct
         if veer_pct is None or not math.isfinite(veer_pct):
-            self.veer_pct[epoch] = math.nan
+            self.veer_pct[epoch] = None if record.is_unevaluated else math.nan
             return
         self.veer_pct[epoch] = veer_pct
         measured = list(self.measured.values())
-        self.decisions[epoch] = decision_pct(self.decide_by, measured, dprime)
+        self.decisions[epoch] = decision_pct(self.decide_by, measured, record.dprime)
 
     @property
     def epoch(self) -> int:
@@ -83,7 +85,11 @@ class TrialCourse:
     @property
     def measured(self) -> dict[int, float]:
         """VEER in percent of the epochs that have one."""
-        return {epoch: value for epoch, value in self.veer_pct.items() if math.isfinite(value)}
+        return {
+            epoch: value
+            for epoch, value in self.veer_pct.items()
+            if value is not None and math.isfinite(value)
+        }
 
     @property
     def best_veer_pct(self) -> float | None:
@@ -172,7 +178,8 @@ def end_after_epoch(
         is_spent: Whether the search has used all its epochs.
     """
     # First, since a trial that diverges in its last epoch is not complete.
-    if math.isnan(course.veer_pct.get(course.epoch, 0.0)):
+    last_pct = course.veer_pct.get(course.epoch)
+    if last_pct is not None and math.isnan(last_pct):
         return "diverged", f"the VEER of epoch {course.epoch} is not a number"
     # Before target and early stopping: they cut nothing short once all epochs are done.
     if course.epoch >= budget.max_epochs:

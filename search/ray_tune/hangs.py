@@ -48,17 +48,22 @@ class HangWatch:
         self._usual_s: float | None = None
         self._longest_first_s: float | None = None
 
-    def reported(self, name: str, *, is_new: bool) -> None:
+    def reported(self, name: str, *, is_new: bool, is_evaluated: bool = True) -> None:
         """Record a report.
 
         Args:
             name: Ray's name of the trial.
             is_new: Whether the report is of a newly trained epoch. A restored trial first repeats
                 its last one, which takes no training time.
+            is_evaluated: Whether the epoch was evaluated. One that was not takes less than the
+                usual time, so it is not timed.
         """
         self._advance()
         watched = self._watched.setdefault(name, _Watched(since_s=self._now_s))
         took_s, watched.since_s = self._now_s - watched.since_s, self._now_s
+        if not is_evaluated:
+            watched.has_reported = True
+            return
         if watched.has_reported:
             watched.epochs_s.append(took_s)
             self._epochs_s.append(took_s)

@@ -47,7 +47,8 @@ class CoordinatorScheduler(FIFOScheduler):
             epoch = result.get("epoch")
             is_new = epoch is not None and epoch not in self._coordinator.trials[number].veer_pct
             # Before the coordinator gets the report: afterwards every epoch is a known one.
-            self._watch.reported(trial.trial_id, is_new=is_new)
+            is_evaluated = not result.get("is_unevaluated")
+            self._watch.reported(trial.trial_id, is_new=is_new, is_evaluated=is_evaluated)
             goes_on = self._take(number, result)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 

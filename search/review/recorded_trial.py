@@ -27,7 +27,9 @@ from search.provenance.data_record import (
 )
 from search.provenance.differences import UNKNOWN, changed_variables, describe_change
 from search.provenance.provenance import CODE_DIGITS
+from search.suggest.eval_plan import recorded_eval_plan
 from spaces.files.errors import RunError
+from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import TargetsConfig
@@ -72,6 +74,7 @@ class RecordedTrial:
         engine: The settings of the computation.
         teacher: The teacher's file, verified by its hash; None for a trial without one.
         starts: Its starts in workers, at least one.
+        eval_plan: The epochs that were evaluated.
     """
 
     history: TrialHistory
@@ -81,6 +84,7 @@ class RecordedTrial:
     engine: EngineConfig
     teacher: Path | None
     starts: tuple[TrialStart, ...]
+    eval_plan: EvalPlan = EVERY_EPOCH
 
     @property
     def num_threads(self) -> int:
@@ -154,6 +158,7 @@ def recorded_trial(
         engine=engine,
         teacher=_teacher(run, config, teacher),
         starts=starts,
+        eval_plan=recorded_eval_plan(run.records),
     )
 
 

@@ -205,6 +205,7 @@ def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTa
         num_gpus=float(device != "cpu"),
         code_root=code_root(),
         engine=trial.engine,
+        eval_plan=trial.eval_plan,
     )
 
 
@@ -220,7 +221,9 @@ def _run_again(
         try:
             report = run_saved_epoch(trainer, folder)
         except DivergedError as error:
-            return pairs, f"{error}, where a VEER of {recorded.veer_pct} % is recorded"
+            veer_pct = recorded.veer_pct
+            known = "an epoch without VEER" if veer_pct is None else f"a VEER of {veer_pct} %"
+            return pairs, f"{error}, where {known} is recorded"
         watcher(report)
         again = _journal_values(report, trainer)
         pairs.append(EpochPair(recorded=recorded.as_dict(), again=again))

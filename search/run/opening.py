@@ -5,7 +5,7 @@ from results.journal.run_folder import RunFolder
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import restart_failed
-from search.loop.setup import make_coordinator, record_start_points
+from search.loop.setup import halving_rungs, make_coordinator, record_start_points
 from search.provenance.data_record import note_corpus
 from search.provenance.run_state import open_run
 from search.run.checkpoint_keeper import CheckpointKeeper
@@ -13,6 +13,7 @@ from search.run.materials import Materials, SearchJob
 from search.run.notices import DecisionNotices
 from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
+from search.suggest.eval_plan import choose_eval_plan
 
 
 def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coordinator:
@@ -27,16 +28,25 @@ def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coord
     journal.follow(DecisionNotices(job.settings.decide_by, job.view.print_line).take)
     note_corpus(materials.facts, journal, job.records)
     keep_pairs(job.folder, materials.data)
+    eval_crops = _choose_crops(job, materials, journal)
     coordinator = make_coordinator(
         job.settings,
         job.space,
         journal,
-        eval_crops=_choose_crops(job, materials, journal),
+        eval_crops=eval_crops,
         first=record_start_points(materials.points, journal, job.records, job.view.print_line),
         check=materials.checker.violations,
         ledger=FaultLedger(journal, job.settings.faults, job.view.print_line),
     )
     records = job.records
+    coordinator.eval_plan = choose_eval_plan(
+        materials.data,
+        teacher_eval_crops(job.space, eval_crops),
+        (halving_rungs(job.settings), job.settings.max_epochs),
+        journal,
+        records,
+        job.view.print_line,
+    )
     coordinator.replay(restart_failed(records, journal) if job.retry_failed else records)
     checkpoint_keeper(job).sweep(coordinator)  # no trial runs yet
     return coordinator
@@ -62,7 +72,7 @@ def checkpoint_keeper(job: SearchJob) -> CheckpointKeeper:
 def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
     """Return the number of crops of a validation utterance; measure the teacher with as many."""
     data, records, view = materials.data, job.records, job.view
-    eval_crops = choose_eval_crops(job.space, data, journal, records, view.print_line)
+    eval_crops = choose_eval_crops(job.space, data, journal, records)
     if materials.teacher is not None:
         num_crops = teacher_eval_crops(job.space, eval_crops)
         veer_pct = measure_teacher(

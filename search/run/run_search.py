@@ -198,7 +198,7 @@ def _drive(
     drive(
         coordinator,
         job.settings.faults,
-        task_maker(job, materials, slots.allocator),
+        task_maker(job, materials, slots.allocator, coordinator.eval_plan),
         slots=slots,
         on_step=on_step,
         print_line=job.view.print_line,

@@ -9,13 +9,14 @@ from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
 from search.run.materials import Materials, SearchJob
+from trainable.config.eval_plan import EvalPlan
 from trainable.features.training_data import reopening_keys
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.ray_trial import TrialTask
 
 
 def task_maker(
-    job: SearchJob, materials: Materials, allocator: ShareAllocator
+    job: SearchJob, materials: Materials, allocator: ShareAllocator, plan: EvalPlan
 ) -> Callable[[TrialCourse], dict[str, Any]]:
     """Return a function from a trial to its Ray config.
 
@@ -23,6 +24,7 @@ def task_maker(
         job: The search; its run folder must exist.
         materials: Corpus and teacher.
         allocator: The shares of the trials.
+        plan: The epochs that are evaluated.
     """
     settings, run = job.settings, RunFolder(job.folder)
     # With it a worker opens the stores without looking at every audio file again.
@@ -53,6 +55,7 @@ def task_maker(
             code_root=code_root(),
             engine=settings.engine,
             versions=expected,
+            eval_plan=plan,
         ).model_dump(mode="json")
 
     return make_task

@@ -5,7 +5,7 @@ for all trials of a run. It is not lowered to save time: fewer crops give a high
 noise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from results.journal.history import latest
 from results.journal.journal import Journal
@@ -19,8 +19,6 @@ EVAL_CROPS = "training.eval_crops"
 # Time to embed a crop, over the time to train on one. Measured for MLP-Mixers of width 48 and 192
 # on a CPU, in batches of 16 to 128: 0.23 to 0.26; of 256: 0.33 to 0.41.
 COST_OF_EMBEDDING = 1 / 3
-# From this share of an epoch's time on, a search prints what validation takes.
-MAX_EVAL_SHARE = 1 / 5
 
 
 def expected_eval_share(num_train: int, num_val: int, num_crops: int) -> float:
@@ -46,11 +44,7 @@ def sets_eval_crops(space: Space) -> bool:
 
 
 def choose_eval_crops(
-    space: Space,
-    data: TrainingData,
-    journal: Journal,
-    records: Sequence[Record],
-    print_line: Callable[[str], None],
+    space: Space, data: TrainingData, journal: Journal, records: Sequence[Record]
 ) -> int | None:
     """Choose the number of validation crops of a run, and record it once.
 
@@ -59,7 +53,6 @@ def choose_eval_crops(
         data: The corpus.
         journal: Receives the choice.
         records: An earlier run's records; its choice is kept.
-        print_line: Prints one line; called if validation will take much of an epoch's time.
 
     Returns:
         Crops of each utterance, None where the space or the default decides.
@@ -74,12 +67,6 @@ def choose_eval_crops(
     num_train, num_val = len(data.train_row), len(data.val_row)
     share = expected_eval_share(num_train, num_val, crops)
     journal.append(EvalCropsChosen(eval_crops=crops, wanted=crops, expected_share=share))
-    if share > MAX_EVAL_SHARE:
-        print_line(
-            f"validation will likely take about {share:.0%} of an epoch's time: {num_val:,} "
-            f"utterances of {crops} crops ({EVAL_CROPS}) to embed and {num_train:,} to train on; "
-            "a shorter validation list is the cure"
-        )
     return crops
 
 

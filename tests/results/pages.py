@@ -96,6 +96,7 @@ def rich_records(run: RunFolder) -> list[Record]:
         {"event": "corpus", "lists": {"train": {"sha256": "ab12", "lines": 7}},
          "stores": {"train": "k1"}},
         {"event": "eval_crops", "eval_crops": 1, "wanted": 2, "expected_share": 0.1},
+        {"event": "eval_plan", "every_epochs": 3, "anyway": [2], "all_from": 9},
         *(
             {"event": "infrastructure", "kind": kind, "trial": 0, "epoch": 1, "message": kind * 2}
             for kind in FAULT_KINDS

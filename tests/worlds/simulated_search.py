@@ -18,6 +18,7 @@ from search.suggest.samplers import SamplerKind
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
+from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.config.trial_config import TrialConfig
 
 MAX_EPOCHS = 9
@@ -105,7 +106,12 @@ def make_coordinator(
 
 
 def work(
-    coordinator: Coordinator, *, at_once: int = 1, rng=None, epochs: int | None = None
+    coordinator: Coordinator,
+    *,
+    at_once: int = 1,
+    rng=None,
+    epochs: int | None = None,
+    plan: EvalPlan = EVERY_EPOCH,
 ) -> None:
     """Simulate the workers: trials finish an epoch in turn, or in random order.
 
@@ -116,6 +122,7 @@ def work(
         at_once: Trials that run at the same time.
         rng: Draws the next trial to finish an epoch, None for the lowest number.
         epochs: Epochs after which `Killed` is raised, None to work to the end.
+        plan: The epochs that have a VEER.
     """
     running = {}
     while True:
@@ -129,8 +136,10 @@ def work(
                 raise Killed
             epochs -= 1
         course, epoch = running[number]
-        fields = epoch_fields(course.config, epoch)
-        if coordinator.report(number, epoch, veer_pct(course.config, epoch), fields):
+        fields, veer = epoch_fields(course.config, epoch), veer_pct(course.config, epoch)
+        if not plan.is_due(epoch):
+            fields, veer = {"lr": 0.1, "is_unevaluated": True}, None
+        if coordinator.report(number, epoch, veer, fields):
             running[number] = (course, epoch + 1)
         else:
             del running[number]

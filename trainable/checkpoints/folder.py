@@ -198,6 +198,11 @@ def resolve_model_file(path: Path) -> Path:
     # Every file has the history up to its own epoch, so the newest knows the best one.
     newest = checkpoints.file_of(epochs[-1])
     best = _best_epoch(read_checkpoint(newest)["veer"]["history"])
+    if not best:
+        raise CheckpointError(
+            f"{path}: no epoch of this run was evaluated yet, so none is the best; continue it, "
+            f"or name an epoch's file itself, such as {newest}"
+        )
     file = checkpoints.file_of(best)
     if best not in epochs:
         raise CheckpointError(
@@ -208,6 +213,7 @@ def resolve_model_file(path: Path) -> Path:
 
 
 def _best_epoch(history: list[dict[str, Any]]) -> int:
-    """Return the epoch with the lowest VEER, the earlier one of equals; 0 without history."""
-    best = min(history, key=lambda report: (report["veer_pct"], report["epoch"]), default=None)
-    return 0 if best is None else int(best["epoch"])
+    """Return the epoch with the lowest VEER, the earlier one of equals; 0 without a VEER."""
+    measured = ((each["veer_pct"], each["epoch"]) for each in history)
+    _, best = min((pair for pair in measured if pair[0] is not None), default=(None, 0))
+    return int(best)

@@ -96,7 +96,7 @@ def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
     if not isinstance(history, list) or not isinstance(state["model_state_dict"], dict):
         return "model_state_dict and veer must be mappings, and veer must have a history"
     try:
-        epochs = [report["epoch"] for report in history if _is_number(report["veer_pct"])]
+        epochs = [each["epoch"] for each in history if _has_evaluation(each)]
     except (LookupError, TypeError):
         return "each entry of its history must have epoch and veer_pct"
     if epochs != list(range(1, len(history) + 1)) or epoch != len(history):
@@ -107,8 +107,11 @@ def _contradiction(file: Path, state: dict[str, Any]) -> str | None:
     return None
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+def _has_evaluation(report: Mapping[str, Any]) -> bool:
+    """Return whether an epoch has a VEER, or was left out on purpose."""
+    veer_pct = report["veer_pct"]
+    left_out = veer_pct is None and report.get("is_unevaluated") is True
+    return left_out or isinstance(veer_pct, int | float)
 
 
 def named_weights(parts: Mapping[str, nn.Module]) -> dict[str, Tensor]:

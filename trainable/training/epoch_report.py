@@ -1,6 +1,7 @@
 """The metrics of one training epoch; each is described once, here."""
 
-from typing import Annotated, Any
+import math
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
@@ -171,17 +172,24 @@ class EpochReport(EpochMetrics):
 
     Attributes:
         epoch: Counted from 1.
-        veer_pct: Interpolated EER on the validation list, percent.
+        veer_pct: Interpolated EER on the validation list, percent; None without evaluation.
+        is_unevaluated: True for an epoch that was not evaluated, to save time; else None.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     epoch: int
-    veer_pct: float
+    veer_pct: float | None
+    is_unevaluated: Literal[True] | None = None
     loss_total: float
     train_accuracy_pct: float
     lr: float
     samples_per_s: float
+
+    @property
+    def rank_key(self) -> tuple[float, int]:
+        """Sorts the best epoch first: VEER, then number; one without VEER comes last."""
+        return math.inf if self.veer_pct is None else self.veer_pct, self.epoch
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields by name, as plain data."""

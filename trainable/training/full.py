@@ -209,7 +209,7 @@ def run_training(
             _log_epoch(report, evaluations.scores, writer, watcher)
             evaluations.evaluate_if_due(trainer)
     # Ties go to the earlier epoch, as in `CheckpointFolder`, which keeps only that file.
-    best = min(trainer.history, key=lambda report: (report.veer_pct, report.epoch))
+    best = min(trainer.history, key=lambda report: report.rank_key)
     final = evaluations.write_final_result(best.epoch)
     return TrainResult(
         best=best,

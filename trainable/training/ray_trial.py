@@ -22,6 +22,7 @@ from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
+from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import CropBank, TargetsConfig
@@ -79,6 +80,7 @@ class TrialTask(BaseModel):
         code_root: Folder whose modules may be run; None if user code is not allowed.
         engine: Precision and compilation.
         versions: Package versions that the node must have; empty if not checked.
+        eval_plan: The epochs that are evaluated.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,6 +103,7 @@ class TrialTask(BaseModel):
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
     versions: dict[str, str] = {}
+    eval_plan: EvalPlan = EVERY_EPOCH
 
 
 class StudentTrial(tune.Trainable):
@@ -243,14 +246,12 @@ def build_trainer(task: TrialTask) -> Trainer:
     if config.loss.distill_weight > 0 and task.teacher is not None:
         bank = task.targets.bank(config.training.crop_frames)
         teacher = _teacher(task.teacher, data, task.cache_dir, bank)
-    return Trainer(
-        config,
-        data,
-        teacher=teacher,
-        device=device,
-        engine=task.engine,
-        resident_bytes=resident_budget(device, task.step_bytes),
+    room = resident_budget(device, task.step_bytes)
+    trainer = Trainer(
+        config, data, teacher=teacher, device=device, engine=task.engine, resident_bytes=room
     )
+    trainer.eval_plan = task.eval_plan
+    return trainer
 
 
 def trial_device(device: str, num_gpus: float) -> torch.device:

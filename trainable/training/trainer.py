@@ -17,6 +17,7 @@ from torch import Tensor
 
 from models import SpeakerModel, build_model, count_parameters
 from spaces.files.errors import DivergedError, TrainingError
+from trainable.config.eval_plan import EVERY_EPOCH
 from trainable.config.trial_config import TrialConfig
 from trainable.features.crop_bank import Index
 from trainable.features.resident import crop_source
@@ -58,6 +59,7 @@ class Trainer:
         epoch: Finished epochs.
         history: One report per finished epoch.
         num_params: Trainable parameters of the network, read from the built model.
+        eval_plan: The epochs that are evaluated; all unless it is set.
         new_scores: Validation scores of the last epoch if this object trained it and no earlier
             epoch is as good; else None.
     """
@@ -111,6 +113,7 @@ class Trainer:
             crop_frames=self.model.num_frames or USUAL_FRAMES,
         )
         self._score_evaluator = ScoreEvaluator(data)
+        self.eval_plan = EVERY_EPOCH
         self.new_scores: MeasuredScores | None = None
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
@@ -124,7 +127,7 @@ class Trainer:
         return self.step.evaluated
 
     def run_epoch(self) -> EpochReport:
-        """Train one epoch, evaluate, step the schedule.
+        """Train one epoch, evaluate if it is due, step the schedule.
 
         Returns:
             The epoch's report, also appended to `history`.
@@ -147,25 +150,17 @@ class Trainer:
         # NaN gradients of the last step change the weights, but no loss is computed after it.
         if not self._is_finite():
             raise self._diverged("a weight became NaN or infinite")
-        trained = time.perf_counter()
-        train_s = trained - started
-        scores = self._validation.scores(self.evaluated, self._engine)
-        if scores is None:
-            raise self._diverged("an embedding of the validation list became NaN or infinite")
-        best_pct = min((each.veer_pct for each in self.history), default=math.inf)
-        veer, self.new_scores = self._score_evaluator.epoch_fields(
-            scores, best_pct, self.epoch + 1
-        )
+        train_s = time.perf_counter() - started
+        evaluated = self._evaluate()
         num_samples = sums.steps * self.config.training.batch_size
         report = EpochReport(
             epoch=self.epoch + 1,
-            **veer,
+            **evaluated,
             **self.objective.summary(means),
             lr=self.step.optimizer.param_groups[0]["lr"],
             num_samples=num_samples,
             samples_per_s=num_samples / train_s,
             train_s=train_s,
-            eval_s=time.perf_counter() - trained,
             peak_memory_mib=meter.peak_mib,
             # Two clocks on a GPU: the steps can add up to a little more than `train_s`.
             overhead_share=max(0.0, 1.0 - meter.busy_s() / train_s),
@@ -175,6 +170,19 @@ class Trainer:
         self.epoch += 1
         self.history.append(report)
         return report
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Evaluate the epoch being finished if it is due; return the report's fields about it."""
+        self.new_scores, epoch = None, self.epoch + 1
+        if not self.eval_plan.is_due(epoch):
+            return {"veer_pct": None, "is_unevaluated": True}
+        started = time.perf_counter()
+        scores = self._validation.scores(self.evaluated, self._engine)
+        if scores is None:
+            raise self._diverged("an embedding of the validation list became NaN or infinite")
+        best_pct, _ = min((each.rank_key for each in self.history), default=(math.inf, 0))
+        fields, self.new_scores = self._score_evaluator.epoch_fields(scores, best_pct, epoch)
+        return fields | {"eval_s": time.perf_counter() - started}
 
     def state(self) -> dict[str, Any]:
         """Return everything a restored run needs, in the layout of a voxceleb_trainer checkpoint.

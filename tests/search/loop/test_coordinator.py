@@ -1,14 +1,18 @@
 import json
+import math
 
 import numpy as np
 import pytest
 
 from results.analysis.rungs import asha_rungs
-from results.journal.journal import Journal
+from results.journal.journal import Journal, read_journal
+from results.journal.search_records import SearchStarted
 from results.journal.trial_records import TrialStarted
 from search.loop.early_stopping import SuccessiveHalving
+from search.loop.stop_check import stop_faults
 from spaces.files.errors import RunError
 from tests.worlds.simulated_search import MAX_EPOCHS, Clock, Killed, untimed_records, work
+from trainable.config.eval_plan import EvalPlan
 
 
 def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):
@@ -22,6 +26,50 @@ def test_undisturbed_search_ends_every_trial_once(search_on, tmp_path):
     assert coordinator.is_finished
     for trial in coordinator.trials:
         assert (trial.epoch == MAX_EPOCHS) == (trial.state == "complete")
+
+
+# Rungs at 1, 3 and 9, and the last two epochs.
+SOME_EPOCHS = EvalPlan(every_epochs=4, anyway=(1, 3), all_from=8)
+
+
+def test_epochs_without_evaluation_decide_nothing_and_end_no_trial(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j")
+    work(coordinator, plan=SOME_EPOCHS)
+    assert {trial.state for trial in coordinator.trials} == {"complete", "stopped_early"}
+    for trial in coordinator.trials:
+        due = [epoch for epoch in trial.veer_pct if SOME_EPOCHS.is_due(epoch)]
+        assert list(trial.measured) == list(trial.decisions) == due
+    stopped = [trial for trial in coordinator.trials if trial.state == "stopped_early"]
+    assert all(trial.epoch in (1, 3) for trial in stopped)
+    scheduler = {"kind": "asha", "grace_epochs": 1, "reduction_factor": 3}
+    settings = {"scheduler": scheduler, "max_epochs": MAX_EPOCHS}
+    started = SearchStarted(settings=settings, provenance={})
+    assert stop_faults([started, *read_journal(tmp_path / "j")]) == ()
+
+
+def test_epochs_without_evaluation_are_replayed_as_they_were(search_on, tmp_path):
+    work(search_on(tmp_path / "whole"), plan=SOME_EPOCHS)
+    whole = untimed_records(tmp_path / "whole")
+    skipped = [r for r in whole if r["event"] == "epoch" and r["veer_pct"] is None]
+    assert {r["epoch"] for r in skipped} == {2, 5, 6, 7}
+    assert all(r["is_unevaluated"] is True for r in skipped)
+    for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 5):
+        path = tmp_path / f"killed-{epochs}"
+        with pytest.raises(Killed):
+            work(search_on(path), epochs=epochs, plan=SOME_EPOCHS)
+        work(search_on(path), plan=SOME_EPOCHS)
+        assert untimed_records(path) == whole, epochs
+
+
+def test_a_veer_that_could_not_be_measured_still_means_diverged(search_on, tmp_path):
+    coordinator = search_on(tmp_path / "j", num_trials=1)
+    assert coordinator.next_trial().trial == 0
+    assert coordinator.report(0, 1, None, {"is_unevaluated": True})
+    assert not coordinator.report(0, 2, math.nan, {})
+    assert coordinator.trials[0].state == "diverged"
+    again = search_on(tmp_path / "j", num_trials=1)
+    assert again.trials[0].state == "diverged"
+    assert again.trials[0].veer_pct[1] is None
 
 
 # 13 trials: tpe samples at random before it has seen ten.

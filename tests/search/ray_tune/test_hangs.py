@@ -41,6 +41,15 @@ def test_usual_time_is_the_median_and_the_limit_its_multiple():
     assert watching.wait(2, "a") == {"a": 50.0}
 
 
+def test_epochs_without_evaluation_are_not_the_usual_time():
+    watching = Watching()
+    for seconds, is_evaluated in ((30, True), (5, False), (5, False), (50, True), (5, False)):
+        watching.wait(seconds, "a")
+        watching.watch.reported("a", is_new=True, is_evaluated=is_evaluated)
+    assert watching.wait(500, "a") == {}
+    assert watching.wait(2, "a") == {"a": 500.0}
+
+
 def test_floor_counts_where_epochs_are_short():
     watching = Watching()
     watching.epochs("a", 1, 1, 1)

@@ -12,7 +12,6 @@ from results.journal.search_records import EvalCropsChosen
 from search.config.search_config import SearchConfig
 from search.loop.setup import config_maker, start_points
 from search.suggest.eval_crops import (
-    EVAL_CROPS,
     choose_eval_crops,
     expected_eval_share,
     teacher_eval_crops,
@@ -39,44 +38,30 @@ def read(tmp_path: Path) -> Callable[..., Space]:
 
 
 @pytest.fixture
-def choose(tmp_path: Path) -> Callable[..., tuple[int | None, list[str]]]:
-    """A function that chooses with the journal of all earlier calls; also the lines it printed."""
+def choose(tmp_path: Path) -> Callable[..., int | None]:
+    """A function that chooses with the journal of all earlier calls."""
 
-    def make(space: Space, num_train: int, num_val: int) -> tuple[int | None, list[str]]:
-        lines: list[str] = []
+    def make(space: Space, num_train: int, num_val: int) -> int | None:
         file = tmp_path / "journal.jsonl"
         records = read_journal(file) if file.exists() else ()
         with Journal(file) as journal:
             data = data_of(num_train, num_val)
-            return choose_eval_crops(space, data, journal, records, lines.append), lines
+            return choose_eval_crops(space, data, journal, records)
 
     return make
 
 
-def test_a_short_list_keeps_the_default_and_prints_nothing(read, choose, tmp_path) -> None:
-    assert choose(read(), 1000, 100) == (2, [])
+def test_a_short_list_keeps_the_default(read, choose, tmp_path) -> None:
+    assert choose(read(), 1000, 100) == 2
     (record,) = read_journal(tmp_path / "journal.jsonl")
     assert (record.eval_crops, record.wanted) == (2, 2)
     assert record.expected_share == pytest.approx(200 / 3200)
 
 
-@pytest.mark.parametrize(
-    ("num_train", "num_val", "share", "words"),
-    [
-        # 400 of 3 * 400 + 400, and 18,000 of 3 * 3,000 + 18,000.
-        (400, 200, "25%", "200 utterances of 2 crops ({}) to embed and 400"),
-        (3000, 9000, "67%", "9,000 utterances of 2 crops ({}) to embed and 3,000"),
-    ],
-)
-def test_a_long_list_keeps_its_crops_and_prints_their_price(
-    read, choose, num_train: int, num_val: int, share: str, words: str
-) -> None:
-    crops, lines = choose(read(), num_train, num_val)
-    assert crops == 2
-    assert lines == [
-        f"validation will likely take about {share} of an epoch's time: "
-        f"{words.format(EVAL_CROPS)} to train on; a shorter validation list is the cure"
-    ]
+def test_a_long_list_keeps_its_crops(read, choose, tmp_path) -> None:
+    assert choose(read(), 3000, 9000) == 2
+    (record,) = read_journal(tmp_path / "journal.jsonl")
+    assert record.expected_share == pytest.approx(18_000 / 27_000)
 
 
 def test_the_share_is_of_the_whole_epoch() -> None:
@@ -88,7 +73,7 @@ def test_the_share_is_of_the_whole_epoch() -> None:
 @pytest.mark.parametrize("value", [3, {"choices": [1, 3]}])
 def test_a_space_that_names_it_decides(read, choose, tmp_path, value: object) -> None:
     space = read(training={"eval_crops": value})
-    assert choose(space, 10, 1000) == (None, [])
+    assert choose(space, 10, 1000) is None
     assert read_journal(tmp_path / "journal.jsonl") == ()
     assert teacher_eval_crops(space, None) in (1, 3)
 
@@ -97,7 +82,7 @@ def test_a_resumed_run_keeps_what_it_began_with(read, choose, tmp_path) -> None:
     """Some earlier versions lowered the number of crops."""
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append(EvalCropsChosen(eval_crops=1, wanted=2, expected_share=0.1))
-    assert choose(read(), 400, 200) == (1, [])
+    assert choose(read(), 400, 200) == 1
 
 
 def test_trials_and_teacher_have_the_number_that_was_chosen(
