@@ -222,8 +222,7 @@ class Coordinator(SearchState):
     def out_of_memory(self, trial: int, raised: RaisedShare, message: str) -> None:
         """Take a trial back that ran out of memory, to hand it out again with a larger share.
 
-        The sampler and early stopping do not get it: the config is not the cause. The trial
-        keeps its finished epochs.
+        The config is not the cause, so no sampler gets it. The trial keeps its finished epochs.
 
         Args:
             trial: The trial's number.
@@ -241,8 +240,7 @@ class Coordinator(SearchState):
 
         Args:
             trial: The trial's number.
-            placement: Fields of the `placed` record, as `trainable.training.ray_trial` reports
-                them.
+            placement: Fields of the `placed` record, as the trial's worker reports them.
         """
         epoch = self.trials[trial].epoch
         self._journal.append(TrialPlaced(trial=trial, epoch=epoch, **placement))
