@@ -24,6 +24,7 @@ from trainable.training.column import Column
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
 FollowUpKind = Literal["repeat", "control"]
+DrawnBy = Literal["tpe", "local", "random", "start"]
 FinalReason = Literal["finished", "target_met", "exhausted", "epochs_spent"]
 EndReason = FinalReason | HaltReason
 

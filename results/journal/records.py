@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 from results.journal.record import Record
 from results.journal.search_records import (
     CorpusRecord,
+    EarlierTrialsRead,
     EvalCropsChosen,
     EvalPlanChosen,
     GpuShareMeasured,
@@ -45,6 +46,7 @@ AnyRecord = (
     | EvalCropsChosen
     | EvalPlanChosen
     | StartPointsRead
+    | EarlierTrialsRead
     | InfeasibleSuggestion
     | RepeatedSuggestion
     | GpuShareMeasured

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
+from results.journal.earlier_trial import EarlierTrials
 from results.journal.record import Record
 from results.journal.record_values import (
     BenchmarkRows,
@@ -136,6 +137,17 @@ class StartPointsRead(Record):
 
     event: Literal["start_points"] = "start_points"
     points: StartPoints
+
+
+class EarlierTrialsRead(Record):
+    """The trials of earlier runs that the search learns from.
+
+    Attributes:
+        trials: Those that fit the space.
+    """
+
+    event: Literal["earlier_trials"] = "earlier_trials"
+    trials: EarlierTrials
 
 
 class InfeasibleSuggestion(Record):

@@ -9,6 +9,7 @@ from pydantic import model_validator
 from results.journal.record import TrialRecord
 from results.journal.record_values import (
     Count,
+    DrawnBy,
     EpochNumber,
     FollowUpKind,
     Hardware,
@@ -51,6 +52,8 @@ class TrialStarted(TrialRecord):
         seed: Seed of the config.
         follow_up: The kind of a follow-up, which the search runs after its own trials.
         follows: The trial whose params a follow-up has.
+        drawn_by: What chose the params: a model, a local move, chance or a starting point; None
+            where it is not known.
     """
 
     event: Literal["trial_started"] = "trial_started"
@@ -60,6 +63,7 @@ class TrialStarted(TrialRecord):
     seed: Whole
     follow_up: MayLack[Annotated[FollowUpKind, Rule("repeat or control")]] = None
     follows: MayLack[Count] = None
+    drawn_by: MayLack[Annotated[DrawnBy, Rule("tpe, local, random or start")]] = None
 
     @model_validator(mode="after")
     def _is_whole_follow_up(self) -> Self:

@@ -195,6 +195,7 @@ def search_facts(view: RunView) -> Facts:
             "success": view.success or None,
             "stop at": settings.get("stop_at"),
             "starting points": [each.source for each in points.points] if points else None,
+            "learns from": settings.get("learn_from") or None,
             "corpus": settings.get("corpus"),
             "teacher": _teacher_facts(view.teacher) if view.teacher else "none",
         },

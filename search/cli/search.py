@@ -72,7 +72,11 @@ def search(
     ] = None,
     sampler: Annotated[
         SamplerKind | None,
-        typer.Option(help="tpe and gp learn from results; grid runs every config."),
+        typer.Option(help="guided, tpe and gp learn from results; grid runs every config."),
+    ] = None,
+    learn_from: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of an earlier run to learn from; may be repeated."),
     ] = None,
     scheduler: Annotated[
         SchedulerKind | None, typer.Option(help="asha stops trials with a high VEER early.")
@@ -137,6 +141,7 @@ def search(
         "max_concurrent": max_concurrent,
         "time_limit_s": time_limit_s,
         "sampler": sampler,
+        "learn_from": learn_from or None,
         "scheduler.kind": scheduler,
         "decide_by": decide_by,
         "scheduler.grace_epochs": grace_epochs,

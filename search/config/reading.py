@@ -146,6 +146,11 @@ def _resolved(key: str, value: Any, base: Path) -> Any:
     """Return a setting with absolute paths, and a corpus file replaced by its content."""
     if key == "teacher" and isinstance(value, str | Path):
         return (base / value).resolve()
+    if key == "learn_from" and isinstance(value, list | tuple):
+        # A value that is no path is left to the check of its type.
+        return [
+            (base / each).resolve() if isinstance(each, str | Path) else each for each in value
+        ]
     if key == "corpus" and isinstance(value, str | Path):
         return read_corpus_config((base / value).resolve()).model_dump()
     if key == "space" and isinstance(value, str | Path):

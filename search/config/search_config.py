@@ -124,7 +124,13 @@ class SearchConfig(Settings):
     )
     sampler: SamplerKind = Field(
         "tpe",
-        description="tpe and gp learn from results, random does not, grid runs every config.",
+        description="guided and tpe learn from results, guided also from what is known before; "
+        "gp learns from complete trials; random does not learn; grid runs every config.",
+    )
+    learn_from: tuple[Path, ...] = Field(
+        (),
+        description="Folders of earlier runs. The order of their trials teaches the sampler "
+        "guided, at a discount; corpus, teacher and epochs may differ.",
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the search and of its trials.")
     resources: ResourceConfig = Field(default_factory=ResourceConfig)

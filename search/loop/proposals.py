@@ -122,7 +122,7 @@ class Proposals:
             RunError: The record's parameters do not fit the space.
         """
         with _naming_record(record):
-            suggestion = self._suggestions.restore(record.params)
+            suggestion = self._suggestions.restore(record.params, record.drawn_by)
             return self._accept(record.trial, suggestion, self._make_config(suggestion))
 
     def restore_rejected(

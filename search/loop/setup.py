@@ -21,6 +21,7 @@ from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
 from search.suggest.corner_configs import corner_configs
 from search.suggest.eval_crops import EVAL_CROPS, sets_eval_crops
+from search.suggest.prior import NO_PRIOR, Prior
 from search.suggest.samplers import refuse_unfit
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestion, Suggestions
@@ -44,10 +45,16 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
     """Return the settings with the number of trials set, by the space where they leave it open.
 
     Raises:
-        ConfigError: The sampler does not support the space or the scheduler, repetitions have a
-            fixed seed, the width is both varied and scaled, or the CPU lacks the precision.
+        ConfigError: The sampler does not support the space, the scheduler or `learn_from`,
+            repetitions have a fixed seed, the width is both varied and scaled, or the CPU lacks
+            the precision.
     """
     refuse_unfit(settings.sampler, space, stops_early=settings.scheduler.kind != "none")
+    if settings.learn_from and settings.sampler != "guided":
+        raise ConfigError(
+            f"learn_from needs sampler guided, got {settings.sampler!r}, which knows no earlier "
+            "runs; set sampler: guided or leave learn_from out"
+        )
     varied = {dimension.name for dimension in space.dimensions}
     if settings.repetitions > 1 and "seed" in space.fixed_values():
         raise ConfigError(
@@ -90,7 +97,7 @@ def make_coordinator(
     space: Space,
     journal: Journal,
     *,
-    first: Sequence[Params] = (),
+    prior: Prior = NO_PRIOR,
     check: Check = no_limits,
     eval_crops: int | None = None,
     **options: Any,
@@ -101,7 +108,7 @@ def make_coordinator(
         settings: The settings, resolved.
         space: The space to search.
         journal: Receives every record before it takes effect.
-        first: Parameters to try before the sampler draws any.
+        prior: What is known before the first trial.
         check: Returns the limits that a config breaks.
         eval_crops: Crops of a validation utterance where the space does not set them.
         options: Further arguments of `Coordinator`, such as a `ledger` that prints faults.
@@ -110,7 +117,7 @@ def make_coordinator(
         space,
         kind=settings.sampler,
         seed=settings.seed,
-        first=first,
+        prior=prior,
         passes=settings.repetitions,
     )
     proposals = Proposals(

@@ -116,6 +116,7 @@ class TrialCourse:
             seed=self.config.seed,
             follow_up=self.follow_up,
             follows=self.follows,
+            drawn_by=self.suggestion.drawn_by if self.follow_up is None else None,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from results.journal.earlier_trial import EarlierTrial
 from results.journal.record import Record
 from results.journal.record_values import StartPoint
 from search.cluster.resources import require_gpus_here
@@ -26,6 +27,7 @@ from search.run.teacher_setup import (
     prepare_targets,
     teacher_file,
 )
+from search.suggest.earlier_runs import earlier_trials
 from spaces.space import Space
 from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
@@ -63,6 +65,7 @@ class Materials:
         teacher: Model file or file of embeddings; None if no trial needs one.
         facts: Lists and stores, as in the journal's `corpus` record.
         points: Starting points, see `start_points`.
+        earlier: Trials of earlier runs, see `earlier_trials`.
         checker: The space's limits.
     """
 
@@ -70,6 +73,7 @@ class Materials:
     teacher: Path | None
     facts: dict[str, Any]
     points: Sequence[StartPoint]
+    earlier: Sequence[EarlierTrial]
     checker: LimitChecker
 
     @property
@@ -88,14 +92,17 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     Raises:
         CorpusError: The corpus has faults.
         ConfigError: A teacher is needed and missing, or it does not fit the space or its limits;
-            this machine has too few GPUs; a starting point cannot be read.
-        RunError: An earlier run had another teacher, other lists or other audio.
+            this machine has too few GPUs; a starting point cannot be read; a run to learn from
+            has nothing that fits the space.
+        RunError: A run to learn from cannot be read, or an earlier run in the folder had another
+            teacher, other lists or other audio.
         DiskFullError: There is no room for the cache.
     """
     settings, space = job.settings, job.space
     if settings.address is None and settings.resources.gpu != AUTO:
         require_gpus_here(settings.resources.gpu)
     points = start_points(space, settings.space, job.records)
+    earlier = earlier_trials(settings.learn_from, space, job.records)
     teacher = teacher_file(settings, space)
     data, facts = _prepare_corpus(job, build)
     # Before the teacher's targets, which may take hours to compute.
@@ -111,7 +118,14 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         num_speakers=len(data.speakers),
         computing=ComputeSettings(engine=settings.engine, targets=settings.targets),
     )
-    return Materials(data=data, teacher=teacher, facts=facts, points=points, checker=checker)
+    return Materials(
+        data=data,
+        teacher=teacher,
+        facts=facts,
+        points=points,
+        earlier=earlier,
+        checker=checker,
+    )
 
 
 def _prepare_corpus(job: SearchJob, build: Builder) -> tuple[TrainingData, dict[str, Any]]:

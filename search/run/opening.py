@@ -12,8 +12,10 @@ from search.run.checkpoint_keeper import CheckpointKeeper
 from search.run.materials import Materials, SearchJob
 from search.run.notices import DecisionNotices
 from search.run.teacher_setup import keep_pairs, measure_teacher
+from search.suggest.earlier_runs import record_earlier_trials
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 from search.suggest.eval_plan import choose_eval_plan
+from search.suggest.prior import Prior
 
 
 def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coordinator:
@@ -34,7 +36,7 @@ def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coord
         job.space,
         journal,
         eval_crops=eval_crops,
-        first=record_start_points(materials.points, journal, job.records, job.view.print_line),
+        prior=_record_prior(job, materials, journal),
         check=materials.checker.violations,
         ledger=FaultLedger(journal, job.settings.faults, job.view.print_line),
     )
@@ -67,6 +69,14 @@ def checkpoint_keeper(job: SearchJob) -> CheckpointKeeper:
     return CheckpointKeeper(
         RunFolder(job.folder), job.settings.keep_best, job.settings.finalists
     )
+
+
+def _record_prior(job: SearchJob, materials: Materials, journal: Journal) -> Prior:
+    """Record what is known before the first trial, and return it."""
+    records, print_line = job.records, job.view.print_line
+    first = record_start_points(materials.points, journal, records, print_line)
+    record_earlier_trials(materials.earlier, journal, records, print_line)
+    return Prior(first=first, earlier=materials.earlier)
 
 
 def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:

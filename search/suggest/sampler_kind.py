@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-SamplerKind = Literal["tpe", "random", "grid", "gp"]
+SamplerKind = Literal["guided", "tpe", "random", "grid", "gp"]

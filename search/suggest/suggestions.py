@@ -5,7 +5,7 @@ trial at a time the same seed therefore gives the same search, interrupted or no
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from results.journal.record_values import EndState
+from results.journal.record_values import DrawnBy, EndState
 from results.trackers.distributions import to_distribution
+from search.suggest.guided import Guided
+from search.suggest.prior import NO_PRIOR, Prior
 from search.suggest.sampler_kind import SamplerKind
 from search.suggest.samplers import make_sampler
 from spaces.conditions import Params
@@ -44,12 +46,14 @@ class Suggestion:
         params: Sampled values by dotted name.
         tree: Sampled and fixed values, as the tree of a trial's config.
         seed: Seed of the trial.
+        drawn_by: What chose the params; None where the sampler does not give it.
     """
 
     number: int
     params: dict[str, Any]
     tree: dict[str, Any]
     seed: int
+    drawn_by: DrawnBy | None = None
 
 
 class Suggestions:
@@ -60,10 +64,13 @@ class Suggestions:
 
     Args:
         space: The space to draw from.
-        kind: `tpe`, the tree-structured Parzen estimator over all parameters jointly; `gp`, a
-            Gaussian process; `random`; or `grid`, every point of a finite space in order.
+        kind: `guided`, a mixture of model, local moves and chance that also knows `first` and
+            earlier runs; `tpe`, Optuna's tree-structured Parzen estimator over all parameters
+            jointly; `gp`, a Gaussian process; `random`; or `grid`, every point of a finite space
+            in order.
         seed: Seed of the search.
-        first: Parameters to suggest before any are drawn.
+        prior: What is known before. Its `first` are suggested before any are drawn; only `guided`
+            learns from the rest.
         passes: How often a grid is visited. The trials of one pass share a seed.
     """
 
@@ -73,7 +80,7 @@ class Suggestions:
         *,
         kind: SamplerKind,
         seed: int,
-        first: Sequence[Params] = (),
+        prior: Prior = NO_PRIOR,
         passes: int = 1,
     ) -> None:
         # Optuna reports every new study at INFO, on the screen.
@@ -84,7 +91,8 @@ class Suggestions:
         self._study = optuna.create_study(direction="minimize", sampler=RandomSampler(seed))
         self._trials: list[optuna.Trial] = []
         self._veer_pct: dict[int, dict[int, float]] = {}
-        self._first = first
+        self._first = prior.first
+        self._guided = Guided(space, prior) if kind == "guided" else None
         self._passes = passes
         self._points: list[Params] = list(space.grid_points()) if kind == "grid" else []
 
@@ -107,14 +115,18 @@ class Suggestions:
         number = self.num_suggested
         known = self._known(number)
         if known is not None:
-            return self.restore(known)
+            return self.restore(known, "start" if number < len(self._first) else None)
         if self._kind == "grid":
             return None
         # A new sampler for each suggestion: its draws depend only on the number and the study, not
         # on how many suggestions this process has made.
         sampler_seed, _ = self._seeds(number)
-        self._study.sampler = make_sampler("random" if at_random else self._kind, sampler_seed)
-        return self._ask()
+        if self._guided is not None and not at_random:
+            trials = self._study.get_trials(deepcopy=False)
+            return self.restore(*self._guided.draw(trials, np.random.default_rng(sampler_seed)))
+        kind = "random" if at_random else self._kind
+        self._study.sampler = make_sampler(kind, sampler_seed)
+        return self._ask("random" if kind == "random" else None)
 
     def upcoming(self) -> Suggestion | None:
         """Return the next suggestion if it is known without a draw, else None: a grid's point."""
@@ -122,11 +134,12 @@ class Suggestions:
         known = self._known(number)
         return None if known is None else self._suggestion(number, known)
 
-    def restore(self, params: Mapping[str, Any]) -> Suggestion:
+    def restore(self, params: Mapping[str, Any], drawn_by: DrawnBy | None = None) -> Suggestion:
         """Make the next suggestion with known values, such as those of an earlier run.
 
         Args:
             params: Sampled values by dotted name, as the earlier suggestion had them.
+            drawn_by: What chose them.
 
         Raises:
             ValueError: The values do not fit the space.
@@ -139,7 +152,7 @@ class Suggestions:
         self._study.enqueue_trial(dict(params))
         # It draws nothing, as every value is enqueued; TPE would fit its model at each `ask`.
         self._study.sampler = RandomSampler(0)
-        restored = self._ask()
+        restored = self._ask(drawn_by)
         if restored.params != dict(params):
             raise ValueError(
                 f"suggestion {restored.number} had {dict(params)}, which the space maps to "
@@ -191,18 +204,25 @@ class Suggestions:
             return self._points[position % len(self._points)]
         return None
 
-    def _ask(self) -> Suggestion:
+    def _ask(self, drawn_by: DrawnBy | None) -> Suggestion:
         trial = self._study.ask()
         params = self._space.sample(lambda dimension: _draw(trial, dimension))
         self._trials.append(trial)
-        return self._suggestion(trial.number, params)
+        return self._suggestion(trial.number, params, drawn_by)
 
-    def _suggestion(self, number: int, params: Params) -> Suggestion:
+    def _suggestion(
+        self, number: int, params: Params, drawn_by: DrawnBy | None = None
+    ) -> Suggestion:
         # Position in the grid's passes; without a grid every suggestion has its own seed.
         pass_number = number // len(self._points) if self._points else number
         _, trial_seed = self._seeds(pass_number)
-        tree = self._space.tree(params)
-        return Suggestion(number=number, params=params, tree=tree, seed=trial_seed)
+        return Suggestion(
+            number=number,
+            params=params,
+            tree=self._space.tree(params),
+            seed=trial_seed,
+            drawn_by=drawn_by,
+        )
 
     def _seeds(self, trial: int) -> tuple[int, int]:
         """Return the seed of the sampler and the seed of the trial, both below 2**32."""

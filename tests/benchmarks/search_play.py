@@ -19,6 +19,7 @@ from search.loop.trial_course import TrialCourse
 from search.simulation.journal_in_memory import JournalInMemory
 from search.simulation.objective import SimulatedTrial
 from search.simulation.replay import SimulatedClock, TrialSource, replay
+from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestion
 from tests.benchmarks.search_problem import Problem, Student
 from trainable.config.trial_config import TrialConfig
@@ -128,7 +129,7 @@ def veer_source(
     )
     params = [dict(each) for each in first]
     return lambda clock: make_coordinator(
-        config, problem.space, JournalInMemory(), first=params, clock=clock
+        config, problem.space, JournalInMemory(), prior=Prior(first=params), clock=clock
     )
 
 

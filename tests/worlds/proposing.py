@@ -7,6 +7,7 @@ from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
+from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Violation
@@ -55,8 +56,9 @@ class Search:
     def __init__(self, space: Space, journal: Journal, *, kind="random", num_trials=9, **options):
         repetitions = options.pop("repetitions", 1)
         check: Check = options.pop("check", no_limits)
+        prior = Prior(first=options.pop("first", ()), earlier=options.pop("earlier", ()))
         self.suggestions = Suggestions(
-            space, kind=kind, seed=0, passes=repetitions, first=options.pop("first", ())
+            space, kind=kind, seed=0, passes=repetitions, prior=prior
         )
         proposals = Proposals(
             self.suggestions, journal, make_config=make_config, check=check,

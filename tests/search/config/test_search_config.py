@@ -113,7 +113,7 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
     [
         ("num_trials", 0, r"search.yaml:5: num_trials: must be greater than or equal to 1, got 0"),
         ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
-        ("sampler", "tpo", r"search.yaml:5: sampler: must be 'tpe', .* or 'gp', got 'tpo'; did"),
+        ("sampler", "tpo", r"search.yaml:5: sampler: must be 'guided', .* got 'tpo'; did you"),
         ("resources", {"gpu": "atuo"}, r"to 64, or auto, got 'atuo'; did you mean 'auto'"),
         ("scheduler", {"grace_epochs": 0}, r"number from 1 to 100,000, or auto, got 0$"),
         ("scheduler", {"grace_epochs": 2.5}, r"number from 1 to 100,000, or auto, got 2.5$"),

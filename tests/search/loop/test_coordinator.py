@@ -72,29 +72,31 @@ def test_a_veer_that_could_not_be_measured_still_means_diverged(search_on, tmp_p
     assert again.trials[0].veer_pct[1] is None
 
 
-# 13 trials: tpe samples at random before it has seen ten.
+# 13 trials: tpe and guided draw at random before they have seen ten.
 @pytest.mark.slow
-def test_search_killed_at_any_epoch_goes_on_to_the_same_end(search_on, tmp_path):
-    work(search_on(tmp_path / "whole", num_trials=13))
+@pytest.mark.parametrize("kind", ["tpe", "guided"])
+def test_search_killed_at_any_epoch_goes_on_to_the_same_end(search_on, tmp_path, kind):
+    work(search_on(tmp_path / "whole", num_trials=13, kind=kind))
     whole = untimed_records(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
     for epochs in range(0, num_epochs, 3):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
-            work(search_on(path, num_trials=13), epochs=epochs)
-        work(search_on(path, num_trials=13))
+            work(search_on(path, num_trials=13, kind=kind), epochs=epochs)
+        work(search_on(path, num_trials=13, kind=kind))
         assert untimed_records(path) == whole, epochs
 
 
 @pytest.mark.slow
-def test_search_torn_after_any_record_goes_on_to_the_same_end(search_on, tmp_path):
-    work(search_on(tmp_path / "whole", num_trials=13))
+@pytest.mark.parametrize("kind", ["tpe", "guided"])
+def test_search_torn_after_any_record_goes_on_to_the_same_end(search_on, tmp_path, kind):
+    work(search_on(tmp_path / "whole", num_trials=13, kind=kind))
     whole = untimed_records(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     for kept in range(0, len(lines), 4):
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + lines[kept][:20])
-        work(search_on(path, num_trials=13))
+        work(search_on(path, num_trials=13, kind=kind))
         assert untimed_records(path) == whole, kept
 
 

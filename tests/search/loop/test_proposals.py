@@ -3,12 +3,21 @@
 import pytest
 from optuna.trial import TrialState
 
+from results.journal.earlier_trial import EarlierTrial
 from results.journal.journal import read_journal
 from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space
 from tests.worlds.proposing import BOTH_WEIGHTS, NINE, WIDE, at_most_64_wide, events, never
 from tests.worlds.views import rebuild_study
+
+NARROW = {"model.hidden_dim": 32, "training.lr": 1e-3}
+EARLIER = [
+    EarlierTrial(
+        source="r", trial=n, params=NARROW | {"model.hidden_dim": 256 - 8 * n}, place=n / 7
+    )
+    for n in range(8)
+]
 
 
 class TestRepeats:
@@ -70,8 +79,9 @@ class TestRepeats:
         )
         assert len(events(tmp_path / "journal", "repeated")) >= MAX_IN_A_ROW
 
-    def test_settled_sampler_is_helped_by_chance(self, begin):
-        search = begin(NINE, kind="tpe", num_trials=9)
+    @pytest.mark.parametrize("kind", ["tpe", "guided"])
+    def test_settled_sampler_is_helped_by_chance(self, begin, kind):
+        search = begin(NINE, kind=kind, num_trials=9)
         search.run()
         assert len(search.coordinator.trials) == 9
 
@@ -104,13 +114,14 @@ class TestLimits:
             assert trial.state is TrialState.PRUNED
             assert trial.constraints == {"max_width": trial.params["model.hidden_dim"] / 64 - 1}
 
-    def test_tpe_learns_where_the_limits_are(self, begin):
+    def test_samplers_learn_where_the_limits_are(self, begin):
         drawn = {}
-        for kind in ("tpe", "random"):
+        for kind in ("tpe", "guided", "random"):
             search = begin(WIDE, name=kind, kind=kind, num_trials=40, check=at_most_64_wide)
             search.run()
             drawn[kind] = search.suggestions.num_suggested
         assert drawn["tpe"] < drawn["random"] / 1.5
+        assert drawn["guided"] < drawn["random"] / 1.5
 
     def test_space_without_a_config_inside_ends_the_search(self, begin):
         search = begin(WIDE, check=never)
@@ -177,6 +188,9 @@ class TestGrid:
         (NINE, {"num_trials": 18, "repetitions": 2}),
         (WIDE, {"num_trials": 10, "check": at_most_64_wide}),
         (WIDE, {"num_trials": 13, "kind": "tpe", "check": at_most_64_wide}),
+        (NINE, {"num_trials": 50, "kind": "guided"}),
+        (WIDE, {"num_trials": 20, "kind": "guided", "check": at_most_64_wide}),
+        (WIDE, {"num_trials": 20, "kind": "guided", "first": [NARROW], "earlier": EARLIER}),
     ],
 )
 def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
@@ -189,8 +203,20 @@ def test_search_resumed_after_each_trial_ends_as_an_undisturbed_one(
     assert events(tmp_path / "parts") == events(tmp_path / "whole")
 
 
-def test_first_suggestions_are_the_given_ones(begin):
+@pytest.mark.parametrize("kind", ["tpe", "guided"])
+def test_first_suggestions_are_the_given_ones(begin, kind):
     first = [{"model.hidden_dim": 24, "training.lr": 1e-3}]
-    search = begin(WIDE, kind="tpe", first=first)
+    search = begin(WIDE, kind=kind, first=first)
     assert search.coordinator.next_trial().suggestion.params == first[0]
     assert search.coordinator.next_trial().suggestion.params != first[0]
+
+
+def test_the_start_of_a_trial_names_what_drew_it(begin, tmp_path):
+    search = begin(WIDE, kind="guided", num_trials=30, first=[NARROW])
+    search.run()
+    drawn_by = [record["drawn_by"] for record in events(tmp_path / "journal", "trial_started")]
+    assert drawn_by[0] == "start"
+    assert set(drawn_by[1:]) == {"tpe", "local", "random"}
+    again = begin(WIDE, kind="guided", num_trials=30, first=[NARROW])
+    courses = again.coordinator.trials
+    assert [course.suggestion.drawn_by for course in courses] == drawn_by

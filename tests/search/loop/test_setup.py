@@ -15,6 +15,7 @@ from search.loop.setup import (
     resolve,
     start_points,
 )
+from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestions
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import write_yaml
@@ -184,7 +185,8 @@ class TestStartPoints:
         with Journal(tmp_path / "j") as journal:
             found = start_points(space, settings.space, ())
             points = record_start_points(found, journal, (), lines.append)
-            coordinator = make_coordinator(resolve(settings, space), space, journal, first=points)
+            prior = Prior(first=points)
+            coordinator = make_coordinator(resolve(settings, space), space, journal, prior=prior)
             first = coordinator.next_trial()
         assert points == [{"model.hidden_dim": 64}] * 2
         assert first.suggestion.params == {"model.hidden_dim": 64}
@@ -221,3 +223,15 @@ class TestStartPoints:
                 points = start_points(space, settings.space, records)
                 record_start_points(points, journal, records, print)
         assert sum(r.event == "start_points" for r in read_journal(tmp_path / "j")) == 1
+
+
+def test_earlier_runs_teach_only_the_guided_sampler(prepare):
+    with pytest.raises(ConfigError, match=r"learn_from needs sampler guided, got 'random'"):
+        resolve(*prepare(WIDTHS, learn_from=["runs/first"], sampler="random"))
+
+
+def test_paths_of_earlier_runs_are_resolved(prepare):
+    settings, _ = prepare(WIDTHS, learn_from=["runs/first"], sampler="guided")
+    assert settings.learn_from == (Path.cwd() / "runs/first",)
+    with pytest.raises(ConfigError, match=r"learn_from.*got 'runs/first'"):
+        prepare(WIDTHS, learn_from="runs/first", sampler="guided")

@@ -25,7 +25,7 @@ torch.set_num_threads(1)
 print(json.dumps({kind: repr(search(kind, seed=3)) for kind in SPACES}))
 """
 # gp learns from the eleventh trial on, and takes a second for each.
-NUM_TRIALS = {"tpe": 25, "random": 25, "gp": 13, "grid": 25}
+NUM_TRIALS = {"guided": 25, "tpe": 25, "random": 25, "gp": 13, "grid": 25}
 KIND = Choice(name="loss.kind", choices=("mse", "cosine", "none"))
 TEMPERATURE = Float(
     name="loss.temperature", low=1.0, high=8.0, log=True, when={"loss.kind": "mse"}
@@ -39,6 +39,7 @@ EVERY_KIND = Space(
 )
 # What each sampler can draw from: gp knows no conditions, a grid no continuous ranges.
 SPACES = {
+    "guided": EVERY_KIND,
     "tpe": EVERY_KIND,
     "random": EVERY_KIND,
     "gp": Space(name="flat", fixed={}, dimensions=(KIND, WIDTH, LR)),
@@ -126,7 +127,7 @@ class TestEverySampler:
     def test_restored_search_goes_on_as_if_undisturbed(self, kind):
         whole, again = searched(kind), Suggestions(SPACES[kind], kind=kind, seed=3)
         for number, earlier in enumerate(whole[:-1]):
-            assert again.restore(earlier.params) == earlier
+            assert again.restore(earlier.params, earlier.drawn_by) == earlier
             finish(again, number, earlier, kind)
         assert again.suggest() == whole[-1]
 
