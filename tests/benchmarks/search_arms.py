@@ -71,7 +71,7 @@ ARMS = (
     ),
     Arm(name="Ray OptunaSearch, ASHA", tool="ray"),
     Arm(name="Optuna TPE, Hyperband", tool="hyperband"),
-    Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=12),
+    Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=6),
     Arm(name="Syne Tune BOHB", tool="syne_tune_peer:bohb"),
     Arm(name="NePS PriorBand", tool="neps_peer:priorband"),
     Arm(name="SMAC multi-fidelity", tool="smac_peer:smac"),

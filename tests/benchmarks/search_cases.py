@@ -21,8 +21,8 @@ from tests.benchmarks.taskset_bank import Task, TasksetProblem, load_tasks
 Weights = Literal["raw", "ema"]
 NUM_RANDOM = 64
 BUDGET_TRIALS = 96
-SEEDS_OF_A = 3
-SEEDS_OF_C = 20
+SEEDS_OF_A = 2
+SEEDS_OF_C = 12
 EPOCHS_OF_C = 100
 
 
