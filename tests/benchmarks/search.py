@@ -12,11 +12,11 @@ the search had (`search_problem.NearestConfigs`), for all arms alike. A search s
 true value of its incumbent reaches that of the best of 64 random trials of full length; the epochs
 of all trials count, and a search that does not succeed counts with its budget.
 
-Bank B has hardly more than 64 configs: the best of 64 is nearly the best of all, which no search
-can tell from the next ones. Its searches therefore go on to the budget, and its bars are judged by
-the epochs after which the mean true value over the searches reaches that of the incumbents of
-random search after 64 trials: with raw weights, the state before, against random search, and with
-averaged weights, as the other tools have them, against those.
+Bank B has hardly more than 64 configs: the best of 64 is nearly the best of all, which few
+searches can tell from the next ones. Its searches go on to the budget, so that the mean true value
+of their incumbents is known after any number of epochs, and where it reaches that of random search
+after 64 trials: with raw weights, the state before, and with averaged ones, as all tools have them
+here.
 
 The ratios are arm over Veer after, so above 1 where that is better.
 """

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from tests.benchmarks.ratios import Ratio
 from tests.benchmarks.report import Verdict
-from tests.benchmarks.search_arms import ARMS, RANDOM, RANDOM_AVERAGED
-from tests.benchmarks.search_cases import NUM_RANDOM
-from tests.benchmarks.search_figures import Search, crossing_ratio, ratio_to
+from tests.benchmarks.search_arms import ARMS, RANDOM
+from tests.benchmarks.search_figures import Search, ratio_to
 
 AFTER = "Veer after"
 BEST_PEER = 1.25
 OVER_RANDOM = {"A": 4.0, "B": 6.0, "C": 10.0}
-EPOCHS_OF_B = 12
 PEERS = frozenset(arm.name for arm in ARMS if arm.tool)
 
 
@@ -26,22 +23,14 @@ def verdicts(found: Mapping[str, Mapping[str, Sequence[Search]]]) -> list[Verdic
         if AFTER not in arms:
             continue
         if RANDOM in arms:
-            ratio = _ratio(bank, arms, RANDOM, RANDOM)
+            ratio = ratio_to(arms[RANDOM], arms[AFTER])
             title = f"search, {bank}, random over Veer"
             bars.append(Verdict(name=title, ratio=ratio.value, target=OVER_RANDOM[bank]))
-        # Other tools see averaged weights too, so the target is that of random search with them.
-        peers = {name: _ratio(bank, arms, name, RANDOM_AVERAGED) for name in arms if name in PEERS}
-        if peers and (bank != "B" or RANDOM_AVERAGED in arms):
+        peers = {name: ratio_to(arms[name], arms[AFTER]) for name in arms if name in PEERS}
+        if peers:
             best = min(peers, key=lambda name: peers[name].value)
             title = f"search, {bank}, best peer ({best}) over Veer"
             bars.append(Verdict(name=title, ratio=peers[best].value, target=BEST_PEER))
             title = f"search, {bank}, lower end of its interval"
             bars.append(Verdict(name=title, ratio=peers[best].low, target=1.0))
     return bars
-
-
-def _ratio(bank: str, arms: Mapping[str, Sequence[Search]], name: str, base: str) -> Ratio:
-    if bank != "B":
-        return ratio_to(arms[name], arms[AFTER])
-    epochs = NUM_RANDOM * EPOCHS_OF_B
-    return crossing_ratio(arms[name], arms[AFTER], arms[base], epochs)
