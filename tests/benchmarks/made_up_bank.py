@@ -79,7 +79,7 @@ class MadeUpProblem:
         )
 
 
-def main() -> None:
+def print_fit() -> None:
     """Print the rank correlations of both banks."""
     from tests.benchmarks.minivox_bank import NUM_SIDES, MinivoxBank, MinivoxProblem
 
@@ -112,4 +112,4 @@ def _rank_correlations(found: list[list[Student]], epochs: Any) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    print_fit()
