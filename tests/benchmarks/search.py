@@ -35,8 +35,8 @@ import optuna
 
 from tests.benchmarks.peer_tools import PeerProcess, peer_python
 from tests.benchmarks.report import Verdict, finish_all
-from tests.benchmarks.search_arms import ARMS, RANDOM, RANDOM_AVERAGED, Arm, search
-from tests.benchmarks.search_bars import AFTER, verdicts
+from tests.benchmarks.search_arms import AFTER, ARMS, RANDOM, RANDOM_AVERAGED, Arm, search
+from tests.benchmarks.search_bars import verdicts
 from tests.benchmarks.search_cases import NUM_RANDOM, Bank, Case, bank_a, bank_b, bank_c
 from tests.benchmarks.search_figures import (
     Search,
@@ -55,7 +55,8 @@ PLACES_OF_B = (12, 24, 48, 96, 144, 288, 768)
 
 def setup_of(arm: Arm, bank: Bank, case: Case) -> str:
     """Return digits that identify a search: what it depends on beside the code."""
-    parts = [asdict(arm), bank.name, bank.size, case.name, case.seed, case.target_pct, case.budget]
+    settings = {name: value for name, value in asdict(arm).items() if value is not None}
+    parts = [settings, bank.name, bank.size, case.name, case.seed, case.target_pct, case.budget]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -6,22 +6,31 @@ are trained is not what is compared with them. They have their own defaults, gra
 they have one, and reduction factor 3.
 
 Veer as it was before is TPE with rungs from epoch 9, decided by the VEER of raw weights. Each
-`without` differs from `AFTER` in one setting.
+`without` differs from Veer after in one part. The arms with a prior begin with one config, of 64
+that are drawn at random the fourth best or the worst by true value.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from optuna.samplers import TPESampler
 
 from tests.benchmarks.peer_tools import PeerProcess, PeerTool
 from tests.benchmarks.search_cases import Case, Weights
 from tests.benchmarks.search_play import Played, Tool, play, tool_source, veer_source
-from tests.benchmarks.search_problem import Problem
+from tests.benchmarks.search_problem import Problem, random_params
 from tests.benchmarks.simulation import OptunaPruned, Rays
 
 BEFORE: Mapping[str, Any] = {"sampler": "tpe", "scheduler": {"kind": "asha", "grace_epochs": 9}}
+AFTER_SETTINGS: Mapping[str, Any] = {
+    "sampler": "guided",
+    "decide_by": "dprime",
+    "scheduler": {"kind": "asha", "grace_epochs": "auto"},
+}
+NUM_DRAWN, GOOD, BAD = 64, 3, 63
+BEFORE_NAME, AFTER, BAD_PRIOR = "Veer before", "Veer after", "Veer after, bad prior"
 RANDOM, RANDOM_AVERAGED = "random to the end", "random to the end, averaged"
 
 
@@ -36,6 +45,7 @@ class Arm:
         weights: Whose figures it sees on bank B.
         banks: Where it is run.
         most: Cases of a bank at most, for a slow tool.
+        prior: Which config of `NUM_DRAWN` drawn ones it begins with, by place; None for none.
     """
 
     name: str
@@ -44,11 +54,23 @@ class Arm:
     weights: Weights = "ema"
     banks: str = "AB"
     most: int = 1000
+    prior: int | None = None
 
     @property
     def is_peer(self) -> bool:
         """Whether it runs in the environment of the other tools."""
         return ":" in self.tool
+
+
+def _without(
+    part: str, *, banks: str = "ABC", weights: Weights = "ema", **settings: Any
+) -> Arm:
+    return Arm(
+        name=f"without {part}",
+        settings={**AFTER_SETTINGS, **settings},
+        banks=banks,
+        weights=weights,
+    )
 
 
 ARMS = (
@@ -63,12 +85,19 @@ ARMS = (
         settings={"sampler": "random", "scheduler": {"kind": "none"}},
         banks="BC",
     ),
-    Arm(name="Veer before", settings=BEFORE, weights="raw", banks="ABC"),
+    Arm(name=BEFORE_NAME, settings=BEFORE, weights="raw", banks="ABC"),
     Arm(
         name="random, ASHA",
         settings={"sampler": "random", "scheduler": {"grace_epochs": 1}},
         banks="ABC",
     ),
+    Arm(name=AFTER, settings=AFTER_SETTINGS, banks="ABC"),
+    _without("the guided sampler", sampler="tpe"),
+    _without("d'", banks="BC", decide_by="veer"),
+    _without("auto grace", scheduler=BEFORE["scheduler"]),
+    _without("averaged weights", banks="BC", weights="raw"),
+    Arm(name="Veer after, good prior", settings=AFTER_SETTINGS, banks="AC", prior=GOOD),
+    Arm(name=BAD_PRIOR, settings=AFTER_SETTINGS, banks="AC", prior=BAD),
     Arm(name="Ray OptunaSearch, ASHA", tool="ray"),
     Arm(name="Optuna TPE, Hyperband", tool="hyperband"),
     Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=6),
@@ -76,6 +105,19 @@ ARMS = (
     Arm(name="NePS PriorBand", tool="neps_peer:priorband"),
     Arm(name="SMAC multi-fidelity", tool="smac_peer:smac"),
 )
+
+
+def prior_of(arm: Arm, case: Case) -> list[dict[str, Any]]:
+    """Return the config that an arm begins with, none for most arms."""
+    if arm.prior is None:
+        return []
+    problem = case.make(arm.weights)
+    # Not the draws of the targets.
+    rng = np.random.default_rng((case.seed, NUM_DRAWN))
+    drawn = [random_params(problem.space, rng) for _ in range(NUM_DRAWN)]
+    best = [np.nanmin(student.true_pct) if (student := problem.student(each)) else np.inf
+            for each in drawn]  # fmt: skip
+    return [drawn[np.argsort(best, kind="stable")[arm.prior]]]
 
 
 def search(arm: Arm, case: Case, process: PeerProcess | None = None) -> Iterator[Played]:
@@ -86,9 +128,11 @@ def search(arm: Arm, case: Case, process: PeerProcess | None = None) -> Iterator
         case: The case.
         process: The peer's script, for an arm that has one.
     """
+    # First: a bank hands out each config once, so only the last problem made may be searched.
+    prior = prior_of(arm, case)
     problem = case.make(arm.weights)
     if arm.settings:
-        source = veer_source(problem, arm.settings, case.seed)
+        source = veer_source(problem, arm.settings, case.seed, prior)
         return play(problem, source)
     return play(problem, tool_source(_tool(arm, case, problem, process)))
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from tests.benchmarks.report import Verdict
-from tests.benchmarks.search_arms import ARMS, RANDOM
+from tests.benchmarks.search_arms import AFTER, ARMS, BAD_PRIOR, RANDOM
 from tests.benchmarks.search_figures import Search, ratio_to
 
-AFTER = "Veer after"
 BEST_PEER = 1.25
 OVER_RANDOM = {"A": 4.0, "B": 6.0, "C": 10.0}
+MISLED = 1.15
 PEERS = frozenset(arm.name for arm in ARMS if arm.tool)
 
 
@@ -26,6 +26,12 @@ def verdicts(found: Mapping[str, Mapping[str, Sequence[Search]]]) -> list[Verdic
             ratio = ratio_to(arms[RANDOM], arms[AFTER])
             title = f"search, {bank}, random over Veer"
             bars.append(Verdict(name=title, ratio=ratio.value, target=OVER_RANDOM[bank]))
+        if BAD_PRIOR in arms:
+            ratio = ratio_to(arms[BAD_PRIOR], arms[AFTER])
+            title = f"search, {bank}, bad prior over none"
+            bars.append(
+                Verdict(name=title, ratio=ratio.value, target=MISLED, is_limit=True)
+            )
         peers = {name: ratio_to(arms[name], arms[AFTER]) for name in arms if name in PEERS}
         if peers:
             best = min(peers, key=lambda name: peers[name].value)

@@ -9,8 +9,8 @@ import pytest
 
 from tests.benchmarks.peer_tools import PeerProcess, PeerTool, fitting, plain_dimension
 from tests.benchmarks.search import by_arm, finished, run_arms, setup_of
-from tests.benchmarks.search_arms import ARMS, RANDOM, Arm, search
-from tests.benchmarks.search_bars import AFTER, verdicts
+from tests.benchmarks.search_arms import AFTER, ARMS, RANDOM, Arm, search
+from tests.benchmarks.search_bars import verdicts
 from tests.benchmarks.search_cases import Bank, Case, best_of_random
 from tests.benchmarks.search_figures import (
     Search,
