@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from results.journal.record_values import EndState
+from results.journal.trial_records import EpochEnded
 from search.config.search_config import SearchConfig
 from search.loop.coordinator import Coordinator
 from search.loop.setup import make_coordinator
@@ -101,7 +102,8 @@ class _Source:
 
     def report(self, trial: int, epoch: int, veer_pct: float, fields: Mapping[str, Any]) -> bool:
         del fields
-        self._courses[trial].add_epoch(epoch, veer_pct, None)
+        record = EpochEnded(trial=trial, epoch=epoch, veer_pct=veer_pct)
+        self._courses[trial].add_epoch(record)
         return self._tool.report(trial, epoch, veer_pct)
 
     def end(self, trial: int, state: EndState, reason: str | None) -> None:
