@@ -172,8 +172,8 @@ class DiskGuard:
 def num_kept(settings: SearchConfig) -> int:
     """Return the most ended trials whose checkpoints are kept at the same time.
 
-    The finalists are the best by their lowest VEER, so normally among the `keep_best`. They may
-    differ if a config has several runs, or if earlier repeats have changed the order.
+    The finalists are the best by the figure that decides, so normally among the `keep_best`. They
+    may differ if a config has several runs, or if earlier repeats have changed the order.
     """
     may_differ = settings.repetitions > 1 or settings.repeat > 0
     return settings.keep_best + (min(settings.finalists, settings.keep_best) * may_differ)

@@ -23,7 +23,7 @@ from results.journal.search_records import GraceChanged
 from spaces.files.errors import RunError
 
 # Limits of tau; 0 is chance.
-RAISE_BELOW, LOWER_ABOVE = 0.3, 0.5
+RAISE_BELOW, LOWER_ABOVE = 0.2, 0.4
 # With fewer trials chance decides; the latest ones, as a sampler that learns proposes others.
 FEWEST_TRIALS, MOST_TRIALS = 8, 20
 STOPPING_RUNGS = 2

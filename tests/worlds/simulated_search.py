@@ -57,11 +57,12 @@ def veer_pct(config: TrialConfig, epoch: int) -> float:
 
 
 def dprime(config: TrialConfig, epoch: int) -> float | None:
-    """Return the d' of an epoch: its order differs from the VEER's; some epochs have none."""
+    """Return the d' of an epoch: the first tells little, and some have none."""
     if epoch % NO_DPRIME_EVERY == 0:
         return None
     rng = np.random.default_rng([int(config.config_hash(), 16), epoch, 1])
-    return float(3 - abs(np.log10(config.training.lr / 2e-3)) - 1 / epoch + rng.normal(scale=0.3))
+    noise = rng.normal(scale=0.3 if epoch > 1 else 1.5)
+    return float(3 - abs(np.log10(config.training.lr / 2e-3)) - 1 / epoch + noise)
 
 
 def epoch_fields(config: TrialConfig, epoch: int) -> dict[str, float | None]:
