@@ -24,8 +24,8 @@ class TrialRow(BaseModel):
         int | None,
         Column(
             meaning="Rank, 1 is the best: first the trials whose config was repeated with other "
-            "seeds, by `repeat_mean_pct`, then the others by `veer_pct`; null for failed and "
-            "diverged trials and for follow-ups.",
+            "seeds, by `repeat_mean_pct`, then the others by `veer_pct`, or by the figure of the "
+            "setting `decide_by`; null for failed and diverged trials and for follow-ups.",
         ),
     ] = None
     trial: Annotated[
@@ -79,7 +79,8 @@ class TrialRow(BaseModel):
         Column(
             unit="%", decimals=2,
             meaning="`veer_pct` minus that of the first in rank; may be below 0 where the first "
-            "is ranked by its repeats. Null where one of the two has no saved scores.",
+            "is ranked by its repeats or by another figure. Null where one of the two has no "
+            "saved scores.",
         ),
     ] = None
     behind_low_pct: Annotated[

@@ -32,9 +32,9 @@ OPTUNA_STATES: Mapping[EndState, TrialState] = {
     # The samplers ignore FAIL: a fault of a machine says nothing about the config.
     "failed": TrialState.FAIL,
 }
-# VEER in percent by epoch that the study gets for a diverged trial: chance level, which is worse
-# than any student's, and a finite number, as the samplers compare values.
-DIVERGED_VEER_PCT: Mapping[int, float] = {1: 50.0}
+# Percent by epoch that the study gets for a diverged trial: chance level, which is worse than any
+# student's, and a finite number, as the samplers compare values.
+DIVERGED_PCT: Mapping[int, float] = {1: 50.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Suggestions:
         self._seed = seed
         self._study = optuna.create_study(direction="minimize", sampler=RandomSampler(seed))
         self._trials: list[optuna.Trial] = []
-        self._veer_pct: dict[int, dict[int, float]] = {}
+        self._figures_pct: dict[int, dict[int, float]] = {}
         self._first = prior.first
         self._guided = Guided(space, prior) if kind == "guided" else None
         self._passes = passes
@@ -160,14 +160,14 @@ class Suggestions:
             )
         return restored
 
-    def report(self, number: int, epoch: int, veer_pct: float) -> None:
-        """Keep an intermediate VEER in percent, each epoch once; `end` passes it to the study."""
-        self._veer_pct.setdefault(number, {})[epoch] = veer_pct
+    def report(self, number: int, epoch: int, figure_pct: float) -> None:
+        """Keep the figure that decides of an epoch, percent; `end` passes it to the study."""
+        self._figures_pct.setdefault(number, {})[epoch] = figure_pct
 
-    def end(self, number: int, state: EndState, best_veer_pct: float | None = None) -> None:
+    def end(self, number: int, state: EndState, best_pct: float | None = None) -> None:
         """Pass the end of a trial to the study.
 
-        A complete trial counts with its best VEER, a trial that was stopped early with the VEERs
+        A complete trial counts with its best figure, a trial that was stopped early with those
         that it reported, a failed trial not at all. A diverged trial counts as stopped after its
         first epoch at chance level: Optuna ranks pruned trials by their last epoch first, so with
         its real epochs it would rank above trials that were stopped before.
@@ -175,12 +175,12 @@ class Suggestions:
         Args:
             number: The suggestion's number.
             state: How the trial ended.
-            best_veer_pct: Lowest VEER of its epochs, percent; required for a complete trial.
+            best_pct: Lowest figure of its epochs, percent; required for a complete trial.
         """
-        known = self._veer_pct.pop(number, {})
-        for epoch, veer_pct in (DIVERGED_VEER_PCT if state == "diverged" else known).items():
-            self._trials[number].report(veer_pct, epoch)
-        value = best_veer_pct if state == "complete" else None
+        known = self._figures_pct.pop(number, {})
+        for epoch, pct in (DIVERGED_PCT if state == "diverged" else known).items():
+            self._trials[number].report(pct, epoch)
+        value = best_pct if state == "complete" else None
         self._study.tell(self._trials[number], value, state=OPTUNA_STATES[state])
 
     def reject(self, number: int, excesses: Mapping[str, float]) -> None:
