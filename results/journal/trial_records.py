@@ -127,7 +127,13 @@ class EpochEnded(EpochMetrics, _EpochFields):
     model_config = TrialRecord.model_config
 
     event: Literal["epoch"] = "epoch"
-    is_unevaluated: MayLack[Annotated[Literal[True], Rule("true")]] = None
+    is_unevaluated: Annotated[
+        MayLack[Annotated[bool, Rule("true or false")]],
+        Column(
+            heading="not\nevaluated", spare=15, after="dprime",
+            meaning="True where the search saved the time of evaluating the epoch; else null.",
+        ),
+    ] = None
     num_params: Annotated[
         WholeOrNull,
         Column(

@@ -1,7 +1,7 @@
 """The metrics of one training epoch; each is described once, here."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
@@ -180,7 +180,7 @@ class EpochReport(EpochMetrics):
 
     epoch: int
     veer_pct: float | None
-    is_unevaluated: Literal[True] | None = None
+    is_unevaluated: bool | None = None
     loss_total: float
     train_accuracy_pct: float
     lr: float

@@ -53,6 +53,7 @@ def test_epochs_without_evaluation_are_replayed_as_they_were(search_on, tmp_path
     skipped = [r for r in whole if r["event"] == "epoch" and r["veer_pct"] is None]
     assert {r["epoch"] for r in skipped} == {2, 5, 6, 7}
     assert all(r["is_unevaluated"] is True for r in skipped)
+    assert not any("is_unevaluated" in r for r in whole if r not in skipped)
     for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 5):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):

@@ -59,6 +59,9 @@ def test_everything_is_made_of_the_epochs_with_a_veer(run: RunFolder) -> None:
     assert best.best_veer_pct == min(best.measured.values())
     assert best.median_veer_pct == sorted(list(best.measured.values())[-5:])[2]
     rows = pq.read_table(run.epochs_table).to_pylist()
+    assert all((row["veer_pct"] is None) == bool(row["is_unevaluated"]) for row in rows)
+    (events,) = run.tensorboard.glob(f"trial-{best.trial:04d}*/*")
+    assert b"is_unevaluated" not in events.read_bytes()
     assert {row["epoch"] for row in rows if row["veer_pct"] is not None} == set(EVALUATED)
     # Without a gap, so that a chart draws a line.
     assert [epoch for epoch, _ in points_of(best)] == EVALUATED
