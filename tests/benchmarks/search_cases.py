@@ -67,11 +67,12 @@ class Bank:
 def bank_a(file: Path) -> Bank:
     """Return TaskSet's tasks, some seeds each."""
     tasks = load_tasks(file)
-    targets = [best_of_random([_raw(_taskset(task, 0))], 60) for task in tasks]
+    targets = {task: best_of_random([_raw(_taskset(task, 0))], 60) for task in tasks}
+    # A seed of its own for each case: the configs are the same in all tasks.
+    rounds = ((task, target, n) for n in range(SEEDS_OF_A) for task, target in targets.items())
     cases = [
-        _case(f"{task.name}/{seed}", task.name, seed, _taskset(task, seed), target)
-        for seed in range(SEEDS_OF_A)
-        for task, target in zip(tasks, targets, strict=True)
+        _case(f"{task.name}/{n}", task.name, seed, _taskset(task, seed), target)
+        for seed, (task, target, n) in enumerate(rounds)
     ]
     size = sum(len(task.params) for task in tasks)
     return Bank(name="A", size=size, cases=tuple(cases), ends_at_target=True)
