@@ -1,10 +1,11 @@
 """The guided sampler: it starts from what is known, and learns.
 
-A suggestion comes from one of three components: the model (`search.suggest.parzen`), a local move
-around a config that is known or found to be good, or chance. Known are the starting points of the
-search and the best trials of earlier runs: the prior. Found are the best trials so far. Which of
-both the local moves start from follows from which of them explains the best third of the trials
-(Mallik et al., PriorBand, arXiv 2306.12370), so a prior that misleads is soon left.
+What is known before the first trial is the prior: starting points and trials of earlier runs. A
+suggestion comes from one of three components: the model (`search.suggest.parzen`), a local move,
+or chance. The local moves start from the prior and from the best trials so far. How many there
+are, and from which of both, follows from what explains the best third of the trials (the rule of
+PriorBand: Mallik et al., arXiv 2306.12370), so a prior that misleads is soon left. Without a prior
+there are none, since moves around the best trials alone made searches slower.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,16 @@ from spaces.space import Space
 
 # Trials that must have ended before the model draws, as in Optuna's TPE.
 NUM_STARTUP = 10
-# Shares of the components from then on; the model has the rest.
+# Shares of the components from then on; the model has the rest. The local moves have theirs only
+# as far as the prior is trusted.
 RANDOM_SHARE, LOCAL_SHARE = 0.1, 1 / 3
-# Share of chance before, where there is a prior. Without one, all is chance.
+# Share of chance before, if the prior is trusted. Without trust, all is chance.
 STARTUP_RANDOM_SHARE = 1 / 3
+# Ended trials from which on the trust follows from them.
+NUM_JUDGING = 3
 # A local move: standard deviation in each range, of its length; probability of keeping a choice.
 MOVE_WIDTH, KEEP_CHOICE = 0.15, 0.8
-# Best trials so far around which moves are made.
+# Best trials so far, and best trials of earlier runs, around which moves are made.
 NUM_CENTRES = 3
 BEST_SHARE = 1 / 3
 
@@ -48,6 +52,7 @@ class Guided:
         by_place = sorted(prior.earlier, key=lambda each: each.place)
         good = [each.params for each in by_place if each.place < BEST_SHARE]
         others = [each.params for each in by_place if each.place >= BEST_SHARE]
+        self._everywhere = np.full((1, len(space.dimensions)), np.nan)
         self._known = self._space.points([*prior.first, *good[:NUM_CENTRES]])
         self._earlier = EarlierPoints(
             good=self._space.points(good), others=self._space.points(others)
@@ -67,40 +72,47 @@ class Guided:
         """
         outcomes = self._reader.read(trials)
         component = self._component(outcomes, rng.random())
-        if component == "tpe":
-            return draw_from_model(self._space, outcomes, self._earlier, rng), component
-        mixture = self._local_moves(outcomes) if component == "local" else self._everywhere()
-        return mixture.draw(rng, 1)[0], component
+        if component == "local":
+            return self._local_moves(outcomes).draw(rng, 1)[0], component
+        if component == "random":
+            return self._around(self._everywhere).draw(rng, 1)[0], component
+        return draw_from_model(self._space, outcomes, self._earlier, rng), component
 
     def _component(self, outcomes: Outcomes, even: float) -> DrawnBy:
         """Return the component that draws, given a number drawn evenly from 0 to 1."""
-        if len(outcomes.ended) < NUM_STARTUP:
-            return self._component_at_first(even)
-        if even < RANDOM_SHARE:
+        trust = self._trust(outcomes)
+        if len(outcomes.ended) >= NUM_STARTUP:
+            if even < RANDOM_SHARE:
+                return "random"
+            return "local" if even < RANDOM_SHARE + LOCAL_SHARE * trust else "tpe"
+        known_share = (1 - STARTUP_RANDOM_SHARE) * trust
+        if even >= known_share:
             return "random"
-        has_centre = outcomes.num_inside or len(self._known)
-        return "local" if even < RANDOM_SHARE + LOCAL_SHARE and has_centre else "tpe"
-
-    def _component_at_first(self, even: float) -> DrawnBy:
+        # The model knows something only of earlier runs; then half each.
         is_taught = len(self._earlier.good) > 0
-        if even < STARTUP_RANDOM_SHARE or not (is_taught or len(self._known)):
-            return "random"
-        # Half each where there are both.
-        if is_taught and len(self._known):
-            return "local" if even < (1 + STARTUP_RANDOM_SHARE) / 2 else "tpe"
-        return "tpe" if is_taught else "local"
+        return "tpe" if is_taught and even < known_share / 2 else "local"
+
+    def _trust(self, outcomes: Outcomes) -> float:
+        """Return how much better than chance the prior explains the best trials, 0 to 1."""
+        if not len(self._known):
+            return 0.0
+        if len(outcomes.ended) < NUM_JUDGING:
+            return 1.0
+        known, chance = self._score(self._known, outcomes), self._score(self._everywhere, outcomes)
+        return known / (known + chance) if known + chance > 0 else 0.0
 
     def _local_moves(self, outcomes: Outcomes) -> Kernels:
         """Return the local moves around the prior and the best trials so far."""
-        if len(outcomes.ended) < NUM_STARTUP:
-            return self._around(self._known)
         found = outcomes.best(NUM_CENTRES)
-        groups = [each for each in (found, self._known) if len(each)]
+        if len(outcomes.ended) < NUM_STARTUP or not len(found):
+            return self._around(self._known)
+        groups = (found, self._known)
         scores = [self._score(each, outcomes) for each in groups]
-        total = sum(scores)
-        shares = [each / total if total > 0 else 1 / len(groups) for each in scores]
-        pairs = zip(groups, shares, strict=True)
-        weights = [np.full(len(each), share / len(each)) for each, share in pairs]
+        # Above 0: without any trust there is no local move.
+        weights = [
+            np.full(len(each), score / len(each))
+            for each, score in zip(groups, scores, strict=True)
+        ]
         return self._around(np.concatenate(groups), np.concatenate(weights))
 
     def _score(self, centres: Points, outcomes: Outcomes) -> float:
@@ -119,6 +131,3 @@ class Guided:
             keep=np.full(len(centres), KEEP_CHOICE),
             weights=np.ones(len(centres)) if weights is None else weights,
         )
-
-    def _everywhere(self) -> Kernels:
-        return self._around(np.full((1, len(self._space.num_choices)), np.nan))

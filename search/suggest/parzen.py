@@ -3,9 +3,8 @@
 Source: Bergstra et al., Algorithms for Hyper-Parameter Optimization, 2011. It differs from
 Optuna's in three things. All parameters of all branches are in one mixture, so it also learns
 which value of a conditional parameter suits which branch (Optuna's `group` draws each set of
-conditional parameters by itself). The width of the kernels falls with their number and not with
-the distance of their neighbours, since the figures are noisy. And trials of earlier runs can be
-in it, at a discount.
+conditional parameters by itself). The width of the kernels follows from their number, not from
+the distance to their neighbours. And trials of earlier runs can be in it, at a discount.
 """
 
 import math

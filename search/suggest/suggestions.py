@@ -64,10 +64,9 @@ class Suggestions:
 
     Args:
         space: The space to draw from.
-        kind: `guided`, a mixture of model, local moves and chance that also knows `first` and
-            earlier runs; `tpe`, Optuna's tree-structured Parzen estimator over all parameters
-            jointly; `gp`, a Gaussian process; `random`; or `grid`, every point of a finite space
-            in order.
+        kind: `guided`, a mixture of a model, local moves around what is known before, and chance;
+            `tpe`, Optuna's tree-structured Parzen estimator over all parameters jointly; `gp`, a
+            Gaussian process; `random`; or `grid`, every point of a finite space in order.
         seed: Seed of the search.
         prior: What is known before. Its `first` are suggested before any are drawn; only `guided`
             learns from the rest.
