@@ -100,10 +100,11 @@ ARMS = (
     Arm(name=BAD_PRIOR, settings=AFTER_SETTINGS, banks="AC", prior=BAD),
     Arm(name="Ray OptunaSearch, ASHA", tool="ray"),
     Arm(name="Optuna TPE, Hyperband", tool="hyperband"),
-    Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=6),
-    Arm(name="Syne Tune BOHB", tool="syne_tune_peer:bohb"),
     Arm(name="NePS PriorBand", tool="neps_peer:priorband"),
     Arm(name="SMAC multi-fidelity", tool="smac_peer:smac"),
+    # The last two take minutes of CPU for a search that does not succeed.
+    Arm(name="Syne Tune BOHB", tool="syne_tune_peer:bohb", most=12),
+    Arm(name="Syne Tune ASHA, CQR", tool="syne_tune_peer:asha_cqr", most=6),
 )
 
 
