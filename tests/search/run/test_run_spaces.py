@@ -69,7 +69,7 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     assert "loss.alpha 0.95 -> 0.9, the nearest here" in screen
     assert "forecast: about " in screen
     assert "rung 1: 4 trials reach it" in screen
-    assert "ceiling: with rungs at epochs 1 of 2 even perfect stopping saves at most" in screen
+    assert "ceiling: with rungs at epochs 1 of 3 even perfect stopping saves at most" in screen
 
 
 def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatch):
