@@ -123,7 +123,7 @@ class SearchConfig(Settings):
         "small corpus, the same models at reduced size.",
     )
     sampler: SamplerKind = Field(
-        "tpe",
+        "guided",
         description="guided and tpe learn from results, guided also from what is known before; "
         "gp learns from complete trials; random does not learn; grid runs every config.",
     )

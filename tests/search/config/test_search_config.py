@@ -85,7 +85,7 @@ def test_defaults_are_the_documented_ones(folder):
     settings = read_search_config(folder / "search.yaml")
     scheduler = settings.scheduler
     assert (scheduler.kind, scheduler.grace_epochs, scheduler.reduction_factor) == ("asha", 9, 3)
-    assert (settings.sampler, settings.seed, settings.device) == ("tpe", 0, "auto")
+    assert (settings.sampler, settings.seed, settings.device) == ("guided", 0, "auto")
 
 
 def test_every_setting_is_described():
