@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from results.journal.decision import BY_VEER, DecisionKind
+from results.journal.decision import DecisionKind
 from search.config.kinds import SearchDevice
 from search.config.sections import FaultConfig, FollowUpPlan, ResourceConfig, SchedulerConfig
 from search.suggest.sampler_kind import SamplerKind
@@ -103,7 +103,7 @@ class SearchConfig(Settings):
     )
     scheduler: SchedulerConfig = Field(default_factory=SchedulerConfig)
     decide_by: DecisionKind = Field(
-        BY_VEER,
+        "dprime",
         description="Figure by which early stopping, the sampler and the choice of finalists "
         "compare trials: veer; mean_of_last_k, the mean VEER of three epochs; dprime, the EER of "
         "normal distributions with the epoch's d'; blend, the mean of that and the VEER.",

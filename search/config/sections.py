@@ -99,7 +99,7 @@ class SchedulerConfig(Settings):
         "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
     )
     grace_epochs: Annotated[int, Field(ge=1, le=MAX_GRACE)] | Literal["auto"] = Field(
-        9,
+        AUTO,
         description="Epochs before which no trial is stopped: the first rung. auto begins at 1 "
         "and moves with how well the order at a rung holds.",
     )

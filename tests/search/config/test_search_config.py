@@ -43,7 +43,7 @@ def test_command_line_wins_and_leaves_the_rest(folder):
     )
     assert (settings.resources.cpu, settings.resources.gpu) == (2, 0.5)
     assert (settings.num_trials, settings.scheduler.kind) == (3, "none")
-    assert settings.scheduler.grace_epochs == 9
+    assert settings.scheduler.grace_epochs == "auto"
 
 
 @pytest.mark.parametrize(("given", "read"), [("auto", "auto"), ("0.25", 0.25), (2, 2.0)])
@@ -67,8 +67,8 @@ def test_grace_epochs_are_a_number_or_auto(folder, given, read, first):
     assert read_search_config(folder / "resolved.yaml") == settings
 
 
-def test_figure_that_decides_is_the_veer_by_default_and_one_of_four(folder):
-    assert read_search_config(folder / "search.yaml").decide_by == "veer"
+def test_figure_that_decides_is_that_of_dprime_by_default_and_one_of_four(folder):
+    assert read_search_config(folder / "search.yaml").decide_by == "dprime"
     settings = read_search_config(folder / "search.yaml", {"decide_by": "dprime"})
     assert settings.decide_by == "dprime"
     with pytest.raises(ConfigError, match=r"decide_by: .*'veer', 'mean_of_last_k', .*'dprim'"):
@@ -84,8 +84,11 @@ def test_resolved_settings_read_back_equal(folder):
 def test_defaults_are_the_documented_ones(folder):
     settings = read_search_config(folder / "search.yaml")
     scheduler = settings.scheduler
-    assert (scheduler.kind, scheduler.grace_epochs, scheduler.reduction_factor) == ("asha", 9, 3)
-    assert (settings.sampler, settings.seed, settings.device) == ("guided", 0, "auto")
+    assert (scheduler.kind, scheduler.grace_epochs, scheduler.reduction_factor) == (
+        "asha", "auto", 3,
+    )  # fmt: skip
+    assert (settings.sampler, settings.decide_by) == ("guided", "dprime")
+    assert (settings.seed, settings.device) == (0, "auto")
 
 
 def test_every_setting_is_described():
@@ -105,7 +108,7 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
     settings = read_search_config(
         name, {"corpus": folder / "corpus.yaml", "teacher": folder / "teacher"}
     )
-    assert settings.scheduler.grace_epochs <= settings.max_epochs
+    assert settings.scheduler.first_rung <= settings.max_epochs
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_rungs_between_epochs_count_where_trials_are_compared():
 
 
 def test_lines_give_this_ceiling_and_what_would_raise_it():
-    assert describe_ceiling(SchedulerConfig(), 50) == [
+    assert describe_ceiling(SchedulerConfig(grace_epochs=9), 50) == [
         "ceiling: with rungs at epochs 9, 27 of 50 even perfect stopping saves at most a factor "
         "of 2.8",
         "ceiling: 6.4 with --grace-epochs 3, 10.8 with --grace-epochs 3 --max-epochs 100",
