@@ -41,6 +41,7 @@ from tests.benchmarks.search_cases import NUM_RANDOM, Bank, Case, bank_a, bank_b
 from tests.benchmarks.search_figures import (
     Search,
     crossing_ratio,
+    difference_line,
     keep,
     kept_searches,
     quality_line,
@@ -50,6 +51,7 @@ from tests.benchmarks.search_play import Played, incumbents
 from trainable.machine.hardware import describe_hardware
 
 QUICK_PART = 3
+PLACES_OF_DIFFERENCES = (48, 144, 288)
 # Fields of an arm that change no search.
 NOT_A_SETTING = ("most", "banks")
 PLACES_OF_B = (12, 24, 48, 96, 144, 288, 768)
@@ -132,6 +134,11 @@ def print_bank(bank: Bank, searches: Sequence[Search]) -> None:
     print(f"\n{'mean true value, %, after epochs':32s}" + "".join(f"{n:8d}" for n in PLACES_OF_B))
     for name in arms:
         print(quality_line(name, arms, name, PLACES_OF_B))
+    if after:
+        print(f"\nthe same minus that of {AFTER}, after {PLACES_OF_DIFFERENCES} epochs")
+        for name, found in arms.items():
+            if name != AFTER:
+                print(difference_line(name, found, after, PLACES_OF_DIFFERENCES))
     epochs = NUM_RANDOM * bank.cases[0].make("raw").max_epochs
     for base in (RANDOM, RANDOM_AVERAGED):
         if after and base in arms:

@@ -124,6 +124,30 @@ def crossing_ratio(
     return _bootstrapped(ratio, len(curves[0]))
 
 
+def difference_line(
+    name: str, searches: Sequence[Search], against: Sequence[Search], places: Sequence[int]
+) -> str:
+    """Return a row: how much worse the mean incumbent is than another arm's, with 95 % intervals.
+
+    Args:
+        name: Name of the arm.
+        searches: Its searches.
+        against: Those of the other arm.
+        places: After how many epochs.
+    """
+    by_case = {each.case: each for each in against}
+    pairs = [(each, by_case[each.case]) for each in searches if each.case in by_case]
+    cells = []
+    for place in places:
+        apart = np.array([a.true_pct(place)[-1] - b.true_pct(place)[-1] for a, b in pairs])
+        groups = np.array([each.group for each, _ in pairs])
+        means = np.array([apart[groups == each].mean() for each in dict.fromkeys(groups)])
+        drawn = np.random.default_rng(0).choice(means, size=(NUM_RESAMPLES, len(means)))
+        low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
+        cells.append(f"{means.mean():+6.2f} ({low:+.2f} to {high:+.2f})")
+    return f"{name:32s}" + "  ".join(cells)
+
+
 def _bootstrapped(ratio: Callable[[NDArray[np.int64]], float], num: int) -> Ratio:
     rng = np.random.default_rng(0)
     drawn = [ratio(rng.integers(num, size=num)) for _ in range(NUM_RESAMPLES)]

@@ -16,6 +16,7 @@ from tests.benchmarks.search_figures import (
     Search,
     crossing,
     crossing_ratio,
+    difference_line,
     keep,
     kept_searches,
     ratio_to,
@@ -200,6 +201,15 @@ class TestFigures:
         # Not in the order of the lines: cases are paired by name.
         turned = searches("slow", 60)[::-1]
         assert crossing_ratio(turned, searches("fast", 20), random, 100) == ratio
+
+    def test_a_difference_is_paired_and_over_groups(self):
+        worse = [made_search(1, case=str(k), group=str(k // 2), values=[(1, 9.0 + k // 2)])
+                 for k in range(4)]  # fmt: skip
+        better = [made_search(1, case=str(k), values=[(1, 8.0)]) for k in range(4)]
+        # Groups differ by 1 and 2 points, so an interval over them reaches from one to the other.
+        assert difference_line("x", worse, better, [5]).split(maxsplit=1)[1] == (
+            "+1.50 (+1.00 to +2.00)"
+        )
 
     def test_bars_name_the_best_peer(self):
         arms = {
