@@ -11,6 +11,7 @@ from results.journal.history import LAST_EPOCHS, latest
 from results.journal.journal import Journal
 from results.journal.record import Record
 from results.journal.search_records import EvalPlanChosen
+from results.journal.trial_records import TrialStarted
 from search.suggest.eval_crops import EVAL_CROPS, expected_eval_share
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.features.training_data import TrainingData
@@ -65,10 +66,12 @@ def choose_eval_plan(
         num_crops: Crops of a validation utterance.
         geometry: Rungs and number of epochs; see `eval_plan`.
         journal: Receives the choice.
-        records: An earlier run's records; its choice is kept.
+        records: An earlier run's records; its choice is kept. One with trials and without a
+            choice, as earlier versions made, evaluates every epoch.
         print_line: Prints one line; called if validation takes more than `MAX_EVAL_SHARE`.
     """
-    if records:
+    # A run may have been interrupted before this choice, but not begun trials before it.
+    if any(isinstance(each, EvalPlanChosen | TrialStarted) for each in records):
         return recorded_eval_plan(records)
     num_train, num_val = len(data.train_row), len(data.val_row)
     share = expected_eval_share(num_train, num_val, num_crops)

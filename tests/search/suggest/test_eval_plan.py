@@ -9,6 +9,7 @@ import pytest
 from results.journal.journal import Journal, read_journal
 from results.journal.search_records import EvalCropsChosen
 from search.suggest.eval_plan import choose_eval_plan, eval_plan
+from tests.worlds.journals import made_record
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 
 
@@ -84,10 +85,19 @@ def test_the_choice_is_printed_with_its_price_recorded_and_kept(choose, tmp_path
     assert choose(300_000, 9) == (plan, [])
 
 
-def test_a_run_that_began_without_a_plan_gets_none(tmp_path, choose) -> None:
+def test_a_run_with_trials_and_without_a_plan_gets_none(tmp_path, choose) -> None:
     with Journal(tmp_path / "journal.jsonl") as journal:
         journal.append(EvalCropsChosen(eval_crops=1, wanted=2, expected_share=0.1))
+        journal.append(made_record("trial_started", trial=0))
     assert choose(3000, 9000) == (EVERY_EPOCH, [])
+
+
+def test_a_run_that_was_interrupted_before_the_choice_gets_one(tmp_path, choose) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append(EvalCropsChosen(eval_crops=2, wanted=2, expected_share=0.1))
+    plan, lines = choose(3000, 9000)
+    assert (plan.every_epochs, len(lines)) == (8, 1)
+    assert choose(3000, 9000) == (plan, [])
 
 
 def test_a_short_search_prints_the_price_alone(choose, tmp_path) -> None:
