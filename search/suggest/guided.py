@@ -52,6 +52,8 @@ class Guided:
         by_place = sorted(prior.earlier, key=lambda each: each.place)
         good = [each.params for each in by_place if each.place < BEST_SHARE]
         others = [each.params for each in by_place if each.place >= BEST_SHARE]
+        # Draws in place of this one as long as the own trials contradict the earlier runs.
+        self._untaught = Guided(space, Prior(first=prior.first)) if prior.earlier else None
         self._everywhere = np.full((1, len(space.dimensions)), np.nan)
         self._known = self._space.points([*prior.first, *good[:NUM_CENTRES]])
         self._earlier = EarlierPoints(
@@ -71,12 +73,25 @@ class Guided:
             The parameters, and the component that drew them.
         """
         outcomes = self._reader.read(trials)
+        if self._untaught is not None and self._contradicts(outcomes):
+            return self._untaught.draw(trials, rng)
         component = self._component(outcomes, rng.random())
         if component == "local":
             return self._local_moves(outcomes).draw(rng, 1)[0], component
         if component == "random":
             return self._around(self._everywhere).draw(rng, 1)[0], component
         return draw_from_model(self._space, outcomes, self._earlier, rng), component
+
+    def _contradicts(self, outcomes: Outcomes) -> bool:
+        """Return whether the own trials are in another order than those of earlier runs."""
+        best = outcomes.best(round(BEST_SHARE * len(outcomes.ended)))
+        rest = outcomes.ended[len(best) :]
+        good, others = self._earlier.good, self._earlier.others
+        if len(outcomes.ended) < NUM_STARTUP or not (len(best) and len(good) and len(others)):
+            return False
+        points = np.concatenate([best, rest])
+        lead = self._around(good).log_density(points) - self._around(others).log_density(points)
+        return bool(lead[: len(best)].mean() <= lead[len(best) :].mean())
 
     def _component(self, outcomes: Outcomes, even: float) -> DrawnBy:
         """Return the component that draws, given a number drawn evenly from 0 to 1."""

@@ -138,6 +138,23 @@ class TestPrior:
         assert near(late, BAD) > 0.8
 
 
+    def test_earlier_trials_that_the_own_ones_contradict_are_not_heeded(self):
+        own = study(GOOD)
+        by_figure = sorted(own, key=lambda each: each.value)
+        places = {each.number: place / 39 for place, each in enumerate(by_figure)}
+        agreeing, reversed_ = (
+            [
+                EarlierTrial(source="r", trial=each.number, params=each.params, place=place)
+                for each in own
+                for place in [abs(turn - places[each.number])]
+            ]
+            for turn in (0, 1)
+        )
+        alone = drawn(Guided(SPACE), own)
+        assert drawn(Guided(SPACE, Prior(earlier=reversed_)), own) == alone
+        assert drawn(Guided(SPACE, Prior(earlier=agreeing)), own) != alone
+
+
 class TestModel:
     def test_it_draws_where_the_good_trials_are(self):
         assert near(self.draws(study()), GOOD) > 0.9
