@@ -27,13 +27,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("ray_here")]
 def search(make_settings, tiny_world, tmp_path) -> Callable[..., tuple[SearchResult, str]]:
     """A function that searches the tiny space with other top-level keys; result and screen."""
 
-    def go(space: dict, **overrides) -> tuple[SearchResult, str]:
+    def go(space: dict, folder: str = "run", **overrides) -> tuple[SearchResult, str]:
         tree = deepcopy(read_yaml(tiny_world / "space.yaml").data) | space
         write_yaml(tmp_path / "space.yaml", tree)
         with (tmp_path / "out").open("w") as out:
             view = SearchView(Console(file=out, width=200))
             settings = make_settings(space=tmp_path / "space.yaml", **overrides)
-            result = run_search(settings, tmp_path / "run", view)
+            result = run_search(settings, tmp_path / folder, view)
         return result, (tmp_path / "out").read_text()
 
     return go
@@ -70,6 +70,24 @@ def test_search_with_limits_and_starting_points(search, tiny_world, tmp_path):
     assert "forecast: about " in screen
     assert "rung 1: 4 trials reach it" in screen
     assert "ceiling: with rungs at epochs 1 of 3 even perfect stopping saves at most" in screen
+
+
+def test_search_learns_from_an_earlier_one(search, tmp_path):
+    first, _ = search({}, "first", num_trials=3, benchmark_top=0)
+    settings = {"num_trials": 2, "benchmark_top": 0, "learn_from": [tmp_path / "first"]}
+    result, screen = search({}, "second", **settings)
+    assert f"learns from {tmp_path / 'first'}: the order of 3 trials" in screen
+    [read] = records_of(result, "earlier_trials")
+    params = {each.trial: each.params for each in records_of(first, "trial_started")}
+    assert {each.trial: each.params for each in read.trials} == params
+    assert sorted(each.place for each in read.trials) == [0, 0.5, 1]
+    assert {each.drawn_by for each in records_of(result, "trial_started")} <= {
+        "tpe", "local", "random"
+    }  # fmt: skip
+    # The earlier run is needed no more.
+    (tmp_path / "first" / "journal.jsonl").unlink()
+    again, _ = search({}, "second", **settings)
+    assert again.was_finished
 
 
 def test_search_ends_when_its_target_is_met(search, tmp_path, capsys, monkeypatch):
