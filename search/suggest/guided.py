@@ -28,7 +28,7 @@ NUM_STARTUP = 10
 # as far as the prior is trusted.
 RANDOM_SHARE, LOCAL_SHARE = 0.1, 1 / 3
 # Share of chance before, if the prior is trusted. Without trust, all is chance.
-STARTUP_RANDOM_SHARE = 1 / 3
+STARTUP_RANDOM_SHARE = 2 / 3
 # Ended trials from which on the trust follows from them.
 NUM_JUDGING = 3
 # A local move: standard deviation in each range, of its length; probability of keeping a choice.
@@ -108,13 +108,18 @@ class Guided:
         return "tpe" if is_taught and even < known_share / 2 else "local"
 
     def _trust(self, outcomes: Outcomes) -> float:
-        """Return how much better than chance the prior explains the best trials, 0 to 1."""
+        """Return how much nearer to the prior the best trials are than all are, 0 to 1."""
         if not len(self._known):
             return 0.0
         if len(outcomes.ended) < NUM_JUDGING:
             return 1.0
-        known, chance = self._score(self._known, outcomes), self._score(self._everywhere, outcomes)
-        return known / (known + chance) if known + chance > 0 else 0.0
+        best = outcomes.best(max(1, round(BEST_SHARE * len(outcomes.ended))))
+        near = self._around(self._known)
+        # Against what was tried, not against chance: where most was tried near the prior, most of
+        # the best is there too.
+        of_best = np.exp(near.log_density(best)).mean() if len(best) else 0.0
+        of_all = np.exp(near.log_density(outcomes.ended)).mean()
+        return max(0.0, 1 - float(of_all / of_best)) if of_best > 0 else 0.0
 
     def _local_moves(self, outcomes: Outcomes) -> Kernels:
         """Return the local moves around the prior and the best trials so far."""
@@ -123,7 +128,6 @@ class Guided:
             return self._around(self._known)
         groups = (found, self._known)
         scores = [self._score(each, outcomes) for each in groups]
-        # Above 0: without any trust there is no local move.
         weights = [
             np.full(len(each), score / len(each))
             for each, score in zip(groups, scores, strict=True)
