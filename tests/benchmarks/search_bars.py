@@ -9,6 +9,8 @@ from tests.benchmarks.search_figures import Search, ratio_to
 BEST_PEER = 1.25
 OVER_RANDOM = {"A": 4.0, "B": 6.0, "C": 10.0}
 MISLED = 1.15
+# Of a slow tool only some searches are run; with fewer it is not judged.
+FEWEST_SEARCHES = 10
 PEERS = frozenset(arm.name for arm in ARMS if arm.tool)
 
 
@@ -32,7 +34,8 @@ def verdicts(found: Mapping[str, Mapping[str, Sequence[Search]]]) -> list[Verdic
             bars.append(
                 Verdict(name=title, ratio=ratio.value, target=MISLED, is_limit=True)
             )
-        peers = {name: ratio_to(arms[name], arms[AFTER]) for name in arms if name in PEERS}
+        peers = {name: ratio_to(arms[name], arms[AFTER]) for name in arms
+                 if name in PEERS and len(arms[name]) >= FEWEST_SEARCHES}  # fmt: skip
         if peers:
             best = min(peers, key=lambda name: peers[name].value)
             title = f"search, {bank}, best peer ({best}) over Veer"

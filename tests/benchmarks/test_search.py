@@ -213,10 +213,12 @@ class TestFigures:
 
     def test_bars_name_the_best_peer(self):
         arms = {
-            AFTER: [made_search(100, case=str(n)) for n in range(6)],
-            RANDOM: [made_search(500, case=str(n)) for n in range(6)],
-            "SMAC multi-fidelity": [made_search(130, case=str(n)) for n in range(6)],
-            "Syne Tune BOHB": [made_search(110, case=str(n)) for n in range(6)],
+            AFTER: [made_search(100, case=str(n)) for n in range(10)],
+            RANDOM: [made_search(500, case=str(n)) for n in range(10)],
+            "SMAC multi-fidelity": [made_search(130, case=str(n)) for n in range(10)],
+            # Too few searches to be judged.
+            "NePS PriorBand": [made_search(50, case=str(n)) for n in range(9)],
+            "Syne Tune BOHB": [made_search(110, case=str(n)) for n in range(10)],
         }
         over_random, best, low = verdicts({"A": arms})
         assert (over_random.ratio, over_random.is_met) == (pytest.approx(5), True)
