@@ -225,7 +225,7 @@ def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path):
     plan = FollowUpPlan(repeat=1, finalists=2, control=1, seed=0)
     work(search(search_on, tmp_path / "whole", follow_ups=plan))
     whole = untimed_records(tmp_path / "whole")
-    for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 97):
+    for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 211):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
             work(search(search_on, path, follow_ups=plan), epochs=epochs)

@@ -24,7 +24,7 @@ def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path, kin
     work(search_on(tmp_path / "whole", **more))
     whole = untimed_records(tmp_path / "whole")
     num_epochs = sum(r["event"] == "epoch" for r in whole)
-    for epochs in range(0, num_epochs, 5):
+    for epochs in range(0, num_epochs, 11):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
             work(search_on(path, **more), epochs=epochs)
