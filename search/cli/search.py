@@ -79,7 +79,7 @@ def search(
         typer.Option(help="Folder of an earlier run to learn from; may be repeated."),
     ] = None,
     scheduler: Annotated[
-        SchedulerKind | None, typer.Option(help="asha stops trials with a high VEER early.")
+        SchedulerKind | None, typer.Option(help="asha stops trials that fall behind early.")
     ] = None,
     decide_by: Annotated[
         DecisionKind | None,

@@ -96,7 +96,7 @@ class SchedulerConfig(Settings):
     """Settings of early stopping."""
 
     kind: SchedulerKind = Field(
-        "asha", description="asha stops trials whose VEER falls behind; none runs all to the end."
+        "asha", description="asha stops trials that fall behind; none runs all to the end."
     )
     grace_epochs: Annotated[int, Field(ge=1, le=MAX_GRACE)] | Literal["auto"] = Field(
         AUTO,

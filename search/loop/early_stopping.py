@@ -1,7 +1,7 @@
 """Asynchronous successive halving (ASHA) on the figure that decides, independent of Ray.
 
 Rungs lie at grace_epochs, grace_epochs * reduction_factor, ... A trial that reaches a rung is
-stopped when its figure (by default the VEER; lower is better) is worse than the best
+stopped when its figure (by default the EER from d'; lower is better) is worse than the best
 1/reduction_factor of the figures recorded there before.
 The decisions are those of Ray's AsyncHyperBandScheduler with one bracket.
 Source: Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020

@@ -23,7 +23,16 @@ from tests.benchmarks.search_play import Played, Tool, play, tool_source, veer_s
 from tests.benchmarks.search_problem import Problem, random_params
 from tests.benchmarks.simulation import OptunaPruned, Rays
 
-BEFORE: Mapping[str, Any] = {"sampler": "tpe", "scheduler": {"kind": "asha", "grace_epochs": 9}}
+BEFORE: Mapping[str, Any] = {
+    "sampler": "tpe",
+    "decide_by": "veer",
+    "scheduler": {"kind": "asha", "grace_epochs": 9},
+}
+TO_THE_END: Mapping[str, Any] = {
+    "sampler": "random",
+    "decide_by": "veer",
+    "scheduler": {"kind": "none"},
+}
 AFTER_SETTINGS: Mapping[str, Any] = {
     "sampler": "guided",
     "decide_by": "dprime",
@@ -76,19 +85,19 @@ def _without(
 ARMS = (
     Arm(
         name=RANDOM,
-        settings={"sampler": "random", "scheduler": {"kind": "none"}},
+        settings=TO_THE_END,
         weights="raw",
         banks="ABC",
     ),
     Arm(
         name=RANDOM_AVERAGED,
-        settings={"sampler": "random", "scheduler": {"kind": "none"}},
+        settings=TO_THE_END,
         banks="BC",
     ),
     Arm(name=BEFORE_NAME, settings=BEFORE, weights="raw", banks="ABC"),
     Arm(
         name="random, ASHA",
-        settings={"sampler": "random", "scheduler": {"grace_epochs": 1}},
+        settings={**TO_THE_END, "scheduler": {"grace_epochs": 1}},
         banks="ABC",
     ),
     Arm(name=AFTER, settings=AFTER_SETTINGS, banks="ABC"),
