@@ -94,8 +94,8 @@ def _of_run(folder: Path, space: Space) -> list[EarlierTrial]:
 def _in_order(trials: Sequence[TrialHistory]) -> list[TrialHistory]:
     """Return the search's own trials that ended with a VEER, the best first.
 
-    The order is that of a live search: complete trials by their lowest VEER, then stopped ones,
-    the longest first and equally long ones by their last VEER.
+    The order is that of a live search that decides by VEER: complete trials by their lowest VEER,
+    then stopped ones, the longest first and equally long ones by their last VEER.
     """
 
     def place(trial: TrialHistory) -> tuple[int, float, int]:

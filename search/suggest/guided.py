@@ -2,10 +2,11 @@
 
 What is known before the first trial is the prior: starting points and trials of earlier runs. A
 suggestion comes from one of three components: the model (`search.suggest.parzen`), a local move,
-or chance. The local moves start from the prior and from the best trials so far. How many there
-are, and from which of both, follows from what explains the best third of the trials (the rule of
-PriorBand: Mallik et al., arXiv 2306.12370), so a prior that misleads is soon left. Without a prior
-there are none, since moves around the best trials alone made searches slower.
+or chance. The local moves start from the prior and from the best trials so far: from whichever
+explains the best third of the trials (the rule of PriorBand: Mallik et al., arXiv 2306.12370). How
+many there are follows from how much nearer to the prior the best third is than all trials are, so
+a prior that misleads is soon left. Without a prior there are none, since moves around the best
+trials alone made searches slower.
 """
 
 from collections.abc import Sequence
@@ -54,7 +55,6 @@ class Guided:
         others = [each.params for each in by_place if each.place >= BEST_SHARE]
         # Draws in place of this one as long as the own trials contradict the earlier runs.
         self._untaught = Guided(space, Prior(first=prior.first)) if prior.earlier else None
-        self._everywhere = np.full((1, len(space.dimensions)), np.nan)
         self._known = self._space.points([*prior.first, *good[:NUM_CENTRES]])
         self._earlier = EarlierPoints(
             good=self._space.points(good), others=self._space.points(others)
@@ -72,19 +72,21 @@ class Guided:
         Returns:
             The parameters, and the component that drew them.
         """
-        outcomes = self._reader.read(trials)
+        return self._draw(self._reader.read(trials), rng)
+
+    def _draw(self, outcomes: Outcomes, rng: np.random.Generator) -> tuple[Params, DrawnBy]:
         if self._untaught is not None and self._contradicts(outcomes):
-            return self._untaught.draw(trials, rng)
+            return self._untaught._draw(outcomes, rng)
         component = self._component(outcomes, rng.random())
         if component == "local":
             return self._local_moves(outcomes).draw(rng, 1)[0], component
         if component == "random":
-            return self._around(self._everywhere).draw(rng, 1)[0], component
+            return self._around(self._space.everywhere).draw(rng, 1)[0], component
         return draw_from_model(self._space, outcomes, self._earlier, rng), component
 
     def _contradicts(self, outcomes: Outcomes) -> bool:
         """Return whether the own trials are in another order than those of earlier runs."""
-        best = outcomes.best(round(BEST_SHARE * len(outcomes.ended)))
+        best = _best_third(outcomes)
         rest = outcomes.ended[len(best) :]
         good, others = self._earlier.good, self._earlier.others
         if len(outcomes.ended) < NUM_STARTUP or not (len(best) and len(good) and len(others)):
@@ -113,7 +115,7 @@ class Guided:
             return 0.0
         if len(outcomes.ended) < NUM_JUDGING:
             return 1.0
-        best = outcomes.best(max(1, round(BEST_SHARE * len(outcomes.ended))))
+        best = _best_third(outcomes)
         near = self._around(self._known)
         # Against what was tried, not against chance: where most was tried near the prior, most of
         # the best is there too.
@@ -136,9 +138,7 @@ class Guided:
 
     def _score(self, centres: Points, outcomes: Outcomes) -> float:
         """Return how well moves from these centres explain the best third: PriorBand's score."""
-        best = outcomes.best(max(1, round(BEST_SHARE * len(outcomes.ended))))
-        if not len(best):
-            return 0.0
+        best = _best_third(outcomes)
         weights = np.arange(len(best), 0, -1)
         return float(weights @ np.exp(self._around(centres).log_density(best)))
 
@@ -150,3 +150,7 @@ class Guided:
             keep=np.full(len(centres), KEEP_CHOICE),
             weights=np.ones(len(centres)) if weights is None else weights,
         )
+
+
+def _best_third(outcomes: Outcomes) -> Points:
+    return outcomes.best(max(1, round(BEST_SHARE * len(outcomes.ended))))

@@ -102,8 +102,7 @@ def _mixture(
     space: UnitSpace, points: Sequence[Points], weights: Sequence[Points], width: float
 ) -> Kernels:
     """Return a kernel around each point and one of weight 1 over the whole space."""
-    everywhere = np.full((1, len(space.num_choices)), np.nan)
-    centres = np.concatenate([*points, everywhere])
+    centres = np.concatenate([*points, space.everywhere])
     weight = np.concatenate([*weights, [1.0]])
     most = max(int(space.num_choices.max(initial=1)), 1)
     return Kernels(

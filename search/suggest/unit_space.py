@@ -42,6 +42,11 @@ class UnitSpace:
         """Number of the dimensions that are ranges."""
         return int((self.num_choices == 0).sum())
 
+    @property
+    def everywhere(self) -> Points:
+        """The centre of the uniform distribution, a row of NaN, (1, D)."""
+        return np.full((1, len(self.num_choices)), np.nan)
+
     def point(self, params: Mapping[str, Value]) -> Points:
         """Return the point of these parameters, (D,)."""
         found = np.full(len(self._place), np.nan)
