@@ -14,6 +14,7 @@ from results.journal.record import Record
 from results.journal.record_values import StartPoint
 from results.journal.search_records import StartPointsRead
 from search.config.search_config import SearchConfig
+from search.guided.prior import NO_PRIOR, Prior
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import make_halving, scheduler_rungs
 from search.loop.fault_ledger import FaultLedger
@@ -21,7 +22,6 @@ from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
 from search.suggest.corner_configs import corner_configs
 from search.suggest.eval_crops import EVAL_CROPS, sets_eval_crops
-from search.suggest.prior import NO_PRIOR, Prior
 from search.suggest.samplers import refuse_unfit
 from search.suggest.starting_points import starting_trees
 from search.suggest.suggestions import Suggestion, Suggestions

@@ -2,5 +2,5 @@
 
 May import: models, spaces, trainable, results.analysis, results.export, results.journal,
 results.page, results.tables, results.trackers, search.cluster, search.config, search.estimates,
-search.loop, search.provenance, search.ray_tune, search.review, search.suggest.
+search.guided, search.loop, search.provenance, search.ray_tune, search.review, search.suggest.
 """

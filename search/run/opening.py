@@ -2,6 +2,7 @@
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
+from search.guided.prior import Prior
 from search.loop.coordinator import Coordinator
 from search.loop.fault_ledger import FaultLedger
 from search.loop.retry_failed import restart_failed
@@ -15,7 +16,6 @@ from search.run.teacher_setup import keep_pairs, measure_teacher
 from search.suggest.earlier_runs import record_earlier_trials
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 from search.suggest.eval_plan import choose_eval_plan
-from search.suggest.prior import Prior
 
 
 def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coordinator:

@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 
 from results.journal.record_values import DrawnBy, EndState
 from results.trackers.distributions import to_distribution
-from search.suggest.guided import Guided
-from search.suggest.prior import NO_PRIOR, Prior
+from search.guided.guided import Guided
+from search.guided.prior import NO_PRIOR, Prior
 from search.suggest.sampler_kind import SamplerKind
 from search.suggest.samplers import make_sampler
 from spaces.conditions import Params

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 from results.journal.record_values import EndState
 from results.journal.trial_records import EpochEnded
 from search.config.search_config import SearchConfig
+from search.guided.prior import Prior
 from search.loop.coordinator import Coordinator
 from search.loop.setup import make_coordinator
 from search.loop.trial_course import TrialCourse
 from search.simulation.journal_in_memory import JournalInMemory
 from search.simulation.objective import SimulatedTrial
 from search.simulation.replay import SimulatedClock, TrialSource, replay
-from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestion
 from tests.benchmarks.search_problem import Problem, Student
 from trainable.config.trial_config import TrialConfig

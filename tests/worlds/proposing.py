@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from results.journal.journal import Journal, read_journal
+from search.guided.prior import Prior
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Check, Proposals, no_limits
 from search.loop.trial_course import Budget
-from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.dimensions import Choice, Float, Integer
 from spaces.limits import Violation

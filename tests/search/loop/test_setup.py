@@ -8,6 +8,7 @@ import pytest
 from results.journal.journal import Journal, read_journal
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
+from search.guided.prior import Prior
 from search.loop.setup import (
     config_maker,
     make_coordinator,
@@ -15,7 +16,6 @@ from search.loop.setup import (
     resolve,
     start_points,
 )
-from search.suggest.prior import Prior
 from search.suggest.suggestions import Suggestions
 from spaces.files.errors import ConfigError
 from spaces.files.yaml_file import write_yaml

@@ -1,7 +1,7 @@
 """The guided sampler: it starts from what is known, and learns.
 
 What is known before the first trial is the prior: starting points and trials of earlier runs. A
-suggestion comes from one of three components: the model (`search.suggest.parzen`), a local move,
+suggestion comes from one of three components: the model (`search.guided.parzen`), a local move,
 or chance. The local moves start from the prior and from the best trials so far: from whichever
 explains the best third of the trials (the rule of PriorBand: Mallik et al., arXiv 2306.12370). How
 many there are follows from how much nearer to the prior the best third is than all trials are, so
@@ -15,11 +15,11 @@ import numpy as np
 from optuna.trial import FrozenTrial
 
 from results.journal.record_values import DrawnBy
-from search.suggest.kernels import Kernels
-from search.suggest.outcomes import OutcomeReader, Outcomes
-from search.suggest.parzen import EarlierPoints, draw_from_model
-from search.suggest.prior import NO_PRIOR, Prior
-from search.suggest.unit_space import Points, UnitSpace
+from search.guided.kernels import Kernels
+from search.guided.outcomes import OutcomeReader, Outcomes
+from search.guided.parzen import EarlierPoints, draw_from_model
+from search.guided.prior import NO_PRIOR, Prior
+from search.guided.unit_space import Points, UnitSpace
 from spaces.conditions import Params
 from spaces.space import Space
 

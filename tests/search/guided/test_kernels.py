@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import truncnorm
 
-from search.suggest.kernels import Kernels
-from search.suggest.unit_space import UnitSpace
+from search.guided.kernels import Kernels
+from search.guided.unit_space import UnitSpace
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
 

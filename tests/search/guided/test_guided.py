@@ -8,11 +8,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from results.journal.earlier_trial import EarlierTrial
-from search.suggest.guided import LOCAL_SHARE, NUM_JUDGING, NUM_STARTUP, RANDOM_SHARE, Guided
-from search.suggest.outcomes import OutcomeReader
-from search.suggest.prior import Prior
+from search.guided.guided import LOCAL_SHARE, NUM_JUDGING, NUM_STARTUP, RANDOM_SHARE, Guided
+from search.guided.outcomes import OutcomeReader
+from search.guided.prior import Prior
+from search.guided.unit_space import UnitSpace
 from search.suggest.suggestions import Suggestions
-from search.suggest.unit_space import UnitSpace
 from spaces.dimensions import Choice, Float
 from spaces.space import Space
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from search.suggest.unit_space import Points, UnitSpace
+from search.guided.unit_space import Points, UnitSpace
 
 Rank = tuple[int, float, float]
 

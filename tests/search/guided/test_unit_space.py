@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from search.suggest.unit_space import UnitSpace, unit_of, value_at
+from search.guided.unit_space import UnitSpace, unit_of, value_at
 from spaces.dimensions import Choice, Float, Integer
 from spaces.space import Space
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.suggest.kernels import Kernels
-from search.suggest.outcomes import Outcomes
-from search.suggest.unit_space import Points, UnitSpace
+from search.guided.kernels import Kernels
+from search.guided.outcomes import Outcomes
+from search.guided.unit_space import Points, UnitSpace
 from spaces.conditions import Params
 
 # As in Optuna: a tenth of the trials counts as good, at most 25; the candidates of one draw; the

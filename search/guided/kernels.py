@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr, ndtri
 
-from search.suggest.unit_space import Points, UnitSpace
+from search.guided.unit_space import Points, UnitSpace
 from spaces.conditions import Params
 
 LOG_SQRT_TWO_PI = 0.5 * float(np.log(2 * np.pi))
