@@ -4,7 +4,7 @@
 users of this package do not load them.
 
 May import: spaces.files, trainable.verification, results.analysis, results.figures,
-results.journal, results.tables, results.terminal.
+results.journal, results.records, results.tables, results.terminal.
 """
 
 from pathlib import Path

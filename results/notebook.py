@@ -15,8 +15,8 @@ from results.analysis.remarks import why_best
 from results.analysis.run_view import RunView, interval_of
 from results.figures import FIGURES
 from results.figures.veer_by_cost import pareto_front
-from results.journal.record_values import BenchmarkRow
 from results.journal.run_folder import RunFolder
+from results.records.record_values import BenchmarkRow
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.trial import find_trial
 from spaces.files.complaints import did_you_mean

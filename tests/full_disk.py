@@ -19,8 +19,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from results.journal.search_records import SearchEnded, SearchResumed
-from results.journal.trial_records import TrialEnded
+from results.records.search_records import SearchEnded, SearchResumed
+from results.records.trial_records import TrialEnded
 from spaces.files.errors import DiskFullError
 
 SIZE = "400k"

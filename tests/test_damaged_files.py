@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from results.journal.journal import Journal, read_journal
-from results.journal.trial_records import EpochEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialStarted
 from spaces.files.errors import StoreError, VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import read_space

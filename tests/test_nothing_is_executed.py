@@ -15,7 +15,7 @@ import torch
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
-from results.journal.trial_records import EpochEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialStarted
 from results.trackers.study import write_study
 from search.cli import app as cli
 from spaces.dimensions import Float

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from results.journal.journal import Journal
-from results.journal.search_records import SearchEnded
+from results.records.search_records import SearchEnded
 from search.provenance.run_lock import logging_to, run_lock
 from spaces.files.errors import RunError
 from trainable.checkpoints.folder import BUILDING_SUFFIX, CheckpointFolder

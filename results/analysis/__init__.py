@@ -2,5 +2,5 @@
 
 `RunView` is one run with all of them, each computed once; tables, trackers and page take it.
 
-May import: spaces, trainable.config, trainable.verification, results.journal.
+May import: spaces, trainable.config, trainable.verification, results.journal, results.records.
 """

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from results.journal.history import TrialHistory
-from results.journal.trial_records import FAULT_KINDS, InfrastructureFault, TrialPlaced
+from results.records.trial_records import FAULT_KINDS, InfrastructureFault, TrialPlaced
 
 # Limits that keep a remark readable in a terminal.
 MOST_TRIALS_NAMED = 8

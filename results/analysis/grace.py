@@ -2,7 +2,7 @@
 
 from results.analysis.run_view import RunView
 from results.analysis.rungs import AUTO_GRACE
-from results.journal.search_records import GraceChanged
+from results.records.search_records import GraceChanged
 
 
 def change_in_words(change: GraceChanged) -> str:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal.history import NO_RETRY, OF_TRIALS
-from results.journal.record import Record, TrialRecord
-from results.journal.search_records import (
+from results.records.record import Record, TrialRecord
+from results.records.search_records import (
     GpuShareMeasured,
     InfeasibleSuggestion,
     RepeatedSuggestion,
@@ -21,12 +21,7 @@ from results.journal.search_records import (
     SearchResumed,
     SearchStarted,
 )
-from results.journal.trial_records import (
-    EpochEnded,
-    InfrastructureFault,
-    TrialEnded,
-    TrialPlaced,
-)
+from results.records.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialPlaced
 
 # Only a running search writes these events. The others may also be written while a resumed search
 # prepares, or after its end (a benchmark).

@@ -11,8 +11,8 @@ from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
 from results.journal.decision import BY_VEER, FIGURE_NAMES, NEED_DPRIME
 from results.journal.history import LAST_EPOCHS, TrialHistory
-from results.journal.search_records import CorpusRecord, InfeasibleSuggestion
-from results.journal.trial_records import FinalTestOpened, InfrastructureFault
+from results.records.search_records import CorpusRecord, InfeasibleSuggestion
+from results.records.trial_records import FinalTestOpened, InfrastructureFault
 from spaces.limits import BROKEN_RULE
 
 # The start of a remark that the terminal shows in bold.

@@ -18,19 +18,19 @@ from results.analysis.speed import single_utterance_rows, speed_ratios, trial_of
 from results.analysis.trial_scores import RunScores, TrialScores
 from results.journal.decision import DecisionKind, decision_kind
 from results.journal.history import TrialHistory, trial_histories
-from results.journal.record import Record
-from results.journal.record_values import BenchmarkRow
 from results.journal.repetitions import Repetition, repetitions
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import (
+from results.journal.turns import SearchTurn, last_turn, latest_settings
+from results.records.record import Record
+from results.records.record_values import BenchmarkRow
+from results.records.search_records import (
     ModelsBenchmarked,
     RepeatedSuggestion,
     SearchResumed,
     SearchStarted,
     TeacherRecord,
 )
-from results.journal.trial_records import TrialStarted
-from results.journal.turns import SearchTurn, last_turn, latest_settings
+from results.records.trial_records import TrialStarted
 from spaces.dimensions import Dimension
 
 ComputedT = TypeVar("ComputedT")

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from results.journal.record_values import BenchmarkRow
-from results.journal.search_records import ModelsBenchmarked
+from results.records.record_values import BenchmarkRow
+from results.records.search_records import ModelsBenchmarked
 
 # The start of the `model` of a trial's row; the number follows.
 TRIAL = "trial "

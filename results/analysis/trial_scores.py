@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from results.journal.history import TrialHistory
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import TeacherRecord
+from results.records.search_records import TeacherRecord
 from spaces.files.errors import DamagedError
 from trainable.verification.intervals import EERDifference, eer_difference
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, read_scores

@@ -1,5 +1,5 @@
 """Several searches side by side.
 
 May import: spaces.files, trainable.config, results.analysis, results.figures, results.journal,
-results.tables, results.terminal.
+results.records, results.tables, results.terminal.
 """

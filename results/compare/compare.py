@@ -18,7 +18,7 @@ from results.compare.parts import (
 )
 from results.figures.importance import MIN_TRIALS, importances
 from results.journal.history import TrialHistory
-from results.journal.search_records import CorpusRecord, EvalCropsChosen, SearchStarted
+from results.records.search_records import CorpusRecord, EvalCropsChosen, SearchStarted
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trials import trials_table
 from spaces.files.errors import RunError

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from results.analysis.run_view import RunView
 from results.journal.history import UNRANKED, TrialHistory
-from results.journal.trial_records import EpochEnded
+from results.records.trial_records import EpochEnded
 from spaces.files.errors import VeerError
 from trainable.config.trial_config import TrialConfig
 

@@ -2,5 +2,5 @@
 
 May import: models, spaces.files, trainable.checkpoints, trainable.config, trainable.corpus,
 trainable.cost, trainable.features, trainable.machine, trainable.teachers, results.analysis,
-results.journal, results.tables, results.terminal.
+results.journal, results.records, results.tables, results.terminal.
 """

@@ -22,8 +22,8 @@ from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.journal.journal import Journal
-from results.journal.record_values import BenchmarkRow
-from results.journal.search_records import ModelsBenchmarked
+from results.records.record_values import BenchmarkRow
+from results.records.search_records import ModelsBenchmarked
 from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call, time_interleaved

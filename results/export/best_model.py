@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from results.journal.history import TrialHistory
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import EpochEnded
+from results.records.trial_records import EpochEnded
 from spaces.files.errors import CheckpointError, DamagedError, RunError
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import LoadedModel, load_speaker_model

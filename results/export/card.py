@@ -11,8 +11,8 @@ from results.analysis.ranking import mean_in_words
 from results.analysis.run_view import RunView
 from results.export.benchmark import BENCHMARK_COLUMNS, FRONT_END, TEACHER_NAME, trial_name
 from results.journal.history import TrialHistory
-from results.journal.record_values import BenchmarkRow
-from results.journal.search_records import SearchStarted
+from results.records.record_values import BenchmarkRow
+from results.records.search_records import SearchStarted
 from results.tables.trials import distill_has_no_effect
 from results.terminal.cells import MISSING, cell, heading
 from results.terminal.quoting import escape_markdown, inline_code, veer_command

@@ -12,7 +12,7 @@ from results.analysis.ranking import best_ended
 from results.analysis.run_view import RunView
 from results.export.best_model import load_best
 from results.export.card import CardFacts, model_card
-from results.journal.search_records import SearchStarted
+from results.records.search_records import SearchStarted
 from results.terminal.trial import find_trial
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError

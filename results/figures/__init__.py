@@ -3,7 +3,8 @@
 Each takes a `RunView` and returns a Plotly figure, or None where the run has no data for it. A
 mark that stands for a trial has the number of the trial in `customdata[0]`.
 
-May import: spaces, trainable.verification, results.analysis, results.journal, results.trackers.
+May import: spaces, trainable.verification, results.analysis, results.journal, results.records,
+results.trackers.
 """
 
 from collections.abc import Callable, Mapping

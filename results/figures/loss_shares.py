@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 from results.analysis.run_view import RunView
 from results.figures.style import NO_BOX, SERIES_COLOURS, axis, base_layout
 from results.journal.history import TrialHistory
-from results.journal.trial_records import EpochEnded
+from results.records.trial_records import EpochEnded
 
 MAX_TRIALS = 6
 _NUM_COLUMNS = 2

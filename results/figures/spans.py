@@ -10,14 +10,9 @@ from dataclasses import dataclass, field
 
 from results.analysis.faults import counted, fault_in_words
 from results.analysis.run_view import RunView
-from results.journal.record import Record, TrialRecord
-from results.journal.search_records import ModelsBenchmarked, SearchResumed
-from results.journal.trial_records import (
-    EpochEnded,
-    InfrastructureFault,
-    TrialEnded,
-    TrialPlaced,
-)
+from results.records.record import Record, TrialRecord
+from results.records.search_records import ModelsBenchmarked, SearchResumed
+from results.records.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialPlaced
 
 # A worker that reported nothing before its fault has no placement.
 _UNKNOWN_HOST = ""

@@ -8,9 +8,9 @@ from statistics import median
 from typing import Any, Final, TypeVar
 
 from results.journal.decision import BY_VEER, DecisionKind, decision_kind, decisions
-from results.journal.record import Record
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import (
+from results.records.record import Record
+from results.records.search_records import SearchStarted
+from results.records.trial_records import (
     EpochEnded,
     InfrastructureFault,
     TrialEnded,

@@ -1,7 +1,7 @@
 """The journal: the events of a run, one JSON object a line, append-only.
 
 All other files about the search can be rebuilt from it. Its records are those of
-`results.journal.records`. Only one process writes. Each line also has a `check` that chains it to
+`results.records.records`. Only one process writes. Each line also has a `check` that chains it to
 the previous line (see `results.journal.hash_chain`); readers of records do not see it.
 """
 
@@ -15,10 +15,10 @@ from typing import Any, Self, TypeVar
 from pydantic import ValidationError
 
 from results.journal.hash_chain import START, chained, follows, split_check
-from results.journal.record import Record, as_plain
-from results.journal.record_errors import complaint
 from results.journal.record_order import RecordOrder
-from results.journal.records import EVENTS, RECORD
+from results.records.record import Record, as_plain
+from results.records.record_errors import complaint
+from results.records.records import EVENTS, RECORD
 from spaces.files.atomic import WholeAppends
 from spaces.files.disk import translate_disk_full
 from spaces.files.errors import RunError
@@ -125,7 +125,7 @@ def read_journal(path: Path) -> tuple[Record, ...]:
 
     Raises:
         RunError: There is no such file; or a line before the last is damaged, altered, removed or
-            inserted; or a record breaks a rule of `results.journal.records`, for example because
+            inserted; or a record breaks a rule of `results.records.records`, for example because
             only a later version knows its event.
     """
     try:
@@ -194,7 +194,7 @@ def _unreadable(line: bytes) -> str | None:
 
 
 def _broken_rule(text: bytes, error: ValidationError) -> str:
-    """Return which rule of `results.journal.records` a JSON object breaks."""
+    """Return which rule of `results.records.records` a JSON object breaks."""
     fields = json.loads(text)
     event = fields.get("event")
     if not isinstance(event, str):

@@ -1,8 +1,8 @@
 """The order of a journal's records, which a replay and the tables depend on."""
 
-from results.journal.record import Record, TrialRecord
-from results.journal.search_records import RepeatedSuggestion
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.record import Record, TrialRecord
+from results.records.search_records import RepeatedSuggestion
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 
 
 class RecordOrder:

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from results.journal.record import Record
-from results.journal.search_records import RepeatedSuggestion
-from results.journal.trial_records import TrialStarted
+from results.records.record import Record
+from results.records.search_records import RepeatedSuggestion
+from results.records.trial_records import TrialStarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

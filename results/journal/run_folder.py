@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 
 from results.journal.journal import read_journal
-from results.journal.record import Record
+from results.records.record import Record
 from spaces.files.errors import RunError
 
 JOURNAL = "journal.jsonl"

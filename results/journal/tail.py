@@ -5,8 +5,8 @@ from pathlib import Path
 
 from results.journal.hash_chain import START
 from results.journal.journal import read_line
-from results.journal.record import Record
 from results.journal.record_order import RecordOrder
+from results.records.record import Record
 from spaces.files.errors import RunError
 
 

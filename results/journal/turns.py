@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from results.journal.record import Record
-from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
+from results.records.record import Record
+from results.records.search_records import SearchEnded, SearchResumed, SearchStarted
 
 SearchTurn = SearchStarted | SearchResumed | SearchEnded
 

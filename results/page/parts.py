@@ -10,7 +10,9 @@ from results.analysis.grace import grace_epochs_now, is_auto
 from results.analysis.run_view import RunView
 from results.journal.decision import FIGURE_NAMES
 from results.journal.history import UNRANKED, TrialHistory
-from results.journal.search_records import (
+from results.page.table import Facts, PageTable, flat_facts, plain_table
+from results.page.trials import code_flag
+from results.records.search_records import (
     ENDINGS,
     CorpusRecord,
     SearchEnded,
@@ -18,9 +20,7 @@ from results.journal.search_records import (
     StartPointsRead,
     TeacherRecord,
 )
-from results.journal.trial_records import InfrastructureFault
-from results.page.table import Facts, PageTable, flat_facts, plain_table
-from results.page.trials import code_flag
+from results.records.trial_records import InfrastructureFault
 from results.terminal.cells import MISSING, cell
 from results.terminal.facts import percent, repeat_words, spread_words, tie_words
 from results.terminal.quoting import veer_command

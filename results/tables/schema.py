@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pydantic import BaseModel
 
-from results.journal.record_values import BenchmarkRow
-from results.journal.trial_records import EpochEnded
+from results.records.record_values import BenchmarkRow
+from results.records.trial_records import EpochEnded
 from results.tables.trial_row import TrialRow
 from trainable.training.column import Column, described_fields, kind_of
 

@@ -9,7 +9,7 @@ from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
 from results.analysis.run_view import RunView, once_a_view
 from results.journal.history import TrialHistory
-from results.journal.trial_records import EpochEnded
+from results.records.trial_records import EpochEnded
 from results.tables.formats import format_table
 from results.tables.schema import (
     EPOCH_COLUMNS,

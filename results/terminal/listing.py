@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from results.journal.search_records import TeacherRecord
+from results.records.search_records import TeacherRecord
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trial_row import NO_EFFECT_COSINE, NO_EFFECT_SHARE
 from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words

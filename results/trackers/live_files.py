@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from results.trackers.study import StudyLog
 from results.trackers.tensorboard import EventLog, write_event_files
 from spaces.dimensions import Dimension

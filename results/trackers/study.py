@@ -33,14 +33,14 @@ from optuna.trial import FrozenTrial, TrialState
 
 from results.analysis.run_view import RunView
 from results.journal.history import TrialFold, TrialHistory
-from results.journal.record import Record
-from results.journal.search_records import (
+from results.records.record import Record
+from results.records.search_records import (
     InfeasibleSuggestion,
     RepeatedSuggestion,
     SearchStarted,
     TeacherRecord,
 )
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.trackers.distributions import to_distribution
 from results.trackers.study_attributes import (
     UserAttributes,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from results.journal.history import TrialHistory
 from results.journal.run_folder import TRIALS_FOLDER
-from results.journal.search_records import SearchStarted, TeacherRecord
-from results.journal.trial_records import EpochEnded
+from results.records.search_records import SearchStarted, TeacherRecord
+from results.records.trial_records import EpochEnded
 
 UserAttributes = dict[str, str | int | float]
 _CORPUS_LISTS = ("train_list", "val_list")

@@ -20,9 +20,9 @@ from tensorboardX.proto.summary_pb2 import Summary
 from results.analysis.run_view import RunView
 from results.analysis.speed import speed_ratios
 from results.journal.history import TrialFold, TrialHistory
-from results.journal.record import Record
-from results.journal.search_records import ModelsBenchmarked
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.record import Record
+from results.records.search_records import ModelsBenchmarked
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import (
     FILE_NAME,

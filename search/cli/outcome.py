@@ -67,7 +67,7 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
 
 def _print_result(result: SearchResult) -> None:
     from results.export.benchmark import BENCHMARK_COLUMNS
-    from results.journal.search_records import ENDINGS
+    from results.records.search_records import ENDINGS
     from results.terminal.cells import benchmark_view
     from results.terminal.trials import trials_view
 
@@ -92,7 +92,7 @@ def _print_result(result: SearchResult) -> None:
 
 
 def _why_finished(run: RunView) -> str:
-    from results.journal.search_records import SearchEnded
+    from results.records.search_records import SearchEnded
 
     ended = run.latest(SearchEnded)
     match ended.reason if ended else None:

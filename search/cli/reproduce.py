@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.table import Table
 
-from results.journal.limits import MOST_THREADS
+from results.records.limits import MOST_THREADS
 from search.cli.console import console, progress_bar, training_bar
 from search.cli.options import AllowCodeOption, permit
 

@@ -2,5 +2,5 @@
 
 May import: models, spaces, trainable.checkpoints, trainable.config, trainable.cost,
 trainable.machine, trainable.teachers, trainable.verification, results.analysis, results.journal,
-search.cluster, search.config, search.loop, search.suggest.
+results.records, search.cluster, search.config, search.loop, search.suggest.
 """

@@ -19,8 +19,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from models.user_code import allow_code, code_root
 from results.journal.history import latest
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.search_records import GpuShareMeasured
+from results.records.record import Record
+from results.records.search_records import GpuShareMeasured
 from search.cluster.resources import Node, num_by_cpu
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO

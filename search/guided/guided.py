@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from results.journal.record_values import DrawnBy
+from results.records.record_values import DrawnBy
 from search.guided.kernels import Kernels
 from search.guided.outcomes import OutcomeReader, Outcomes
 from search.guided.parzen import EarlierPoints, draw_from_model

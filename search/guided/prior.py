@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from results.journal.earlier_trial import EarlierTrial
+from results.records.earlier_trial import EarlierTrial
 from spaces.conditions import Params
 
 

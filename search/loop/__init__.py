@@ -1,5 +1,5 @@
 """The search itself, without Ray: the next trial, early stopping, faults, the end.
 
 May import: spaces, trainable.config, trainable.machine, results.analysis, results.journal,
-search.config, search.guided, search.suggest.
+results.records, search.config, search.guided, search.suggest.
 """

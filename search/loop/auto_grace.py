@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from results.journal.search_records import GraceChanged
+from results.records.search_records import GraceChanged
 from spaces.files.errors import RunError
 
 # Limits of tau; 0 is chance.

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.record_values import EndState
-from results.journal.search_records import GraceChanged, InfeasibleSuggestion, RepeatedSuggestion
-from results.journal.trial_records import (
+from results.records.record import Record
+from results.records.record_values import EndState
+from results.records.search_records import GraceChanged, InfeasibleSuggestion, RepeatedSuggestion
+from results.records.trial_records import (
     EpochEnded,
     InfrastructureFault,
     TrialEnded,
@@ -209,7 +209,7 @@ class Coordinator(SearchState):
 
         Args:
             trial: The trial's number.
-            kind: One of `results.journal.trial_records.FAULT_KINDS`.
+            kind: One of `results.records.trial_records.FAULT_KINDS`.
             message: Description of the fault, one line.
         """
         course = self.trials[trial]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from results.analysis.rungs import asha_rungs
-from results.journal.search_records import GraceChanged
+from results.records.search_records import GraceChanged
 from search.config.sections import AUTO, SchedulerConfig
 from search.loop.auto_grace import AutoGrace
 from spaces.files.errors import RunError

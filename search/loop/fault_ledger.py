@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
 from results.journal.journal import Journal
-from results.journal.record_values import EndState
-from results.journal.trial_records import InfrastructureFault
+from results.records.record_values import EndState
+from results.records.trial_records import InfrastructureFault
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
 from search.loop.trial_course import Fault, TrialCourse

@@ -15,8 +15,8 @@ import numpy as np
 from results.analysis.ranking import may_rank
 from results.journal.history import CONTROL, REPEAT, TrialHistory, recipe_of, trial_histories
 from results.journal.journal import as_recorded
-from results.journal.record import Record
-from results.journal.record_values import FollowUpKind
+from results.records.record import Record
+from results.records.record_values import FollowUpKind
 from search.config.sections import FollowUpPlan
 from search.loop.stop_check import rung_stops
 from search.loop.trial_course import TrialCourse

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 
 from results.journal.decision import BY_VEER, DecisionKind
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.record_values import BrokenLimit, EndState
-from results.journal.search_records import InfeasibleSuggestion, RepeatedSuggestion
-from results.journal.trial_records import TrialStarted
+from results.records.record import Record
+from results.records.record_values import BrokenLimit, EndState
+from results.records.search_records import InfeasibleSuggestion, RepeatedSuggestion
+from results.records.trial_records import TrialStarted
 from search.loop.trial_course import TrialCourse
 from search.suggest.suggestions import Suggestion, Suggestions
 from spaces.files.complaints import complaints

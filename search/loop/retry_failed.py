@@ -5,8 +5,8 @@ from typing import TypeGuard
 
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.trial_records import InfrastructureFault, TrialEnded, TrialStarted
+from results.records.record import Record
+from results.records.trial_records import InfrastructureFault, TrialEnded, TrialStarted
 from search.loop.fault_ledger import NOT_COUNTED
 
 

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from results.journal.history import latest
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.record_values import StartPoint
-from results.journal.search_records import StartPointsRead
+from results.records.record import Record
+from results.records.record_values import StartPoint
+from results.records.search_records import StartPointsRead
 from search.config.search_config import SearchConfig
 from search.guided.prior import NO_PRIOR, Prior
 from search.loop.coordinator import Coordinator

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from results.journal.record_values import HaltReason
+from results.records.record_values import HaltReason
 from search.loop.trial_course import Budget, TrialCourse
 from trainable.config.eval_plan import EVERY_EPOCH
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from results.journal.decision import FIGURE_NAMES, DecisionKind, decision_kind, decision_pct
-from results.journal.record import Record
-from results.journal.search_records import (
+from results.records.record import Record
+from results.records.search_records import (
     ENDINGS,
     GraceChanged,
     SearchEnded,
     SearchResumed,
     SearchStarted,
 )
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.config.sections import SchedulerConfig
 from search.loop.early_stopping import GO_ON, SuccessiveHalving, Verdict, make_halving
 

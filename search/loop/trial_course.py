@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from results.analysis.rungs import AT_RUNG
 from results.journal.decision import BY_VEER, FIGURE_NAMES, DecisionKind, decision_pct
 from results.journal.history import median_of_last
-from results.journal.record_values import EndState, FollowUpKind
-from results.journal.trial_records import EpochEnded, TrialStarted
+from results.records.record_values import EndState, FollowUpKind
+from results.records.trial_records import EpochEnded, TrialStarted
 from search.config.sections import FollowUpPlan
 from search.loop.early_stopping import Verdict
 from search.loop.shares import RaisedShare
@@ -24,7 +24,7 @@ class Fault:
     """A fault of a trial that its config did not cause.
 
     Attributes:
-        kind: One of `results.journal.trial_records.FAULT_KINDS`.
+        kind: One of `results.records.trial_records.FAULT_KINDS`.
         message: Description of the fault, one line.
     """
 

@@ -1,5 +1,5 @@
 """The origin of a run (code, data, machine), and whether the run may be resumed.
 
 May import: spaces.files, trainable.corpus, trainable.features, trainable.machine, results.journal,
-results.terminal, search.config, search.loop.
+results.records, results.terminal, search.config, search.loop.
 """

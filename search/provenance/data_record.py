@@ -10,8 +10,8 @@ from typing import Any
 
 from results.journal.history import latest
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.search_records import CorpusRecord, TeacherRecord
+from results.records.record import Record
+from results.records.search_records import CorpusRecord, TeacherRecord
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from trainable.corpus.corpus import CorpusConfig

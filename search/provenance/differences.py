@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.journal.record import Record
-from results.journal.search_records import SearchStarted
+from results.records.record import Record
+from results.records.search_records import SearchStarted
 from search.provenance.provenance import AUTH_MODE, CODE_DIGITS
 
 UNKNOWN = "not recorded"

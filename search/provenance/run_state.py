@@ -10,10 +10,10 @@ from typing import Any
 from results.journal.decision import BY_VEER
 from results.journal.history import trial_histories
 from results.journal.journal import Journal, as_recorded, read_journal
-from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, TRIALS_FOLDER, RunFolder
-from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
 from results.journal.turns import last_turn
+from results.records.record import Record
+from results.records.search_records import SearchEnded, SearchResumed, SearchStarted
 from results.terminal.quoting import veer_command
 from search.config.reading import differing_keys, read_search_config
 from search.config.search_config import MAY_CHANGE, SearchConfig

@@ -2,6 +2,6 @@
 
 May import: models, spaces.files, trainable.checkpoints, trainable.config, trainable.corpus,
 trainable.features, trainable.machine, trainable.teachers, trainable.training, results.analysis,
-results.audit, results.export, results.journal, results.terminal, search.config, search.estimates,
-search.loop, search.provenance, search.suggest.
+results.audit, results.export, results.journal, results.records, results.terminal, search.config,
+search.estimates, search.loop, search.provenance, search.suggest.
 """

@@ -10,8 +10,8 @@ from results.analysis.rungs import rungs_of
 from results.audit.audit import audit_controls, audit_cost, audit_rungs
 from results.audit.findings import Audit
 from results.audit.seeds import audit_seeds
-from results.journal.record import Record
-from results.journal.search_records import SearchStarted
+from results.records.record import Record
+from results.records.search_records import SearchStarted
 from search.config.sections import SchedulerConfig
 from search.estimates.forecast import rung_epochs
 from search.loop.stop_check import rung_stops, stop_faults

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from results.analysis.run_view import RunView
 from results.journal.history import TrialHistory
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchResumed, SearchStarted
-from results.journal.trial_records import TrialPlaced
+from results.records.record import Record
+from results.records.search_records import SearchResumed, SearchStarted
+from results.records.trial_records import TrialPlaced
 from results.terminal.trial import find_trial
 from search.provenance.data_record import (
     SHA256_DIGITS,

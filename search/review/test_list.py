@@ -7,7 +7,7 @@ from pathlib import Path
 
 from results.analysis.faults import counted, utc
 from results.journal.journal import Journal
-from results.journal.trial_records import FinalTestOpened
+from results.records.trial_records import FinalTestOpened
 from search.provenance.run_lock import run_lock
 from search.review.model_source import ModelSource
 from spaces.files.digest import file_sha256

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from results.analysis.run_view import RunView
 from results.export.benchmark import benchmark_run
 from results.journal.journal import Journal
-from results.journal.record_values import EndReason
-from results.journal.search_records import ENDINGS, SearchEnded
 from results.page.report import write_report
+from results.records.record_values import EndReason
+from results.records.search_records import ENDINGS, SearchEnded
 from results.tables.trials import write_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files, write_event_files
@@ -28,7 +28,7 @@ class SearchResult:
     Attributes:
         run: The run, as its journal has it at the end.
         reason: Why it ended. A search can be resumed unless the reason is in
-            `results.journal.search_records.ENDINGS`.
+            `results.records.search_records.ENDINGS`.
         was_finished: Whether it had finished before, so that nothing ran.
         message: Details on the reason for the user; may be empty.
         is_terminated: Whether SIGTERM ended it.

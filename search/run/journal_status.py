@@ -7,10 +7,10 @@ from typing import Any
 from results.analysis.ranking import ranked
 from results.analysis.run_view import RunView
 from results.journal.history import RUNNING, UNRANKED, TrialHistory
-from results.journal.record import Record
-from results.journal.search_records import SearchEnded
-from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
 from results.journal.turns import last_turn
+from results.records.record import Record
+from results.records.search_records import SearchEnded
+from results.records.trial_records import EpochEnded, TrialPlaced, TrialStarted
 from search.config.sections import FollowUpPlan
 from search.run.progress import SearchStatus
 

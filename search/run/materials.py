@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from results.journal.earlier_trial import EarlierTrial
-from results.journal.record import Record
-from results.journal.record_values import StartPoint
+from results.records.earlier_trial import EarlierTrial
+from results.records.record import Record
+from results.records.record_values import StartPoint
 from search.cluster.resources import require_gpus_here
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO

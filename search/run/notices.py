@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from results.analysis.grace import change_in_words
 from results.journal.decision import FIGURE_NAMES, NEED_DPRIME, DecisionKind
-from results.journal.record import Record
-from results.journal.search_records import GraceChanged
-from results.journal.trial_records import EpochEnded
+from results.records.record import Record
+from results.records.search_records import GraceChanged
+from results.records.trial_records import EpochEnded
 
 
 class DecisionNotices:

@@ -14,9 +14,9 @@ from models import count_parameters
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import latest
 from results.journal.journal import Journal, read_journal
-from results.journal.record import Record
 from results.journal.run_folder import JOURNAL
-from results.journal.search_records import TeacherRecord
+from results.records.record import Record
+from results.records.search_records import TeacherRecord
 from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import require_same_teacher

@@ -1,4 +1,4 @@
 """Searches on a simulated clock: the real decisions on given learning curves, without Ray.
 
-May import: results.journal, search.loop.
+May import: results.journal, results.records, search.loop.
 """

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from results.journal.journal import Journal
-from results.journal.record import Record
+from results.records.record import Record
 
 R = TypeVar("R", bound=Record)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from results.journal.record_values import EndState
+from results.records.record_values import EndState
 from search.loop.trial_course import TrialCourse
 from search.simulation.objective import SimulatedObjective, SimulatedTrial
 

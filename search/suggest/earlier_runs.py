@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from results.analysis.ranking import may_rank
-from results.journal.earlier_trial import EarlierTrial
 from results.journal.history import TrialHistory, latest, trial_histories
 from results.journal.journal import Journal
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import EarlierTrialsRead
+from results.records.earlier_trial import EarlierTrial
+from results.records.record import Record
+from results.records.search_records import EarlierTrialsRead
 from spaces.files.errors import ConfigError, RunError
 from spaces.files.yaml_file import load_mapping
 from spaces.fitting import fit_config

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from results.journal.history import latest
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.search_records import EvalCropsChosen
+from results.records.record import Record
+from results.records.search_records import EvalCropsChosen
 from spaces.space import Space
 from trainable.config.trial_config import TrainingConfig, TrialConfig
 from trainable.features.training_data import TrainingData

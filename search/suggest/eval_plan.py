@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 from results.journal.history import LAST_EPOCHS, latest
 from results.journal.journal import Journal
-from results.journal.record import Record
-from results.journal.search_records import EvalPlanChosen
-from results.journal.trial_records import TrialStarted
+from results.records.record import Record
+from results.records.search_records import EvalPlanChosen
+from results.records.trial_records import TrialStarted
 from search.suggest.eval_crops import EVAL_CROPS, expected_eval_share
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.features.training_data import TrainingData

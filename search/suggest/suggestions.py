@@ -15,7 +15,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
-from results.journal.record_values import DrawnBy, EndState
+from results.records.record_values import DrawnBy, EndState
 from results.trackers.distributions import to_distribution
 from search.guided.guided import Guided
 from search.guided.prior import NO_PRIOR, Prior

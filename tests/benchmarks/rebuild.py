@@ -20,9 +20,9 @@ from typing import Any
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import JOURNAL, RunFolder
-from results.journal.search_records import SearchEnded, SearchResumed
-from results.journal.trial_records import TrialEnded, TrialStarted
 from results.page.report import write_report
+from results.records.search_records import SearchEnded, SearchResumed
+from results.records.trial_records import TrialEnded, TrialStarted
 from results.tables.trials import write_tables
 from results.terminal.trials import trials_view
 from results.trackers.study import write_study

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from results.journal.record_values import EndState
-from results.journal.trial_records import EpochEnded
+from results.records.record_values import EndState
+from results.records.trial_records import EpochEnded
 from search.config.search_config import SearchConfig
 from search.guided.prior import Prior
 from search.loop.coordinator import Coordinator

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from results.analysis.run_view import RunView
-from results.journal.record import Record, TrialRecord
-from results.journal.trial_records import TrialEnded, TrialPlaced, TrialStarted
 from results.page.report import write_report
+from results.records.record import Record, TrialRecord
+from results.records.trial_records import TrialEnded, TrialPlaced, TrialStarted
 from tests.browser.pictures import draw_all
 from tests.results.pages import write_run
 from tests.worlds.journals import changed

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import read_journal
-from results.journal.record import Record
 from results.journal.run_folder import JOURNAL
-from results.journal.search_records import SearchResumed, SearchStarted
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.record import Record
+from results.records.search_records import SearchResumed, SearchStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.loop.stop_check import stop_faults
 from trainable.checkpoints.folder import CheckpointFolder
 

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from results.journal.journal import read_journal
-from results.journal.record import Record
-from results.journal.trial_records import EpochEnded
+from results.records.record import Record
+from results.records.trial_records import EpochEnded
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import Snapshot, losses, snapshot
 from tests.chaos.faults import GENTLE, DriverFault, Injection, Outcome, PrintLine

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from results.journal.journal import Journal
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import EpochEnded
+from results.records.search_records import SearchStarted
+from results.records.trial_records import EpochEnded
 from tests.chaos.accounting import Losses, Snapshot, losses, snapshot
 from tests.chaos.faults import (
     GENTLE,

@@ -11,14 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from results.journal.journal import read_journal
-from results.journal.record import Record
-from results.journal.search_records import SearchResumed, SearchStarted
-from results.journal.trial_records import (
-    EpochEnded,
-    InfrastructureFault,
-    TrialEnded,
-    TrialPlaced,
-)
+from results.records.record import Record
+from results.records.search_records import SearchResumed, SearchStarted
+from results.records.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialPlaced
 from search.loop.fault_ledger import silent
 from tests.chaos.accounting import losses, snapshot
 from tests.chaos.faults import Injection, Outcome, PrintLine

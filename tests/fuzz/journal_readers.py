@@ -16,12 +16,12 @@ from results.export.card import CardFacts, model_card
 from results.export.export import export_trial
 from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import ModelsBenchmarked
 from results.journal.tail import JournalTail
 from results.page.page import render_page
 from results.page.report import make_report
+from results.records.record import Record
+from results.records.search_records import ModelsBenchmarked
 from results.tables.formats import format_table
 from results.tables.trials import epochs_table, trials_table
 from results.terminal.cells import benchmark_view

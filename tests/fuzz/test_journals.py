@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from results.journal.hash_chain import START, chained, split_check
 from results.journal.journal import Journal, read_journal
-from results.journal.record_values import ROW_NUMBERS
-from results.journal.search_records import (
+from results.records.record_values import ROW_NUMBERS
+from results.records.search_records import (
     CorpusRecord,
     InfeasibleSuggestion,
     ModelsBenchmarked,
@@ -19,7 +19,7 @@ from results.journal.search_records import (
     SearchStarted,
     TeacherRecord,
 )
-from results.journal.trial_records import InfrastructureFault, TrialPlaced
+from results.records.trial_records import InfrastructureFault, TrialPlaced
 from spaces.files.digest import file_sha256
 from spaces.files.errors import VeerError
 from tests.fuzz.journal_readers import (

@@ -10,14 +10,14 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import (
+from results.records.search_records import (
     InfeasibleSuggestion,
     RepeatedSuggestion,
     SearchStarted,
     StartPointsRead,
     TeacherRecord,
 )
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.dimensions import Dimension
 from spaces.files.digest import file_sha256
 from spaces.files.yaml_file import write_yaml

@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import FAULT_KINDS
+from results.records.record import Record
+from results.records.trial_records import FAULT_KINDS
 from tests.worlds.journals import made_record, write_journal
 
 SETTINGS: dict[str, Any] = {

@@ -13,8 +13,8 @@ import results
 from results.figures import FIGURES
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
 from results.notebook import Run
+from results.records.search_records import SearchStarted
 from results.tables.schema import EPOCH_COLUMNS, TRIAL_COLUMNS
 from spaces.files.errors import RunError
 from tests.worlds.journal_writing import report, start

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from tests.worlds.journals import write_journal
 
 

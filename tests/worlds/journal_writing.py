@@ -3,7 +3,7 @@
 from typing import Any
 
 from results.journal.journal import Journal
-from results.journal.trial_records import EpochEnded, TrialStarted
+from results.records.trial_records import EpochEnded, TrialStarted
 from spaces.dimensions import Choice, Dimension, Float, Integer
 
 DIMENSIONS: tuple[Dimension, ...] = (

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from results.journal.hash_chain import START, chained
-from results.journal.record import Record
-from results.journal.records import EVENTS
+from results.records.record import Record
+from results.records.records import EVENTS
 
 R = TypeVar("R", bound=Record)
 # Values of required fields for tests that do not care about them.

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from results.analysis.run_view import RunView
 from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import TrialHistory, trial_histories
-from results.journal.record import Record, TrialRecord
-from results.journal.records import EVENTS
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import EpochEnded, TrialPlaced
+from results.records.record import Record, TrialRecord
+from results.records.records import EVENTS
+from results.records.trial_records import EpochEnded, TrialPlaced
 from tests.worlds.journals import write_journal
 from trainable.verification.scores import SCORES_FILE, MeasuredScores, write_scores
 

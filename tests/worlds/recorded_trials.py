@@ -6,7 +6,7 @@ from typing import Any
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import EpochEnded, TrialPlaced, TrialStarted
+from results.records.trial_records import EpochEnded, TrialPlaced, TrialStarted
 from search.config.search_config import SearchConfig
 from search.review.reproduce import Conditions, Reproduction, reproduce
 from tests.search.journal_rewriting import editable_records, rewrite_journal

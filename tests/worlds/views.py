@@ -11,9 +11,9 @@ import pyarrow as pa
 from rich.table import Table
 
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import JOURNAL, RunFolder
-from results.journal.search_records import TeacherRecord
+from results.records.record import Record
+from results.records.search_records import TeacherRecord
 from results.terminal.listing import trial_listing
 from results.terminal.trials import listing_view
 from results.trackers.study import StudyLog

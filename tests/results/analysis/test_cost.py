@@ -6,8 +6,8 @@ import pytest
 
 from results.analysis.cost import cost_remark
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from results.tables.trials import trials_table
 from search.loop.early_stopping import Verdict
 from search.loop.trial_course import Budget, TrialCourse, end_after_epoch

@@ -16,7 +16,7 @@ from results.analysis.faults import (
 )
 from results.journal.history import TrialHistory, trial_histories
 from results.journal.journal import Journal, read_journal
-from results.journal.trial_records import FAULT_KINDS, InfrastructureFault, TrialEnded, TrialPlaced
+from results.records.trial_records import FAULT_KINDS, InfrastructureFault, TrialEnded, TrialPlaced
 from results.tables.trials import trials_table
 from tests.worlds.journal_writing import report, start
 from tests.worlds.views import view_of

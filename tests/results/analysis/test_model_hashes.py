@@ -5,7 +5,7 @@ from typing import Any
 from results.analysis.model_hashes import model_counts, same_models
 from results.analysis.remarks import run_remarks
 from results.journal.history import trial_histories
-from results.journal.record import Record
+from results.records.record import Record
 from results.tables.trials import trials_table
 from tests.worlds.journals import made_record
 from tests.worlds.views import view_of

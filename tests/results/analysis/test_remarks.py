@@ -11,8 +11,8 @@ from results.analysis.remarks import (
     why_best,
 )
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from tests.worlds.journals import made_record
 from tests.worlds.views import view_of
 

@@ -17,10 +17,10 @@ from results.analysis.run_view import RunView
 from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.record import Record
+from results.records.search_records import SearchStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.trials import trials_table
 from spaces.dimensions import Float
 from spaces.files.errors import RunError

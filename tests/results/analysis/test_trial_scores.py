@@ -16,8 +16,8 @@ from results.analysis.trial_scores import (
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted, TeacherRecord
-from results.journal.trial_records import TrialEnded, TrialStarted
+from results.records.search_records import SearchStarted, TeacherRecord
+from results.records.trial_records import TrialEnded, TrialStarted
 from results.tables.trials import trials_table, write_tables
 from tests.damage import flip_bit, halve
 from tests.worlds.journal_writing import report, start

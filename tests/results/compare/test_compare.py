@@ -24,8 +24,8 @@ from results.compare.parts import (
 from results.compare.view import comparison_view, value_text
 from results.figures.importance import importances
 from results.journal.journal import Journal
-from results.journal.search_records import CorpusRecord, SearchEnded, SearchStarted, TeacherRecord
-from results.journal.trial_records import TrialEnded, TrialStarted
+from results.records.search_records import CorpusRecord, SearchEnded, SearchStarted, TeacherRecord
+from results.records.trial_records import TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.search.commands import veer
 from tests.worlds.journal_writing import report

@@ -14,8 +14,8 @@ from results.compare.compare import compare_runs
 from results.compare.parts import bests_behind
 from results.compare.view import comparison_view
 from results.journal.journal import Journal
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import TrialEnded
+from results.records.search_records import SearchStarted
+from results.records.trial_records import TrialEnded
 from tests.results.terminal.test_trials import text_of
 from tests.worlds.journal_writing import report, start
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs, paired_difference

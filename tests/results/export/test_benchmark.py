@@ -23,7 +23,7 @@ from results.export.benchmark import (
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import ModelsBenchmarked, TeacherRecord
+from results.records.search_records import ModelsBenchmarked, TeacherRecord
 from spaces.files.errors import RunError
 from trainable.cost.macs import count_macs
 from trainable.machine.hardware import available_cores, cpu_name, describe_hardware

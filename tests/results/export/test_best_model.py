@@ -11,7 +11,7 @@ from results.export.export import export_trial
 from results.journal.history import trial_histories
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import TrialStarted
+from results.records.trial_records import TrialStarted
 from spaces.files.errors import CheckpointError, DamagedError
 from tests.damage import DAMAGES, flip_bit
 from tests.worlds.journals import changed

@@ -6,7 +6,7 @@ from results.analysis.run_view import RunView
 from results.export.export import export_trial
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
+from results.records.search_records import SearchStarted
 from results.terminal.quoting import escape_markdown, inline_code
 
 HOSTILE = "<script>x</script>\n# owned\n[a](http://x) `b` *c* | d &lt; \x1b[2J"

@@ -15,8 +15,8 @@ from results.export.export import export_trial
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted, TeacherRecord
-from results.journal.trial_records import TrialStarted
+from results.records.search_records import SearchStarted, TeacherRecord
+from results.records.trial_records import TrialStarted
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from tests.worlds.journals import changed
 from tests.worlds.made_up_run import ScoredView, write_made_up_run
 

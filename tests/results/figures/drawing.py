@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from results.journal.record import Record
+from results.records.record import Record
 from tests.worlds.journals import made_record
 
 STARTED: Record = made_record("search_started", settings={}, provenance={})

@@ -6,7 +6,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.figures import FIGURES
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, trial_records
 from tests.results.figures.test_veer_by_cost import row
 from tests.worlds.journals import changed, made_record

@@ -11,8 +11,8 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.figures import FIGURES
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, all_values, trial_records
 
 NAMES = (

@@ -8,7 +8,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.figures.importance import MIN_TRIALS, importance, importances
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, trial_records
 
 ViewOf = Callable[[list[Record]], RunView]

@@ -14,7 +14,7 @@ from results.figures.learning_curves import (
     points_of,
 )
 from results.journal.history import trial_histories
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
 from tests.worlds.journals import changed, made_record
 

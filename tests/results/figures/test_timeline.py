@@ -9,7 +9,7 @@ import pytest
 from results.analysis.run_view import RunView
 from results.figures.spans import schedule_of
 from results.figures.timeline import EDGE, MAX_EDGED_BARS, PAUSE_SIGN, timeline
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, named
 from tests.worlds.journals import changed, made_record
 

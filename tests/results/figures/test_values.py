@@ -11,7 +11,7 @@ from results.figures.parallel_coordinates import NOT_USED_AT, SPREAD, parallel_c
 from results.figures.slices import GAP_PX, LETTER_PX, MAX_LABEL_CHARS, ROW_PX, slices
 from results.figures.values import Scale
 from results.journal.history import trial_histories
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
 from tests.worlds.journals import changed, made_record
 

@@ -8,7 +8,7 @@ import pytest
 from results.analysis.run_view import RunView
 from results.figures.style import log_ticks, short_number
 from results.figures.veer_by_cost import veer_by_latency, veer_by_parameters
-from results.journal.record import Record
+from results.records.record import Record
 from tests.results.figures.drawing import STARTED, named, trial_records
 from tests.worlds.journals import made_record
 

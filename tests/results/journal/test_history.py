@@ -9,8 +9,8 @@ from results.journal.history import latest, trial_histories
 from results.journal.journal import Journal
 from results.journal.repetitions import repetitions
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import ModelsBenchmarked, TeacherRecord
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.search_records import ModelsBenchmarked, TeacherRecord
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.worlds.journals import made_record
 

@@ -11,10 +11,10 @@ import pytest
 
 from results.journal.hash_chain import split_check
 from results.journal.journal import Journal, read_journal
-from results.journal.record import Record
-from results.journal.records import EVENTS, RECORD
-from results.journal.search_records import SearchEnded, SearchResumed, TeacherRecord
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.record import Record
+from results.records.records import EVENTS, RECORD
+from results.records.search_records import SearchEnded, SearchResumed, TeacherRecord
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from spaces.files.errors import RunError
 from tests.worlds.journals import write_journal
 
@@ -42,7 +42,7 @@ def test_a_record_is_in_the_file_once_append_returns(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     code = (
         "import os, sys; from pathlib import Path; from results.journal.journal import Journal;"
-        "from results.journal.search_records import SearchEnded;"
+        "from results.records.search_records import SearchEnded;"
         "Journal(Path(sys.argv[1])).append(SearchEnded(reason='finished')); os._exit(9)"
     )
     done = subprocess.run(

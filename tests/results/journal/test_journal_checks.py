@@ -11,10 +11,10 @@ import pytest
 
 from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkRow
 from results.journal.journal import Journal, as_recorded, read_journal
-from results.journal.record_values import ROW_NUMBERS
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
 from results.journal.tail import JournalTail
+from results.records.record_values import ROW_NUMBERS
+from results.records.search_records import SearchEnded, SearchResumed, SearchStarted
 from spaces.files.errors import RunError
 from tests.worlds.journals import write_journal
 from trainable.machine.hardware import describe_hardware

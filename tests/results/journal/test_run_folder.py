@@ -6,7 +6,7 @@ import pytest
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchResumed
+from results.records.search_records import SearchResumed
 from spaces.files.errors import RunError
 
 

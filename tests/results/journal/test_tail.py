@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import SearchEnded, SearchResumed, SearchStarted
 from results.journal.tail import JournalTail
+from results.records.search_records import SearchEnded, SearchResumed, SearchStarted
 from spaces.files.errors import RunError
 from tests.worlds.journal_writing import report, start
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import InfrastructureFault, TrialEnded, TrialStarted
+from results.records.trial_records import InfrastructureFault, TrialEnded, TrialStarted
 from search.cli import results as commands
 from spaces.files.errors import DiskFullError, VeerError
 from tests.search.commands import veer as any_command

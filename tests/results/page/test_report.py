@@ -14,16 +14,16 @@ import pytest
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchEnded, SearchStarted
-from results.journal.trial_records import (
+from results.page.parts import search_starts
+from results.page.report import write_report
+from results.records.search_records import SearchEnded, SearchStarted
+from results.records.trial_records import (
     FAULT_KINDS,
     EpochEnded,
     InfrastructureFault,
     TrialEnded,
     TrialStarted,
 )
-from results.page.parts import search_starts
-from results.page.report import write_report
 from spaces.files.errors import RunError
 from tests.results.pages import Page, rich_records, write_run
 from tests.worlds.journals import made_record

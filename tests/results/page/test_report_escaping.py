@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
 from results.page.page import visible_value as on_page
 from results.page.report import write_report
+from results.records.record import Record
 from tests.results.pages import Page, rich_records, write_run
 
 PAYLOADS = (

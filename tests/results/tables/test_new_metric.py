@@ -26,7 +26,7 @@ exec(compile(before + {FIELD!r} + first + after, path, "exec"), module.__dict__)
 USES = """
 import json
 from results.journal.journal import Journal, read_journal
-from results.journal.trial_records import EpochEnded
+from results.records.trial_records import EpochEnded
 from results.tables.trials import epochs_table
 from results.terminal.trial import find_trial, trial_view
 from results.trackers.tensorboard import event_files

@@ -9,7 +9,7 @@ import pytest
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
+from results.records.search_records import SearchStarted
 from results.tables.schema import EPOCH_COLUMNS, PARAM_PREFIX, TRIAL_COLUMNS
 from results.tables.trials import epochs_table, trials_table, write_tables
 from tests.worlds.journal_writing import report, start

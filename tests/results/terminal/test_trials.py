@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 
 from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import TeacherRecord
+from results.records.search_records import TeacherRecord
 from results.tables.schema import TRIAL_COLUMNS, arrow_schema
 from results.tables.trials import trials_table
 from results.terminal.grid import GridColumn, fitted, grid, grid_width

@@ -17,8 +17,8 @@ from optuna.trial import TrialState
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import TrialEnded
+from results.records.search_records import SearchStarted
+from results.records.trial_records import TrialEnded
 from results.trackers.dashboard import DashboardServer, ReadOnlyFile
 from results.trackers.live_files import LiveFiles
 from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study

@@ -11,8 +11,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from results.analysis.run_view import RunView
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
+from results.records.record import Record
 from results.trackers.study import OBJECTIVE, STUDY_NAME, write_study
 from spaces.dimensions import Choice, Dimension, Float
 from spaces.files.errors import RunError

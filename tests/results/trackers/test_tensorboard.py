@@ -11,10 +11,10 @@ from tensorboardX.proto.event_pb2 import Event
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import ModelsBenchmarked
-from results.journal.trial_records import EpochEnded
+from results.records.record import Record
+from results.records.search_records import ModelsBenchmarked
+from results.records.trial_records import EpochEnded
 from results.tables.schema import EPOCH_COLUMNS
 from results.trackers.event_records import FILE_NAME
 from results.trackers.tensorboard import (

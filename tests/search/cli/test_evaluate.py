@@ -13,8 +13,8 @@ from results.analysis.remarks import run_remarks
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.search_records import SearchStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from results.tables.trials import trials_table
 from search.provenance.run_lock import run_lock
 from spaces.files.errors import ConfigError, RunError

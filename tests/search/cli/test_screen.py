@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from results.journal.journal import Journal
-from results.journal.search_records import InfeasibleSuggestion, SearchStarted, TeacherRecord
-from results.journal.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialStarted
+from results.records.search_records import InfeasibleSuggestion, SearchStarted, TeacherRecord
+from results.records.trial_records import EpochEnded, InfrastructureFault, TrialEnded, TrialStarted
 from search.cli import app as cli
 from search.cli import console as screen
 from search.cli.console import Screen

@@ -18,8 +18,8 @@ import pytest
 
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import SearchEnded, SearchStarted
-from results.journal.trial_records import TrialEnded
+from results.records.search_records import SearchEnded, SearchStarted
+from results.records.trial_records import TrialEnded
 from search.cli import results as commands
 from search.cli.console import Screen
 from search.cli.watch import watch

@@ -15,7 +15,7 @@ from rich.console import Console
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialPlaced, TrialStarted
+from results.records.trial_records import EpochEnded, TrialEnded, TrialPlaced, TrialStarted
 from results.tables.trials import write_tables
 from results.trackers.study import write_study
 from results.trackers.tensorboard import event_files

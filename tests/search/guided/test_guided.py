@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from results.journal.earlier_trial import EarlierTrial
+from results.records.earlier_trial import EarlierTrial
 from search.guided.guided import LOCAL_SHARE, NUM_JUDGING, NUM_STARTUP, RANDOM_SHARE, Guided
 from search.guided.outcomes import OutcomeReader
 from search.guided.prior import Prior

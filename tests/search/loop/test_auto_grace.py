@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from results.journal.journal import read_journal
-from results.journal.search_records import GraceChanged
+from results.records.search_records import GraceChanged
 from search.config.sections import FollowUpPlan, SchedulerConfig
 from search.loop.auto_grace import (
     FEWEST_TRIALS,

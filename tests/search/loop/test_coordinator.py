@@ -6,8 +6,8 @@ import pytest
 
 from results.analysis.rungs import asha_rungs
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import SearchStarted
-from results.journal.trial_records import TrialStarted
+from results.records.search_records import SearchStarted
+from results.records.trial_records import TrialStarted
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.stop_check import stop_faults
 from spaces.files.errors import RunError

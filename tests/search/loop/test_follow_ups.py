@@ -8,7 +8,7 @@ import pytest
 from results.analysis.ranking import ranked
 from results.journal.history import trial_histories
 from results.journal.journal import read_journal
-from results.journal.trial_records import TrialEnded
+from results.records.trial_records import TrialEnded
 from search.config.sections import FollowUpPlan
 from search.loop.follow_ups import (
     FollowUpCandidate,

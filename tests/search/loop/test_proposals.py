@@ -3,8 +3,8 @@
 import pytest
 from optuna.trial import TrialState
 
-from results.journal.earlier_trial import EarlierTrial
 from results.journal.journal import read_journal
+from results.records.earlier_trial import EarlierTrial
 from search.loop.proposals import MAX_IN_A_ROW
 from spaces.dimensions import Choice, Integer
 from spaces.space import Space

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.record import Record
-from results.journal.search_records import SearchEnded, SearchStarted
+from results.records.record import Record
+from results.records.search_records import SearchEnded, SearchStarted
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.config.sections import SchedulerConfig

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.journal import read_journal
-from results.journal.record import Record
+from results.records.record import Record
 from results.tables.trials import trials_table
 from search.run.ending import SearchResult
 from search.run.progress import SearchView

@@ -9,8 +9,8 @@ import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import CorpusRecord, SearchStarted, TeacherRecord
-from results.journal.trial_records import TrialEnded
+from results.records.search_records import CorpusRecord, SearchStarted, TeacherRecord
+from results.records.trial_records import TrialEnded
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.provenance.data_record import corpus_facts

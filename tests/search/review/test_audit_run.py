@@ -7,7 +7,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import SearchEnded, SearchStarted
+from results.records.search_records import SearchEnded, SearchStarted
 from search.config.sections import FollowUpPlan
 from search.review.audit_run import audit_search
 from spaces.files.errors import RunError

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.history import latest, trial_histories
-from results.journal.search_records import CorpusRecord, SearchStarted
+from results.records.search_records import CorpusRecord, SearchStarted
 from results.tables.trials import trials_table
 from search.review.reproduce import Conditions, reproduce
 from search.run.progress import SearchView

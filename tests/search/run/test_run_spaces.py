@@ -9,7 +9,7 @@ from rich.console import Console
 
 from models import build_model, count_parameters
 from results.export.benchmark import benchmark_run
-from results.journal.record import Record
+from results.records.record import Record
 from results.tables.trials import trials_table
 from search.cli import outcome
 from search.run import run_search as run_search_module

@@ -14,7 +14,7 @@ import pytest
 
 from results.analysis.run_view import RunView
 from results.journal.journal import read_journal
-from results.journal.record import Record
+from results.records.record import Record
 from results.tables.trials import trials_table
 from spaces.files.yaml_file import write_yaml
 from tests.search.sharing_run import NET, WIDE

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
-from results.journal.search_records import EvalPlanChosen
-from results.journal.trial_records import EpochEnded
+from results.records.search_records import EvalPlanChosen
+from results.records.trial_records import EpochEnded
 from search.config.search_config import SearchConfig
 from search.review.reproduce import Conditions, reproduce
 from search.run.progress import SearchView

@@ -13,10 +13,10 @@ from rich.console import Console
 from results.analysis.run_view import RunView
 from results.audit.audit import audit_rungs
 from results.figures.learning_curves import points_of
-from results.journal.record import Record
 from results.journal.run_folder import RunFolder
-from results.journal.trial_records import EpochEnded
 from results.page.trials import curve_points
+from results.records.record import Record
+from results.records.trial_records import EpochEnded
 from results.terminal.trial import find_trial, trial_view
 from results.terminal.trials import trials_view
 from search.run.ending import rebuild_results

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import RepeatedSuggestion
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.search_records import RepeatedSuggestion
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.config.search_config import SearchConfig
 from search.loop.setup import make_coordinator
 from search.simulation.journal_in_memory import JournalInMemory

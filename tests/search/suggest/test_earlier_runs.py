@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import EarlierTrialsRead
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.search_records import EarlierTrialsRead
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.suggest.earlier_runs import MOST_TRIALS, earlier_trials, record_earlier_trials
 from spaces.dimensions import Choice, Float
 from spaces.files.errors import ConfigError, RunError

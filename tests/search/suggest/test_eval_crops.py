@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import EvalCropsChosen
+from results.records.search_records import EvalCropsChosen
 from search.config.search_config import SearchConfig
 from search.loop.setup import config_maker, start_points
 from search.suggest.eval_crops import (

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from results.journal.search_records import EvalCropsChosen
+from results.records.search_records import EvalCropsChosen
 from search.suggest.eval_plan import choose_eval_plan, eval_plan
 from tests.worlds.journals import made_record
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan

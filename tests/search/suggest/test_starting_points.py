@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from results.journal.journal import Journal
-from results.journal.search_records import SearchResumed
-from results.journal.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.search_records import SearchResumed
+from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
 from search.suggest.starting_points import starting_trees
 from spaces.files.errors import VeerError
 from spaces.files.yaml_file import write_yaml

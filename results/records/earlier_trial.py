@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from results.journal.record_values import Count, RecordValue, Rule
+from results.records.record_values import Count, RecordValue, Rule
 
 
 class EarlierTrial(RecordValue):

@@ -11,8 +11,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
-from results.journal.record_errors import complaint
-from results.journal.record_values import NEVER_NULL, Count, RecordValue, UnixTime
+from results.records.record_errors import complaint
+from results.records.record_values import NEVER_NULL, Count, RecordValue, UnixTime
 from trainable.training.column import Column
 
 _GIVEN_FIELDS: dict[frozenset[str], set[str]] = {}

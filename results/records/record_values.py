@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from results.journal.limits import INT64_MAX, MOST_THREADS
+from results.records.limits import INT64_MAX, MOST_THREADS
 from trainable.training.column import Column
 
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]

@@ -11,8 +11,8 @@ from typing import Annotated, get_args
 
 from pydantic import Field, TypeAdapter
 
-from results.journal.record import Record
-from results.journal.search_records import (
+from results.records.record import Record
+from results.records.search_records import (
     CorpusRecord,
     EarlierTrialsRead,
     EvalCropsChosen,
@@ -28,7 +28,7 @@ from results.journal.search_records import (
     StartPointsRead,
     TeacherRecord,
 )
-from results.journal.trial_records import (
+from results.records.trial_records import (
     EpochEnded,
     FinalTestOpened,
     InfrastructureFault,

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, get_args
 
-from results.journal.earlier_trial import EarlierTrials
-from results.journal.record import Record
-from results.journal.record_values import (
+from results.records.earlier_trial import EarlierTrials
+from results.records.record import Record
+from results.records.record_values import (
     BenchmarkRows,
     BrokenLimits,
     Count,

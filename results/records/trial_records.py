@@ -6,8 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
-from results.journal.record import TrialRecord
-from results.journal.record_values import (
+from results.records.record import TrialRecord
+from results.records.record_values import (
     Count,
     DrawnBy,
     EpochNumber,
