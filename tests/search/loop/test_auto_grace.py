@@ -206,7 +206,7 @@ def test_killed_and_torn_it_goes_on_to_the_same_end(search_on, tmp_path, at_once
     whole = untimed_records(tmp_path / "whole")
     lines = (tmp_path / "whole").read_text().splitlines(keepends=True)
     places = [n for n, record in enumerate(whole) if record["event"] == "grace_changed"]
-    for kept in {*places, *(n + 1 for n in places), *range(0, len(lines), 150)}:
+    for kept in {*places, *(n + 1 for n in places), *range(0, len(lines), 250)}:
         path = tmp_path / f"torn-{kept}"
         path.write_text("".join(lines[:kept]) + (lines[kept][:20] if kept < len(lines) else ""))
         coordinator = search(search_on, path)
@@ -225,7 +225,7 @@ def test_killed_at_any_epoch_it_goes_on_to_the_same_end(search_on, tmp_path):
     plan = FollowUpPlan(repeat=1, finalists=2, control=1, seed=0)
     work(search(search_on, tmp_path / "whole", follow_ups=plan))
     whole = untimed_records(tmp_path / "whole")
-    for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 211):
+    for epochs in range(0, sum(r["event"] == "epoch" for r in whole), 409):
         path = tmp_path / f"killed-{epochs}"
         with pytest.raises(Killed):
             work(search(search_on, path, follow_ups=plan), epochs=epochs)

@@ -65,7 +65,7 @@ def test_search_that_is_ended_again_and_again_goes_on_to_the_same_end(
         assert driver.wait() == 143, driver.output
         assert "Traceback" not in driver.output
         assert "continues from here" in driver.output or "veer resume" in driver.output
-    endings = ((ctrl_c, 130), (ctrl_c_twice, 130), (sigterm, 143), (sigterm_to_all, 143))
+    endings = ((ctrl_c, 130), (ctrl_c_twice, 130), (sigterm_to_all, 143))
     for number, (end, status) in enumerate(endings, start=1):
         with search.go_on() as driver:
             at_least = max(epochs_of(search.run) + 1, 8 * number)
