@@ -13,13 +13,23 @@ from models.fused.products import runs_fused
 VARIANCE_FLOOR = 1e-5
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return the tensor in float32 if it is in a shorter type, else unchanged.
+
+    With the 8 bits of bfloat16 weights over 200 frames sum to 1.001, and the difference of two
+    squares that gives a variance has no digit left.
+    """
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 def weighted_statistics(x_TBC: Tensor, weight_TBC: Tensor) -> tuple[Tensor, Tensor]:
-    """Return weighted mean and standard deviation over time, both (B, C).
+    """Return weighted mean and standard deviation over time, both (B, C), at least in float32.
 
     Args:
         x_TBC: The frames.
         weight_TBC: Weights whose sum over T is 1; may have one channel for all.
     """
+    x_TBC, weight_TBC = at_least_float32(x_TBC), at_least_float32(weight_TBC)
     mean_BC = (weight_TBC * x_TBC).sum(dim=0)
     # One pass over the frames; rounding can make it slightly negative, which the floor repairs.
     variance_BC = (weight_TBC * x_TBC.square()).sum(dim=0) - mean_BC.square()
@@ -67,14 +77,16 @@ class AttentiveStatisticsPooling(nn.Module):
         """Pool (T, B, C) to (B, 2C): the means, then the standard deviations."""
         seen_TBC = x_TBC
         if self.with_context:
-            even = torch.full_like(x_TBC[:, :1, :1], 1.0 / x_TBC.shape[0])
-            context = (part.expand_as(x_TBC) for part in weighted_statistics(x_TBC, even))
+            # Rounded to bfloat16 before they are summed, these weights would not sum to 1.
+            even = torch.full_like(at_least_float32(x_TBC[:, :1, :1]), 1.0 / x_TBC.shape[0])
+            statistics = weighted_statistics(x_TBC, even)
+            context = (part.to(x_TBC.dtype).expand_as(x_TBC) for part in statistics)
             seen_TBC = torch.cat((x_TBC, *context), dim=-1)
         score_TBC = self.attention(seen_TBC)
         if runs_fused(x_TBC):
-            statistics = FusedStatistics.apply(x_TBC, score_TBC, VARIANCE_FLOOR)  # type: ignore[no-untyped-call]
-            return torch.cat(statistics, dim=-1)
-        weight_TBC = torch.softmax(score_TBC, dim=0)
+            fused = FusedStatistics.apply(x_TBC, score_TBC, VARIANCE_FLOOR)  # type: ignore[no-untyped-call]
+            return torch.cat(fused, dim=-1)
+        weight_TBC = torch.softmax(at_least_float32(score_TBC), dim=0)
         return torch.cat(weighted_statistics(x_TBC, weight_TBC), dim=-1)
 
 
@@ -100,6 +112,7 @@ class FrameAttentivePooling(nn.Module):
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Pool (T, B, C) to (B, C), or (B, 2C) with the deviations after the means."""
-        weight_TB1 = torch.softmax(torch.tanh(self.project(x_TBC)) @ self.attention, dim=0)
+        score_TB1 = torch.tanh(self.project(x_TBC)) @ self.attention
+        weight_TB1 = torch.softmax(at_least_float32(score_TB1), dim=0)
         mean_BC, deviation_BC = weighted_statistics(x_TBC, weight_TB1)
         return torch.cat((mean_BC, deviation_BC), dim=-1) if self.with_deviation else mean_BC

@@ -1,5 +1,6 @@
 """Each block against PyTorch's own layer in another layout."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -85,3 +86,35 @@ def test_pooling_by_frames_is_softmax_attention_with_one_query() -> None:
     )
     deviation_BC = (square_B1C - expected_B1C.square()).sqrt()[:, 0]
     torch.testing.assert_close(both(x_TBC), torch.cat((expected_B1C[:, 0], deviation_BC), dim=-1))
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        AttentiveStatisticsPooling(8, 16),
+        AttentiveStatisticsPooling(8, 16, with_context=True),
+        FrameAttentivePooling(8, with_deviation=True),
+    ],
+    ids=["channels", "context", "frames"],
+)
+def test_pooling_in_bfloat16_has_weights_that_sum_to_1(pooling: nn.Module) -> None:
+    """Constant frames have their own value as mean, and no deviation, whatever the weights."""
+    x_TBC = torch.full((200, 2, 8), 3.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        mean, deviation = pooling(x_TBC.bfloat16()).chunk(2, dim=-1)
+    torch.testing.assert_close(mean, torch.full((2, 8), 3.0), rtol=1e-5, atol=0)
+    torch.testing.assert_close(deviation, torch.zeros(2, 8), rtol=0, atol=0.01)
+
+
+def test_attention_with_context_sees_mean_and_deviation_that_bfloat16_has_not_rounded() -> None:
+    pooling = AttentiveStatisticsPooling(4, 8, with_context=True)
+    seen: list[torch.Tensor] = []
+    pooling.attention.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    x_TBC = (10 + 0.1 * torch.randn(200, 2, 4)).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        pooling(x_TBC)
+    assert seen[0].dtype == torch.bfloat16
+    _, mean_BC, deviation_BC = seen[0][0].float().chunk(3, dim=-1)
+    torch.testing.assert_close(mean_BC, x_TBC.float().mean(dim=0), rtol=2**-8, atol=0)
+    expected = x_TBC.float().std(dim=0, correction=0)
+    torch.testing.assert_close(deviation_BC, expected, rtol=0.02, atol=0)

@@ -16,12 +16,14 @@ class MadeUpGpu:
 
     Attributes:
         fractions: What PyTorch's allocator may take, by the number of a device.
+        allocator_settings: The settings that PyTorch's allocator was given, in order.
     """
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, total_bytes: int, free_bytes: int | None = None
     ) -> None:
         self.fractions: dict[int, float] = {}
+        self.allocator_settings: list[str] = []
         free_bytes = total_bytes if free_bytes is None else free_bytes
         runtime = SimpleNamespace(cudaMemGetInfo=lambda _: (free_bytes, total_bytes))
         properties = SimpleNamespace(total_memory=total_bytes)
@@ -33,6 +35,7 @@ class MadeUpGpu:
         monkeypatch.setattr(torch.cuda, "cudart", lambda: runtime)
         for owner, name, stand_in in (
             (torch.cuda, "_get_device_properties", lambda _: properties),
+            (torch._C, "_accelerator_setAllocatorSettings", self.allocator_settings.append),
             (torch._C, "_cuda_setMemoryFraction", self._set),
             (torch._C, "_cuda_getMemoryFraction", self.fractions.__getitem__),
         ):

@@ -50,7 +50,7 @@ class ComputeSettings:
 
 
 class StepMemory(NamedTuple):
-    """The peak memory of tensors during a training step.
+    """The peak memory of a training step: that of tensors, or what PyTorch reserved for them.
 
     Attributes:
         num_bytes: Bytes of the whole step.
@@ -150,15 +150,17 @@ def _measured(
     config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int, engine: Engine
 ) -> int:
     device = engine.device
-    # Other tensors of this process are not part of the step.
-    before = torch.cuda.memory_allocated(device)
+    # Reserved bytes, since a trial's cap counts these. What this process holds already is not part
+    # of the step; what it has freed would be used again, and so not counted.
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved(device)
     step = RandomInputStep(config, teacher, num_speakers, engine)
     # The first step is not typical: before it there are no gradients and no moments.
     step.run(config.training.batch_size)
     torch.cuda.reset_peak_memory_stats(device)
     step.run(config.training.batch_size)
     torch.cuda.synchronize(device)
-    return int(torch.cuda.max_memory_allocated(device) - before)
+    return int(torch.cuda.max_memory_reserved(device) - before)
 
 
 def _estimated(

@@ -11,7 +11,8 @@ from spaces.files.errors import DeviceError
 from trainable.machine.memory_share import error_chain, is_out_of_memory
 
 MAX_MESSAGE_CHARS = 300
-# Texts of errors that PyTorch raises as plain RuntimeError: from the driver, the libraries, NCCL.
+# Texts of errors that PyTorch raises as plain RuntimeError: from the driver, Triton, the
+# libraries, NCCL.
 DEVICE_TEXTS = (
     "CUDA error:",
     "CUDA driver error:",
@@ -23,6 +24,9 @@ DEVICE_TEXTS = (
     "CUDNN_STATUS_MAPPING_ERROR",
     "CUFFT_EXEC_FAILED",
     "CUFFT_INTERNAL_ERROR",
+    "CUSOLVER_STATUS_EXECUTION_FAILED",
+    "CUSOLVER_STATUS_INTERNAL_ERROR",
+    "Triton Error [CUDA]:",
     "NCCL error",
     "NCCL Error",
 )

@@ -1,5 +1,6 @@
 """How a training run is computed, not what: precision, loss scaling, compilation."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from trainable.machine.memory_share import is_out_of_memory
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices for which PyTorch has a fused Adam: one kernel updates many weights.
 FUSED_ADAM_DEVICES = ("cpu", "cuda")
+WORKERS_VARIABLE = "TORCHINDUCTOR_COMPILE_THREADS"
 INDUCTOR = "inductor"  # the default backend of torch.compile
 
 
@@ -72,6 +74,7 @@ class Engine:
         """Return the network for the step; if it is compiled, then by its first call."""
         if self.compiler is None:
             return network
+        limit_compile_workers(torch.get_num_threads())
         compiled: Callable[..., Any] = torch.compile(network, backend=self.compiler)
         return compiled
 
@@ -120,6 +123,18 @@ def require_precision(precision: str, where: str) -> None:
             "engine.precision must be auto, float32 or bfloat16 without a GPU, got float16 on "
             f"{where}, which has no fast float16"
         )
+
+
+def limit_compile_workers(most: int) -> None:
+    """Limit the processes that the compiler starts; with one it compiles in this process.
+
+    PyTorch starts as many as the machine has cores, 32 at most, in each process that compiles. A
+    number that the user has set is kept.
+    """
+    if WORKERS_VARIABLE not in os.environ:
+        from torch._inductor import config  # takes a second to import
+
+        config.compile_threads = most
 
 
 def explain_compile_error(error: RuntimeError) -> None:

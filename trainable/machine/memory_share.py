@@ -5,6 +5,8 @@ GPU, so that a process that runs out of memory takes none from other processes.
 """
 
 import gc
+import os
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -15,19 +17,21 @@ from spaces.files.errors import TrainingError
 # Kind of a fault that a trial may not meet again with more memory.
 OUT_OF_MEMORY = "out_of_memory"
 MIB = 2**20
-# Texts of errors that PyTorch raises as plain RuntimeError: from the CPU's allocator, the driver,
-# cuBLAS, cuDNN, and where one of these had no memory for a handle or a work space.
-OUT_OF_MEMORY_TEXTS = (
-    "DefaultCPUAllocator: can't allocate memory",
-    "DefaultCPUAllocator: not enough memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
-    "CUBLAS_STATUS_NOT_INITIALIZED",
-    "CUDNN_STATUS_ALLOC_FAILED",
-    "DEVICE_ALLOCATION_FAILED",
-    "unable to find an engine to execute this computation",
-    "Unable to find a valid cuDNN algorithm",
+# Texts of errors that PyTorch raises as plain RuntimeError: from the CPU's allocator, the driver
+# (through CUDA or Triton), and the libraries (cuBLAS, cuDNN, cuFFT, cuSOLVER), where one of these
+# had no memory for a handle or a work space.
+OUT_OF_MEMORY_TEXTS = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory"
+    r"|(CUDA error|CUDA driver error|Triton Error \[CUDA\]): out of memory"
+    r"|\bCU[A-Z]+(_STATUS)?_ALLOC_FAILED"
+    r"|\bCU[A-Z]+_STATUS_NOT_INITIALIZED"
+    r"|(DEVICE|HOST)_ALLOCATION_FAILED"
+    r"|unable to find an engine to execute this computation"
+    r"|Unable to find a valid cuDNN algorithm"
 )
+# With segments that grow, memory that was freed in pieces is not lost to larger tensors.
+GROWING_SEGMENTS = "expandable_segments:True"
+ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -41,9 +45,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 def _is_memory_error(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(
-        text in str(error) for text in OUT_OF_MEMORY_TEXTS
-    )
+    return isinstance(error, RuntimeError) and OUT_OF_MEMORY_TEXTS.search(str(error)) is not None
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
@@ -105,9 +107,10 @@ def gpu_index(device: torch.device) -> int:
 
 
 def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
-    """Limit what PyTorch allocates on a device to a share; does nothing on a CPU.
+    """Limit what PyTorch reserves on a device to a share; does nothing on a CPU.
 
-    Call it before the first allocation. A later call replaces the share.
+    Call it before the first allocation. A later call replaces the share. Segments are set to grow,
+    unless the user has set PyTorch's allocator by one of `ALLOCATOR_VARIABLES`.
 
     Args:
         device: Device that the process will train on.
@@ -119,6 +122,8 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     """
     if device.type != "cuda":
         return
+    if not any(os.environ.get(name) for name in ALLOCATOR_VARIABLES):
+        torch._C._accelerator_setAllocatorSettings(GROWING_SEGMENTS)
     total_bytes = torch.cuda.get_device_properties(device).total_memory
     fraction = memory_fraction(share, context_bytes=context_bytes, total_bytes=total_bytes)
     torch.cuda.set_per_process_memory_fraction(fraction, gpu_index(device))

@@ -122,7 +122,7 @@ class EpochMetrics(BaseModel):
         float | None,
         Column(
             unit="MiB", heading="memory\nMiB", decimals=0, spare=1, is_timing=True,
-            meaning="Peak memory: on a GPU that of tensors; on the CPU that of the process "
+            meaning="Peak memory: on a GPU what PyTorch reserved; on the CPU that of the process "
             "without mapped files, sampled at the ends of forward passes. Null where it was not "
             "reported.",
         ),

@@ -91,8 +91,8 @@ class CudaMeter(StepMeter):
 
     @property
     def peak_mib(self) -> float:
-        """Peak memory of tensors since the meter was created, MiB."""
-        return torch.cuda.max_memory_allocated(self._device) / BYTES_OF_MIB
+        """Peak memory that PyTorch reserved since the meter was created, MiB; a cap counts it."""
+        return torch.cuda.max_memory_reserved(self._device) / BYTES_OF_MIB
 
     def _mark(self) -> torch.cuda.Event:
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ Shapes: B batch, T frames, F mel bins.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor, nn
 
 from models import SpeakerModel
@@ -138,10 +139,11 @@ class TrainingStep:
         try:
             if meter:
                 meter.begin()
+            before = self._copied_statistics()
             terms = self._losses(batch)
             if meter:
                 meter.forward_done()
-            self._learn(terms["total"])
+            self._learn(terms["total"], before)
             if meter:
                 meter.end()
         except RuntimeError as error:
@@ -211,7 +213,14 @@ class TrainingStep:
         )
         return terms
 
-    def _learn(self, total: Tensor) -> None:
+    def _copied_statistics(self) -> list[tuple[Tensor, Tensor]]:
+        """Return the student's statistics with copies, if a step of this engine may be skipped."""
+        if not self._engine.scales_loss:
+            return []
+        buffers = (each for each in self.student.buffers() if each.is_floating_point())
+        return [(each, each.clone()) for each in buffers]
+
+    def _learn(self, total: Tensor, before: list[tuple[Tensor, Tensor]]) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(total).backward()  # type: ignore[no-untyped-call]
         # max_grad_norm refers to the true gradients, so they are unscaled before clipping.
@@ -219,6 +228,10 @@ class TrainingStep:
         nn.utils.clip_grad_norm_(self._parameters, self._max_grad_norm)
         self._scaler.step(self.optimizer)
         self._scaler.update()
+        # The scaler skips the update of a batch that overflowed, which batch normalisation has
+        # counted in the forward pass already.
+        for buffer, copy in before:
+            buffer.copy_(torch.where(buffer.isfinite(), buffer, copy))
         self.num_steps += 1
         if self._average is not None:
             self._average.update()

@@ -137,7 +137,8 @@ class Trainer:
                 counted.
         """
         started = time.perf_counter()
-        sums, meter = RunningMeans(), epoch_meter(self.device)
+        sums = RunningMeans(skips=self._engine.scales_loss)
+        meter = epoch_meter(self.device)
         # Seeded per epoch, so that a resumed run draws what an uninterrupted one would.
         rng = np.random.default_rng((self.config.seed, self.epoch))
         # From here only the prefetch thread uses `rng`: a NumPy generator is not thread-safe.

@@ -4,9 +4,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch._inductor import config as inductor
 
 from spaces.files.errors import ConfigError, TrainingError
-from trainable.machine.engine import EngineConfig, explain_compile_error, resolve_engine
+from trainable.machine.engine import (
+    WORKERS_VARIABLE,
+    Engine,
+    EngineConfig,
+    explain_compile_error,
+    resolve_engine,
+)
 from trainable.machine.memory_share import is_out_of_memory
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -82,6 +89,19 @@ def test_compiling_without_memory_is_not_taken_for_a_compiler_that_is_missing(
     else:
         with pytest.raises(TrainingError, match=r"Failed to find .* install a C\+\+ compiler"):
             explain_compile_error(raised.value)
+
+
+@pytest.mark.parametrize(("variable", "workers"), [(None, 1), ("3", 3)])
+def test_the_compiler_starts_no_more_workers_than_the_trial_has_threads(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None, workers: int
+) -> None:
+    monkeypatch.delenv(WORKERS_VARIABLE, raising=False)
+    if variable:
+        monkeypatch.setenv(WORKERS_VARIABLE, variable)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    with inductor.patch(compile_threads=3):
+        Engine(device=CPU, compiler="eager").compiled(nn.Linear(3, 3))
+        assert inductor.compile_threads == workers
 
 
 def test_unknown_settings_are_refused() -> None:

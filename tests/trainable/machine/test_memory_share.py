@@ -10,6 +10,8 @@ import torch
 from spaces.files.errors import TrainingError
 from tests.worlds.made_up_gpu import MadeUpGpu
 from trainable.machine.memory_share import (
+    ALLOCATOR_VARIABLES,
+    GROWING_SEGMENTS,
     cap_memory,
     is_out_of_memory,
     memory_fraction,
@@ -71,6 +73,13 @@ print(len(busy_threads() - before), torch.get_num_interop_threads())
         RuntimeError(
             "CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"
         ),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED"),
+        RuntimeError("cuFFT error: CUFFT_ALLOC_FAILED"),
+        RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDn`"),
+        RuntimeError("Triton Error [CUDA]: out of memory"),
+        RuntimeError("CUDA driver error: out of memory"),
         RuntimeError("GET was unable to find an engine to execute this computation"),
         RuntimeError("Unable to find a valid cuDNN algorithm to run convolution"),
         RuntimeError("NVML_SUCCESS == r INTERNAL ASSERT FAILED: DEVICE_ALLOCATION_FAILED"),
@@ -86,6 +95,9 @@ def test_error_of_running_out_of_memory_is_recognised(error):
         RuntimeError("CUDA error: an illegal memory access was encountered"),
         RuntimeError("mat1 and mat2 shapes cannot be multiplied (8x12 and 13x4)"),
         ValueError("DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+        RuntimeError("Triton Error [CUDA]: device kernel image is invalid"),
+        RuntimeError("out of resource: shared memory, Required: 99, Hardware limit: 64"),
     ],
 )
 def test_other_errors_are_not_taken_for_it(error):
@@ -141,6 +153,25 @@ def test_a_gpu_is_capped_by_its_number_or_as_the_current_one(
     gpu = MadeUpGpu(monkeypatch, total_bytes=8192 * MIB)
     cap_memory(torch.device(name), 0.25, 512 * MIB)
     assert gpu.fractions == {index: 0.25 - 0.0625}
+
+
+@pytest.mark.parametrize("variable", [None, "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])
+def test_segments_grow_unless_the_user_has_set_the_allocator(
+    monkeypatch: pytest.MonkeyPatch, variable: str | None
+) -> None:
+    gpu = MadeUpGpu(monkeypatch, total_bytes=8192 * MIB)
+    for name in ALLOCATOR_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "backend:native")
+    cap_memory(torch.device("cuda"), 0.25, 512 * MIB)
+    assert gpu.allocator_settings == ([] if variable else ["expandable_segments:True"])
+
+
+def test_pytorch_knows_the_setting_of_the_allocator() -> None:
+    torch._C._accelerator_setAllocatorSettings(GROWING_SEGMENTS)
+    with pytest.raises(ValueError, match="expandable_segmentz"):
+        torch._C._accelerator_setAllocatorSettings("expandable_segmentz:True")
 
 
 def test_nothing_is_capped_on_a_cpu():

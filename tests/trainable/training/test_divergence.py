@@ -1,5 +1,6 @@
 """What explodes: the loss, a gradient, the embeddings."""
 
+import itertools
 import math
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData
 from trainable.machine.engine import Engine
+from trainable.training.step import Batch, StepMeter
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -84,3 +86,44 @@ def test_an_embedding_that_is_not_finite_gives_no_scores(data: TrainingData, val
     with pytest.raises(DivergedError, match=r"^an embedding of the validation list became NaN"):
         trainer.run_epoch()
     assert trainer.history == []
+
+
+def scaled_trainer(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> Trainer:
+    """As on a GPU in float16: steps whose gradients are not finite are skipped."""
+    engine = Engine(device=CPU, dtype=torch.bfloat16, scales_loss=True)
+    monkeypatch.setattr("trainable.training.trainer.resolve_engine", lambda *_: engine)
+    return trainer_of(data)
+
+
+def overflowing(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Make the input of these steps of an epoch infinite."""
+    run, taken = trainer.step.run, itertools.count()
+
+    def run_or_overflow(batch: Batch, meter: StepMeter | None = None) -> dict[str, torch.Tensor]:
+        if next(taken) in steps:
+            batch = batch._replace(seen_BTF=torch.full_like(batch.seen_BTF, INF))
+        return run(batch, meter)
+
+    monkeypatch.setattr(trainer.step, "run", run_or_overflow)
+
+
+def test_a_batch_that_the_loss_scaler_skips_is_left_out_of_the_epoch(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = scaled_trainer(data, monkeypatch)
+    overflowing(trainer, monkeypatch, {1})
+    usual = scaled_trainer(data, monkeypatch).run_epoch()
+    report = trainer.run_epoch()
+    assert (trainer.step.num_steps, trainer.step.num_skipped) == (3, 1)
+    assert report.loss_total == pytest.approx(usual.loss_total, rel=0.2)
+    assert math.isfinite(report.veer_pct)
+    assert all(tensor.isfinite().all() for tensor in trainer.step.all_tensors())
+
+
+def test_an_epoch_whose_steps_were_all_skipped_has_diverged(
+    data: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = scaled_trainer(data, monkeypatch)
+    overflowing(trainer, monkeypatch, {0, 1, 2})
+    with pytest.raises(DivergedError, match="the loss became nan in epoch 1"):
+        trainer.run_epoch()
