@@ -121,9 +121,14 @@ class WatchedValidation:
 
 
 def trained(
-    config: Mapping[str, Any], data: TrainingData, teacher: AnyTeacher, pairs: BankPairs
+    config: Mapping[str, Any],
+    data: TrainingData,
+    teacher: AnyTeacher,
+    pairs: BankPairs,
+    *,
+    epochs: int = EPOCHS,
 ) -> dict[str, Any]:
-    """Train one student and return the arrays of its file.
+    """Train one student for some epochs and return the arrays of its file.
 
     Raises:
         DivergedError: Weights or embeddings became NaN or infinite.
@@ -138,7 +143,7 @@ def trained(
     trainer.step = step  # type: ignore[assignment]
     trainer._validation = watched  # type: ignore[assignment]
     losses = []
-    for _ in range(EPOCHS):
+    for _ in range(epochs):
         report = trainer.run_epoch()
         cosine = report.teacher_cosine or 0
         losses.append((report.loss_total, report.loss_classification, report.train_accuracy_pct,
