@@ -28,7 +28,8 @@ from spaces.files.atomic import write_text_atomically
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.cost.latency import Call, time_interleaved
 from trainable.cost.macs import count_macs
-from trainable.machine.hardware import available_cores, describe_hardware
+from trainable.machine.cores import available_cores
+from trainable.machine.hardware import describe_hardware
 from trainable.teachers.any_teacher import is_stored
 
 FRONT_END = "front end"

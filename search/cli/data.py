@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -35,9 +34,10 @@ def demo(
     channel and level. An intact demo corpus with the same seed is reused; another one is replaced.
     """
     from trainable.demo.demo_corpus import DemoConfig, build_demo_corpus
+    from trainable.machine.cores import available_cores
 
     config = DemoConfig(seed=seed)
-    with progress_bar(f"speakers, on {os.cpu_count()} cores") as progress:
+    with progress_bar(f"speakers, on {available_cores()} cores") as progress:
         built = build_demo_corpus(out, config, progress)
     console.print("reused" if built.reused else "built", str(built.config_path), highlight=False)
 

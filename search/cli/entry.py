@@ -16,6 +16,9 @@ SPIN_COUNT = "10000"
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    from trainable.machine.cores import set_thread_limit
+
+    set_thread_limit()
     from search.cli.app import run_app
 
     run_app()

@@ -30,6 +30,7 @@ from search.cluster.tokens import (
 )
 from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
+from trainable.machine.cores import available_cores
 
 # Trials pass only small settings through Ray; its default is 30 % of the machine's memory.
 OBJECT_STORE_BYTES = 128 * 2**20
@@ -156,7 +157,12 @@ def _init(address: str | None, token: Token | None, options: dict[str, Any]) -> 
     if address is not None:
         require_access(address, token)
     own: dict[str, Any] = (
-        {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+        {
+            "include_dashboard": False,
+            "object_store_memory": OBJECT_STORE_BYTES,
+            # Ray's own count heeds neither the affinity nor Slurm.
+            "num_cpus": available_cores(),
+        }
         if address is None
         else {}
     )

@@ -30,6 +30,7 @@ from search.cluster.tokens import (
 )
 from search.provenance.provenance import AUTH_MODE
 from spaces.files.errors import ConfigError
+from trainable.machine.cores import available_cores
 
 RAY = (sys.executable, "-m", "ray.scripts.scripts")
 # In the environment of every process of a node that Veer started: the cluster's address.
@@ -52,7 +53,7 @@ class NodeOptions:
     """The resources and the address with which a machine joins a cluster.
 
     Attributes:
-        num_cpus: CPUs for trials, None for all.
+        num_cpus: CPUs for trials, None for all that this process may use.
         num_gpus: GPUs for trials, None for all.
         host: Address at which other machines reach it, None for the one that Ray finds.
     """
@@ -64,7 +65,8 @@ class NodeOptions:
     def arguments(self) -> list[str]:
         """Return the options for `ray start`."""
         given = {
-            "--num-cpus": self.num_cpus,
+            # Ray's own count heeds neither the affinity nor Slurm.
+            "--num-cpus": available_cores() if self.num_cpus is None else self.num_cpus,
             "--num-gpus": self.num_gpus,
             "--node-ip-address": self.host,
         }

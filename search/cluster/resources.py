@@ -4,7 +4,6 @@ The numbers are Ray's, not those of the machine on which the search was started.
 """
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from search.loop.shares import UNITS_PER_WHOLE, ResourceShare
 from spaces.files.errors import ConfigError
+from trainable.machine.cores import available_cores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,7 @@ def require_gpus_here(num_gpus: float) -> None:
     """
     here = Node(
         address="this machine",
-        num_cpus=os.cpu_count() or 1,
+        num_cpus=available_cores(),
         num_gpus=torch.cuda.device_count(),
     )
     if num_gpus > here.num_gpus and not ray.is_initialized():

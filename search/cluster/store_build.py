@@ -12,7 +12,6 @@ share.
 
 import contextlib
 import logging
-import os
 import pickle
 import threading
 import time
@@ -37,16 +36,12 @@ from search.cluster.shard_progress import ShardProgress
 from search.cluster.store_worker import ShardOutcome, build_packed
 from spaces.files.errors import DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir
+from trainable.machine.cores import available_cores
 from trainable.store.tasks import ProgressCallback, ShardTask, build_shards
 
 BUILD_POLL_S = 0.2
 # An NFS client may look at its own, older list of a folder's files for a minute.
 APPEARS_WITHIN_S = 70.0
-
-
-def num_cpus_here() -> int:
-    """Return how many CPUs this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -> bool:
@@ -93,7 +88,7 @@ class ShardBuilder:
             DiskFullError: There was no space for a shard; naming all such.
             StoreError: A shard could not be written, or its worker died; naming all such.
         """
-        num_workers = self._num_workers or num_cpus_here()
+        num_workers = self._num_workers or available_cores()
         if not pays(tasks, address=self._address, num_workers=num_workers):
             return build_shards(tasks, num_all, progress)
         if not ray.is_initialized():

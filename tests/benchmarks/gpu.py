@@ -29,7 +29,8 @@ from tests.worlds.corpus import write_corpus
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
-from trainable.machine.hardware import available_cores, describe_hardware
+from trainable.machine.cores import available_cores
+from trainable.machine.hardware import describe_hardware
 from trainable.training.ray_trial import TrialTask, build_trainer
 
 NO_GPU_STATUS = 2

@@ -9,7 +9,8 @@ import torch
 from models import LSTMAutoencoderConfig, MLPMixerConfig, build_model
 from results.export.benchmark import BenchmarkConfig, benchmark_models
 from tests.benchmarks.report import finish
-from trainable.machine.hardware import available_cores, describe_hardware
+from trainable.machine.cores import available_cores
+from trainable.machine.hardware import describe_hardware
 
 TARGET = 2.04
 

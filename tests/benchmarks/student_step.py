@@ -25,7 +25,8 @@ from trainable.cost.latency import time_interleaved
 from trainable.cost.macs import count_macs
 from trainable.loss.distillation import cosine_distillation
 from trainable.loss.terms import aam_softmax_logits
-from trainable.machine.hardware import available_cores, describe_hardware
+from trainable.machine.cores import available_cores
+from trainable.machine.hardware import describe_hardware
 
 BATCH_SIZE = 64
 NUM_SPEAKERS = 275

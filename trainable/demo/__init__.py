@@ -1,4 +1,4 @@
 """The built-in demo corpus: synthetic speakers, sentences and recording sessions.
 
-May import: models, spaces.files, trainable.audio, trainable.corpus.
+May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.machine.
 """

@@ -6,7 +6,6 @@ people.
 
 import json
 import multiprocessing
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -36,6 +35,7 @@ from trainable.demo.voices import (
     open_espeak,
     require_espeak,
 )
+from trainable.machine.cores import available_cores
 
 WAV_DIR = "wav"
 MANIFEST_FILE = "demo.json"
@@ -114,7 +114,7 @@ def build_demo_corpus(
 
 def _build(folder: Path, config: DemoConfig, progress: Callable[[int, int], None] | None) -> None:
     voices = draw_voices(config.num_speakers, config.seed)
-    num_workers = min(os.cpu_count() or 1, config.num_speakers)
+    num_workers = min(available_cores(), config.num_speakers)
     # Spawned, since a fork of a process with threads may hang. One thread each: there is already a
     # process for every core.
     context = multiprocessing.get_context("spawn")

@@ -1,6 +1,5 @@
 """The hardware of this process: the device it computes on, its cores, and a description."""
 
-import os
 import platform
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import torch
 
 from spaces.files.errors import ConfigError
+from trainable.machine.cores import available_cores
 
 
 def choose_device(name: str) -> torch.device:
@@ -22,15 +22,6 @@ def choose_device(name: str) -> torch.device:
     if name == "cuda" and not usable:
         raise ConfigError("device is cuda, but PyTorch finds no usable GPU; set device: cpu")
     return torch.device("cuda" if usable and name != "cpu" else "cpu")
-
-
-def available_cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    # `taskset` and the cpusets of containers allow fewer than the machine has; macOS has no such
-    # call.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def describe_hardware() -> dict[str, Any]:

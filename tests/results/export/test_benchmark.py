@@ -26,7 +26,8 @@ from results.journal.run_folder import RunFolder
 from results.records.search_records import ModelsBenchmarked, TeacherRecord
 from spaces.files.errors import RunError
 from trainable.cost.macs import count_macs
-from trainable.machine.hardware import available_cores, cpu_name, describe_hardware
+from trainable.machine.cores import available_cores
+from trainable.machine.hardware import cpu_name, describe_hardware
 
 QUICK = BenchmarkConfig(num_threads=(1,), rounds=3, warmup_rounds=1)
 

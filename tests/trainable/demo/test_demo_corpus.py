@@ -64,7 +64,7 @@ class TestTinyCorpus:
     def test_same_seed_gives_the_same_bytes_on_one_core(
         self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("os.cpu_count", lambda: 1)
+        monkeypatch.setattr("trainable.demo.demo_corpus.available_cores", lambda: 1)
         reports: list[tuple[int, int]] = []
         build_demo_corpus(tmp_path / "again", TINY, lambda done, n: reports.append((done, n)))
         assert digests(tmp_path / "again") == digests(tiny)
