@@ -58,6 +58,7 @@ def describe_change(name: str, then: object, now: object) -> str:
 def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
     """Return the values that are compared by name, as text."""
     hardware, git = provenance.get("hardware") or {}, provenance.get("git") or {}
+    cuda = provenance.get("cuda") or {}
     # A value that one side lacks is left out: as where the folder is no git repository.
     facts = {
         "python": provenance.get("python"),
@@ -65,7 +66,8 @@ def _facts(provenance: Mapping[str, Any]) -> dict[str, str]:
         "git commit": (git.get("commit") or "")[:CODE_DIGITS] or None,
         "Veer's code": (provenance.get("code_sha256") or "")[:CODE_DIGITS] or None,
         **{word: hardware.get(name) for name, word in HARDWARE.items()},
-        "GPUs": (provenance.get("cuda") or {}).get("num_gpus"),
+        "GPUs": cuda.get("num_gpus"),
+        "GPU driver": cuda.get("driver"),
     }
     return {name: str(value) for name, value in facts.items() if value is not None}
 

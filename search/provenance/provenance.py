@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from trainable.machine.gpus import driver_version
 from trainable.machine.hardware import describe_hardware
 
 PACKAGES = ("veer", "torch", "torchaudio", "ray", "optuna", "numpy")
@@ -51,7 +52,11 @@ def provenance() -> dict[str, Any]:
         "environment": relevant_variables(os.environ),
         "git": git_state(Path(__file__).parent),
         "hardware": describe_hardware(),
-        "cuda": {"torch_built_for": torch.version.cuda, "num_gpus": torch.cuda.device_count()},
+        "cuda": {
+            "torch_built_for": torch.version.cuda,
+            "num_gpus": torch.cuda.device_count(),
+            "driver": driver_version(),
+        },
     }
 
 

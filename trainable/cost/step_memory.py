@@ -23,7 +23,13 @@ from trainable.config.trial_config import TrialConfig
 from trainable.cost.placeholder_teacher import placeholder_teacher
 from trainable.cost.random_input_step import CPU, META, RandomInputStep, TeacherOrPlaceholder
 from trainable.features.crop_bank import TargetsConfig
-from trainable.machine.engine import DEFAULT_ENGINE, Engine, EngineConfig, resolve_engine
+from trainable.machine.engine import (
+    DEFAULT_ENGINE,
+    Engine,
+    EngineConfig,
+    resolve_engine,
+    set_determinism,
+)
 from trainable.teachers.network import Teacher
 
 # If a step can only be counted by really computing it, it runs at these two batch sizes, and its
@@ -138,6 +144,7 @@ def step_memory(
     """
     if device.type == "cuda":
         try:
+            set_determinism(engine, device)
             engine_there = resolve_engine(engine, device)
             return StepMemory(_measured(config, teacher, num_speakers, engine_there), False)
         except torch.cuda.OutOfMemoryError:

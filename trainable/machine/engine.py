@@ -1,7 +1,7 @@
 """How a training run is computed, not what: precision, loss scaling, compilation."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +17,9 @@ from trainable.machine.memory_share import is_out_of_memory
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Devices for which PyTorch has a fused Adam: one kernel updates many weights.
 FUSED_ADAM_DEVICES = ("cpu", "cuda")
+# With it cuBLAS adds in a fixed order; deterministic algorithms of PyTorch demand it.
+FIXED_WORKSPACE = ("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+NOT_DETERMINISTIC = "does not have a deterministic implementation"
 WORKERS_VARIABLE = "TORCHINDUCTOR_COMPILE_THREADS"
 INDUCTOR = "inductor"  # the default backend of torch.compile
 
@@ -31,6 +34,11 @@ class EngineConfig(Settings):
     )
     compile: bool = Field(
         False, description="torch.compile the student for training; needs a C++ compiler."
+    )
+    deterministic: bool = Field(
+        False,
+        description="On a GPU, only algorithms that give the same bits again, which are slower. "
+        "The CPU's always do.",
     )
 
 
@@ -53,6 +61,11 @@ class Engine:
     dtype: torch.dtype = torch.float32
     scales_loss: bool = False
     compiler: str | None = None
+
+    @property
+    def precision(self) -> str:
+        """The name of the networks' type, as `EngineConfig.precision` has it."""
+        return next(name for name, dtype in DTYPES.items() if dtype == self.dtype)
 
     @property
     def has_fused_adam(self) -> bool:
@@ -90,8 +103,7 @@ def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
         require_precision(precision, f"device {device.type}")
         dtype = torch.float32 if precision == "auto" else DTYPES[precision]
     else:
-        # Without the argument PyTorch also counts GPUs that emulate bfloat16, which is slow.
-        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        has_bfloat16 = gpu_has_bfloat16()
         if precision == "bfloat16" and not has_bfloat16:
             raise ConfigError(
                 "engine.precision must be float16, float32 or auto on a GPU without bfloat16 in "
@@ -106,6 +118,26 @@ def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
         scales_loss=dtype == torch.float16,
         compiler=INDUCTOR if config.compile else None,
     )
+
+
+def gpu_has_bfloat16() -> bool:
+    """Return whether the current GPU has bfloat16 in hardware."""
+    # Without the argument PyTorch also counts GPUs that emulate bfloat16, which is slow.
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def set_determinism(config: EngineConfig, device: torch.device) -> None:
+    """Set PyTorch's choice of algorithms in this process for a device; a CPU has no choice.
+
+    Call it before the first product on a GPU: cuBLAS reads its variable only then.
+    """
+    if device.type != "cuda":
+        return
+    if config.deterministic:
+        os.environ.setdefault(*FIXED_WORKSPACE)
+    torch.use_deterministic_algorithms(config.deterministic)
+    # The fastest of several algorithms may be another one in every process.
+    torch.backends.cudnn.benchmark = False
 
 
 def require_precision(precision: str, where: str) -> None:
@@ -125,6 +157,28 @@ def require_precision(precision: str, where: str) -> None:
         )
 
 
+def require_same_engine(saved: Mapping[str, Any], now: EngineConfig) -> None:
+    """Refuse to continue a checkpoint with another engine.
+
+    Args:
+        saved: The engine in the checkpoint.
+        now: The engine here, its precision resolved.
+
+    Raises:
+        TrainingError: They differ.
+    """
+    then = EngineConfig.model_validate(saved)
+    # Earlier versions saved `auto`, which stood for the same as today.
+    if then.precision == "auto":
+        then = then.model_copy(update={"precision": now.precision})
+    if then != now:
+        raise TrainingError(
+            f"the checkpoint was computed with engine {then.model_dump()}, not "
+            f"{now.model_dump()}: a run keeps its engine; set the same engine, or choose another "
+            "output folder"
+        )
+
+
 def limit_compile_workers(most: int) -> None:
     """Limit the processes that the compiler starts; with one it compiles in this process.
 
@@ -137,14 +191,20 @@ def limit_compile_workers(most: int) -> None:
         config.compile_threads = most
 
 
-def explain_compile_error(error: RuntimeError) -> None:
-    """Raise an error that names the fix if the compiler failed; return for any other error.
+def explain_step_error(error: RuntimeError) -> None:
+    """Raise an error that names the fix if a setting of the engine is the cause, else return.
 
     Running out of memory in the compiler counts as another error, since it has another fix.
 
     Raises:
-        TrainingError: The compiler failed.
+        TrainingError: The compiler failed, or an operator has no deterministic form.
     """
+    if NOT_DETERMINISTIC in str(error):
+        reason = str(error).partition(NOT_DETERMINISTIC)[0].strip()
+        raise TrainingError(
+            f"engine.deterministic is on, but {reason} {NOT_DETERMINISTIC} on a GPU; set "
+            "engine.deterministic to false, or use another model or loss"
+        ) from error
     from torch._dynamo.exc import TorchDynamoException  # takes a second to import
 
     if isinstance(error, TorchDynamoException) and not is_out_of_memory(error):

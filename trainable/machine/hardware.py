@@ -6,22 +6,58 @@ from typing import Any
 
 import torch
 
-from spaces.files.errors import ConfigError
+from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.cores import available_cores
+from trainable.machine.gpus import driver_version, why_not_built, why_unusable
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device for a setting: `cpu`, `cuda`, or `auto` for CUDA if PyTorch can use it.
+    """Return the device for a setting: `cpu`, `cuda`, or `auto` for CUDA if there is a GPU.
+
+    On a GPU, this process computes float32 with all its bits from then on.
 
     Raises:
-        ConfigError: The name is another one, or it is `cuda` and CUDA cannot be used.
+        ConfigError: The name is another one, PyTorch sees a GPU that it cannot use, or the name is
+            `cuda` and there is no GPU.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device must be auto, cpu or cuda, got {name!r}")
-    usable = torch.cuda.is_available()
-    if name == "cuda" and not usable:
-        raise ConfigError("device is cuda, but PyTorch finds no usable GPU; set device: cpu")
-    return torch.device("cuda" if usable and name != "cpu" else "cpu")
+    if name == "cpu":
+        return torch.device("cpu")
+    if (why := why_unusable()) is not None:
+        raise ConfigError(f"device is {name}, but {why}; or set device: cpu")
+    if torch.cuda.is_available():
+        return _gpu()
+    if name == "cuda":
+        why = why_not_built() or "PyTorch finds no usable GPU"
+        raise ConfigError(f"device is cuda, but {why}; set device: cpu")
+    return torch.device("cpu")
+
+
+def trial_device(device: str, num_gpus: float) -> torch.device:
+    """Return the device of a trial that was given a number (or fraction) of GPUs.
+
+    On a GPU, this process computes float32 with all its bits from then on.
+
+    Raises:
+        TrainingError: A GPU is needed, but CUDA is not available.
+    """
+    if device == "cpu" or (device == "auto" and num_gpus == 0):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        why = why_unusable() or (
+            f"torch {torch.__version__} cannot use CUDA on its node; install a torch build with "
+            "CUDA there"
+        )
+        raise TrainingError(f"a trial was given {num_gpus:g} GPUs, but {why}, or set device: cpu")
+    return _gpu()
+
+
+def _gpu() -> torch.device:
+    # Where PyTorch has TF32 on, which is for convolutions and LSTMs, float32 keeps only 10 bits.
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    return torch.device("cuda")
 
 
 def describe_hardware() -> dict[str, Any]:
@@ -35,6 +71,12 @@ def describe_hardware() -> dict[str, Any]:
         "torch": torch.__version__,
         "torch_cpu_capability": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def describe_gpu_software() -> dict[str, Any]:
+    """Return the driver and the cuDNN of a GPU, on which its results depend too."""
+    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    return {"gpu_driver": driver_version(), "cudnn": cudnn}
 
 
 def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

@@ -74,6 +74,8 @@ def main() -> None:
     device = spec["device"]
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu" and torch.cuda.device_count():
+            sys.exit(f"torch {torch.__version__} sees a GPU that it cannot use; set device: cpu")
     try:
         model = load_plugin_model(spec).to(device)
     except WeightsError as error:

@@ -19,7 +19,7 @@ from ray import tune
 from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
 from spaces.files.disk import is_disk_full, translate_disk_full
-from spaces.files.errors import BusyError, DivergedError, TrainingError, VeerError
+from spaces.files.errors import BusyError, DivergedError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
@@ -31,7 +31,11 @@ from trainable.features.training_data import TrainingData, load_training_data, r
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.device_errors import device_error, one_line_message
 from trainable.machine.engine import EngineConfig
-from trainable.machine.hardware import describe_hardware
+from trainable.machine.hardware import (
+    describe_gpu_software,
+    describe_hardware,
+    trial_device,
+)
 from trainable.machine.memory_share import (
     OUT_OF_MEMORY,
     cap_memory,
@@ -254,31 +258,17 @@ def build_trainer(task: TrialTask) -> Trainer:
     return trainer
 
 
-def trial_device(device: str, num_gpus: float) -> torch.device:
-    """Return the device of a trial that was given a number (or fraction) of GPUs.
-
-    Raises:
-        TrainingError: A GPU is needed, but CUDA is not available.
-    """
-    if device == "cpu" or (device == "auto" and num_gpus == 0):
-        return torch.device("cpu")
-    if not torch.cuda.is_available():
-        raise TrainingError(
-            f"a trial was given {num_gpus:g} GPUs, but torch {torch.__version__} cannot use CUDA "
-            "on its node; install a torch build with CUDA there, or set device: cpu"
-        )
-    return torch.device("cuda")
-
-
 def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
     """Return where a trial runs, with the fields of the journal's `placed`."""
-    device = trainer.device
+    device, hardware = trainer.device, describe_hardware()
+    if device.type == "cuda":
+        hardware |= describe_gpu_software()
     return {
         "host": platform.node(),
         "pid": os.getpid(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "num_threads": task.num_threads,
-        "hardware": describe_hardware(),
+        "hardware": hardware,
         # Of the trainer that was built: the coordinator compares them with the suggested config.
         "config_hash": trainer.config.config_hash(),
         "model_hash": model_fingerprint(trainer.model),

@@ -22,7 +22,7 @@ from trainable.checkpoints.model_file import (
 from trainable.config.trial_config import TrainingConfig
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import Crops
-from trainable.machine.engine import Engine, explain_compile_error
+from trainable.machine.engine import Engine, explain_step_error
 from trainable.training.adam import EagerAdam
 from trainable.training.averaging import WeightAverage, decay_of
 
@@ -147,7 +147,7 @@ class TrainingStep:
             if meter:
                 meter.end()
         except RuntimeError as error:
-            explain_compile_error(error)
+            explain_step_error(error)
             raise
         return {name: term.detach() for name, term in terms.items()}
 

@@ -25,7 +25,13 @@ from trainable.features.spec_augment import spec_augment
 from trainable.features.training_data import TrainingData
 from trainable.loss.objective import Objective
 from trainable.loss.teacher_output import AnyTeacher, Crops
-from trainable.machine.engine import DEFAULT_ENGINE, EngineConfig, resolve_engine
+from trainable.machine.engine import (
+    DEFAULT_ENGINE,
+    EngineConfig,
+    require_same_engine,
+    resolve_engine,
+    set_determinism,
+)
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.training.epoch_crops import draw_epoch_crops
 from trainable.training.epoch_report import EpochReport
@@ -75,7 +81,10 @@ class Trainer:
         resident_bytes: float | None = None,
     ) -> None:
         self.config = config
-        self.engine = engine
+        set_determinism(engine, device)
+        self._engine = resolve_engine(engine, device)
+        # With the precision that `auto` stands for here: a checkpoint may continue elsewhere.
+        self.engine = engine.model_copy(update={"precision": self._engine.precision})
         self.device = device
         self.data = data
         # An incomplete batch is left out, so such an epoch would have no step.
@@ -98,7 +107,6 @@ class Trainer:
             )
         self.objective.to(device)
         self.num_params = count_parameters(self.model)
-        self._engine = resolve_engine(engine, device)
         self.step = TrainingStep(
             self.model,
             self.objective,
@@ -226,12 +234,8 @@ class Trainer:
                 f"the checkpoint was trained on {len(state['veer']['speakers'])} other speakers, "
                 f"the train list has {len(self.data.speakers)}; choose another output folder"
             )
-        veer, engine = state["veer"], self.engine.model_dump(mode="json")
-        if veer["engine"] != engine:
-            raise TrainingError(
-                f"the checkpoint was computed with engine {veer['engine']}, not {engine}: a run "
-                "keeps its engine; set the same engine, or choose another output folder"
-            )
+        require_same_engine(state["veer"]["engine"], self.engine)
+        veer = state["veer"]
         self.step.load_weights(state["model_state_dict"])
         self.step.load_state(veer["step"] | {"optimizer": state["optimizer_state_dict"]})
         self.scheduler.load_state_dict(state["scheduler_state_dict"])

@@ -1,5 +1,8 @@
 """The precision that each device gets, and the settings that are refused."""
 
+import os
+from collections.abc import Iterator
+
 import pytest
 import torch
 from pydantic import ValidationError
@@ -8,11 +11,14 @@ from torch._inductor import config as inductor
 
 from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.engine import (
+    FIXED_WORKSPACE,
     WORKERS_VARIABLE,
     Engine,
     EngineConfig,
-    explain_compile_error,
+    explain_step_error,
+    require_same_engine,
     resolve_engine,
+    set_determinism,
 )
 from trainable.machine.memory_share import is_out_of_memory
 
@@ -85,10 +91,48 @@ def test_compiling_without_memory_is_not_taken_for_a_compiler_that_is_missing(
         compiled(torch.zeros(2, 3))
     assert is_out_of_memory(raised.value) == is_for_memory
     if is_for_memory:
-        explain_compile_error(raised.value)
+        explain_step_error(raised.value)
     else:
         with pytest.raises(TrainingError, match=r"Failed to find .* install a C\+\+ compiler"):
-            explain_compile_error(raised.value)
+            explain_step_error(raised.value)
+
+
+@pytest.fixture
+def algorithms(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose choice of algorithms is set back after the test."""
+    monkeypatch.delenv(FIXED_WORKSPACE[0], raising=False)
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, True
+    yield
+    torch.backends.cudnn.benchmark = before
+    torch.use_deterministic_algorithms(False)
+    os.environ.pop(FIXED_WORKSPACE[0], None)
+
+
+@pytest.mark.usefixtures("algorithms")
+def test_a_gpu_computes_the_same_bits_again_where_it_is_to() -> None:
+    set_determinism(EngineConfig(deterministic=True), CUDA)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert torch.backends.cudnn.benchmark is False
+    # The next trial of a process has its own setting.
+    set_determinism(EngineConfig(), CUDA)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.usefixtures("algorithms")
+def test_a_cpu_keeps_its_algorithms() -> None:
+    set_determinism(EngineConfig(deterministic=True), CPU)
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+
+
+@pytest.mark.usefixtures("algorithms")
+def test_an_operator_without_a_deterministic_form_is_named_with_the_fix() -> None:
+    torch.use_deterministic_algorithms(True)
+    with pytest.raises(RuntimeError, match="deterministic implementation") as raised:
+        torch.zeros(3).put_(torch.tensor([0, 0]), torch.ones(2), accumulate=False)
+    with pytest.raises(TrainingError, match=r"engine.deterministic is on, but put_ .* to false"):
+        explain_step_error(raised.value)
 
 
 @pytest.mark.parametrize(("variable", "workers"), [(None, 1), ("3", 3)])
@@ -102,6 +146,15 @@ def test_the_compiler_starts_no_more_workers_than_the_trial_has_threads(
     with inductor.patch(compile_threads=3):
         Engine(device=CPU, compiler="eager").compiled(nn.Linear(3, 3))
         assert inductor.compile_threads == workers
+
+
+def test_a_checkpoint_of_before_continues_with_what_auto_stood_for() -> None:
+    now = EngineConfig(precision="float32")
+    require_same_engine({"precision": "auto", "compile": False}, now)
+    with pytest.raises(TrainingError, match=r"'bfloat16'.* not .*'float32'.* keeps its engine"):
+        require_same_engine({"precision": "bfloat16"}, now)
+    with pytest.raises(TrainingError, match=r"'deterministic': True.* not .*False"):
+        require_same_engine({"precision": "auto", "deterministic": True}, now)
 
 
 def test_unknown_settings_are_refused() -> None:

@@ -13,7 +13,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
-from trainable.training.ray_trial import StudentTrial, TrialTask, build_trainer, trial_device
+from trainable.training.ray_trial import StudentTrial, TrialTask, build_trainer
 from trainable.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -21,24 +21,6 @@ SMALL = {
     "model": MIXER,
     "training": {"batch_size": 8, "crop_frames": 40},
 }
-
-
-@pytest.mark.parametrize(("device", "num_gpus"), [("cpu", 0), ("cpu", 0.5), ("auto", 0)])
-def test_trial_computes_on_the_cpu_unless_it_was_given_a_gpu(device, num_gpus):
-    assert trial_device(device, num_gpus) == torch.device("cpu")
-
-
-@pytest.mark.parametrize(("device", "num_gpus"), [("auto", 0.25), ("cuda", 1)])
-def test_gpu_that_torch_cannot_use_is_an_error_with_the_fix(monkeypatch, device, num_gpus):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    message = rf"given {num_gpus:g} GPUs, but torch .* cannot use CUDA .* set device: cpu"
-    with pytest.raises(TrainingError, match=message):
-        trial_device(device, num_gpus)
-
-
-def test_gpu_that_was_given_is_used(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert trial_device("auto", 0.25) == torch.device("cuda")
 
 
 @pytest.fixture
