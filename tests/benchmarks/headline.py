@@ -1,8 +1,9 @@
 """What a search finds, against the best preset and against chance, at equal total epochs.
 
 `make bench NAME=headline ARGS='--corpus corpus.yaml --teacher runs/teacher --out runs/headline'`
-takes one to two hours on two cores. After an interruption, the same command continues. It prints
-the tables of results/README.md.
+takes hours on two cores. After an interruption, the same command continues. It prints the tables
+of results/README.md. The teacher is a trained model, or a .parquet of embeddings that has
+the utterances of both lists; students get the size of its embeddings.
 """
 
 import argparse
@@ -19,25 +20,39 @@ from tests.benchmarks.headline_runs import ARMS, Plan, cut_in_two, run_search_of
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
 from trainable.machine.hardware import describe_hardware
+from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.embedding_file import read_embeddings
+
+
+def embedding_dim_of(teacher: Path) -> int:
+    """Return the size of a teacher's embeddings."""
+    if is_stored(teacher):
+        return read_embeddings(teacher, ()).embedding_ND.shape[1]
+    return load_speaker_model(teacher).model.embedding_dim
 
 
 def main() -> None:
     """Run the searches that are not finished yet, and compare them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--corpus", type=Path, required=True, help="a corpus.yaml")
-    parser.add_argument("--teacher", type=Path, required=True, help="a trained teacher")
+    parser.add_argument("--teacher", type=Path, required=True, help="a model or a .parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and lists")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ...")
-    parser.add_argument("--width", type=float, default=0.25, help="factor on all widths")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ...")
+    parser.add_argument("--space", default="mixer", help="a bundled space of Mixers")
+    parser.add_argument("--width", type=float, default=0.25, help="factor on its widths")
+    parser.add_argument("--preset-width", type=float, help="factor on the preset's, else --width")
     parser.add_argument("--max-epochs", type=int, default=12, help="epochs of a trial")
     parser.add_argument("--total-epochs", type=int, default=120, help="epochs of a search")
-    parser.add_argument("--grace-epochs", type=int, default=2, help="the first rung")
+    parser.add_argument("--grace-epochs", type=int, default=1, help="of random with ASHA")
     given = parser.parse_args()
     plan = Plan(
         corpus=read_corpus_config(given.corpus.resolve()),
         teacher=given.teacher.resolve(),
+        embedding_dim=embedding_dim_of(given.teacher),
         out=given.out.resolve(),
+        space=given.space,
         width=given.width,
+        preset_width=given.preset_width or given.width,
         max_epochs=given.max_epochs,
         total_epochs=given.total_epochs,
         grace_epochs=given.grace_epochs,
@@ -51,13 +66,12 @@ def main() -> None:
     found = {
         arm: [choose(plan.run(arm, seed), lists) for seed in range(given.seeds)] for arm in ARMS
     }
-    teacher = load_speaker_model(plan.teacher).model
     hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
     print(f"\non {hardware}\n", *found_table(found), sep="\n")
     for name, one in lists.items():
         num_pairs = len(one.pairs)
         print(f"\nEER %, {name}: {one.num_speakers} speakers, {num_pairs:,} trial pairs\n")
-        print(*table(found, name, one.judge(teacher)), sep="\n")
+        print(*table(found, name, one.judge_teacher(plan.teacher)), sep="\n")
     print("\nminus the search, points\n", *differences_table(found, lists), sep="\n")
 
 

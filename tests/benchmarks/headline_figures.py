@@ -18,12 +18,16 @@ from results.export.best_model import load_best
 from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
+from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import CorpusConfig, read_trial_list
 from trainable.corpus.lists import TrialPair, speaker_of
+from trainable.teachers.any_teacher import is_stored
+from trainable.teachers.stored import stored_pair_scores
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.evaluation import score_pairs
 from trainable.verification.intervals import LEVEL, EERDifference, Interval, eer_difference
 from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.scoring import PairIndex
 
 CPU = torch.device("cpu")
 
@@ -54,10 +58,22 @@ class OneList:
 
     def judge(self, model: SpeakerModel) -> "Judged":
         """Score a model on this list: the cosine of mean embeddings over 10 crops."""
-        scores = score_pairs(model, self.root, self.pairs, device=CPU)
+        return self._judged(score_pairs(model, self.root, self.pairs, device=CPU).cosine)
+
+    def judge_teacher(self, teacher: Path) -> "Judged":
+        """Score a trained model, or a file of embeddings on the crops that it has."""
+        if not is_stored(teacher):
+            return self.judge(load_speaker_model(teacher).model)
+        index = PairIndex.from_pairs(self.pairs)
+        scores = stored_pair_scores(teacher, index.paths, index.a, index.b)
+        assert scores is not None, f"{teacher} must have every utterance of the trial lists"
+        return self._judged(scores)
+
+    def _judged(self, scores: Floats) -> "Judged":
+        is_target = np.array([pair.is_target for pair in self.pairs])
         return Judged(
-            eer_pct=equal_error_rate(scores.cosine, scores.is_target),
-            replicates_pct=self.bootstrap.eer_pct(scores.cosine),
+            eer_pct=equal_error_rate(scores, is_target),
+            replicates_pct=self.bootstrap.eer_pct(scores),
         )
 
 
@@ -78,7 +94,7 @@ class Chosen:
         num_trials: Trials of the search.
         epochs: Epochs of the search.
         num_params: Parameters of the student.
-        veer_pct: VEER in the search, over 2 crops: that of the luckiest epoch, so too low.
+        veer_pct: VEER in the search, over 2 crops, of its best epoch: so too low.
         judged: EERs by the name of the list.
     """
 

@@ -4,6 +4,11 @@ The validation speakers are divided into two halves. The searches use only the t
 half. The other half is the test list, which is opened once, when the students are already chosen.
 Each half has every pair of its utterances. All arms get the same number of epochs, counted as they
 run, those of stopped trials included.
+
+The search has the product's defaults. The others are what a user can do without them, and decide
+by the VEER: the notes' preset again and again, and random configs of the same space, all trained
+to the end or stopped early from a fixed rung on. The three arms with a space draw the time
+constant of the weights' average with the other settings; the preset has raw weights.
 """
 
 import itertools
@@ -18,6 +23,7 @@ from typing import Any
 
 from spaces.files.atomic import write_text_atomically
 from spaces.files.yaml_file import read_yaml, write_yaml
+from spaces.reading.space_file import bundled_spaces
 from trainable.corpus.corpus import CorpusConfig, read_corpus
 from trainable.corpus.lists import speaker_of
 
@@ -25,13 +31,13 @@ SEARCH = "search"
 PRESET = "preset"
 RANDOM = "random"
 RANDOM_ASHA = "random, ASHA"
-# What each way is, beside what all share.
+# The settings of each way, beside what all share.
 ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
-        SEARCH: {"sampler": "tpe", "kind": "asha"},
-        PRESET: {"sampler": "grid", "kind": "none"},
-        RANDOM: {"sampler": "random", "kind": "none"},
-        RANDOM_ASHA: {"sampler": "random", "kind": "asha"},
+        SEARCH: {},
+        PRESET: {"sampler": "grid", "decide_by": "veer", "scheduler": {"kind": "none"}},
+        RANDOM: {"sampler": "random", "decide_by": "veer", "scheduler": {"kind": "none"}},
+        RANDOM_ASHA: {"sampler": "random", "decide_by": "veer"},
     }
 )
 FILES = MappingProxyType({"val_list": "validation.txt", "test_list": "test.txt"})
@@ -45,18 +51,24 @@ class Plan:
 
     Attributes:
         corpus: The user's corpus.
-        teacher: Teacher of the students.
+        teacher: Teacher of the students, a trained model or a file of embeddings.
+        embedding_dim: Size of its embeddings, and so of the students'.
         out: Folder of runs and lists; existing runs are continued.
-        width: Factor on the widths of the space and of the preset.
+        space: Name of the bundled space.
+        width: Factor on the widths of the space.
+        preset_width: Factor on the width of the preset.
         max_epochs: Epochs of a trial that is not stopped.
         total_epochs: Epochs of a search; the preset gets `total_epochs / max_epochs` trials.
-        grace_epochs: The first rung.
+        grace_epochs: The first rung of random search with ASHA.
     """
 
     corpus: CorpusConfig
     teacher: Path
+    embedding_dim: int
     out: Path
+    space: str
     width: float
+    preset_width: float
     max_epochs: int
     total_epochs: int
     grace_epochs: int
@@ -94,7 +106,7 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
     Raises:
         subprocess.CalledProcessError: It failed.
     """
-    chosen = ARMS[arm]
+    early_stopping = {"scheduler": {"grace_epochs": plan.grace_epochs}}
     settings = {
         "corpus": corpus.model_dump(mode="json"),
         "teacher": str(plan.teacher),
@@ -104,14 +116,14 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
         "max_epochs": plan.max_epochs,
         "total_epochs": plan.total_epochs,
         "max_concurrent": 1,
-        "sampler": chosen["sampler"],
-        "scheduler": {"kind": chosen["kind"], "grace_epochs": plan.grace_epochs},
-        "width_scale": plan.width if arm == PRESET else 1,
+        "width_scale": plan.preset_width if arm == PRESET else 1,
         "seed": seed,
         "resources": {"cpu": 1},
         "device": "cpu",
         "keep_best": 1,
         "benchmark_top": 0,
+        **(early_stopping if arm == RANDOM_ASHA else {}),
+        **ARMS[arm],
     }
     run = plan.run(arm, seed)
     file = run.with_suffix(".yaml")
@@ -126,13 +138,15 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
 
 
 def _space(plan: Plan, arm: str) -> Path:
-    """Return the space file of an arm: `mixer` at another width, or only the preset."""
-    file = plan.out / ("preset.yaml" if arm == PRESET else "mixer.yaml")
+    """Return the space file of an arm: the bundled space at another width, or only the preset."""
+    model = {"embedding_dim": plan.embedding_dim}
     if arm == PRESET:
-        write_yaml(file, {"presets": ["v2_cosine"]})
+        file = plan.out / "preset.yaml"
+        write_yaml(file, {"presets": ["v2_cosine"], "model": model})
         return file
-    mixer = read_yaml(Path("spaces/presets/mixer.yaml").resolve()).data
-    widths = mixer["model"]["hidden_dim"]["choices"]
-    mixer["model"]["hidden_dim"] = {"choices": [round(width * plan.width) for width in widths]}
-    write_yaml(file, mixer)
+    file = plan.out / f"{plan.space}.yaml"
+    space = read_yaml(bundled_spaces()[plan.space]).data
+    widths = space["model"]["hidden_dim"]["choices"]
+    model["hidden_dim"] = {"choices": [round(width * plan.width) for width in widths]}
+    write_yaml(file, {**space, "model": {**space["model"], **model}})
     return file

@@ -141,15 +141,29 @@ def stored_scores(file: Path, data: TrainingData) -> Floats | None:
     Raises:
         TrainingError: The file cannot be read, or breaks a rule.
     """
-    table = read_embeddings(file, data.val_paths)
-    count_V = np.bincount(table.utterance_N, minlength=len(data.val_paths))
+    return stored_pair_scores(file, data.val_paths, data.val_a, data.val_b)
+
+
+def stored_pair_scores(
+    file: Path, paths: Sequence[str], first_P: Index, second_P: Index
+) -> Floats | None:
+    """Score trial pairs as `stored_scores` does.
+
+    Args:
+        file: The file of embeddings.
+        paths: Utterances of the pairs, without repetition.
+        first_P: First utterance of each pair, as a position in `paths`.
+        second_P: Second utterance of each pair.
+    """
+    table = read_embeddings(file, paths)
+    count_V = np.bincount(table.utterance_N, minlength=len(paths))
     if not count_V.all():
         return None
     mean_VD = np.zeros((len(count_V), table.embedding_ND.shape[1]))
     # `+=` with an index array would add only one crop of each utterance.
     np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
     mean_VD /= count_V[:, None]
-    return cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
+    return cosine_scores(mean_VD[:, None], first_P, second_P)
 
 
 def _faults(
