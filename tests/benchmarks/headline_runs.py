@@ -137,16 +137,24 @@ def run_search_of(plan: Plan, corpus: CorpusConfig, arm: str, seed: int) -> Path
     return run
 
 
+def scaled_space(file: Path, name: str, width: float, embedding_dim: int) -> Path:
+    """Write a bundled space at another width, for students with embeddings of this size."""
+    space = read_yaml(bundled_spaces()[name]).data
+    widths = space["model"]["hidden_dim"]["choices"]
+    model = {
+        **space["model"],
+        "embedding_dim": embedding_dim,
+        "hidden_dim": {"choices": [round(each * width) for each in widths]},
+    }
+    write_yaml(file, {**space, "model": model})
+    return file
+
+
 def _space(plan: Plan, arm: str) -> Path:
     """Return the space file of an arm: the bundled space at another width, or only the preset."""
-    model = {"embedding_dim": plan.embedding_dim}
-    if arm == PRESET:
-        file = plan.out / "preset.yaml"
-        write_yaml(file, {"presets": ["v2_cosine"], "model": model})
-        return file
-    file = plan.out / f"{plan.space}.yaml"
-    space = read_yaml(bundled_spaces()[plan.space]).data
-    widths = space["model"]["hidden_dim"]["choices"]
-    model["hidden_dim"] = {"choices": [round(width * plan.width) for width in widths]}
-    write_yaml(file, {**space, "model": {**space["model"], **model}})
+    if arm != PRESET:
+        file = plan.out / f"{plan.space}.yaml"
+        return scaled_space(file, plan.space, plan.width, plan.embedding_dim)
+    file = plan.out / "preset.yaml"
+    write_yaml(file, {"presets": ["v2_cosine"], "model": {"embedding_dim": plan.embedding_dim}})
     return file
