@@ -17,6 +17,7 @@ from spaces.files.errors import TrainingError
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import MAX_LISTED, Crops, TeacherFacts, TeacherOutput
+from trainable.machine.prefetch import to_device
 from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, read_embeddings
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import cosine_scores
@@ -88,7 +89,7 @@ class StoredTeacher:
         if not np.array_equal(self.key_N[found_B], key_B):
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         emb_BD = self.embedding_ND[self.position_N[found_B]].astype(np.float32)
-        return TeacherOutput(torch.from_numpy(emb_BD).to(self.device), ())
+        return TeacherOutput(to_device(torch.from_numpy(emb_BD), self.device), ())
 
 
 def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:

@@ -4,7 +4,8 @@ Shapes: U utterances, C crops of each, B crops at once, T frames, F mel bins, W 
 vector: the embedding and then the stages averaged over time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from spaces.files.errors import CheckpointError
 from trainable.features.crop_bank import CropBank, Index
 from trainable.features.feature_table import FeatureTable
 from trainable.machine.hardware import choose_device
+from trainable.machine.prefetch import prefetched, to_device, to_host_later
 from trainable.store.folder import open_complete
 from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
@@ -69,24 +71,32 @@ class TargetTask:
             allow_code(self.code_root)
         features = _features(self.features)
         teacher, device = _teacher(self.teacher, self.sha256)
-        at_once = max(1, CROPS_AT_ONCE // self.bank.num_crops)
-        for begin in range(0, self.num_rows, at_once):
-            chosen = np.arange(begin, min(begin + at_once, self.num_rows))
-            row_U, start_UC = self.first + chosen, self._starts(features, chosen)
-            # Short utterances have fewer crops; -1 stands for those that are missing.
-            row_B = np.repeat(row_U, (start_UC >= 0).sum(axis=1))
-            feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
-            vector_BW = teacher_vectors(teacher, feat_BTF.to(device))
-            bounds = np.searchsorted(row_B, row_U[1:])
-            for place, vector_CW in zip(chosen, np.split(vector_BW, bounds), strict=True):
-                path = self.paths[place]
-                yield (path, vector_CW) if np.isfinite(vector_CW).all() else self._fault(path)
+        with closing(prefetched(self._crops(features, device), device=device)) as crops:
+            for chosen, count_U, vector_BW in _one_ahead(teacher, crops):
+                vectors = np.split(vector_BW, np.cumsum(count_U)[:-1])
+                for path, vector_CW in zip(self.paths[chosen], vectors, strict=True):
+                    finite = np.isfinite(vector_CW).all()
+                    yield (path, vector_CW) if finite else self._fault(path)
 
     def faults(self, tick: Tick) -> tuple[str, ...]:
         """Return no faults: they are known only when the teacher has embedded the crops."""
         for _ in self.paths:
             tick()
         return ()
+
+    def _crops(
+        self, features: FeatureTable, device: torch.device
+    ) -> Iterator[tuple[slice, Index, torch.Tensor]]:
+        """Yield utterances, the number of crops of each, and these crops."""
+        at_once = max(1, CROPS_AT_ONCE // self.bank.num_crops)
+        for begin in range(0, self.num_rows, at_once):
+            chosen = np.arange(begin, min(begin + at_once, self.num_rows))
+            start_UC = self._starts(features, chosen)
+            # Short utterances have fewer crops; -1 stands for those that are missing.
+            count_U = (start_UC >= 0).sum(axis=1)
+            row_B = np.repeat(self.first + chosen, count_U)
+            feat_BTF = features.crops(row_B, start_UC[start_UC >= 0], self.bank.crop_frames)
+            yield slice(begin, begin + len(chosen)), count_U, to_device(feat_BTF, device)
 
     def _starts(self, features: FeatureTable, chosen: Index) -> Index:
         latest_U = self.bank.latest(features.length[self.first + chosen])
@@ -99,13 +109,30 @@ class TargetTask:
         )
 
 
+def _one_ahead(
+    teacher: Teacher, crops: Iterable[tuple[slice, Index, torch.Tensor]]
+) -> Iterator[tuple[slice, Index, Vectors]]:
+    """Yield the teacher's vectors in place of the crops; the next ones are queued before that."""
+    before: tuple[slice, Index, Callable[[], Vectors]] | None = None
+    for chosen, count_U, feat_BTF in crops:
+        queued = chosen, count_U, teacher_vectors(teacher, feat_BTF)
+        if before is not None:
+            yield *before[:2], before[2]()
+        before = queued
+    if before is not None:
+        yield *before[:2], before[2]()
+
+
 @torch.inference_mode()
-def teacher_vectors(teacher: Teacher, feat_BTF: torch.Tensor) -> Vectors:
-    """Return a teacher's output for crops, (B, W) float16; too large numbers become infinite."""
+def teacher_vectors(teacher: Teacher, feat_BTF: torch.Tensor) -> Callable[[], Vectors]:
+    """Begin to compute a teacher's output for crops; return a function that waits for it.
+
+    Its result is (B, W) float16; too large numbers become infinite. The passes are float32 on
+    every device: targets are computed once, and all trials on all machines share them.
+    """
     embedding_BD, stages = teacher.embed(feat_BTF, with_stages=True)
-    with np.errstate(over="ignore"):
-        vector_BW: Vectors = torch.cat((embedding_BD, *stages), dim=1).half().cpu().numpy()
-    return vector_BW
+    wait = to_host_later(torch.cat((embedding_BD, *stages), dim=1).half())
+    return lambda: wait().numpy()
 
 
 # The tasks of a process share store and teacher: loading them takes longer than a small shard.

@@ -150,7 +150,7 @@ class Trainer:
         # Seeded per epoch, so that a resumed run draws what an uninterrupted one would.
         rng = np.random.default_rng((self.config.seed, self.epoch))
         # From here only the prefetch thread uses `rng`: a NumPy generator is not thread-safe.
-        with closing(prefetched(self._batches(rng))) as batches:
+        with closing(prefetched(self._batches(rng), device=self.device)) as batches:
             for batch in batches:
                 sums.add(self.step.run(batch, meter))
         means = sums.means()
