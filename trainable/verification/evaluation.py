@@ -121,7 +121,10 @@ class Validation:
         """
         model.eval()
         chunks = []
-        with closing(prefetched(self._batches(engine.device))) as batches, engine.autocast():
+        with (
+            closing(prefetched(self._batches(engine.device), device=engine.device)) as batches,
+            engine.autocast(),
+        ):
             for feat_BTF in batches:
                 # NumPy has no bfloat16, which the pass may compute in.
                 chunks.append(model.embed(feat_BTF).float())

@@ -178,7 +178,7 @@ def test_batches_made_ahead_are_those_made_in_turn(
 ) -> None:
     trial = config(training=TRAINING | {"num_masks": 2})
     ahead = curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2))
-    monkeypatch.setattr("trainable.training.trainer.prefetched", lambda source: source)
+    monkeypatch.setattr("trainable.training.trainer.prefetched", lambda source, **_: source)
     assert curve(run(Trainer(trial, data, teacher=teacher, device=CPU), 2)) == ahead
 
 
