@@ -111,7 +111,10 @@ def write_report(view: RunView, out: Path | None = None, *, audit: Auditor | Non
     except DiskFullError:
         raise
     except OSError as error:
-        raise RunError(f"{out}: cannot write the page: {error.strerror or error}") from error
+        raise RunError(
+            f"{out}: cannot write the page: {error.strerror or error}; choose another file with "
+            "--out"
+        ) from error
     return out
 
 

@@ -16,8 +16,10 @@ SPIN_COUNT = "10000"
 def main() -> None:
     """Run the command line."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    from search.cli.streams import prepare_streams
     from trainable.machine.cores import set_thread_limit
 
+    prepare_streams()
     set_thread_limit()
     from search.cli.app import run_app
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 from typer.core import TyperGroup, TyperOption
 
+from search.cli.unwritable import refusal
+from spaces.files.errors import VeerError
+
 if TYPE_CHECKING:
     from typer._click.core import Parameter
 
@@ -25,6 +28,21 @@ class LightGroup(TyperGroup):
             if isinstance(param, TyperOption) and param.is_flag and param.default is None:
                 param.default = False
         return params
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        """Run the command; refuse in one line a target that the system does not let it write."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            # Click ends a command quietly whose reader has gone.
+            if isinstance(error, VeerError | BrokenPipeError):
+                raise
+            raise VeerError(refusal(error, self._options_of(ctx))) from error
+
+    def _options_of(self, ctx: typer.Context) -> list[str]:
+        """Return the names of the options and arguments of the command that runs."""
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        return [] if command is None else [name for each in command.params for name in each.opts]
 
 
 def command_group(text: str, **options: Any) -> typer.Typer:

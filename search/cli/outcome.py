@@ -66,6 +66,26 @@ def run_and_print(settings: SearchConfig, folder: Path, *, retry_failed: bool = 
 
 
 def _print_result(result: SearchResult) -> None:
+    """Export the best trial of a search that has ended, then print its tables.
+
+    In this order no fault of the display loses the result.
+    """
+    from results.records.search_records import ENDINGS
+
+    run, lines = result.run, ["no trial reached a VEER: nothing to export"]
+    try:
+        if result.reason in ENDINGS and run.ranked:
+            lines = _exported(run)
+    finally:
+        _print_tables(result)
+    if result.reason not in ENDINGS:
+        why, _ = STOP_MESSAGES[result.reason]
+        lines = [f"{why}: {veer_command('resume', run.folder.path)}{permission_flag()}"]
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def _print_tables(result: SearchResult) -> None:
     from results.export.benchmark import BENCHMARK_COLUMNS
     from results.records.search_records import ENDINGS
     from results.terminal.cells import benchmark_view
@@ -77,18 +97,9 @@ def _print_result(result: SearchResult) -> None:
     console.print(trials_view(run, width=console.width))
     if result.message:
         console.print(result.message, highlight=False, markup=False, soft_wrap=True)
-    if result.reason not in ENDINGS:
-        why, _ = STOP_MESSAGES[result.reason]
-        again = f"{veer_command('resume', run.folder.path)}{permission_flag()}"
-        console.print(f"{why}: {again}", highlight=False, soft_wrap=True)
-        return
-    if run.benchmark is not None:
+    if result.reason in ENDINGS and run.benchmark is not None:
         rows = [row.as_dict() for row in run.benchmark.rows]
         console.print(benchmark_view(rows, BENCHMARK_COLUMNS, console.width))
-    if not run.ranked:
-        console.print("no trial reached a VEER: nothing to export")
-    else:
-        _export(run)
 
 
 def _why_finished(run: RunView) -> str:
@@ -106,16 +117,14 @@ def _why_finished(run: RunView) -> str:
             return "this search is already finished"
 
 
-def _export(run: RunView) -> None:
+def _exported(run: RunView) -> list[str]:
+    """Export the best trial; return the lines about it."""
     from results.analysis.remarks import why_best
     from results.export.export import export_trial
 
     exported = export_trial(run)
-    console.print(
-        f"best: trial {exported.trial}, {why_best(run)}\n"
-        f"exported to {exported.folder}; train it in full with\n"
+    return [
+        f"best: trial {exported.trial}, {why_best(run)}",
+        f"exported to {exported.folder}; train it in full with",
         f"  {training_command(exported)}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    ]

@@ -10,6 +10,7 @@ import typer
 
 from search.cli.console import console, errors, progress_bar
 from search.cli.options import AllowCodeOption, permit, training_command
+from search.cli.unwritable import reason
 from search.cli.watch import INTERVAL_S, watch
 from spaces.files.errors import ConfigError
 from spaces.files.visible import visible
@@ -90,7 +91,7 @@ def trials(
         # Rebuilt at every call: the files of a search that was killed are older than its journal.
         write_tables(view)
     except OSError as error:  # a full disk, or a read-only folder
-        errors.print(f"tables not written: {error}", highlight=False, soft_wrap=True)
+        errors.print(f"tables not written: {reason(error)}", highlight=False, soft_wrap=True)
     names = [name.strip() for name in columns.split(",")] if columns else []
     rows = select(table, conditions=conditions or (), sort=sort)
     chosen = select(rows, columns=names)
@@ -171,8 +172,10 @@ def benchmark(
     from results.analysis.run_view import RunView
     from results.export.benchmark import BENCHMARK_COLUMNS, BenchmarkConfig, benchmark_run
     from results.terminal.cells import benchmark_view
+    from spaces.files.disk import require_writable
 
     permit(code)
+    require_writable(run)
     config = BenchmarkConfig() if rounds is None else BenchmarkConfig(rounds=rounds)
     with progress_bar("rounds") as progress:
         measured = benchmark_run(RunView.read(run), top, config, progress)

@@ -130,6 +130,7 @@ def run_and_show(
     engine: EngineConfig | None = None,
 ) -> TrainResult:
     """Start or continue a training with a progress bar, then print the results."""
+    from spaces.files.disk import require_writable
     from spaces.files.yaml_file import load_mapping
     from trainable.checkpoints.user_models import check_user_model, check_user_teacher
     from trainable.config.trial_config import TrainRunConfig
@@ -142,6 +143,7 @@ def run_and_show(
     from trainable.training.full import run_training
 
     check_user_model(trial.model)
+    require_writable(out)
     if teacher is not None and trial.loss.distill_weight > 0:
         # Before the corpus is read, which may take long.
         check_user_teacher(find_teacher(teacher))

@@ -62,6 +62,26 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def require_writable(folder: Path) -> None:
+    """Refuse a folder, which need not exist yet, in which this user may make no file.
+
+    For what is written only after long work.
+
+    Raises:
+        OSError: As the system would raise it.
+    """
+    there = folder.absolute()
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        number = errno.ENOTDIR
+    elif os.access(there, os.W_OK | os.X_OK):
+        return
+    else:
+        number = errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES
+    raise OSError(number, os.strerror(number), str(folder))
+
+
 def format_bytes(num_bytes: float) -> str:
     """Return a number of bytes in a decimal unit, with two digits or more, such as `1.2 GB`."""
     unit = 0

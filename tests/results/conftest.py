@@ -1,12 +1,8 @@
 """Run folders to read: one with only a journal, one with trained models."""
 
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
@@ -17,18 +13,10 @@ from results.records.search_records import (
     StartPointsRead,
     TeacherRecord,
 )
-from results.records.trial_records import EpochEnded, TrialEnded, TrialStarted
+from results.records.trial_records import TrialEnded, TrialStarted
 from spaces.dimensions import Dimension
-from spaces.files.digest import file_sha256
-from spaces.files.yaml_file import write_yaml
 from tests.worlds.journal_writing import DIMENSIONS, report, start
-from tests.worlds.tiny_models import LSTM, MIXER
-from trainable.checkpoints.folder import CheckpointFolder, resolve_model_file
-from trainable.config.trial_config import TrialConfig
-from trainable.corpus.corpus import read_corpus_config
-from trainable.features.training_data import load_training_data
-from trainable.teachers.network import load_teacher
-from trainable.training.trainer import Trainer
+from tests.worlds.trained_run import Trained, train_both, write_trained_run
 
 
 @pytest.fixture
@@ -147,80 +135,12 @@ def shared_run(tmp_path: Path) -> RunFolder:
     return RunFolder(path)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trained:
-    """A teacher and a student distilled from it, with a checkpoint each, after one epoch.
-
-    Attributes:
-        folder: Holds `teacher` and `student`, as a trainer saves them.
-        teacher: The teacher's trainer.
-        student: The student's trainer.
-    """
-
-    folder: Path
-    teacher: Trainer
-    student: Trainer
-
-
 @pytest.fixture(scope="session")
-def trained(
-    make_corpus: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
-) -> Trained:
-    folder, cpu = tmp_path_factory.mktemp("trained"), torch.device("cpu")
-    corpus = read_corpus_config(make_corpus(folder / "corpus"))
-    data = load_training_data(corpus, cache_dir=folder / "cache")
-    training = {"max_epochs": 2, "batch_size": 8, "crop_frames": 40}
-    config = TrialConfig.model_validate(
-        {"model": LSTM, "loss": {"distillation": "none"}, "training": training}
-    )
-    teacher = Trainer(config, data, device=cpu)
-    teacher.run_epoch()
-    file = CheckpointFolder(folder / "teacher").save(teacher)
-    averaging = training | {"ema_epochs": 0.5}
-    config = TrialConfig.model_validate({"model": MIXER, "training": averaging})
-    student = Trainer(config, data, teacher=load_teacher(file), device=cpu)
-    student.run_epoch()
-    CheckpointFolder(folder / "student").save(student)
-    return Trained(folder=folder, teacher=teacher, student=student)
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train_both(tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture
-def trained_run(tmp_path: Path, make_corpus: Callable[..., Path], trained: Trained) -> RunFolder:
-    """A run with checkpoints: a teacher, trial 0 distilled from it, trial 1 whose are gone."""
-    corpus = read_corpus_config(make_corpus(tmp_path / "corpus"))
-    shutil.copytree(trained.folder / "teacher", tmp_path / "teacher")
-    teacher, student = trained.teacher, trained.student
-    teacher_file = resolve_model_file(tmp_path / "teacher")
-    with Journal(tmp_path / "trained" / "journal.jsonl") as journal:
-        settings = {"corpus": corpus.model_dump(mode="json")}
-        journal.append(SearchStarted(settings=settings, provenance={"command": "veer search"}))
-        journal.append(
-            TeacherRecord(
-                path=teacher_file,
-                veer_pct=teacher.history[-1].veer_pct,
-                num_params=teacher.num_params,
-                sha256=file_sha256(teacher_file),
-            )
-        )
-        config = student.config
-        for trial in (0, 1):
-            journal.append(
-                TrialStarted(
-                    trial=trial,
-                    params={"loss.alpha": 0.7},
-                    config=config.canonical(),
-                    config_hash=config.config_hash(),
-                    seed=config.seed,
-                )
-            )
-        report = student.history[-1].as_dict()
-        for trial in (0, 1):
-            worse = {"veer_pct": report["veer_pct"] + trial}
-            journal.append(
-                EpochEnded(trial=trial, num_params=student.num_params, **report | worse)
-            )
-            journal.append(TrialEnded(trial=trial, state="complete", reason=None))
-    folder = RunFolder(tmp_path / "trained")
-    shutil.copytree(trained.folder / "student", folder.trial(0))
-    write_yaml(folder.trial(0) / "config.yaml", config.canonical())
-    return folder
+def trained_run(tmp_path: Path, trained: Trained) -> RunFolder:
+    """See `write_trained_run`."""
+    return write_trained_run(tmp_path, trained)

@@ -21,7 +21,7 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from spaces.files.yaml_file import read_yaml
 from tests.full_disk import run_case
-from tests.results.conftest import Trained
+from tests.worlds.trained_run import Trained
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.config.trial_config import read_train_config
 from trainable.machine.engine import EngineConfig
