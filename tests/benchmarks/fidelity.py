@@ -2,11 +2,12 @@
 
 `make bench NAME=fidelity ARGS='--bank FOLDER --teacher FILE --out FOLDER'` with the corpus in
 $VEER_MINIVOX. It trains configs of the bank of real curves (see `extend_bank`) for 3 epochs in
-cheaper ways (half the speakers, half the width), and prints the rank correlation of their d' with the EER of the same configs after 12
-whole epochs, beside that of the bank's own first epochs. d' is over the pairs of one half of the
-validation speakers, the EER over those of the other half: mean of 20 halves. All with averaged
-weights. Runs of --out that exist are not trained again. Shorter crops are not among the ways: the
-kept embeddings of a teacher are those of whole crops, and the Mixer's weights are for one length.
+cheaper ways (half the speakers, half the width), and prints the rank correlation of their d' with
+the EER of the same configs after 12 whole epochs, beside that of the bank's own first epochs. d'
+is over the pairs of one half of the validation speakers, the EER over those of the other half:
+mean of 20 halves. All with averaged weights. Runs of --out that exist are not trained again.
+Shorter crops are not among the ways: the kept embeddings of a teacher are those of whole crops,
+and the Mixer's weights are for one length.
 """
 
 import argparse
