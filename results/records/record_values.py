@@ -25,6 +25,7 @@ EndState = Literal["complete", "stopped_early", "failed", "diverged"]
 HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
 FollowUpKind = Literal["repeat", "control"]
 DrawnBy = Literal["tpe", "local", "random", "start"]
+PrecisionName = Literal["float32", "bfloat16", "float16"]
 FinalReason = Literal["finished", "target_met", "exhausted", "epochs_spent"]
 EndReason = FinalReason | HaltReason
 
@@ -128,6 +129,7 @@ Text = Annotated[str, Rule("text")]
 TextOrNull = Annotated[str | None, Rule("text or null")]
 Texts = Annotated[list[str], Rule("a list of text")]
 Tree = Annotated[dict[str, Any], Rule("a mapping")]
+Precision = Annotated[PrecisionName, Rule(f"one of {sorted(get_args(PrecisionName))}")]
 State = Annotated[EndState, Rule(f"one of {sorted(get_args(EndState))}")]
 Threads = Annotated[
     int, Field(ge=1, le=MOST_THREADS), Rule(f"a whole number from 1 to {MOST_THREADS}")

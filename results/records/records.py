@@ -21,6 +21,7 @@ from results.records.search_records import (
     GraceChanged,
     InfeasibleSuggestion,
     ModelsBenchmarked,
+    PrecisionChosen,
     RepeatedSuggestion,
     SearchEnded,
     SearchResumed,
@@ -50,6 +51,7 @@ AnyRecord = (
     | InfeasibleSuggestion
     | RepeatedSuggestion
     | GpuShareMeasured
+    | PrecisionChosen
     | GraceChanged
     | TrialStarted
     | TrialPlaced

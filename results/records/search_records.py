@@ -19,6 +19,7 @@ from results.records.record_values import (
     Number,
     NumberOrNull,
     Params,
+    Precision,
     Provenance,
     Rule,
     Settings,
@@ -201,6 +202,19 @@ class GpuShareMeasured(Record):
     gpu: Text
     params: Params
     config: Tree
+
+
+class PrecisionChosen(Record):
+    """What `engine.precision: auto` stands for, in all trials of a search that may use GPUs.
+
+    Attributes:
+        precision: The type of the networks' passes.
+        gpus: Names of the GPUs that it was chosen for; empty where trials trained on CPUs.
+    """
+
+    event: Literal["precision"] = "precision"
+    precision: Precision
+    gpus: Texts
 
 
 class GraceChanged(Record):

@@ -53,7 +53,8 @@ def reproduce(
     """Compute a trial again from scratch, and compare every epoch with the journal.
 
     On the same machine with the same versions and threads, every number except the timing must be
-    equal bit for bit. Otherwise VEER and loss must be within the tolerance of docs/reproduce.md.
+    equal bit for bit. Otherwise, and on a GPU without engine.deterministic, VEER and loss must be
+    within the tolerance of docs/reproduce.md.
     Exit status 0 if the trial was reproduced, 1 if not.
     """
     from results.analysis.run_view import RunView
@@ -104,6 +105,10 @@ def _print(found: Reproduction) -> None:
     for text in found.differences:
         console.print(
             f"different conditions: {text}", highlight=False, soft_wrap=True, markup=False
+        )
+    if found.inexact is not None:
+        console.print(
+            f"bits may differ: {found.inexact}", highlight=False, soft_wrap=True, markup=False
         )
     console.print(found.verdict, highlight=False, soft_wrap=True, markup=False)
 

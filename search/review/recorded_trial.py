@@ -19,6 +19,7 @@ from results.records.record import Record
 from results.records.search_records import SearchResumed, SearchStarted
 from results.records.trial_records import TrialPlaced
 from results.terminal.trial import find_trial
+from search.estimates.precision import recorded_engine
 from search.provenance.data_record import (
     SHA256_DIGITS,
     changed_stores,
@@ -46,7 +47,13 @@ NUMERIC_VARIABLES = (
     "NVIDIA_", "OMP_DYNAMIC", "OMP_SCHEDULE", "OMP_THREAD_LIMIT", "ONEDNN_", "TORCHINDUCTOR_",
     "TORCH_",
 )  # fmt: skip
-HARDWARE_NAMES = {"cpu": "CPU", "torch_cpu_capability": "CPU capability", "torch": "torch build"}
+HARDWARE_NAMES = {
+    "cpu": "CPU",
+    "torch_cpu_capability": "CPU capability",
+    "torch": "torch build",
+    "gpu_driver": "GPU driver",
+    "cudnn": "cuDNN",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +153,7 @@ def recorded_trial(
         recorded = CorpusConfig.model_validate(settings.get("corpus"))
         targets = TargetsConfig.model_validate(settings.get("targets") or {})
         engine = EngineConfig.model_validate(settings.get("engine") or {})
+        engine = recorded_engine(engine, run.records)
     if corpus is not None:
         _require_same_settings(corpus, recorded)
     corpus = corpus or recorded

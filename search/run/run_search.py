@@ -1,6 +1,6 @@
 """One search from its settings to a run folder with tables, benchmark and best checkpoints."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -10,15 +10,17 @@ from results.journal.run_folder import JOURNAL, RunFolder
 from results.trackers.live_files import LiveFiles
 from search.cluster.check import require_uniform_nodes
 from search.cluster.connection import connected
-from search.cluster.resources import Node, cluster_nodes, num_trials_at_once
+from search.cluster.resources import cluster_nodes, num_trials_at_once
 from search.cluster.signals import Terminated
 from search.cluster.store_build import ShardBuilder
 from search.config.search_config import SearchConfig
+from search.config.sections import AUTO
 from search.estimates.gpu_probe import GpuShareProbe
+from search.estimates.precision import TrainingNodes, choose_precision
 from search.loop.coordinator import Coordinator
 from search.loop.retry_failed import num_failed
 from search.loop.setup import resolve
-from search.loop.shares import ShareAllocator
+from search.loop.shares import ResourceShare, ShareAllocator
 from search.provenance.run_lock import leaving_no_trace, logging_to, run_lock
 from search.provenance.run_state import earlier_records, is_finished
 from search.ray_tune.driver import drive
@@ -128,14 +130,14 @@ def _run_trials(
     guard = disk_guard(job, materials, print_forecast(job.settings, job.view))
     try:
         with connected(job.settings.address):
-            nodes = _look(job)
+            nodes = _look(job, journal)
             allocator = _lend(job, materials, journal, nodes)
-            fitting = num_trials_at_once(allocator.base, nodes)
+            fitting = num_trials_at_once(allocator.base, nodes.nodes)
             slots = TrialSlots(allocator, fitting, job.settings.max_concurrent)
             guard.check(slots.at_once, coordinator.trials)
             record_resume(job, journal)
             job.view.print_line(slots.in_words())
-            _drive(job, materials, journal, coordinator, slots)
+            _drive(job, materials, journal, coordinator, (slots, nodes))
     except DiskFullError as error:
         coordinator.halt("disk_full", str(error))
     except KeyboardInterrupt as interrupt:
@@ -147,20 +149,23 @@ def _run_trials(
     return is_terminated
 
 
-def _look(job: SearchJob) -> Sequence[Node]:
-    """Return the nodes, which must have the same versions and share the storage.
+def _look(job: SearchJob, journal: Journal) -> TrainingNodes:
+    """Return the nodes for trials, which must have the same versions and share the storage.
 
     Raises:
-        ConfigError: A node differs, or does not see a folder.
+        ConfigError: A node differs, or does not see a folder; none has a trial's share; no GPU can
+            be used, or none has the precision.
     """
-    nodes = cluster_nodes()
+    nodes, wanted = cluster_nodes(), job.settings.resources
+    if wanted.gpu != AUTO:
+        num_trials_at_once(ResourceShare(num_cpus=wanted.cpu, num_gpus=float(wanted.gpu)), nodes)
     if job.settings.address is not None:
         require_uniform_nodes(nodes, [job.folder, cache_dir()])
-    return nodes
+    return choose_precision(job.settings, nodes, journal, job.records, job.view.print_line)
 
 
 def _lend(
-    job: SearchJob, materials: Materials, journal: Journal, nodes: Sequence[Node]
+    job: SearchJob, materials: Materials, journal: Journal, nodes: TrainingNodes
 ) -> ShareAllocator:
     """Return the shares of the trials; for `gpu: auto` a training step is measured.
 
@@ -168,7 +173,7 @@ def _lend(
         ConfigError: The shares cannot be decided.
     """
     probe = GpuShareProbe(
-        settings=job.settings,
+        settings=job.settings.model_copy(update={"engine": nodes.engine}),
         space=job.space,
         teacher=materials.teacher,
         num_speakers=materials.num_speakers,
@@ -176,7 +181,7 @@ def _lend(
         records=job.records,
         print_line=job.view.print_line,
     )
-    return probe.make_allocator(nodes)
+    return probe.make_allocator(nodes.nodes)
 
 
 def _drive(
@@ -184,9 +189,10 @@ def _drive(
     materials: Materials,
     journal: Journal,
     coordinator: Coordinator,
-    slots: TrialSlots,
+    places: tuple[TrialSlots, TrainingNodes],
 ) -> None:
     """Run the trials until none is left, with the files and the screen that follow them."""
+    (slots, nodes), plan = places, coordinator.eval_plan
     keeper = checkpoint_keeper(job)
 
     def on_step() -> None:
@@ -198,7 +204,7 @@ def _drive(
     drive(
         coordinator,
         job.settings.faults,
-        task_maker(job, materials, slots.allocator, coordinator.eval_plan),
+        task_maker(job, materials, slots.allocator, plan=plan, nodes=nodes),
         slots=slots,
         on_step=on_step,
         print_line=job.view.print_line,

@@ -5,6 +5,7 @@ from typing import Any
 
 from models.user_code import code_root
 from results.journal.run_folder import RunFolder
+from search.estimates.precision import TrainingNodes
 from search.loop.shares import ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
@@ -16,7 +17,12 @@ from trainable.training.ray_trial import TrialTask
 
 
 def task_maker(
-    job: SearchJob, materials: Materials, allocator: ShareAllocator, plan: EvalPlan
+    job: SearchJob,
+    materials: Materials,
+    allocator: ShareAllocator,
+    *,
+    plan: EvalPlan,
+    nodes: TrainingNodes,
 ) -> Callable[[TrialCourse], dict[str, Any]]:
     """Return a function from a trial to its Ray config.
 
@@ -25,6 +31,7 @@ def task_maker(
         materials: Corpus and teacher.
         allocator: The shares of the trials.
         plan: The epochs that are evaluated.
+        nodes: How trials compute, and where.
     """
     settings, run = job.settings, RunFolder(job.folder)
     # With it a worker opens the stores without looking at every audio file again.
@@ -53,7 +60,8 @@ def task_maker(
             opened=opened,
             num_known=course.epoch,
             code_root=code_root(),
-            engine=settings.engine,
+            engine=nodes.engine,
+            avoided=nodes.avoided,
             versions=expected,
             eval_plan=plan,
         ).model_dump(mode="json")

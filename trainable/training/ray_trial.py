@@ -60,6 +60,7 @@ REASON = "reason"
 PLACEMENT = "place"
 DAMAGED = "damaged"
 CONFIG_FILE = "config.yaml"
+NODE_ID_LABEL = "ray.io/node-id"  # Ray gives every node this label
 
 
 class TrialTask(BaseModel):
@@ -82,7 +83,8 @@ class TrialTask(BaseModel):
         opened: The corpus's stores of log-mels (`reopening_keys`); empty finds them by the audio.
         num_known: Epochs that the journal has; later epochs of a checkpoint are reported first.
         code_root: Folder whose modules may be run; None if user code is not allowed.
-        engine: Precision and compilation.
+        engine: Precision, compilation, determinism.
+        avoided: Ray's identifiers of the nodes that the trial must not run on.
         versions: Package versions that the node must have; empty if not checked.
         eval_plan: The epochs that are evaluated.
     """
@@ -106,6 +108,7 @@ class TrialTask(BaseModel):
     num_known: int = 0
     code_root: Path | None = None
     engine: EngineConfig = EngineConfig()
+    avoided: tuple[str, ...] = ()
     versions: dict[str, str] = {}
     eval_plan: EvalPlan = EVERY_EPOCH
 
@@ -122,7 +125,11 @@ class StudentTrial(tune.Trainable):
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         """Return the resources of the task; Ray reuses workers only for equal requests."""
-        return tune.PlacementGroupFactory([{"CPU": config["num_cpus"], "GPU": config["num_gpus"]}])
+        share = {"CPU": config["num_cpus"], "GPU": config["num_gpus"]}
+        if not config["avoided"]:
+            return tune.PlacementGroupFactory([share])
+        elsewhere = {NODE_ID_LABEL: f"!in({','.join(config['avoided'])})"}
+        return tune.PlacementGroupFactory([share], bundle_label_selector=[elsewhere])
 
     def setup(self, config: dict[str, Any]) -> None:
         """Store the task; the trainer is built by a step, as only that can return an outcome."""

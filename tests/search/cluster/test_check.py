@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import ray
@@ -178,11 +179,19 @@ def test_checked_trial_asks_before_its_first_step(monkeypatch):
     asked = []
     monkeypatch.setattr("search.ray_tune.checked_trial.require_versions", asked.append)
     trial = object.__new__(CheckedTrial)
-    trial._task = type("Task", (), {"versions": {"veer": "0.1.0"}})()
+    monkeypatch.setattr("search.ray_tune.checked_trial.require_gpu_for", asked.append)
+    task = SimpleNamespace(versions={"veer": "0.1.0"}, device="auto", num_gpus=0, engine="T4")
+    trial._task = task
     step = "trainable.training.ray_trial.StudentTrial.step"
     monkeypatch.setattr(step, lambda self: {"trial": self})
     assert trial.step() == {"trial": trial}
     assert asked == [{"veer": "0.1.0"}]
+    # Of a GPU only where the trial uses one.
+    task.num_gpus, task.versions = 0.5, {}
+    trial.step()
+    task.device = "cpu"
+    trial.step()
+    assert asked[1:] == [{}, "T4", {}]
 
 
 def test_marks_are_gone_after_a_refusal(tmp_path: Path):

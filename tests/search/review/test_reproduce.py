@@ -2,16 +2,23 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from results.analysis.run_view import RunView
 from results.journal.run_folder import RunFolder
-from search.review.reproduce import Reproduction
+from search.review.epoch_comparison import COMPARED, EpochPair
+from search.review.recorded_trial import TrialStart, condition_differences, recorded_trial
+from search.review.reproduce import Conditions, Reproduction, _inexact, _task
 from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.recorded_trials import again, forged
+from trainable.machine.engine import EngineConfig
 
 
 @pytest.mark.parametrize("trial", [0, 1])
@@ -141,6 +148,61 @@ def test_folder_that_is_not_empty_is_refused(run):
 def test_a_folder_that_cannot_be_made_is_refused(run, path):
     with pytest.raises(RunError, match=f"{path}: cannot be created or read: .*; give --out a new"):
         again(run, 0, Path(path))
+
+
+@pytest.mark.parametrize(
+    ("engine", "inexact"),
+    [({}, "on a GPU some kernels add in no fixed order"), ({"deterministic": True}, None)],
+)
+def test_on_a_gpu_without_determinism_the_tolerance_applies_and_the_reason_is_given(
+    engine, inexact
+):
+    trainer = SimpleNamespace(device=torch.device("cuda"), engine=EngineConfig(**engine))
+    found = _inexact(trainer)
+    assert found is inexact or found.startswith(inexact)
+    trainer.device = torch.device("cpu")
+    assert _inexact(trainer) is None
+
+
+@pytest.mark.parametrize(("inexact", "holds"), [("kernels add in any order", True), (None, False)])
+def test_other_bits_hold_only_where_bits_may_differ(inexact, holds):
+    fields = dict.fromkeys(COMPARED, 1.0) | {"epoch": 1}
+    pair = EpochPair(recorded=fields, again=fields | {"loss_total": 1.01})
+    found = Reproduction(
+        trial=0, pairs=(pair,), differences=(), veer_tolerance_pct=1.0, inexact=inexact
+    )
+    assert found.holds is holds
+    wanted = "reproduced within the tolerance: 1 epoch" if holds else "not reproduced: epoch 1 in"
+    assert found.verdict.startswith(wanted)
+
+
+def test_a_trial_on_gpus_keeps_its_precision_and_names_another_driver(run, tmp_path):
+    records = editable_records(run)
+    at = next(i for i, record in enumerate(records) if record["event"] == "trial_started")
+    chosen = {"event": "precision", "time_s": 1.0, "precision": "bfloat16", "gpus": ["H200"]}
+    records.insert(at, chosen)
+    for record in records:
+        if record["event"] == "placed":
+            record["device"] = "NVIDIA H200"
+    rewrite_journal(run, records)
+    trial = recorded_trial(RunView(run, run.read()), 0)
+    assert (trial.device, trial.engine.precision) == ("cuda", "bfloat16")
+    # On another kind of device `auto` stands for that one's own.
+    assert _task(trial, tmp_path, Conditions(device="cpu")).engine.precision == "auto"
+    assert _task(trial, tmp_path, Conditions()).engine.precision == "bfloat16"
+    driver = {"gpu_driver": "590.1", "cudnn": 91900}
+    then, now = (
+        TrialStart(
+            placement=record | {"hardware": record["hardware"] | values}, provenance={}
+        )
+        for record, values in zip(
+            [trial.starts[0].placement] * 2,
+            [driver, driver | {"gpu_driver": "580.2"}],
+            strict=True,
+        )
+    )
+    differences = condition_differences(replace(trial, starts=(then,)), (), now, {})
+    assert differences == ["GPU driver 590.1 then, 580.2 now"]
 
 
 def test_trial_that_diverges_now_is_not_reproduced():

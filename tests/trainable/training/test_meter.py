@@ -75,6 +75,18 @@ def test_time_between_steps_is_not_theirs(monkeypatch: pytest.MonkeyPatch) -> No
     assert meter.busy_s() == 2.0 + 3.0
 
 
+def test_the_peak_on_a_gpu_is_what_was_reserved_which_a_cap_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reset: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", reset.append)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: 7 * 2**20)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 5 * 2**20)
+    device = torch.device("cuda")
+    assert CudaMeter(device).peak_mib == 7
+    assert reset == [device]
+
+
 @pytest.mark.gpu
 def test_events_add_up_and_the_allocator_keeps_the_peak() -> None:
     device = torch.device("cuda")

@@ -113,6 +113,9 @@ def test_trial_asks_ray_for_its_own_share(student):
     assert request.required_resources == {"CPU": 2, "GPU": 0.25}
     on_cpus = StudentTrial.default_resource_request(config | {"num_gpus": 0})
     assert on_cpus.required_resources == {"CPU": 2}
+    # Ray reuses a worker only for an equal request.
+    assert request == StudentTrial.default_resource_request(config)
+    assert request != StudentTrial.default_resource_request(config | {"avoided": ["a"]})
 
 
 @pytest.fixture
