@@ -69,8 +69,7 @@ def main() -> None:
     hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
     print(f"\non {hardware}\n", *found_table(found), sep="\n")
     for name, one in lists.items():
-        num_pairs = len(one.pairs)
-        print(f"\nEER %, {name}: {one.num_speakers} speakers, {num_pairs:,} trial pairs\n")
+        print(f"\nEER %, {name}: {one.num_speakers} speakers, {one.num_pairs:,} trial pairs\n")
         print(*table(found, name, one.judge_teacher(plan.teacher)), sep="\n")
     print("\nminus the search, points\n", *differences_table(found, lists), sep="\n")
 

@@ -19,15 +19,16 @@ from results.journal.history import trial_histories
 from results.journal.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.checkpoints.loading import load_speaker_model
-from trainable.corpus.corpus import CorpusConfig, read_trial_list
-from trainable.corpus.lists import TrialPair, speaker_of
+from trainable.corpus.corpus import CorpusConfig
+from trainable.corpus.lists import speaker_of
+from trainable.features.training_data import TrainingData, load_training_data
+from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import is_stored
-from trainable.teachers.stored import stored_pair_scores
+from trainable.teachers.stored import stored_scores
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
-from trainable.verification.evaluation import score_pairs
+from trainable.verification.evaluation import FINAL_CROPS, validation_scores
 from trainable.verification.intervals import LEVEL, EERDifference, Interval, eer_difference
 from trainable.verification.metrics import Floats, equal_error_rate
-from trainable.verification.scoring import PairIndex
 
 CPU = torch.device("cpu")
 
@@ -36,20 +37,25 @@ CPU = torch.device("cpu")
 class OneList:
     """A trial list, and the speaker replicates on which all students are compared."""
 
-    root: Path
-    pairs: tuple[TrialPair, ...]
+    data: TrainingData
     bootstrap: SpeakerBootstrap
 
     @classmethod
-    def read(cls, file: Path, root: Path) -> "OneList":
-        """Read one of the two halves."""
-        pairs = read_trial_list(file, root)
+    def read(cls, corpus: CorpusConfig) -> "OneList":
+        """Read the validation list of a corpus."""
+        data = load_training_data(corpus, cache_dir=cache_dir())
+        speakers = [speaker_of(path) for path in data.val_paths]
         found = SpeakerPairs.of(
-            [speaker_of(pair.path_a) for pair in pairs],
-            [speaker_of(pair.path_b) for pair in pairs],
-            [pair.is_target for pair in pairs],
+            [speakers[place] for place in data.val_a],
+            [speakers[place] for place in data.val_b],
+            data.val_is_target.tolist(),
         )
-        return cls(root=root, pairs=pairs, bootstrap=SpeakerBootstrap(found))
+        return cls(data=data, bootstrap=SpeakerBootstrap(found))
+
+    @property
+    def num_pairs(self) -> int:
+        """Trial pairs of the list."""
+        return len(self.data.val_a)
 
     @property
     def num_speakers(self) -> int:
@@ -58,21 +64,19 @@ class OneList:
 
     def judge(self, model: SpeakerModel) -> "Judged":
         """Score a model on this list: the cosine of mean embeddings over 10 crops."""
-        return self._judged(score_pairs(model, self.root, self.pairs, device=CPU).cosine)
+        return self._judged(validation_scores(model, self.data, num_crops=FINAL_CROPS, device=CPU))
 
     def judge_teacher(self, teacher: Path) -> "Judged":
         """Score a trained model, or a file of embeddings on the crops that it has."""
         if not is_stored(teacher):
             return self.judge(load_speaker_model(teacher).model)
-        index = PairIndex.from_pairs(self.pairs)
-        scores = stored_pair_scores(teacher, index.paths, index.a, index.b)
+        scores = stored_scores(teacher, self.data)
         assert scores is not None, f"{teacher} must have every utterance of the trial lists"
         return self._judged(scores)
 
     def _judged(self, scores: Floats) -> "Judged":
-        is_target = np.array([pair.is_target for pair in self.pairs])
         return Judged(
-            eer_pct=equal_error_rate(scores, is_target),
+            eer_pct=equal_error_rate(scores, self.data.val_is_target),
             replicates_pct=self.bootstrap.eer_pct(scores),
         )
 
@@ -110,7 +114,12 @@ def both_lists(corpus: CorpusConfig) -> dict[str, OneList]:
     """Return the two halves by name."""
     assert corpus.test_list is not None
     files = {"validation": corpus.val_list, "test": corpus.test_list}
-    return {name: OneList.read(file, corpus.val_dir) for name, file in files.items()}
+    return {
+        name: OneList.read(
+            corpus.model_copy(update={"val_list": file, "test_list": None, "test_dir": None})
+        )
+        for name, file in files.items()
+    }
 
 
 def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:

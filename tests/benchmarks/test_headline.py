@@ -1,35 +1,55 @@
 """Figures of the benchmarks `headline` and `with-teacher` on made-up teachers and pairs."""
 
-import itertools
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.benchmarks.headline import embedding_dim_of
-from tests.benchmarks.headline_figures import OneList
+from tests.benchmarks.headline_figures import both_lists
+from tests.benchmarks.headline_runs import Plan, cut_in_two
 from tests.benchmarks.with_teacher import Pair, report_lines
+from tests.worlds.corpus import write_corpus
+from trainable.corpus.corpus import read_corpus, read_corpus_config
+from trainable.machine.cache_dir import CACHE_VARIABLE
 
-# The second utterance of speaker b resembles speaker a.
-EMBEDDINGS = {"a/1": (1.0, 0.1), "a/2": (1.0, 0.0), "b/1": (0.0, 1.0), "b/2": (0.9, 0.4)}
 
-
-def test_a_file_of_embeddings_is_judged_on_a_list(tmp_path: Path) -> None:
-    rows = [(f"{name}.wav", 0, 200, emb) for name, emb in EMBEDDINGS.items()]
-    columns = ["utterance", "start_frame", "num_frames", "embedding"]
+def test_a_file_of_embeddings_is_judged_on_both_halves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    corpus = read_corpus_config(write_corpus(tmp_path, num_train_speakers=2, num_utterances=2))
+    paths = read_corpus(corpus).val_paths
+    speakers = sorted({path.split("/")[0] for path in paths})
+    # The third speaker's two utterances differ as much as two speakers do.
+    swapped = next(path for path in paths if path.startswith(speakers[2]))
+    directions = {speaker: [float(each == speaker) for each in speakers] for speaker in speakers}
+    directions[""] = [0.0, 0.0, 0.0, 1.0]
+    rows = [
+        (path, 0, 200, directions["" if path == swapped else path.split("/")[0]]) for path in paths
+    ]
     teacher = tmp_path / "teacher.parquet"
+    columns = ["utterance", "start_frame", "num_frames", "embedding"]
     pd.DataFrame(rows, columns=columns).to_parquet(teacher)
-    lines = []
-    for one, other in itertools.combinations(EMBEDDINGS, 2):
-        lines.append(f"{int(one[0] == other[0])} {one}.wav {other}.wav\n")
-    for name in EMBEDDINGS:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / f"{name}.wav").touch()
-    file = tmp_path / "list.txt"
-    file.write_text("".join(lines))
-    assert embedding_dim_of(teacher) == 2
-    # Targets 0.995 and 0.41, the others 0.95, 0.91, 0.10 and 0: one of two against two of four.
-    assert OneList.read(file, tmp_path).judge_teacher(teacher).eer_pct == pytest.approx(50)
+    assert embedding_dim_of(teacher) == 4
+    plan = Plan(
+        corpus=corpus,
+        teacher=teacher,
+        embedding_dim=4,
+        out=tmp_path / "out",
+        space="small",
+        width=0.25,
+        preset_width=0.25,
+        max_epochs=1,
+        total_epochs=1,
+        grace_epochs=1,
+    )
+    lists = both_lists(cut_in_two(plan))
+    # Every other speaker: the first and the third are in the validation half.
+    assert {name: each.num_pairs for name, each in lists.items()} == {"validation": 6, "test": 6}
+    assert lists["test"].judge_teacher(teacher).eer_pct == 0
+    # Of two targets one has the score 0 of all four others.
+    assert lists["validation"].judge_teacher(teacher).eer_pct == pytest.approx(100 / 3)
 
 
 def test_the_gain_of_a_teacher_is_a_ratio_of_the_same_configs() -> None:

@@ -17,7 +17,6 @@ from spaces.files.errors import TrainingError
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import MAX_LISTED, Crops, TeacherFacts, TeacherOutput
-from trainable.machine.prefetch import to_device
 from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, read_embeddings
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import cosine_scores
@@ -89,7 +88,7 @@ class StoredTeacher:
         if not np.array_equal(self.key_N[found_B], key_B):
             raise ValueError("crops must be drawn by draw_starts, got one that is not stored")
         emb_BD = self.embedding_ND[self.position_N[found_B]].astype(np.float32)
-        return TeacherOutput(to_device(torch.from_numpy(emb_BD), self.device), ())
+        return TeacherOutput(torch.from_numpy(emb_BD).to(self.device), ())
 
 
 def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
@@ -142,29 +141,15 @@ def stored_scores(file: Path, data: TrainingData) -> Floats | None:
     Raises:
         TrainingError: The file cannot be read, or breaks a rule.
     """
-    return stored_pair_scores(file, data.val_paths, data.val_a, data.val_b)
-
-
-def stored_pair_scores(
-    file: Path, paths: Sequence[str], first_P: Index, second_P: Index
-) -> Floats | None:
-    """Score trial pairs as `stored_scores` does.
-
-    Args:
-        file: The file of embeddings.
-        paths: Utterances of the pairs, without repetition.
-        first_P: First utterance of each pair, as a position in `paths`.
-        second_P: Second utterance of each pair.
-    """
-    table = read_embeddings(file, paths)
-    count_V = np.bincount(table.utterance_N, minlength=len(paths))
+    table = read_embeddings(file, data.val_paths)
+    count_V = np.bincount(table.utterance_N, minlength=len(data.val_paths))
     if not count_V.all():
         return None
     mean_VD = np.zeros((len(count_V), table.embedding_ND.shape[1]))
     # `+=` with an index array would add only one crop of each utterance.
     np.add.at(mean_VD, table.utterance_N, table.embedding_ND)
     mean_VD /= count_V[:, None]
-    return cosine_scores(mean_VD[:, None], first_P, second_P)
+    return cosine_scores(mean_VD[:, None], data.val_a, data.val_b)
 
 
 def _faults(
