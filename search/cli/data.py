@@ -115,6 +115,10 @@ def check(
     with progress_bar("files") as progress:
         report = check_corpus(config, progress)
     console.print(_report_table(report))
+    for part in report.parts:
+        if part.speakers_found:
+            line = f"{part.name} speakers {part.speakers_found}"
+            console.print(line, highlight=False, soft_wrap=True)
     for warning in report.warnings:
         console.print(f"warning: {warning}", highlight=False, soft_wrap=True)
     console.print(f"{corpus}: no faults", highlight=False)

@@ -96,7 +96,7 @@ def evaluate(
         _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
         return
     assert trials is not None and root is not None  # noqa: S101, PT018 - `_check_options`
-    chosen = read_list(trials, root)
+    chosen = read_list(trials, root, _known_corpus(source))
     number = () if trial is None else ("--trial", str(trial))
     words = ("evaluate", model, *number, "--pairs", trials, "--root", root, "--final")
     command = f"{veer_command(*words)}{permission_flag()}"
@@ -126,7 +126,7 @@ def _final_list(
     from trainable.corpus.corpus import read_corpus_config
 
     if trials is not None and root is not None:
-        return read_list(trials, root)
+        return read_list(trials, root, _known_corpus(source))
     if corpus is not None:
         return read_list(*final_list_of(read_corpus_config(corpus), str(corpus)))
     return read_list(*final_list_of(source.corpus(), str(source.loaded.file)))
@@ -173,7 +173,7 @@ def _scored(
             device=device,
             progress=progress,
         )
-    return scores, final_eer(trials.pairs, scores.cosine)
+    return scores, final_eer(trials.pairs, scores.cosine, trials.rules.speaker)
 
 
 def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: FinalEER) -> None:

@@ -16,9 +16,10 @@ from spaces.files.digest import file_sha256
 from spaces.files.errors import RunError
 from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import content_sha256, known_list_warning
-from trainable.corpus.lists import TrialPair, speaker_of
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
+from trainable.lists.parsing import TrialPair
+from trainable.verification.score_evaluator import validation_speakers
 
 # Digits of a SHA-256 in messages: enough to distinguish two files.
 SHA256_DIGITS = 12
@@ -43,14 +44,14 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     These are `lists`, with hashes and numbers of utterances, speakers and trial pairs, and
     `stores`, the keys of the stores of log-mels by name.
     """
-    lists = list_hashes(config)
+    lists, speakers = list_hashes(config), validation_speakers(data)
     lists["train"] |= {
         "num_utterances": len(data.train_paths),
         "num_speakers": len(data.speakers),
     }
     lists["val"] |= {
         "num_utterances": len(data.val_paths),
-        "num_speakers": len({speaker_of(path) for path in data.val_paths}),
+        **({} if speakers.rule is None else {"num_speakers": speakers.num_speakers}),
         "num_trial_pairs": len(data.val_is_target),
     }
     # The order in which the stores are opened: training, its augmented copies, validation.
@@ -59,9 +60,7 @@ def corpus_facts(config: CorpusConfig, data: TrainingData) -> dict[str, Any]:
     return {"lists": lists, "stores": {"train": train, **of_copies, "val": val}}
 
 
-def note_corpus(
-    facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]
-) -> None:
+def note_corpus(facts: Mapping[str, Any], journal: Journal, records: Sequence[Record]) -> None:
     """Record the data of the trials, unless the journal has it already."""
     earlier = latest(records, CorpusRecord)
     # A resumed run may have stores that its record lacks, such as the teacher's targets.

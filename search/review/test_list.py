@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from results.analysis.faults import counted, utc
@@ -11,7 +11,7 @@ from results.records.trial_records import FinalTestOpened
 from search.provenance.run_lock import run_lock
 from search.review.model_source import ModelSource
 from spaces.files.digest import file_sha256
-from spaces.files.errors import ConfigError, DiskFullError, RunError
+from spaces.files.errors import ConfigError, CorpusError, DiskFullError, RunError
 from trainable.corpus.corpus import CorpusConfig, TrialPair, read_trial_list
 from trainable.corpus.known_lists import (
     content_sha256,
@@ -20,8 +20,9 @@ from trainable.corpus.known_lists import (
     overlap_warnings,
     paths_of,
 )
-from trainable.corpus.lists import parse_trial_list
 from trainable.corpus.test_list_ledger import Opening, OpeningLedger, PastOpenings, new_opening
+from trainable.lists.listed_pairs import ListRules
+from trainable.lists.parsing import parse_trial_list
 
 # The latest; the ledger has them all.
 MAX_LISTED_OPENINGS = 5
@@ -40,26 +41,38 @@ class TrialList:
         root: Folder that the paths in it are relative to.
         pairs: Its trial pairs.
         sha256: SHA-256 of its content.
+        rules: How it was read.
     """
 
     file: Path
     root: Path
     pairs: tuple[TrialPair, ...]
     sha256: str
+    rules: ListRules = field(default_factory=ListRules)
 
 
-def read_list(file: Path, root: Path) -> TrialList:
+def read_list(file: Path, root: Path, corpus: CorpusConfig | None = None) -> TrialList:
     """Read and check a trial list; no audio is opened.
+
+    Args:
+        file: The list.
+        root: Folder that its paths are relative to.
+        corpus: A corpus that says how labels and speakers are read if the list is one of its.
 
     Raises:
         CorpusError: The list has faults; the message names all of them.
     """
-    pairs = read_trial_list(file, root)
-    return TrialList(file=file, root=root, pairs=pairs, sha256=content_sha256(pairs))
+    own = [] if corpus is None else [corpus.val_list, corpus.test_list]
+    is_own = any(each is not None and is_same_file(file, each) for each in own)
+    rules = corpus.list_rules if corpus is not None and is_own else ListRules()
+    pairs = read_trial_list(file, root, rules)
+    return TrialList(file=file, root=root, pairs=pairs, sha256=content_sha256(pairs), rules=rules)
 
 
-def final_list_of(corpus: CorpusConfig | None, source_name: str) -> tuple[Path, Path]:
-    """Return a corpus's test list and the folder that its paths are relative to.
+def final_list_of(
+    corpus: CorpusConfig | None, source_name: str
+) -> tuple[Path, Path, CorpusConfig]:
+    """Return a corpus's test list, the folder that its paths are relative to, and the corpus.
 
     Raises:
         ConfigError: There is no corpus, or it has no test list.
@@ -70,7 +83,7 @@ def final_list_of(corpus: CorpusConfig | None, source_name: str) -> tuple[Path, 
             f"--final needs a test list, and {source_name} {lacks}: give --pairs and --root, or a "
             "--corpus whose corpus.yaml has test_dir and test_list"
         )
-    return corpus.test_list, corpus.test_dir
+    return corpus.test_list, corpus.test_dir, corpus
 
 
 def refuse_locked(
@@ -96,7 +109,7 @@ def refuse_locked(
 
 
 def _why_locked(trials: TrialList, corpus: CorpusConfig | None, cache: Path) -> str | None:
-    if corpus is not None and corpus.test_list is not None and _is_list(trials, corpus.test_list):
+    if corpus is not None and _is_test_list(trials, corpus):
         return "the test list of the corpus that the model was trained on"
     past = OpeningLedger(trials.file, cache).past(trials.sha256).openings
     if past:
@@ -107,17 +120,27 @@ def _why_locked(trials: TrialList, corpus: CorpusConfig | None, cache: Path) -> 
     return None if known is None else f"{known.name}, which results are published on"
 
 
-def _is_list(trials: TrialList, other: Path) -> bool:
-    """Return whether a list has the same pairs as another file; False if that is missing."""
+def _is_test_list(trials: TrialList, corpus: CorpusConfig) -> bool:
+    """Return whether a list has the pairs of a corpus's test list; False if that is missing."""
+    other = corpus.test_list
+    if other is None:
+        return False
     # First, as it needs no parsing of the other file.
     if is_same_file(trials.file, other):
         return True
     if not other.is_file():
         return False
-    faults: list[str] = []
     # By content: a copy of the test list under another name is locked too.
-    pairs = parse_trial_list(other, other.parent, faults, check_files=False)
-    return not faults and content_sha256(pairs) == trials.sha256
+    pairs = _readable_pairs(other, corpus.test_dir or other.parent, corpus)
+    return pairs is not None and content_sha256(pairs) == trials.sha256
+
+
+def _readable_pairs(file: Path, root: Path, corpus: CorpusConfig) -> Sequence[TrialPair] | None:
+    """Return the pairs of a list of a corpus, None if it has faults; no file is looked up."""
+    faults: list[str] = []
+    zero = corpus.list_rules.zero_is_target
+    pairs = parse_trial_list(file, root, faults, check_files=False, zero_is_target=zero)
+    return None if faults else pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -248,13 +271,15 @@ def _overlaps(source: ModelSource, trials: TrialList) -> Sequence[str]:
         return ()
     if corpus is None or not corpus.val_list.is_file():
         return ()
-    faults: list[str] = []
-    val_pairs = parse_trial_list(corpus.val_list, corpus.val_dir, faults, check_files=False)
-    if faults:
+    val_pairs = _readable_pairs(corpus.val_list, corpus.val_dir, corpus)
+    if val_pairs is None:
         return ()
     if content_sha256(val_pairs) == trials.sha256:
         return (f"this is the validation list of {source.loaded.file}: no test list",)
-    return overlap_warnings(val_pairs, trials.pairs)
+    try:
+        return overlap_warnings(val_pairs, trials.pairs, trials.rules.speaker)
+    except CorpusError:  # the rule is of another corpus
+        return ()
 
 
 def _ledger_warnings(

@@ -46,7 +46,7 @@ from trainable.teachers.stored import stored_scores
 from trainable.teachers.targets import open_targets
 from trainable.verification.evaluation import validation_scores
 from trainable.verification.metrics import Floats, equal_error_rate
-from trainable.verification.score_evaluator import ScoreEvaluator, speakers_of
+from trainable.verification.score_evaluator import ScoreEvaluator, validation_speakers
 from trainable.verification.scores import write_scores
 
 _DISTILLATION = "loss.distillation"
@@ -231,7 +231,7 @@ def keep_pairs(run: Path, data: TrainingData) -> None:
     if file.exists():
         return
     paths = np.array(data.val_paths)
-    names = np.array(speakers_of(data.val_paths, data.val_a, data.val_b, data.val_is_target))
+    names = np.array(validation_speakers(data).names)
     table = pa.table(
         {
             "path_a": paths[data.val_a],

@@ -20,15 +20,15 @@ from results.journal.run_folder import RunFolder
 from tests.benchmarks.headline_runs import SEARCH
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import CorpusConfig
-from trainable.corpus.lists import speaker_of
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.teachers.any_teacher import is_stored
 from trainable.teachers.stored import stored_scores
-from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.evaluation import FINAL_CROPS, validation_scores
 from trainable.verification.intervals import LEVEL, EERDifference, Interval, eer_difference
 from trainable.verification.metrics import Floats, equal_error_rate
+from trainable.verification.score_evaluator import validation_pairs
 
 CPU = torch.device("cpu")
 
@@ -44,13 +44,7 @@ class OneList:
     def read(cls, corpus: CorpusConfig) -> "OneList":
         """Read the validation list of a corpus."""
         data = load_training_data(corpus, cache_dir=cache_dir())
-        speakers = [speaker_of(path) for path in data.val_paths]
-        found = SpeakerPairs.of(
-            [speakers[place] for place in data.val_a],
-            [speakers[place] for place in data.val_b],
-            data.val_is_target.tolist(),
-        )
-        return cls(data=data, bootstrap=SpeakerBootstrap(found))
+        return cls(data=data, bootstrap=SpeakerBootstrap(validation_pairs(data)))
 
     @property
     def num_pairs(self) -> int:

@@ -25,7 +25,8 @@ from spaces.files.atomic import write_text_atomically
 from spaces.files.yaml_file import read_yaml, write_yaml
 from spaces.reading.space_file import bundled_spaces
 from trainable.corpus.corpus import CorpusConfig, read_corpus
-from trainable.corpus.lists import speaker_of
+from trainable.lists.speaker_rule import SpeakerRule
+from trainable.lists.speakers import names_by
 
 SEARCH = "search"
 PRESET = "preset"
@@ -86,14 +87,15 @@ def cut_in_two(plan: Plan) -> CorpusConfig:
     plan.out.mkdir(parents=True, exist_ok=True)
     pairs = read_corpus(plan.corpus).val_pairs
     paths = sorted({path for pair in pairs for path in (pair.path_a, pair.path_b)})
-    speakers = sorted({speaker_of(path) for path in paths})
+    speaker_of = dict(zip(paths, names_by(SpeakerRule(folder=1), paths), strict=True))
+    speakers = sorted(set(speaker_of.values()))
     found: dict[str, Path] = {}
     for half, (name, file) in enumerate(FILES.items()):
         found[name] = plan.out / file
         among = set(speakers[half::2])
-        own = [path for path in paths if speaker_of(path) in among]
+        own = [path for path in paths if speaker_of[path] in among]
         lines = (
-            f"{int(speaker_of(a) == speaker_of(b))} {a} {b}\n"
+            f"{int(speaker_of[a] == speaker_of[b])} {a} {b}\n"
             for a, b in itertools.combinations(own, 2)
         )
         write_text_atomically(found[name], "".join(lines))

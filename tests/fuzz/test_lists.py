@@ -14,8 +14,8 @@ from tests.fuzz.mutation import fuzzed
 from trainable.audio.sound_folders import list_sounds
 from trainable.corpus.check import check_corpus
 from trainable.corpus.corpus import CorpusConfig, read_corpus, read_trial_list
-from trainable.corpus.lists import parse_train_list, parse_trial_list
 from trainable.corpus.prepare import PrepareConfig, prepare_corpus
+from trainable.lists.parsing import parse_train_list, parse_trial_list
 
 # Each leaves the root, on some system or other.
 LEAVING = (

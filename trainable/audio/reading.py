@@ -3,10 +3,7 @@
 Shapes: S samples, C channels.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +13,20 @@ import torch
 import torchaudio.functional
 
 from models.frontend import SAMPLE_RATE_HZ
+from trainable.audio.containers import Extent, read_extent
 
 Wave = npt.NDArray[np.float32]
 
 # 16-bit audio reaches down to -90 dBFS; speech that never passes -60 is a muted microphone.
 SILENCE_DBFS = -60.0
 # As libsndfile names them; WAVEX and RF64 are WAV files with longer headers.
-FORMATS = ("WAV", "WAVEX", "RF64", "FLAC")
+FORMATS = ("WAV", "WAVEX", "RF64", "FLAC", "AIFF", "W64")
+# What libsndfile reports for a FLAC file whose encoder wrote to a pipe.
+_UNKNOWN_FRAMES = 2**62
+_BLOCK_SAMPLES = 2**16
 
 # Threads that decode audio files, here and where other modules read many files.
 NUM_READERS = 4
-_SLICE_FILES = 256
 
 
 class AudioError(ValueError):
@@ -46,47 +46,61 @@ class AudioEntry:
     listed_at: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AudioScan:
-    """The faults and durations of audio files.
-
-    Attributes:
-        faults: One sentence for each file with a fault, beginning with its `LIST:LINE`.
-        durations_s: Duration of each file, seconds, in the order of the entries; 0 if the file
-            cannot be read.
-    """
-
-    faults: tuple[str, ...]
-    durations_s: tuple[float, ...]
-
-
 def load_wave(path: Path) -> Wave:
-    """Read a WAV or FLAC file, average its channels and resample it to 16 kHz.
+    """Read a WAV, FLAC, AIFF or W64 file, average its channels and resample it to 16 kHz.
 
     Returns:
         wave_S: Samples at 16 kHz in [-1, 1].
 
     Raises:
-        AudioError: The file is missing, neither WAV nor FLAC, damaged, or cut short.
+        AudioError: The file is missing, of another format, damaged, or cut short.
     """
+    return load_wave_and_extent(path)[0]
+
+
+def load_wave_and_extent(path: Path) -> tuple[Wave, Extent | None]:
+    """Read a file as `load_wave`; also return what its header promises, None for FLAC."""
     try:
-        with soundfile.SoundFile(path) as file:
+        extent = read_extent(path)
+        with _Readable(path) as file:
             if file.format not in FORMATS:
                 raise AudioError(f"{path}: must be WAV or FLAC, got {file.format}")
             rate_hz, num_expected = file.samplerate, file.frames
-            wave_SC = file.read(dtype="float32", always_2d=True)
+            wave_SC = file.read_all()
     except (soundfile.LibsndfileError, OSError) as error:
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
         raise AudioError(f"{path}: cannot be read as WAV or FLAC: {reason}") from error
-    # libsndfile reads a file that was cut short without an error.
-    if len(wave_SC) < num_expected:
+    # libsndfile reads a file that was cut short without an error, and counts what is left of it.
+    num_missing = 0 if extent is None else extent.num_missing
+    if num_expected < _UNKNOWN_FRAMES:
+        num_missing = max(num_missing, num_expected - len(wave_SC))
+    if num_missing:
         raise AudioError(
-            f"{path}: is cut short: must have {num_expected} samples, got {len(wave_SC)}"
+            f"{path}: is cut short: must have {len(wave_SC) + num_missing} samples by its header, "
+            f"got {len(wave_SC)}; copy it anew, or, if it is whole, have its header written anew "
+            "(sox --ignore-length IN OUT)"
         )
     wave_S: Wave = wave_SC.mean(axis=1)
     if rate_hz == SAMPLE_RATE_HZ or not len(wave_S):
-        return wave_S
-    return resampled(wave_S, rate_hz)
+        return wave_S, extent
+    return resampled(wave_S, rate_hz), extent
+
+
+class _Readable(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A file of audio that can also be read if its number of samples is unknown."""
+
+    def seekable(self) -> bool:
+        """Return whether positions are known; without, no read needs the number of samples."""
+        return bool(self.frames < _UNKNOWN_FRAMES and super().seekable())
+
+    def read_all(self) -> Wave:
+        """Return all samples, (S, C)."""
+        if self.frames < _UNKNOWN_FRAMES:
+            return np.asarray(self.read(dtype="float32", always_2d=True))
+        blocks: list[Wave] = []
+        while not blocks or len(blocks[-1]) == _BLOCK_SAMPLES:
+            blocks.append(self.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True))
+        return np.concatenate(blocks)
 
 
 def resampled(wave_S: Wave, rate_hz: int) -> Wave:
@@ -114,41 +128,3 @@ def check_wave(wave_S: Wave, min_duration_s: float) -> str | None:
         level = f"{20 * np.log10(peak):.0f} dBFS" if peak else "digital silence"
         return f"must be louder than {SILENCE_DBFS:.0f} dBFS at its peak, got {level}"
     return None
-
-
-def scan_audio(
-    entries: Sequence[AudioEntry],
-    *,
-    min_duration_s: float,
-    progress: Callable[[int, int], None] | None = None,
-) -> AudioScan:
-    """Decode every file, and find all faults.
-
-    Args:
-        entries: Audio files, each with the line that lists it.
-        min_duration_s: Shorter files are faults, seconds.
-        progress: Called with (files done, files in all).
-    """
-    faults: list[str] = []
-    durations_s: list[float] = []
-    inspect = partial(_inspect, min_duration_s=min_duration_s)
-    with ThreadPoolExecutor(NUM_READERS) as pool:
-        # In slices, so that an interrupt does not wait for a million files.
-        for first in range(0, len(entries), _SLICE_FILES):
-            for fault, duration_s in pool.map(inspect, entries[first : first + _SLICE_FILES]):
-                durations_s.append(duration_s)
-                if fault:
-                    faults.append(fault)
-                if progress:
-                    progress(len(durations_s), len(entries))
-    return AudioScan(faults=tuple(faults), durations_s=tuple(durations_s))
-
-
-def _inspect(entry: AudioEntry, *, min_duration_s: float) -> tuple[str | None, float]:
-    try:
-        wave_S = load_wave(entry.path)
-    except AudioError as fault:
-        return f"{entry.listed_at}: {fault}", 0.0
-    text = check_wave(wave_S, min_duration_s)
-    fault_text = f"{entry.listed_at}: {entry.path}: {text}" if text else None
-    return fault_text, len(wave_S) / SAMPLE_RATE_HZ

@@ -1,4 +1,4 @@
-"""Train lists, trial lists and `corpus.yaml`: reading, checks, preparation, test list ledger.
+"""`corpus.yaml` and the corpus that it names: reading, checks, preparation, test list ledger.
 
-May import: spaces.files, trainable.audio.
+May import: spaces.files, trainable.audio, trainable.lists.
 """

@@ -1,19 +1,23 @@
 """The full check of a corpus: its lists, then every audio file."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spaces.files.errors import CorpusError
-from trainable.audio.reading import scan_audio
+from trainable.audio.scan import AudioScan, scan_audio
+from trainable.corpus.copies import (
+    recordings,
+    shared_copies,
+    train_copy_warnings,
+    with_recordings,
+)
 from trainable.corpus.corpus import (
     NOT_APART,
-    Corpus,
     CorpusConfig,
-    TrialPair,
+    apart_faults,
     audio_of_pairs,
-    class_faults,
-    parse_corpus,
-    shared_speaker_faults,
+    corpus_of,
+    parse_lists,
 )
 from trainable.corpus.known_lists import (
     content_sha256,
@@ -21,7 +25,14 @@ from trainable.corpus.known_lists import (
     known_list_warning,
     overlap_warnings,
 )
-from trainable.corpus.lists import parse_trial_list, speaker_of
+from trainable.corpus.shared import (
+    ListedUtterances,
+    shared_files,
+    shared_recording_faults,
+    train_warnings,
+)
+from trainable.lists.listed_pairs import ListedPairs, read_pairs
+from trainable.lists.pair_checks import pair_faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +41,14 @@ class PartReport:
 
     Attributes:
         name: train, validation or test.
-        num_speakers: Number of speakers; in a trial list, the first folders of the paths count.
+        num_speakers: Number of speakers.
         num_files: Number of audio files, each counted once.
         num_target_pairs: Trial pairs of one speaker; 0 in training.
         num_nontarget_pairs: Trial pairs of two speakers; 0 in training.
         duration_h: Duration of all audio together, hours.
         shortest_s: Duration of the shortest file, seconds.
+        speakers_found: How the speakers were found, and how many; empty in training, whose list
+            names them.
     """
 
     name: str
@@ -45,6 +58,7 @@ class PartReport:
     num_nontarget_pairs: int
     duration_h: float
     shortest_s: float
+    speakers_found: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,55 +87,96 @@ def check_corpus(
         CorpusError: The lists or the audio have faults; names each with list and line.
     """
     faults: list[str] = []
-    corpus = parse_corpus(config, faults)
-    test_pairs = _parse_test_pairs(config, corpus, faults)
+    train, val = parse_lists(config, faults)
+    test = _parse_test_list(config, train, val, faults)
+    lists = [val] if test is None else [val, test]
+    corpus = corpus_of(config, train, val)
     audio = [*corpus.audio]
-    if config.test_list and config.test_dir:
-        audio += audio_of_pairs(test_pairs, config.test_list, config.test_dir)
+    if test is not None:
+        audio += audio_of_pairs(test.pairs, test.file, test.root)
     scan = scan_audio(audio, min_duration_s=config.min_duration_s, progress=progress)
+    numbers = recordings([entry.path for entry in audio], scan.keys)
+    # Audio comes in the order training, validation, test.
+    ends = [len(train.utterances)]
+    ends += [ends[0] + len(val.listed.index.paths)]
+    parts = [numbers[: ends[0]], numbers[ends[0] : ends[1]], numbers[ends[1] :]]
+    for trials, own in zip(lists, parts[1:], strict=False):
+        faults += _copy_faults(train, parts[0], trials, own)
     # Faults of lists and audio together, so that one check names all of them.
     if faults or scan.faults:
         raise CorpusError([*faults, *scan.faults])
-    # Durations come in the order of `audio`: training, validation, test.
-    val_start, val_end = len(corpus.train), len(corpus.train) + len(corpus.val_paths)
-    parts = [
-        _report_train(corpus, scan.durations_s[:val_start]),
-        _report_pairs("validation", corpus.val_pairs, scan.durations_s[val_start:val_end]),
-    ]
-    if test_pairs:
-        parts.append(_report_pairs("test", test_pairs, scan.durations_s[val_end:]))
-    return CorpusReport(parts=tuple(parts), warnings=_warnings(corpus, test_pairs))
+    reports = [_report_train(train, scan.durations_s[: ends[0]])]
+    reports.append(_report_pairs("validation", val, scan.durations_s[ends[0] : ends[1]]))
+    if test is not None:
+        reports.append(_report_pairs("test", test, scan.durations_s[ends[1] :]))
+    return CorpusReport(parts=tuple(reports), warnings=tuple(_warnings(train, lists, parts, scan)))
 
 
-def _parse_test_pairs(
-    config: CorpusConfig, corpus: Corpus, faults: list[str]
-) -> tuple[TrialPair, ...]:
+def _parse_test_list(
+    config: CorpusConfig, train: ListedUtterances, val: ListedPairs, faults: list[str]
+) -> ListedPairs | None:
     if not (config.test_list and config.test_dir):
-        return ()
-    pairs = parse_trial_list(config.test_list, config.test_dir, faults)
-    faults += class_faults(pairs, config.test_list)
-    # `parse_corpus` reports a validation list that is the same file.
+        return None
+    test = read_pairs(config.test_list, config.test_dir, faults, rules=config.list_rules)
+    faults += test.faults()
+    # `parse_lists` reports a validation list that is the same file.
     is_reported = is_same_file(config.val_list, config.test_list)
-    if not is_reported and content_sha256(pairs) == content_sha256(corpus.val_pairs):
+    if not is_reported and content_sha256(test.pairs) == content_sha256(val.pairs):
         faults.append(f"{config.val_list}, of which {config.test_list} is a copy: {NOT_APART}")
-    if not config.allow_shared_speakers:
-        faults += shared_speaker_faults(corpus.train, config.train_list, pairs, config.test_list)
-    return pairs
+    faults += apart_faults(train, test, allow_speakers=config.allow_shared_speakers)
+    return test
 
 
-def _warnings(corpus: Corpus, test_pairs: Sequence[TrialPair]) -> tuple[str, ...]:
-    num_targets = sum(pair.is_target for pair in corpus.val_pairs)
-    known = known_list_warning(corpus.val_paths, len(corpus.val_pairs), num_targets)
-    overlaps = overlap_warnings(corpus.val_pairs, test_pairs)
-    return (*overlaps, *([known] if known else []))
+def _copy_faults(
+    train: ListedUtterances,
+    train_numbers: Sequence[int],
+    trials: ListedPairs,
+    numbers: Sequence[int],
+) -> list[str]:
+    """Return the faults of a trial list that only the samples show."""
+    # Paths to one file are reported without reading audio.
+    if shared_files(train, trials):
+        return []
+    copies = shared_copies(train, train_numbers, trials, numbers)
+    faults = shared_recording_faults(train, trials, copies)
+    if not pair_faults(trials.listed):
+        faults += pair_faults(with_recordings(trials.listed, numbers))
+    return faults
 
 
-def _report_train(corpus: Corpus, durations_s: Sequence[float]) -> PartReport:
+def _warnings(
+    train: ListedUtterances,
+    lists: Sequence[ListedPairs],
+    numbers: Sequence[Sequence[int]],
+    scan: AudioScan,
+) -> list[str]:
+    """Return the warnings of all lists.
+
+    Args:
+        train: The train list.
+        lists: The validation list and, if there is one, the test list.
+        numbers: Numbers of the recordings of the train list and of each of the lists.
+        scan: The audio.
+    """
+    warnings = [*train_warnings(train), *train_copy_warnings(train, numbers[0])]
+    for trials, own in zip(lists, numbers[1:], strict=False):
+        # Copies count as one file: a pair of two copies is a file with itself.
+        warnings += replace(trials, listed=with_recordings(trials.listed, own)).warnings()
+    warnings += scan.warnings
+    val = lists[0]
+    if len(lists) > 1:
+        warnings += overlap_warnings(val.pairs, lists[1].pairs, val.rules.speaker)
+    num_targets = sum(pair.is_target for pair in val.pairs)
+    known = known_list_warning(val.listed.index.paths, len(val.pairs), num_targets)
+    return [*warnings, *([known] if known else [])]
+
+
+def _report_train(train: ListedUtterances, durations_s: Sequence[float]) -> PartReport:
     # A file that the list names twice counts once.
-    seconds_of = dict(zip((u.path for u in corpus.train), durations_s, strict=True))
+    seconds_of = dict(zip((u.path for u in train.utterances), durations_s, strict=True))
     return PartReport(
         name="train",
-        num_speakers=len(corpus.speakers),
+        num_speakers=len({utterance.speaker for utterance in train.utterances}),
         num_files=len(seconds_of),
         num_target_pairs=0,
         num_nontarget_pairs=0,
@@ -130,17 +185,16 @@ def _report_train(corpus: Corpus, durations_s: Sequence[float]) -> PartReport:
     )
 
 
-def _report_pairs(
-    name: str, pairs: Sequence[TrialPair], durations_s: Sequence[float]
-) -> PartReport:
-    num_target = sum(pair.is_target for pair in pairs)
-    speakers = {speaker_of(path) for pair in pairs for path in (pair.path_a, pair.path_b)}
+def _report_pairs(name: str, trials: ListedPairs, durations_s: Sequence[float]) -> PartReport:
+    num_target = sum(pair.is_target for pair in trials.pairs)
+    speakers = trials.speakers
     return PartReport(
         name=name,
-        num_speakers=len(speakers),
+        num_speakers=0 if speakers is None else speakers.num_speakers,
         num_files=len(durations_s),
         num_target_pairs=num_target,
-        num_nontarget_pairs=len(pairs) - num_target,
+        num_nontarget_pairs=len(trials.pairs) - num_target,
         duration_h=sum(durations_s) / 3600,
         shortest_s=min(durations_s),
+        speakers_found="" if speakers is None else speakers.in_words,
     )

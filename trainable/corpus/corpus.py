@@ -3,7 +3,7 @@
 This module reads and checks the lists; `check` also decodes the audio.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,13 +15,18 @@ from spaces.files.yaml_file import load_model, read_yaml
 from trainable.audio.augmentation_config import AugmentationConfig
 from trainable.audio.reading import AudioEntry
 from trainable.corpus.known_lists import is_same_file
-from trainable.corpus.lists import (
-    TrialPair,
-    Utterance,
-    parse_train_list,
-    parse_trial_list,
-    speaker_of,
+from trainable.corpus.shared import (
+    ListedUtterances,
+    shared_files,
+    shared_recording_faults,
+    shared_speaker_faults,
+    train_faults,
 )
+from trainable.lists.listed_files import ListedFiles
+from trainable.lists.listed_pairs import ListedPairs, ListRules, first_lines, read_pairs
+from trainable.lists.pair_checks import LabelRule
+from trainable.lists.parsing import TrialPair, Utterance, parse_train_list
+from trainable.lists.speaker_rule import SpeakerRule
 
 __all__ = [
     "Corpus",
@@ -58,6 +63,16 @@ class CorpusConfig(BaseModel):
     allow_shared_speakers: bool = Field(
         default=False, description="let training and validation share speakers"
     )
+    speaker: SpeakerRule | None = Field(
+        default=None,
+        description="how speakers follow from the paths of trial lists: `{folder: 2}`, "
+        "`{name_until: '-'}`, or a file 'PATH SPEAKER'; found by the labels if not given",
+    )
+    labels: LabelRule | None = Field(
+        default=None,
+        description="`0 is target` if 0, not 1, stands for the same speaker; `1 is target` keeps "
+        "labels that seem to contradict the paths",
+    )
     augmentation: AugmentationConfig = Field(
         default_factory=AugmentationConfig,
         description="augmented copies of the training utterances",
@@ -74,7 +89,14 @@ class CorpusConfig(BaseModel):
         paths = {name: value for name, value in self if isinstance(value, Path)}
         found: dict[str, object] = {name: (folder / p).resolve() for name, p in paths.items()}
         found["augmentation"] = self.augmentation.resolved_against(folder)
+        if self.speaker is not None:
+            found["speaker"] = self.speaker.resolved_against(folder)
         return self.model_copy(update=found)
+
+    @property
+    def list_rules(self) -> ListRules:
+        """How the trial lists are read."""
+        return ListRules(speaker=self.speaker, labels=self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +148,8 @@ def read_corpus(config: CorpusConfig, *, check_files: bool = True) -> Corpus:
     Raises:
         CorpusError: The lists have faults; names each: a line that does not parse, a missing file,
             a path outside the root, an empty list, no target or no non-target pairs, fewer than
-            two training speakers, or speakers in both training and validation.
+            two training speakers, labels that contradict the speakers of the paths, or speakers or
+            recordings in both training and validation.
     """
     faults: list[str] = []
     corpus = parse_corpus(config, faults, check_files=check_files)
@@ -137,107 +160,84 @@ def read_corpus(config: CorpusConfig, *, check_files: bool = True) -> Corpus:
 
 def parse_corpus(config: CorpusConfig, faults: list[str], *, check_files: bool = True) -> Corpus:
     """Read and check as `read_corpus`, but add faults to `faults` and return the valid lines."""
-    train = parse_train_list(config.train_list, config.train_dir, faults, check_files=check_files)
-    pairs = parse_trial_list(config.val_list, config.val_dir, faults, check_files=check_files)
-    faults += _speaker_faults(train, config.train_list)
-    faults += class_faults(pairs, config.val_list)
+    train, trials = parse_lists(config, faults, check_files=check_files)
+    return corpus_of(config, train, trials)
+
+
+def parse_lists(
+    config: CorpusConfig, faults: list[str], *, check_files: bool = True
+) -> tuple[ListedUtterances, ListedPairs]:
+    """Read and check train and validation list; add faults to `faults`."""
+    files = ListedFiles(config.train_dir, check_files=check_files)
+    utterances = parse_train_list(
+        config.train_list, config.train_dir, faults, check_files=check_files, files=files
+    )
+    train = ListedUtterances(file=config.train_list, utterances=utterances, files=files)
+    trials = read_pairs(
+        config.val_list, config.val_dir, faults, rules=config.list_rules, check_files=check_files
+    )
     # Paths only, since no search reads the test list; `check_corpus` compares the pairs.
     if config.test_list is not None and is_same_file(config.val_list, config.test_list):
         faults.append(f"{config.val_list}: {NOT_APART}")
-    if not config.allow_shared_speakers:
-        faults += shared_speaker_faults(train, config.train_list, pairs, config.val_list)
+    if check_files:
+        faults += [*train_faults(train), *trials.faults()]
+        faults += apart_faults(train, trials, allow_speakers=config.allow_shared_speakers)
+    return train, trials
+
+
+def corpus_of(config: CorpusConfig, train: ListedUtterances, trials: ListedPairs) -> Corpus:
+    """Return the lists as a corpus."""
     return Corpus(
         config=config,
-        train=train,
-        val_pairs=pairs,
+        train=train.utterances,
+        val_pairs=trials.pairs,
         # Sorted, so that a class does not depend on the order of the list.
-        speakers=tuple(sorted({utterance.speaker for utterance in train})),
+        speakers=tuple(sorted({utterance.speaker for utterance in train.utterances})),
         # Sorted: the store's key covers the order of the files, and the order of pairs is free.
-        val_paths=tuple(sorted({p for pair in pairs for p in (pair.path_a, pair.path_b)})),
+        val_paths=tuple(sorted(first_lines(trials.pairs))),
     )
 
 
-def read_trial_list(path: Path, root: Path) -> tuple[TrialPair, ...]:
+def apart_faults(
+    train: ListedUtterances, trials: ListedPairs, *, allow_speakers: bool
+) -> list[str]:
+    """Return the faults of what training shares with a trial list: speakers and files."""
+    faults = shared_recording_faults(train, trials, shared_files(train, trials))
+    if not allow_speakers:
+        try:
+            faults += shared_speaker_faults(train, trials)
+        except CorpusError as error:
+            faults += error.faults
+    return faults
+
+
+def read_trial_list(
+    path: Path, root: Path, rules: ListRules | None = None
+) -> tuple[TrialPair, ...]:
     """Read and check one trial list, without opening audio.
 
     Args:
         path: File with lines `1|0 PATH_A PATH_B`.
         root: Folder that the paths start from.
+        rules: How the list is read.
 
     Raises:
         CorpusError: The list has faults; names each.
     """
     faults: list[str] = []
-    pairs = parse_trial_list(path, root, faults)
-    faults += class_faults(pairs, path)
+    trials = read_pairs(path, root, faults, rules=rules)
+    faults += trials.faults()
     if faults:
         raise CorpusError(faults)
-    return pairs
+    return trials.pairs
 
 
 def audio_of_pairs(
     pairs: Sequence[TrialPair], trial_list: Path, root: Path
 ) -> tuple[AudioEntry, ...]:
     """Return the files of trial pairs, sorted by path, each with the first line that names it."""
-    first_line: dict[str, int] = {}
-    for pair in pairs:
-        first_line.setdefault(pair.path_a, pair.line)
-        first_line.setdefault(pair.path_b, pair.line)
+    first_line = first_lines(pairs)
     return tuple(
         AudioEntry(path=root / path, listed_at=f"{trial_list}:{first_line[path]}")
         for path in sorted(first_line)
     )
-
-
-def shared_speaker_faults(
-    train: Sequence[Utterance], train_list: Path, pairs: Sequence[TrialPair], trial_list: Path
-) -> list[str]:
-    """Return one fault for each speaker that is both in training and in a trial list."""
-    train_line = _first_lines((u.speaker, u.line) for u in train)
-    pair_line = _first_lines(
-        (speaker_of(path), pair.line) for pair in pairs for path in (pair.path_a, pair.path_b)
-    )
-    return [
-        f"{trial_list}:{pair_line[speaker]}: speaker {speaker} is also in training, "
-        f"{train_list}:{train_line[speaker]}; if meant so, set allow_shared_speakers: true"
-        for speaker in sorted(train_line.keys() & pair_line.keys())
-    ]
-
-
-def class_faults(pairs: Sequence[TrialPair], trial_list: Path) -> list[str]:
-    """Return a fault if all pairs of a trial list have one label, since then there is no EER."""
-    labels = {pair.is_target for pair in pairs}
-    # No label at all: the list is empty, or has faults that the parser reports.
-    if len(labels) != 1:
-        return []
-    label = int(labels.pop())
-    return [
-        f"{trial_list}:1: must have target pairs (1) and non-target pairs (0), "
-        f"got {label} in all {len(pairs)} lines"
-    ]
-
-
-def _first_lines(found: Iterable[tuple[str, int]]) -> dict[str, int]:
-    lines: dict[str, int] = {}
-    for name, line in found:
-        lines.setdefault(name, line)
-    return lines
-
-
-def _speaker_faults(train: Sequence[Utterance], train_list: Path) -> list[str]:
-    """Return the faults of files with two speakers, and of a list with one speaker in all."""
-    faults = []
-    first: dict[str, Utterance] = {}
-    for utterance in train:
-        known = first.setdefault(utterance.path, utterance)
-        if known.speaker != utterance.speaker:
-            faults.append(
-                f"{train_list}:{utterance.line}: a file has one speaker, got "
-                f"{utterance.speaker} for {utterance.path} and {known.speaker} in line "
-                f"{known.line}"
-            )
-    # No speaker at all: the list is empty, or has faults that the parser reports.
-    speakers = {utterance.speaker for utterance in train}
-    if len(speakers) == 1:
-        faults.append(f"{train_list}:1: must name at least two speakers, got {speakers.pop()}")
-    return faults

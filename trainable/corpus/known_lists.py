@@ -16,7 +16,10 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainable.corpus.lists import TrialPair, speaker_of
+from trainable.lists.pair_index import PairIndex
+from trainable.lists.parsing import TrialPair
+from trainable.lists.speaker_rule import SpeakerRule
+from trainable.lists.speakers import possible_numbers, speakers_in_list
 
 # Speakers that a warning names; the others are counted only.
 _MAX_SPEAKERS_NAMED = 3
@@ -27,9 +30,18 @@ def paths_of(pairs: Iterable[TrialPair]) -> set[str]:
     return {path for pair in pairs for path in (pair.path_a, pair.path_b)}
 
 
-def speakers_in_pairs(pairs: Iterable[TrialPair]) -> set[str]:
-    """Return the speakers of a trial list: the first folders of its paths."""
-    return {speaker_of(path) for path in paths_of(pairs)}
+def speakers_in_pairs(pairs: Sequence[TrialPair], rule: SpeakerRule | None = None) -> set[str]:
+    """Return the speakers of a trial list; none if only target pairs connect its utterances.
+
+    Args:
+        pairs: The pairs of the list.
+        rule: How speakers follow from paths.
+
+    Raises:
+        CorpusError: The rule does not fit a path.
+    """
+    speakers = speakers_in_list(PairIndex.from_pairs(pairs), rule)
+    return set() if speakers.rule is None else set(speakers.names)
 
 
 def content_sha256(pairs: Iterable[TrialPair]) -> str:
@@ -55,18 +67,33 @@ def is_same_file(one: Path, other: Path) -> bool:
         return one.absolute() == other.absolute()
 
 
-def overlap_warnings(val_pairs: Sequence[TrialPair], test_pairs: Sequence[TrialPair]) -> list[str]:
-    """Return a warning if a validation and a test list share speakers, else nothing."""
-    shared = sorted(speakers_in_pairs(val_pairs) & speakers_in_pairs(test_pairs))
-    if not shared:
+def overlap_warnings(
+    val_pairs: Sequence[TrialPair],
+    test_pairs: Sequence[TrialPair],
+    rule: SpeakerRule | None = None,
+) -> list[str]:
+    """Return a warning if a validation and a test list share speakers or pairs, else nothing.
+
+    Raises:
+        CorpusError: The rule does not fit a path.
+    """
+    if not test_pairs:
         return []
-    warning = (
-        f"validation and test list share {len(shared)} of the test list's "
-        f"{len(speakers_in_pairs(test_pairs))} speakers ({_first_names(shared)})"
-    )
+    of_test = speakers_in_pairs(test_pairs, rule)
+    shared = sorted(speakers_in_pairs(val_pairs, rule) & of_test)
+    what = []
+    if shared:
+        what.append(
+            f"{len(shared)} of the test list's {len(of_test)} speakers ({_first_names(shared)})"
+        )
     if num_pairs := same_pairs(val_pairs, test_pairs):
-        warning += f" and {num_pairs} of its {len(test_pairs)} trial pairs"
-    return [f"{warning}: error rates on it are too low for a model that was chosen by the other"]
+        what.append(f"{num_pairs} of its {len(test_pairs)} trial pairs")
+    if not what:
+        return []
+    return [
+        f"validation and test list share {' and '.join(what)}: error rates on it are too low for "
+        "a model that was chosen by the other"
+    ]
 
 
 def _normalized_lines(pairs: Iterable[TrialPair]) -> set[str]:
@@ -159,10 +186,10 @@ def known_list(paths: Collection[str], num_pairs: int, num_targets: int) -> Know
         return None
     own = voxceleb1_speakers(paths)
     # Without VoxCeleb1's names, in a renamed copy, only the counts decide.
-    num_speakers = len(own or {speaker_of(path) for path in paths})
+    numbers = {len(own)} if own else possible_numbers(tuple(paths))
     for each in fitting:
         are_others = each.has_test_speakers and own and not own <= VOXCELEB1_TEST_SPEAKERS
-        if num_speakers == each.num_speakers and not are_others:
+        if each.num_speakers in numbers and not are_others:
             return each
     return None
 

@@ -1,5 +1,5 @@
 """Log-mels of a corpus: their store, how it is built, and crops read from it.
 
-May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.machine,
-trainable.store.
+May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.lists,
+trainable.machine, trainable.store.
 """

@@ -20,7 +20,8 @@ import torch
 from models import LogMel
 from trainable.audio.augmentation import Augmenter, augmentation_digest, copy_rng, make_augmenter
 from trainable.audio.augmentation_config import AugmentationConfig
-from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave, scan_audio
+from trainable.audio.reading import AudioEntry, AudioError, Wave, check_wave, load_wave
+from trainable.audio.scan import scan_audio
 from trainable.store.shards import ShardLocation, Vectors
 from trainable.store.tasks import Tick
 

@@ -17,6 +17,7 @@ from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
 from trainable.features.builder import copy_plans
 from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
+from trainable.lists.speaker_rule import SpeakerRule
 from trainable.store.folder import open_complete, open_stores
 from trainable.store.plan import StoreRequest
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
@@ -39,6 +40,7 @@ class TrainingData:
         val_a: First utterance of each validation trial pair, as a position in `val_row`.
         val_b: Second utterance of each pair.
         val_is_target: Whether each pair is a target pair.
+        speaker_rule: How speakers follow from the paths of the validation list, if given.
     """
 
     features: FeatureTable
@@ -52,6 +54,7 @@ class TrainingData:
     val_a: NDArray[np.int64]
     val_b: NDArray[np.int64]
     val_is_target: NDArray[np.bool_]
+    speaker_rule: SpeakerRule | None = None
 
     def drawn_rows(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """Draw a row of every training utterance: the original's or a copy's, equally likely."""
@@ -157,4 +160,5 @@ def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:
         val_a=np.array([position_of[pair.path_a] for pair in corpus.val_pairs]),
         val_b=np.array([position_of[pair.path_b] for pair in corpus.val_pairs]),
         val_is_target=np.array([pair.is_target for pair in corpus.val_pairs]),
+        speaker_rule=corpus.config.speaker,
     )

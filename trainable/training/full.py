@@ -257,7 +257,7 @@ class _FullEvaluations:
         return score_pairs(
             model,
             corpus.val_dir,
-            read_trial_list(corpus.val_list, corpus.val_dir),
+            read_trial_list(corpus.val_list, corpus.val_dir, corpus.list_rules),
             eval_frames=self._config.trial.training.eval_frames,
             device=self._device,
             progress=self._progress,

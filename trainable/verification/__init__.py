@@ -1,5 +1,5 @@
 """How well a model verifies speakers: metrics, scoring protocols, bootstrap intervals.
 
 May import: models, spaces.files, trainable.audio, trainable.corpus, trainable.features,
-trainable.machine.
+trainable.lists, trainable.machine.
 """

@@ -20,6 +20,7 @@ from trainable.audio.reading import Wave, load_wave
 from trainable.corpus.corpus import TrialPair
 from trainable.features.resident import CropSource
 from trainable.features.training_data import TrainingData
+from trainable.lists.pair_index import PairIndex
 from trainable.machine.engine import Engine
 from trainable.machine.prefetch import prefetched, to_device
 from trainable.verification.metrics import (
@@ -29,7 +30,6 @@ from trainable.verification.metrics import (
 )
 from trainable.verification.scoring import (
     VOXCELEB_TRAINER_CROPS,
-    PairIndex,
     cosine_scores,
     evenly_spaced_starts,
     voxceleb_trainer_crop_samples,

@@ -5,13 +5,17 @@ Shapes: P trial pairs.
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from spaces.files.atomic import write_text_atomically
-from trainable.corpus.lists import TrialPair, speaker_of
+from trainable.lists.pair_index import PairIndex
+from trainable.lists.parsing import TrialPair
+from trainable.lists.speaker_rule import SpeakerRule
+from trainable.lists.speakers import ListSpeakers, speakers_in_list
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.evaluation import EvaluationResult
 from trainable.verification.intervals import MIN_SPEAKERS, Interval
@@ -28,12 +32,18 @@ class FinalEER:
         eer_pct: Interpolated, percent.
         interval: Its 95 % interval by bootstrap over the list's speakers; None if the list has
             too few speakers or errors for one, or its speakers are unknown.
-        num_speakers: Speakers of the list; None if its folders are not its speakers.
+        speakers: Speakers of the list.
     """
 
     eer_pct: float
     interval: Interval | None
-    num_speakers: int | None
+    speakers: ListSpeakers
+
+    @property
+    def num_speakers(self) -> int | None:
+        """Speakers of the list; None if they are unknown or contradict a label."""
+        is_known = self.speakers.rule is not None and self.speakers.agree
+        return self.speakers.num_speakers if is_known else None
 
     @property
     def in_words(self) -> str:
@@ -43,11 +53,14 @@ class FinalEER:
             low, high = self.interval.low_pct, self.interval.high_pct
             return (
                 f"{eer}, 95 % interval {low:.2f} to {high:.2f} % (bootstrap over "
-                f"{self.num_speakers} speakers)"
+                f"{self.speakers.num_speakers} speakers)"
             )
         if self.num_speakers is None:
-            why = "the first folders of the list's paths are not its speakers"
-            return f"{eer}, no interval: {why}"
+            why = "no folder of the list's paths is the speaker"
+            if not self.speakers.agree:
+                num_wrong = int(self.speakers.is_contradicted.sum())
+                why = f"{num_wrong:,} labels contradict the speakers {self.speakers.in_words}"
+            return f"{eer}, no interval: {why}; give the speakers (speaker: in corpus.yaml)"
         if self.num_speakers < MIN_SPEAKERS:
             return (
                 f"{eer}, no interval: it needs {MIN_SPEAKERS} speakers, and the list has "
@@ -56,29 +69,31 @@ class FinalEER:
         return f"{eer}, no interval: the list's errors are too few for one"
 
 
-def final_eer(pairs: Sequence[TrialPair], scores: ArrayLike) -> FinalEER:
+def final_eer(
+    pairs: Sequence[TrialPair], scores: ArrayLike, rule: SpeakerRule | None = None
+) -> FinalEER:
     """Return the EER of scores on a list, with its interval.
 
     Args:
         pairs: The trial list.
         scores: (P,) in the order of the pairs; a higher score means "same speaker".
+        rule: How speakers follow from the paths of the list, if given.
+
+    Raises:
+        CorpusError: The rule does not fit a path.
     """
-    is_target = [pair.is_target for pair in pairs]
-    eer_pct = equal_error_rate(scores, is_target)
-    first, second = (
-        [speaker_of(path) for path in paths]
-        for paths in ([p.path_a for p in pairs], [p.path_b for p in pairs])
+    index = PairIndex.from_pairs(pairs)
+    eer_pct = equal_error_rate(scores, index.is_target)
+    speakers = speakers_in_list(index, rule)
+    found = FinalEER(eer_pct=eer_pct, interval=None, speakers=speakers)
+    # Wrong speakers would give a wrong interval, and with few there is none, whatever they are.
+    if found.num_speakers is None or found.num_speakers < MIN_SPEAKERS:
+        return found
+    names = np.array(speakers.names)
+    bootstrap = SpeakerBootstrap(
+        SpeakerPairs.of(names[index.a].tolist(), names[index.b].tolist(), index.is_target)
     )
-    # Wrong speakers would give a wrong interval, so folders that contradict a label give none.
-    if any((a == b) != label for a, b, label in zip(first, second, is_target, strict=True)):
-        return FinalEER(eer_pct=eer_pct, interval=None, num_speakers=None)
-    speakers = SpeakerPairs.of(first, second, is_target)
-    interval = None
-    # With fewer there is no interval, whatever the replicates are.
-    if speakers.num_speakers >= MIN_SPEAKERS:
-        bootstrap = SpeakerBootstrap(speakers)
-        interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
-    return FinalEER(eer_pct=eer_pct, interval=interval, num_speakers=speakers.num_speakers)
+    return replace(found, interval=bootstrap.interval(eer_pct, bootstrap.eer_pct(scores)))
 
 
 def write_final_result(folder: Path, epoch: int, result: EvaluationResult) -> None:

@@ -1,20 +1,17 @@
 """The VEER of scores, and their bootstrap over the speakers of the validation list.
 
-Shapes: P trial pairs, V utterances, R replicates.
+Shapes: P trial pairs, R replicates.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from trainable.corpus.lists import speaker_of
-from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
+from trainable.lists.pair_index import PairIndex
+from trainable.lists.speakers import ListSpeakers, speakers_in_list
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
+from trainable.verification.intervals import NUM_REPLICATES
 from trainable.verification.metrics import Floats, dprime, equal_error_rate
 from trainable.verification.scores import MeasuredScores
 
@@ -28,6 +25,7 @@ class ScoreEvaluator:
 
     def __init__(self, data: TrainingData) -> None:
         self._data = data
+        self._speakers: ListSpeakers | None = None
         self._bootstrap: SpeakerBootstrap | None = None
 
     def epoch_fields(
@@ -52,53 +50,40 @@ class ScoreEvaluator:
         }, measured
 
     def measure(self, scores: Floats, epoch: int = 0) -> MeasuredScores:
-        """Return scores with VEER, replicates and interval; `epoch` is recorded with them."""
-        if self._bootstrap is None:
-            self._bootstrap = SpeakerBootstrap(validation_pairs(self._data))
+        """Return scores with VEER, replicates and interval; `epoch` is recorded with them.
+
+        Where labels contradict the speakers, no replicate and no interval is defined.
+        """
         veer_pct = equal_error_rate(scores, self._data.val_is_target)
-        replicates = self._bootstrap.eer_pct(scores)
+        if self._speakers is None:
+            self._speakers = validation_speakers(self._data)
+            if self._speakers.agree:
+                self._bootstrap = SpeakerBootstrap(validation_pairs(self._data, self._speakers))
+        replicates, interval = np.full(NUM_REPLICATES, np.nan), None
+        if self._bootstrap is not None:
+            replicates = self._bootstrap.eer_pct(scores)
+            interval = self._bootstrap.interval(veer_pct, replicates)
         return MeasuredScores(
             epoch=epoch,
             veer_pct=veer_pct,
             # Half the size on disk; the VEER was computed before this rounding.
             scores=scores.astype(np.float32),
             replicates=replicates.astype(np.float32),
-            interval=self._bootstrap.interval(veer_pct, replicates),
+            interval=interval,
         )
 
 
-def speakers_of(
-    paths: Sequence[str], a: Index, b: Index, is_target: NDArray[np.bool_]
-) -> tuple[str, ...]:
-    """Return the speaker of each utterance, (V,).
-
-    This is the first folder of the path, as in VoxCeleb, if that agrees with every label. For
-    another layout, utterances that target pairs connect are one speaker, named after the first
-    path. Utterances of one speaker that no target pairs connect then count as two speakers, which
-    makes intervals too narrow.
-
-    Args:
-        paths: (V,) paths as in the list.
-        a: (P,) position in `paths` of each pair's first utterance.
-        b: (P,) position of its second utterance.
-        is_target: (P,) whether both are of one speaker.
-    """
-    folders = np.array([speaker_of(path) for path in paths])
-    if np.array_equal(folders[a] == folders[b], is_target):
-        return tuple(folders.tolist())
-    ones = np.ones(int(is_target.sum()), np.int8)
-    edges = coo_array((ones, (a[is_target], b[is_target])), shape=(len(paths), len(paths)))
-    _, group = connected_components(edges, directed=False)
-    first: dict[int, str] = {}
-    # By path, so that the names do not depend on the order of the list.
-    for number, path in sorted(zip(group.tolist(), paths, strict=True), key=lambda each: each[1]):
-        first.setdefault(number, path)
-    return tuple(first[number] for number in group.tolist())
+def validation_speakers(data: TrainingData) -> ListSpeakers:
+    """Return the speakers of the validation utterances; see `trainable.lists.speakers`."""
+    index = PairIndex(
+        paths=data.val_paths, a=data.val_a, b=data.val_b, is_target=data.val_is_target
+    )
+    return speakers_in_list(index, data.speaker_rule)
 
 
-def validation_pairs(data: TrainingData) -> SpeakerPairs:
+def validation_pairs(data: TrainingData, speakers: ListSpeakers | None = None) -> SpeakerPairs:
     """Return the validation list's pairs with the speakers of their utterances."""
-    names = np.array(speakers_of(data.val_paths, data.val_a, data.val_b, data.val_is_target))
+    names = np.array((speakers or validation_speakers(data)).names)
     return SpeakerPairs.of(
         names[data.val_a].tolist(), names[data.val_b].tolist(), data.val_is_target
     )

@@ -7,14 +7,12 @@ Shapes: N utterances, C crops an utterance, D embedding, P trial pairs, S sample
   those of the other, 10 crops cut from the waveform, each embedding at unit length.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.frontend import HOP_SAMPLES, WINDOW_SAMPLES
-from trainable.corpus.corpus import TrialPair
 from trainable.features.crop_bank import Index
 from trainable.verification.metrics import Floats
 
@@ -26,36 +24,6 @@ VOXCELEB_TRAINER_CROPS = 10
 CHUNK_BYTES = 64 * 2**20
 
 Embeddings = NDArray[np.float32] | NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class PairIndex:
-    """Trial pairs as positions in a list of utterances without repetition.
-
-    Attributes:
-        paths: The utterances to embed, sorted.
-        a: (P,) position of each pair's first utterance in `paths`.
-        b: (P,) position of its second utterance.
-        is_target: (P,) whether both are of one speaker.
-    """
-
-    paths: tuple[str, ...]
-    a: Index
-    b: Index
-    is_target: NDArray[np.bool_]
-
-    @classmethod
-    def from_pairs(cls, pairs: Iterable[TrialPair]) -> "PairIndex":
-        """Number the utterances of the pairs; the pairs keep their order."""
-        listed = tuple(pairs)
-        paths = sorted({path for pair in listed for path in (pair.path_a, pair.path_b)})
-        position = {path: number for number, path in enumerate(paths)}
-        return cls(
-            paths=tuple(paths),
-            a=np.array([position[pair.path_a] for pair in listed], dtype=np.int64),
-            b=np.array([position[pair.path_b] for pair in listed], dtype=np.int64),
-            is_target=np.array([pair.is_target for pair in listed], dtype=np.bool_),
-        )
 
 
 def cosine_scores(emb_NCD: Embeddings, index_a: Index, index_b: Index) -> Floats:
@@ -124,8 +92,7 @@ def evenly_spaced_starts(length: int, crop: int, num_crops: int) -> Index:
     """
     if min(length, crop, num_crops) < 1:
         raise ValueError(
-            "length, crop and num_crops must be at least 1, got "
-            f"{length}, {crop} and {num_crops}"
+            f"length, crop and num_crops must be at least 1, got {length}, {crop} and {num_crops}"
         )
     # As voxceleb_trainer: `linspace`, then truncated.
     return np.linspace(0, max(0, length - crop), num=num_crops).astype(np.int64)

@@ -13,9 +13,7 @@ runner = CliRunner()
 
 
 def run(*arguments: str | Path) -> str:
-    result = runner.invoke(
-        app, [str(argument) for argument in arguments], catch_exceptions=False
-    )
+    result = runner.invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -53,10 +51,13 @@ def test_prepare_asks_before_it_overwrites(
 def test_check_lists_faults_and_can_allow_shared_speakers(
     make_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
-    corpus = make_corpus(tmp_path, num_train_speakers=2, num_val_speakers=2, num_utterances=2)
+    corpus = make_corpus(tmp_path, num_train_speakers=2, num_val_speakers=2, num_utterances=3)
     text = corpus.read_text().replace("train_dir: train", "train_dir: val")
     corpus.write_text(text)
-    paths = [f"id0000{speaker}/session0/00001.wav" for speaker in (2, 3)]
+    paths = [f"id0000{speaker}/session2/00001.wav" for speaker in (2, 3)]
+    pairs = (tmp_path / "veri_val.txt").read_text().splitlines()
+    others = [pair for pair in pairs if "session2" not in pair]
+    (tmp_path / "veri_val.txt").write_text("\n".join(others))
     (tmp_path / "train_list.txt").write_text("".join(f"{p[:7]} {p}\n" for p in paths))
     with pytest.raises(CorpusError, match=r"veri_val\.txt:1: speaker id00002 is also in training"):
         run("check", corpus)
@@ -85,9 +86,7 @@ def test_help_lists_the_required_arguments(command: str) -> None:
 
 
 @pytest.mark.slow
-def test_demo_reports_a_reuse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_demo_reports_a_reuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("espeakng_loader", reason="the demo extra is not installed")
     sizes = {"num_speakers": 4, "num_val_speakers": 2, "num_test_speakers": 0}
     sizes |= {"num_sessions": 1, "num_utterances": 2, "num_pairs": 4}

@@ -16,7 +16,7 @@ from search.cli import console as screen
 from search.cli.console import Screen
 from search.run.progress import SearchView
 from tests.search.commands import veer
-from trainable.corpus.lists import parse_train_list
+from trainable.lists.parsing import parse_train_list
 
 # What a hostile file might hold: markup that would change the colour or end what was not begun,
 # a cleared screen, a window's title, a carriage return, and text turned round.

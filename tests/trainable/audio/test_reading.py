@@ -6,7 +6,8 @@ import pytest
 import scipy.signal
 import soundfile
 
-from trainable.audio.reading import AudioEntry, AudioError, check_wave, load_wave, scan_audio
+from trainable.audio.reading import AudioEntry, AudioError, check_wave, load_wave
+from trainable.audio.scan import scan_audio
 
 RNG = np.random.default_rng(0)
 

@@ -40,6 +40,7 @@ def test_counts_of_a_good_corpus(config: CorpusConfig) -> None:
         num_nontarget_pairs=4,
         duration_h=pytest.approx(4 / 3600),
         shortest_s=1.0,
+        speakers_found="by folder 1 of the path: 2 speakers",
     )
     assert reports == [(done, 10) for done in range(1, 11)]
 

@@ -13,10 +13,12 @@ from trainable.corpus.corpus import (
     read_corpus_config,
     read_trial_list,
 )
+from trainable.lists.listed_files import LINK_REMEDY
 
 TRAIN = ["a a/s1/1.wav", "a a/s2/1.wav", "b b/s1/1.wav"]
 PAIRS = ["1 y/s1/1.wav y/s2/1.wav", "0 x/s1/1.wav y/s1/1.wav"]
 FILES = ["a/s1/1.wav", "a/s2/1.wav", "b/s1/1.wav", "x/s1/1.wav", "y/s1/1.wav", "y/s2/1.wav"]
+MORE_FILES = ["x/s2/1.wav", "y/s3/1.wav"]
 
 Make = Callable[..., CorpusConfig]
 
@@ -24,7 +26,7 @@ Make = Callable[..., CorpusConfig]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Write lists beside empty audio files: nothing here opens audio."""
-    for file in FILES:
+    for file in (*FILES, *MORE_FILES):
         (tmp_path / "wav" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "wav" / file).touch()
 
@@ -97,7 +99,11 @@ def test_byte_order_mark_is_no_part_of_the_speaker(make: Make) -> None:
     [
         ("a", "must be 'SPEAKER PATH', got 'a'"),
         ("a b c", "must be 'SPEAKER PATH', got 'a b c'"),
-        ("", "must be 'SPEAKER PATH', got ''"),
+        (
+            "",
+            "must be 'SPEAKER PATH', got ''; remove blank lines with: "
+            "sed -i '/^[[:space:]]*$/d' train.txt",
+        ),
         ("a a/none.wav", "there is no audio file wav/a/none.wav"),
         ("a a/s1", "there is no audio file wav/a/s1"),
         ("a /etc/passwd", "the path must stay inside wav, got '/etc/passwd'"),
@@ -134,12 +140,15 @@ def test_bad_trial_line_is_named(make: Make, line: str, fault: str) -> None:
 
 def test_link_out_of_the_root_is_refused(make: Make, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "1.wav").touch()
+    for name in ("1.wav", "2.wav"):
+        (tmp_path / "outside" / name).touch()
     (tmp_path / "wav" / "folder").symlink_to(tmp_path / "outside")
     (tmp_path / "wav" / "file.wav").symlink_to(tmp_path / "outside" / "1.wav")
-    assert faults_of(make([*TRAIN, "b folder/1.wav", "b file.wav"])) == (
-        "train.txt:4: the path must stay inside wav, got 'folder/1.wav', a link to outside",
-        "train.txt:5: the path must stay inside wav, got 'file.wav', a link to outside",
+    assert faults_of(make([*TRAIN, "b folder/1.wav", "b folder/2.wav", "b file.wav"])) == (
+        "train.txt:4: the path must stay inside wav, got 'folder/1.wav', a link to outside: "
+        f"wav/folder leads to outside; {LINK_REMEDY} (2 such lines)",
+        "train.txt:6: the path must stay inside wav, got 'file.wav', a link to outside: "
+        f"wav/file.wav leads to outside/1.wav; {LINK_REMEDY}",
     )
 
 
@@ -184,11 +193,10 @@ def test_one_training_speaker_is_refused(make: Make) -> None:
 
 
 def test_shared_speakers_are_refused_unless_allowed(make: Make) -> None:
-    train = [*TRAIN, "x x/s1/1.wav", "y y/s1/1.wav"]
-    hint = "; if meant so, set allow_shared_speakers: true"
+    train = [*TRAIN, "x x/s2/1.wav", "y y/s3/1.wav"]
     assert faults_of(make(train)) == (
-        f"val.txt:2: speaker x is also in training, train.txt:4{hint}",
-        f"val.txt:1: speaker y is also in training, train.txt:5{hint}",
+        "val.txt:1: speaker y is also in training, train.txt:5; 2 of the 2 speakers of this list "
+        "are (y, x); if meant so, set allow_shared_speakers: true",
     )
     assert read_corpus(make(train, shared=True)).speakers == ("a", "b", "x", "y")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from trainable.corpus.known_lists import content_sha256, is_same_file, overlap_warnings, same_pairs
-from trainable.corpus.lists import TrialPair
+from trainable.lists.parsing import TrialPair
 
 
 def pair(label: int, path_a: str, path_b: str) -> TrialPair:

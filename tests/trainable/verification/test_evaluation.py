@@ -122,9 +122,7 @@ def test_the_trainers_protocol_is_followed_to_the_letter(
         starts = np.linspace(0, len(wave) - size, num=10)
         crops = np.stack([wave[int(s) : int(s) + size] for s in starts])
         embedding[path] = F.normalize(model.embed(LogMel()(torch.from_numpy(crops))))
-    scores = [
-        -torch.cdist(embedding[p.path_a], embedding[p.path_b]).mean().item() for p in pairs
-    ]
+    scores = [-torch.cdist(embedding[p.path_a], embedding[p.path_b]).mean().item() for p in pairs]
     expected = verification_metrics(scores, [p.is_target for p in pairs])
     found = score_pairs(model, config.val_dir, pairs, eval_frames=60, device=CPU).result
     assert found.voxceleb_trainer.eer_pct == pytest.approx(expected.eer_pct)

@@ -1,11 +1,13 @@
 """The final EER with its interval."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from trainable.corpus.lists import TrialPair
+from trainable.lists.parsing import TrialPair
+from trainable.lists.speaker_rule import SpeakerRule
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.final import final_eer
 from trainable.verification.metrics import equal_error_rate
@@ -18,6 +20,27 @@ def pairs_of(num_speakers: int, pre: str = "") -> list[TrialPair]:
         TrialPair(is_target=a == b, path_a=one, path_b=other)
         for (a, one), (b, other) in itertools.combinations(paths, 2)
     ]
+
+
+def flat_pairs(num_speakers: int) -> list[TrialPair]:
+    """The same pairs, of files whose names say nothing."""
+    return [
+        replace(pair, path_a=hex_name(pair.path_a), path_b=hex_name(pair.path_b))
+        for pair in pairs_of(num_speakers)
+    ]
+
+
+def hex_name(path: str) -> str:
+    return f"{path.encode().hex()}.wav"
+
+
+def with_wrong_labels(num_speakers: int) -> list[TrialPair]:
+    first, *others, last = pairs_of(num_speakers)
+    wrong = (replace(each, is_target=not each.is_target) for each in (first, last))
+    return [*wrong, *others]
+
+
+GIVE = "give the speakers (speaker: in corpus.yaml)"
 
 
 def scores_of(pairs: list[TrialPair], shift: float = 1.0) -> np.ndarray:
@@ -41,11 +64,24 @@ def test_it_is_the_bootstraps_interval_around_the_eer() -> None:
     )
 
 
+def test_the_speaker_may_be_another_folder_or_be_given() -> None:
+    plain = pairs_of(8)
+    scores = scores_of(plain)
+    expected = final_eer(plain, scores).in_words
+    assert final_eer(pairs_of(8, "wav/"), scores).in_words == expected
+    assert final_eer(pairs_of(8, "wav/"), scores, SpeakerRule(folder=2)).in_words == expected
+
+
 @pytest.mark.parametrize(
     ("pairs", "shift", "why"),
     [
         (pairs_of(4), 1.0, "it needs 6 speakers, and the list has 4"),
-        (pairs_of(8, "wav/"), 1.0, "the first folders of the list's paths are not its speakers"),
+        (flat_pairs(8), 1.0, f"no folder of the list's paths is the speaker; {GIVE}"),
+        (
+            with_wrong_labels(8),
+            1.0,
+            f"2 labels contradict the speakers by folder 1 of the path: 8 speakers; {GIVE}",
+        ),
         (pairs_of(8), 99.0, "the list's errors are too few for one"),
     ],
 )

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from trainable.verification.score_evaluator import speakers_of, validation_pairs
+from trainable.lists.pair_index import PairIndex
+from trainable.lists.speakers import speakers_in_list
+from trainable.verification.score_evaluator import validation_pairs
 
 SAME, OTHER = True, False
 
@@ -11,12 +13,13 @@ SAME, OTHER = True, False
 def found(paths, pairs):
     place = {path: number for number, path in enumerate(paths)}
     a, b, is_target = zip(*pairs, strict=True)
-    return speakers_of(
-        paths,
-        np.array([place[each] for each in a]),
-        np.array([place[each] for each in b]),
-        np.array(is_target),
+    index = PairIndex(
+        paths=paths,
+        a=np.array([place[each] for each in a]),
+        b=np.array([place[each] for each in b]),
+        is_target=np.array(is_target),
     )
+    return speakers_in_list(index).names
 
 
 def test_the_first_folder_is_the_speaker_where_it_agrees_with_every_label():

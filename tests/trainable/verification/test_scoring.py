@@ -4,9 +4,9 @@ import torch
 from torch.nn import functional as F
 
 from trainable.corpus.corpus import TrialPair
+from trainable.lists.pair_index import PairIndex
 from trainable.verification import scoring
 from trainable.verification.scoring import (
-    PairIndex,
     cosine_scores,
     evenly_spaced_starts,
     voxceleb_trainer_crop_samples,
