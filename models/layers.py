@@ -9,6 +9,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.fused.few_kernels import (
+    FewKernelIDConv,
+    FewKernelTokenLinear,
+    autocast_dtype,
+    runs_few_kernels,
+)
 from models.fused.layers import FusedGroupedLinear, FusedMaximum
 from models.fused.products import runs_fused
 
@@ -34,6 +40,10 @@ class IDConv(nn.Module):
 
     def forward(self, x_TBC: Tensor) -> Tensor:
         """Filter each channel separately; shape unchanged."""
+        if runs_few_kernels(x_TBC):
+            return FewKernelIDConv.apply(  # type: ignore[no-any-return, no-untyped-call]
+                x_TBC, self.weight, self.bias, autocast_dtype(x_TBC)
+            )
         padded = nn.functional.pad(x_TBC, (0, 0, 0, 0, 1, 1))
         # Fused multiply-adds, since products that are added afterwards would each be a full
         # tensor in memory.
@@ -47,7 +57,7 @@ class MaxFeatureMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take the larger half, (..., 2C) to (..., C)."""
-        if runs_fused(x):
+        if runs_fused(x) or runs_few_kernels(x):
             return FusedMaximum.apply(x)  # type: ignore[no-any-return, no-untyped-call]
         first, second = x.chunk(2, dim=-1)
         return torch.maximum(first, second)
@@ -76,6 +86,11 @@ class GroupedTokenLinear(nn.Module):
         _, batch, channels = x_TBC.shape
         # Frames come first, so a group is a contiguous slice and this is a view.
         x_GIZ = x_TBC.reshape(self.groups, -1, batch * channels)
+        if runs_few_kernels(x_TBC):
+            y_GOZ = FewKernelTokenLinear.apply(  # type: ignore[no-untyped-call]
+                x_GIZ, self.weight, self.bias, autocast_dtype(x_TBC)
+            )
+            return y_GOZ.reshape(-1, batch, channels)  # type: ignore[no-any-return]
         bias_GO1 = self.bias.view(self.groups, -1, 1)
         return torch.baddbmm(bias_GO1, self.weight, x_GIZ).reshape(-1, batch, channels)
 

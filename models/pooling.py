@@ -6,6 +6,7 @@ Shapes: T frames, B batch, C channels.
 import torch
 from torch import Tensor, nn
 
+from models.fused.few_kernels import runs_few_kernels
 from models.fused.layers import FusedLinear, FusedStatistics
 from models.fused.products import runs_fused
 
@@ -83,8 +84,9 @@ class AttentiveStatisticsPooling(nn.Module):
             context = (part.to(x_TBC.dtype).expand_as(x_TBC) for part in statistics)
             seen_TBC = torch.cat((x_TBC, *context), dim=-1)
         score_TBC = self.attention(seen_TBC)
-        if runs_fused(x_TBC):
-            fused = FusedStatistics.apply(x_TBC, score_TBC, VARIANCE_FLOOR)  # type: ignore[no-untyped-call]
+        if runs_fused(x_TBC) or runs_few_kernels(x_TBC):
+            parts = at_least_float32(x_TBC), at_least_float32(score_TBC)
+            fused = FusedStatistics.apply(*parts, VARIANCE_FLOOR)  # type: ignore[no-untyped-call]
             return torch.cat(fused, dim=-1)
         weight_TBC = torch.softmax(at_least_float32(score_TBC), dim=0)
         return torch.cat(weighted_statistics(x_TBC, weight_TBC), dim=-1)

@@ -13,6 +13,7 @@ from trainable.cost import random_input_step
 from trainable.cost.random_input_step import CPU, META
 from trainable.cost.step_memory import LiveBytes, live_peak, step_memory
 from trainable.loss.teacher_output import SpeakerCentres
+from trainable.machine.engine import EngineConfig
 from trainable.teachers.network import Teacher
 
 FLOAT = 4
@@ -152,6 +153,14 @@ def test_every_family_is_counted_without_computing_anything(model: dict[str, obj
     assert memory.num_bytes > 4 * weights
 
 
+@pytest.fixture
+def gpu_layers_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the CPU the forms of layers that a GPU and the meta device get."""
+    for module in ("layers", "pooling"):
+        monkeypatch.setattr(f"models.{module}.runs_few_kernels", lambda _: True)
+
+
+@pytest.mark.usefixtures("gpu_layers_on_the_cpu")
 @pytest.mark.parametrize("family", ["mlp_mixer", "mlp_mixer_autoencoder"])
 def test_the_meta_device_counts_what_the_cpu_does(family: str) -> None:
     config = trial(FAMILIES[family])
@@ -208,6 +217,7 @@ def test_the_global_generator_is_left_alone() -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+@pytest.mark.usefixtures("gpu_layers_on_the_cpu")
 def test_a_network_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -229,9 +239,7 @@ def test_a_network_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
 
 def test_a_teacher_of_another_size_is_refused() -> None:
     with pytest.raises(TrainingError, match=r"must equal the teacher's \(32\), got 24"):
-        step_memory(
-            trial(distillation="mse"), make_teacher(32), num_speakers=SPEAKERS, device=CPU
-        )
+        step_memory(trial(distillation="mse"), make_teacher(32), num_speakers=SPEAKERS, device=CPU)
 
 
 @pytest.mark.gpu
@@ -241,7 +249,14 @@ def test_the_estimate_is_within_a_third_of_what_the_gpu_needs(family: str) -> No
         {"model": {"family": family}, "loss": {"distillation": "none"}}
     )
     gc.collect()
-    measured = step_memory(config, None, num_speakers=1211, device=torch.device("cuda"))
+    measured = step_memory(
+        config,
+        None,
+        num_speakers=1211,
+        device=torch.device("cuda"),
+        # The estimate is for float32, and so the measurement has to be.
+        engine=EngineConfig(precision="float32"),
+    )
     estimated = step_memory(config, None, num_speakers=1211, device=CPU)
     assert not measured.is_estimated
     assert estimated.num_bytes == pytest.approx(measured.num_bytes, rel=1 / 3)
