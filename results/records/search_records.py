@@ -78,12 +78,14 @@ class CorpusRecord(Record):
         lists: The lists by role, `train` or `val`.
         stores: The keys of the stores by name: train, copy 1, val, targets of 200 frames, copy 0.
         warnings: About the lists.
+        targets_device: Kind of device that computed the targets, if it was no CPU.
     """
 
     event: Literal["corpus"] = "corpus"
     lists: DataLists
     stores: StoreKeys
     warnings: MayLack[Texts] = None
+    targets_device: MayLack[Text] = None
 
 
 class TeacherRecord(Record):

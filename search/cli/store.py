@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -55,6 +56,10 @@ def build(
     verify: Annotated[
         bool, typer.Option("--verify", help="Verify all shards, and rebuild damaged ones.")
     ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="Kind of device that the teacher runs on: part of its targets' key."),
+    ] = "auto",
     code: AllowCodeOption = False,
 ) -> None:
     """Compute the log-mels of a corpus, and a teacher's targets, before a run needs them.
@@ -65,7 +70,7 @@ def build(
     --verify every shard is compared with its checksums; damaged ones are listed, removed and
     rebuilt.
     """
-    from search.cluster.store_build import ShardBuilder
+    from search.cluster.store_build import ShardBuilder, building_device
     from trainable.features.crop_bank import CropBank
 
     permit(code)
@@ -80,6 +85,7 @@ def build(
             if verify and _had_damage(data.features.stores):
                 data = _log_mels(corpus, builder)
             if file is not None:
+                bank = replace(bank, device=building_device(device, address))
                 targets = _targets(file, data, bank, builder)
                 if verify and _had_damage(targets.table.stores):
                     _targets(file, data, bank, builder)

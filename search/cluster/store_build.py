@@ -60,6 +60,22 @@ def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -
     return len(tasks) > 1 and num_workers > 1
 
 
+def building_device(device: str, address: str | None) -> str:
+    """Return the kind of device, `cpu` or `cuda`, on which shards that can use a GPU are built.
+
+    Args:
+        device: The setting: `cpu`, `cuda`, or `auto` for CUDA if there is a GPU.
+        address: A cluster's address, None for only this machine.
+    """
+    if device != "auto":
+        return device
+    if address is None:
+        return "cuda" if torch.cuda.device_count() else "cpu"
+    with connected(address):
+        has_gpus = ray.cluster_resources().get("GPU", 0.0) > 0  # type: ignore[no-untyped-call]
+        return "cuda" if has_gpus else "cpu"
+
+
 class ShardBuilder:
     """A `Builder`: on Ray where that is faster, else here, one shard after the other.
 

@@ -23,6 +23,8 @@ from trainable.verification.score_evaluator import validation_speakers
 
 # Digits of a SHA-256 in messages: enough to distinguish two files.
 SHA256_DIGITS = 12
+# Stores of targets are recorded under names that begin with it.
+TARGETS = "targets of"
 
 
 def list_hashes(config: CorpusConfig) -> dict[str, dict[str, Any]]:
@@ -66,6 +68,14 @@ def note_corpus(facts: Mapping[str, Any], journal: Journal, records: Sequence[Re
     # A resumed run may have stores that its record lacks, such as the teacher's targets.
     if earlier is None or not facts["stores"].keys() <= earlier.stores.keys():
         journal.append(CorpusRecord(**facts))
+
+
+def targets_device(records: Sequence[Record]) -> str | None:
+    """Return the kind of device that computed a run's targets; None if it has none yet."""
+    known = latest(records, CorpusRecord)
+    if known is None or not any(name.startswith(TARGETS) for name in known.stores):
+        return None
+    return known.targets_device or "cpu"
 
 
 def require_same_lists(config: CorpusConfig, records: Sequence[Record]) -> None:

@@ -25,6 +25,7 @@ from search.provenance.data_record import (
     changed_stores,
     require_same_lists,
     require_same_teacher,
+    targets_device,
 )
 from search.provenance.differences import UNKNOWN, changed_variables, describe_change
 from search.provenance.provenance import CODE_DIGITS
@@ -78,6 +79,7 @@ class RecordedTrial:
         config: Its config.
         corpus: The corpus that it was trained on.
         targets: How the teacher's targets were computed.
+        targets_device: Kind of device that computed them.
         engine: The settings of the computation.
         teacher: The teacher's file, verified by its hash; None for a trial without one.
         starts: Its starts in workers, at least one.
@@ -91,6 +93,7 @@ class RecordedTrial:
     engine: EngineConfig
     teacher: Path | None
     starts: tuple[TrialStart, ...]
+    targets_device: str = "cpu"
     eval_plan: EvalPlan = EVERY_EPOCH
 
     @property
@@ -166,6 +169,7 @@ def recorded_trial(
         engine=engine,
         teacher=_teacher(run, config, teacher),
         starts=starts,
+        targets_device=targets_device(run.records) or "cpu",
         eval_plan=recorded_eval_plan(run.records),
     )
 

@@ -207,10 +207,10 @@ def _inexact(trainer: Trainer) -> str | None:
 
 def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTask:
     device = conditions.device or trial.device
-    engine = trial.engine
+    engine, targets_device = trial.engine, trial.targets_device
     if device != trial.device:
         # The other kind of device may not have the recorded precision.
-        engine = engine.model_copy(update={"precision": "auto"})
+        engine, targets_device = engine.model_copy(update={"precision": "auto"}), device
     return TrialTask(
         trial=trial.history.trial,
         config=trial.history.started.config,
@@ -219,6 +219,7 @@ def _task(trial: RecordedTrial, folder: Path, conditions: Conditions) -> TrialTa
         cache_dir=cache_dir(),
         teacher=trial.teacher,
         targets=trial.targets,
+        targets_device=targets_device,
         device=device,
         # The recorded number: another one sums in another order, and so rounds differently.
         num_threads=conditions.num_threads or trial.num_threads,

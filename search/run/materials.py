@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from results.records.earlier_trial import EarlierTrial
 from results.records.record import Record
 from results.records.record_values import StartPoint
 from search.cluster.resources import require_gpus_here
+from search.cluster.store_build import building_device
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
 from search.estimates.feasibility import LimitChecker
@@ -18,6 +20,7 @@ from search.provenance.data_record import (
     require_same_lists,
     require_same_stores,
     require_same_teacher,
+    targets_device,
     validation_list_warnings,
 )
 from search.run.progress import SearchView
@@ -33,6 +36,7 @@ from trainable.cost.step_memory import ComputeSettings
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import Builder
+from trainable.teachers.any_teacher import is_stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Materials:
     Attributes:
         data: The corpus.
         teacher: Model file or file of embeddings; None if no trial needs one.
+        targets_device: Kind of device that computed a network teacher's targets.
         facts: Lists and stores, as in the journal's `corpus` record.
         points: Starting points, see `start_points`.
         earlier: Trials of earlier runs, see `earlier_trials`.
@@ -71,6 +76,7 @@ class Materials:
 
     data: TrainingData
     teacher: Path | None
+    targets_device: str
     facts: dict[str, Any]
     points: Sequence[StartPoint]
     earlier: Sequence[EarlierTrial]
@@ -107,10 +113,13 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     data, facts = _prepare_corpus(job, build)
     # Before the teacher's targets, which may take hours to compute.
     check_batches(space, len(data.train_row))
+    device = "cpu"
     if teacher is not None:
-        teacher, targets = _prepare_teacher(teacher, data, job, build)
+        teacher, targets, device = _prepare_teacher(teacher, data, job, build)
         # One record for log-mels and targets: a resume compares them all.
         facts["stores"] |= targets
+        if targets and device != "cpu":
+            facts["targets_device"] = device
     checker = LimitChecker(
         space.limits,
         teacher=teacher,
@@ -121,6 +130,7 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     return Materials(
         data=data,
         teacher=teacher,
+        targets_device=device,
         facts=facts,
         points=points,
         earlier=earlier,
@@ -146,15 +156,22 @@ def _prepare_corpus(job: SearchJob, build: Builder) -> tuple[TrainingData, dict[
 
 def _prepare_teacher(
     teacher: Path, data: TrainingData, job: SearchJob, build: Builder
-) -> tuple[Path, dict[str, str]]:
-    """Return the teacher's file for the trials, and the keys of its stores of targets by name."""
+) -> tuple[Path, dict[str, str], str]:
+    """Return the teacher's file for the trials, its stores of targets, and their kind of device.
+
+    The stores are keys by name.
+    """
     settings, space, view = job.settings, job.space, job.view
     progress = view.counter("teacher", "utterances")
     file = prepare_search_teacher(teacher, data, settings, space, job.folder, progress)
     check_teacher(file, data, space)
     # Before its targets are computed, which may take hours.
     require_same_teacher(file, job.records)
-    progress = view.counter("teacher targets", "utterances")
-    targets = prepare_targets(file, data, settings, space, progress=progress, build=build)
+    device, progress = "cpu", view.counter("teacher targets", "utterances")
+    if settings.targets.mode == "stored" and not is_stored(file):
+        known = targets_device(job.records)
+        device = known or building_device(settings.device, settings.address)
+    make_bank = partial(settings.targets.bank, device=device)
+    targets = prepare_targets(file, data, make_bank, space, progress=progress, build=build)
     require_same_stores(targets, job.records)
-    return file, targets
+    return file, targets, device

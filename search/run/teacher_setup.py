@@ -19,7 +19,7 @@ from results.records.record import Record
 from results.records.search_records import TeacherRecord
 from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
-from search.provenance.data_record import require_same_teacher
+from search.provenance.data_record import TARGETS, require_same_teacher
 from search.suggest.corner_configs import corner_configs
 from spaces.dimensions import PRESET
 from spaces.files.atomic import write_bytes_atomically
@@ -27,6 +27,7 @@ from spaces.files.disk import translate_disk_full
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.checkpoints.loading import load_speaker_model
+from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
@@ -127,13 +128,21 @@ def check_teacher(teacher: Path, data: TrainingData, space: Space) -> None:
 def prepare_targets(
     teacher: Path,
     data: TrainingData,
-    settings: SearchConfig,
+    make_bank: Callable[[int], CropBank | None],
     space: Space,
     *,
     progress: ProgressCallback | None = None,
     build: Builder = build_shards,
 ) -> dict[str, str]:
     """Compute a network teacher's targets for crops of every length in the space, unless stored.
+
+    Args:
+        teacher: Model file or file of embeddings.
+        data: The corpus, opened.
+        make_bank: Returns the bank of crops of a length, None where the teacher runs online.
+        space: The space.
+        progress: Called with (utterances done, utterances in total) while targets are computed.
+        build: Builds the shards.
 
     Returns:
         The key of every store of targets, by a name with the crop length and the copy. Empty for a
@@ -152,12 +161,12 @@ def prepare_targets(
     }
     # Sorted, so that stores are built and recorded in the same order in every run.
     for crop_frames in sorted(lengths):
-        if (bank := settings.targets.bank(crop_frames)) is not None:
+        if (bank := make_bank(crop_frames)) is not None:
             opened = open_targets(
                 teacher, data, bank, cache_dir=cache_dir(), progress=progress, build=build
             )
             for copy, store in enumerate(opened.table.stores):
-                keys[f"targets of {crop_frames} frames, copy {copy}"] = store.plan.key
+                keys[f"{TARGETS} {crop_frames} frames, copy {copy}"] = store.plan.key
     return keys
 
 

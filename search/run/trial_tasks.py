@@ -50,6 +50,7 @@ def task_maker(
             cache_dir=cache_dir(),
             teacher=materials.teacher,
             targets=settings.targets,
+            targets_device=materials.targets_device,
             device=settings.device,
             # Of the base share, so that results do not depend on how often memory ran out.
             num_threads=allocator.base.num_threads,

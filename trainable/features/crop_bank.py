@@ -33,11 +33,14 @@ class CropBank:
         num_crops: Number of crops of an utterance.
         crop_frames: Length of a crop, frames.
         seed: Seed of the starts.
+        device: Kind of device on which the teacher embeds them, which rounds in its own way: `cpu`
+            or `cuda`.
     """
 
     num_crops: int
     crop_frames: int
     seed: int
+    device: str = "cpu"
 
     def latest(self, length_U: Index) -> Index:
         """Return the last possible start in each utterance, frames; 0 in shorter ones."""
@@ -85,11 +88,18 @@ class TargetsConfig(Settings):
     )
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the starts of these crops.")
 
-    def bank(self, crop_frames: int) -> CropBank | None:
-        """Return the bank of crops of this length, or None if the teacher runs online."""
+    def bank(self, crop_frames: int, device: str) -> CropBank | None:
+        """Return the bank of crops of this length, or None if the teacher runs online.
+
+        Args:
+            crop_frames: Length of a crop, frames.
+            device: Kind of device on which the teacher embeds the crops.
+        """
         if self.mode == "online":
             return None
-        return CropBank(num_crops=self.num_crops, crop_frames=crop_frames, seed=self.seed)
+        return CropBank(
+            num_crops=self.num_crops, crop_frames=crop_frames, seed=self.seed, device=device
+        )
 
 
 def _uniform(seed: int, number: Index) -> NDArray[np.float64]:

@@ -61,8 +61,8 @@ class TargetTask:
 
     @property
     def uses_gpu(self) -> bool:
-        """True: the teacher is a network."""
-        return True
+        """Whether the teacher, a network, embeds the crops on a GPU."""
+        return self.bank.device == "cuda"
 
     def rows(self) -> Iterator[tuple[str, Vectors] | str]:
         """Yield path and vectors (C, W) of each utterance, or why they cannot be stored."""
@@ -70,7 +70,7 @@ class TargetTask:
         if self.code_root is not None:
             allow_code(self.code_root)
         features = _features(self.features)
-        teacher, device = _teacher(self.teacher, self.sha256)
+        teacher, device = _teacher(self.teacher, self.sha256, self.bank.device)
         with closing(prefetched(self._crops(features, device), device=device)) as crops:
             for chosen, count_U, vector_BW in _one_ahead(teacher, crops):
                 vectors = np.split(vector_BW, np.cumsum(count_U)[:-1])
@@ -142,7 +142,7 @@ def _features(folder: Path) -> FeatureTable:
 
 
 @lru_cache(maxsize=1)
-def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
+def _teacher(file: Path, sha256: str, kind: str) -> tuple[Teacher, torch.device]:
     """Load the network on its device, if the file still has the expected hash."""
     # The store's key has the hash of the start: other weights would be kept under it.
     if (found := file_sha256(file)) != sha256:
@@ -150,5 +150,5 @@ def _teacher(file: Path, sha256: str) -> tuple[Teacher, torch.device]:
             f"{file}: the teacher has changed while its targets were built (SHA-256 {found[:12]}, "
             f"at the start {sha256[:12]}); do not change it meanwhile, and build again"
         )
-    device = choose_device("auto")
+    device = choose_device(kind)
     return load_teacher(file).to(device), device

@@ -121,7 +121,7 @@ def open_targets(
 ) -> StoredTargets:
     """Open a teacher's targets for a bank of crops; compute those that are not in the cache.
 
-    The store's key covers the log-mels, the teacher's weights and the bank.
+    The store's key covers the log-mels, the teacher's weights, the bank and the kind of device.
 
     Args:
         teacher: Model file.
@@ -176,6 +176,9 @@ class _Source:
             "crop_frames": self.bank.crop_frames,
             "copy": copy,
         }
+        # Only where it is no CPU: the keys of stores from CPUs are those of earlier versions.
+        if self.bank.device != "cpu":
+            settings["device"] = self.bank.device
         # Without the number of utterances: the key of the log-mels covers their list.
         identity = {"format": FORMAT_VERSION, **settings}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()

@@ -142,13 +142,17 @@ def with_prepared_teacher(
 
 
 def open_run_teacher(
-    config: TrainRunConfig, data: TrainingData, progress: ProgressCallback | None = None
+    config: TrainRunConfig,
+    data: TrainingData,
+    device: torch.device,
+    progress: ProgressCallback | None = None,
 ) -> AnyTeacher | None:
     """Open the teacher's file that a run names; return None if its loss uses no teacher.
 
     Args:
         config: The run.
         data: Its corpus, opened.
+        device: Where a network embeds, if its targets are stored.
         progress: Called with (utterances done, utterances in total) while a network embeds.
 
     Raises:
@@ -164,7 +168,7 @@ def open_run_teacher(
             f"teacher_sha256 must match {file}, got {config.teacher_sha256}; the teacher has "
             "changed since: restore it, or remove teacher_sha256 to train with the new one"
         )
-    bank = config.targets.bank(config.trial.training.crop_frames)
+    bank = config.targets.bank(config.trial.training.crop_frames, device.type)
     return open_teacher(file, data, bank, cache_dir=cache_dir(), progress=progress)
 
 
@@ -191,7 +195,8 @@ def run_training(
         watcher: Receives every epoch, the progress of evaluations, and warnings.
     """
     config = with_prepared_teacher(config, data, out, watcher)
-    teacher = open_run_teacher(config, data, None if watcher is None else watcher.teacher)
+    progress = None if watcher is None else watcher.teacher
+    teacher = open_run_teacher(config, data, device, progress)
     trainer = Trainer(config.trial, data, teacher=teacher, device=device, engine=config.engine)
     checkpoints = CheckpointFolder(out)
     for damage in checkpoints.restore(trainer):

@@ -74,6 +74,7 @@ class TrialTask(BaseModel):
         cache_dir: Folder of the stores.
         teacher: Model file or file of embeddings, None where no trial needs one.
         targets: Whether a network teacher's targets are stored, and for how many crops.
+        targets_device: Kind of device on which they were computed.
         device: `auto` uses CUDA if the trial was given a GPU.
         num_threads: CPU threads to compute with.
         num_cpus: CPUs that Ray reserves for the trial.
@@ -98,6 +99,7 @@ class TrialTask(BaseModel):
     cache_dir: Path
     teacher: Path | None
     targets: TargetsConfig = TargetsConfig()
+    targets_device: str = "cpu"
     device: str
     num_threads: int
     num_cpus: float = 1.0
@@ -255,7 +257,7 @@ def build_trainer(task: TrialTask) -> Trainer:
     data = _training_data(corpus_json, task.cache_dir, task.opened)
     teacher = None
     if config.loss.distill_weight > 0 and task.teacher is not None:
-        bank = task.targets.bank(config.training.crop_frames)
+        bank = task.targets.bank(config.training.crop_frames, task.targets_device)
         teacher = _teacher(task.teacher, data, task.cache_dir, bank)
     room = resident_budget(device, task.step_bytes)
     trainer = Trainer(

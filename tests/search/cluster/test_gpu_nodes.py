@@ -1,6 +1,7 @@
 """What a node reports of its GPUs, and that trials keep off nodes that are not to be used."""
 
 import os
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,10 @@ import ray
 import torch
 from ray.util.placement_group import remove_placement_group
 
-from search.cluster import gpu_nodes
+from search.cluster import gpu_nodes, store_build
 from search.cluster.gpu_nodes import VISIBLE, NodeGpus, inspect_gpus, look_at_gpus, require_gpu_for
 from search.cluster.resources import Node, cluster_nodes
+from search.cluster.store_build import building_device
 from trainable.machine.engine import EngineConfig
 from trainable.training.ray_trial import StudentTrial
 
@@ -68,6 +70,20 @@ def test_a_node_that_joins_with_another_gpu_is_no_fault_of_the_trial(
     monkeypatch.setattr(gpu_nodes, "why_unusable", lambda: "the driver is too old")
     with pytest.raises(RuntimeError, match=r"10.0.0.9 cannot train .*: the driver is too old"):
         require_gpu_for(EngineConfig(precision="float16"))
+
+
+@pytest.mark.parametrize(
+    ("device", "num_gpus", "expected"),
+    [("auto", 0, "cpu"), ("auto", 2, "cuda"), ("cpu", 2, "cpu"), ("cuda", 0, "cuda")],
+)
+def test_targets_are_computed_on_a_gpu_where_there_is_one_and_it_may_be_used(
+    monkeypatch: pytest.MonkeyPatch, device: str, num_gpus: int, expected: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: num_gpus)
+    assert building_device(device, None) == expected
+    monkeypatch.setattr(store_build, "connected", lambda address: nullcontext(address))
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": num_gpus})
+    assert building_device(device, "10.0.0.1:6379") == expected
 
 
 @pytest.mark.cluster

@@ -13,6 +13,7 @@ from search.provenance.data_record import (
     note_corpus,
     require_same_lists,
     require_same_stores,
+    targets_device,
 )
 from spaces.files.errors import RunError
 from tests.worlds.journals import made_record
@@ -28,6 +29,17 @@ def config(make_corpus, tmp_path):
 @pytest.fixture
 def load(config, tmp_path):
     return lambda: corpus_facts(config, load_training_data(config, cache_dir=tmp_path / "cache"))
+
+
+def test_the_device_of_the_targets_is_known_once_there_are_some(load):
+    facts = load()
+    stores = facts["stores"] | {"targets of 200 frames, copy 0": "key"}
+    on_gpu = made_record("corpus", **facts | {"stores": stores, "targets_device": "cuda"})
+    on_cpu = made_record("corpus", **facts | {"stores": stores})
+    found = [targets_device([made_record("corpus", **facts), *more]) for more in ([], [on_gpu])]
+    assert found == [None, "cuda"]
+    assert targets_device([on_cpu]) == "cpu"
+    assert targets_device([]) is None
 
 
 def test_lists_are_recorded_by_hash_and_counts(config, load):

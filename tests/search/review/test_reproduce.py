@@ -181,6 +181,9 @@ def test_a_trial_on_gpus_keeps_its_precision_and_names_another_driver(run, tmp_p
     at = next(i for i, record in enumerate(records) if record["event"] == "trial_started")
     chosen = {"event": "precision", "time_s": 1.0, "precision": "bfloat16", "gpus": ["H200"]}
     records.insert(at, chosen)
+    [corpus] = (record for record in records if record["event"] == "corpus")
+    corpus["stores"]["targets of 40 frames, copy 0"] = "0" * 64
+    corpus["targets_device"] = "cuda"
     for record in records:
         if record["event"] == "placed":
             record["device"] = "NVIDIA H200"
@@ -188,8 +191,10 @@ def test_a_trial_on_gpus_keeps_its_precision_and_names_another_driver(run, tmp_p
     trial = recorded_trial(RunView(run, run.read()), 0)
     assert (trial.device, trial.engine.precision) == ("cuda", "bfloat16")
     # On another kind of device `auto` stands for that one's own.
-    assert _task(trial, tmp_path, Conditions(device="cpu")).engine.precision == "auto"
-    assert _task(trial, tmp_path, Conditions()).engine.precision == "bfloat16"
+    on_cpu = _task(trial, tmp_path, Conditions(device="cpu"))
+    assert (on_cpu.engine.precision, on_cpu.targets_device) == ("auto", "cpu")
+    same = _task(trial, tmp_path, Conditions())
+    assert (same.engine.precision, same.targets_device) == ("bfloat16", "cuda")
     driver = {"gpu_driver": "590.1", "cudnn": 91900}
     then, now = (
         TrialStart(

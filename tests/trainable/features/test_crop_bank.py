@@ -74,7 +74,7 @@ def test_a_seed_at_the_upper_bound_is_taken() -> None:
 
 
 def test_an_online_teacher_has_no_bank() -> None:
-    assert TargetsConfig(mode="online").bank(200) is None
-    assert TargetsConfig(num_crops=3, seed=5).bank(150) == CropBank(
-        num_crops=3, crop_frames=150, seed=5
+    assert TargetsConfig(mode="online").bank(200, "cpu") is None
+    assert TargetsConfig(num_crops=3, seed=5).bank(150, "cuda") == CropBank(
+        num_crops=3, crop_frames=150, seed=5, device="cuda"
     )

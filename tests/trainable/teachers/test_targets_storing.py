@@ -13,6 +13,7 @@ from spaces.files.errors import CheckpointError
 from tests.worlds.small_teacher import BANK, CROP_FRAMES, drawn, opened
 from trainable.features.training_data import TrainingData
 from trainable.store.tasks import ShardTask, build_shards
+from trainable.teachers import target_builder
 from trainable.teachers.network import load_teacher
 from trainable.teachers.targets import StoredTargets, open_targets
 
@@ -39,6 +40,29 @@ def test_the_teacher_is_run_once(
         assert not same.flags.owndata
 
 
+def test_targets_from_a_gpu_are_a_store_of_their_own_and_are_built_on_one(
+    corpus: Path,
+    data: TrainingData,
+    teacher_file: Path,
+    targets: StoredTargets,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A GPU rounds in another way, so that trials with either would not be the same."""
+    kinds: list[str] = []
+
+    def choose(kind: str) -> torch.device:
+        kinds.append(kind)
+        return torch.device("cpu")
+
+    monkeypatch.setattr("trainable.teachers.target_builder.choose_device", choose)
+    target_builder._teacher.cache_clear()
+    plan = opened(corpus, data, teacher_file, replace(BANK, device="cuda")).table.stores[0].plan
+    target_builder._teacher.cache_clear()
+    assert set(kinds) == {"cuda"}
+    assert plan.settings["device"] == "cuda"
+    assert plan.key != targets.table.stores[0].plan.key
+
+
 def test_another_teacher_bank_or_length_is_another_store(
     corpus: Path, data: TrainingData, teacher_file: Path, targets: StoredTargets
 ) -> None:
@@ -50,6 +74,7 @@ def test_another_teacher_bank_or_length_is_another_store(
     ):
         other = opened(corpus, data, teacher_file, bank)
         assert other.table.stores[0].plan.key != key
+    assert "device" not in targets.table.stores[0].plan.settings  # as in earlier versions
     state = torch.load(teacher_file, weights_only=True)
     name = next(iter(state["model_state_dict"]))
     state["model_state_dict"][name] += 0.01
