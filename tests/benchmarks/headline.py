@@ -27,7 +27,8 @@ from trainable.teachers.embedding_file import read_embeddings
 def embedding_dim_of(teacher: Path) -> int:
     """Return the size of a teacher's embeddings."""
     if is_stored(teacher):
-        return read_embeddings(teacher, ()).embedding_ND.shape[1]
+        size: int = read_embeddings(teacher, ()).embedding_ND.shape[1]
+        return size
     return load_speaker_model(teacher).model.embedding_dim
 
 

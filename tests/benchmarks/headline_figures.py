@@ -127,8 +127,8 @@ def choose(run: Path, lists: Mapping[str, OneList]) -> Chosen:
         trial=best.trial,
         num_trials=len(trials),
         epochs=sum(len(each.epochs) for each in trials),
-        num_params=best.best["num_params"],
-        veer_pct=best.best["veer_pct"],
+        num_params=best.best.num_params,
+        veer_pct=best.best.veer_pct,
         judged={name: each.judge(model) for name, each in lists.items()},
     )
 

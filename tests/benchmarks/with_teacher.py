@@ -85,9 +85,10 @@ def end_pct(
         every_epochs=trial.training.max_epochs, all_from=trial.training.max_epochs
     )
     while trainer.epoch < trial.training.max_epochs:
-        report = trainer.run_epoch()
-    assert report.veer_pct is not None
-    return report.veer_pct
+        trainer.run_epoch()
+    veer_pct = trainer.history[-1].veer_pct
+    assert veer_pct is not None
+    return veer_pct
 
 
 def pairs_of(
