@@ -126,7 +126,7 @@ class Bench:
         trial = self.trial.model_copy(update={"seed": seed})
         crop_frames = trial.training.crop_frames
         asks = {"mode": "online"} if num_crops is None else {"num_crops": num_crops}
-        bank = TargetsConfig.model_validate(asks).bank(crop_frames)
+        bank = TargetsConfig.model_validate(asks).bank(crop_frames, CPU.type)
         opened = open_teacher(self.teacher_file, self.data, bank, cache_dir=cache_dir())
         num_steps = len(self.data.train_row) // trial.training.batch_size
         witness = Witness(teacher=opened, answers=deque(maxlen=NUM_DRAWS * num_steps))

@@ -124,7 +124,7 @@ def build(folder: Path) -> Built:
     data = load_training_data(corpus, cache_dir=folder / "cache")
     log_mels_s = time.perf_counter() - started
     teacher = write_teacher(folder / "teacher", LSTMAutoencoderConfig(), data)
-    bank = TargetsConfig().bank(CROP_FRAMES)
+    bank = TargetsConfig().bank(CROP_FRAMES, "cpu")
     started = time.perf_counter()
     targets = open_teacher(teacher, data, bank, cache_dir=folder / "cache")
     targets_s = time.perf_counter() - started

@@ -129,12 +129,13 @@ def write_long_run(path: Path, num_trials: int) -> None:
                 report(journal, trial, epoch, 40.0 - epoch, num_samples=4000)
             journal.append(TrialEnded(trial=trial, state="complete", reason=None))
 
-        go(failed.trial, **{name: failed.started[name] for name in kept})
+        go(failed.trial, **{name: getattr(failed.started, name) for name in kept})
         number = num_trials
         for finalist in view.ranked[:NUM_FINALISTS]:
             for _ in range(REPEATS_EACH):
-                fields = {name: finalist.started[name] for name in kept} | {"seed": number}
-                go(number, **fields, follow_up="repeat", follows=finalist.trial)
+                fields = {name: getattr(finalist.started, name) for name in kept}
+                fields |= {"seed": number, "follow_up": "repeat", "follows": finalist.trial}
+                go(number, **fields)
                 number += 1
         journal.append(SearchEnded(reason="finished"))
 

@@ -163,7 +163,7 @@ def main() -> None:
     all_pairs = all_pairs_list(corpus.val_list, given.out)
     corpus = corpus.model_copy(update={"val_list": all_pairs.resolve()})
     data = load_training_data(corpus, cache_dir=cache_dir())
-    bank = TargetsConfig(num_crops=8).bank(200)
+    bank = TargetsConfig(num_crops=8).bank(200, "cpu")
     teacher = open_teacher(teacher_file, data, bank, cache_dir=cache_dir())
     pairs = list(pairs_of(given.out, trees, given.seeds, data, teacher))
     hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
