@@ -40,6 +40,12 @@ class EngineConfig(Settings):
         description="On a GPU, only algorithms that give the same bits again, which are slower. "
         "The CPU's always do.",
     )
+    capture: bool = Field(
+        False,
+        description="On a GPU, start the kernels of a training step as one CUDA graph, for small "
+        "students on a fast card. A model of your own must compute nothing on the host in its "
+        "forward pass.",
+    )
 
 
 DEFAULT_ENGINE = EngineConfig()
@@ -55,12 +61,14 @@ class Engine:
         scales_loss: Whether the loss is scaled up for the backward pass, so that small gradients
             do not vanish in float16.
         compiler: Backend of `torch.compile`, None if the student is not compiled.
+        captures: Whether steps are recorded once and replayed.
     """
 
     device: torch.device
     dtype: torch.dtype = torch.float32
     scales_loss: bool = False
     compiler: str | None = None
+    captures: bool = False
 
     @property
     def precision(self) -> str:
@@ -117,6 +125,7 @@ def resolve_engine(config: EngineConfig, device: torch.device) -> Engine:
         dtype=dtype,
         scales_loss=dtype == torch.float16,
         compiler=INDUCTOR if config.compile else None,
+        captures=config.capture and device.type == "cuda",
     )
 
 

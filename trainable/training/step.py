@@ -25,6 +25,7 @@ from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine, explain_step_error
 from trainable.training.adam import EagerAdam
 from trainable.training.averaging import WeightAverage, decay_of
+from trainable.training.captured import CapturedSteps
 
 
 class Batch(NamedTuple):
@@ -94,9 +95,13 @@ class TrainingStep:
             self._parameters,
             lr=config.lr,
             weight_decay=config.weight_decay,
-            fused=engine.has_fused_adam,
-            foreach=not engine.has_fused_adam,
+            **self._form_of_adam(),
         )
+        self._captured: CapturedSteps | None = None
+        if engine.captures:
+            self._captured = CapturedSteps(
+                self._queued, self._fixed_numbers, self._reset_after_capture, engine.device
+            )
         self._average: WeightAverage | None = None
         if config.ema_epochs:
             decay = decay_of(config.ema_epochs, steps_per_epoch)
@@ -139,17 +144,19 @@ class TrainingStep:
         try:
             if meter:
                 meter.begin()
-            before = self._copied_statistics()
-            terms = self._losses(batch)
-            if meter:
-                meter.forward_done()
-            self._learn(terms["total"], before)
+            if self._captured and _is_capturable(self.objective, batch):
+                terms = self._captured(batch)
+            else:
+                terms = self._queued(batch, meter)
+            self.num_steps += 1
+            if self._average is not None:
+                self._average.update()
             if meter:
                 meter.end()
         except RuntimeError as error:
             explain_step_error(error)
             raise
-        return {name: term.detach() for name, term in terms.items()}
+        return terms
 
     @property
     def num_skipped(self) -> int:
@@ -181,12 +188,31 @@ class TrainingStep:
             for prefix, part in self._trained_parts().items():
                 part.load_state_dict(part_of(state["trained_weights"], prefix))
             self._average.resume(state["num_steps"])
-        form = {"fused": self._engine.has_fused_adam, "foreach": not self._engine.has_fused_adam}
-        groups = [group | form for group in state["optimizer"]["param_groups"]]
+        groups = [group | self._form_of_adam() for group in state["optimizer"]["param_groups"]]
         self.optimizer.load_state_dict(state["optimizer"] | {"param_groups": groups})
         if self._engine.scales_loss and state["scaler"]:
             self._scaler.load_state_dict(state["scaler"])
+        if self._captured:
+            self._captured.forget()
         self.num_steps = state["num_steps"]
+
+    def _form_of_adam(self) -> dict[str, Any]:
+        """Return the form of Adam's update on the device, which does not change its results."""
+        has_fused = self._engine.has_fused_adam
+        return {
+            "fused": has_fused,
+            "foreach": not has_fused,
+            "capturable": self._engine.captures,
+        }
+
+    def _fixed_numbers(self) -> tuple[float, ...]:
+        return tuple(float(group["lr"]) for group in self.optimizer.param_groups)
+
+    def _reset_after_capture(self) -> None:
+        # Their memory belongs to the recording.
+        self.optimizer.zero_grad(set_to_none=True)
+        # The scaler keeps in mind that it has unscaled the gradients of this step.
+        self._scaler._per_optimizer_states.clear()
 
     def _trained_parts(self) -> dict[str, nn.Module]:
         """Return the modules that are averaged, if there is an average, as they are trained."""
@@ -200,6 +226,15 @@ class TrainingStep:
             **dict(zip(trained, averaged, strict=True)),
             PROJECTIONS_PREFIX: self.objective.projections,
         }
+
+    def _queued(self, batch: Batch, meter: StepMeter | None = None) -> dict[str, Tensor]:
+        """Queue a step on the device; nothing here waits for it."""
+        before = self._copied_statistics()
+        terms = self._losses(batch)
+        if meter:
+            meter.forward_done()
+        self._learn(terms["total"], before)
+        return {name: term.detach() for name, term in terms.items()}
 
     def _losses(self, batch: Batch) -> dict[str, Tensor]:
         # The evaluation after an epoch leaves the student in eval mode.
@@ -232,6 +267,11 @@ class TrainingStep:
         # counted in the forward pass already.
         for buffer, copy in before:
             buffer.copy_(torch.where(buffer.isfinite(), buffer, copy))
-        self.num_steps += 1
-        if self._average is not None:
-            self._average.update()
+
+
+def _is_capturable(objective: Objective, batch: Batch) -> bool:
+    """Return whether the device alone computes a step on this batch."""
+    # Stored targets are looked up on the host, which the trainer does in advance.
+    teacher = objective.teacher
+    looks_up = teacher is not None and teacher.facts.crop_frames is not None
+    return not looks_up or batch.crops.teacher_output is not None
