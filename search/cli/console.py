@@ -29,6 +29,8 @@ from rich.text import Span, Text
 from spaces.files.visible import visible
 
 if TYPE_CHECKING:
+    import torch
+
     from trainable.training.epoch_report import EpochReport
 
 # Columns for tables in a file or a pipe, where lines are not wrapped.
@@ -86,6 +88,21 @@ def _width(stream: TextIO) -> int | None:
 
 console = Screen(width=_width(sys.stdout))
 errors = Screen(stderr=True, width=_width(sys.stderr))
+
+
+def computing_device(name: str) -> torch.device:
+    """Return the device for the option `--device`; print why `auto` leaves a GPU unused.
+
+    Raises:
+        ConfigError: PyTorch sees a GPU that it cannot use, or there is none for `cuda`.
+    """
+    from trainable.machine.gpus import why_not_built
+    from trainable.machine.hardware import choose_device
+
+    chosen = choose_device(name)
+    if name == "auto" and (why := why_not_built()) is not None:
+        console.print(f"on the CPU: {why}", highlight=False, soft_wrap=True, markup=False)
+    return chosen
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from results.terminal.quoting import veer_command
-from search.cli.console import console, progress_bar
+from search.cli.console import computing_device, console, progress_bar
 from search.cli.options import AllowCodeOption, DeviceOption, permission_flag, permit
 from search.cli.train import evaluation_table
 from spaces.files.errors import ConfigError
@@ -85,13 +85,12 @@ def evaluate(
     from search.review.model_source import find_model
     from search.review.test_list import read_list, refuse_locked
     from trainable.machine.cache_dir import cache_dir
-    from trainable.machine.hardware import choose_device
     from trainable.verification.evaluation import DEFAULT_EVAL_FRAMES
 
     permit(code)
     _check_options(trials, root, corpus, final)
     source = find_model(model, trial)
-    computing, num_frames = choose_device(device), eval_frames or DEFAULT_EVAL_FRAMES
+    computing, num_frames = computing_device(device), eval_frames or DEFAULT_EVAL_FRAMES
     if final:
         _open(source, _final_list(source, trials, root, corpus), num_frames, computing)
         return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from search.cli.console import console, progress_bar, training_bar
+from search.cli.console import computing_device, console, progress_bar, training_bar
 from search.cli.options import AllowCodeOption, DeviceOption, RunSetOption, SeedOption, permit
 from spaces.files.errors import ConfigError
 
@@ -138,7 +138,6 @@ def run_and_show(
     from trainable.features.training_data import load_training_data
     from trainable.machine.cache_dir import cache_dir
     from trainable.machine.engine import DEFAULT_ENGINE
-    from trainable.machine.hardware import choose_device
     from trainable.teachers.any_teacher import find_teacher
     from trainable.training.full import run_training
 
@@ -154,6 +153,8 @@ def run_and_show(
         {"corpus": corpus_config, **parts, "trial": trial, "engine": engine or DEFAULT_ENGINE},
         "command line",
     )
+    # Before the log-mels are computed: a GPU that cannot be used is known at once.
+    computing = computing_device(device)
     with progress_bar("log-mels") as progress:
         data = load_training_data(corpus_config, cache_dir=cache_dir(), progress=progress)
     console.print(
@@ -163,7 +164,7 @@ def run_and_show(
     )
     try:
         with training_bar(str(out), trial.training.max_epochs) as bar:
-            result = run_training(config, data, out, device=choose_device(device), watcher=bar)
+            result = run_training(config, data, out, device=computing, watcher=bar)
     except KeyboardInterrupt:
         console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
         raise SystemExit(130) from None

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from search.cli import app as cli
+from search.cli.console import computing_device
 from spaces.files.errors import VeerError
 from spaces.files.yaml_file import read_yaml, write_yaml
 from tests.search.commands import veer
@@ -138,6 +139,20 @@ def test_presets_are_listed_with_their_sizes() -> None:
 def test_mistakes_are_named(corpus_file: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(VeerError, match=message):
         veer("teacher", "train", "teacher_demo", "--corpus", corpus_file, *arguments)
+
+
+def test_a_gpu_that_torch_was_built_without_is_named_where_auto_takes_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("trainable.machine.gpus.why_not_built", lambda: "torch has no CUDA")
+    monkeypatch.setattr("trainable.machine.hardware.why_unusable", lambda: None)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert computing_device("auto").type == computing_device("cpu").type == "cpu"
+    assert capsys.readouterr().out.splitlines() == ["on the CPU: torch has no CUDA"]
+    # One that is seen and cannot be used is refused before any work.
+    monkeypatch.setattr("trainable.machine.hardware.why_unusable", lambda: "the driver is old")
+    with pytest.raises(VeerError, match="device is auto, but the driver is old"):
+        computing_device("auto")
 
 
 def test_a_users_mistake_ends_with_status_2_and_no_stack_trace(
