@@ -7,7 +7,7 @@ chunks that they consist of.
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -33,12 +33,15 @@ class Extent:
         held: Bytes from the start of the audio to the end of the file.
         stray: Bytes after the audio and its chunks that are no chunk.
         frame: Bytes of a sample of all channels; 0 if unknown.
+        open_size_at: Place of a size of 0 that a stream left in a WAV file, which libsndfile takes
+            for a file without audio; None elsewhere.
     """
 
     promised: int | None
     held: int
     stray: int
     frame: int
+    open_size_at: int | None = None
 
     @property
     def num_missing(self) -> int:
@@ -80,7 +83,13 @@ def _riff(file: IO[bytes], size: int, order: str) -> Extent | None:
             promised: int | None = length
             if length == 0xFFFFFFFF and long_size is not None:
                 promised = long_size
-            elif length == 0 or length >= _STREAMED_FROM["RIFF"]:
+            elif length == 0:
+                # Without audio, only chunks follow.
+                found = _extent(file, (start, start, 0, frame), size, order)
+                if not found.stray:
+                    return found
+                return replace(found, promised=None, stray=0, open_size_at=start - 4)
+            elif length >= _STREAMED_FROM["RIFF"]:
                 promised = None
             end = None if promised is None else start + promised + promised % 2
             return _extent(file, (start, end, promised, frame), size, order)

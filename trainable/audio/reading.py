@@ -3,6 +3,7 @@
 Shapes: S samples, C channels.
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def load_wave_and_extent(path: Path) -> tuple[Wave, Extent | None]:
     """Read a file as `load_wave`; also return what its header promises, None for FLAC."""
     try:
         extent = read_extent(path)
-        with _Readable(path) as file:
+        with _Readable(_source(path, extent)) as file:
             if file.format not in FORMATS:
                 raise AudioError(f"{path}: must be WAV or FLAC, got {file.format}")
             rate_hz, num_expected = file.samplerate, file.frames
@@ -84,6 +85,15 @@ def load_wave_and_extent(path: Path) -> tuple[Wave, Extent | None]:
     if rate_hz == SAMPLE_RATE_HZ or not len(wave_S):
         return wave_S, extent
     return resampled(wave_S, rate_hz), extent
+
+
+def _source(path: Path, extent: Extent | None) -> Path | io.BytesIO:
+    """Return what libsndfile reads: the file, or its bytes with a size that it takes as open."""
+    if extent is None or extent.open_size_at is None:
+        return path
+    content = bytearray(path.read_bytes())
+    content[extent.open_size_at : extent.open_size_at + 4] = b"\xff" * 4
+    return io.BytesIO(bytes(content))
 
 
 class _Readable(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types

@@ -4,6 +4,7 @@ VoxCeleb names the middle folder after a video, LibriSpeech after a chapter; bot
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from spaces.files.atomic import write_text_atomically
 from spaces.files.errors import CorpusError, VeerError
 from spaces.files.yaml_file import write_yaml
+from trainable.lists.listed_files import ListedFiles
 
 Layout = Literal["voxceleb", "librispeech"]
 # speaker -> session -> paths relative to the root, all sorted
@@ -96,7 +98,8 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
 
     Raises:
         CorpusError: There are no audio files, or m4a files without a WAV or FLAC next to them, or
-            names with white space, which the format of the lists cannot hold.
+            names with white space, which the format of the lists cannot hold, or links that
+            lead out of the folder, which lists may not follow.
     """
     if not root.is_dir():
         raise CorpusError([f"{root}: there is no such folder"])
@@ -118,16 +121,45 @@ def find_speakers(root: Path, layout: Layout) -> Speakers:
         )
     elif not files:
         faults.append(_wrong_layout(root, suffixes))
-    speakers: dict[str, dict[str, list[str]]] = {}
-    for file in files:
-        path = file.relative_to(root).as_posix()
-        if len(path.split()) > 1:
-            faults.append(f"{file}: a name in a list must have no white space, got {path!r}")
-        speaker, session, _ = file.relative_to(root).parts
-        speakers.setdefault(speaker, {}).setdefault(session, []).append(path)
+    paths = [file.relative_to(root).as_posix() for file in files]
+    listed = _listable(root, paths, faults)
     if faults:
         raise CorpusError(faults)
+    speakers: dict[str, dict[str, list[str]]] = {}
+    for path in listed:
+        speaker, session, _ = path.split("/")
+        speakers.setdefault(speaker, {}).setdefault(session, []).append(path)
     return speakers
+
+
+def _listable(root: Path, paths: Sequence[str], faults: list[str]) -> list[str]:
+    """Return the paths that a list takes, each file once; add faults of the others.
+
+    The rules are those by which lists are read, so that what is written here is taken there.
+    """
+    looked_up, links = ListedFiles(root), Counter[Path]()
+    first: dict[int | None, str] = {}
+    listed = []
+    for path in paths:
+        if len(path.split()) > 1 or not path.isprintable():
+            faults.append(
+                f"{root / path}: a name in a list must be printable, without white space, got "
+                f"{path!r}"
+            )
+        elif (fault := looked_up.fault(path)) is not None:
+            link = looked_up.link_out(path)
+            # A linked speaker is one fault, not one for each file.
+            if link is None or not links[link]:
+                faults.append(f"{root}: {fault}")
+            if link is not None:
+                links[link] += 1
+        else:
+            known = first.setdefault(looked_up.identity(path), path)
+            if known == path:
+                listed.append(path)
+            elif known.split("/")[0] != path.split("/")[0]:
+                faults.append(f"{root}: {path} and {known} are one file, which has one speaker")
+    return listed
 
 
 def _wrong_layout(root: Path, suffixes: Sequence[str]) -> str:

@@ -224,9 +224,10 @@ def _fix(
 def _awk_label(layout: Layout, text: str, kind: ListKind) -> str:
     column = f"${layout.label + 1}"
     label = _split(text, layout.separator)[layout.label]
-    if kind == "train" or label in ("0", "1"):
+    if kind == "train":
         return column
     if not layout.has_words:
+        # Also of -1 and of 1.0, which stand for 0 and 1.
         return f"({column} > 0)"
     word = _TARGET_WORD_OF.get(label.lower(), label.lower())
     same_case: Callable[[str], str] = (

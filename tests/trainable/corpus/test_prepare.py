@@ -1,3 +1,4 @@
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -159,7 +160,38 @@ def test_folder_too_far_out_is_pointed_further_in(tmp_path: Path) -> None:
 def test_names_that_a_list_cannot_hold_are_refused(tmp_path: Path) -> None:
     root = make_tree(tmp_path)
     (root / "id00").rename(root / "Jane Doe")
-    with pytest.raises(CorpusError, match=r"no white space, got 'Jane Doe/video0/00000\.wav'"):
+    with pytest.raises(CorpusError, match=r"white space, got 'Jane Doe/video0/00000\.wav'"):
+        prepare_corpus(root, root, settings())
+
+
+def test_linked_speakers_are_refused_as_lists_refuse_them(tmp_path: Path) -> None:
+    """What is written is taken by the check: links out of the folder, and one file twice."""
+    root = make_tree(tmp_path / "wav")
+    (root / "id00").rename(tmp_path / "elsewhere")
+    (root / "id00").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorpusError, match=r"id00 leads to .*elsewhere; copy it with") as e:
+        prepare_corpus(root, root, settings())
+    assert len(e.value.faults) == 1
+    assert texts(root) == {}
+    (root / "id00").unlink()
+    (root / "id00").symlink_to(root / "id01")
+    with pytest.raises(CorpusError, match=r"id01/video0/00000\.wav and id00/.* are one file"):
+        prepare_corpus(root, root, settings())
+
+
+def test_a_file_that_a_speaker_has_twice_is_listed_once(tmp_path: Path) -> None:
+    root = make_tree(tmp_path)
+    for speaker in root.glob("id*"):
+        (speaker / "video9").symlink_to(speaker / "video0")
+    prepared(root, root, settings())
+    assert "video9" not in "".join(texts(root).values())
+
+
+@pytest.mark.parametrize("name", [b"id\xe900", b"id\x1b[2J"])
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path, name: bytes) -> None:
+    root = make_tree(tmp_path)
+    (root / "id00").rename(root / os.fsdecode(name))
+    with pytest.raises(CorpusError, match="must be printable"):
         prepare_corpus(root, root, settings())
 
 
