@@ -238,7 +238,7 @@ def export(disk: Disk) -> dict[str, Any]:
 def embeddings(disk: Disk) -> dict[str, Any]:
     import numpy as np
 
-    from trainable.teachers.embedding_file import EmbeddingWriter
+    from trainable.teachers.embedding_writing import EmbeddingWriter
 
     file = disk.folder / "e.parquet"
     rng = np.random.default_rng(0)

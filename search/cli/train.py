@@ -132,20 +132,18 @@ def run_and_show(
     """Start or continue a training with a progress bar, then print the results."""
     from spaces.files.disk import require_writable
     from spaces.files.yaml_file import load_mapping
-    from trainable.checkpoints.user_models import check_user_model, check_user_teacher
+    from trainable.checkpoints.user_models import check_user_model
     from trainable.config.trial_config import TrainRunConfig
     from trainable.corpus.corpus import CorpusConfig, read_corpus_config
     from trainable.features.training_data import load_training_data
     from trainable.machine.cache_dir import cache_dir
     from trainable.machine.engine import DEFAULT_ENGINE
-    from trainable.teachers.any_teacher import find_teacher
     from trainable.training.full import run_training
 
     check_user_model(trial.model)
     require_writable(out)
     if teacher is not None and trial.loss.distill_weight > 0:
-        # Before the corpus is read, which may take long.
-        check_user_teacher(find_teacher(teacher))
+        _check_teacher(teacher, trial)  # before the corpus is read, which may take long
     corpus_config = corpus if isinstance(corpus, CorpusConfig) else read_corpus_config(corpus)
     parts = {"teacher": teacher, "teacher_sha256": teacher_sha256}
     config = load_mapping(
@@ -170,6 +168,23 @@ def run_and_show(
         raise SystemExit(130) from None
     _print_result(result, out)
     return result
+
+
+def _check_teacher(teacher: Path, trial: TrialConfig) -> None:
+    """Refuse a teacher that does not fit the trial, as far as its file shows."""
+    from trainable.checkpoints.user_models import check_user_teacher
+    from trainable.loss.teacher_output import require_fit
+    from trainable.teachers.any_teacher import facts_of_file, find_teacher
+
+    file = find_teacher(teacher)
+    check_user_teacher(file)
+    require_fit(
+        trial.loss,
+        facts_of_file(file),
+        embedding_dim=trial.model.embedding_dim,
+        crop_frames=trial.training.crop_frames,
+        speakers=None,
+    )
 
 
 def evaluation_table(result: EvaluationResult, title: str) -> Table:

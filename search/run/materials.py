@@ -26,6 +26,7 @@ from search.provenance.data_record import (
 from search.run.progress import SearchView
 from search.run.teacher_setup import (
     check_teacher,
+    check_teacher_file,
     prepare_search_teacher,
     prepare_targets,
     teacher_file,
@@ -110,6 +111,8 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
     points = start_points(space, settings.space, job.records)
     earlier = earlier_trials(settings.learn_from, space, job.records)
     teacher = teacher_file(settings, space)
+    if teacher is not None:
+        check_teacher_file(teacher, space)
     data, facts = _prepare_corpus(job, build)
     # Before the teacher's targets, which may take hours to compute.
     check_batches(space, len(data.train_row))

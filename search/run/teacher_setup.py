@@ -34,6 +34,7 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.machine.hardware import choose_device
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import (
+    facts_of_file,
     find_teacher,
     is_plugin,
     is_stored,
@@ -114,6 +115,17 @@ def prepare_search_teacher(
     )
 
 
+def check_teacher_file(teacher: Path, space: Space) -> None:
+    """Check all that needs no corpus, before log-mels are computed; see `check_teacher`.
+
+    Raises:
+        ConfigError: The teacher does not fit; the message has the reason and the values.
+        VeerError: The file cannot be used.
+    """
+    if may_distil(space):
+        require_teacher_fits(space, facts_of_file(teacher), None, teacher)
+
+
 def check_teacher(teacher: Path, data: TrainingData, space: Space) -> None:
     """Check that the teacher fits every trial of the space.
 
@@ -171,7 +183,7 @@ def prepare_targets(
 
 
 def require_teacher_fits(
-    space: Space, facts: TeacherFacts, speakers: tuple[str, ...], teacher: Path
+    space: Space, facts: TeacherFacts, speakers: tuple[str, ...] | None, teacher: Path
 ) -> None:
     """Check sizes, classifier, stages and crops of the teacher against every trial of the space.
 

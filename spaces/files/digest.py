@@ -59,12 +59,12 @@ def verify_digest(file: Path) -> None:
     if found is None or found[2] != file.name:
         raise DamagedError(
             f"{noted_at}: must hold one line, 'SHA-256  {file.name}': damaged, so {file.name} "
-            f"cannot be checked; restore both from a copy, or delete {noted_at.name} to use "
-            "the file unchecked"
+            f"cannot be checked; restore both from a copy, or move {noted_at.name} away to "
+            "use the file unchecked"
         )
     got = file_sha256(file)
     if got != found[1]:
         raise DamagedError(
             f"{file}: damaged: its SHA-256 must be {found[1][:12]}..., by {noted_at.name}, "
-            f"got {got[:12]}...; restore it from a copy, or delete both and create it again"
+            f"got {got[:12]}...; restore it from a copy, or create it again"
         )

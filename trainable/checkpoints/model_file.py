@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
+from trainable.checkpoints.foreign import content_kind, foreign_kind, refusal_of, unsafe_kind
 from trainable.machine.memory_share import is_out_of_memory
 
 # Prefixes of the names in `model_state_dict`: network and classifier as in voxceleb_trainer, and
@@ -22,6 +23,8 @@ FILE_PATTERN = re.compile(r"model(\d{9})\.model")
 MISFIT_ERRORS = (ValueError, LookupError, TypeError, AttributeError, OverflowError)
 # Errors of `torch.load` for a damaged file; which one depends on where the damage is.
 READ_ERRORS = (OSError, RuntimeError, EOFError, pickle.UnpicklingError, *MISFIT_ERRORS)
+# The remedy for a file that is damaged: what was trained is never to be thrown away.
+ANOTHER = "restore it from a copy, or train again into another folder"
 # Start of the RuntimeError of `load_state_dict`, which has no class of its own.
 WRONG_WEIGHTS = "Error(s) in loading state_dict"
 
@@ -35,7 +38,7 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
 
     Raises:
         CheckpointError: It is missing or cannot be opened.
-        DamagedError: Its bytes are not those that were written, or it is not a file of Veer.
+        DamagedError: Its bytes are not those that were written, or it is of another program.
     """
     try:
         verify_digest(file)
@@ -52,18 +55,15 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
     except READ_ERRORS as error:
         if is_out_of_memory(error):
             raise  # the file may be good
+        if kind := foreign_kind(file) or unsafe_kind(error):
+            raise DamagedError(refusal_of(file, kind)) from error
         raise DamagedError(
-            f"{file}: not a readable model file ({type(error).__name__}); restore it "
-            "from a copy, or delete it and train again"
+            f"{file}: not a readable model file ({type(error).__name__}); {ANOTHER}"
         ) from error
     if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
-        raise DamagedError(
-            f"{file}: not a model file of Veer: it must hold model_state_dict, epoch and veer"
-        )
+        raise DamagedError(refusal_of(file, content_kind(state)))
     if fault := _contradiction(file, state):
-        raise DamagedError(
-            f"{file}: {fault}; restore it from a copy, or delete it and train again"
-        )
+        raise DamagedError(f"{file}: {fault}; {ANOTHER}")
     return state
 
 
@@ -85,7 +85,7 @@ def does_not_fit(file: Path) -> Iterator[None]:
         if isinstance(error, RuntimeError) and WRONG_WEIGHTS not in text:
             raise
         raise CheckpointError(
-            f"{file}: weights and config do not fit: {text}; delete it to train again"
+            f"{file}: weights and config do not fit: {text}; {ANOTHER}"
         ) from error
 
 

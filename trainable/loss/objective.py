@@ -151,8 +151,7 @@ class Objective(nn.Module):
         since it computes.
         """
         teacher = self.teacher
-        # A teacher that knows one crop length only has stored outputs.
-        if teacher is None or teacher.facts.crop_frames is None:
+        if teacher is None or not teacher.facts.is_looked_up:
             return crops
         found = teacher.output(crops, with_stages=bool(self.stage_weights))
         return crops._replace(teacher_output=found)

@@ -100,12 +100,14 @@ class TeacherFacts:
         centres: The classifier; None if the teacher has none.
         has_stages: Whether the output has the stages of blocks or layers.
         crop_frames: The only crop length that it has outputs for, frames; None for any length.
+        is_looked_up: Whether the outputs are stored, so that no step computes them.
     """
 
     embedding_dim: int | None
     centres: SpeakerCentres | None
     has_stages: bool
     crop_frames: int | None
+    is_looked_up: bool = False
 
 
 class AnyTeacher(Protocol):
@@ -140,7 +142,7 @@ def require_fit(
     *,
     embedding_dim: int,
     crop_frames: int,
-    speakers: tuple[str, ...],
+    speakers: tuple[str, ...] | None,
 ) -> None:
     """Refuse a teacher that does not fit a trial; a trial without distillation accepts any.
 
@@ -149,7 +151,7 @@ def require_fit(
         facts: The teacher's facts.
         embedding_dim: Size of the student's embedding.
         crop_frames: Frames of the trial's training crops.
-        speakers: Training speakers.
+        speakers: Training speakers; None before the train list is read.
 
     Raises:
         TrainingError: It does not fit; the message has the reason.
@@ -168,7 +170,8 @@ def require_fit(
                 f"loss.distillation {loss.distillation!r} needs the teacher's classifier, but "
                 "this teacher has none; distil embeddings (mse, cosine, rkd, infonce)"
             )
-        facts.centres.of(speakers)
+        if speakers is not None:
+            facts.centres.of(speakers)
     if loss.stages != "none" and not facts.has_stages:
         raise no_stages_error(loss)
     if facts.crop_frames not in (None, crop_frames):

@@ -11,6 +11,7 @@ from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import AnyTeacher, TeacherFacts
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
+from trainable.teachers.embedding_file import stored_shape
 from trainable.teachers.network import load_teacher
 from trainable.teachers.plugin import read_plugin
 from trainable.teachers.plugin_bank import build_bank
@@ -63,6 +64,29 @@ def plugin_facts(plugin: Path) -> TeacherFacts:
     return TeacherFacts(
         embedding_dim=None, centres=None, has_stages=False, crop_frames=crop_frames
     )
+
+
+def facts_of_file(teacher: Path) -> TeacherFacts:
+    """Return what is known of a teacher before the corpus is read.
+
+    Args:
+        teacher: As `find_teacher` returns it.
+
+    Raises:
+        VeerError: It is not a teacher's file, or damaged.
+    """
+    if is_plugin(teacher):
+        return plugin_facts(teacher)
+    if is_stored(teacher):
+        embedding_dim, crop_frames = stored_shape(teacher)
+        return TeacherFacts(
+            embedding_dim=embedding_dim,
+            centres=None,
+            has_stages=False,
+            crop_frames=crop_frames,
+            is_looked_up=True,
+        )
+    return load_teacher(teacher).facts
 
 
 def prepare_teacher(

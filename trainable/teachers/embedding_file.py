@@ -1,16 +1,15 @@
-"""Embeddings of crops in a Parquet file: the format of a teacher without code.
+"""Embeddings of crops or utterances in a Parquet file: the format of a teacher without code.
 
 Columns: `utterance` (the path as the lists have it), `start_frame` and `num_frames` (10 ms each),
-`embedding` (a list of floats, of one size in the whole file). There is one row per crop.
+`embedding` (a list of floats, of one size in the whole file). There is one row per crop; without
+`start_frame` and `num_frames`, one row per utterance, for every crop of it.
 
 Shapes: N crops of the file, D embedding.
 """
 
 import contextlib
 import json
-import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from spaces.files.complaints import did_you_mean
-from spaces.files.digest import verify_digest, write_digest
-from spaces.files.disk import translate_disk_full
+from spaces.files.digest import verify_digest
 from spaces.files.errors import TrainingError
 from trainable.features.crop_bank import Index
 
@@ -45,12 +43,15 @@ StoredEmbeddings = NDArray[np.float32] | NDArray[np.float16]
 class EmbeddingTable:
     """The crops of the requested utterances, in the file's order.
 
+    A row of a whole utterance has 0 as the first frame and as the number of frames.
+
     Attributes:
         file: The file they were read from.
         utterance_N: Position among the requested utterances.
         start_N: First frame of the crop.
         num_frames_N: Frames of the crop.
         embedding_ND: float16 if the file has float16, else float32.
+        is_by_crop: Whether a row is a crop, not a whole utterance.
     """
 
     file: Path
@@ -58,6 +59,27 @@ class EmbeddingTable:
     start_N: Index
     num_frames_N: Index
     embedding_ND: StoredEmbeddings
+    is_by_crop: bool = True
+
+
+def stored_shape(file: Path) -> tuple[int, int | None]:
+    """Return the size of a file's embeddings, and the length of its crops, by its first row.
+
+    Returns:
+        The length in frames; None where a row is a whole utterance. 0 twice for a file without
+        rows, which `read_embeddings` refuses where an utterance is missing.
+
+    Raises:
+        TrainingError: The file is missing or no Parquet file, or a column is missing or of another
+            type.
+    """
+    with _opened(file) as parquet:
+        by_crop = _is_by_crop(file, parquet.schema_arrow)
+        first = next(parquet.iter_batches(1), None)
+        if first is None or not first.num_rows:
+            return 0, 0
+        row = first.to_pylist()[0]
+        return len(row[EMBEDDING] or ()), int(row[NUM_FRAMES] or 0) if by_crop else None
 
 
 def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
@@ -75,10 +97,8 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
     # Files of other programs have no digest, and pass.
     verify_digest(file)
     with _opened(file) as parquet:
-        schema = parquet.schema_arrow
-        if faults := list(_schema_faults(schema)):
-            raise TrainingError("\n".join(f"{file}: {fault}" for fault in faults))
-        places = parquet.read([UTTERANCE, START, NUM_FRAMES])
+        by_crop = _is_by_crop(file, parquet.schema_arrow)
+        places = parquet.read([UTTERANCE, START, NUM_FRAMES] if by_crop else [UTTERANCE])
         for name in places.column_names:
             if places[name].null_count:
                 raise TrainingError(
@@ -88,7 +108,7 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
         found = pc.index_in(places[UTTERANCE].cast(pa.string()), pa.array(utterances, pa.string()))
         utterance_N = pc.fill_null(found, -1).to_numpy().astype(np.int64)
         wanted_N = utterance_N >= 0
-        faults = []
+        faults: list[str] = []
         embedding_ND = _embeddings(parquet, wanted_N, faults)
         if faults:
             shown = faults[:MAX_FAULTS] + ["..."] * (len(faults) > MAX_FAULTS)
@@ -96,9 +116,10 @@ def read_embeddings(file: Path, utterances: Sequence[str]) -> EmbeddingTable:
         return EmbeddingTable(
             file=file,
             utterance_N=utterance_N[wanted_N],
-            start_N=places[START].to_numpy().astype(np.int64)[wanted_N],
-            num_frames_N=places[NUM_FRAMES].to_numpy().astype(np.int64)[wanted_N],
+            start_N=_whole(places, START, wanted_N),
+            num_frames_N=_whole(places, NUM_FRAMES, wanted_N),
             embedding_ND=embedding_ND,
+            is_by_crop=by_crop,
         )
 
 
@@ -118,84 +139,6 @@ def read_meta(file: Path) -> dict[str, Any]:
             ) from error
 
 
-class EmbeddingWriter:
-    """A file of embeddings, written in batches; it gets its final name only when complete.
-
-    A context manager: after an exception no file is left. A `DiskFullError` states the bytes of
-    the embeddings so far.
-
-    Args:
-        file: The file, replaced if it exists.
-        meta: Metadata, as plain data.
-        embedding_dim: Size of the embeddings.
-    """
-
-    def __init__(self, file: Path, meta: Mapping[str, Any], embedding_dim: int) -> None:
-        self._file = file
-        # In the same folder, since a rename is atomic only within one file system.
-        self._partial = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-        self._schema = pa.schema(
-            [
-                pa.field(UTTERANCE, pa.string()),
-                pa.field(START, pa.int32()),
-                pa.field(NUM_FRAMES, pa.int32()),
-                pa.field(EMBEDDING, pa.list_(pa.float32(), embedding_dim)),
-            ],
-            metadata={META_KEY: json.dumps(dict(meta)).encode()},
-        )
-        self._waiting: list[pa.RecordBatch] = []
-        self._num_waiting = 0
-        self._num_bytes = 0
-
-    def __enter__(self) -> "EmbeddingWriter":
-        with self._room():
-            self._out = pq.ParquetWriter(self._partial, self._schema, compression="zstd")
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        with self._room():
-            try:
-                if kind is None:
-                    self._flush()
-                self._out.close()
-                if kind is None:
-                    # On disk before the rename: a crash must not leave a truncated file.
-                    with self._partial.open("rb") as written:
-                        os.fsync(written.fileno())
-                    write_digest(self._file, self._partial)
-                    self._partial.replace(self._file)
-            finally:
-                # Missing after a rename; else it is incomplete.
-                self._partial.unlink(missing_ok=True)
-
-    def _room(self) -> contextlib.AbstractContextManager[None]:
-        return translate_disk_full(self._file, lambda: self._num_bytes)
-
-    def write(
-        self, utterances: Sequence[str], start_N: Index, num_frames: int, emb_ND: StoredEmbeddings
-    ) -> None:
-        """Append one row per crop; all crops have the same length."""
-        columns = [
-            pa.array(utterances, pa.string()),
-            pa.array(start_N, pa.int32()),
-            pa.array(np.full(len(start_N), num_frames), pa.int32()),
-            pa.FixedSizeListArray.from_arrays(
-                pa.array(emb_ND.astype(np.float32).reshape(-1)), emb_ND.shape[1]
-            ),
-        ]
-        self._waiting.append(pa.record_batch(columns, schema=self._schema))
-        self._num_waiting += len(start_N)
-        self._num_bytes += 4 * emb_ND.size
-        if self._num_waiting >= ROWS_AT_ONCE:
-            with self._room():
-                self._flush()
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._out.write_table(pa.Table.from_batches(self._waiting, schema=self._schema))
-        self._waiting, self._num_waiting = [], 0
-
-
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, and translate pyarrow's errors."""
@@ -212,11 +155,36 @@ def _opened(file: Path) -> Iterator[pq.ParquetFile]:
         ) from error
 
 
-def _schema_faults(schema: pa.Schema) -> Iterator[str]:
+def _is_by_crop(file: Path, schema: pa.Schema) -> bool:
+    """Return whether a row is a crop, not a whole utterance.
+
+    Raises:
+        TrainingError: A column is missing or of another type.
+    """
+    others = [other for other in schema.names if other not in COLUMNS]
+    of_crops = (START, NUM_FRAMES)
+    # A misspelt column is no missing one.
+    by_crop = any(name in schema.names or did_you_mean(name, others) for name in of_crops)
+    needed = COLUMNS if by_crop else (UTTERANCE, EMBEDDING)
+    if faults := list(_schema_faults(schema, needed, others)):
+        raise TrainingError("\n".join(f"{file}: {fault}" for fault in faults))
+    return by_crop
+
+
+def _whole(places: pa.Table, name: str, wanted_N: NDArray[np.bool_]) -> Index:
+    """Return a column's whole numbers in the wanted rows; zeros without such a column."""
+    if name not in places.column_names:
+        return np.zeros(int(wanted_N.sum()), np.int64)
+    numbers_N: Index = places[name].to_numpy().astype(np.int64)[wanted_N]
+    return numbers_N
+
+
+def _schema_faults(
+    schema: pa.Schema, needed: Sequence[str], others: Sequence[str]
+) -> Iterator[str]:
     """Yield the rules that the columns break."""
-    for name in COLUMNS:
+    for name in needed:
         if name not in schema.names:
-            others = [other for other in schema.names if other not in COLUMNS]
             yield (
                 f"column {name!r} is missing (needed: {', '.join(COLUMNS)})"
                 f"{did_you_mean(name, others)}"

@@ -24,7 +24,8 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
 from trainable.store.tasks import ProgressCallback
-from trainable.teachers.embedding_file import EmbeddingWriter, read_meta
+from trainable.teachers.embedding_file import read_meta
+from trainable.teachers.embedding_writing import EmbeddingWriter
 from trainable.teachers.plugin import Float32Array, PluginConfig, PluginProcess, read_plugin
 from trainable.verification.scoring import (
     WINDOW_TAIL_SAMPLES,

@@ -11,14 +11,17 @@ little-endian uint32 (crops B, samples S) and B x S float32 samples. For each it
 Shapes: B batch, S samples, D embedding.
 """
 
+import argparse
 import importlib
 import importlib.machinery
 import json
 import os
 import pickle
+import re
 import struct
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -27,6 +30,7 @@ import torch
 
 # Prefixes of the names of weights in a file of voxceleb_trainer.
 NETWORK_PREFIX, CLASSIFIER_PREFIX = "__S__.", "__L__."
+MODULE_PREFIXES = re.compile(r"^(?:module\.)?(__[SL]__\.)?(?:module\.)?")
 # This and READ_ERRORS are defined again on purpose, next to `plugin` and `model_file`: the script
 # imports nothing of Veer.
 BATCH_HEADER = struct.Struct("<II")
@@ -95,7 +99,8 @@ def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:
     module = importlib.import_module(f"models.{spec['model']}")
     model: torch.nn.Module = module.MainModel(**spec["arguments"])
     try:
-        state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
+        with _namespaces_allowed():
+            state = torch.load(spec["weights"], map_location="cpu", weights_only=True)
     except READ_ERRORS as error:
         raise WeightsError(
             f"{spec['weights']}: not a readable file of weights ({type(error).__name__})"
@@ -109,6 +114,13 @@ def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:
     return model.eval()
 
 
+def _namespaces_allowed() -> AbstractContextManager[Any]:
+    """Let a file hold the arguments of its training, which are plain data."""
+    # Older versions of PyTorch, which the trainer may need, have no such list.
+    allowed = getattr(torch.serialization, "safe_globals", None)
+    return nullcontext() if allowed is None else allowed([argparse.Namespace])
+
+
 def network_weights(
     weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]
 ) -> dict[str, torch.Tensor]:
@@ -119,6 +131,10 @@ def network_weights(
             network's nor the loss's prefix.
     """
     prefixes = (NETWORK_PREFIX, CLASSIFIER_PREFIX)
+    weights = _without_module(weights)
+    if not any(name.startswith(prefixes) for name in weights):
+        # The network's alone, as its own `state_dict` names them.
+        weights = {NETWORK_PREFIX + name: tensor for name, tensor in weights.items()}
     strange = [name for name in weights if not name.startswith(prefixes)]
     if strange:
         raise ValueError(
@@ -149,6 +165,11 @@ def network_weights(
             "`arguments`, or the model file"
         )
     return given
+
+
+def _without_module(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the weights without what DataParallel puts before their names."""
+    return {MODULE_PREFIXES.sub(r"\1", name, count=1): each for name, each in weights.items()}
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """A teacher that is a file of embeddings: the student trains on exactly the crops in it.
 
+Where the file has a row an utterance, the student trains on any crop, and all get that row.
+
 Shapes: B batch, N stored crops of the training utterances, U training utterances, D embedding,
 V validation utterances.
 """
@@ -16,7 +18,13 @@ from torch import Tensor
 from spaces.files.errors import TrainingError
 from trainable.features.crop_bank import Index
 from trainable.features.training_data import TrainingData
-from trainable.loss.teacher_output import MAX_LISTED, Crops, TeacherFacts, TeacherOutput
+from trainable.loss.teacher_output import (
+    MAX_LISTED,
+    Crops,
+    TeacherFacts,
+    TeacherOutput,
+    random_starts,
+)
 from trainable.teachers.embedding_file import EmbeddingTable, StoredEmbeddings, read_embeddings
 from trainable.verification.metrics import Floats
 from trainable.verification.scoring import cosine_scores
@@ -32,7 +40,7 @@ class StoredTeacher:
 
     Attributes:
         embedding_ND: As the file has them.
-        crop_frames: Length of every crop, frames.
+        crop_frames: Length of every crop, frames; None if a row is a whole utterance.
         key_N: Keys of the crops, ascending.
         position_N: Row of `embedding_ND` of each key.
         utterance_of_row: Number of the utterance at each row of the feature table; -1 if the row
@@ -43,7 +51,7 @@ class StoredTeacher:
     """
 
     embedding_ND: StoredEmbeddings
-    crop_frames: int
+    crop_frames: int | None
     key_N: Index
     position_N: Index
     utterance_of_row: Index
@@ -59,6 +67,7 @@ class StoredTeacher:
             centres=None,
             has_stages=False,
             crop_frames=self.crop_frames,
+            is_looked_up=True,
         )
 
     def to(self, device: torch.device) -> "StoredTeacher":
@@ -69,8 +78,10 @@ class StoredTeacher:
         """Return an empty tuple: a file has no stages."""
         return ()
 
-    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:  # noqa: ARG002 - AnyTeacher's
-        """Return the start of a stored crop of each utterance, drawn uniformly."""
+    def draw_starts(self, rng: np.random.Generator, row_N: Index, latest_N: Index) -> Index:
+        """Return the start of a stored crop of each utterance, drawn uniformly; else of any."""
+        if self.crop_frames is None:
+            return random_starts(rng, latest_N)
         utterance_N = self.utterance_of_row[row_N]
         drawn_N = rng.integers(0, self.count_U[utterance_N])
         start_N: Index = self.key_N[self.first_U[utterance_N] + drawn_N] % STRIDE
@@ -82,7 +93,8 @@ class StoredTeacher:
         Raises:
             ValueError: A crop is not one of the stored ones.
         """
-        key_B = self.utterance_of_row[crops.row_B] * STRIDE + crops.start_B
+        start_B = 0 if self.crop_frames is None else crops.start_B
+        key_B = self.utterance_of_row[crops.row_B] * STRIDE + start_B
         # A key larger than all others is found one past the end.
         found_B = np.searchsorted(self.key_N, key_B).clip(max=len(self.key_N) - 1)
         if not np.array_equal(self.key_N[found_B], key_B):
@@ -122,7 +134,7 @@ def load_stored_teacher(file: Path, data: TrainingData) -> StoredTeacher:
     position_N = np.argsort(key_N, kind="stable")
     return StoredTeacher(
         embedding_ND=table.embedding_ND,
-        crop_frames=int(table.num_frames_N[0]),
+        crop_frames=int(table.num_frames_N[0]) if table.is_by_crop else None,
         key_N=key_N[position_N],
         position_N=position_N,
         utterance_of_row=utterance_of_row,
@@ -158,9 +170,16 @@ def _faults(
     """Yield the rules that the crops break, each with the number of cases and the first ones."""
     if without := [name for name, count in zip(names, count_U, strict=True) if not count]:
         yield (
-            f"every training utterance must have a crop, {len(without)} of {len(names)} have none "
+            f"every training utterance must have a row, {len(without)} of {len(names)} have none "
             f"({_first(without)}); `utterance` must be the path as the train list has it"
         )
+    if not table.is_by_crop:
+        if more := [name for name, count in zip(names, count_U, strict=True) if count > 1]:
+            yield (
+                f"{len(more)} utterances have several rows ({_first(more)}); keep one row per "
+                "utterance, or add start_frame and num_frames"
+            )
+        return
     if len(sizes := np.unique(table.num_frames_N)) > 1:
         yield f"num_frames must be one number in the whole file, got {_first(sizes)}"
     elif len(sizes) and sizes[0] < 1:

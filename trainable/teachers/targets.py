@@ -71,6 +71,7 @@ class StoredTargets:
             centres=self.centres,
             has_stages=len(self.sizes) > 1,
             crop_frames=self.bank.crop_frames,
+            is_looked_up=True,
         )
 
     def to(self, device: torch.device) -> "StoredTargets":

@@ -21,7 +21,7 @@ from spaces.space import Space
 from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import SpeakerCentres, TeacherFacts
-from trainable.teachers.embedding_file import EmbeddingWriter
+from trainable.teachers.embedding_writing import EmbeddingWriter
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)
 

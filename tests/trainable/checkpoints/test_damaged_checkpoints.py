@@ -97,7 +97,7 @@ def test_a_damaged_digest_is_refused_with_the_fix(
 ) -> None:
     trained(data, folder, 1)
     digest_path(folder.file_of(1)).write_text(text)
-    with pytest.raises(DamagedError, match=r"\.model\.sha256: must hold one line, .* or delete"):
+    with pytest.raises(DamagedError, match=r"\.model\.sha256: must hold one line, .* or move "):
         read_checkpoint(folder.file_of(1))
 
 

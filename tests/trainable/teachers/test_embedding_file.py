@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from spaces.files.errors import TrainingError
-from trainable.teachers.embedding_file import EmbeddingWriter, read_embeddings, read_meta
+from trainable.teachers.embedding_file import read_embeddings, read_meta
+from trainable.teachers.embedding_writing import EmbeddingWriter
 
 ROWS = {
     "utterance": ["a.wav", "b.wav", "a.wav"],
@@ -95,6 +96,7 @@ def test_what_is_written_piece_by_piece_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small enough that there are several row groups, and pieces that straddle them.
+    monkeypatch.setattr("trainable.teachers.embedding_writing.ROWS_AT_ONCE", 7)
     monkeypatch.setattr("trainable.teachers.embedding_file.ROWS_AT_ONCE", 7)
     rng = np.random.default_rng(0)
     emb_ND = rng.normal(size=(50, 3)).astype(np.float32)

@@ -1,5 +1,6 @@
 """A voxceleb_trainer plug-in: its YAML, its own modules in a process of its own, its weights."""
 
+import argparse
 import io
 import stat
 import struct
@@ -14,7 +15,7 @@ import torch
 from spaces.files.errors import ConfigError, TrainingError
 from tests.worlds.toy_trainer import CROP_SAMPLES, network, weights
 from trainable.teachers.plugin import PluginProcess, read_plugin
-from trainable.teachers.plugin_worker import network_weights, serve
+from trainable.teachers.plugin_worker import _namespaces_allowed, network_weights, serve
 
 
 @pytest.mark.slow
@@ -81,6 +82,35 @@ def test_weights_must_fit_strictly(changed: dict, message: str) -> None:
     given = {name: each for name, each in (weights() | changed).items() if each is not None}
     with pytest.raises(ValueError, match=message):
         network_weights(given, own)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        lambda name: f"module.{name}",
+        lambda name: name.replace("__S__.", "__S__.module.").replace("__L__.", "__L__.module."),
+        lambda name: name.removeprefix("__S__."),
+        lambda name: f"module.{name.removeprefix('__S__.')}",
+    ],
+    ids=["of the whole", "of the network", "bare", "bare, of several GPUs"],
+)
+def test_prefixes_of_data_parallel_and_none_at_all_are_taken(named: Callable) -> None:
+    plain = weights()
+    if "__S__" not in named("__S__.fc.bias"):
+        del plain["__L__.W"]
+    own = {name: each for name, each in weights().items() if name.startswith("__S__.")}
+    own = {name.removeprefix("__S__."): each for name, each in own.items()}
+    found = network_weights({named(name): each for name, each in plain.items()}, own)
+    assert found.keys() == own.keys()
+    assert all(torch.equal(found[name], own[name]) for name in own)
+
+
+def test_a_file_of_weights_may_hold_the_arguments_of_its_training(tmp_path: Path) -> None:
+    state = {"model_state_dict": weights(), "args": argparse.Namespace(nOut=24)}
+    torch.save(state, tmp_path / "w.model")
+    with _namespaces_allowed():
+        read = torch.load(tmp_path / "w.model", weights_only=True)
+    assert read["args"].nOut == 24
 
 
 @pytest.mark.parametrize(

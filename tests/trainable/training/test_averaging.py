@@ -172,7 +172,7 @@ def test_a_run_continues_with_its_own_average_only(data: TrainingData, tmp_path:
     file = CheckpointFolder(tmp_path).file_of(1)
     file.parent.mkdir()
     torch.save(state, file)
-    with pytest.raises(CheckpointError, match="do not fit: 'trained_weights'; delete it to train"):
+    with pytest.raises(CheckpointError, match="do not fit: 'trained_weights'; restore it from"):
         CheckpointFolder(tmp_path).restore(trainer_of(data))
 
 

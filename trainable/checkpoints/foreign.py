@@ -1,0 +1,108 @@
+"""What a file is that is given as a model file and is of another program, and what leads on.
+
+Only the first bytes and the last are read; nothing in a file is executed.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+TAKEN = (
+    "Veer takes a model file or run folder of its own, a .parquet file of embeddings, or the "
+    ".yaml file of a voxceleb_trainer plug-in"
+)
+AS_PARQUET = (
+    "write its embeddings as Parquet, a row an utterance, and give that file (docs/teachers.md, "
+    '"A file of embeddings")'
+)
+AS_PLUGIN = (
+    "name it as `weights` in the .yaml file of a plug-in, and give that file (docs/teachers.md, "
+    '"A plug-in of voxceleb_trainer")'
+)
+ITS_OWN_PROGRAM = (
+    "compute embeddings of the corpus with the program that it is from, and write them as Parquet "
+    '(docs/teachers.md, "A file of embeddings")'
+)
+_HEAD_BYTES = 4096
+_TAIL_BYTES = 65536
+_KALDI_SCP = re.compile(rb"\A\S+ +\S+:\d+\r?\n")
+_KALDI_TEXT_ARK = re.compile(rb"\A\S+ +\[ *[-+0-9.]")
+_KALDI_ARK = re.compile(rb"\A[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)")
+_NUMBER = rb"[-+0-9.eE]+"
+_TEXT_TABLE = re.compile(rb"\A[^\0]+[,;\t ]" + _NUMBER + rb"[,;\t ]" + _NUMBER + rb"[,;\t\r\n ]")
+_MAGIC = (
+    (b"\x93NUMPY", "a NumPy array (.npy)", AS_PARQUET),
+    (b"\x89HDF\r\n", "an HDF5 file", AS_PARQUET),
+    (b"PAR1", "a Parquet file", "give it a name that ends in .parquet"),
+)
+NAMESPACE = "argparse.Namespace"
+# Of the names of weights: in voxceleb_trainer, and in a model that trained on several GPUs.
+_TRAINERS_PREFIX = "__S__."
+_MODULE = "module."
+
+
+def foreign_kind(file: Path) -> tuple[str, str] | None:
+    """Return what a file of another program is, and the remedy; None if that is not known."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_HEAD_BYTES)
+            opened.seek(max(0, file.stat().st_size - _TAIL_BYTES))
+            tail = opened.read()
+    except OSError:
+        return None
+    for magic, what, remedy in _MAGIC:
+        if head.startswith(magic):
+            return what, remedy
+    if head.startswith(b"PK"):
+        return _archive_kind(head, tail)
+    if _KALDI_ARK.match(head) or _KALDI_TEXT_ARK.match(head):
+        return "a Kaldi archive (.ark)", AS_PARQUET
+    if _KALDI_SCP.match(head):
+        return "a Kaldi script file (.scp)", AS_PARQUET
+    # Its header is JSON, after the header's length.
+    if head[8:10] == b'{"':
+        return "a safetensors file of weights", ITS_OWN_PROGRAM
+    if file.suffix == ".onnx":
+        return "an ONNX model", ITS_OWN_PROGRAM
+    if _TEXT_TABLE.match(head):
+        return "a table of text", AS_PARQUET
+    return None
+
+
+def content_kind(state: object) -> tuple[str, str]:
+    """Return what the content of a file of PyTorch is that is no model file of Veer."""
+    if not isinstance(state, Mapping):
+        return f"a file of PyTorch that holds a {type(state).__name__}", ITS_OWN_PROGRAM
+    nested = state.get("model_state_dict", state)
+    names = map(str, nested) if isinstance(nested, Mapping) else ()
+    if any(name.removeprefix(_MODULE).startswith(_TRAINERS_PREFIX) for name in names):
+        return "a checkpoint of voxceleb_trainer", AS_PLUGIN
+    some = ", ".join(map(str, list(state)[:3]))
+    return f"a file of PyTorch of another program (with {some}, ...)", ITS_OWN_PROGRAM
+
+
+def unsafe_kind(error: BaseException) -> tuple[str, str] | None:
+    """Return what a file is that PyTorch refuses since it holds the arguments of its training.
+
+    Any other object that a file holds may be there to be run: nothing is advised for it.
+    """
+    if NAMESPACE not in str(error):
+        return None
+    what = f"a checkpoint of a training program, with its arguments ({NAMESPACE})"
+    return what, f"if it is of voxceleb_trainer, {AS_PLUGIN}; else {ITS_OWN_PROGRAM}"
+
+
+def refusal_of(file: Path, kind: tuple[str, str]) -> str:
+    """Return the message for a file of another program."""
+    what, remedy = kind
+    return f"{file}: this is {what}; {TAKEN}: {remedy}"
+
+
+def _archive_kind(head: bytes, tail: bytes) -> tuple[str, str] | None:
+    """Return what a zip archive is, by the name of its first file and the list at its end."""
+    first = head[30 : 30 + int.from_bytes(head[26:28], "little")]
+    if first.endswith(b".npy"):
+        return "an archive of NumPy arrays (.npz)", AS_PARQUET
+    if b"/code/" in tail:
+        return "a TorchScript model", ITS_OWN_PROGRAM
+    return None
