@@ -96,6 +96,9 @@ class WithConditions(_Frozen):
     @field_validator("when", mode="before")
     @classmethod
     def _from_mapping(cls, when: object) -> object:
+        if not isinstance(when, Mapping | list | tuple):
+            form = "{loss.distillation: mse}"
+            raise ValueError(f"must be a mapping, such as {form}, got {when!r}")
         if not isinstance(when, Mapping):
             return when
         return [_condition(name, values) for name, values in when.items()]

@@ -52,6 +52,23 @@ def test_links_and_files_exist(page: Path) -> None:
     assert not missing
 
 
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as a Markdown viewer makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_sections_that_links_name_exist(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text())
+    missing = [
+        (file, section)
+        for file, section in links
+        if section not in anchors(page.parent / file if file else page)
+    ]
+    assert not missing
+
+
 def test_each_step_of_a_walk_exists() -> None:
     steps = re.findall(r"`([\w/]+\.py): ([\w.]+)`", ARCHITECTURE)
     assert len(steps) > 30

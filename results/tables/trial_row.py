@@ -74,6 +74,14 @@ class TrialRow(BaseModel):
         ),
     ] = None
     veer_high_pct: Annotated[float | None, Column(unit="%", meaning="Its upper end.")] = None
+    decision_pct: Annotated[
+        float | None,
+        Column(
+            unit="%", heading="decides\n%", decimals=2,
+            meaning="Lowest figure of the setting `decide_by` over the trial's epochs, by which "
+            "trials without repeats are ranked; null where that is the VEER.",
+        ),
+    ] = None
     behind_pct: Annotated[
         float | None,
         Column(

@@ -8,6 +8,7 @@ import pyarrow as pa
 from results.analysis.ranking import Repeats
 from results.analysis.remarks import hardest_met
 from results.analysis.run_view import RunView, once_a_view
+from results.journal.decision import BY_VEER
 from results.journal.history import TrialHistory
 from results.records.trial_records import EpochEnded
 from results.tables.formats import format_table
@@ -40,6 +41,8 @@ def trials_table(view: RunView) -> pa.Table:
     rows, params = list[dict[str, Any]](), list[dict[str, Any]]()
     for trial in (*view.ranked, *unranked):
         row = {"rank": ranks.get(trial.trial), **_trial_row(trial)}
+        if view.decide_by != BY_VEER:
+            row["decision_pct"] = trial.best_decision_pct
         row |= _repeat_columns(view.repeats.get(trial.trial))
         row["speed_ratio"] = view.speed_ratios.get(trial.trial)
         row |= {name: getattr(view.costs[trial.trial], name) for name in COST_COLUMNS}

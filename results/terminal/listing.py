@@ -37,6 +37,7 @@ FIRST_COLUMNS = (
     "rank",
     "trial",
     "veer_pct",
+    "decision_pct",
     "meets",
     "median_veer_pct",
     "last_veer_pct",
@@ -50,7 +51,16 @@ FIRST_COLUMNS = (
 LAST_COLUMNS = ("distill_share", "teacher_cosine", "best_epoch", "note")
 # Left out where no row has a value.
 OPTIONAL = frozenset(
-    {"meets", "repeat_mean_pct", "speed_ratio", CURVE, "distill_share", "teacher_cosine", "note"}
+    {
+        "decision_pct",
+        "meets",
+        "repeat_mean_pct",
+        "speed_ratio",
+        CURVE,
+        "distill_share",
+        "teacher_cosine",
+        "note",
+    }
 )
 
 

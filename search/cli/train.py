@@ -157,7 +157,8 @@ def run_and_show(
         data = load_training_data(corpus_config, cache_dir=cache_dir(), progress=progress)
     console.print(
         f"{trial.model.family}: {len(data.train_row)} utterances, {len(data.speakers)} speakers, "
-        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs",
+        f"{len(data.val_is_target)} validation pairs, {trial.training.max_epochs} epochs"
+        f"{', averaged weights are evaluated' if trial.training.ema_epochs else ''}",
         soft_wrap=True,
     )
     try:

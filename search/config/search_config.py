@@ -1,7 +1,9 @@
 """The settings of a search, and which of them a resume or a space may set."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from types import MappingProxyType
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -49,6 +51,13 @@ SUGGESTIBLE = (
 
 class SearchConfig(Settings):
     """All settings of a search; written to the run folder once resolved."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = MappingProxyType(
+        dict.fromkeys(
+            ("start_from", "limits", "presets", "model", "loss", "training"),
+            "a key of the space file",
+        )
+    )
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(

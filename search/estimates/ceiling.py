@@ -47,7 +47,10 @@ def describe_ceiling(scheduler: SchedulerConfig, max_epochs: int) -> list[str]:
             f"with rungs at epochs {', '.join(f'{each:,}' for each in marks)} of {max_epochs:,} "
             f"even perfect stopping saves at most a factor of {now:.1f}"
         )
-    lower = max(1, round(grace / factor))
+    if max_epochs == 1:
+        return [f"ceiling: {first}"]
+    # A grace of `max_epochs` or more is none, however large it is.
+    lower = max(1, round(min(grace, max_epochs) / factor))
     longer = LONGER * max_epochs
     options = []
     if lower < grace:

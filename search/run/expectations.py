@@ -6,6 +6,7 @@ from search.config.sections import AUTO
 from search.estimates.ceiling import describe_ceiling
 from search.estimates.disk_estimate import DiskGuard
 from search.estimates.forecast import Forecast, describe, forecast
+from search.loop.auto_grace import STOPPING_RUNGS
 from search.loop.setup import halving_rungs
 from search.run.materials import Materials, SearchJob
 from search.run.progress import SearchView
@@ -23,8 +24,12 @@ def print_forecast(settings: SearchConfig, view: SearchView) -> Forecast:
     )
     scheduler = settings.scheduler
     lines = [*describe(expected), *describe_ceiling(scheduler, settings.max_epochs)]
+    if settings.total_epochs is not None and settings.total_epochs < expected.epochs:
+        lines.append(f"total_epochs: the search ends after {settings.total_epochs:,} of them")
     if scheduler.grace_epochs == AUTO and expected.rungs:
         lines.append("grace_epochs auto: both are for 1 epoch, where it begins")
+        if len(expected.rungs) <= STOPPING_RUNGS:
+            lines[-1] += "; it stays there, since the last two rungs always stop trials"
     for line in (*lines, *describe_follow_ups(settings)):
         view.print_line(line)
     return expected

@@ -90,7 +90,7 @@ def choose_eval_plan(
 def _cure(plan: EvalPlan) -> str:
     shorter = "a shorter validation list is the cure"
     if plan == EVERY_EPOCH:
-        return shorter
+        return f"every epoch is evaluated, since all are among the last or at a rung; {shorter}"
     epochs = ", ".join(map(str, plan.anyway))
     rungs = f", and where trials are compared (epoch {epochs})" if epochs else ""
     return (

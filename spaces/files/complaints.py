@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import NoneType
+from types import MappingProxyType, NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +12,16 @@ from pydantic_core import ErrorDetails
 
 Keys = tuple[str | int, ...]
 
+# Rules in which pydantic names types of Python, in the words of a YAML file.
+IN_YAML: Mapping[str, str] = MappingProxyType(
+    {
+        "must be a valid tuple": "must be a list, such as [a, b]",
+        "must be a valid list": "must be a list, such as [a, b]",
+        "must be a valid dictionary": "must be a mapping, such as {name: value}",
+        "Input is not a valid path for <class 'pathlib.Path'>": "must be a path",
+        "Input is not a valid path": "must be a path",
+    }
+)
 # A value and its rule fit on one line of a terminal.
 MAX_VALUE_CHARS = 60
 
@@ -86,11 +96,7 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     loc, kind, context = detail["loc"], detail["type"], detail.get("ctx", {})
     keys, value = _keys_in(data, loc, missing=kind == "missing"), detail["input"]
     if kind == "extra_forbidden":
-        fields = [
-            name for model in config_classes_at(cls, loc[:-1]) for name in model.model_fields
-        ]
-        hint = did_you_mean(loc[-1], dict.fromkeys(fields))
-        return Complaint(keys=keys, text=f"unknown key{hint}")
+        return Complaint(keys=keys, text=f"unknown key{_place_of(cls, loc)}")
     if kind == "missing":
         return Complaint(keys=keys, text="required, but not given")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -111,10 +117,27 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     return Complaint(keys=keys, text=f"{rule}, got {short_repr(value)}{hint}")
 
 
+def _place_of(cls: type[BaseModel], loc: Keys) -> str:
+    """Return a clause on where an unknown key belongs, or what it may be a misspelling of."""
+    models = config_classes_at(cls, loc[:-1])
+    for model in models:
+        if place := getattr(model, "elsewhere", {}).get(loc[-1]):
+            return f"; it is {place}"
+    fields = dict.fromkeys(name for model in models for name in model.model_fields)
+    inside = [
+        f"{name}.{loc[-1]}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if any(loc[-1] in each.model_fields for each in config_classes_in(field.annotation))
+    ]
+    return did_you_mean(loc[-1], fields) if not inside else f"; did you mean {inside[0]!r}?"
+
+
 def _rule(message: str) -> str:
     """Return pydantic's message in the form of Veer's own rules: `must be ...`."""
     rule = re.sub(r"^[A-Z]\w+ should", "must", message.removeprefix("Value error, "))
-    return rule.partition(" after validation")[0]
+    rule = rule.partition(" after validation")[0]
+    return IN_YAML.get(rule, rule)
 
 
 def _keys_in(data: object, loc: Keys, *, missing: bool) -> Keys:

@@ -185,7 +185,14 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--part", type=int, default=0, help="this process, from 0")
     parser.add_argument("--of", type=int, default=1, help="processes in all")
     parser.add_argument("--check", metavar="NAME", help="train this run again, and compare")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.configs < 1:
+        parser.error(f"--configs must be at least 1, got {options.configs}")
+    if not 0 <= options.part < options.of:
+        parser.error(f"--part must be from 0 to --of minus 1, got {options.part} of {options.of}")
+    if not options.teacher.is_file():
+        parser.error(f"--teacher: no such file: {options.teacher}")
+    return options
 
 
 def main() -> None:

@@ -125,8 +125,10 @@ def print_bank(bank: Bank, searches: Sequence[Search]) -> None:
     """Print the tables of a bank."""
     arms = by_arm(searches)
     after = arms.get(AFTER, [])
-    print(f"\nbank {bank.name}, {len(bank.cases)} cases; budget {bank.cases[0].budget:,} epochs")
-    print(f"{'':35s}n failed   median     mean CPU s/s  epochs over those of {AFTER}")
+    cases = len({each.case for each in searches})
+    of_all = f"{cases} of {len(bank.cases)} cases"
+    print(f"\nbank {bank.name}, {of_all}; budget {bank.cases[0].budget:,} epochs")
+    print(f"{'':35s}n failed   median     mean   CPU s  epochs over those of {AFTER}")
     for name, found in arms.items():
         print(success_line(name, found, after))
     if bank.ends_at_target:
@@ -134,7 +136,7 @@ def print_bank(bank: Bank, searches: Sequence[Search]) -> None:
     print(f"\n{'mean true value, %, after epochs':32s}" + "".join(f"{n:8d}" for n in PLACES_OF_B))
     for name in arms:
         print(quality_line(name, arms, name, PLACES_OF_B))
-    if after:
+    if after and len(arms) > 1:
         print(f"\nthe same minus that of {AFTER}, after {PLACES_OF_DIFFERENCES} epochs")
         for name, found in arms.items():
             if name != AFTER:
@@ -155,27 +157,62 @@ def parsed() -> argparse.Namespace:
         given = os.environ.get(variable)
         parser.add_argument(f"--{name}", type=Path, default=given and Path(given),
                             help=f"{what}; ${variable}")  # fmt: skip
-    parser.add_argument("--out", type=Path, default=Path("runs/search.jsonl"), help="searches")
-    parser.add_argument("--peers", type=Path, default=Path("runs/peers"), help="environment")
-    parser.add_argument("--arms", default="", help="parts of names, separated by commas")
+    parser.add_argument("--out", type=Path, default=Path("runs/search.jsonl"),
+                        help="file of the finished searches")  # fmt: skip
+    parser.add_argument("--peers", type=Path, default=Path("runs/peers"),
+                        help="environment of the other tools, made on first use")  # fmt: skip
+    parser.add_argument("--arms", default="", help="names or parts of them, separated by commas; "
+                        "a whole name is that arm alone")  # fmt: skip
     parser.add_argument("--banks", default="ABC", help="such as AC")
-    parser.add_argument("--quick", dest="part", action="store_const", const=QUICK_PART, default=1)
-    return parser.parse_args()
+    parser.add_argument("--quick", dest="part", action="store_const", const=QUICK_PART, default=1,
+                        help="a third of the cases")  # fmt: skip
+    options = parser.parse_args()
+    if faults := faults_of(options):
+        parser.error("; ".join(faults))
+    return options
+
+
+def arms_of(names: str) -> list[Arm]:
+    """Return the arms that a list of names or parts of names selects."""
+    known = {arm.name for arm in ARMS}
+    wanted = names.split(",")
+    return [
+        arm
+        for arm in ARMS
+        if any(arm.name == each or (each not in known and each in arm.name) for each in wanted)
+    ]
+
+
+def faults_of(options: argparse.Namespace) -> list[str]:
+    """Return what is wrong with the arguments; a bank that is not given is no fault."""
+    faults = []
+    if not arms_of(options.arms):
+        faults.append(f"--arms {options.arms} selects none of: {', '.join(a.name for a in ARMS)}")
+    if not options.banks or set(options.banks) - set("ABC"):
+        faults.append(f"--banks must be of the letters A, B and C, got {options.banks!r}")
+    if options.taskset and not options.taskset.is_file():
+        faults.append(f"--taskset: no such file: {options.taskset}")
+    if options.bank and not any(options.bank.glob("[0-9][0-9][0-9].npz")):
+        faults.append(f"--bank: no run of the bank, such as 000.npz, in {options.bank}")
+    return faults
 
 
 def main() -> None:
     options = parsed()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
-    wanted = options.arms.split(",")
-    arms = [arm for arm in ARMS if any(part in arm.name for part in wanted)]
+    arms = arms_of(options.arms)
     found: dict[str, dict[str, list[Search]]] = {}
     for letter, make in (
         ("A", options.taskset and (lambda: bank_a(options.taskset))),
         ("B", options.bank and (lambda: bank_b(options.bank))),
         ("C", bank_c),
     ):
-        if make is None or letter not in options.banks:
+        if letter not in options.banks:
+            continue
+        if make is None:
+            option = "--taskset" if letter == "A" else "--bank"
+            print(f"bank {letter} is left out: {option} is not given")
             continue
         bank = make()
         searches = run_arms(arms, bank, options)

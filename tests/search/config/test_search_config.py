@@ -115,6 +115,12 @@ def test_bundled_settings_need_a_corpus_and_a_teacher_only(name, folder):
     ("key", "value", "message"),
     [
         ("num_trials", 0, r"search.yaml:5: num_trials: must be greater than or equal to 1, got 0"),
+        ("start_from", ["v1"],
+         r"search.yaml:5: start_from: unknown key; it is a key of the space file"),
+        ("grace_epochs", 3,
+         r"search.yaml:5: grace_epochs: unknown key; did you mean 'scheduler.grace_epochs'\?"),
+        ("num_trials", True, r"search.yaml:5: num_trials: must be a number, got true"),
+        ("learn_from", "run", r"search.yaml:5: learn_from: must be a list, such as \[a, b\], got"),
         ("num_trails", 9, r"search.yaml:5: num_trails: unknown key; did you mean 'num_trials'\?"),
         ("sampler", "tpo", r"search.yaml:5: sampler: must be 'guided', .* got 'tpo'; did you"),
         ("resources", {"gpu": "atuo"}, r"to 64, or auto, got 'atuo'; did you mean 'auto'"),

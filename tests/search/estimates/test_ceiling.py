@@ -53,5 +53,11 @@ def test_grace_beyond_the_last_epoch_saves_nothing():
     assert second.startswith("ceiling: 1.8 with --grace-epochs 3, ")
 
 
+def test_grace_far_beyond_the_last_epoch_is_not_lowered_to_one_that_is_none_either():
+    _, second = describe_ceiling(SchedulerConfig(grace_epochs=99), 9)
+    assert second.startswith("ceiling: 1.8 with --grace-epochs 3, ")
+    assert len(describe_ceiling(SchedulerConfig(grace_epochs=99), 1)) == 1
+
+
 def test_without_early_stopping_there_is_no_ceiling():
     assert describe_ceiling(SchedulerConfig(kind="none"), 27) == []

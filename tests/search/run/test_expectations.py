@@ -3,11 +3,13 @@
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from search.config.reading import read_search_config
 from search.config.search_config import SearchConfig
 from search.estimates.disk_estimate import num_kept
-from search.run.expectations import describe_follow_ups
+from search.run.expectations import describe_follow_ups, print_forecast
+from search.run.progress import SearchView
 
 CORPUS = dict.fromkeys(("train_dir", "train_list", "val_dir", "val_list"), ".")
 
@@ -50,3 +52,27 @@ def test_finalists_count_where_they_may_be_others_than_the_best(
     given: dict[str, Any], num: int
 ) -> None:
     assert num_kept(settings(**given)) == num
+
+
+class Lines(SearchView):
+    """A view that keeps the lines it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(Console(quiet=True))
+        self.lines: list[str] = []
+
+    def print_line(self, line: str, **_: Any) -> None:
+        self.lines.append(line)
+
+
+def test_the_forecast_knows_a_limit_of_epochs_and_a_grace_that_cannot_move() -> None:
+    view = Lines()
+    print_forecast(settings(max_epochs=9, num_trials=20, total_epochs=30), view)
+    assert view.lines[-2:] == [
+        "total_epochs: the search ends after 30 of them",
+        "grace_epochs auto: both are for 1 epoch, where it begins; it stays there, since the last "
+        "two rungs always stop trials",
+    ]
+    view = Lines()
+    print_forecast(settings(max_epochs=30, num_trials=20, total_epochs=600), view)
+    assert view.lines[-1] == "grace_epochs auto: both are for 1 epoch, where it begins"

@@ -41,7 +41,7 @@ def test_what_is_not_the_configs_is_kept_beside_it(read) -> None:
         ("limits:\n  max_parms: 3\n", "2: limits.max_parms: unknown key; did you mean"),
         ("limits:\n  max_params: 0\n", "2: limits.max_params: must be greater than or equal to 1"),
         ("start_from: [1]\n", "1: start_from[0]: must be a valid string, got 1"),
-        ("search: 3\n", "1: search: must be a valid dictionary, got 3"),
+        ("search: 3\n", "1: search: must be a mapping, such as {name: value}, got 3"),
         ("presets:\n- v1\n- v22\n", "3: presets[1]: no bundled config 'v22'; did you mean 'v2'?"),
         ("presets: [v1, v1]\n", "1: presets[1]: presets must differ, got 'v1' twice"),
         ("preset: v1\n", "1: preset: unknown key; did you mean 'presets'?"),

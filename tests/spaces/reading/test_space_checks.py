@@ -114,7 +114,7 @@ KINDS = "loss:\n  distillation: {choices: [none, mse, cosine]}\n"
             "of its conditions",
         ),
         (KINDS + "  alpha: {choices: [0.5], when: mse}\n",
-         "3: loss.alpha.when: must be a valid tuple, got 'mse'"),
+         "3: loss.alpha.when: must be a mapping, such as {loss.distillation: mse}, got 'mse'"),
         (KINDS + "  alpha: {choices: [0.5], when: {loss.distillation: []}}\n",
          "3: loss.alpha.when: must name at least one value, got none for 'loss.distillation'"),
     ],
