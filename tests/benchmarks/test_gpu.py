@@ -1,5 +1,6 @@
 """The logic of the benchmark `gpu`, on a CPU."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,16 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.benchmarks.gpu import (
-    MPS,
-    NO_GPU_STATUS,
-    NoSharingServiceError,
-    Work,
-    compare,
-    samples_per_s,
-    sharing_service,
-    table,
-)
+from tests.benchmarks import gpu, gpu_limits
+from tests.benchmarks.gpu import NO_GPU_STATUS, compare, compare_shared, run_rows, table
+from tests.benchmarks.gpu_sharing import MPS, NoSharingServiceError, sharing_service
+from tests.benchmarks.gpu_trials import Work, samples_per_s, visible_gpu
+from tests.benchmarks.operators import student_config
 
 TINY = {
     "model": {"family": "mlp_mixer", "hidden_dim": 8, "num_blocks": 1, "num_frames": 40,
@@ -77,9 +73,87 @@ def test_rows_are_compared_with_the_first() -> None:
     lines: list[str] = []
     rates = table((1, 2, 4), {1: 100.0, 2: 180.0, 4: 250.0}.__getitem__, lines.append)
     assert rates == {1: 100.0, 2: 180.0, 4: 250.0}
-    assert [line.split() for line in lines] == [
+    assert [line.split() for line in lines[1:]] == [
         ["1", "100", "1.00"], ["2", "180", "1.80"], ["4", "250", "2.50"]
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", [1, 2, 8])
+def test_a_row_that_runs_out_of_memory_leaves_the_others(broken: int) -> None:
+    lines: list[str] = []
+
+    def rate_of(num_trials: int) -> float:
+        if num_trials == broken:
+            raise RuntimeError("Traceback ...\ntorch.OutOfMemoryError: CUDA out of memory.")
+        return 100.0 * num_trials
+
+    rates = table((1, 2, 8), rate_of, lines.append)
+    assert list(rates) == [num for num in (1, 2, 8) if num != broken]
+    [failed] = [line for line in lines if "failed" in line]
+    assert failed.split() == [
+        str(broken), "failed", "torch.OutOfMemoryError:", "CUDA", "out", "of", "memory."
+    ]  # fmt: skip
+    # Compared with the first row that there is.
+    assert lines[-1].split()[-1] == {1: "4.00", 2: "8.00", 8: "2.00"}.get(broken) or broken == 8
+
+
+def test_all_gpus_get_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    started: list[tuple[float, str]] = []
+
+    class Trial(subprocess.Popen[str]):
+        """A process that is ready at once and prints a rate."""
+
+    def start(work: Work, share: float, environment: dict[str, str]) -> Trial:
+        del work
+        started.append((share, environment["CUDA_VISIBLE_DEVICES"]))
+        code = "print('ready', flush=True); input(); print(10.0)"
+        return Trial(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    monkeypatch.setattr("tests.benchmarks.gpu_trials.start_trial", start)
+    assert samples_per_s(2, Work(corpus="", cache="", config={}), {}, num_gpus=2) == 40.0
+    assert sorted(started) == [(0.5, "3"), (0.5, "3"), (0.5, "5"), (0.5, "5")]
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert visible_gpu(1) == "1"
+
+
+def test_rows_are_of_both_students_and_outlive_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rate(num_trials: int, work: Work, *_: object) -> float:
+        if work.engine and "hidden_dim" not in work.config["model"]:
+            raise RuntimeError("CUDA error: operation not permitted")
+        return 10.0 * num_trials
+
+    def limits(config: object, device: torch.device) -> str:
+        del config
+        if device.type == "cuda":
+            raise RuntimeError("CUDA out of memory.")
+        return ""
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(gpu, "samples_per_s", rate)
+    monkeypatch.setattr(gpu, "card_limits", limits)
+    monkeypatch.setattr(gpu, "load_training_data", lambda *_, **__: None)
+    lines: list[str] = []
+    run_rows(tmp_path, (1, 2), 1.0, lines.append)
+    assert [line for line in lines if "student" in line] == [
+        "2.66M student, 2 GPUs", "0.58M student, 2 GPUs"
+    ]  # fmt: skip
+    assert sum("failed" in line for line in lines) == 2 + 2
+    assert [line.split()[-1] for line in lines[-2:]] == ["1.00", "2.00"]
+
+
+def test_limits_of_a_card_are_computed_from_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_limits, "COPY_BYTES", 1 << 12)
+    monkeypatch.setattr(gpu_limits, "SIDE", 16)
+    config = student_config(4, hidden_dim=8, num_blocks=1)
+    line = gpu_limits.card_limits(config, torch.device("cpu"))
+    assert re.match(r"limits: memory \d+ GB/s, \d+ samples/s for \d\.\d GB .* 0 GMACs", line)
 
 
 def test_service_is_started_in_its_own_folder_and_ended_whatever_happens(control) -> None:
@@ -108,13 +182,18 @@ def test_service_that_does_not_start_is_a_reason(control) -> None:
         service.__enter__()
 
 
-def test_without_the_service_only_its_half_is_skipped(
+def test_without_the_service_its_rows_are_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("tests.benchmarks.gpu.samples_per_s", lambda num, *_: 10.0 * num)
+    monkeypatch.setattr(gpu, "samples_per_s", lambda num, *_: 10.0 * num)
     lines: list[str] = []
-    compare(Work(corpus="", cache="", config={}), (1, 2), lines.append)
-    assert [line.split() for line in lines[1:3]] == [["1", "10", "1.00"], ["2", "20", "2.00"]]
-    assert lines[3] == f"with the process-sharing service (MPS): skipped, {MPS} is not installed"
-    assert len(lines) == 4
+    work = Work(corpus="", cache="", config={})
+    compare(work, (1, 2), lines.append)
+    assert lines[0] == "steps as usual"
+    assert [line.split() for line in lines[2:4]] == [["1", "10", "1.00"], ["2", "20", "2.00"]]
+    assert lines[4] == "steps captured"
+    compare_shared(work, (1, 2), lines.append)
+    assert lines[8:] == [
+        f"with the process-sharing service (MPS): skipped, {MPS} is not installed"
+    ]
