@@ -75,11 +75,7 @@ def main() -> None:
     os.dup2(2, 1)
     sys.path.insert(0, spec["trainer"])
     sys.meta_path.insert(0, TrainerFolderFinder(Path(spec["trainer"])))
-    device = spec["device"]
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        if device == "cpu" and torch.cuda.device_count():
-            sys.exit(f"torch {torch.__version__} sees a GPU that it cannot use; set device: cpu")
+    device = device_for(spec["device"])
     try:
         model = load_plugin_model(spec).to(device)
     except WeightsError as error:
@@ -88,6 +84,19 @@ def main() -> None:
     answers.write(json.dumps({"num_params": num_params}).encode() + b"\n")
     answers.flush()
     serve(model, device, sys.stdin.buffer, answers)
+
+
+def device_for(name: str) -> str:
+    """Return `cpu` or `cuda` for a setting; the process ends if PyTorch cannot use a GPU it sees.
+
+    On a GPU, float32 has all its bits, as in Veer: TF32 is off.
+    """
+    if name == "cpu" or (name == "auto" and not torch.cuda.device_count()):
+        return "cpu"
+    if name == "auto" and not torch.cuda.is_available():
+        sys.exit(f"torch {torch.__version__} sees a GPU that it cannot use; set device: cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return "cuda"
 
 
 def load_plugin_model(spec: dict[str, Any]) -> torch.nn.Module:

@@ -15,7 +15,12 @@ import torch
 from spaces.files.errors import ConfigError, TrainingError
 from tests.worlds.toy_trainer import CROP_SAMPLES, network, weights
 from trainable.teachers.plugin import PluginProcess, read_plugin
-from trainable.teachers.plugin_worker import _namespaces_allowed, network_weights, serve
+from trainable.teachers.plugin_worker import (
+    _namespaces_allowed,
+    device_for,
+    network_weights,
+    serve,
+)
 
 
 @pytest.mark.slow
@@ -161,3 +166,20 @@ def test_a_yaml_that_breaks_a_rule_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         read_plugin(make_plugin(**settings))
+
+
+def test_a_plugin_on_a_gpu_has_all_bits_of_float32_and_passes_over_no_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, cudnn = torch.backends.cudnn.allow_tf32, torch.backends.cudnn
+    try:
+        cudnn.allow_tf32 = True
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        assert [device_for("auto"), device_for("cpu"), cudnn.allow_tf32] == ["cpu", "cpu", True]
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        with pytest.raises(SystemExit, match="sees a GPU that it cannot use; set device: cpu"):
+            device_for("auto")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        assert [device_for("auto"), cudnn.allow_tf32] == ["cuda", False]
+    finally:
+        cudnn.allow_tf32 = before
