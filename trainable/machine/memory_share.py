@@ -123,7 +123,9 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     if device.type != "cuda":
         return
     if not any(os.environ.get(name) for name in ALLOCATOR_VARIABLES):
-        torch._C._accelerator_setAllocatorSettings(GROWING_SEGMENTS)
+        # By the name that the installed version of PyTorch has for it.
+        by_accelerator = getattr(torch._C, "_accelerator_setAllocatorSettings", None)
+        (by_accelerator or torch.cuda.memory._set_allocator_settings)(GROWING_SEGMENTS)
     total_bytes = torch.cuda.get_device_properties(device).total_memory
     fraction = memory_fraction(share, context_bytes=context_bytes, total_bytes=total_bytes)
     torch.cuda.set_per_process_memory_fraction(fraction, gpu_index(device))
