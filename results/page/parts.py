@@ -39,6 +39,7 @@ _END_REASONS = {
     "time_limit": "stopped at its time limit",
     "failing": "stopped: too many trials failed",
     "disk_full": "stopped: the disk was full",
+    "inverted": "stopped: the labels of the validation list seem swapped",
 }
 
 

@@ -22,7 +22,7 @@ from results.records.limits import INT64_MAX, MOST_THREADS
 from trainable.training.column import Column
 
 EndState = Literal["complete", "stopped_early", "failed", "diverged"]
-HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full"]
+HaltReason = Literal["interrupted", "time_limit", "failing", "disk_full", "inverted"]
 FollowUpKind = Literal["repeat", "control"]
 DrawnBy = Literal["tpe", "local", "random", "start"]
 PrecisionName = Literal["float32", "bfloat16", "float16"]

@@ -14,7 +14,7 @@ from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training.epoch_report import EpochReport
-from trainable.training.ray_trial import DAMAGED, DISK_FULL, OUTCOME, PLACEMENT, REASON
+from trainable.training.ray_trial import DAMAGED, DISK_FULL, INVERTED, OUTCOME, PLACEMENT, REASON
 
 # Tune joins the keys of nested results with it, in `ray.tune.utils.flatten_dict`.
 DELIMITER = "/"
@@ -88,6 +88,9 @@ class CoordinatorScheduler(FIFOScheduler):
                 # The journal may be on the same disk, so no record is written: the trial stays
                 # unfinished, and `veer resume` continues it.
                 self._coordinator.halt("disk_full", result[REASON])
+            case value if value == INVERTED:
+                # No trial of this list can be compared, so none is recorded as ended.
+                self._coordinator.halt("inverted", result[REASON])
             case state:
                 self._coordinator.end(number, state, result[REASON])
         return False

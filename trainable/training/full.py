@@ -29,7 +29,7 @@ from trainable.machine.cache_dir import cache_dir
 from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
 from trainable.training.epoch_report import METRICS, EpochReport
-from trainable.training.saved_epoch import run_saved_epoch
+from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, score_pairs
 from trainable.verification.final import read_final_result, write_final_result
@@ -215,6 +215,8 @@ def run_training(
             evaluations.evaluate_if_due(trainer)
     # Ties go to the earlier epoch, as in `CheckpointFolder`, which keeps only that file.
     best = min(trainer.history, key=lambda report: report.rank_key)
+    if watcher and (why := why_trained_inverted(trainer, trainer.epoch)):
+        watcher.print_line(f"warning: {why}")
     final = evaluations.write_final_result(best.epoch)
     return TrainResult(
         best=best,

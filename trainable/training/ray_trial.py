@@ -47,11 +47,11 @@ from trainable.machine.memory_share import (
 from trainable.machine.trial_lock import TrialLock
 from trainable.teachers.any_teacher import open_teacher
 from trainable.training.epoch_report import EpochReport
-from trainable.training.saved_epoch import run_saved_epoch
+from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.trainer import Trainer
 
-# An outcome that is no fault of the trial: the disk was full.
-DISK_FULL = "disk_full"
+# Outcomes that are no fault of the trial: a full disk, a model worse than chance (swapped labels).
+DISK_FULL, INVERTED = "disk_full", "inverted"
 # Keys of a result that reports that the trial cannot continue.
 OUTCOME = "outcome"
 REASON = "reason"
@@ -208,9 +208,11 @@ class StudentTrial(tune.Trainable):
             # Without a new epoch the last one is reported again: Ray needs a result per step, and
             # a trial that had trained to its end has no epoch left to train.
             self._unreported = history[self._task.num_known :] or history[-1:]
-        if self._unreported:
-            return self._as_result(self._unreported.pop(0))
-        return self._as_result(run_saved_epoch(self._trainer, self._task.folder))
+        stored, trainer = self._unreported, self._trainer
+        report = stored.pop(0) if stored else run_saved_epoch(trainer, self._task.folder)
+        if (reason := why_trained_inverted(trainer, report.epoch)) is not None:
+            return {OUTCOME: INVERTED, REASON: reason}
+        return self._as_result(report)
 
     def _as_result(self, report: EpochReport) -> dict[str, Any]:
         """Return an epoch as a result for Ray; the first has placement and damages too."""

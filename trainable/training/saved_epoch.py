@@ -5,6 +5,8 @@ from pathlib import Path
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.training.epoch_report import EpochReport
 from trainable.training.trainer import Trainer
+from trainable.verification.intervals import Interval
+from trainable.verification.inverted import why_inverted
 from trainable.verification.scores import SCORES_FILE, write_scores
 
 
@@ -26,6 +28,29 @@ def run_saved_epoch(trainer: Trainer, folder: Path) -> EpochReport:
     write_new_scores(trainer, folder)
     CheckpointFolder(folder).save(trainer)
     return report
+
+
+def why_trained_inverted(trainer: Trainer, epoch: int) -> str | None:
+    """Return why a model that was trained to its last epoch is worse than chance.
+
+    Args:
+        trainer: The trainer.
+        epoch: The epoch that is reported.
+
+    Returns:
+        None before the last epoch, and if the best epoch is not significantly worse.
+    """
+    if epoch < trainer.config.training.max_epochs:
+        return None
+    best = min(trainer.history, key=lambda report: report.rank_key)
+    if best.veer_pct is None:
+        return None
+    interval = None
+    if best.veer_low_pct is not None and best.veer_high_pct is not None:
+        interval = Interval(low_pct=best.veer_low_pct, high_pct=best.veer_high_pct)
+    is_target = trainer.data.val_is_target
+    num_targets = int(is_target.sum())
+    return why_inverted(best.veer_pct, interval, num_targets, is_target.size - num_targets)
 
 
 def write_new_scores(trainer: Trainer, folder: Path) -> None:

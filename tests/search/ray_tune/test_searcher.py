@@ -98,6 +98,17 @@ def test_max_concurrent_limits_the_running_trials(make_ray):
     assert [ray.ask() for _ in range(3)] == [0, 1, None]
 
 
+def test_a_model_worse_than_chance_halts_the_search_with_the_reason(make_ray):
+    ray = make_ray(num_slots=4)
+    assert [ray.ask(), ray.ask()] == [0, 1]
+    result = {"outcome": "inverted", "reason": "VEER 76.67 % is significantly above"}
+    assert ray.result(0, result) == "STOP"
+    coordinator = ray.coordinator
+    assert (coordinator.halted, coordinator.halt_message) == ("inverted", result["reason"])
+    assert coordinator.trials[0].state is None
+    assert not isinstance(ray.ask(), int)
+
+
 def test_no_trial_overtakes_a_raised_trial_that_waits_for_two_slots(make_ray):
     ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(4)] == [0, 1, 2, 3]

@@ -10,6 +10,7 @@ from search.run.teacher_setup import (
     may_distil,
     measure_teacher,
     prepare_search_teacher,
+    require_above_chance,
     require_teacher_fits,
     teacher_file,
 )
@@ -163,6 +164,12 @@ class TestEmbeddingsAsTeacher:
         self.write(file, data.train_paths[::-1])
         with pytest.raises(RunError, match="is not the teacher that this run began with"):
             measure_teacher(file, data, settings, 2, None, records)
+
+    def test_a_teacher_worse_than_chance_is_refused(self, data, file):
+        scores = data.val_is_target.astype(float)
+        require_above_chance(file, data, scores)
+        with pytest.raises(RunError, match=r"teacher\.parquet: VEER 100\.00 % .*swapped"):
+            require_above_chance(file, data, -scores)
 
     def test_labels_are_refused_before_a_trial_starts(self, settings, data, file, tmp_path):
         text = settings.space.read_text().replace("mse, cosine, none", "mse, cosine, kl")

@@ -15,6 +15,8 @@ from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
 from trainable.training.ray_trial import StudentTrial, TrialTask, build_trainer
 from trainable.training.trainer import Trainer
+from trainable.verification.bootstrap import SpeakerBootstrap
+from trainable.verification.intervals import Interval
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -154,8 +156,9 @@ def begin(make_corpus, tmp_path):
     file = folder / "corpus.yaml"
     corpus = read_corpus_config(file if file.exists() else make_corpus(folder))
 
-    def make(num_known, loss=None, teacher=None):
-        config = TrialConfig.model_validate(SMALL | {"loss": loss or {"distillation": "none"}})
+    def make(num_known, loss=None, teacher=None, **training):
+        settings = SMALL | {"training": SMALL["training"] | training}
+        config = TrialConfig.model_validate(settings | {"loss": loss or {"distillation": "none"}})
         task = TrialTask(
             trial=0, config=config.canonical(), folder=tmp_path / "trial", corpus=corpus,
             cache_dir=tmp_path / "cache", teacher=teacher, device="cpu", num_threads=1,
@@ -177,6 +180,19 @@ def test_trial_that_cannot_be_built_has_failed_with_the_reason(teacher_file, beg
     again = begin(0)
     assert again.step()["epoch"] == 1
     again.cleanup()
+
+
+def test_a_trial_that_ends_worse_than_chance_says_that_labels_are_swapped(begin, monkeypatch):
+    """Also if the worker was restarted before it could report that."""
+    low = Interval(low_pct=60.0, high_pct=90.0)
+    monkeypatch.setattr(SpeakerBootstrap, "interval", lambda *_: low)
+    trial = begin(0, max_epochs=2)
+    assert trial.step()["epoch"] == 1
+    result = trial.step()
+    trial.cleanup()
+    for each in (result, begin(1, max_epochs=2).step()):
+        assert each["outcome"] == "inverted"
+        assert "(95 % interval 60.00 to 90.00 %)" in each["reason"]
 
 
 def metrics(result):
