@@ -147,7 +147,7 @@ class SearchConfig(Settings):
         "auto", description="auto uses the GPU that a trial was given, else the CPU."
     )
     engine: EngineConfig = Field(
-        default_factory=EngineConfig, description="How trials are computed: precision, compile."
+        default_factory=EngineConfig, description="How trials are computed, beside their configs."
     )
     faults: FaultConfig = Field(default_factory=FaultConfig)
     keep_best: int = Field(
