@@ -24,7 +24,7 @@ from search.suggest.corner_configs import corner_configs
 from spaces.dimensions import PRESET
 from spaces.files.atomic import write_bytes_atomically
 from spaces.files.disk import translate_disk_full
-from spaces.files.errors import ConfigError, RunError, TrainingError
+from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.features.crop_bank import CropBank
@@ -47,7 +47,7 @@ from trainable.teachers.plugin_bank import NUM_PARAMS
 from trainable.teachers.stored import stored_scores
 from trainable.teachers.targets import open_targets
 from trainable.verification.evaluation import validation_scores
-from trainable.verification.inverted import why_inverted
+from trainable.verification.inverted import require_above_chance
 from trainable.verification.metrics import Floats, equal_error_rate
 from trainable.verification.score_evaluator import ScoreEvaluator, validation_speakers
 from trainable.verification.scores import write_scores
@@ -242,19 +242,6 @@ def measure_teacher(
         TeacherRecord(path=str(file), veer_pct=veer_pct, num_params=num_params, sha256=sha256)
     )
     return veer_pct
-
-
-def require_above_chance(file: Path, data: TrainingData, scores: Floats) -> None:
-    """Refuse a teacher that is significantly worse than chance on the validation list.
-
-    Raises:
-        RunError: It is; with its VEER and what the labels seem to be.
-    """
-    measured = ScoreEvaluator(data).measure(scores)
-    num_targets = int(data.val_is_target.sum())
-    num_others = data.val_is_target.size - num_targets
-    if why := why_inverted(measured.veer_pct, measured.interval, num_targets, num_others):
-        raise RunError(f"teacher {file}: {why}")
 
 
 def keep_pairs(run: Path, data: TrainingData) -> None:

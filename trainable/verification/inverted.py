@@ -6,8 +6,13 @@ should.
 """
 
 import math
+from pathlib import Path
 
+from spaces.files.errors import TrainingError
+from trainable.features.training_data import TrainingData
 from trainable.verification.intervals import Interval
+from trainable.verification.metrics import Floats
+from trainable.verification.score_evaluator import ScoreEvaluator
 
 CHANCE_PCT = 50.0
 # Without an interval over speakers, pairs are taken as independent, which they are not: hence so
@@ -41,3 +46,16 @@ def why_inverted(
         "the validation list seem swapped; if 0 stands for the same speaker, set labels: 0 is "
         "target in corpus.yaml, then start another search"
     )
+
+
+def require_above_chance(teacher: Path, data: TrainingData, scores: Floats) -> None:
+    """Refuse a teacher that is significantly worse than chance on the validation list.
+
+    Raises:
+        TrainingError: It is; with its VEER and what the labels seem to be.
+    """
+    measured = ScoreEvaluator(data).measure(scores)
+    num_targets = int(data.val_is_target.sum())
+    num_others = data.val_is_target.size - num_targets
+    if why := why_inverted(measured.veer_pct, measured.interval, num_targets, num_others):
+        raise TrainingError(f"teacher {teacher}: {why}")

@@ -10,12 +10,11 @@ from search.run.teacher_setup import (
     may_distil,
     measure_teacher,
     prepare_search_teacher,
-    require_above_chance,
     require_teacher_fits,
     teacher_file,
 )
 from spaces.dimensions import Choice, Float, Integer
-from spaces.files.errors import ConfigError, RunError
+from spaces.files.errors import ConfigError, RunError, TrainingError
 from spaces.files.yaml_file import write_yaml
 from spaces.reading.space_file import read_space
 from spaces.space import Space
@@ -168,7 +167,7 @@ class TestEmbeddingsAsTeacher:
     def test_a_teacher_worse_than_chance_is_refused(self, data, file):
         scores = data.val_is_target.astype(float)
         require_above_chance(file, data, scores)
-        with pytest.raises(RunError, match=r"teacher\.parquet: VEER 100\.00 % .*swapped"):
+        with pytest.raises(TrainingError, match=r"teacher\.parquet: VEER 100\.00 % .*swapped"):
             require_above_chance(file, data, -scores)
 
     def test_labels_are_refused_before_a_trial_starts(self, settings, data, file, tmp_path):
