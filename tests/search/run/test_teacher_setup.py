@@ -22,6 +22,7 @@ from trainable.config.trial_config import TrialConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import SpeakerCentres, TeacherFacts
 from trainable.teachers.embedding_writing import EmbeddingWriter
+from trainable.verification.inverted import require_above_chance
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)
 
