@@ -211,8 +211,9 @@ class TrainingStep:
     def _reset_after_capture(self) -> None:
         # Their memory belongs to the recording.
         self.optimizer.zero_grad(set_to_none=True)
-        # The scaler keeps in mind that it has unscaled the gradients of this step.
-        self._scaler._per_optimizer_states.clear()
+        if self._scaler.is_enabled():
+            # The scaler keeps in mind that it has unscaled the gradients of this step.
+            self._scaler._per_optimizer_states.clear()
 
     def _trained_parts(self) -> dict[str, nn.Module]:
         """Return the modules that are averaged, if there is an average, as they are trained."""

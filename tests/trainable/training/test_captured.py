@@ -172,10 +172,11 @@ def test_a_loaded_state_is_not_trained_with_the_recording_of_the_old_one(
     assert graphs[-1].num_replays == 2
 
 
+@pytest.mark.parametrize("options", [PLAIN, SCALED], ids=["float32", "scaled"])
 def test_a_model_that_asks_the_device_runs_as_usual_and_the_log_has_the_reason(
-    graphs: list[ImitatedGraph], caplog: pytest.LogCaptureFixture
+    options: dict[str, Any], graphs: list[ImitatedGraph], caplog: pytest.LogCaptureFixture
 ) -> None:
-    usual, recorded = pair(SCALED)
+    usual, recorded = pair(options)
     for step in (usual, recorded):
         step.student.register_forward_hook(
             lambda _module, _input, output: (output.embedding_BD.detach().sum().item(), output)[1]
