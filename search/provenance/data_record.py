@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.records.record import Record
@@ -18,8 +20,9 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.corpus.known_lists import content_sha256, known_list_warning
 from trainable.corpus.test_list_ledger import OpeningLedger
 from trainable.features.training_data import TrainingData
+from trainable.lists.pair_checks import IndexedList, pair_warnings, speaker_warnings
 from trainable.lists.parsing import TrialPair
-from trainable.verification.score_evaluator import validation_speakers
+from trainable.verification.score_evaluator import validation_index, validation_speakers
 
 # Digits of a SHA-256 in messages: enough to distinguish two files.
 SHA256_DIGITS = 12
@@ -145,7 +148,7 @@ def require_same_teacher(file: Path, records: Sequence[Record]) -> str:
 
 
 def validation_list_warnings(config: CorpusConfig, data: TrainingData, cache: Path) -> list[str]:
-    """Return warnings that a search's validation list is a test list, or part of one.
+    """Return warnings of a search's validation list: of its pairs, or that it is a test list.
 
     The test list of the corpus is not read: a search uses only the validation list.
 
@@ -154,7 +157,15 @@ def validation_list_warnings(config: CorpusConfig, data: TrainingData, cache: Pa
         data: The data of the corpus, with its validation list.
         cache: The cache folder, which holds this user's ledger of opened test lists.
     """
-    warnings = []
+    index = validation_index(data)
+    # The lists were checked, so every line is a pair.
+    lines = np.arange(1, len(data.val_is_target) + 1)
+    listed = IndexedList(
+        file=config.val_list, index=index, lines=lines, same_file=np.arange(len(data.val_paths))
+    )
+    warnings = [
+        *pair_warnings(listed), *speaker_warnings(config.val_list, validation_speakers(data))
+    ]
     ledger = OpeningLedger(config.val_list, cache)
     # Hashing half a million trial pairs takes seconds: not done where nothing was ever opened.
     if not ledger.is_empty and (past := ledger.past(content_sha256(_pairs_of(data))).openings):

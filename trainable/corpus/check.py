@@ -138,7 +138,9 @@ def _copy_faults(
     if shared_files(train, trials):
         return []
     copies = shared_copies(train, train_numbers, trials, numbers)
-    faults = shared_recording_faults(train, trials, copies)
+    faults = shared_recording_faults(
+        copies, (trials.file, trials.line_of), (train.file, train.utterances)
+    )
     if not pair_faults(trials.listed):
         faults += pair_faults(with_recordings(trials.listed, numbers))
     return faults

@@ -202,7 +202,11 @@ def apart_faults(
     train: ListedUtterances, trials: ListedPairs, *, allow_speakers: bool
 ) -> list[str]:
     """Return the faults of what training shares with a trial list: speakers and files."""
-    faults = shared_recording_faults(train, trials, shared_files(train, trials))
+    faults = shared_recording_faults(
+        shared_files(train, trials),
+        (trials.file, trials.line_of),
+        (train.file, train.utterances),
+    )
     if not allow_speakers:
         try:
             faults += shared_speaker_faults(train, trials)

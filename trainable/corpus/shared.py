@@ -1,6 +1,6 @@
 """What two lists of a corpus share: speakers and recordings, and repeats in the train list."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,24 +57,26 @@ def shared_speaker_faults(train: ListedUtterances, trials: ListedPairs) -> list[
 
 
 def shared_recording_faults(
-    train: ListedUtterances, trials: ListedPairs, shared: Mapping[str, str]
+    shared: Mapping[str, str],
+    trials: tuple[Path, Mapping[str, int]],
+    train: tuple[Path, Iterable[Utterance]],
 ) -> list[str]:
     """Return a fault if recordings are both in training and in a trial list, with their number.
 
     Args:
-        train: The train list.
-        trials: The trial list.
         shared: Path in the train list of each path in the trial list that has one.
+        trials: The trial list, and the first line of each of its paths.
+        train: The train list, and its utterances.
     """
     if not shared:
         return []
-    line_of = trials.line_of
-    train_line = {each.path: each.line for each in reversed(train.utterances)}
+    trial_list, line_of = trials
     path = min(shared, key=lambda each: line_of[each])
+    in_train = next(each for each in train[1] if each.path == shared[path])
     return [
-        f"{trials.file}:{line_of[path]}: {len(shared):,} of the {len(line_of):,} recordings of "
-        f"this list are also in training, such as {path}, which is {shared[path]} in "
-        f"{train.file}:{train_line[shared[path]]}; leave them out of one of the two lists"
+        f"{trial_list}:{line_of[path]}: {len(shared):,} of the {len(line_of):,} recordings of "
+        f"this list are also in training, such as {path}, which is {in_train.path} in "
+        f"{train[0]}:{in_train.line}; leave them out of one of the two lists"
     ]
 
 

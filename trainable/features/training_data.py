@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from spaces.files.digest import file_sha256
 from spaces.files.errors import CorpusError
 from trainable.corpus.corpus import Corpus, CorpusConfig, read_corpus
+from trainable.corpus.shared import shared_recording_faults
 from trainable.features.builder import copy_plans
 from trainable.features.feature_table import FeatureTable
 from trainable.features.request import feature_request
+from trainable.features.shared_rows import shared_rows
+from trainable.lists.listed_pairs import first_lines
 from trainable.lists.speaker_rule import SpeakerRule
 from trainable.store.folder import open_complete, open_stores
 from trainable.store.plan import StoreRequest
@@ -82,11 +85,13 @@ def load_training_data(
         build: Function that builds the shards of log-mels.
 
     Raises:
-        CorpusError: The lists or the audio have faults; names each.
+        CorpusError: The lists or the audio have faults, or share recordings; names each.
     """
     corpus = read_corpus(config)
     requests = feature_requests(corpus, cache_dir)
-    return _index(corpus, FeatureTable.of(open_stores(requests, build, progress)))
+    data = _index(corpus, FeatureTable.of(open_stores(requests, build, progress)))
+    _require_apart(corpus, data)
+    return data
 
 
 def reopening_keys(config: CorpusConfig, data: TrainingData) -> tuple[str, ...]:
@@ -138,6 +143,23 @@ def feature_requests(corpus: Corpus, cache_dir: Path) -> tuple[StoreRequest, ...
     train, val = originals
     of_copies = (request(audio[:num_train], copy=copy) for copy in copies)
     return (train, *(replace(each, same_audio_as=train.key) for each in of_copies), val)
+
+
+def _require_apart(corpus: Corpus, data: TrainingData) -> None:
+    """Refuse training utterances that are in the validation list under another name.
+
+    Raises:
+        CorpusError: There are some; with their number.
+    """
+    config = corpus.config
+    shared = shared_rows(data.features, data.train_row, data.val_row)
+    faults = shared_recording_faults(
+        {data.val_paths[val]: data.train_paths[train] for val, train in shared},
+        (config.val_list, first_lines(corpus.val_pairs)),
+        (config.train_list, corpus.train),
+    )
+    if faults:
+        raise CorpusError(faults)
 
 
 def _index(corpus: Corpus, features: FeatureTable) -> TrainingData:

@@ -15,6 +15,7 @@ from trainable.lists.pair_checks import (
     numbered,
     pair_faults,
     pair_warnings,
+    speaker_warnings,
 )
 from trainable.lists.pair_index import PairIndex
 from trainable.lists.parsing import TrialPair, parse_trial_list
@@ -81,22 +82,7 @@ class ListedPairs:
     def warnings(self) -> list[str]:
         """Return warnings of pairs that distort error rates, and of speakers in doubt."""
         warnings = pair_warnings(self.listed) if self.pairs else []
-        if self.speakers is None:
-            return warnings
-        num_wrong = int(self.speakers.is_contradicted.sum())
-        if num_wrong:
-            warnings.append(
-                f"{self.file}: {num_wrong:,} of {len(self.pairs):,} labels contradict the "
-                f"speakers {self.speakers.in_words}: error rates have no intervals; give "
-                "the speakers (speaker: in corpus.yaml)"
-            )
-        elif self.speakers.rule is None:
-            warnings.append(
-                f"{self.file}: no folder of the paths is the speaker; they are found "
-                f"{self.speakers.in_words}, so intervals may be too narrow, and speakers that are "
-                "in training too are not seen; give the speakers (speaker: in corpus.yaml)"
-            )
-        return warnings
+        return warnings + (speaker_warnings(self.file, self.speakers) if self.speakers else [])
 
 
 def read_pairs(

@@ -155,6 +155,29 @@ def label_faults(
     ]
 
 
+def speaker_warnings(file: Path, speakers: ListSpeakers) -> list[str]:
+    """Return a warning if the speakers of a list are in doubt, with what follows from that.
+
+    Args:
+        file: The list.
+        speakers: Its speakers.
+    """
+    num_wrong = int(speakers.is_contradicted.sum())
+    give = "give the speakers (speaker: in corpus.yaml)"
+    if num_wrong:
+        return [
+            f"{file}: {num_wrong:,} of {speakers.is_contradicted.size:,} labels contradict the "
+            f"speakers {speakers.in_words}: error rates have no intervals; {give}"
+        ]
+    if speakers.rule is None:
+        return [
+            f"{file}: no folder of the paths is the speaker; they are found {speakers.in_words}, "
+            "so intervals may be too narrow, and speakers that are in training too are not seen; "
+            f"{give}"
+        ]
+    return []
+
+
 def _share(count: int, total: int) -> str:
     return f"all {total:,} labels" if count == total else f"{count:,} of {total:,} labels"
 

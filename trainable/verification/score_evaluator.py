@@ -75,10 +75,14 @@ class ScoreEvaluator:
 
 def validation_speakers(data: TrainingData) -> ListSpeakers:
     """Return the speakers of the validation utterances; see `trainable.lists.speakers`."""
-    index = PairIndex(
+    return speakers_in_list(validation_index(data), data.speaker_rule)
+
+
+def validation_index(data: TrainingData) -> PairIndex:
+    """Return the pairs of the validation list."""
+    return PairIndex(
         paths=data.val_paths, a=data.val_a, b=data.val_b, is_target=data.val_is_target
     )
-    return speakers_in_list(index, data.speaker_rule)
 
 
 def validation_pairs(data: TrainingData, speakers: ListSpeakers | None = None) -> SpeakerPairs:

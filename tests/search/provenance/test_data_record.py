@@ -14,6 +14,7 @@ from search.provenance.data_record import (
     require_same_lists,
     require_same_stores,
     targets_device,
+    validation_list_warnings,
 )
 from spaces.files.errors import RunError
 from tests.worlds.journals import made_record
@@ -55,6 +56,19 @@ def test_lists_are_recorded_by_hash_and_counts(config, load):
     assert lists["val"]["num_trial_pairs"] == len(pairs)
     assert lists["val"]["num_utterances"] == len(paths)
     assert lists["val"]["num_speakers"] == len({path.split("/")[0] for path in paths})
+
+
+def test_what_distorts_error_rates_is_in_the_warnings_of_a_search(config, tmp_path):
+    first, *_ = config.val_list.read_text().splitlines()
+    own = f"1 {first.split()[1]} {first.split()[1]}"
+    with config.val_list.open("a") as file:
+        file.write(f"{first}\n{own}\n")
+    data = load_training_data(config, cache_dir=tmp_path / "cache")
+    with_itself, repeats = validation_list_warnings(config, data, tmp_path / "cache")
+    num_lines = len(data.val_is_target)
+    assert f"veri_val.txt:{num_lines}: 1 of " in with_itself
+    assert "target pairs are a file with itself" in with_itself
+    assert f"veri_val.txt:{num_lines - 1}: 1 of {num_lines} lines repeat" in repeats
 
 
 def test_a_list_that_has_changed_is_refused_by_name_with_both_hashes(config, load):
