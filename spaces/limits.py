@@ -25,7 +25,10 @@ class Limits(BaseModel):
         "is twice as fast as the teacher.",
     )
     max_gpu_memory: ByteSize | None = Field(
-        None, gt=0, description="Memory of a training step: bytes, or text such as 3GiB."
+        None,
+        gt=0,
+        description="Memory of a training step, estimated for float32: bytes, or text such as "
+        "3GiB.",
     )
 
     @property

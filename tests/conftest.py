@@ -27,6 +27,8 @@ hypothesis.settings.load_profile("untimed")
 # The models of the tests are tiny: a second thread costs more than it brings.
 torch.set_num_threads(1)
 
+# Numbers that no machine has: PyTorch finds no GPU, and a Ray may still declare as many.
+NO_GPUS = "1000,1001,1002,1003"
 RAY_HERE, RAY_APART = "ray here", "ray apart"
 
 
@@ -53,6 +55,15 @@ def ray_of(file: Path) -> str:
     if "mark.cluster" not in text:
         return ""
     return RAY_APART if "mark.ray_apart" in text else RAY_HERE
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide the machine's GPUs, also from all that tests start, unless `-m` asks for their tests.
+
+    A test must find the same on every machine, and a GPU may be busy with somebody's training.
+    """
+    if "gpu" not in config.option.markexpr.replace("not gpu", ""):
+        os.environ["CUDA_VISIBLE_DEVICES"] = NO_GPUS
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FileByFile:

@@ -1,11 +1,12 @@
 """Tests are spread over processes by file, but for the files with Ray, which share two."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import RAY_APART, RAY_HERE, FileByFile, ray_of
+from tests.conftest import RAY_APART, RAY_HERE, FileByFile, pytest_configure, ray_of
 
 WITH_RAY = "@pytest.mark.cluster"
 APART = "pytestmark = [pytest.mark.cluster, pytest.mark.ray_apart]"
@@ -41,3 +42,15 @@ def test_no_test_of_commands_with_a_ray_of_theirs_starts_one_here(
 ) -> None:
     here = [each for each in request.session.items if "local_ray" in each.fixturenames]
     assert {each.path for each in here if ray_of(each.path) == RAY_APART} == set()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "is_hidden"),
+    [("not gpu", True), ("not gpu and not slow", True), ("", True), ("gpu", False)],
+)
+def test_gpus_are_hidden_from_all_tests_but_their_own(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, *, is_hidden: bool
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    pytest_configure(SimpleNamespace(option=SimpleNamespace(markexpr=chosen)))
+    assert (os.environ["CUDA_VISIBLE_DEVICES"] != "0") is is_hidden

@@ -136,7 +136,7 @@ class _Metering:
             return
         match record:
             case TrialPlaced():
-                meter.resources = self._resources(record.trial, record.device)
+                meter.resources = self._placed_resources(record)
                 earliest_s = meter.seen_s or session.start.time_s
                 # Not before its previous record in this session: no time is counted twice.
                 meter.since_s = max(earliest_s, now_s - record.had_s)
@@ -146,7 +146,7 @@ class _Metering:
 
     def _count(self, meter: TrialMeter, record: TrialRecord, session: SearchSession) -> None:
         now_s, trial = record.time_s, record.trial
-        goes_on = isinstance(record, InfrastructureFault) and record.kind == NO_RETRY
+        goes_on = isinstance(record, InfrastructureFault) and record.kind in NO_RETRY
         is_last = not goes_on and not isinstance(record, EpochEnded)
         if meter.since_s is None and is_last:
             meter.resources = self._resources(trial, None)
@@ -157,10 +157,17 @@ class _Metering:
         if isinstance(record, InfrastructureFault) and record.share is not None:
             self._raised[trial] = record
 
+    def _placed_resources(self, record: TrialPlaced) -> _Resources:
+        """Return the resources that a trial was placed with."""
+        if record.num_cpus is not None and record.num_gpus is not None:
+            return _Resources(num_cpus=record.num_cpus, num_gpus=record.num_gpus)
+        return self._resources(record.trial, record.device)
+
     def _resources(self, trial: int, device: str | None) -> _Resources:
         """Return the resources of a trial, by the settings and by its faults of memory.
 
-        The same rule as in `search.loop.shares.ShareAllocator.share_of`, which gives the shares.
+        For a trial whose place is not known. The rule is that of
+        `search.loop.shares.ShareAllocator.share_of`, which gives the shares.
 
         Args:
             trial: Number of the trial.

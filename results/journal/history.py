@@ -32,7 +32,7 @@ UNRANKED = frozenset({"failed", "diverged"})
 REPEAT: Final = "repeat"
 CONTROL: Final = "control"
 # A fault after which the trial continues in the same process.
-NO_RETRY = "checkpoint_damaged"
+NO_RETRY = frozenset({"checkpoint_damaged", "gpu_crowded"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +135,7 @@ class TrialHistory:
     def retries(self) -> list[InfrastructureFault]:
         """The faults after which the trial was run again."""
         # The last fault of a trial that was given up had no retry.
-        again = [fault for fault in self.faults if fault.kind != NO_RETRY]
+        again = [fault for fault in self.faults if fault.kind not in NO_RETRY]
         return again[:-1] if self.is_given_up else again
 
     @property
@@ -258,7 +258,7 @@ class TrialFold:
                 self._faulty.discard(trial.trial)
             case InfrastructureFault():
                 trial.faults.append(record)
-                if record.kind != NO_RETRY:
+                if record.kind not in NO_RETRY:
                     self._faulty.add(trial.trial)
             case TrialEnded():
                 trial.ended = record

@@ -182,12 +182,13 @@ class RepeatedSuggestion(Record):
 
 
 class GpuShareMeasured(Record):
-    """The part of a GPU that a trial gets (`gpu: auto`).
+    """The part of a GPU that a trial needs (`gpu: auto`); it gets more where fewer run at once.
 
     Attributes:
         share: The part, 0 to 1.
         num_bytes: Peak memory of a training step of the largest config.
         is_estimated: Whether `num_bytes` was computed.
+        validation_bytes: Peak memory of its validation.
         context_bytes: Memory in use outside PyTorch's allocator.
         total_bytes: The GPU's memory.
         gpu: The GPU's name.
@@ -199,6 +200,7 @@ class GpuShareMeasured(Record):
     share: Number
     num_bytes: Whole
     is_estimated: Annotated[bool, Rule("true or false")]
+    validation_bytes: MayLack[Whole] = None
     context_bytes: Whole
     total_bytes: Whole
     gpu: Text

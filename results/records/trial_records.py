@@ -38,6 +38,7 @@ FAULT_KINDS: Mapping[str, str] = MappingProxyType(
         "device_error": "the GPU or its driver failed",
         "error": "an unknown error",
         "checkpoint_damaged": "a checkpoint could not be used; an earlier one was used, or none",
+        "gpu_crowded": "others had more of its GPU than their shares; it waited and went on",
     }
 )
 
@@ -84,6 +85,8 @@ class TrialPlaced(TrialRecord):
         num_threads: CPU threads.
         config_hash: Hash of the config of what was built there.
         model_hash: Fingerprint of the model that was built there.
+        num_cpus: CPUs that were reserved for it.
+        num_gpus: GPUs that were reserved for it.
         had_s: For how long the worker already had its share at its first report, when this is
             written, seconds.
         hardware: Description of the node.
@@ -97,6 +100,8 @@ class TrialPlaced(TrialRecord):
     num_threads: Threads
     config_hash: MayLack[Text] = None
     model_hash: MayLack[Text] = None
+    num_cpus: MayLack[Number] = None
+    num_gpus: MayLack[Number] = None
     had_s: Number
     hardware: Hardware  # last, as Ray passes on the nested mapping of a result
 

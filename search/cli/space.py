@@ -56,7 +56,7 @@ def check(
     """Check a space file, and print its dimensions and the costs of its models.
 
     Nothing is trained and no corpus is read. If the space limits CPU time, it is measured on this
-    machine against the teacher. The memory of a training step is measured on a GPU, or estimated.
+    machine against the teacher. The memory of a training step is estimated.
     """
     from search.config.reading import check_suggested
     from search.estimates.feasibility import LimitChecker

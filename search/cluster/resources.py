@@ -3,7 +3,6 @@
 The numbers are Ray's, not those of the machine on which the search was started.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 import ray
 import torch
 
-from search.loop.shares import UNITS_PER_WHOLE, ResourceShare
+from search.loop.shares import ResourceShare, num_fitting
 from spaces.files.errors import ConfigError
 from trainable.machine.cores import available_cores
+from trainable.machine.engine import require_precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +81,19 @@ def require_gpus_here(num_gpus: float) -> None:
         raise ConfigError(_nothing_fits(ResourceShare(num_cpus=0, num_gpus=num_gpus), [here]))
 
 
+def require_precision_here(precision: str) -> None:
+    """Refuse a precision that needs a GPU where this machine has none, before a Ray is started.
+
+    Raises:
+        ConfigError: It is float16. Never raised where Ray runs already, as `require_gpus_here`.
+    """
+    if torch.cuda.device_count() == 0 and not ray.is_initialized():
+        require_precision(precision, "the CPU (this machine has no GPU)")
+
+
 def num_by_cpu(num_cpus: float, node: Node) -> int:
     """Return how many trials a node's CPUs carry, each with `num_cpus` of them."""
-    return _times(node.num_cpus, num_cpus)
+    return num_fitting(node.num_cpus, num_cpus)
 
 
 def at_once_line(at_once: int, fitting: int, share: ResourceShare) -> str:
@@ -107,14 +117,8 @@ def _num_on(share: ResourceShare, node: Node) -> int:
     if share.num_gpus == 0:
         return by_cpu
     if share.num_gpus <= 1:  # a fraction cannot be spread over GPUs
-        return min(by_cpu, int(node.num_gpus) * _times(1.0, share.num_gpus))
-    return min(by_cpu, _times(node.num_gpus, share.num_gpus))
-
-
-def _times(there: float, asked: float) -> int:
-    """Return how often a quantity fits, counted as Ray does."""
-    # In Ray's units, since with floats 0.1 would fit into 0.3 only twice.
-    return math.floor(round(there * UNITS_PER_WHOLE) / round(asked * UNITS_PER_WHOLE))
+        return min(by_cpu, int(node.num_gpus) * num_fitting(1.0, share.num_gpus))
+    return min(by_cpu, num_fitting(node.num_gpus, share.num_gpus))
 
 
 def _nothing_fits(share: ResourceShare, nodes: Sequence[Node]) -> str:

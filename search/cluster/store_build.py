@@ -1,7 +1,7 @@
-"""Stores built through Ray Data: one shard a task, one CPU a task, on one machine or a cluster.
+"""Stores built through Ray Data: a task builds a shard on a CPU, or several shards on a GPU.
 
-    driver                          worker, one CPU, and a GPU where the task uses one
-      tasks, one block each  ---->  build_shard -> a shard in the store's folder
+    driver                          worker, one CPU, and a GPU where the task may use one
+      groups, a block each   ---->  build_shard -> a shard in the store's folder
       faults and errors      <----  outcome
       progress               <----  ShardProgress, an actor: utterances done of each shard
 
@@ -34,18 +34,22 @@ from search.cluster.connection import connected, require_joinable
 from search.cluster.resources import cluster_nodes
 from search.cluster.shard_progress import ShardProgress
 from search.cluster.store_worker import ShardOutcome, build_packed
-from spaces.files.errors import DiskFullError, StoreError
+from spaces.files.errors import ConfigError, DiskFullError, StoreError
 from trainable.machine.cache_dir import cache_dir
 from trainable.machine.cores import available_cores
 from trainable.store.tasks import ProgressCallback, ShardTask, build_shards
 
 BUILD_POLL_S = 0.2
+# More than one, so that a slower GPU does not keep the others waiting for long.
+GROUPS_A_GPU = 4
 # An NFS client may look at its own, older list of a folder's files for a minute.
 APPEARS_WITHIN_S = 70.0
 
 
 def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -> bool:
     """Return whether shards are built on Ray, whose start takes seconds.
+
+    What uses a GPU always is: this process would keep memory of the GPU.
 
     Args:
         tasks: The shards to build.
@@ -54,10 +58,7 @@ def pays(tasks: Sequence[ShardTask], *, address: str | None, num_workers: int) -
     """
     if not tasks or address is not None:
         return bool(tasks)
-    # Each worker reserves a whole GPU then.
-    if tasks[0].uses_gpu and (num_gpus := torch.cuda.device_count()):
-        num_workers = min(num_workers, num_gpus)
-    return len(tasks) > 1 and num_workers > 1
+    return tasks[0].uses_gpu or (len(tasks) > 1 and num_workers > 1)
 
 
 def building_device(device: str, address: str | None) -> str:
@@ -95,7 +96,7 @@ class ShardBuilder:
     def __call__(
         self, tasks: Sequence[ShardTask], num_all: int, progress: ProgressCallback | None
     ) -> tuple[str, ...]:
-        """Build shards; see `trainable.store.tasks.build_shards`.
+        """Build shards; see `trainable.store.tasks.build_shards`. This process uses no GPU.
 
         A fault in one shard keeps none of the others from being built.
 
@@ -107,14 +108,29 @@ class ShardBuilder:
         num_workers = self._num_workers or available_cores()
         if not pays(tasks, address=self._address, num_workers=num_workers):
             return build_shards(tasks, num_all, progress)
-        if not ray.is_initialized():
-            own = {} if self._address or not self._num_workers else {"num_cpus": num_workers}
-            self._connection.enter_context(connected(self._address, **own))
-            if self._address is not None:
-                # Before any task: a node without the shared folder would fail its shards one by
-                # one.
-                require_uniform_nodes(cluster_nodes(), [cache_dir()])
+        self._connect()
         return _build_on_ray(tasks, num_all, progress, self._num_workers)
+
+    def connect_gpus(self) -> bool:
+        """Return whether Ray, to which this process is connected then, has a GPU for a task.
+
+        Raises:
+            ConfigError: Ray cannot be started or joined, or a node of it cannot take part.
+        """
+        # Else Ray would be started for nothing.
+        if self._address is None and not torch.cuda.device_count():
+            return False
+        self._connect()
+        return any(node.num_gpus >= 1 for node in cluster_nodes())
+
+    def _connect(self) -> None:
+        if ray.is_initialized():
+            return
+        own = {"num_cpus": self._num_workers} if self._num_workers and not self._address else {}
+        self._connection.enter_context(connected(self._address, **own))
+        if self._address is not None:
+            # Before any task: a node without the shared folder would fail its shards one by one.
+            require_uniform_nodes(cluster_nodes(), [cache_dir()])
 
     def close(self) -> None:
         """Leave Ray, if it was joined or started here."""
@@ -171,21 +187,41 @@ def _outcomes(
     tasks: Sequence[ShardTask], shard_progress: Any, num_workers: int | None
 ) -> Iterator[ShardOutcome]:
     """Yield the outcome of each shard, in the order in which they end."""
+    uses_gpu = all(task.uses_gpu for task in tasks)
+    groups = _groups(tasks, sum(int(node.num_gpus) for node in cluster_nodes()))
     # All tasks lie in Ray's object store at once; compressed, the paths of a million files take a
     # tenth of the memory.
-    items = [{"task": zlib.compress(pickle.dumps(task), 1)} for task in tasks]
-    has_gpus = ray.cluster_resources().get("GPU", 0.0) > 0  # type: ignore[no-untyped-call]
-    # One block a task: Ray Data would otherwise group tasks, and rebuild a whole group after a
-    # fault.
-    outcomes = ray.data.from_items(items, override_num_blocks=len(items)).map(
+    items = [{"tasks": zlib.compress(pickle.dumps(group), 1)} for group in groups]
+    # One block a group: Ray Data would otherwise put groups together, and rebuild all of them
+    # after a fault.
+    outcomes = ray.data.from_items(items, override_num_blocks=len(items)).flat_map(
         partial(build_packed, shard_progress=shard_progress),
         num_cpus=1,
-        num_gpus=1 if has_gpus and all(task.uses_gpu for task in tasks) else None,
+        num_gpus=1 if uses_gpu else None,
         concurrency=num_workers,
     )
     for row in outcomes.iter_rows():
         # The outcome comes from a worker of this build, only through Ray.
         yield pickle.loads(row["outcome"])  # noqa: S301 - see above
+
+
+def _groups(tasks: Sequence[ShardTask], num_gpus: int) -> list[Sequence[ShardTask]]:
+    """Return the shards that each of Ray's tasks builds: one on a CPU, several on a GPU.
+
+    Raises:
+        ConfigError: The shards are to be built on a GPU, and Ray has none.
+    """
+    if not all(task.uses_gpu for task in tasks):
+        return [[task] for task in tasks]
+    if num_gpus == 0:
+        raise ConfigError(
+            f"{tasks[0].location.folder}: Ray has no GPU, on which this store is to be computed; "
+            "start a node with one, or set device: cpu"
+        )
+    # Ray ends the process of a task with a GPU. To start the next one and to load the teacher
+    # takes longer than a small shard.
+    num_groups = min(len(tasks), GROUPS_A_GPU * num_gpus)
+    return [tasks[first::num_groups] for first in range(num_groups)]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The part of a store's build that runs in a worker: one shard, and its outcome."""
+"""The part of a store's build that runs in a worker: a shard, and its outcome."""
 
 import os
 import pickle
@@ -42,21 +42,21 @@ class ShardOutcome:
     is_disk_full: bool = False
 
 
-def build_packed(row: dict[str, Any], shard_progress: Any) -> dict[str, bytes]:
-    """Build the shard of one row of Ray Data.
+def build_packed(row: dict[str, Any], shard_progress: Any) -> list[dict[str, bytes]]:
+    """Build the shards of one row of Ray Data.
 
     Args:
-        row: Holds in `task` a pickled `ShardTask`, compressed.
+        row: Holds in `tasks` a pickled list of `ShardTask`, compressed.
         shard_progress: Handle of the `ShardProgress` actor.
 
     Returns:
-        The pickled `ShardOutcome`.
+        The pickled `ShardOutcome` of each.
     """
-    # Ray reserves one CPU for a shard.
+    # Ray reserves one CPU for a group.
     torch.set_num_threads(1)
-    # The task comes from the driver of this build, only through Ray.
-    task: ShardTask = pickle.loads(zlib.decompress(row["task"]))  # noqa: S301 - see above
-    return {"outcome": pickle.dumps(try_build_shard(task, shard_progress))}
+    # The tasks come from the driver of this build, only through Ray.
+    tasks: list[ShardTask] = pickle.loads(zlib.decompress(row["tasks"]))  # noqa: S301 - see above
+    return [{"outcome": pickle.dumps(try_build_shard(task, shard_progress))} for task in tasks]
 
 
 def try_build_shard(task: ShardTask, shard_progress: Any) -> ShardOutcome:
@@ -66,19 +66,8 @@ def try_build_shard(task: ShardTask, shard_progress: Any) -> ShardOutcome:
     name; the other shards are to be built all the same.
     """
     number, path = task.location.number, task.location.path
-    # First: a folder on this node's own disk would take a shard that nobody finds.
-    if not (task.location.folder / PLAN).is_file():
-        error = (
-            f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
-            "name one that all nodes of the cluster share"
-        )
-        return ShardOutcome(number=number, error=error)
-    # Counted by the actor, as a worker that was killed cannot count its own starts.
-    if ray.get(shard_progress.begin.remote(number)) > MAX_STARTS:
-        error = (
-            f"{path}: its builder was killed {MAX_STARTS} times, perhaps out of memory; {FEWER}"
-        )
-        return ShardOutcome(number=number, error=error)
+    if (known := _known_outcome(task, shard_progress)) is not None:
+        return known
     done, reported_s = 0, time.monotonic()
 
     def tick() -> None:
@@ -105,3 +94,27 @@ def try_build_shard(task: ShardTask, shard_progress: Any) -> ShardOutcome:
         return ShardOutcome(number=number, error=f"{path}: {why}")
     shard_progress.record.remote(number, done)
     return ShardOutcome(number=number, faults=faults)
+
+
+def _known_outcome(task: ShardTask, shard_progress: Any) -> ShardOutcome | None:
+    """Return the outcome of a shard that need not or cannot be built, else None."""
+    number, path = task.location.number, task.location.path
+    # First: a folder on this node's own disk would take a shard that nobody finds.
+    if not (task.location.folder / PLAN).is_file():
+        error = (
+            f"{path}: node {socket.gethostname()} does not see this folder; $VEER_CACHE must "
+            "name one that all nodes of the cluster share"
+        )
+        return ShardOutcome(number=number, error=error)
+    # Counted by the actor, as a worker that was killed cannot count its own starts.
+    num_starts = ray.get(shard_progress.begin.remote(number))
+    if num_starts > 1 and path.is_file():
+        # Its group was started again because of another shard.
+        shard_progress.record.remote(number, task.num_rows)
+        return ShardOutcome(number=number)
+    if num_starts > MAX_STARTS:
+        error = (
+            f"{path}: its builder was killed {MAX_STARTS} times, perhaps out of memory; {FEWER}"
+        )
+        return ShardOutcome(number=number, error=error)
+    return None

@@ -2,7 +2,8 @@
 
 Independent of Ray. Only limited quantities are measured: parameters and multiply-accumulates
 are counted on PyTorch's meta device, CPU time is measured against the teacher's and cached
-between runs, the memory of a training step is measured on a GPU or estimated without one.
+between runs, the memory of a training step is estimated: this process must not use a GPU, on which
+trials run, and a space must admit the same configs on every machine.
 """
 
 from collections.abc import Callable
@@ -160,7 +161,7 @@ class LimitChecker:
             config,
             teacher,
             num_speakers=num_speakers or USUAL_NUM_SPEAKERS,
-            device=torch.device("cuda" if torch.cuda.is_available() else "cpu"),
+            device=torch.device("cpu"),
             engine=self._computing.engine,
         )
         return ModelCost(value=memory.num_bytes, is_estimated=memory.is_estimated)

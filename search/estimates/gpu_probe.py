@@ -1,7 +1,8 @@
-"""`gpu: auto`: the share of a GPU that a trial needs, from one measured training step.
+"""The share of a GPU that a trial gets: as set, or by one measured training step (`gpu: auto`).
 
-The step runs as a task of Ray that holds a whole GPU, on each node that has one. Where the nodes
-differ, the smallest GPU decides the share.
+The step runs in a process that holds a whole GPU, on each node that has one. Where the nodes
+differ, the smallest GPU decides the share. A share is raised where trials would otherwise leave a
+GPU idle.
 """
 
 import math
@@ -9,21 +10,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import ray
 import torch
-from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from models.user_code import allow_code, code_root
 from results.journal.history import latest
 from results.journal.journal import Journal
 from results.records.record import Record
 from results.records.search_records import GpuShareMeasured
-from search.cluster.resources import Node, num_by_cpu
+from search.cluster.resources import Node, num_trials_at_once
+from search.cluster.spreading import num_spreading_gpus, spread
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
+from search.estimates.gpu_tasks import GpuTasks
 from search.estimates.largest_step import LargestStep, StepCosts, largest_step
 from search.loop.setup import config_of_worker
 from search.loop.shares import (
@@ -32,37 +30,15 @@ from search.loop.shares import (
     ResourceShare,
     ShareAllocator,
     gpu_share,
+    num_fitting,
 )
 from spaces.files.errors import ConfigError
 from spaces.space import Space
-from trainable.config.trial_config import TrialConfig
 from trainable.cost.step_memory import ComputeSettings
 from trainable.machine.cache_dir import cache_dir
-from trainable.machine.memory_share import release_memory
+from trainable.machine.engine import require_precision
 
 MIB_BYTES = 2**20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbedStep:
-    """The memory of one training step on one GPU.
-
-    Attributes:
-        num_bytes: Peak memory of the step's tensors.
-        is_estimated: Whether `num_bytes` was computed: a whole GPU could not hold the step.
-        context_bytes: Memory in use outside PyTorch's allocator: context, kernels, other programs.
-        total_bytes: The GPU's memory.
-        gpu: The GPU's name.
-    """
-
-    num_bytes: int
-    is_estimated: bool
-    context_bytes: int
-    total_bytes: int
-    gpu: str
-
-
-MeasureStep = Callable[[Node, TrialConfig], ProbedStep]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,33 +64,51 @@ class GpuShareProbe:
     print_line: Callable[[str], None]
 
     def make_allocator(
-        self, nodes: Sequence[Node], measure: MeasureStep | None = None
+        self, nodes: Sequence[Node], tasks: GpuTasks | None = None
     ) -> ShareAllocator:
         """Return the shares for trials on these nodes.
 
         Args:
             nodes: The cluster's nodes.
-            measure: Replaces the task of Ray in tests.
+            tasks: Replaces the tasks of Ray in tests.
 
         Raises:
             ConfigError: `gpu: auto` cannot be decided: PyTorch cannot use a node's GPU, or
-                `device: cuda` has none.
+                `device: cuda` or `precision: float16` has none.
         """
-        # Measuring the teacher may have left memory of this process on the GPU: the probe, another
-        # process, would count it as taken.
-        release_memory()
         max_cpus = max((node.num_cpus for node in nodes), default=0.0)
         share, context_bytes, step_bytes = self.settings.resources.gpu, USUAL_CONTEXT_BYTES, 0
         if share == AUTO:
-            share, context_bytes, step_bytes = self._auto(nodes, measure or self._measure_by_ray)
+            share, context_bytes, step_bytes = self._auto(nodes, tasks or self._tasks())
+        least = ResourceShare(num_cpus=self.settings.resources.cpu, num_gpus=float(share))
+        base = self._spread(least, nodes)
         return ShareAllocator(
-            base=ResourceShare(num_cpus=self.settings.resources.cpu, num_gpus=float(share)),
+            base=base,
             max_cpus=max_cpus,
+            num_gpus=num_spreading_gpus(base, nodes),
             context_bytes=context_bytes,
             step_bytes=step_bytes,
         )
 
-    def _auto(self, nodes: Sequence[Node], measure: MeasureStep) -> tuple[float, int, int]:
+    def _spread(self, share: ResourceShare, nodes: Sequence[Node]) -> ResourceShare:
+        """Return the share with which trials use all GPUs; print it where it is another one."""
+        num_gpus = sum(int(node.num_gpus) for node in nodes)
+        # What is left of a single GPU may be meant for somebody else.
+        if num_gpus == 0 or (num_gpus == 1 and self.settings.resources.gpu != AUTO):
+            return share
+        settings = self.settings
+        most = max(settings.num_trials or 1, settings.follow_ups.max_trials)
+        wider = spread(share, nodes, min(most, settings.max_concurrent or most))
+        if wider != share:
+            at_once = min(most, num_trials_at_once(wider, nodes))
+            gpus = "1 GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
+            self.print_line(
+                f"resources.gpu: a trial gets {wider.num_gpus:g} of a GPU, more than "
+                f"{share.num_gpus:g}, as at most {at_once} run at once on {gpus}"
+            )
+        return wider
+
+    def _auto(self, nodes: Sequence[Node], tasks: GpuTasks) -> tuple[float, int, int]:
         """Return the share, and the bytes in it for the process and for the steps."""
         with_gpu = [node for node in nodes if node.num_gpus >= 1]
         if self.settings.device == "cpu" or not with_gpu:
@@ -124,48 +118,37 @@ class GpuShareProbe:
                     "none; set device to auto or cpu"
                 )
             why = "device is cpu" if self.settings.device == "cpu" else "Ray has no GPU"
+            # Every trial would be refused for it.
+            require_precision(self.settings.engine.precision, f"the CPU ({why})")
             self.print_line(f"resources.gpu=auto: {why}, so trials train on CPUs")
             return 0.0, 0, 0
         known = latest(self.records, GpuShareMeasured)
-        if known is None or self._is_of_another_gpu(known):
-            known = self._probed(with_gpu, measure)
+        # A search may be resumed on another machine.
+        if known is None or not any(_is_gpu_of(known, tasks.identify(node)) for node in with_gpu):
+            known = self._probed(with_gpu, tasks)
         self.print_line(describe_gpu_share(known))
-        step_bytes = round(self._bounded(known.num_bytes) * MEMORY_MARGIN)
+        needed = self._needed(known.num_bytes, known.validation_bytes or 0)
+        step_bytes = round(needed * MEMORY_MARGIN)
         return known.share, known.context_bytes, step_bytes
 
-    def _is_of_another_gpu(self, probed: GpuShareMeasured) -> bool:
-        """Return whether this machine has GPUs, but none of that kind; False on a cluster."""
-        if self.settings.address is not None or not torch.cuda.is_available():
-            return False
-        here = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-        return not any(
-            gpu.name == probed.gpu
-            # Drivers differ in whether total_memory includes what they reserve for themselves.
-            and math.isclose(gpu.total_memory, probed.total_bytes, rel_tol=0.05)
-            for gpu in here
-        )
-
-    def _probed(self, nodes: Sequence[Node], measure: MeasureStep) -> GpuShareMeasured:
+    def _probed(self, nodes: Sequence[Node], tasks: GpuTasks) -> GpuShareMeasured:
         self.print_line("resources.gpu=auto: looking for the space's largest configuration")
         costly = self._largest()
-        steps = [(node, measure(node, costly.config)) for node in nodes]
+        steps = [tasks.measure(node, costly.config) for node in nodes]
         shares = [
             gpu_share(
-                step_bytes=self._bounded(step.num_bytes),
+                step_bytes=self._needed(step.num_bytes, step.validation_bytes),
                 context_bytes=step.context_bytes,
                 total_bytes=step.total_bytes,
-                most_trials=math.ceil(
-                    num_by_cpu(self.settings.resources.cpu, node) / int(node.num_gpus)
-                ),
             )
-            for node, step in steps
+            for step in steps
         ]
         # One share for all nodes: a trial may be placed on any of them.
         tightest = max(range(len(steps)), key=shares.__getitem__)
         return self.journal.append(
             GpuShareMeasured(
                 share=shares[tightest],
-                **asdict(steps[tightest][1]),
+                **asdict(steps[tightest]),
                 params=costly.params,
                 config=costly.config.canonical(),
             )
@@ -185,79 +168,38 @@ class GpuShareProbe:
             )
         return costly
 
+    def _tasks(self) -> GpuTasks:
+        return GpuTasks(
+            teacher=self.teacher, num_speakers=self.num_speakers, computing=self._computing
+        )
+
     @property
     def _computing(self) -> ComputeSettings:
         return ComputeSettings(engine=self.settings.engine, targets=self.settings.targets)
 
-    def _bounded(self, num_bytes: int) -> int:
-        """Return `num_bytes`, at most the limit of the space: no config of a trial exceeds it."""
+    def _needed(self, step_bytes: int, validation_bytes: int) -> int:
+        """Return what a trial needs, for a step or for validation."""
+        # No step of a trial exceeds the limit of the space.
         most = self.space.limits.max_gpu_memory
-        return num_bytes if most is None else min(num_bytes, int(most))
-
-    def _measure_by_ray(self, node: Node, config: TrialConfig) -> ProbedStep:
-        # max_calls=1 ends the process after the call: its CUDA context would keep GPU memory.
-        held = ray.remote(num_cpus=0, num_gpus=1, max_calls=1, max_retries=0)(probe_step)
-        there = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        task = held.options(scheduling_strategy=there)
-        wanted = config.model_dump(mode="json")
-        step = (wanted, self.teacher, self.num_speakers, self._computing)
-        try:
-            found = ray.get(task.remote(*step, code_root()))
-        except RayError as error:
-            last = str(error).strip().splitlines()[-1]
-            raise ConfigError(
-                f"resources.gpu=auto: the probe on {node.address} failed: {last}; give "
-                "resources.gpu a number"
-            ) from error
-        if found is None:
-            raise ConfigError(
-                f"resources.gpu=auto: Ray has {node.num_gpus:g} GPUs on {node.address}, but torch "
-                f"{torch.__version__} cannot use CUDA there; install a torch build with CUDA, or "
-                "set resources.gpu to 0 to train on CPUs"
-            )
-        return ProbedStep(**found)
+        return max(validation_bytes, step_bytes if most is None else min(step_bytes, int(most)))
 
 
-def probe_step(
-    config: dict[str, Any],
-    teacher: Path | None,
-    num_speakers: int,
-    computing: ComputeSettings,
-    own_code: Path | None,
-) -> dict[str, Any] | None:
-    """Measure one training step in this process, which has a GPU to itself.
-
-    Args:
-        config: A `TrialConfig` as JSON has it.
-        teacher: Model file or file of embeddings, None without a teacher.
-        num_speakers: Training speakers.
-        computing: How trials will be computed.
-        own_code: Folder whose modules may be run, None where that was not allowed.
-
-    Returns:
-        The fields of a `ProbedStep`, None where PyTorch cannot use CUDA.
-    """
-    if not torch.cuda.is_available():
-        return None
-    if own_code is not None:
-        allow_code(own_code)
-    device = torch.device("cuda")
-    costs = StepCosts(teacher, num_speakers, device, computing)
-    num_bytes, is_estimated = costs(TrialConfig.model_validate(config))
-    # After the step, when CUDA has loaded its kernels: they count in the context.
-    free_bytes, total_bytes = torch.cuda.mem_get_info(device)
-    return {
-        "num_bytes": num_bytes,
-        "is_estimated": is_estimated,
-        "context_bytes": total_bytes - free_bytes - torch.cuda.memory_reserved(device),
-        "total_bytes": total_bytes,
-        "gpu": torch.cuda.get_device_name(device),
-    }
+def _is_gpu_of(probed: GpuShareMeasured, found: tuple[str, int] | None) -> bool:
+    """Return whether a GPU, of name and memory, is of the kind that was probed."""
+    # Drivers differ in whether the memory includes what they reserve for themselves.
+    return (
+        found is not None
+        and found[0] == probed.gpu
+        and math.isclose(found[1], probed.total_bytes, rel_tol=0.05)
+    )
 
 
 def describe_gpu_share(probed: GpuShareMeasured) -> str:
     """Return a `gpu_share` record in a line."""
     values = ", ".join(f"{name}={value}" for name, value in probed.params.items())
+    validation = ""
+    if (of_validation := probed.validation_bytes or 0) > probed.num_bytes:
+        validation = f", and validation {of_validation / MIB_BYTES:.0f} MiB"
     how = "is estimated to need" if probed.is_estimated else "needs"
     num_mib, context_mib, total_mib = (
         num_bytes / MIB_BYTES
@@ -265,7 +207,12 @@ def describe_gpu_share(probed: GpuShareMeasured) -> str:
     )
     return (
         f"resources.gpu=auto: a step of the largest configuration ({values or 'the only one'}) "
-        f"{how} {num_mib:.0f} MiB; with a margin of {MEMORY_MARGIN - 1:.0%} and "
-        f"{context_mib:.0f} MiB for each process, a trial gets {probed.share:g} of a GPU "
+        f"{how} {num_mib:.0f} MiB{validation}; with a margin of {MEMORY_MARGIN - 1:.0%} and "
+        f"{context_mib:.0f} MiB for each process, {_trials_in_words(probed.share)} a GPU "
         f"({probed.gpu}, {total_mib:.0f} MiB)"
     )
+
+
+def _trials_in_words(share: float) -> str:
+    num_trials = num_fitting(1.0, share)
+    return "1 trial fits" if num_trials == 1 else f"{num_trials} trials fit"

@@ -1,4 +1,4 @@
-"""The config of a space whose training step needs the most memory.
+"""The config of a space whose training step, or validation, needs the most memory.
 
 Independent of Ray; needs no GPU: bytes are estimated. Most settings raise the memory independently
 of each other, so each in turn is moved to the value with the highest estimate, from several
@@ -209,6 +209,6 @@ def _values(dimension: Dimension, *, is_limited: bool) -> Sequence[Value]:
 
 def _larger(one: LargestStep | None, other: LargestStep | None) -> LargestStep | None:
     """Return the larger of two steps; the first if they are equal."""
-    if one is None or (other is not None and other.memory.num_bytes > one.memory.num_bytes):
+    if one is None or (other is not None and other.memory.most_bytes > one.memory.most_bytes):
         return other
     return one

@@ -245,14 +245,8 @@ class Coordinator(SearchState):
         epoch = self.trials[trial].epoch
         self._journal.append(TrialPlaced(trial=trial, epoch=epoch, **placement))
 
-    def note_damage(self, trial: int, message: str) -> None:
-        """Record that a checkpoint of a running trial could not be used.
-
-        Args:
-            trial: The trial's number.
-            message: The checkpoint, and what was done instead.
-        """
-        fault = Fault(kind="checkpoint_damaged", message=message)
+    def note(self, trial: int, fault: Fault) -> None:
+        """Record a fault of a running trial, which runs on: see `NO_RETRY`."""
         self.ledger.note(self.trials[trial], fault)
 
     def _apply_epoch(self, record: EpochEnded) -> None:

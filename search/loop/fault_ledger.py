@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from results.analysis.faults import counted, reason_tallies
+from results.journal.history import NO_RETRY
 from results.journal.journal import Journal
 from results.records.record_values import EndState
 from results.records.trial_records import InfrastructureFault
@@ -26,11 +27,12 @@ PHRASES: Mapping[str, str] = MappingProxyType(
         "node_lost": "its node was lost",
         "hung": "no epoch came in many times the usual time, its process was killed",
         "checkpoint_damaged": "a checkpoint could not be used",
+        "gpu_crowded": "its GPU had less free memory than its share, and it waited",
     }
 )
-# Out of memory has a limit of its own, the largest share; with a damaged checkpoint a trial runs
-# on from an earlier one, and is not restarted.
-NOT_COUNTED = frozenset({OUT_OF_MEMORY, "checkpoint_damaged"})
+# Out of memory has a limit of its own, the largest share; after the others a trial runs on, and is
+# not restarted.
+NOT_COUNTED = NO_RETRY | {OUT_OF_MEMORY}
 
 
 def silent(text: str) -> None:

@@ -71,6 +71,18 @@ class SearchState:
         return any(trial.is_running for trial in self.trials)
 
     @property
+    def num_to_come(self) -> int:
+        """How many trials may still be handed out, at most: new ones and those that came back."""
+        num = sum(trial.state is None and not trial.is_running for trial in self.trials)
+        if self.met_by is None and not self.is_spent:
+            num += max(0, self.budget.num_trials - len(self.own_trials))
+        # Follow-ups begin when all other trials have ended.
+        if num or any(trial.state is None for trial in self.own_trials):
+            return num
+        num_begun = len(self.trials) - len(self.own_trials)
+        return max(0, self.budget.follow_ups.max_trials - num_begun)
+
+    @property
     def num_epochs(self) -> int:
         """Epochs of the search's own trials together, in this process and before."""
         return self._num_epochs

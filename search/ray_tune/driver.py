@@ -14,6 +14,7 @@ from search.cluster.connection import environment
 from search.cluster.signals import TERMINATED_STATUS, Interrupts, Terminated
 from search.config.sections import FaultConfig
 from search.loop.coordinator import Coordinator
+from search.loop.shares import ResourceShare
 from search.loop.trial_course import TrialCourse
 from search.ray_tune.actors import own_actor_manager
 from search.ray_tune.checked_trial import CheckedTrial
@@ -26,7 +27,7 @@ from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
 def drive(
     coordinator: Coordinator,
     faults: FaultConfig,
-    make_task: Callable[[TrialCourse], dict[str, Any]],
+    make_task: Callable[[TrialCourse, ResourceShare], dict[str, Any]],
     *,
     slots: TrialSlots,
     on_step: Callable[[], None],
@@ -37,7 +38,7 @@ def drive(
     Args:
         coordinator: The search.
         faults: When a trial counts as hung.
-        make_task: Returns a trial's Ray config, small and of plain values.
+        make_task: Returns a trial's Ray config, small and of plain values, from its share.
         slots: The slots of the cluster.
         on_step: Called at every step of Ray's loop, to refresh the screen.
         print_line: Prints a line.

@@ -73,7 +73,7 @@ class Recorder(Callback):
         logger.warning("trial %d, %s: %s", number, fault.kind, fault.message)
         with self._coordinator.keeping_errors():
             if fault.kind == OUT_OF_MEMORY:
-                self._scheduler.out_of_memory(number, fault.message)
+                self._scheduler.out_of_memory(trial.config, fault.message)
             else:
                 self._coordinator.fault(number, fault.kind, fault.message)
 

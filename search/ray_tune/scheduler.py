@@ -9,12 +9,21 @@ from typing import Any
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from search.loop.coordinator import Coordinator
-from search.loop.shares import ShareAllocator
+from search.loop.shares import ResourceShare, ShareAllocator
+from search.loop.trial_course import Fault
 from search.ray_tune.hangs import HangWatch
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.memory_share import OUT_OF_MEMORY
 from trainable.training.epoch_report import EpochReport
-from trainable.training.ray_trial import DAMAGED, DISK_FULL, INVERTED, OUTCOME, PLACEMENT, REASON
+from trainable.training.ray_trial import (
+    CROWDED,
+    DAMAGED,
+    DISK_FULL,
+    INVERTED,
+    OUTCOME,
+    PLACEMENT,
+    REASON,
+)
 
 # Tune joins the keys of nested results with it, in `ray.tune.utils.flatten_dict`.
 DELIMITER = "/"
@@ -49,24 +58,26 @@ class CoordinatorScheduler(FIFOScheduler):
             # Before the coordinator gets the report: afterwards every epoch is a known one.
             is_evaluated = not result.get("is_unevaluated")
             self._watch.reported(trial.trial_id, is_new=is_new, is_evaluated=is_evaluated)
-            goes_on = self._take(number, result)
+            goes_on = self._take(number, result, trial.config)
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
-    def out_of_memory(self, number: int, message: str) -> None:
+    def out_of_memory(self, task: Mapping[str, Any], message: str) -> None:
         """Run a trial again with twice its share, or end it if it had the largest share.
 
         Args:
-            number: The trial.
+            task: The trial's Ray config.
             message: The error of the allocation that failed.
         """
-        raised = self._allocator.doubled(self._coordinator.trials[number].raised)
+        number = int(task["trial"])
+        had = ResourceShare(num_cpus=task["num_cpus"], num_gpus=task["num_gpus"])
+        raised = self._allocator.doubled(had)
         if raised is not None:
             self._coordinator.out_of_memory(number, raised, message)
         else:
             reason = f"out of memory with {self._allocator.largest_in_words()}: {message}"
             self._coordinator.end(number, "failed", reason)
 
-    def _take(self, number: int, result: dict[str, Any]) -> bool:
+    def _take(self, number: int, result: dict[str, Any], task: Mapping[str, Any]) -> bool:
         """Pass each part of a result to the coordinator; return whether the trial continues."""
         if (placement := placement_in(result)) is not None:
             self._coordinator.record_placement(number, placement)
@@ -76,14 +87,16 @@ class CoordinatorScheduler(FIFOScheduler):
                 return False
         # Before the outcome, so that the journal has the fault before the end of the trial.
         for message in result.get(DAMAGED, ()):
-            self._coordinator.note_damage(number, message)
+            self._coordinator.note(number, Fault(kind="checkpoint_damaged", message=message))
+        if (message := result.get(CROWDED)) is not None:
+            self._coordinator.note(number, Fault(kind="gpu_crowded", message=message))
         match result.get(OUTCOME):
             case None:
                 report = {name: value for name, value in result.items() if name in REPORT_FIELDS}
                 epoch, veer_pct = report.pop("epoch"), report.pop("veer_pct")
                 return self._coordinator.report(number, epoch, veer_pct, report)
             case value if value == OUT_OF_MEMORY:
-                self.out_of_memory(number, result[REASON])
+                self.out_of_memory(task, result[REASON])
             case value if value == DISK_FULL:
                 # The journal may be on the same disk, so no record is written: the trial stays
                 # unfinished, and `veer resume` continues it.
@@ -97,7 +110,7 @@ class CoordinatorScheduler(FIFOScheduler):
 
 
 def placement_in(result: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return where a trial was started, from `ray_trial.placement_of`; None in later results.
+    """Return where a trial was started, from `trial_task.placement_of`; None in later results.
 
     Args:
         result: As Tune passes it to a scheduler, which may be flat: the key `place/host` stands
@@ -122,7 +135,7 @@ def config_mismatch(asked: TrialConfig, placement: Mapping[str, Any]) -> str | N
 
     Args:
         asked: The trial's config.
-        placement: The worker's report, from `ray_trial.placement_of`. One without a config hash
+        placement: The worker's report, from `trial_task.placement_of`. One without a config hash
             passes: the comparison of versions covers such workers.
     """
     wanted, built = asked.config_hash(), placement.get("config_hash")

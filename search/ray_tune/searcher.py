@@ -1,29 +1,42 @@
 """The suggestions behind Ray Tune's Searcher interface."""
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from search.cluster.resources import at_once_line
 from search.loop.coordinator import Coordinator
-from search.loop.shares import ShareAllocator
+from search.loop.shares import TOLERANCE, ResourceShare, ShareAllocator
 from search.loop.trial_course import TrialCourse
 
-# Shares are multiples of 1/10,000, so slots that should be whole may miss it by a little.
-TOLERANCE = 1e-3
+# Time for which a free slot is kept for a trial with a raised share, which needs a second one
+# beside it. After that a smaller trial gets it: the next slot may become free on another GPU.
+KEPT_WITHIN_S = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What a trial has: its slots, and the base shares of GPUs, which may be more."""
+
+    num_slots: float
+    num_shares: float
 
 
 class TrialSlots:
     """The slots of a cluster, one for each trial of the search's normal share.
 
-    A trial with a raised share takes several slots. Until it runs, no other trial gets a slot:
-    otherwise each free slot would go to a smaller trial, and the large one would never start.
+    A trial with a raised share takes several slots. While it waits for them, a free slot is kept
+    for it for `KEPT_WITHIN_S`: otherwise each would go to a smaller trial at once, and the large
+    one would hardly ever start.
 
     Args:
         allocator: The resources of a trial.
         num_slots: Trials of the normal share that fit the cluster at the same time.
         max_concurrent: Trials that may run at the same time, None for as many as fit.
+        clock: Returns seconds; only differences count.
 
     Attributes:
         allocator: As given.
@@ -31,13 +44,19 @@ class TrialSlots:
     """
 
     def __init__(
-        self, allocator: ShareAllocator, num_slots: int, max_concurrent: int | None
+        self,
+        allocator: ShareAllocator,
+        num_slots: int,
+        max_concurrent: int | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.allocator = allocator
         self.at_once = min(max_concurrent or num_slots, num_slots)
         self._num_slots = num_slots
-        self._taken: dict[str, float] = {}
+        self._clock = clock
+        self._taken: dict[str, _Taken] = {}
         self._waiting: set[str] = set()
+        self._freed_s = clock()
 
     def in_words(self) -> str:
         """Return a line with the number of trials at once and the resources of each."""
@@ -46,14 +65,34 @@ class TrialSlots:
     @property
     def are_full(self) -> bool:
         """Whether another trial would have to wait."""
-        is_taken = sum(self._taken.values()) > self._num_slots - 1 + TOLERANCE
-        return bool(self._waiting) or is_taken or len(self._taken) >= self.at_once
+        if self._waiting and self._clock() - self._freed_s < KEPT_WITHIN_S:
+            return True
+        # A trial that still waits has nothing yet.
+        running = [taken for name, taken in self._taken.items() if name not in self._waiting]
+        num_taken = sum(taken.num_slots for taken in running)
+        return num_taken > self._num_slots - 1 + TOLERANCE or len(running) >= self.at_once
 
-    def take(self, name: str, course: TrialCourse) -> None:
-        """Assign slots to the trial with Ray's name `name`."""
-        self._taken[name] = self.allocator.num_base_shares(course.raised)
-        if self._taken[name] > 1:
+    def take(self, name: str, course: TrialCourse, num_to_come: int) -> ResourceShare:
+        """Assign slots to a trial, and return its share.
+
+        Args:
+            name: Ray's name of the trial.
+            course: The trial.
+            num_to_come: Trials that may be handed out later, at most.
+        """
+        share = self.allocator.spread_share(
+            course.raised,
+            [taken.num_shares for taken in self._taken.values()],
+            max(0, min(num_to_come, self.at_once - len(self._taken) - 1)),
+        )
+        num_shares = self.allocator.num_base_shares(share)
+        # A share that is larger only to spread the trials takes no slot of another one.
+        num_slots = self.allocator.num_base_shares(self.allocator.share_of(course.raised))
+        self._taken[name] = _Taken(num_slots=num_slots, num_shares=num_shares)
+        if num_slots > 1 + TOLERANCE:
             self._waiting.add(name)
+            self._freed_s = self._clock()
+        return share
 
     def note_start(self, name: str) -> None:
         """Record that a trial has its resources and runs."""
@@ -62,6 +101,7 @@ class TrialSlots:
     def free(self, name: str) -> None:
         """Free the slots of a trial."""
         self._taken.pop(name, None)
+        self._freed_s = self._clock()
         # A trial may end before it ran, for instance if its worker could not start.
         self._waiting.discard(name)
 
@@ -74,14 +114,14 @@ class CoordinatorSearcher(Searcher):
 
     Args:
         coordinator: The search.
-        make_task: Returns a trial's Ray config.
+        make_task: Returns a trial's Ray config, from its share.
         slots: The slots of the cluster.
     """
 
     def __init__(
         self,
         coordinator: Coordinator,
-        make_task: Callable[[TrialCourse], dict[str, Any]],
+        make_task: Callable[[TrialCourse, ResourceShare], dict[str, Any]],
         *,
         slots: TrialSlots,
     ) -> None:
@@ -103,8 +143,8 @@ class CoordinatorSearcher(Searcher):
             # After FINISHED Ray asks no more, but a running trial may fail and have to run again.
             may_continue = self._coordinator.halted is None and self._coordinator.has_running
             return None if may_continue else self.FINISHED
-        self._slots.take(trial_id, course)
-        return self._make_task(course)
+        share = self._slots.take(trial_id, course, self._coordinator.num_to_come)
+        return self._make_task(course, share)
 
     def on_trial_start(self, trial_id: str) -> None:
         """Record that a trial has a worker; `Recorder` calls this; Ray does not."""

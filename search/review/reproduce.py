@@ -30,9 +30,10 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import load_training_data
 from trainable.machine.cache_dir import cache_dir
 from trainable.training.epoch_report import EpochReport
-from trainable.training.ray_trial import CONFIG_FILE, TrialTask, build_trainer, placement_of
+from trainable.training.ray_trial import CONFIG_FILE, build_trainer
 from trainable.training.saved_epoch import run_saved_epoch
 from trainable.training.trainer import Trainer
+from trainable.training.trial_task import TrialTask, placement_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import Any
 from results.records.earlier_trial import EarlierTrial
 from results.records.record import Record
 from results.records.record_values import StartPoint
-from search.cluster.resources import require_gpus_here
+from search.cluster.resources import require_gpus_here, require_precision_here
 from search.cluster.store_build import building_device
 from search.config.search_config import SearchConfig
 from search.config.sections import AUTO
@@ -106,8 +106,11 @@ def prepare_materials(job: SearchJob, build: Builder) -> Materials:
         DiskFullError: There is no room for the cache.
     """
     settings, space = job.settings, job.space
-    if settings.address is None and settings.resources.gpu != AUTO:
-        require_gpus_here(settings.resources.gpu)
+    if settings.address is None:
+        if settings.resources.gpu == AUTO:
+            require_precision_here(settings.engine.precision)
+        else:
+            require_gpus_here(settings.resources.gpu)
     points = start_points(space, settings.space, job.records)
     earlier = earlier_trials(settings.learn_from, space, job.records)
     teacher = teacher_file(settings, space)

@@ -1,5 +1,7 @@
 """What a search records before its trials: its settings, its data, its teacher, its restarts."""
 
+from collections.abc import Callable
+
 from results.journal.journal import Journal
 from results.journal.run_folder import RunFolder
 from search.guided.prior import Prior
@@ -12,14 +14,22 @@ from search.provenance.run_state import open_run
 from search.run.checkpoint_keeper import CheckpointKeeper
 from search.run.materials import Materials, SearchJob
 from search.run.notices import DecisionNotices
-from search.run.teacher_setup import keep_pairs, measure_teacher
+from search.run.teacher_scores import TeacherScorer, keep_pairs, measure_teacher
 from search.suggest.earlier_runs import record_earlier_trials
 from search.suggest.eval_crops import choose_eval_crops, teacher_eval_crops
 from search.suggest.eval_plan import choose_eval_plan
 
 
-def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coordinator:
+def open_search(
+    job: SearchJob, materials: Materials, journal: Journal, connect_gpus: Callable[[], bool]
+) -> Coordinator:
     """Record a new run and its data, or replay an earlier one.
+
+    Args:
+        job: The search.
+        materials: Corpus and teacher.
+        journal: The run's journal.
+        connect_gpus: See `TeacherScorer`.
 
     Raises:
         RunError: The journal has values that are not in the space.
@@ -30,7 +40,7 @@ def open_search(job: SearchJob, materials: Materials, journal: Journal) -> Coord
     journal.follow(DecisionNotices(job.settings.decide_by, job.view.print_line).take)
     note_corpus(materials.facts, journal, job.records)
     keep_pairs(job.folder, materials.data)
-    eval_crops = _choose_crops(job, materials, journal)
+    eval_crops = _choose_crops(job, materials, journal, connect_gpus)
     coordinator = make_coordinator(
         job.settings,
         job.space,
@@ -79,15 +89,18 @@ def _record_prior(job: SearchJob, materials: Materials, journal: Journal) -> Pri
     return Prior(first=first, earlier=materials.earlier)
 
 
-def _choose_crops(job: SearchJob, materials: Materials, journal: Journal) -> int | None:
+def _choose_crops(
+    job: SearchJob, materials: Materials, journal: Journal, connect_gpus: Callable[[], bool]
+) -> int | None:
     """Return the number of crops of a validation utterance; measure the teacher with as many."""
     data, records, view = materials.data, job.records, job.view
     eval_crops = choose_eval_crops(job.space, data, journal, records)
     if materials.teacher is not None:
         num_crops = teacher_eval_crops(job.space, eval_crops)
-        veer_pct = measure_teacher(
-            materials.teacher, data, job.settings, num_crops, journal, records
+        scorer = TeacherScorer(
+            settings=job.settings, connect_gpus=connect_gpus, print_line=view.print_line
         )
+        veer_pct = measure_teacher(materials.teacher, data, scorer, num_crops, journal, records)
         known = "unknown" if veer_pct is None else f"{veer_pct:.2f} %"
         view.print_line(f"teacher VEER {known} ({materials.teacher})")
     return eval_crops

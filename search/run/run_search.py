@@ -113,7 +113,7 @@ def _search(job: SearchJob) -> SearchResult:
         # Before anything is written: after an error here there is no run to resume.
         materials = prepare_materials(job, build)
         with Journal(job.folder / JOURNAL) as journal:
-            coordinator = open_search(job, materials, journal)
+            coordinator = open_search(job, materials, journal, build.connect_gpus)
             is_terminated = _run_trials(job, materials, journal, coordinator)
         build.close()  # Ray's own processes would disturb the benchmark
         return end_search(job, coordinator, is_terminated)

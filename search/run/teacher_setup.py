@@ -4,34 +4,23 @@ Also here: writing the validation pairs and the teacher's scores to the run fold
 intervals and ties of trials.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-
-from models import count_parameters
-from results.analysis.trial_scores import PAIRS_SCHEMA, pairs_file, teacher_scores_file
 from results.journal.history import latest
-from results.journal.journal import Journal, read_journal
+from results.journal.journal import read_journal
 from results.journal.run_folder import JOURNAL
-from results.records.record import Record
 from results.records.search_records import TeacherRecord
-from results.tables.formats import format_table
 from search.config.search_config import SearchConfig
-from search.provenance.data_record import TARGETS, require_same_teacher
+from search.provenance.data_record import TARGETS
 from search.suggest.corner_configs import corner_configs
 from spaces.dimensions import PRESET
-from spaces.files.atomic import write_bytes_atomically
-from spaces.files.disk import translate_disk_full
 from spaces.files.errors import ConfigError, TrainingError
 from spaces.space import Space
-from trainable.checkpoints.loading import load_speaker_model
 from trainable.features.crop_bank import CropBank
 from trainable.features.training_data import TrainingData
 from trainable.loss.teacher_output import TeacherFacts, require_fit
 from trainable.machine.cache_dir import cache_dir
-from trainable.machine.hardware import choose_device
 from trainable.store.tasks import Builder, ProgressCallback, build_shards
 from trainable.teachers.any_teacher import (
     facts_of_file,
@@ -42,15 +31,7 @@ from trainable.teachers.any_teacher import (
     prepare_teacher,
     teacher_facts,
 )
-from trainable.teachers.embedding_file import read_meta
-from trainable.teachers.plugin_bank import NUM_PARAMS
-from trainable.teachers.stored import stored_scores
 from trainable.teachers.targets import open_targets
-from trainable.verification.evaluation import validation_scores
-from trainable.verification.inverted import require_above_chance
-from trainable.verification.metrics import Floats, equal_error_rate
-from trainable.verification.score_evaluator import ScoreEvaluator, validation_speakers
-from trainable.verification.scores import write_scores
 
 _DISTILLATION = "loss.distillation"
 # Settings that decide whether a teacher fits a trial.
@@ -206,90 +187,3 @@ def require_teacher_fits(
             raise ConfigError(
                 f"space {space.name}{which} does not fit teacher {teacher}: {error}"
             ) from error
-
-
-def measure_teacher(
-    file: Path,
-    data: TrainingData,
-    settings: SearchConfig,
-    num_crops: int,
-    journal: Journal,
-    records: Sequence[Record],
-) -> float | None:
-    """Measure the teacher's VEER in percent over `num_crops` crops, once in a run, and record it.
-
-    Returns:
-        None for a file of embeddings without the validation utterances.
-
-    Raises:
-        RunError: The teacher is not the one that the run started with.
-    """
-    sha256 = require_same_teacher(file, records)
-    earlier = latest(records, TeacherRecord)
-    if earlier is not None:
-        # The record holds for the whole run: another device would round differently.
-        known = earlier.veer_pct
-        return None if known is None else float(known)
-    scores, num_params = _measured(file, data, settings, num_crops)
-    veer_pct = None
-    if scores is not None:
-        veer_pct = equal_error_rate(scores, data.val_is_target)
-        require_above_chance(file, data, scores)
-        keep_teacher_scores(
-            journal.path.parent, data, scores
-        )  # before the record: a resumed run measures again without it
-    journal.append(
-        TeacherRecord(path=str(file), veer_pct=veer_pct, num_params=num_params, sha256=sha256)
-    )
-    return veer_pct
-
-
-def keep_pairs(run: Path, data: TrainingData) -> None:
-    """Write the validation list's pairs and their speakers, unless they are there.
-
-    Raises:
-        DiskFullError: There is no room.
-    """
-    file = pairs_file(run)
-    if file.exists():
-        return
-    paths = np.array(data.val_paths)
-    names = np.array(validation_speakers(data).names)
-    table = pa.table(
-        {
-            "path_a": paths[data.val_a],
-            "path_b": paths[data.val_b],
-            "speaker_a": names[data.val_a],
-            "speaker_b": names[data.val_b],
-            "is_target": data.val_is_target,
-        },
-        schema=PAIRS_SCHEMA,
-    )
-    with translate_disk_full(file):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes_atomically(file, format_table(table, "parquet"))
-
-
-def keep_teacher_scores(run: Path, data: TrainingData, scores: Floats) -> None:
-    """Write the teacher's scores on the validation list.
-
-    Raises:
-        DiskFullError: There is no room.
-    """
-    write_scores(teacher_scores_file(run), ScoreEvaluator(data).measure(scores))
-
-
-def _measured(
-    file: Path, data: TrainingData, settings: SearchConfig, num_crops: int
-) -> tuple[Floats | None, int | None]:
-    """Return the scores and the number of parameters; None for what the file does not contain."""
-    if is_stored(file):
-        return stored_scores(file, data), read_meta(file).get(NUM_PARAMS)
-    model = load_speaker_model(file).model
-    scores = validation_scores(
-        model.to(device := choose_device("cpu" if settings.device == "cpu" else "auto")),
-        data,
-        num_crops=num_crops,
-        device=device,
-    )
-    return scores, count_parameters(model)

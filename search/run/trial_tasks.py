@@ -6,14 +6,14 @@ from typing import Any
 from models.user_code import code_root
 from results.journal.run_folder import RunFolder
 from search.estimates.precision import TrainingNodes
-from search.loop.shares import ShareAllocator
+from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import TrialCourse
 from search.provenance.provenance import versions
 from search.run.materials import Materials, SearchJob
 from trainable.config.eval_plan import EvalPlan
 from trainable.features.training_data import reopening_keys
 from trainable.machine.cache_dir import cache_dir
-from trainable.training.ray_trial import TrialTask
+from trainable.training.trial_task import TrialTask
 
 
 def task_maker(
@@ -23,8 +23,8 @@ def task_maker(
     *,
     plan: EvalPlan,
     nodes: TrainingNodes,
-) -> Callable[[TrialCourse], dict[str, Any]]:
-    """Return a function from a trial to its Ray config.
+) -> Callable[[TrialCourse, ResourceShare], dict[str, Any]]:
+    """Return a function from a trial and its share to its Ray config.
 
     Args:
         job: The search; its run folder must exist.
@@ -39,8 +39,7 @@ def task_maker(
     # Without a cluster no check is needed: all processes run the same installation.
     expected = {} if settings.address is None else versions()
 
-    def make_task(course: TrialCourse) -> dict[str, Any]:
-        share = allocator.share_of(course.raised)
+    def make_task(course: TrialCourse, share: ResourceShare) -> dict[str, Any]:
         return TrialTask(
             trial=course.trial,
             config=course.config.canonical(),

@@ -16,7 +16,8 @@ from search.loop.shares import USUAL_CONTEXT_BYTES
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.machine.engine import EngineConfig
-from trainable.training.ray_trial import TrialTask, build_trainer
+from trainable.training.ray_trial import build_trainer
+from trainable.training.trial_task import TrialTask
 
 WINDOW_S = 8.0
 

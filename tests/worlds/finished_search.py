@@ -19,6 +19,7 @@ from search.run.progress import SearchView
 from search.run.run_search import run_search
 from spaces.files.yaml_file import write_yaml
 from tests.search.real_search import tiny_settings
+from tests.worlds.made_up_gpu import forbid_cuda_here
 from tests.worlds.tiny_world import small_search
 from tests.worlds.watched_files import files_opened, with_test_list
 
@@ -63,7 +64,7 @@ def finish_a_search(world: Path, folder: Path) -> FinishedSearch:
     """Run a search of six trials, two at once, with a benchmark of the best.
 
     Its corpus names a test list that is not there: a worker that opened it would fail. A secret
-    is in the environment.
+    is in the environment. The process that leads it may not use CUDA.
     """
     corpus = with_test_list(world / "corpus" / "corpus.yaml", folder, is_there=False)
     overrides = {
@@ -75,6 +76,7 @@ def finish_a_search(world: Path, folder: Path) -> FinishedSearch:
         patch.setenv("RAY_AUTH_TOKEN", SECRET)
         quick = partial(benchmark_run, config=QUICK)
         patch.setattr("search.run.ending.benchmark_run", quick)
+        forbid_cuda_here(patch)
         settings = tiny_search_settings(world, folder / "settings.yaml", overrides)
         view = SearchView(Console(file=output, width=200))
         result = run_search(settings, folder / "run", view)

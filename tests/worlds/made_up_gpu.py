@@ -43,3 +43,16 @@ class MadeUpGpu:
 
     def _set(self, fraction: float, index: int) -> None:
         self.fractions[index] = fraction
+
+
+def forbid_cuda_here(patch: pytest.MonkeyPatch) -> None:
+    """Let PyTorch see a GPU in this process, and fail at its first use."""
+
+    def fail() -> None:
+        raise AssertionError("CUDA was started in the process that leads the search")
+
+    patch.setattr(torch.cuda, "is_available", lambda: True)
+    # Optimizers on the CPU ask this too, which starts nothing.
+    patch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    for module in (torch.cuda, torch.cuda.memory):
+        patch.setattr(module, "_lazy_init", fail)

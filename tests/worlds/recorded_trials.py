@@ -13,7 +13,8 @@ from tests.search.journal_rewriting import editable_records, rewrite_journal
 from tests.worlds.tiny_models import MIXER
 from trainable.config.trial_config import TrialConfig
 from trainable.machine.cache_dir import cache_dir
-from trainable.training.ray_trial import StudentTrial, TrialTask
+from trainable.training.ray_trial import StudentTrial
+from trainable.training.trial_task import TrialTask
 
 STUDENT = {
     "model": MIXER | {"num_frames": 80, "embedding_dim": 32},

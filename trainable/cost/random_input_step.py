@@ -20,6 +20,7 @@ from trainable.loss.teacher_output import Crops
 from trainable.machine.engine import Engine
 from trainable.teachers.network import Teacher
 from trainable.training.step import Batch, TrainingStep
+from trainable.verification.evaluation import USUAL_FRAMES
 
 META = torch.device("meta")
 CPU = torch.device("cpu")
@@ -46,6 +47,7 @@ class RandomInputStep:
         engine: Engine,
     ) -> None:
         self._config = config
+        self._engine = engine
         self._device = device = engine.device
         if config.loss.distill_weight == 0:
             teacher = None
@@ -88,8 +90,20 @@ class RandomInputStep:
         crops = Crops(feat_BTF, unused_B, unused_B)
         self.step.run(Batch(feat_BTF, crops, speaker_B))
 
-    def _crops(self, batch_size: int) -> Tensor:
-        shape = (batch_size, self._config.training.crop_frames, self._config.model.num_mels)
+    @torch.inference_mode()
+    def validate(self, num_crops: int) -> None:
+        """Run one pass of validation.
+
+        Args:
+            num_crops: Crops of the pass.
+        """
+        network = self.step.evaluated.eval()
+        with self._engine.autocast():
+            network.embed(self._crops(num_crops, network.num_frames or USUAL_FRAMES))
+
+    def _crops(self, batch_size: int, num_frames: int | None = None) -> Tensor:
+        num_frames = num_frames or self._config.training.crop_frames
+        shape = (batch_size, num_frames, self._config.model.num_mels)
         # The meta device has no generator, and computes no numbers.
         generator = None if self._device == META else torch.Generator(self._device).manual_seed(0)
         return torch.randn(shape, device=self._device, generator=generator)

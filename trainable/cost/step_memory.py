@@ -1,4 +1,4 @@
-"""Memory of a training step: measured on a GPU, estimated elsewhere.
+"""Memory of a training step and of validation: measured on a GPU, estimated elsewhere.
 
 The estimate runs the step on PyTorch's meta device, which computes nothing and allocates nothing,
 and counts the bytes of the live storages: weights, gradients, Adam's two moments, tensors saved
@@ -31,10 +31,12 @@ from trainable.machine.engine import (
     set_determinism,
 )
 from trainable.teachers.network import Teacher
+from trainable.verification.evaluation import EVAL_BATCH
 
 # If a step can only be counted by really computing it, it runs at these two batch sizes, and its
 # bytes are extrapolated linearly to the trial's.
 SMALL_BATCHES = (8, 16)
+VALIDATION_CROPS = EVAL_BATCH["cuda"]
 DEFAULT_TARGETS = TargetsConfig()
 
 
@@ -56,15 +58,22 @@ class ComputeSettings:
 
 
 class StepMemory(NamedTuple):
-    """The peak memory of a training step: that of tensors, or what PyTorch reserved for them.
+    """The peak memory of tensors during a training step, and during validation.
 
     Attributes:
         num_bytes: Bytes of the whole step.
         is_estimated: True if they were counted, False if they were measured on a GPU.
+        validation_bytes: Bytes of a pass of validation, what training holds meanwhile included.
     """
 
     num_bytes: int
     is_estimated: bool
+    validation_bytes: int = 0
+
+    @property
+    def most_bytes(self) -> int:
+        """Bytes of the step or of the pass of validation, whichever needs more."""
+        return max(self.num_bytes, self.validation_bytes)
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -130,7 +139,7 @@ def step_memory(
     device: torch.device,
     engine: EngineConfig = DEFAULT_ENGINE,
 ) -> StepMemory:
-    """Measure or estimate one training step at the trial's batch size and crop length.
+    """Measure or estimate one training step, and a pass of validation, of a trial.
 
     Args:
         config: The trial.
@@ -146,16 +155,16 @@ def step_memory(
         try:
             set_determinism(engine, device)
             engine_there = resolve_engine(engine, device)
-            return StepMemory(_measured(config, teacher, num_speakers, engine_there), False)
+            return _measured(config, teacher, num_speakers, engine_there)
         except torch.cuda.OutOfMemoryError:
             # The step does not fit this GPU, so its size can only be estimated.
             torch.cuda.empty_cache()
-    return StepMemory(_estimated(config, teacher, num_speakers), True)
+    return _estimated(config, teacher, num_speakers)
 
 
 def _measured(
     config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int, engine: Engine
-) -> int:
+) -> StepMemory:
     device = engine.device
     # Reserved bytes, since a trial's cap counts these. What this process holds already is not part
     # of the step; what it has freed would be used again, and so not counted.
@@ -164,25 +173,39 @@ def _measured(
     step = RandomInputStep(config, teacher, num_speakers, engine)
     # The first step is not typical: before it there are no gradients and no moments.
     step.run(config.training.batch_size)
+    step_bytes = _peak_reserved(lambda: step.run(config.training.batch_size), device)
+    validation_bytes = _peak_reserved(lambda: step.validate(VALIDATION_CROPS), device)
+    return StepMemory(step_bytes - before, False, validation_bytes - before)
+
+
+def _peak_reserved(work: Callable[[], None], device: torch.device) -> int:
+    """Return the most bytes that PyTorch reserves during some work."""
+    torch.cuda.empty_cache()  # blocks of earlier work would count
     torch.cuda.reset_peak_memory_stats(device)
-    step.run(config.training.batch_size)
+    work()
     torch.cuda.synchronize(device)
-    return int(torch.cuda.max_memory_reserved(device) - before)
+    return int(torch.cuda.max_memory_reserved(device))
 
 
 def _estimated(
     config: TrialConfig, teacher: TeacherOrPlaceholder | None, num_speakers: int
-) -> int:
-    batch_size = config.training.batch_size
+) -> StepMemory:
+    wanted = (config.training.batch_size, VALIDATION_CROPS)
     try:
-        return live_peak(config, teacher, num_speakers, batch_size, META)
+        peaks = live_peaks(config, teacher, num_speakers, wanted, META)
+        return StepMemory(peaks[0], True, peaks[1])
     except (NotImplementedError, RuntimeError):
         # The network's code reads values or fixes the device, so it cannot run on the meta device.
         small, large = (
-            live_peak(config, teacher, num_speakers, size, CPU) for size in SMALL_BATCHES
+            live_peaks(config, teacher, num_speakers, (size, size), CPU) for size in SMALL_BATCHES
         )
-    per_crop = (large - small) / (SMALL_BATCHES[1] - SMALL_BATCHES[0])
-    return round(small + per_crop * (batch_size - SMALL_BATCHES[0]))
+    step_bytes, validation_bytes = (
+        round(
+            few + (many - few) / (SMALL_BATCHES[1] - SMALL_BATCHES[0]) * (num - SMALL_BATCHES[0])
+        )
+        for few, many, num in zip(small, large, wanted, strict=True)
+    )
+    return StepMemory(step_bytes, True, validation_bytes)
 
 
 def live_peak(
@@ -201,10 +224,32 @@ def live_peak(
         batch_size: Crops of the step.
         device: `meta`, where the step costs nothing, or `cpu`.
     """
+    return live_peaks(config, teacher, num_speakers, (batch_size, 1), device)[0]
+
+
+def live_peaks(
+    config: TrialConfig,
+    teacher: TeacherOrPlaceholder | None,
+    num_speakers: int,
+    sizes: tuple[int, int],
+    device: torch.device,
+) -> tuple[int, int]:
+    """Return the peak of live bytes in a training step, as `live_peak`, and in a validation.
+
+    Args:
+        config: As in `live_peak`.
+        teacher: As in `live_peak`.
+        num_speakers: As in `live_peak`.
+        sizes: Crops of the step, and of a pass of validation.
+        device: As in `live_peak`.
+    """
     counted = LiveBytes(device)
     with counted:
         step = RandomInputStep(config, teacher, num_speakers, Engine(device=device))
-        step.run(batch_size)
+        step.run(sizes[0])
         counted.reset_peak()
-        step.run(batch_size)
-    return counted.peak
+        step.run(sizes[0])
+        step_bytes = counted.peak
+        counted.reset_peak()
+        step.validate(sizes[1])
+    return step_bytes, counted.peak

@@ -29,6 +29,8 @@ OUT_OF_MEMORY_TEXTS = re.compile(
     r"|unable to find an engine to execute this computation"
     r"|Unable to find a valid cuDNN algorithm"
 )
+# What CUDA itself takes, in this process and others, is known only about.
+CONTEXT_SLACK_BYTES = 256 * MIB
 # With segments that grow, memory that was freed in pieces is not lost to larger tensors.
 GROWING_SEGMENTS = "expandable_segments:True"
 ALLOCATOR_VARIABLES = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")
@@ -129,6 +131,28 @@ def cap_memory(device: torch.device, share: float, context_bytes: int) -> None:
     total_bytes = torch.cuda.get_device_properties(device).total_memory
     fraction = memory_fraction(share, context_bytes=context_bytes, total_bytes=total_bytes)
     torch.cuda.set_per_process_memory_fraction(fraction, gpu_index(device))
+
+
+def is_crowded(share: float, context_bytes: int) -> bool:
+    """Return whether less of the GPU is free than this process may still reserve of it.
+
+    Then other processes have more than their shares. Call it right after memory ran out on the
+    device that `cap_memory` was called for.
+
+    Args:
+        share: As in `cap_memory`.
+        context_bytes: As in `cap_memory`.
+    """
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        free_bytes, total_bytes = torch.cuda.mem_get_info()
+    except RuntimeError:
+        return True  # there is not even room for what CUDA itself takes
+    fraction = memory_fraction(share, context_bytes=context_bytes, total_bytes=total_bytes)
+    # A whole GPU has no cap, so CUDA's own part of it is not taken off yet.
+    own_bytes = total_bytes * fraction - (context_bytes if share >= 1 else 0)
+    return free_bytes + CONTEXT_SLACK_BYTES < own_bytes - torch.cuda.memory_reserved()
 
 
 def set_compute_threads(num_threads: int) -> None:

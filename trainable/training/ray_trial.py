@@ -5,40 +5,33 @@ quickly. Checkpoints are in the run folder, not in Ray's storage: a trial that R
 trial of a resumed search continue from them.
 """
 
-import os
-import platform
 import time
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from ray import tune
 
-from models.fingerprint import model_fingerprint
 from models.user_code import allow_code
 from spaces.files.disk import is_disk_full, translate_disk_full
 from spaces.files.errors import BusyError, DivergedError, VeerError
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
-from trainable.config.eval_plan import EVERY_EPOCH, EvalPlan
 from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import CorpusConfig
-from trainable.features.crop_bank import CropBank, TargetsConfig
+from trainable.features.crop_bank import CropBank
 from trainable.features.resident import resident_budget
 from trainable.features.training_data import TrainingData, load_training_data, reopen_training_data
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.device_errors import device_error, one_line_message
-from trainable.machine.engine import EngineConfig
 from trainable.machine.hardware import (
-    describe_gpu_software,
-    describe_hardware,
     trial_device,
 )
 from trainable.machine.memory_share import (
     OUT_OF_MEMORY,
     cap_memory,
+    is_crowded,
     is_out_of_memory,
     release_memory,
     set_compute_threads,
@@ -49,6 +42,7 @@ from trainable.teachers.any_teacher import open_teacher
 from trainable.training.epoch_report import EpochReport
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
 from trainable.training.trainer import Trainer
+from trainable.training.trial_task import TrialTask, placement_of
 
 # Outcomes that are no fault of the trial: a full disk, a model worse than chance (swapped labels).
 DISK_FULL, INVERTED = "disk_full", "inverted"
@@ -56,63 +50,14 @@ DISK_FULL, INVERTED = "disk_full", "inverted"
 OUTCOME = "outcome"
 REASON = "reason"
 # Keys of the first result of a trial in a process: where it runs, and a message for each damaged
-# checkpoint.
+# checkpoint. CROWDED is in the first one after a wait for memory of a GPU: the error.
 PLACEMENT = "place"
 DAMAGED = "damaged"
+CROWDED = "crowded"
+# A neighbour that needs more than its share runs out of memory itself, and ends soon.
+CROWDED_WAIT_S = 60.0
 CONFIG_FILE = "config.yaml"
 NODE_ID_LABEL = "ray.io/node-id"  # Ray gives every node this label
-
-
-class TrialTask(BaseModel):
-    """The task of a worker. It must be small, since Ray copies it into every result.
-
-    Attributes:
-        trial: Number of the trial.
-        config: Canonical form of its `TrialConfig`.
-        folder: Its own folder, for checkpoints.
-        corpus: The corpus.
-        cache_dir: Folder of the stores.
-        teacher: Model file or file of embeddings, None where no trial needs one.
-        targets: Whether a network teacher's targets are stored, and for how many crops.
-        targets_device: Kind of device on which they were computed.
-        device: `auto` uses CUDA if the trial was given a GPU.
-        num_threads: CPU threads to compute with.
-        num_cpus: CPUs that Ray reserves for the trial.
-        num_gpus: GPUs that Ray reserves for the trial.
-        context_bytes: GPU memory of its share that PyTorch does not allocate (CUDA context).
-        step_bytes: GPU memory that its steps need, margin included; 0 if not measured.
-        opened: The corpus's stores of log-mels (`reopening_keys`); empty finds them by the audio.
-        num_known: Epochs that the journal has; later epochs of a checkpoint are reported first.
-        code_root: Folder whose modules may be run; None if user code is not allowed.
-        engine: Precision, compilation, determinism.
-        avoided: Ray's identifiers of the nodes that the trial must not run on.
-        versions: Package versions that the node must have; empty if not checked.
-        eval_plan: The epochs that are evaluated.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    trial: int
-    config: dict[str, Any]
-    folder: Path
-    corpus: CorpusConfig
-    cache_dir: Path
-    teacher: Path | None
-    targets: TargetsConfig = TargetsConfig()
-    targets_device: str = "cpu"
-    device: str
-    num_threads: int
-    num_cpus: float = 1.0
-    num_gpus: float
-    context_bytes: int = 0
-    step_bytes: int = 0
-    opened: tuple[str, ...] = ()
-    num_known: int = 0
-    code_root: Path | None = None
-    engine: EngineConfig = EngineConfig()
-    avoided: tuple[str, ...] = ()
-    versions: dict[str, str] = {}
-    eval_plan: EvalPlan = EVERY_EPOCH
 
 
 class StudentTrial(tune.Trainable):
@@ -142,6 +87,8 @@ class StudentTrial(tune.Trainable):
         self._first_fields: dict[str, Any] = {}
         self._lock = TrialLock()
         self._unreported: list[EpochReport] = []
+        self._num_known = self._task.num_known
+        self._crowded: str | None = None
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Prepare this worker for another trial, and free the memory of the previous one."""
@@ -175,10 +122,21 @@ class StudentTrial(tune.Trainable):
             if found is None:
                 raise
             outcome, reason = found
+            is_full = outcome == OUT_OF_MEMORY and self._is_crowded()
         # After the except block, since the traceback keeps the tensors of the step alive.
         self._trainer = None
         release_memory()
+        if is_full and self._crowded is None:
+            # A larger share would be kept for all of the trial, which did not need it.
+            self._crowded = reason
+            time.sleep(CROWDED_WAIT_S)
+            return self._attempt()
         return {OUTCOME: outcome, REASON: reason}
+
+    def _is_crowded(self) -> bool:
+        task = self._task
+        uses_gpu = task.device != "cpu" and task.num_gpus > 0
+        return uses_gpu and is_crowded(task.num_gpus, task.context_bytes)
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Do nothing: the loop saves every epoch to the run folder itself."""
@@ -203,13 +161,17 @@ class StudentTrial(tune.Trainable):
             write_yaml(self._task.folder / CONFIG_FILE, self._trainer.config.canonical())
             damaged = checkpoints.restore(self._trainer)
             placement = placement_of(self._task, self._trainer)
-            self._first_fields = {PLACEMENT: placement, DAMAGED: damaged}
+            self._first_fields = {PLACEMENT: placement, DAMAGED: damaged, CROWDED: self._crowded}
             history = self._trainer.history
             # Without a new epoch the last one is reported again: Ray needs a result per step, and
             # a trial that had trained to its end has no epoch left to train.
-            self._unreported = history[self._task.num_known :] or history[-1:]
+            self._unreported = history[self._num_known :] or history[-1:]
         stored, trainer = self._unreported, self._trainer
-        report = stored.pop(0) if stored else run_saved_epoch(trainer, self._task.folder)
+        if stored:
+            report = stored.pop(0)
+        else:
+            report = run_saved_epoch(trainer, self._task.folder)
+            self._crowded = None
         if (reason := why_trained_inverted(trainer, report.epoch)) is not None:
             return {OUTCOME: INVERTED, REASON: reason}
         return self._as_result(report)
@@ -217,6 +179,7 @@ class StudentTrial(tune.Trainable):
     def _as_result(self, report: EpochReport) -> dict[str, Any]:
         """Return an epoch as a result for Ray; the first has placement and damages too."""
         assert self._trainer is not None  # noqa: S101 - `_next_result` has built it
+        self._num_known = max(self._num_known, report.epoch)
         first_fields, self._first_fields = self._first_fields, {}
         if PLACEMENT in first_fields:
             first_fields[PLACEMENT]["had_s"] = time.monotonic() - self._setup_s
@@ -267,23 +230,6 @@ def build_trainer(task: TrialTask) -> Trainer:
     )
     trainer.eval_plan = task.eval_plan
     return trainer
-
-
-def placement_of(task: TrialTask, trainer: Trainer) -> dict[str, Any]:
-    """Return where a trial runs, with the fields of the journal's `placed`."""
-    device, hardware = trainer.device, describe_hardware()
-    if device.type == "cuda":
-        hardware |= describe_gpu_software()
-    return {
-        "host": platform.node(),
-        "pid": os.getpid(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "num_threads": task.num_threads,
-        "hardware": hardware,
-        # Of the trainer that was built: the coordinator compares them with the suggested config.
-        "config_hash": trainer.config.config_hash(),
-        "model_hash": model_fingerprint(trainer.model),
-    }
 
 
 # Size 1: all trials of a search share corpus and teacher, so a second one would only take memory.

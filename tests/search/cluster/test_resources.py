@@ -2,7 +2,13 @@ import pytest
 import ray
 import torch
 
-from search.cluster.resources import Node, nodes_of, num_trials_at_once, require_gpus_here
+from search.cluster.resources import (
+    Node,
+    nodes_of,
+    num_trials_at_once,
+    require_gpus_here,
+    require_precision_here,
+)
 from search.loop.shares import ResourceShare
 from spaces.files.errors import ConfigError
 
@@ -53,6 +59,18 @@ def test_gpus_that_this_machine_lacks_are_refused_before_ray_is_started(
     # GPUs may be declared to a Ray that runs: it is asked.
     monkeypatch.setattr(ray, "is_initialized", lambda: True)
     require_gpus_here(asked)
+
+
+def test_float16_is_refused_before_ray_is_started_where_no_gpu_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ConfigError, match=r"got float16 on the CPU \(this machine has no GPU\)"):
+        require_precision_here("float16")
+    require_precision_here("auto")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    require_precision_here("float16")
 
 
 def test_cpus_of_one_node_and_gpus_of_another_are_not_added():

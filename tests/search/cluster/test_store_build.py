@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from search.cluster import store_build
-from search.cluster.store_build import ShardBuilder, pays
+from search.cluster.store_build import ShardBuilder
 from spaces.files.errors import CorpusError, StoreError
 from tests.worlds.own_student import NET
 from trainable.checkpoints.folder import CheckpointFolder
@@ -43,41 +42,12 @@ run_app()
 """
 
 
-def tasks(number: int, *, uses_gpu: bool = False) -> list:
-    return [SimpleNamespace(uses_gpu=uses_gpu)] * number
-
-
-class TestWhetherRayPays:
-    @pytest.mark.parametrize(
-        ("num_shards", "num_workers", "address", "expected"),
-        [
-            (0, 8, None, False),
-            (1, 8, None, False),
-            (2, 1, None, False),
-            (2, 2, None, True),
-            (0, 1, "10.0.0.1:6379", False),
-            (1, 1, "10.0.0.1:6379", True),
-        ],
-    )
-    def test_two_shards_and_two_workers_or_an_address(
-        self, num_shards: int, num_workers: int, address: str | None, *, expected: bool
-    ) -> None:
-        assert pays(tasks(num_shards), address=address, num_workers=num_workers) is expected
-
-    @pytest.mark.parametrize(("num_gpus", "expected"), [(0, True), (1, False), (2, True)])
-    def test_what_uses_gpus_needs_two_where_there_is_one(
-        self, monkeypatch: pytest.MonkeyPatch, num_gpus: int, *, expected: bool
-    ) -> None:
-        monkeypatch.setattr("torch.cuda.device_count", lambda: num_gpus)
-        assert pays(tasks(4, uses_gpu=True), address=None, num_workers=4) is expected
-        assert pays(tasks(4), address=None, num_workers=4)
-
-    def test_a_small_corpus_is_built_without_ray(
-        self, make_corpus: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(store_build, "_build_on_ray", lambda *_: pytest.fail("asked Ray"))
-        with ShardBuilder(num_workers=8) as builder:
-            opened(make_corpus(tmp_path / "corpus"), tmp_path / "cache", builder)
+def test_a_small_corpus_is_built_without_ray(
+    make_corpus: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_build, "_build_on_ray", lambda *_: pytest.fail("asked Ray"))
+    with ShardBuilder(num_workers=8) as builder:
+        opened(make_corpus(tmp_path / "corpus"), tmp_path / "cache", builder)
 
 
 def test_the_way_into_a_cluster_is_tried_before_anything_is_built(monkeypatch) -> None:

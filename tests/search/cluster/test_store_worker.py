@@ -141,6 +141,17 @@ def test_a_shard_that_killed_its_workers_is_given_up(
     assert not location.path.exists()
 
 
+def test_a_shard_that_was_built_before_another_of_its_group_failed_stays(
+    location: ShardLocation, actor: Actor
+) -> None:
+    assert try_build_shard(Task(location=location, row=good), actor) == ShardOutcome(number=3)
+    for _ in range(MAX_STARTS):
+        actor.shard_progress.begin(location.number)
+    again = Task(location=location, row=raising(ZeroDivisionError()))
+    assert try_build_shard(again, actor) == ShardOutcome(number=3)
+    assert actor.shard_progress.total() == NUM_ROWS
+
+
 def test_a_shard_that_is_started_again_counts_from_zero() -> None:
     shard_progress = ShardProgress()
     assert shard_progress.begin(0) == 1

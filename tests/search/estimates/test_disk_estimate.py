@@ -32,7 +32,7 @@ from search.estimates.disk_estimate import (
 from search.estimates.forecast import forecast
 from search.run.progress import SearchView
 from search.run.run_search import run_search
-from search.run.teacher_setup import keep_pairs, keep_teacher_scores
+from search.run.teacher_scores import keep_pairs, keep_teacher_scores
 from spaces.files.errors import ConfigError
 from spaces.space import Space
 from trainable.config.reading import read_trial_space
@@ -183,7 +183,11 @@ def test_lists_and_scores_take_less_than_estimated(tmp_path: Path) -> None:
     names = np.array([f"{speakers[each % 40]}/{each:011}/{each:05}.wav" for each in range(2000)])
     a, b = rng.integers(len(names), size=(2, num_pairs))
     data = SimpleNamespace(
-        val_paths=tuple(names), val_a=a, val_b=b, val_is_target=a % 40 == b % 40
+        val_paths=tuple(names),
+        val_a=a,
+        val_b=b,
+        val_is_target=a % 40 == b % 40,
+        speaker_rule=None,
     )
     keep_pairs(tmp_path, data)
     scores = rng.normal(size=num_pairs)

@@ -114,10 +114,7 @@ def test_without_limits_every_config_is_inside_and_only_that_is_measured(
     assert (found.num_inside, found.num_breaking, found.ranges) == (20, {}, {})
 
 
-def test_the_memory_of_a_step_has_a_range_where_it_is_limited(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+def test_the_memory_of_a_step_has_a_range_where_it_is_limited(tmp_path: Path) -> None:
     space = space_of(tmp_path, max_gpu_memory="4MiB")
     found = report(space, tmp_path, num_samples=6)
     range_ = found.random.ranges["max_gpu_memory"]

@@ -4,6 +4,7 @@ import pytest
 
 from search.config.sections import FaultConfig
 from search.loop.shares import RaisedShare
+from search.loop.trial_course import Fault
 from tests.worlds.simulated_search import epoch_fields, untimed_records, veer_pct, work
 
 HALF, WHOLE = (RaisedShare(resource="gpu", share=share) for share in (0.5, 1.0))
@@ -148,7 +149,8 @@ def test_count_of_faults_is_the_same_after_a_resume(search_on, tmp_path, killed_
             if step == "epoch":
                 coordinator.report(0, 1, 30.0, {})
             elif step == "damage":
-                coordinator.note_damage(0, "model000000002.model")
+                damage = Fault(kind="checkpoint_damaged", message="model000000002.model")
+                coordinator.note(0, damage)
             elif step == "memory":
                 coordinator.out_of_memory(0, HALF, "full")
                 coordinator.next_trial()

@@ -1,12 +1,13 @@
 """The order of trials on a cluster's slots, and trials that may run again."""
 
 import itertools
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import pytest
 
 from results.journal.journal import Journal, read_journal
-from search.config.sections import FaultConfig
+from search.config.sections import FaultConfig, FollowUpPlan
 from search.loop.coordinator import Coordinator
 from search.loop.early_stopping import SuccessiveHalving
 from search.loop.proposals import Proposals
@@ -14,7 +15,7 @@ from search.loop.shares import ResourceShare, ShareAllocator
 from search.loop.trial_course import Budget
 from search.ray_tune.hangs import HangWatch
 from search.ray_tune.scheduler import CoordinatorScheduler
-from search.ray_tune.searcher import CoordinatorSearcher, TrialSlots
+from search.ray_tune.searcher import KEPT_WITHIN_S, CoordinatorSearcher, TrialSlots
 from search.suggest.suggestions import Suggestions
 from spaces.dimensions import Float
 from spaces.space import Space
@@ -32,16 +33,18 @@ class Ray:
 
     def __init__(self, coordinator, allocator, *, num_slots, max_concurrent=99):
         self.coordinator = coordinator
+        self.now_s = 0.0
         self.searcher = CoordinatorSearcher(
             coordinator,
-            lambda course: {"trial": course.trial},
-            slots=TrialSlots(allocator, num_slots, max_concurrent),
+            lambda course, share: {"trial": course.trial} | asdict(share),
+            slots=TrialSlots(allocator, num_slots, max_concurrent, lambda: self.now_s),
         )
         self.scheduler = CoordinatorScheduler(
             coordinator, allocator, HangWatch(FaultConfig(), lambda: 0.0)
         )
         self._names = (f"ray{number}" for number in itertools.count())
         self.out = {}
+        self.tasks = {}
 
     def ask(self):
         """Return the number of the next trial, or the searcher's other answer."""
@@ -50,13 +53,14 @@ class Ray:
         if not isinstance(task, dict):
             return task
         self.out[task["trial"]] = name
+        self.tasks[task["trial"]] = task
         return task["trial"]
 
     def start(self, trial):
         self.searcher.on_trial_start(self.out[trial])
 
     def result(self, trial, result):
-        ray_trial = SimpleNamespace(config={"trial": trial}, trial_id=self.out[trial])
+        ray_trial = SimpleNamespace(config=self.tasks[trial], trial_id=self.out[trial])
         answer = self.scheduler.on_trial_result(None, ray_trial, result)
         if answer == "STOP":
             self.searcher.on_trial_complete(self.out.pop(trial))
@@ -67,7 +71,7 @@ class Ray:
 def make_ray(tmp_path):
     with Journal(tmp_path / "j") as journal:
 
-        def make(allocator=QUARTER, *, num_trials=8, **options):
+        def make(allocator=QUARTER, *, num_trials=12, **options):
             coordinator = Coordinator(
                 Proposals(
                     Suggestions(SPACE, kind="random", seed=0),
@@ -124,6 +128,59 @@ def test_no_trial_overtakes_a_raised_trial_that_waits_for_two_slots(make_ray):
     assert [ray.ask(), ray.ask()] == [4, None]
     ray.result(1, DONE)
     assert [ray.ask(), ray.ask(), ray.ask()] == [5, 6, None]
+
+
+def test_slots_that_a_raised_trial_cannot_use_are_not_kept_for_ever(make_ray):
+    """A half does not fit where a quarter is free on each of two GPUs."""
+    ray = make_ray(num_slots=8)
+    assert [ray.ask() for _ in range(9)] == [*range(8), None]
+    ray.result(0, NO_MEMORY)
+    assert ray.ask() == 0
+    ray.now_s += 100
+    ray.result(1, DONE)
+    # Its GPU's next slot may become free soon.
+    ray.now_s += KEPT_WITHIN_S - 1
+    assert ray.ask() is None
+    ray.now_s += 1
+    assert [ray.ask(), ray.ask(), ray.ask()] == [8, 9, None]
+    # The next free slot is kept for it again.
+    ray.result(2, DONE)
+    assert ray.ask() is None
+    ray.start(0)
+    assert ray.ask() is None
+    ray.result(3, DONE)
+    ray.result(4, DONE)
+    assert [ray.ask(), ray.ask()] == [10, None]
+
+
+def test_trial_gets_a_larger_share_where_no_other_is_to_come(make_ray):
+    """And what it had is doubled after it ran out of memory."""
+    ray = make_ray(replace(QUARTER, num_gpus=2), num_slots=8, num_trials=4)
+    assert [ray.ask() for _ in range(5)] == [0, 1, 2, 3, None]
+    assert [task["num_gpus"] for task in ray.tasks.values()] == [0.5, 0.5, 0.5, 0.25]
+    ray.result(0, NO_MEMORY)
+    assert ray.ask() == 0
+    assert ray.tasks[0]["num_gpus"] == 1.0
+
+
+def test_follow_ups_are_to_come_when_the_other_trials_have_ended(make_ray):
+    ray = make_ray(num_slots=8, num_trials=2)
+    ray.coordinator.budget = replace(
+        ray.coordinator.budget, follow_ups=FollowUpPlan(repeat=3, finalists=1)
+    )
+    assert ray.coordinator.num_to_come == 2
+    ray.ask()
+    assert ray.coordinator.num_to_come == 1
+    ray.ask()
+    assert ray.coordinator.num_to_come == 0
+    ray.result(0, NO_MEMORY)
+    assert ray.coordinator.num_to_come == 1
+    assert ray.ask() == 0
+    ray.result(0, DONE)
+    ray.result(1, DONE)
+    assert ray.coordinator.num_to_come == 3
+    assert ray.ask() == 2
+    assert ray.coordinator.num_to_come == 2
 
 
 def test_last_trials_are_waited_for_since_they_may_come_back(make_ray):

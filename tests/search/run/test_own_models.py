@@ -12,7 +12,8 @@ from tests.search.commands import veer
 from tests.worlds.own_student import REFUSED, TRIAL, User
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
-from trainable.training.ray_trial import TrialTask, build_trainer
+from trainable.training.ray_trial import build_trainer
+from trainable.training.trial_task import TrialTask
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,11 +110,14 @@ def searches(
     return Searches(tmp_path, tiny_world, own_code("hungry.net", NET, allowed=False))
 
 
-def test_four_trials_with_half_a_gpu_share_two(searches: Searches) -> None:
-    searches.settle([8, 9], rates=(1e-3, 2e-3), resources={"cpu": 1, "gpu": 0.5})
-    search = searches.start(num_cpus=4, num_gpus=2, HUNGRY_AT_ONCE="4")
-    assert "at most 4 trials at a time; the cluster fits 4, each with 1 thread and 0.5 GPUs" in (
-        searches.finish(search)
+def test_four_trials_on_two_gpus_are_two_on_each(searches: Searches) -> None:
+    """A quarter of a GPU is enough for each, and Ray would put all of them on one."""
+    searches.settle([8, 9], rates=(1e-3, 2e-3), resources={"cpu": 4, "gpu": 0.25})
+    search = searches.start(num_cpus=16, num_gpus=2, HUNGRY_AT_ONCE="4")
+    output = searches.finish(search)
+    assert "a trial gets 0.5 of a GPU, more than 0.25, as at most 4 run at once on" in output
+    assert "at most 4 trials at a time; the cluster fits 4, each with 4 threads and 0.5 GPUs" in (
+        output
     )
     passes = searches.passes()
     pids = {each["pid"] for each in passes}
@@ -124,8 +128,10 @@ def test_four_trials_with_half_a_gpu_share_two(searches: Searches) -> None:
     )
     assert max(first.values()) < min(last.values()), "not four at a time"
     gpu_of = {each["pid"]: each["gpu"] for each in passes}
-    assert sorted(gpu_of.values()) == ["0", "0", "1", "1"]
-    assert {(each["share"], each["cpus"], each["threads"]) for each in passes} == {(0.5, 1, 1)}
+    assert sorted(Counter(gpu_of.values()).values()) == [2, 2]
+    assert {(each["share"], each["cpus"], each["threads"]) for each in passes} == {(0.5, 4, 4)}
+    placed = searches.records("placed")
+    assert {(each.num_cpus, each.num_gpus) for each in placed} == {(4, 0.5)}
 
 
 def check_hungry_trial(searches: Searches) -> None:

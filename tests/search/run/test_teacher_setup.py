@@ -5,10 +5,10 @@ import torch
 
 from results.journal.journal import Journal, read_journal
 from search.config.search_config import SearchConfig
+from search.run.teacher_scores import TeacherScorer, measure_teacher
 from search.run.teacher_setup import (
     check_teacher,
     may_distil,
-    measure_teacher,
     prepare_search_teacher,
     require_teacher_fits,
     teacher_file,
@@ -23,6 +23,11 @@ from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import SpeakerCentres, TeacherFacts
 from trainable.teachers.embedding_writing import EmbeddingWriter
 from trainable.verification.inverted import require_above_chance
+
+
+def never() -> bool:
+    raise AssertionError("a file of embeddings needs no GPU")
+
 
 LR = Float(name="training.lr", low=1e-4, high=1e-2)
 
@@ -154,16 +159,17 @@ class TestEmbeddingsAsTeacher:
         space = read_space(settings.space, TrialConfig)
         check_teacher(file, data, space)
         with Journal(tmp_path / "journal.jsonl") as journal:
-            veer_pct = measure_teacher(file, data, settings, 2, journal, ())
+            scorer = TeacherScorer(settings=settings, connect_gpus=never, print_line=print)
+            veer_pct = measure_teacher(file, data, scorer, 2, journal, ())
             records = read_journal(tmp_path / "journal.jsonl")
-            assert measure_teacher(file, data, settings, 2, journal, records) == veer_pct
+            assert measure_teacher(file, data, scorer, 2, journal, records) == veer_pct
         (record,) = records
         assert record.veer_pct == veer_pct
         assert record.num_params is None
         assert (veer_pct is not None) == has_validation
         self.write(file, data.train_paths[::-1])
         with pytest.raises(RunError, match="is not the teacher that this run began with"):
-            measure_teacher(file, data, settings, 2, None, records)
+            measure_teacher(file, data, scorer, 2, None, records)
 
     def test_a_teacher_worse_than_chance_is_refused(self, data, file):
         scores = data.val_is_target.astype(float)

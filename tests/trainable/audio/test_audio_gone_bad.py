@@ -21,8 +21,9 @@ from trainable.features.training_data import (
     reopen_training_data,
     reopening_keys,
 )
-from trainable.training.ray_trial import StudentTrial, TrialTask
+from trainable.training.ray_trial import StudentTrial
 from trainable.training.trainer import Trainer
+from trainable.training.trial_task import TrialTask
 
 CONFIG = TrialConfig.model_validate(TINY_MIXER)
 PLACE = r"train_list\.txt:1: .*00001\.wav"

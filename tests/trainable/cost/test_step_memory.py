@@ -11,7 +11,7 @@ from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.cost import random_input_step
 from trainable.cost.random_input_step import CPU, META
-from trainable.cost.step_memory import LiveBytes, live_peak, step_memory
+from trainable.cost.step_memory import LiveBytes, live_peak, live_peaks, step_memory
 from trainable.loss.teacher_output import SpeakerCentres
 from trainable.machine.engine import EngineConfig
 from trainable.teachers.network import Teacher
@@ -144,6 +144,22 @@ def test_a_small_batch_is_dominated_by_weights_gradients_and_moments() -> None:
     assert 4 * weights < peak < 6.2 * weights
 
 
+def test_validation_holds_the_training_and_its_own_crops() -> None:
+    """Not the gradients and activations of a step, and an average is what is validated."""
+    config = trial()
+    weights = FLOAT * (count_parameters(build_model(config.model)) + SPEAKERS * EMBEDDING)
+    feat = FLOAT * FRAMES * 80
+    (_, few), (_, many) = (
+        live_peaks(config, None, SPEAKERS, (BATCH, num_crops), META) for num_crops in (100, 200)
+    )
+    # Log-mels as given and normalised, at least.
+    assert many - few > 100 * 2 * feat
+    assert few - (many - few) > 3 * weights
+    memory = step_memory(config, None, num_speakers=SPEAKERS, device=CPU)
+    # A tiny batch and crop: validation needs more.
+    assert memory.most_bytes == memory.validation_bytes > memory.num_bytes
+
+
 @pytest.mark.parametrize("model", FAMILIES.values(), ids=FAMILIES)
 def test_every_family_is_counted_without_computing_anything(model: dict[str, object]) -> None:
     config = trial(model)
@@ -230,11 +246,12 @@ def test_a_network_that_the_meta_device_cannot_run_is_counted_on_the_cpu(
     config = config.model_copy(
         update={"training": config.training.model_copy(update={"batch_size": 128})}
     )
-    expected = step_memory(config, None, num_speakers=SPEAKERS, device=CPU).num_bytes
+    expected = step_memory(config, None, num_speakers=SPEAKERS, device=CPU)
     monkeypatch.setattr(random_input_step, "build_model", build_on_cpu_only)
     memory = step_memory(config, None, num_speakers=SPEAKERS, device=CPU)
     assert memory.is_estimated
-    assert memory.num_bytes == pytest.approx(expected, rel=0.05)
+    assert memory.num_bytes == pytest.approx(expected.num_bytes, rel=0.05)
+    assert memory.validation_bytes == pytest.approx(expected.validation_bytes, rel=0.05)
 
 
 def test_a_teacher_of_another_size_is_refused() -> None:

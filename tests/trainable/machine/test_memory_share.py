@@ -13,6 +13,7 @@ from trainable.machine.memory_share import (
     ALLOCATOR_VARIABLES,
     GROWING_SEGMENTS,
     cap_memory,
+    is_crowded,
     is_out_of_memory,
     memory_fraction,
     release_memory,
@@ -153,6 +154,37 @@ def test_a_gpu_is_capped_by_its_number_or_as_the_current_one(
     gpu = MadeUpGpu(monkeypatch, total_bytes=8192 * MIB)
     cap_memory(torch.device(name), 0.25, 512 * MIB)
     assert gpu.fractions == {index: 0.25 - 0.0625}
+
+
+@pytest.mark.parametrize(
+    ("share", "reserved_mib", "free_mib", "expected"),
+    [
+        # A quarter of 8192 MiB less 512 is 1536 MiB.
+        (0.25, 1500, 400, False),  # its own cap
+        (0.25, 1000, 600, False),
+        (0.25, 1000, 300, False),  # CUDA itself takes more than it is known to
+        (0.25, 1000, 200, True),  # 536 MiB are its own
+        (1, 7600, 60, False),
+        (1, 3000, 600, True),
+    ],
+)
+def test_gpu_is_crowded_where_others_have_more_than_their_shares(
+    monkeypatch: pytest.MonkeyPatch, share, reserved_mib, free_mib, expected
+) -> None:
+    assert not is_crowded(share, 512 * MIB)  # CUDA was not started
+    MadeUpGpu(monkeypatch, total_bytes=8192 * MIB, free_bytes=free_mib * MIB)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: reserved_mib * MIB)
+    assert is_crowded(share, 512 * MIB) is expected
+
+
+def test_gpu_without_room_for_cuda_itself_is_crowded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", fail)
+    assert is_crowded(0.25, 512 * MIB)
 
 
 @pytest.mark.parametrize("variable", [None, "PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"])

@@ -13,12 +13,19 @@ from trainable.config.trial_config import TrialConfig
 from trainable.corpus.corpus import read_corpus_config
 from trainable.features.training_data import load_training_data
 from trainable.machine.trial_lock import TrialLock
-from trainable.training.ray_trial import StudentTrial, TrialTask, build_trainer
+from trainable.training import ray_trial
+from trainable.training.epoch_report import EpochReport
+from trainable.training.ray_trial import CROWDED_WAIT_S, StudentTrial, build_trainer
 from trainable.training.trainer import Trainer
+from trainable.training.trial_task import TrialTask
 from trainable.verification.bootstrap import SpeakerBootstrap
 from trainable.verification.intervals import Interval
 
 CPU = torch.device("cpu")
+REPORT = {
+    "veer_pct": 20.0, "loss_total": 1.0, "train_accuracy_pct": 50.0, "lr": 0.1, "num_samples": 8,
+    "samples_per_s": 1.0, "train_s": 1.0, "overhead_share": 0.0,
+}  # fmt: skip
 SMALL = {
     "model": MIXER,
     "training": {"batch_size": 8, "crop_frames": 40},
@@ -66,6 +73,48 @@ def test_worker_without_memory_keeps_nothing_of_the_trial(student):
     del trainer
     assert student.step()["outcome"] == "out_of_memory"
     assert gone() is None
+
+
+@pytest.mark.parametrize("is_mended", [True, False])
+def test_trial_waits_once_where_others_have_its_memory(student, monkeypatch, is_mended):
+    """And goes on with the same share; only the second time in an epoch it needs a larger one."""
+    waited, built = [], []
+
+    class Trains:
+        """Finds no memory in its second epoch."""
+
+        def __init__(self):
+            self.history, self.num_params = [], 1
+            self.config = TrialConfig()
+            built.append(self)
+
+        def run_epoch(self):
+            if len(built) == 1 or not is_mended:
+                raise torch.OutOfMemoryError("full")
+            return EpochReport(epoch=2, **REPORT)
+
+    first = EpochReport(epoch=1, **REPORT)
+    monkeypatch.setattr(ray_trial, "build_trainer", lambda _: Trains())
+    monkeypatch.setattr(ray_trial, "placement_of", lambda *_: {})
+    monkeypatch.setattr(
+        CheckpointFolder, "restore", lambda _, trainer: trainer.history.append(first) or []
+    )
+    monkeypatch.setattr(ray_trial, "run_saved_epoch", lambda trainer, _: trainer.run_epoch())
+    monkeypatch.setattr(ray_trial, "why_trained_inverted", lambda *_: None)
+    monkeypatch.setattr(ray_trial, "is_crowded", lambda share, _: share == 0.25)
+    monkeypatch.setattr(ray_trial.time, "sleep", waited.append)
+    student._task = student._task.model_copy(update={"device": "auto"})
+    assert (student.step()["epoch"], len(built)) == (1, 1)
+    again = student.step()
+    # Ray needs a result: the last epoch is reported again, which changes nothing.
+    assert (again["epoch"], again["crowded"]) == (1, "full")
+    assert waited == [CROWDED_WAIT_S]
+    last = student.step()
+    if is_mended:
+        assert (last["epoch"], "crowded" in last) == (2, False)
+    else:
+        assert last == {"outcome": "out_of_memory", "reason": "full"}
+    assert len(waited) == 1
 
 
 def test_broken_gpu_is_raised_so_that_the_process_is_not_used_again(student, monkeypatch):

@@ -97,6 +97,38 @@ def test_every_crop_of_every_utterance_is_gathered_in_order(
         ]
 
 
+def test_embeddings_leave_the_device_as_they_come(
+    model: SpeakerModel, corpus_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_training_data(read_corpus_config(corpus_file), cache_dir=tmp_path / "cache")
+    embed, on_device = model.embed, []
+
+    class OnGpu:
+        """An embedding that is still on the device."""
+
+        def __init__(self, emb_BD: torch.Tensor) -> None:
+            self.emb_BD = emb_BD
+            on_device.append(self)
+
+        def float(self) -> "OnGpu":
+            return self
+
+        def to(self, device: str, *, non_blocking: bool) -> torch.Tensor:
+            assert (device, non_blocking) == ("cpu", True)
+            on_device.remove(self)
+            return self.emb_BD
+
+    def embed_there(feat_BTF: torch.Tensor) -> OnGpu:
+        assert on_device == []
+        return OnGpu(embed(feat_BTF))
+
+    expected = validation_scores(model, data, num_crops=3, device=CPU)
+    monkeypatch.setattr("trainable.verification.evaluation.EVAL_BATCH", {"cpu": 2})
+    monkeypatch.setattr(model, "embed", embed_there)
+    found = validation_scores(model, data, num_crops=3, device=CPU)
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 def test_passes_in_bfloat16_are_scored_in_full(
     model: SpeakerModel, corpus_file: Path, tmp_path: Path
 ) -> None:
