@@ -11,9 +11,16 @@ from spaces.files.errors import TrainingError
 from trainable.config.trial_config import TrialConfig
 from trainable.cost import random_input_step
 from trainable.cost.random_input_step import CPU, META
-from trainable.cost.step_memory import LiveBytes, live_peak, live_peaks, step_memory
+from trainable.cost.step_memory import (
+    LiveBytes,
+    StepMemory,
+    _measured,
+    live_peak,
+    live_peaks,
+    step_memory,
+)
 from trainable.loss.teacher_output import SpeakerCentres
-from trainable.machine.engine import EngineConfig
+from trainable.machine.engine import Engine, EngineConfig
 from trainable.teachers.network import Teacher
 
 FLOAT = 4
@@ -194,6 +201,18 @@ def test_a_trial_that_distils_also_holds_its_teacher(
     config = trial(distillation=distillation, stages=stages)
     memory = step_memory(config, teacher, num_speakers=3, device=CPU)
     assert memory.num_bytes > undistilled_bytes + weights
+
+
+def test_a_measured_step_is_what_was_reserved_beyond_what_was_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    peaks = iter((900, 700))
+    for name in ("empty_cache", "reset_peak_memory_stats", "synchronize"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 100)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _: next(peaks))
+    found = _measured(trial(), None, SPEAKERS, Engine(device=CPU))
+    assert found == StepMemory(800, False, 600)
 
 
 def test_the_reconstruction_term_takes_memory_of_its_own() -> None:
