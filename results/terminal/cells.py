@@ -19,6 +19,8 @@ MISSING = "-"
 TEACHER_ROW = "teacher"
 # The most important column where a search tries presets: never left out to fit the screen.
 PRESET_COLUMN = f"{PARAM_PREFIX}preset"
+# Longer words of a parameter's name are broken in a heading.
+LONGEST_WORD = 8
 WRAPPED = frozenset({"note", PRESET_COLUMN})
 # Readable on dark and on light backgrounds, which yellow is not.
 NOTE_STYLE = "magenta"
@@ -84,8 +86,17 @@ def headings(columns: Sequence[str]) -> dict[str, str]:
     for name in columns:
         last = name.rpartition(".")[2]
         short = last if counts[last] == 1 else name.removeprefix(PARAM_PREFIX)
-        shown[name] = _heading(name) or visible(short).replace("_", "\n")
+        words = visible(short).split("_")
+        shown[name] = _heading(name) or "\n".join(map(_broken, words))
     return shown
+
+
+def _broken(word: str) -> str:
+    """Return a long word in two halves, since values are mostly shorter than names."""
+    if len(word) <= LONGEST_WORD or "." in word:
+        return word
+    half = (len(word) + 1) // 2
+    return f"{word[:half]}-\n{word[half:]}"
 
 
 def plain_columns(rows: Sequence[TableRow], columns: Sequence[str]) -> list[GridColumn]:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from results.analysis.influence import by_influence
 from results.records.search_records import TeacherRecord
 from results.tables.schema import PARAM_PREFIX
 from results.tables.trial_row import NO_EFFECT_COSINE, NO_EFFECT_SHARE
-from results.terminal.cells import TEACHER_ROW, TableRow, fold_constant, in_words
+from results.terminal.cells import TEACHER_ROW, TableRow, cell, fold_constant, in_words
 
 NO_EFFECT = "no effect"
 NO_EFFECT_MEANS = (
@@ -32,23 +33,23 @@ FOLLOW_UP_MEANS = {
 SAME_AS_MEANS = "= N: the same config as trial N from other values, so it was not run again"
 # The name of the column of curves, which the trials table itself does not have.
 CURVE = "curve"
-# In the order of importance: these, then the parameters that vary, then `LAST_COLUMNS`.
-FIRST_COLUMNS = (
-    "rank",
-    "trial",
-    "veer_pct",
-    "decision_pct",
-    "meets",
-    "median_veer_pct",
-    "last_veer_pct",
-    "repeat_mean_pct",
-    "epochs",
+# These, then what was sampled and varies, that with the most influence first, then what is
+# measured beside it.
+FIRST_COLUMNS = ("rank", "trial", "veer_pct", "decision_pct", "repeat_mean_pct")
+LAST_COLUMNS = (
     "state",
+    "epochs",
     "num_params",
     "speed_ratio",
     CURVE,
+    "meets",
+    "median_veer_pct",
+    "last_veer_pct",
+    "distill_share",
+    "teacher_cosine",
+    "best_epoch",
+    "note",
 )
-LAST_COLUMNS = ("distill_share", "teacher_cosine", "best_epoch", "note")
 # Left out where no row has a value.
 OPTIONAL = frozenset(
     {
@@ -82,7 +83,11 @@ class Listing:
 
 
 def trial_listing(
-    table: pa.Table, teacher: TeacherRecord | None = None, remarks: Sequence[str] = ()
+    table: pa.Table,
+    teacher: TeacherRecord | None = None,
+    remarks: Sequence[str] = (),
+    *,
+    is_folded: bool = False,
 ) -> Listing:
     """Return the list of trials.
 
@@ -90,20 +95,29 @@ def trial_listing(
         table: The trials table, or some of its rows.
         teacher: The journal's `teacher` record, whose unknown values are None.
         remarks: Lines of `run_remarks`, shown before the explanations of marks.
+        is_folded: Whether a follow-up has no row of its own where the trial that it follows has
+            one: the mean of repeats is in that row anyway, and a control becomes its note.
     """
     params = [name for name in table.column_names if name.startswith(PARAM_PREFIX)]
     rows = _follow_ups_below(trial_rows(table))
     varied, constant = fold_constant(rows, params)
+    varied = by_influence(varied, rows)
     for row in rows:
         # For a trial that was stopped early the number of epochs is enough; `veer show` has more.
         reason = row["reason"] if row["state"] in ("failed", "diverged") else None
         row["note"] = NO_EFFECT if row["distill_has_no_effect"] else reason
+    rows, num_folded = _folded(rows) if is_folded else (rows, 0)
     columns = [
         name
         for name in (*FIRST_COLUMNS, *varied, *LAST_COLUMNS)
         if name not in OPTIONAL or any(row.get(name) is not None for row in rows)
     ]
     lines = [*remarks, *_explanations(rows, constant)]
+    if num_folded:
+        lines.append(
+            f"{num_folded} repeats and controls are in the lines of their trials; --all gives "
+            "each a line"
+        )
     if teacher is not None:
         shown = {"veer_pct": teacher.veer_pct, "num_params": teacher.num_params}
         rows = [{"trial": TEACHER_ROW, **shown}, *rows]
@@ -141,6 +155,20 @@ def _follow_ups_below(rows: Sequence[TableRow]) -> list[TableRow]:
     return placed
 
 
+def _folded(rows: Sequence[TableRow]) -> tuple[list[TableRow], int]:
+    """Return the rows without follow-ups of trials that are there, and the number left out."""
+    own = {row["trial"]: row for row in rows if row["same_as"] is None and not row["follow_up"]}
+    kept = []
+    for row in rows:
+        trial = own.get(row["follows"]) if row["follow_up"] else None
+        if trial is None:
+            kept.append(row)
+        elif row["follow_up"] == "control" and row["veer_pct"] is not None:
+            control = f"control {row['trial']}: {cell('veer_pct', row['veer_pct'])} %"
+            trial["note"] = f"{trial['note']}; {control}" if trial["note"] else control
+    return kept, len(rows) - len(kept)
+
+
 def _explanations(rows: Sequence[TableRow], constant: TableRow) -> list[str]:
     """Return lines on what all trials have in common, and on the meaning of marks in the rows."""
     lines = []
@@ -151,7 +179,7 @@ def _explanations(rows: Sequence[TableRow], constant: TableRow) -> list[str]:
     lines += [FOLLOW_UP_MEANS[kind] for kind in FOLLOW_UP_MEANS if _has(rows, kind)]
     if any(row["same_as"] is not None for row in rows):
         lines.append(SAME_AS_MEANS)
-    if any(row["note"] == NO_EFFECT for row in rows):
+    if any((row["note"] or "").startswith(NO_EFFECT) for row in rows):
         lines.append(NO_EFFECT_MEANS)
     return lines
 

@@ -26,27 +26,41 @@ from results.terminal.listing import CURVE, TIED, Listing, trial_listing
 from results.terminal.sparklines import Curve, CurveScale, curve_scale, veer_curves
 from spaces.files.visible import visible
 
-# Columns left out on a narrow screen, the first one first: `LEAST_FIRST`, the varied parameters
-# after the first `KEPT_VARIED` from the last one on, `LESS_THAN_VARIED`, the other varied
-# parameters, `LESS_THAN_REST`.
-LEAST_FIRST = ("best_epoch", "teacher_cosine", "distill_share", "last_veer_pct")
-KEPT_VARIED = 2
-LESS_THAN_VARIED = ("median_veer_pct", CURVE)
-LESS_THAN_REST = ("meets", "speed_ratio", "repeat_mean_pct", "epochs", "rank")
+# Columns left out on a narrow screen, the first one first: what is measured beside the VEER
+# (`LEAST_FIRST`), the varied parameters after the first `KEPT_VARIED` from the last one on,
+# `LESS_THAN_VARIED`, the other varied parameters, `LESS_THAN_REST`.
+LEAST_FIRST = (
+    "best_epoch",
+    "teacher_cosine",
+    "distill_share",
+    "last_veer_pct",
+    "median_veer_pct",
+    CURVE,
+)
+KEPT_VARIED = 3
+LESS_THAN_VARIED = ("meets", "speed_ratio")
+LESS_THAN_REST = ("repeat_mean_pct", "epochs", "rank")
 NO_INTERVAL = "VEER %"
 WITH_INTERVAL = "VEER % (95 %)"
 
 
-def trials_view(view: RunView, rows: pa.Table | None = None, width: int | None = None) -> Table:
+def trials_view(
+    view: RunView,
+    rows: pa.Table | None = None,
+    width: int | None = None,
+    *,
+    shows_all: bool = False,
+) -> Table:
     """Return the table of trials: the teacher first, then the trials by rank.
 
     Args:
         view: The run; remarks on it are the start of the caption.
         rows: The rows of the trials table to show; by default all.
         width: As in `listing_view`.
+        shows_all: Whether repeats and controls have lines of their own.
     """
     table = trials_table(view) if rows is None else rows
-    listing = trial_listing(table, view.teacher, run_remarks(view))
+    listing = trial_listing(table, view.teacher, run_remarks(view), is_folded=not shows_all)
     return listing_view(listing, width, veer_curves(view.histories))
 
 

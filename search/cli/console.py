@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -39,6 +40,8 @@ FILE_WIDTH = 160
 INTERRUPTED_STATUS = 130
 # Exit status of a search that stopped because of failing trials or a full disk.
 STOPPED_STATUS = 1
+# A long evaluation prints a line so often, in seconds, where no bar is shown.
+QUIET_S = 30.0
 _LAYOUT = "\n\t"
 
 
@@ -129,6 +132,7 @@ class TrainingBar:
         self._evaluation = bar.add_task("evaluation", visible=False, note="")
         self._teacher = bar.add_task("teacher", visible=False, note="")
         self._best_pct = float("inf")
+        self._printed_s = time.monotonic()
 
     def epoch(self, report: EpochReport) -> None:
         """Show a finished epoch."""
@@ -137,10 +141,22 @@ class TrainingBar:
         note = f"best VEER {self._best_pct:.2f} %" if has_veer else "no VEER yet"
         self._bar.update(self._training, completed=report.epoch, note=note)
         self._bar.console.print(epoch_line(report), highlight=False, soft_wrap=True)
+        self._printed_s = time.monotonic()
 
     def evaluation(self, done: int, total: int) -> None:
         """Show the progress of the full evaluation; hidden when done."""
         self._bar.update(self._evaluation, completed=done, total=total, visible=done < total)
+        # A pipe or a file shows no bar.
+        if done < total and not self._bar.console.is_terminal and self._is_time():
+            self.print_line(f"evaluation: {done} of {total}")
+
+    def _is_time(self) -> bool:
+        """Return whether nothing was printed for `QUIET_S`; then count from now on."""
+        now_s = time.monotonic()
+        if now_s - self._printed_s < QUIET_S:
+            return False
+        self._printed_s = now_s
+        return True
 
     def teacher(self, done: int, total: int) -> None:
         """Show the progress of a plug-in teacher's embeddings; hidden when done."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from results.records.limits import MOST_THREADS
 from results.terminal.quoting import veer_command
 
 if TYPE_CHECKING:
@@ -38,6 +39,15 @@ RunSetOption = Annotated[
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of weights, order and crops.")]
 DeviceOption = Annotated[
     str, typer.Option(help="cpu, cuda, or auto: cuda if PyTorch can use it, else cpu.")
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="CPU threads; by default as many CPUs as this process may use, and fewer if a "
+        "measurement shows that others take them.",
+    ),
 ]
 StopAtOption = Annotated[
     str | None,

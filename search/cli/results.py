@@ -52,6 +52,9 @@ def trials(
         Path | None,
         typer.Option(help="File for csv, json or parquet; by default they are printed."),
     ] = None,
+    shows_all: Annotated[
+        bool, typer.Option("--all", help="A line for each repeat and control too.")
+    ] = False,
     watching: Annotated[
         bool,
         typer.Option("--watch", help="Update the table of the best trials until the search ends."),
@@ -105,7 +108,7 @@ def trials(
         if table.num_rows and not rows.num_rows:
             wanted = " and ".join(conditions or ())
             console.print(f"none of the {table.num_rows} trials has {wanted}", highlight=False)
-        console.print(trials_view(view, rows, console.width))
+        console.print(trials_view(view, rows, console.width, shows_all=shows_all))
 
 
 def _watch(folder: RunFolder, interval_s: float | None, *, watching: bool, alone: bool) -> None:

@@ -12,6 +12,7 @@ from search.cli.options import (
     DeviceOption,
     SeedOption,
     SetOption,
+    ThreadsOption,
     permit,
 )
 from search.cli.train import run_and_show
@@ -38,6 +39,7 @@ def train(
     overrides: SetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Train a teacher and print its VEER.
@@ -50,4 +52,4 @@ def train(
 
     permit(code)
     trial: TrialConfig = read_trial_config(config, overrides or (), seed=seed)
-    run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device)
+    run_and_show(corpus=corpus, teacher=None, trial=trial, out=out, device=device, threads=threads)

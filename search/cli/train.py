@@ -12,7 +12,14 @@ import typer
 from rich.table import Table
 
 from search.cli.console import computing_device, console, progress_bar, training_bar
-from search.cli.options import AllowCodeOption, DeviceOption, RunSetOption, SeedOption, permit
+from search.cli.options import (
+    AllowCodeOption,
+    DeviceOption,
+    RunSetOption,
+    SeedOption,
+    ThreadsOption,
+    permit,
+)
 from spaces.files.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -54,6 +61,7 @@ def train(
     overrides: RunSetOption = None,
     seed: SeedOption = None,
     device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
     code: AllowCodeOption = False,
 ) -> None:
     """Train one model: a preset, a config, or the full training of a search's best student.
@@ -77,6 +85,7 @@ def train(
         engine=run.engine,
         out=out or Path("runs") / (preset or "train"),
         device=device,
+        threads=threads,
     )
 
 
@@ -126,6 +135,7 @@ def run_and_show(
     trial: TrialConfig,
     out: Path,
     device: str,
+    threads: int | None = None,
     teacher_sha256: str | None = None,
     engine: EngineConfig | None = None,
 ) -> TrainResult:
@@ -139,6 +149,7 @@ def run_and_show(
     from trainable.machine.cache_dir import cache_dir
     from trainable.machine.engine import DEFAULT_ENGINE
     from trainable.training.full import run_training
+    from trainable.training.thread_choice import ThreadChoice
 
     check_user_model(trial.model)
     require_writable(out)
@@ -163,7 +174,10 @@ def run_and_show(
     )
     try:
         with training_bar(str(out), trial.training.max_epochs) as bar:
-            result = run_training(config, data, out, device=computing, watcher=bar)
+            chosen = None if computing.type == "cuda" else ThreadChoice(threads, bar.print_line)
+            result = run_training(
+                config, data, out, device=computing, watcher=bar, threads=chosen
+            )
     except KeyboardInterrupt:
         console.print(f"stopped; continue with the same command: {shlex.join(sys.argv)}")
         raise SystemExit(130) from None

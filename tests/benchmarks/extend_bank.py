@@ -37,6 +37,7 @@ from trainable.corpus.corpus import CorpusConfig
 from trainable.features.training_data import TrainingData, load_training_data
 from trainable.loss.teacher_output import AnyTeacher
 from trainable.machine.engine import Engine
+from trainable.store.tasks import ProgressCallback
 from trainable.teachers.stored import load_stored_teacher
 from trainable.training.step import Batch, StepMeter, TrainingStep
 from trainable.training.trainer import Trainer
@@ -106,10 +107,12 @@ class WatchedValidation:
     scores_of: dict[str, list[Floats]] = field(default_factory=lambda: {RAW: [], AVERAGED: []})
     metrics: dict[str, list[Floats]] = field(default_factory=lambda: {RAW: [], AVERAGED: []})
 
-    def scores(self, model: SpeakerModel, engine: Engine) -> Floats | None:
+    def scores(
+        self, model: SpeakerModel, engine: Engine, progress: ProgressCallback | None = None
+    ) -> Floats | None:
         """Return the scores of the raw weights; keep those of both."""
         found = {
-            RAW: self.validation.scores(model, engine),
+            RAW: self.validation.scores(model, engine, progress),
             AVERAGED: self.validation.scores(self.averaged, engine),
         }
         for kind, scores in found.items():

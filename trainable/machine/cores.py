@@ -35,6 +35,12 @@ def affinity_cores() -> int:
     return os.cpu_count() or 1
 
 
+def most_threads() -> int:
+    """Return the largest number of threads to compute with: the user's, or one for each core."""
+    given = os.environ.get(OPENMP_THREADS, "").partition(",")[0].strip()
+    return int(given) if given.isascii() and given.isdigit() and int(given) else available_cores()
+
+
 def set_thread_limit() -> None:
     """Limit OpenMP's threads to the CPUs that this process may use; call it before PyTorch loads.
 

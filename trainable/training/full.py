@@ -4,9 +4,7 @@ Adds to the training loop the files that voxceleb_trainer users know: checkpoint
 TensorBoard scalars. A run folder that holds a checkpoint is continued.
 """
 
-import os
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -14,10 +12,8 @@ import torch
 from tensorboardX import SummaryWriter
 
 from models import SpeakerModel
-from spaces.files.atomic import WholeAppends
 from spaces.files.digest import file_sha256
 from spaces.files.errors import ConfigError
-from spaces.files.locks import open_no_follow
 from spaces.files.yaml_file import write_yaml
 from trainable.checkpoints.folder import CheckpointFolder
 from trainable.checkpoints.loading import load_speaker_model
@@ -30,6 +26,8 @@ from trainable.store.tasks import ProgressCallback
 from trainable.teachers.any_teacher import is_plugin, open_teacher, plugin_facts, prepare_teacher
 from trainable.training.epoch_report import METRICS, EpochReport
 from trainable.training.saved_epoch import run_saved_epoch, why_trained_inverted
+from trainable.training.score_log import ScoreLog
+from trainable.training.thread_choice import ThreadChoice
 from trainable.training.trainer import Trainer
 from trainable.verification.evaluation import EvaluationResult, score_pairs
 from trainable.verification.final import read_final_result, write_final_result
@@ -68,51 +66,13 @@ class Watcher(Protocol):
         """Handle a finished epoch."""
 
     def evaluation(self, done: int, total: int) -> None:
-        """Handle progress of an evaluation, in embedded utterances."""
+        """Handle progress of an evaluation, in embedded utterances, or crops after an epoch."""
 
     def teacher(self, done: int, total: int) -> None:
         """Handle progress of the teacher, in utterances that it has embedded."""
 
     def print_line(self, text: str) -> None:
         """Handle a message that the user should read, such as a damaged checkpoint."""
-
-
-class ScoreLog:
-    """The file `result/scores.txt`, in voxceleb_trainer's line format; lines are appended.
-
-    Args:
-        folder: The run's folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.file = folder / "result" / "scores.txt"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-
-    def training(self, report: EpochReport) -> None:
-        """Append the line of a training epoch."""
-        self._write(
-            f"Epoch {report.epoch}, TEER/TAcc {report.train_accuracy_pct:.2f}, "
-            f"TLOSS {report.loss_total:f}, LR {report.lr:f}"
-        )
-
-    def evaluation(self, epoch: int, result: EvaluationResult) -> None:
-        """Append EER and minDCF (prior 0.05), both by voxceleb_trainer's protocol."""
-        metrics = result.voxceleb_trainer
-        self._write(
-            f"Epoch {epoch}, VEER {metrics.eer_pct_voxceleb_trainer:2.4f}, "
-            f"MinDCF {metrics.min_dcf_p05:2.5f}"
-        )
-
-    def has_evaluation(self, epoch: int) -> bool:
-        """Return whether the file has the metrics of an epoch."""
-        return self.file.exists() and f"Epoch {epoch}, VEER " in self.file.read_text()
-
-    def _write(self, text: str) -> None:
-        now = datetime.now(tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        line = f"[INFO] :: {now} :: {text}\n".encode()
-        file = open_no_follow(self.file, os.O_WRONLY | os.O_APPEND)
-        with os.fdopen(file, "ab", buffering=0) as out:
-            WholeAppends(out, self.file).append(line)
 
 
 def with_prepared_teacher(
@@ -179,6 +139,7 @@ def run_training(
     *,
     device: torch.device,
     watcher: Watcher | None = None,
+    threads: ThreadChoice | None = None,
 ) -> TrainResult:
     """Train to the last epoch, continuing where the folder already holds a checkpoint.
 
@@ -193,6 +154,7 @@ def run_training(
         out: The run's folder.
         device: Where to train.
         watcher: Receives every epoch, the progress of evaluations, and warnings.
+        threads: Chooses the CPU threads; None leaves their number as it is.
     """
     config = with_prepared_teacher(config, data, out, watcher)
     progress = None if watcher is None else watcher.teacher
@@ -203,8 +165,12 @@ def run_training(
         if watcher:
             watcher.print_line(damage)
     resumed_from = trainer.epoch
+    trainer.evaluation_progress = None if watcher is None else watcher.evaluation
     evaluations = _FullEvaluations(config, out, device, watcher)
     write_yaml(out / "config.yaml", config.model_dump(mode="json", exclude_none=True))
+    if threads and trainer.epoch < config.trial.training.max_epochs:
+        threads.begin(trainer)
+        evaluations.scores.threads(threads.number, trainer.epoch + 1)
     # A run that was stopped between saving an epoch and evaluating it.
     evaluations.evaluate_if_due(trainer)
     # Events after the resumed epoch come from an earlier, stopped process: TensorBoard drops them.
@@ -212,6 +178,9 @@ def run_training(
         while trainer.epoch < config.trial.training.max_epochs:
             report = run_saved_epoch(trainer, out)
             _log_epoch(report, evaluations.scores, writer, watcher)
+            # Before the evaluation, which is starved too.
+            if threads and threads.after_epoch(trainer, report.samples_per_s):
+                evaluations.scores.threads(threads.number, trainer.epoch + 1)
             evaluations.evaluate_if_due(trainer)
     # Ties go to the earlier epoch, as in `CheckpointFolder`, which keeps only that file.
     best = min(trainer.history, key=lambda report: report.rank_key)

@@ -33,6 +33,7 @@ from trainable.machine.engine import (
     set_determinism,
 )
 from trainable.machine.prefetch import prefetched, to_device
+from trainable.store.tasks import ProgressCallback
 from trainable.training.epoch_crops import draw_epoch_crops
 from trainable.training.epoch_report import EpochReport
 from trainable.training.meter import epoch_meter
@@ -66,6 +67,7 @@ class Trainer:
         history: One report per finished epoch.
         num_params: Trainable parameters of the network, read from the built model.
         eval_plan: The epochs that are evaluated; all unless it is set.
+        evaluation_progress: Called with (crops done, crops in total) while an epoch is evaluated.
         new_scores: Validation scores of the last epoch if this object trained it and no earlier
             epoch is as good; else None.
     """
@@ -122,6 +124,7 @@ class Trainer:
         )
         self._score_evaluator = ScoreEvaluator(data)
         self.eval_plan = EVERY_EPOCH
+        self.evaluation_progress: ProgressCallback | None = None
         self.new_scores: MeasuredScores | None = None
         self.scheduler = torch.optim.lr_scheduler.StepLR(
             self.step.optimizer, config.training.lr_decay_every_epochs, config.training.lr_decay
@@ -186,7 +189,7 @@ class Trainer:
         if not self.eval_plan.is_due(epoch):
             return {"veer_pct": None, "is_unevaluated": True}
         started = time.perf_counter()
-        scores = self._validation.scores(self.evaluated, self._engine)
+        scores = self._validation.scores(self.evaluated, self._engine, self.evaluation_progress)
         if scores is None:
             raise self._diverged("an embedding of the validation list became NaN or infinite")
         best_pct, _ = min((each.rank_key for each in self.history), default=(math.inf, 0))

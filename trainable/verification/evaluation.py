@@ -110,18 +110,24 @@ class Validation:
         self._start_Z = np.stack(starts)[which_V].flatten()
 
     @torch.inference_mode()
-    def scores(self, model: SpeakerModel, engine: Engine) -> Floats | None:
+    def scores(
+        self,
+        model: SpeakerModel,
+        engine: Engine,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Floats | None:
         """Return the score of every trial pair, (P,), float64.
 
         Args:
             model: On the engine's device; in eval mode afterwards.
             engine: Device and precision of the passes.
+            progress: Called with (crops done, crops in total).
 
         Returns:
             None if an embedding is NaN or infinite.
         """
         model.eval()
-        chunks = []
+        chunks, done = [], 0
         with (
             closing(prefetched(self._batches(engine.device), device=engine.device)) as batches,
             engine.autocast(),
@@ -130,6 +136,9 @@ class Validation:
                 # NumPy has no bfloat16, which the pass may compute in. Every batch leaves the GPU
                 # as it comes: its memory does not grow with the list, and no pass waits.
                 chunks.append(model.embed(feat_BTF).float().to("cpu", non_blocking=True))
+                done += len(feat_BTF)
+                if progress:
+                    progress(done, len(self._row_Z))
         if engine.device.type == "cuda":
             torch.cuda.synchronize(engine.device)
         emb_VCD = torch.cat(chunks).reshape(len(self._data.val_row), self._num_crops, -1)

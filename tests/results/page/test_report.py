@@ -157,10 +157,10 @@ def test_the_trial_table_has_the_rows_and_columns_of_veer_trials(
     shared_run: RunFolder, page_of: Callable[[RunFolder], Page]
 ) -> None:
     text = page_of(shared_run).text
-    heading = "ranktrialVEER %meetsmedian of last 5last VEER %epochsstateparameterspreset"
+    heading = "ranktrialVEER %presetstateepochsparametersmeetsmedian of last 5last VEER %"
     assert f"{heading}distill shareteacher cosinebest epochnote" in text
-    assert "1= 110.25target10.2510.251complete1,001alpha_0--1" in text
-    assert "-24.00-4.004.001diverged1,002v1_mse0.20000.5001loss is nan" in text
+    assert "1= 110.25alpha_0complete11,001target10.2510.25--1" in text
+    assert "-24.00v1_msediverged11,002-4.004.000.20000.5001loss is nan" in text
     assert "warning: students without distillation already beat the teacher" in text
 
 

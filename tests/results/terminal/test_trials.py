@@ -78,7 +78,7 @@ def body_of(text: str) -> list[str]:
 def test_what_belongs_together_stands_in_one_cell() -> None:
     lines = body_of(text_of(listed(FULL, TEACHER, curves=CURVES)))
     best = lines[1].split()
-    assert best[:5] == ["1", "7", "9.53", "(8.1-11.2)", "9.90"]
+    assert best[:5] == ["1", "7", "9.53", "(8.1-11.2)", "9.61"]
     assert "9.61 ± 0.12 (3)" in lines[1]
     assert "10.40 (1)" in lines[2]
     assert re.search(r"583,712 +2\.31 +█", lines[1])
@@ -94,8 +94,8 @@ def test_numbers_and_intervals_are_each_aligned() -> None:
 
 def test_the_columns_that_matter_come_first() -> None:
     assert trial_listing(FULL).columns == [
-        "rank", "trial", "veer_pct", "median_veer_pct", "last_veer_pct", "repeat_mean_pct",
-        "epochs", "state", "num_params", "speed_ratio", "param.training.lr", "best_epoch", "note",
+        "rank", "trial", "veer_pct", "repeat_mean_pct", "param.training.lr", "state", "epochs",
+        "num_params", "speed_ratio", "median_veer_pct", "last_veer_pct", "best_epoch", "note",
     ]  # fmt: skip
 
 
@@ -126,6 +126,51 @@ def test_follow_ups_stand_below_the_trial_that_they_follow() -> None:
     assert "repeat N: trial N is the one above it with another seed" in text
     assert "control N: trial N is the one above it, stopped early, run again" in text
     assert "repeat N" not in text_of(listed(FULL.slice(0, 5), TEACHER))
+
+
+def test_follow_ups_are_folded_into_the_line_of_their_trial() -> None:
+    listing = trial_listing(FULL, TEACHER, is_folded=True)
+    assert [row["trial"] for row in listing.rows] == ["teacher", 7, 3, "= 3", 0, 1, 10]
+    notes = {row["trial"]: row.get("note") for row in listing.rows}
+    assert notes[0] == "control 9: 12.00 %"
+    assert notes[3] is None  # its repeats are in the column of their mean
+    assert listing.remarks[-1] == (
+        "2 repeats and controls are in the lines of their trials; --all gives each a line"
+    )
+    # Nothing is lost where the trial itself is not listed.
+    only = trial_listing(FULL.slice(5, 3), is_folded=True)
+    assert [row["trial"] for row in only.rows] == [8, 9, 10]
+
+
+def test_what_was_searched_over_is_shown_at_160_columns() -> None:
+    """Loss, alpha and learning rate stay, whatever is measured beside them."""
+    names = ["training.lr", "loss.distillation", "loss.alpha", "model.num_blocks"]
+    losses = ["cosine", "mse", "infonce", "none"]
+    rows = [
+        {"rank": place + 1, "trial": place, "veer_pct": 9.0 + place, "veer_low_pct": 8.0,
+         "veer_high_pct": 12.0 + place, "is_tied": True, "median_veer_pct": 9.9 + place,
+         "last_veer_pct": 10.1, "speed_ratio": 2.3, "num_repeats": 3, "repeat_mean_pct": 9.61,
+         "repeat_sd_pct": 0.124, "meets": "target", "best_epoch": 7, "distill_share": 0.3,
+         "teacher_cosine": 0.9}
+        for place in range(8)
+    ]  # fmt: skip
+    table = table_of(*rows)
+    varied = {"loss.distillation": [losses[n % 4] for n in range(8)],
+              "loss.alpha": [0.1 * n for n in range(8)],
+              "model.num_blocks": [2 * (n % 3) for n in range(8)]}  # fmt: skip
+    for name, values in varied.items():
+        table = table.append_column(f"param.{name}", pa.array(values))
+    listing = trial_listing(table, TEACHER)
+    curves = {n: [40.0] * 12 + [9.0 + n] for n in range(8)}
+    text = text_of(listed(table, TEACHER, curves=curves, width=160), 160)
+    assert [name.removeprefix("param.") for name in listing.varied[:2]] == [
+        "training.lr", "loss.alpha",
+    ]  # fmt: skip
+    assert set(listing.varied) == {f"param.{name}" for name in names}
+    left_out = re.search(r"characters: (.*) \(--columns", " ".join(text.split()))
+    assert not left_out or not set(left_out[1].split(", ")) & set(names)
+    assert "infonce" in text
+    assert "distil-" in text
 
 
 def test_a_stopped_curve_ends_early_and_all_have_one_scale() -> None:

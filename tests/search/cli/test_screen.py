@@ -141,3 +141,16 @@ def test_a_hostile_speaker_is_named_as_text(tmp_path: Path) -> None:
     faults: list[str] = []
     parse_train_list(tmp_path / "list.txt", tmp_path, faults)
     assert "\x1b" not in printed("\n".join(faults))
+
+
+def test_a_long_evaluation_is_reported_where_no_bar_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(screen, "console", Screen(file=out, width=200))
+    with screen.training_bar("run", 3) as bar:
+        bar.evaluation(1, 4)
+        assert "evaluation" not in out.getvalue()
+        monkeypatch.setattr(screen, "QUIET_S", 0.0)
+        bar.evaluation(2, 4)
+        assert "evaluation: 2 of 4" in out.getvalue()

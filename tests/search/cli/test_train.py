@@ -39,6 +39,7 @@ def test_a_teacher_is_trained_and_then_reused(
     corpus_file: Path, teacher: Path, tmp_path: Path
 ) -> None:
     assert (teacher / "result" / "scores.txt").read_text().count("\n") == 3
+    assert (teacher / "result" / "threads.txt").read_text().endswith(":: Epoch 1, 1 threads\n")
     again = veer(
         "teacher", "train", tmp_path / "teacher.yaml", "--corpus", corpus_file, "--out", teacher
     )
