@@ -3,13 +3,12 @@
 import argparse
 import json
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.benchmarks.peer_tools import PeerProcess, PeerTool, fitting, plain_dimension
-from tests.benchmarks.search import arms_of, by_arm, faults_of, finished, run_arms, setup_of
+from tests.benchmarks.search import by_arm, finished, run_arms, setup_of
 from tests.benchmarks.search_arms import AFTER, ARMS, RANDOM, Arm, search
 from tests.benchmarks.search_bars import verdicts
 from tests.benchmarks.search_cases import Bank, Case, best_of_random
@@ -285,25 +284,3 @@ class TestPeers:
         assert plain["model.hidden_dim"]["choices"] == [16, 24, 32, 48, 64]
         lr = next(each for each in SPACE.dimensions if each.name == "training.lr")
         assert fitting(lr, 1.0) == lr.high
-
-
-def test_a_whole_name_selects_one_arm_and_a_part_of_names_several() -> None:
-    assert [arm.name for arm in arms_of(RANDOM)] == [RANDOM]
-    assert len(arms_of("random")) > 1
-    assert arms_of("") == list(ARMS)
-
-
-@pytest.mark.parametrize(
-    ("given", "fault"),
-    [
-        ({"arms": "nonsense"}, "--arms nonsense selects none of: "),
-        ({"banks": "AZ"}, "--banks must be of the letters A, B and C, got 'AZ'"),
-        ({"taskset": Path("none.npz")}, "--taskset: no such file: none.npz"),
-        ({"bank": Path("none")}, "--bank: no run of the bank, such as 000.npz, in none"),
-    ],
-)
-def test_arguments_that_select_nothing_are_refused(given, fault) -> None:
-    usual = {"arms": "", "banks": "ABC", "taskset": None, "bank": None}
-    assert faults_of(argparse.Namespace(**usual)) == []
-    [found] = faults_of(argparse.Namespace(**usual | given))
-    assert found.startswith(fault)
