@@ -86,6 +86,7 @@ class GpuShareProbe:
             base=base,
             max_cpus=max_cpus,
             num_gpus=num_spreading_gpus(base, nodes),
+            num_all_gpus=sum(int(node.num_gpus) for node in nodes),
             context_bytes=context_bytes,
             step_bytes=step_bytes,
         )

@@ -31,6 +31,11 @@ from search.loop.trial_course import Budget, Fault, TrialCourse, end_after_epoch
 from trainable.machine.memory_share import OUT_OF_MEMORY
 
 
+def _any(course: TrialCourse) -> bool:
+    del course
+    return True
+
+
 class Coordinator(SearchState):
     """Hands out the trials of a search and takes their results.
 
@@ -124,16 +129,16 @@ class Coordinator(SearchState):
             if not self._end_if_due(trial):
                 self._waiting.append(trial)
 
-    def next_trial(self) -> TrialCourse | None:
-        """Return the next trial to run, None if there is none or the search is halted."""
+    def next_trial(self, fits: Callable[[TrialCourse], bool] = _any) -> TrialCourse | None:
+        """Return the next trial to run that `fits`, None if none does or the search is halted."""
         if self.is_out_of_time:
             self.halt("time_limit")
         if self.halted is not None:
             return None
         # Before any new trial: suggestions depend on the results so far, so a resumed search would
         # otherwise draw others than one that was not interrupted.
-        while self._waiting:
-            course = self.trials[self._waiting.pop(0)]
+        for course in [each for each in map(self.trials.__getitem__, self._waiting) if fits(each)]:
+            self._waiting.remove(course.trial)
             # Another trial may have met the target while this one waited.
             if not self._end_if_due(course.trial):
                 return self._hand_out(course)

@@ -61,6 +61,7 @@ class ShareAllocator:
         base: The share of a trial that has not run out of memory.
         max_cpus: CPUs of the largest node.
         num_gpus: GPUs over which larger shares spread trials; 0 where they are not used for that.
+        num_all_gpus: GPUs of all nodes.
         context_bytes: GPU memory that a process takes before it trains.
         step_bytes: GPU memory of a trial's steps, margin included; 0 where it was not measured.
     """
@@ -68,6 +69,7 @@ class ShareAllocator:
     base: ResourceShare
     max_cpus: float
     num_gpus: int = 0
+    num_all_gpus: int = 1
     context_bytes: int = USUAL_CONTEXT_BYTES
     step_bytes: int = 0
 
@@ -106,6 +108,20 @@ class ShareAllocator:
         num = math.ceil(min(num_free / num_gpus, num_free / (num_to_come + 1)) - TOLERANCE)
         wider = 1.0 if num >= per_gpu else num * self.base.num_gpus
         return replace(share, num_gpus=max(share.num_gpus, wider))
+
+    def is_free(self, share: ResourceShare, taken: Sequence[float]) -> bool:
+        """Return whether a part of a GPU is surely free on one of them.
+
+        Args:
+            share: The part, at least the base share.
+            taken: Base shares that each of the running trials has.
+        """
+        num = math.ceil(self.num_base_shares(share) - TOLERANCE)
+        if num <= 1 or not 0 < self.base.num_gpus < 1:
+            return True
+        num_free = self.num_all_gpus * num_fitting(1.0, self.base.num_gpus) - sum(taken)
+        # At worst each GPU lacks one base share of it.
+        return num_free > self.num_all_gpus * (num - 1) + 1 - TOLERANCE
 
     def doubled(self, had: ResourceShare) -> RaisedShare | None:
         """Return the next larger share after a trial ran out of memory, None if there is none.

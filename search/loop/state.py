@@ -71,9 +71,14 @@ class SearchState:
         return any(trial.is_running for trial in self.trials)
 
     @property
+    def returning(self) -> list[TrialCourse]:
+        """The trials that came back unfinished, and are to be handed out again."""
+        return [trial for trial in self.trials if trial.state is None and not trial.is_running]
+
+    @property
     def num_to_come(self) -> int:
         """How many trials may still be handed out, at most: new ones and those that came back."""
-        num = sum(trial.state is None and not trial.is_running for trial in self.trials)
+        num = len(self.returning)
         if self.met_by is None and not self.is_spent:
             num += max(0, self.budget.num_trials - len(self.own_trials))
         # Follow-ups begin when all other trials have ended.

@@ -1,7 +1,7 @@
 """The suggestions behind Ray Tune's Searcher interface."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,9 @@ class TrialSlots:
 
     A trial with a raised share takes several slots. While it waits for them, a free slot is kept
     for it for `KEPT_WITHIN_S`: otherwise each would go to a smaller trial at once, and the large
-    one would hardly ever start.
+    one would hardly ever start. It waits here and not in Ray: where the GPUs of a node together
+    have free what it needs, and none of them alone, Ray tries to place it again and again, and
+    nothing else (measured with Ray 2.60).
 
     Args:
         allocator: The resources of a trial.
@@ -62,10 +64,19 @@ class TrialSlots:
         """Return a line with the number of trials at once and the resources of each."""
         return at_once_line(self.at_once, self._num_slots, self.allocator.base)
 
-    @property
-    def are_full(self) -> bool:
-        """Whether another trial would have to wait."""
-        if self._waiting and self._clock() - self._freed_s < KEPT_WITHIN_S:
+    def fits(self, course: TrialCourse) -> bool:
+        """Return whether Ray has room for the trial's share, if it has for a normal one."""
+        share = self.allocator.share_of(course.raised)
+        return self.allocator.is_free(share, self._taken_shares)
+
+    def are_full(self, returning: Sequence[TrialCourse] = ()) -> bool:
+        """Return whether another trial would have to wait.
+
+        Args:
+            returning: Trials that are to run again, maybe with a raised share.
+        """
+        is_kept = bool(self._waiting) or not all(map(self.fits, returning))
+        if is_kept and self._clock() - self._freed_s < KEPT_WITHIN_S:
             return True
         # A trial that still waits has nothing yet.
         running = [taken for name, taken in self._taken.items() if name not in self._waiting]
@@ -82,7 +93,7 @@ class TrialSlots:
         """
         share = self.allocator.spread_share(
             course.raised,
-            [taken.num_shares for taken in self._taken.values()],
+            self._taken_shares,
             max(0, min(num_to_come, self.at_once - len(self._taken) - 1)),
         )
         num_shares = self.allocator.num_base_shares(share)
@@ -93,6 +104,10 @@ class TrialSlots:
             self._waiting.add(name)
             self._freed_s = self._clock()
         return share
+
+    @property
+    def _taken_shares(self) -> list[float]:
+        return [taken.num_shares for taken in self._taken.values()]
 
     def note_start(self, name: str) -> None:
         """Record that a trial has its resources and runs."""
@@ -135,10 +150,11 @@ class CoordinatorSearcher(Searcher):
     ) -> dict[str, Any] | str | None:
         """Return the next trial's Ray config, None to be asked again later, or FINISHED."""
         # A halted search must answer at once, so that Tune learns that it has finished.
-        if self._slots.are_full and self._coordinator.halted is None:
+        is_full = self._slots.are_full(self._coordinator.returning)
+        if is_full and self._coordinator.halted is None:
             return None
         with self._coordinator.keeping_errors():
-            course = self._coordinator.next_trial()
+            course = self._coordinator.next_trial(self._slots.fits)
         if course is None:
             # After FINISHED Ray asks no more, but a running trial may fail and have to run again.
             may_continue = self._coordinator.halted is None and self._coordinator.has_running

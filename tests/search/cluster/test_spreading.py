@@ -52,7 +52,7 @@ class Played:
         self.num_left = num_trials
 
     def fill(self) -> None:
-        while self.num_left and not self.slots.are_full:
+        while self.num_left and not self.slots.are_full():
             self.num_left -= 1
             name = str(self.num_left)
             share = self.slots.take(name, SimpleNamespace(raised=None), self.num_left)

@@ -117,9 +117,10 @@ def test_no_trial_overtakes_a_raised_trial_that_waits_for_two_slots(make_ray):
     ray = make_ray(num_slots=4)
     assert [ray.ask() for _ in range(4)] == [0, 1, 2, 3]
     assert ray.result(1, NO_MEMORY) == "STOP"
-    assert ray.ask() == 1
-    # It has no worker yet: a place that becomes free is for it.
+    # A place that becomes free is for it.
+    assert ray.ask() is None
     ray.result(0, DONE)
+    assert ray.ask() == 1
     assert ray.ask() is None
     ray.start(1)
     # It has two places, trials 2 and 3 have one each.
@@ -131,34 +132,52 @@ def test_no_trial_overtakes_a_raised_trial_that_waits_for_two_slots(make_ray):
 
 
 def test_slots_that_a_raised_trial_cannot_use_are_not_kept_for_ever(make_ray):
-    """A half does not fit where a quarter is free on each of two GPUs."""
-    ray = make_ray(num_slots=8)
+    """A half does not fit where a quarter is free on each of two GPUs; Ray is not asked for it."""
+    ray = make_ray(replace(QUARTER, num_gpus=2, num_all_gpus=2), num_slots=8, num_trials=99)
     assert [ray.ask() for _ in range(9)] == [*range(8), None]
     ray.result(0, NO_MEMORY)
-    assert ray.ask() == 0
+    assert ray.ask() is None
     ray.now_s += 100
     ray.result(1, DONE)
-    # Its GPU's next slot may become free soon.
+    # A third slot may become free soon: then one of the GPUs has two.
     ray.now_s += KEPT_WITHIN_S - 1
     assert ray.ask() is None
     ray.now_s += 1
     assert [ray.ask(), ray.ask(), ray.ask()] == [8, 9, None]
-    # The next free slot is kept for it again.
-    ray.result(2, DONE)
-    assert ray.ask() is None
-    ray.start(0)
-    assert ray.ask() is None
-    ray.result(3, DONE)
+    # The next free slots are kept for it again.
+    for trial in (2, 3):
+        ray.result(trial, DONE)
+        assert ray.ask() is None
     ray.result(4, DONE)
+    assert ray.ask() == 0
+    assert ray.tasks[0]["num_gpus"] == 0.5
+    ray.start(0)
     assert [ray.ask(), ray.ask()] == [10, None]
+
+
+def test_raised_trial_runs_at_last_where_no_other_is_left(make_ray):
+    ray = make_ray(replace(QUARTER, num_gpus=2, num_all_gpus=2), num_slots=8, num_trials=8)
+    assert [ray.ask() for _ in range(8)] == [*range(8)]
+    ray.result(0, NO_MEMORY)
+    ray.now_s += KEPT_WITHIN_S
+    assert ray.ask() is None
+    for trial in tuple(ray.out):
+        ray.result(trial, DONE)
+    assert ray.ask() == 0
+    assert ray.tasks[0]["num_gpus"] == 1.0  # nobody else needs it
+    ray.result(0, DONE)
+    assert ray.ask() == "FINISHED"
 
 
 def test_trial_gets_a_larger_share_where_no_other_is_to_come(make_ray):
     """And what it had is doubled after it ran out of memory."""
-    ray = make_ray(replace(QUARTER, num_gpus=2), num_slots=8, num_trials=4)
+    ray = make_ray(replace(QUARTER, num_gpus=2, num_all_gpus=2), num_slots=8, num_trials=4)
     assert [ray.ask() for _ in range(5)] == [0, 1, 2, 3, None]
     assert [task["num_gpus"] for task in ray.tasks.values()] == [0.5, 0.5, 0.5, 0.25]
     ray.result(0, NO_MEMORY)
+    assert ray.ask() is None
+    for trial in (1, 2, 3):
+        ray.result(trial, DONE)
     assert ray.ask() == 0
     assert ray.tasks[0]["num_gpus"] == 1.0
 
