@@ -21,6 +21,7 @@ from trainable.audio.reading import (
     load_wave,
     load_wave_and_extent,
 )
+from trainable.audio.voices import HeardSpeech, voice_of
 
 _SLICE_FILES = 256
 # Float samples may exceed 1 a little; 12 dB above it, they have another scale.
@@ -48,12 +49,14 @@ class AudioScan:
             cannot be read.
         keys: A number for each file that equal recordings share, and few others.
         warnings: One sentence for each kind of doubt, with the number of files and the first one.
+        voices: The speech of each file, if it was asked for; None without voiced speech.
     """
 
     faults: tuple[str, ...]
     durations_s: tuple[float, ...]
     keys: tuple[int, ...] = ()
     warnings: tuple[str, ...] = ()
+    voices: tuple[HeardSpeech | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class _Inspected:
     duration_s: float = 0.0
     key: int = 0
     doubts: dict[str, str] = field(default_factory=dict)
+    voice: HeardSpeech | None = None
 
 
 def scan_audio(
@@ -69,6 +73,7 @@ def scan_audio(
     *,
     min_duration_s: float,
     progress: Callable[[int, int], None] | None = None,
+    with_voices: bool = False,
 ) -> AudioScan:
     """Decode every file, and find all faults.
 
@@ -76,9 +81,10 @@ def scan_audio(
         entries: Audio files, each with the line that lists it.
         min_duration_s: Shorter files are faults, seconds.
         progress: Called with (files done, files in all).
+        with_voices: Whether to find pitch and spectrum of the speech.
     """
     inspected: list[_Inspected] = []
-    inspect = partial(_inspect, min_duration_s=min_duration_s)
+    inspect = partial(_inspect, min_duration_s=min_duration_s, with_voice=with_voices)
     with ThreadPoolExecutor(NUM_READERS) as pool:
         # In slices, so that an interrupt does not wait for a million files.
         for first in range(0, len(entries), _SLICE_FILES):
@@ -91,6 +97,7 @@ def scan_audio(
         durations_s=tuple(found.duration_s for found in inspected),
         keys=tuple(found.key for found in inspected),
         warnings=_warnings(entries, inspected),
+        voices=tuple(found.voice for found in inspected) if with_voices else (),
     )
 
 
@@ -103,7 +110,7 @@ def wave_sha256(path: Path) -> str:
     return hashlib.sha256(load_wave(path).tobytes()).hexdigest()
 
 
-def _inspect(entry: AudioEntry, *, min_duration_s: float) -> _Inspected:
+def _inspect(entry: AudioEntry, *, min_duration_s: float, with_voice: bool) -> _Inspected:
     try:
         wave_S, extent = load_wave_and_extent(entry.path)
     except AudioError as fault:
@@ -114,6 +121,7 @@ def _inspect(entry: AudioEntry, *, min_duration_s: float) -> _Inspected:
         duration_s=len(wave_S) / SAMPLE_RATE_HZ,
         key=_key(wave_S),
         doubts={} if text else _doubts(wave_S, extent),
+        voice=voice_of(wave_S) if with_voice and not text else None,
     )
 
 

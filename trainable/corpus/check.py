@@ -25,6 +25,7 @@ from trainable.corpus.known_lists import (
     known_list_warning,
     overlap_warnings,
 )
+from trainable.corpus.rates import rate_warnings
 from trainable.corpus.shared import (
     ListedUtterances,
     shared_files,
@@ -94,22 +95,33 @@ def check_corpus(
     audio = [*corpus.audio]
     if test is not None:
         audio += audio_of_pairs(test.pairs, test.file, test.root)
-    scan = scan_audio(audio, min_duration_s=config.min_duration_s, progress=progress)
+    scan = scan_audio(
+        audio, min_duration_s=config.min_duration_s, progress=progress, with_voices=True
+    )
     numbers = recordings([entry.path for entry in audio], scan.keys)
     # Audio comes in the order training, validation, test.
-    ends = [len(train.utterances)]
-    ends += [ends[0] + len(val.listed.index.paths)]
-    parts = [numbers[: ends[0]], numbers[ends[0] : ends[1]], numbers[ends[1] :]]
+    of_train = len(train.utterances)
+    of_val = of_train + len(val.listed.index.paths)
+    spans = [slice(of_train), slice(of_train, of_val), slice(of_val, None)]
+    parts = [numbers[span] for span in spans]
     for trials, own in zip(lists, parts[1:], strict=False):
         faults += _copy_faults(train, parts[0], trials, own)
     # Faults of lists and audio together, so that one check names all of them.
     if faults or scan.faults:
         raise CorpusError([*faults, *scan.faults])
-    reports = [_report_train(train, scan.durations_s[: ends[0]])]
-    reports.append(_report_pairs("validation", val, scan.durations_s[ends[0] : ends[1]]))
-    if test is not None:
-        reports.append(_report_pairs("test", test, scan.durations_s[ends[1] :]))
-    return CorpusReport(parts=tuple(reports), warnings=tuple(_warnings(train, lists, parts, scan)))
+    reports = [_report_train(train, scan.durations_s[spans[0]])]
+    for name, trials, span in zip(("validation", "test"), lists, spans[1:], strict=False):
+        reports.append(_report_pairs(name, trials, scan.durations_s[span]))
+    warnings = _warnings(train, lists, parts, scan)
+    named = [[utterance.speaker for utterance in train.utterances], *map(_speakers_of, lists)]
+    for speakers, span in zip(named, spans, strict=False):
+        warnings += rate_warnings(audio[span], speakers, scan.voices[span])
+    return CorpusReport(parts=tuple(reports), warnings=tuple(warnings))
+
+
+def _speakers_of(trials: ListedPairs) -> list[str]:
+    """Return the speaker of each file of a trial list, in the order of its audio."""
+    return [] if trials.speakers is None else [*trials.speakers.names]
 
 
 def _parse_test_list(
