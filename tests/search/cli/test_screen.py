@@ -1,5 +1,6 @@
 """Text from any source is printed as plain text, with its control characters escaped."""
 
+import codecs
 import io
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from results.records.trial_records import EpochEnded, InfrastructureFault, Trial
 from search.cli import app as cli
 from search.cli import console as screen
 from search.cli.console import Screen
+from search.cli.streams import FALLBACK, _replace
 from search.run.progress import SearchView
 from tests.search.commands import veer
 from trainable.lists.parsing import parse_train_list
@@ -154,3 +156,17 @@ def test_a_long_evaluation_is_reported_where_no_bar_is_shown(
         monkeypatch.setattr(screen, "QUIET_S", 0.0)
         bar.evaluation(2, 4)
         assert "evaluation: 2 of 4" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "shown"),
+    [
+        ("≈ 9.61 ± 0.12 ▁▄█", "ascii", b"~ 9.61 +- 0.12 _:#"),
+        ("≈ 9.61 ± 0.12", "latin-1", b"~ 9.61 \xb1 0.12"),
+        ("zoë/話者 \udcff", "ascii", b"zo\\xeb/\\u8a71\\u8005 \\udcff"),
+        ("zoë \udcff", "utf-8", b"zo\xc3\xab \\udcff"),
+    ],
+)
+def test_what_an_encoding_lacks_falls_back(text: str, encoding: str, shown: bytes) -> None:
+    codecs.register_error(FALLBACK, _replace)
+    assert text.encode(encoding, FALLBACK) == shown

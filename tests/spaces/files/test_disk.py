@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from spaces.files.disk import format_bytes, free_bytes, is_disk_full, translate_disk_full
+from spaces.files.disk import (
+    format_bytes,
+    free_bytes,
+    is_disk_full,
+    require_writable,
+    translate_disk_full,
+)
 from spaces.files.errors import DiskFullError
+from tests.worlds.read_only import read_only
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -76,3 +83,13 @@ def test_free_bytes_are_those_of_the_file_system(tmp_path: Path) -> None:
 )
 def test_bytes_are_formatted_in_decimal_units(num_bytes: float, text: str) -> None:
     assert format_bytes(num_bytes) == text
+
+
+def test_a_folder_that_takes_no_file_is_refused_before_the_work(tmp_path: Path) -> None:
+    require_writable(tmp_path / "not" / "there" / "yet")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError, match="file/run"):
+        require_writable(tmp_path / "file" / "run")
+    with read_only(tmp_path), pytest.raises(OSError, match=r"Read-only file system: .*/run'"):
+        require_writable(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
