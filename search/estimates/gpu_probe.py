@@ -182,7 +182,11 @@ class GpuShareProbe:
         """Return what a trial needs, for a step or for validation."""
         # No step of a trial exceeds the limit of the space.
         most = self.space.limits.max_gpu_memory
-        return max(validation_bytes, step_bytes if most is None else min(step_bytes, int(most)))
+        step_bytes = step_bytes if most is None else min(step_bytes, int(most))
+        if self.settings.engine.capture:
+            # The memory of a recorded step stays its own during validation.
+            return step_bytes + validation_bytes
+        return max(step_bytes, validation_bytes)
 
 
 def _is_gpu_of(probed: GpuShareMeasured, found: tuple[str, int] | None) -> bool:

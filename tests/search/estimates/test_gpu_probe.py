@@ -139,6 +139,12 @@ def test_share_holds_a_validation_that_needs_more_than_a_step(make_gpu_probe) ->
     assert "needs 1200 MiB, and validation 2800 MiB; with a margin" in printed[-1]
 
 
+def test_share_holds_a_recorded_step_and_validation_beside_it(make_gpu_probe) -> None:
+    gpu_probe, _ = make_gpu_probe(engine={"capture": True})
+    allocator = gpu_probe.make_allocator([SMALL], Seen(validation_mib=400))
+    assert allocator.step_bytes == (STEP_MIB + 400) * MIB * 5 // 4
+
+
 def test_the_config_that_is_probed_is_the_largest(make_gpu_probe) -> None:
     gpu_probe, _ = make_gpu_probe()
     probe = Seen()
