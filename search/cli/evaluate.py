@@ -183,6 +183,8 @@ def _print(source: ModelSource, trials: TrialList, scores: PairScores, eer: Fina
     _print_line(f"{title} {trials.file}")
     console.print(evaluation_table(scores.result, title=""))
     _print_line(f"cosine of mean embeddings: {eer.in_words}")
+    if eer.warning is not None:
+        _print_line(f"warning: {eer.warning}")
 
 
 def _print_line(text: str) -> None:

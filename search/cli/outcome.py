@@ -30,7 +30,7 @@ STOP_MESSAGES: Mapping[str, tuple[str, int]] = MappingProxyType(
         "time_limit": ("time limit reached; continue with", 0),
         "failing": ("too many trials fail: fix the cause, then", STOPPED_STATUS),
         "disk_full": ("the disk is full: free some space, then", STOPPED_STATUS),
-        "inverted": ("if the labels are right after all, continue with", STOPPED_STATUS),
+        "inverted": ("start another search; if they are right, continue with", STOPPED_STATUS),
     }
 )
 

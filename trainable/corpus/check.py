@@ -179,7 +179,14 @@ def _warnings(
     warnings += scan.warnings
     val = lists[0]
     if len(lists) > 1:
-        warnings += overlap_warnings(val.pairs, lists[1].pairs, val.rules.speaker)
+        overlaps = overlap_warnings(val.pairs, lists[1].pairs, val.rules.speaker)
+        num_shared = len(set(numbers[1]) & set(numbers[2]))
+        if num_shared and not overlaps:
+            overlaps = [
+                f"validation and test list share {num_shared} recordings under other names: error "
+                "rates on it are too low for a model that was chosen by the other"
+            ]
+        warnings += overlaps
     num_targets = sum(pair.is_target for pair in val.pairs)
     known = known_list_warning(val.listed.index.paths, len(val.pairs), num_targets)
     return [*warnings, *([known] if known else [])]

@@ -87,7 +87,7 @@ def foreign_format(kind: ListKind, file: Path, lines: Sequence[str]) -> ForeignF
         file: The list, for the message.
         lines: Its lines.
     """
-    content = [n for n, text in enumerate(lines) if text.strip() and not text.startswith("#")]
+    content = [n for n, text in enumerate(map(str.lstrip, lines)) if text and text[0] != "#"]
     header = _header(kind, [(n, lines[n]) for n in content[:2]])
     first = content[:_NUM_FIRST_LINES] if header is None else content[1 : _NUM_FIRST_LINES + 1]
     layouts = [layout_of(kind, lines[n]) for n in first]
@@ -211,7 +211,8 @@ def _fix(
     text = next(lines[n] for n in range(start, len(lines)) if layout_of(kind, lines[n]) == layout)
     columns = [_awk_label(layout, text, kind), *(f"${n + 1}" for n in layout.paths)]
     # Quotes of a CSV, blank lines and comments are dropped on the way.
-    where = " && ".join([*([f"NR > {header + 1}"] if header is not None else []), "NF && !/^#/"])
+    where = "" if header is None else f"NR > {header + 1} && "
+    where += "NF && $1 !~ /^ *#/"
     separator = f" -F{shlex.quote(layout.separator)}" if layout.separator else ""
     quotes = '{gsub(/"/, "")} ' if layout.separator and '"' in text else ""
     new = file.with_name(f"{file.stem}_new{file.suffix or '.txt'}")

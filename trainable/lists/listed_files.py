@@ -6,6 +6,7 @@ from pathlib import Path, PurePath, PureWindowsPath
 
 # PATH_MAX of Linux: no file has a longer path, and the system refuses to look one up.
 MAX_PATH_CHARS = 4096
+_SUFFIXES = (".wav", ".flac")
 # Absolute paths whose parents are compared with the root, one by one, before that is given up.
 _MAX_PREFIX_MISSES = 3
 LINK_REMEDY = (
@@ -30,6 +31,7 @@ class ListedFiles:
         self._prefixes = list(dict.fromkeys(_as_prefix(each) for each in (root, self._root)))
         self._num_misses = 0
         self._links_out: dict[str, Path] = {}
+        self._hints: dict[str, str] = {}
 
     def relative(self, path: str) -> str:
         """Return an absolute path inside the root without the root, any other path unchanged."""
@@ -65,6 +67,11 @@ class ListedFiles:
         """Return the link by which a path with a fault leads out of the root, None without one."""
         return self._links_out.get(path)
 
+    def shared_cause(self, path: str) -> str | None:
+        """Return a name for the cause of a path's fault that other paths may share."""
+        link = self._links_out.get(path)
+        return self._hints.get(path) if link is None else f"link {link}"
+
     def _find_link_out(self, path: str) -> Path | None:
         place = self._root
         for part in PurePath(path).parts:
@@ -82,7 +89,7 @@ class ListedFiles:
         try:
             found = file.stat()
         except (FileNotFoundError, NotADirectoryError, ValueError):
-            return f"there is no audio file {file}"
+            return f"there is no audio file {file}{self._near(path)}"
         except OSError as error:
             return f"the audio file {file} cannot be reached: {error.strerror}"
         if not stat.S_ISREG(found.st_mode):
@@ -96,6 +103,27 @@ class ListedFiles:
                 f"leads to {link.resolve()}; {LINK_REMEDY}"
             )
         return found.st_dev << 64 | found.st_ino
+
+    def _near(self, path: str) -> str:
+        """Return what may be wrong with the path of a missing file, empty if nothing is known."""
+        stem, dot, _ = path.rpartition(".")
+        names = {f"{path}{suffix}" for suffix in _SUFFIXES}
+        names |= {f"{stem}{suffix}" for suffix in _SUFFIXES if dot}
+        first, _, rest = path.partition("/")
+        hint = ""
+        if near := next((each for each in sorted(names) if self._has(each)), None):
+            hint = f"there is {near}: name it with this suffix"
+        elif "\\" in path and self._has(path.replace("\\", "/")):
+            hint = "write / in place of \\ in its path"
+        elif first == self._root.name and self._has(rest):
+            hint = f"{first}/ is the folder that paths start from: set the folder one higher"
+        if not hint:
+            return ""
+        self._hints[path] = hint.rpartition(": ")[2]
+        return f"; {hint}"
+
+    def _has(self, path: str) -> bool:
+        return os.path.isfile(f"{self._root}/{path}")  # noqa: PTH113 - false for any odd name
 
     def _is_inside(self, folder: Path) -> bool:
         if folder not in self._inside:

@@ -212,8 +212,7 @@ def _checked(files: ListedFiles, found: LineFaults, line: int, path: str) -> str
     if fault is None:
         return audio
     # A linked folder of a thousand files is one fault.
-    link = files.link_out(audio)
-    found.add(line, fault, None if link is None else f"link {link}")
+    found.add(line, fault, files.shared_cause(audio))
     return None
 
 
@@ -271,8 +270,8 @@ def _is_named(
         found.add(number, f"{_wrong_form(kind, [])}; {fix}", "blank")
         return True
     # A speaker's name may begin so too.
-    if text.startswith("#") and layout_of(kind, text) != STANDARD[kind]:
-        fix = f"remove comments with: sed -i '/^#/d' {shlex.quote(str(path))}"
+    if text.lstrip().startswith("#") and layout_of(kind, text) != STANDARD[kind]:
+        fix = f"remove comments with: sed -i '/^[[:space:]]*#/d' {shlex.quote(str(path))}"
         found.add(number, f"{_wrong_form(kind, text.split())}; {fix}", "comment")
         return True
     return False

@@ -19,6 +19,7 @@ from trainable.lists.speakers import ListSpeakers, speakers_in_list
 from trainable.verification.bootstrap import SpeakerBootstrap, SpeakerPairs
 from trainable.verification.evaluation import EvaluationResult
 from trainable.verification.intervals import MIN_SPEAKERS, Interval
+from trainable.verification.inverted import why_inverted
 from trainable.verification.metrics import VerificationMetrics, equal_error_rate
 
 FINAL_FILE = Path("result") / "final.json"
@@ -33,11 +34,13 @@ class FinalEER:
         interval: Its 95 % interval by bootstrap over the list's speakers; None if the list has
             too few speakers or errors for one, or its speakers are unknown.
         speakers: Speakers of the list.
+        warning: Why it is worse than chance, None if it is not significantly.
     """
 
     eer_pct: float
     interval: Interval | None
     speakers: ListSpeakers
+    warning: str | None = None
 
     @property
     def num_speakers(self) -> int | None:
@@ -86,14 +89,17 @@ def final_eer(
     eer_pct = equal_error_rate(scores, index.is_target)
     speakers = speakers_in_list(index, rule)
     found = FinalEER(eer_pct=eer_pct, interval=None, speakers=speakers)
+    interval = None
     # Wrong speakers would give a wrong interval, and with few there is none, whatever they are.
-    if found.num_speakers is None or found.num_speakers < MIN_SPEAKERS:
-        return found
-    names = np.array(speakers.names)
-    bootstrap = SpeakerBootstrap(
-        SpeakerPairs.of(names[index.a].tolist(), names[index.b].tolist(), index.is_target)
-    )
-    return replace(found, interval=bootstrap.interval(eer_pct, bootstrap.eer_pct(scores)))
+    if found.num_speakers is not None and found.num_speakers >= MIN_SPEAKERS:
+        names = np.array(speakers.names)
+        bootstrap = SpeakerBootstrap(
+            SpeakerPairs.of(names[index.a].tolist(), names[index.b].tolist(), index.is_target)
+        )
+        interval = bootstrap.interval(eer_pct, bootstrap.eer_pct(scores))
+    num_targets = int(index.is_target.sum())
+    why = why_inverted(eer_pct, interval, num_targets, len(index.is_target) - num_targets)
+    return replace(found, interval=interval, warning=why)
 
 
 def write_final_result(folder: Path, epoch: int, result: EvaluationResult) -> None:

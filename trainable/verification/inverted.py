@@ -42,9 +42,9 @@ def why_inverted(
     if not is_above:
         return None
     return (
-        f"VEER {veer_pct:.2f} % ({how}) is significantly above the 50 % of chance: the labels of "
+        f"EER {veer_pct:.2f} % ({how}) is significantly above the 50 % of chance: the labels of "
         "the validation list seem swapped; if 0 stands for the same speaker, set labels: 0 is "
-        "target in corpus.yaml, then start another search"
+        "target in corpus.yaml"
     )
 
 

@@ -174,7 +174,7 @@ class TestEmbeddingsAsTeacher:
     def test_a_teacher_worse_than_chance_is_refused(self, data, file):
         scores = data.val_is_target.astype(float)
         require_above_chance(file, data, scores)
-        with pytest.raises(TrainingError, match=r"teacher\.parquet: VEER 100\.00 % .*swapped"):
+        with pytest.raises(TrainingError, match=r"teacher\.parquet: EER 100\.00 % .*swapped"):
             require_above_chance(file, data, -scores)
 
     def test_labels_are_refused_before_a_trial_starts(self, settings, data, file, tmp_path):

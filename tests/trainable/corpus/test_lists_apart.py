@@ -153,6 +153,16 @@ def test_other_audio_of_one_length_is_no_copy(lists: Lists, tmp_path: Path) -> N
     assert warnings_of(lists([*TRAIN, "s0 s0/near.wav"])) == []
 
 
+def test_recordings_of_validation_and_test_under_other_names_are_warned_of(
+    lists: Lists, tmp_path: Path
+) -> None:
+    shutil.copytree(tmp_path / "wav" / "s2", tmp_path / "wav" / "t2")
+    shutil.copytree(tmp_path / "wav" / "s3", tmp_path / "wav" / "t3")
+    (tmp_path / "test.txt").write_text("\n".join(PAIRS).replace("s", "t"))
+    (warning,) = warnings_of(lists(test_dir="wav", test_list="test.txt"))
+    assert "validation and test list share 4 recordings under other names" in warning
+
+
 def test_copies_within_training_are_warned_of(lists: Lists, tmp_path: Path) -> None:
     for speaker in ("s0", "s1"):
         shutil.copyfile(tmp_path / "wav" / "s0" / "a.wav", tmp_path / "wav" / speaker / "d.wav")

@@ -157,6 +157,26 @@ def test_another_encoding_is_named_with_its_line(
     assert [utterance.speaker for utterance in found] == ["a", "ren\u00e9"]
 
 
+@pytest.mark.parametrize(
+    ("paths", "hint"),
+    [
+        (("a/1", "b/1"), "there is a/1.wav: name it with this suffix (2 such lines)"),
+        (("a/1.m4a", "b/1.m4a"), "there is a/1.wav: name it with this suffix (2 such lines)"),
+        (("a\\1.wav", "b\\1.wav"), "write / in place of \\ in its path (2 such lines)"),
+        (("wav/a/1.wav", "wav/b/1.wav"), "wav/ is the folder that paths start from: set the"),
+    ],
+)
+def test_missing_files_for_one_reason_are_named_once(
+    root: Path, paths: tuple[str, ...], hint: str
+) -> None:
+    (root.parent / "list.txt").write_text("".join(f"s{path[-1]} {path}\n" for path in paths))
+    faults: list[str] = []
+    assert parse_train_list(root.parent / "list.txt", root, faults) == ()
+    (fault,) = faults
+    assert f"list.txt:1: there is no audio file {root}/{paths[0]}; " in fault
+    assert hint in fault
+
+
 def test_absolute_paths_inside_the_root_lose_the_root(root: Path, tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     linked.symlink_to(root)

@@ -72,6 +72,14 @@ def test_the_speaker_may_be_another_folder_or_be_given() -> None:
     assert final_eer(pairs_of(8, "wav/"), scores, SpeakerRule(folder=2)).in_words == expected
 
 
+def test_an_eer_above_chance_is_warned_of() -> None:
+    pairs = pairs_of(8)
+    assert final_eer(pairs, scores_of(pairs)).warning is None
+    warning = final_eer(pairs, -scores_of(pairs, 3.0)).warning
+    assert warning is not None
+    assert "significantly above the 50 % of chance" in warning
+
+
 @pytest.mark.parametrize(
     ("pairs", "shift", "why"),
     [

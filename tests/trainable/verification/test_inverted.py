@@ -25,5 +25,5 @@ def test_only_a_rate_significantly_above_chance_is_inverted(
     why = why_inverted(veer_pct, interval, num_pairs, 2 * num_pairs)
     assert (why is not None) == is_inverted
     if why is not None:
-        assert f"VEER {veer_pct:.2f} %" in why
+        assert f"EER {veer_pct:.2f} %" in why
         assert "set labels: 0 is target in corpus.yaml" in why
