@@ -205,9 +205,14 @@ def _network(teacher: Path) -> Path:
 
     Raises:
         ConfigError: The teacher has embeddings of fixed crops only.
-        CheckpointError: There is no such file.
+        CheckpointError: There is no such file, or it is no model file of Veer.
     """
-    from trainable.teachers.any_teacher import find_teacher, is_plugin, is_stored
+    from trainable.teachers.any_teacher import (
+        facts_of_file,
+        find_teacher,
+        is_plugin,
+        is_stored,
+    )
 
     if is_stored(teacher):
         raise ConfigError(
@@ -220,7 +225,9 @@ def _network(teacher: Path) -> Path:
             "its own crops, and its embeddings are stored in the run folder; give a model file or "
             "its folder"
         )
-    return find_teacher(teacher)
+    file = find_teacher(teacher)
+    facts_of_file(file)  # a file of another program is refused before the log-mels
+    return file
 
 
 def _stores_of(corpus: Path, teacher: Path | None = None) -> tuple[StoreInfo, ...]:

@@ -25,15 +25,24 @@ ITS_OWN_PROGRAM = (
 )
 _HEAD_BYTES = 4096
 _TAIL_BYTES = 65536
-_KALDI_SCP = re.compile(rb"\A\S+ +\S+:\d+\r?\n")
-_KALDI_TEXT_ARK = re.compile(rb"\A\S+ +\[ *[-+0-9.]")
-_KALDI_ARK = re.compile(rb"\A[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)")
 _NUMBER = rb"[-+0-9.eE]+"
-_TEXT_TABLE = re.compile(rb"\A[^\0]+[,;\t ]" + _NUMBER + rb"[,;\t ]" + _NUMBER + rb"[,;\t\r\n ]")
-_MAGIC = (
-    (b"\x93NUMPY", "a NumPy array (.npy)", AS_PARQUET),
-    (b"\x89HDF\r\n", "an HDF5 file", AS_PARQUET),
-    (b"PAR1", "a Parquet file", "give it a name that ends in .parquet"),
+_STARTS = tuple(
+    (re.compile(start), what, remedy)
+    for start, what, remedy in (
+        (rb"\x93NUMPY", "a NumPy array (.npy)", AS_PARQUET),
+        (rb"\x89HDF\r\n", "an HDF5 file", AS_PARQUET),
+        (rb"PAR1", "a Parquet file", "give it a name that ends in .parquet"),
+        (rb"[^\0\n]{0,1000} \0B(?:FV|DV|FM|DM|CM)", "a Kaldi archive (.ark)", AS_PARQUET),
+        (rb"\S+ +\[ *[-+0-9.]", "a Kaldi archive (.ark)", AS_PARQUET),
+        (rb"\S+ +\S+:\d+\r?\n", "a Kaldi script file (.scp)", AS_PARQUET),
+        # Its header is JSON, after the header's length.
+        (rb'(?s:.{8})\{"', "a safetensors file of weights", ITS_OWN_PROGRAM),
+        (
+            rb"[^\0]+[,;\t ]" + _NUMBER + rb"[,;\t ]" + _NUMBER + rb"[,;\t\r\n ]",
+            "a table of text",
+            AS_PARQUET,
+        ),
+    )
 )
 NAMESPACE = "argparse.Namespace"
 # Of the names of weights: in voxceleb_trainer, and in a model that trained on several GPUs.
@@ -50,22 +59,15 @@ def foreign_kind(file: Path) -> tuple[str, str] | None:
             tail = opened.read()
     except OSError:
         return None
-    for magic, what, remedy in _MAGIC:
-        if head.startswith(magic):
+    for start, what, remedy in _STARTS:
+        if start.match(head):
             return what, remedy
     if head.startswith(b"PK"):
         return _archive_kind(head, tail)
-    if _KALDI_ARK.match(head) or _KALDI_TEXT_ARK.match(head):
-        return "a Kaldi archive (.ark)", AS_PARQUET
-    if _KALDI_SCP.match(head):
-        return "a Kaldi script file (.scp)", AS_PARQUET
-    # Its header is JSON, after the header's length.
-    if head[8:10] == b'{"':
-        return "a safetensors file of weights", ITS_OWN_PROGRAM
     if file.suffix == ".onnx":
         return "an ONNX model", ITS_OWN_PROGRAM
-    if _TEXT_TABLE.match(head):
-        return "a table of text", AS_PARQUET
+    if _is_text(head):
+        return "a text file", f"if it holds embeddings, {AS_PARQUET}"
     return None
 
 
@@ -96,6 +98,13 @@ def refusal_of(file: Path, kind: tuple[str, str]) -> str:
     """Return the message for a file of another program."""
     what, remedy = kind
     return f"{file}: this is {what}; {TAKEN}: {remedy}"
+
+
+def _is_text(head: bytes) -> bool:
+    # The last character may be cut.
+    text = head.decode("utf-8", "ignore")
+    is_whole = len(text.encode()) > len(head) - 4
+    return bool(text) and is_whole and all(each.isprintable() or each in "\t\r\n" for each in text)
 
 
 def _archive_kind(head: bytes, tail: bytes) -> tuple[str, str] | None:

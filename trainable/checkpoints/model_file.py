@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from spaces.files.digest import verify_digest
 from spaces.files.errors import CheckpointError, DamagedError, VeerError
-from trainable.checkpoints.foreign import content_kind, foreign_kind, refusal_of, unsafe_kind
+from trainable.checkpoints.foreign import (
+    TAKEN,
+    content_kind,
+    foreign_kind,
+    refusal_of,
+    unsafe_kind,
+)
 from trainable.machine.memory_share import is_out_of_memory
 
 # Prefixes of the names in `model_state_dict`: network and classifier as in voxceleb_trainer, and
@@ -58,7 +64,8 @@ def read_checkpoint(file: Path, *, is_mapped: bool = False) -> dict[str, Any]:
         if kind := foreign_kind(file) or unsafe_kind(error):
             raise DamagedError(refusal_of(file, kind)) from error
         raise DamagedError(
-            f"{file}: not a readable model file ({type(error).__name__}); {ANOTHER}"
+            f"{file}: not a readable model file ({type(error).__name__}); "
+            + (ANOTHER if FILE_PATTERN.fullmatch(file.name) else f"{TAKEN}; or {ANOTHER}")
         ) from error
     if not isinstance(state, dict) or not {"model_state_dict", "epoch", "veer"} <= state.keys():
         raise DamagedError(refusal_of(file, content_kind(state)))

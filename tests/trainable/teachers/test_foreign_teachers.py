@@ -53,6 +53,7 @@ CASES = {
     "t.npz": (in_memory(lambda file: np.savez(file, a=ROWS)), "an archive of NumPy", AS_PARQUET),
     "t.h5": (b"\x89HDF\r\n\x1a\n" + bytes(64), "an HDF5 file", AS_PARQUET),
     "t.csv": (b"path,d0,d1\na.wav,0.5,-1e-3\n", "a table of text", AS_PARQUET),
+    "list.txt": ("id1 a.wav\nid2 bé.wav\n".encode(), "a text file", "if it holds embeddings"),
     "t.pq": (b"PAR1" + bytes(64), "a Parquet file", "that ends in .parquet"),
     "t.safetensors": (
         struct.pack("<Q", len(HEADER)) + HEADER + bytes(4), "a safetensors file", OWN_PROGRAM
@@ -90,9 +91,11 @@ def test_a_file_of_another_program_is_named_with_what_leads_on(name: str, tmp_pa
 
 
 def test_a_damaged_file_is_never_to_be_deleted(tmp_path: Path) -> None:
-    (tmp_path / "t.model").write_bytes(b"\x80\x02 torn")
-    with pytest.raises(CheckpointError, match="restore it from a copy, or train again into an"):
-        facts_of_file(tmp_path / "t.model")
+    advices = {"model000000001.model": "; restore", "t.pt": "; Veer takes .*; or restore"}
+    for name, advice in advices.items():
+        (tmp_path / name).write_bytes(b"\x80\x02 torn")
+        with pytest.raises(CheckpointError, match=f"{advice} it from a copy, or train"):
+            facts_of_file(tmp_path / name)
 
 
 def test_a_misfit_is_refused_before_the_corpus_is_read(
