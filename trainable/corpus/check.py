@@ -91,13 +91,11 @@ def check_corpus(
     train, val = parse_lists(config, faults)
     test = _parse_test_list(config, train, val, faults)
     lists = [val] if test is None else [val, test]
-    corpus = corpus_of(config, train, val)
-    audio = [*corpus.audio]
+    audio = [*corpus_of(config, train, val).audio]
     if test is not None:
         audio += audio_of_pairs(test.pairs, test.file, test.root)
-    scan = scan_audio(
-        audio, min_duration_s=config.min_duration_s, progress=progress, with_voices=True
-    )
+    shortest_s = config.min_duration_s
+    scan = scan_audio(audio, min_duration_s=shortest_s, progress=progress, with_voices=True)
     numbers = recordings([entry.path for entry in audio], scan.keys)
     # Audio comes in the order training, validation, test.
     of_train = len(train.utterances)

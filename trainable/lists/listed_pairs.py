@@ -103,14 +103,8 @@ def read_pairs(
         check_files: Whether to look up the files, and to find the speakers.
     """
     rules, files = rules or ListRules(), ListedFiles(root, check_files=check_files)
-    pairs = parse_trial_list(
-        file,
-        root,
-        faults,
-        check_files=check_files,
-        files=files,
-        zero_is_target=rules.zero_is_target,
-    )
+    looked_up = {"check_files": check_files, "zero_is_target": rules.zero_is_target}
+    pairs = parse_trial_list(file, root, faults, files=files, **looked_up)
     index = PairIndex.from_pairs(pairs if check_files else ())
     lines = np.array([pair.line for pair in pairs if check_files], dtype=np.int64)
     speakers = None

@@ -1,11 +1,14 @@
 """The speakers of utterances in a list that has only the labels same or different."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trainable.lists.pair_index import PairIndex
+from trainable.lists.speaker_rule import SpeakerRule
 from trainable.lists.speakers import speakers_in_list
-from trainable.verification.score_evaluator import validation_pairs
+from trainable.verification.score_evaluator import ScoreEvaluator, validation_pairs
 
 SAME, OTHER = True, False
 
@@ -54,3 +57,12 @@ def test_the_validation_list_of_a_corpus(data):
         data.val_a, data.val_b, pairs.speaker_a, pairs.speaker_b, strict=True
     ):
         assert (names[a] == names[b]) == (one == other)
+
+
+def test_speakers_that_contradict_a_label_give_no_interval(data):
+    """The second folder is the session: utterances of one speaker have several."""
+    scores = np.random.default_rng(0).normal(size=len(data.val_a))
+    measured = ScoreEvaluator(replace(data, speaker_rule=SpeakerRule(folder=2))).measure(scores)
+    assert measured.interval is None
+    assert np.isnan(measured.replicates).all()
+    assert np.isfinite(ScoreEvaluator(data).measure(scores).replicates).any()
