@@ -26,6 +26,7 @@ from spaces.files.visible import visible
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _PAGE = "report.html.jinja"
+_CHARTS_PAGE = "charts.html.jinja"
 _STYLE = "report.css"
 # Our scripts, in this order. Those of the charts need Plotly.
 _SCRIPTS = ("table.js", "details.js")
@@ -55,12 +56,25 @@ def render_page(report: HasCharts) -> str:
         report: The object that the template calls `report`. Its `data` and charts are embedded as
             JSON.
     """
+    return _rendered(_PAGE, report, [_script(_SCRIPTS)])
+
+
+def render_charts_page(report: HasCharts) -> str:
+    """Return an HTML page of texts, tables and charts that are not of one run.
+
+    Args:
+        report: The object that the template calls `report`, such as `results.page.charts_page`
+            makes it.
+    """
+    return _rendered(_CHARTS_PAGE, report, [])
+
+
+def _rendered(name: str, report: HasCharts, scripts: list[str]) -> str:
     style = _text(_STYLE)
-    scripts = [_script(_SCRIPTS)]
     if report.charts.drawn:
         scripts += [plotly_script(), _script(_CHART_SCRIPTS)]
-    known = _MAP_STYLE_ID.search("".join(scripts[1:2]))
-    template = _environment().get_template(_PAGE)
+    known = _MAP_STYLE_ID.search("".join(scripts[-2:-1]))
+    template = _environment().get_template(name)
     return template.render(
         report=report,
         style=Markup(style),  # noqa: S704 - our own file

@@ -15,6 +15,7 @@ from search.cli.presets import presets
 from search.cli.reproduce import reproduce
 from search.cli.resume import resume
 from search.cli.search import search
+from search.cli.simulate import simulate
 from spaces.files.errors import VeerError
 
 USER_ERROR_STATUS = 2
@@ -31,6 +32,7 @@ app.add_typer(data.app, name="data")
 app.add_typer(teacher.app, name="teacher")
 app.add_typer(space.app, name="space")
 app.add_typer(cluster.app, name="cluster")
+app.command()(simulate)
 app.command()(search)
 app.command()(resume)
 app.command()(results.trials)

@@ -16,15 +16,17 @@ class SimulatedTrial:
         veer_pct: VEER after each epoch, percent; NaN where the trial diverges.
         dprime: d' after each epoch; empty if there is none.
         epoch_s: Simulated seconds of an epoch.
+        setup_s: Simulated seconds before the first epoch.
 
     Raises:
-        ValueError: There is no epoch, the d' are not as many as the VEERs, or an epoch takes no
-            time.
+        ValueError: There is no epoch, the d' are not as many as the VEERs, an epoch takes no
+            time, or the set-up less than none.
     """
 
     veer_pct: Sequence[float]
     dprime: Sequence[float] = ()
     epoch_s: float = 1.0
+    setup_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the lengths and the time."""
@@ -38,6 +40,8 @@ class SimulatedTrial:
         # `not >` also refuses NaN.
         if not self.epoch_s > 0 or math.isinf(self.epoch_s):
             raise ValueError(f"epoch_s must be above 0 and finite, got {self.epoch_s}")
+        if not 0 <= self.setup_s < math.inf:
+            raise ValueError(f"setup_s must be 0 or above and finite, got {self.setup_s}")
 
     def fields(self, epoch: int) -> dict[str, float]:
         """Return what an epoch reports beside its VEER, as `Coordinator.report` takes it."""

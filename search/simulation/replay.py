@@ -134,10 +134,10 @@ class _Replay:
                 return
             worker = self._idle.pop(0)
             self._running[worker] = _Running(course, trained)
-            self._expect(worker, course.epoch + 1)
+            self._expect(worker, course.epoch + 1, trained.setup_s)
 
-    def _expect(self, worker: int, epoch: int) -> None:
-        ends_s = self._clock.now_s + self._running[worker].trained.epoch_s
+    def _expect(self, worker: int, epoch: int, setup_s: float = 0.0) -> None:
+        ends_s = self._clock.now_s + setup_s + self._running[worker].trained.epoch_s
         heapq.heappush(self._events, (ends_s, worker, epoch))
 
     def _end_epoch(self, worker: int, epoch: int) -> SimulatedEpoch:

@@ -1,0 +1,59 @@
+"""A page of texts, tables and charts that are not of one run, with the look of a run's page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from results.page.charts import Drawing, PageFigures, draw_figures
+from results.page.page import render_charts_page
+from results.page.table import PageTable
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import DiskFullError, RunError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartsPage:
+    """Everything on the page, in its order.
+
+    Attributes:
+        title: Its heading.
+        lines: Paragraphs below it.
+        tables: Tables with their headings.
+        charts: The charts.
+    """
+
+    title: str
+    lines: tuple[str, ...]
+    tables: tuple[tuple[str, PageTable], ...]
+    charts: PageFigures
+
+
+def write_charts_page(
+    out: Path,
+    title: str,
+    lines: tuple[str, ...],
+    tables: tuple[tuple[str, PageTable], ...],
+    figures: Mapping[str, Drawing],
+) -> None:
+    """Write a page atomically; it is a single file that loads nothing else.
+
+    Args:
+        out: Path of the page.
+        title: Its heading.
+        lines: Paragraphs below it.
+        tables: Tables with their headings.
+        figures: Charts by name, each of which draws itself.
+
+    Raises:
+        RunError: The file cannot be written.
+        DiskFullError: The disk is full.
+    """
+    charts = draw_figures(figures, None)
+    page = ChartsPage(title=title, lines=lines, tables=tables, charts=charts)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(out, render_charts_page(page))
+    except DiskFullError:
+        raise
+    except OSError as error:
+        raise RunError(f"{out}: cannot write the page: {error.strerror or error}") from error
