@@ -23,7 +23,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 # More trials of a search are not played: it has not reached the VEER.
-MOST_TRIALS = 3000
+MOST_TRIALS = 2000
 # Resampled seeds of an interval.
 NUM_DRAWS, DRAW_SEED = 2000, 0
 Progress = Callable[[int, int], None]

@@ -1,0 +1,162 @@
+"""Time until a search has a good student, with 1 to 1,024 workers, on banks of students.
+
+`make bench NAME=workers ARGS='--taskset FILE'`, or with $VEER_TASKSET; without it only bank C is
+played. The banks are those of the benchmark `search`: A, recorded curves of 12 tasks, and C,
+made-up students. The workers are simulated; sampler and early stopping are the product's.
+
+A search has reached its goal when the true value of its incumbent is as good as that of the best
+one of 128 random configs run to the end, their quantile 1/128. The ratio is the speedup of 64
+workers, as a share of linear, of the arm that is fastest there. Hyperband's brackets are no
+scheduler of Veer, so they are no arm.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import optuna
+
+from results.page.charts_page import write_charts_page
+from results.page.table import plain_table
+from search.config.search_config import SearchConfig
+from search.loop.trial_course import TrialCourse
+from search.prediction.prediction_page import scaling_drawing
+from search.prediction.prediction_table import SCALING_HEADINGS, scaling_lines, scaling_rows
+from search.prediction.scaling import ARMS, WORKERS, Race, ScalingPoint, run_races
+from search.simulation.objective import SimulatedTrial
+from tests.benchmarks.made_up_bank import MadeUpProblem
+from tests.benchmarks.report import finish
+from tests.benchmarks.search_problem import Problem, Student, random_params
+from tests.benchmarks.taskset_bank import TasksetProblem, load_tasks
+from trainable.corpus.corpus import CorpusConfig
+from trainable.machine.hardware import describe_hardware
+
+NUM_DRAWN, GOOD_SHARE = 1024, 1 / 128
+EPOCHS_OF_C = 27
+BAR, BAR_WORKERS = 0.8, 64
+
+
+class BankWorld:
+    """A problem as a simulated search sees it, with what its students are worth."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._students: dict[int, Student] = {}
+
+    def trial(self, course: TrialCourse) -> SimulatedTrial | None:
+        student = self._problem.student(course.suggestion.params)
+        if student is None:
+            return None
+        self._students[course.trial] = student
+        return SimulatedTrial(
+            veer_pct=student.veer_pct.tolist(),
+            dprime=() if student.dprime is None else student.dprime.tolist(),
+            epoch_s=student.epoch_s,
+        )
+
+    def true_pct(self, trial: int, epoch: int) -> float:
+        return float(self._students[trial].true_pct[epoch - 1])
+
+
+def race(make: Callable[[], Problem], seed: int) -> Race:
+    """Return the race to one of the best `GOOD_SHARE` of the random configs of a problem."""
+    problem, rng = make(), np.random.default_rng((seed, NUM_DRAWN))
+    drawn = [problem.student(random_params(problem.space, rng)) for _ in range(NUM_DRAWN)]
+    found = [np.nanmin(each.true_pct) for each in drawn if each is not None]
+    return Race(
+        seed=seed,
+        space=problem.space,
+        world=lambda: BankWorld(make()),
+        until_pct=float(np.quantile(found, GOOD_SHARE)),
+    )
+
+
+def settings_of(max_epochs: int, decide_by: str) -> SearchConfig:
+    """Return what all arms share."""
+    none = Path("none")
+    return SearchConfig.model_validate(
+        {
+            "corpus": CorpusConfig(train_dir=none, train_list=none, val_dir=none, val_list=none),
+            "space": none,
+            "max_epochs": max_epochs,
+            "decide_by": decide_by,
+        }
+    )
+
+
+def races_of_c(seeds: int) -> list[Race]:
+    """Return races of made-up students, each with noise of its own."""
+    makes = [partial(MadeUpProblem, seed, EPOCHS_OF_C, "ema") for seed in range(seeds)]
+    return [race(make, seed) for seed, make in enumerate(makes)]
+
+
+def races_of_a(file: Path, seeds: int) -> list[Race]:
+    """Return races of the first tasks, one a seed."""
+    tasks = load_tasks(file)[:seeds]
+    makes = [partial(TasksetProblem, task, seed) for seed, task in enumerate(tasks)]
+    return [race(make, seed) for seed, make in enumerate(makes)]
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Parse whole numbers separated by commas."""
+    return tuple(int(part) for part in text.split(","))
+
+
+def parsed() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description="Time to a good student by workers.")
+    given = os.environ.get("VEER_TASKSET")
+    parser.add_argument("--taskset", type=Path, default=given and Path(given))
+    parser.add_argument("--seeds", type=int, default=12, help="races of a bank")
+    parser.add_argument("--workers", type=numbers, default=WORKERS, help="such as 1,8,64")
+    parser.add_argument("--arms", default="", help="parts of names, separated by commas")
+    parser.add_argument("--out", type=Path, default=Path("runs/workers"), help="folder of pages")
+    return parser.parse_args()
+
+
+def show(bank: str, points: Sequence[ScalingPoint], out: Path) -> None:
+    """Print the table of a bank, and write its page."""
+    print(f"\nbank {bank}: " + " | ".join(SCALING_HEADINGS))
+    for row in scaling_rows(points):
+        print(" | ".join(row))
+    for line in scaling_lines(points):
+        print(line)
+    table = plain_table(SCALING_HEADINGS, scaling_rows(points))
+    charts = {"scaling": scaling_drawing(points)}
+    title = f"Time to a good student by workers, bank {bank}"
+    tables = (("Searches", table),)
+    write_charts_page(out / f"{bank}.html", title, tuple(scaling_lines(points)), tables, charts)
+
+
+def main() -> None:
+    options = parsed()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
+    arms = [arm for arm in ARMS if any(part in arm for part in options.arms.split(","))]
+    banks = [("C", races_of_c(options.seeds), settings_of(EPOCHS_OF_C, "dprime"))]
+    if options.taskset:
+        # Bank A has no d', so that the VEER decides there whatever the setting.
+        banks.insert(0, ("A", races_of_a(options.taskset, options.seeds), settings_of(50, "veer")))
+    best = 0.0
+    for bank, races, settings in banks:
+        started = time.process_time()
+        points: list[ScalingPoint] = []
+        for arm in arms:
+            own = run_races(races, settings, [arm], options.workers, lambda *_: None)
+            print(*scaling_rows(own), sep="\n", flush=True)
+            points += own
+        show(bank, points, options.out)
+        print(f"{time.process_time() - started:.0f} s of CPU", flush=True)
+        at_bar = [each for each in points if each.num_workers == BAR_WORKERS]
+        if at_bar:
+            fastest = min(at_bar, key=lambda each: each.time_s.value)
+            best = max(best, fastest.efficiency)
+    finish("workers", ratio=best, target=BAR)
+
+
+if __name__ == "__main__":
+    main()
