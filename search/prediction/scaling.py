@@ -23,7 +23,7 @@ ARMS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 # More trials of a search are not played: it has not reached the VEER.
-MOST_TRIALS = 2000
+MOST_TRIALS = 1000
 # Resampled seeds of an interval.
 NUM_DRAWS, DRAW_SEED = 2000, 0
 Progress = Callable[[int, int], None]
@@ -38,12 +38,14 @@ class Race:
         space: Its space.
         world: Returns its students, of no search yet.
         until_pct: The true VEER to reach, percent.
+        most_trials: Trials after which it has not reached it.
     """
 
     seed: int
     space: Space
     world: Callable[[], KnownTruth]
     until_pct: float
+    most_trials: int = MOST_TRIALS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def run_races(
         for num_workers in workers:
             played = []
             for race in races:
-                played.append(_run(race, _settings(settings, arm, race.seed), num_workers))
+                played.append(_run(race, _settings(settings, arm, race), num_workers))
                 done += 1
                 progress(done, total)
             first = first or played
@@ -121,7 +123,7 @@ def by_arm(points: Sequence[ScalingPoint]) -> Iterator[tuple[str, list[ScalingPo
         yield arm, [point for point in points if point.arm == arm]
 
 
-def _settings(settings: SearchConfig, arm: str, seed: int) -> SearchConfig:
+def _settings(settings: SearchConfig, arm: str, race: Race) -> SearchConfig:
     chosen = ARMS[arm]
     scheduler = settings.scheduler.model_copy(update={"kind": chosen["kind"]})
     # Without limits: only the VEER, or the number of trials, ends it.
@@ -130,8 +132,8 @@ def _settings(settings: SearchConfig, arm: str, seed: int) -> SearchConfig:
         update={
             "sampler": chosen["sampler"],
             "scheduler": scheduler,
-            "seed": seed,
-            "num_trials": MOST_TRIALS,
+            "seed": race.seed,
+            "num_trials": race.most_trials,
             "repeat": 0,
             "control": 0,
             "learn_from": (),

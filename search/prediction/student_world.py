@@ -16,8 +16,9 @@ from spaces.dimensions import Value
 
 # Chance level, and the lowest figure that is simulated, percent.
 CHANCE_PCT, LEAST_PCT = 49.9, 0.01
-# Distance in features within which a diverged trial speaks for its neighbours.
-NEAR = 0.3
+# Distance in features within which a diverged trial speaks for its neighbours, and the weight of
+# one more trial that did not diverge: far from all trials nothing diverges.
+NEAR, FAR_WEIGHT = 0.25, 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,8 +111,7 @@ class StudentWorld:
             np.exp(-((each - features) ** 2).sum(axis=1) / (2 * NEAR**2))
             for each in (points, self._model.known_ND)
         ]
-        # One more neighbour that did not: far from all trials nothing diverges.
-        share = near[0].sum() / (near[0].sum() + near[1].sum() + 1)
+        share = near[0].sum() / (near[0].sum() + near[1].sum() + FAR_WEIGHT)
         at = epochs[int(np.argmax(near[0]))]
         return at if even < share and at <= self._num_epochs else None
 

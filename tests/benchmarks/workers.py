@@ -5,7 +5,7 @@ played. The banks are those of the benchmark `search`: A, recorded curves of 12 
 made-up students. The workers are simulated; sampler and early stopping are the product's.
 
 A search has reached its goal when the true value of its incumbent is as good as that of the best
-one of 128 random configs run to the end, their quantile 1/128. The ratio is the speedup of 64
+one of 64 random configs (--of) run to the end, their quantile 1/64. The ratio is the speedup of 64
 workers, as a share of linear, of the arm that is fastest there. Hyperband's brackets are no
 scheduler of Veer, so they are no arm.
 """
@@ -14,6 +14,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from tests.benchmarks.taskset_bank import TasksetProblem, load_tasks
 from trainable.corpus.corpus import CorpusConfig
 from trainable.machine.hardware import describe_hardware
 
-NUM_DRAWN, GOOD_SHARE = 1024, 1 / 128
+NUM_DRAWN = 2048
 EPOCHS_OF_C = 27
 BAR, BAR_WORKERS = 0.8, 64
 
@@ -62,8 +63,21 @@ class BankWorld:
         return float(self._students[trial].true_pct[epoch - 1])
 
 
-def race(make: Callable[[], Problem], seed: int) -> Race:
-    """Return the race to one of the best `GOOD_SHARE` of the random configs of a problem."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """What a search is to reach.
+
+    Attributes:
+        of: A student as good as the best of so many random ones.
+        most_trials: Trials after which it has not reached it.
+    """
+
+    of: int
+    most_trials: int
+
+
+def race(make: Callable[[], Problem], seed: int, goal: Goal) -> Race:
+    """Return the race of a problem."""
     problem, rng = make(), np.random.default_rng((seed, NUM_DRAWN))
     drawn = [problem.student(random_params(problem.space, rng)) for _ in range(NUM_DRAWN)]
     found = [np.nanmin(each.true_pct) for each in drawn if each is not None]
@@ -71,7 +85,8 @@ def race(make: Callable[[], Problem], seed: int) -> Race:
         seed=seed,
         space=problem.space,
         world=lambda: BankWorld(make()),
-        until_pct=float(np.quantile(found, GOOD_SHARE)),
+        until_pct=float(np.quantile(found, 1 / goal.of)),
+        most_trials=goal.most_trials,
     )
 
 
@@ -88,17 +103,17 @@ def settings_of(max_epochs: int, decide_by: str) -> SearchConfig:
     )
 
 
-def races_of_c(seeds: int) -> list[Race]:
+def races_of_c(seeds: int, goal: Goal) -> list[Race]:
     """Return races of made-up students, each with noise of its own."""
     makes = [partial(MadeUpProblem, seed, EPOCHS_OF_C, "ema") for seed in range(seeds)]
-    return [race(make, seed) for seed, make in enumerate(makes)]
+    return [race(make, seed, goal) for seed, make in enumerate(makes)]
 
 
-def races_of_a(file: Path, seeds: int) -> list[Race]:
+def races_of_a(file: Path, seeds: int, goal: Goal) -> list[Race]:
     """Return races of the first tasks, one a seed."""
     tasks = load_tasks(file)[:seeds]
     makes = [partial(TasksetProblem, task, seed) for seed, task in enumerate(tasks)]
-    return [race(make, seed) for seed, make in enumerate(makes)]
+    return [race(make, seed, goal) for seed, make in enumerate(makes)]
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -113,6 +128,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--taskset", type=Path, default=given and Path(given))
     parser.add_argument("--seeds", type=int, default=12, help="races of a bank")
     parser.add_argument("--workers", type=numbers, default=WORKERS, help="such as 1,8,64")
+    parser.add_argument("--of", type=int, default=64, help="the goal: as the best of so many")
+    parser.add_argument("--most", type=int, default=1000, help="trials of a search")
     parser.add_argument("--arms", default="", help="parts of names, separated by commas")
     parser.add_argument("--out", type=Path, default=Path("runs/workers"), help="folder of pages")
     return parser.parse_args()
@@ -137,10 +154,11 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(", ".join(f"{name} {value}" for name, value in describe_hardware().items()))
     arms = [arm for arm in ARMS if any(part in arm for part in options.arms.split(","))]
-    banks = [("C", races_of_c(options.seeds), settings_of(EPOCHS_OF_C, "dprime"))]
+    goal = Goal(of=options.of, most_trials=options.most)
+    banks = [("C", races_of_c(options.seeds, goal), settings_of(EPOCHS_OF_C, "dprime"))]
     if options.taskset:
         # Bank A has no d', so that the VEER decides there whatever the setting.
-        banks.insert(0, ("A", races_of_a(options.taskset, options.seeds), settings_of(50, "veer")))
+        banks.insert(0, ("A", races_of_a(options.taskset, options.seeds, goal), settings_of(50, "veer")))
     best = 0.0
     for bank, races, settings in banks:
         started = time.process_time()

@@ -52,7 +52,7 @@ class KnownStudents:
 
     def last_pct(self, params: Mapping[str, Any]) -> float:
         """Return the VEER that a config comes near to, percent."""
-        off = abs(np.log10(params["training.lr"] / 2e-3))
+        off = np.log10(params["training.lr"] / 2e-3) ** 2
         alpha = params.get("loss.alpha")
         return float(6 * np.exp(0.6 * off + (0.3 if alpha is None else (alpha - 0.6) ** 2)))
 
@@ -66,7 +66,7 @@ class KnownStudents:
         return SimulatedTrial(
             veer_pct=veer_pct.tolist(),
             dprime=(4 - np.exp(curve) / 10).tolist(),
-            epoch_s=10.0 * params["model.num_blocks"],
+            epoch_s=10.0 * course.config.model.num_blocks,
         )
 
 

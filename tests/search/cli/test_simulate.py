@@ -1,0 +1,41 @@
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from search.cli.app import app
+from spaces.files.errors import RunError
+from tests.worlds.simulated_run import write_simulated_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return write_simulated_run(tmp_path_factory.mktemp("run") / "run", num_trials=12).folder.path
+
+
+def simulated(*words):
+    return CliRunner().invoke(app, ["simulate", *map(str, words)], catch_exceptions=False)
+
+
+def test_simulate_prints_basis_table_and_sentence_and_writes_a_page(run, tmp_path):
+    page = tmp_path / "page.html"
+    result = simulated(run, "--seeds", 2, "--vary", "num_trials=4", "--out", page)
+    assert result.exit_code == 0
+    parts = ("fitted to 12 trials of 12 configs", "rank correlation", "seeds 0 to 1", "as given",
+             "num_trials 4", "what would save epochs", f"page: {page}")  # fmt: skip
+    for part in parts:
+        assert part in result.output.replace("\n", " ")
+    assert "num_trials 4" in page.read_text()
+
+
+def test_simulate_as_json(run):
+    result = simulated(run, "--seeds", 2, "--vary", "num_trials=4", "--json", "--seed", 5)
+    found = json.loads(result.output[result.output.index("{") :])
+    assert (found["seeds"], found["quality"]["num_configs"]) == ([5, 6], 12)
+    assert [each["name"] for each in found["results"]] == ["as given", "num_trials 4"]
+
+
+def test_too_few_trials_are_refused(tmp_path):
+    run = write_simulated_run(tmp_path / "run", num_trials=3).folder.path
+    with pytest.raises(RunError, match=r"at least 10 different configs.*got 3"):
+        simulated(run)
