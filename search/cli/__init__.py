@@ -1,5 +1,5 @@
 """The command line: one file for each command, and code that they share.
 
 May import: models, spaces, trainable, results, search.cluster, search.config, search.estimates,
-search.loop, search.provenance, search.review, search.run, search.suggest.
+search.loop, search.prediction, search.provenance, search.review, search.run, search.suggest.
 """

@@ -158,7 +158,8 @@ def main() -> None:
     banks = [("C", races_of_c(options.seeds, goal), settings_of(EPOCHS_OF_C, "dprime"))]
     if options.taskset:
         # Bank A has no d', so that the VEER decides there whatever the setting.
-        banks.insert(0, ("A", races_of_a(options.taskset, options.seeds, goal), settings_of(50, "veer")))
+        races = races_of_a(options.taskset, options.seeds, goal)
+        banks.insert(0, ("A", races, settings_of(50, "veer")))
     best = 0.0
     for bank, races, settings in banks:
         started = time.process_time()
