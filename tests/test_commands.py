@@ -58,8 +58,9 @@ READS = {
     "space list": "",
     "space check": "LOCKED/space.yaml --samples 2",
 }
-# They run until Ctrl-C, or start and end processes: tests of their own.
-ELSEWHERE = {"dashboard", "cluster head", "cluster join", "cluster token", "cluster stop"}
+# They run until Ctrl-C, start and end processes, or need a run of many trials: tests of their own.
+ELSEWHERE = {"dashboard", "simulate", "cluster head", "cluster join", "cluster token",
+             "cluster stop"}  # fmt: skip
 
 # They build models or a page: on three screens, elsewhere only their help.
 SLOW = {"evaluate", "presets", "space check", "report"}

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from results.page.charts import Drawing, PageFigures, draw_figures
-from results.page.page import render_charts_page
+from results.page.page import render_charts_page, write_page
 from results.page.table import PageTable
-from spaces.files.atomic import write_text_atomically
-from spaces.files.errors import DiskFullError, RunError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +48,4 @@ def write_charts_page(
     """
     charts = draw_figures(figures, None)
     page = ChartsPage(title=title, lines=lines, tables=tables, charts=charts)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(out, render_charts_page(page))
-    except DiskFullError:
-        raise
-    except OSError as error:
-        raise RunError(f"{out}: cannot write the page: {error.strerror or error}") from error
+    write_page(out, render_charts_page(page))

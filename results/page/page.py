@@ -22,6 +22,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from results.page.charts import PageFigures
+from spaces.files.atomic import write_text_atomically
+from spaces.files.errors import DiskFullError, RunError
 from spaces.files.visible import visible
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -82,6 +84,25 @@ def _rendered(name: str, report: HasCharts, scripts: list[str]) -> str:
         placeholder=known.group(1) if known else None,
         policy=content_policy([style], scripts),
     )
+
+
+def write_page(out: Path, page: str) -> None:
+    """Write a page atomically.
+
+    Raises:
+        RunError: The file cannot be written.
+        DiskFullError: The disk is full.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(out, page)
+    except DiskFullError:
+        raise
+    except OSError as error:
+        raise RunError(
+            f"{out}: cannot write the page: {error.strerror or error}; choose another file with "
+            "--out"
+        ) from error
 
 
 def json_for_script(data: object) -> Markup:

@@ -11,7 +11,7 @@ from results.analysis.remarks import run_remarks
 from results.analysis.run_view import RunView
 from results.export.benchmark import BENCHMARK_COLUMNS
 from results.page.charts import PageFigures, draw_figures
-from results.page.page import render_page
+from results.page.page import render_page, write_page
 from results.page.parts import (
     Command,
     SearchStart,
@@ -31,8 +31,6 @@ from results.page.trials import trials_data
 from results.tables.trials import trials_table
 from results.terminal.facts import sampled_facts
 from results.terminal.listing import trial_listing
-from spaces.files.atomic import write_text_atomically
-from spaces.files.errors import DiskFullError, RunError
 from spaces.files.yaml_file import yaml_text
 
 
@@ -105,16 +103,7 @@ def write_report(view: RunView, out: Path | None = None, *, audit: Auditor | Non
     """
     out = out or view.folder.report
     page = render_page(make_report(view, audit))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(out, page)
-    except DiskFullError:
-        raise
-    except OSError as error:
-        raise RunError(
-            f"{out}: cannot write the page: {error.strerror or error}; choose another file with "
-            "--out"
-        ) from error
+    write_page(out, page)
     return out
 
 

@@ -52,7 +52,7 @@ def simulate(
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(min=1, help="Simulated searches of each kind.")
+        int, typer.Option(min=2, help="Simulated searches of each kind.")
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first one.")] = 0,
     within: Annotated[

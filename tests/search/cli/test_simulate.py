@@ -3,6 +3,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from results.page.charts_page import write_charts_page
 from search.cli.app import app
 from spaces.files.errors import RunError
 from tests.worlds.simulated_run import write_simulated_run
@@ -33,6 +34,13 @@ def test_simulate_as_json(run):
     found = json.loads(result.output[result.output.index("{") :])
     assert (found["seeds"], found["quality"]["num_configs"]) == ([5, 6], 12)
     assert [each["name"] for each in found["results"]] == ["as given", "num_trials 4"]
+
+
+def test_a_page_that_cannot_be_written_is_one_line_with_the_remedy(tmp_path):
+    (tmp_path / "file").touch()
+    out = tmp_path / "file" / "page.html"
+    with pytest.raises(RunError, match=r"page.html: cannot write the page: .*; choose another"):
+        write_charts_page(out, "title", (), (), {})
 
 
 def test_too_few_trials_are_refused(tmp_path):
