@@ -36,6 +36,7 @@ class VariantResult:
     Attributes:
         name: What differs from the given settings.
         num_workers: Trials at a time.
+        trials: Trials, follow-ups included.
         epochs: Epochs of all trials.
         wall_h: Hours.
         core_h: CPU-hours.
@@ -53,6 +54,7 @@ class VariantResult:
 
     name: str
     num_workers: int
+    trials: Estimate
     epochs: Estimate
     wall_h: Estimate
     core_h: Estimate
@@ -95,6 +97,7 @@ def variant_result(
     return VariantResult(
         name=variant.name,
         num_workers=variant.num_workers,
+        trials=of(lambda each: each.num_trials),
         epochs=of(lambda each: each.epochs),
         wall_h=of(lambda each: each.wall_s / S_PER_H),
         core_h=of(lambda each: resources.cpu * each.worker_s / S_PER_H),

@@ -9,6 +9,7 @@ from search.prediction.scaling import ScalingPoint, by_arm, end_of_scaling
 HEADINGS = (
     "search",
     "workers",
+    "trials",
     "epochs",
     "hours",
     "CPU-hours",
@@ -62,6 +63,7 @@ def result_rows(found: Prediction) -> list[tuple[str, ...]]:
         (
             each.name,
             f"{each.num_workers:,}",
+            _text(each.trials, "{:,.0f}"),
             _text(each.epochs, "{:,.0f}"),
             _text(each.wall_h, "{:,.2f}"),
             _text(each.core_h, "{:,.2f}"),
