@@ -77,7 +77,8 @@ def scaling_chart(points: Sequence[ScalingPoint]) -> go.Figure | None:
             )
         )
     figure.update_xaxes(**axis("workers", **log_ticks([each.num_workers for each in points])))
-    all_hours = [each.time_s.value / S_PER_H for each in points]
+    # Of the lines of linear scaling too.
+    all_hours = [hours for trace in figure.data for hours in trace.y]
     figure.update_yaxes(**axis("hours to the VEER", **log_ticks(all_hours)))
     return figure
 
