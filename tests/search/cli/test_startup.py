@@ -40,7 +40,9 @@ def loaded(*words: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["search", "--help"], ["train", "--help"], ["data", "check", "--help"]],
+    "words",
+    [["--help"], ["search", "--help"], ["simulate", "--help"], ["train", "--help"],
+     ["data", "check", "--help"]],
     ids=" ".join,
 )  # fmt: skip
 def test_help_loads_no_heavy_library(words: list[str]) -> None:
