@@ -16,7 +16,7 @@ from tests.benchmarks.headline_figures import (
     found_table,
     table,
 )
-from tests.benchmarks.headline_runs import ARMS, Plan, cut_in_two, run_search_of
+from tests.benchmarks.headline_runs import ARMS, SEARCH, Plan, cut_in_two, run_search_of
 from trainable.checkpoints.loading import load_speaker_model
 from trainable.corpus.corpus import read_corpus_config
 from trainable.machine.hardware import describe_hardware
@@ -32,20 +32,28 @@ def embedding_dim_of(teacher: Path) -> int:
     return load_speaker_model(teacher).model.embedding_dim
 
 
-def main() -> None:
-    """Run the searches that are not finished yet, and compare them."""
+def parsed() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--corpus", type=Path, required=True, help="a corpus.yaml")
     parser.add_argument("--teacher", type=Path, required=True, help="a model or a .parquet")
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and lists")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0, 1, ...")
+    parser.add_argument(
+        "--against", nargs="*", default=[*ARMS], choices=[*ARMS], help="arms beside the search"
+    )
     parser.add_argument("--space", default="mixer", help="a bundled space of Mixers")
     parser.add_argument("--width", type=float, default=0.25, help="factor on its widths")
     parser.add_argument("--preset-width", type=float, help="factor on the preset's, else --width")
     parser.add_argument("--max-epochs", type=int, default=12, help="epochs of a trial")
     parser.add_argument("--total-epochs", type=int, default=120, help="epochs of a search")
     parser.add_argument("--grace-epochs", type=int, default=1, help="of random with ASHA")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the searches that are not finished yet, and compare them."""
+    given = parsed()
     plan = Plan(
         corpus=read_corpus_config(given.corpus.resolve()),
         teacher=given.teacher.resolve(),
@@ -59,13 +67,14 @@ def main() -> None:
         grace_epochs=given.grace_epochs,
     )
     corpus = cut_in_two(plan)
+    arms = [arm for arm in ARMS if arm == SEARCH or arm in given.against]
     for seed in range(given.seeds):
-        for arm in ARMS:
+        for arm in arms:
             print(f"running: {arm}, seed {seed}", flush=True)
             run_search_of(plan, corpus, arm, seed)
     lists = both_lists(corpus)
     found = {
-        arm: [choose(plan.run(arm, seed), lists) for seed in range(given.seeds)] for arm in ARMS
+        arm: [choose(plan.run(arm, seed), lists) for seed in range(given.seeds)] for arm in arms
     }
     hardware = ", ".join(f"{name} {value}" for name, value in describe_hardware().items())
     print(f"\non {hardware}\n", *found_table(found), sep="\n")
