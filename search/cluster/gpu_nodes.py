@@ -17,7 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from search.cluster.check import ANSWER_WITHIN_S, REACHABLE
 from search.cluster.resources import Node
 from trainable.machine.engine import EngineConfig, gpu_has_bfloat16
-from trainable.machine.gpus import why_unusable
+from trainable.machine.gpus import why_none, why_unusable
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 # The first compute capability with bfloat16 in hardware.
@@ -70,11 +70,8 @@ def inspect_gpus() -> dict[str, Any]:
     # Ray may hide all GPUs from a task that reserves none.
     if os.environ.get(VISIBLE) == "":
         del os.environ[VISIBLE]
-    if (fault := why_unusable()) is not None:
-        return {"fault": fault}
     if not torch.cuda.is_available():
-        why = f"torch {torch.__version__} cannot use CUDA; install a torch build with CUDA there"
-        return {"fault": why}
+        return {"fault": why_none()}
     found = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
     return {
         "names": tuple(sorted({gpu.name for gpu in found})),

@@ -58,6 +58,9 @@ class SearchConfig(Settings):
             "a key of the space file",
         )
     )
+    remedies: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"corpus": "give --corpus FILE; `veer data demo` makes a corpus to try"}
+    )
 
     corpus: CorpusConfig = Field(description="The corpus: a corpus.yaml, or its content.")
     teacher: Path | None = Field(

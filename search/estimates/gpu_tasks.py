@@ -73,8 +73,8 @@ class GpuTasks:
         if found is None:
             raise ConfigError(
                 f"resources.gpu=auto: Ray has {node.num_gpus:g} GPUs on {node.address}, but torch "
-                f"{torch.__version__} cannot use CUDA there; install a torch build with CUDA, or "
-                "set resources.gpu to 0 to train on CPUs"
+                f"{torch.__version__} cannot use CUDA there; see if `nvidia-smi` works and torch "
+                "was built with CUDA, or set resources.gpu to 0 to train on CPUs"
             )
         return ProbedStep(**found)
 

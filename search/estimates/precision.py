@@ -67,6 +67,11 @@ def choose_precision(
     precision = settings.engine.precision
     if precision == "auto":
         precision = _kept_or_chosen(usable, journal, records, print_line)
+    if not seen and settings.engine.precision == "auto" and precision == "float16":
+        raise ConfigError(
+            "this search computes in float16, as the GPUs that it began on do, and Ray has no GPU "
+            "now; resume it where there is one, or begin another search (--run)"
+        )
     if not seen:
         require_precision(precision, "a cluster without a GPU")
     lacking = [each for each in usable if precision == "bfloat16" and not each.has_bfloat16]

@@ -68,7 +68,8 @@ def resolve(settings: SearchConfig, space: Space) -> SearchConfig:
         )
     # A GPU's precision is known only on the node that trains; the CPU's is known here.
     if settings.device == "cpu" or settings.resources.gpu == 0:
-        require_precision(settings.engine.precision, "the CPU")
+        why = "device is cpu" if settings.device == "cpu" else "resources.gpu is 0"
+        require_precision(settings.engine.precision, f"the CPU ({why})")
     if settings.num_trials is not None:
         return settings
     num_trials = DEFAULT_NUM_TRIALS

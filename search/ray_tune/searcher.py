@@ -62,7 +62,11 @@ class TrialSlots:
 
     def in_words(self) -> str:
         """Return a line with the number of trials at once and the resources of each."""
-        return at_once_line(self.at_once, self._num_slots, self.allocator.base)
+        line = at_once_line(self.at_once, self._num_slots, self.allocator.base)
+        unused = 0 if self.allocator.base.num_gpus else self.allocator.num_all_gpus
+        if not unused:
+            return line
+        return f"{line}; GPUs not used: {unused}, as resources.gpu is 0 (--gpu auto)"
 
     def fits(self, course: TrialCourse) -> bool:
         """Return whether Ray has room for the trial's share, if it has for a normal one."""

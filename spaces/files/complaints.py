@@ -15,6 +15,8 @@ Keys = tuple[str | int, ...]
 # Rules in which pydantic names types of Python, in the words of a YAML file.
 IN_YAML: Mapping[str, str] = MappingProxyType(
     {
+        "must be a valid boolean, unable to interpret input": "must be true or false",
+        "must be a valid boolean": "must be true or false",
         "must be a valid tuple": "must be a list, such as [a, b]",
         "must be a valid list": "must be a list, such as [a, b]",
         "must be a valid dictionary": "must be a mapping, such as {name: value}",
@@ -98,7 +100,9 @@ def _complaint(cls: type[BaseModel], detail: ErrorDetails, data: Mapping[str, An
     if kind == "extra_forbidden":
         return Complaint(keys=keys, text=f"unknown key{_place_of(cls, loc)}")
     if kind == "missing":
-        return Complaint(keys=keys, text="required, but not given")
+        remedies = (getattr(model, "remedies", {}) for model in config_classes_at(cls, loc[:-1]))
+        remedy = next((f"; {each[loc[-1]]}" for each in remedies if loc[-1] in each), "")
+        return Complaint(keys=keys, text=f"required, but not given{remedy}")
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         # pydantic reports the union as a whole; the user must change its tag field.
         keys = (*keys, context["discriminator"].strip("'"))

@@ -13,11 +13,13 @@ class Settings(BaseModel):
     Attributes:
         elsewhere: Where keys belong that are easily looked for here, for the message about an
             unknown key.
+        remedies: How required keys can be given, for the message about a missing one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     elsewhere: ClassVar[Mapping[str, str]] = {}
+    remedies: ClassVar[Mapping[str, str]] = {}
 
     @field_validator("*", mode="before")
     @classmethod

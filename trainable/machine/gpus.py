@@ -58,6 +58,14 @@ def why_not_built() -> str | None:
     )
 
 
+def why_none() -> str:
+    """Return why PyTorch has no GPU where one was expected, and the fix."""
+    return why_unusable() or why_not_built() or (
+        f"torch {torch.__version__} sees none: the driver is missing, the GPUs are hidden, or Ray "
+        "was given more of them than are there (--gpus)"
+    )
+
+
 def _fix(driver: str | None, cuda: str | None) -> str:
     other = f"install a torch built for another CUDA ({OTHER_BUILDS})"
     major = (cuda or "").partition(".")[0]

@@ -8,7 +8,7 @@ import torch
 
 from spaces.files.errors import ConfigError, TrainingError
 from trainable.machine.cores import available_cores
-from trainable.machine.gpus import driver_version, why_not_built, why_unusable
+from trainable.machine.gpus import driver_version, why_none, why_not_built, why_unusable
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,7 +25,10 @@ def choose_device(name: str) -> torch.device:
     if name == "cpu":
         return torch.device("cpu")
     if (why := why_unusable()) is not None:
-        raise ConfigError(f"device is {name}, but {why}; or set device: cpu")
+        raise ConfigError(
+            f"device is {name}, but {why}; or set device: cpu (--device cpu), or hide the GPU "
+            "(an empty CUDA_VISIBLE_DEVICES)"
+        )
     if torch.cuda.is_available():
         return _gpu()
     if name == "cuda":
@@ -45,11 +48,9 @@ def trial_device(device: str, num_gpus: float) -> torch.device:
     if device == "cpu" or (device == "auto" and num_gpus == 0):
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        why = why_unusable() or (
-            f"torch {torch.__version__} cannot use CUDA on its node; install a torch build with "
-            "CUDA there"
+        raise TrainingError(
+            f"a trial was given {num_gpus:g} GPUs, but {why_none()}; or set device: cpu"
         )
-        raise TrainingError(f"a trial was given {num_gpus:g} GPUs, but {why}, or set device: cpu")
     return _gpu()
 
 

@@ -51,8 +51,8 @@ def test_a_node_reports_its_gpus_also_from_a_task_that_reserves_none(
 
 def test_a_node_reports_why_its_gpus_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     make_up(monkeypatch)
-    assert "cannot use CUDA; install a torch build" in inspect_gpus()["fault"]
-    monkeypatch.setattr(gpu_nodes, "why_unusable", lambda: "the driver is too old")
+    assert "sees none: the driver is missing" in inspect_gpus()["fault"]
+    monkeypatch.setattr(gpu_nodes, "why_none", lambda: "the driver is too old")
     assert inspect_gpus() == {"fault": "the driver is too old"}
 
 
@@ -67,7 +67,7 @@ def test_a_node_that_joins_with_another_gpu_is_no_fault_of_the_trial(
     require_gpu_for(EngineConfig(precision="float16"))
     with pytest.raises(RuntimeError, match=r"10.0.0.9 cannot train .* Tesla T4 has no bfloat16"):
         require_gpu_for(bfloat16)
-    monkeypatch.setattr(gpu_nodes, "why_unusable", lambda: "the driver is too old")
+    monkeypatch.setattr(gpu_nodes, "why_none", lambda: "the driver is too old")
     with pytest.raises(RuntimeError, match=r"10.0.0.9 cannot train .*: the driver is too old"):
         require_gpu_for(EngineConfig(precision="float16"))
 

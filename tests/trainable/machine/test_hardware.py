@@ -136,6 +136,6 @@ def test_gpu_that_torch_cannot_use_is_an_error_with_the_fix(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    message = rf"given {num_gpus:g} GPUs, but torch .* cannot use CUDA .* set device: cpu"
+    message = rf"given {num_gpus:g} GPUs, but torch .* sees none: .* set device: cpu"
     with pytest.raises(TrainingError, match=message):
         trial_device(device, num_gpus)
