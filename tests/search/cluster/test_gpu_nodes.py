@@ -67,7 +67,7 @@ def test_a_node_that_joins_with_another_gpu_is_no_fault_of_the_trial(
     require_gpu_for(EngineConfig(precision="float16"))
     with pytest.raises(RuntimeError, match=r"10.0.0.9 cannot train .* Tesla T4 has no bfloat16"):
         require_gpu_for(bfloat16)
-    monkeypatch.setattr(gpu_nodes, "why_none", lambda: "the driver is too old")
+    monkeypatch.setattr(gpu_nodes, "why_unusable", lambda: "the driver is too old")
     with pytest.raises(RuntimeError, match=r"10.0.0.9 cannot train .*: the driver is too old"):
         require_gpu_for(EngineConfig(precision="float16"))
 
