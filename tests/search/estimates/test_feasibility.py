@@ -242,7 +242,7 @@ def test_a_teacher_without_a_network_is_named(tmp_path: Path, name: str) -> None
 
 
 def test_a_damaged_teacher_is_named(tmp_path: Path) -> None:
-    (tmp_path / "teacher.model").write_bytes(b"half")
+    (tmp_path / "teacher.model").write_bytes(b"PK\x03\x04half")
     with pytest.raises(CheckpointError, match=r"teacher\.model: not a readable model file"):
         checker(tmp_path, teacher=tmp_path / "teacher.model", max_cpu_latency_vs_teacher=0.5)
 
