@@ -228,8 +228,9 @@ def _awk_label(layout: Layout, text: str, kind: ListKind) -> str:
     if kind == "train":
         return column
     if not layout.has_words:
-        # Also of -1 and of 1.0, which stand for 0 and 1.
-        return f"({column} > 0)"
+        # Also of -1 and of 1.0, which stand for 0 and 1. Plus 0: with the carriage return of a
+        # file from Windows the field is text, which is above 0 whatever it has.
+        return f"({column} + 0 > 0)"
     word = _TARGET_WORD_OF.get(label.lower(), label.lower())
     same_case: Callable[[str], str] = (
         str.upper if label.isupper() else str.capitalize if label[0].isupper() else str

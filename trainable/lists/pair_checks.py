@@ -82,7 +82,7 @@ def pair_faults(listed: IndexedList) -> list[str]:
         named = ", ".join(f"{one} and {two}" for one, two in lines)
         faults.append(
             f"{listed.file}:{max(target, other)}: a pair has one label, but line {target} has it "
-            f"as of one speaker and line {other} as of two; {both.size:,} pairs have both "
+            f"as of one speaker and line {other} as of two; pairs with both labels: {both.size:,} "
             f"(lines {named}{more}): keep the right line of each"
         )
     wrong = listed.is_with_itself & ~is_target

@@ -222,7 +222,7 @@ def test_a_pair_with_both_labels_is_refused_with_both_lines(lists: Lists) -> Non
     pairs = [*PAIRS, "0 s2/b.wav s2/a.wav", "1 s2/a.wav s3/a.wav"]
     assert faults_of(lists(pairs=pairs)) == [
         "val.txt:5: a pair has one label, but line 1 has it as of one speaker and line 5 as of "
-        "two; 2 pairs have both (lines 1 and 5, 6 and 3): keep the right line of each"
+        "two; pairs with both labels: 2 (lines 1 and 5, 6 and 3): keep the right line of each"
     ]
 
 

@@ -53,6 +53,8 @@ def converted(kind: str, root: Path, fault: str) -> tuple[object, ...]:
         (f"{A} {B} target\n{A} {C} nontarget\n", "Kaldi's trials ('A B target')"),
         (f"{A} {B} target\r\n{A} {C} nontarget\r\n", "Kaldi's trials ('A B target')"),
         (f"{A} {B} 1\n{A} {C} 0\n", "the label last"),
+        (f"{A} {B} 1\r\n{A} {C} 0\r\n", "the label last"),
+        (f"one,two,label\r\n{A},{B},1\r\n{A},{C},0\r\n", "columns parted by ',', the label last"),
         (f"1,{A},{B}\n0,{A},{C}\n", "columns parted by ','"),
         (f"label,one,other\n1,{A},{B}\n0,{A},{C}\n", "columns parted by ','"),
         (f'"{A}";"{B}";"1"\n"{A}";"{C}";"0"\n', "columns parted by ';', the label last"),
