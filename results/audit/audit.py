@@ -48,6 +48,12 @@ def rank_correlation(pairs: Sequence[tuple[float, float]]) -> Correlation:
     )
 
 
+def exact_interval(num: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share by Clopper and Pearson, 0 to 1."""
+    exact = binomtest(num, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
+    return float(exact.low), float(exact.high)
+
+
 def control_share(num: int, of: int, num_stopped: int) -> ControlShare:
     """Return a share of the controls with its exact 95 % interval, scaled to all stopped trials.
 
@@ -56,8 +62,7 @@ def control_share(num: int, of: int, num_stopped: int) -> ControlShare:
         of: Number of controls, at least 1.
         num_stopped: Number of stopped trials, from which the controls were drawn; at least `of`.
     """
-    exact = binomtest(num, of).proportion_ci(confidence_level=CONFIDENCE, method="exact")
-    low, high = float(exact.low), float(exact.high)
+    low, high = exact_interval(num, of)
     return ControlShare(
         num=num,
         of=of,

@@ -121,31 +121,29 @@ def _races(setup: Setup, found: Prediction, scaling: bool) -> list[ScalingPoint]
 def _print(found: Prediction, sentence: str, points: Sequence[ScalingPoint]) -> None:
     from results.terminal.grid import GridColumn, grid
     from search.prediction.prediction_table import (
-        HEADINGS,
-        SCALING_HEADINGS,
+        TextTable,
         basis_lines,
-        result_rows,
-        scaling_lines,
-        scaling_rows,
+        result_table,
+        scaling_tables,
     )
 
-    def show(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def show(table: TextTable) -> None:
         columns = [
             GridColumn(
                 name=heading,
                 heading=heading,
-                cells=[row[place] for row in rows],
+                cells=[row[place] for row in table.rows],
                 is_numeric=place > 0,
             )
-            for place, heading in enumerate(headings)
+            for place, heading in enumerate(table.headings)
         ]
         console.print(grid(columns, width=console.width))
 
     for line in basis_lines(found):
         console.print(line, highlight=False, soft_wrap=True)
-    show(HEADINGS, result_rows(found))
+    show(result_table(found))
     console.print(sentence, highlight=False, soft_wrap=True)
-    if points:
-        show(SCALING_HEADINGS, scaling_rows(points))
-        for line in scaling_lines(points):
+    for table in scaling_tables(points):
+        show(table)
+        for line in table.lines:
             console.print(line, highlight=False, soft_wrap=True)

@@ -122,6 +122,12 @@ def require_versions(expected: Mapping[str, str]) -> None:
         )
 
 
+def last_line(error: BaseException) -> str:
+    """Return the last line of an error's message, which after a traceback is the error itself."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[-1].strip()
+
+
 def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[str, str]]:
     """Yield the faults of a node, each with its fix."""
     name = f"node {node.address}"
@@ -134,8 +140,7 @@ def _faults(node: Node, answer: Any, answer_within_s: float) -> Iterator[tuple[s
     try:
         found = ray.get(answer)
     except RayError as error:
-        last = str(error).strip().splitlines()[-1].strip()
-        yield f"{name} cannot run Veer ({last})", SAME_VEER
+        yield f"{name} cannot run Veer ({last_line(error)})", SAME_VEER
         return
     if wrong := differing_versions(found["versions"], versions()):
         yield f"{name} has {wrong}", SAME_VEER

@@ -14,7 +14,7 @@ import torch
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from search.cluster.check import ANSWER_WITHIN_S, REACHABLE
+from search.cluster.check import ANSWER_WITHIN_S, REACHABLE, last_line
 from search.cluster.resources import Node
 from trainable.machine.engine import EngineConfig, gpu_has_bfloat16
 from trainable.machine.gpus import why_none, why_unusable
@@ -103,5 +103,5 @@ def _answered(answer: Any, answer_within_s: float) -> dict[str, Any]:
     try:
         found: dict[str, Any] = ray.get(answer)
     except RayError as error:
-        return {"fault": str(error).strip().splitlines()[-1].strip()}
+        return {"fault": last_line(error)}
     return found

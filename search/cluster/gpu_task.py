@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from search.cluster.check import last_line
 from search.cluster.resources import Node
 from spaces.files.errors import ConfigError, VeerError
 
@@ -72,14 +73,9 @@ def run_on_gpu(
     except RayTaskError as error:
         if isinstance(error.cause, VeerError):
             raise error.cause from None
-        raise ConfigError(f"{what} on {where} failed: {_last_line(error.cause)}") from error
+        raise ConfigError(f"{what} on {where} failed: {last_line(error.cause)}") from error
     except RayError as error:
-        raise ConfigError(f"{what} on {where} failed: {_last_line(error)}") from error
+        raise ConfigError(f"{what} on {where} failed: {last_line(error)}") from error
     finally:
         # Also ends the process, and with it the memory that it has on the GPU.
         ray.kill(holder)
-
-
-def _last_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[-1]

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import t
 
+from results.audit.audit import CONFIDENCE, exact_interval
 from search.prediction.played_search import PlayedSearch
 from search.prediction.variants import Variant
 
 S_PER_H = 3600.0
-CONFIDENCE = 0.95
 PERCENTILES = (2.5, 97.5)
 
 
@@ -129,5 +129,5 @@ def mean_of(values: Sequence[float]) -> Estimate:
 
 def chance(count: int, total: int) -> Estimate:
     """Return a share with its 95 % interval by Clopper and Pearson."""
-    ends = binomtest(count, total).proportion_ci(CONFIDENCE, method="exact")
-    return Estimate(value=count / total, low=float(ends.low), high=float(ends.high))
+    low, high = exact_interval(count, total)
+    return Estimate(value=count / total, low=low, high=high)

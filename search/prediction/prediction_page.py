@@ -7,12 +7,10 @@ from results.page.charts_page import write_charts_page
 from results.page.table import PageTable, plain_table
 from search.prediction.prediction import Prediction
 from search.prediction.prediction_table import (
-    HEADINGS,
-    SCALING_HEADINGS,
+    TextTable,
     basis_lines,
-    result_rows,
-    scaling_lines,
-    scaling_rows,
+    result_table,
+    scaling_tables,
 )
 from search.prediction.scaling import ScalingPoint
 from search.prediction.scaling_chart import PredictionChart, scaling_chart, variants_chart
@@ -31,10 +29,9 @@ def write_prediction_page(
         sentence: What would have saved epochs.
         points: Searches up to a VEER by workers; may be empty.
     """
-    lines = (f"{sentence}.", *basis_lines(found), *(scaling_lines(points) if points else ()))
-    tables = [("Searches", _table(HEADINGS, result_rows(found)))]
-    if points:
-        tables.append(("Time to a VEER", _table(SCALING_HEADINGS, scaling_rows(points))))
+    tables = (result_table(found), *scaling_tables(points))
+    below = (line for each in tables for line in each.lines)
+    lines = (f"{sentence}.", *basis_lines(found), *below)
     charts = {
         "variants": PredictionChart(
             title="VEER against epochs",
@@ -45,7 +42,8 @@ def write_prediction_page(
     }
     if points:
         charts["scaling"] = scaling_drawing(points)
-    write_charts_page(out, TITLE, lines, tuple(tables), charts)
+    shown = tuple((each.title, _table(each)) for each in tables)
+    write_charts_page(out, TITLE, lines, shown, charts)
 
 
 def scaling_drawing(points: Sequence[ScalingPoint]) -> PredictionChart:
@@ -61,5 +59,5 @@ def scaling_drawing(points: Sequence[ScalingPoint]) -> PredictionChart:
     )
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> PageTable:
-    return plain_table([each.replace("\n", " ") for each in headings], rows)
+def _table(table: TextTable) -> PageTable:
+    return plain_table([each.replace("\n", " ") for each in table.headings], table.rows)

@@ -1,6 +1,7 @@
 """A prediction as text: lines and rows for the terminal and the page."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from search.prediction.estimates import Estimate
 from search.prediction.prediction import Prediction
@@ -55,6 +56,42 @@ def basis_lines(found: Prediction) -> Iterator[str]:
         "than the best of 256 random configs"
     )
     yield from found.remarks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTable:
+    """A table of a prediction.
+
+    Attributes:
+        title: Its title.
+        headings: Headings of the columns, with line breaks.
+        rows: Its cells.
+        lines: Lines that follow from it.
+    """
+
+    title: str
+    headings: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    lines: tuple[str, ...] = ()
+
+
+def result_table(found: Prediction) -> TextTable:
+    """Return the table of the searches."""
+    return TextTable(title="Searches", headings=HEADINGS, rows=result_rows(found))
+
+
+def scaling_tables(points: Sequence[ScalingPoint]) -> list[TextTable]:
+    """Return the table of the time to a VEER by workers; none without points."""
+    if not points:
+        return []
+    return [
+        TextTable(
+            title="Time to a VEER",
+            headings=SCALING_HEADINGS,
+            rows=scaling_rows(points),
+            lines=tuple(scaling_lines(points)),
+        )
+    ]
 
 
 def result_rows(found: Prediction) -> list[tuple[str, ...]]:

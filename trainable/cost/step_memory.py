@@ -208,25 +208,6 @@ def _estimated(
     return StepMemory(step_bytes, True, validation_bytes)
 
 
-def live_peak(
-    config: TrialConfig,
-    teacher: TeacherOrPlaceholder | None,
-    num_speakers: int,
-    batch_size: int,
-    device: torch.device,
-) -> int:
-    """Return the peak of live bytes in a training step after the first one.
-
-    Args:
-        config: The trial; its own batch size is not used.
-        teacher: It is copied, and stays on its device.
-        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
-        batch_size: Crops of the step.
-        device: `meta`, where the step costs nothing, or `cpu`.
-    """
-    return live_peaks(config, teacher, num_speakers, (batch_size, 1), device)[0]
-
-
 def live_peaks(
     config: TrialConfig,
     teacher: TeacherOrPlaceholder | None,
@@ -234,14 +215,14 @@ def live_peaks(
     sizes: tuple[int, int],
     device: torch.device,
 ) -> tuple[int, int]:
-    """Return the peak of live bytes in a training step, as `live_peak`, and in a validation.
+    """Return the peaks of live bytes, in a training step after the first one and in a validation.
 
     Args:
-        config: As in `live_peak`.
-        teacher: As in `live_peak`.
-        num_speakers: As in `live_peak`.
+        config: The trial; its own batch size is not used.
+        teacher: It is copied, and stays on its device.
+        num_speakers: Rows of the classifier, unless the loss uses the teacher's classifier.
         sizes: Crops of the step, and of a pass of validation.
-        device: As in `live_peak`.
+        device: `meta`, where the step costs nothing, or `cpu`.
     """
     counted = LiveBytes(device)
     with counted:

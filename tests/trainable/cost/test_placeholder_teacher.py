@@ -9,7 +9,7 @@ from models import MLPMixerConfig, build_model
 from trainable.config.trial_config import TrialConfig
 from trainable.cost.placeholder_teacher import placeholder_teacher
 from trainable.cost.random_input_step import META
-from trainable.cost.step_memory import live_peak
+from trainable.cost.step_memory import live_peaks
 from trainable.loss.stages import stage_dims
 from trainable.loss.teacher_output import Crops, SpeakerCentres
 from trainable.teachers.network import Teacher
@@ -50,7 +50,8 @@ def teacher() -> Teacher:
 @pytest.fixture
 def peak(teacher: Teacher) -> Callable[[TrialConfig, int], int]:
     def peak(config: TrialConfig, batch_size: int) -> int:
-        return live_peak(config, placeholder_teacher(teacher, config), SPEAKERS, batch_size, META)
+        used = placeholder_teacher(teacher, config)
+        return live_peaks(config, used, SPEAKERS, (batch_size, 1), META)[0]
 
     return peak
 

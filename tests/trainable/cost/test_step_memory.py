@@ -15,7 +15,6 @@ from trainable.cost.step_memory import (
     LiveBytes,
     StepMemory,
     _measured,
-    live_peak,
     live_peaks,
     step_memory,
 )
@@ -134,7 +133,7 @@ def test_a_step_grows_with_the_batch_only_by_its_activations() -> None:
     config = trial()
     # Large enough that the fullest moment is in the pass, and not in the optimizer.
     one, two, three = (
-        live_peak(config, None, SPEAKERS, batch_size, META) for batch_size in (32, 64, 96)
+        live_peaks(config, None, SPEAKERS, (batch_size, 1), META)[0] for batch_size in (32, 64, 96)
     )
     assert three - two == two - one
     weights = FLOAT * (count_parameters(build_model(config.model)) + SPEAKERS * EMBEDDING)
@@ -146,7 +145,7 @@ def test_a_step_grows_with_the_batch_only_by_its_activations() -> None:
 def test_a_small_batch_is_dominated_by_weights_gradients_and_moments() -> None:
     config = trial(STUDENT | {"hidden_dim": 128, "embedding_dim": 4096})
     weights = FLOAT * (count_parameters(build_model(config.model)) + 4096 * SPEAKERS)
-    peak = live_peak(config, None, SPEAKERS, 2, META)
+    peak = live_peaks(config, None, SPEAKERS, (2, 1), META)[0]
     # Adam's foreach form makes a copy or two of them while it works.
     assert 4 * weights < peak < 6.2 * weights
 
@@ -187,8 +186,9 @@ def gpu_layers_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("family", ["mlp_mixer", "mlp_mixer_autoencoder"])
 def test_the_meta_device_counts_what_the_cpu_does(family: str) -> None:
     config = trial(FAMILIES[family])
-    on_meta = live_peak(config, None, SPEAKERS, BATCH, META)
-    assert live_peak(config, None, SPEAKERS, BATCH, CPU) == pytest.approx(on_meta, rel=0.01)
+    on_meta = live_peaks(config, None, SPEAKERS, (BATCH, 1), META)[0]
+    on_cpu = live_peaks(config, None, SPEAKERS, (BATCH, 1), CPU)[0]
+    assert on_cpu == pytest.approx(on_meta, rel=0.01)
 
 
 @pytest.mark.parametrize("distillation", ["mse", "cosine", "rkd", "infonce", "kl", "dkd"])
@@ -248,7 +248,7 @@ def test_a_teacher_that_is_not_used_takes_nothing_and_stays_where_it_is() -> Non
 
 def test_the_global_generator_is_left_alone() -> None:
     before = torch.random.get_rng_state()
-    live_peak(trial(), None, SPEAKERS, BATCH, CPU)
+    live_peaks(trial(), None, SPEAKERS, (BATCH, 1), CPU)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
