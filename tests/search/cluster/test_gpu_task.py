@@ -25,11 +25,11 @@ def test_a_gpu_that_others_have_is_not_waited_for_for_ever() -> None:
         remove_placement_group(taken)
 
 
-def fail(kind: type[Exception]) -> None:
-    raise kind(f"GPU {ray.get_runtime_context().get_accelerator_ids()['GPU'][0]} is used up")
-
-
 def test_errors_of_a_task_come_back() -> None:
+    # Inside the test, so that it travels as code: a worker need not find the module of a test.
+    def fail(kind: type[Exception]) -> None:
+        raise kind(f"GPU {ray.get_runtime_context().get_accelerator_ids()['GPU'][0]} is used up")
+
     with pytest.raises(TrainingError, match=r"GPU \d+ is used up"):
         run_on_gpu(fail, TrainingError, what="it")
     with pytest.raises(ConfigError, match=r"it on any node failed: GPU \d+ is used up"):

@@ -59,7 +59,7 @@ def test_run_folder_holds_all_of_a_search(finished):
     events = {path.parent.name for path in (folder / "tensorboard").glob("*/events*")}
     assert events == {f"trial-{number:04d}" for number in range(6)}
 
-    lowest = sorted(histories, key=lambda h: h.best_veer_pct)
+    lowest = sorted(histories, key=lambda h: h.best_decision_pct)
     assert kept_in(folder) == sorted(h.trial for h in lowest[:2])
     best = lowest[0]
     loaded = load_speaker_model(folder / "trials" / f"{best.trial:04d}")
@@ -169,7 +169,7 @@ def test_repeats_and_controls_of_a_finished_search(finished, followed_up):
     assert followed.state == "stopped_early"
     # Computed alike, to the last bit.
     assert {at: control.measured[at] for at in followed.measured} == followed.measured
-    lowest = sorted(histories[:6], key=lambda h: h.best_veer_pct)
+    lowest = sorted(histories[:6], key=lambda h: h.best_decision_pct)
     assert {h.follows for h in repeats} == {h.trial for h in lowest[:2]}
     assert kept_in(folder) == sorted(h.trial for h in lowest[:2])
     assert len(study_of(folder).trials) == 6
